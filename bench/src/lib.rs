@@ -1,0 +1,1 @@
+//! Loads any SQS endpoint and measures it.

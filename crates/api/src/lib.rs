@@ -1,0 +1,1 @@
+//! The shape of every request and answer: plain structs, generated from AWS's models.

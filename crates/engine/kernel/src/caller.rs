@@ -1,0 +1,12 @@
+//! Who asks.
+
+/// Who sent a request, as far as the engine needs to know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// The 12-digit account that the request acts for.
+    pub account: String,
+    /// The region that the request was signed for, such as `us-east-1`.
+    pub region: String,
+    /// The identity shown as a message's `SenderId`: in the local posture, the account.
+    pub principal: String,
+}

@@ -1,0 +1,131 @@
+//! What each segment of the log is still needed for, so that segments nobody needs can go.
+
+use std::collections::BTreeMap;
+
+use crate::{Extent, Place, Time};
+
+/// What one segment is still needed for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SegmentUse {
+    /// How many living things refer to a record here: bodies that can still be read, facts that still hold.
+    pub references: u64,
+    /// Bytes of the records referred to, counted once a reference.
+    pub live_bytes: u64,
+    /// Segments whose dead records are known to be dead only from records here, with how many such records.
+    /// As long as one of them exists, dropping this segment would bring its dead back.
+    pub buries: BTreeMap<u32, u32>,
+    /// Not to be dropped before this moment: facts about what is already dead (deduplication) are read from here.
+    pub keep_until: Time,
+}
+
+impl SegmentUse {
+    /// Whether the segment can go without anything being lost or coming back.
+    pub fn is_dead(&self, now: Time) -> bool {
+        self.references == 0 && self.buries.is_empty() && self.keep_until <= now
+    }
+}
+
+/// The use of every segment. Kept by `apply` alone, so that it is the same after a restart.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    segments: BTreeMap<u32, SegmentUse>,
+}
+
+impl Ledger {
+    /// Something living refers to this record from now on.
+    pub fn hold(&mut self, extent: Extent) {
+        let segment = self.segments.entry(extent.place.segment()).or_default();
+        segment.references += 1;
+        segment.live_bytes += u64::from(extent.len);
+    }
+
+    /// It refers to it no longer. Segments that are gone are ignored.
+    pub fn release(&mut self, extent: Extent) {
+        if let Some(segment) = self.segments.get_mut(&extent.place.segment()) {
+            debug_assert!(segment.references > 0, "{extent:?} was released more often than held");
+            segment.references = segment.references.saturating_sub(1);
+            segment.live_bytes = segment.live_bytes.saturating_sub(u64::from(extent.len));
+        }
+    }
+
+    /// The record at `tombstone` says that what lies in segment `buried` is dead.
+    pub fn bury(&mut self, tombstone: Place, buried: u32) {
+        let here = tombstone.segment();
+        // A tombstone goes with its own segment, and what is gone needs none.
+        if buried != here && self.segments.contains_key(&buried) {
+            *self.segments.entry(here).or_default().buries.entry(buried).or_default() += 1;
+        }
+    }
+
+    /// Keeps a segment until a moment, whatever else happens.
+    pub fn keep_until(&mut self, segment: u32, until: Time) {
+        let segment = self.segments.entry(segment).or_default();
+        segment.keep_until = segment.keep_until.max(until);
+    }
+
+    /// A segment exists, even if nothing refers to it.
+    pub fn open(&mut self, segment: u32) {
+        self.segments.entry(segment).or_default();
+    }
+
+    /// The segment has been dropped: nothing needs to bury its dead any more.
+    pub fn dropped(&mut self, segment: u32) {
+        self.segments.remove(&segment);
+        for other in self.segments.values_mut() {
+            other.buries.remove(&segment);
+        }
+    }
+
+    /// Whether the segment still exists.
+    pub fn contains(&self, segment: u32) -> bool {
+        self.segments.contains_key(&segment)
+    }
+
+    /// The oldest segment that exists.
+    pub fn oldest(&self) -> Option<u32> {
+        self.segments.keys().next().copied()
+    }
+
+    /// What a segment buries has been said again elsewhere.
+    pub fn tombstones_copied(&mut self, segment: u32) {
+        if let Some(segment) = self.segments.get_mut(&segment) {
+            segment.buries.clear();
+        }
+    }
+
+    /// Every segment with its use, oldest first.
+    pub fn segments(&self) -> impl Iterator<Item = (u32, &SegmentUse)> {
+        self.segments.iter().map(|(&number, segment)| (number, segment))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extent(segment: u32) -> Extent {
+        Extent { place: Place::new(segment, 100), len: 10 }
+    }
+
+    #[test]
+    fn a_segment_is_dead_when_nothing_refers_to_it_and_it_buries_nobody() {
+        let mut ledger = Ledger::default();
+        ledger.hold(extent(1));
+        ledger.open(2);
+        assert!(!ledger.segments[&1].is_dead(Time(0)));
+        ledger.release(extent(1));
+        ledger.bury(Place::new(2, 0), 1);
+        assert!(ledger.segments[&1].is_dead(Time(0)));
+        assert!(!ledger.segments[&2].is_dead(Time(0)), "its tombstone keeps segment 1's message dead");
+        ledger.dropped(1);
+        assert!(ledger.segments[&2].is_dead(Time(0)));
+    }
+
+    #[test]
+    fn a_kept_segment_is_not_dead_before_its_time() {
+        let mut ledger = Ledger::default();
+        ledger.keep_until(3, Time(500));
+        assert!(!ledger.segments[&3].is_dead(Time(499)));
+        assert!(ledger.segments[&3].is_dead(Time(500)));
+    }
+}

@@ -1,0 +1,27 @@
+//! Words that the services share. Nothing here knows a service, a protocol, a clock or a disk.
+
+mod place;
+pub use place::{Extent, Place, Position};
+
+mod time;
+pub use time::Time;
+
+mod caller;
+pub use caller::Caller;
+
+mod arn;
+pub use arn::{Arn, ArnMalformed};
+
+mod refusal;
+pub use refusal::Refusal;
+
+pub mod codec;
+
+mod ledger;
+pub use ledger::{Ledger, SegmentUse};
+
+mod deadlines;
+pub use deadlines::Deadlines;
+
+mod identity;
+pub use identity::{Dice, Secret, uuid_text};

@@ -1,0 +1,22 @@
+//! Why a request was refused, in the words that the caller will read.
+
+use std::borrow::Cow;
+
+/// A refusal: the name of an error shape and its text.
+///
+/// The shape's HTTP status and its code in the query protocol are not known here: `wire` has them from the model.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// The error's shape name, as in AWS's model (`QueueDoesNotExist`), or, for errors that AWS sends without
+    /// modelling them, the name in its JSON `__type` (`InvalidParameterValueException`).
+    pub shape: &'static str,
+    /// The text for the caller.
+    pub message: Cow<'static, str>,
+}
+
+impl Refusal {
+    /// A refusal of this shape with this text.
+    pub fn new(shape: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Refusal { shape, message: message.into() }
+    }
+}

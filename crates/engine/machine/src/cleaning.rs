@@ -1,0 +1,122 @@
+//! Which segments of the log can go, and which are worth writing forward so that they can.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use kernel::{Extent, Ledger, Position, Time};
+
+/// A record of a segment that is being given up: where it lies, its head, and its payload.
+#[derive(Clone, Debug)]
+pub struct Survivor {
+    /// Where it lies.
+    pub extent: Extent,
+    /// What the engine knows of it.
+    pub head: Vec<u8>,
+    /// What is stored with it; empty if only the head is needed.
+    pub tail: Vec<u8>,
+}
+
+/// Survivors are written forward in steps of about so many bytes, so that requests come between.
+pub const STEP_BYTES: u32 = 256 << 10;
+
+/// A log shorter than so many segments is left alone.
+const FEW_SEGMENTS: u64 = 4;
+
+/// The state of cleaning: which segments there are, which are going, which one is being written forward.
+#[derive(Debug, Default)]
+pub struct Cleaning {
+    /// Sealed segments with their lengths.
+    sealed: BTreeMap<u32, u64>,
+    /// Segments that are dead once the log is durable up to a position.
+    going: VecDeque<(u32, Position)>,
+    /// The one whose deletion was asked for. One at a time: the order matters after a crash.
+    discarding: Option<u32>,
+    /// The one that is being written forward, with the extents whose payloads are still to be fetched.
+    pub forwarding: Option<Forwarding>,
+}
+
+/// A segment that is being written forward.
+#[derive(Debug)]
+pub struct Forwarding {
+    /// Which.
+    pub segment: u32,
+    /// Records that are still to be fetched.
+    pub to_fetch: VecDeque<Extent>,
+}
+
+impl Cleaning {
+    /// A segment is complete.
+    pub fn sealed(&mut self, segment: u32, bytes: u64) {
+        self.sealed.insert(segment, bytes);
+    }
+
+    /// A segment is gone.
+    pub fn discarded(&mut self, segment: u32) {
+        self.sealed.remove(&segment);
+        self.discarding = None;
+    }
+
+    /// Finds segments that have died. `end` is what must be durable before they go: the facts that killed them.
+    pub fn find_dead(&mut self, ledger: &Ledger, now: Time, end: Position) {
+        for (number, segment) in ledger.segments() {
+            if self.sealed.contains_key(&number)
+                && segment.is_dead(now)
+                && self.discarding != Some(number)
+                && self.going.iter().all(|&(going, _)| going != number)
+            {
+                self.going.push_back((number, end));
+                if self.forwarding.as_ref().is_some_and(|forwarding| forwarding.segment == number) {
+                    self.forwarding = None;
+                }
+            }
+        }
+    }
+
+    /// The next segment to delete, if what killed it is durable. Oldest first, since `find_dead` goes in that order.
+    pub fn next_discard(&mut self, durable: Position) -> Option<u32> {
+        if self.discarding.is_some() || self.going.front()?.1 > durable {
+            return None;
+        }
+        let (segment, _) = self.going.pop_front()?;
+        self.discarding = Some(segment);
+        Some(segment)
+    }
+
+    /// A segment worth writing forward: the emptiest one, if more than half of the log is dead.
+    pub fn find_victim(&mut self, ledger: &Ledger, now: Time) -> Option<u32> {
+        if self.forwarding.is_some() || self.discarding.is_some() || !self.going.is_empty() {
+            return None;
+        }
+        let total: u64 = self.sealed.values().sum();
+        let segments = self.sealed.len() as u64;
+        if segments < FEW_SEGMENTS {
+            return None;
+        }
+        let live: u64 = ledger.segments().map(|(_, segment)| segment.live_bytes).sum();
+        // Twice what lives, and a few segments that come and go.
+        if total <= 2 * live + FEW_SEGMENTS * total / segments {
+            return None;
+        }
+        let victim = ledger
+            .segments()
+            .filter_map(|(number, segment)| Some((number, segment, *self.sealed.get(&number)?)))
+            .filter(|(_, segment, bytes)| segment.keep_until <= now && segment.live_bytes * 2 < *bytes)
+            .min_by_key(|(number, segment, bytes)| (segment.live_bytes * 1000 / bytes.max(&1), *number))?
+            .0;
+        self.forwarding = Some(Forwarding { segment: victim, to_fetch: VecDeque::new() });
+        Some(victim)
+    }
+
+    /// The next records of the segment that is being written forward; none if it is done.
+    pub fn next_fetch(&mut self) -> Option<Vec<Extent>> {
+        let forwarding = self.forwarding.as_mut()?;
+        let mut extents = Vec::new();
+        let mut bytes = 0;
+        while bytes < STEP_BYTES
+            && let Some(extent) = forwarding.to_fetch.pop_front()
+        {
+            bytes += extent.len;
+            extents.push(extent);
+        }
+        (!extents.is_empty()).then_some(extents)
+    }
+}

@@ -1,0 +1,138 @@
+//! The services as one deterministic machine: inputs in, outputs out.
+//!
+//! The machine has no clock, no disk, no threads. Whoever drives it tells it what happens and when, and carries out what
+//! it wants done. The contract, in words: hand it any number of inputs; then [`Machine::flush`]; then take outputs with
+//! [`Machine::poll`] until there are none. An answer comes out of `poll` only when the log is durable up to what the
+//! answer rests on, which the driver tells with [`Input::Durable`].
+//!
+//! ```
+//! # use kernel::{Secret, Time};
+//! # use machine::{Input, Machine, Options, Output};
+//! let mut machine = Machine::new(Options::default());
+//! let now = Time(1_700_000_000_000);
+//! machine.handle(now, Input::Identify { secret: Secret([7; 32]) });
+//! machine.flush(now);
+//! while let Some(output) = machine.poll() {
+//!     match output {
+//!         // Write it, sync it, and say so:
+//!         Output::Append(batch) => machine.handle(now, Input::Durable(batch.end())),
+//!         Output::Reply { ticket, answer } => println!("{ticket}: {answer:?}"),
+//!         _ => {}
+//!     }
+//! }
+//! ```
+
+mod outbox;
+
+mod cleaning;
+pub use cleaning::Survivor;
+
+mod machine;
+pub use machine::Machine;
+
+use kernel::{Extent, Position, Refusal, Secret};
+
+/// What happens to the machine.
+#[derive(Debug)]
+pub enum Input {
+    /// A client asks for something; the answer goes to the ticket.
+    Request {
+        /// Names the request until it is answered. Never used twice at the same time.
+        ticket: u64,
+        /// What it asks for.
+        command: Command,
+    },
+    /// The client of a request has gone: nothing is to be given to it any more.
+    Gone {
+        /// Its ticket.
+        ticket: u64,
+    },
+    /// The log is durable up to this position.
+    Durable(Position),
+    /// Time has passed.
+    Tick,
+    /// The disk has little room left, or has room again.
+    Space {
+        /// Whether there is too little to accept anything that grows.
+        low: bool,
+    },
+    /// The secret of a data directory that has none yet.
+    Identify {
+        /// 32 random bytes.
+        secret: Secret,
+    },
+    /// The heads of a segment's records, as [`Output::Survey`] asked for.
+    Surveyed {
+        /// Which segment.
+        segment: u32,
+        /// Where each record lies, and its head.
+        records: Vec<(Extent, Vec<u8>)>,
+    },
+    /// Records, as [`Output::Fetch`] asked for.
+    Fetched(Vec<Survivor>),
+    /// A segment is gone, as [`Output::Discard`] asked for, and will not be there after a crash.
+    Discarded {
+        /// Which.
+        segment: u32,
+    },
+    /// Everything is to be forgotten (a test begins).
+    Reset,
+}
+
+/// What the machine wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Write this to the log. Batches come in order.
+    Append(journal::Batch),
+    /// Answer a request.
+    Reply {
+        /// Which.
+        ticket: u64,
+        /// With what.
+        answer: Answer,
+    },
+    /// Read the heads of a sealed segment and hand them in with [`Input::Surveyed`].
+    Survey {
+        /// Which.
+        segment: u32,
+    },
+    /// Read these records and hand them in with [`Input::Fetched`].
+    Fetch(Vec<Extent>),
+    /// Delete a segment: nobody needs it. Then say [`Input::Discarded`].
+    Discard {
+        /// Which.
+        segment: u32,
+    },
+}
+
+/// What a client asks for, by service.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Of queues.
+    Sqs(sqs::operations::Command),
+}
+
+/// What a client hears, by service.
+pub type Answer = Result<Reply, Refusal>;
+
+/// What a client gets, by service.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// From queues.
+    Sqs(sqs::operations::Reply),
+}
+
+/// How a machine is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// SQS's limits.
+    pub sqs_limits: sqs::limits::Limits,
+    /// Bytes at which a segment of the log is full.
+    pub segment_bytes: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { sqs_limits: sqs::limits::Limits::relaxed(), segment_bytes: 64 << 20 }
+    }
+}

@@ -1,0 +1,214 @@
+//! What follows without anybody asking: messages expire, polls end, waiting clients are served, move tasks go on.
+
+use std::borrow::Cow;
+
+use kernel::Time;
+
+use crate::operations::dead_letters::Transfer;
+use crate::operations::receive_message::{Received, group_name, receive};
+use crate::operations::reply::Reply;
+use crate::operations::{Draft, Outcome};
+use crate::queue::Queue;
+use crate::records::{
+    DropReason, DroppedMessage, MessagePlaced, MessagesDropped, MoveStatus, MoveTaskDeclared, Record,
+};
+use crate::rules::selection::{Candidate, select};
+use crate::state::{Due, State};
+use crate::{QueueId, QueueKey, Seq, TaskId, limits};
+
+/// Something that follows.
+#[derive(Debug)]
+pub struct Consequence {
+    /// Whom it answers, if anybody.
+    pub ticket: Option<u64>,
+    /// Facts to record.
+    pub records: Vec<Draft<'static>>,
+    /// The answer.
+    pub outcome: Outcome,
+}
+
+impl Consequence {
+    fn silent(records: Vec<Draft<'static>>) -> Self {
+        Consequence { ticket: None, records, outcome: Outcome::Silence }
+    }
+}
+
+/// Expired messages that one record drops at the most.
+const EXPIRED: usize = 1000;
+
+/// Messages that one step of a move task without a rate moves, and how long it leaves to others before the next.
+const MOVE_STEP: u32 = 500;
+const MOVE_PAUSE_MILLIS: u64 = 10;
+
+impl State {
+    /// What follows next at this moment, one thing at a time, until nothing does. Each is to be applied before the
+    /// next is asked for.
+    pub fn follow_up(&mut self, now: Time) -> Option<Consequence> {
+        if let Some(consequence) = self.expire_messages(now) {
+            return Some(consequence);
+        }
+        while let Some(id) = self.overdue_queues.pop_first() {
+            if let Some(consequence) = self.expire_waiting(id, now) {
+                return Some(consequence);
+            }
+        }
+        if let Some(ticket) = self.ended_polls.pop_front() {
+            let received = Received { queue: QueueId(0), messages: Vec::new() };
+            let outcome = Outcome::Reply(Ok(Reply::Received(received)));
+            return Some(Consequence { ticket: Some(ticket), records: Vec::new(), outcome });
+        }
+        while let Some(&id) = self.woken.first() {
+            if let Some(consequence) = self.serve_waiter(id, now) {
+                return Some(consequence);
+            }
+            self.woken.remove(&id);
+        }
+        while let Some(id) = self.due_tasks.pop_first() {
+            if let Some(consequence) = self.move_step(id, now) {
+                return Some(consequence);
+            }
+        }
+        None
+    }
+
+    fn expire_messages(&mut self, now: Time) -> Option<Consequence> {
+        while let Some((id, seq)) = self.overdue_messages.pop_front() {
+            let Some(queue) = self.queues.get(&id) else { continue };
+            let mut messages = Vec::new();
+            let mut add = |seq: Seq| {
+                if let Some(touched) = queue.touched.get(&seq).filter(|touched| queue.is_expired(touched.sent, now)) {
+                    messages.push(DroppedMessage {
+                        seq,
+                        place: touched.extent.place,
+                        group: group_name(queue, touched.group),
+                    });
+                }
+            };
+            add(seq);
+            while let Some(&(next, seq)) = self.overdue_messages.front()
+                && next == id
+            {
+                add(seq);
+                self.overdue_messages.pop_front();
+            }
+            if !messages.is_empty() {
+                return Some(Consequence::silent(vec![expired(id, messages)]));
+            }
+        }
+        None
+    }
+
+    fn expire_waiting(&mut self, id: QueueId, now: Time) -> Option<Consequence> {
+        let queue = self.queues.get_mut(&id)?;
+        let found = queue.expired(now, EXPIRED);
+        if found.is_empty() {
+            queue.watch_retention(&mut self.deadlines);
+            return None;
+        }
+        let messages = found
+            .into_iter()
+            .map(|(seq, extent, group)| DroppedMessage { seq, place: extent.place, group: group_name(queue, group) })
+            .collect();
+        // There may be more; and if not, the next deadline is to be found.
+        self.overdue_queues.insert(id);
+        Some(Consequence::silent(vec![expired(id, messages)]))
+    }
+
+    /// The client that has waited longest gets what there is.
+    fn serve_waiter(&mut self, id: QueueId, now: Time) -> Option<Consequence> {
+        let queue = self.queues.get(&id)?;
+        let waiter = queue.waiters.values().next()?;
+        let (records, received) = receive(self, queue, &waiter.request, now);
+        if received.messages.is_empty() {
+            // Only dead letters were found: they go, and the client waits on.
+            return if records.is_empty() { None } else { Some(Consequence::silent(records)) };
+        }
+        let ticket = waiter.ticket;
+        self.stop_waiting(ticket);
+        Some(Consequence { ticket: Some(ticket), records, outcome: Outcome::Reply(Ok(Reply::Received(received))) })
+    }
+
+    fn move_step(&mut self, id: TaskId, now: Time) -> Option<Consequence> {
+        let task = self.tasks.get(&id)?;
+        if task.declared.status != MoveStatus::Running {
+            return None;
+        }
+        let end = |status, failure: Option<&str>| {
+            let declared = MoveTaskDeclared {
+                status,
+                moved: task.moved,
+                failure: failure.map(str::to_owned),
+                ..task.declared.clone()
+            };
+            Some(Consequence::silent(vec![Record::MoveTaskDeclared(Box::new(declared)).into()]))
+        };
+        let missing = Some("AWS.SimpleQueueService.NonExistentQueue");
+        let Some(source) = self.queues.get(&task.declared.source) else { return end(MoveStatus::Failed, missing) };
+        let destination = match &task.declared.destination {
+            None => None,
+            Some(arn) => match self.named(arn) {
+                None => return end(MoveStatus::Failed, missing),
+                found => found,
+            },
+        };
+        if now - task.declared.started >= limits::MOVE_TASK_MILLIS {
+            return end(MoveStatus::Failed, Some("AWS.SimpleQueueService.TaskTimeout"));
+        }
+        let (most, pause) = pace(task.declared.rate);
+        let mut transfer = Transfer::new(self, DropReason::Moved(id));
+        let mut homeless = false;
+        select(source, now, &mut |candidate: Candidate<'_>| {
+            let touched = candidate.touched;
+            let home = || {
+                let arn = touched?.dead_letter_source.as_deref()?;
+                self.named(&arn.parse().ok()?)
+            };
+            let Some(to) = destination.or_else(home) else {
+                homeless = true;
+                return false;
+            };
+            let (fifo, group) = (to.is_fifo(), candidate.group_name.map(|name| Cow::Owned(name.to_owned())));
+            // A moved message is a new message: id, time and counts begin anew (facts/sqs.md § 8).
+            transfer.add(source, &candidate, |seq| MessagePlaced {
+                queue: to.id,
+                seq,
+                origin: seq,
+                extent: candidate.extent,
+                sent: now,
+                group,
+                dead_letter_source: None,
+                deduplicates_by_id: fifo && touched.is_some_and(|touched| touched.deduplicates_by_id),
+                receives: 0,
+                first_received: Time(0),
+                received: Time(0),
+                visible: now,
+                in_flight: false,
+            });
+            transfer.len() < most as usize
+        });
+        if transfer.len() == 0 {
+            return if homeless { end(MoveStatus::Failed, missing) } else { end(MoveStatus::Completed, None) };
+        }
+        let records = transfer.into_drafts(source);
+        self.deadlines.set(now + pause, Due::MoveStep(id));
+        Some(Consequence::silent(records))
+    }
+
+    fn named(&self, arn: &kernel::Arn) -> Option<&Queue> {
+        self.queue(&QueueKey::from_arn(arn)?)
+    }
+}
+
+/// How many messages a step moves, and milliseconds until the next.
+fn pace(rate: Option<u32>) -> (u32, u64) {
+    match rate {
+        None => (MOVE_STEP, MOVE_PAUSE_MILLIS),
+        // Ten steps a second at most, so that a small rate is kept as exactly as a large one.
+        Some(rate @ ..=10) => (1, 1000 / u64::from(rate.max(1))),
+        Some(rate) => (rate / 10, u64::from(rate / 10) * 1000 / u64::from(rate)),
+    }
+}
+
+fn expired(queue: QueueId, messages: Vec<DroppedMessage<'static>>) -> Draft<'static> {
+    Record::MessagesDropped(MessagesDropped { queue, reason: DropReason::Expired, messages }).into()
+}

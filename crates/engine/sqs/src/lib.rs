@@ -1,0 +1,25 @@
+//! Queues: what SQS remembers, decides and answers.
+//!
+//! In reading order: [`ids`] names things, [`rules`] are the domain's own ideas, [`records`] are the facts that the log
+//! keeps, [`queue`] and [`state`] are what is remembered, [`operations`] what can be asked.
+
+pub mod ids;
+pub use ids::{QueueId, QueueKey, Seq, TaskId, message_id, sequence_number};
+
+pub mod rules;
+
+pub mod records;
+
+pub mod queue;
+
+pub mod state;
+
+pub mod limits;
+
+pub mod refusals;
+
+pub mod operations;
+
+pub mod consequences;
+
+pub mod survival;

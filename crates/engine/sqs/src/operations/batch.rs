@@ -1,0 +1,79 @@
+//! What the three batch operations share: their entries' ids, and an outcome for each.
+
+use bytestring::ByteString;
+use kernel::Refusal;
+
+use crate::{limits, refusals};
+
+/// What became of a batch's entries.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BatchOutcome<T> {
+    /// Those that were done, by id.
+    pub successful: Vec<(ByteString, T)>,
+    /// Those that were not.
+    pub failed: Vec<(ByteString, Refusal)>,
+}
+
+impl<T> BatchOutcome<T> {
+    /// Sorts entries by what became of them.
+    pub fn collect(entries: impl Iterator<Item = (ByteString, Result<T, Refusal>)>) -> Self {
+        let mut outcome = BatchOutcome { successful: Vec::new(), failed: Vec::new() };
+        for (id, result) in entries {
+            match result {
+                Ok(done) => outcome.successful.push((id, done)),
+                Err(refusal) => outcome.failed.push((id, refusal)),
+            }
+        }
+        outcome
+    }
+}
+
+/// What a batch's ids must be, in the order in which AWS checks it (facts/sqs.md § 10). `kind` is the entries' shape.
+pub fn check_ids<'a>(kind: &str, ids: impl ExactSizeIterator<Item = &'a str> + Clone) -> Result<(), Refusal> {
+    if ids.len() == 0 {
+        return Err(refusals::batch_empty(kind));
+    }
+    if ids.len() > limits::BATCH_ENTRIES {
+        return Err(refusals::batch_too_many(ids.len()));
+    }
+    for id in ids.clone() {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if id.is_empty() || id.len() > 80 || !id.bytes().all(legal) {
+            return Err(refusals::batch_id_invalid());
+        }
+    }
+    for (at, id) in ids.clone().enumerate() {
+        if ids.clone().take(at).any(|other| other == id) {
+            return Err(refusals::batch_id_repeated(id));
+        }
+    }
+    Ok(())
+}
+
+/// The code of a batch entry's error: what the query protocol calls it, without a namespace (facts/sqs.md §§ 6, 10).
+pub fn entry_code(refusal: &Refusal) -> &'static str {
+    match refusal.shape {
+        "MissingRequiredParameterException" => "MissingParameter",
+        "InvalidParameterValueException" => "InvalidParameterValue",
+        shape => shape,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(ids: &[&str]) -> Option<&'static str> {
+        check_ids("SendMessageBatchRequestEntry", ids.iter().copied()).err().map(|refusal| refusal.shape)
+    }
+
+    #[test]
+    fn faults_of_a_batch_are_found_in_the_order_in_which_aws_checks_them() {
+        // facts/sqs.md § 10
+        assert_eq!(check(&[]), Some("EmptyBatchRequest"));
+        assert_eq!(check(&["!"; 11]), Some("TooManyEntriesInBatchRequest"));
+        assert_eq!(check(&["a", "a", "!"]), Some("InvalidBatchEntryId"));
+        assert_eq!(check(&["a", "b", "a"]), Some("BatchEntryIdsNotDistinct"));
+        assert_eq!(check(&["a", "b"]), None);
+    }
+}

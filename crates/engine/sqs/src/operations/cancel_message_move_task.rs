@@ -1,0 +1,60 @@
+//! CancelMessageMoveTask: a move task stops where it is.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytestring::ByteString;
+use kernel::{Arn, Refusal};
+
+use super::reply::Reply;
+use super::start_message_move_task::resource_missing;
+use super::{Decision, Setting};
+use crate::ids::task_uuid;
+use crate::records::{MoveStatus, MoveTaskDeclared, Record};
+use crate::state::State;
+use crate::{QueueKey, refusals};
+
+/// CancelMessageMoveTask.
+#[derive(Clone, Debug)]
+pub struct CancelMessageMoveTask {
+    /// The handle that StartMessageMoveTask gave.
+    pub handle: ByteString,
+}
+
+/// The handle of a move task: base64 of a small JSON document (facts/sqs.md § 8).
+pub fn task_handle(uuid: &str, source: &Arn) -> String {
+    STANDARD.encode(format!("{{\"taskId\":\"{uuid}\",\"sourceArn\":\"{source}\"}}"))
+}
+
+fn parse_handle(handle: &str) -> Option<(String, Arn)> {
+    let document = STANDARD.decode(handle).ok()?;
+    let document: serde_json::Value = serde_json::from_slice(&document).ok()?;
+    let task = document.get("taskId")?.as_str()?.to_owned();
+    let source = document.get("sourceArn")?.as_str()?.parse().ok()?;
+    Some((task, source))
+}
+
+impl CancelMessageMoveTask {
+    /// Declares the task cancelled and says how many messages it has moved.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let Some((uuid, source)) = parse_handle(&self.handle) else {
+            return refusals::parameter_invalid("Value for parameter TaskHandle is invalid.").into();
+        };
+        if QueueKey::from_arn(&source).and_then(|key| state.queue(&key)).is_none() {
+            return resource_missing("SourceArn").into();
+        }
+        let task = state.tasks.values().find(|task| {
+            task.declared.source_arn == source
+                && task.declared.status == MoveStatus::Running
+                && state.secret().is_some_and(|secret| task_uuid(secret, task.declared.id) == uuid)
+        });
+        let Some(task) = task else {
+            return Refusal::new("ResourceNotFoundException", "Task does not exist.").into();
+        };
+        let cancelled =
+            MoveTaskDeclared { status: MoveStatus::Cancelled, moved: task.moved, ..task.declared.clone() };
+        Decision::done(
+            vec![Record::MoveTaskDeclared(Box::new(cancelled)).into()],
+            Reply::MoveCancelled { moved: task.moved },
+        )
+    }
+}

@@ -1,0 +1,85 @@
+//! ChangeMessageVisibility: a client needs longer for a message, or gives it back.
+
+use bytestring::ByteString;
+use kernel::{Refusal, Time};
+
+use super::receive_message::group_name;
+use super::reply::Reply;
+use super::{Decision, Setting};
+use crate::queue::Queue;
+use crate::records::{ChangedMessage, ReceivedMessage, Record, VisibilityChanged};
+use crate::rules::handle::Handle;
+use crate::state::State;
+use crate::{QueueKey, limits, refusals};
+
+/// ChangeMessageVisibility.
+#[derive(Clone, Debug)]
+pub struct ChangeMessageVisibility {
+    /// In which queue.
+    pub queue: QueueKey,
+    /// Which receive of which message.
+    pub handle: ByteString,
+    /// Hidden for so long from now on, or what is wrong with that.
+    pub visibility_seconds: Result<u32, Refusal>,
+}
+
+impl ChangeMessageVisibility {
+    /// Hides the message for another time, counted from now.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
+        let changed = self
+            .visibility_seconds
+            .as_ref()
+            .map_err(Refusal::clone)
+            .and_then(|&seconds| changed(queue, &self.handle, seconds, setting.now));
+        match changed {
+            Err(refusal) => refusal.into(),
+            Ok(message) => Decision::done(vec![record(queue, setting.now, vec![message])], Reply::Done),
+        }
+    }
+}
+
+pub(super) fn record(
+    queue: &Queue,
+    now: Time,
+    messages: Vec<ChangedMessage<'static>>,
+) -> super::Draft<'static> {
+    Record::VisibilityChanged(VisibilityChanged { queue: queue.id, at: now, attempt: None, messages }).into()
+}
+
+/// The message with its new visibility. On a standard queue it may be visible again, as long as it is there; on FIFO
+/// the receive must still hide it (facts/sqs.md § 6).
+pub(super) fn changed(
+    queue: &Queue,
+    text: &str,
+    seconds: u32,
+    now: Time,
+) -> Result<ChangedMessage<'static>, Refusal> {
+    let handle = Handle::from_text(text)
+        .filter(|handle| handle.queue == queue.id)
+        .ok_or_else(|| refusals::handle_invalid(text))?;
+    let touched = queue
+        .touched
+        .get(&handle.seq)
+        .filter(|touched| !queue.is_expired(touched.sent, now))
+        .filter(|touched| !queue.is_fifo() || (touched.in_flight && touched.receives == handle.receive))
+        .ok_or_else(|| refusals::not_in_flight(text))?;
+    let limit = limits::VISIBILITY_SECONDS;
+    if (now - touched.received) + u64::from(seconds) * 1000 > u64::from(limit) * 1000 {
+        return Err(refusals::value_invalid(
+            seconds,
+            "VisibilityTimeout",
+            &format!("Total VisibilityTimeout for the message is beyond the limit [{limit} seconds]"),
+        ));
+    }
+    Ok(ChangedMessage {
+        message: ReceivedMessage {
+            seq: handle.seq,
+            receives: touched.receives,
+            first_received: touched.first_received,
+            group: group_name(queue, touched.group),
+        },
+        received: touched.received,
+        until: now.plus_seconds(seconds.into()),
+    })
+}

@@ -1,0 +1,50 @@
+//! ChangeMessageVisibilityBatch: new visibility timeouts for up to ten messages.
+
+use bytestring::ByteString;
+use kernel::Refusal;
+
+use super::batch::BatchOutcome;
+use super::change_message_visibility::{changed, record};
+use super::reply::Reply;
+use super::{Decision, Setting};
+use crate::state::State;
+use crate::{QueueKey, refusals};
+
+/// ChangeMessageVisibilityBatch.
+#[derive(Clone, Debug)]
+pub struct ChangeMessageVisibilityBatch {
+    /// In which queue.
+    pub queue: QueueKey,
+    /// The entries, or what is wrong with all of them.
+    pub entries: Result<Vec<Entry>, Refusal>,
+}
+
+/// One entry.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The entry's id.
+    pub id: ByteString,
+    /// Which receive of which message.
+    pub handle: ByteString,
+    /// Hidden for so long from now on, or what is wrong with that.
+    pub visibility_seconds: Result<u32, Refusal>,
+}
+
+impl ChangeMessageVisibilityBatch {
+    /// Hides each message for another time.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
+        let entries = match &self.entries {
+            Ok(entries) => entries,
+            Err(refusal) => return refusal.clone().into(),
+        };
+        let mut messages = Vec::with_capacity(entries.len());
+        let outcome = BatchOutcome::collect(entries.iter().map(|entry| {
+            let seconds = entry.visibility_seconds.as_ref().map_err(Refusal::clone);
+            let result = seconds.and_then(|&seconds| changed(queue, &entry.handle, seconds, setting.now));
+            (entry.id.clone(), result.map(|message| messages.push(message)))
+        }));
+        let records = if messages.is_empty() { Vec::new() } else { vec![record(queue, setting.now, messages)] };
+        Decision::done(records, Reply::DoneBatch(outcome))
+    }
+}

@@ -1,0 +1,121 @@
+//! Messages that were received too often leave for the dead-letter queue; a move task brings messages back.
+
+use std::borrow::Cow;
+
+use kernel::Time;
+
+use super::Draft;
+use crate::queue::Queue;
+use crate::records::{DropReason, DroppedMessage, MessagePlaced, MessagesDropped, Record};
+use crate::rules::selection::Candidate;
+use crate::state::State;
+use crate::{QueueKey, Seq};
+
+/// The dead letters that one receive finds.
+pub(crate) struct DeadLetters<'s> {
+    queue: &'s Queue,
+    /// The dead-letter queue and how often a message is delivered before it goes there.
+    target: Option<(&'s Queue, u32)>,
+    transfer: Transfer,
+    now: Time,
+    source_arn: String,
+}
+
+impl<'s> DeadLetters<'s> {
+    pub(crate) fn new(state: &'s State, queue: &'s Queue, now: Time) -> Self {
+        // A dead-letter queue that has been deleted takes nothing: messages are then simply received again (§ 8).
+        let target = queue.settings.redrive.as_ref().and_then(|redrive| {
+            let target = state.queue(&QueueKey::from_arn(&redrive.target)?)?;
+            Some((target, redrive.max_receives))
+        });
+        DeadLetters {
+            queue,
+            target,
+            transfer: Transfer::new(state, DropReason::DeadLettered),
+            now,
+            source_arn: if target.is_some() { queue.key.arn().to_string() } else { String::new() },
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.transfer.len()
+    }
+
+    /// Takes the message if it has been received often enough: delivered `maxReceiveCount` times, it moves at the next
+    /// attempt (facts/sqs.md § 8).
+    pub(crate) fn take(&mut self, candidate: &Candidate<'_>) -> bool {
+        let Some((target, max_receives)) = self.target else { return false };
+        let Some(touched) = candidate.touched.filter(|touched| touched.receives >= max_receives) else {
+            return false;
+        };
+        let fifo = target.is_fifo();
+        self.transfer.add(self.queue, candidate, |seq| MessagePlaced {
+            queue: target.id,
+            seq,
+            origin: touched.origin,
+            extent: candidate.extent,
+            // On FIFO the retention period begins anew; on standard it goes on.
+            sent: if fifo { self.now } else { touched.sent },
+            group: candidate.group_name.map(|name| Cow::Owned(name.to_owned())),
+            dead_letter_source: Some(Cow::Owned(self.source_arn.clone())),
+            deduplicates_by_id: fifo,
+            receives: touched.receives,
+            first_received: touched.first_received,
+            received: touched.received,
+            visible: self.now,
+            in_flight: false,
+        });
+        true
+    }
+
+    pub(crate) fn into_drafts(self) -> Vec<Draft<'static>> {
+        self.transfer.into_drafts(self.queue)
+    }
+}
+
+/// Messages on their way from one queue to others of this server. Their payloads stay where they are.
+pub(crate) struct Transfer {
+    next_seq: u64,
+    reason: DropReason,
+    dropped: Vec<DroppedMessage<'static>>,
+    placed: Vec<Draft<'static>>,
+}
+
+impl Transfer {
+    pub(crate) fn new(state: &State, reason: DropReason) -> Self {
+        Transfer { next_seq: state.next_seq, reason, dropped: Vec::new(), placed: Vec::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.dropped.len()
+    }
+
+    /// Takes a message out of `source`; `place` says, for its new number, what it is from now on.
+    pub(crate) fn add(
+        &mut self,
+        source: &Queue,
+        candidate: &Candidate<'_>,
+        place: impl FnOnce(Seq) -> MessagePlaced<'static>,
+    ) {
+        debug_assert!(source.groups.get(candidate.group).is_some());
+        let seq = Seq(self.next_seq);
+        self.next_seq += 1;
+        self.dropped.push(DroppedMessage {
+            seq: candidate.seq,
+            place: candidate.extent.place,
+            group: candidate.group_name.map(|name| Cow::Owned(name.to_owned())),
+        });
+        self.placed.push(Record::MessagePlaced(Box::new(place(seq))).into());
+    }
+
+    /// The arrivals first: between the two a message is in both queues, never in none.
+    pub(crate) fn into_drafts(self, source: &Queue) -> Vec<Draft<'static>> {
+        let mut drafts = self.placed;
+        if !self.dropped.is_empty() {
+            let record =
+                MessagesDropped { queue: source.id, reason: self.reason, messages: self.dropped };
+            drafts.push(Record::MessagesDropped(record).into());
+        }
+        drafts
+    }
+}

@@ -1,0 +1,80 @@
+//! DeleteMessage: a client is done with a message.
+
+use bytestring::ByteString;
+use kernel::{Refusal, Time};
+
+use super::receive_message::group_name;
+use super::reply::Reply;
+use super::{Decision, Setting};
+use crate::queue::Queue;
+use crate::records::{DropReason, DroppedMessage, MessagesDropped, Record};
+use crate::rules::handle::Handle;
+use crate::state::State;
+use crate::{QueueKey, limits, refusals};
+
+/// DeleteMessage.
+#[derive(Clone, Debug)]
+pub struct DeleteMessage {
+    /// From where.
+    pub queue: QueueKey,
+    /// Which receive of which message.
+    pub handle: ByteString,
+}
+
+impl DeleteMessage {
+    /// Drops the message; one that is gone already is no error.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
+        match dropped(queue, &self.handle, setting.now) {
+            Err(DeleteFault::NotOurs) => refusals::handle_invalid(&self.handle).into(),
+            Err(DeleteFault::Expired) => refusals::handle_expired(&self.handle).into(),
+            Ok(None) => Decision::answer(Reply::Done),
+            Ok(Some(message)) => {
+                let record =
+                    MessagesDropped { queue: queue.id, reason: DropReason::Deleted, messages: vec![message] };
+                Decision::done(vec![Record::MessagesDropped(record).into()], Reply::Done)
+            }
+        }
+    }
+}
+
+/// Why a message is not deleted. A batch words it differently (facts/sqs.md § 6).
+pub(super) enum DeleteFault {
+    NotOurs,
+    Expired,
+}
+
+impl DeleteFault {
+    pub(super) fn in_batch(self, handle: &str) -> Refusal {
+        match self {
+            DeleteFault::NotOurs => refusals::handle_invalid(handle),
+            DeleteFault::Expired => Refusal::new("ReceiptHandleIsInvalid", "The receipt handle has expired"),
+        }
+    }
+}
+
+/// What is to be dropped for this handle. A standard queue takes any handle of the message, whoever has received it
+/// since; a FIFO queue only that of a receive that still hides it (facts/sqs.md § 6).
+pub(super) fn dropped(
+    queue: &Queue,
+    text: &str,
+    now: Time,
+) -> Result<Option<DroppedMessage<'static>>, DeleteFault> {
+    let handle = Handle::from_text(text).filter(|handle| handle.queue == queue.id).ok_or(DeleteFault::NotOurs)?;
+    let Some(touched) = queue.touched.get(&handle.seq) else { return Ok(None) };
+    if queue.is_expired(touched.sent, now) {
+        return Ok(None);
+    }
+    if queue.is_fifo() {
+        if !touched.in_flight || touched.receives != handle.receive {
+            return Err(DeleteFault::Expired);
+        }
+    } else if now - handle.received > limits::HANDLE_MILLIS {
+        return Err(DeleteFault::Expired);
+    }
+    Ok(Some(DroppedMessage {
+        seq: handle.seq,
+        place: touched.extent.place,
+        group: group_name(queue, touched.group),
+    }))
+}

@@ -1,0 +1,50 @@
+//! DeleteMessageBatch: a client is done with up to ten messages.
+
+use bytestring::ByteString;
+use kernel::Refusal;
+
+use super::batch::BatchOutcome;
+use super::delete_message::dropped;
+use super::reply::Reply;
+use super::{Decision, Setting};
+use crate::records::{DropReason, DroppedMessage, MessagesDropped, Record};
+use crate::state::State;
+use crate::{QueueKey, refusals};
+
+/// DeleteMessageBatch.
+#[derive(Clone, Debug)]
+pub struct DeleteMessageBatch {
+    /// From where.
+    pub queue: QueueKey,
+    /// Handles by entry ids, or what is wrong with all of them.
+    pub entries: Result<Vec<(ByteString, ByteString)>, Refusal>,
+}
+
+impl DeleteMessageBatch {
+    /// Drops each message whose handle is good, all in one record.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
+        let entries = match &self.entries {
+            Ok(entries) => entries,
+            Err(refusal) => return refusal.clone().into(),
+        };
+        let mut messages: Vec<DroppedMessage<'static>> = Vec::with_capacity(entries.len());
+        let outcome = BatchOutcome::collect(entries.iter().map(|(id, handle)| {
+            let result = dropped(queue, handle, setting.now).map_err(|fault| fault.in_batch(handle));
+            let result = result.map(|message| {
+                // The same message may stand in two entries.
+                if let Some(message) = message.filter(|new| messages.iter().all(|old| old.seq != new.seq)) {
+                    messages.push(message);
+                }
+            });
+            (id.clone(), result)
+        }));
+        let record = MessagesDropped { queue: queue.id, reason: DropReason::Deleted, messages };
+        let records = if record.messages.is_empty() {
+            Vec::new()
+        } else {
+            vec![Record::MessagesDropped(record).into()]
+        };
+        Decision::done(records, Reply::DoneBatch(outcome))
+    }
+}

@@ -1,0 +1,195 @@
+//! What can be asked of queues: one file an operation.
+//!
+//! An operation has three parts. `prepare` runs where the request was read: it looks at the request alone, checks what
+//! can be checked without state, and does what costs by the byte (hashes, encoding). `decide` runs in the engine, looks
+//! at the state, and says which facts to record and what to answer; it changes nothing. `present` runs where the
+//! request came from and turns the reply into the answer's shape.
+
+use std::borrow::Cow;
+
+use kernel::{Refusal, Time};
+
+use crate::records::Record;
+use crate::state::{State, Waiter};
+use crate::QueueId;
+
+/// What an operation decided.
+#[derive(Debug)]
+pub struct Decision<'a> {
+    /// Facts to record, in this order, all or none.
+    pub records: Vec<Draft<'a>>,
+    /// What the caller hears.
+    pub outcome: Outcome,
+}
+
+/// A fact with the payload that is stored with it.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    /// The fact.
+    pub record: Record<'a>,
+    /// The payload; empty for most.
+    pub tail: Cow<'a, [u8]>,
+}
+
+impl<'a> From<Record<'a>> for Draft<'a> {
+    fn from(record: Record<'a>) -> Self {
+        Draft { record, tail: Cow::Borrowed(&[]) }
+    }
+}
+
+/// What the caller hears.
+#[derive(Debug)]
+pub enum Outcome {
+    /// An answer, or a refusal, as soon as what it rests on is durable.
+    Reply(Result<Reply, Refusal>),
+    /// Nothing yet: the receive waits for a message in this queue.
+    Wait(QueueId, Waiter),
+    /// Nothing: nobody asked.
+    Silence,
+}
+
+impl<'a> Decision<'a> {
+    /// Facts and an answer.
+    pub fn done(records: Vec<Draft<'a>>, reply: Reply) -> Self {
+        Decision { records, outcome: Outcome::Reply(Ok(reply)) }
+    }
+
+    /// An answer that changes nothing.
+    pub fn answer(reply: Reply) -> Self {
+        Decision::done(Vec::new(), reply)
+    }
+
+    /// A refusal.
+    pub fn refuse(refusal: Refusal) -> Self {
+        Decision { records: Vec::new(), outcome: Outcome::Reply(Err(refusal)) }
+    }
+}
+
+impl From<Refusal> for Decision<'_> {
+    fn from(refusal: Refusal) -> Self {
+        Decision::refuse(refusal)
+    }
+}
+
+/// What a decision may depend on besides the state and the command.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    /// The moment.
+    pub now: Time,
+    /// The limits in force.
+    pub limits: &'a crate::limits::Limits,
+    /// Whose request it is, to answer later.
+    pub ticket: u64,
+}
+
+/// A request that has been prepared.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // Each is documented where its struct is.
+pub enum Command {
+    SendMessage(send_message::SendMessage),
+    SendMessageBatch(send_message_batch::SendMessageBatch),
+    ReceiveMessage(receive_message::ReceiveMessage),
+    DeleteMessage(delete_message::DeleteMessage),
+    DeleteMessageBatch(delete_message_batch::DeleteMessageBatch),
+    ChangeMessageVisibility(change_message_visibility::ChangeMessageVisibility),
+    ChangeMessageVisibilityBatch(change_message_visibility_batch::ChangeMessageVisibilityBatch),
+    CreateQueue(create_queue::CreateQueue),
+    DeleteQueue(delete_queue::DeleteQueue),
+    PurgeQueue(purge_queue::PurgeQueue),
+    GetQueueUrl(get_queue_url::GetQueueUrl),
+    ListQueues(list_queues::ListQueues),
+    GetQueueAttributes(get_queue_attributes::GetQueueAttributes),
+    SetQueueAttributes(set_queue_attributes::SetQueueAttributes),
+    AddPermission(add_permission::AddPermission),
+    RemovePermission(remove_permission::RemovePermission),
+    ListDeadLetterSourceQueues(list_dead_letter_source_queues::ListDeadLetterSourceQueues),
+    TagQueue(tag_queue::TagQueue),
+    UntagQueue(untag_queue::UntagQueue),
+    ListQueueTags(list_queue_tags::ListQueueTags),
+    StartMessageMoveTask(start_message_move_task::StartMessageMoveTask),
+    CancelMessageMoveTask(cancel_message_move_task::CancelMessageMoveTask),
+    ListMessageMoveTasks(list_message_move_tasks::ListMessageMoveTasks),
+}
+
+pub mod reply;
+pub use reply::Reply;
+
+pub(crate) mod batch;
+pub(crate) mod dead_letters;
+
+pub mod send_message;
+pub mod send_message_batch;
+
+pub mod receive_message;
+pub use receive_message::Receive;
+
+pub mod delete_message;
+pub mod delete_message_batch;
+
+pub mod change_message_visibility;
+pub mod change_message_visibility_batch;
+
+pub mod create_queue;
+pub mod delete_queue;
+pub mod purge_queue;
+pub mod get_queue_url;
+pub mod list_queues;
+pub mod get_queue_attributes;
+pub mod set_queue_attributes;
+
+pub mod add_permission;
+pub mod remove_permission;
+
+pub mod tag_queue;
+pub mod untag_queue;
+pub mod list_queue_tags;
+
+pub mod list_dead_letter_source_queues;
+pub mod start_message_move_task;
+pub mod cancel_message_move_task;
+pub mod list_message_move_tasks;
+
+impl Command {
+    /// Decides it.
+    pub fn decide<'a>(&'a self, state: &State, setting: &Setting<'_>) -> Decision<'a> {
+        match self {
+            Command::SendMessage(command) => command.decide(state, setting),
+            Command::SendMessageBatch(command) => command.decide(state, setting),
+            Command::ReceiveMessage(command) => command.decide(state, setting),
+            Command::DeleteMessage(command) => command.decide(state, setting),
+            Command::DeleteMessageBatch(command) => command.decide(state, setting),
+            Command::ChangeMessageVisibility(command) => command.decide(state, setting),
+            Command::ChangeMessageVisibilityBatch(command) => command.decide(state, setting),
+            Command::CreateQueue(command) => command.decide(state, setting),
+            Command::DeleteQueue(command) => command.decide(state, setting),
+            Command::PurgeQueue(command) => command.decide(state, setting),
+            Command::GetQueueUrl(command) => command.decide(state, setting),
+            Command::ListQueues(command) => command.decide(state, setting),
+            Command::GetQueueAttributes(command) => command.decide(state, setting),
+            Command::SetQueueAttributes(command) => command.decide(state, setting),
+            Command::AddPermission(command) => command.decide(state, setting),
+            Command::RemovePermission(command) => command.decide(state, setting),
+            Command::ListDeadLetterSourceQueues(command) => command.decide(state, setting),
+            Command::TagQueue(command) => command.decide(state, setting),
+            Command::UntagQueue(command) => command.decide(state, setting),
+            Command::ListQueueTags(command) => command.decide(state, setting),
+            Command::StartMessageMoveTask(command) => command.decide(state, setting),
+            Command::CancelMessageMoveTask(command) => command.decide(state, setting),
+            Command::ListMessageMoveTasks(command) => command.decide(state, setting),
+        }
+    }
+
+    /// Whether it makes the data larger for good, so that a disk with little room left cannot take it.
+    pub fn grows(&self) -> bool {
+        matches!(
+            self,
+            Command::SendMessage(_)
+                | Command::SendMessageBatch(_)
+                | Command::CreateQueue(_)
+                | Command::SetQueueAttributes(_)
+                | Command::AddPermission(_)
+                | Command::TagQueue(_)
+                | Command::StartMessageMoveTask(_)
+        )
+    }
+}

@@ -1,0 +1,218 @@
+//! ReceiveMessage: up to ten messages are given to a client and hidden from others, or the client waits for one.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use kernel::{Extent, Refusal, Time};
+
+use super::dead_letters::DeadLetters;
+use super::reply::Reply;
+use super::{Decision, Draft, Outcome, Setting};
+use crate::queue::Queue;
+use crate::records::{ChangedMessage, MessagesReceived, ReceivedMessage, Record, VisibilityChanged};
+use crate::rules::selection::{Candidate, select};
+use crate::state::{State, Waiter};
+use crate::{QueueId, QueueKey, Seq, limits, refusals};
+
+/// ReceiveMessage.
+#[derive(Clone, Debug)]
+pub struct ReceiveMessage {
+    /// From where.
+    pub queue: QueueKey,
+    /// What is asked for, or what is wrong with it whatever the queue.
+    pub request: Result<Receive, Refusal>,
+}
+
+/// What a receive asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receive {
+    /// At most so many messages, 1 to 10.
+    pub most: u32,
+    /// They stay hidden for so long; absent: as long as the queue says.
+    pub visibility_seconds: Option<u32>,
+    /// The client waits for so long; absent: as long as the queue says.
+    pub wait_seconds: Option<u32>,
+    /// Under this id the receive can be repeated (FIFO).
+    pub attempt: Option<ByteString>,
+}
+
+/// Messages for a client.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Received {
+    /// The queue.
+    pub queue: QueueId,
+    /// The messages; none if the client waited in vain.
+    pub messages: Vec<Delivered>,
+}
+
+/// One message for a client: what the engine knows of it. The rest lies in its record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Delivered {
+    /// Where its record lies.
+    pub extent: Extent,
+    /// Its number.
+    pub seq: Seq,
+    /// The number from which its id is made.
+    pub origin: Seq,
+    /// When it was sent.
+    pub sent: Time,
+    /// How often it was received, this time included.
+    pub receives: u32,
+    /// When first.
+    pub first_received: Time,
+    /// When: this time.
+    pub received: Time,
+    /// The queue that it was moved out of as a dead letter.
+    pub dead_letter_source: Option<Arc<str>>,
+    /// Whether its deduplication id is its message id.
+    pub deduplicates_by_id: bool,
+}
+
+/// Dead letters that one receive moves out of its way at the most, so that no receive takes long.
+const DEAD_LETTERS: usize = 128;
+
+impl ReceiveMessage {
+    /// Gives what is there; if there is nothing, lets the client wait if it wants to.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
+        let request = match &self.request {
+            Ok(request) => request,
+            Err(refusal) => return refusal.clone().into(),
+        };
+        if let Some(attempt) = &request.attempt
+            && !queue.is_fifo()
+        {
+            return refusals::value_invalid(
+                attempt,
+                "ReceiveRequestAttemptId",
+                "The request includes a parameter that is not valid for this queue type.",
+            )
+            .into();
+        }
+        let wait_seconds = request.wait_seconds.unwrap_or(queue.settings.wait_seconds);
+        if queue.in_flight_count >= limits::IN_FLIGHT && !queue.is_fifo() && wait_seconds == 0 {
+            return refusals::too_many_in_flight().into();
+        }
+        let (records, received) = receive(state, queue, request, setting.now);
+        let outcome = if received.messages.is_empty() && wait_seconds > 0 {
+            let until = setting.now.plus_seconds(wait_seconds.into());
+            Outcome::Wait(queue.id, Waiter { ticket: setting.ticket, request: request.clone(), until })
+        } else {
+            Outcome::Reply(Ok(Reply::Received(received)))
+        };
+        Decision { records, outcome }
+    }
+}
+
+/// What a receive would give at this moment, and the facts that follow if it does.
+pub(crate) fn receive(
+    state: &State,
+    queue: &Queue,
+    request: &Receive,
+    now: Time,
+) -> (Vec<Draft<'static>>, Received) {
+    if let Some(repeated) = repeat(queue, request, now) {
+        return repeated;
+    }
+    let room = limits::IN_FLIGHT.saturating_sub(queue.in_flight_count);
+    let most = (request.most as usize).min(room as usize);
+    let mut dead_letters = DeadLetters::new(state, queue, now);
+    let mut messages: Vec<Delivered> = Vec::new();
+    let mut received: Vec<ReceivedMessage<'static>> = Vec::new();
+    if most > 0 {
+        select(queue, now, &mut |candidate: Candidate<'_>| {
+            if dead_letters.take(&candidate) {
+                return dead_letters.len() < DEAD_LETTERS;
+            }
+            let touched = candidate.touched;
+            let receives = touched.map_or(0, |touched| touched.receives).saturating_add(1);
+            let first_received =
+                touched.filter(|touched| touched.receives > 0).map_or(now, |touched| touched.first_received);
+            received.push(ReceivedMessage {
+                seq: candidate.seq,
+                receives,
+                first_received,
+                group: candidate.group_name.map(|name| Cow::Owned(name.to_owned())),
+            });
+            messages.push(Delivered {
+                extent: candidate.extent,
+                seq: candidate.seq,
+                origin: touched.map_or(candidate.seq, |touched| touched.origin),
+                sent: candidate.sent,
+                receives,
+                first_received,
+                received: now,
+                dead_letter_source: touched.and_then(|touched| touched.dead_letter_source.clone()),
+                deduplicates_by_id: touched.is_some_and(|touched| touched.deduplicates_by_id),
+            });
+            messages.len() < most
+        });
+    }
+    let mut drafts = dead_letters.into_drafts();
+    if !received.is_empty() {
+        let visibility_seconds = request.visibility_seconds.unwrap_or(queue.settings.visibility_seconds);
+        drafts.push(
+            Record::MessagesReceived(MessagesReceived {
+                queue: queue.id,
+                at: now,
+                until: now.plus_seconds(visibility_seconds.into()),
+                attempt: request.attempt.as_ref().map(|id| Cow::Owned(id.to_string())),
+                messages: received,
+            })
+            .into(),
+        );
+    }
+    (drafts, Received { queue: queue.id, messages })
+}
+
+/// The same messages again, with the same handles, if the receive repeats one whose messages nobody has touched since;
+/// their visibility timeout begins anew (facts/sqs.md § 7).
+fn repeat(queue: &Queue, request: &Receive, now: Time) -> Option<(Vec<Draft<'static>>, Received)> {
+    let id = request.attempt.as_ref()?;
+    let attempt = queue.attempts.find(id, now)?;
+    let visibility_seconds = request.visibility_seconds.unwrap_or(queue.settings.visibility_seconds);
+    let until = now.plus_seconds(visibility_seconds.into());
+    let mut messages = Vec::with_capacity(attempt.messages.len());
+    let mut changed = Vec::with_capacity(attempt.messages.len());
+    for &(seq, receives) in &attempt.messages {
+        let touched = queue.touched.get(&seq)?;
+        if !touched.in_flight || touched.receives != receives || touched.visible != attempt.until {
+            return None;
+        }
+        messages.push(Delivered {
+            extent: touched.extent,
+            seq,
+            origin: touched.origin,
+            sent: touched.sent,
+            receives,
+            first_received: touched.first_received,
+            received: touched.received,
+            dead_letter_source: touched.dead_letter_source.clone(),
+            deduplicates_by_id: touched.deduplicates_by_id,
+        });
+        changed.push(ChangedMessage {
+            message: ReceivedMessage {
+                seq,
+                receives,
+                first_received: touched.first_received,
+                group: group_name(queue, touched.group),
+            },
+            received: touched.received,
+            until,
+        });
+    }
+    let record = VisibilityChanged {
+        queue: queue.id,
+        at: now,
+        attempt: Some(Cow::Owned(id.to_string())),
+        messages: changed,
+    };
+    Some((vec![Record::VisibilityChanged(record).into()], Received { queue: queue.id, messages }))
+}
+
+/// A group's id, for a record.
+pub(crate) fn group_name(queue: &Queue, number: u32) -> Option<Cow<'static, str>> {
+    let name = queue.groups.get(number)?.name.as_deref()?;
+    Some(Cow::Owned(name.to_owned()))
+}

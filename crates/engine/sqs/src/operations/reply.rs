@@ -1,0 +1,55 @@
+//! What operations answer, before it takes the shape of the API.
+
+use kernel::Arn;
+
+use super::batch::BatchOutcome;
+use super::receive_message::Received;
+use super::send_message::Sent;
+use crate::records::MoveTaskDeclared;
+use crate::{QueueKey, TaskId};
+
+/// An answer.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Reply {
+    /// There is nothing to say.
+    Done,
+    /// A queue, which is told as its URL.
+    QueueUrl(QueueKey),
+    /// A page of queues.
+    QueueUrls(QueuePage),
+    /// Attributes with their values.
+    Attributes(Vec<(&'static str, String)>),
+    /// Tags, sorted by key.
+    Tags(Vec<(String, String)>),
+    /// A message was accepted.
+    Sent(Sent),
+    /// What became of the messages of a batch.
+    SentBatch(BatchOutcome<Sent>),
+    /// Messages, or none.
+    Received(Received),
+    /// What became of the entries of any other batch.
+    DoneBatch(BatchOutcome<()>),
+    /// A move task has begun.
+    MoveStarted {
+        /// Its number.
+        task: TaskId,
+        /// The queue that it empties.
+        source: Arn,
+    },
+    /// A move task was cancelled.
+    MoveCancelled {
+        /// How many messages it had moved.
+        moved: u64,
+    },
+    /// Move tasks, newest first.
+    Moves(Vec<MoveTaskDeclared>),
+}
+
+/// A page of queues.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct QueuePage {
+    /// In the order of their names.
+    pub queues: Vec<QueueKey>,
+    /// With what the next page is asked for, if there is one and pages were asked for.
+    pub next_token: Option<String>,
+}

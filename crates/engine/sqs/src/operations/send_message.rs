@@ -1,0 +1,175 @@
+//! SendMessage: a queue accepts a message.
+
+use std::borrow::Cow;
+
+use bytestring::ByteString;
+use kernel::Refusal;
+
+use super::reply::Reply;
+use super::{Decision, Draft, Setting};
+use crate::queue::Queue;
+use crate::records::{Deduplication, MessageSent, Record};
+use crate::refusals;
+use crate::rules::dedup::DedupKey;
+use crate::rules::new_message::NewMessage;
+use crate::state::State;
+use crate::{QueueKey, Seq};
+
+/// SendMessage.
+#[derive(Clone, Debug)]
+pub struct SendMessage {
+    /// Where to.
+    pub queue: QueueKey,
+    /// The message, or what is wrong with it whatever the queue.
+    pub message: Result<NewMessage, Refusal>,
+}
+
+/// A message was accepted, now or, if it is a duplicate, before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sent {
+    /// The number from which its id is made, and its sequence number.
+    pub seq: Seq,
+    /// Whether the sequence number is told.
+    pub fifo: bool,
+    /// MD5 of the body.
+    pub body_md5: [u8; 16],
+    /// MD5 of the message attributes, if there are any.
+    pub attributes_md5: Option<[u8; 16]>,
+    /// MD5 of the system attributes, if there are any.
+    pub system_attributes_md5: Option<[u8; 16]>,
+}
+
+impl SendMessage {
+    /// Accepts the message, unless it is a duplicate of one that was accepted before.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
+        let mut sending = Sending::new(state, queue, setting);
+        let sent = self.message.as_ref().map_err(Refusal::clone).and_then(|message| {
+            sending.check_size(message, "are invalid")?;
+            sending.check_group(message).map_err(|fault| match fault {
+                GroupFault::Missing => refusals::parameter_missing("MessageGroupId"),
+                GroupFault::Other(refusal) => refusal,
+            })?;
+            Ok(sending.accept(message))
+        });
+        match sent {
+            Ok(sent) => Decision::done(sending.drafts, Reply::Sent(sent)),
+            Err(refusal) => refusal.into(),
+        }
+    }
+}
+
+/// What is wrong about a message's group or deduplication id; SendMessage and SendMessageBatch name the first
+/// differently (facts/sqs.md § 10).
+pub(super) enum GroupFault {
+    Missing,
+    Other(Refusal),
+}
+
+/// The acceptance of one message or several of a batch.
+pub(super) struct Sending<'a, 's> {
+    queue: &'s Queue,
+    setting: &'s Setting<'s>,
+    next_seq: u64,
+    /// Accepted in this batch already.
+    accepted: Vec<(DedupKey, Seq)>,
+    pub(super) drafts: Vec<Draft<'a>>,
+}
+
+impl<'a, 's> Sending<'a, 's> {
+    pub(super) fn new(state: &State, queue: &'s Queue, setting: &'s Setting<'s>) -> Self {
+        Sending { queue, setting, next_seq: state.next_seq, accepted: Vec::new(), drafts: Vec::new() }
+    }
+
+    /// The queue's own limit. AWS says that parameters "are invalid" or "cannot be validated".
+    pub(super) fn check_size(&self, message: &NewMessage, what: &str) -> Result<(), Refusal> {
+        let limit = self.queue.settings.maximum_message_bytes;
+        if message.size > limit as usize {
+            return Err(refusals::parameter_invalid(format!(
+                "One or more parameters {what}. Reason: Message must be shorter than {limit} bytes."
+            )));
+        }
+        Ok(())
+    }
+
+    /// What the queue's type demands and forbids.
+    pub(super) fn check_group(&self, message: &NewMessage) -> Result<(), GroupFault> {
+        match &self.queue.settings.fifo {
+            None => match &message.deduplication_id {
+                Some(id) => Err(GroupFault::Other(refusals::value_invalid(
+                    id,
+                    "MessageDeduplicationId",
+                    "The request includes a parameter that is not valid for this queue type.",
+                ))),
+                None => Ok(()),
+            },
+            Some(fifo) => {
+                if let Some(delay @ 1..) = message.delay_seconds {
+                    return Err(GroupFault::Other(refusals::value_invalid(
+                        delay,
+                        "DelaySeconds",
+                        "The request include parameter that is not valid for this queue type.",
+                    )));
+                }
+                if message.group.is_none() {
+                    return Err(GroupFault::Missing);
+                }
+                if message.deduplication_id.is_none() && !fifo.content_based {
+                    return Err(GroupFault::Other(refusals::parameter_invalid(
+                        "The queue should either have ContentBasedDeduplication enabled or \
+                         MessageDeduplicationId provided explicitly",
+                    )));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Accepts a message that has passed the checks.
+    pub(super) fn accept(&mut self, message: &'a NewMessage) -> Sent {
+        let seq = Seq(self.next_seq);
+        let sent = |seq, fifo| Sent {
+            seq,
+            fifo,
+            body_md5: message.body_md5,
+            attributes_md5: message.attributes_md5,
+            system_attributes_md5: message.system_attributes_md5,
+        };
+        let now = self.setting.now;
+        let deduplication = match &self.queue.settings.fifo {
+            None => None,
+            Some(fifo) => {
+                let in_group = fifo.scope_in_force_is_group(now);
+                let id: &'a ByteString = message.deduplication_id.as_ref().unwrap_or(&message.content_hash);
+                let key = DedupKey::new(id, message.group.as_deref().filter(|_| in_group));
+                let before = self.accepted.iter().find(|(other, _)| *other == key).map(|&(_, seq)| seq);
+                if let Some(before) = before.or_else(|| self.queue.dedup.find(key, now)) {
+                    return sent(before, true);
+                }
+                self.accepted.push((key, seq));
+                Some(Deduplication { id: Cow::Borrowed(id), in_group })
+            }
+        };
+        self.next_seq += 1;
+        let delay_seconds = match deduplication {
+            // On FIFO the queue's own delay counts, when it falls due.
+            Some(_) => 0,
+            None => message.delay_seconds.unwrap_or(self.queue.settings.delay_seconds),
+        };
+        let fifo = deduplication.is_some();
+        self.drafts.push(Draft {
+            record: Record::MessageSent(MessageSent {
+                queue: self.queue.id,
+                seq,
+                origin: seq,
+                sent: now,
+                group: message.group.as_deref().map(Cow::Borrowed),
+                deduplication,
+                delay_seconds,
+                forwarded: false,
+            }),
+            tail: Cow::Borrowed(&message.payload),
+        });
+        sent(seq, fifo)
+    }
+}

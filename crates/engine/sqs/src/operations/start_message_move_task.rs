@@ -1,0 +1,94 @@
+//! StartMessageMoveTask: messages of a dead-letter queue begin to move back, or somewhere else.
+
+use kernel::{Arn, Refusal};
+
+use super::reply::Reply;
+use super::{Decision, Setting};
+use crate::records::{MoveStatus, MoveTaskDeclared, Record};
+use crate::state::State;
+use crate::{QueueKey, TaskId, limits, refusals};
+
+/// StartMessageMoveTask.
+#[derive(Clone, Debug)]
+pub struct StartMessageMoveTask {
+    /// The dead-letter queue, or what is wrong with its ARN.
+    pub source: Result<Arn, Refusal>,
+    /// Where to; absent: each message to the queue it came from.
+    pub destination: Result<Option<Arn>, Refusal>,
+    /// At most so many messages a second, 1 to 500.
+    pub rate: Result<Option<u32>, Refusal>,
+}
+
+/// A resource that a parameter names does not exist (facts/sqs.md § 8).
+pub(super) fn resource_missing(parameter: &str) -> Refusal {
+    Refusal::new(
+        "ResourceNotFoundException",
+        format!("The resource that you specified for the {parameter} parameter doesn't exist."),
+    )
+}
+
+impl StartMessageMoveTask {
+    /// Declares the task; it moves its first messages at once.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        match self.declare(state, setting) {
+            Err(refusal) => refusal.into(),
+            Ok(task) => {
+                let reply = Reply::MoveStarted { task: task.id, source: task.source_arn.clone() };
+                Decision::done(vec![Record::MoveTaskDeclared(Box::new(task)).into()], reply)
+            }
+        }
+    }
+
+    fn declare(&self, state: &State, setting: &Setting<'_>) -> Result<MoveTaskDeclared, Refusal> {
+        let source_arn = self.source.clone()?;
+        let destination = self.destination.clone()?;
+        let rate = self.rate.clone()?;
+        let find = |arn: &Arn| QueueKey::from_arn(arn).and_then(|key| state.queue(&key));
+        let source = find(&source_arn).ok_or_else(|| resource_missing("SourceArn"))?;
+        if let Some(destination) = &destination {
+            let found = find(destination).ok_or_else(|| resource_missing("DestinationArn"))?;
+            if found.is_fifo() != source.is_fifo() {
+                return Err(refusals::parameter_invalid(
+                    "Source and destination queues must both be standard queues or both be FIFO queues.",
+                ));
+            }
+            if found.id == source.id {
+                return Err(refusals::parameter_invalid(
+                    "Source queue and destination queue must not be the same.",
+                ));
+            }
+        }
+        let is_dead_letter_queue = state
+            .queues
+            .values()
+            .any(|queue| queue.settings.redrive.as_ref().is_some_and(|redrive| redrive.target == source_arn));
+        if !is_dead_letter_queue {
+            return Err(refusals::parameter_invalid("Source queue must be configured as a Dead Letter Queue."));
+        }
+        let running = || state.tasks.values().filter(|task| task.declared.status == MoveStatus::Running);
+        if running().any(|task| task.declared.source == source.id) {
+            return Err(refusals::parameter_invalid(
+                "There is already a task running. Only one active task is allowed for a source queue arn at a given time.",
+            ));
+        }
+        let of_account = |task: &&crate::state::Task| task.declared.source_arn.account == source_arn.account;
+        if running().filter(of_account).count() >= limits::MOVE_TASKS {
+            return Err(Refusal::new(
+                "OverLimit",
+                format!("An account can have at most {} active message move tasks.", limits::MOVE_TASKS),
+            ));
+        }
+        Ok(MoveTaskDeclared {
+            id: TaskId(state.next_seq),
+            source: source.id,
+            source_arn,
+            destination,
+            rate,
+            status: MoveStatus::Running,
+            started: setting.now,
+            moved: 0,
+            to_move: source.visible_count,
+            failure: None,
+        })
+    }
+}

@@ -1,0 +1,608 @@
+//! One queue: its configuration and its messages, and how a message gets from one condition to another.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kernel::{Deadlines, Extent, Ledger, Time};
+
+use crate::records::QueueDeclared;
+use crate::rules::attempts::Attempts;
+use crate::rules::dedup::Dedup;
+use crate::rules::group::{self, Group, Groups, LOOSE, Listed};
+use crate::rules::lane::{Entry, Lane};
+use crate::rules::settings::Settings;
+use crate::state::{Due, Waiter};
+use crate::{QueueId, QueueKey, Seq};
+
+/// Which delay a lane of delayed messages stands for: a message's own, or the queue's (which may change).
+pub(crate) const QUEUE_DELAY: u32 = u32::MAX;
+
+/// A queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// Its number.
+    pub id: QueueId,
+    /// Account, region and name.
+    pub key: QueueKey,
+    /// Its attributes.
+    pub settings: Settings,
+    /// Its tags, sorted by key.
+    pub tags: Vec<(String, String)>,
+    /// When it was created.
+    pub created: Time,
+    /// When its attributes were last set.
+    pub modified: Time,
+    /// Messages up to this number were purged.
+    pub purged_through: Seq,
+    /// When it was last purged.
+    pub purged: Option<Time>,
+    /// Where its latest declaration lies.
+    pub(crate) declared: Extent,
+    /// Which segments may hold a declaration of it.
+    pub(crate) declared_in: BTreeSet<u32>,
+
+    pub(crate) groups: Groups,
+    /// Messages that were received or moved in, one by one: work in flight, not backlog.
+    pub(crate) touched: BTreeMap<Seq, Touched>,
+    /// Messages whose delay has not ended, by delay; within one, they fall due in order.
+    delayed: BTreeMap<u32, Delayed>,
+    /// Groups that have something to give.
+    pub(crate) ready: BTreeSet<(Listed, u32)>,
+
+    /// Messages that can be received or wait behind others of their group.
+    pub(crate) visible_count: u64,
+    /// Messages that were received and not deleted, and are hidden.
+    pub(crate) in_flight_count: u64,
+    /// Messages whose delay has not ended.
+    pub(crate) delayed_count: u64,
+
+    pub(crate) dedup: Dedup,
+    pub(crate) attempts: Attempts,
+    /// Receives that wait for a message, longest first.
+    pub(crate) waiters: BTreeMap<u64, Waiter>,
+    /// Standard: whether the last message given was one that had been received before; the next should not be.
+    pub(crate) gave_returned: bool,
+    retention_due: Option<Time>,
+    dedup_due: Option<Time>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Delayed {
+    lane: Lane,
+    due: Option<Time>,
+}
+
+/// What is known of a message that was received or moved in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Touched {
+    /// Where its payload lies.
+    pub extent: Extent,
+    /// From when its retention counts.
+    pub sent: Time,
+    /// The number from which its message id is made.
+    pub origin: Seq,
+    /// Its group.
+    pub group: u32,
+    /// How often it was received.
+    pub receives: u32,
+    /// When first.
+    pub first_received: Time,
+    /// When last.
+    pub received: Time,
+    /// From when it can be received.
+    pub visible: Time,
+    /// Whether it is hidden until then.
+    pub in_flight: bool,
+    /// Whether its deduplication id is its message id.
+    pub deduplicates_by_id: bool,
+    /// Whether its payload lies in a record that names another message.
+    pub borrowed: bool,
+    /// The queue that it was moved out of as a dead letter.
+    pub dead_letter_source: Option<Arc<str>>,
+    /// Where the latest fact about it lies.
+    pub fact: Option<Extent>,
+    /// When something happens to it next: its visibility or its retention ends.
+    due: Time,
+}
+
+impl Touched {
+    /// A message as it is when it is first touched.
+    pub(crate) fn new(entry: Entry, group: u32, origin: Seq) -> Self {
+        Touched {
+            extent: entry.extent,
+            sent: entry.sent,
+            origin,
+            group,
+            receives: 0,
+            first_received: Time(0),
+            received: Time(0),
+            visible: entry.sent,
+            in_flight: false,
+            deduplicates_by_id: false,
+            borrowed: false,
+            dead_letter_source: None,
+            fact: None,
+            due: Time(0),
+        }
+    }
+}
+
+/// More than this many in flight of one group, and more than a tenth of all, make a group noisy (facts/sqs.md § 14).
+const NOISY_IN_FLIGHT: u32 = 30;
+/// A noisy group that sent nothing for so long is quiet again.
+const NOISY_MILLIS: u64 = 5 * 60 * 1000;
+
+impl Queue {
+    pub(crate) fn new(declared: &QueueDeclared, at: Extent, seed: u64) -> Self {
+        Queue {
+            id: declared.id,
+            key: declared.key.clone(),
+            settings: declared.settings.clone(),
+            tags: declared.tags.clone(),
+            created: declared.created,
+            modified: declared.modified,
+            purged_through: declared.purged_through,
+            purged: declared.purged,
+            declared: at,
+            declared_in: BTreeSet::from([at.place.segment()]),
+            groups: Groups::new(seed),
+            touched: BTreeMap::new(),
+            delayed: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            visible_count: 0,
+            in_flight_count: 0,
+            delayed_count: 0,
+            dedup: Dedup::default(),
+            attempts: Attempts::default(),
+            waiters: BTreeMap::new(),
+            gave_returned: false,
+            retention_due: None,
+            dedup_due: None,
+        }
+    }
+
+    /// Whether it is FIFO.
+    pub fn is_fifo(&self) -> bool {
+        self.settings.is_fifo()
+    }
+
+    /// The declaration that would make it what it is.
+    pub(crate) fn declaration(&self) -> QueueDeclared {
+        QueueDeclared {
+            id: self.id,
+            key: self.key.clone(),
+            settings: self.settings.clone(),
+            tags: self.tags.clone(),
+            created: self.created,
+            modified: self.modified,
+            purged_through: self.purged_through,
+            purged: self.purged,
+        }
+    }
+
+    fn retention_millis(&self) -> u64 {
+        u64::from(self.settings.retention_seconds) * 1000
+    }
+
+    /// Whether a message sent then is to be kept no longer.
+    pub(crate) fn is_expired(&self, sent: Time, now: Time) -> bool {
+        sent + self.retention_millis() <= now
+    }
+
+    // --- how messages come ---
+
+    /// A message has come that was never received. If it is already here, it only lies elsewhere now.
+    /// Returns where it lay before, if it did.
+    pub(crate) fn arrive(
+        &mut self,
+        entry: Entry,
+        group_name: Option<&str>,
+        delay: Option<u32>,
+        deadlines: &mut Deadlines<Due>,
+    ) -> Option<Extent> {
+        if let Some(touched) = self.touched.get_mut(&entry.seq) {
+            touched.borrowed = false;
+            return Some(std::mem::replace(&mut touched.extent, entry.extent));
+        }
+        let number = self.groups.find_or_add(group_name);
+        for delayed in self.delayed.values_mut() {
+            if let Some(here) = delayed.lane.get(entry.seq) {
+                delayed.lane.put(Entry { tag: here.tag, sent: here.sent, ..entry });
+                return Some(here.extent);
+            }
+        }
+        match delay {
+            Some(delay) => {
+                let Some(group) = self.groups.get_mut(number) else { return None };
+                group.delayed += 1;
+                group.last_sent = entry.sent;
+                let delayed = self.delayed.entry(delay).or_default();
+                delayed.lane.put(Entry { tag: number, ..entry });
+                self.delayed_count += 1;
+                self.watch_delay(delay, deadlines);
+                None
+            }
+            None => {
+                let replaced = self.enter_lane(number, entry);
+                self.watch_retention(deadlines);
+                replaced
+            }
+        }
+    }
+
+    fn enter_lane(&mut self, number: u32, entry: Entry) -> Option<Extent> {
+        let group = self.groups.get_mut(number)?;
+        group.last_sent = group.last_sent.max(entry.sent);
+        let was_empty = group.lane.is_empty();
+        let replaced = group.lane.put(Entry { tag: 0, ..entry });
+        match replaced {
+            Some(old) => Some(old.extent),
+            None => {
+                self.visible_count += 1;
+                // Behind others of its group it changes nothing about when the group's turn comes.
+                if was_empty || group.listed.is_none() {
+                    self.list(number, entry.sent);
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether a FIFO message that comes now has to wait for the queue's delay.
+    pub(crate) fn has_delayed(&self) -> bool {
+        self.delayed_count > 0
+    }
+
+    /// Lets the messages in whose delay has ended by `now`, `most` at a time.
+    pub(crate) fn delay_ends(&mut self, delay: u32, now: Time, most: usize, deadlines: &mut Deadlines<Due>) {
+        if let Some(delayed) = self.delayed.get_mut(&delay) {
+            delayed.due = None;
+        }
+        let millis = self.delay_millis(delay);
+        for _ in 0..most {
+            let Some(delayed) = self.delayed.get_mut(&delay) else { break };
+            match delayed.lane.front() {
+                Some(front) if front.sent + millis <= now => {
+                    delayed.lane.pop_front();
+                    self.delayed_count -= 1;
+                    if let Some(group) = self.groups.get_mut(front.tag) {
+                        group.delayed -= 1;
+                    }
+                    self.enter_lane(front.tag, front);
+                }
+                Some(_) => break,
+                None => {
+                    self.delayed.remove(&delay);
+                    break;
+                }
+            }
+        }
+        self.watch_delay(delay, deadlines);
+        self.watch_retention(deadlines);
+    }
+
+    fn delay_millis(&self, delay: u32) -> u64 {
+        let seconds = if delay == QUEUE_DELAY { self.settings.delay_seconds } else { delay };
+        u64::from(seconds) * 1000
+    }
+
+    fn watch_delay(&mut self, delay: u32, deadlines: &mut Deadlines<Due>) {
+        let millis = self.delay_millis(delay);
+        let Some(delayed) = self.delayed.get_mut(&delay) else { return };
+        let due = delayed.lane.front().map(|front| front.sent + millis);
+        if due != delayed.due {
+            let key = Due::DelayEnds(self.id, delay);
+            if let Some(old) = delayed.due {
+                deadlines.clear(old, key);
+            }
+            if let Some(due) = due {
+                deadlines.set(due, key);
+            }
+            delayed.due = due;
+        }
+    }
+
+    // --- one message, wherever it is ---
+
+    /// Takes a message out of whatever condition it is in. What it lies on stays held.
+    pub(crate) fn detach(
+        &mut self,
+        seq: Seq,
+        group_name: Option<&str>,
+        deadlines: &mut Deadlines<Due>,
+    ) -> Option<Touched> {
+        if let Some(touched) = self.touched.remove(&seq) {
+            deadlines.clear(touched.due, Due::MessageDue(self.id, seq));
+            let fifo = self.is_fifo();
+            if touched.in_flight {
+                self.in_flight_count -= 1;
+            } else {
+                self.visible_count -= 1;
+            }
+            if let Some(group) = self.groups.get_mut(touched.group) {
+                if touched.in_flight {
+                    group.in_flight -= 1;
+                } else if !fifo {
+                    group::take(&mut group.returned, &(touched.visible, seq));
+                }
+                if fifo {
+                    group::take(&mut group.members, &seq);
+                }
+            }
+            return Some(touched);
+        }
+        let number = self.groups.find(group_name)?;
+        if let Some(entry) = self.groups.get_mut(number)?.lane.remove(seq) {
+            self.visible_count -= 1;
+            return Some(Touched::new(entry, number, seq));
+        }
+        // Only after a restart, when time has not yet been told how far it has come.
+        for delayed in self.delayed.values_mut() {
+            if let Some(entry) = delayed.lane.remove(seq) {
+                self.delayed_count -= 1;
+                if let Some(group) = self.groups.get_mut(entry.tag) {
+                    group.delayed -= 1;
+                }
+                return Some(Touched::new(entry, entry.tag, seq));
+            }
+        }
+        None
+    }
+
+    /// Puts a message in, in the condition that it says.
+    pub(crate) fn attach(&mut self, seq: Seq, mut touched: Touched, deadlines: &mut Deadlines<Due>) {
+        let expires = touched.sent + self.retention_millis();
+        touched.due = if touched.in_flight { touched.visible.min(expires) } else { expires };
+        deadlines.set(touched.due, Due::MessageDue(self.id, seq));
+        let fifo = self.is_fifo();
+        if touched.in_flight {
+            self.in_flight_count += 1;
+        } else {
+            self.visible_count += 1;
+        }
+        if let Some(group) = self.groups.get_mut(touched.group) {
+            if touched.in_flight {
+                group.in_flight += 1;
+            } else if !fifo {
+                group::add(&mut group.returned, (touched.visible, seq));
+            }
+            if fifo {
+                group::add(&mut group.members, seq);
+            }
+        }
+        self.touched.insert(seq, touched);
+    }
+
+    /// A message's own deadline has come: says whether it has expired; if not, it can be received again.
+    pub(crate) fn message_due(&mut self, seq: Seq, now: Time, deadlines: &mut Deadlines<Due>) -> bool {
+        let Some(touched) = self.touched.get(&seq) else { return false };
+        if self.is_expired(touched.sent, now) {
+            return true;
+        }
+        let number = touched.group;
+        if let Some(mut touched) = self.detach(seq, None, deadlines) {
+            if touched.visible <= now {
+                touched.in_flight = false;
+            }
+            self.attach(seq, touched, deadlines);
+        }
+        self.list(number, now);
+        false
+    }
+
+    /// Everything that the retention period determines is determined anew.
+    pub(crate) fn retention_changed(&mut self, deadlines: &mut Deadlines<Due>) {
+        let seqs: Vec<Seq> = self.touched.keys().copied().collect();
+        for seq in seqs {
+            let expires = self.touched.get(&seq).map(|touched| touched.sent + self.retention_millis());
+            if let (Some(touched), Some(expires)) = (self.touched.get_mut(&seq), expires) {
+                let due = if touched.in_flight { touched.visible.min(expires) } else { expires };
+                deadlines.clear(touched.due, Due::MessageDue(self.id, seq));
+                deadlines.set(due, Due::MessageDue(self.id, seq));
+                touched.due = due;
+            }
+        }
+        self.forget_retention(deadlines);
+        self.watch_retention(deadlines);
+    }
+
+    /// The queue's own delay may have changed: FIFO messages that wait for it fall due at another time.
+    pub(crate) fn delay_changed(&mut self, deadlines: &mut Deadlines<Due>) {
+        self.watch_delay(QUEUE_DELAY, deadlines);
+    }
+
+    // --- whose turn it is ---
+
+    /// Lists a group under what it has to give, or not at all; forgets it if it is empty.
+    pub(crate) fn list(&mut self, number: u32, now: Time) {
+        let fifo = self.is_fifo();
+        let total = self.in_flight_count;
+        let Some(group) = self.groups.get_mut(number) else { return };
+        let order = if fifo { fifo_order(group, &self.touched) } else { standard_order(group) };
+        if !fifo && number != LOOSE {
+            if order.is_none() || now - group.last_sent > NOISY_MILLIS {
+                group.noisy = false;
+            } else if group.in_flight >= NOISY_IN_FLIGHT && u64::from(group.in_flight) * 10 > total {
+                group.noisy = true;
+            }
+        }
+        let burden = if group.noisy { group.in_flight + 1 } else { 0 };
+        let listed = order.map(|order| Listed { burden, order });
+        if listed != group.listed {
+            if let Some(old) = group.listed {
+                self.ready.remove(&(old, number));
+            }
+            if let Some(new) = listed {
+                self.ready.insert((new, number));
+            }
+            group.listed = listed;
+        }
+        if listed.is_none() {
+            self.groups.remove_if_empty(number);
+        }
+    }
+
+    /// Whether a receive would find something.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    // --- how messages expire ---
+
+    /// When the oldest message that was never received expires.
+    fn oldest_expires(&self) -> Option<Time> {
+        // Noisy groups are few and stand at the end; FIFO groups and quiet ones are listed by age.
+        let first = self.ready.first().map(|&(_, number)| number);
+        let noisy = self.ready.iter().rev().take_while(|(listed, _)| listed.burden > 0).take(16);
+        let candidates = first.into_iter().chain(noisy.map(|&(_, number)| number));
+        let oldest = candidates.filter_map(|number| Some(self.groups.get(number)?.lane.front()?.sent)).min()?;
+        Some(oldest + self.retention_millis())
+    }
+
+    pub(crate) fn watch_retention(&mut self, deadlines: &mut Deadlines<Due>) {
+        // One deadline a queue is enough: when it comes, the next oldest message says when to look again.
+        if self.retention_due.is_none() {
+            if let Some(due) = self.oldest_expires() {
+                deadlines.set(due, Due::RetentionEnds(self.id));
+                self.retention_due = Some(due);
+            }
+        }
+    }
+
+    pub(crate) fn forget_retention(&mut self, deadlines: &mut Deadlines<Due>) {
+        if let Some(due) = self.retention_due.take() {
+            deadlines.clear(due, Due::RetentionEnds(self.id));
+        }
+    }
+
+    /// The messages at the front of the groups' lanes that have expired, at most `most`.
+    pub(crate) fn expired(&self, now: Time, most: usize) -> Vec<(Seq, Extent, u32)> {
+        let mut found = Vec::new();
+        for &(_, number) in &self.ready {
+            let Some(group) = self.groups.get(number) else { continue };
+            let before = found.len();
+            for entry in group.lane.iter() {
+                if !self.is_expired(entry.sent, now) || found.len() >= most {
+                    break;
+                }
+                found.push((entry.seq, entry.extent, number));
+            }
+            if found.len() >= most || (found.len() == before && !group.noisy && !group.lane.is_empty()) {
+                break;
+            }
+        }
+        found
+    }
+
+    // --- deduplication ---
+
+    pub(crate) fn watch_dedup(&mut self, deadlines: &mut Deadlines<Due>) {
+        if self.dedup_due.is_none() {
+            if let Some(at) = self.dedup.oldest_at() {
+                self.set_dedup_due(at + crate::rules::dedup::WINDOW_MILLIS, deadlines);
+            }
+        }
+    }
+
+    pub(crate) fn dedup_ends(&mut self, now: Time, deadlines: &mut Deadlines<Due>) {
+        self.dedup_due = None;
+        if let Some(due) = self.dedup.expire(now, 10_000) {
+            // If there is more to forget now, it is forgotten a little later, between other work.
+            self.set_dedup_due(due.max(now + 1), deadlines);
+        }
+    }
+
+    fn set_dedup_due(&mut self, due: Time, deadlines: &mut Deadlines<Due>) {
+        deadlines.set(due, Due::DedupEnds(self.id));
+        self.dedup_due = Some(due);
+    }
+
+    // --- the end ---
+
+    /// Forgets all messages; what they lie on is released by whoever dismantles the rest that is returned.
+    pub(crate) fn empty(&mut self, seed: u64, ledger: &mut Ledger, deadlines: &mut Deadlines<Due>) -> Rest {
+        for (seq, touched) in std::mem::take(&mut self.touched) {
+            deadlines.clear(touched.due, Due::MessageDue(self.id, seq));
+            ledger.release(touched.extent);
+            if let Some(fact) = touched.fact {
+                ledger.release(fact);
+            }
+        }
+        for (&delay, delayed) in &self.delayed {
+            if let Some(due) = delayed.due {
+                deadlines.clear(due, Due::DelayEnds(self.id, delay));
+            }
+        }
+        self.forget_retention(deadlines);
+        if let Some(due) = self.dedup_due.take() {
+            deadlines.clear(due, Due::DedupEnds(self.id));
+        }
+        self.dedup = Dedup::default();
+        self.attempts = Attempts::default();
+        self.ready.clear();
+        self.visible_count = 0;
+        self.in_flight_count = 0;
+        self.delayed_count = 0;
+        Rest {
+            groups: std::mem::replace(&mut self.groups, Groups::new(seed)),
+            delayed: std::mem::take(&mut self.delayed).into_values().map(|delayed| delayed.lane).collect(),
+        }
+    }
+
+    /// Where a waiting message lies, if it waits here and was never received.
+    pub(crate) fn waiting(&self, seq: Seq, group_name: Option<&str>) -> Option<(Entry, Option<u32>)> {
+        let group = self.groups.find(group_name).and_then(|number| self.groups.get(number));
+        if let Some(entry) = group.and_then(|group| group.lane.get(seq)) {
+            return Some((entry, None));
+        }
+        self.delayed.iter().find_map(|(&delay, delayed)| Some((delayed.lane.get(seq)?, Some(delay))))
+    }
+}
+
+/// Messages of a queue that was emptied, whose records are still to be released, a few at a time.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    groups: Groups,
+    delayed: Vec<Lane>,
+}
+
+impl Rest {
+    /// Releases about `most`; says whether all is done.
+    pub(crate) fn dismantle(&mut self, most: usize, ledger: &mut Ledger) -> bool {
+        if !self.groups.dismantle(most, |entry| ledger.release(entry.extent)) {
+            return false;
+        }
+        for _ in 0..most {
+            let Some(lane) = self.delayed.last_mut() else { return true };
+            match lane.pop_front() {
+                Some(entry) => ledger.release(entry.extent),
+                None => {
+                    self.delayed.pop();
+                }
+            }
+        }
+        false
+    }
+}
+
+/// FIFO: the number of the group's first message, if that one can be received now (facts/sqs.md § 7).
+fn fifo_order(group: &Group, touched: &BTreeMap<Seq, Touched>) -> Option<u64> {
+    let waiting = group.lane.front().map(|entry| entry.seq);
+    let member = group.members.as_ref().and_then(|members| members.first().copied());
+    match (waiting, member) {
+        (Some(waiting), None) => Some(waiting.0),
+        (Some(waiting), Some(member)) if waiting < member => Some(waiting.0),
+        (_, Some(member)) => touched.get(&member).filter(|touched| !touched.in_flight).map(|_| member.0),
+        (None, None) => None,
+    }
+}
+
+/// Standard: since when the group's oldest message can be received.
+fn standard_order(group: &Group) -> Option<u64> {
+    let waiting = group.lane.front().map(|entry| entry.sent.0);
+    let returned = group.returned.as_ref().and_then(|returned| returned.first()).map(|&(since, _)| since.0);
+    match (waiting, returned) {
+        (Some(waiting), Some(returned)) => Some(waiting.min(returned)),
+        (waiting, returned) => waiting.or(returned),
+    }
+}

@@ -1,0 +1,89 @@
+//! Messages are gone from a queue: deleted, expired, or moved to another one.
+
+use std::borrow::Cow;
+
+use kernel::Place;
+use kernel::codec::{Malformed, Reader, put_opt_str, put_u64};
+
+use super::{put_list, take_list};
+use crate::{QueueId, Seq, TaskId};
+
+/// Why messages are gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DropReason {
+    /// A client deleted them.
+    Deleted,
+    /// Their retention period ended.
+    Expired,
+    /// They were received too often and are in the dead-letter queue now.
+    DeadLettered,
+    /// A move task took them.
+    Moved(TaskId),
+    /// It was said before, in a segment that has been given up.
+    Forwarded,
+}
+
+/// Messages that a queue has no longer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MessagesDropped<'a> {
+    /// Which queue.
+    pub queue: QueueId,
+    /// Why.
+    pub reason: DropReason,
+    /// Which messages.
+    pub messages: Vec<DroppedMessage<'a>>,
+}
+
+/// One message that is gone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DroppedMessage<'a> {
+    /// Which.
+    pub seq: Seq,
+    /// Where it last lay. As long as that segment exists, this fact must be kept.
+    pub place: Place,
+    /// Its group, by which it is found.
+    pub group: Option<Cow<'a, str>>,
+}
+
+impl<'a> MessagesDropped<'a> {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        put_u64(out, self.queue.0);
+        match self.reason {
+            DropReason::Deleted => out.push(1),
+            DropReason::Expired => out.push(2),
+            DropReason::DeadLettered => out.push(3),
+            DropReason::Moved(task) => {
+                out.push(4);
+                put_u64(out, task.0);
+            }
+            DropReason::Forwarded => out.push(5),
+        }
+        put_list(out, &self.messages, |out, message| {
+            put_u64(out, message.seq.0);
+            put_u64(out, message.place.segment().into());
+            put_u64(out, message.place.offset().into());
+            put_opt_str(out, message.group.as_deref());
+        });
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        Ok(MessagesDropped {
+            queue: QueueId(reader.u64()?),
+            reason: match reader.u8()? {
+                1 => DropReason::Deleted,
+                2 => DropReason::Expired,
+                3 => DropReason::DeadLettered,
+                4 => DropReason::Moved(TaskId(reader.u64()?)),
+                5 => DropReason::Forwarded,
+                _ => return Err(Malformed),
+            },
+            messages: take_list(reader, |reader| {
+                Ok(DroppedMessage {
+                    seq: Seq(reader.u64()?),
+                    place: Place::new(reader.u32()?, reader.u32()?),
+                    group: reader.opt_str()?.map(Cow::Borrowed),
+                })
+            })?,
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! Which messages a FIFO queue has accepted in the last five minutes.
+
+use std::collections::VecDeque;
+
+use kernel::Time;
+use sha2::{Digest, Sha256};
+
+use crate::Seq;
+use crate::rules::index::Index;
+
+/// The deduplication interval (facts/sqs.md § 7).
+pub const WINDOW_MILLIS: u64 = 5 * 60 * 1000;
+
+/// What two messages must share to be taken for one: 96 bits of SHA-256 over the deduplication id, and the group if
+/// the scope is the group. (Ten million keys share one by accident once in 10^15 windows.)
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DedupKey([u8; 12]);
+
+impl DedupKey {
+    /// The key of a deduplication id, in a group if the scope is the group.
+    pub fn new(id: &str, group: Option<&str>) -> DedupKey {
+        let mut hash = Sha256::new();
+        hash.update(id.as_bytes());
+        if let Some(group) = group {
+            // A zero byte can stand in neither, so no two pairs run into one.
+            hash.update([0]);
+            hash.update(group.as_bytes());
+        }
+        let digest = hash.finalize();
+        let mut key = [0; 12];
+        key.copy_from_slice(&digest[..12]);
+        DedupKey(key)
+    }
+
+    fn hash(self) -> u64 {
+        let mut low = [0; 8];
+        low.copy_from_slice(&self.0[..8]);
+        u64::from_le_bytes(low)
+    }
+}
+
+/// Twenty bytes a message: times and sequence numbers are kept in 32 bits and read against the newest one's.
+#[derive(Clone, Copy, Debug)]
+struct Accepted {
+    key: DedupKey,
+    seq: u32,
+    at: u32,
+}
+
+/// The accepted messages of the last five minutes, oldest first, and an index over their keys.
+#[derive(Clone, Debug, Default)]
+pub struct Dedup {
+    /// In blocks, so that growing copies nothing and memory follows what is in the window.
+    blocks: VecDeque<Vec<Accepted>>,
+    /// How many of the first block are gone.
+    read: usize,
+    /// The number of the oldest entry; numbers wrap.
+    oldest: u32,
+    len: usize,
+    newest_seq: u64,
+    newest_at: u64,
+    index: Option<Box<Index>>,
+}
+
+const BLOCK: usize = 1024;
+
+impl Dedup {
+    /// The message that was accepted with this key and still counts at `now`.
+    pub fn find(&self, key: DedupKey, now: Time) -> Option<Seq> {
+        let number = self.index.as_ref()?.find(key.hash(), |number| self.get(number).key == key)?;
+        let found = self.get(number);
+        let at = self.newest_at - u64::from((self.newest_at as u32).wrapping_sub(found.at));
+        if Time(at) + WINDOW_MILLIS <= now {
+            return None;
+        }
+        Some(Seq(self.newest_seq - u64::from((self.newest_seq as u32).wrapping_sub(found.seq))))
+    }
+
+    /// Remembers an accepted message. Calls come in the order of `at`; an older key of the same value is forgotten.
+    pub fn accept(&mut self, key: DedupKey, seq: Seq, at: Time) {
+        let at = at.0.max(self.newest_at);
+        self.newest_seq = self.newest_seq.max(seq.0);
+        self.newest_at = at;
+        let number = self.oldest.wrapping_add(self.len as u32);
+        let mut index = self.index.take().unwrap_or_default();
+        if let Some(old) = index.find(key.hash(), |number| self.get(number).key == key) {
+            index.remove(key.hash(), old);
+        }
+        if self.blocks.back().is_none_or(|block| block.len() == BLOCK) {
+            self.blocks.push_back(Vec::with_capacity(if self.blocks.is_empty() { 4 } else { BLOCK }));
+        }
+        if let Some(block) = self.blocks.back_mut() {
+            block.push(Accepted { key, seq: seq.0 as u32, at: at as u32 });
+        }
+        self.len += 1;
+        index.insert(key.hash(), number, |number| self.get(number).key.hash());
+        self.index = Some(index);
+    }
+
+    /// Forgets at most `most` of what no longer counts; says when the next one stops counting, `now` if there is more.
+    pub fn expire(&mut self, now: Time, most: usize) -> Option<Time> {
+        for _ in 0..most {
+            let due = self.oldest_at()? + WINDOW_MILLIS;
+            if due > now {
+                return Some(due);
+            }
+            self.forget_oldest();
+        }
+        self.oldest_at().map(|at| (at + WINDOW_MILLIS).max(now))
+    }
+
+    /// When the oldest was accepted.
+    pub fn oldest_at(&self) -> Option<Time> {
+        let first = self.blocks.front()?.get(self.read)?;
+        Some(Time(self.newest_at - u64::from((self.newest_at as u32).wrapping_sub(first.at))))
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(first) = self.blocks.front().and_then(|block| block.get(self.read)).copied() else { return };
+        if let Some(index) = &mut self.index {
+            index.remove(first.key.hash(), self.oldest);
+        }
+        self.oldest = self.oldest.wrapping_add(1);
+        self.len -= 1;
+        self.read += 1;
+        if self.blocks.front().is_some_and(|block| block.len() == self.read) {
+            self.blocks.pop_front();
+            self.read = 0;
+        }
+        if self.len == 0 {
+            // Numbers and times start anew, and an idle queue keeps no index.
+            *self = Dedup::default();
+        }
+    }
+
+    fn get(&self, number: u32) -> Accepted {
+        let at = number.wrapping_sub(self.oldest) as usize + self.read;
+        // The index holds numbers of entries that are there, and every block but the last is full.
+        let first = self.blocks.front().map_or(0, Vec::len);
+        if at < first { self.blocks[0][at] } else { self.blocks[1 + (at - first) / BLOCK][(at - first) % BLOCK] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_counts_for_five_minutes() {
+        let mut dedup = Dedup::default();
+        let key = DedupKey::new("d", None);
+        dedup.accept(key, Seq(5), Time(1000));
+        assert_eq!(dedup.find(key, Time(1000 + WINDOW_MILLIS - 1)), Some(Seq(5)));
+        assert_eq!(dedup.find(key, Time(1000 + WINDOW_MILLIS)), None);
+        assert_eq!(dedup.find(DedupKey::new("d", Some("g")), Time(1000)), None);
+    }
+
+    #[test]
+    fn many_keys_are_found_and_forgotten_in_order() {
+        let mut dedup = Dedup::default();
+        let key = |n: u64| DedupKey::new(&n.to_string(), None);
+        for n in 0..10_000 {
+            dedup.accept(key(n), Seq(n + (1 << 33)), Time(n * 100));
+        }
+        let now = Time(2_000 * 100 + WINDOW_MILLIS);
+        assert_eq!(dedup.expire(now, usize::MAX), Some(now + 100));
+        for n in 0..10_000 {
+            let expected = (n > 2_000).then_some(Seq(n + (1 << 33)));
+            assert_eq!(dedup.find(key(n), now), expected, "{n}");
+        }
+        assert_eq!(dedup.expire(Time(u64::MAX / 2), usize::MAX), None);
+        assert_eq!(dedup.len, 0);
+    }
+
+    #[test]
+    fn a_key_accepted_again_counts_from_the_later_time() {
+        let mut dedup = Dedup::default();
+        let key = DedupKey::new("d", None);
+        dedup.accept(key, Seq(1), Time(0));
+        dedup.accept(key, Seq(2), Time(WINDOW_MILLIS));
+        dedup.expire(Time(WINDOW_MILLIS + 1), usize::MAX);
+        assert_eq!(dedup.find(key, Time(WINDOW_MILLIS + 1)), Some(Seq(2)));
+    }
+}

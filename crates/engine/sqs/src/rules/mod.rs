@@ -1,0 +1,21 @@
+//! The domain in its own words: what the operations are made of.
+
+pub mod settings;
+
+pub mod payload;
+
+pub mod new_message;
+
+pub mod handle;
+
+pub mod lane;
+
+pub mod index;
+
+pub mod group;
+
+pub mod dedup;
+
+pub mod attempts;
+
+pub mod selection;

@@ -1,0 +1,485 @@
+//! Access policies as documents: what SQS accepts as one, and how AddPermission and RemovePermission edit it.
+
+use kernel::{Arn, Refusal};
+use serde_json::{Map, Value, json};
+
+use crate::{QueueKey, refusals};
+
+/// Bytes of a policy (facts/sqs.md § 9).
+const LONGEST_BYTES: usize = 8_192;
+/// Statements of a policy (facts/sqs.md § 9).
+const STATEMENTS: usize = 20;
+/// Actions of a statement (facts/sqs.md § 9).
+const ACTIONS: usize = 7;
+
+/// Actions that can be granted to others (facts/sqs.md § 9). The batch operations have no action of their own.
+const GRANTABLE: [&str; 8] = [
+    "ChangeMessageVisibility",
+    "DeleteMessage",
+    "GetQueueAttributes",
+    "GetQueueUrl",
+    "ListDeadLetterSourceQueues",
+    "PurgeQueue",
+    "ReceiveMessage",
+    "SendMessage",
+];
+
+/// Actions that only the queue's owner is allowed (facts/sqs.md § 9).
+const OWNERS: [&str; 12] = [
+    "AddPermission",
+    "CancelMessageMoveTask",
+    "CreateQueue",
+    "DeleteQueue",
+    "ListMessageMoveTasks",
+    "ListQueueTags",
+    "ListQueues",
+    "RemovePermission",
+    "SetQueueAttributes",
+    "StartMessageMoveTask",
+    "TagQueue",
+    "UntagQueue",
+];
+
+/// Checks a document that is given as a queue's policy.
+///
+/// AWS also looks up the principals; there is nothing here to look them up in.
+pub fn check(text: &str) -> Result<(), Refusal> {
+    if text.len() > LONGEST_BYTES {
+        return Err(too_long());
+    }
+    let document: Value = serde_json::from_str(text).map_err(|_| malformed())?;
+    let document = document.as_object().ok_or_else(malformed)?;
+    let versions = ["2008-10-17", "2012-10-17"];
+    if document.get("Version").is_some_and(|version| !version.as_str().is_some_and(|version| versions.contains(&version))) {
+        return Err(malformed());
+    }
+    let statements = one_or_many(document.get("Statement"));
+    if statements.is_empty() {
+        return Err(malformed());
+    }
+    check_count(statements.len())?;
+    statements.iter().try_for_each(check_statement)
+}
+
+fn check_statement(statement: &Value) -> Result<(), Refusal> {
+    let effect = statement.get("Effect").and_then(Value::as_str);
+    let principal = statement.get("Principal").or_else(|| statement.get("NotPrincipal"));
+    let actions = one_or_many(statement.get("Action").or_else(|| statement.get("NotAction")));
+    if !matches!(effect, Some("Allow" | "Deny")) || principal.is_none() || actions.is_empty() {
+        return Err(malformed());
+    }
+    if actions.len() > ACTIONS {
+        return Err(over_limit(format!(
+            "{} actions were found in a statement from the submitted policy, max allowed is {ACTIONS}",
+            actions.len()
+        )));
+    }
+    actions.iter().try_for_each(|action| check_action(action.as_str().ok_or_else(malformed)?))
+}
+
+/// Actions are written with the service's prefix and compared without regard to case, as everywhere in policies.
+fn check_action(action: &str) -> Result<(), Refusal> {
+    if action == "*" {
+        return Ok(());
+    }
+    let (service, name) = action.split_once(':').ok_or_else(malformed)?;
+    if !service.eq_ignore_ascii_case("sqs") {
+        return Err(malformed());
+    }
+    let is_pattern = name.contains(['*', '?']);
+    let is_known = || GRANTABLE.iter().chain(&OWNERS).any(|known| known.eq_ignore_ascii_case(name));
+    if is_pattern || is_known() { Ok(()) } else { Err(action_unknown(action)) }
+}
+
+/// What AddPermission is to add: checked without the policy that it is added to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Permission {
+    label: String,
+    accounts: Vec<String>,
+    actions: Vec<String>,
+}
+
+impl Permission {
+    /// Checks the parts in the order in which AWS seems to.
+    pub fn new(label: Option<&str>, accounts: &[&str], actions: &[&str]) -> Result<Self, Refusal> {
+        let label = check_label(label)?;
+        if actions.is_empty() {
+            return Err(refusals::parameter_missing("Actions"));
+        }
+        if actions.len() > ACTIONS {
+            return Err(over_limit(format!("{} Actions were found, maximum allowed is {ACTIONS}.", actions.len())));
+        }
+        for &action in actions {
+            if OWNERS.contains(&action) {
+                return Err(refusals::value_invalid(
+                    format_args!("SQS:{action}"),
+                    "ActionName",
+                    "Only the queue owner is allowed to invoke this action.",
+                ));
+            }
+            if action != "*" && !GRANTABLE.contains(&action) {
+                return Err(action_unknown(&format!("SQS:{action}")));
+            }
+        }
+        let is_account = |id: &&str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
+        if accounts.is_empty() || !accounts.iter().all(is_account) {
+            return Err(refusals::value_invalid(
+                format_args!("[{}]", accounts.join(", ")),
+                "PrincipalId",
+                "Unable to verify.",
+            ));
+        }
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        Ok(Permission { label, accounts: owned(accounts), actions: owned(actions) })
+    }
+
+    fn statement(&self, queue: &QueueKey) -> Value {
+        let partition = Arn::partition_of(&queue.region);
+        let principals = self.accounts.iter().map(|account| format!("arn:{partition}:iam::{account}:root"));
+        json!({
+            "Sid": self.label,
+            "Effect": "Allow",
+            "Principal": { "AWS": scalar_or_list(principals) },
+            "Action": scalar_or_list(self.actions.iter().map(|action| format!("SQS:{action}"))),
+            "Resource": queue.arn().to_string(),
+        })
+    }
+}
+
+/// A permission's label, which becomes its statement's `Sid`.
+pub fn check_label(label: Option<&str>) -> Result<String, Refusal> {
+    let label = label.filter(|label| !label.is_empty()).ok_or_else(|| refusals::parameter_missing("Label"))?;
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if label.len() > 80 || !label.bytes().all(is_legal) {
+        return Err(refusals::value_invalid(
+            label,
+            "Label",
+            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length.",
+        ));
+    }
+    Ok(label.to_owned())
+}
+
+/// The queue's policy with one more statement (facts/sqs.md § 9).
+pub fn add(policy: Option<&str>, queue: &QueueKey, permission: &Permission) -> Result<String, Refusal> {
+    let mut document = match policy {
+        Some(policy) => parse(policy)?,
+        None => Map::from_iter([
+            ("Version".to_owned(), json!("2008-10-17")),
+            ("Id".to_owned(), json!(format!("{}/SQSDefaultPolicy", queue.arn()))),
+        ]),
+    };
+    let mut statements = one_or_many(document.get("Statement")).to_vec();
+    if statements.iter().any(|statement| has_label(statement, &permission.label)) {
+        return Err(refusals::value_invalid(&permission.label, "Label", "Already exists."));
+    }
+    statements.push(permission.statement(queue));
+    check_count(statements.len())?;
+    document.insert("Statement".to_owned(), Value::Array(statements));
+    let text = write(document);
+    if text.len() > LONGEST_BYTES { Err(too_long()) } else { Ok(text) }
+}
+
+/// The queue's policy without the statement of this label; nothing, if that was the last (facts/sqs.md § 9).
+pub fn remove(policy: Option<&str>, label: &str) -> Result<Option<String>, Refusal> {
+    let missing = || refusals::value_invalid(label, "Label", "can't find label.");
+    let mut document = parse(policy.ok_or_else(missing)?)?;
+    let mut statements = one_or_many(document.get("Statement")).to_vec();
+    let before = statements.len();
+    statements.retain(|statement| !has_label(statement, label));
+    if statements.len() == before {
+        return Err(missing());
+    }
+    if statements.is_empty() {
+        return Ok(None);
+    }
+    document.insert("Statement".to_owned(), Value::Array(statements));
+    Ok(Some(write(document)))
+}
+
+fn parse(policy: &str) -> Result<Map<String, Value>, Refusal> {
+    match serde_json::from_str(policy) {
+        Ok(Value::Object(document)) => Ok(document),
+        _ => Err(malformed()),
+    }
+}
+
+fn has_label(statement: &Value, label: &str) -> bool {
+    statement.get("Sid").and_then(Value::as_str) == Some(label)
+}
+
+/// Policies allow a list of one to be written without brackets.
+fn one_or_many(value: Option<&Value>) -> &[Value] {
+    match value {
+        None => &[],
+        Some(Value::Array(values)) => values,
+        Some(value) => std::slice::from_ref(value),
+    }
+}
+
+fn scalar_or_list(texts: impl Iterator<Item = String>) -> Value {
+    let mut values: Vec<Value> = texts.map(Value::String).collect();
+    if values.len() == 1 { values.remove(0) } else { Value::Array(values) }
+}
+
+/// The order in which AWS writes what stands in a policy (facts/sqs.md § 9); anything else follows by name.
+const ORDER: [&str; 12] = [
+    "Version",
+    "Id",
+    "Statement",
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+];
+
+fn write(document: Map<String, Value>) -> String {
+    let mut out = String::new();
+    write_value(&Value::Object(document), &mut out);
+    out
+}
+
+fn write_value(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by_key(|&(name, _)| {
+                (ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len()), name.as_str())
+            });
+            out.push('{');
+            for (at, (name, value)) in members.into_iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::from(name.as_str()).to_string());
+                out.push(':');
+                write_value(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(values) => {
+            out.push('[');
+            for (at, value) in values.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                write_value(value, out);
+            }
+            out.push(']');
+        }
+        scalar => out.push_str(&scalar.to_string()),
+    }
+}
+
+fn check_count(statements: usize) -> Result<(), Refusal> {
+    if statements <= STATEMENTS {
+        return Ok(());
+    }
+    Err(over_limit(format!(
+        "{statements} statements were found in the submitted policy, max allowed is {STATEMENTS}"
+    )))
+}
+
+fn malformed() -> Refusal {
+    Refusal::new("InvalidAttributeValue", "Invalid value for the parameter Policy.")
+}
+
+fn too_long() -> Refusal {
+    over_limit("Submitted policy is over max allowed size.".to_owned())
+}
+
+fn over_limit(message: String) -> Refusal {
+    Refusal::new("OverLimit", message)
+}
+
+fn action_unknown(action: &str) -> Refusal {
+    refusals::value_invalid(
+        action,
+        "ActionName",
+        "Please refer to the appropriate WSDL for a list of valid actions.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue() -> QueueKey {
+        QueueKey { account: "000000000000".to_owned(), region: "us-east-1".to_owned(), name: "q".to_owned() }
+    }
+
+    fn permission(label: &str, accounts: &[&str], actions: &[&str]) -> Permission {
+        Permission::new(Some(label), accounts, actions).unwrap()
+    }
+
+    fn statement(action: &str) -> Value {
+        json!({ "Effect": "Allow", "Principal": "*", "Action": action, "Resource": "*" })
+    }
+
+    #[test]
+    fn a_first_permission_makes_the_document_that_aws_makes() {
+        // facts/sqs.md § 9
+        let policy = add(None, &queue(), &permission("a", &["111111111111"], &["ReceiveMessage"])).unwrap();
+        assert_eq!(
+            policy,
+            "{\"Version\":\"2008-10-17\",\"Id\":\"arn:aws:sqs:us-east-1:000000000000:q/SQSDefaultPolicy\",\
+             \"Statement\":[{\"Sid\":\"a\",\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::111111111111:root\"},\
+             \"Action\":\"SQS:ReceiveMessage\",\"Resource\":\"arn:aws:sqs:us-east-1:000000000000:q\"}]}"
+        );
+        assert_eq!(check(&policy), Ok(()));
+    }
+
+    #[test]
+    fn several_accounts_and_actions_become_lists() {
+        // facts/sqs.md § 9
+        let both = permission("a", &["111111111111", "222222222222"], &["SendMessage", "*"]);
+        let policy = add(None, &queue(), &both).unwrap();
+        assert!(
+            policy.contains(
+                "\"Principal\":{\"AWS\":[\"arn:aws:iam::111111111111:root\",\"arn:aws:iam::222222222222:root\"]},\
+                 \"Action\":[\"SQS:SendMessage\",\"SQS:*\"]"
+            ),
+            "{policy}"
+        );
+    }
+
+    #[test]
+    fn permissions_come_and_go_by_their_labels() {
+        // facts/sqs.md § 9
+        let one = add(None, &queue(), &permission("a", &["111111111111"], &["SendMessage"])).unwrap();
+        let again = add(Some(&one), &queue(), &permission("a", &["222222222222"], &["SendMessage"])).unwrap_err();
+        assert_eq!(again.shape, "InvalidParameterValueException");
+        assert_eq!(again.message, "Value a for parameter Label is invalid. Reason: Already exists.");
+        let two = add(Some(&one), &queue(), &permission("b", &["111111111111"], &["SendMessage"])).unwrap();
+        let rest = remove(Some(&two), "a").unwrap().unwrap();
+        assert!(rest.contains("\"Sid\":\"b\"") && !rest.contains("\"Sid\":\"a\""), "{rest}");
+        assert_eq!(remove(Some(&rest), "b"), Ok(None));
+        for policy in [None, Some(rest.as_str())] {
+            let unknown = remove(policy, "c").unwrap_err();
+            assert_eq!(unknown.message, "Value c for parameter Label is invalid. Reason: can't find label.");
+        }
+    }
+
+    #[test]
+    fn a_permission_joins_a_policy_that_its_owner_wrote() {
+        let own = json!({ "Version": "2012-10-17", "Statement": statement("sqs:SendMessage") }).to_string();
+        let policy = add(Some(&own), &queue(), &permission("a", &["111111111111"], &["SendMessage"])).unwrap();
+        let value: Value = serde_json::from_str(&policy).unwrap();
+        assert_eq!(value["Version"], "2012-10-17");
+        assert_eq!(value["Statement"][0], statement("sqs:SendMessage"));
+        assert_eq!(value["Statement"][1]["Sid"], "a");
+        assert!(policy.starts_with("{\"Version\":"), "{policy}");
+    }
+
+    #[test]
+    fn a_permission_is_checked_as_aws_checks_it() {
+        // facts/sqs.md § 9
+        let eight = ["SendMessage"; 8];
+        for (label, accounts, actions, shape, message) in [
+            (None, &["111111111111"][..], &["SendMessage"][..], "MissingRequiredParameterException", "The request must contain the parameter Label."),
+            (
+                Some("a b"),
+                &["111111111111"],
+                &["SendMessage"],
+                "InvalidParameterValueException",
+                "Value a b for parameter Label is invalid. Reason: Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length.",
+            ),
+            (Some("a"), &["111111111111"], &[], "MissingRequiredParameterException", "The request must contain the parameter Actions."),
+            (Some("a"), &["111111111111"], &eight, "OverLimit", "8 Actions were found, maximum allowed is 7."),
+            (
+                Some("a"),
+                &["111111111111"],
+                &["TagQueue"],
+                "InvalidParameterValueException",
+                "Value SQS:TagQueue for parameter ActionName is invalid. Reason: Only the queue owner is allowed to invoke this action.",
+            ),
+            (
+                Some("a"),
+                &["111111111111"],
+                &["SendMessageBatch"],
+                "InvalidParameterValueException",
+                "Value SQS:SendMessageBatch for parameter ActionName is invalid. Reason: Please refer to the appropriate WSDL for a list of valid actions.",
+            ),
+            (
+                Some("a"),
+                &["me", "111111111111"],
+                &["SendMessage"],
+                "InvalidParameterValueException",
+                "Value [me, 111111111111] for parameter PrincipalId is invalid. Reason: Unable to verify.",
+            ),
+            (
+                Some("a"),
+                &[],
+                &["SendMessage"],
+                "InvalidParameterValueException",
+                "Value [] for parameter PrincipalId is invalid. Reason: Unable to verify.",
+            ),
+        ] {
+            let refusal = Permission::new(label, accounts, actions).unwrap_err();
+            assert_eq!((refusal.shape, &*refusal.message), (shape, message));
+        }
+    }
+
+    #[test]
+    fn a_twenty_first_statement_is_one_too_many() {
+        // facts/sqs.md § 9
+        let twenty = json!({ "Statement": vec![statement("sqs:*"); 20] }).to_string();
+        assert_eq!(check(&twenty), Ok(()));
+        let refusal = add(Some(&twenty), &queue(), &permission("a", &["111111111111"], &["SendMessage"])).unwrap_err();
+        assert_eq!(refusal.shape, "OverLimit");
+        assert_eq!(refusal.message, "21 statements were found in the submitted policy, max allowed is 20");
+        let own = json!({ "Statement": vec![statement("sqs:*"); 21] }).to_string();
+        assert_eq!(check(&own), Err(refusal));
+    }
+
+    #[test]
+    fn documents_that_are_no_policies_are_refused() {
+        // facts/sqs.md §§ 9, 11
+        let policy = |statement: Value| json!({ "Version": "2012-10-17", "Statement": statement }).to_string();
+        for good in [
+            policy(statement("sqs:SendMessage")),
+            policy(json!([statement("SQS:sendmessage"), statement("*"), statement("sqs:Get*")])),
+            policy(json!({ "Effect": "Deny", "NotPrincipal": "*", "NotAction": "sqs:SendMessage" })),
+        ] {
+            assert_eq!(check(&good), Ok(()), "{good}");
+        }
+        for bad in [
+            "{".to_owned(),
+            "[]".to_owned(),
+            "{}".to_owned(),
+            policy(json!([])),
+            policy(json!("Allow")),
+            json!({ "Version": "2020-01-01", "Statement": statement("sqs:SendMessage") }).to_string(),
+            policy(json!({ "Effect": "Perhaps", "Principal": "*", "Action": "sqs:SendMessage" })),
+            policy(json!({ "Effect": "Allow", "Action": "sqs:SendMessage" })),
+            policy(json!({ "Effect": "Allow", "Principal": "*" })),
+            policy(statement("sns:Publish")),
+            policy(json!({ "Effect": "Allow", "Principal": "*", "Action": [1] })),
+        ] {
+            let refusal = check(&bad).unwrap_err();
+            assert_eq!(refusal.shape, "InvalidAttributeValue", "{bad}");
+            assert_eq!(refusal.message, "Invalid value for the parameter Policy.");
+        }
+        for (bad, shape, message) in [
+            (
+                policy(statement("sqs:ChangeMessageVisibilityBatch")),
+                "InvalidParameterValueException",
+                "Value sqs:ChangeMessageVisibilityBatch for parameter ActionName is invalid. Reason: Please refer to the appropriate WSDL for a list of valid actions.",
+            ),
+            (
+                policy(json!({ "Effect": "Allow", "Principal": "*", "Action": ["sqs:SendMessage"; 8] })),
+                "OverLimit",
+                "8 actions were found in a statement from the submitted policy, max allowed is 7",
+            ),
+            (format!("{{{}}}", " ".repeat(8_191)), "OverLimit", "Submitted policy is over max allowed size."),
+        ] {
+            let refusal = check(&bad).unwrap_err();
+            assert_eq!((refusal.shape, &*refusal.message), (shape, message));
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Which messages a receiver gets next.
+//!
+//! What a selection costs depends on how many messages it gives, not on how many wait or in how many groups.
+
+use kernel::{Extent, Time};
+
+use crate::Seq;
+use crate::queue::{Queue, Touched};
+use crate::rules::group::Group;
+use crate::rules::lane::Entry;
+
+/// A message that could be given now.
+#[derive(Clone, Debug)]
+pub struct Candidate<'a> {
+    /// Its number.
+    pub seq: Seq,
+    /// Where its payload lies.
+    pub extent: Extent,
+    /// From when its retention counts.
+    pub sent: Time,
+    /// Its group's number in the queue.
+    pub group: u32,
+    /// Its group's id.
+    pub group_name: Option<&'a str>,
+    /// What is known of it, if it was received or moved before.
+    pub touched: Option<&'a Touched>,
+}
+
+/// Gives candidates in the order in which they are to be given, until `take` says that it wants no more.
+pub fn select<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'a>) -> bool) {
+    if queue.is_fifo() { select_fifo(queue, now, take) } else { select_standard(queue, now, take) }
+}
+
+/// FIFO: as much as possible from the group whose turn it is, then from the next. Within a group: from the head up to
+/// the first message that is still hidden (facts/sqs.md § 7).
+fn select_fifo<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'a>) -> bool) {
+    for &(_, number) in &queue.ready {
+        let Some(group) = queue.groups.get(number) else { continue };
+        let mut waiting = group.lane.iter().peekable();
+        let mut members = group.members.iter().flat_map(|members| members.iter()).copied().peekable();
+        loop {
+            let from_lane = match (waiting.peek(), members.peek()) {
+                (Some(entry), Some(&member)) => entry.seq < member,
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+                (None, None) => break,
+            };
+            let candidate = if from_lane {
+                waiting.next().map(|entry| untouched(entry, number, group))
+            } else {
+                members.next().and_then(|seq| touched(queue, seq, number, group))
+            };
+            let Some(candidate) = candidate else { break };
+            if candidate.touched.is_some_and(|touched| touched.in_flight) {
+                break;
+            }
+            if !queue.is_expired(candidate.sent, now) && !take(candidate) {
+                return;
+            }
+        }
+    }
+}
+
+/// Standard: quiet groups before noisy ones, and among equals whoever has waited longest. Within a group, messages
+/// that were received before take turns with those that were not, so that neither keep the others from being received.
+fn select_standard<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'a>) -> bool) {
+    // No receive gives more than ten messages, so no more than ten groups can matter before something is given;
+    // a few more make up for messages that are skipped because they have expired or go to the dead-letter queue.
+    const GROUPS: usize = 16;
+    let mut streams: Vec<Stream<'a>> = Vec::new();
+    for &(listed, number) in queue.ready.iter().take(GROUPS) {
+        if let Some(group) = queue.groups.get(number) {
+            streams.push(Stream {
+                burden: listed.burden,
+                number,
+                group,
+                waiting: Box::new(group.lane.iter()),
+                returned: Box::new(group.returned.iter().flat_map(|set| set.iter()).copied()),
+                next: [None, None],
+                gave_returned: queue.gave_returned,
+            });
+        }
+    }
+    for stream in &mut streams {
+        stream.fill();
+    }
+    loop {
+        let next = streams
+            .iter_mut()
+            .filter_map(|stream| Some((stream.burden, stream.since()?, stream)))
+            .min_by_key(|(burden, since, stream)| (*burden, *since, stream.number));
+        let Some((_, _, stream)) = next else { return };
+        let Some((seq, entry)) = stream.take() else { return };
+        let candidate = match entry {
+            Some(entry) => Some(untouched(entry, stream.number, stream.group)),
+            None => touched(queue, seq, stream.number, stream.group),
+        };
+        if let Some(candidate) = candidate
+            && !queue.is_expired(candidate.sent, now)
+            && !take(candidate)
+        {
+            return;
+        }
+    }
+}
+
+/// What one group of a standard queue has to give, in order.
+struct Stream<'a> {
+    burden: u32,
+    number: u32,
+    group: &'a Group,
+    waiting: Box<dyn Iterator<Item = Entry> + 'a>,
+    returned: Box<dyn Iterator<Item = (Time, Seq)> + 'a>,
+    /// The next never-received message and the next returned one: since when, which, and the entry of the former.
+    next: [Option<(Time, Seq, Option<Entry>)>; 2],
+    gave_returned: bool,
+}
+
+impl Stream<'_> {
+    fn fill(&mut self) {
+        if self.next[0].is_none() {
+            self.next[0] = self.waiting.next().map(|entry| (entry.sent, entry.seq, Some(entry)));
+        }
+        if self.next[1].is_none() {
+            self.next[1] = self.returned.next().map(|(since, seq)| (since, seq, None));
+        }
+    }
+
+    fn since(&self) -> Option<Time> {
+        self.next.iter().flatten().map(|&(since, _, _)| since).min()
+    }
+
+    fn take(&mut self) -> Option<(Seq, Option<Entry>)> {
+        let returned = self.next[1].is_some() && (self.next[0].is_none() || !self.gave_returned);
+        self.gave_returned = returned;
+        let (_, seq, entry) = self.next[usize::from(returned)].take()?;
+        self.fill();
+        Some((seq, entry))
+    }
+}
+
+fn untouched<'a>(entry: Entry, number: u32, group: &'a Group) -> Candidate<'a> {
+    Candidate {
+        seq: entry.seq,
+        extent: entry.extent,
+        sent: entry.sent,
+        group: number,
+        group_name: group.name.as_deref(),
+        touched: None,
+    }
+}
+
+fn touched<'a>(queue: &'a Queue, seq: Seq, number: u32, group: &'a Group) -> Option<Candidate<'a>> {
+    let touched = queue.touched.get(&seq)?;
+    Some(Candidate {
+        seq,
+        extent: touched.extent,
+        sent: touched.sent,
+        group: number,
+        group_name: group.name.as_deref(),
+        touched: Some(touched),
+    })
+}

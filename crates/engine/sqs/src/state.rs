@@ -1,0 +1,512 @@
+//! What is remembered of all queues, and `apply`, the only function that changes what the log says.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use kernel::{Deadlines, Extent, Ledger, Place, Secret, Time};
+
+use crate::operations::Draft;
+use crate::queue::{QUEUE_DELAY, Queue, Rest, Touched};
+use crate::records::{
+    DropReason, MessagePlaced, MessageSent, MessagesDropped, MessagesReceived, MoveStatus, MoveTaskDeclared,
+    QueueDeclared, QueueDeleted, ReceivedMessage, Record, VisibilityChanged,
+};
+use crate::rules::attempts::{self, Attempt};
+use crate::rules::dedup::{self, DedupKey};
+use crate::rules::lane::Entry;
+use crate::{QueueId, QueueKey, Seq, TaskId};
+
+/// What falls due.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Due {
+    /// A message's visibility timeout or retention period ends.
+    MessageDue(QueueId, Seq),
+    /// The delay of the first messages with this delay ends.
+    DelayEnds(QueueId, u32),
+    /// The retention period of the oldest message that was never received ends.
+    RetentionEnds(QueueId),
+    /// A receive has waited long enough.
+    PollEnds(QueueId, u64),
+    /// Deduplication ids stop counting.
+    DedupEnds(QueueId),
+    /// A move task may move more messages.
+    MoveStep(TaskId),
+}
+
+/// A receive that waits for a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Waiter {
+    /// Whom to answer.
+    pub ticket: u64,
+    /// What it asked for.
+    pub request: crate::operations::Receive,
+    /// Until when it waits.
+    pub until: Time,
+}
+
+/// A move task and where its latest declaration lies.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// What is declared.
+    pub declared: MoveTaskDeclared,
+    /// Messages moved until now.
+    pub moved: u64,
+    pub(crate) at: Extent,
+}
+
+/// How many move tasks a source queue's listing can show (facts/sqs.md § 2).
+const TASKS_LISTED: usize = 10;
+
+/// All queues.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub(crate) secret: Option<(Secret, Extent)>,
+    /// The next message's, queue's or task's number.
+    pub(crate) next_seq: u64,
+    pub(crate) queues: BTreeMap<QueueId, Queue>,
+    pub(crate) names: BTreeMap<QueueKey, QueueId>,
+    /// When queues were deleted whose names may not be used again at once.
+    pub(crate) deleted: BTreeMap<QueueKey, Time>,
+    pub(crate) tasks: BTreeMap<TaskId, Task>,
+    pub(crate) deadlines: Deadlines<Due>,
+    /// Messages whose payload lies in a record that names another message.
+    pub(crate) borrowed: BTreeSet<(Place, QueueId, Seq)>,
+    rests: Vec<Rest>,
+
+    // What follows is not in the log: it is about who asks at this moment, and about what is to be looked at next.
+    pub(crate) waiting: BTreeMap<u64, (QueueId, u64)>,
+    pub(crate) next_waiter: u64,
+    /// Queues that have waiters and may have something for them.
+    pub(crate) woken: BTreeSet<QueueId>,
+    pub(crate) overdue_messages: VecDeque<(QueueId, Seq)>,
+    pub(crate) overdue_queues: BTreeSet<QueueId>,
+    pub(crate) ended_polls: VecDeque<u64>,
+    pub(crate) due_tasks: BTreeSet<TaskId>,
+}
+
+impl State {
+    /// The queue that an account, region and name denote.
+    pub fn queue(&self, key: &QueueKey) -> Option<&Queue> {
+        self.queues.get(self.names.get(key)?)
+    }
+
+    /// The secret from which message ids are made, once there is one.
+    pub fn secret(&self) -> Option<&Secret> {
+        self.secret.as_ref().map(|(secret, _)| secret)
+    }
+
+    /// The number that the next message will get.
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// Numbers below this one are taken, whatever else the log says.
+    pub fn skip_to(&mut self, seq: u64) {
+        self.next_seq = self.next_seq.max(seq);
+    }
+
+    fn seed(&self) -> u64 {
+        let mut seed = [0; 8];
+        if let Some((secret, _)) = &self.secret {
+            seed.copy_from_slice(&secret.0[..8]);
+        }
+        u64::from_le_bytes(seed)
+    }
+
+    /// A fact becomes true. `at` is where its record lies. Applied live and when a log is read, in the order of the log.
+    pub fn apply(&mut self, record: &Record<'_>, at: Extent, ledger: &mut Ledger) {
+        match record {
+            Record::ServerIdentified(record) => {
+                if let Some((_, old)) = self.secret.replace((record.secret, at)) {
+                    ledger.release(old);
+                }
+                ledger.hold(at);
+            }
+            Record::QueueDeclared(record) => self.queue_declared(record, at, ledger),
+            Record::QueueDeleted(record) => self.queue_deleted(record, at, ledger),
+            Record::MoveTaskDeclared(record) => self.move_task_declared(record, at, ledger),
+            Record::MessageSent(record) => self.message_sent(record, at, ledger),
+            Record::MessagesReceived(record) => self.messages_received(record, at, ledger),
+            Record::VisibilityChanged(record) => self.visibility_changed(record, at, ledger),
+            Record::MessagesDropped(record) => self.messages_dropped(record, at, ledger),
+            Record::MessagePlaced(record) => self.message_placed(record, at, ledger),
+        }
+    }
+
+    fn queue_declared(&mut self, record: &QueueDeclared, at: Extent, ledger: &mut Ledger) {
+        ledger.hold(at);
+        self.skip_to(record.id.0 + 1);
+        let seed = self.seed();
+        let Some(queue) = self.queues.get_mut(&record.id) else {
+            self.names.insert(record.key.clone(), record.id);
+            self.deleted.remove(&record.key);
+            self.queues.insert(record.id, Queue::new(record, at, seed));
+            return;
+        };
+        ledger.release(queue.declared);
+        queue.declared = at;
+        queue.declared_in.insert(at.place.segment());
+        queue.declared_in.retain(|&segment| ledger.contains(segment));
+        let retention = queue.settings.retention_seconds != record.settings.retention_seconds;
+        let delay = queue.settings.delay_seconds != record.settings.delay_seconds;
+        queue.settings = record.settings.clone();
+        queue.tags = record.tags.clone();
+        queue.modified = record.modified;
+        queue.purged = record.purged;
+        if retention {
+            queue.retention_changed(&mut self.deadlines);
+        }
+        if delay {
+            queue.delay_changed(&mut self.deadlines);
+        }
+        if record.purged_through > queue.purged_through {
+            queue.purged_through = record.purged_through;
+            self.borrowed.retain(|&(_, id, _)| id != record.id);
+            let rest = queue.empty(seed, ledger, &mut self.deadlines);
+            self.rests.push(rest);
+        }
+    }
+
+    fn queue_deleted(&mut self, record: &QueueDeleted, at: Extent, ledger: &mut Ledger) {
+        for &segment in &record.declared_in {
+            ledger.bury(at.place, segment);
+        }
+        let seed = self.seed();
+        let Some(mut queue) = self.queues.remove(&record.id) else { return };
+        ledger.release(queue.declared);
+        self.rests.push(queue.empty(seed, ledger, &mut self.deadlines));
+        self.borrowed.retain(|&(_, id, _)| id != record.id);
+        for (number, waiter) in std::mem::take(&mut queue.waiters) {
+            self.deadlines.clear(waiter.until, Due::PollEnds(queue.id, number));
+            self.ended_polls.push_back(waiter.ticket);
+            self.waiting.remove(&waiter.ticket);
+        }
+        if self.names.get(&queue.key) == Some(&queue.id) {
+            self.names.remove(&queue.key);
+        }
+        // Only the strict limits look at it, for a minute.
+        self.deleted.retain(|_, deleted| record.at < *deleted + crate::limits::DELETED_RECENTLY_MILLIS);
+        self.deleted.insert(queue.key, record.at);
+    }
+
+    fn move_task_declared(&mut self, record: &MoveTaskDeclared, at: Extent, ledger: &mut Ledger) {
+        ledger.hold(at);
+        self.skip_to(record.id.0 + 1);
+        if let Some(old) = self.tasks.get(&record.id) {
+            ledger.release(old.at);
+        }
+        let task = Task { declared: record.clone(), moved: record.moved, at };
+        self.tasks.insert(record.id, task);
+        let step = Due::MoveStep(record.id);
+        if record.status == MoveStatus::Running {
+            self.deadlines.set(record.started, step);
+        }
+        let of_source: Vec<TaskId> =
+            self.tasks.iter().filter(|(_, task)| task.declared.source == record.source).map(|(&id, _)| id).collect();
+        for id in of_source.iter().rev().skip(TASKS_LISTED) {
+            if let Some(task) = self.tasks.remove(id) {
+                ledger.release(task.at);
+            }
+        }
+    }
+
+    fn message_sent(&mut self, record: &MessageSent<'_>, at: Extent, ledger: &mut Ledger) {
+        self.skip_to(record.seq.0 + 1);
+        let Some(queue) = self.queues.get_mut(&record.queue) else { return };
+        if let Some(deduplication) = &record.deduplication
+            && record.seq > queue.purged_through
+        {
+            let group = if deduplication.in_group { record.group.as_deref() } else { None };
+            if !record.forwarded {
+                queue.dedup.accept(DedupKey::new(&deduplication.id, group), record.seq, record.sent);
+                queue.watch_dedup(&mut self.deadlines);
+            }
+            ledger.keep_until(at.place.segment(), record.sent + dedup::WINDOW_MILLIS);
+        }
+        if record.seq <= queue.purged_through {
+            return;
+        }
+        let delay = if record.delay_seconds > 0 {
+            Some(record.delay_seconds)
+        } else if queue.is_fifo() && !record.forwarded && (queue.settings.delay_seconds > 0 || queue.has_delayed()) {
+            Some(QUEUE_DELAY)
+        } else {
+            None
+        };
+        let entry = Entry { seq: record.seq, extent: at, sent: record.sent, tag: 0 };
+        ledger.hold(at);
+        if record.origin != record.seq && queue.waiting(record.seq, record.group.as_deref()).is_none() {
+            // It has a history, which the record that follows tells; until then it must not be taken for a new one.
+            let known = queue.touched.get_mut(&record.seq);
+            match known {
+                Some(touched) => {
+                    ledger.release(touched.extent);
+                    self.borrowed.remove(&(touched.extent.place, record.queue, record.seq));
+                    touched.extent = at;
+                    touched.borrowed = false;
+                }
+                None => {
+                    let number = queue.groups.find_or_add(record.group.as_deref());
+                    let touched = Touched::new(entry, number, record.origin);
+                    queue.attach(record.seq, touched, &mut self.deadlines);
+                    queue.list(number, record.sent);
+                }
+            }
+        } else if let Some(old) = queue.arrive(entry, record.group.as_deref(), delay, &mut self.deadlines) {
+            ledger.release(old);
+            self.borrowed.remove(&(old.place, record.queue, record.seq));
+        }
+        self.wake(record.queue);
+    }
+
+    fn messages_received(&mut self, record: &MessagesReceived<'_>, at: Extent, ledger: &mut Ledger) {
+        let share = share_of(at, record.messages.len());
+        let Some(queue) = self.queues.get_mut(&record.queue) else { return };
+        let mut attempt = Vec::new();
+        let mut listed = None;
+        for message in &record.messages {
+            let Some(mut touched) = queue.detach(message.seq, message.group.as_deref(), &mut self.deadlines) else {
+                continue;
+            };
+            queue.gave_returned = touched.receives > 0;
+            set_receives(&mut touched, message);
+            touched.received = record.at;
+            touched.visible = record.until;
+            touched.in_flight = record.until > record.at;
+            ledger.hold(share);
+            if let Some(old) = touched.fact.replace(share) {
+                ledger.release(old);
+            }
+            attempt.push((message.seq, message.receives));
+            let group = touched.group;
+            queue.attach(message.seq, touched, &mut self.deadlines);
+            // Messages of one group come together: one look at it is enough.
+            if let Some(previous) = listed.replace(group)
+                && previous != group
+            {
+                queue.list(previous, record.at);
+            }
+        }
+        if let Some(group) = listed {
+            queue.list(group, record.at);
+        }
+        if let Some(id) = &record.attempt {
+            queue.attempts.remember(id, Attempt { at: record.at, until: record.until, messages: attempt });
+            ledger.keep_until(at.place.segment(), record.at + attempts::WINDOW_MILLIS);
+        }
+        queue.watch_retention(&mut self.deadlines);
+        self.wake(record.queue);
+    }
+
+    fn visibility_changed(&mut self, record: &VisibilityChanged<'_>, at: Extent, ledger: &mut Ledger) {
+        let share = share_of(at, record.messages.len());
+        let Some(queue) = self.queues.get_mut(&record.queue) else { return };
+        for changed in &record.messages {
+            let message = &changed.message;
+            let Some(mut touched) = queue.detach(message.seq, message.group.as_deref(), &mut self.deadlines) else {
+                continue;
+            };
+            set_receives(&mut touched, message);
+            touched.received = changed.received;
+            touched.visible = changed.until;
+            touched.in_flight = changed.until > record.at;
+            ledger.hold(share);
+            if let Some(old) = touched.fact.replace(share) {
+                ledger.release(old);
+            }
+            if let Some(id) = &record.attempt {
+                queue.attempts.extend(id, changed.until);
+            }
+            let group = touched.group;
+            queue.attach(message.seq, touched, &mut self.deadlines);
+            queue.list(group, record.at);
+        }
+        self.wake(record.queue);
+    }
+
+    fn messages_dropped(&mut self, record: &MessagesDropped<'_>, at: Extent, ledger: &mut Ledger) {
+        for message in &record.messages {
+            ledger.bury(at.place, message.place.segment());
+        }
+        if let DropReason::Moved(id) = record.reason
+            && let Some(task) = self.tasks.get_mut(&id)
+            && at.place > task.at.place
+        {
+            task.moved += record.messages.len() as u64;
+        }
+        let Some(queue) = self.queues.get_mut(&record.queue) else { return };
+        for message in &record.messages {
+            let Some(touched) = queue.detach(message.seq, message.group.as_deref(), &mut self.deadlines) else {
+                continue;
+            };
+            ledger.release(touched.extent);
+            if let Some(fact) = touched.fact {
+                ledger.release(fact);
+            }
+            if touched.borrowed {
+                self.borrowed.remove(&(touched.extent.place, record.queue, message.seq));
+            }
+            // What comes after it in a FIFO group may be free now.
+            let now = touched.received;
+            queue.list(touched.group, now);
+        }
+        self.wake(record.queue);
+    }
+
+    fn message_placed(&mut self, record: &MessagePlaced<'_>, at: Extent, ledger: &mut Ledger) {
+        self.skip_to(record.seq.0 + 1);
+        let Some(queue) = self.queues.get_mut(&record.queue) else { return };
+        if record.seq <= queue.purged_through {
+            return;
+        }
+        let known = queue.detach(record.seq, record.group.as_deref(), &mut self.deadlines);
+        // If nothing is known of it and its payload is gone, it has been dropped since, and the tombstone went with the
+        // payload's segment.
+        if known.is_none() && !ledger.contains(record.extent.place.segment()) {
+            return;
+        }
+        let entry = Entry { seq: record.seq, extent: record.extent, sent: record.sent, tag: 0 };
+        let number = queue.groups.find_or_add(record.group.as_deref());
+        let mut touched = Touched::new(entry, number, record.origin);
+        match known {
+            Some(known) => {
+                touched.borrowed = known.borrowed && known.extent == record.extent;
+                touched.extent = known.extent;
+                if let Some(fact) = known.fact {
+                    ledger.release(fact);
+                }
+            }
+            None => {
+                touched.borrowed = true;
+                ledger.hold(record.extent);
+                self.borrowed.insert((record.extent.place, record.queue, record.seq));
+            }
+        }
+        touched.receives = record.receives;
+        touched.first_received = record.first_received;
+        touched.received = record.received;
+        touched.visible = record.visible;
+        touched.in_flight = record.in_flight;
+        touched.deduplicates_by_id = record.deduplicates_by_id;
+        touched.dead_letter_source = record.dead_letter_source.as_deref().map(Arc::from);
+        touched.fact = Some(at);
+        ledger.hold(at);
+        queue.attach(record.seq, touched, &mut self.deadlines);
+        queue.list(number, record.visible);
+        self.wake(record.queue);
+    }
+
+    /// Whoever waits for this queue may be in luck.
+    fn wake(&mut self, id: QueueId) {
+        if let Some(queue) = self.queues.get(&id)
+            && !queue.waiters.is_empty()
+            && queue.has_ready()
+        {
+            self.woken.insert(id);
+        }
+    }
+
+    /// Time has come to `now`: what follows from that alone, and needs no record, happens.
+    pub fn advance(&mut self, now: Time) {
+        while let Some((_, due)) = self.deadlines.take_due(now) {
+            match due {
+                Due::MessageDue(id, seq) => {
+                    let Some(queue) = self.queues.get_mut(&id) else { continue };
+                    if queue.message_due(seq, now, &mut self.deadlines) {
+                        self.overdue_messages.push_back((id, seq));
+                    }
+                    self.wake(id);
+                }
+                Due::DelayEnds(id, delay) => {
+                    let Some(queue) = self.queues.get_mut(&id) else { continue };
+                    queue.delay_ends(delay, now, 1000, &mut self.deadlines);
+                    self.wake(id);
+                }
+                Due::RetentionEnds(id) => {
+                    let Some(queue) = self.queues.get_mut(&id) else { continue };
+                    queue.forget_retention(&mut self.deadlines);
+                    self.overdue_queues.insert(id);
+                }
+                Due::PollEnds(id, number) => {
+                    let Some(queue) = self.queues.get_mut(&id) else { continue };
+                    if let Some(waiter) = queue.waiters.remove(&number) {
+                        self.waiting.remove(&waiter.ticket);
+                        self.ended_polls.push_back(waiter.ticket);
+                    }
+                }
+                Due::DedupEnds(id) => {
+                    let Some(queue) = self.queues.get_mut(&id) else { continue };
+                    queue.dedup_ends(now, &mut self.deadlines);
+                }
+                Due::MoveStep(id) => {
+                    self.due_tasks.insert(id);
+                }
+            }
+        }
+    }
+
+    /// When time must be told again at the latest.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.deadlines.next()
+    }
+
+    /// Whether there is work that can be done between requests.
+    pub fn has_background_work(&self) -> bool {
+        !self.rests.is_empty()
+    }
+
+    /// Does a little of that work.
+    pub fn work_in_background(&mut self, ledger: &mut Ledger) {
+        if let Some(rest) = self.rests.last_mut()
+            && rest.dismantle(2000, ledger)
+        {
+            self.rests.pop();
+        }
+    }
+
+    /// Whether a queue is FIFO; one that is gone is not.
+    pub fn is_fifo(&self, id: QueueId) -> bool {
+        self.queues.get(&id).is_some_and(Queue::is_fifo)
+    }
+
+    /// The facts after which nothing is left: every queue is deleted.
+    pub fn reset(&mut self, now: Time) -> Vec<Draft<'static>> {
+        self.deleted.clear();
+        let deleted = |queue: &Queue| QueueDeleted {
+            id: queue.id,
+            // Before any time that the strict limits look at, so that the names can be used again at once.
+            at: Time(now.0.saturating_sub(crate::limits::DELETED_RECENTLY_MILLIS)),
+            declared_in: queue.declared_in.iter().copied().collect(),
+        };
+        self.queues.values().map(|queue| Record::QueueDeleted(deleted(queue)).into()).collect()
+    }
+
+    /// A receive begins to wait.
+    pub fn wait(&mut self, id: QueueId, waiter: Waiter) {
+        let number = self.next_waiter;
+        self.next_waiter += 1;
+        if let Some(queue) = self.queues.get_mut(&id) {
+            self.deadlines.set(waiter.until, Due::PollEnds(id, number));
+            self.waiting.insert(waiter.ticket, (id, number));
+            queue.waiters.insert(number, waiter);
+        }
+    }
+
+    /// A receive waits no longer: it is being answered, or the client has gone.
+    pub fn stop_waiting(&mut self, ticket: u64) -> Option<Waiter> {
+        let (id, number) = self.waiting.remove(&ticket)?;
+        let waiter = self.queues.get_mut(&id)?.waiters.remove(&number)?;
+        self.deadlines.clear(waiter.until, Due::PollEnds(id, number));
+        Some(waiter)
+    }
+}
+
+/// A record about several messages is needed by each of them: the part that is one message's.
+fn share_of(at: Extent, messages: usize) -> Extent {
+    Extent { len: at.len / messages.max(1) as u32, ..at }
+}
+
+fn set_receives(touched: &mut Touched, message: &ReceivedMessage<'_>) {
+    touched.receives = message.receives;
+    touched.first_received = message.first_received;
+}

@@ -1,0 +1,191 @@
+//! What of an old segment still holds, so that it can be written again and the segment can go.
+
+use std::borrow::Cow;
+
+use kernel::codec::Malformed;
+use kernel::{Extent, Ledger, Place};
+
+use crate::operations::Draft;
+use crate::operations::receive_message::group_name;
+use crate::queue::{QUEUE_DELAY, Queue};
+use crate::records::{
+    DropReason, MessagePlaced, MessageSent, MessagesDropped, MoveTaskDeclared, QueueDeleted, Record,
+};
+use crate::state::State;
+use crate::{QueueId, Seq};
+
+/// What is to be done about a record before its segment can go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Survival {
+    /// Nothing: it is about what is past.
+    Dead,
+    /// It is to be written again; its payload is not needed for that.
+    Fact,
+    /// It is to be written again with its payload.
+    Payload,
+}
+
+impl State {
+    /// Whether the record at `at` still holds.
+    pub fn survival(&self, head: &[u8], at: Extent, ledger: &Ledger) -> Result<Survival, Malformed> {
+        Ok(match Record::decode(head)? {
+            Record::MessageSent(record) => {
+                if self.owners(&record, at).is_empty() { Survival::Dead } else { Survival::Payload }
+            }
+            record => {
+                if self.facts_again(&record, at, ledger).is_empty() { Survival::Dead } else { Survival::Fact }
+            }
+        })
+    }
+
+    /// What is to be written so that the record at `at` is no longer needed.
+    pub fn write_again<'a>(
+        &self,
+        head: &'a [u8],
+        tail: &'a [u8],
+        at: Extent,
+        ledger: &Ledger,
+    ) -> Result<Vec<Draft<'a>>, Malformed> {
+        let record = match Record::decode(head)? {
+            Record::MessageSent(record) => record,
+            record => return Ok(self.facts_again(&record, at, ledger)),
+        };
+        let mut drafts = Vec::new();
+        for (id, seq) in self.owners(&record, at) {
+            let Some(queue) = self.queues.get(&id) else { continue };
+            let touched = queue.touched.get(&seq);
+            let waiting = queue.waiting(seq, record.group.as_deref());
+            let delay_seconds = match waiting {
+                Some((_, Some(QUEUE_DELAY))) => queue.settings.delay_seconds,
+                Some((_, Some(delay))) => delay,
+                _ => 0,
+            };
+            drafts.push(Draft {
+                record: Record::MessageSent(MessageSent {
+                    queue: id,
+                    seq,
+                    origin: touched.map_or(seq, |touched| touched.origin),
+                    sent: touched.map_or(record.sent, |touched| touched.sent),
+                    delay_seconds,
+                    forwarded: true,
+                    ..record.clone()
+                }),
+                tail: Cow::Borrowed(tail),
+            });
+            drafts.extend(placed(queue, seq));
+        }
+        Ok(drafts)
+    }
+
+    /// The messages whose payload lies at `at`: the record's own, and those that were moved.
+    fn owners(&self, record: &MessageSent<'_>, at: Extent) -> Vec<(QueueId, Seq)> {
+        let mut owners = Vec::new();
+        if let Some(queue) = self.queues.get(&record.queue) {
+            let lies_here = match queue.touched.get(&record.seq) {
+                Some(touched) => touched.extent == at,
+                None => queue
+                    .waiting(record.seq, record.group.as_deref())
+                    .is_some_and(|(entry, _)| entry.extent == at),
+            };
+            if lies_here {
+                owners.push((record.queue, record.seq));
+            }
+        }
+        let first = (at.place, QueueId(0), Seq(0));
+        let last = (at.place, QueueId(u64::MAX), Seq(u64::MAX));
+        let moved = self.borrowed.range(first..=last).map(|&(_, id, seq)| (id, seq));
+        owners.extend(moved.filter(|owner| *owner != (record.queue, record.seq)));
+        owners
+    }
+
+    fn facts_again(&self, record: &Record<'_>, at: Extent, ledger: &Ledger) -> Vec<Draft<'static>> {
+        let facts_of = |id: QueueId, seqs: &mut dyn Iterator<Item = Seq>| -> Vec<Draft<'static>> {
+            let Some(queue) = self.queues.get(&id) else { return Vec::new() };
+            seqs.filter(|&seq| rests_on(queue, seq, at.place)).filter_map(|seq| placed(queue, seq)).collect()
+        };
+        match record {
+            Record::ServerIdentified(record) => match &self.secret {
+                Some((_, here)) if *here == at => vec![Record::ServerIdentified(record.clone()).into()],
+                _ => Vec::new(),
+            },
+            Record::QueueDeclared(record) => match self.queues.get(&record.id) {
+                Some(queue) if queue.declared == at => {
+                    vec![Record::QueueDeclared(Box::new(queue.declaration())).into()]
+                }
+                _ => Vec::new(),
+            },
+            Record::QueueDeleted(record) => {
+                let declared_in: Vec<u32> =
+                    record.declared_in.iter().copied().filter(|&segment| needs_tombstone(segment, at, ledger)).collect();
+                if declared_in.is_empty() {
+                    return Vec::new();
+                }
+                vec![Record::QueueDeleted(QueueDeleted { declared_in, ..record.clone() }).into()]
+            }
+            Record::MoveTaskDeclared(record) => match self.tasks.get(&record.id) {
+                Some(task) if task.at == at => {
+                    let declared = MoveTaskDeclared { moved: task.moved, ..task.declared.clone() };
+                    vec![Record::MoveTaskDeclared(Box::new(declared)).into()]
+                }
+                _ => Vec::new(),
+            },
+            // Handled by the callers, since it needs the payload.
+            Record::MessageSent(_) => Vec::new(),
+            Record::MessagesReceived(record) => {
+                facts_of(record.queue, &mut record.messages.iter().map(|message| message.seq))
+            }
+            Record::VisibilityChanged(record) => {
+                facts_of(record.queue, &mut record.messages.iter().map(|changed| changed.message.seq))
+            }
+            Record::MessagePlaced(record) => facts_of(record.queue, &mut std::iter::once(record.seq)),
+            Record::MessagesDropped(record) => {
+                let messages: Vec<_> = record
+                    .messages
+                    .iter()
+                    .filter(|message| needs_tombstone(message.place.segment(), at, ledger))
+                    .map(|message| crate::records::DroppedMessage {
+                        seq: message.seq,
+                        place: message.place,
+                        group: message.group.as_ref().map(|group| Cow::Owned(group.to_string())),
+                    })
+                    .collect();
+                if messages.is_empty() {
+                    return Vec::new();
+                }
+                let again =
+                    MessagesDropped { queue: record.queue, reason: DropReason::Forwarded, messages };
+                vec![Record::MessagesDropped(again).into()]
+            }
+        }
+    }
+}
+
+/// Whether the latest fact about a message stands in the record at `place`.
+fn rests_on(queue: &Queue, seq: Seq, place: Place) -> bool {
+    queue.touched.get(&seq).and_then(|touched| touched.fact).is_some_and(|fact| fact.place == place)
+}
+
+/// All that is known of a message that was touched.
+fn placed(queue: &Queue, seq: Seq) -> Option<Draft<'static>> {
+    let touched = queue.touched.get(&seq)?;
+    let record = MessagePlaced {
+        queue: queue.id,
+        seq,
+        origin: touched.origin,
+        extent: touched.extent,
+        sent: touched.sent,
+        group: group_name(queue, touched.group),
+        dead_letter_source: touched.dead_letter_source.as_ref().map(|arn| Cow::Owned(arn.to_string())),
+        deduplicates_by_id: touched.deduplicates_by_id,
+        receives: touched.receives,
+        first_received: touched.first_received,
+        received: touched.received,
+        visible: touched.visible,
+        in_flight: touched.in_flight,
+    };
+    Some(Record::MessagePlaced(Box::new(record)).into())
+}
+
+fn needs_tombstone(segment: u32, at: Extent, ledger: &Ledger) -> bool {
+    segment != at.place.segment() && ledger.contains(segment)
+}

@@ -1,0 +1,1 @@
+//! The log on disk: format, recovery, group commit; its storage engines.

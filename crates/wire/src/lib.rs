@@ -1,0 +1,1 @@
+//! Bytes to shapes and back: AWS's protocols, error bodies, routing.

@@ -1,0 +1,1 @@
+//! The whole server in one thread, from a seed, over a faulty disk and clock.
