@@ -180,6 +180,11 @@ impl Queue {
         }
     }
 
+    /// How many messages are visible, in flight, delayed.
+    pub fn counts(&self) -> (u64, u64, u64) {
+        (self.visible_count, self.in_flight_count, self.delayed_count)
+    }
+
     fn retention_millis(&self) -> u64 {
         u64::from(self.settings.retention_seconds) * 1000
     }
@@ -233,14 +238,14 @@ impl Queue {
     fn enter_lane(&mut self, number: u32, entry: Entry) -> Option<Extent> {
         let group = self.groups.get_mut(number)?;
         group.last_sent = group.last_sent.max(entry.sent);
-        let was_empty = group.lane.is_empty();
         let replaced = group.lane.put(Entry { tag: 0, ..entry });
         match replaced {
             Some(old) => Some(old.extent),
             None => {
                 self.visible_count += 1;
                 // Behind others of its group it changes nothing about when the group's turn comes.
-                if was_empty || group.listed.is_none() {
+                let first = group.lane.front().is_none_or(|front| front.seq == entry.seq);
+                if first || group.listed.is_none() {
                     self.list(number, entry.sent);
                 }
                 None

@@ -88,7 +88,7 @@ fn select_standard<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candida
         let next = streams
             .iter_mut()
             .filter_map(|stream| Some((stream.burden, stream.since()?, stream)))
-            .min_by_key(|(burden, since, stream)| (*burden, *since, stream.number));
+            .min_by_key(|(burden, since, _)| (*burden, *since));
         let Some((_, _, stream)) = next else { return };
         let Some((seq, entry)) = stream.take() else { return };
         let candidate = match entry {
@@ -126,8 +126,9 @@ impl Stream<'_> {
         }
     }
 
-    fn since(&self) -> Option<Time> {
-        self.next.iter().flatten().map(|&(since, _, _)| since).min()
+    /// Since when its next message can be received; of two since the same moment the first sent comes first.
+    fn since(&self) -> Option<(Time, Seq)> {
+        self.next.iter().flatten().map(|&(since, seq, _)| (since, seq)).min()
     }
 
     fn take(&mut self) -> Option<(Seq, Option<Entry>)> {

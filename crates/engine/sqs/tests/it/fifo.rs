@@ -1,0 +1,106 @@
+//! Stories of FIFO queues. Sections are those of facts/sqs.md.
+
+use crate::world::check;
+
+#[test]
+fn a_group_is_received_in_order_and_then_the_next() {
+    // § 7: tries to fill from one group first
+    check(
+        "create q.fifo | send q.fifo a group=1 dedup=a | send q.fifo x group=2 dedup=x | send q.fifo b group=1 dedup=b \
+         | receive q.fifo → a b x",
+    );
+}
+
+#[test]
+fn a_group_with_a_message_in_flight_gives_nothing_not_even_new_ones() {
+    // § 7
+    check(
+        "create q.fifo | send q.fifo a group=1 dedup=a | receive q.fifo → a | send q.fifo b group=1 dedup=b \
+         | receive q.fifo → nothing | delete q.fifo a | receive q.fifo → b",
+    );
+    check(
+        "create q.fifo | send q.fifo a group=1 dedup=a | send q.fifo b group=1 dedup=b | send q.fifo c group=1 dedup=c \
+         | receive q.fifo max=2 → a b | delete q.fifo a | receive q.fifo → nothing | wait 30s | receive q.fifo → b#2 c",
+    );
+}
+
+#[test]
+fn a_group_gives_from_its_head_up_to_the_first_hidden_message() {
+    // § 7, recorded in November 2025
+    let start = "create q.fifo | send q.fifo a group=1 dedup=a | send q.fifo b group=1 dedup=b \
+                 | send q.fifo c group=1 dedup=c | receive q.fifo → a b c";
+    check(&format!("{start} | extend q.fifo a 60 | wait 30s | receive q.fifo → nothing"));
+    check(&format!("{start} | extend q.fifo b 60 | wait 30s | receive q.fifo → a#2"));
+    check(&format!("{start} | extend q.fifo c 60 | wait 30s | receive q.fifo → a#2 b#2"));
+    check(&format!("{start} | release q.fifo a | receive q.fifo → a#2"));
+}
+
+#[test]
+fn duplicates_are_accepted_and_dropped_for_five_minutes() {
+    // § 7
+    check(
+        "create q.fifo | send q.fifo a group=1 dedup=d | send q.fifo b group=2 dedup=d → same as a | receive q.fifo → a \
+         | delete q.fifo a | send q.fifo c group=1 dedup=d → same as a | wait 5m | send q.fifo e group=1 dedup=d \
+         | receive q.fifo → e",
+    );
+    check("create q.fifo content | send q.fifo a group=1 | send q.fifo a group=1 → same as a | count q.fifo 1/0/0");
+    check(
+        "create q.fifo scope=group | send q.fifo a group=1 dedup=d | send q.fifo b group=2 dedup=d \
+         | send q.fifo c group=1 dedup=d → same as a | receive q.fifo → a b",
+    );
+}
+
+#[test]
+fn a_purge_forgets_deduplication_ids() {
+    // § 7
+    check("create q.fifo | send q.fifo a group=1 dedup=d | purge q.fifo | send q.fifo b group=1 dedup=d | receive q.fifo → b");
+}
+
+#[test]
+fn a_handle_is_good_as_long_as_its_receive_hides_the_message() {
+    // § 6
+    check(
+        "create q.fifo visibility=1 | send q.fifo a group=1 dedup=a | receive q.fifo → a | wait 1s \
+         | delete q.fifo a → refused: InvalidParameterValueException | receive q.fifo → a#2 \
+         | delete q.fifo a@1 → refused: InvalidParameterValueException | delete q.fifo a",
+    );
+    check(
+        "create q.fifo visibility=2 | send q.fifo a group=1 dedup=a | receive q.fifo → a | extend q.fifo a 60 | wait 30s \
+         | delete q.fifo a",
+    );
+}
+
+#[test]
+fn the_queue_s_delay_counts_for_all_messages() {
+    // § 7: zero means the queue's delay; § 11: another is refused
+    check(
+        "create q.fifo delay=5 | send q.fifo a group=1 dedup=a delay=0 | receive q.fifo → nothing | count q.fifo 0/0/1 \
+         | wait 5s | receive q.fifo → a",
+    );
+    check("create q.fifo | send q.fifo a group=1 dedup=a delay=2 → refused: InvalidParameterValueException");
+}
+
+#[test]
+fn a_group_and_a_deduplication_id_are_demanded() {
+    check("create q.fifo | send q.fifo a dedup=a → refused: MissingRequiredParameterException");
+    check("create q.fifo | send q.fifo a group=1 → refused: InvalidParameterValueException");
+    check("create q | send q a dedup=a → refused: InvalidParameterValueException");
+}
+
+#[test]
+fn a_receive_can_be_repeated_by_its_attempt_id() {
+    // § 7
+    check(
+        "create q.fifo | send q.fifo a group=1 dedup=a | send q.fifo b group=1 dedup=b \
+         | receive q.fifo max=1 attempt=t → a | wait 20s | receive q.fifo max=1 attempt=t → a | wait 20s \
+         | receive q.fifo → nothing | delete q.fifo a | receive q.fifo attempt=t → b",
+    );
+}
+
+#[test]
+fn a_poll_is_woken_when_a_group_becomes_free() {
+    check(
+        "create q.fifo | send q.fifo a group=1 dedup=a | send q.fifo b group=1 dedup=b | receive q.fifo max=1 → a \
+         | poll q.fifo as x | x waits | delete q.fifo a | x got b",
+    );
+}
