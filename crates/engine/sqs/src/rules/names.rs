@@ -1,4 +1,5 @@
-//! Queues' names and URLs: which names are legal, and which queue a URL denotes, whatever host it goes through.
+//! Queues' names and URLs: which names are legal, and which queue a URL denotes, whatever host it goes
+//! through.
 
 use kernel::Refusal;
 
@@ -22,8 +23,8 @@ pub fn check_name(name: &str, fifo: bool) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(refusals::parameter_invalid(if fifo {
-        "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo \
-         suffix and be 1 to 80 in length"
+        "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end \
+         with .fifo suffix and be 1 to 80 in length"
     } else {
         "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
     }))
@@ -31,9 +32,9 @@ pub fn check_name(name: &str, fifo: bool) -> Result<(), Refusal> {
 
 /// The queue that a `QueueUrl` parameter denotes.
 ///
-/// A URL or a path alone; any host, since a client may reach the server by a name of which the server knows nothing.
-/// The region is the one that the path or the host names (`/queue/REGION/ACCOUNT/NAME`, `sqs.REGION.…`,
-/// `REGION.queue.…`), else the one that the request was signed for.
+/// A URL or a path alone; any host, since a client may reach the server by a name of which the server knows
+/// nothing. The region is the one that the path or the host names (`/queue/REGION/ACCOUNT/NAME`,
+/// `sqs.REGION.…`, `REGION.queue.…`), else the one that the request was signed for.
 pub fn queue_of_url(url: Option<&str>, region: &str) -> Result<QueueKey, Refusal> {
     let url = url.filter(|url| !url.is_empty()).ok_or_else(|| refusals::parameter_missing("QueueUrl"))?;
     parse_url(url, region).ok_or_else(|| refusals::address_invalid(url))
@@ -47,12 +48,18 @@ fn parse_url(url: &str, region: &str) -> Option<QueueKey> {
     let mut segments = path.split('/');
     let (region, account, name) =
         match (segments.next()?, segments.next()?, segments.next(), segments.next(), segments.next()) {
-            (account, name, None, None, None) => (region_of_host(host).unwrap_or_else(|| region.to_owned()), account, name),
+            (account, name, None, None, None) => {
+                (region_of_host(host).unwrap_or_else(|| region.to_owned()), account, name)
+            }
             ("queue", region, Some(account), Some(name), None) => (region.to_owned(), account, name),
             _ => return None,
         };
     let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    (is_account && !name.is_empty()).then(|| QueueKey { account: account.to_owned(), region, name: name.to_owned() })
+    (is_account && !name.is_empty()).then(|| QueueKey {
+        account: account.to_owned(),
+        region,
+        name: name.to_owned(),
+    })
 }
 
 /// The region that a host's name says it serves, if it says so (facts/sqs.md § 1).
@@ -152,8 +159,11 @@ mod tests {
             ("http://queue.localhost.localstack.cloud:4566/000000000000/q.fifo", "eu-west-1"),
             ("http://localhost:4566/queue/us-west-1/000000000000/q.fifo", "us-west-1"),
         ] {
-            let key =
-                QueueKey { account: "000000000000".to_owned(), region: region.to_owned(), name: "q.fifo".to_owned() };
+            let key = QueueKey {
+                account: "000000000000".to_owned(),
+                region: region.to_owned(),
+                name: "q.fifo".to_owned(),
+            };
             assert_eq!(queue_of_url(Some(url), "eu-west-1"), Ok(key), "{url}");
         }
     }
@@ -186,7 +196,11 @@ mod tests {
 
     #[test]
     fn a_url_that_was_told_leads_back_to_its_queue() {
-        let key = QueueKey { account: "123456789012".to_owned(), region: "eu-west-1".to_owned(), name: "q".to_owned() };
+        let key = QueueKey {
+            account: "123456789012".to_owned(),
+            region: "eu-west-1".to_owned(),
+            name: "q".to_owned(),
+        };
         let url = url("http://localhost:4566/", &key);
         assert_eq!(url, "http://localhost:4566/123456789012/q");
         assert_eq!(queue_of_url(Some(&url), "eu-west-1"), Ok(key));

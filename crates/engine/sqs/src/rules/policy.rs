@@ -12,7 +12,8 @@ const STATEMENTS: usize = 20;
 /// Actions of a statement (facts/sqs.md § 9).
 const ACTIONS: usize = 7;
 
-/// Actions that can be granted to others (facts/sqs.md § 9). The batch operations have no action of their own.
+/// Actions that can be granted to others (facts/sqs.md § 9). The batch operations have no action of their
+/// own.
 const GRANTABLE: [&str; 8] = [
     "ChangeMessageVisibility",
     "DeleteMessage",
@@ -50,7 +51,10 @@ pub fn check(text: &str) -> Result<(), Refusal> {
     let document: Value = serde_json::from_str(text).map_err(|_| malformed())?;
     let document = document.as_object().ok_or_else(malformed)?;
     let versions = ["2008-10-17", "2012-10-17"];
-    if document.get("Version").is_some_and(|version| !version.as_str().is_some_and(|version| versions.contains(&version))) {
+    if document
+        .get("Version")
+        .is_some_and(|version| !version.as_str().is_some_and(|version| versions.contains(&version)))
+    {
         return Err(malformed());
     }
     let statements = one_or_many(document.get("Statement"));
@@ -77,7 +81,8 @@ fn check_statement(statement: &Value) -> Result<(), Refusal> {
     actions.iter().try_for_each(|action| check_action(action.as_str().ok_or_else(malformed)?))
 }
 
-/// Actions are written with the service's prefix and compared without regard to case, as everywhere in policies.
+/// Actions are written with the service's prefix and compared without regard to case, as everywhere in
+/// policies.
 fn check_action(action: &str) -> Result<(), Refusal> {
     if action == "*" {
         return Ok(());
@@ -100,14 +105,30 @@ pub struct Permission {
 }
 
 impl Permission {
-    /// Checks the parts in the order in which AWS seems to.
-    pub fn new(label: Option<&str>, accounts: &[&str], actions: &[&str]) -> Result<Self, Refusal> {
+    /// Checks the parts. Of several accounts AWS grants to those that it knows and passes over the others;
+    /// here an account is known if it has the form of one.
+    pub fn new(label: Option<&str>, accounts: Option<&[&str]>, actions: &[&str]) -> Result<Self, Refusal> {
         let label = check_label(label)?;
         if actions.is_empty() {
             return Err(refusals::parameter_missing("Actions"));
         }
+        let given = accounts.ok_or_else(|| refusals::parameter_missing("PrincipalId"))?;
+        let is_account = |id: &str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
+        let accounts: Vec<String> =
+            given.iter().filter(|id| is_account(id)).map(|&id| id.to_owned()).collect();
+        if accounts.is_empty() {
+            let given = given.join(", ");
+            return Err(refusals::value_invalid(
+                format_args!("[{given}]"),
+                "PrincipalId",
+                "Unable to verify.",
+            ));
+        }
         if actions.len() > ACTIONS {
-            return Err(over_limit(format!("{} Actions were found, maximum allowed is {ACTIONS}.", actions.len())));
+            return Err(over_limit(format!(
+                "{} Actions were found, maximum allowed is {ACTIONS}.",
+                actions.len()
+            )));
         }
         for &action in actions {
             if OWNERS.contains(&action) {
@@ -121,16 +142,7 @@ impl Permission {
                 return Err(action_unknown(&format!("SQS:{action}")));
             }
         }
-        let is_account = |id: &&str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
-        if accounts.is_empty() || !accounts.iter().all(is_account) {
-            return Err(refusals::value_invalid(
-                format_args!("[{}]", accounts.join(", ")),
-                "PrincipalId",
-                "Unable to verify.",
-            ));
-        }
-        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-        Ok(Permission { label, accounts: owned(accounts), actions: owned(actions) })
+        Ok(Permission { label, accounts, actions: actions.iter().map(|&action| action.to_owned()).collect() })
     }
 
     fn statement(&self, queue: &QueueKey) -> Value {
@@ -148,7 +160,8 @@ impl Permission {
 
 /// A permission's label, which becomes its statement's `Sid`.
 pub fn check_label(label: Option<&str>) -> Result<String, Refusal> {
-    let label = label.filter(|label| !label.is_empty()).ok_or_else(|| refusals::parameter_missing("Label"))?;
+    let label =
+        label.filter(|label| !label.is_empty()).ok_or_else(|| refusals::parameter_missing("Label"))?;
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if label.len() > 80 || !label.bytes().all(is_legal) {
         return Err(refusals::value_invalid(
@@ -314,7 +327,7 @@ mod tests {
     }
 
     fn permission(label: &str, accounts: &[&str], actions: &[&str]) -> Permission {
-        Permission::new(Some(label), accounts, actions).unwrap()
+        Permission::new(Some(label), Some(accounts), actions).unwrap()
     }
 
     fn statement(action: &str) -> Value {
@@ -325,11 +338,15 @@ mod tests {
     fn a_first_permission_makes_the_document_that_aws_makes() {
         // facts/sqs.md § 9
         let policy = add(None, &queue(), &permission("a", &["111111111111"], &["ReceiveMessage"])).unwrap();
+        let (arn, root) = ("arn:aws:sqs:us-east-1:000000000000:q", "arn:aws:iam::111111111111:root");
         assert_eq!(
             policy,
-            "{\"Version\":\"2008-10-17\",\"Id\":\"arn:aws:sqs:us-east-1:000000000000:q/SQSDefaultPolicy\",\
-             \"Statement\":[{\"Sid\":\"a\",\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::111111111111:root\"},\
-             \"Action\":\"SQS:ReceiveMessage\",\"Resource\":\"arn:aws:sqs:us-east-1:000000000000:q\"}]}"
+            format!(
+                r#"{{"Version":"2008-10-17","Id":"{arn}/SQSDefaultPolicy","Statement":[{{"Sid":"a","Effect":"Allow",{}}}]}}"#,
+                format_args!(
+                    r#""Principal":{{"AWS":"{root}"}},"Action":"SQS:ReceiveMessage","Resource":"{arn}""#
+                )
+            )
         );
         assert_eq!(check(&policy), Ok(()));
     }
@@ -338,21 +355,21 @@ mod tests {
     fn several_accounts_and_actions_become_lists() {
         // facts/sqs.md § 9
         let both = permission("a", &["111111111111", "222222222222"], &["SendMessage", "*"]);
-        let policy = add(None, &queue(), &both).unwrap();
-        assert!(
-            policy.contains(
-                "\"Principal\":{\"AWS\":[\"arn:aws:iam::111111111111:root\",\"arn:aws:iam::222222222222:root\"]},\
-                 \"Action\":[\"SQS:SendMessage\",\"SQS:*\"]"
-            ),
-            "{policy}"
+        let policy: Value = serde_json::from_str(&add(None, &queue(), &both).unwrap()).unwrap();
+        let statement = &policy["Statement"][0];
+        assert_eq!(
+            statement["Principal"],
+            json!({ "AWS": ["arn:aws:iam::111111111111:root", "arn:aws:iam::222222222222:root"] })
         );
+        assert_eq!(statement["Action"], json!(["SQS:SendMessage", "SQS:*"]));
     }
 
     #[test]
     fn permissions_come_and_go_by_their_labels() {
         // facts/sqs.md § 9
         let one = add(None, &queue(), &permission("a", &["111111111111"], &["SendMessage"])).unwrap();
-        let again = add(Some(&one), &queue(), &permission("a", &["222222222222"], &["SendMessage"])).unwrap_err();
+        let again =
+            add(Some(&one), &queue(), &permission("a", &["222222222222"], &["SendMessage"])).unwrap_err();
         assert_eq!(again.shape, "InvalidParameterValueException");
         assert_eq!(again.message, "Value a for parameter Label is invalid. Reason: Already exists.");
         let two = add(Some(&one), &queue(), &permission("b", &["111111111111"], &["SendMessage"])).unwrap();
@@ -368,7 +385,8 @@ mod tests {
     #[test]
     fn a_permission_joins_a_policy_that_its_owner_wrote() {
         let own = json!({ "Version": "2012-10-17", "Statement": statement("sqs:SendMessage") }).to_string();
-        let policy = add(Some(&own), &queue(), &permission("a", &["111111111111"], &["SendMessage"])).unwrap();
+        let policy =
+            add(Some(&own), &queue(), &permission("a", &["111111111111"], &["SendMessage"])).unwrap();
         let value: Value = serde_json::from_str(&policy).unwrap();
         assert_eq!(value["Version"], "2012-10-17");
         assert_eq!(value["Statement"][0], statement("sqs:SendMessage"));
@@ -380,41 +398,64 @@ mod tests {
     fn a_permission_is_checked_as_aws_checks_it() {
         // facts/sqs.md § 9
         let eight = ["SendMessage"; 8];
+        let someone = Some(&["111111111111"][..]);
         for (label, accounts, actions, shape, message) in [
-            (None, &["111111111111"][..], &["SendMessage"][..], "MissingRequiredParameterException", "The request must contain the parameter Label."),
+            (
+                None,
+                someone,
+                &["SendMessage"][..],
+                "MissingRequiredParameterException",
+                "The request must contain the parameter Label.",
+            ),
             (
                 Some("a b"),
-                &["111111111111"],
+                someone,
                 &["SendMessage"],
                 "InvalidParameterValueException",
-                "Value a b for parameter Label is invalid. Reason: Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length.",
+                "Value a b for parameter Label is invalid. Reason: Can only include alphanumeric characters, \
+                 hyphens, or underscores. 1 to 80 in length.",
             ),
-            (Some("a"), &["111111111111"], &[], "MissingRequiredParameterException", "The request must contain the parameter Actions."),
-            (Some("a"), &["111111111111"], &eight, "OverLimit", "8 Actions were found, maximum allowed is 7."),
             (
                 Some("a"),
-                &["111111111111"],
+                someone,
+                &[],
+                "MissingRequiredParameterException",
+                "The request must contain the parameter Actions.",
+            ),
+            (
+                Some("a"),
+                None,
+                &["SendMessage"],
+                "MissingRequiredParameterException",
+                "The request must contain the parameter PrincipalId.",
+            ),
+            (Some("a"), someone, &eight, "OverLimit", "8 Actions were found, maximum allowed is 7."),
+            (
+                Some("a"),
+                someone,
                 &["TagQueue"],
                 "InvalidParameterValueException",
-                "Value SQS:TagQueue for parameter ActionName is invalid. Reason: Only the queue owner is allowed to invoke this action.",
+                "Value SQS:TagQueue for parameter ActionName is invalid. Reason: Only the queue owner is \
+                 allowed to invoke this action.",
             ),
             (
                 Some("a"),
-                &["111111111111"],
+                someone,
                 &["SendMessageBatch"],
                 "InvalidParameterValueException",
-                "Value SQS:SendMessageBatch for parameter ActionName is invalid. Reason: Please refer to the appropriate WSDL for a list of valid actions.",
+                "Value SQS:SendMessageBatch for parameter ActionName is invalid. Reason: Please refer to the \
+                 appropriate WSDL for a list of valid actions.",
             ),
             (
                 Some("a"),
-                &["me", "111111111111"],
+                Some(&["me", "you"]),
                 &["SendMessage"],
                 "InvalidParameterValueException",
-                "Value [me, 111111111111] for parameter PrincipalId is invalid. Reason: Unable to verify.",
+                "Value [me, you] for parameter PrincipalId is invalid. Reason: Unable to verify.",
             ),
             (
                 Some("a"),
-                &[],
+                Some(&[]),
                 &["SendMessage"],
                 "InvalidParameterValueException",
                 "Value [] for parameter PrincipalId is invalid. Reason: Unable to verify.",
@@ -423,6 +464,10 @@ mod tests {
             let refusal = Permission::new(label, accounts, actions).unwrap_err();
             assert_eq!((refusal.shape, &*refusal.message), (shape, message));
         }
+        assert_eq!(
+            Permission::new(Some("a"), Some(&["me", "111111111111"]), &["SendMessage"]).unwrap().accounts,
+            ["111111111111"]
+        );
     }
 
     #[test]
@@ -430,7 +475,8 @@ mod tests {
         // facts/sqs.md § 9
         let twenty = json!({ "Statement": vec![statement("sqs:*"); 20] }).to_string();
         assert_eq!(check(&twenty), Ok(()));
-        let refusal = add(Some(&twenty), &queue(), &permission("a", &["111111111111"], &["SendMessage"])).unwrap_err();
+        let refusal =
+            add(Some(&twenty), &queue(), &permission("a", &["111111111111"], &["SendMessage"])).unwrap_err();
         assert_eq!(refusal.shape, "OverLimit");
         assert_eq!(refusal.message, "21 statements were found in the submitted policy, max allowed is 20");
         let own = json!({ "Statement": vec![statement("sqs:*"); 21] }).to_string();
@@ -440,7 +486,8 @@ mod tests {
     #[test]
     fn documents_that_are_no_policies_are_refused() {
         // facts/sqs.md §§ 9, 11
-        let policy = |statement: Value| json!({ "Version": "2012-10-17", "Statement": statement }).to_string();
+        let policy =
+            |statement: Value| json!({ "Version": "2012-10-17", "Statement": statement }).to_string();
         for good in [
             policy(statement("sqs:SendMessage")),
             policy(json!([statement("SQS:sendmessage"), statement("*"), statement("sqs:Get*")])),
@@ -469,10 +516,11 @@ mod tests {
             (
                 policy(statement("sqs:ChangeMessageVisibilityBatch")),
                 "InvalidParameterValueException",
-                "Value sqs:ChangeMessageVisibilityBatch for parameter ActionName is invalid. Reason: Please refer to the appropriate WSDL for a list of valid actions.",
+                "Value sqs:ChangeMessageVisibilityBatch for parameter ActionName is invalid. Reason: Please \
+                 refer to the appropriate WSDL for a list of valid actions.",
             ),
             (
-                policy(json!({ "Effect": "Allow", "Principal": "*", "Action": ["sqs:SendMessage"; 8] })),
+                policy(json!({ "Effect": "Allow", "Principal": "*", "Action": vec!["sqs:SendMessage"; 8] })),
                 "OverLimit",
                 "8 actions were found in a statement from the submitted policy, max allowed is 7",
             ),

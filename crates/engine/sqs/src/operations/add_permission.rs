@@ -1,0 +1,69 @@
+//! AddPermission: a queue's policy gets one more statement.
+
+use kernel::Refusal;
+
+use super::reply::Reply;
+use super::{Decision, Setting};
+use crate::queue::Queue;
+use crate::records::{QueueDeclared, Record};
+use crate::rules::policy::{self, Permission};
+use crate::rules::settings::Settings;
+use crate::state::State;
+use crate::{QueueKey, refusals};
+
+/// AddPermission.
+#[derive(Clone, Debug)]
+pub struct AddPermission {
+    /// Which queue.
+    pub queue: QueueKey,
+    /// Who may do what.
+    pub permission: Result<Permission, Refusal>,
+}
+
+impl AddPermission {
+    /// Adds it.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
+        let policy =
+            self.permission.as_ref().map_err(Refusal::clone).and_then(|permission| {
+                policy::add(queue.settings.policy.as_deref(), &self.queue, permission)
+            });
+        match policy {
+            Ok(policy) => with_policy(queue, Some(policy), setting),
+            Err(refusal) => refusal.into(),
+        }
+    }
+}
+
+/// The queue gets another policy, or none.
+pub(super) fn with_policy(queue: &Queue, policy: Option<String>, setting: &Setting<'_>) -> Decision<'static> {
+    let settings = Settings { policy, ..queue.settings.clone() };
+    let declaration = QueueDeclared { settings, modified: setting.now, ..queue.declaration() };
+    Decision::done(vec![Record::QueueDeclared(Box::new(declaration)).into()], Reply::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::create_queue::testing::{World, key};
+    use super::super::remove_permission::RemovePermission;
+    use super::*;
+
+    #[test]
+    fn permissions_make_a_policy_that_goes_with_the_last_of_them() {
+        // facts/sqs.md § 9
+        let mut world = World::new();
+        let queue = world.create("q", &[]);
+        let policy = |world: &World| world.state.queue(&key("q")).unwrap().settings.policy.clone();
+        let permission = Permission::new(Some("a"), Some(&["111111111111"]), &["SendMessage"]);
+        let add = AddPermission { queue: queue.clone(), permission };
+        assert_eq!(world.ask(|state, setting| add.decide(state, setting)), Ok(Reply::Done));
+        assert!(policy(&world).unwrap().contains("\"Sid\":\"a\""));
+        let refusal = world.ask(|state, setting| add.decide(state, setting)).unwrap_err();
+        assert_eq!(refusal.message, "Value a for parameter Label is invalid. Reason: Already exists.");
+        let remove = RemovePermission { queue, label: Ok("a".to_owned()) };
+        assert_eq!(world.ask(|state, setting| remove.decide(state, setting)), Ok(Reply::Done));
+        assert_eq!(policy(&world), None);
+        let refusal = world.ask(|state, setting| remove.decide(state, setting)).unwrap_err();
+        assert_eq!(refusal.message, "Value a for parameter Label is invalid. Reason: can't find label.");
+    }
+}

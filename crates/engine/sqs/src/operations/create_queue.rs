@@ -1,0 +1,262 @@
+//! CreateQueue: a queue comes into being, or is there already as it is asked for.
+
+use kernel::Refusal;
+
+use super::reply::Reply;
+use super::set_queue_attributes::check_redrive_target;
+use super::{Decision, Setting, tag_queue};
+use crate::limits::DELETED_RECENTLY_MILLIS;
+use crate::records::{QueueDeclared, Record};
+use crate::rules::attributes::{self, Change};
+use crate::rules::names;
+use crate::rules::settings::{FifoSettings, Settings};
+use crate::state::State;
+use crate::{QueueId, QueueKey, Seq};
+
+/// CreateQueue.
+#[derive(Clone, Debug)]
+pub struct CreateQueue {
+    /// The queue: its name, in the caller's account and region.
+    pub queue: QueueKey,
+    /// Whether it is to be FIFO; its name says the same.
+    pub fifo: bool,
+    /// The attributes that were given.
+    pub changes: Vec<Change>,
+    /// The tags that were given, sorted by key.
+    pub tags: Vec<(String, String)>,
+}
+
+impl CreateQueue {
+    /// Checks what can be checked without knowing the queues that exist.
+    pub fn new<'a>(
+        queue: QueueKey,
+        attributes: impl IntoIterator<Item = (&'a str, &'a str)> + Clone,
+        tags: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Refusal> {
+        let fifo = attributes
+            .clone()
+            .into_iter()
+            .any(|(name, text)| name == "FifoQueue" && text.eq_ignore_ascii_case("true"));
+        names::check_name(&queue.name, fifo)?;
+        let changes = attributes::parse(attributes, fifo)?;
+        Ok(CreateQueue { queue, fifo, changes, tags: tag_queue::check(tags)? })
+    }
+
+    /// Creates it. If it is there, only the attributes that were given have to be as they were given; tags
+    /// are not compared (facts/sqs.md § 2).
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        match self.try_decide(state, setting) {
+            Ok(decision) => decision,
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'static>, Refusal> {
+        let reply = Reply::QueueUrl(self.queue.clone());
+        if let Some(queue) = state.queue(&self.queue) {
+            let different = self.changes.iter().find(|change| !change.is_in_force(&queue.settings));
+            return match different {
+                Some(change) => Err(exists_differently(change.attribute().name())),
+                None => Ok(Decision::answer(reply)),
+            };
+        }
+        if setting.limits.delete_waits
+            && let Some(&deleted) = state.deleted.get(&self.queue)
+            && setting.now < deleted + DELETED_RECENTLY_MILLIS
+        {
+            return Err(Refusal::new(
+                "QueueDeletedRecently",
+                "You must wait 60 seconds after deleting a queue before you can create another with the same \
+                 name.",
+            ));
+        }
+        let fresh = Settings { fifo: self.fifo.then(FifoSettings::default), ..Settings::default() };
+        let settings = attributes::changed(&fresh, &self.changes)?;
+        check_redrive_target(state, &self.queue, &self.changes)?;
+        let declaration = QueueDeclared {
+            id: QueueId(state.next_seq),
+            key: self.queue.clone(),
+            settings,
+            tags: self.tags.clone(),
+            created: setting.now,
+            modified: setting.now,
+            purged_through: Seq(0),
+            purged: None,
+        };
+        Ok(Decision::done(vec![Record::QueueDeclared(Box::new(declaration)).into()], reply))
+    }
+}
+
+fn exists_differently(attribute: &str) -> Refusal {
+    Refusal::new(
+        "QueueNameExists",
+        format!("A queue already exists with the same name and a different value for attribute {attribute}"),
+    )
+}
+
+/// A state to try operations on: decides, records and applies, as the machine does, without a journal.
+#[cfg(test)]
+pub(super) mod testing {
+    use kernel::{Extent, Ledger, Place, Time};
+
+    use super::super::Outcome;
+    use super::*;
+    use crate::limits::Limits;
+
+    /// The account and region of [`World::create`].
+    pub(crate) const ACCOUNT: &str = "000000000000";
+    pub(crate) const REGION: &str = "us-east-1";
+
+    /// A queue's key in that account and region.
+    pub(crate) fn key(name: &str) -> QueueKey {
+        QueueKey { account: ACCOUNT.to_owned(), region: REGION.to_owned(), name: name.to_owned() }
+    }
+
+    /// A state, the moment, and the limits in force.
+    pub(crate) struct World {
+        pub(crate) state: State,
+        pub(crate) now: Time,
+        pub(crate) limits: Limits,
+        ledger: Ledger,
+        written: u32,
+    }
+
+    impl World {
+        /// Nothing yet, under strict limits.
+        pub(crate) fn new() -> Self {
+            World {
+                state: State::default(),
+                now: Time(1_700_000_000_000),
+                limits: Limits::strict(),
+                ledger: Ledger::default(),
+                written: 0,
+            }
+        }
+
+        /// Time passes.
+        pub(crate) fn pass(&mut self, millis: u64) {
+            self.now = self.now + millis;
+            self.state.advance(self.now);
+        }
+
+        /// Decides, and makes what was decided true.
+        pub(crate) fn ask<'c>(
+            &mut self,
+            decide: impl FnOnce(&State, &Setting<'_>) -> Decision<'c>,
+        ) -> Result<Reply, Refusal> {
+            let setting = Setting { now: self.now, limits: &self.limits, ticket: 0 };
+            let decision = decide(&self.state, &setting);
+            for draft in &decision.records {
+                let mut bytes = Vec::new();
+                draft.record.encode(&mut bytes);
+                let extent = Extent {
+                    place: Place::new(1, self.written),
+                    len: (bytes.len() + draft.tail.len()) as u32,
+                };
+                self.written += extent.len;
+                self.state.apply(&draft.record, extent, &mut self.ledger);
+            }
+            match decision.outcome {
+                Outcome::Reply(reply) => reply,
+                Outcome::Wait(..) | Outcome::Silence => panic!("an answer was expected at once"),
+            }
+        }
+
+        /// CreateQueue, in [`ACCOUNT`] and [`REGION`].
+        pub(crate) fn try_create(
+            &mut self,
+            name: &str,
+            attributes: &[(&str, &str)],
+        ) -> Result<Reply, Refusal> {
+            let create = CreateQueue::new(key(name), attributes.iter().copied(), [])?;
+            self.ask(|state, setting| create.decide(state, setting))
+        }
+
+        /// The same, where it must succeed.
+        pub(crate) fn create(&mut self, name: &str, attributes: &[(&str, &str)]) -> QueueKey {
+            match self.try_create(name, attributes) {
+                Ok(Reply::QueueUrl(key)) => key,
+                other => panic!("{name} was not created: {other:?}"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::delete_queue::DeleteQueue;
+    use super::testing::{World, key};
+    use super::*;
+    use crate::limits::Limits;
+
+    #[test]
+    fn a_queue_is_created_with_what_was_given_and_defaults_for_the_rest() {
+        // facts/sqs.md § 3
+        let mut world = World::new();
+        assert_eq!(world.try_create("q", &[("DelaySeconds", "7")]), Ok(Reply::QueueUrl(key("q"))));
+        let queue = world.state.queue(&key("q")).unwrap();
+        assert_eq!(queue.settings, Settings { delay_seconds: 7, ..Settings::default() });
+        assert_eq!((queue.created, queue.modified), (world.now, world.now));
+        let fifo = world.create("q.fifo", &[("FifoQueue", "true"), ("DeduplicationScope", "messageGroup")]);
+        let settings = world.state.queue(&fifo).unwrap().settings.fifo.clone().unwrap();
+        assert!(
+            settings.scope_in_force_is_group(world.now),
+            "the first scope of a queue is in force at once"
+        );
+    }
+
+    #[test]
+    fn a_queue_is_created_again_only_as_it_is() {
+        // facts/sqs.md § 2
+        let mut world = World::new();
+        world.create("q", &[("DelaySeconds", "7"), ("VisibilityTimeout", "9")]);
+        let seq = world.state.next_seq;
+        for same in [&[][..], &[("DelaySeconds", "7")], &[("MaximumMessageSize", "1048576")]] {
+            assert_eq!(world.try_create("q", same), Ok(Reply::QueueUrl(key("q"))));
+        }
+        assert_eq!(world.state.next_seq, seq, "nothing was recorded");
+        let refusal =
+            world.try_create("q", &[("VisibilityTimeout", "9"), ("DelaySeconds", "0")]).unwrap_err();
+        assert_eq!(refusal.shape, "QueueNameExists");
+        assert_eq!(
+            refusal.message,
+            "A queue already exists with the same name and a different value for attribute DelaySeconds"
+        );
+    }
+
+    #[test]
+    fn names_and_types_must_go_together() {
+        // facts/sqs.md § 4
+        let mut world = World::new();
+        for (name, attributes, shape) in [
+            ("q.fifo", &[][..], "InvalidParameterValueException"),
+            ("q", &[("FifoQueue", "true")], "InvalidParameterValueException"),
+            ("q", &[("FifoQueue", "false")], "InvalidAttributeName"),
+            ("a b", &[], "InvalidParameterValueException"),
+        ] {
+            assert_eq!(world.try_create(name, attributes).unwrap_err().shape, shape, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_deleted_queues_name_is_free_after_a_minute_or_at_once() {
+        // facts/sqs.md § 2
+        let delete = DeleteQueue { queue: key("q") };
+        let mut world = World::new();
+        world.create("q", &[]);
+        world.ask(|state, setting| delete.decide(state, setting)).unwrap();
+        world.pass(59_999);
+        let refusal = world.try_create("q", &[]).unwrap_err();
+        assert_eq!(refusal.shape, "QueueDeletedRecently");
+        assert_eq!(
+            refusal.message,
+            "You must wait 60 seconds after deleting a queue before you can create another with the same \
+             name."
+        );
+        world.pass(1);
+        world.create("q", &[]);
+        world.limits = Limits::relaxed();
+        world.ask(|state, setting| delete.decide(state, setting)).unwrap();
+        world.create("q", &[]);
+    }
+}

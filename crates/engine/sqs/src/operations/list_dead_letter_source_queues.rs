@@ -1,0 +1,91 @@
+//! ListDeadLetterSourceQueues: which queues send their dead letters to this one.
+
+use std::ops::Bound;
+
+use kernel::Refusal;
+
+use super::list_queues::{Page, queues_from};
+use super::reply::Reply;
+use super::{Decision, Setting};
+use crate::queue::Queue;
+use crate::state::State;
+use crate::{QueueKey, refusals};
+
+/// ListDeadLetterSourceQueues.
+#[derive(Clone, Debug)]
+pub struct ListDeadLetterSourceQueues {
+    /// The dead-letter queue.
+    pub queue: QueueKey,
+    /// Which of its sources.
+    pub page: Result<Page, Refusal>,
+}
+
+impl ListDeadLetterSourceQueues {
+    /// Tells their URLs.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
+        match &self.page {
+            Ok(page) => {
+                let sources = sources(state, queue, page.after.as_deref());
+                Decision::answer(Reply::QueueUrls(page.fill(sources)))
+            }
+            Err(refusal) => refusal.clone().into(),
+        }
+    }
+}
+
+/// The queues whose redrive policy names this one, by name, those after a name. It looks at every queue of
+/// the account and region: it is asked too seldom for an index.
+pub(super) fn sources<'s>(
+    state: &'s State,
+    queue: &Queue,
+    after: Option<&str>,
+) -> impl Iterator<Item = &'s Queue> {
+    let arn = queue.key.arn();
+    let start = match after {
+        Some(after) => Bound::Excluded(QueueKey { name: after.to_owned(), ..queue.key.clone() }),
+        None => Bound::Included(QueueKey { name: String::new(), ..queue.key.clone() }),
+    };
+    queues_from(state, start)
+        .filter(move |queue| queue.settings.redrive.as_ref().is_some_and(|redrive| redrive.target == arn))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::create_queue::testing::{World, key};
+    use super::*;
+
+    #[test]
+    fn sources_are_listed_by_name_and_page_by_page() {
+        // facts/sqs.md § 2
+        let mut world = World::new();
+        let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:m","maxReceiveCount":3}"#;
+        world.create("m", &[]);
+        world.create("other", &[]);
+        for name in ["z", "a", "n"] {
+            world.create(name, &[("RedrivePolicy", policy)]);
+        }
+        let mut seen = Vec::new();
+        let mut token = None;
+        loop {
+            let page = Page::new(token.as_deref(), Some(2));
+            let list = ListDeadLetterSourceQueues { queue: key("m"), page };
+            let Ok(Reply::QueueUrls(page)) = world.ask(|state, setting| list.decide(state, setting)) else {
+                panic!("no page")
+            };
+            seen.extend(page.queues.into_iter().map(|queue| queue.name));
+            token = page.next_token;
+            if token.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, ["a", "n", "z"]);
+        let list = ListDeadLetterSourceQueues { queue: key("a"), page: Page::new(None, None) };
+        let answer = world.ask(|state, setting| list.decide(state, setting));
+        assert_eq!(
+            answer,
+            Ok(Reply::QueueUrls(Default::default())),
+            "a queue without sources has an empty list"
+        );
+    }
+}

@@ -1,0 +1,208 @@
+//! ListQueues: the queues of an account and region, by name, page by page.
+
+use std::ops::Bound;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kernel::Refusal;
+
+use super::reply::{QueuePage, Reply};
+use super::{Decision, Setting};
+use crate::queue::Queue;
+use crate::state::State;
+use crate::{QueueKey, refusals};
+
+/// ListQueues.
+#[derive(Clone, Debug)]
+pub struct ListQueues {
+    /// Whose.
+    pub account: String,
+    /// Where.
+    pub region: String,
+    /// What their names begin with; may be empty.
+    pub prefix: String,
+    /// Which of them.
+    pub page: Page,
+}
+
+impl ListQueues {
+    /// Tells their URLs.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let from = self.page.after.as_deref().filter(|after| *after >= self.prefix.as_str());
+        let start = match from {
+            Some(after) => Bound::Excluded(self.key(after)),
+            None => Bound::Included(self.key(&self.prefix)),
+        };
+        let queues = queues_from(state, start).take_while(|queue| queue.key.name.starts_with(&self.prefix));
+        Decision::answer(Reply::QueueUrls(self.page.fill(queues)))
+    }
+
+    fn key(&self, name: &str) -> QueueKey {
+        QueueKey { account: self.account.clone(), region: self.region.clone(), name: name.to_owned() }
+    }
+}
+
+/// The queues of one account and region, by name, beginning at a name.
+pub(super) fn queues_from(state: &State, start: Bound<QueueKey>) -> impl Iterator<Item = &Queue> {
+    let of = match &start {
+        Bound::Included(key) | Bound::Excluded(key) => Some((key.account.clone(), key.region.clone())),
+        Bound::Unbounded => None,
+    };
+    state
+        .names
+        .range((start, Bound::Unbounded))
+        .take_while(move |(key, _)| of.as_ref().is_none_or(|of| key.account == of.0 && key.region == of.1))
+        .filter_map(|(_, id)| state.queues.get(id))
+}
+
+/// The longest page, and the page of those who do not ask for one (facts/sqs.md § 2).
+const LONGEST: usize = 1_000;
+
+/// Which part of a list is asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// What comes after this name; absent: the beginning.
+    pub after: Option<String>,
+    /// So many at the most.
+    pub most: usize,
+    /// Whether to tell how to go on: only those who said how many they want are told (facts/sqs.md § 2).
+    pub paged: bool,
+}
+
+impl Page {
+    /// Reads `NextToken` and `MaxResults`.
+    pub fn new(token: Option<&str>, most: Option<i64>) -> Result<Self, Refusal> {
+        let paged = most.is_some();
+        let most = match most {
+            None => LONGEST,
+            Some(most) => {
+                usize::try_from(most).ok().filter(|most| (1..=LONGEST).contains(most)).ok_or_else(|| {
+                    refusals::parameter_invalid(
+                        "Value for parameter MaxResults is invalid. Reason: MaxResults must be an integer \
+                     between 1 and 1000.",
+                    )
+                })?
+            }
+        };
+        let after = token.filter(|token| !token.is_empty()).map(|token| {
+            let name = STANDARD.decode(token).ok().and_then(|name| String::from_utf8(name).ok());
+            // AWS's own words for this are not known.
+            name.ok_or_else(|| {
+                refusals::value_invalid(token, "NextToken", "It is not a token that was given out.")
+            })
+        });
+        Ok(Page { after: after.transpose()?, most, paged })
+    }
+
+    /// Takes the page out of the queues that come after [`Page::after`].
+    pub(super) fn fill<'s>(&self, mut queues: impl Iterator<Item = &'s Queue>) -> QueuePage {
+        let page: Vec<QueueKey> = queues.by_ref().take(self.most).map(|queue| queue.key.clone()).collect();
+        let more = self.paged && queues.next().is_some();
+        let next_token = page.last().filter(|_| more).map(|last| STANDARD.encode(&last.name));
+        QueuePage { queues: page, next_token }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::create_queue::testing::{ACCOUNT, REGION, World, key};
+    use super::*;
+
+    fn list(
+        world: &mut World,
+        prefix: &str,
+        token: Option<&str>,
+        most: Option<i64>,
+    ) -> (Vec<String>, Option<String>) {
+        let list = ListQueues {
+            account: ACCOUNT.to_owned(),
+            region: REGION.to_owned(),
+            prefix: prefix.to_owned(),
+            page: Page::new(token, most).unwrap(),
+        };
+        match world.ask(|state, setting| list.decide(state, setting)) {
+            Ok(Reply::QueueUrls(page)) => {
+                (page.queues.into_iter().map(|queue| queue.name).collect(), page.next_token)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn queues_are_listed_by_name_within_their_account_and_region() {
+        // facts/sqs.md § 2
+        let mut world = World::new();
+        for name in ["b", "a", "b-2", "c"] {
+            world.create(name, &[]);
+        }
+        for elsewhere in [
+            QueueKey { account: "000000000001".to_owned(), ..key("b-1") },
+            QueueKey { region: "us-east-2".to_owned(), ..key("b-1") },
+            QueueKey { region: "eu-west-1".to_owned(), ..key("b-1") },
+        ] {
+            let create = super::super::create_queue::CreateQueue::new(elsewhere, [], []).unwrap();
+            world.ask(|state, setting| create.decide(state, setting)).unwrap();
+        }
+        assert_eq!(list(&mut world, "", None, None), (names(&["a", "b", "b-2", "c"]), None));
+        assert_eq!(list(&mut world, "b", None, None), (names(&["b", "b-2"]), None));
+        assert_eq!(list(&mut world, "x", None, None), (names(&[]), None));
+    }
+
+    #[test]
+    fn pages_follow_each_other_without_gap_or_repetition() {
+        // facts/sqs.md § 2
+        let mut world = World::new();
+        for name in ["a", "b1", "b2", "b3", "b4", "c"] {
+            world.create(name, &[]);
+        }
+        let (first, token) = list(&mut world, "b", None, Some(2));
+        assert_eq!(first, names(&["b1", "b2"]));
+        let token = token.unwrap();
+        world.create("b11", &[]);
+        world.create("b21", &[]);
+        let (second, token) = list(&mut world, "b", Some(&token), Some(2));
+        assert_eq!(second, names(&["b21", "b3"]));
+        assert_eq!(
+            list(&mut world, "b", token.as_deref(), Some(1)),
+            (names(&["b4"]), None),
+            "the last page says so"
+        );
+    }
+
+    #[test]
+    fn only_those_who_ask_for_pages_are_told_how_to_go_on() {
+        // facts/sqs.md § 2
+        let mut world = World::new();
+        for number in 0..1_001 {
+            world.create(&format!("q{number:04}"), &[]);
+        }
+        let (all, token) = list(&mut world, "", None, None);
+        assert_eq!((all.len(), token), (1_000, None));
+        assert!(list(&mut world, "", None, Some(1_000)).1.is_some());
+    }
+
+    #[test]
+    fn pages_and_tokens_are_checked() {
+        // facts/sqs.md § 2
+        for most in [0, -1, 1_001] {
+            let refusal = Page::new(None, Some(most)).unwrap_err();
+            assert_eq!(refusal.shape, "InvalidParameterValueException");
+            assert_eq!(
+                refusal.message,
+                "Value for parameter MaxResults is invalid. Reason: MaxResults must be an integer between 1 \
+                 and 1000."
+            );
+        }
+        for token in ["?", "/////w=="] {
+            assert_eq!(
+                Page::new(Some(token), None).unwrap_err().shape,
+                "InvalidParameterValueException",
+                "{token}"
+            );
+        }
+    }
+}

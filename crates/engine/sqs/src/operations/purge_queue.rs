@@ -1,0 +1,103 @@
+//! PurgeQueue: a queue is emptied.
+
+use kernel::Refusal;
+
+use super::reply::Reply;
+use super::{Decision, Setting};
+use crate::limits::PURGE_AGAIN_MILLIS;
+use crate::records::{QueueDeclared, Record};
+use crate::state::State;
+use crate::{QueueKey, Seq, refusals};
+
+/// PurgeQueue.
+#[derive(Clone, Debug)]
+pub struct PurgeQueue {
+    /// Which.
+    pub queue: QueueKey,
+}
+
+impl PurgeQueue {
+    /// Gives up every message that was accepted until now: visible, in flight and delayed (facts/sqs.md § 2).
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
+        if setting.limits.purge_waits
+            && let Some(purged) = queue.purged
+            && setting.now < purged + PURGE_AGAIN_MILLIS
+        {
+            let name = &self.queue.name;
+            return Refusal::new(
+                "PurgeQueueInProgress",
+                format!("Only one PurgeQueue operation on {name} is allowed every 60 seconds."),
+            )
+            .into();
+        }
+        let declaration = QueueDeclared {
+            purged_through: Seq(state.next_seq.saturating_sub(1)),
+            purged: Some(setting.now),
+            ..queue.declaration()
+        };
+        Decision::done(vec![Record::QueueDeclared(Box::new(declaration)).into()], Reply::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::create_queue::testing::{World, key};
+    use super::*;
+    use crate::limits::Limits;
+    use crate::records::MessageSent;
+
+    fn send(world: &mut World, delay_seconds: u32) {
+        world
+            .ask(|state, setting| {
+                let sent = MessageSent {
+                    queue: state.queue(&key("q")).unwrap().id,
+                    seq: Seq(state.next_seq),
+                    origin: Seq(state.next_seq),
+                    sent: setting.now,
+                    group: None,
+                    deduplication: None,
+                    delay_seconds,
+                    forwarded: false,
+                };
+                Decision::done(vec![Record::MessageSent(sent).into()], Reply::Done)
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn a_purge_takes_what_was_sent_before_and_nothing_that_is_sent_after() {
+        // facts/sqs.md § 2
+        let mut world = World::new();
+        let queue = world.create("q", &[("DelaySeconds", "7")]);
+        send(&mut world, 0);
+        send(&mut world, 7);
+        let purge = PurgeQueue { queue: queue.clone() };
+        assert_eq!(world.ask(|state, setting| purge.decide(state, setting)), Ok(Reply::Done));
+        let counts = |world: &World| {
+            let queue = world.state.queue(&key("q")).unwrap();
+            (queue.visible_count, queue.delayed_count)
+        };
+        assert_eq!(counts(&world), (0, 0));
+        send(&mut world, 0);
+        assert_eq!(counts(&world), (1, 0));
+        assert_eq!(world.state.queue(&queue).unwrap().settings.delay_seconds, 7, "the queue stays as it was");
+    }
+
+    #[test]
+    fn a_queue_is_purged_once_a_minute_or_at_will() {
+        // facts/sqs.md § 11
+        let mut world = World::new();
+        world.create("q", &[]);
+        let purge = PurgeQueue { queue: key("q") };
+        world.ask(|state, setting| purge.decide(state, setting)).unwrap();
+        world.pass(59_999);
+        let refusal = world.ask(|state, setting| purge.decide(state, setting)).unwrap_err();
+        assert_eq!(refusal.shape, "PurgeQueueInProgress");
+        assert_eq!(refusal.message, "Only one PurgeQueue operation on q is allowed every 60 seconds.");
+        world.pass(1);
+        world.ask(|state, setting| purge.decide(state, setting)).unwrap();
+        world.limits = Limits::relaxed();
+        world.ask(|state, setting| purge.decide(state, setting)).unwrap();
+    }
+}

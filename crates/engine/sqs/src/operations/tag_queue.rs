@@ -1,0 +1,150 @@
+//! TagQueue: a queue gets tags.
+
+use std::collections::BTreeMap;
+
+use kernel::Refusal;
+
+use super::reply::Reply;
+use super::{Decision, Setting};
+use crate::queue::Queue;
+use crate::records::{QueueDeclared, Record};
+use crate::state::State;
+use crate::{QueueKey, refusals};
+
+/// TagQueue.
+#[derive(Clone, Debug)]
+pub struct TagQueue {
+    /// Which queue.
+    pub queue: QueueKey,
+    /// The tags, sorted by key.
+    pub tags: Result<Vec<(String, String)>, Refusal>,
+}
+
+impl TagQueue {
+    /// Reads the tags, of which there must be some.
+    pub fn new<'a>(queue: QueueKey, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let tags = check(tags).and_then(|tags| {
+            if tags.is_empty() { Err(refusals::parameter_missing("Tags")) } else { Ok(tags) }
+        });
+        TagQueue { queue, tags }
+    }
+
+    /// Adds them; a tag of the same key is replaced.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
+        match &self.tags {
+            Ok(given) => {
+                let mut tags: BTreeMap<String, String> = queue.tags.iter().cloned().collect();
+                tags.extend(given.iter().cloned());
+                with_tags(queue, tags.into_iter().collect())
+            }
+            Err(refusal) => refusal.clone().into(),
+        }
+    }
+}
+
+/// The queue gets other tags. That is no change of its attributes: `LastModifiedTimestamp` stays.
+pub(super) fn with_tags(queue: &Queue, tags: Vec<(String, String)>) -> Decision<'static> {
+    let declaration = QueueDeclared { tags, ..queue.declaration() };
+    Decision::done(vec![Record::QueueDeclared(Box::new(declaration)).into()], Reply::Done)
+}
+
+/// Characters of a tag's key and of its value (facts/sqs.md § 15).
+const KEY_CHARACTERS: usize = 128;
+const VALUE_CHARACTERS: usize = 256;
+
+/// Checks tags and sorts them by key. Lengths and the reserved prefix are AWS's rules; more than 50 are only
+/// advised against. In which words AWS refuses is not known.
+pub(super) fn check<'a>(
+    tags: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<Vec<(String, String)>, Refusal> {
+    let mut checked = BTreeMap::new();
+    for (key, value) in tags {
+        let reserved = |text: &str| text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
+        if !(1..=KEY_CHARACTERS).contains(&key.chars().count()) {
+            return Err(refusals::value_invalid(key, "TagKey", "Tag keys must be 1 to 128 characters long."));
+        }
+        if value.chars().count() > VALUE_CHARACTERS {
+            return Err(refusals::value_invalid(
+                value,
+                "TagValue",
+                "Tag values can be at most 256 characters long.",
+            ));
+        }
+        if reserved(key) || reserved(value) {
+            return Err(refusals::value_invalid(key, "TagKey", "The prefix aws: is reserved."));
+        }
+        checked.insert(key.to_owned(), value.to_owned());
+    }
+    Ok(checked.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::create_queue::testing::{World, key};
+    use super::super::list_queue_tags::ListQueueTags;
+    use super::super::untag_queue::UntagQueue;
+    use super::*;
+
+    fn tags(world: &mut World) -> Vec<(String, String)> {
+        let list = ListQueueTags { queue: key("q") };
+        match world.ask(|state, setting| list.decide(state, setting)) {
+            Ok(Reply::Tags(tags)) => tags,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    #[test]
+    fn tags_are_added_replaced_and_removed() {
+        // facts/sqs.md § 2
+        let mut world = World::new();
+        let queue = world.create("q", &[]);
+        let modified = world.state.queue(&queue).unwrap().modified;
+        world.pass(1_000);
+        assert_eq!(tags(&mut world), []);
+        let tag = TagQueue::new(queue.clone(), [("b", "1"), ("a", ""), ("ä", "€")]);
+        assert_eq!(world.ask(|state, setting| tag.decide(state, setting)), Ok(Reply::Done));
+        let tag = TagQueue::new(queue.clone(), [("b", "2"), ("B", "3")]);
+        assert_eq!(world.ask(|state, setting| tag.decide(state, setting)), Ok(Reply::Done));
+        assert_eq!(tags(&mut world), pairs(&[("B", "3"), ("a", ""), ("b", "2"), ("ä", "€")]));
+        let untag = UntagQueue::new(queue.clone(), ["b", "unknown"]);
+        assert_eq!(world.ask(|state, setting| untag.decide(state, setting)), Ok(Reply::Done));
+        assert_eq!(tags(&mut world), pairs(&[("B", "3"), ("a", ""), ("ä", "€")]));
+        assert_eq!(world.state.queue(&queue).unwrap().modified, modified);
+    }
+
+    #[test]
+    fn tags_have_limits() {
+        // facts/sqs.md § 15
+        let long_key = "ä".repeat(128);
+        let long_value = "ä".repeat(256);
+        assert!(check([(long_key.as_str(), long_value.as_str())]).is_ok());
+        let longer_key = format!("{long_key}a");
+        let longer_value = format!("{long_value}a");
+        for (key, value) in [
+            ("", "v"),
+            (longer_key.as_str(), "v"),
+            ("k", longer_value.as_str()),
+            ("aws:x", "v"),
+            ("k", "AWS:x"),
+        ] {
+            assert_eq!(check([(key, value)]).unwrap_err().shape, "InvalidParameterValueException");
+        }
+        let none = TagQueue::new(key("q"), []);
+        assert_eq!(none.tags.unwrap_err().message, "The request must contain the parameter Tags.");
+    }
+
+    #[test]
+    fn a_queue_can_be_born_with_tags() {
+        // facts/sqs.md § 2
+        let mut world = World::new();
+        let create =
+            super::super::create_queue::CreateQueue::new(key("q"), [], [("b", "1"), ("a", "2")]).unwrap();
+        world.ask(|state, setting| create.decide(state, setting)).unwrap();
+        assert_eq!(tags(&mut world), pairs(&[("a", "2"), ("b", "1")]));
+    }
+}

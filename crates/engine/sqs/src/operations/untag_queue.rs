@@ -1,0 +1,55 @@
+//! UntagQueue: a queue loses tags.
+
+use kernel::Refusal;
+
+use super::tag_queue::with_tags;
+use super::{Decision, Setting};
+use crate::state::State;
+use crate::{QueueKey, refusals};
+
+/// UntagQueue.
+#[derive(Clone, Debug)]
+pub struct UntagQueue {
+    /// Which queue.
+    pub queue: QueueKey,
+    /// The keys of the tags.
+    pub keys: Result<Vec<String>, Refusal>,
+}
+
+impl UntagQueue {
+    /// Reads the keys, of which there must be some.
+    pub fn new<'a>(queue: QueueKey, keys: impl IntoIterator<Item = &'a str>) -> Self {
+        let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
+        let keys = if keys.is_empty() { Err(refusals::parameter_missing("TagKeys")) } else { Ok(keys) };
+        UntagQueue { queue, keys }
+    }
+
+    /// Removes those that it has; the others do no harm (facts/sqs.md § 2).
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
+        match &self.keys {
+            Ok(keys) => {
+                let stays = |tag: &&(String, String)| !keys.contains(&tag.0);
+                with_tags(queue, queue.tags.iter().filter(stays).cloned().collect())
+            }
+            Err(refusal) => refusal.clone().into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::create_queue::testing::{World, key};
+    use super::*;
+
+    #[test]
+    fn a_missing_queue_is_told_before_missing_keys() {
+        let mut world = World::new();
+        let untag = UntagQueue::new(key("q"), []);
+        let refusal = world.ask(|state, setting| untag.decide(state, setting)).unwrap_err();
+        assert_eq!(refusal.shape, "QueueDoesNotExist");
+        world.create("q", &[]);
+        let refusal = world.ask(|state, setting| untag.decide(state, setting)).unwrap_err();
+        assert_eq!(refusal.message, "The request must contain the parameter TagKeys.");
+    }
+}
