@@ -8,14 +8,16 @@
 //! ```
 //! # use kernel::{Secret, Time};
 //! # use machine::{Input, Machine, Options, Output};
-//! let mut machine = Machine::new(Options::default());
+//! # use kernel::Place;
+//! let appender = journal::Appender::new(1, 64 << 20, Place::new(1, 0), 1);
+//! let mut machine = Machine::new(Options::default(), appender);
 //! let now = Time(1_700_000_000_000);
 //! machine.handle(now, Input::Identify { secret: Secret([7; 32]) });
 //! machine.flush(now);
 //! while let Some(output) = machine.poll() {
 //!     match output {
 //!         // Write it, sync it, and say so:
-//!         Output::Append(batch) => machine.handle(now, Input::Durable(batch.end())),
+//!         Output::Append(batch) => machine.handle(now, Input::Durable(batch.end)),
 //!         Output::Reply { ticket, answer } => println!("{ticket}: {answer:?}"),
 //!         _ => {}
 //!     }
@@ -127,12 +129,10 @@ pub enum Reply {
 pub struct Options {
     /// SQS's limits.
     pub sqs_limits: sqs::limits::Limits,
-    /// Bytes at which a segment of the log is full.
-    pub segment_bytes: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { sqs_limits: sqs::limits::Limits::relaxed(), segment_bytes: 64 << 20 }
+        Options { sqs_limits: sqs::limits::Limits::relaxed() }
     }
 }

@@ -26,19 +26,15 @@ pub struct Machine {
     space_low: bool,
     /// Whether segments may have died since they were last looked at.
     look_for_dead: bool,
+    /// Where the log ends with the last batch.
+    tail: Position,
     outputs: VecDeque<Output>,
 }
 
 impl Machine {
-    /// A machine with nothing in it, and a log that begins with it.
-    pub fn new(options: Options) -> Self {
-        let appender = journal::Appender::new(options.segment_bytes);
-        Machine::with_appender(options, appender)
-    }
-
-    /// A machine that goes on where a log ends. Its records are to be handed in with [`Machine::replay`] before
+    /// A machine that goes on where a log ends. What the log holds is to be handed in with [`Machine::replay`] before
     /// anything else: all of configuration first, then all of the flow.
-    pub fn with_appender(options: Options, appender: journal::Appender) -> Self {
+    pub fn new(options: Options, appender: journal::Appender) -> Self {
         let end = appender.end();
         let mut ledger = Ledger::default();
         ledger.open(end.segment());
@@ -52,6 +48,7 @@ impl Machine {
             now: Time(0),
             space_low: false,
             look_for_dead: true,
+            tail: end,
             outputs: VecDeque::new(),
         }
     }
@@ -99,7 +96,10 @@ impl Machine {
         match input {
             Input::Request { ticket, command } => self.request(ticket, &command),
             Input::Gone { ticket } => {
-                self.sqs.stop_waiting(ticket);
+                if self.sqs.stop_waiting(ticket).is_some() {
+                    // An answer, though nobody reads it: with it the ticket can be used again.
+                    self.settle(Some(ticket), Outcome::Reply(Ok(sqs::operations::Reply::Done)));
+                }
             }
             Input::Durable(position) => self.outbox.advance(position),
             Input::Tick => self.look_for_dead = true,
@@ -194,9 +194,12 @@ impl Machine {
         }
         let counter = self.sqs.next_seq();
         while let Some(batch) = self.appender.take(self.now, self.outbox.durable(), counter) {
-            if let Some((segment, bytes)) = batch.sealed() {
-                self.cleaning.sealed(segment, bytes);
-                self.look_for_dead = true;
+            for piece in &batch.pieces {
+                if piece.segment != self.tail.segment() {
+                    self.cleaning.sealed(self.tail.segment(), self.tail.offset().into());
+                    self.look_for_dead = true;
+                }
+                self.tail = Place::new(piece.segment, piece.offset + piece.bytes.len() as u32);
             }
             self.outputs.push_back(Output::Append(batch));
         }
@@ -220,6 +223,11 @@ impl Machine {
     /// Whether there is work to be done as soon as nothing else is: then call [`Machine::flush`] again.
     pub fn has_background_work(&self) -> bool {
         self.sqs.has_background_work()
+    }
+
+    /// A batch has been written: its buffers can be used again.
+    pub fn recycle(&mut self, batch: journal::Batch) {
+        self.appender.recycle(batch);
     }
 
     fn clean(&mut self) {

@@ -26,7 +26,9 @@ impl<T> Outbox<T> {
     pub fn put(&mut self, position: Position, item: T) {
         // Most rest on the end of the log; only a few on something earlier.
         let at = match self.waiting.back() {
-            Some((last, _)) if *last > position => self.waiting.partition_point(|(other, _)| *other <= position),
+            Some((last, _)) if *last > position => {
+                self.waiting.partition_point(|(other, _)| *other <= position)
+            }
             _ => self.waiting.len(),
         };
         self.waiting.insert(at, (position, item));
@@ -40,7 +42,9 @@ impl<T> Outbox<T> {
     /// Takes what need wait no longer.
     pub fn take(&mut self) -> Option<T> {
         match self.waiting.front() {
-            Some((position, _)) if *position <= self.durable => self.waiting.pop_front().map(|(_, item)| item),
+            Some((position, _)) if *position <= self.durable => {
+                self.waiting.pop_front().map(|(_, item)| item)
+            }
             _ => None,
         }
     }

@@ -76,7 +76,9 @@ impl State {
             let Some(queue) = self.queues.get(&id) else { continue };
             let mut messages = Vec::new();
             let mut add = |seq: Seq| {
-                if let Some(touched) = queue.touched.get(&seq).filter(|touched| queue.is_expired(touched.sent, now)) {
+                if let Some(touched) =
+                    queue.touched.get(&seq).filter(|touched| queue.is_expired(touched.sent, now))
+                {
                     messages.push(DroppedMessage {
                         seq,
                         place: touched.extent.place,
@@ -107,7 +109,11 @@ impl State {
         }
         let messages = found
             .into_iter()
-            .map(|(seq, extent, group)| DroppedMessage { seq, place: extent.place, group: group_name(queue, group) })
+            .map(|(seq, extent, group)| DroppedMessage {
+                seq,
+                place: extent.place,
+                group: group_name(queue, group),
+            })
             .collect();
         // There may be more; and if not, the next deadline is to be found.
         self.overdue_queues.insert(id);
@@ -125,7 +131,11 @@ impl State {
         }
         let ticket = waiter.ticket;
         self.stop_waiting(ticket);
-        Some(Consequence { ticket: Some(ticket), records, outcome: Outcome::Reply(Ok(Reply::Received(received))) })
+        Some(Consequence {
+            ticket: Some(ticket),
+            records,
+            outcome: Outcome::Reply(Ok(Reply::Received(received))),
+        })
     }
 
     fn move_step(&mut self, id: TaskId, now: Time) -> Option<Consequence> {
@@ -143,7 +153,9 @@ impl State {
             Some(Consequence::silent(vec![Record::MoveTaskDeclared(Box::new(declared)).into()]))
         };
         let missing = Some("AWS.SimpleQueueService.NonExistentQueue");
-        let Some(source) = self.queues.get(&task.declared.source) else { return end(MoveStatus::Failed, missing) };
+        let Some(source) = self.queues.get(&task.declared.source) else {
+            return end(MoveStatus::Failed, missing);
+        };
         let destination = match &task.declared.destination {
             None => None,
             Some(arn) => match self.named(arn) {
@@ -187,7 +199,11 @@ impl State {
             transfer.len() < most as usize
         });
         if transfer.len() == 0 {
-            return if homeless { end(MoveStatus::Failed, missing) } else { end(MoveStatus::Completed, None) };
+            return if homeless {
+                end(MoveStatus::Failed, missing)
+            } else {
+                end(MoveStatus::Completed, None)
+            };
         }
         let records = transfer.into_drafts(source);
         self.deadlines.set(now + pause, Due::MoveStep(id));

@@ -75,7 +75,8 @@ pub fn task_uuid(secret: &Secret, task: TaskId) -> String {
 }
 
 fn derive(secret: &Secret, what: &[u8], number: u64) -> [u8; 16] {
-    let digest = Sha256::new().chain_update(secret.0).chain_update(what).chain_update(number.to_be_bytes()).finalize();
+    let digest =
+        Sha256::new().chain_update(secret.0).chain_update(what).chain_update(number.to_be_bytes()).finalize();
     let mut id = [0; 16];
     id.copy_from_slice(&digest[..16]);
     id

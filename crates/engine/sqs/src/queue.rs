@@ -460,7 +460,8 @@ impl Queue {
         let first = self.ready.first().map(|&(_, number)| number);
         let noisy = self.ready.iter().rev().take_while(|(listed, _)| listed.burden > 0).take(16);
         let candidates = first.into_iter().chain(noisy.map(|&(_, number)| number));
-        let oldest = candidates.filter_map(|number| Some(self.groups.get(number)?.lane.front()?.sent)).min()?;
+        let oldest =
+            candidates.filter_map(|number| Some(self.groups.get(number)?.lane.front()?.sent)).min()?;
         Some(oldest + self.retention_millis())
     }
 

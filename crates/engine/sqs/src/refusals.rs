@@ -4,7 +4,10 @@ use kernel::Refusal;
 
 /// A required parameter is absent (facts/sqs.md § 11).
 pub fn parameter_missing(parameter: &str) -> Refusal {
-    Refusal::new("MissingRequiredParameterException", format!("The request must contain the parameter {parameter}."))
+    Refusal::new(
+        "MissingRequiredParameterException",
+        format!("The request must contain the parameter {parameter}."),
+    )
 }
 
 /// The queue URL is not one of this service's.
@@ -29,7 +32,10 @@ pub fn value_invalid(value: impl std::fmt::Display, parameter: &str, reason: &st
 
 /// The receipt handle is none that this server made for this queue.
 pub fn handle_invalid(handle: &str) -> Refusal {
-    Refusal::new("ReceiptHandleIsInvalid", format!("The input receipt handle \"{handle}\" is not a valid receipt handle."))
+    Refusal::new(
+        "ReceiptHandleIsInvalid",
+        format!("The input receipt handle \"{handle}\" is not a valid receipt handle."),
+    )
 }
 
 /// The receipt handle was good once.
@@ -39,7 +45,11 @@ pub fn handle_expired(handle: &str) -> Refusal {
 
 /// The message is gone, or nobody has received it.
 pub fn not_in_flight(handle: &str) -> Refusal {
-    value_invalid(handle, "ReceiptHandle", "Message does not exist or is not available for visibility timeout change.")
+    value_invalid(
+        handle,
+        "ReceiptHandle",
+        "Message does not exist or is not available for visibility timeout change.",
+    )
 }
 
 /// Too many messages are in flight (standard queues, short polls).

@@ -130,6 +130,13 @@ impl State {
             Record::VisibilityChanged(record) => self.visibility_changed(record, at, ledger),
             Record::MessagesDropped(record) => self.messages_dropped(record, at, ledger),
             Record::MessagePlaced(record) => self.message_placed(record, at, ledger),
+            Record::MessagesMoved(record) => {
+                let share = share_of(at, record.placed.len());
+                for placed in &record.placed {
+                    self.message_placed(placed, share, ledger);
+                }
+                self.messages_dropped(&record.dropped, at, ledger);
+            }
         }
     }
 
@@ -201,8 +208,12 @@ impl State {
         if record.status == MoveStatus::Running {
             self.deadlines.set(record.started, step);
         }
-        let of_source: Vec<TaskId> =
-            self.tasks.iter().filter(|(_, task)| task.declared.source == record.source).map(|(&id, _)| id).collect();
+        let of_source: Vec<TaskId> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.declared.source == record.source)
+            .map(|(&id, _)| id)
+            .collect();
         for id in of_source.iter().rev().skip(TASKS_LISTED) {
             if let Some(task) = self.tasks.remove(id) {
                 ledger.release(task.at);
@@ -228,7 +239,10 @@ impl State {
         }
         let delay = if record.delay_seconds > 0 {
             Some(record.delay_seconds)
-        } else if queue.is_fifo() && !record.forwarded && (queue.settings.delay_seconds > 0 || queue.has_delayed()) {
+        } else if queue.is_fifo()
+            && !record.forwarded
+            && (queue.settings.delay_seconds > 0 || queue.has_delayed())
+        {
             Some(QUEUE_DELAY)
         } else {
             None
@@ -265,7 +279,8 @@ impl State {
         let mut attempt = Vec::new();
         let mut listed = None;
         for message in &record.messages {
-            let Some(mut touched) = queue.detach(message.seq, message.group.as_deref(), &mut self.deadlines) else {
+            let Some(mut touched) = queue.detach(message.seq, message.group.as_deref(), &mut self.deadlines)
+            else {
                 continue;
             };
             queue.gave_returned = touched.receives > 0;
@@ -303,7 +318,8 @@ impl State {
         let Some(queue) = self.queues.get_mut(&record.queue) else { return };
         for changed in &record.messages {
             let message = &changed.message;
-            let Some(mut touched) = queue.detach(message.seq, message.group.as_deref(), &mut self.deadlines) else {
+            let Some(mut touched) = queue.detach(message.seq, message.group.as_deref(), &mut self.deadlines)
+            else {
                 continue;
             };
             set_receives(&mut touched, message);
@@ -336,7 +352,8 @@ impl State {
         }
         let Some(queue) = self.queues.get_mut(&record.queue) else { return };
         for message in &record.messages {
-            let Some(touched) = queue.detach(message.seq, message.group.as_deref(), &mut self.deadlines) else {
+            let Some(touched) = queue.detach(message.seq, message.group.as_deref(), &mut self.deadlines)
+            else {
                 continue;
             };
             ledger.release(touched.extent);
@@ -353,7 +370,7 @@ impl State {
         self.wake(record.queue);
     }
 
-    fn message_placed(&mut self, record: &MessagePlaced<'_>, at: Extent, ledger: &mut Ledger) {
+    fn message_placed(&mut self, record: &MessagePlaced<'_>, share: Extent, ledger: &mut Ledger) {
         self.skip_to(record.seq.0 + 1);
         let Some(queue) = self.queues.get_mut(&record.queue) else { return };
         if record.seq <= queue.purged_through {
@@ -389,8 +406,8 @@ impl State {
         touched.in_flight = record.in_flight;
         touched.deduplicates_by_id = record.deduplicates_by_id;
         touched.dead_letter_source = record.dead_letter_source.as_deref().map(Arc::from);
-        touched.fact = Some(at);
-        ledger.hold(at);
+        touched.fact = Some(share);
+        ledger.hold(share);
         queue.attach(record.seq, touched, &mut self.deadlines);
         queue.list(number, record.visible);
         self.wake(record.queue);

@@ -9,7 +9,8 @@ use crate::operations::Draft;
 use crate::operations::receive_message::group_name;
 use crate::queue::{QUEUE_DELAY, Queue};
 use crate::records::{
-    DropReason, MessagePlaced, MessageSent, MessagesDropped, MoveTaskDeclared, QueueDeleted, Record,
+    DropReason, DroppedMessage, MessagePlaced, MessageSent, MessagesDropped, MoveTaskDeclared, QueueDeleted,
+    Record,
 };
 use crate::state::State;
 use crate::{QueueId, Seq};
@@ -30,10 +31,18 @@ impl State {
     pub fn survival(&self, head: &[u8], at: Extent, ledger: &Ledger) -> Result<Survival, Malformed> {
         Ok(match Record::decode(head)? {
             Record::MessageSent(record) => {
-                if self.owners(&record, at).is_empty() { Survival::Dead } else { Survival::Payload }
+                if self.owners(&record, at).is_empty() {
+                    Survival::Dead
+                } else {
+                    Survival::Payload
+                }
             }
             record => {
-                if self.facts_again(&record, at, ledger).is_empty() { Survival::Dead } else { Survival::Fact }
+                if self.facts_again(&record, at, ledger).is_empty() {
+                    Survival::Dead
+                } else {
+                    Survival::Fact
+                }
             }
         })
     }
@@ -115,8 +124,12 @@ impl State {
                 _ => Vec::new(),
             },
             Record::QueueDeleted(record) => {
-                let declared_in: Vec<u32> =
-                    record.declared_in.iter().copied().filter(|&segment| needs_tombstone(segment, at, ledger)).collect();
+                let declared_in: Vec<u32> = record
+                    .declared_in
+                    .iter()
+                    .copied()
+                    .filter(|&segment| needs_tombstone(segment, at, ledger))
+                    .collect();
                 if declared_in.is_empty() {
                     return Vec::new();
                 }
@@ -138,26 +151,35 @@ impl State {
                 facts_of(record.queue, &mut record.messages.iter().map(|changed| changed.message.seq))
             }
             Record::MessagePlaced(record) => facts_of(record.queue, &mut std::iter::once(record.seq)),
-            Record::MessagesDropped(record) => {
-                let messages: Vec<_> = record
-                    .messages
-                    .iter()
-                    .filter(|message| needs_tombstone(message.place.segment(), at, ledger))
-                    .map(|message| crate::records::DroppedMessage {
-                        seq: message.seq,
-                        place: message.place,
-                        group: message.group.as_ref().map(|group| Cow::Owned(group.to_string())),
-                    })
-                    .collect();
-                if messages.is_empty() {
-                    return Vec::new();
+            Record::MessagesDropped(record) => tombstones(record, at, ledger).into_iter().collect(),
+            Record::MessagesMoved(record) => {
+                let mut drafts: Vec<_> = tombstones(&record.dropped, at, ledger).into_iter().collect();
+                for placed in &record.placed {
+                    drafts.extend(facts_of(placed.queue, &mut std::iter::once(placed.seq)));
                 }
-                let again =
-                    MessagesDropped { queue: record.queue, reason: DropReason::Forwarded, messages };
-                vec![Record::MessagesDropped(again).into()]
+                drafts
             }
         }
     }
+}
+
+/// What has to be said again of messages that are gone: those whose segments are still there.
+fn tombstones(record: &MessagesDropped<'_>, at: Extent, ledger: &Ledger) -> Option<Draft<'static>> {
+    let messages: Vec<_> = record
+        .messages
+        .iter()
+        .filter(|message| needs_tombstone(message.place.segment(), at, ledger))
+        .map(|message| DroppedMessage {
+            seq: message.seq,
+            place: message.place,
+            group: message.group.as_ref().map(|group| Cow::Owned(group.to_string())),
+        })
+        .collect();
+    if messages.is_empty() {
+        return None;
+    }
+    let again = MessagesDropped { queue: record.queue, reason: DropReason::Forwarded, messages };
+    Some(Record::MessagesDropped(again).into())
 }
 
 /// Whether the latest fact about a message stands in the record at `place`.

@@ -44,7 +44,8 @@ impl ChangeMessageVisibilityBatch {
             let result = seconds.and_then(|&seconds| changed(queue, &entry.handle, seconds, setting.now));
             (entry.id.clone(), result.map(|message| messages.push(message)))
         }));
-        let records = if messages.is_empty() { Vec::new() } else { vec![record(queue, setting.now, messages)] };
+        let records =
+            if messages.is_empty() { Vec::new() } else { vec![record(queue, setting.now, messages)] };
         Decision::done(records, Reply::DoneBatch(outcome))
     }
 }

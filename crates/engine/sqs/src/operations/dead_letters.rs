@@ -6,7 +6,7 @@ use kernel::Time;
 
 use super::Draft;
 use crate::queue::Queue;
-use crate::records::{DropReason, DroppedMessage, MessagePlaced, MessagesDropped, Record};
+use crate::records::{DropReason, DroppedMessage, MessagePlaced, MessagesDropped, MessagesMoved, Record};
 use crate::rules::selection::Candidate;
 use crate::state::State;
 use crate::{QueueKey, Seq};
@@ -78,7 +78,7 @@ pub(crate) struct Transfer {
     next_seq: u64,
     reason: DropReason,
     dropped: Vec<DroppedMessage<'static>>,
-    placed: Vec<Draft<'static>>,
+    placed: Vec<MessagePlaced<'static>>,
 }
 
 impl Transfer {
@@ -105,17 +105,14 @@ impl Transfer {
             place: candidate.extent.place,
             group: candidate.group_name.map(|name| Cow::Owned(name.to_owned())),
         });
-        self.placed.push(Record::MessagePlaced(Box::new(place(seq))).into());
+        self.placed.push(place(seq));
     }
 
-    /// The arrivals first: between the two a message is in both queues, never in none.
     pub(crate) fn into_drafts(self, source: &Queue) -> Vec<Draft<'static>> {
-        let mut drafts = self.placed;
-        if !self.dropped.is_empty() {
-            let record =
-                MessagesDropped { queue: source.id, reason: self.reason, messages: self.dropped };
-            drafts.push(Record::MessagesDropped(record).into());
+        if self.dropped.is_empty() {
+            return Vec::new();
         }
-        drafts
+        let dropped = MessagesDropped { queue: source.id, reason: self.reason, messages: self.dropped };
+        vec![Record::MessagesMoved(MessagesMoved { dropped, placed: self.placed }).into()]
     }
 }

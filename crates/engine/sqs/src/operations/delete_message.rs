@@ -60,7 +60,8 @@ pub(super) fn dropped(
     text: &str,
     now: Time,
 ) -> Result<Option<DroppedMessage<'static>>, DeleteFault> {
-    let handle = Handle::from_text(text).filter(|handle| handle.queue == queue.id).ok_or(DeleteFault::NotOurs)?;
+    let handle =
+        Handle::from_text(text).filter(|handle| handle.queue == queue.id).ok_or(DeleteFault::NotOurs)?;
     let Some(touched) = queue.touched.get(&handle.seq) else { return Ok(None) };
     if queue.is_expired(touched.sent, now) {
         return Ok(None);

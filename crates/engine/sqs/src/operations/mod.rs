@@ -9,9 +9,9 @@ use std::borrow::Cow;
 
 use kernel::{Refusal, Time};
 
+use crate::QueueId;
 use crate::records::Record;
 use crate::state::{State, Waiter};
-use crate::QueueId;
 
 /// What an operation decided.
 #[derive(Debug)]
@@ -131,23 +131,23 @@ pub mod change_message_visibility_batch;
 
 pub mod create_queue;
 pub mod delete_queue;
-pub mod purge_queue;
+pub mod get_queue_attributes;
 pub mod get_queue_url;
 pub mod list_queues;
-pub mod get_queue_attributes;
+pub mod purge_queue;
 pub mod set_queue_attributes;
 
 pub mod add_permission;
 pub mod remove_permission;
 
+pub mod list_queue_tags;
 pub mod tag_queue;
 pub mod untag_queue;
-pub mod list_queue_tags;
 
-pub mod list_dead_letter_source_queues;
-pub mod start_message_move_task;
 pub mod cancel_message_move_task;
+pub mod list_dead_letter_source_queues;
 pub mod list_message_move_tasks;
+pub mod start_message_move_task;
 
 impl Command {
     /// Decides it.

@@ -36,10 +36,14 @@ impl SendMessageBatch {
                 Err(refusal) => Err(refusal.clone()),
                 Ok(message) => match sending.check_group(message) {
                     Err(GroupFault::Missing) => {
-                        return refusals::parameter_invalid("The request must contain the parameter MessageGroupId.")
-                            .into();
+                        return refusals::parameter_invalid(
+                            "The request must contain the parameter MessageGroupId.",
+                        )
+                        .into();
                     }
-                    Err(GroupFault::Other(refusal)) if queue.is_fifo() && message.delay_seconds.unwrap_or(0) == 0 => {
+                    Err(GroupFault::Other(refusal))
+                        if queue.is_fifo() && message.delay_seconds.unwrap_or(0) == 0 =>
+                    {
                         return refusal.into();
                     }
                     Err(GroupFault::Other(refusal)) => Err(refusal),

@@ -63,7 +63,9 @@ impl StartMessageMoveTask {
             .values()
             .any(|queue| queue.settings.redrive.as_ref().is_some_and(|redrive| redrive.target == source_arn));
         if !is_dead_letter_queue {
-            return Err(refusals::parameter_invalid("Source queue must be configured as a Dead Letter Queue."));
+            return Err(refusals::parameter_invalid(
+                "Source queue must be configured as a Dead Letter Queue.",
+            ));
         }
         let running = || state.tasks.values().filter(|task| task.declared.status == MoveStatus::Running);
         if running().any(|task| task.declared.source == source.id) {

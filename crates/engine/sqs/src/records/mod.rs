@@ -11,6 +11,7 @@
 //! | 18 | `visibility_changed` | flow | 1 |
 //! | 19 | `messages_dropped` | flow | 1 |
 //! | 20 | `message_placed` | flow | 1 |
+//! | 21 | `messages_moved` | flow | 1 |
 //!
 //! Configuration is applied before all flow when a log is read, so a record of the flow always meets the queue that it
 //! speaks of in its latest form. Every record can be applied to a state that has seen more or less than the one it was
@@ -43,6 +44,9 @@ pub use messages_dropped::{DropReason, DroppedMessage, MessagesDropped};
 mod message_placed;
 pub use message_placed::MessagePlaced;
 
+mod messages_moved;
+pub use messages_moved::MessagesMoved;
+
 use kernel::codec::{Malformed, Reader};
 
 /// A fact about queues.
@@ -58,6 +62,7 @@ pub enum Record<'a> {
     VisibilityChanged(VisibilityChanged<'a>),
     MessagesDropped(MessagesDropped<'a>),
     MessagePlaced(Box<MessagePlaced<'a>>),
+    MessagesMoved(MessagesMoved<'a>),
 }
 
 impl<'a> Record<'a> {
@@ -111,6 +116,10 @@ impl<'a> Record<'a> {
                 out.push(20);
                 record.encode(out);
             }
+            Record::MessagesMoved(record) => {
+                out.push(21);
+                record.encode(out);
+            }
         }
     }
 
@@ -128,6 +137,7 @@ impl<'a> Record<'a> {
             18 => Record::VisibilityChanged(VisibilityChanged::decode(reader)?),
             19 => Record::MessagesDropped(MessagesDropped::decode(reader)?),
             20 => Record::MessagePlaced(Box::new(MessagePlaced::decode(reader)?)),
+            21 => Record::MessagesMoved(MessagesMoved::decode(reader)?),
             _ => return Err(Malformed),
         };
         if reader.is_empty() { Ok(record) } else { Err(Malformed) }

@@ -40,6 +40,21 @@ fn samples() -> Vec<Record<'static>> {
         delay_seconds: 5,
         forwarded: true,
     };
+    let placed = MessagePlaced {
+        queue: QueueId(1),
+        seq: Seq(2),
+        origin: Seq(3),
+        extent: Extent { place: Place::new(4, 5), len: 6 },
+        sent: Time(7),
+        group: Some("g".into()),
+        dead_letter_source: Some("arn".into()),
+        deduplicates_by_id: true,
+        receives: 8,
+        first_received: Time(9),
+        received: Time(10),
+        visible: Time(11),
+        in_flight: true,
+    };
     vec![
         Record::ServerIdentified(ServerIdentified { secret: Secret([7; 32]) }),
         Record::QueueDeclared(Box::new(QueueDeclared {
@@ -106,21 +121,15 @@ fn samples() -> Vec<Record<'static>> {
             reason: DropReason::Moved(TaskId(9)),
             messages: vec![DroppedMessage { seq: Seq(2), place: Place::new(1, 2), group: Some("g".into()) }],
         }),
-        Record::MessagePlaced(Box::new(MessagePlaced {
-            queue: QueueId(1),
-            seq: Seq(2),
-            origin: Seq(3),
-            extent: Extent { place: Place::new(4, 5), len: 6 },
-            sent: Time(7),
-            group: Some("g".into()),
-            dead_letter_source: Some("arn".into()),
-            deduplicates_by_id: true,
-            receives: 8,
-            first_received: Time(9),
-            received: Time(10),
-            visible: Time(11),
-            in_flight: true,
-        })),
+        Record::MessagePlaced(Box::new(placed.clone())),
+        Record::MessagesMoved(MessagesMoved {
+            dropped: MessagesDropped {
+                queue: QueueId(1),
+                reason: DropReason::DeadLettered,
+                messages: vec![DroppedMessage { seq: Seq(2), place: Place::new(1, 2), group: None }],
+            },
+            placed: vec![placed.clone()],
+        }),
     ]
 }
 

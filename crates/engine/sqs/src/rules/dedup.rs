@@ -137,7 +137,11 @@ impl Dedup {
         let at = number.wrapping_sub(self.oldest) as usize + self.read;
         // The index holds numbers of entries that are there, and every block but the last is full.
         let first = self.blocks.front().map_or(0, Vec::len);
-        if at < first { self.blocks[0][at] } else { self.blocks[1 + (at - first) / BLOCK][(at - first) % BLOCK] }
+        if at < first {
+            self.blocks[0][at]
+        } else {
+            self.blocks[1 + (at - first) / BLOCK][(at - first) % BLOCK]
+        }
     }
 }
 

@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn a_handle_reads_back_as_it_was_written() {
-        let handle = Handle { queue: QueueId(7), seq: Seq(1 << 40), receive: 3, received: Time(1_700_000_000_000) };
+        let handle =
+            Handle { queue: QueueId(7), seq: Seq(1 << 40), receive: 3, received: Time(1_700_000_000_000) };
         let text = handle.to_text();
         assert_eq!(text.len(), 44);
         assert_eq!(Handle::from_text(&text), Some(handle));

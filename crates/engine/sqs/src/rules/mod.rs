@@ -2,6 +2,12 @@
 
 pub mod settings;
 
+pub mod names;
+
+pub mod attributes;
+
+pub mod policy;
+
 pub mod payload;
 
 pub mod new_message;

@@ -96,7 +96,8 @@ impl MessageDraft {
                 self.attributes.len()
             )));
         }
-        let mut attributes = self.attributes.into_iter().map(check_attribute).collect::<Result<Vec<_>, _>>()?;
+        let mut attributes =
+            self.attributes.into_iter().map(check_attribute).collect::<Result<Vec<_>, _>>()?;
         attributes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let system = check_system_attributes(self.system_attributes)?;
         let system_attributes_md5 = (!system.is_empty()).then(|| attributes_md5(&system));
@@ -174,7 +175,9 @@ fn check_characters(body: &str) -> Result<(), Refusal> {
     if !body.bytes().any(suspicious) {
         return Ok(());
     }
-    match body.chars().find(|&c| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')) {
+    match body.chars().find(
+        |&c| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'),
+    ) {
         None => Ok(()),
         Some(character) => Err(Refusal::new(
             "InvalidMessageContents",
@@ -192,16 +195,20 @@ pub fn check_id(id: &str, parameter: &str) -> Result<(), Refusal> {
     if (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
-    let reason = format!("{parameter} can only include alphanumeric and punctuation characters. 1 to 128 in length.");
+    let reason =
+        format!("{parameter} can only include alphanumeric and punctuation characters. 1 to 128 in length.");
     Err(refusals::value_invalid(id, parameter, &reason))
 }
 
 fn check_attribute(draft: AttributeDraft) -> Result<Attribute, Refusal> {
     let name = draft.name;
     if name.is_empty() || name.len() > 256 {
-        return Err(refusals::parameter_invalid("Message (user) attribute names must be shorter than 256 Bytes"));
+        return Err(refusals::parameter_invalid(
+            "Message (user) attribute names must be shorter than 256 Bytes",
+        ));
     }
-    let reserved = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let reserved =
+        |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     if reserved("AWS.") || reserved("Amazon.") || name.starts_with('.') || name.ends_with('.') {
         return Err(refusals::parameter_invalid(
             "You can't use message attribute names beginning with 'AWS.' or 'Amazon.'. These strings are reserved for \
@@ -254,9 +261,9 @@ fn check_attribute(draft: AttributeDraft) -> Result<Attribute, Refusal> {
             }
             AttributeValue::Text(text)
         }
-        Some("Binary") => {
-            AttributeValue::Binary(draft.binary.filter(|bytes| !bytes.is_empty()).ok_or_else(|| empty("Binary"))?)
-        }
+        Some("Binary") => AttributeValue::Binary(
+            draft.binary.filter(|bytes| !bytes.is_empty()).ok_or_else(|| empty("Binary"))?,
+        ),
         _ => return Err(bad_type()),
     };
     Ok(Attribute { name, data_type, value })
@@ -345,7 +352,11 @@ mod tests {
             "4c360f3fdafd970e05fae2f149d997f5"
         );
         assert_eq!(
-            digest(&[text("customNumberTypeAttrib", "Number.float", "4563442423554324324264524243.32543234")]),
+            digest(&[text(
+                "customNumberTypeAttrib",
+                "Number.float",
+                "4563442423554324324264524243.32543234"
+            )]),
             "9fe1b90bbd9965bdf77bac517c7d2495"
         );
         assert_eq!(

@@ -42,7 +42,8 @@ pub struct Payload {
 impl Payload {
     /// Writes it.
     pub fn encode(&self) -> Vec<u8> {
-        let attributes: usize = self.attributes.iter().map(|a| a.name.len() + a.data_type.len() + a.value.len() + 8).sum();
+        let attributes: usize =
+            self.attributes.iter().map(|a| a.name.len() + a.data_type.len() + a.value.len() + 8).sum();
         let mut out = Vec::with_capacity(64 + self.body.len() + self.sender.len() + attributes);
         out.extend_from_slice(&self.body_md5);
         put_str(&mut out, &self.body);

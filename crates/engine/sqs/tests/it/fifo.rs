@@ -43,7 +43,9 @@ fn duplicates_are_accepted_and_dropped_for_five_minutes() {
          | delete q.fifo a | send q.fifo c group=1 dedup=d → same as a | wait 5m | send q.fifo e group=1 dedup=d \
          | receive q.fifo → e",
     );
-    check("create q.fifo content | send q.fifo a group=1 | send q.fifo a group=1 → same as a | count q.fifo 1/0/0");
+    check(
+        "create q.fifo content | send q.fifo a group=1 | send q.fifo a group=1 → same as a | count q.fifo 1/0/0",
+    );
     check(
         "create q.fifo scope=group | send q.fifo a group=1 dedup=d | send q.fifo b group=2 dedup=d \
          | send q.fifo c group=1 dedup=d → same as a | receive q.fifo → a b",
@@ -53,7 +55,9 @@ fn duplicates_are_accepted_and_dropped_for_five_minutes() {
 #[test]
 fn a_purge_forgets_deduplication_ids() {
     // § 7
-    check("create q.fifo | send q.fifo a group=1 dedup=d | purge q.fifo | send q.fifo b group=1 dedup=d | receive q.fifo → b");
+    check(
+        "create q.fifo | send q.fifo a group=1 dedup=d | purge q.fifo | send q.fifo b group=1 dedup=d | receive q.fifo → b",
+    );
 }
 
 #[test]

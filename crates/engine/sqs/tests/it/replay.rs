@@ -6,22 +6,36 @@ use crate::world::{World, check};
 
 #[test]
 fn what_was_recorded_is_there_after_a_crash() {
-    check("create q | send q a | send q b | receive q max=1 → a | crash | count q 1/1/0 | receive q → b | wait 30s | receive q → a#2 b#2");
+    check(
+        "create q | send q a | send q b | receive q max=1 → a | crash | count q 1/1/0 | receive q → b | wait 30s | receive q → a#2 b#2",
+    );
     check("create q | send q a | receive q → a | delete q a | crash | wait 1m | receive q → nothing");
     check("create q | send q a | purge q | send q b | crash | receive q → b");
     check("create q | send q a | drop q | create q | crash | receive q → nothing");
     check("create q | send q a delay=5 | crash | receive q → nothing | wait 5s | receive q → a");
-    check("create q.fifo | send q.fifo a group=1 dedup=a | receive q.fifo → a | crash | send q.fifo b group=1 dedup=a → same as a | send q.fifo c group=1 dedup=c | receive q.fifo → nothing | delete q.fifo a | receive q.fifo → c");
+    check(
+        "create q.fifo | send q.fifo a group=1 dedup=a | receive q.fifo → a | crash | send q.fifo b group=1 dedup=a → same as a | send q.fifo c group=1 dedup=c | receive q.fifo → nothing | delete q.fifo a | receive q.fifo → c",
+    );
 }
 
 #[test]
 fn what_lives_is_there_after_the_log_was_cleaned() {
-    check("create q | send q a | send q b | receive q max=1 → a | clean | crash | count q 1/1/0 | wait 30s | receive q → a#2 b");
-    check("create d | create q dlq=d max=1 visibility=1 | send q a | receive q → a | wait 1s | receive q → nothing | clean | crash | receive d → a#2");
+    check(
+        "create q | send q a | send q b | receive q max=1 → a | clean | crash | count q 1/1/0 | wait 30s | receive q → a#2 b",
+    );
+    check(
+        "create d | create q dlq=d max=1 visibility=1 | send q a | receive q → a | wait 1s | receive q → nothing | clean | crash | receive d → a#2",
+    );
 }
 
 /// What happens to both worlds; the queue is `q`, or `q.fifo`.
-fn step(name: &str, dlq: &str, fifo: bool, number: usize, (step, which, group): (usize, usize, usize)) -> String {
+fn step(
+    name: &str,
+    dlq: &str,
+    fifo: bool,
+    number: usize,
+    (step, which, group): (usize, usize, usize),
+) -> String {
     let padding = "x".repeat(which * 40);
     match step {
         0..=3 if group == 0 && !fifo => format!("send {name} {number}{padding}"),

@@ -5,8 +5,12 @@ use crate::world::{World, check};
 #[test]
 fn a_message_is_hidden_while_it_is_in_flight_and_comes_back_with_a_higher_count() {
     // § 6
-    check("create q | send q a | receive q → a | receive q → nothing | count q 0/1/0 | wait 29s | receive q → nothing");
-    check("create q | send q a | receive q → a | wait 30s | count q 1/0/0 | receive q → a#2 | delete q a | count q 0/0/0");
+    check(
+        "create q | send q a | receive q → a | receive q → nothing | count q 0/1/0 | wait 29s | receive q → nothing",
+    );
+    check(
+        "create q | send q a | receive q → a | wait 30s | count q 1/0/0 | receive q → a#2 | delete q a | count q 0/0/0",
+    );
 }
 
 #[test]
@@ -19,7 +23,9 @@ fn a_deleted_message_does_not_come_back_even_by_an_old_handle() {
     // § 6: works with any valid handle, even after the visibility timeout has expired and another consumer holds it
     check("create q | send q a | receive q → a | delete q a | wait 1m | receive q → nothing | delete q a");
     check("create q visibility=1 | send q a | receive q → a | wait 2s | delete q a | receive q → nothing");
-    check("create q visibility=1 | send q a | receive q → a | wait 2s | receive q → a#2 | delete q a@1 | wait 2s | receive q → nothing");
+    check(
+        "create q visibility=1 | send q a | receive q → a | wait 2s | receive q → a#2 | delete q a@1 | wait 2s | receive q → nothing",
+    );
 }
 
 #[test]
@@ -31,16 +37,24 @@ fn a_receive_with_visibility_zero_hides_nothing_but_counts() {
 #[test]
 fn a_visibility_timeout_can_be_changed_even_after_it_has_lapsed() {
     // § 6
-    check("create q | send q a | receive q → a | extend q a 60 | wait 59s | receive q → nothing | wait 1s | receive q → a#2");
+    check(
+        "create q | send q a | receive q → a | extend q a 60 | wait 59s | receive q → nothing | wait 1s | receive q → a#2",
+    );
     check("create q | send q a | receive q → a | release q a | receive q → a#2");
-    check("create q visibility=1 | send q a | receive q → a | wait 2s | extend q a 60 | receive q → nothing | count q 0/1/0");
-    check("create q | send q a | receive q → a | delete q a | extend q a 60 → refused: InvalidParameterValueException");
+    check(
+        "create q visibility=1 | send q a | receive q → a | wait 2s | extend q a 60 | receive q → nothing | count q 0/1/0",
+    );
+    check(
+        "create q | send q a | receive q → a | delete q a | extend q a 60 → refused: InvalidParameterValueException",
+    );
 }
 
 #[test]
 fn a_message_is_hidden_for_twelve_hours_at_the_most() {
     // § 6: counted from this receive
-    check("create q | send q a | receive q → a | wait 1s | extend q a 43200 → refused: InvalidParameterValueException | extend q a 43199");
+    check(
+        "create q | send q a | receive q → a | wait 1s | extend q a 43200 → refused: InvalidParameterValueException | extend q a 43199",
+    );
 }
 
 #[test]
@@ -53,9 +67,15 @@ fn a_delay_hides_a_message_once() {
 #[test]
 fn messages_expire_wherever_they_are() {
     // § 6: retention applies to messages in flight, too
-    check("create q retention=60 | send q a | wait 59s | count q 1/0/0 | wait 1s | count q 0/0/0 | receive q → nothing");
-    check("create q retention=60 visibility=100 | send q a | receive q → a | wait 60s | count q 0/0/0 | delete q a");
-    check("create q retention=60 | send q a | receive q → a | wait 30s | send q b | wait 30s | receive q → b | count q 0/1/0");
+    check(
+        "create q retention=60 | send q a | wait 59s | count q 1/0/0 | wait 1s | count q 0/0/0 | receive q → nothing",
+    );
+    check(
+        "create q retention=60 visibility=100 | send q a | receive q → a | wait 60s | count q 0/0/0 | delete q a",
+    );
+    check(
+        "create q retention=60 | send q a | receive q → a | wait 30s | send q b | wait 30s | receive q → b | count q 0/1/0",
+    );
     check("create q retention=60 | send q a delay=30 | wait 60s | receive q → nothing | count q 0/0/0");
 }
 
@@ -63,7 +83,9 @@ fn messages_expire_wherever_they_are() {
 fn a_poll_ends_with_the_first_message_and_wakes_who_waited_longest() {
     // § 6
     check("create q | poll q as x | poll q as y | send q a | x got a | y waits | send q b | y got b");
-    check("create q | poll q wait=5 as x | wait 4s | x waits | wait 1s | x got nothing | send q a | receive q → a");
+    check(
+        "create q | poll q wait=5 as x | wait 4s | x waits | wait 1s | x got nothing | send q a | receive q → a",
+    );
     check("create q | poll q as x | x leaves | poll q as y | send q a | y got a");
     check("create q visibility=3 | send q a | receive q → a | poll q as x | wait 3s | x got a#2");
     check("create q | send q a delay=3 | poll q as x | wait 2s | x waits | wait 1s | x got a");
@@ -72,12 +94,16 @@ fn a_poll_ends_with_the_first_message_and_wakes_who_waited_longest() {
 #[test]
 fn a_purge_takes_visible_hidden_and_delayed_messages() {
     // § 2
-    check("create q | send q a | receive q → a | send q b | send q c delay=5 | purge q | count q 0/0/0 | wait 1m | receive q → nothing | send q d | receive q → d");
+    check(
+        "create q | send q a | receive q → a | send q b | send q c delay=5 | purge q | count q 0/0/0 | wait 1m | receive q → nothing | send q d | receive q → d",
+    );
 }
 
 #[test]
 fn messages_that_came_back_and_new_ones_take_turns() {
-    check("create q visibility=1 | send q a | send q b | receive q → a b | wait 1s | send q c | send q d | receive q max=1 → a#2 | receive q max=1 → c | receive q max=1 → b#2 | receive q max=1 → d");
+    check(
+        "create q visibility=1 | send q a | send q b | receive q → a b | wait 1s | send q c | send q d | receive q max=1 → a#2 | receive q max=1 → c | receive q max=1 → b#2 | receive q max=1 → d",
+    );
 }
 
 #[test]

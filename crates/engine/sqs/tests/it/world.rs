@@ -140,9 +140,11 @@ impl World {
                     ..MessageDraft::default()
                 };
                 let message = draft.check("000000000000", name.ends_with(".fifo"));
-                match self.ask(Command::SendMessage(send_message::SendMessage { queue: key(name), message })) {
+                match self.ask(Command::SendMessage(send_message::SendMessage { queue: key(name), message }))
+                {
                     Some(Ok(Reply::Sent(sent))) => {
-                        let before = self.sent.iter().find(|(_, seq)| **seq == sent.seq).map(|(key, _)| key.1.clone());
+                        let before =
+                            self.sent.iter().find(|(_, seq)| **seq == sent.seq).map(|(key, _)| key.1.clone());
                         self.sent.insert((name.into(), body.into()), sent.seq);
                         before.map_or(String::new(), |before| format!("same as {before}"))
                     }
@@ -192,7 +194,8 @@ impl World {
                 String::new()
             }
             [client, "leaves"] => {
-                let ticket = self.tickets.iter().find(|(_, who)| who.starts_with(client)).map(|(&ticket, _)| ticket);
+                let ticket =
+                    self.tickets.iter().find(|(_, who)| who.starts_with(client)).map(|(&ticket, _)| ticket);
                 self.state.stop_waiting(ticket.unwrap());
                 String::new()
             }
@@ -241,7 +244,9 @@ impl World {
                 let id = self.state.queue(&key(name)).unwrap().id;
                 // Every segment may declare it: more than the operation would name, and no less right.
                 let declared_in = (1..=self.segment).collect();
-                self.record(vec![Record::QueueDeleted(QueueDeleted { id, at: self.now, declared_in }).into()]);
+                self.record(vec![
+                    Record::QueueDeleted(QueueDeleted { id, at: self.now, declared_in }).into(),
+                ]);
                 String::new()
             }
             ["count", name, expected] => {
@@ -259,8 +264,10 @@ impl World {
                 refused_or_done(self.ask(Command::StartMessageMoveTask(command)))
             }
             ["moved", name, status, count] => {
-                let command =
-                    list_message_move_tasks::ListMessageMoveTasks { source: Ok(key(name).arn()), most: Ok(1) };
+                let command = list_message_move_tasks::ListMessageMoveTasks {
+                    source: Ok(key(name).arn()),
+                    most: Ok(1),
+                };
                 match self.ask(Command::ListMessageMoveTasks(command)) {
                     Some(Ok(Reply::Moves(tasks))) => {
                         let got = format!("{:?} {}", tasks[0].status, tasks[0].moved).to_uppercase();
@@ -455,9 +462,16 @@ impl World {
                 }
             }
             self.ledger.tombstones_copied(segment);
-            let unused = self.ledger.segments().find(|(number, _)| *number == segment).map(|(_, unused)| unused.clone());
+            let unused = self
+                .ledger
+                .segments()
+                .find(|(number, _)| *number == segment)
+                .map(|(_, unused)| unused.clone());
             let still_needed = unused.map(|unused| unused.references);
-            assert!(matches!(still_needed, None | Some(0)), "segment {segment} is still needed: {still_needed:?}");
+            assert!(
+                matches!(still_needed, None | Some(0)),
+                "segment {segment} is still needed: {still_needed:?}"
+            );
             self.ledger.dropped(segment);
             self.log.retain(|place, _| place.segment() != segment);
         }
