@@ -8,4 +8,9 @@ pub use format::Class;
 mod appender;
 pub use appender::{Appender, Batch, Piece};
 
+mod storage;
+pub use storage::{File, Storage};
+
+pub mod engines;
+
 pub use kernel::{Extent, Place, Position, Time};
