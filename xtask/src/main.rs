@@ -1,2 +1,34 @@
-//! The project's own chores.
-fn main() {}
+//! The project's own chores. `cargo xtask` lists them.
+
+mod codegen;
+mod model;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask CHORE
+
+  model SERVICE FILE   Take over AWS's model of a service (botocore's service-2.json), without its prose
+  codegen [--check]    Write the shapes and codecs of all services from their models; or see that they are up to date
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words[..] {
+        ["codegen"] => codegen::run(false),
+        ["codegen", "--check"] => codegen::run(true),
+        ["model", service, file] => model::take_over(service, file.as_ref()),
+        _ => {
+            print!("{USAGE}");
+            return if words.is_empty() || words == ["--help"] { ExitCode::SUCCESS } else { ExitCode::from(2) };
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

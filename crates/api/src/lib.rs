@@ -1,1 +1,19 @@
 //! The shape of every request and answer: plain structs, generated from AWS's models.
+//!
+//! Every member may be absent, also those that AWS requires: what is said about a missing one is the service's to say.
+//! Texts and blobs share the buffer that they were read from.
+
+pub mod sqs;
+
+/// A text of a request or an answer.
+pub type Text = bytestring::ByteString;
+
+/// A map, in the order in which it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Map<T>(pub Vec<(Text, T)>);
+
+impl<T> Default for Map<T> {
+    fn default() -> Self {
+        Map(Vec::new())
+    }
+}

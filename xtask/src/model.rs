@@ -1,0 +1,89 @@
+//! AWS's models of its services, and our corrections to them.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+/// The folder of the repository.
+pub fn root() -> PathBuf {
+    // Cargo runs xtask with its own folder here; the repository is the one above.
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
+}
+
+/// Copies AWS's model of a service to `models/SERVICE/service.json`, without its prose.
+pub fn take_over(service: &str, file: &Path) -> Result<(), Box<dyn Error>> {
+    let mut model: Value = serde_json::from_slice(&std::fs::read(file)?)?;
+    strip(&mut model);
+    if let Some(metadata) = model.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.shift_remove("uid");
+    }
+    let folder = root().join("models").join(service);
+    std::fs::create_dir_all(&folder)?;
+    let mut text = serde_json::to_string_pretty(&model)?.replace("\n  ", "\n ");
+    text.push('\n');
+    std::fs::write(folder.join("service.json"), text)?;
+    println!("models/{service}/service.json is written; now: cargo xtask codegen");
+    Ok(())
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, value| !(value.is_string() && name.starts_with("documentation")));
+            members.shift_remove("deprecatedMessage");
+            members.values_mut().for_each(strip);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+/// A service's model with our corrections in it.
+pub struct Model {
+    /// The model.
+    pub json: Value,
+    /// The operations that the server carries out.
+    pub implemented: Vec<String>,
+}
+
+impl Model {
+    /// Reads `models/SERVICE`.
+    pub fn read(service: &str) -> Result<Model, Box<dyn Error>> {
+        let folder = root().join("models").join(service);
+        let mut json: Value = serde_json::from_slice(&std::fs::read(folder.join("service.json"))?)?;
+        let patches: Vec<Value> = serde_json::from_slice(&std::fs::read(folder.join("patches.json"))?)?;
+        for patch in &patches {
+            let at = patch["at"].as_str().ok_or("a patch says in \"at\" where it belongs")?;
+            if patch["why"].as_str().is_none_or(str::is_empty) || patch["source"].as_str().is_none_or(str::is_empty) {
+                return Err(format!("the patch at {at} does not say why, or on whose word").into());
+            }
+            let (parent, name) = at.rsplit_once('/').ok_or("a patch's \"at\" is a JSON pointer")?;
+            let parent = json.pointer_mut(parent).and_then(Value::as_object_mut);
+            let parent = parent.ok_or_else(|| format!("there is nothing to patch at {at}"))?;
+            // AWS may say one day what we say now; then the patch is to go.
+            if parent.get(name) == Some(&patch["set"]) {
+                return Err(format!("the patch at {at} changes nothing: the model says so already").into());
+            }
+            parent.insert(name.to_owned(), patch["set"].clone());
+        }
+        let implemented = std::fs::read_to_string(folder.join("implemented.txt"))?;
+        let implemented: Vec<String> = implemented.lines().map(str::to_owned).collect();
+        for operation in &implemented {
+            if json["operations"].get(operation).is_none() {
+                return Err(format!("{service} has no operation {operation}").into());
+            }
+        }
+        Ok(Model { json, implemented })
+    }
+
+    /// The model's shapes by name.
+    pub fn shapes(&self) -> Result<&Map<String, Value>, Box<dyn Error>> {
+        self.json["shapes"].as_object().ok_or_else(|| "the model has no shapes".into())
+    }
+
+    /// The model's operations by name.
+    pub fn operations(&self) -> Result<&Map<String, Value>, Box<dyn Error>> {
+        self.json["operations"].as_object().ok_or_else(|| "the model has no operations".into())
+    }
+}
