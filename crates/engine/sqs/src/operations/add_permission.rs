@@ -1,11 +1,13 @@
 //! AddPermission: a queue's policy gets one more statement.
 
-use kernel::Refusal;
+use api::sqs::AddPermissionInput;
+use kernel::{Caller, Refusal};
 
 use super::reply::Reply;
 use super::{Decision, Setting};
 use crate::queue::Queue;
 use crate::records::{QueueDeclared, Record};
+use crate::rules::names::queue_of_url;
 use crate::rules::policy::{self, Permission};
 use crate::rules::settings::Settings;
 use crate::state::State;
@@ -21,6 +23,18 @@ pub struct AddPermission {
 }
 
 impl AddPermission {
+    /// Reads the request.
+    pub fn prepare(input: &AddPermissionInput, caller: &Caller) -> Result<Self, Refusal> {
+        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let accounts: Option<Vec<&str>> = input
+            .aws_account_ids
+            .as_ref()
+            .map(|accounts| accounts.iter().map(|account| &**account).collect());
+        let actions: Vec<&str> = input.actions.iter().flatten().map(|action| &**action).collect();
+        let permission = Permission::new(input.label.as_deref(), accounts.as_deref(), &actions);
+        Ok(AddPermission { queue, permission })
+    }
+
     /// Adds it.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
@@ -44,7 +58,7 @@ pub(super) fn with_policy(queue: &Queue, policy: Option<String>, setting: &Setti
 
 #[cfg(test)]
 mod tests {
-    use super::super::create_queue::testing::{World, key};
+    use super::super::create_queue::testing::{World, caller, key};
     use super::super::remove_permission::RemovePermission;
     use super::*;
 
@@ -65,5 +79,24 @@ mod tests {
         assert_eq!(policy(&world), None);
         let refusal = world.ask(|state, setting| remove.decide(state, setting)).unwrap_err();
         assert_eq!(refusal.message, "Value a for parameter Label is invalid. Reason: can't find label.");
+    }
+
+    #[test]
+    fn absent_accounts_are_another_fault_than_no_accounts() {
+        // facts/sqs.md § 9
+        let input = |accounts| AddPermissionInput {
+            queue_url: Some("/000000000000/q".into()),
+            label: Some("a".into()),
+            aws_account_ids: accounts,
+            actions: Some(vec!["SendMessage".into()]),
+        };
+        for (accounts, shape) in [
+            (None, Some("MissingRequiredParameterException")),
+            (Some(vec![]), Some("InvalidParameterValueException")),
+            (Some(vec!["111111111111".into()]), None),
+        ] {
+            let add = AddPermission::prepare(&input(accounts), &caller()).unwrap();
+            assert_eq!(add.permission.err().map(|refusal| refusal.shape), shape);
+        }
     }
 }

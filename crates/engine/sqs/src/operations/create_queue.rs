@@ -1,6 +1,8 @@
 //! CreateQueue: a queue comes into being, or is there already as it is asked for.
 
-use kernel::Refusal;
+use api::sqs::{CreateQueueInput, CreateQueueOutput};
+use api::{Map, Text};
+use kernel::{Caller, Refusal};
 
 use super::reply::Reply;
 use super::set_queue_attributes::check_redrive_target;
@@ -11,7 +13,7 @@ use crate::rules::attributes::{self, Change};
 use crate::rules::names;
 use crate::rules::settings::{FifoSettings, Settings};
 use crate::state::State;
-use crate::{QueueId, QueueKey, Seq};
+use crate::{QueueId, QueueKey, Seq, refusals};
 
 /// CreateQueue.
 #[derive(Clone, Debug)]
@@ -27,6 +29,17 @@ pub struct CreateQueue {
 }
 
 impl CreateQueue {
+    /// Reads the request.
+    pub fn prepare(input: &CreateQueueInput, caller: &Caller) -> Result<Self, Refusal> {
+        let name = input.queue_name.as_deref().ok_or_else(|| refusals::parameter_missing("QueueName"))?;
+        let queue = QueueKey {
+            account: caller.account.clone(),
+            region: caller.region.clone(),
+            name: name.to_owned(),
+        };
+        CreateQueue::new(queue, pairs(&input.attributes), pairs(&input.tags))
+    }
+
     /// Checks what can be checked without knowing the queues that exist.
     pub fn new<'a>(
         queue: QueueKey,
@@ -85,6 +98,16 @@ impl CreateQueue {
         };
         Ok(Decision::done(vec![Record::QueueDeclared(Box::new(declaration)).into()], reply))
     }
+
+    /// The answer. `base` is how the client reached the server, such as `http://localhost:4566`.
+    pub fn present(queue: &QueueKey, base: &str) -> CreateQueueOutput {
+        CreateQueueOutput { queue_url: Some(names::url(base, queue).into()) }
+    }
+}
+
+/// What a map of texts holds; nothing, if it is absent.
+pub(super) fn pairs(map: &Option<Map<Text>>) -> impl Iterator<Item = (&str, &str)> + Clone {
+    map.iter().flat_map(|map| map.0.iter()).map(|(name, text)| (&**name, &**text))
 }
 
 fn exists_differently(attribute: &str) -> Refusal {
@@ -110,6 +133,11 @@ pub(super) mod testing {
     /// A queue's key in that account and region.
     pub(crate) fn key(name: &str) -> QueueKey {
         QueueKey { account: ACCOUNT.to_owned(), region: REGION.to_owned(), name: name.to_owned() }
+    }
+
+    /// Somebody in that account and region.
+    pub(crate) fn caller() -> Caller {
+        Caller { account: ACCOUNT.to_owned(), region: REGION.to_owned(), principal: ACCOUNT.to_owned() }
     }
 
     /// A state, the moment, and the limits in force.
@@ -185,7 +213,7 @@ pub(super) mod testing {
 #[cfg(test)]
 mod tests {
     use super::super::delete_queue::DeleteQueue;
-    use super::testing::{World, key};
+    use super::testing::{World, caller, key};
     use super::*;
     use crate::limits::Limits;
 
@@ -258,5 +286,23 @@ mod tests {
         world.limits = Limits::relaxed();
         world.ask(|state, setting| delete.decide(state, setting)).unwrap();
         world.create("q", &[]);
+    }
+
+    #[test]
+    fn a_request_is_read_for_the_callers_account_and_region() {
+        let map = |name: &str, text: &str| Some(Map(vec![(Text::from(name), Text::from(text))]));
+        let input = CreateQueueInput {
+            queue_name: Some("q".into()),
+            attributes: map("DelaySeconds", "7"),
+            tags: map("a", "1"),
+        };
+        let create = CreateQueue::prepare(&input, &caller()).unwrap();
+        assert_eq!(create.queue, key("q"));
+        assert_eq!(create.changes, [Change::DelaySeconds(7)]);
+        assert_eq!(create.tags, [("a".to_owned(), "1".to_owned())]);
+        let refusal = CreateQueue::prepare(&CreateQueueInput::default(), &caller()).unwrap_err();
+        assert_eq!(refusal.message, "The request must contain the parameter QueueName.");
+        let output = CreateQueue::present(&key("q"), "http://localhost:4566");
+        assert_eq!(output.queue_url.as_deref(), Some("http://localhost:4566/000000000000/q"));
     }
 }

@@ -1,8 +1,12 @@
 //! DeleteQueue: a queue goes, and its messages with it.
 
+use api::sqs::DeleteQueueInput;
+use kernel::{Caller, Refusal};
+
 use super::reply::Reply;
 use super::{Decision, Setting};
 use crate::records::{QueueDeleted, Record};
+use crate::rules::names::queue_of_url;
 use crate::state::State;
 use crate::{QueueKey, refusals};
 
@@ -14,6 +18,11 @@ pub struct DeleteQueue {
 }
 
 impl DeleteQueue {
+    /// Reads the request.
+    pub fn prepare(input: &DeleteQueueInput, caller: &Caller) -> Result<Self, Refusal> {
+        Ok(DeleteQueue { queue: queue_of_url(input.queue_url.as_deref(), &caller.region)? })
+    }
+
     /// Deletes it, whatever is in it.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };

@@ -1,10 +1,12 @@
 //! GetQueueAttributes: what a queue is like.
 
-use kernel::Refusal;
+use api::sqs::{GetQueueAttributesInput, GetQueueAttributesOutput};
+use kernel::{Caller, Refusal};
 
-use super::reply::Reply;
+use super::reply::{Reply, to_map};
 use super::{Decision, Setting};
 use crate::rules::attributes::{self, Attribute};
+use crate::rules::names::queue_of_url;
 use crate::state::State;
 use crate::{QueueKey, refusals};
 
@@ -18,6 +20,13 @@ pub struct GetQueueAttributes {
 }
 
 impl GetQueueAttributes {
+    /// Reads the request.
+    pub fn prepare(input: &GetQueueAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
+        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let names = input.attribute_names.iter().flatten().map(|name| &**name);
+        Ok(GetQueueAttributes::new(queue, names))
+    }
+
     /// Reads the names; `All` stands for all, and without names there are no attributes (facts/sqs.md § 2).
     pub fn new<'a>(queue: QueueKey, names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut all = false;
@@ -48,11 +57,18 @@ impl GetQueueAttributes {
             Err(refusal) => refusal.clone().into(),
         }
     }
+
+    /// The answer; without attributes it has no `Attributes`, as AWS's has none after the policy was removed.
+    pub fn present(attributes: &[(&'static str, String)]) -> GetQueueAttributesOutput {
+        GetQueueAttributesOutput { attributes: to_map(attributes) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::create_queue::testing::{World, key};
+    use api::Map;
+
+    use super::super::create_queue::testing::{World, caller, key};
     use super::*;
 
     fn get(world: &mut World, queue: &str, names: &[&str]) -> Vec<(&'static str, String)> {
@@ -163,5 +179,19 @@ mod tests {
         let unknown = GetQueueAttributes::new(key("q"), ["All", "x"]);
         let refusal = world.ask(|state, setting| unknown.decide(state, setting)).unwrap_err();
         assert_eq!((refusal.shape, &*refusal.message), ("InvalidAttributeName", "Unknown Attribute x."));
+    }
+
+    #[test]
+    fn an_answer_without_attributes_has_no_map() {
+        // facts/sqs.md §§ 2, 16
+        assert_eq!(GetQueueAttributes::present(&[]).attributes, None);
+        let output = GetQueueAttributes::present(&pairs(&[("DelaySeconds", "0")]));
+        assert_eq!(output.attributes, Some(Map(vec![("DelaySeconds".into(), "0".into())])));
+        let input = GetQueueAttributesInput {
+            queue_url: Some("/000000000000/q".into()),
+            attribute_names: Some(vec!["Policy".into()]),
+        };
+        let get = GetQueueAttributes::prepare(&input, &caller()).unwrap();
+        assert_eq!((get.queue, get.wanted), (key("q"), Ok(vec![Attribute::Policy])));
     }
 }

@@ -1,7 +1,11 @@
 //! GetQueueUrl: a queue's URL by its name.
 
+use api::sqs::{GetQueueUrlInput, GetQueueUrlOutput};
+use kernel::{Caller, Refusal};
+
 use super::reply::Reply;
 use super::{Decision, Setting};
+use crate::rules::names;
 use crate::state::State;
 use crate::{QueueKey, refusals};
 
@@ -13,6 +17,18 @@ pub struct GetQueueUrl {
 }
 
 impl GetQueueUrl {
+    /// Reads the request.
+    pub fn prepare(input: &GetQueueUrlInput, caller: &Caller) -> Result<Self, Refusal> {
+        let name = input.queue_name.as_deref().ok_or_else(|| refusals::parameter_missing("QueueName"))?;
+        let owner = input.queue_owner_aws_account_id.as_deref().filter(|owner| !owner.is_empty());
+        let queue = QueueKey {
+            account: owner.unwrap_or(&caller.account).to_owned(),
+            region: caller.region.clone(),
+            name: name.to_owned(),
+        };
+        Ok(GetQueueUrl { queue })
+    }
+
     /// Tells the URL, if there is such a queue.
     pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
         match state.queue(&self.queue) {
@@ -20,11 +36,16 @@ impl GetQueueUrl {
             None => refusals::queue_missing().into(),
         }
     }
+
+    /// The answer. `base` is how the client reached the server, such as `http://localhost:4566`.
+    pub fn present(queue: &QueueKey, base: &str) -> GetQueueUrlOutput {
+        GetQueueUrlOutput { queue_url: Some(names::url(base, queue).into()) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::create_queue::testing::{World, key};
+    use super::super::create_queue::testing::{World, caller, key};
     use super::*;
 
     #[test]
@@ -45,5 +66,17 @@ mod tests {
                 Err(refusal) => assert!(!found && refusal == refusals::queue_missing()),
             }
         }
+    }
+
+    #[test]
+    fn a_queue_of_another_account_can_be_named() {
+        // facts/sqs.md § 2
+        for (owner, account) in [(None, "000000000000"), (Some("111111111111".into()), "111111111111")] {
+            let input = GetQueueUrlInput { queue_name: Some("q".into()), queue_owner_aws_account_id: owner };
+            let get = GetQueueUrl::prepare(&input, &caller()).unwrap();
+            assert_eq!(get.queue, QueueKey { account: account.to_owned(), ..key("q") });
+        }
+        let refusal = GetQueueUrl::prepare(&GetQueueUrlInput::default(), &caller()).unwrap_err();
+        assert_eq!(refusal.message, "The request must contain the parameter QueueName.");
     }
 }

@@ -2,12 +2,14 @@
 
 use std::ops::Bound;
 
-use kernel::Refusal;
+use api::sqs::{ListDeadLetterSourceQueuesInput, ListDeadLetterSourceQueuesOutput};
+use kernel::{Caller, Refusal};
 
 use super::list_queues::{Page, queues_from};
-use super::reply::Reply;
+use super::reply::{QueuePage, Reply};
 use super::{Decision, Setting};
 use crate::queue::Queue;
+use crate::rules::names::queue_of_url;
 use crate::state::State;
 use crate::{QueueKey, refusals};
 
@@ -21,6 +23,13 @@ pub struct ListDeadLetterSourceQueues {
 }
 
 impl ListDeadLetterSourceQueues {
+    /// Reads the request.
+    pub fn prepare(input: &ListDeadLetterSourceQueuesInput, caller: &Caller) -> Result<Self, Refusal> {
+        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let page = Page::new(input.next_token.as_deref(), input.max_results);
+        Ok(ListDeadLetterSourceQueues { queue, page })
+    }
+
     /// Tells their URLs.
     pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
@@ -31,6 +40,11 @@ impl ListDeadLetterSourceQueues {
             }
             Err(refusal) => refusal.clone().into(),
         }
+    }
+
+    /// The answer, whose list is there even if it is empty (facts/sqs.md § 2).
+    pub fn present(page: &QueuePage, base: &str) -> ListDeadLetterSourceQueuesOutput {
+        ListDeadLetterSourceQueuesOutput { queue_urls: Some(page.urls(base)), next_token: page.token() }
     }
 }
 
@@ -52,7 +66,7 @@ pub(super) fn sources<'s>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::create_queue::testing::{World, key};
+    use super::super::create_queue::testing::{World, caller, key};
     use super::*;
 
     #[test]
@@ -87,5 +101,17 @@ mod tests {
             Ok(Reply::QueueUrls(Default::default())),
             "a queue without sources has an empty list"
         );
+    }
+
+    #[test]
+    fn an_answer_without_queues_has_an_empty_list() {
+        // facts/sqs.md § 2
+        let output = ListDeadLetterSourceQueues::present(&QueuePage::default(), "http://h");
+        assert_eq!(output.queue_urls, Some(vec![]));
+        let input = ListDeadLetterSourceQueuesInput {
+            queue_url: Some("/000000000000/q".into()),
+            ..Default::default()
+        };
+        assert_eq!(ListDeadLetterSourceQueues::prepare(&input, &caller()).unwrap().queue, key("q"));
     }
 }

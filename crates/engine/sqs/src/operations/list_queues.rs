@@ -2,9 +2,10 @@
 
 use std::ops::Bound;
 
+use api::sqs::{ListQueuesInput, ListQueuesOutput};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kernel::Refusal;
+use kernel::{Caller, Refusal};
 
 use super::reply::{QueuePage, Reply};
 use super::{Decision, Setting};
@@ -26,6 +27,16 @@ pub struct ListQueues {
 }
 
 impl ListQueues {
+    /// Reads the request.
+    pub fn prepare(input: &ListQueuesInput, caller: &Caller) -> Result<Self, Refusal> {
+        Ok(ListQueues {
+            account: caller.account.clone(),
+            region: caller.region.clone(),
+            prefix: input.queue_name_prefix.as_deref().unwrap_or_default().to_owned(),
+            page: Page::new(input.next_token.as_deref(), input.max_results)?,
+        })
+    }
+
     /// Tells their URLs.
     pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
         let from = self.page.after.as_deref().filter(|after| *after >= self.prefix.as_str());
@@ -35,6 +46,12 @@ impl ListQueues {
         };
         let queues = queues_from(state, start).take_while(|queue| queue.key.name.starts_with(&self.prefix));
         Decision::answer(Reply::QueueUrls(self.page.fill(queues)))
+    }
+
+    /// The answer; without queues it has no `QueueUrls` (facts/sqs.md § 2).
+    pub fn present(page: &QueuePage, base: &str) -> ListQueuesOutput {
+        let urls = Some(page.urls(base)).filter(|urls| !urls.is_empty());
+        ListQueuesOutput { queue_urls: urls, next_token: page.token() }
     }
 
     fn key(&self, name: &str) -> QueueKey {
@@ -71,7 +88,7 @@ pub struct Page {
 
 impl Page {
     /// Reads `NextToken` and `MaxResults`.
-    pub fn new(token: Option<&str>, most: Option<i64>) -> Result<Self, Refusal> {
+    pub fn new(token: Option<&str>, most: Option<i32>) -> Result<Self, Refusal> {
         let paged = most.is_some();
         let most = match most {
             None => LONGEST,
@@ -105,14 +122,14 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
-    use super::super::create_queue::testing::{ACCOUNT, REGION, World, key};
+    use super::super::create_queue::testing::{ACCOUNT, REGION, World, caller, key};
     use super::*;
 
     fn list(
         world: &mut World,
         prefix: &str,
         token: Option<&str>,
-        most: Option<i64>,
+        most: Option<i32>,
     ) -> (Vec<String>, Option<String>) {
         let list = ListQueues {
             account: ACCOUNT.to_owned(),
@@ -204,5 +221,20 @@ mod tests {
                 "{token}"
             );
         }
+    }
+
+    #[test]
+    fn an_answer_without_queues_has_no_list() {
+        // facts/sqs.md § 2
+        let list = ListQueues::prepare(&ListQueuesInput::default(), &caller()).unwrap();
+        assert_eq!(
+            (list.account.as_str(), list.region.as_str(), list.prefix.as_str()),
+            (ACCOUNT, REGION, "")
+        );
+        assert_eq!(ListQueues::present(&QueuePage::default(), "http://h"), ListQueuesOutput::default());
+        let page = QueuePage { queues: vec![key("q")], next_token: Some("t".to_owned()) };
+        let output = ListQueues::present(&page, "http://h");
+        assert_eq!(output.queue_urls, Some(vec!["http://h/000000000000/q".into()]));
+        assert_eq!(output.next_token.as_deref(), Some("t"));
     }
 }

@@ -1,11 +1,13 @@
 //! PurgeQueue: a queue is emptied.
 
-use kernel::Refusal;
+use api::sqs::PurgeQueueInput;
+use kernel::{Caller, Refusal};
 
 use super::reply::Reply;
 use super::{Decision, Setting};
 use crate::limits::PURGE_AGAIN_MILLIS;
 use crate::records::{QueueDeclared, Record};
+use crate::rules::names::queue_of_url;
 use crate::state::State;
 use crate::{QueueKey, Seq, refusals};
 
@@ -17,6 +19,11 @@ pub struct PurgeQueue {
 }
 
 impl PurgeQueue {
+    /// Reads the request.
+    pub fn prepare(input: &PurgeQueueInput, caller: &Caller) -> Result<Self, Refusal> {
+        Ok(PurgeQueue { queue: queue_of_url(input.queue_url.as_deref(), &caller.region)? })
+    }
+
     /// Gives up every message that was accepted until now: visible, in flight and delayed (facts/sqs.md § 2).
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };

@@ -1,9 +1,11 @@
 //! RemovePermission: a statement leaves a queue's policy.
 
-use kernel::Refusal;
+use api::sqs::RemovePermissionInput;
+use kernel::{Caller, Refusal};
 
 use super::add_permission::with_policy;
 use super::{Decision, Setting};
+use crate::rules::names::queue_of_url;
 use crate::rules::policy;
 use crate::state::State;
 use crate::{QueueKey, refusals};
@@ -18,6 +20,12 @@ pub struct RemovePermission {
 }
 
 impl RemovePermission {
+    /// Reads the request.
+    pub fn prepare(input: &RemovePermissionInput, caller: &Caller) -> Result<Self, Refusal> {
+        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        Ok(RemovePermission { queue, label: policy::check_label(input.label.as_deref()) })
+    }
+
     /// Removes it; with the last statement goes the policy.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };

@@ -1,11 +1,13 @@
 //! What operations answer, before it takes the shape of the API.
 
+use api::{Map, Text};
 use kernel::Arn;
 
 use super::batch::BatchOutcome;
 use super::receive_message::Received;
 use super::send_message::Sent;
 use crate::records::MoveTaskDeclared;
+use crate::rules::names;
 use crate::{QueueKey, TaskId};
 
 /// An answer.
@@ -45,6 +47,13 @@ pub enum Reply {
     Moves(Vec<MoveTaskDeclared>),
 }
 
+/// A map of texts; absent if it would be empty (facts/sqs.md § 16).
+pub(super) fn to_map(pairs: &[(impl AsRef<str>, String)]) -> Option<Map<Text>> {
+    let text = |text: &str| Text::from(text.to_owned());
+    (!pairs.is_empty())
+        .then(|| Map(pairs.iter().map(|(name, value)| (text(name.as_ref()), text(value))).collect()))
+}
+
 /// A page of queues.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct QueuePage {
@@ -52,4 +61,16 @@ pub struct QueuePage {
     pub queues: Vec<QueueKey>,
     /// With what the next page is asked for, if there is one and pages were asked for.
     pub next_token: Option<String>,
+}
+
+impl QueuePage {
+    /// The queues' URLs, under the base that the client used to reach the server.
+    pub(super) fn urls(&self, base: &str) -> Vec<Text> {
+        self.queues.iter().map(|queue| names::url(base, queue).into()).collect()
+    }
+
+    /// With what the next page is asked for.
+    pub(super) fn token(&self) -> Option<Text> {
+        self.next_token.clone().map(Text::from)
+    }
 }

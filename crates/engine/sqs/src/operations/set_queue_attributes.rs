@@ -1,11 +1,14 @@
 //! SetQueueAttributes: a queue changes.
 
-use kernel::{Refusal, Time};
+use api::sqs::SetQueueAttributesInput;
+use kernel::{Caller, Refusal, Time};
 
+use super::create_queue::pairs;
 use super::reply::Reply;
 use super::{Decision, Setting};
 use crate::records::{QueueDeclared, Record};
 use crate::rules::attributes::{self, Change};
+use crate::rules::names::queue_of_url;
 use crate::rules::settings::{FifoSettings, RedrivePermission};
 use crate::state::State;
 use crate::{QueueKey, refusals};
@@ -20,6 +23,12 @@ pub struct SetQueueAttributes {
 }
 
 impl SetQueueAttributes {
+    /// Reads the request.
+    pub fn prepare(input: &SetQueueAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
+        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        Ok(SetQueueAttributes::new(queue, pairs(&input.attributes)))
+    }
+
     /// Reads the attributes; a queue's name says which it can have.
     pub fn new<'a>(queue: QueueKey, attributes: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut attributes = attributes.into_iter().peekable();
@@ -98,7 +107,7 @@ fn note_scope(before: &FifoSettings, after: &mut FifoSettings, now: Time) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::create_queue::testing::{World, key};
+    use super::super::create_queue::testing::{World, caller, key};
     use super::*;
 
     fn set(world: &mut World, queue: &str, attributes: &[(&str, &str)]) -> Result<Reply, Refusal> {
@@ -235,5 +244,16 @@ mod tests {
             let created = world.try_create(source, &[("RedrivePolicy", &policy)]);
             assert_eq!(created.is_ok(), allowed, "{source} {target}");
         }
+    }
+
+    #[test]
+    fn a_queue_is_named_by_its_url() {
+        // facts/sqs.md § 11
+        let input = |url: &str| SetQueueAttributesInput { queue_url: Some(url.into()), attributes: None };
+        let set =
+            SetQueueAttributes::prepare(&input("http://sqs.eu-west-1.h/000000000000/q"), &caller()).unwrap();
+        assert_eq!(set.queue, QueueKey { region: "eu-west-1".to_owned(), ..key("q") });
+        let refusal = SetQueueAttributes::prepare(&input("q"), &caller()).unwrap_err();
+        assert_eq!(refusal.shape, "InvalidAddress");
     }
 }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use kernel::Refusal;
+use api::sqs::TagQueueInput;
+use kernel::{Caller, Refusal};
 
+use super::create_queue::pairs;
 use super::reply::Reply;
 use super::{Decision, Setting};
 use crate::queue::Queue;
 use crate::records::{QueueDeclared, Record};
+use crate::rules::names::queue_of_url;
 use crate::state::State;
 use crate::{QueueKey, refusals};
 
@@ -21,6 +24,12 @@ pub struct TagQueue {
 }
 
 impl TagQueue {
+    /// Reads the request.
+    pub fn prepare(input: &TagQueueInput, caller: &Caller) -> Result<Self, Refusal> {
+        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        Ok(TagQueue::new(queue, pairs(&input.tags)))
+    }
+
     /// Reads the tags, of which there must be some.
     pub fn new<'a>(queue: QueueKey, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let tags = check(tags).and_then(|tags| {

@@ -1,9 +1,11 @@
 //! UntagQueue: a queue loses tags.
 
-use kernel::Refusal;
+use api::sqs::UntagQueueInput;
+use kernel::{Caller, Refusal};
 
 use super::tag_queue::with_tags;
 use super::{Decision, Setting};
+use crate::rules::names::queue_of_url;
 use crate::state::State;
 use crate::{QueueKey, refusals};
 
@@ -17,6 +19,12 @@ pub struct UntagQueue {
 }
 
 impl UntagQueue {
+    /// Reads the request.
+    pub fn prepare(input: &UntagQueueInput, caller: &Caller) -> Result<Self, Refusal> {
+        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        Ok(UntagQueue::new(queue, input.tag_keys.iter().flatten().map(|key| &**key)))
+    }
+
     /// Reads the keys, of which there must be some.
     pub fn new<'a>(queue: QueueKey, keys: impl IntoIterator<Item = &'a str>) -> Self {
         let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
