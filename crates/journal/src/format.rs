@@ -92,9 +92,17 @@ impl FrameHeader {
 
     /// Reads a header of this log and this segment; `None` if the bytes are none.
     pub fn decode(log_id: u64, segment: u32, bytes: &[u8]) -> Option<FrameHeader> {
+        // The cheap comparison comes first.
+        if u64_at(bytes.get(..FRAME_HEADER)?, 16) != log_id {
+            return None;
+        }
+        Self::decode_any(segment, bytes)
+    }
+
+    /// Reads a header of this segment in whatever log; `None` if the bytes are none.
+    pub fn decode_any(segment: u32, bytes: &[u8]) -> Option<FrameHeader> {
         let bytes: &[u8; FRAME_HEADER] = bytes.get(..FRAME_HEADER)?.try_into().ok()?;
-        // The cheap comparisons come first: a search asks this question of every eighth byte.
-        if bytes[0..4] != MAGIC || u64_at(bytes, 16) != log_id || bytes[4..8] != [VERSION, 0, 0, 0] {
+        if bytes[0..4] != MAGIC || bytes[4..8] != [VERSION, 0, 0, 0] {
             return None;
         }
         if header_crc(segment, &bytes[..60]) != u32_at(bytes, 60) {
@@ -103,7 +111,7 @@ impl FrameHeader {
         Some(FrameHeader {
             payload: u32_at(bytes, 8),
             records: u32_at(bytes, 12),
-            log_id,
+            log_id: u64_at(bytes, 16),
             sequence: u64_at(bytes, 24),
             now: u64_at(bytes, 32),
             synced: Place::from_bits(u64_at(bytes, 40)),
@@ -170,13 +178,14 @@ fn sum_header(segment: u32, records_crc: u32, header: &mut [u8]) {
     header[60..64].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// Fills in the checksums of frames that an appender made, which begin at `place`, and shows each record to `seen`.
+/// Fills in the checksums of frames that an appender made, which begin at `place`, and shows each frame and record.
 ///
 /// Returns the header of the last frame. `None` if the bytes are not whole frames, which those of an appender are.
 pub fn seal(
     place: Place,
     bytes: &mut [u8],
-    mut seen: impl FnMut(Place, RecordHeader, &[u8]),
+    mut frame_seen: impl FnMut(&FrameHeader),
+    mut record_seen: impl FnMut(Place, &RecordHeader, &[u8]),
 ) -> Option<FrameHeader> {
     let segment = place.segment();
     let mut last = None;
@@ -195,12 +204,14 @@ pub fn seal(
             let crc = record_crc(place, record);
             record[..4].copy_from_slice(&crc.to_le_bytes());
             records_crc = crc32c::crc32c_append(records_crc, &crc.to_le_bytes());
-            seen(place, RecordHeader { crc, ..header }, record);
+            record_seen(place, &RecordHeader { crc, ..header }, record);
             inside += record.len();
         }
         sum_header(segment, records_crc, frame);
         let log_id = u64_at(frame, 16);
-        last = Some(FrameHeader::decode(log_id, segment, frame)?);
+        let header = FrameHeader::decode(log_id, segment, frame)?;
+        frame_seen(&header);
+        last = Some(header);
         at += align(FRAME_HEADER + payload);
     }
     last

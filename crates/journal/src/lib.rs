@@ -1,6 +1,8 @@
 //! The log on disk: format, recovery, group commit; its storage engines.
 //!
-//! The engine pushes records to an [`Appender`], which gives each its place at once, and takes them out as a [`Batch`].
+//! [`Journal::open`] finds out where a log ends and shows what it holds. The engine pushes records to an [`Appender`],
+//! which gives each its place at once, and takes them out as a [`Batch`]; a [`Writer`] brings the batches to the
+//! [`Storage`]; a [`Reader`] reads records by place.
 
 pub mod format;
 pub use format::Class;
@@ -12,5 +14,26 @@ mod storage;
 pub use storage::{File, Storage};
 
 pub mod engines;
+
+mod recovery;
+pub use recovery::{Cut, Journal, Options, Recovered, SegmentInfo};
+
+mod index;
+pub use index::Entry;
+
+mod writer;
+pub use writer::{Space, Writer};
+
+mod reader;
+pub use reader::{ReadError, Reader, Record, WouldBlock};
+
+mod error;
+pub use error::{Damage, Error};
+
+mod cache;
+mod keeper;
+mod manifest;
+mod names;
+mod scan;
 
 pub use kernel::{Extent, Place, Position, Time};

@@ -53,6 +53,11 @@ pub trait File: Send + Sync {
     /// Writes all buffers, one after another, from `offset` on.
     fn write_at(&self, buffers: &[&[u8]], offset: u64) -> io::Result<()>;
 
+    /// The first offset from this one on where there may be anything but zeros; `None` if there is none.
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        Ok(Some(offset))
+    }
+
     /// Reads into the buffer until it is full or the file ends; returns how much it read.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::{Errno, ReadWriteFlags};
@@ -20,6 +20,8 @@ pub struct Files {
     path: PathBuf,
     directory: fs::File,
     writable: bool,
+    /// The directory above, if this one is new and its name is not durable yet.
+    parent: Mutex<Option<fs::File>>,
     _lock: Option<fs::File>,
 }
 
@@ -73,12 +75,10 @@ impl Files {
             let path = path.to_owned();
             move |error: io::Error| DirectoryError::Io { path, error }
         };
+        let mut parent = None;
         if !path.is_dir() {
             fs::create_dir_all(&path).map_err(at(&path))?;
-            // The new directory's own name must survive, too.
-            if let Ok(parent) = fs::File::open(path.join("..")) {
-                parent.sync_all().map_err(at(&path))?;
-            }
+            parent = Some(fs::File::open(path.join("..")).map_err(at(&path))?);
         }
         let lock_path = path.join(LOCK);
         let mut lock = fs::File::options()
@@ -105,14 +105,16 @@ impl Files {
         // The number is only there to be read by people: a full disk must not keep the server from starting.
         drop(note);
         let directory = fs::File::open(&path).map_err(at(&path))?;
-        Ok(Files { path, directory, writable: true, _lock: Some(lock) })
+        Ok(Files { path, directory, writable: true, parent: Mutex::new(parent), _lock: Some(lock) })
     }
 
     /// Opens a directory to look at it: without a lock, and no operation that would change it is allowed.
     pub fn read_only(path: impl Into<PathBuf>) -> Result<Files, DirectoryError> {
         let path = path.into();
         match fs::File::open(&path) {
-            Ok(directory) => Ok(Files { path, directory, writable: false, _lock: None }),
+            Ok(directory) => {
+                Ok(Files { path, directory, writable: false, parent: Mutex::default(), _lock: None })
+            }
             Err(error) => Err(DirectoryError::Io { path, error }),
         }
     }
@@ -164,6 +166,11 @@ impl Storage for Files {
     }
 
     fn sync_dir(&self) -> io::Result<()> {
+        let mut parent = self.parent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(directory) = &*parent {
+            directory.sync_all()?;
+            *parent = None;
+        }
         self.directory.sync_all()
     }
 
@@ -218,6 +225,15 @@ impl File for Opened {
             }
         }
         Ok(())
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        match rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Data(offset)) {
+            Ok(data) => Ok(Some(data)),
+            Err(Errno::NXIO) => Ok(None),
+            // A file system that can't tell holes from data.
+            Err(_) => Ok(Some(offset)),
+        }
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -1,0 +1,80 @@
+//! Open segments, shared by all who read, and closed to them when a segment is dropped.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::names;
+use crate::storage::{File, Storage};
+
+/// How many segments are kept open for reading.
+const OPEN: usize = 64;
+
+pub struct Cache {
+    storage: Arc<dyn Storage>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    open: HashMap<u32, (Arc<dyn File>, u64)>,
+    clock: u64,
+    /// Dropped since the start. What was dropped before has no file.
+    dropped: BTreeSet<u32>,
+}
+
+impl Cache {
+    pub fn new(storage: Arc<dyn Storage>) -> Self {
+        Cache { storage, inner: Mutex::default() }
+    }
+
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // A thread that panicked here leaves at worst a file less in the cache.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The segment's file; `None` if the segment was dropped.
+    pub fn get(&self, segment: u32) -> io::Result<Option<Arc<dyn File>>> {
+        let mut inner = self.inner();
+        inner.clock += 1;
+        let clock = inner.clock;
+        if let Some((file, used)) = inner.open.get_mut(&segment) {
+            *used = clock;
+            return Ok(Some(file.clone()));
+        }
+        if inner.dropped.contains(&segment) {
+            return Ok(None);
+        }
+        // Opened under the lock, so that it can't be the file of a segment that is being dropped and recycled.
+        let file = match self.storage.open(&names::segment(segment)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        if inner.open.len() >= OPEN {
+            let oldest = inner.open.iter().min_by_key(|(_, (_, used))| *used).map(|(&segment, _)| segment);
+            oldest.map(|segment| inner.open.remove(&segment));
+        }
+        inner.open.insert(segment, (file.clone(), clock));
+        Ok(Some(file))
+    }
+
+    /// Whether the segment was dropped since the start.
+    pub fn is_dropped(&self, segment: u32) -> bool {
+        self.inner().dropped.contains(&segment)
+    }
+
+    /// Closes a segment to new readers. Returns whether somebody may still be reading it.
+    pub fn close(&self, segment: u32) -> bool {
+        let mut inner = self.inner();
+        inner.dropped.insert(segment);
+        match inner.open.remove(&segment) {
+            Some((file, _)) => Arc::strong_count(&file) > 1,
+            // Evicted: a reader that still has it can't be seen from here.
+            None => false,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The files of a log: made ready before they are needed, given an index when they are full, dropped when they are dead.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::cache::Cache;
+use crate::error::named;
+use crate::index::IndexBuilder;
+use crate::manifest::Manifest;
+use crate::names;
+use crate::storage::{File, Storage};
+
+pub struct Keeper {
+    pub storage: Arc<dyn Storage>,
+    pub cache: Arc<Cache>,
+    pub manifest: Manifest,
+    pub segment_bytes: u32,
+    /// Whether the directory was made by this process and is not durable yet.
+    pub unsettled: bool,
+    /// The last segment that holds something. It is never dropped, because the log goes on from what it says.
+    pub newest: u32,
+    /// The highest segment that has a file.
+    pub last: u32,
+}
+
+impl Keeper {
+    fn named<T>(&self, result: io::Result<T>, doing: &str, name: &str) -> io::Result<T> {
+        named(result, doing, || self.storage.describe(name))
+    }
+
+    /// Makes the directory itself durable. Nothing in it is before that.
+    pub fn settle(&mut self) -> io::Result<()> {
+        if self.unsettled {
+            let manifest = self.storage.open(names::MANIFEST).and_then(|manifest| manifest.sync());
+            self.named(manifest, "syncing", names::MANIFEST)?;
+            self.named(self.storage.sync_dir(), "syncing the directory of", names::MANIFEST)?;
+            self.unsettled = false;
+        }
+        Ok(())
+    }
+
+    /// Makes the next segment's file ready to be written: its space is reserved and, unless the directory is still
+    /// unsettled, its name durable.
+    pub fn prepare(&mut self) -> io::Result<(u32, Arc<dyn File>)> {
+        let number = self.last + 1;
+        let name = names::segment(number);
+        let file = self.named(self.storage.create(&name), "creating", &name)?;
+        if let Err(error) = file.reserve(u64::from(self.segment_bytes)) {
+            // A file without its space would be found short later.
+            let _ = self.storage.remove(&name);
+            return self.named(Err(error), "reserving space for", &name);
+        }
+        if !self.unsettled {
+            self.named(self.storage.sync_dir(), "syncing the directory of", &name)?;
+        }
+        self.last = number;
+        Ok((number, file))
+    }
+
+    /// Writes the index of a segment that is full and synced.
+    pub fn index(&self, builder: &IndexBuilder) -> io::Result<()> {
+        let (next, name) = (names::index_next(builder.segment()), names::index(builder.segment()));
+        let write = || {
+            let file = self.storage.create(&next)?;
+            file.write_at(&[&builder.encode(self.manifest.log_id)], 0)?;
+            file.sync()?;
+            self.storage.rename(&next, &name)?;
+            self.storage.sync_dir()
+        };
+        self.named(write(), "writing", &name)
+    }
+
+    /// Drops a segment. When this returns it is gone for good, whatever happens to its file.
+    ///
+    /// With `recycle`, its file becomes the next segment if nobody is reading it, and is returned.
+    pub fn discard(&mut self, segment: u32, recycle: bool) -> io::Result<Option<(u32, Arc<dyn File>)>> {
+        if segment >= self.newest {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the newest segment can't be dropped"));
+        }
+        self.settle()?;
+        let mut manifest = self.manifest.clone();
+        manifest.drop_segment(segment);
+        let written = manifest.write(&*self.storage, true);
+        self.named(written, "writing", names::MANIFEST)?;
+        self.manifest = manifest;
+        let read = self.cache.close(segment);
+        for name in [names::index(segment), names::index_next(segment)] {
+            match self.storage.remove(&name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return self.named(Err(error), "removing", &name);
+                }
+                _ => {}
+            }
+        }
+        let name = names::segment(segment);
+        if recycle && !read {
+            let file = self.named(self.storage.open(&name), "opening", &name)?;
+            if file.len()? == u64::from(self.segment_bytes) {
+                let number = self.last + 1;
+                let renamed = self.storage.rename(&name, &names::segment(number));
+                self.named(renamed, "renaming", &name)?;
+                self.named(self.storage.sync_dir(), "syncing the directory of", &name)?;
+                self.last = number;
+                return Ok(Some((number, file)));
+            }
+        }
+        self.named(self.storage.remove(&name), "removing", &name)?;
+        Ok(None)
+    }
+}

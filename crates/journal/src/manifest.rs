@@ -1,0 +1,185 @@
+//! The small text file that says what a data directory is, and which of its segments were dropped.
+//!
+//! A segment counts as dropped from the moment that the manifest says so. Its file may go later; and a segment whose file
+//! is missing without the manifest's consent is damage, not history.
+
+use std::fmt::Write;
+use std::io;
+
+use crate::format::VERSION;
+use crate::names;
+use crate::storage::Storage;
+
+/// Room that is kept on the disk for the next manifest, so that a full disk can't keep segments from being dropped.
+const ROOM: usize = 4096;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Manifest {
+    /// A random number that marks this log's frames.
+    pub log_id: u64,
+    /// Ranges of segments, both ends included, ascending and apart.
+    dropped: Vec<(u32, u32)>,
+}
+
+/// Why a manifest can't be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unusable {
+    /// It was written by a newer version of the program.
+    Newer(u64),
+    /// The bytes are no manifest.
+    Malformed,
+}
+
+impl Manifest {
+    pub fn new(log_id: u64) -> Self {
+        Manifest { log_id, dropped: Vec::new() }
+    }
+
+    /// Whether the segment was dropped.
+    pub fn is_dropped(&self, segment: u32) -> bool {
+        self.dropped.iter().any(|&(first, last)| (first..=last).contains(&segment))
+    }
+
+    /// Whether any segment was dropped.
+    pub fn has_dropped(&self) -> bool {
+        !self.dropped.is_empty()
+    }
+
+    /// Notes that a segment is dropped.
+    pub fn drop_segment(&mut self, segment: u32) {
+        if self.is_dropped(segment) {
+            return;
+        }
+        let at = self.dropped.partition_point(|&(_, last)| last < segment);
+        self.dropped.insert(at, (segment, segment));
+        self.dropped.dedup_by(|next, previous| {
+            let adjoins = previous.1 + 1 == next.0;
+            if adjoins {
+                previous.1 = next.1;
+            }
+            adjoins
+        });
+    }
+
+    pub fn encode(&self) -> String {
+        let mut text = format!("posthaste journal\nversion {VERSION}\nlog {:016x}\ndropped", self.log_id);
+        // Writing to a String cannot fail.
+        for &(first, last) in &self.dropped {
+            let _ = if first == last { write!(text, " {first}") } else { write!(text, " {first}-{last}") };
+        }
+        text.push('\n');
+        let _ = writeln!(text, "checksum {:08x}", crc32c::crc32c(text.as_bytes()));
+        text
+    }
+
+    pub fn decode(text: &str) -> Result<Manifest, Unusable> {
+        Self::parse(text).ok_or_else(|| match Self::version(text) {
+            Some(version) if version > u64::from(VERSION) => Unusable::Newer(version),
+            _ => Unusable::Malformed,
+        })
+    }
+
+    fn version(text: &str) -> Option<u64> {
+        text.strip_prefix("posthaste journal\nversion ")?.lines().next()?.parse().ok()
+    }
+
+    fn parse(text: &str) -> Option<Manifest> {
+        let (body, checksum) = text.split_at(text.find("checksum ")?);
+        let checksum = checksum.trim_end().strip_prefix("checksum ")?;
+        if u32::from_str_radix(checksum, 16).ok()? != crc32c::crc32c(body.as_bytes()) {
+            return None;
+        }
+        if Self::version(body)? != u64::from(VERSION) {
+            return None;
+        }
+        let mut lines = body.lines().skip(2);
+        let log_id = u64::from_str_radix(lines.next()?.strip_prefix("log ")?, 16).ok()?;
+        let mut dropped = Vec::new();
+        for range in lines.next()?.strip_prefix("dropped")?.split_whitespace() {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            dropped.push((first.parse().ok()?, last.parse().ok()?));
+        }
+        Some(Manifest { log_id, dropped })
+    }
+
+    /// Reads the manifest of a directory. `None` if there is none, or one that is empty or all zeros: what a crash
+    /// leaves of a directory whose making was not durable yet.
+    pub fn read(storage: &dyn Storage) -> io::Result<Option<Result<Manifest, Unusable>>> {
+        let file = match storage.open(names::MANIFEST) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let mut bytes = vec![0; file.len()?.min(1 << 20) as usize];
+        let read = file.read_at(&mut bytes, 0)?;
+        bytes.truncate(read);
+        if bytes.iter().all(|&byte| byte == 0) {
+            return Ok(None);
+        }
+        Ok(Some(
+            String::from_utf8(bytes).map_err(|_| Unusable::Malformed).and_then(|text| Self::decode(&text)),
+        ))
+    }
+
+    /// Puts this manifest in the place of the one before. With `durable`, returns when it is there to stay.
+    pub fn write(&self, storage: &dyn Storage, durable: bool) -> io::Result<()> {
+        let mut text = self.encode();
+        while !text.len().is_multiple_of(ROOM) {
+            text.push('\n');
+        }
+        let next = match storage.open(names::MANIFEST_NEXT) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => storage.create(names::MANIFEST_NEXT)?,
+            other => other?,
+        };
+        next.write_at(&[text.as_bytes()], 0)?;
+        if next.len()? != text.len() as u64 {
+            next.set_len(text.len() as u64)?;
+        }
+        if durable {
+            next.sync()?;
+        }
+        storage.rename(names::MANIFEST_NEXT, names::MANIFEST)?;
+        if durable {
+            storage.sync_dir()?;
+        }
+        // Room for the next one. If there is none now, there may be then: what is being dropped makes room.
+        if let Ok(room) = storage.create(names::MANIFEST_NEXT) {
+            let _ = room.reserve(ROOM as u64);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engines::Memory;
+
+    #[test]
+    fn a_manifest_reads_back_as_it_was_written() {
+        let storage = Memory::new();
+        assert_eq!(Manifest::read(&storage).unwrap(), None);
+        let mut manifest = Manifest::new(0xfeed);
+        for segment in [3, 1, 9, 2, 8, 5, 5] {
+            manifest.drop_segment(segment);
+        }
+        assert_eq!(manifest.dropped, [(1, 3), (5, 5), (8, 9)]);
+        for _ in 0..2 {
+            manifest.write(&storage, true).unwrap();
+            assert_eq!(Manifest::read(&storage).unwrap(), Some(Ok(manifest.clone())));
+        }
+        assert!(manifest.is_dropped(2) && !manifest.is_dropped(4));
+    }
+
+    #[test]
+    fn a_changed_manifest_is_malformed_and_a_newer_one_is_said_to_be_newer() {
+        let text = Manifest::new(7).encode();
+        for at in 0..text.len() - 1 {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            let changed = String::from_utf8(bytes).unwrap();
+            assert!(Manifest::decode(&changed).is_err(), "{changed}");
+        }
+        let newer = "posthaste journal\nversion 2\nwhatever that holds\n";
+        assert_eq!(Manifest::decode(newer), Err(Unusable::Newer(2)));
+    }
+}

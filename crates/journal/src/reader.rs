@@ -1,0 +1,271 @@
+//! Reading records by place, from any thread, while the log is written.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use kernel::{Extent, Place};
+
+use crate::cache::Cache;
+use crate::error::{Damage, Error};
+use crate::format::{Class, RECORD_HEADER, RecordHeader};
+use crate::index::{Entry, INDEX_HEADER, IndexHeader};
+use crate::names;
+use crate::scan::{self, Frames};
+use crate::storage::File;
+
+/// Records that lie at most this far apart are read together.
+const GAP: u32 = 4 << 10;
+/// No more than this is read at once, unless one record is longer.
+const TOGETHER: u32 = 4 << 20;
+
+/// Reads records by place. Cheap to clone; all clones share the open files.
+#[derive(Clone)]
+pub struct Reader {
+    cache: Arc<Cache>,
+    log_id: u64,
+}
+
+/// A record as it lies in the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// Its class.
+    pub class: Class,
+    /// What the engine keeps of it.
+    pub head: Bytes,
+    /// The rest.
+    pub tail: Bytes,
+}
+
+/// A record could not be read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// Its segment was dropped.
+    Gone,
+    /// Its bytes are not those that were written.
+    Damaged(Damage),
+    /// The storage refused.
+    Io(io::Error),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Gone => f.write_str("the record's segment was dropped"),
+            ReadError::Damaged(damage) => write!(f, "{damage}"),
+            ReadError::Io(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ReadError::Io(error) => Some(error),
+            ReadError::Gone | ReadError::Damaged(_) => None,
+        }
+    }
+}
+
+/// Reading would wait for the disk: do it where that harms nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WouldBlock;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Wait,
+    Try,
+}
+
+impl Reader {
+    pub(crate) fn new(cache: Arc<Cache>, log_id: u64) -> Self {
+        Reader { cache, log_id }
+    }
+
+    /// Reads one record, which must have been written.
+    pub fn read(&self, extent: Extent) -> Result<Record, ReadError> {
+        match self.span(extent.place, extent.len, Patience::Wait) {
+            Err(Interrupted::WouldBlock) => Err(ReadError::Io(io::ErrorKind::WouldBlock.into())),
+            Err(Interrupted::Error(error)) => Err(error.into_error()),
+            Ok(bytes) => self.record(extent, bytes),
+        }
+    }
+
+    /// Reads some records, neighbours together. The results are in the order of the extents.
+    pub fn read_many(&self, extents: &[Extent]) -> Vec<Result<Record, ReadError>> {
+        self.many(extents, Patience::Wait).unwrap_or_else(|WouldBlock| {
+            extents.iter().map(|_| Err(ReadError::Io(io::ErrorKind::WouldBlock.into()))).collect()
+        })
+    }
+
+    /// The same, if everything is in memory; otherwise nothing is read and [`WouldBlock`] returned.
+    pub fn try_read_many(&self, extents: &[Extent]) -> Result<Vec<Result<Record, ReadError>>, WouldBlock> {
+        self.many(extents, Patience::Try)
+    }
+
+    fn many(
+        &self,
+        extents: &[Extent],
+        patience: Patience,
+    ) -> Result<Vec<Result<Record, ReadError>>, WouldBlock> {
+        let mut order: Vec<usize> = (0..extents.len()).collect();
+        order.sort_unstable_by_key(|&i| extents[i].place);
+        let mut records: Vec<Option<Result<Record, ReadError>>> = extents.iter().map(|_| None).collect();
+        let mut rest = &order[..];
+        while let Some(&first) = rest.first() {
+            let start = extents[first].place;
+            let mut end = start.offset().saturating_add(extents[first].len);
+            let mut together = 1;
+            for &next in &rest[1..] {
+                let Extent { place, len } = extents[next];
+                let near = place.segment() == start.segment() && place.offset() <= end.saturating_add(GAP);
+                let next_end = end.max(place.offset().saturating_add(len));
+                if !near || next_end - start.offset() > TOGETHER {
+                    break;
+                }
+                end = next_end;
+                together += 1;
+            }
+            let (now, later) = rest.split_at(together);
+            rest = later;
+            match self.span(start, end - start.offset(), patience) {
+                Err(Interrupted::WouldBlock) => return Err(WouldBlock),
+                Err(Interrupted::Error(error)) => {
+                    for &i in now {
+                        records[i] = Some(Err(error.clone().into_error()));
+                    }
+                }
+                Ok(bytes) => {
+                    for &i in now {
+                        let from = (extents[i].place.offset() - start.offset()) as usize;
+                        let to = (from + extents[i].len as usize).min(bytes.len());
+                        records[i] = Some(self.record(extents[i], bytes.slice(from.min(to)..to)));
+                    }
+                }
+            }
+        }
+        Ok(records.into_iter().map(|record| record.unwrap_or(Err(ReadError::Gone))).collect())
+    }
+
+    /// The bytes from `place` on; fewer if the file ends.
+    fn span(&self, place: Place, len: u32, patience: Patience) -> Result<Bytes, Interrupted> {
+        let file = self.cache.get(place.segment()).map_err(Interrupted::from)?;
+        let file = file.ok_or(Interrupted::Error(Failure::Gone))?;
+        let mut buffer = BytesMut::zeroed(len as usize);
+        let offset = u64::from(place.offset());
+        let read = match patience {
+            Patience::Wait => file.read_at(&mut buffer, offset),
+            Patience::Try => file.try_read_at(&mut buffer, offset),
+        };
+        buffer.truncate(read.map_err(Interrupted::from)?);
+        Ok(buffer.freeze())
+    }
+
+    fn record(&self, extent: Extent, bytes: Bytes) -> Result<Record, ReadError> {
+        match RecordHeader::verify(extent.place, &bytes) {
+            Some(header) if bytes.len() == extent.len as usize => {
+                let head_end = RECORD_HEADER + header.head as usize;
+                let (head, tail) = (bytes.slice(RECORD_HEADER..head_end), bytes.slice(head_end..));
+                Ok(Record { class: header.class, head, tail })
+            }
+            // A file that was recycled while it was being read.
+            _ if self.cache.is_dropped(extent.place.segment()) => Err(ReadError::Gone),
+            _ => Err(ReadError::Damaged(
+                self.damage(extent.place, "the record's checksum is wrong".to_owned()),
+            )),
+        }
+    }
+
+    fn damage(&self, at: Place, what: String) -> Damage {
+        let file = self.cache.storage().describe(&names::segment(at.segment()));
+        Damage { file, offset: u64::from(at.offset()), what }
+    }
+
+    /// Shows every record of a full segment, without tails: those of [`Class::Configuration`] first, then the others,
+    /// each in order. Reads the segment's index, or the whole segment if it has none.
+    pub fn survey(&self, segment: u32, mut seen: impl FnMut(Entry<'_>)) -> Result<(), Error> {
+        let storage = self.cache.storage();
+        let refused =
+            |name: String, error| Error::Io { file: storage.describe(&name), doing: "reading", error };
+        match storage.open(&names::index(segment)) {
+            Ok(file) => {
+                let index =
+                    self.survey_index(segment, &*file).map_err(|e| refused(names::index(segment), e))?;
+                if let Some((header, sections)) = index {
+                    for (class, section) in [Class::Configuration, Class::Flow].into_iter().zip(&sections) {
+                        // It was walked whole before.
+                        let _ = header.entries(class, section, &mut seen);
+                    }
+                    return Ok(());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(refused(names::index(segment), error)),
+        }
+        let file = storage.open(&names::segment(segment)).map_err(|e| refused(names::segment(segment), e))?;
+        for class in [Class::Configuration, Class::Flow] {
+            let mut frames = Frames::new(&*file, self.log_id, segment, None);
+            while frames
+                .next(|place, record, bytes| {
+                    if record.class == class {
+                        let extent = Extent { place, len: bytes.len() as u32 };
+                        let head = &bytes[RECORD_HEADER..RECORD_HEADER + record.head as usize];
+                        seen(Entry { extent, class, head, tail_len: record.tail });
+                    }
+                })
+                .map_err(|error| refused(names::segment(segment), error))?
+                .is_ok()
+            {}
+        }
+        Ok(())
+    }
+
+    /// An index and its two sections, if all of it is sound.
+    fn survey_index(&self, segment: u32, file: &dyn File) -> io::Result<Option<(IndexHeader, [Vec<u8>; 2])>> {
+        let header = scan::read_exactly(file, 0, INDEX_HEADER)?;
+        let Some(header) = IndexHeader::decode(self.log_id, segment, &header) else { return Ok(None) };
+        let mut sections = [Vec::new(), Vec::new()];
+        for (class, section) in [Class::Configuration, Class::Flow].into_iter().zip(&mut sections) {
+            let (at, len) = header.section(class);
+            if at + len as u64 > file.len()? {
+                return Ok(None);
+            }
+            *section = scan::read_exactly(file, at, len)?;
+            if !header.is_sound(class, section) || header.entries(class, section, |_| {}).is_err() {
+                return Ok(None);
+            }
+        }
+        Ok(Some((header, sections)))
+    }
+}
+
+enum Interrupted {
+    WouldBlock,
+    Error(Failure),
+}
+
+/// A failure that several records share.
+#[derive(Clone)]
+enum Failure {
+    Gone,
+    Io(io::ErrorKind, String),
+}
+
+impl Failure {
+    fn into_error(self) -> ReadError {
+        match self {
+            Failure::Gone => ReadError::Gone,
+            Failure::Io(kind, text) => ReadError::Io(io::Error::new(kind, text)),
+        }
+    }
+}
+
+impl From<io::Error> for Interrupted {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Interrupted::WouldBlock,
+            kind => Interrupted::Error(Failure::Io(kind, error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,619 @@
+//! Opening a log: where it ends, what a crash left behind, and what it holds.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::sync::Arc;
+
+use kernel::{Place, Position, Time};
+
+use crate::appender::Appender;
+use crate::cache::Cache;
+use crate::error::{Damage, Doing, Error};
+use crate::format::Class;
+use crate::index::{Entry, INDEX_HEADER, IndexBuilder, IndexHeader, Summary};
+use crate::keeper::Keeper;
+use crate::manifest::{Manifest, Unusable};
+use crate::names;
+use crate::reader::Reader;
+use crate::scan::{self, Fault, Frames};
+use crate::storage::{File, Storage};
+
+/// How a log is kept.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long a segment gets, in bytes. A log can be opened with another number than it was written with.
+    pub segment_bytes: u32,
+    /// The number that a new log gets, to tell its frames from everything else. It should not be guessable.
+    pub log_id: u64,
+    /// Whether what is recovered must be durable before the log is open: with [`Durability::Fsync`](crate::Durability).
+    pub durable: bool,
+    /// How many dropped segments are kept to be written again, beside the one that is always ready.
+    pub recycled: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            segment_bytes: 64 << 20,
+            log_id: std::hash::RandomState::new().build_hasher().finish(),
+            durable: true,
+            recycled: 1,
+        }
+    }
+}
+
+/// What was found when a log was opened.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    /// Where the log ends: the next frame begins here.
+    pub end: Position,
+    /// How far it is known to be durable: `end`, if [`Options::durable`] was set.
+    pub durable: Position,
+    /// The number of the last frame; 0 in an empty log.
+    pub last_sequence: u64,
+    /// The engine's time in the last frame.
+    pub now: Time,
+    /// The caller's number in the last frame.
+    pub counter: u64,
+    /// Every segment that holds something, in order.
+    pub segments: Vec<SegmentInfo>,
+    /// Where an unfinished write was cut off, if there was one.
+    pub cut: Option<Cut>,
+    /// What was repaired, in words for the operator.
+    pub warnings: Vec<String>,
+}
+
+/// One segment of a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SegmentInfo {
+    /// Its number.
+    pub number: u32,
+    /// Bytes of its frames.
+    pub bytes: u32,
+}
+
+/// An unfinished write that was cut off. Nothing in it was ever acknowledged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cut {
+    /// The file.
+    pub file: String,
+    /// Where the log ends now.
+    pub at: Place,
+    /// What was wrong with the bytes there.
+    pub why: String,
+}
+
+/// An open log.
+///
+/// Read it with [`configuration`](Journal::configuration) and then [`flow`](Journal::flow), and turn it into a
+/// [`Writer`](crate::Writer) or a [`Pipeline`](crate::Pipeline) to go on.
+pub struct Journal {
+    pub(crate) keeper: Keeper,
+    pub(crate) recovered: Recovered,
+    indexed: BTreeMap<u32, IndexHeader>,
+    /// The segment that is written next.
+    pub(crate) open: IndexBuilder,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) recycled: usize,
+    /// Segments that are ready to be written after that.
+    pub(crate) ahead: Vec<(u32, Arc<dyn File>)>,
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").field("recovered", &self.recovered).finish_non_exhaustive()
+    }
+}
+
+enum Found {
+    Indexed(IndexHeader),
+    Scanned(Scanned),
+}
+
+struct Scanned {
+    file: Arc<dyn File>,
+    builder: IndexBuilder,
+    /// What is known durable by what the last frame says.
+    synced: Place,
+    fault: Fault,
+    /// Whether there is an index, if a damaged one: then all of the segment was durable.
+    full: bool,
+}
+
+impl Journal {
+    /// Opens a log, or makes a new one in an empty directory.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if something that was durable is missing or changed; nothing is written then.
+    pub fn open(storage: Arc<dyn Storage>, options: &Options) -> Result<Journal, Error> {
+        Opening { storage: &*storage, warnings: Vec::new() }.run(storage.clone(), options)
+    }
+
+    /// What was found.
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
+    }
+
+    /// Shows all records of [`Class::Configuration`], in order.
+    pub fn configuration(&mut self, seen: impl FnMut(Entry<'_>)) -> Result<(), Error> {
+        self.pass(Class::Configuration, seen)
+    }
+
+    /// Shows all records of [`Class::Flow`], in order.
+    pub fn flow(&mut self, seen: impl FnMut(Entry<'_>)) -> Result<(), Error> {
+        self.pass(Class::Flow, seen)
+    }
+
+    fn pass(&mut self, class: Class, mut seen: impl FnMut(Entry<'_>)) -> Result<(), Error> {
+        let mut buffer = Vec::new();
+        for index in self.indexed.values() {
+            let segment = index.summary.segment;
+            if index.records(class) == 0 {
+                continue;
+            }
+            let (at, len) = index.section(class);
+            buffer.clear();
+            buffer.resize(len, 0);
+            let storage = &*self.keeper.storage;
+            let read = storage.open(&names::index(segment)).and_then(|file| file.read_at(&mut buffer, at));
+            let read = read.doing("reading", || storage.describe(&names::index(segment)))?;
+            if index.is_sound(class, &buffer[..read]) && index.entries(class, &buffer[..read], |_| {}).is_ok()
+            {
+                // It was walked whole just now.
+                let _ = index.entries(class, &buffer[..read], &mut seen);
+                continue;
+            }
+            let builder = self.rebuild(index)?;
+            builder.entries(class, &mut seen);
+        }
+        self.open.entries(class, &mut seen);
+        Ok(())
+    }
+
+    /// Makes a damaged index again from its segment.
+    fn rebuild(&self, index: &IndexHeader) -> Result<IndexBuilder, Error> {
+        let storage = &*self.keeper.storage;
+        let segment = index.summary.segment;
+        let describe = || storage.describe(&names::segment(segment));
+        let file = storage.open(&names::segment(segment)).doing("opening", describe)?;
+        let first = Some(index.summary.first_sequence);
+        let scanned =
+            scan_segment(file, self.keeper.manifest.log_id, segment, first).doing("reading", describe)?;
+        if scanned.builder.summary() != Some(index.summary) {
+            let (at, fault) = (scanned.builder.end(), scanned.fault);
+            return Err(damaged(storage, at, format!("{fault}, and the segment's index is damaged, too")));
+        }
+        self.keeper.index(&scanned.builder).doing("writing", || storage.describe(&names::index(segment)))?;
+        Ok(scanned.builder)
+    }
+
+    /// An appender that goes on where the log ends.
+    pub fn appender(&self) -> Appender {
+        let sequence = self.recovered.last_sequence + 1;
+        let keeper = &self.keeper;
+        Appender::new(keeper.manifest.log_id, keeper.segment_bytes, self.recovered.end, sequence)
+    }
+
+    /// Reads records by place, from any thread.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.keeper.cache.clone(), self.keeper.manifest.log_id)
+    }
+}
+
+fn scan_segment(
+    file: Arc<dyn File>,
+    log_id: u64,
+    segment: u32,
+    expected: Option<u64>,
+) -> io::Result<Scanned> {
+    let mut builder = IndexBuilder::new(segment);
+    let mut synced = Place::new(segment, 0);
+    let mut frames = Frames::new(&*file, log_id, segment, expected);
+    let fault = loop {
+        let next = frames.next(|place, header, record| builder.record(place, header, record))?;
+        match next {
+            Ok(header) => {
+                synced = header.synced;
+                builder.frames(header.sequence, &header, frames.offset());
+            }
+            Err(fault) => break fault,
+        }
+    };
+    Ok(Scanned { file, builder, synced, fault, full: false })
+}
+
+fn damaged(storage: &dyn Storage, at: Place, what: String) -> Error {
+    let file = storage.describe(&names::segment(at.segment()));
+    Error::Damaged(Damage { file, offset: u64::from(at.offset()), what })
+}
+
+impl Found {
+    fn summary(&self) -> Option<Summary> {
+        match self {
+            Found::Indexed(index) => Some(index.summary),
+            Found::Scanned(scanned) => scanned.builder.summary(),
+        }
+    }
+}
+
+/// Where the log ends, before anything was changed.
+struct End {
+    /// Where the next frame should begin.
+    at: Place,
+    /// The last segment that holds something.
+    last: Option<Summary>,
+    /// How far the log is known to be durable.
+    synced: Place,
+    /// Why the bytes at `at` are no frame.
+    fault: Fault,
+}
+
+struct Opening<'a> {
+    storage: &'a dyn Storage,
+    warnings: Vec<String>,
+}
+
+impl Opening<'_> {
+    fn run(mut self, storage: Arc<dyn Storage>, options: &Options) -> Result<Journal, Error> {
+        let names = self.storage.list().doing("listing", || self.storage.describe(""))?;
+        let mut numbers: Vec<u32> = names.iter().filter_map(|name| names::parse_segment(name)).collect();
+        numbers.sort_unstable();
+        let mut indexes: Vec<u32> = names.iter().filter_map(|name| names::parse_index(name)).collect();
+        indexes.sort_unstable();
+        let manifest = self.manifest(&mut numbers, &indexes, options)?;
+        self.remove_dropped(&manifest, &names)?;
+        numbers.retain(|&number| !manifest.is_dropped(number));
+        indexes.retain(|&number| !manifest.is_dropped(number));
+        self.refuse_missing(&manifest, &numbers, &indexes)?;
+
+        let mut found = self.find(&manifest, &numbers, &indexes)?;
+        let end = self.find_end(&mut found);
+        let trace = self.refuse_damage(&manifest, &numbers, &indexes, &end)?;
+        // From here on the directory is changed.
+        let mut keeper = Keeper {
+            cache: Arc::new(Cache::new(storage.clone())),
+            storage,
+            manifest,
+            segment_bytes: options.segment_bytes,
+            unsettled: true,
+            newest: 0,
+            last: numbers.last().copied().unwrap_or(0),
+        };
+        let cut = if trace { Some(self.cut(&mut keeper, &mut numbers, &end)?) } else { None };
+        if options.durable {
+            self.make_durable(&found, end.synced)?;
+        }
+        self.finish(keeper, options, &numbers, found, &end, cut)
+    }
+
+    fn io<T>(&self, result: io::Result<T>, doing: &'static str, name: &str) -> Result<T, Error> {
+        result.doing(doing, || self.storage.describe(name))
+    }
+
+    /// The directory's manifest; a new one if it has none and never had.
+    fn manifest(
+        &mut self,
+        numbers: &mut Vec<u32>,
+        indexes: &[u32],
+        options: &Options,
+    ) -> Result<Manifest, Error> {
+        let file = || self.storage.describe(names::MANIFEST);
+        let why = match self.io(Manifest::read(self.storage), "reading", names::MANIFEST)? {
+            Some(Ok(manifest)) => return Ok(manifest),
+            Some(Err(Unusable::Newer(version))) => return Err(Error::Newer { file: file(), version }),
+            Some(Err(Unusable::Malformed)) => "it is not what was written there",
+            None => "it is missing, and there are segments",
+        };
+        // A crash right after a directory was made can leave files without a manifest. Then nothing was durable yet.
+        let mut durable = !indexes.is_empty();
+        for &number in &*numbers {
+            let name = names::segment(number);
+            let file = self.io(self.storage.open(&name), "opening", &name)?;
+            let search =
+                scan::search_any(&*file, number, |header| durable |= header.synced > Place::new(1, 0));
+            self.io(search, "reading", &name)?;
+        }
+        if durable {
+            return Err(Error::Damaged(Damage { file: file(), offset: 0, what: why.to_owned() }));
+        }
+        for number in numbers.drain(..) {
+            let name = names::segment(number);
+            self.io(self.storage.remove(&name), "removing", &name)?;
+        }
+        let manifest = Manifest::new(options.log_id);
+        self.io(manifest.write(self.storage, false), "writing", names::MANIFEST)?;
+        Ok(manifest)
+    }
+
+    /// Finishes what dropping segments and writing indexes left undone.
+    fn remove_dropped(&self, manifest: &Manifest, names: &[String]) -> Result<(), Error> {
+        for name in names {
+            let dropped = names::parse_segment(name).or(names::parse_index(name));
+            let unfinished = names::parse_index_next(name).is_some();
+            if unfinished || dropped.is_some_and(|segment| manifest.is_dropped(segment)) {
+                self.io(self.storage.remove(name), "removing", name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_missing(&self, manifest: &Manifest, numbers: &[u32], indexes: &[u32]) -> Result<(), Error> {
+        let last = numbers.iter().chain(indexes).max().copied().unwrap_or(0);
+        for number in (1..=last).filter(|&number| !manifest.is_dropped(number)) {
+            if numbers.binary_search(&number).is_err() {
+                let what = "the file is missing, and was not dropped".to_owned();
+                return Err(damaged(self.storage, Place::new(number, 0), what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the header of every index, and scans every segment that has none, up to where the log may end.
+    fn find(&mut self, manifest: &Manifest, numbers: &[u32], indexes: &[u32]) -> Result<Vec<Found>, Error> {
+        let mut found: Vec<Found> = Vec::new();
+        let mut expected = None;
+        let mut previous = 0;
+        for &number in numbers {
+            if number != previous + 1 {
+                // Dropped segments lie between: any number may follow.
+                expected = None;
+            }
+            previous = number;
+            let name = names::segment(number);
+            let file = self.io(self.storage.open(&name), "opening", &name)?;
+            let full = indexes.binary_search(&number).is_ok();
+            let index = if full { self.index(manifest, number, &*file)? } else { None };
+            if let Some(index) = index {
+                if let Some(expected) = expected.filter(|&expected| expected != index.summary.first_sequence)
+                {
+                    let at = found.last().and_then(Found::summary);
+                    let at = at.map_or(Place::new(number, 0), |last| Place::new(last.segment, last.end));
+                    let first = index.summary.first_sequence;
+                    let what = format!("frames {expected} to {} are missing", first.saturating_sub(1));
+                    return Err(damaged(self.storage, at, what));
+                }
+                expected = Some(index.summary.last_sequence + 1);
+                found.push(Found::Indexed(index));
+                continue;
+            }
+            let expected_first = if number == 1 { Some(1) } else { expected };
+            let scanned = scan_segment(file, manifest.log_id, number, expected_first);
+            let mut scanned = self.io(scanned, "reading", &name)?;
+            if full {
+                self.refuse_unfinished(manifest, &scanned)?;
+                scanned.full = true;
+            }
+            expected = match scanned.builder.summary() {
+                Some(summary) => Some(summary.last_sequence + 1),
+                None => expected_first,
+            };
+            found.push(Found::Scanned(scanned));
+        }
+        Ok(found)
+    }
+
+    /// A segment that has an index was durable as a whole: nothing may follow its frames that looks like one.
+    fn refuse_unfinished(&self, manifest: &Manifest, scanned: &Scanned) -> Result<(), Error> {
+        let end = scanned.builder.end();
+        let mut more = scanned.builder.summary().is_none();
+        let search =
+            scan::search(&*scanned.file, manifest.log_id, end.segment(), end.offset(), |_, _| more = true);
+        self.io(search, "reading", &names::segment(end.segment()))?;
+        if more {
+            return Err(damaged(
+                self.storage,
+                end,
+                format!("{}, and the segment's index is damaged, too", scanned.fault),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The header of an index, if all of it is in order.
+    fn index(
+        &mut self,
+        manifest: &Manifest,
+        number: u32,
+        segment: &dyn File,
+    ) -> Result<Option<IndexHeader>, Error> {
+        let name = names::index(number);
+        let file = self.io(self.storage.open(&name), "opening", &name)?;
+        let header = self.io(scan::read_exactly(&*file, 0, INDEX_HEADER), "reading", &name)?;
+        let header = IndexHeader::decode(manifest.log_id, number, &header);
+        let Some(header) = header.filter(|header| file.len().is_ok_and(|len| len == header.file_len()))
+        else {
+            self.warnings
+                .push(format!("{} is damaged; made again from its segment", self.storage.describe(&name)));
+            return Ok(None);
+        };
+        let len = self.io(segment.len(), "reading", &names::segment(number))?;
+        if len < u64::from(header.summary.end) {
+            let what = format!("the file ends here, and should be {} bytes long", header.summary.end);
+            return Err(damaged(self.storage, Place::new(number, len as u32), what));
+        }
+        Ok(Some(header))
+    }
+
+    /// Where the log ends. Leaves in `found` what lies before that.
+    fn find_end(&self, found: &mut Vec<Found>) -> End {
+        // It ends before the first segment that does not begin with the frame that should be next.
+        let after = found.iter().position(|found| found.summary().is_none()).unwrap_or(found.len());
+        let beyond = found.drain(after..).next();
+        let fault = match beyond {
+            Some(Found::Scanned(scanned)) => scanned.fault,
+            _ => Fault::NoHeader,
+        };
+        match found.last() {
+            None => End { at: Place::new(1, 0), last: None, synced: Place::new(1, 0), fault },
+            Some(Found::Indexed(index)) => {
+                // A segment with an index is full.
+                let at = Place::new(index.summary.segment + 1, 0);
+                End { at, last: Some(index.summary), synced: at, fault }
+            }
+            Some(Found::Scanned(scanned)) if scanned.full => {
+                let at = Place::new(scanned.builder.segment() + 1, 0);
+                End { at, last: scanned.builder.summary(), synced: at, fault }
+            }
+            Some(Found::Scanned(scanned)) => End {
+                at: scanned.builder.end(),
+                last: scanned.builder.summary(),
+                synced: scanned.synced,
+                fault: scanned.fault,
+            },
+        }
+    }
+
+    /// Looks at everything behind the end of the log. Fails if any of it says that more was durable; otherwise returns
+    /// whether there are frames that must be made unreadable before others are written in their place.
+    fn refuse_damage(
+        &self,
+        manifest: &Manifest,
+        numbers: &[u32],
+        indexes: &[u32],
+        end: &End,
+    ) -> Result<bool, Error> {
+        let after = end.last.map_or(0, |last| last.last_sequence);
+        let mut claimed = indexes.iter().max().map_or(Place::default(), |&last| Place::new(last + 1, 0));
+        let mut trace = false;
+        for &number in numbers.iter().filter(|&&number| number >= end.at.segment()) {
+            let name = names::segment(number);
+            let file = self.io(self.storage.open(&name), "opening", &name)?;
+            let from = if number == end.at.segment() { end.at.offset() } else { 0 };
+            let search = scan::search(&*file, manifest.log_id, number, from, |_, header| {
+                if header.sequence > after {
+                    trace = true;
+                    claimed = claimed.max(header.synced);
+                }
+            });
+            self.io(search, "reading", &name)?;
+        }
+        if claimed > end.at {
+            let (file, offset) = (claimed.segment(), claimed.offset());
+            let what = format!("{}; the log was durable up to offset {offset} of segment {file}", end.fault);
+            return Err(damaged(self.storage, end.at, what));
+        }
+        if end.last.is_none() && manifest.has_dropped() {
+            let what = "there are no frames, and segments were dropped".to_owned();
+            return Err(damaged(self.storage, end.at, what));
+        }
+        Ok(trace)
+    }
+
+    /// Takes away what lies behind the end of the log, so that it can't come back among what is written next.
+    fn cut(&self, keeper: &mut Keeper, numbers: &mut Vec<u32>, end: &End) -> Result<Cut, Error> {
+        while let Some(number) = numbers.pop_if(|&mut number| number > end.at.segment()) {
+            let name = names::segment(number);
+            self.io(self.storage.remove(&name), "removing", &name)?;
+        }
+        let name = names::segment(end.at.segment());
+        if numbers.last() == Some(&end.at.segment()) {
+            let file = self.io(self.storage.open(&name), "opening", &name)?;
+            self.io(file.set_len(u64::from(end.at.offset())), "cutting", &name)?;
+            self.io(file.sync(), "syncing", &name)?;
+        }
+        self.io(self.storage.sync_dir(), "syncing the directory of", &name)?;
+        keeper.last = numbers.last().copied().unwrap_or(0);
+        Ok(Cut { file: self.storage.describe(&name), at: end.at, why: end.fault.to_string() })
+    }
+
+    /// Writes again what is not known to be on the disk, and syncs it.
+    ///
+    /// Syncing alone would not do: if the process before this one failed to sync, the system has the bytes in memory,
+    /// takes them for clean, and would report success without writing them.
+    fn make_durable(&self, found: &[Found], synced: Place) -> Result<(), Error> {
+        for found in found {
+            let Found::Scanned(Scanned { file, builder, .. }) = found else { continue };
+            if builder.segment() < synced.segment() {
+                continue;
+            }
+            let name = names::segment(builder.segment());
+            let from = if builder.segment() == synced.segment() { synced.offset() } else { 0 };
+            let (mut at, end) = (u64::from(from), u64::from(builder.end().offset()));
+            while at < end {
+                let part = (end - at).min(1 << 20) as usize;
+                let bytes = self.io(scan::read_exactly(&**file, at, part), "reading", &name)?;
+                self.io(file.write_at(&[&bytes], at), "writing", &name)?;
+                at += part as u64;
+            }
+            self.io(file.sync(), "syncing", &name)?;
+        }
+        Ok(())
+    }
+
+    fn finish(
+        mut self,
+        mut keeper: Keeper,
+        options: &Options,
+        numbers: &[u32],
+        mut found: Vec<Found>,
+        end: &End,
+        cut: Option<Cut>,
+    ) -> Result<Journal, Error> {
+        let summaries: Vec<Summary> = found.iter().filter_map(Found::summary).collect();
+        let open = match found.pop() {
+            Some(Found::Scanned(scanned)) if !scanned.full => scanned.builder,
+            Some(full) => {
+                found.push(full);
+                IndexBuilder::new(end.at.segment())
+            }
+            None => IndexBuilder::new(end.at.segment()),
+        };
+        let mut indexed = BTreeMap::new();
+        for found in found {
+            let index = match found {
+                Found::Indexed(index) => index,
+                Found::Scanned(scanned) => {
+                    let name = names::index(scanned.builder.segment());
+                    self.io(scanned.file.sync(), "syncing", &names::segment(scanned.builder.segment()))?;
+                    self.io(keeper.index(&scanned.builder), "writing", &name)?;
+                    scanned.builder.header()
+                }
+            };
+            indexed.insert(index.summary.segment, index);
+        }
+        let file = match numbers.binary_search(&end.at.segment()) {
+            Ok(_) => self.ready(options, end.at.segment())?,
+            Err(_) => {
+                let prepared = keeper.prepare();
+                self.io(prepared, "preparing", &names::segment(end.at.segment()))?.1
+            }
+        };
+        let mut ahead = Vec::new();
+        for &number in numbers.iter().filter(|&&number| number > end.at.segment()) {
+            ahead.push((number, self.ready(options, number)?));
+        }
+        if options.durable && !summaries.is_empty() {
+            self.io(keeper.settle(), "syncing", names::MANIFEST)?;
+        }
+        keeper.newest = end.last.map_or(0, |last| last.segment);
+        let recovered = Recovered {
+            end: end.at,
+            durable: if options.durable { end.at } else { end.synced },
+            last_sequence: end.last.map_or(0, |last| last.last_sequence),
+            now: Time(end.last.map_or(0, |last| last.now)),
+            counter: end.last.map_or(0, |last| last.counter),
+            segments: summaries
+                .iter()
+                .map(|summary| SegmentInfo { number: summary.segment, bytes: summary.end })
+                .collect(),
+            cut,
+            warnings: std::mem::take(&mut self.warnings),
+        };
+        Ok(Journal { keeper, recovered, indexed, open, file, ahead, recycled: options.recycled })
+    }
+
+    /// Opens a segment's file to be written.
+    fn ready(&self, options: &Options, number: u32) -> Result<Arc<dyn File>, Error> {
+        let name = names::segment(number);
+        let file = self.io(self.storage.open(&name), "opening", &name)?;
+        if self.io(file.len(), "reading", &name)? < u64::from(options.segment_bytes) {
+            match file.reserve(u64::from(options.segment_bytes)) {
+                // A full disk must not keep the server from starting: it is how deletes make room.
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+                other => self.io(other, "reserving space for", &name)?,
+            }
+        }
+        Ok(file)
+    }
+}

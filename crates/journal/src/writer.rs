@@ -1,0 +1,213 @@
+//! The write side as plain functions: what the simulator and the tests call, step by step.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use kernel::{Place, Position};
+
+use crate::appender::{Batch, Piece};
+use crate::error::named;
+use crate::format;
+use crate::index::IndexBuilder;
+use crate::keeper::Keeper;
+use crate::names;
+use crate::reader::Reader;
+use crate::recovery::Journal;
+use crate::storage::File;
+
+/// The segment that is being written, and its index as it grows.
+pub(crate) struct Current {
+    pub builder: IndexBuilder,
+    pub file: Arc<dyn File>,
+}
+
+impl Current {
+    /// Fills in a piece's checksums and enters its records in the index.
+    pub fn seal(&mut self, piece: &mut Piece) -> io::Result<()> {
+        let mut first = None;
+        let place = Place::new(piece.segment, piece.offset);
+        debug_assert_eq!(self.builder.end(), place, "a piece begins where the one before ended");
+        let builder = &mut self.builder;
+        let last = format::seal(
+            place,
+            &mut piece.bytes,
+            |header| first = first.or(Some(header.sequence)),
+            |place, header, record| {
+                builder.record(place, header, record);
+            },
+        );
+        match (first, last) {
+            (Some(first), Some(last)) => {
+                builder.frames(first, &last, piece.offset + piece.bytes.len() as u32);
+                Ok(())
+            }
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the batch is not whole frames")),
+        }
+    }
+}
+
+/// Whether there is room for what comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Space {
+    /// The next segment is ready.
+    Ok,
+    /// There is no space for the next segment. What is left of the current one is for deletes, so that space can be made;
+    /// when it is used up, writing fails.
+    Low,
+}
+
+/// Writes batches, one call after another.
+///
+/// After a call has failed all others fail: what the disk holds is not known any more.
+pub struct Writer {
+    keeper: Keeper,
+    reader: Reader,
+    current: Current,
+    /// Full segments that are not synced yet.
+    unsynced: Vec<Current>,
+    /// Full and synced segments without an index.
+    sealed: Vec<IndexBuilder>,
+    ahead: VecDeque<(u32, Arc<dyn File>)>,
+    written: Position,
+    durable: Position,
+    recycled: usize,
+    failed: bool,
+}
+
+impl Journal {
+    /// Goes on writing, call by call.
+    pub fn into_writer(self) -> Writer {
+        Writer {
+            reader: self.reader(),
+            keeper: self.keeper,
+            current: Current { builder: self.open, file: self.file },
+            unsynced: Vec::new(),
+            sealed: Vec::new(),
+            ahead: self.ahead.into(),
+            written: self.recovered.end,
+            durable: self.recovered.durable,
+            recycled: self.recycled,
+            failed: false,
+        }
+    }
+}
+
+impl Writer {
+    /// Writes a batch; it is not durable yet. Returns where the log ends now.
+    pub fn write(&mut self, batch: &mut Batch) -> io::Result<Position> {
+        self.guarded(|writer| {
+            for piece in &mut batch.pieces {
+                if piece.segment != writer.current.builder.segment() {
+                    writer.roll(piece.segment)?;
+                }
+                writer.current.seal(piece)?;
+                let written = writer.current.file.write_at(&[&piece.bytes], u64::from(piece.offset));
+                named(written, "writing", || writer.keeper.storage.describe(&names::segment(piece.segment)))?;
+                writer.keeper.newest = piece.segment;
+            }
+            writer.written = batch.end;
+            Ok(writer.written)
+        })
+    }
+
+    /// Makes everything durable that was written. Returns how far the log is durable now.
+    pub fn sync(&mut self) -> io::Result<Position> {
+        self.guarded(|writer| {
+            writer.keeper.settle()?;
+            while !writer.unsynced.is_empty() {
+                writer.sync_file(&writer.unsynced[0])?;
+                writer.sealed.push(writer.unsynced.remove(0).builder);
+            }
+            if writer.written > writer.durable {
+                writer.sync_file(&writer.current)?;
+            }
+            writer.durable = writer.written;
+            Ok(writer.durable)
+        })
+    }
+
+    /// Writes the indexes of full segments and makes the next segment ready. Returns whether there was space for that.
+    pub fn tidy(&mut self) -> io::Result<Space> {
+        self.guarded(|writer| {
+            let outcome = writer.try_tidy();
+            match outcome {
+                Err(error) if is_full(&error) => Ok(Space::Low),
+                other => other.map(|()| Space::Ok),
+            }
+        })
+    }
+
+    /// Drops a segment for good. It must not be the newest.
+    pub fn discard(&mut self, segment: u32) -> io::Result<()> {
+        self.guarded(|writer| {
+            let recycle = writer.ahead.len() <= writer.recycled;
+            writer.sealed.retain(|sealed| sealed.segment() != segment);
+            let recycled = writer.keeper.discard(segment, recycle)?;
+            writer.ahead.extend(recycled);
+            Ok(())
+        })
+    }
+
+    /// How far the log is written.
+    pub fn written(&self) -> Position {
+        self.written
+    }
+
+    /// How far the log is durable.
+    pub fn durable(&self) -> Position {
+        self.durable
+    }
+
+    /// Reads records by place.
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    fn guarded<T>(&mut self, act: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
+        if self.failed {
+            return Err(io::Error::other("the log failed before"));
+        }
+        let outcome = act(self);
+        if let Err(error) = &outcome {
+            // Asking for what can't be done breaks nothing.
+            self.failed = error.kind() != io::ErrorKind::InvalidInput;
+        }
+        outcome
+    }
+
+    fn sync_file(&self, current: &Current) -> io::Result<()> {
+        let name = names::segment(current.builder.segment());
+        named(current.file.sync(), "syncing", || self.keeper.storage.describe(&name))
+    }
+
+    fn roll(&mut self, segment: u32) -> io::Result<()> {
+        let (number, file) = match self.ahead.pop_front() {
+            Some(ahead) => ahead,
+            None => self.keeper.prepare()?,
+        };
+        if number != segment {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the batch leaves out a segment"));
+        }
+        let next = Current { builder: IndexBuilder::new(segment), file };
+        self.unsynced.push(std::mem::replace(&mut self.current, next));
+        Ok(())
+    }
+
+    fn try_tidy(&mut self) -> io::Result<()> {
+        while !self.sealed.is_empty() {
+            self.keeper.index(&self.sealed[0])?;
+            self.sealed.remove(0);
+        }
+        if self.ahead.is_empty() {
+            let prepared = self.keeper.prepare()?;
+            self.ahead.push_back(prepared);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an error says that there is no space left.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

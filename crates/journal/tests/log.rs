@@ -1,0 +1,117 @@
+//! A log from its making through a restart.
+
+use std::sync::Arc;
+
+use posthaste_journal as journal;
+
+use journal::engines::{Files, Memory};
+use journal::{Class, Extent, Journal, Options, Place, Space, Storage, Time};
+
+fn options() -> Options {
+    Options { segment_bytes: 4096, log_id: 7, ..Options::default() }
+}
+
+fn each(test: impl Fn(Arc<dyn Storage>)) {
+    test(Arc::new(Memory::new()));
+    let directory = tempfile::tempdir().unwrap();
+    test(Arc::new(Files::open(directory.path()).unwrap()));
+}
+
+/// What the two passes show: class, head, tail length, extent.
+fn contents(journal: &mut Journal) -> Vec<(Class, Vec<u8>, u32, Extent)> {
+    let mut all = Vec::new();
+    journal
+        .configuration(|entry| all.push((entry.class, entry.head.to_vec(), entry.tail_len, entry.extent)))
+        .unwrap();
+    journal.flow(|entry| all.push((entry.class, entry.head.to_vec(), entry.tail_len, entry.extent))).unwrap();
+    all
+}
+
+#[test]
+fn a_log_reads_back_as_it_was_written_over_many_segments() {
+    each(|storage| {
+        let journal = Journal::open(storage.clone(), &options()).unwrap();
+        assert_eq!(journal.recovered().end, Place::new(1, 0));
+        let mut appender = journal.appender();
+        let mut writer = journal.into_writer();
+        let mut extents = Vec::new();
+        for i in 0..100u8 {
+            let class = if i % 10 == 0 { Class::Configuration } else { Class::Flow };
+            extents.push(appender.push(
+                class,
+                |out| out.extend_from_slice(&[i, i]),
+                &vec![i; i as usize * 5],
+            ));
+            if i % 3 == 0 {
+                let mut batch = appender.take(Time(i.into()), writer.durable(), u64::from(i) * 2).unwrap();
+                assert_eq!(writer.write(&mut batch).unwrap(), batch.end);
+                appender.recycle(batch);
+                if i % 2 == 0 {
+                    writer.sync().unwrap();
+                    assert_eq!(writer.tidy().unwrap(), Space::Ok);
+                }
+            }
+        }
+        let reader = writer.reader();
+        let all = reader.read_many(&extents.iter().rev().copied().collect::<Vec<_>>());
+        for (i, record) in all.into_iter().rev().enumerate() {
+            let record = record.unwrap();
+            assert_eq!((&record.head[..], record.tail.len()), (&[i as u8; 2][..], i * 5));
+            assert!(record.tail.iter().all(|&byte| byte == i as u8));
+            assert_eq!(reader.read(extents[i]).unwrap(), record);
+        }
+        let end = appender.end();
+        drop(writer);
+
+        for _ in 0..2 {
+            let mut journal = Journal::open(storage.clone(), &options()).unwrap();
+            let recovered = journal.recovered().clone();
+            assert_eq!((recovered.end, recovered.durable), (end, end));
+            assert_eq!((recovered.now, recovered.counter), (Time(99), 198));
+            assert_eq!((recovered.cut, recovered.warnings), (None, vec![]));
+            assert!(recovered.segments.len() > 5);
+            let expected = |class: Class| {
+                let of_class = move |i: &u8| (i % 10 == 0) == (class == Class::Configuration);
+                let extents = &extents;
+                (0..100u8)
+                    .filter(of_class)
+                    .map(move |i| (class, vec![i, i], u32::from(i) * 5, extents[i as usize]))
+            };
+            let expected: Vec<_> = expected(Class::Configuration).chain(expected(Class::Flow)).collect();
+            assert_eq!(contents(&mut journal), expected);
+        }
+    });
+}
+
+#[test]
+fn a_dropped_segment_stays_dropped_and_its_file_is_written_again() {
+    each(|storage| {
+        let journal = Journal::open(storage.clone(), &options()).unwrap();
+        let mut appender = journal.appender();
+        let mut writer = journal.into_writer();
+        let mut extents = Vec::new();
+        for _ in 0..20 {
+            extents.push(appender.push(Class::Flow, |_| {}, &[1; 1000]));
+            let mut batch = appender.take(Time(1), writer.durable(), 5).unwrap();
+            writer.write(&mut batch).unwrap();
+            writer.sync().unwrap();
+            writer.tidy().unwrap();
+        }
+        let reader = writer.reader();
+        writer.discard(1).unwrap();
+        writer.discard(3).unwrap();
+        assert!(matches!(reader.read(extents[0]), Err(journal::ReadError::Gone)));
+        assert!(writer.discard(appender.segment()).is_err(), "the newest segment carries the numbers");
+        for _ in 0..9 {
+            extents.push(appender.push(Class::Flow, |_| {}, &[2; 1000]));
+            let mut batch = appender.take(Time(1), writer.durable(), 5).unwrap();
+            writer.write(&mut batch).unwrap();
+        }
+        writer.sync().unwrap();
+        drop(writer);
+        let mut journal = Journal::open(storage.clone(), &options()).unwrap();
+        let segments: Vec<u32> = journal.recovered().segments.iter().map(|segment| segment.number).collect();
+        assert_eq!(segments, [2, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(contents(&mut journal).len(), 29 - 6);
+    });
+}
