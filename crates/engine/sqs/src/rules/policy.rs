@@ -484,6 +484,22 @@ mod tests {
     }
 
     #[test]
+    fn a_permission_must_leave_the_policy_within_its_length() {
+        // facts/sqs.md § 9
+        let own =
+            |length: usize| json!({ "Id": "x".repeat(length), "Statement": statement("*") }).to_string();
+        let adds =
+            |own: &str| add(Some(own), &queue(), &permission("a", &["111111111111"], &["SendMessage"]));
+        let grown = adds(&own(0)).unwrap().len();
+        assert_eq!(adds(&own(LONGEST_BYTES - grown)).unwrap().len(), LONGEST_BYTES);
+        let refusal = adds(&own(LONGEST_BYTES - grown + 1)).unwrap_err();
+        assert_eq!(
+            (refusal.shape, &*refusal.message),
+            ("OverLimit", "Submitted policy is over max allowed size.")
+        );
+    }
+
+    #[test]
     fn documents_that_are_no_policies_are_refused() {
         // facts/sqs.md §§ 9, 11
         let policy =
