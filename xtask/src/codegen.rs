@@ -154,19 +154,31 @@ impl<'a> Generator<'a> {
             "boolean" => "bool".into(),
             "blob" => "Bytes".into(),
             "structure" => self.type_name(shape_name),
-            "list" => format!("Vec<{}>", self.rust_type(shape["member"]["shape"].as_str().unwrap_or_default())?),
-            "map" => format!("Map<{}>", self.rust_type(shape["value"]["shape"].as_str().unwrap_or_default())?),
-            other => return Err(format!("{shape_name} is a {other}, which the generator does not know yet").into()),
+            "list" => {
+                format!("Vec<{}>", self.rust_type(shape["member"]["shape"].as_str().unwrap_or_default())?)
+            }
+            "map" => {
+                format!("Map<{}>", self.rust_type(shape["value"]["shape"].as_str().unwrap_or_default())?)
+            }
+            other => {
+                return Err(format!("{shape_name} is a {other}, which the generator does not know yet").into());
+            }
         })
     }
 
     /// The plain structs.
     fn api(&self) -> Result<String, Box<dyn Error>> {
         let title = self.model.json["metadata"]["serviceFullName"].as_str().unwrap_or(self.service.name);
-        let mut out = format!("{HEADER}//! The shapes of {title}.\n\n#![allow(missing_docs)] // AWS's names say it.\n\n");
+        let mut out = format!(
+            "{HEADER}//! The shapes of {title}.\n\n#![allow(missing_docs)] // AWS's names say it.\n\n"
+        );
         out.push_str("use bytes::Bytes;\n\nuse crate::{Map, Text};\n\n");
         for (name, shape) in self.structures() {
-            writeln!(out, "#[derive(Clone, Debug, Default, PartialEq)]\npub struct {} {{", self.type_name(name))?;
+            writeln!(
+                out,
+                "#[derive(Clone, Debug, Default, PartialEq)]\npub struct {} {{",
+                self.type_name(name)
+            )?;
             for member in self.members(shape) {
                 writeln!(out, "pub {}: Option<{}>,", member.field, self.rust_type(member.shape_name)?)?;
             }
@@ -175,7 +187,10 @@ impl<'a> Generator<'a> {
         for (operation, definition) in self.model.operations()? {
             for (part, suffix) in [("input", "Input"), ("output", "Output")] {
                 if definition[part].is_null() {
-                    writeln!(out, "#[derive(Clone, Debug, Default, PartialEq)]\npub struct {operation}{suffix} {{}}\n")?;
+                    writeln!(
+                        out,
+                        "#[derive(Clone, Debug, Default, PartialEq)]\npub struct {operation}{suffix} {{}}\n"
+                    )?;
                 }
             }
         }
@@ -201,7 +216,9 @@ impl<'a> Generator<'a> {
         for operation in self.model.operations()?.keys() {
             writeln!(out, "Operation::{operation} => \"{operation}\",")?;
         }
-        out.push_str("}\n}\n\n/// Whether this server carries it out.\npub const fn is_implemented(self) -> bool {\n");
+        out.push_str(
+            "}\n}\n\n/// Whether this server carries it out.\npub const fn is_implemented(self) -> bool {\n",
+        );
         let missing: Vec<String> = self
             .model
             .operations()?
@@ -231,7 +248,9 @@ impl<'a> Generator<'a> {
             out.push_str("use crate::json::{self, Members, ReadMembers, WriteMembers};\n");
         }
         if self.service.query {
-            out.push_str("use crate::form::{FormFault, ReadForm, Scope};\nuse crate::xml::{self, WriteXml};\n");
+            out.push_str(
+                "use crate::form::{FormFault, ReadForm, Scope};\nuse crate::xml::{self, WriteXml};\n",
+            );
         }
         out.push('\n');
         let without_input: Vec<String> = self
@@ -278,7 +297,10 @@ impl<'a> Generator<'a> {
             }
             out.push_str("_ => return Ok(false),\n}\nOk(true)\n");
         }
-        writeln!(out, "}}\n}}\n\nimpl WriteMembers for {name} {{\nfn write_members(&self, {unused}members: &mut Members<'_>) {{")?;
+        writeln!(
+            out,
+            "}}\n}}\n\nimpl WriteMembers for {name} {{\nfn write_members(&self, {unused}members: &mut Members<'_>) {{"
+        )?;
         for member in members {
             writeln!(out, "members.put(\"{}\", &self.{});", member.name, member.field)?;
         }
@@ -308,7 +330,10 @@ impl<'a> Generator<'a> {
                 _ => writeln!(out, "{field}: scope.member(\"{query}\")?,")?,
             }
         }
-        writeln!(out, "}})\n}}\n}}\n\nimpl WriteXml for {name} {{\nfn write_xml(&self, {unused}xml: &mut xml::Writer) {{")?;
+        writeln!(
+            out,
+            "}})\n}}\n}}\n\nimpl WriteXml for {name} {{\nfn write_xml(&self, {unused}xml: &mut xml::Writer) {{"
+        )?;
         for member in members {
             let Member { field, query, shape, flattened, .. } = member;
             match shape["type"].as_str() {
@@ -345,7 +370,10 @@ impl<'a> Generator<'a> {
         if self.service.query {
             out.push_str("/// Reads a request's parameters.\npub fn read_form(operation: Operation, scope: &Scope<'_>) -> Result<Request, FormFault> {\nOk(match operation {\n");
             for operation in &operations {
-                writeln!(out, "Operation::{operation} => Request::{operation}(ReadForm::read_form(scope)?),")?;
+                writeln!(
+                    out,
+                    "Operation::{operation} => Request::{operation}(ReadForm::read_form(scope)?),"
+                )?;
             }
             out.push_str("})\n}\n\n/// Writes an answer's members.\npub fn write_xml(response: &Response, xml: &mut xml::Writer) {\nmatch response {\n");
             for operation in &operations {
@@ -387,7 +415,10 @@ impl<'a> Generator<'a> {
 }
 
 fn map_names(shape: &Value) -> (&str, &str) {
-    (shape["key"]["queryName"].as_str().unwrap_or("key"), shape["value"]["queryName"].as_str().unwrap_or("value"))
+    (
+        shape["key"]["queryName"].as_str().unwrap_or("key"),
+        shape["value"]["queryName"].as_str().unwrap_or("value"),
+    )
 }
 
 /// `MD5OfBody` → `md5_of_body`, `QueueOwnerAWSAccountId` → `queue_owner_aws_account_id`.
@@ -396,7 +427,9 @@ fn snake(name: &str) -> String {
     let mut out = String::new();
     for (at, &c) in chars.iter().enumerate() {
         let after_lower = at > 0 && (chars[at - 1].is_ascii_lowercase() || chars[at - 1].is_ascii_digit());
-        let begins_word = at > 0 && chars.get(at + 1).is_some_and(char::is_ascii_lowercase) && chars[at - 1].is_ascii_uppercase();
+        let begins_word = at > 0
+            && chars.get(at + 1).is_some_and(char::is_ascii_lowercase)
+            && chars[at - 1].is_ascii_uppercase();
         if c.is_ascii_uppercase() && (after_lower || begins_word) {
             out.push('_');
         }

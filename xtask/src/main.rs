@@ -21,7 +21,11 @@ fn main() -> ExitCode {
         ["model", service, file] => model::take_over(service, file.as_ref()),
         _ => {
             print!("{USAGE}");
-            return if words.is_empty() || words == ["--help"] { ExitCode::SUCCESS } else { ExitCode::from(2) };
+            return if words.is_empty() || words == ["--help"] {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(2)
+            };
         }
     };
     match result {

@@ -55,7 +55,9 @@ impl Model {
         let patches: Vec<Value> = serde_json::from_slice(&std::fs::read(folder.join("patches.json"))?)?;
         for patch in &patches {
             let at = patch["at"].as_str().ok_or("a patch says in \"at\" where it belongs")?;
-            if patch["why"].as_str().is_none_or(str::is_empty) || patch["source"].as_str().is_none_or(str::is_empty) {
+            if patch["why"].as_str().is_none_or(str::is_empty)
+                || patch["source"].as_str().is_none_or(str::is_empty)
+            {
                 return Err(format!("the patch at {at} does not say why, or on whose word").into());
             }
             let (parent, name) = at.rsplit_once('/').ok_or("a patch's \"at\" is a JSON pointer")?;
