@@ -66,7 +66,8 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
     pub warmup: f64,
 
-    /// Send exactly so many messages, however long it takes; for `drain`, how many to prefill (200,000 unless told)
+    /// Send so many messages, however long it takes (rounded up to whole batches on each connection); for `drain`, how many
+    /// to prefill (200,000 unless told)
     #[arg(long, value_name = "N")]
     pub messages: Option<u64>,
 

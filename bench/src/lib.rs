@@ -1,1 +1,59 @@
-//! Loads any SQS endpoint and measures it.
+//! Loads any SQS endpoint and measures it: rates, latencies, errors, and whether every message came back.
+//!
+//! The client shares the machine with the server that it measures, so it is cheap rather than general: one thread with an
+//! event loop, request bytes built before the start and patched in place, answers scanned rather than parsed. What it sends
+//! is what an SDK sends, header for header, so that the server has an SDK's requests to parse. It checks what it is told:
+//! answers other than 200, wrong digests, wrong bytes, messages that never come or come twice, and groups out of order all
+//! make a run fail.
+//!
+//! `posthaste bench` is this library; `posthaste-bench` is the same program alone.
+
+mod answers;
+mod arguments;
+#[cfg(feature = "bare")]
+pub mod bare;
+mod error;
+mod ledger;
+mod load;
+mod queues;
+mod report;
+mod requests;
+mod tally;
+mod tasks;
+mod usage;
+mod worker;
+
+pub use arguments::{Arguments, Task};
+pub use error::Error;
+pub use report::{Latency, OperationReport, Report};
+
+/// Measures each task in turn, prints a table for each, writes the JSON file if one is asked for.
+///
+/// # Errors
+///
+/// If the arguments contradict each other, the endpoint does not answer, or a measurement's checks failed; in that last
+/// case ([`Error::Failed`]) the tables and the file have been written.
+pub fn run(arguments: Arguments) -> Result<(), Error> {
+    let reports = measure(&arguments)?;
+    if let Some(path) = &arguments.json {
+        report::write_json(path, &reports)?;
+    }
+    let failures: usize = reports.iter().map(|report| report.failures.len()).sum();
+    if failures > 0 { Err(Error::Failed { failures }) } else { Ok(()) }
+}
+
+/// Measures each task in turn and prints a table for each. A report whose `failures` is not empty is of a run that cannot
+/// be trusted.
+///
+/// # Errors
+///
+/// If the arguments contradict each other or the endpoint does not answer.
+pub fn measure(arguments: &Arguments) -> Result<Vec<Report>, Error> {
+    let mut reports = Vec::new();
+    for &task in &arguments.tasks {
+        let report = tasks::measure(task, arguments)?;
+        report.print();
+        reports.push(report);
+    }
+    Ok(reports)
+}

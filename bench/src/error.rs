@@ -1,0 +1,67 @@
+//! Why a measurement could not be made, or cannot be trusted.
+
+use std::{fmt, io, path::PathBuf};
+
+/// Why a measurement could not be made, or cannot be trusted.
+#[derive(Debug)]
+pub enum Error {
+    /// Two arguments contradict each other, or one is out of range.
+    Arguments(String),
+    /// The endpoint cannot be reached, or stopped answering.
+    Unreachable {
+        /// `host:port`
+        endpoint: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A call that prepares the measurement was refused.
+    Refused {
+        /// The API operation.
+        operation: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// The beginning of the answer's body.
+        body: String,
+    },
+    /// The event loop failed: out of file descriptors, for instance.
+    System(io::Error),
+    /// The results could not be written.
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Measured, but checks failed: the numbers are of a server that did something else than asked.
+    Failed {
+        /// How many checks failed.
+        failures: usize,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Arguments(text) => write!(out, "{text}"),
+            Error::Unreachable { endpoint, cause } => write!(out, "{endpoint} does not answer: {cause}"),
+            Error::Refused { operation, status, body } => {
+                write!(out, "{operation} was answered with {status}: {body}")
+            }
+            Error::System(cause) => write!(out, "the client's event loop failed: {cause}"),
+            Error::Output { path, cause } => write!(out, "cannot write {}: {cause}", path.display()),
+            Error::Failed { failures: 1 } => write!(out, "a check failed; do not trust the numbers"),
+            Error::Failed { failures } => write!(out, "{failures} checks failed; do not trust the numbers"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Unreachable { cause, .. } | Error::System(cause) | Error::Output { cause, .. } => {
+                Some(cause)
+            }
+            Error::Arguments(_) | Error::Refused { .. } | Error::Failed { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! `posthaste-bench`: the same as `posthaste bench`, for use alone.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Loads any SQS endpoint and measures it.
+#[derive(Parser)]
+#[command(version)]
+struct Program {
+    #[command(flatten)]
+    arguments: posthaste_bench::Arguments,
+}
+
+fn main() -> ExitCode {
+    match posthaste_bench::run(Program::parse().arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("posthaste-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

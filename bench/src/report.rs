@@ -1,0 +1,208 @@
+//! The results: as a table for people, as JSON for programs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use crate::arguments::Task;
+use crate::error::Error;
+
+/// The result of one task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// What was measured.
+    pub task: Task,
+    /// Where.
+    pub endpoint: String,
+    /// Connections, each with one request under way.
+    pub connections: usize,
+    /// Threads of the client.
+    pub threads: usize,
+    /// Queues that shared the load.
+    pub queues: usize,
+    /// Their URLs, if they were kept.
+    pub kept_queue_urls: Vec<String>,
+    /// FIFO queues.
+    pub fifo: bool,
+    /// Bytes of a message's body.
+    pub size: usize,
+    /// How long the measuring window was.
+    pub seconds: f64,
+    /// Answers with status 200 within the window.
+    pub requests: u64,
+    /// The same, a second.
+    pub requests_per_second: f64,
+    /// Messages within the window: sent, for tasks that only send; received and deleted, for others.
+    pub messages: u64,
+    /// The same, a second.
+    pub messages_per_second: f64,
+    /// ReceiveMessage answers within the window that had no message.
+    pub empty_receives: u64,
+    /// Latencies by API operation.
+    pub operations: Vec<OperationReport>,
+    /// From just before a message's send to its arrival, for `end-to-end`.
+    pub end_to_end: Option<Latency>,
+    /// CPU time that this client used within the window, in microseconds a request.
+    pub client_cpu_micros_per_request: f64,
+    /// The same of the server, if its process is known.
+    pub server_cpu_micros_per_request: Option<f64>,
+    /// Bytes of memory that the server has resident at the end, if its process is known.
+    pub server_resident_bytes: Option<u64>,
+    /// The answers were looked at; otherwise only counted.
+    pub checked: bool,
+    /// Messages that the server acknowledged during the whole run, prefill included.
+    pub acknowledged: u64,
+    /// Different messages that came during the whole run, final sample included.
+    pub arrived: u64,
+    /// Digests and bodies that were compared.
+    pub compared: u64,
+    /// Messages of other runs that came.
+    pub foreign: u64,
+    /// What went wrong at any time of the run, and how often.
+    pub errors: BTreeMap<String, u64>,
+    /// Why the numbers cannot be trusted; empty if they can.
+    pub failures: Vec<String>,
+}
+
+/// One API operation's part of a task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OperationReport {
+    /// The operation's name in the API.
+    pub operation: String,
+    /// Messages that its answers spoke of.
+    pub messages: u64,
+    /// From just before the request to the whole answer.
+    pub latency: Latency,
+}
+
+/// Percentiles, in microseconds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Latency {
+    /// How many were measured.
+    pub count: u64,
+    /// The average.
+    pub mean: f64,
+    /// Half were faster.
+    pub p50: f64,
+    /// One in ten was slower.
+    pub p90: f64,
+    /// One in a hundred was slower.
+    pub p99: f64,
+    /// One in a thousand was slower.
+    pub p999: f64,
+    /// The slowest.
+    pub max: f64,
+}
+
+impl Latency {
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Latency {
+        let micros = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
+        Latency {
+            count: histogram.len(),
+            mean: histogram.mean() / 1e3,
+            p50: micros(0.5),
+            p90: micros(0.9),
+            p99: micros(0.99),
+            p999: micros(0.999),
+            max: histogram.max() as f64 / 1e3,
+        }
+    }
+}
+
+impl Report {
+    /// Prints the table to standard output.
+    pub fn print(&self) {
+        println!(
+            "\n{} · {} · {} B{} · {} connections · {} queue{} · {:.2} s",
+            self.task.name(),
+            self.endpoint,
+            self.size,
+            if self.fifo { " · FIFO" } else { "" },
+            self.connections,
+            self.queues,
+            if self.queues == 1 { "" } else { "s" },
+            self.seconds,
+        );
+        println!(
+            "  {:>12} requests/s   {:>12} messages/s",
+            grouped(self.requests_per_second),
+            grouped(self.messages_per_second)
+        );
+        println!(
+            "  {:<22}{:>11}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "latency, ms", "count", "p50", "p90", "p99", "p99.9", "max"
+        );
+        let lines = self.operations.iter().map(|line| (line.operation.as_str(), &line.latency));
+        for (name, latency) in lines.chain(self.end_to_end.iter().map(|latency| ("send to arrival", latency)))
+        {
+            let cells = [latency.p50, latency.p90, latency.p99, latency.p999, latency.max];
+            let cells: String = cells.iter().map(|micros| format!("{:>10.3}", micros / 1e3)).collect();
+            println!("  {name:<22}{:>11}{cells}", latency.count);
+        }
+        print!("  CPU per request: client {:.2} µs", self.client_cpu_micros_per_request);
+        if let Some(server) = self.server_cpu_micros_per_request {
+            print!(", server {server:.2} µs");
+        }
+        if let Some(bytes) = self.server_resident_bytes {
+            print!("; server's memory {:.1} MiB", bytes as f64 / 1048576.0);
+        }
+        println!();
+        if self.empty_receives > 0 {
+            println!("  {} receives found nothing", self.empty_receives);
+        }
+        if self.foreign > 0 {
+            println!("  {} messages of other runs came", self.foreign);
+        }
+        for (kind, count) in &self.errors {
+            println!("  error: {kind}: {count}");
+        }
+        match (self.checked, self.failures.is_empty()) {
+            (true, true) => println!(
+                "  checked: {} acknowledged, {} came, {} digests and bodies compared",
+                self.acknowledged, self.arrived, self.compared
+            ),
+            (false, true) => println!("  answers counted, not checked"),
+            _ => {}
+        }
+        for failure in &self.failures {
+            println!("  FAILED: {failure}");
+        }
+        for url in &self.kept_queue_urls {
+            println!("  kept: {url}");
+        }
+    }
+}
+
+/// A number without decimals, with commas between thousands.
+fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+pub(crate) fn write_json(path: &Path, reports: &[Report]) -> Result<(), Error> {
+    let write =
+        || -> std::io::Result<()> { std::fs::write(path, serde_json::to_string_pretty(reports)? + "\n") };
+    write().map_err(|cause| Error::Output { path: path.to_owned(), cause })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        let cases = [(0.4, "0"), (999.0, "999"), (1000.0, "1,000"), (1234567.6, "1,234,568")];
+        for (number, text) in cases {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

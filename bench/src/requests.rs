@@ -1,0 +1,350 @@
+//! The bytes of each request, built before the start and patched in place: what differs from one request to the next is
+//! the invocation's id, the messages' identities, and the receipt handles.
+//!
+//! The headers are those that boto3 sends. The signature has the right form and is the same everywhere: servers for
+//! development do not check it, but they do parse it.
+
+use crate::ledger::{Identity, put_hex};
+
+/// The API operations that a run calls while it measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Send,
+    SendBatch,
+    Receive,
+    Delete,
+    DeleteBatch,
+}
+
+impl Operation {
+    /// All of them, in the order of their discriminants.
+    pub(crate) const ALL: [Operation; 5] = [
+        Operation::Send,
+        Operation::SendBatch,
+        Operation::Receive,
+        Operation::Delete,
+        Operation::DeleteBatch,
+    ];
+
+    /// The operation's name in the API.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Operation::Send => "SendMessage",
+            Operation::SendBatch => "SendMessageBatch",
+            Operation::Receive => "ReceiveMessage",
+            Operation::Delete => "DeleteMessage",
+            Operation::DeleteBatch => "DeleteMessageBatch",
+        }
+    }
+}
+
+/// A whole request for one operation with a JSON body.
+pub(crate) fn request(host: &str, operation: &str, body: &[u8]) -> Vec<u8> {
+    let mut request = head(host, operation).bytes;
+    request.extend_from_slice(format!("{}\r\n\r\n", body.len()).as_bytes());
+    request.extend_from_slice(body);
+    request
+}
+
+/// Everything up to the value of `Content-Length`, which stands last.
+#[derive(Clone)]
+struct Head {
+    bytes: Vec<u8>,
+    /// Where the last twelve digits of the invocation's id stand.
+    invocation: usize,
+}
+
+fn head(host: &str, operation: &str) -> Head {
+    let text = format!(
+        "POST / HTTP/1.1\r\n\
+         Host: {host}\r\n\
+         Accept-Encoding: identity\r\n\
+         X-Amz-Target: AmazonSQS.{operation}\r\n\
+         x-amzn-query-mode: true\r\n\
+         Content-Type: application/x-amz-json-1.0\r\n\
+         User-Agent: Boto3/1.43.21 md/Botocore#1.43.21 ua/2.1 os/linux md/arch#x86_64 lang/python#3.11.7 \
+         md/pyimpl#CPython cfg/retry-mode#standard Botocore/1.43.21 posthaste-bench/{version}\r\n\
+         X-Amz-Date: 20260101T000000Z\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request, \
+         SignedHeaders=content-type;host;x-amz-date;x-amz-target;x-amzn-query-mode, \
+         Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7\r\n\
+         amz-sdk-invocation-id: 0d1f7a3c-52be-4c0e-9f61-000000000000\r\n\
+         amz-sdk-request: attempt=1; max=3\r\n\
+         Content-Length: ",
+        version = env!("CARGO_PKG_VERSION"),
+    );
+    let label = "amz-sdk-invocation-id: 0d1f7a3c-52be-4c0e-9f61-";
+    let invocation = text.find(label).map_or(0, |at| at + label.len());
+    Head { bytes: text.into_bytes(), invocation }
+}
+
+/// SendMessage or SendMessageBatch with a fixed number of messages of a fixed size.
+pub(crate) struct SendTemplate {
+    pub(crate) operation: Operation,
+    bytes: Vec<u8>,
+    invocation: usize,
+    holes: Vec<Holes>,
+}
+
+/// Where in the request what belongs to one message stands.
+struct Holes {
+    body: usize,
+    /// The digits of the group's and the deduplication's ids, in FIFO queues.
+    fifo: Option<(usize, usize)>,
+}
+
+impl SendTemplate {
+    /// `messages` of 1 is SendMessage; more is SendMessageBatch. `filler` is a body whose first bytes the identity takes.
+    pub(crate) fn new(
+        host: &str,
+        queue_url: &str,
+        filler: &str,
+        fifo: bool,
+        messages: usize,
+    ) -> SendTemplate {
+        let mut body = format!("{{\"QueueUrl\": \"{queue_url}\", ");
+        let mut holes = Vec::new();
+        let mut message = |body: &mut String| {
+            body.push_str("\"MessageBody\": \"");
+            let at = body.len();
+            body.push_str(filler);
+            body.push('"');
+            let fifo = fifo.then(|| {
+                body.push_str(", \"MessageGroupId\": \"g");
+                let group = body.len();
+                body.push_str("00000000\", \"MessageDeduplicationId\": \"d");
+                let deduplication = body.len();
+                body.push_str("00000000000000000000\"");
+                (group, deduplication)
+            });
+            holes.push(Holes { body: at, fifo });
+        };
+        let operation = if messages == 1 {
+            message(&mut body);
+            Operation::Send
+        } else {
+            body.push_str("\"Entries\": [");
+            for entry in 0..messages {
+                body.push_str(&format!("{}{{\"Id\": \"{entry}\", ", if entry == 0 { "" } else { ", " }));
+                message(&mut body);
+                body.push('}');
+            }
+            body.push(']');
+            Operation::SendBatch
+        };
+        body.push('}');
+        let invocation = head(host, operation.name()).invocation;
+        let bytes = request(host, operation.name(), body.as_bytes());
+        let begin = bytes.len() - body.len();
+        for hole in &mut holes {
+            hole.body += begin;
+            hole.fifo = hole.fifo.map(|(group, deduplication)| (begin + group, begin + deduplication));
+        }
+        SendTemplate { operation, bytes, invocation, holes }
+    }
+
+    /// How many messages one request carries.
+    pub(crate) fn messages(&self) -> u64 {
+        self.holes.len() as u64
+    }
+
+    /// Puts the request in `out`, in place of what is there; `identify` names each message in turn.
+    pub(crate) fn write(
+        &self,
+        invocation: u64,
+        out: &mut Vec<u8>,
+        mut identify: impl FnMut(u64) -> Identity,
+    ) {
+        out.clear();
+        out.extend_from_slice(&self.bytes);
+        put_hex(&mut out[self.invocation..self.invocation + 12], invocation);
+        for (entry, hole) in self.holes.iter().enumerate() {
+            let identity = identify(entry as u64);
+            identity.write(&mut out[hole.body..]);
+            if let Some((group, deduplication)) = hole.fifo {
+                put_hex(&mut out[group..group + 8], u64::from(identity.group));
+                put_hex(&mut out[deduplication..deduplication + 8], u64::from(identity.run));
+                put_hex(&mut out[deduplication + 8..deduplication + 20], identity.number);
+            }
+        }
+    }
+
+    /// The bodies, each of `size` bytes, in a request that [`SendTemplate::write`] made.
+    pub(crate) fn bodies<'a>(&'a self, request: &'a [u8], size: usize) -> impl Iterator<Item = &'a [u8]> {
+        self.holes.iter().filter_map(move |hole| request.get(hole.body..hole.body + size))
+    }
+}
+
+/// A ReceiveMessage that is always the same.
+pub(crate) struct ReceiveTemplate {
+    bytes: Vec<u8>,
+    invocation: usize,
+}
+
+impl ReceiveTemplate {
+    pub(crate) fn new(host: &str, queue_url: &str, messages: u64, wait_seconds: u32) -> ReceiveTemplate {
+        let body = format!(
+            "{{\"QueueUrl\": \"{queue_url}\", \"MaxNumberOfMessages\": {messages}, \"WaitTimeSeconds\": {wait_seconds}}}"
+        );
+        let name = Operation::Receive.name();
+        ReceiveTemplate {
+            invocation: head(host, name).invocation,
+            bytes: request(host, name, body.as_bytes()),
+        }
+    }
+
+    /// Puts the request in `out`, in place of what is there.
+    pub(crate) fn write(&self, invocation: u64, out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(&self.bytes);
+        put_hex(&mut out[self.invocation..self.invocation + 12], invocation);
+    }
+}
+
+/// DeleteMessage or DeleteMessageBatch, written handle by handle.
+pub(crate) struct DeleteTemplate {
+    pub(crate) operation: Operation,
+    head: Head,
+    /// The body up to the handles.
+    begin: Vec<u8>,
+}
+
+impl DeleteTemplate {
+    /// `batch` tells DeleteMessageBatch from DeleteMessage.
+    pub(crate) fn new(host: &str, queue_url: &str, batch: bool) -> DeleteTemplate {
+        let operation = if batch { Operation::DeleteBatch } else { Operation::Delete };
+        let list = if batch { "\"Entries\": [" } else { "" };
+        DeleteTemplate {
+            operation,
+            head: head(host, operation.name()),
+            begin: format!("{{\"QueueUrl\": \"{queue_url}\", {list}").into_bytes(),
+        }
+    }
+
+    /// Begins a request in `out`, in place of what is there.
+    pub(crate) fn begin<'a>(&'a self, invocation: u64, out: &'a mut Vec<u8>) -> Delete<'a> {
+        out.clear();
+        out.extend_from_slice(&self.head.bytes);
+        put_hex(&mut out[self.head.invocation..self.head.invocation + 12], invocation);
+        // The length is not known yet. Blanks may stand before a header's value (RFC 9112, section 5).
+        out.extend_from_slice(b"       \r\n\r\n");
+        out.extend_from_slice(&self.begin);
+        Delete { template: self, out, handles: 0 }
+    }
+}
+
+/// A delete under construction.
+pub(crate) struct Delete<'a> {
+    template: &'a DeleteTemplate,
+    out: &'a mut Vec<u8>,
+    handles: u64,
+}
+
+impl Delete<'_> {
+    /// Adds a receipt handle as it stood in the answer, JSON's escapes included.
+    pub(crate) fn handle(&mut self, handle: &[u8]) {
+        if self.template.operation == Operation::DeleteBatch {
+            if self.handles > 0 {
+                self.out.push(b',');
+            }
+            self.out.extend_from_slice(b"{\"Id\": \"");
+            self.out.push(b'0' + (self.handles % 10) as u8);
+            self.out.extend_from_slice(b"\", ");
+        }
+        self.out.extend_from_slice(b"\"ReceiptHandle\": \"");
+        self.out.extend_from_slice(handle);
+        self.out.push(b'"');
+        if self.template.operation == Operation::DeleteBatch {
+            self.out.push(b'}');
+        }
+        self.handles += 1;
+    }
+
+    /// Closes the body and fills in its length. Returns the number of handles; with none there is no request to send.
+    pub(crate) fn finish(self) -> u64 {
+        self.out.extend_from_slice(if self.template.operation == Operation::DeleteBatch {
+            b"]}"
+        } else {
+            b"}"
+        });
+        let length_at = self.template.head.bytes.len();
+        let mut length = self.out.len() - length_at - 11;
+        for digit in self.out[length_at..length_at + 7].iter_mut().rev() {
+            if length == 0 {
+                break;
+            }
+            *digit = b'0' + (length % 10) as u8;
+            length /= 10;
+        }
+        self.handles
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body_of(request: &[u8]) -> serde_json::Value {
+        let at = memchr::memmem::find(request, b"\r\n\r\n").unwrap() + 4;
+        let head = std::str::from_utf8(&request[..at]).unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length:")).unwrap();
+        assert_eq!(length.trim().parse::<usize>().unwrap(), request.len() - at, "{head}");
+        serde_json::from_slice(&request[at..]).unwrap()
+    }
+
+    #[test]
+    fn a_batch_carries_each_message_with_its_own_identity_group_and_deduplication_id() {
+        let filler = "z".repeat(100);
+        let template = SendTemplate::new("h:1", "http://h:1/q.fifo", &filler, true, 10);
+        let mut out = b"what was there".to_vec();
+        let identify = |entry| Identity { run: 1, number: 100 + entry, sent_at: 5, group: 7 };
+        template.write(0xfeed, &mut out, identify);
+        let text = String::from_utf8(out.clone()).unwrap();
+        assert!(text.contains("X-Amz-Target: AmazonSQS.SendMessageBatch\r\n"));
+        assert!(text.contains("-00000000feed\r\n"));
+        let body = body_of(&out);
+        assert_eq!(body["QueueUrl"], "http://h:1/q.fifo");
+        let entries = body["Entries"].as_array().unwrap();
+        assert_eq!(entries.len(), 10);
+        for ((number, entry), sent) in entries.iter().enumerate().zip(template.bodies(&out, 100)) {
+            assert_eq!(entry["Id"], number.to_string());
+            let text = entry["MessageBody"].as_str().unwrap();
+            assert_eq!(text.as_bytes(), sent);
+            assert_eq!(Identity::read(sent), Some(identify(number as u64)));
+            assert_eq!(text.len(), 100);
+            assert_eq!(entry["MessageGroupId"], "g00000007");
+            assert_eq!(entry["MessageDeduplicationId"], format!("d00000001{:012x}", 100 + number));
+        }
+    }
+
+    #[test]
+    fn a_single_send_and_a_receive_are_whole_requests() {
+        let template = SendTemplate::new("h:1", "http://h:1/q", &"z".repeat(64), false, 1);
+        let mut out = Vec::new();
+        template.write(1, &mut out, |_| Identity { run: 1, number: 2, sent_at: 3, group: 0 });
+        let body = body_of(&out);
+        assert_eq!(body["MessageBody"].as_str().unwrap().len(), 64);
+        assert_eq!(body.get("MessageGroupId"), None);
+        ReceiveTemplate::new("h:1", "http://h:1/q", 10, 20).write(2, &mut out);
+        assert_eq!(body_of(&out)["WaitTimeSeconds"], 20);
+    }
+
+    #[test]
+    fn deletes_repeat_the_handles_and_state_their_length() {
+        let mut out = Vec::new();
+        let template = DeleteTemplate::new("h:1", "http://h:1/q", true);
+        let mut delete = template.begin(3, &mut out);
+        delete.handle(b"one");
+        delete.handle(br"t\/wo");
+        assert_eq!(delete.finish(), 2);
+        let body = body_of(&out);
+        assert_eq!(body["Entries"][0]["ReceiptHandle"], "one");
+        assert_eq!(body["Entries"][1]["ReceiptHandle"], "t/wo");
+        assert_eq!(body["Entries"][1]["Id"], "1");
+        let template = DeleteTemplate::new("h:1", "http://h:1/q", false);
+        let mut delete = template.begin(3, &mut out);
+        delete.handle(b"one");
+        assert_eq!(delete.finish(), 1);
+        assert_eq!(body_of(&out)["ReceiptHandle"], "one");
+    }
+}

@@ -1,0 +1,592 @@
+//! What one connection does: given the answer to its last request, which request comes next. No sockets here.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
+
+use md5::{Digest, Md5};
+use memchr::memmem;
+
+use crate::answers::{Answer, strings};
+use crate::ledger::{Arrival, Identity, Ledger, put_hex};
+use crate::requests::{DeleteTemplate, Operation, ReceiveTemplate, SendTemplate};
+use crate::tally::{Progress, Tally};
+
+/// A consumer that finds nothing asks again after so long.
+const EMPTY_PAUSE_NANOS: u64 = 5_000_000;
+
+/// What the connections of a phase have in common.
+pub(crate) struct Phase<'a> {
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) progress: &'a Progress,
+    pub(crate) queues: &'a [QueueTemplates],
+    /// Tells this run's messages from others'.
+    pub(crate) run: u32,
+    /// A body whose first bytes an identity takes.
+    pub(crate) filler: &'a [u8],
+    /// Look at what the answers say; otherwise only count them.
+    pub(crate) checks: bool,
+    /// Compare digests and whole bodies in one answer of so many.
+    pub(crate) compare_every: u64,
+    /// Number of FIFO groups; 0 for standard queues.
+    pub(crate) groups: u32,
+    /// Messages that each producer sends; otherwise it sends until the end of the window.
+    pub(crate) share: Option<u64>,
+    /// Nanoseconds between two requests of one producer; otherwise as fast as answers come.
+    pub(crate) interval: Option<u64>,
+    /// Producers wait while so many messages are sent and have not come.
+    pub(crate) outstanding: Option<u64>,
+    /// Consumers stop when so many messages have come.
+    pub(crate) goal: Option<u64>,
+    /// Consumers and producers are at work together: consumers stop once producers have and all has come.
+    pub(crate) both_sides: bool,
+    /// Nanoseconds of the phase's clock between which answers count. After the second nobody begins anything new, unless
+    /// there is a `share` still to send.
+    pub(crate) window: Window,
+    pub(crate) clock: Instant,
+    pub(crate) producers_at_work: AtomicUsize,
+    /// When the last message came.
+    pub(crate) last_arrival: AtomicU64,
+    /// When nothing has come for so long, what is missing will not come.
+    pub(crate) stall_nanos: u64,
+}
+
+/// When answers count, in nanoseconds of the phase's clock; set when all connections stand.
+#[derive(Default)]
+pub(crate) struct Window {
+    pub(crate) from: AtomicU64,
+    pub(crate) until: AtomicU64,
+}
+
+/// The requests for one queue.
+pub(crate) struct QueueTemplates {
+    pub(crate) send: SendTemplate,
+    pub(crate) receive: ReceiveTemplate,
+    pub(crate) delete: DeleteTemplate,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Sends.
+    Producer,
+    /// Receives and deletes.
+    Consumer,
+    /// Sends one, receives one, deletes it.
+    Cycler,
+    /// Receives, deletes nothing.
+    Poller,
+}
+
+/// What to do next with a connection.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Send the request that is now in the buffer. Its latency is counted from `since`.
+    Request { operation: Operation, since: u64 },
+    /// Ask again, at this time at the latest.
+    Wait(u64),
+    /// Nothing more.
+    Done,
+}
+
+/// What became of the last request.
+pub(crate) enum Outcome<'a> {
+    /// There was none.
+    Nothing,
+    /// It was answered.
+    Answered(Operation, &'a Answer<'a>),
+    /// Its connection broke, or no answer came in time.
+    Lost(Operation),
+}
+
+impl Phase<'_> {
+    /// Nanoseconds since the phase's clock began.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.elapsed().as_nanos() as u64
+    }
+
+    /// Consumers have nothing to wait for.
+    pub(crate) fn all_has_come(&self) -> bool {
+        if self.both_sides {
+            return self.producers_at_work.load(Relaxed) == 0 && self.ledger.outstanding() == 0;
+        }
+        self.goal.is_some_and(|goal| self.ledger.arrived() >= goal)
+    }
+
+    fn counts(&self, now: u64) -> bool {
+        now >= self.window.from.load(Relaxed) && now < self.window.until.load(Relaxed)
+    }
+
+    fn ended(&self, now: u64) -> bool {
+        now >= self.window.until.load(Relaxed)
+    }
+}
+
+/// One connection's part in a phase.
+pub(crate) struct Worker {
+    pub(crate) role: Role,
+    queue: usize,
+    /// Messages still to send, if the phase has shares.
+    share: u64,
+    /// The group that the next message goes to, the first of this connection's, and the distance between its groups: a
+    /// group belongs to one connection, so that the order of its sends is known.
+    group: u32,
+    first_group: u32,
+    group_step: u32,
+    /// When the next request is due, if the phase has an interval.
+    due: u64,
+    waited: bool,
+    invocation: u64,
+    last: Option<Operation>,
+    found_nothing: bool,
+}
+
+impl Worker {
+    /// `index` is this connection's place among the `of` connections that send in this phase (or in any, if it does not).
+    pub(crate) fn new(phase: &Phase<'_>, role: Role, queue: usize, index: usize, of: usize) -> Worker {
+        let first_group = index as u32;
+        Worker {
+            role,
+            queue,
+            share: phase.share.unwrap_or(u64::MAX),
+            group: first_group,
+            first_group,
+            group_step: of as u32,
+            due: phase.interval.unwrap_or(0) * index as u64 / of as u64,
+            waited: false,
+            invocation: (index as u64) << 32,
+            last: None,
+            found_nothing: false,
+        }
+    }
+
+    /// The phase begins; times that are due count from here.
+    pub(crate) fn begin(&mut self, now: u64) {
+        self.due += now;
+    }
+
+    /// A receive under way may be left unanswered once all has come.
+    pub(crate) fn may_leave(&self) -> bool {
+        self.role == Role::Consumer
+    }
+
+    /// Takes what became of the last request, whose bytes are still in `out`, and puts the next one there.
+    pub(crate) fn step(
+        &mut self,
+        phase: &Phase<'_>,
+        outcome: Outcome<'_>,
+        since: u64,
+        now: u64,
+        out: &mut Vec<u8>,
+        tally: &mut Tally,
+    ) -> Next {
+        match outcome {
+            Outcome::Nothing => {}
+            Outcome::Lost(operation) => {
+                self.last = Some(operation);
+                self.found_nothing = true;
+                if matches!(operation, Operation::Send | Operation::SendBatch) {
+                    phase.ledger.fail(phase.queues[self.queue].send.messages());
+                }
+            }
+            Outcome::Answered(operation, answer) => {
+                self.last = Some(operation);
+                let counts = phase.counts(now);
+                let messages = self.take(phase, operation, answer, counts, now, out, tally);
+                if counts && answer.status == 200 {
+                    let place = operation as usize;
+                    tally.latencies[place].saturating_record(now.saturating_sub(since).max(1));
+                    tally.messages[place] += messages;
+                    tally.last_answer = now;
+                }
+                let through = match self.role {
+                    Role::Producer | Role::Poller => messages,
+                    Role::Consumer | Role::Cycler
+                        if operation == phase.queues[self.queue].delete.operation =>
+                    {
+                        messages
+                    }
+                    Role::Consumer | Role::Cycler => 0,
+                };
+                phase.progress.count(through);
+                if operation == Operation::Receive && messages > 0 && self.role != Role::Poller {
+                    let operation = phase.queues[self.queue].delete.operation;
+                    return Next::Request { operation, since: now };
+                }
+            }
+        }
+        match self.role {
+            Role::Producer => self.produce(phase, now, out),
+            Role::Consumer => self.consume(phase, now, out),
+            Role::Cycler => match self.last {
+                Some(Operation::Send) => self.receive(phase, now, out),
+                // Another connection may have taken it; but if nothing comes at all, go on.
+                Some(Operation::Receive) if self.found_nothing && !phase.ended(now) => {
+                    self.last = Some(Operation::Send);
+                    self.receive(phase, now, out)
+                }
+                _ if phase.ended(now) => Next::Done,
+                _ => self.send(phase, now, now, out),
+            },
+            Role::Poller if phase.ended(now) => Next::Done,
+            Role::Poller => self.receive(phase, now, out),
+        }
+    }
+
+    fn produce(&mut self, phase: &Phase<'_>, now: u64, out: &mut Vec<u8>) -> Next {
+        let messages = phase.queues[self.queue].send.messages();
+        let over = match phase.share {
+            Some(_) => self.share == 0,
+            None => phase.ended(now),
+        };
+        if over {
+            phase.producers_at_work.fetch_sub(1, Relaxed);
+            return Next::Done;
+        }
+        if phase.outstanding.is_some_and(|limit| phase.ledger.outstanding() + messages > limit) {
+            return Next::Wait(now + 1_000_000);
+        }
+        let Some(interval) = phase.interval else { return self.send(phase, now, now, out) };
+        if now < self.due {
+            self.waited = true;
+            return Next::Wait(self.due);
+        }
+        // A request that is late because the last answer was late counts from when it was due; one that is late because
+        // this client's timer is coarse does not.
+        let since = if std::mem::take(&mut self.waited) { now } else { self.due };
+        self.due += interval;
+        self.send(phase, since, now, out)
+    }
+
+    fn consume(&mut self, phase: &Phase<'_>, now: u64, out: &mut Vec<u8>) -> Next {
+        let stalled = now > phase.last_arrival.load(Relaxed) + phase.stall_nanos;
+        let over = phase.all_has_come()
+            || (phase.checks && stalled && phase.producers_at_work.load(Relaxed) == 0)
+            || (phase.ended(now) && !phase.both_sides);
+        if over {
+            return Next::Done;
+        }
+        if std::mem::take(&mut self.found_nothing) {
+            return Next::Wait(now + EMPTY_PAUSE_NANOS);
+        }
+        self.receive(phase, now, out)
+    }
+
+    fn send(&mut self, phase: &Phase<'_>, since: u64, now: u64, out: &mut Vec<u8>) -> Next {
+        let template = &phase.queues[self.queue].send;
+        let first = phase.ledger.issue(template.messages());
+        self.share = self.share.saturating_sub(template.messages());
+        self.invocation += 1;
+        template.write(self.invocation, out, |entry| {
+            let group = self.group;
+            if phase.groups > 0 {
+                self.group += self.group_step;
+                if self.group >= phase.groups {
+                    self.group = self.first_group;
+                }
+            }
+            Identity { run: phase.run, number: first + entry, sent_at: now, group }
+        });
+        Next::Request { operation: template.operation, since }
+    }
+
+    fn receive(&mut self, phase: &Phase<'_>, now: u64, out: &mut Vec<u8>) -> Next {
+        self.invocation += 1;
+        phase.queues[self.queue].receive.write(self.invocation, out);
+        Next::Request { operation: Operation::Receive, since: now }
+    }
+
+    /// Reads an answer, and returns how many messages it speaks of. After messages were received, their deletion is in `out`.
+    #[allow(clippy::too_many_arguments)] // One call, one place; a struct for it would only rename them.
+    fn take(
+        &mut self,
+        phase: &Phase<'_>,
+        operation: Operation,
+        answer: &Answer<'_>,
+        counts: bool,
+        now: u64,
+        out: &mut Vec<u8>,
+        tally: &mut Tally,
+    ) -> u64 {
+        let queue = &phase.queues[self.queue];
+        let sends = matches!(operation, Operation::Send | Operation::SendBatch);
+        if answer.status != 200 {
+            tally.error(answer.error_kind());
+            self.found_nothing = true;
+            if sends {
+                phase.ledger.fail(queue.send.messages());
+            }
+            return 0;
+        }
+        // The first of each connection, and then one of so many.
+        let compare = phase.checks
+            && u64::from(self.invocation as u32) % phase.compare_every == 1 % phase.compare_every;
+        if sends {
+            let asked = queue.send.messages();
+            let taken = if phase.checks { sent(&answer.body, asked, tally) } else { asked };
+            phase.ledger.acknowledge(taken);
+            phase.ledger.fail(asked - taken);
+            if compare && taken == asked {
+                compare_sent(queue.send.bodies(out, phase.filler.len()), &answer.body, tally);
+            }
+            taken
+        } else if operation == Operation::Receive {
+            let mut delete = queue.delete.begin(self.invocation, out);
+            let mut digest: Option<&[u8]> = None;
+            let mut body: Option<&[u8]> = None;
+            for (key, value) in strings(&answer.body) {
+                match key {
+                    b"ReceiptHandle" => delete.handle(value),
+                    b"Body" if phase.checks => {
+                        arrived(phase, value, compare, counts, now, tally);
+                        body = Some(value);
+                    }
+                    b"MD5OfBody" if compare => digest = Some(value),
+                    _ => {}
+                }
+                if compare && let (Some(was), Some(text)) = (digest, body) {
+                    tally.compared += 1;
+                    if was != hex_md5(text) {
+                        tally.error("MD5OfBody is not that of the body");
+                    }
+                    (digest, body) = (None, None);
+                }
+            }
+            let received = delete.finish();
+            self.found_nothing = received == 0;
+            if counts && received == 0 {
+                tally.empty_receives += 1;
+            }
+            received
+        } else {
+            let asked = memmem::find_iter(out, b"\"ReceiptHandle\"").count() as u64;
+            let refused = if memmem::find(&answer.body, b"\"Code\"").is_some() {
+                count_codes(&answer.body, tally)
+            } else {
+                0
+            };
+            asked - refused.min(asked)
+        }
+    }
+}
+
+/// How many of the messages `asked` for an answer to a send says it has.
+fn sent(answer: &[u8], asked: u64, tally: &mut Tally) -> u64 {
+    let taken = memmem::find_iter(answer, b"\"MessageId\"").count() as u64;
+    if taken != asked {
+        let refused = count_codes(answer, tally);
+        if taken + refused != asked {
+            tally.error("an answer that does not mention each message");
+        }
+    }
+    taken.min(asked)
+}
+
+/// Counts the failed entries of a batch's answer as errors.
+fn count_codes(answer: &[u8], tally: &mut Tally) -> u64 {
+    let mut count = 0;
+    for (_, code) in strings(answer).filter(|(key, _)| *key == b"Code") {
+        tally.error(format!("entry failed: {}", String::from_utf8_lossy(code)));
+        count += 1;
+    }
+    count
+}
+
+/// Compares the digests in the answer to a send with the bodies that were sent.
+fn compare_sent<'a>(bodies: impl Iterator<Item = &'a [u8]>, answer: &[u8], tally: &mut Tally) {
+    let digests = strings(answer).filter(|(key, _)| *key == b"MD5OfMessageBody").map(|(_, digest)| digest);
+    let mut digests: Vec<&[u8]> = digests.collect();
+    for body in bodies {
+        tally.compared += 1;
+        // A batch's answer need not keep the order of its entries.
+        match digests.iter().position(|digest| *digest == hex_md5(body)) {
+            Some(at) => _ = digests.swap_remove(at),
+            None => tally.error("MD5OfMessageBody is not that of the body sent"),
+        }
+    }
+}
+
+/// Books a message that came.
+fn arrived(phase: &Phase<'_>, body: &[u8], compare: bool, counts: bool, now: u64, tally: &mut Tally) {
+    let identity = match Identity::read(body) {
+        Some(identity) if identity.run == phase.run => identity,
+        _ => {
+            tally.foreign += 1;
+            return;
+        }
+    };
+    phase.last_arrival.store(now, Relaxed);
+    match phase.ledger.arrive(&identity) {
+        Arrival::First => {}
+        Arrival::Again => tally.error("a message came twice"),
+        Arrival::OutOfOrder => tally.error("a group's message came out of order"),
+        Arrival::NeverSent => tally.error("a message came that was never sent"),
+    }
+    if counts && phase.both_sides {
+        tally.end_to_end.saturating_record(now.saturating_sub(identity.sent_at).max(1));
+    }
+    let rest = crate::ledger::IDENTITY_BYTES;
+    if body.len() != phase.filler.len() || (compare && body[rest..] != phase.filler[rest..]) {
+        tally.error("a message came with other bytes than were sent");
+    }
+}
+
+fn hex_md5(body: &[u8]) -> [u8; 32] {
+    let mut text = [0; 32];
+    for (place, byte) in text.chunks_exact_mut(2).zip(Md5::digest(body)) {
+        put_hex(place, u64::from(byte));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+
+    struct Bench {
+        ledger: Ledger,
+        progress: Progress,
+        queues: Vec<QueueTemplates>,
+        filler: Vec<u8>,
+    }
+
+    impl Bench {
+        fn new(batch: usize) -> Bench {
+            let filler = "f".repeat(64);
+            Bench {
+                ledger: Ledger::new(0),
+                progress: Progress::default(),
+                queues: vec![QueueTemplates {
+                    send: SendTemplate::new("h", "q", &filler, false, batch),
+                    receive: ReceiveTemplate::new("h", "q", 10, 0),
+                    delete: DeleteTemplate::new("h", "q", true),
+                }],
+                filler: filler.into_bytes(),
+            }
+        }
+
+        fn phase(&self) -> Phase<'_> {
+            let window = Window::default();
+            window.until.store(1_000, Relaxed);
+            Phase {
+                ledger: &self.ledger,
+                progress: &self.progress,
+                queues: &self.queues,
+                run: 1,
+                filler: &self.filler,
+                checks: true,
+                compare_every: 1,
+                groups: 0,
+                share: None,
+                interval: None,
+                outstanding: None,
+                goal: None,
+                both_sides: false,
+                window,
+                clock: Instant::now(),
+                producers_at_work: AtomicUsize::new(1),
+                last_arrival: AtomicU64::new(0),
+                stall_nanos: u64::MAX / 2,
+            }
+        }
+    }
+
+    fn ok(body: String) -> Answer<'static> {
+        Answer { status: 200, body: Cow::Owned(body.into_bytes()), closes: false }
+    }
+
+    #[test]
+    fn a_message_is_followed_from_its_send_through_its_arrival_to_its_deletion() {
+        let bench = Bench::new(1);
+        let phase = bench.phase();
+        let mut tally = Tally::new();
+        let mut out = Vec::new();
+        let mut producer = Worker::new(&phase, Role::Producer, 0, 0, 1);
+        producer.step(&phase, Outcome::Nothing, 0, 10, &mut out, &mut tally);
+        let body = bench.queues[0].send.bodies(&out, 64).next().unwrap().to_vec();
+        let digest = String::from_utf8(hex_md5(&body).to_vec()).unwrap();
+        let answer = ok(format!("{{\"MessageId\":\"m\",\"MD5OfMessageBody\":\"{digest}\"}}"));
+        producer.step(&phase, Outcome::Answered(Operation::Send, &answer), 10, 20, &mut out, &mut tally);
+        assert_eq!(bench.ledger.acknowledged(), 1);
+
+        let mut consumer = Worker::new(&phase, Role::Consumer, 0, 0, 1);
+        let body = String::from_utf8(body).unwrap();
+        let message = format!("{{\"ReceiptHandle\":\"r\",\"MD5OfBody\":\"{digest}\",\"Body\":\"{body}\"}}");
+        let answer = ok(format!("{{\"Messages\":[{message}]}}"));
+        let outcome = Outcome::Answered(Operation::Receive, &answer);
+        let next = consumer.step(&phase, outcome, 20, 30, &mut out, &mut tally);
+        assert!(matches!(next, Next::Request { operation: Operation::DeleteBatch, .. }), "{next:?}");
+        let answer = ok("{\"Successful\":[{\"Id\":\"0\"}]}".into());
+        consumer.step(
+            &phase,
+            Outcome::Answered(Operation::DeleteBatch, &answer),
+            30,
+            40,
+            &mut out,
+            &mut tally,
+        );
+        assert_eq!((bench.ledger.arrived(), tally.messages[Operation::DeleteBatch as usize]), (1, 1));
+        assert_eq!((tally.compared, tally.errors.len()), (2, 0), "{:?}", tally.errors);
+        assert_eq!(tally.latencies[Operation::Receive as usize].max(), 10);
+    }
+
+    #[test]
+    fn a_wrong_digest_a_changed_body_and_a_second_arrival_are_errors() {
+        let bench = Bench::new(1);
+        let phase = bench.phase();
+        let mut tally = Tally::new();
+        let mut out = Vec::new();
+        let mut producer = Worker::new(&phase, Role::Producer, 0, 0, 1);
+        producer.step(&phase, Outcome::Nothing, 0, 10, &mut out, &mut tally);
+        let body = String::from_utf8(bench.queues[0].send.bodies(&out, 64).next().unwrap().to_vec()).unwrap();
+        let answer = ok("{\"MessageId\":\"m\",\"MD5OfMessageBody\":\"00\"}".into());
+        producer.step(&phase, Outcome::Answered(Operation::Send, &answer), 10, 20, &mut out, &mut tally);
+        assert_eq!(
+            tally.errors.keys().collect::<Vec<_>>(),
+            ["MD5OfMessageBody is not that of the body sent"]
+        );
+
+        let changed = body.replace("fff", "ggg");
+        let digest = String::from_utf8(hex_md5(changed.as_bytes()).to_vec()).unwrap();
+        let message =
+            format!("{{\"ReceiptHandle\":\"r\",\"MD5OfBody\":\"{digest}\",\"Body\":\"{changed}\"}}");
+        let answer = ok(format!("{{\"Messages\":[{message},{message}]}}"));
+        let mut consumer = Worker::new(&phase, Role::Consumer, 0, 0, 1);
+        consumer.step(&phase, Outcome::Answered(Operation::Receive, &answer), 20, 30, &mut out, &mut tally);
+        assert_eq!(tally.errors["a message came with other bytes than were sent"], 2);
+        assert_eq!(tally.errors["a message came twice"], 1);
+    }
+
+    #[test]
+    fn a_failed_entry_of_a_batch_is_an_error_and_not_an_acknowledged_message() {
+        let bench = Bench::new(3);
+        let phase = bench.phase();
+        let mut tally = Tally::new();
+        let mut out = Vec::new();
+        let mut producer = Worker::new(&phase, Role::Producer, 0, 0, 1);
+        producer.step(&phase, Outcome::Nothing, 0, 10, &mut out, &mut tally);
+        let answer = ok("{\"Successful\":[{\"MessageId\":\"1\"},{\"MessageId\":\"2\"}],\
+             \"Failed\":[{\"Id\":\"2\",\"Code\":\"InternalError\",\"SenderFault\":false}]}"
+            .into());
+        producer.step(&phase, Outcome::Answered(Operation::SendBatch, &answer), 10, 20, &mut out, &mut tally);
+        assert_eq!((bench.ledger.acknowledged(), bench.ledger.failed()), (2, 1));
+        assert_eq!(tally.errors["entry failed: InternalError"], 1);
+    }
+
+    #[test]
+    fn a_late_answer_makes_the_next_request_late_and_its_latency_says_so() {
+        let bench = Bench::new(1);
+        let phase = Phase { interval: Some(100), ..bench.phase() };
+        let mut tally = Tally::new();
+        let mut out = Vec::new();
+        let mut producer = Worker::new(&phase, Role::Producer, 0, 0, 1);
+        let mut at = |now| producer.step(&phase, Outcome::Nothing, 0, now, &mut out, &mut tally);
+        assert!(matches!(at(5), Next::Request { since: 0, .. }));
+        assert!(matches!(at(350), Next::Request { since: 100, .. }));
+        assert!(matches!(at(351), Next::Request { since: 200, .. }));
+        assert!(matches!(at(352), Next::Request { since: 300, .. }));
+        assert!(matches!(at(353), Next::Wait(400)));
+        assert!(matches!(at(402), Next::Request { since: 402, .. }));
+    }
+}
