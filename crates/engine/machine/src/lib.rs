@@ -79,6 +79,8 @@ pub enum Input {
     },
     /// Everything is to be forgotten (a test begins).
     Reset,
+    /// The server is about to stop: whoever waits for a message is answered with none.
+    Stop,
 }
 
 /// What the machine wants done.

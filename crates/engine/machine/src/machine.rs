@@ -119,6 +119,7 @@ impl Machine {
                 let records = self.sqs.reset(self.now);
                 self.commit(records);
             }
+            Input::Stop => self.sqs.end_polls(),
         }
         self.follow_up();
     }
@@ -213,6 +214,16 @@ impl Machine {
         }
         let (ticket, answer) = self.outbox.take()?;
         Some(Output::Reply { ticket, answer })
+    }
+
+    /// Where the log ends when all that was decided so far has been written.
+    pub fn end(&self) -> Position {
+        self.appender.end()
+    }
+
+    /// Whether nothing waits for the disk.
+    pub fn is_settled(&self) -> bool {
+        self.appender.is_empty() && self.outbox.durable() >= self.tail
     }
 
     /// When time must be told at the latest ([`Input::Tick`]).

@@ -509,6 +509,15 @@ impl State {
         }
     }
 
+    /// All receives that wait are to be answered with nothing.
+    pub fn end_polls(&mut self) {
+        let tickets: Vec<u64> = self.waiting.keys().copied().collect();
+        for ticket in tickets {
+            self.stop_waiting(ticket);
+            self.ended_polls.push_back(ticket);
+        }
+    }
+
     /// A receive waits no longer: it is being answered, or the client has gone.
     pub fn stop_waiting(&mut self, ticket: u64) -> Option<Waiter> {
         let (id, number) = self.waiting.remove(&ticket)?;

@@ -1,5 +1,6 @@
 //! What the three batch operations share: their entries' ids, and an outcome for each.
 
+use api::sqs::BatchResultErrorEntry;
 use bytestring::ByteString;
 use kernel::Refusal;
 
@@ -57,6 +58,17 @@ pub fn entry_code(refusal: &Refusal) -> &'static str {
         "InvalidParameterValueException" => "InvalidParameterValue",
         shape => shape,
     }
+}
+
+/// The entries that were not done. AWS always says `Successful`; of `Failed` nothing if there are none.
+pub fn present_failed<T>(outcome: &BatchOutcome<T>) -> Option<Vec<BatchResultErrorEntry>> {
+    let entry = |(id, refusal): &(ByteString, Refusal)| BatchResultErrorEntry {
+        id: Some(id.clone()),
+        sender_fault: Some(true),
+        code: Some(ByteString::from_static(entry_code(refusal))),
+        message: Some(refusal.message.as_ref().into()),
+    };
+    (!outcome.failed.is_empty()).then(|| outcome.failed.iter().map(entry).collect())
 }
 
 #[cfg(test)]

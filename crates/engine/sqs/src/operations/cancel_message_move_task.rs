@@ -1,5 +1,6 @@
 //! CancelMessageMoveTask: a move task stops where it is.
 
+use api::sqs::{CancelMessageMoveTaskInput, CancelMessageMoveTaskOutput};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytestring::ByteString;
@@ -34,6 +35,17 @@ fn parse_handle(handle: &str) -> Option<(String, Arn)> {
 }
 
 impl CancelMessageMoveTask {
+    /// Reads the request.
+    pub fn prepare(input: CancelMessageMoveTaskInput) -> Result<Self, Refusal> {
+        let handle = input.task_handle.ok_or_else(|| refusals::parameter_missing("TaskHandle"))?;
+        Ok(CancelMessageMoveTask { handle })
+    }
+
+    /// The answer.
+    pub fn present(moved: u64) -> CancelMessageMoveTaskOutput {
+        CancelMessageMoveTaskOutput { approximate_number_of_messages_moved: Some(moved as i64) }
+    }
+
     /// Declares the task cancelled and says how many messages it has moved.
     pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
         let Some((uuid, source)) = parse_handle(&self.handle) else {

@@ -1,7 +1,8 @@
 //! ChangeMessageVisibility: a client needs longer for a message, or gives it back.
 
+use api::sqs::ChangeMessageVisibilityInput;
 use bytestring::ByteString;
-use kernel::{Refusal, Time};
+use kernel::{Caller, Refusal, Time};
 
 use super::receive_message::group_name;
 use super::reply::Reply;
@@ -9,6 +10,7 @@ use super::{Decision, Setting};
 use crate::queue::Queue;
 use crate::records::{ChangedMessage, ReceivedMessage, Record, VisibilityChanged};
 use crate::rules::handle::Handle;
+use crate::rules::names;
 use crate::state::State;
 use crate::{QueueKey, limits, refusals};
 
@@ -24,6 +26,17 @@ pub struct ChangeMessageVisibility {
 }
 
 impl ChangeMessageVisibility {
+    /// Reads the request.
+    pub fn prepare(input: ChangeMessageVisibilityInput, caller: &Caller) -> Result<Self, Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let handle = input.receipt_handle.ok_or_else(|| refusals::parameter_missing("ReceiptHandle"))?;
+        if input.visibility_timeout.is_none() {
+            return Err(refusals::parameter_missing("VisibilityTimeout"));
+        }
+        let visibility_seconds = visibility_seconds(input.visibility_timeout);
+        Ok(ChangeMessageVisibility { queue, handle, visibility_seconds })
+    }
+
     /// Hides the message for another time, counted from now.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
@@ -36,6 +49,18 @@ impl ChangeMessageVisibility {
             Err(refusal) => refusal.into(),
             Ok(message) => Decision::done(vec![record(queue, setting.now, vec![message])], Reply::Done),
         }
+    }
+}
+
+pub(super) fn visibility_seconds(given: Option<i32>) -> Result<u32, Refusal> {
+    match given {
+        None => Err(refusals::parameter_missing("VisibilityTimeout")),
+        Some(seconds @ 0..=43_200) => Ok(seconds as u32),
+        Some(seconds) => Err(refusals::value_invalid(
+            seconds,
+            "VisibilityTimeout",
+            "Must be >= 0 and <= 43200, if provided.",
+        )),
     }
 }
 

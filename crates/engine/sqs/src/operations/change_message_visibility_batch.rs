@@ -1,12 +1,17 @@
 //! ChangeMessageVisibilityBatch: new visibility timeouts for up to ten messages.
 
+use api::sqs::{
+    ChangeMessageVisibilityBatchInput, ChangeMessageVisibilityBatchOutput,
+    ChangeMessageVisibilityBatchResultEntry,
+};
 use bytestring::ByteString;
-use kernel::Refusal;
+use kernel::{Caller, Refusal};
 
-use super::batch::BatchOutcome;
-use super::change_message_visibility::{changed, record};
+use super::batch::{BatchOutcome, check_ids, present_failed};
+use super::change_message_visibility::{changed, record, visibility_seconds};
 use super::reply::Reply;
 use super::{Decision, Setting};
+use crate::rules::names;
 use crate::state::State;
 use crate::{QueueKey, refusals};
 
@@ -31,6 +36,34 @@ pub struct Entry {
 }
 
 impl ChangeMessageVisibilityBatch {
+    /// Reads the request.
+    pub fn prepare(input: ChangeMessageVisibilityBatchInput, caller: &Caller) -> Result<Self, Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let entries = input.entries.ok_or_else(|| refusals::parameter_missing("Entries"));
+        let entries = entries.and_then(|entries| {
+            let ids: Vec<&str> =
+                entries.iter().map(|entry| entry.id.as_deref().unwrap_or_default()).collect();
+            check_ids("ChangeMessageVisibilityBatchRequestEntry", ids.into_iter())?;
+            let entry = |entry: api::sqs::ChangeMessageVisibilityBatchRequestEntry| Entry {
+                id: entry.id.unwrap_or_default(),
+                handle: entry.receipt_handle.unwrap_or_default(),
+                visibility_seconds: visibility_seconds(entry.visibility_timeout),
+            };
+            Ok(entries.into_iter().map(entry).collect())
+        });
+        Ok(ChangeMessageVisibilityBatch { queue, entries })
+    }
+
+    /// The answer.
+    pub fn present(outcome: &BatchOutcome<()>) -> ChangeMessageVisibilityBatchOutput {
+        let entry =
+            |(id, ()): &(ByteString, ())| ChangeMessageVisibilityBatchResultEntry { id: Some(id.clone()) };
+        ChangeMessageVisibilityBatchOutput {
+            successful: Some(outcome.successful.iter().map(entry).collect()),
+            failed: present_failed(outcome),
+        }
+    }
+
     /// Hides each message for another time.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };

@@ -1,7 +1,8 @@
 //! DeleteMessage: a client is done with a message.
 
+use api::sqs::DeleteMessageInput;
 use bytestring::ByteString;
-use kernel::{Refusal, Time};
+use kernel::{Caller, Refusal, Time};
 
 use super::receive_message::group_name;
 use super::reply::Reply;
@@ -9,6 +10,7 @@ use super::{Decision, Setting};
 use crate::queue::Queue;
 use crate::records::{DropReason, DroppedMessage, MessagesDropped, Record};
 use crate::rules::handle::Handle;
+use crate::rules::names;
 use crate::state::State;
 use crate::{QueueKey, limits, refusals};
 
@@ -22,6 +24,13 @@ pub struct DeleteMessage {
 }
 
 impl DeleteMessage {
+    /// Reads the request.
+    pub fn prepare(input: DeleteMessageInput, caller: &Caller) -> Result<Self, Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let handle = input.receipt_handle.ok_or_else(|| refusals::parameter_missing("ReceiptHandle"))?;
+        Ok(DeleteMessage { queue, handle })
+    }
+
     /// Drops the message; one that is gone already is no error.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };

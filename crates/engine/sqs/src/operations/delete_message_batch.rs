@@ -1,13 +1,15 @@
 //! DeleteMessageBatch: a client is done with up to ten messages.
 
+use api::sqs::{DeleteMessageBatchInput, DeleteMessageBatchOutput, DeleteMessageBatchResultEntry};
 use bytestring::ByteString;
-use kernel::Refusal;
+use kernel::{Caller, Refusal};
 
-use super::batch::BatchOutcome;
+use super::batch::{BatchOutcome, check_ids, present_failed};
 use super::delete_message::dropped;
 use super::reply::Reply;
 use super::{Decision, Setting};
 use crate::records::{DropReason, DroppedMessage, MessagesDropped, Record};
+use crate::rules::names;
 use crate::state::State;
 use crate::{QueueKey, refusals};
 
@@ -21,6 +23,31 @@ pub struct DeleteMessageBatch {
 }
 
 impl DeleteMessageBatch {
+    /// Reads the request.
+    pub fn prepare(input: DeleteMessageBatchInput, caller: &Caller) -> Result<Self, Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let entries = input.entries.ok_or_else(|| refusals::parameter_missing("Entries"));
+        let entries = entries.and_then(|entries| {
+            let ids: Vec<&str> =
+                entries.iter().map(|entry| entry.id.as_deref().unwrap_or_default()).collect();
+            check_ids("DeleteMessageBatchRequestEntry", ids.into_iter())?;
+            let entry = |entry: api::sqs::DeleteMessageBatchRequestEntry| {
+                (entry.id.unwrap_or_default(), entry.receipt_handle.unwrap_or_default())
+            };
+            Ok(entries.into_iter().map(entry).collect())
+        });
+        Ok(DeleteMessageBatch { queue, entries })
+    }
+
+    /// The answer.
+    pub fn present(outcome: &BatchOutcome<()>) -> DeleteMessageBatchOutput {
+        let entry = |(id, ()): &(ByteString, ())| DeleteMessageBatchResultEntry { id: Some(id.clone()) };
+        DeleteMessageBatchOutput {
+            successful: Some(outcome.successful.iter().map(entry).collect()),
+            failed: present_failed(outcome),
+        }
+    }
+
     /// Drops each message whose handle is good, all in one record.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };

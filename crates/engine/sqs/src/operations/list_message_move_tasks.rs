@@ -1,13 +1,17 @@
 //! ListMessageMoveTasks: a dead-letter queue's latest move tasks, newest first.
 
-use kernel::{Arn, Refusal};
+use api::sqs::{ListMessageMoveTasksInput, ListMessageMoveTasksOutput, ListMessageMoveTasksResultEntry};
+use kernel::{Arn, Refusal, Secret};
+
+use super::cancel_message_move_task::task_handle;
 
 use super::reply::Reply;
-use super::start_message_move_task::resource_missing;
+use super::start_message_move_task::{queue_arn, resource_missing};
 use super::{Decision, Setting};
-use crate::QueueKey;
-use crate::records::MoveTaskDeclared;
+use crate::ids::task_uuid;
+use crate::records::{MoveStatus, MoveTaskDeclared};
 use crate::state::State;
+use crate::{QueueKey, refusals};
 
 /// ListMessageMoveTasks.
 #[derive(Clone, Debug)]
@@ -19,6 +23,43 @@ pub struct ListMessageMoveTasks {
 }
 
 impl ListMessageMoveTasks {
+    /// Reads the request.
+    pub fn prepare(input: &ListMessageMoveTasksInput) -> Result<Self, Refusal> {
+        let most = match input.max_results {
+            None => Ok(1),
+            Some(most @ 1..=10) => Ok(most as u32),
+            Some(most) => {
+                Err(refusals::value_invalid(most, "MaxResults", "Must be between 1 and 10, if provided."))
+            }
+        };
+        Ok(ListMessageMoveTasks { source: Ok(queue_arn(input.source_arn.as_deref(), "SourceArn")?), most })
+    }
+
+    /// The answer. The handle is shown only while the task runs (facts/sqs.md § 8).
+    pub fn present(tasks: &[MoveTaskDeclared], secret: &Secret) -> ListMessageMoveTasksOutput {
+        let entry = |task: &MoveTaskDeclared| ListMessageMoveTasksResultEntry {
+            task_handle: (task.status == MoveStatus::Running)
+                .then(|| task_handle(&task_uuid(secret, task.id), &task.source_arn).into()),
+            status: Some(
+                match task.status {
+                    MoveStatus::Running => "RUNNING",
+                    MoveStatus::Completed => "COMPLETED",
+                    MoveStatus::Cancelled => "CANCELLED",
+                    MoveStatus::Failed => "FAILED",
+                }
+                .into(),
+            ),
+            source_arn: Some(task.source_arn.to_string().into()),
+            destination_arn: task.destination.as_ref().map(|arn| arn.to_string().into()),
+            max_number_of_messages_per_second: task.rate.map(|rate| rate as i32),
+            approximate_number_of_messages_moved: Some(task.moved as i64),
+            approximate_number_of_messages_to_move: Some(task.to_move as i64),
+            failure_reason: task.failure.as_deref().map(Into::into),
+            started_timestamp: Some(task.started.0 as i64),
+        };
+        ListMessageMoveTasksOutput { results: Some(tasks.iter().map(entry).collect()) }
+    }
+
     /// Lists them.
     pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
         match self.list(state) {

@@ -114,6 +114,9 @@ pub enum Command {
 pub mod reply;
 pub use reply::Reply;
 
+mod shapes;
+pub use shapes::{Plan, needs, prepare, present};
+
 pub(crate) mod batch;
 pub(crate) mod dead_letters;
 

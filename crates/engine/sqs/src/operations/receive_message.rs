@@ -3,15 +3,19 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytestring::ByteString;
-use kernel::{Extent, Refusal, Time};
+use api::Text;
+use api::sqs::ReceiveMessageInput;
+use kernel::{Caller, Extent, Refusal, Time};
 
 use super::dead_letters::DeadLetters;
 use super::reply::Reply;
 use super::{Decision, Draft, Outcome, Setting};
 use crate::queue::Queue;
 use crate::records::{ChangedMessage, MessagesReceived, ReceivedMessage, Record, VisibilityChanged};
+use crate::rules::names;
+use crate::rules::new_message::check_id;
 use crate::rules::selection::{Candidate, select};
+use crate::rules::shown::Shown;
 use crate::state::{State, Waiter};
 use crate::{QueueId, QueueKey, Seq, limits, refusals};
 
@@ -34,7 +38,41 @@ pub struct Receive {
     /// The client waits for so long; absent: as long as the queue says.
     pub wait_seconds: Option<u32>,
     /// Under this id the receive can be repeated (FIFO).
-    pub attempt: Option<ByteString>,
+    pub attempt: Option<Text>,
+}
+
+impl Receive {
+    fn prepare(input: &ReceiveMessageInput) -> Result<Receive, Refusal> {
+        let within = |value: Option<i32>, range: std::ops::RangeInclusive<i32>, name: &str, reason: &str| {
+            match value {
+                Some(value) if !range.contains(&value) => Err(refusals::value_invalid(value, name, reason)),
+                value => Ok(value.map(|value| value as u32)),
+            }
+        };
+        let most = within(
+            input.max_number_of_messages,
+            1..=10,
+            "MaxNumberOfMessages",
+            "Must be between 1 and 10, if provided.",
+        )?;
+        let visibility_seconds = within(
+            input.visibility_timeout,
+            0..=43_200,
+            "VisibilityTimeout",
+            "Must be >= 0 and <= 43200, if provided.",
+        )?;
+        let wait_seconds = within(
+            input.wait_time_seconds,
+            0..=20,
+            "WaitTimeSeconds",
+            "Must be >= 0 and <= 20, if provided.",
+        )?;
+        if let Some(attempt) = &input.receive_request_attempt_id {
+            check_id(attempt, "ReceiveRequestAttemptId")?;
+        }
+        let attempt = input.receive_request_attempt_id.clone();
+        Ok(Receive { most: most.unwrap_or(1), visibility_seconds, wait_seconds, attempt })
+    }
 }
 
 /// Messages for a client.
@@ -73,6 +111,17 @@ pub struct Delivered {
 const DEAD_LETTERS: usize = 128;
 
 impl ReceiveMessage {
+    /// Reads the request: what is asked of the queue, and what of the messages is to be shown.
+    pub fn prepare(input: &ReceiveMessageInput, caller: &Caller) -> Result<(Self, Shown), Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let shown = Shown::prepare(input);
+        let (shown, request) = match shown {
+            Ok(shown) => (shown, Receive::prepare(input)),
+            Err(refusal) => (Shown::default(), Err(refusal)),
+        };
+        Ok((ReceiveMessage { queue, request }, shown))
+    }
+
     /// Gives what is there; if there is nothing, lets the client wait if it wants to.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use bytestring::ByteString;
-use kernel::Refusal;
+use api::sqs::{MessageAttributeValue, MessageSystemAttributeValue, SendMessageInput, SendMessageOutput};
+use api::{Map, Text};
+use kernel::{Caller, Refusal, Secret};
 
 use super::reply::Reply;
 use super::{Decision, Draft, Setting};
@@ -11,9 +12,10 @@ use crate::queue::Queue;
 use crate::records::{Deduplication, MessageSent, Record};
 use crate::refusals;
 use crate::rules::dedup::DedupKey;
-use crate::rules::new_message::NewMessage;
+use crate::rules::names;
+use crate::rules::new_message::{AttributeDraft, MessageDraft, NewMessage, hex};
 use crate::state::State;
-use crate::{QueueKey, Seq};
+use crate::{QueueKey, Seq, message_id, sequence_number};
 
 /// SendMessage.
 #[derive(Clone, Debug)]
@@ -40,6 +42,36 @@ pub struct Sent {
 }
 
 impl SendMessage {
+    /// Reads the request; hashes and encodes the message.
+    pub fn prepare(input: SendMessageInput, caller: &Caller, trace: Option<Text>) -> Result<Self, Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        if input.message_body.is_none() {
+            return Err(refusals::parameter_missing("MessageBody"));
+        }
+        let draft = MessageDraft {
+            body: input.message_body.unwrap_or_default(),
+            delay_seconds: input.delay_seconds.map(i64::from),
+            attributes: message_attributes(input.message_attributes),
+            system_attributes: system_attributes(input.message_system_attributes),
+            group: input.message_group_id,
+            deduplication_id: input.message_deduplication_id,
+            trace_header: trace,
+        };
+        let message = draft.check(&caller.principal, queue.is_fifo());
+        Ok(SendMessage { queue, message })
+    }
+
+    /// The answer.
+    pub fn present(sent: &Sent, secret: &Secret) -> SendMessageOutput {
+        SendMessageOutput {
+            md5_of_message_body: Some(hex(&sent.body_md5).into()),
+            md5_of_message_attributes: sent.attributes_md5.map(|md5| hex(&md5).into()),
+            md5_of_message_system_attributes: sent.system_attributes_md5.map(|md5| hex(&md5).into()),
+            message_id: Some(message_id(secret, sent.seq).into()),
+            sequence_number: sent.fifo.then(|| sequence_number(sent.seq).into()),
+        }
+    }
+
     /// Accepts the message, unless it is a duplicate of one that was accepted before.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
@@ -57,6 +89,31 @@ impl SendMessage {
             Err(refusal) => refusal.into(),
         }
     }
+}
+
+pub(super) fn message_attributes(map: Option<Map<MessageAttributeValue>>) -> Vec<AttributeDraft> {
+    let entries = map.map(|map| map.0).unwrap_or_default();
+    let draft = |(name, value): (Text, MessageAttributeValue)| AttributeDraft {
+        name,
+        data_type: value.data_type,
+        text: value.string_value,
+        binary: value.binary_value,
+        has_lists: value.string_list_values.is_some_and(|list| !list.is_empty())
+            || value.binary_list_values.is_some_and(|list| !list.is_empty()),
+    };
+    entries.into_iter().map(draft).collect()
+}
+
+pub(super) fn system_attributes(map: Option<Map<MessageSystemAttributeValue>>) -> Vec<AttributeDraft> {
+    let entries = map.map(|map| map.0).unwrap_or_default();
+    let draft = |(name, value): (Text, MessageSystemAttributeValue)| AttributeDraft {
+        name,
+        data_type: value.data_type,
+        text: value.string_value,
+        binary: value.binary_value,
+        has_lists: false,
+    };
+    entries.into_iter().map(draft).collect()
 }
 
 /// What is wrong about a message's group or deduplication id; SendMessage and SendMessageBatch name the first
@@ -140,7 +197,7 @@ impl<'a, 's> Sending<'a, 's> {
             None => None,
             Some(fifo) => {
                 let in_group = fifo.scope_in_force_is_group(now);
-                let id: &'a ByteString = message.deduplication_id.as_ref().unwrap_or(&message.content_hash);
+                let id: &'a Text = message.deduplication_id.as_ref().unwrap_or(&message.content_hash);
                 let key = DedupKey::new(id, message.group.as_deref().filter(|_| in_group));
                 let before = self.accepted.iter().find(|(other, _)| *other == key).map(|&(_, seq)| seq);
                 if let Some(before) = before.or_else(|| self.queue.dedup.find(key, now)) {

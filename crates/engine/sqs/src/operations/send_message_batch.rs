@@ -1,15 +1,17 @@
 //! SendMessageBatch: a queue accepts up to ten messages, each for itself.
 
-use bytestring::ByteString;
-use kernel::Refusal;
+use api::Text;
+use api::sqs::{SendMessageBatchInput, SendMessageBatchOutput, SendMessageBatchResultEntry};
+use kernel::{Caller, Refusal, Secret};
 
-use super::batch::BatchOutcome;
+use super::batch::{BatchOutcome, check_ids, present_failed};
 use super::reply::Reply;
-use super::send_message::{GroupFault, Sending};
+use super::send_message::{GroupFault, SendMessage, Sending, Sent, message_attributes, system_attributes};
 use super::{Decision, Setting};
-use crate::rules::new_message::NewMessage;
+use crate::rules::names;
+use crate::rules::new_message::{MessageDraft, NewMessage};
 use crate::state::State;
-use crate::{QueueKey, refusals};
+use crate::{QueueKey, limits, refusals};
 
 /// SendMessageBatch.
 #[derive(Clone, Debug)]
@@ -17,10 +19,65 @@ pub struct SendMessageBatch {
     /// Where to.
     pub queue: QueueKey,
     /// The messages by their ids, or what is wrong with all of them.
-    pub entries: Result<Vec<(ByteString, Result<NewMessage, Refusal>)>, Refusal>,
+    pub entries: Result<Vec<(Text, Result<NewMessage, Refusal>)>, Refusal>,
 }
 
 impl SendMessageBatch {
+    /// Reads the request; hashes and encodes the messages.
+    pub fn prepare(
+        input: SendMessageBatchInput,
+        caller: &Caller,
+        trace: Option<Text>,
+    ) -> Result<Self, Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let entries = input.entries.ok_or_else(|| refusals::parameter_missing("Entries"));
+        let entries = entries.and_then(|entries| {
+            let ids: Vec<&str> =
+                entries.iter().map(|entry| entry.id.as_deref().unwrap_or_default()).collect();
+            check_ids("SendMessageBatchRequestEntry", ids.into_iter())?;
+            let mut total = 0;
+            let mut messages = Vec::with_capacity(entries.len());
+            for entry in entries {
+                let draft = MessageDraft {
+                    body: entry.message_body.unwrap_or_default(),
+                    delay_seconds: entry.delay_seconds.map(i64::from),
+                    attributes: message_attributes(entry.message_attributes),
+                    system_attributes: system_attributes(entry.message_system_attributes),
+                    group: entry.message_group_id,
+                    deduplication_id: entry.message_deduplication_id,
+                    trace_header: trace.clone(),
+                };
+                total += draft.size();
+                if total <= limits::BATCH_BYTES {
+                    // The ids have been checked, so there is one.
+                    let message = draft.check(&caller.principal, queue.is_fifo());
+                    messages.push((entry.id.unwrap_or_default(), message));
+                }
+            }
+            if total > limits::BATCH_BYTES { Err(refusals::batch_too_long(total)) } else { Ok(messages) }
+        });
+        Ok(SendMessageBatch { queue, entries })
+    }
+
+    /// The answer.
+    pub fn present(outcome: &BatchOutcome<Sent>, secret: &Secret) -> SendMessageBatchOutput {
+        let entry = |(id, sent): &(Text, Sent)| {
+            let sent = SendMessage::present(sent, secret);
+            SendMessageBatchResultEntry {
+                id: Some(id.clone()),
+                message_id: sent.message_id,
+                md5_of_message_body: sent.md5_of_message_body,
+                md5_of_message_attributes: sent.md5_of_message_attributes,
+                md5_of_message_system_attributes: sent.md5_of_message_system_attributes,
+                sequence_number: sent.sequence_number,
+            }
+        };
+        SendMessageBatchOutput {
+            successful: Some(outcome.successful.iter().map(entry).collect()),
+            failed: present_failed(outcome),
+        }
+    }
+
     /// Accepts each message that is right. One without a group or deduplication id that FIFO demands fails the whole
     /// batch (facts/sqs.md § 10).
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {

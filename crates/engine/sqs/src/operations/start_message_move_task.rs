@@ -1,9 +1,13 @@
 //! StartMessageMoveTask: messages of a dead-letter queue begin to move back, or somewhere else.
 
-use kernel::{Arn, Refusal};
+use api::sqs::{StartMessageMoveTaskInput, StartMessageMoveTaskOutput};
+use kernel::{Arn, Refusal, Secret};
+
+use super::cancel_message_move_task::task_handle;
 
 use super::reply::Reply;
 use super::{Decision, Setting};
+use crate::ids::task_uuid;
 use crate::records::{MoveStatus, MoveTaskDeclared, Record};
 use crate::state::State;
 use crate::{QueueKey, TaskId, limits, refusals};
@@ -27,7 +31,43 @@ pub(super) fn resource_missing(parameter: &str) -> Refusal {
     )
 }
 
+/// The queue's ARN in a parameter of a move task (facts/sqs.md § 8).
+pub(super) fn queue_arn(text: Option<&str>, parameter: &str) -> Result<Arn, Refusal> {
+    let text = text.ok_or_else(|| refusals::parameter_missing(parameter))?;
+    text.parse().map_err(|_| {
+        refusals::parameter_invalid(format!(
+            "You must use this format to specify the {parameter}: \
+             arn:<partition>:<service>:<region>:<account-id>:<resource-id>"
+        ))
+    })
+}
+
 impl StartMessageMoveTask {
+    /// Reads the request.
+    pub fn prepare(input: &StartMessageMoveTaskInput) -> Result<Self, Refusal> {
+        let destination = input.destination_arn.as_deref();
+        let rate = match input.max_number_of_messages_per_second {
+            None => Ok(None),
+            Some(rate @ 1..=500) => Ok(Some(rate as u32)),
+            Some(rate) => Err(refusals::value_invalid(
+                rate,
+                "MaxNumberOfMessagesPerSecond",
+                "Must be between 1 and 500, if provided.",
+            )),
+        };
+        Ok(StartMessageMoveTask {
+            source: Ok(queue_arn(input.source_arn.as_deref(), "SourceArn")?),
+            destination: destination.map(|arn| queue_arn(Some(arn), "DestinationArn")).transpose(),
+            rate,
+        })
+    }
+
+    /// The answer.
+    pub fn present(task: TaskId, source: &Arn, secret: &Secret) -> StartMessageMoveTaskOutput {
+        let handle = task_handle(&task_uuid(secret, task), source);
+        StartMessageMoveTaskOutput { task_handle: Some(handle.into()) }
+    }
+
     /// Declares the task; it moves its first messages at once.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         match self.declare(state, setting) {

@@ -25,3 +25,5 @@ pub mod dedup;
 pub mod attempts;
 
 pub mod selection;
+
+pub mod shown;

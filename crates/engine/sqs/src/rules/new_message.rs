@@ -66,6 +66,17 @@ pub struct AttributeDraft {
 }
 
 impl MessageDraft {
+    /// Body and attributes together, in bytes.
+    pub fn size(&self) -> usize {
+        let attribute = |attribute: &AttributeDraft| {
+            attribute.name.len()
+                + attribute.data_type.as_ref().map_or(0, |data_type| data_type.len())
+                + attribute.text.as_ref().map_or(0, |text| text.len())
+                + attribute.binary.as_ref().map_or(0, |binary| binary.len())
+        };
+        self.body.len() + self.attributes.iter().map(attribute).sum::<usize>()
+    }
+
     /// Checks it, hashes it, encodes it. `fifo`: whether the queue's name is a FIFO queue's.
     pub fn check(self, sender: &str, fifo: bool) -> Result<NewMessage, Refusal> {
         if self.body.is_empty() {

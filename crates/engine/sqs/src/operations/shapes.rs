@@ -1,0 +1,208 @@
+//! From the API's shapes to commands, and from replies to the API's shapes.
+
+use api::Text;
+use api::sqs::{Request, Response};
+use bytes::Bytes;
+use kernel::codec::Malformed;
+use kernel::{Caller, Extent, Refusal, Secret};
+
+use super::*;
+use crate::rules::shown::Shown;
+
+/// What has to be remembered of a request until it is answered.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    operation: api::sqs::Operation,
+    shown: Shown,
+}
+
+/// Prepares a request: checks what needs no state, does what costs by the byte. `trace` is the request's trace header.
+pub fn prepare(request: Request, caller: &Caller, trace: Option<Text>) -> Result<(Command, Plan), Refusal> {
+    use api::sqs::Operation;
+    let mut shown = Shown::default();
+    let (operation, command) = match request {
+        Request::AddPermission(input) => (
+            Operation::AddPermission,
+            Command::AddPermission(add_permission::AddPermission::prepare(&input, caller)?),
+        ),
+        Request::CancelMessageMoveTask(input) => (
+            Operation::CancelMessageMoveTask,
+            Command::CancelMessageMoveTask(cancel_message_move_task::CancelMessageMoveTask::prepare(input)?),
+        ),
+        Request::ChangeMessageVisibility(input) => (
+            Operation::ChangeMessageVisibility,
+            Command::ChangeMessageVisibility(change_message_visibility::ChangeMessageVisibility::prepare(
+                input, caller,
+            )?),
+        ),
+        Request::ChangeMessageVisibilityBatch(input) => (
+            Operation::ChangeMessageVisibilityBatch,
+            Command::ChangeMessageVisibilityBatch(
+                change_message_visibility_batch::ChangeMessageVisibilityBatch::prepare(input, caller)?,
+            ),
+        ),
+        Request::CreateQueue(input) => (
+            Operation::CreateQueue,
+            Command::CreateQueue(create_queue::CreateQueue::prepare(&input, caller)?),
+        ),
+        Request::DeleteMessage(input) => (
+            Operation::DeleteMessage,
+            Command::DeleteMessage(delete_message::DeleteMessage::prepare(input, caller)?),
+        ),
+        Request::DeleteMessageBatch(input) => (
+            Operation::DeleteMessageBatch,
+            Command::DeleteMessageBatch(delete_message_batch::DeleteMessageBatch::prepare(input, caller)?),
+        ),
+        Request::DeleteQueue(input) => (
+            Operation::DeleteQueue,
+            Command::DeleteQueue(delete_queue::DeleteQueue::prepare(&input, caller)?),
+        ),
+        Request::GetQueueAttributes(input) => (
+            Operation::GetQueueAttributes,
+            Command::GetQueueAttributes(get_queue_attributes::GetQueueAttributes::prepare(&input, caller)?),
+        ),
+        Request::GetQueueUrl(input) => (
+            Operation::GetQueueUrl,
+            Command::GetQueueUrl(get_queue_url::GetQueueUrl::prepare(&input, caller)?),
+        ),
+        Request::ListDeadLetterSourceQueues(input) => (
+            Operation::ListDeadLetterSourceQueues,
+            Command::ListDeadLetterSourceQueues(
+                list_dead_letter_source_queues::ListDeadLetterSourceQueues::prepare(&input, caller)?,
+            ),
+        ),
+        Request::ListMessageMoveTasks(input) => (
+            Operation::ListMessageMoveTasks,
+            Command::ListMessageMoveTasks(list_message_move_tasks::ListMessageMoveTasks::prepare(&input)?),
+        ),
+        Request::ListQueueTags(input) => (
+            Operation::ListQueueTags,
+            Command::ListQueueTags(list_queue_tags::ListQueueTags::prepare(&input, caller)?),
+        ),
+        Request::ListQueues(input) => {
+            (Operation::ListQueues, Command::ListQueues(list_queues::ListQueues::prepare(&input, caller)?))
+        }
+        Request::PurgeQueue(input) => {
+            (Operation::PurgeQueue, Command::PurgeQueue(purge_queue::PurgeQueue::prepare(&input, caller)?))
+        }
+        Request::ReceiveMessage(input) => {
+            let (command, what) = receive_message::ReceiveMessage::prepare(&input, caller)?;
+            shown = what;
+            (Operation::ReceiveMessage, Command::ReceiveMessage(command))
+        }
+        Request::RemovePermission(input) => (
+            Operation::RemovePermission,
+            Command::RemovePermission(remove_permission::RemovePermission::prepare(&input, caller)?),
+        ),
+        Request::SendMessage(input) => (
+            Operation::SendMessage,
+            Command::SendMessage(send_message::SendMessage::prepare(input, caller, trace)?),
+        ),
+        Request::SendMessageBatch(input) => (
+            Operation::SendMessageBatch,
+            Command::SendMessageBatch(send_message_batch::SendMessageBatch::prepare(input, caller, trace)?),
+        ),
+        Request::SetQueueAttributes(input) => (
+            Operation::SetQueueAttributes,
+            Command::SetQueueAttributes(set_queue_attributes::SetQueueAttributes::prepare(&input, caller)?),
+        ),
+        Request::StartMessageMoveTask(input) => (
+            Operation::StartMessageMoveTask,
+            Command::StartMessageMoveTask(start_message_move_task::StartMessageMoveTask::prepare(&input)?),
+        ),
+        Request::TagQueue(input) => {
+            (Operation::TagQueue, Command::TagQueue(tag_queue::TagQueue::prepare(&input, caller)?))
+        }
+        Request::UntagQueue(input) => {
+            (Operation::UntagQueue, Command::UntagQueue(untag_queue::UntagQueue::prepare(&input, caller)?))
+        }
+    };
+    Ok((command, Plan { operation, shown }))
+}
+
+/// Where the records lie that an answer needs, in the order in which it needs them.
+pub fn needs(reply: &Reply) -> Vec<Extent> {
+    match reply {
+        Reply::Received(received) => received.messages.iter().map(|message| message.extent).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Turns a reply into the answer. `base` is the URL under which the client reached this server; `records` are heads and
+/// tails of what [`needs`] asked for.
+pub fn present(
+    reply: &Reply,
+    plan: &Plan,
+    base: &str,
+    secret: &Secret,
+    records: &[(Bytes, Bytes)],
+) -> Result<Response, Malformed> {
+    use api::sqs::*;
+    Ok(match (plan.operation, reply) {
+        (Operation::SendMessage, Reply::Sent(sent)) => {
+            Response::SendMessage(send_message::SendMessage::present(sent, secret))
+        }
+        (Operation::SendMessageBatch, Reply::SentBatch(outcome)) => {
+            Response::SendMessageBatch(send_message_batch::SendMessageBatch::present(outcome, secret))
+        }
+        (Operation::ReceiveMessage, Reply::Received(received)) => {
+            let messages = plan.shown.present(received, records, secret)?;
+            let messages = (!messages.is_empty()).then_some(messages);
+            Response::ReceiveMessage(ReceiveMessageOutput { messages })
+        }
+        (Operation::DeleteMessage, Reply::Done) => Response::DeleteMessage(DeleteMessageOutput {}),
+        (Operation::DeleteMessageBatch, Reply::DoneBatch(outcome)) => {
+            Response::DeleteMessageBatch(delete_message_batch::DeleteMessageBatch::present(outcome))
+        }
+        (Operation::ChangeMessageVisibility, Reply::Done) => {
+            Response::ChangeMessageVisibility(ChangeMessageVisibilityOutput {})
+        }
+        (Operation::ChangeMessageVisibilityBatch, Reply::DoneBatch(outcome)) => {
+            Response::ChangeMessageVisibilityBatch(
+                change_message_visibility_batch::ChangeMessageVisibilityBatch::present(outcome),
+            )
+        }
+        (Operation::CreateQueue, Reply::QueueUrl(queue)) => {
+            Response::CreateQueue(create_queue::CreateQueue::present(queue, base))
+        }
+        (Operation::DeleteQueue, Reply::Done) => Response::DeleteQueue(DeleteQueueOutput {}),
+        (Operation::PurgeQueue, Reply::Done) => Response::PurgeQueue(PurgeQueueOutput {}),
+        (Operation::GetQueueUrl, Reply::QueueUrl(queue)) => {
+            Response::GetQueueUrl(get_queue_url::GetQueueUrl::present(queue, base))
+        }
+        (Operation::ListQueues, Reply::QueueUrls(page)) => {
+            Response::ListQueues(list_queues::ListQueues::present(page, base))
+        }
+        (Operation::GetQueueAttributes, Reply::Attributes(attributes)) => {
+            Response::GetQueueAttributes(get_queue_attributes::GetQueueAttributes::present(attributes))
+        }
+        (Operation::SetQueueAttributes, Reply::Done) => {
+            Response::SetQueueAttributes(SetQueueAttributesOutput {})
+        }
+        (Operation::AddPermission, Reply::Done) => Response::AddPermission(AddPermissionOutput {}),
+        (Operation::RemovePermission, Reply::Done) => Response::RemovePermission(RemovePermissionOutput {}),
+        (Operation::ListDeadLetterSourceQueues, Reply::QueueUrls(page)) => {
+            Response::ListDeadLetterSourceQueues(
+                list_dead_letter_source_queues::ListDeadLetterSourceQueues::present(page, base),
+            )
+        }
+        (Operation::TagQueue, Reply::Done) => Response::TagQueue(TagQueueOutput {}),
+        (Operation::UntagQueue, Reply::Done) => Response::UntagQueue(UntagQueueOutput {}),
+        (Operation::ListQueueTags, Reply::Tags(tags)) => {
+            Response::ListQueueTags(list_queue_tags::ListQueueTags::present(tags))
+        }
+        (Operation::StartMessageMoveTask, Reply::MoveStarted { task, source }) => {
+            Response::StartMessageMoveTask(start_message_move_task::StartMessageMoveTask::present(
+                *task, source, secret,
+            ))
+        }
+        (Operation::CancelMessageMoveTask, Reply::MoveCancelled { moved }) => {
+            Response::CancelMessageMoveTask(cancel_message_move_task::CancelMessageMoveTask::present(*moved))
+        }
+        (Operation::ListMessageMoveTasks, Reply::Moves(tasks)) => Response::ListMessageMoveTasks(
+            list_message_move_tasks::ListMessageMoveTasks::present(tasks, secret),
+        ),
+        // Every operation decides on the reply of its own kind.
+        _ => return Err(Malformed),
+    })
+}
