@@ -171,6 +171,10 @@ impl Appender {
         if self.open {
             self.close_frame();
         }
+        self.batch(now, synced, counter)
+    }
+
+    fn batch(&mut self, now: Time, synced: Position, counter: u64) -> Option<Batch> {
         let mut pieces = self.spare_pieces.pop().unwrap_or_default();
         for unfinished in std::mem::take(&mut self.full) {
             pieces.push(self.finish(unfinished, now, synced, counter));
@@ -181,6 +185,22 @@ impl Appender {
             pieces.push(self.finish(unfinished, now, synced, counter));
         }
         Some(Batch { pieces, records: std::mem::take(&mut self.records), end: self.end() })
+    }
+
+    /// A batch without records, that only says how far the log is durable. Written when a server ends or has nothing
+    /// to do, it lets recovery tell damage to the last frames from frames that were never finished.
+    ///
+    /// Returns `None` if records wait to be taken: a batch of those says as much.
+    pub fn mark(&mut self, now: Time, synced: Position, counter: u64) -> Option<Batch> {
+        if self.records > 0 {
+            return None;
+        }
+        self.open_frame();
+        if self.base as usize + FRAME_HEADER > self.segment_bytes as usize {
+            self.roll(FRAME_HEADER);
+        }
+        self.close_frame();
+        self.batch(now, synced, counter)
     }
 
     /// Takes a batch's buffers back when it has been written, so that the next ones need not allocate.

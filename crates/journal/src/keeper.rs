@@ -10,6 +10,11 @@ use crate::manifest::Manifest;
 use crate::names;
 use crate::storage::{File, Storage};
 
+/// Whether an error says that there is no space left.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 pub struct Keeper {
     pub storage: Arc<dyn Storage>,
     pub cache: Arc<Cache>,
@@ -80,7 +85,11 @@ impl Keeper {
         self.settle()?;
         let mut manifest = self.manifest.clone();
         manifest.drop_segment(segment);
-        let written = manifest.write(&*self.storage, true);
+        let mut written = manifest.write(&*self.storage, true);
+        if written.as_ref().is_err_and(is_full) && self.storage.remove(&names::index(segment)).is_ok() {
+            // The index of what is dead makes room for the note that it is.
+            written = manifest.write(&*self.storage, true);
+        }
         self.named(written, "writing", names::MANIFEST)?;
         self.manifest = manifest;
         let read = self.cache.close(segment);

@@ -1,8 +1,8 @@
 //! The log on disk: format, recovery, group commit; its storage engines.
 //!
 //! [`Journal::open`] finds out where a log ends and shows what it holds. The engine pushes records to an [`Appender`],
-//! which gives each its place at once, and takes them out as a [`Batch`]; a [`Writer`] brings the batches to the
-//! [`Storage`]; a [`Reader`] reads records by place.
+//! which gives each its place at once, and takes them out as a [`Batch`]; a [`Pipeline`] (or, call by
+//! call, a [`Writer`]) brings the batches to the [`Storage`]; a [`Reader`] reads records by place.
 
 pub mod format;
 pub use format::Class;
@@ -24,8 +24,14 @@ pub use index::Entry;
 mod writer;
 pub use writer::{Space, Writer};
 
+mod pipeline;
+pub use pipeline::{Durability, Pipeline, Progress};
+
 mod reader;
 pub use reader::{ReadError, Reader, Record, WouldBlock};
+
+mod check;
+pub use check::{CheckError, CheckedSegment, Report, check, check_storage};
 
 mod error;
 pub use error::{Damage, Error};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use kernel::{Place, Position, Time};
@@ -152,20 +153,21 @@ impl Journal {
             if index.records(class) == 0 {
                 continue;
             }
+            let storage = &*self.keeper.storage;
+            let describe = || storage.describe(&names::index(segment));
             let (at, len) = index.section(class);
             buffer.clear();
             buffer.resize(len, 0);
-            let storage = &*self.keeper.storage;
-            let read = storage.open(&names::index(segment)).and_then(|file| file.read_at(&mut buffer, at));
-            let read = read.doing("reading", || storage.describe(&names::index(segment)))?;
-            if index.is_sound(class, &buffer[..read]) && index.entries(class, &buffer[..read], |_| {}).is_ok()
-            {
+            let file = storage.open(&names::index(segment)).doing("opening", describe)?;
+            let read = file.read_at(&mut buffer, at).doing("reading", describe)?;
+            let section = &buffer[..read];
+            if index.is_sound(class, section) && index.entries(class, section, |_| {}).is_ok() {
                 // It was walked whole just now.
-                let _ = index.entries(class, &buffer[..read], &mut seen);
+                let _ = index.entries(class, section, &mut seen);
                 continue;
             }
-            let builder = self.rebuild(index)?;
-            builder.entries(class, &mut seen);
+            self.rebuild(index)?.entries(class, &mut seen);
+            self.recovered.warnings.push(format!("{} was damaged; made again from its segment", describe()));
         }
         self.open.entries(class, &mut seen);
         Ok(())
@@ -397,8 +399,10 @@ impl Opening<'_> {
     fn refuse_unfinished(&self, manifest: &Manifest, scanned: &Scanned) -> Result<(), Error> {
         let end = scanned.builder.end();
         let mut more = scanned.builder.summary().is_none();
-        let search =
-            scan::search(&*scanned.file, manifest.log_id, end.segment(), end.offset(), |_, _| more = true);
+        let search = scan::search(&*scanned.file, manifest.log_id, end.segment(), end.offset(), |_, _| {
+            more = true;
+            ControlFlow::Break(())
+        });
         self.io(search, "reading", &names::segment(end.segment()))?;
         if more {
             return Err(damaged(
@@ -424,7 +428,7 @@ impl Opening<'_> {
         let Some(header) = header.filter(|header| file.len().is_ok_and(|len| len == header.file_len()))
         else {
             self.warnings
-                .push(format!("{} is damaged; made again from its segment", self.storage.describe(&name)));
+                .push(format!("{} was damaged; made again from its segment", self.storage.describe(&name)));
             return Ok(None);
         };
         let len = self.io(segment.len(), "reading", &names::segment(number))?;
@@ -485,6 +489,7 @@ impl Opening<'_> {
                     trace = true;
                     claimed = claimed.max(header.synced);
                 }
+                ControlFlow::Continue(())
             });
             self.io(search, "reading", &name)?;
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
 
 use kernel::Place;
 
@@ -94,6 +95,12 @@ impl<'a> Frames<'a> {
         Frames { window: Window::new(file), log_id, segment, offset: 0, expected }
     }
 
+    /// Goes on at another place, with whatever frame is there.
+    pub fn skip_to(&mut self, offset: u32) {
+        self.offset = offset;
+        self.expected = None;
+    }
+
     /// Where the last whole frame ended.
     pub fn offset(&self) -> u32 {
         self.offset
@@ -162,18 +169,17 @@ fn each_record(
     if records == header.records && records_crc == header.records_crc { Ok(()) } else { Err(Fault::Records) }
 }
 
-/// Searches a segment from `from` on for headers of its frames, whatever lies between them.
+/// Searches a segment from `from` on for headers of its frames, whatever lies between them, until told to stop.
 pub fn search(
     file: &dyn File,
     log_id: u64,
     segment: u32,
     from: u32,
-    mut found: impl FnMut(u32, FrameHeader),
+    mut found: impl FnMut(u32, FrameHeader) -> ControlFlow<()>,
 ) -> io::Result<()> {
-    search_with(file, from, |offset, bytes| {
-        if let Some(header) = FrameHeader::decode(log_id, segment, bytes) {
-            found(offset, header);
-        }
+    search_with(file, from, |offset, bytes| match FrameHeader::decode(log_id, segment, bytes) {
+        Some(header) => found(offset, header),
+        None => ControlFlow::Continue(()),
     })
 }
 
@@ -183,10 +189,15 @@ pub fn search_any(file: &dyn File, segment: u32, mut found: impl FnMut(FrameHead
         if let Some(header) = FrameHeader::decode_any(segment, bytes) {
             found(header);
         }
+        ControlFlow::Continue(())
     })
 }
 
-fn search_with(file: &dyn File, from: u32, mut candidate: impl FnMut(u32, &[u8])) -> io::Result<()> {
+fn search_with(
+    file: &dyn File,
+    from: u32,
+    mut candidate: impl FnMut(u32, &[u8]) -> ControlFlow<()>,
+) -> io::Result<()> {
     let mut window = Window::new(file);
     let mut offset = u64::from(from).next_multiple_of(ALIGNMENT as u64);
     while let Some(data) = file.next_data(offset)? {
@@ -198,8 +209,9 @@ fn search_with(file: &dyn File, from: u32, mut candidate: impl FnMut(u32, &[u8])
         }
         let last = (bytes.len() - FRAME_HEADER) / ALIGNMENT * ALIGNMENT;
         for at in (0..=last).step_by(ALIGNMENT) {
-            if bytes[at..at + 4] == MAGIC {
-                candidate((offset + at as u64) as u32, &bytes[at..at + FRAME_HEADER]);
+            let here = (offset + at as u64) as u32;
+            if bytes[at..at + 4] == MAGIC && candidate(here, &bytes[at..at + FRAME_HEADER]).is_break() {
+                return Ok(());
             }
         }
         offset += (last + ALIGNMENT) as u64;

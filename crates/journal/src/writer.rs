@@ -10,7 +10,7 @@ use crate::appender::{Batch, Piece};
 use crate::error::named;
 use crate::format;
 use crate::index::IndexBuilder;
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, is_full};
 use crate::names;
 use crate::reader::Reader;
 use crate::recovery::Journal;
@@ -205,9 +205,4 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-/// Whether an error says that there is no space left.
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

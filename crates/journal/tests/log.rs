@@ -71,7 +71,7 @@ fn a_log_reads_back_as_it_was_written_over_many_segments() {
             assert_eq!((recovered.cut, recovered.warnings), (None, vec![]));
             assert!(recovered.segments.len() > 5);
             let expected = |class: Class| {
-                let of_class = move |i: &u8| (i % 10 == 0) == (class == Class::Configuration);
+                let of_class = move |i: &u8| i.is_multiple_of(10) == (class == Class::Configuration);
                 let extents = &extents;
                 (0..100u8)
                     .filter(of_class)

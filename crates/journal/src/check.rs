@@ -1,0 +1,238 @@
+//! Looking through a whole data directory, without changing it.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use kernel::Place;
+
+use crate::engines::{DirectoryError, Files};
+use crate::error::{Damage, Doing, Error};
+use crate::format::Class;
+use crate::index::{INDEX_HEADER, IndexBuilder, IndexHeader};
+use crate::manifest::{Manifest, Unusable};
+use crate::names;
+use crate::scan::{self, Fault, Frames};
+use crate::storage::Storage;
+
+/// What a data directory holds, and what is wrong with it.
+#[derive(Clone, Default, Debug)]
+pub struct Report {
+    /// The segments, in order.
+    pub segments: Vec<CheckedSegment>,
+    /// What was durable and is not as it was written. Empty if all is well.
+    pub damage: Vec<Damage>,
+    /// Where a write was never finished. The next start cuts it off; it was never acknowledged.
+    pub torn: Option<Damage>,
+}
+
+/// What one segment holds.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct CheckedSegment {
+    /// Its number.
+    pub number: u32,
+    /// How long its file is.
+    pub file_bytes: u64,
+    /// Bytes of its whole frames.
+    pub bytes: u64,
+    /// How many frames are whole.
+    pub frames: u64,
+    /// How many records of [`Class::Configuration`] are in them.
+    pub configuration: u64,
+    /// How many records of [`Class::Flow`] are in them.
+    pub flow: u64,
+    /// Whether it has an index.
+    pub indexed: bool,
+}
+
+/// A directory could not be looked through.
+#[derive(Debug)]
+pub enum CheckError {
+    /// It could not be opened.
+    Directory(DirectoryError),
+    /// It could not be read.
+    Journal(Error),
+}
+
+impl fmt::Display for CheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CheckError::Directory(error) => error.fmt(f),
+            CheckError::Journal(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CheckError {}
+
+/// Reads every byte of a data directory and verifies every checksum. Changes nothing, and takes no lock: what a server
+/// writes meanwhile can look torn.
+pub fn check(directory: &Path) -> Result<Report, CheckError> {
+    let files = Files::read_only(directory).map_err(CheckError::Directory)?;
+    check_storage(&files).map_err(CheckError::Journal)
+}
+
+/// The same for any storage.
+pub fn check_storage(storage: &dyn Storage) -> Result<Report, Error> {
+    let mut report = Report::default();
+    let listed = storage.list().doing("listing", || storage.describe(""))?;
+    let mut numbers: Vec<u32> = listed.iter().filter_map(|name| names::parse_segment(name)).collect();
+    numbers.sort_unstable();
+    let manifest_file = storage.describe(names::MANIFEST);
+    let manifest = match Manifest::read(storage).doing("reading", || manifest_file.clone())? {
+        Some(Ok(manifest)) => manifest,
+        Some(Err(Unusable::Newer(version))) => return Err(Error::Newer { file: manifest_file, version }),
+        other => {
+            let what = if other.is_some() { "it is not what was written there" } else { "it is missing" };
+            report.damage.push(Damage { file: manifest_file, offset: 0, what: what.to_owned() });
+            return Ok(report);
+        }
+    };
+    numbers.retain(|&number| !manifest.is_dropped(number));
+    let indexes: Vec<u32> = listed.iter().filter_map(|name| names::parse_index(name)).collect();
+    let mut checking =
+        Checking { storage, manifest, report, gaps: Vec::new(), claimed: Place::default(), end: None };
+    checking.missing(&numbers);
+    for &number in &numbers {
+        checking.segment(number, indexes.contains(&number))?;
+    }
+    Ok(checking.conclude())
+}
+
+struct Checking<'a> {
+    storage: &'a dyn Storage,
+    manifest: Manifest,
+    report: Report,
+    /// Where something that is no frame has frames behind it: damage, or a write that was never finished.
+    gaps: Vec<(Place, Fault)>,
+    /// Everything before this was durable once.
+    claimed: Place,
+    /// The end of the segment before, and the number of the frame that should follow.
+    end: Option<(Place, u64)>,
+}
+
+impl Checking<'_> {
+    fn damage(&mut self, name: &str, offset: u64, what: String) {
+        self.report.damage.push(Damage { file: self.storage.describe(name), offset, what });
+    }
+
+    fn missing(&mut self, numbers: &[u32]) {
+        let last = numbers.last().copied().unwrap_or(0);
+        for number in (1..last).filter(|number| numbers.binary_search(number).is_err()) {
+            if !self.manifest.is_dropped(number) {
+                self.damage(
+                    &names::segment(number),
+                    0,
+                    "the file is missing, and was not dropped".to_owned(),
+                );
+            }
+        }
+    }
+
+    fn segment(&mut self, number: u32, indexed: bool) -> Result<(), Error> {
+        let name = names::segment(number);
+        let describe = || self.storage.describe(&name);
+        let file = self.storage.open(&name).doing("opening", describe)?;
+        let file_bytes = file.len().doing("reading", describe)?;
+        let mut checked = CheckedSegment { number, file_bytes, indexed, ..CheckedSegment::default() };
+        let mut builder = IndexBuilder::new(number);
+        let mut frames = Frames::new(&*file, self.manifest.log_id, number, None);
+        let adjacent = self.end.filter(|(end, _)| end.segment() + 1 == number);
+        let mut faults = Vec::new();
+        loop {
+            let at = frames.offset();
+            let next = frames.next(|place, header, record| {
+                match header.class {
+                    Class::Configuration => checked.configuration += 1,
+                    Class::Flow => checked.flow += 1,
+                }
+                builder.record(place, header, record);
+            });
+            match next.doing("reading", || self.storage.describe(&name))? {
+                Ok(header) => {
+                    if let Some((end, expected)) = adjacent.filter(|_| checked.frames == 0 && at == 0)
+                        && expected != header.sequence
+                    {
+                        self.gaps.push((end, Fault::Sequence { expected, found: header.sequence }));
+                    }
+                    checked.frames += 1;
+                    checked.bytes += header.frame_bytes() as u64;
+                    self.claimed = self.claimed.max(header.synced);
+                    builder.frames(header.sequence, &header, frames.offset());
+                    self.end = Some((Place::new(number, frames.offset()), header.sequence + 1));
+                }
+                Err(fault) => {
+                    let mut behind = None;
+                    scan::search(&*file, self.manifest.log_id, number, at, |offset, header| {
+                        // The frame's own header does not help if it is the rest that is wrong.
+                        if offset == at && !matches!(fault, Fault::Sequence { .. }) {
+                            faults.push((at, fault));
+                            self.claimed = self.claimed.max(header.synced);
+                            return ControlFlow::Continue(());
+                        }
+                        behind = Some(offset);
+                        ControlFlow::Break(())
+                    })
+                    .doing("reading", || self.storage.describe(&name))?;
+                    match behind {
+                        Some(offset) => {
+                            if faults.last() != Some(&(at, fault)) {
+                                faults.push((at, fault));
+                            }
+                            frames.skip_to(offset);
+                        }
+                        None => break,
+                    }
+                }
+            }
+        }
+        let gaps = faults.iter().map(|&(at, fault)| (Place::new(number, at), fault));
+        self.gaps.extend(gaps);
+        if indexed {
+            self.claimed = self.claimed.max(Place::new(number + 1, 0));
+            self.index(number, &builder, frames.offset(), faults.is_empty())?;
+        }
+        self.report.segments.push(checked);
+        Ok(())
+    }
+
+    fn index(&mut self, number: u32, builder: &IndexBuilder, end: u32, whole: bool) -> Result<(), Error> {
+        let name = names::index(number);
+        let describe = || self.storage.describe(&name);
+        let file = self.storage.open(&name).doing("opening", describe)?;
+        let len = file.len().doing("reading", describe)?;
+        let bytes = scan::read_exactly(&*file, 0, len as usize).doing("reading", describe)?;
+        let header = IndexHeader::decode(self.manifest.log_id, number, &bytes);
+        if let Some(header) = &header
+            && header.summary.end != end
+            && whole
+        {
+            let what = format!("the segment's frames end here, and should at {}", header.summary.end);
+            self.damage(&names::segment(number), u64::from(end), what);
+        } else if whole && bytes != builder.encode(self.manifest.log_id) {
+            let expected = builder.encode(self.manifest.log_id);
+            let differs = bytes.iter().zip(&expected).take_while(|(one, other)| one == other).count();
+            let what = "the index is not that of its segment; the next start makes it again".to_owned();
+            self.damage(&name, differs as u64, what);
+        }
+        debug_assert!(header.is_none() || bytes.len() >= INDEX_HEADER);
+        Ok(())
+    }
+
+    fn conclude(mut self) -> Report {
+        for (at, fault) in std::mem::take(&mut self.gaps) {
+            let name = names::segment(at.segment());
+            let offset = match fault {
+                Fault::Record { offset } => offset,
+                _ => at.offset(),
+            };
+            if at < self.claimed {
+                self.damage(&name, u64::from(offset), fault.to_string());
+            } else if self.report.torn.is_none() {
+                let (file, what) = (self.storage.describe(&name), fault.to_string());
+                self.report.torn = Some(Damage { file, offset: u64::from(offset), what });
+            }
+        }
+        self.report
+    }
+}

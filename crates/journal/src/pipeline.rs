@@ -1,0 +1,691 @@
+//! The write side with threads: while the disk syncs one batch, the next is written and the engine works on a third.
+//!
+//! One thread writes what waits, as one write. In [`Durability::Fsync`] a few threads sync, and overlap: as soon as
+//! something is written and one of them is free it begins, even if others are not done. One more thread, the keeper,
+//! does what nobody should wait for: makes the next segment ready, writes indexes, drops segments. All of them block
+//! when there is nothing to do; there is no timer.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use kernel::Position;
+
+use crate::appender::{Batch, Piece};
+use crate::error::named;
+use crate::index::IndexBuilder;
+use crate::keeper::{Keeper, is_full};
+use crate::names;
+use crate::reader::Reader;
+use crate::recovery::Journal;
+use crate::storage::{File, Storage};
+use crate::writer::{Current, Space};
+
+/// When a write counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// When the operating system has it: it survives the death of the process, not of the machine.
+    Os,
+    /// When it is on the disk.
+    Fsync {
+        /// How many syncs may be under way at once.
+        threads: usize,
+    },
+}
+
+/// What the threads report. Positions only grow; after [`Progress::Failed`] nothing is reported any more.
+#[derive(Debug)]
+pub enum Progress {
+    /// The operating system has everything before this: it can be read by place.
+    Written(Position),
+    /// Everything before this is on the disk.
+    Durable(Position),
+    /// There is, or is no longer, room for what comes.
+    Space(Space),
+    /// This segment was dropped.
+    Discarded(u32),
+    /// A write or a sync failed: what the disk holds is not known any more, and nothing else will be written.
+    Failed(io::Error),
+}
+
+/// More than this is not gathered into one write.
+const WRITE_BYTES: usize = 4 << 20;
+/// In want of space, it is looked for again each time that this much was written.
+const RETRY_BYTES: u64 = 1 << 20;
+/// How many written batches are held for [`Pipeline::spent`].
+const SPENT: usize = 8;
+
+/// Writes batches in threads of its own. Dropping it finishes what was submitted, as [`Pipeline::close`] does.
+pub struct Pipeline {
+    shared: Arc<Shared>,
+    reader: Reader,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    for_writer: Condvar,
+    for_syncers: Condvar,
+    for_keeper: Condvar,
+    reporter: Mutex<Reporter>,
+    storage: Arc<dyn Storage>,
+    segment_bytes: u32,
+    durability: Durability,
+}
+
+struct State {
+    queue: VecDeque<Batch>,
+    spent: Vec<Batch>,
+    written: Position,
+    durable: Position,
+    /// Up to where a sync has begun.
+    begun: Position,
+    /// Segments that may hold what is not durable, the current one last.
+    dirty: VecDeque<Dirty>,
+    ahead: VecDeque<Ahead>,
+    /// Full segments without an index.
+    sealed: VecDeque<IndexBuilder>,
+    discards: VecDeque<(u32, Position)>,
+    /// Whether the directory itself is durable.
+    settled: bool,
+    /// Whether the last attempt to take space failed for want of it.
+    low: bool,
+    /// Whether to try again all the same.
+    retry: bool,
+    /// Bytes written since the last attempt.
+    since_attempt: u64,
+    closing: bool,
+    writer_done: bool,
+    failed: bool,
+    writer_idle: bool,
+    keeper_idle: bool,
+}
+
+/// A segment with a file description for each thread that syncs: a failed write-back is told once to each description,
+/// and only to those that were open before it.
+#[derive(Clone)]
+struct Dirty {
+    number: u32,
+    syncs: Vec<Arc<dyn File>>,
+}
+
+struct Ahead {
+    file: Arc<dyn File>,
+    dirty: Dirty,
+}
+
+struct Reporter {
+    tell: Box<dyn Fn(Progress) + Send>,
+    written: Position,
+    durable: Position,
+    failed: bool,
+}
+
+impl Journal {
+    /// Goes on writing, in threads. `progress` is called from those threads, one call at a time; it must be quick, and
+    /// must not call the pipeline.
+    pub fn into_pipeline(
+        self,
+        durability: Durability,
+        progress: impl Fn(Progress) + Send + 'static,
+    ) -> io::Result<Pipeline> {
+        let syncers = match durability {
+            Durability::Os => 0,
+            Durability::Fsync { threads } => threads.max(1),
+        };
+        let reader = self.reader();
+        let storage = self.keeper.storage.clone();
+        let (written, durable) = (self.recovered.end, self.recovered.durable);
+        let descriptions = |number: u32| Dirty::open(&*storage, number, syncers);
+        let mut ahead = VecDeque::new();
+        for (number, file) in self.ahead {
+            ahead.push_back(Ahead { file, dirty: descriptions(number)? });
+        }
+        let state = State {
+            queue: VecDeque::new(),
+            spent: Vec::new(),
+            written,
+            durable,
+            begun: if syncers == 0 { written } else { durable },
+            dirty: VecDeque::from([descriptions(self.open.segment())?]),
+            ahead,
+            sealed: VecDeque::new(),
+            discards: VecDeque::new(),
+            settled: !self.keeper.unsettled,
+            low: false,
+            retry: false,
+            since_attempt: 0,
+            closing: false,
+            writer_done: false,
+            failed: false,
+            writer_idle: false,
+            keeper_idle: false,
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            for_writer: Condvar::new(),
+            for_syncers: Condvar::new(),
+            for_keeper: Condvar::new(),
+            reporter: Mutex::new(Reporter { tell: Box::new(progress), written, durable, failed: false }),
+            storage: storage.clone(),
+            segment_bytes: self.keeper.segment_bytes,
+            durability,
+        });
+        let mut pipeline = Pipeline { shared, reader, threads: Vec::new() };
+        let current = Current { builder: self.open, file: self.file };
+        pipeline.spawn("journal-write", move |shared| write(shared, current))?;
+        for number in 0..syncers {
+            pipeline.spawn("journal-sync", move |shared| sync(shared, number))?;
+        }
+        let (keeper, recycled) = (self.keeper, self.recycled);
+        pipeline.spawn("journal-keep", move |shared| keep(shared, keeper, recycled))?;
+        Ok(pipeline)
+    }
+}
+
+impl Pipeline {
+    fn spawn(&mut self, name: &str, run: impl FnOnce(&Shared) + Send + 'static) -> io::Result<()> {
+        let shared = self.shared.clone();
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // A thread that dies must not leave the others, and all who wait for answers, waiting.
+            let alarm = Alarm(&shared);
+            run(&shared);
+            drop(alarm);
+        })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Hands in the next batch. Batches must come in the order in which the appender made them. Does not block; after
+    /// a failure the batch is thrown away.
+    pub fn submit(&self, batch: Batch) {
+        let mut state = self.shared.state();
+        if !state.failed {
+            state.queue.push_back(batch);
+            self.shared.wake_writer(&state);
+        }
+    }
+
+    /// A batch that was written, to be [recycled](crate::Appender::recycle).
+    pub fn spent(&self) -> Option<Batch> {
+        self.shared.state().spent.pop()
+    }
+
+    /// How many batches wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.shared.state().queue.len()
+    }
+
+    /// How far the log is written.
+    pub fn written(&self) -> Position {
+        self.shared.state().written
+    }
+
+    /// How far the log is known to be on the disk.
+    pub fn durable(&self) -> Position {
+        self.shared.state().durable
+    }
+
+    /// Reads records by place.
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// Drops a segment for good, as soon as the log is durable up to `after`: what of the segment must live on was
+    /// written again before that. Segments are dropped in the order in which this is called, each durably before the
+    /// next. Reported by [`Progress::Discarded`].
+    pub fn discard(&self, segment: u32, after: Position) {
+        let mut state = self.shared.state();
+        state.discards.push_back((segment, after));
+        self.shared.wake_keeper(&state);
+    }
+
+    /// Looks again whether there is space. Worth a call now and then while it is [low](Space::Low): nobody tells a
+    /// process that others have made room.
+    pub fn retry_space(&self) {
+        let mut state = self.shared.state();
+        if state.low {
+            state.retry = true;
+            self.shared.wake_keeper(&state);
+        }
+    }
+
+    /// Writes and syncs everything that was submitted, and ends the threads. Returns how far the log is durable.
+    pub fn close(mut self) -> io::Result<Position> {
+        self.finish();
+        let state = self.shared.state();
+        if state.failed { Err(io::Error::other("the log failed before")) } else { Ok(state.durable) }
+    }
+
+    fn finish(&mut self) {
+        let mut state = self.shared.state();
+        state.closing = true;
+        self.shared.wake_all();
+        drop(state);
+        for thread in self.threads.drain(..) {
+            // A panic in a thread was reported as a failure already.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Dirty {
+    fn open(storage: &dyn Storage, number: u32, syncers: usize) -> io::Result<Dirty> {
+        let name = names::segment(number);
+        // Without threads that sync, the keeper does.
+        let syncs = (0..syncers.max(1)).map(|_| storage.open(&name)).collect::<io::Result<_>>();
+        Ok(Dirty { number, syncs: named(syncs, "opening", || storage.describe(&name))? })
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic under this lock makes the pipeline fail (see `Alarm`), so nothing is made of a half-changed state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(condvar: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        condvar.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake_writer(&self, state: &State) {
+        if state.writer_idle {
+            self.for_writer.notify_one();
+        }
+    }
+
+    fn wake_keeper(&self, state: &State) {
+        if state.keeper_idle {
+            self.for_keeper.notify_one();
+        }
+    }
+
+    fn wake_all(&self) {
+        self.for_writer.notify_all();
+        self.for_syncers.notify_all();
+        self.for_keeper.notify_all();
+    }
+
+    fn report(&self, progress: Progress) {
+        let mut reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = !reporter.failed
+            && match &progress {
+                Progress::Written(position) => advance(&mut reporter.written, *position),
+                Progress::Durable(position) => advance(&mut reporter.durable, *position),
+                Progress::Space(_) | Progress::Discarded(_) => true,
+                Progress::Failed(_) => {
+                    reporter.failed = true;
+                    true
+                }
+            };
+        if news {
+            (reporter.tell)(progress);
+        }
+    }
+
+    /// Ends everything. The report goes first: whoever finishes a sync now must not be believed.
+    fn fail(&self, error: io::Error) {
+        self.report(Progress::Failed(error));
+        self.state().failed = true;
+        self.wake_all();
+    }
+}
+
+fn advance(position: &mut Position, to: Position) -> bool {
+    let further = *position < to;
+    if further {
+        *position = to;
+    }
+    further
+}
+
+impl State {
+    /// Notes that the log is durable up to a position.
+    fn durable_up_to(&mut self, position: Position) {
+        advance(&mut self.durable, position);
+        while self.dirty.len() > 1 && self.dirty[0].number < self.durable.segment() {
+            self.dirty.pop_front();
+        }
+    }
+
+    /// The files that must be synced so that the log is durable up to `position`, in one thread's descriptions.
+    fn to_sync(&self, position: Position, thread: usize) -> Vec<(u32, Arc<dyn File>)> {
+        let needed = self.dirty.iter().filter(|dirty| dirty.number <= position.segment());
+        needed.map(|dirty| (dirty.number, dirty.syncs[thread].clone())).collect()
+    }
+}
+
+struct Alarm<'a>(&'a Shared);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.fail(io::Error::other("a thread of the journal panicked"));
+        }
+    }
+}
+
+/// The thread that writes.
+fn write(shared: &Shared, mut current: Current) {
+    let mut batches = Vec::new();
+    loop {
+        let mut state = shared.state();
+        while state.queue.is_empty() && !state.closing && !state.failed {
+            state.writer_idle = true;
+            state = Shared::wait(&shared.for_writer, state);
+            state.writer_idle = false;
+        }
+        if state.failed || state.queue.is_empty() {
+            state.writer_done = true;
+            shared.wake_all();
+            return;
+        }
+        let mut bytes = 0;
+        while bytes < WRITE_BYTES
+            && let Some(batch) = state.queue.pop_front()
+        {
+            bytes += batch.bytes();
+            batches.push(batch);
+        }
+        drop(state);
+        let Some(end) = batches.last().map(|batch| batch.end) else { continue };
+        if let Err(error) = write_batches(shared, &mut current, &mut batches) {
+            return shared.fail(error);
+        }
+        let mut state = shared.state();
+        state.written = end;
+        let room = SPENT.saturating_sub(state.spent.len());
+        state.spent.extend(batches.drain(..).take(room));
+        state.since_attempt += bytes as u64;
+        let wanted = state.wants_segment(shared.segment_bytes);
+        if wanted {
+            shared.wake_keeper(&state);
+        }
+        let sync = state.begun < end && shared.durability != Durability::Os;
+        if shared.durability == Durability::Os && !state.discards.is_empty() {
+            shared.wake_keeper(&state);
+        }
+        drop(state);
+        if sync {
+            shared.for_syncers.notify_one();
+        }
+        shared.report(Progress::Written(end));
+    }
+}
+
+fn write_batches(shared: &Shared, current: &mut Current, batches: &mut [Batch]) -> io::Result<()> {
+    let mut pieces: Vec<&mut Piece> = batches.iter_mut().flat_map(|batch| &mut batch.pieces).collect();
+    let mut slices = Vec::new();
+    for run in pieces.chunk_by_mut(|one, next| one.segment == next.segment) {
+        if run[0].segment != current.builder.segment() {
+            roll(shared, current, run[0].segment)?;
+        }
+        for piece in &mut *run {
+            current.seal(piece)?;
+        }
+        slices.clear();
+        slices.extend(run.iter().map(|piece| &piece.bytes[..]));
+        let written = current.file.write_at(&slices, u64::from(run[0].offset));
+        named(written, "writing", || shared.storage.describe(&names::segment(run[0].segment)))?;
+    }
+    Ok(())
+}
+
+/// Goes on to the next segment, which the keeper has made ready, or is about to.
+fn roll(shared: &Shared, current: &mut Current, segment: u32) -> io::Result<()> {
+    let mut state = shared.state();
+    state.retry |= state.ahead.is_empty();
+    let ahead = loop {
+        if let Some(ahead) = state.ahead.pop_front() {
+            break ahead;
+        }
+        if state.failed {
+            return Err(io::Error::other("the log failed before"));
+        }
+        if state.low && !state.retry {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "no space is left for the next segment"));
+        }
+        shared.for_keeper.notify_one();
+        state.writer_idle = true;
+        state = Shared::wait(&shared.for_writer, state);
+        state.writer_idle = false;
+    };
+    if ahead.dirty.number != segment {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the batch leaves out a segment"));
+    }
+    state.dirty.push_back(ahead.dirty);
+    let next = Current { builder: IndexBuilder::new(segment), file: ahead.file };
+    state.sealed.push_back(std::mem::replace(current, next).builder);
+    Ok(())
+}
+
+/// A thread that syncs.
+fn sync(shared: &Shared, thread: usize) {
+    loop {
+        let mut state = shared.state();
+        loop {
+            let caught_up = state.begun >= state.written;
+            if state.failed || caught_up && state.writer_done {
+                return;
+            }
+            if state.settled && !caught_up {
+                break;
+            }
+            state = Shared::wait(&shared.for_syncers, state);
+        }
+        let target = state.written;
+        let files = state.to_sync(target, thread);
+        state.begun = target;
+        drop(state);
+        for (number, file) in files {
+            if let Err(error) =
+                named(file.sync(), "syncing", || shared.storage.describe(&names::segment(number)))
+            {
+                return shared.fail(error);
+            }
+        }
+        let mut state = shared.state();
+        state.durable_up_to(target);
+        if !state.sealed.is_empty() || !state.discards.is_empty() || state.closing {
+            shared.wake_keeper(&state);
+        }
+        drop(state);
+        shared.report(Progress::Durable(target));
+    }
+}
+
+/// What the keeper can do now.
+enum Task {
+    Settle,
+    Sync(Position),
+    Discard(u32),
+    Index(IndexBuilder),
+    Prepare,
+    End,
+}
+
+impl State {
+    /// Whether the next segment should be made ready. A log that holds little makes do with its first.
+    fn wants_segment(&self, segment_bytes: u32) -> bool {
+        self.ahead.is_empty()
+            && (self.written.segment() > 1 || self.written.offset() > segment_bytes / 8 || self.retry)
+            && self.may_take_space()
+    }
+
+    fn may_take_space(&self) -> bool {
+        !self.low || self.retry || self.since_attempt >= RETRY_BYTES
+    }
+
+    fn task(&mut self, shared: &Shared) -> Option<Task> {
+        if !self.settled {
+            return Some(Task::Settle);
+        }
+        let alone = shared.durability == Durability::Os;
+        if let Some(&(segment, after)) = self.discards.front() {
+            if self.durable >= after {
+                self.discards.pop_front();
+                return Some(Task::Discard(segment));
+            }
+            if alone && self.written >= after {
+                return Some(Task::Sync(self.written));
+            }
+        }
+        if self.wants_segment(shared.segment_bytes) {
+            return Some(Task::Prepare);
+        }
+        if let Some(end) = self.sealed.front().map(IndexBuilder::end) {
+            if self.durable >= end && self.may_take_space() {
+                return self.sealed.pop_front().map(Task::Index);
+            }
+            if alone && self.durable < end {
+                return Some(Task::Sync(end));
+            }
+        }
+        if self.closing && self.writer_done {
+            if alone && self.durable < self.written {
+                return Some(Task::Sync(self.written));
+            }
+            if self.durable >= self.written {
+                return Some(Task::End);
+            }
+        }
+        None
+    }
+}
+
+/// The thread that keeps the files in order.
+fn keep(shared: &Shared, mut keeper: Keeper, recycled: usize) {
+    let syncers = match shared.durability {
+        Durability::Os => 0,
+        Durability::Fsync { threads } => threads.max(1),
+    };
+    loop {
+        let mut state = shared.state();
+        let task = loop {
+            if state.failed {
+                return;
+            }
+            if let Some(task) = state.task(shared) {
+                break task;
+            }
+            state.keeper_idle = true;
+            state = Shared::wait(&shared.for_keeper, state);
+            state.keeper_idle = false;
+        };
+        keeper.newest = if state.written.offset() > 0 { state.written.segment() } else { keeper.newest };
+        let recycle = state.ahead.len() <= recycled;
+        let files = if let Task::Sync(to) = task { state.to_sync(to, 0) } else { Vec::new() };
+        drop(state);
+        let outcome = match task {
+            Task::End => return,
+            Task::Settle => keeper.settle().map(|()| shared.settled()),
+            Task::Sync(to) => sync_files(shared, files).map(|()| {
+                shared.state().durable_up_to(to);
+                shared.report(Progress::Durable(to));
+            }),
+            Task::Prepare => prepare(shared, &mut keeper, syncers),
+            Task::Index(builder) => index(shared, &keeper, builder),
+            Task::Discard(segment) => discard(shared, &mut keeper, segment, recycle, syncers),
+        };
+        if let Err(error) = outcome {
+            return shared.fail(error);
+        }
+    }
+}
+
+impl Shared {
+    fn settled(&self) {
+        self.state().settled = true;
+        self.for_syncers.notify_all();
+    }
+
+    /// Notes whether there was space, and reports it if that is news.
+    fn space(&self, space: Space) {
+        let mut state = self.state();
+        let low = space == Space::Low;
+        let news = state.low != low;
+        state.low = low;
+        state.retry = false;
+        state.since_attempt = 0;
+        self.wake_writer(&state);
+        drop(state);
+        if news {
+            self.report(Progress::Space(space));
+        }
+    }
+
+    /// Something was done that may have made space: it is no longer low if nothing waits for any; otherwise what waits
+    /// is tried again.
+    fn relax(&self) {
+        let mut state = self.state();
+        state.retry = state.low;
+        let enough = !state.ahead.is_empty() && state.sealed.is_empty();
+        drop(state);
+        if enough {
+            self.space(Space::Ok);
+        }
+    }
+
+    fn add_ahead(&self, number: u32, file: Arc<dyn File>, syncers: usize) -> io::Result<()> {
+        let dirty = Dirty::open(&*self.storage, number, syncers)?;
+        self.state().ahead.push_back(Ahead { file, dirty });
+        self.space(Space::Ok);
+        Ok(())
+    }
+}
+
+fn sync_files(shared: &Shared, files: Vec<(u32, Arc<dyn File>)>) -> io::Result<()> {
+    for (number, file) in files {
+        named(file.sync(), "syncing", || shared.storage.describe(&names::segment(number)))?;
+    }
+    Ok(())
+}
+
+fn prepare(shared: &Shared, keeper: &mut Keeper, syncers: usize) -> io::Result<()> {
+    match keeper.prepare() {
+        Ok((number, file)) => shared.add_ahead(number, file, syncers),
+        Err(error) if is_full(&error) => {
+            shared.space(Space::Low);
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn index(shared: &Shared, keeper: &Keeper, builder: IndexBuilder) -> io::Result<()> {
+    match keeper.index(&builder) {
+        Err(error) if is_full(&error) => {
+            // Without an index the segment is read whole at the next start, and that is all.
+            shared.state().sealed.push_front(builder);
+            shared.space(Space::Low);
+            Ok(())
+        }
+        other => {
+            shared.relax();
+            other
+        }
+    }
+}
+
+fn discard(
+    shared: &Shared,
+    keeper: &mut Keeper,
+    segment: u32,
+    recycle: bool,
+    syncers: usize,
+) -> io::Result<()> {
+    shared.state().sealed.retain(|sealed| sealed.segment() != segment);
+    if let Some((number, file)) = keeper.discard(segment, recycle)? {
+        shared.add_ahead(number, file, syncers)?;
+    }
+    shared.relax();
+    shared.report(Progress::Discarded(segment));
+    Ok(())
+}
