@@ -44,10 +44,13 @@ impl Keeper {
         Ok(())
     }
 
-    /// Makes the next segment's file ready to be written: its space is reserved and, unless the directory is still
-    /// unsettled, its name durable.
+    /// Makes the next segment's file ready to be written: its space is reserved and its name durable, so that no segment
+    /// is ever there without those before it. Only a log's very first file may wait for [`Keeper::settle`].
     pub fn prepare(&mut self) -> io::Result<(u32, Arc<dyn File>)> {
         let number = self.last + 1;
+        if number > 1 {
+            self.settle()?;
+        }
         let name = names::segment(number);
         let file = self.named(self.storage.create(&name), "creating", &name)?;
         if let Err(error) = file.reserve(u64::from(self.segment_bytes)) {
@@ -55,7 +58,7 @@ impl Keeper {
             let _ = self.storage.remove(&name);
             return self.named(Err(error), "reserving space for", &name);
         }
-        if !self.unsettled {
+        if number > 1 {
             self.named(self.storage.sync_dir(), "syncing the directory of", &name)?;
         }
         self.last = number;

@@ -72,27 +72,29 @@ impl Manifest {
         text
     }
 
+    /// Reads a manifest's text. Whatever a later version writes, it keeps the first two lines and the checksum.
     pub fn decode(text: &str) -> Result<Manifest, Unusable> {
-        Self::parse(text).ok_or_else(|| match Self::version(text) {
-            Some(version) if version > u64::from(VERSION) => Unusable::Newer(version),
-            _ => Unusable::Malformed,
-        })
+        let (version, rest) = Self::checked(text).ok_or(Unusable::Malformed)?;
+        match version {
+            1 => Self::parse(rest).ok_or(Unusable::Malformed),
+            newer if newer > u64::from(VERSION) => Err(Unusable::Newer(newer)),
+            _ => Err(Unusable::Malformed),
+        }
     }
 
-    fn version(text: &str) -> Option<u64> {
-        text.strip_prefix("posthaste journal\nversion ")?.lines().next()?.parse().ok()
-    }
-
-    fn parse(text: &str) -> Option<Manifest> {
-        let (body, checksum) = text.split_at(text.find("checksum ")?);
+    /// The version, and the lines between it and the checksum, if that is right.
+    fn checked(text: &str) -> Option<(u64, &str)> {
+        let (body, checksum) = text.split_at(text.rfind("checksum ")?);
         let checksum = checksum.trim_end().strip_prefix("checksum ")?;
         if u32::from_str_radix(checksum, 16).ok()? != crc32c::crc32c(body.as_bytes()) {
             return None;
         }
-        if Self::version(body)? != u64::from(VERSION) {
-            return None;
-        }
-        let mut lines = body.lines().skip(2);
+        let (version, rest) = body.strip_prefix("posthaste journal\nversion ")?.split_once('\n')?;
+        Some((version.parse().ok()?, rest))
+    }
+
+    fn parse(lines: &str) -> Option<Manifest> {
+        let mut lines = lines.lines();
         let log_id = u64::from_str_radix(lines.next()?.strip_prefix("log ")?, 16).ok()?;
         let mut dropped = Vec::new();
         for range in lines.next()?.strip_prefix("dropped")?.split_whitespace() {
@@ -179,7 +181,9 @@ mod tests {
             let changed = String::from_utf8(bytes).unwrap();
             assert!(Manifest::decode(&changed).is_err(), "{changed}");
         }
-        let newer = "posthaste journal\nversion 2\nwhatever that holds\n";
-        assert_eq!(Manifest::decode(newer), Err(Unusable::Newer(2)));
+        let mut newer = "posthaste journal\nversion 2\nwhatever that holds\n".to_owned();
+        assert_eq!(Manifest::decode(&newer), Err(Unusable::Malformed));
+        newer += &format!("checksum {:08x}\n", crc32c::crc32c(newer.as_bytes()));
+        assert_eq!(Manifest::decode(&newer), Err(Unusable::Newer(2)));
     }
 }

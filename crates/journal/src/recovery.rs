@@ -11,7 +11,7 @@ use kernel::{Place, Position, Time};
 use crate::appender::Appender;
 use crate::cache::Cache;
 use crate::error::{Damage, Doing, Error};
-use crate::format::Class;
+use crate::format::{Class, FRAME_HEADER};
 use crate::index::{Entry, INDEX_HEADER, IndexBuilder, IndexHeader, Summary};
 use crate::keeper::Keeper;
 use crate::manifest::{Manifest, Unusable};
@@ -496,13 +496,27 @@ impl Opening<'_> {
         if claimed > end.at {
             let (file, offset) = (claimed.segment(), claimed.offset());
             let what = format!("{}; the log was durable up to offset {offset} of segment {file}", end.fault);
-            return Err(damaged(self.storage, end.at, what));
+            return Err(damaged(self.storage, self.suspect(numbers, end)?, what));
         }
         if end.last.is_none() && manifest.has_dropped() {
             let what = "there are no frames, and segments were dropped".to_owned();
             return Err(damaged(self.storage, end.at, what));
         }
         Ok(trace)
+    }
+
+    /// Where the frame should be that is missing at the end of the log: there, or, if nothing was ever written there, at
+    /// the beginning of the next segment.
+    fn suspect(&self, numbers: &[u32], end: &End) -> Result<Place, Error> {
+        let next = end.at.segment() + 1;
+        if numbers.binary_search(&next).is_err() || end.at.offset() == 0 {
+            return Ok(end.at);
+        }
+        let name = names::segment(end.at.segment());
+        let file = self.io(self.storage.open(&name), "opening", &name)?;
+        let there = scan::read_exactly(&*file, u64::from(end.at.offset()), FRAME_HEADER);
+        let there = self.io(there, "reading", &name)?;
+        Ok(if there.iter().all(|&byte| byte == 0) { Place::new(next, 0) } else { end.at })
     }
 
     /// Takes away what lies behind the end of the log, so that it can't come back among what is written next.

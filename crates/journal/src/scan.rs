@@ -36,7 +36,10 @@ impl<'a> Window<'a> {
                 _ => 0,
             };
             self.start = offset;
-            self.bytes.resize(kept + (len - kept).max(CHUNK), 0);
+            // No more than there is, so that a small log costs little memory.
+            let there = self.file.len()?.saturating_sub(offset + kept as u64);
+            let more = (len - kept).max(CHUNK).min(usize::try_from(there).unwrap_or(usize::MAX));
+            self.bytes.resize(kept + more, 0);
             let read = self.file.read_at(&mut self.bytes[kept..], offset + kept as u64)?;
             self.bytes.truncate(kept + read);
         }
@@ -121,11 +124,14 @@ impl<'a> Frames<'a> {
         }
         let end = u64::from(offset) + header.frame_bytes() as u64;
         let Ok(end) = u32::try_from(end) else { return Ok(Err(Fault::Short)) };
-        let bytes = self.window.get(u64::from(offset), FRAME_HEADER + header.payload as usize)?;
-        if bytes.len() < FRAME_HEADER + header.payload as usize {
+        let bytes = self.window.get(u64::from(offset), header.frame_bytes())?;
+        if bytes.len() < header.frame_bytes() {
             return Ok(Err(Fault::Short));
         }
-        let payload = &bytes[FRAME_HEADER..];
+        let (payload, padding) = bytes[FRAME_HEADER..].split_at(header.payload as usize);
+        if padding.iter().any(|&byte| byte != 0) {
+            return Ok(Err(Fault::Records));
+        }
         let first = offset + FRAME_HEADER as u32;
         if let Err(fault) = each_record(&header, segment, first, payload, |place, record, bytes| {
             RecordHeader::verify(place, bytes).is_some_and(|verified| verified == *record)

@@ -1,0 +1,369 @@
+//! Whatever is written, whenever the power goes: what was durable is there, nothing is invented, and order is kept.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kernel::Dice;
+use posthaste_journal::{
+    Appender, Class, Error, Extent, Journal, Options, Place, Position, Storage, Time, Writer, check_storage,
+};
+use proptest::prelude::*;
+use support::Faulty;
+
+fn options(segment_bytes: u32) -> Options {
+    Options { segment_bytes, log_id: 0x1234_5678_9abc_def0, ..Options::default() }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push {
+        class: Class,
+        head: usize,
+        tail: usize,
+    },
+    Write,
+    Sync,
+    Tidy,
+    Discard(usize),
+    /// The machine loses power; the seed says what is left.
+    Crash(u64),
+    /// Only the process dies.
+    Restart,
+    /// The disk is damaged for a moment: an operation fails, and the server stops and starts again.
+    Fail(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let class = prop_oneof![4 => Just(Class::Flow), 1 => Just(Class::Configuration)];
+    let tail = prop_oneof![4 => 0..200usize, 1 => 0..3000usize];
+    prop_oneof![
+        12 => (class, 0..60usize, tail).prop_map(|(class, head, tail)| Step::Push { class, head, tail }),
+        6 => Just(Step::Write),
+        3 => Just(Step::Sync),
+        2 => Just(Step::Tidy),
+        1 => any::<usize>().prop_map(Step::Discard),
+        2 => any::<u64>().prop_map(Step::Crash),
+        1 => Just(Step::Restart),
+        1 => (1..12u64).prop_map(Step::Fail),
+    ]
+}
+
+#[derive(Clone, PartialEq, Debug)]
+struct Known {
+    class: Class,
+    extent: Extent,
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+/// A log, and what a perfect memory knows of it.
+struct World {
+    storage: Faulty,
+    options: Options,
+    appender: Appender,
+    writer: Writer,
+    records: Vec<Known>,
+    /// Segments that were dropped for good.
+    dropped: BTreeSet<u32>,
+    /// A segment whose dropping was interrupted.
+    dropping: Option<u32>,
+    durable: Position,
+    counter: u64,
+    dice: Dice,
+}
+
+impl World {
+    fn new(segment_bytes: u32) -> World {
+        let storage = Faulty::new();
+        let options = options(segment_bytes);
+        let journal = Journal::open(Arc::new(storage.clone()), &options).unwrap();
+        World {
+            storage,
+            options,
+            appender: journal.appender(),
+            writer: journal.into_writer(),
+            records: Vec::new(),
+            dropped: BTreeSet::new(),
+            dropping: None,
+            durable: Place::default(),
+            counter: 0,
+            dice: Dice::from_seed(9),
+        }
+    }
+
+    fn run(&mut self, step: &Step) {
+        let outcome = self.try_step(step);
+        if outcome.is_err() {
+            assert!(self.storage.has_failed(), "{step:?} failed by itself: {outcome:?}");
+            // What was written stays visible, though not all of it is on the disk.
+            self.storage.fail_in(None);
+            self.recover(self.storage.clone());
+        }
+    }
+
+    fn try_step(&mut self, step: &Step) -> std::io::Result<()> {
+        match *step {
+            Step::Push { class, head, tail } => {
+                let mut bytes =
+                    |len: usize| -> Vec<u8> { (0..len).map(|_| self.dice.roll() as u8).collect() };
+                let (head, tail) = (bytes(head), bytes(tail));
+                let extent = self.appender.push(class, |out| out.extend_from_slice(&head), &tail);
+                self.records.push(Known { class, extent, head, tail });
+            }
+            Step::Write => {
+                self.counter += 1;
+                let now = Time(self.counter * 1000);
+                if let Some(mut batch) = self.appender.take(now, self.writer.durable(), self.counter) {
+                    self.writer.write(&mut batch)?;
+                    self.appender.recycle(batch);
+                }
+            }
+            Step::Sync => self.durable = self.writer.sync()?,
+            Step::Tidy => drop(self.writer.tidy()?),
+            Step::Discard(which) => {
+                let newest = if self.durable.offset() > 0 { self.durable.segment() } else { 0 };
+                let there: Vec<u32> = (1..newest).filter(|number| !self.dropped.contains(number)).collect();
+                if !there.is_empty() {
+                    let segment = there[which % there.len()];
+                    self.dropping = Some(segment);
+                    self.writer.discard(segment)?;
+                    self.dropping = None;
+                    self.dropped.insert(segment);
+                }
+            }
+            Step::Crash(seed) => self.recover(self.storage.crashed(seed)),
+            Step::Restart => self.recover(self.storage.clone()),
+            Step::Fail(operations) => self.storage.fail_in(Some(operations)),
+        }
+        Ok(())
+    }
+
+    fn recover(&mut self, storage: Faulty) {
+        storage.fail_in(None);
+        let report = check_storage(&storage).unwrap();
+        let fresh = self.durable <= Place::new(1, 0);
+        assert!(fresh || report.damage.is_empty(), "a crash is not damage: {report:?}");
+        let mut journal = match Journal::open(Arc::new(storage.clone()), &self.options) {
+            Ok(journal) => journal,
+            Err(error) => panic!("after a crash the log does not open: {error}"),
+        };
+        let recovered = journal.recovered().clone();
+        assert!(
+            recovered.end >= self.durable,
+            "{:?} was durable, {:?} is there",
+            self.durable,
+            recovered.end
+        );
+        assert_eq!(recovered.durable, recovered.end);
+        assert!(recovered.counter <= self.counter);
+        assert_eq!(recovered.now, Time(recovered.counter * 1000));
+        assert!(recovered.warnings.is_empty(), "{:?}", recovered.warnings);
+        if let Some(segment) = self.dropping.take()
+            && !recovered.segments.iter().any(|there| there.number == segment)
+        {
+            self.dropped.insert(segment);
+        }
+        self.records.retain(|record| record.extent.place < recovered.end);
+        let live: Vec<&Known> = self
+            .records
+            .iter()
+            .filter(|record| !self.dropped.contains(&record.extent.place.segment()))
+            .collect();
+        let reader = journal.reader();
+        for class in [Class::Configuration, Class::Flow] {
+            let mut expected = live.iter().filter(|record| record.class == class);
+            let mut compare = |entry: posthaste_journal::Entry<'_>| {
+                let record = expected.next().expect("a record was invented");
+                assert_eq!((entry.class, entry.extent, entry.head), (class, record.extent, &record.head[..]));
+                assert_eq!(entry.tail_len as usize, record.tail.len());
+            };
+            match class {
+                Class::Configuration => journal.configuration(&mut compare).unwrap(),
+                Class::Flow => journal.flow(&mut compare).unwrap(),
+            }
+            assert_eq!(expected.next(), None, "a record was lost");
+        }
+        let extents: Vec<Extent> = live.iter().map(|record| record.extent).collect();
+        for (read, record) in reader.read_many(&extents).into_iter().zip(live) {
+            let read = read.unwrap();
+            assert_eq!((&read.head[..], &read.tail[..]), (&record.head[..], &record.tail[..]));
+        }
+        // A check agrees with what was recovered.
+        let report = check_storage(&storage).unwrap();
+        assert_eq!((report.damage, report.torn), (vec![], None));
+        self.durable = recovered.durable;
+        self.counter = self.counter.max(recovered.counter);
+        self.appender = journal.appender();
+        self.writer = journal.into_writer();
+        self.storage = storage;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn what_was_durable_survives_any_crash_and_nothing_is_invented(
+        segment_bytes in prop_oneof![Just(500u32), Just(2000), Just(8000)],
+        steps in prop::collection::vec(step(), 1..150),
+    ) {
+        let mut world = World::new(segment_bytes);
+        for step in &steps {
+            world.run(step);
+        }
+        world.recover(world.storage.crashed(1));
+    }
+}
+
+/// A small log of several frames and segments, and the places where its frames end.
+fn small_log() -> (Faulty, Vec<Position>) {
+    let mut world = World::new(1200);
+    let mut ends = vec![Place::new(1, 0)];
+    for i in 0..12 {
+        world.run(&Step::Push { class: Class::Flow, head: 5, tail: 100 + i });
+        world.run(&Step::Push { class: Class::Configuration, head: 9, tail: 0 });
+        world.run(&Step::Write);
+        world.run(&Step::Sync);
+        ends.push(world.durable);
+    }
+    (world.storage, ends)
+}
+
+fn copy(storage: &dyn Storage, changed: &str, content: Option<&[u8]>) -> Faulty {
+    let copy = Faulty::new();
+    for name in storage.list().unwrap() {
+        let bytes = match content {
+            Some(content) if name == changed => content.to_vec(),
+            _ => bytes_of(storage, &name),
+        };
+        copy.create(&name).unwrap().write_at(&[&bytes], 0).unwrap();
+    }
+    copy
+}
+
+fn bytes_of(storage: &dyn Storage, name: &str) -> Vec<u8> {
+    let file = storage.open(name).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_at(&mut bytes, 0).unwrap();
+    bytes
+}
+
+fn heads(journal: &mut Journal) -> Vec<(Class, Extent, Vec<u8>)> {
+    let mut all = Vec::new();
+    journal.configuration(|entry| all.push((entry.class, entry.extent, entry.head.to_vec()))).unwrap();
+    journal.flow(|entry| all.push((entry.class, entry.extent, entry.head.to_vec()))).unwrap();
+    all
+}
+
+#[test]
+fn a_log_cut_at_any_byte_opens_at_the_last_whole_frame_or_names_the_damage() {
+    let (storage, ends) = small_log();
+    let last = ends[ends.len() - 1].segment();
+    assert!(last >= 3);
+    for segment in [last - 1, last] {
+        let name = format!("{segment:08}.log");
+        let bytes = bytes_of(&storage, &name);
+        for len in 0..bytes.len() {
+            let cut = copy(&storage, &name, Some(&bytes[..len]));
+            let opened = Journal::open(Arc::new(cut), &options(1200));
+            let whole = Place::new(segment, len as u32);
+            let here = ends.iter().filter(|end| end.segment() == segment).copied().max().unwrap();
+            if segment < last && whole < here {
+                // The next segment's frames say that this was durable.
+                assert!(matches!(opened, Err(Error::Damaged(_))), "{len} bytes of {name}");
+                continue;
+            }
+            let end = opened.unwrap().recovered().end;
+            let expected = ends.iter().filter(|&&end| end <= whole || end.segment() < segment).max().unwrap();
+            // Nothing after the cut says what was durable: the last frames are taken for unfinished.
+            assert_eq!(
+                end,
+                if segment == last { *expected } else { ends[ends.len() - 1] },
+                "{len} bytes of {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_what_was_durable_is_never_taken_for_what_was_written() {
+    let (storage, ends) = small_log();
+    // One more frame says that all of it was durable.
+    let mut journal = Journal::open(Arc::new(storage.clone()), &options(1200)).unwrap();
+    let expected = heads(&mut journal);
+    let end = journal.recovered().end;
+    let mut appender = journal.appender();
+    let mut batch = appender.mark(Time(1), end, 1).unwrap();
+    let mut writer = journal.into_writer();
+    writer.write(&mut batch).unwrap();
+    writer.sync().unwrap();
+    // Once with segments that must be read, once with their indexes.
+    let indexed = copy(&storage, "", None);
+    for number in 1..end.segment() {
+        storage.remove(&format!("{number:08}.idx")).unwrap();
+    }
+    let (mut damaged, mut rebuilt) = (0, 0);
+    for (storage, what) in [(&storage, ".log"), (&indexed, ".idx"), (&indexed, "MANIFEST")] {
+        for name in storage.list().unwrap().into_iter().filter(|name| name.ends_with(what)) {
+            let bytes = bytes_of(storage, &name);
+            let number: u32 = name[..8].parse().unwrap_or(0);
+            let used =
+                ends.iter().filter(|end| end.segment() == number).map(|end| end.offset() as usize).max();
+            let used = if what == ".log" { used.unwrap_or(0) } else { bytes.len().min(200) };
+            for bit in (0..used * 8).step_by(3) {
+                let mut flipped = bytes.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                let flipped = copy(storage, &name, Some(&flipped));
+                let checked = check_storage(&flipped).unwrap();
+                match Journal::open(Arc::new(flipped.clone()), &options(1200)) {
+                    Ok(mut journal) => {
+                        assert_eq!(heads(&mut journal), expected, "bit {bit} of {name}");
+                        let warned = !journal.recovered().warnings.is_empty();
+                        assert_eq!(warned, !checked.damage.is_empty(), "bit {bit} of {name}: {checked:?}");
+                        rebuilt += usize::from(warned);
+                    }
+                    Err(Error::Damaged(damage)) => {
+                        assert!(damage.file.ends_with(&name), "{damage}");
+                        assert!(!checked.damage.is_empty(), "bit {bit} of {name}: {checked:?}");
+                        damaged += 1;
+                    }
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        }
+    }
+    assert!(damaged > 1000 && rebuilt > 100, "{damaged} {rebuilt}");
+}
+
+#[test]
+fn a_flipped_bit_in_an_indexed_segment_is_found_when_the_record_is_read_and_by_a_check() {
+    let (storage, _) = small_log();
+    let journal = Journal::open(Arc::new(storage.clone()), &options(1200)).unwrap();
+    drop(journal);
+    let mut bytes = bytes_of(&storage, "00000001.log");
+    bytes[64 + 12 + 5 + 20] ^= 4;
+    let flipped = copy(&storage, "00000001.log", Some(&bytes));
+    let report = check_storage(&flipped).unwrap();
+    assert_eq!(report.damage.len(), 1, "{report:?}");
+    assert_eq!((&report.damage[0].file[..], report.damage[0].offset), ("00000001.log", 64));
+    let mut journal = Journal::open(Arc::new(flipped), &options(1200)).unwrap();
+    let mut first = None;
+    journal.flow(|entry| first = first.or(Some(entry.extent))).unwrap();
+    let error = journal.reader().read(first.unwrap()).unwrap_err().to_string();
+    assert!(error.contains("00000001.log, offset 64"), "{error}");
+}
+
+#[test]
+fn a_missing_segment_is_damage_unless_it_was_dropped() {
+    let (storage, _) = small_log();
+    let missing = copy(&storage, "", None);
+    missing.remove("00000002.log").unwrap();
+    let error = Journal::open(Arc::new(missing), &options(1200)).unwrap_err().to_string();
+    assert!(error.contains("00000002.log") && error.contains("missing"), "{error}");
+    let missing = copy(&storage, "", None);
+    missing.remove("MANIFEST").unwrap();
+    let error = Journal::open(Arc::new(missing), &options(1200)).unwrap_err().to_string();
+    assert!(error.contains("MANIFEST"), "{error}");
+}
