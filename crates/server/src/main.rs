@@ -1,2 +1,72 @@
 //! The program `posthaste`.
-fn main() {}
+
+mod options;
+
+mod serve;
+
+mod listener;
+
+mod web;
+
+mod admin;
+
+mod init;
+
+mod engine;
+
+mod mailbox;
+
+mod store;
+
+mod clock;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A durable messaging server that speaks AWS's messaging APIs on one port.
+///
+/// Without a command it serves: point any AWS SDK at http://127.0.0.1:4566 and use any credentials.
+#[derive(Parser)]
+#[command(name = "posthaste", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Chore>,
+
+    #[command(flatten)]
+    serve: options::ServeOptions,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  posthaste                                        serve on 127.0.0.1:4566, data in ./posthaste-data
+  posthaste --in-memory --virtual-clock            for tests: nothing survives, time moves when told to
+  posthaste --listen 127.0.0.1:9324 --data /var/lib/posthaste --init queues.toml
+  posthaste check ./posthaste-data                 verify a data directory
+  posthaste bench --task send                      measure any SQS endpoint
+
+  aws --endpoint-url http://127.0.0.1:4566 sqs create-queue --queue-name first";
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Serve (what a bare call does)
+    Serve(options::ServeOptions),
+    /// Load an SQS endpoint, this server's or another's, and measure it
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result: Result<(), Box<dyn std::error::Error>> = match cli.command {
+        None => cli.serve.decide().map_err(Into::into).and_then(serve::run),
+        Some(Chore::Serve(options)) => options.decide().map_err(Into::into).and_then(serve::run),
+        Some(Chore::Bench(arguments)) => bench::run(arguments).map_err(Into::into),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("posthaste: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

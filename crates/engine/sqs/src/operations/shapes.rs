@@ -128,6 +128,17 @@ pub fn needs(reply: &Reply) -> Vec<Extent> {
     }
 }
 
+impl Reply {
+    /// Leaves out messages, by their positions in ascending order, whose records are gone.
+    pub fn forget(&mut self, gone: &[usize]) {
+        if let Reply::Received(received) = self {
+            for &at in gone.iter().rev() {
+                received.messages.remove(at);
+            }
+        }
+    }
+}
+
 /// Turns a reply into the answer. `base` is the URL under which the client reached this server; `records` are heads and
 /// tails of what [`needs`] asked for.
 pub fn present(

@@ -1,0 +1,211 @@
+//! What is asked of the server itself rather than of a service: its health, its clock.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::{Method, Response, StatusCode, header};
+use journal::Pipeline;
+use kernel::Time;
+use serde_json::{Value, json};
+
+use crate::clock::Clock;
+use crate::engine::{Handle, Message};
+use crate::options::DurabilityOption;
+
+/// Answers for the server.
+pub struct Admin {
+    /// The way to the engine.
+    pub engine: Handle,
+    /// The server's clock.
+    pub clock: Arc<Clock>,
+    /// The log.
+    pub journal: Arc<Pipeline>,
+    /// What "acknowledged" means.
+    pub durability: DurabilityOption,
+    /// Where the data is.
+    pub data: Option<String>,
+    /// When the server started.
+    pub started: Instant,
+}
+
+impl Admin {
+    /// Answers a request below `/_posthaste/` or `/_localstack/`.
+    pub async fn serve(&self, method: &Method, path: &str, body: &Bytes) -> Response<Bytes> {
+        let answer = match (method, path) {
+            (&Method::GET | &Method::HEAD, "/_posthaste/health") => Ok(self.health()),
+            (&Method::GET | &Method::HEAD, "/_localstack/health") => Ok(localstack_health()),
+            (&Method::GET, "/_posthaste/clock") => Ok(self.time()),
+            (&Method::POST, "/_posthaste/clock") => self.move_clock(body).await,
+            (&Method::POST, "/_posthaste/reset" | "/_localstack/state/reset") => self.reset().await,
+            _ => Err((
+                StatusCode::NOT_FOUND,
+                "There is GET /_posthaste/health, GET /_localstack/health, and with --virtual-clock GET and POST \
+                 /_posthaste/clock and POST /_posthaste/reset."
+                    .into(),
+            )),
+        };
+        let (status, document) = match answer {
+            Ok(document) => (StatusCode::OK, document),
+            Err((status, message)) => (status, json!({ "message": message })),
+        };
+        let mut text = document.to_string();
+        text.push('\n');
+        let mut response = Response::new(if method == Method::HEAD { Bytes::new() } else { text.into() });
+        *response.status_mut() = status;
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+        response
+    }
+
+    fn health(&self) -> Value {
+        let place = |position: kernel::Position| format!("{}:{}", position.segment(), position.offset());
+        json!({
+            "status": if self.engine.has_failed() { "failed" } else { "ok" },
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_seconds": self.started.elapsed().as_secs(),
+            "journal": {
+                "directory": self.data,
+                "durability": match (&self.data, self.durability) {
+                    (None, _) => "none",
+                    (_, DurabilityOption::Fsync) => "fsync",
+                    (_, DurabilityOption::Os) => "os",
+                },
+                "written": place(self.journal.written()),
+                "durable": place(self.journal.durable()),
+                "space": if self.engine.is_space_low() { "low" } else { "ok" },
+            },
+            "services": { "sqs": "running" },
+        })
+    }
+
+    fn time(&self) -> Value {
+        let now = self.clock.now();
+        json!({ "now": now.0, "virtual": self.clock.is_virtual() })
+    }
+
+    async fn move_clock(&self, body: &Bytes) -> Result<Value, (StatusCode, String)> {
+        self.demand_virtual_clock()?;
+        let wrong = |message: &str| (StatusCode::BAD_REQUEST, message.to_owned());
+        let usage = "Say {\"advance\": \"31s\"} (ms, s, m, h, d) or {\"set\": \"2026-01-31T12:00:00Z\"} (or milliseconds)";
+        let document: Value = serde_json::from_slice(body).map_err(|_| wrong(usage))?;
+        let now = self.clock.now();
+        let to = match (document.get("advance"), document.get("set")) {
+            (Some(Value::String(text)), None) => now + parse_duration(text).ok_or_else(|| wrong(usage))?,
+            (Some(Value::Number(millis)), None) => now + millis.as_u64().ok_or_else(|| wrong(usage))?,
+            (None, Some(Value::String(text))) => parse_date(text).ok_or_else(|| wrong(usage))?,
+            (None, Some(Value::Number(millis))) => Time(millis.as_u64().ok_or_else(|| wrong(usage))?),
+            _ => return Err(wrong(usage)),
+        };
+        if to < now {
+            return Err(wrong("The clock does not go back"));
+        }
+        self.carry_out(|done| Message::MoveClock(to, done)).await?;
+        Ok(self.time())
+    }
+
+    async fn reset(&self) -> Result<Value, (StatusCode, String)> {
+        self.demand_virtual_clock()?;
+        self.carry_out(Message::Reset).await?;
+        Ok(json!({ "status": "ok" }))
+    }
+
+    fn demand_virtual_clock(&self) -> Result<(), (StatusCode, String)> {
+        if self.clock.is_virtual() {
+            return Ok(());
+        }
+        Err((StatusCode::CONFLICT, "This server was not started with --virtual-clock".into()))
+    }
+
+    async fn carry_out(
+        &self,
+        message: impl FnOnce(crate::engine::Done) -> Message,
+    ) -> Result<(), (StatusCode, String)> {
+        let (done, carried_out) = tokio::sync::oneshot::channel();
+        self.engine.put(message(done));
+        carried_out.await.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "The server is stopping".into()))
+    }
+}
+
+/// LocalStack's shape, so that scripts that wait for it wait for us.
+fn localstack_health() -> Value {
+    json!({
+        "services": { "sqs": "running" },
+        "edition": "community",
+        "version": env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// `1500ms`, `31s`, `5m`, `12h`, `14d`, also `1h30m`; in milliseconds.
+fn parse_duration(text: &str) -> Option<u64> {
+    let mut rest = text.trim();
+    let mut total = 0u64;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let count: u64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let unit = match &rest[..end] {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        total = total.checked_add(count.checked_mul(unit)?)?;
+        rest = &rest[end..];
+    }
+    Some(total)
+}
+
+/// `2026-01-31T12:00:00Z`, with or without fractions of a second, in UTC.
+fn parse_date(text: &str) -> Option<Time> {
+    let text = text.trim().strip_suffix('Z')?;
+    let (date, time) = text.split_once('T')?;
+    let mut date = date.splitn(3, '-').map(|part| part.parse::<u64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut time = time.splitn(3, ':').map(|part| part.parse::<u64>().ok());
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    let millis: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 59
+    {
+        return None;
+    }
+    let leap = |year: u64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let february = if leap(year) { 29 } else { 28 };
+    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    if day == 0 || day > months[month as usize - 1] {
+        return None;
+    }
+    let days = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum::<u64>()
+        + months[..month as usize - 1].iter().sum::<u64>()
+        + day
+        - 1;
+    Some(Time((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_dates_are_understood() {
+        assert_eq!(parse_duration("31s"), Some(31_000));
+        assert_eq!(parse_duration("1h30m"), Some(5_400_000));
+        assert_eq!(parse_duration("14d"), Some(1_209_600_000));
+        for wrong in ["", "31", "s", "31 s", "5y", "99999999999999999999d"] {
+            assert_eq!(parse_duration(wrong), None, "{wrong}");
+        }
+        assert_eq!(parse_date("1970-01-02T00:00:01.5Z"), Some(Time(86_401_500)));
+        assert_eq!(parse_date("2026-11-21T05:20:34Z"), Some(Time(1_795_238_434_000)));
+        for wrong in ["2026-11-21", "2025-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z"] {
+            assert_eq!(parse_date(wrong), None, "{wrong}");
+        }
+    }
+}

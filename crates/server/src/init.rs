@@ -1,0 +1,291 @@
+//! The file that declares queues, applied at every start; what is as declared already is left alone.
+//!
+//! ```toml
+//! [[queues]]
+//! name = "orders"
+//! tags = { team = "shop" }
+//! dead-letter-queue = { name = "orders-dlq", max-receive-count = 3 }
+//!
+//! [queues.attributes]
+//! VisibilityTimeout = 60
+//! MessageRetentionPeriod = 1209600
+//!
+//! [[queues]]
+//! name = "orders-dlq"
+//! ```
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use kernel::Refusal;
+use machine::{Answer, Command};
+use serde::Deserialize;
+use sqs::operations::{self, create_queue, list_queue_tags, set_queue_attributes, tag_queue};
+use sqs::{QueueKey, rules};
+use toml::Spanned;
+
+use crate::engine::Handle;
+use crate::mailbox::{Tickets, ask};
+use crate::web::DEFAULT_ACCOUNT;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    queues: Vec<QueueEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct QueueEntry {
+    name: Spanned<String>,
+    account: Option<Spanned<String>>,
+    region: Option<String>,
+    #[serde(default)]
+    attributes: BTreeMap<Spanned<String>, toml::Value>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    dead_letter_queue: Option<Spanned<DeadLetterEntry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct DeadLetterEntry {
+    name: String,
+    max_receive_count: u32,
+}
+
+/// What a file declares, checked as far as that can be done without the server's state.
+#[derive(Debug)]
+pub struct Init {
+    path: PathBuf,
+    queues: Vec<DeclaredQueue>,
+}
+
+#[derive(Debug)]
+struct DeclaredQueue {
+    name: String,
+    account: String,
+    region: Option<String>,
+    line: usize,
+    /// Without the redrive policy, which may name a queue that is declared further down.
+    attributes: Vec<(String, String)>,
+    dead_letter_queue: Option<(String, u32)>,
+    tags: Vec<(String, String)>,
+}
+
+/// A mistake in the file.
+#[derive(Debug)]
+pub struct InitError {
+    path: PathBuf,
+    line: Option<usize>,
+    message: String,
+}
+
+impl fmt::Display for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some(line) = self.line {
+            write!(f, ", line {line}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl Error for InitError {}
+
+/// Reads and checks a file.
+pub fn read(path: &Path) -> Result<Init, InitError> {
+    let mistake = |line, message: String| InitError { path: path.into(), line, message };
+    let text = std::fs::read_to_string(path).map_err(|error| mistake(None, error.to_string()))?;
+    // The parser's own message names line, column and field, and shows the place.
+    let file: File = toml::from_str(&text).map_err(|error| mistake(None, error.to_string()))?;
+    let line_of = |span: Range<usize>| Some(text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let mut queues: Vec<DeclaredQueue> = Vec::new();
+    for entry in file.queues {
+        let line = line_of(entry.name.span());
+        let name = entry.name.into_inner();
+        let fifo = name.ends_with(".fifo");
+        rules::names::check_name(&name, fifo)
+            .map_err(|refusal| mistake(line, format!("name = \"{name}\": {}", refusal.message)))?;
+        let account = match entry.account {
+            None => DEFAULT_ACCOUNT.to_owned(),
+            Some(account)
+                if account.as_ref().len() == 12 && account.as_ref().bytes().all(|b| b.is_ascii_digit()) =>
+            {
+                account.into_inner()
+            }
+            Some(account) => {
+                let text = format!("account = \"{}\": an account is twelve digits", account.as_ref());
+                return Err(mistake(line_of(account.span()), text));
+            }
+        };
+        let mut attributes = Vec::new();
+        if fifo {
+            attributes.push(("FifoQueue".to_owned(), "true".to_owned()));
+        }
+        for (attribute, value) in entry.attributes {
+            let line = line_of(attribute.span());
+            let attribute = attribute.into_inner();
+            let value = attribute_text(&value);
+            rules::attributes::parse([(attribute.as_str(), value.as_str())], fifo).map_err(|refusal| {
+                mistake(line, format!("queue \"{name}\", {attribute}: {}", refusal.message))
+            })?;
+            if attribute != "FifoQueue" {
+                attributes.push((attribute, value));
+            }
+        }
+        let dead_letter_queue = match entry.dead_letter_queue {
+            None => None,
+            Some(dlq) if !(1..=1000).contains(&dlq.as_ref().max_receive_count) => {
+                let text =
+                    format!("queue \"{name}\", dead-letter-queue: max-receive-count is from 1 to 1000");
+                return Err(mistake(line_of(dlq.span()), text));
+            }
+            Some(dlq) => {
+                let dlq = dlq.into_inner();
+                Some((dlq.name, dlq.max_receive_count))
+            }
+        };
+        queues.push(DeclaredQueue {
+            name,
+            account,
+            region: entry.region,
+            line: line.unwrap_or(1),
+            attributes,
+            dead_letter_queue,
+            tags: entry.tags.into_iter().collect(),
+        });
+    }
+    Ok(Init { path: path.into(), queues })
+}
+
+/// Attributes are texts; numbers and booleans stand for theirs, tables and lists for JSON documents.
+fn attribute_text(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Table(_) | toml::Value::Array(_) => serde_json::to_string(value).unwrap_or_default(),
+        other => other.to_string(),
+    }
+}
+
+/// Makes it so.
+pub async fn apply(init: &Init, engine: &Handle, tickets: &Tickets, region: &str) -> Result<(), InitError> {
+    let keys: Vec<QueueKey> = init
+        .queues
+        .iter()
+        .map(|queue| QueueKey {
+            account: queue.account.clone(),
+            region: queue.region.clone().unwrap_or_else(|| region.to_owned()),
+            name: queue.name.clone(),
+        })
+        .collect();
+    for with_redrive in [false, true] {
+        for (queue, key) in init.queues.iter().zip(&keys) {
+            if with_redrive && queue.dead_letter_queue.is_none() && !has_redrive(queue) {
+                continue;
+            }
+            let result = declare(queue, key, with_redrive, engine, tickets).await;
+            result.map_err(|refusal| InitError {
+                path: init.path.clone(),
+                line: Some(queue.line),
+                message: format!("queue \"{}\": {}", queue.name, refusal.message),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn has_redrive(queue: &DeclaredQueue) -> bool {
+    queue.attributes.iter().any(|(name, _)| name.starts_with("Redrive"))
+}
+
+async fn declare(
+    queue: &DeclaredQueue,
+    key: &QueueKey,
+    with_redrive: bool,
+    engine: &Handle,
+    tickets: &Tickets,
+) -> Result<(), Refusal> {
+    let ask = async |command| -> Answer { ask(engine, tickets, Command::Sqs(command)).await };
+    let mut attributes: Vec<(String, String)> = queue
+        .attributes
+        .iter()
+        .filter(|(name, _)| with_redrive || !name.starts_with("Redrive"))
+        .cloned()
+        .collect();
+    if let (true, Some((name, count))) = (with_redrive, &queue.dead_letter_queue) {
+        let target = QueueKey { name: name.clone(), ..key.clone() }.arn().to_string();
+        let policy = serde_json::json!({ "deadLetterTargetArn": target, "maxReceiveCount": count });
+        attributes.push(("RedrivePolicy".into(), policy.to_string()));
+    }
+    let pairs = || attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let tags = || queue.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let create = create_queue::CreateQueue::new(key.clone(), pairs().collect::<Vec<_>>(), tags())?;
+    match ask(operations::Command::CreateQueue(create)).await {
+        Err(refusal) if refusal.shape == "QueueNameExists" => {
+            let settable = pairs().filter(|(name, _)| *name != "FifoQueue");
+            let set = set_queue_attributes::SetQueueAttributes::new(key.clone(), settable);
+            ask(operations::Command::SetQueueAttributes(set)).await?;
+        }
+        answer => drop(answer?),
+    }
+    if queue.tags.is_empty() {
+        return Ok(());
+    }
+    let list = list_queue_tags::ListQueueTags { queue: key.clone() };
+    let there = ask(operations::Command::ListQueueTags(list)).await?;
+    let machine::Reply::Sqs(there) = there;
+    let as_declared = match &there {
+        operations::Reply::Tags(there) => queue.tags.iter().all(|tag| there.contains(tag)),
+        _ => false,
+    };
+    if !as_declared {
+        ask(operations::Command::TagQueue(tag_queue::TagQueue::new(key.clone(), tags()))).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistake(text: &str) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("queues.toml");
+        std::fs::write(&path, text).unwrap();
+        read(&path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_mistake_names_file_line_and_field() {
+        let text = mistake("[[queues]]\nname = \"a\"\n[queues.attributes]\nVisibilityTimeout = 50000\n");
+        assert!(text.contains("queues.toml, line 4: queue \"a\", VisibilityTimeout: "), "{text}");
+        let text = mistake("[[queues]]\nname = \"no spaces\"\n");
+        assert!(text.contains("line 2: name = \"no spaces\""), "{text}");
+        let text = mistake("[[queues]]\nname = \"a\"\nattribute = {}\n");
+        assert!(text.contains("line 3") && text.contains("attribute"), "{text}");
+        let text = mistake("[[queues]]\nname = \"a\"\naccount = \"1\"\n");
+        assert!(text.contains("line 3: account"), "{text}");
+    }
+
+    #[test]
+    fn tables_become_documents_and_numbers_texts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("queues.toml");
+        std::fs::write(
+            &path,
+            "[[queues]]\nname = \"a.fifo\"\n[queues.attributes]\nContentBasedDeduplication = true\nDelaySeconds = 5\n\
+             RedriveAllowPolicy = { redrivePermission = \"denyAll\" }\n",
+        )
+        .unwrap();
+        let init = read(&path).unwrap();
+        let attributes: BTreeMap<_, _> = init.queues[0].attributes.iter().cloned().collect();
+        assert_eq!(attributes["FifoQueue"], "true");
+        assert_eq!(attributes["DelaySeconds"], "5");
+        assert_eq!(attributes["RedriveAllowPolicy"], "{\"redrivePermission\":\"denyAll\"}");
+    }
+}

@@ -1,0 +1,243 @@
+//! How the server is told what to do: flags, the environment, a file; in this order.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+/// What `posthaste serve` can be told. Each can also be said in the environment and in the file.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct ServeOptions {
+    /// Where to listen [default: 127.0.0.1:4566]
+    #[arg(long, value_name = "HOST:PORT", env = "POSTHASTE_LISTEN")]
+    pub listen: Option<String>,
+
+    /// Where to keep the data [default: ./posthaste-data]
+    #[arg(long, value_name = "DIR", env = "POSTHASTE_DATA", conflicts_with = "in_memory")]
+    pub data: Option<PathBuf>,
+
+    /// Keep everything in memory: nothing survives. For tests
+    #[arg(long, env = "POSTHASTE_IN_MEMORY", num_args = 0..=1, default_missing_value = "true")]
+    pub in_memory: Option<bool>,
+
+    /// What "acknowledged" means: `fsync`, it is on disk; `os`, it survives this program's death, not the machine's
+    /// [default: fsync]
+    #[arg(long, value_enum, env = "POSTHASTE_DURABILITY")]
+    pub durability: Option<DurabilityOption>,
+
+    /// A clock that moves only by `POST /_posthaste/clock`. For tests
+    #[arg(long, env = "POSTHASTE_VIRTUAL_CLOCK", num_args = 0..=1, default_missing_value = "true")]
+    pub virtual_clock: Option<bool>,
+
+    /// Keep to the limits that only slow a developer down, too: AWS's 60-second rules
+    #[arg(long, env = "POSTHASTE_STRICT", num_args = 0..=1, default_missing_value = "true")]
+    pub strict: Option<bool>,
+
+    /// The region of requests that are not signed [default: us-east-1]
+    #[arg(long, env = "POSTHASTE_REGION")]
+    pub region: Option<String>,
+
+    /// Threads that speak HTTP [default: one for each core]
+    #[arg(long, value_name = "N", env = "POSTHASTE_HTTP_THREADS")]
+    pub http_threads: Option<usize>,
+
+    /// A file that declares queues, applied at every start (TOML)
+    #[arg(long, value_name = "FILE", env = "POSTHASTE_INIT")]
+    pub init: Option<PathBuf>,
+
+    /// Listen on an address that others can reach, although nobody's credentials are checked
+    #[arg(long, env = "POSTHASTE_INSECURE_PUBLIC", num_args = 0..=1, default_missing_value = "true")]
+    pub insecure_public: Option<bool>,
+
+    /// A file with these options (TOML)
+    #[arg(long, value_name = "FILE", env = "POSTHASTE_CONFIG")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+}
+
+/// `fsync` or `os`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DurabilityOption {
+    /// An acknowledged write is on disk.
+    Fsync,
+    /// An acknowledged write survives the death of this program, not of the machine.
+    Os,
+}
+
+/// Everything decided.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: Vec<SocketAddr>,
+    /// Where the data is; `None`: in memory.
+    pub data: Option<PathBuf>,
+    /// What "acknowledged" means.
+    pub durability: DurabilityOption,
+    /// Whether the clock stands still.
+    pub virtual_clock: bool,
+    /// Whether all of AWS's limits are kept.
+    pub strict: bool,
+    /// The region of requests that are not signed.
+    pub region: String,
+    /// Threads that speak HTTP.
+    pub http_threads: usize,
+    /// The file that declares queues.
+    pub init: Option<PathBuf>,
+}
+
+/// Why the server cannot start as it was told.
+#[derive(Debug)]
+pub enum OptionsError {
+    /// The file cannot be read.
+    Unreadable(PathBuf, std::io::Error),
+    /// The file is not as it should be; the text names line and field.
+    Malformed(PathBuf, String),
+    /// The address cannot be listened on.
+    Address(String, String),
+    /// The address is reachable by others.
+    Public(SocketAddr),
+    /// A region's name that is none.
+    Region(String),
+}
+
+impl std::fmt::Display for OptionsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            OptionsError::Unreadable(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+            OptionsError::Malformed(path, error) => write!(f, "{}: {error}", path.display()),
+            OptionsError::Address(address, why) => write!(
+                f,
+                "cannot listen on \"{address}\": {why}. Say --listen HOST:PORT, for example --listen 127.0.0.1:4566"
+            ),
+            OptionsError::Public(address) => write!(
+                f,
+                "refusing to listen on {address}: others can reach that address, and credentials are not checked. \
+                 Listen on 127.0.0.1, or say --insecure-public if only people you trust can reach it (for example \
+                 inside a container whose port is published on the loopback address)"
+            ),
+            OptionsError::Region(region) => {
+                write!(f, "\"{region}\" is not the name of a region, such as us-east-1")
+            }
+        }
+    }
+}
+
+impl std::error::Error for OptionsError {}
+
+/// Reads a TOML file; a mistake in it names file, line and field.
+pub fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, OptionsError> {
+    let text = std::fs::read_to_string(path).map_err(|error| OptionsError::Unreadable(path.into(), error))?;
+    toml::from_str(&text).map_err(|error| OptionsError::Malformed(path.into(), error.to_string()))
+}
+
+impl ServeOptions {
+    /// Decides everything: what flags and environment do not say, the file says; what neither says has a default.
+    pub fn decide(self) -> Result<Settings, OptionsError> {
+        let file = match &self.config {
+            Some(path) => read_toml::<ServeOptions>(path)?,
+            None => ServeOptions::default(),
+        };
+        let listen = self.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:4566".into());
+        let addresses: Vec<SocketAddr> = listen
+            .to_socket_addrs()
+            .map_err(|error| OptionsError::Address(listen.clone(), error.to_string()))?
+            .collect();
+        if addresses.is_empty() {
+            return Err(OptionsError::Address(listen, "the name has no address".into()));
+        }
+        if !self.insecure_public.or(file.insecure_public).unwrap_or(false)
+            && let Some(public) = addresses.iter().find(|address| !is_loopback(address.ip()))
+        {
+            return Err(OptionsError::Public(*public));
+        }
+        let region = self.region.or(file.region).unwrap_or_else(|| "us-east-1".into());
+        if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(OptionsError::Region(region));
+        }
+        // What a flag says about memory or a directory outdoes what the file says about the other.
+        let data = match (self.data, self.in_memory) {
+            (Some(data), _) => Some(data),
+            (None, Some(true)) => None,
+            (None, _) if file.in_memory == Some(true) => None,
+            (None, _) => Some(file.data.unwrap_or_else(|| "posthaste-data".into())),
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Settings {
+            listen: addresses,
+            data,
+            durability: self.durability.or(file.durability).unwrap_or(DurabilityOption::Fsync),
+            virtual_clock: self.virtual_clock.or(file.virtual_clock).unwrap_or(false),
+            strict: self.strict.or(file.strict).unwrap_or(false),
+            region,
+            http_threads: self.http_threads.or(file.http_threads).unwrap_or(cores).clamp(1, 64),
+            init: self.init.or(file.init),
+        })
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback(),
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|address| address.is_loopback())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(listen: &str) -> Result<Settings, OptionsError> {
+        ServeOptions { listen: Some(listen.into()), ..ServeOptions::default() }.decide()
+    }
+
+    #[test]
+    fn a_public_address_is_refused_unless_it_is_said_plainly() {
+        assert!(matches!(with("0.0.0.0:4566"), Err(OptionsError::Public(_))));
+        assert!(matches!(with("[::]:4566"), Err(OptionsError::Public(_))));
+        assert!(with("127.0.0.1:0").is_ok());
+        assert!(with("[::1]:4566").is_ok());
+        let said = ServeOptions {
+            listen: Some("0.0.0.0:1".into()),
+            insecure_public: Some(true),
+            ..Default::default()
+        };
+        assert!(said.decide().is_ok());
+    }
+
+    #[test]
+    fn a_mistake_in_the_file_names_line_and_field() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("posthaste.toml");
+        std::fs::write(&path, "strict = true\nlissten = \"127.0.0.1:1\"\n").unwrap();
+        let options = ServeOptions { config: Some(path), ..Default::default() };
+        let text = options.decide().unwrap_err().to_string();
+        assert!(
+            text.contains("posthaste.toml") && text.contains("line 2") && text.contains("lissten"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn flags_outdo_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("posthaste.toml");
+        std::fs::write(&path, "listen = \"127.0.0.1:1\"\ndata = \"elsewhere\"\ndurability = \"os\"\n")
+            .unwrap();
+        let options = ServeOptions {
+            config: Some(path),
+            in_memory: Some(true),
+            strict: Some(true),
+            ..Default::default()
+        };
+        let settings = options.decide().unwrap();
+        assert_eq!(settings.data, None);
+        assert_eq!(settings.durability, DurabilityOption::Os);
+        assert!(settings.strict);
+        assert_eq!(settings.listen[0].port(), 1);
+    }
+}

@@ -1,0 +1,185 @@
+//! Serving: where socket, clock, disk and machine are joined, and taken apart again.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use kernel::{Dice, Secret};
+use machine::{Input, Options};
+use tokio::sync::watch;
+
+use crate::admin::Admin;
+use crate::clock::Clock;
+use crate::engine::{self, Handle, Message};
+use crate::init;
+use crate::listener;
+use crate::mailbox::{Letterbox, Tickets};
+use crate::options::{DurabilityOption, Settings};
+use crate::store;
+use crate::web::Desk;
+
+/// Serves until it is told to stop.
+pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
+    let started = Instant::now();
+    // What can be wrong about files and addresses is found out before anything is opened or changed.
+    let init = settings.init.as_deref().map(init::read).transpose()?;
+    let listeners = listener::bind(&settings.listen).map_err(|error| {
+        let addresses: Vec<String> = settings.listen.iter().map(ToString::to_string).collect();
+        format!(
+            "cannot listen on {}: {error}. Is another server running there? Say --listen HOST:PORT",
+            addresses.join(", ")
+        )
+    })?;
+    let limits = if settings.strict { sqs::limits::Limits::strict() } else { sqs::limits::Limits::relaxed() };
+    let opened = store::open(settings.data.as_ref(), settings.durability, Options { sqs_limits: limits })?;
+    for note in &opened.notes {
+        eprintln!("posthaste: {note}");
+    }
+    let clock = Arc::new(if settings.virtual_clock { Clock::standing() } else { Clock::Real });
+    // One for each HTTP thread, and one for this.
+    let letterboxes: Vec<Arc<Letterbox>> = (0..=settings.http_threads).map(|_| Arc::default()).collect();
+    let own = letterboxes[settings.http_threads].clone();
+    let engine = Handle::new(letterboxes.clone());
+    let reader = opened.reader.clone();
+    let secret = Arc::new(OnceLock::new());
+    let (machine, store) = opened.start(settings.durability, &engine)?;
+    match machine.secret() {
+        Some(known) => secret.get_or_init(|| *known),
+        None => {
+            let new = Secret(random()?);
+            engine.put(Message::Input(Input::Identify { secret: new }));
+            secret.get_or_init(|| new)
+        }
+    };
+    let journal = store.pipeline();
+    let thread = engine::start(engine.clone(), machine, store, clock.clone())?;
+
+    let (stop, stopping) = watch::channel(false);
+    let (porter, desks) = listener::open(settings.http_threads);
+    let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let mut http = Vec::new();
+    for (number, (desk, letterbox)) in desks.into_iter().zip(letterboxes).enumerate() {
+        let (engine, reader, secret, clock) = (engine.clone(), reader.clone(), secret.clone(), clock.clone());
+        let (journal, settings, stopping) = (journal.clone(), settings.clone(), stopping.clone());
+        let seed = u64::from_le_bytes(random()?);
+        http.push(std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
+            listener::run_thread(async move {
+                let tickets = Tickets::new(number);
+                tokio::task::spawn_local(tickets.clone().deliver(letterbox));
+                let admin = Admin {
+                    engine: engine.clone(),
+                    clock,
+                    journal,
+                    durability: settings.durability,
+                    data: settings.data.as_ref().map(|data| data.display().to_string()),
+                    started,
+                };
+                let shared = Rc::new(Desk {
+                    engine,
+                    tickets,
+                    reader,
+                    secret,
+                    region: settings.region,
+                    admin: Rc::new(admin),
+                    dice: RefCell::new(Dice::from_seed(seed)),
+                });
+                listener::serve(desk, move |request| shared.clone().serve(request), stopping).await;
+            })
+        })?);
+    }
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    let outcome: Result<(), Box<dyn Error>> = local.block_on(&runtime, async {
+        let mut signals = Signals::new()?;
+        if let Some(init) = init {
+            let tickets = Tickets::new(settings.http_threads);
+            tokio::task::spawn_local(tickets.clone().deliver(own));
+            init::apply(&init, &engine, &tickets, &settings.region).await?;
+        }
+        let acceptors: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| tokio::spawn(porter.clone().accept(listener, stopping.clone())))
+            .collect();
+        announce(&settings, &addresses);
+        signals.wait(&engine).await;
+        // Polls end, then what is in flight is answered, then the sockets close.
+        engine.put(Message::EndPolls);
+        stop.send_replace(true);
+        for acceptor in acceptors {
+            acceptor.await??;
+        }
+        Ok(())
+    });
+    stop.send_replace(true);
+    drop(porter);
+    for thread in http {
+        thread.join().map_err(|_| "an HTTP thread panicked")??;
+    }
+    engine.put(Message::Stop);
+    thread.join().map_err(|_| "the engine's thread panicked")?;
+    outcome?;
+    if engine.has_failed() {
+        return Err("stopped, since the log could not be written; what was acknowledged is in it".into());
+    }
+    match Arc::into_inner(journal) {
+        Some(journal) => drop(journal.close()?),
+        None => return Err("the journal is still in use".into()),
+    }
+    Ok(())
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Box<dyn Error>> {
+    let mut bytes = [0; N];
+    let mut source = std::fs::File::open("/dev/urandom")?;
+    std::io::Read::read_exact(&mut source, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// One line, when the server is ready.
+fn announce(settings: &Settings, addresses: &[std::net::SocketAddr]) {
+    let url = match addresses.first() {
+        Some(address) if address.ip().is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
+        Some(address) => format!("http://{address}"),
+        None => String::new(),
+    };
+    let data = match (&settings.data, settings.durability) {
+        (None, _) => "in memory: nothing survives".to_owned(),
+        (Some(data), DurabilityOption::Fsync) => format!("data in {}, durability fsync", data.display()),
+        (Some(data), DurabilityOption::Os) => format!("data in {}, durability os", data.display()),
+    };
+    let clock = if settings.virtual_clock { ", virtual clock" } else { "" };
+    println!(
+        "posthaste {} is ready at {url} ({data}{clock}). Try: aws --endpoint-url {url} sqs create-queue --queue-name first",
+        env!("CARGO_PKG_VERSION")
+    );
+}
+
+/// What tells the server to stop.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wait(&mut self, engine: &Handle) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            () = engine.failure() => {
+                // Those who wait are being told; let them hear it.
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The server's log: opened, replayed into a machine, and written on by the journal's threads.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use journal::engines::{DirectoryError, Files, Memory};
+use journal::{Batch, Durability, Journal, Pipeline, Progress, Reader, Space, Storage};
+use kernel::codec::Malformed;
+use kernel::{Extent, Position};
+use machine::{Input, Machine, Options, Survivor};
+
+use crate::engine::Handle;
+use crate::options::DurabilityOption;
+
+/// Syncs that may be under way at once: one more than hides the time of one, measured on a disk that takes milliseconds.
+const SYNC_THREADS: usize = 3;
+
+/// Why the log cannot be used.
+#[derive(Debug)]
+pub enum StoreError {
+    /// The directory cannot be.
+    Directory(DirectoryError),
+    /// The log cannot be.
+    Journal(journal::Error),
+    /// A record is whole, but not one that this version knows.
+    Record(Extent, PathBuf),
+    /// A thread could not be started.
+    Io(std::io::Error),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreError::Directory(error) => write!(f, "{error}"),
+            StoreError::Journal(error) => write!(f, "{error}"),
+            StoreError::Record(extent, path) => write!(
+                f,
+                "{}: the record at segment {}, offset {} is none that this version knows. It was written by a newer \
+                 version: use that one",
+                path.display(),
+                extent.place.segment(),
+                extent.place.offset()
+            ),
+            StoreError::Io(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// A log that has been opened and replayed.
+pub struct Opened {
+    /// The machine as the log leaves it.
+    pub machine: Machine,
+    /// The log.
+    journal: Journal,
+    /// Reads records by place.
+    pub reader: Reader,
+    /// What was repaired or cut, in words for the operator.
+    pub notes: Vec<String>,
+}
+
+/// Opens a log and replays it.
+pub fn open(
+    data: Option<&PathBuf>,
+    durability: DurabilityOption,
+    options: Options,
+) -> Result<Opened, StoreError> {
+    let storage: Arc<dyn Storage> = match data {
+        Some(path) => Arc::new(Files::open(path).map_err(StoreError::Directory)?),
+        None => Arc::new(Memory::new()),
+    };
+    let settings =
+        journal::Options { durable: durability == DurabilityOption::Fsync, ..journal::Options::default() };
+    let mut journal = Journal::open(storage, &settings).map_err(StoreError::Journal)?;
+    let mut machine = Machine::new(options, journal.appender());
+    let recovered = journal.recovered().clone();
+    let newest = recovered.end.segment();
+    for segment in &recovered.segments {
+        let sealed = (segment.number != newest).then_some(u64::from(segment.bytes));
+        machine.open_segment(segment.number, sealed);
+    }
+    let mut unknown = None;
+    let mut replay = |entry: journal::Entry<'_>| {
+        if let Err(Malformed) = machine.replay(entry.extent, entry.head) {
+            unknown.get_or_insert(entry.extent);
+        }
+    };
+    journal.configuration(&mut replay).map_err(StoreError::Journal)?;
+    journal.flow(&mut replay).map_err(StoreError::Journal)?;
+    if let Some(extent) = unknown {
+        return Err(StoreError::Record(extent, data.cloned().unwrap_or_default()));
+    }
+    machine.replayed(recovered.counter, recovered.now);
+    let mut notes = recovered.warnings;
+    notes.extend(recovered.cut.map(|cut| {
+        format!("{}: an unfinished write was cut off ({}); it was never acknowledged", cut.file, cut.why)
+    }));
+    let reader = journal.reader();
+    Ok(Opened { machine, journal, reader, notes })
+}
+
+/// The log while the server runs.
+pub struct Store {
+    pipeline: Arc<Pipeline>,
+    errands: mpsc::Sender<Errand>,
+}
+
+enum Errand {
+    Survey(u32),
+    Fetch(Vec<Extent>),
+}
+
+impl Opened {
+    /// Starts the journal's threads. They tell `handle` what they have done.
+    pub fn start(
+        self,
+        durability: DurabilityOption,
+        handle: &Handle,
+    ) -> Result<(Machine, Store), StoreError> {
+        let reader = self.reader;
+        let teller = handle.clone();
+        let counts_when_written = durability == DurabilityOption::Os;
+        let mode = match durability {
+            DurabilityOption::Os => Durability::Os,
+            DurabilityOption::Fsync => Durability::Fsync { threads: SYNC_THREADS },
+        };
+        handle.durable(self.journal.recovered().end);
+        let pipeline = self
+            .journal
+            .into_pipeline(mode, move |progress| match progress {
+                Progress::Written(position) if counts_when_written => teller.durable(position),
+                Progress::Durable(position) if !counts_when_written => teller.durable(position),
+                Progress::Written(_) | Progress::Durable(_) => {}
+                Progress::Space(space) => teller.space(matches!(space, Space::Low)),
+                Progress::Discarded(segment) => teller.news(Input::Discarded { segment }),
+                Progress::Failed(error) => {
+                    eprintln!("posthaste: the log cannot be written any more: {error}");
+                    teller.fail();
+                }
+            })
+            .map_err(StoreError::Io)?;
+        let (errands, todo) = mpsc::channel();
+        let messenger = handle.clone();
+        std::thread::Builder::new()
+            .name("cleaner".into())
+            .spawn(move || run_errands(&todo, &reader, &messenger))
+            .map_err(StoreError::Io)?;
+        Ok((self.machine, Store { pipeline: Arc::new(pipeline), errands }))
+    }
+}
+
+/// Reads what the machine needs to write old segments forward, away from its thread.
+fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle) {
+    while let Ok(errand) = todo.recv() {
+        match errand {
+            Errand::Survey(segment) => {
+                let mut records = Vec::new();
+                let surveyed =
+                    reader.survey(segment, |entry| records.push((entry.extent, entry.head.to_vec())));
+                match surveyed {
+                    Ok(()) => handle.news(Input::Surveyed { segment, records }),
+                    Err(error) => complain(&error),
+                }
+            }
+            Errand::Fetch(extents) => {
+                let read = extents.iter().zip(reader.read_many(&extents));
+                let survivors: Result<Vec<Survivor>, _> = read
+                    .map(|(&extent, record)| {
+                        record.map(|record| Survivor {
+                            extent,
+                            head: record.head.to_vec(),
+                            tail: record.tail.to_vec(),
+                        })
+                    })
+                    .collect();
+                match survivors {
+                    Ok(survivors) => handle.news(Input::Fetched(survivors)),
+                    Err(error) => complain(&error),
+                }
+            }
+        }
+    }
+}
+
+/// What cannot be read is not written forward, and so its segment stays: nothing is lost by it but space.
+fn complain(error: &dyn fmt::Display) {
+    eprintln!("posthaste: an old segment stays, since it cannot be read: {error}");
+}
+
+impl Store {
+    /// Hands a batch to the journal's threads.
+    pub fn append(&self, batch: Batch) {
+        self.pipeline.submit(batch);
+    }
+
+    /// A batch that was written, whose buffers can be used again.
+    pub fn spent(&self) -> Option<Batch> {
+        self.pipeline.spent()
+    }
+
+    /// Reads the heads of a segment; they come back as a message.
+    pub fn survey(&self, segment: u32) {
+        // The other end stays as long as this one.
+        let _ = self.errands.send(Errand::Survey(segment));
+    }
+
+    /// Reads records; they come back as a message.
+    pub fn fetch(&self, extents: Vec<Extent>) {
+        let _ = self.errands.send(Errand::Fetch(extents));
+    }
+
+    /// Drops a segment once the log is on disk up to `after`.
+    pub fn discard(&self, segment: u32, after: Position) {
+        self.pipeline.discard(segment, after);
+    }
+
+    /// How the journal stands, for whoever asks.
+    pub fn pipeline(&self) -> Arc<Pipeline> {
+        self.pipeline.clone()
+    }
+}

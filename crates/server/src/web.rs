@@ -1,0 +1,221 @@
+//! One HTTP request: understood, decided, answered.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use journal::{ReadError, Reader};
+use kernel::{Caller, Dice, Refusal, Secret, uuid_text};
+use machine::{Command, Reply};
+use sqs::operations::{self, Plan};
+use wire::{Credential, Decoded, Exchange};
+
+use crate::admin::Admin;
+use crate::engine::Handle;
+use crate::mailbox::{Tickets, ask};
+
+/// A body beyond this is refused: a batch of 1 MiB can be six times as long in JSON, and base64 adds a third.
+const BODY_BYTES: usize = 16 << 20;
+
+/// A client that has not sent its whole body after so long is let go.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The account of whoever does not say another.
+pub const DEFAULT_ACCOUNT: &str = "000000000000";
+
+/// What all requests of an HTTP thread share.
+pub struct Desk {
+    /// The way to the engine.
+    pub engine: Handle,
+    /// This thread's requests that wait.
+    pub tickets: Tickets,
+    /// Reads message bodies.
+    pub reader: Reader,
+    /// From which message ids are made; set before the first request is let in.
+    pub secret: Arc<OnceLock<Secret>>,
+    /// The region of requests that are not signed.
+    pub region: String,
+    /// What is not AWS's.
+    pub admin: Rc<Admin>,
+    /// For request ids, which need to be different, not secret.
+    pub dice: RefCell<Dice>,
+}
+
+impl Desk {
+    /// Answers a request.
+    pub async fn serve(self: Rc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let allow_origin = request.headers().contains_key(header::ORIGIN);
+        let mut response = self.route(request).await;
+        if allow_origin {
+            cors(response.headers_mut());
+        }
+        response.map(Full::new)
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Response<Bytes> {
+        let (head, body) = request.into_parts();
+        if head.method == Method::OPTIONS {
+            return preflight(&head.headers);
+        }
+        let body = match self.read_body(body).await {
+            Ok(body) => body,
+            Err(status) => {
+                return plain(status, "The request body is too large, or did not arrive in time.\n");
+            }
+        };
+        let path = head.uri.path();
+        if path.starts_with("/_posthaste/") || path.starts_with("/_localstack/") {
+            return self.admin.serve(&head.method, path, &body).await;
+        }
+        let request_id = self.request_id();
+        match wire::decode(&head, body, request_id) {
+            Err(failure) => failure.answer(),
+            Ok(decoded) => {
+                let base = base_url(&head);
+                self.carry_out(decoded, &base).await
+            }
+        }
+    }
+
+    async fn read_body(&self, body: Incoming) -> Result<Bytes, StatusCode> {
+        let whole = Limited::new(body, BODY_BYTES).collect();
+        match tokio::time::timeout(BODY_TIMEOUT, whole).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
+            Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
+            Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+        }
+    }
+
+    fn request_id(&self) -> String {
+        let mut dice = self.dice.borrow_mut();
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&dice.roll().to_le_bytes());
+        bytes[8..].copy_from_slice(&dice.roll().to_le_bytes());
+        uuid_text(bytes)
+    }
+
+    async fn carry_out(&self, decoded: Decoded, base: &str) -> Response<Bytes> {
+        let Decoded { request, exchange, credential, trace_header } = decoded;
+        let caller = self.caller(credential);
+        let wire::Request::Sqs(request) = request;
+        let (command, plan) = match operations::prepare(request, &caller, trace_header) {
+            Ok(prepared) => prepared,
+            Err(refusal) => return exchange.refuse(&refusal),
+        };
+        match ask(&self.engine, &self.tickets, Command::Sqs(command)).await {
+            Ok(Reply::Sqs(reply)) => self.present(reply, &plan, base, &exchange).await,
+            Err(refusal) => exchange.refuse(&refusal),
+        }
+    }
+
+    async fn present(
+        &self,
+        mut reply: operations::Reply,
+        plan: &Plan,
+        base: &str,
+        exchange: &Exchange,
+    ) -> Response<Bytes> {
+        let extents = operations::needs(&reply);
+        let mut records = Vec::with_capacity(extents.len());
+        if !extents.is_empty() {
+            let read = match self.reader.try_read_many(&extents) {
+                Ok(read) => read,
+                Err(_) => {
+                    // The disk has to be asked: not on this thread, where others wait for their answers.
+                    let reader = self.reader.clone();
+                    match tokio::task::spawn_blocking(move || reader.read_many(&extents)).await {
+                        Ok(read) => read,
+                        Err(_) => return exchange.refuse(&internal()),
+                    }
+                }
+            };
+            let mut gone = Vec::new();
+            for (at, record) in read.into_iter().enumerate() {
+                match record {
+                    Ok(record) => records.push((record.head, record.tail)),
+                    // Deleted in the meantime, or written elsewhere: it is not given, and if it lives it comes again.
+                    Err(ReadError::Gone { .. }) => gone.push(at),
+                    Err(error) => {
+                        eprintln!("posthaste: request {}: {error}", exchange.request_id);
+                        return exchange.refuse(&internal());
+                    }
+                }
+            }
+            reply.forget(&gone);
+        }
+        let Some(secret) = self.secret.get() else { return exchange.refuse(&internal()) };
+        match operations::present(&reply, plan, base, secret, &records) {
+            Ok(response) => exchange.answer(&wire::Response::Sqs(response)),
+            Err(malformed) => {
+                eprintln!("posthaste: request {}: {malformed}", exchange.request_id);
+                exchange.refuse(&internal())
+            }
+        }
+    }
+
+    /// In the local posture whoever says an account is believed: twelve digits as the access key's id.
+    fn caller(&self, credential: Option<Credential>) -> Caller {
+        let (access_key, region) = match credential {
+            Some(credential) => (credential.access_key, credential.region),
+            None => (String::new(), String::new()),
+        };
+        let is_account = access_key.len() == 12 && access_key.bytes().all(|byte| byte.is_ascii_digit());
+        let account = if is_account { access_key } else { DEFAULT_ACCOUNT.to_owned() };
+        let region = if region.is_empty() { self.region.clone() } else { region };
+        Caller { principal: account.clone(), account, region }
+    }
+}
+
+fn internal() -> Refusal {
+    Refusal::new("InternalFailure", "The server failed to answer. Its log says why, by this request's id.")
+}
+
+/// The URL under which the client reached this server, so that queue URLs work where the client is.
+fn base_url(head: &http::request::Parts) -> String {
+    let host = head
+        .uri
+        .authority()
+        .map(|authority| authority.as_str())
+        .or_else(|| head.headers.get(header::HOST)?.to_str().ok())
+        .unwrap_or("localhost");
+    let forwarded = head.headers.get("x-forwarded-proto").and_then(|proto| proto.to_str().ok());
+    let scheme = if forwarded == Some("https") { "https" } else { "http" };
+    format!("{scheme}://{host}")
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(text.as_bytes()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// What a browser wants to know before it sends a request from another origin.
+fn preflight(headers: &HeaderMap) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    cors(response.headers_mut());
+    let out = response.headers_mut();
+    out.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("HEAD,GET,PUT,POST,DELETE,OPTIONS,PATCH"),
+    );
+    let wanted = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+    out.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.unwrap_or(HeaderValue::from_static("*")));
+    out.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("172800"));
+    response
+}
+
+fn cors(headers: &mut HeaderMap) {
+    const EXPOSED: &str = "x-amzn-requestid,x-amzn-query-error,x-amzn-errortype,date,content-length";
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+}
