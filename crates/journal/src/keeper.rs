@@ -34,11 +34,13 @@ impl Keeper {
     }
 
     /// Makes the directory itself durable. Nothing in it is before that.
+    ///
+    /// The manifest is written again for that: if a process before this one failed to sync it, the system has it in
+    /// memory, takes it for clean, and would report success without writing it.
     pub fn settle(&mut self) -> io::Result<()> {
         if self.unsettled {
-            let manifest = self.storage.open(names::MANIFEST).and_then(|manifest| manifest.sync());
-            self.named(manifest, "syncing", names::MANIFEST)?;
-            self.named(self.storage.sync_dir(), "syncing the directory of", names::MANIFEST)?;
+            let written = self.manifest.write(&*self.storage, true);
+            self.named(written, "writing", names::MANIFEST)?;
             self.unsettled = false;
         }
         Ok(())

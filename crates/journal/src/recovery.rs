@@ -319,9 +319,14 @@ impl Opening<'_> {
         if durable {
             return Err(Error::Damaged(Damage { file: file(), offset: 0, what: why.to_owned() }));
         }
+        let left = !numbers.is_empty();
         for number in numbers.drain(..) {
             let name = names::segment(number);
             self.io(self.storage.remove(&name), "removing", &name)?;
+        }
+        if left {
+            // Another crash must not bring them back beside the new manifest.
+            self.io(self.storage.sync_dir(), "syncing the directory of", names::MANIFEST)?;
         }
         let manifest = Manifest::new(options.log_id);
         self.io(manifest.write(self.storage, false), "writing", names::MANIFEST)?;

@@ -256,9 +256,10 @@ impl File for Opened {
         let failed = self.storage.step();
         let mut inode = self.inode.lock().unwrap();
         // After a failed sync the system takes the bytes for clean: they are seen, and never written.
-        inode.changes.clear();
-        if failed.is_ok() {
-            inode.durable = inode.content.clone();
+        for change in std::mem::take(&mut inode.changes) {
+            if failed.is_ok() {
+                change.apply(&mut inode.durable);
+            }
         }
         failed
     }
