@@ -49,6 +49,20 @@ MEMBERS = {
     "QueueAttributeMap": "Attribute",
     "TagMap": "Tag",
 }
+# error shape -> its code in the query protocol, where that differs from the shape's name
+CODES = {
+    "BatchEntryIdsNotDistinct": "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+    "BatchRequestTooLong": "AWS.SimpleQueueService.BatchRequestTooLong",
+    "EmptyBatchRequest": "AWS.SimpleQueueService.EmptyBatchRequest",
+    "InvalidBatchEntryId": "AWS.SimpleQueueService.InvalidBatchEntryId",
+    "MessageNotInflight": "AWS.SimpleQueueService.MessageNotInflight",
+    "PurgeQueueInProgress": "AWS.SimpleQueueService.PurgeQueueInProgress",
+    "QueueDeletedRecently": "AWS.SimpleQueueService.QueueDeletedRecently",
+    "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueNameExists": "QueueAlreadyExists",
+    "TooManyEntriesInBatchRequest": "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+    "UnsupportedOperation": "AWS.SimpleQueueService.UnsupportedOperation",
+}
 
 
 def query_model():
@@ -67,6 +81,8 @@ def query_model():
     for name, (key, value) in ENTRIES.items():
         shapes[name]["key"]["locationName"] = key
         shapes[name]["value"]["locationName"] = value
+    for name, code in CODES.items():
+        shapes[name]["error"] = {"code": code, "senderFault": True}
     for shape in shapes.values():
         for member in shape.get("members", {}).values():
             if member["shape"] in MEMBERS:

@@ -149,15 +149,21 @@ def test_read_only_attributes_cannot_be_set(queue, name):  # §3
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
-def test_fifo_queue_may_only_be_true(sqs):  # §3
-    with refused("InvalidAttributeValue", 400):
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_a_standard_queue_does_not_know_the_attribute_fifo_queue(queue, value):  # §3: never on standard queues
+    with refused("InvalidAttributeName", 400, "Unknown Attribute FifoQueue."):
+        queue.set(FifoQueue=value)
+
+
+def test_a_queue_is_not_created_with_fifo_queue_false(sqs):  # §3
+    with refused("InvalidAttributeName", 400, "Unknown Attribute FifoQueue."):
         sqs.create_queue(QueueName=unique(), Attributes={"FifoQueue": "false"})
 
 
-def test_a_queues_type_cannot_be_changed(queue):  # §11
+def test_the_type_of_a_fifo_queue_cannot_be_changed(fifo):  # §11
     text = "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported."
     with refused("InvalidAttributeValue", 400, text):
-        queue.set(FifoQueue="true")
+        fifo.set(FifoQueue="false")
 
 
 @pytest.mark.parametrize("name, value", [("DeduplicationScope", "queue"), ("FifoThroughputLimit", "perQueue")])

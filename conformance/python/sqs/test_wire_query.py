@@ -141,7 +141,7 @@ def test_lists_are_flat_in_requests_and_answers(endpoint, create):  # §2
     for n in (1, 2):
         form[f"SendMessageBatchRequestEntry__{n}__Id"] = f"e{n}"
         form[f"SendMessageBatchRequestEntry__{n}__MessageBody"] = f"body {n}"
-        form[f"SendMessageBatchRequestEntry__{n}__MessageAttribute__1__Name"] = "n"
+        form[f"SendMessageBatchRequestEntry__{n}__MessageAttribute__1__Name"] = "attr1"
         form[f"SendMessageBatchRequestEntry__{n}__MessageAttribute__1__Value__DataType"] = "Number"
         form[f"SendMessageBatchRequestEntry__{n}__MessageAttribute__1__Value__StringValue"] = "19.12"
     xml = query_call(endpoint, "SendMessageBatch", QueueUrl=queue.url, **form).xml()
@@ -155,7 +155,7 @@ def test_lists_are_flat_in_requests_and_answers(endpoint, create):  # §2
     ).xml()
     messages = xml.findall(f"{XMLNS}ReceiveMessageResult/{XMLNS}Message")
     assert len(messages) == 2
-    assert text(messages[0], "MessageAttribute/Name") == "n"
+    assert text(messages[0], "MessageAttribute/Name") == "attr1"
     assert text(messages[0], "MessageAttribute/Value/StringValue") == "19.12"
     names = {text(attribute, "Name") for attribute in messages[0].findall(XMLNS + "Attribute")}
     assert {"SentTimestamp", "SenderId", "ApproximateReceiveCount"} <= names
