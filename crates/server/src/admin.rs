@@ -177,7 +177,7 @@ fn parse_date(text: &str) -> Option<Time> {
     {
         return None;
     }
-    let leap = |year: u64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let leap = |year: u64| (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
     let february = if leap(year) { 29 } else { 28 };
     let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     if day == 0 || day > months[month as usize - 1] {

@@ -14,6 +14,7 @@ use crate::mailbox::{Inbox, Letterbox, thread_of};
 use crate::store::Store;
 
 /// What is put into the engine's inbox.
+#[allow(clippy::large_enum_variant)] // Nearly all are requests: a box would be an allocation each.
 pub enum Message {
     /// Something happens to the machine.
     Input(Input),

@@ -22,6 +22,11 @@ mod clock;
 
 use std::process::ExitCode;
 
+/// Buffers are made on HTTP threads and freed on the engine's and the journal's: with glibc's allocator these wait for
+/// each other's arenas.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use clap::{Parser, Subcommand};
 
 /// A durable messaging server that speaks AWS's messaging APIs on one port.

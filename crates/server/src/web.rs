@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use journal::{ReadError, Reader};
@@ -84,6 +84,10 @@ impl Desk {
     }
 
     async fn read_body(&self, body: Incoming) -> Result<Bytes, StatusCode> {
+        // A body that says that it is too long is refused before it is read.
+        if body.size_hint().lower() > BODY_BYTES as u64 {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
         let whole = Limited::new(body, BODY_BYTES).collect();
         match tokio::time::timeout(BODY_TIMEOUT, whole).await {
             Ok(Ok(collected)) => Ok(collected.to_bytes()),
@@ -141,7 +145,7 @@ impl Desk {
                 match record {
                     Ok(record) => records.push((record.head, record.tail)),
                     // Deleted in the meantime, or written elsewhere: it is not given, and if it lives it comes again.
-                    Err(ReadError::Gone { .. }) => gone.push(at),
+                    Err(ReadError::Gone) => gone.push(at),
                     Err(error) => {
                         eprintln!("posthaste: request {}: {error}", exchange.request_id);
                         return exchange.refuse(&internal());

@@ -467,11 +467,11 @@ impl Queue {
 
     pub(crate) fn watch_retention(&mut self, deadlines: &mut Deadlines<Due>) {
         // One deadline a queue is enough: when it comes, the next oldest message says when to look again.
-        if self.retention_due.is_none() {
-            if let Some(due) = self.oldest_expires() {
-                deadlines.set(due, Due::RetentionEnds(self.id));
-                self.retention_due = Some(due);
-            }
+        if self.retention_due.is_none()
+            && let Some(due) = self.oldest_expires()
+        {
+            deadlines.set(due, Due::RetentionEnds(self.id));
+            self.retention_due = Some(due);
         }
     }
 
@@ -503,10 +503,10 @@ impl Queue {
     // --- deduplication ---
 
     pub(crate) fn watch_dedup(&mut self, deadlines: &mut Deadlines<Due>) {
-        if self.dedup_due.is_none() {
-            if let Some(at) = self.dedup.oldest_at() {
-                self.set_dedup_due(at + crate::rules::dedup::WINDOW_MILLIS, deadlines);
-            }
+        if self.dedup_due.is_none()
+            && let Some(at) = self.dedup.oldest_at()
+        {
+            self.set_dedup_due(at + crate::rules::dedup::WINDOW_MILLIS, deadlines);
         }
     }
 

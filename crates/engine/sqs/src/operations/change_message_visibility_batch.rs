@@ -39,8 +39,9 @@ impl ChangeMessageVisibilityBatch {
     /// Reads the request.
     pub fn prepare(input: ChangeMessageVisibilityBatchInput, caller: &Caller) -> Result<Self, Refusal> {
         let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
-        let entries = input.entries.ok_or_else(|| refusals::parameter_missing("Entries"));
-        let entries = entries.and_then(|entries| {
+        // The query protocol cannot tell an empty list from none, so neither do we.
+        let entries = input.entries.unwrap_or_default();
+        let prepared = (|| {
             let ids: Vec<&str> =
                 entries.iter().map(|entry| entry.id.as_deref().unwrap_or_default()).collect();
             check_ids("ChangeMessageVisibilityBatchRequestEntry", ids.into_iter())?;
@@ -50,8 +51,8 @@ impl ChangeMessageVisibilityBatch {
                 visibility_seconds: visibility_seconds(entry.visibility_timeout),
             };
             Ok(entries.into_iter().map(entry).collect())
-        });
-        Ok(ChangeMessageVisibilityBatch { queue, entries })
+        })();
+        Ok(ChangeMessageVisibilityBatch { queue, entries: prepared })
     }
 
     /// The answer.

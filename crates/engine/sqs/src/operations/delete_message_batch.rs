@@ -26,8 +26,9 @@ impl DeleteMessageBatch {
     /// Reads the request.
     pub fn prepare(input: DeleteMessageBatchInput, caller: &Caller) -> Result<Self, Refusal> {
         let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
-        let entries = input.entries.ok_or_else(|| refusals::parameter_missing("Entries"));
-        let entries = entries.and_then(|entries| {
+        // The query protocol cannot tell an empty list from none, so neither do we.
+        let entries = input.entries.unwrap_or_default();
+        let prepared = (|| {
             let ids: Vec<&str> =
                 entries.iter().map(|entry| entry.id.as_deref().unwrap_or_default()).collect();
             check_ids("DeleteMessageBatchRequestEntry", ids.into_iter())?;
@@ -35,8 +36,8 @@ impl DeleteMessageBatch {
                 (entry.id.unwrap_or_default(), entry.receipt_handle.unwrap_or_default())
             };
             Ok(entries.into_iter().map(entry).collect())
-        });
-        Ok(DeleteMessageBatch { queue, entries })
+        })();
+        Ok(DeleteMessageBatch { queue, entries: prepared })
     }
 
     /// The answer.

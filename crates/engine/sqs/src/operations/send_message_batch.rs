@@ -1,15 +1,17 @@
 //! SendMessageBatch: a queue accepts up to ten messages, each for itself.
 
 use api::Text;
-use api::sqs::{SendMessageBatchInput, SendMessageBatchOutput, SendMessageBatchResultEntry};
+use api::sqs::{
+    SendMessageBatchInput, SendMessageBatchOutput, SendMessageBatchRequestEntry, SendMessageBatchResultEntry,
+};
 use kernel::{Caller, Refusal, Secret};
 
 use super::batch::{BatchOutcome, check_ids, present_failed};
 use super::reply::Reply;
 use super::send_message::{GroupFault, SendMessage, Sending, Sent, message_attributes, system_attributes};
 use super::{Decision, Setting};
-use crate::rules::names;
 use crate::rules::new_message::{MessageDraft, NewMessage};
+use crate::rules::{md5_lanes, names};
 use crate::state::State;
 use crate::{QueueKey, limits, refusals};
 
@@ -19,8 +21,11 @@ pub struct SendMessageBatch {
     /// Where to.
     pub queue: QueueKey,
     /// The messages by their ids, or what is wrong with all of them.
-    pub entries: Result<Vec<(Text, Result<NewMessage, Refusal>)>, Refusal>,
+    pub entries: Result<Vec<Entry>, Refusal>,
 }
+
+/// A message with its entry's id, or what is wrong with it.
+pub type Entry = (Text, Result<NewMessage, Refusal>);
 
 impl SendMessageBatch {
     /// Reads the request; hashes and encodes the messages.
@@ -30,14 +35,13 @@ impl SendMessageBatch {
         trace: Option<Text>,
     ) -> Result<Self, Refusal> {
         let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
-        let entries = input.entries.ok_or_else(|| refusals::parameter_missing("Entries"));
-        let entries = entries.and_then(|entries| {
+        // The query protocol cannot tell an empty list from none, so neither do we.
+        let entries = input.entries.unwrap_or_default();
+        let prepared = (|| {
             let ids: Vec<&str> =
                 entries.iter().map(|entry| entry.id.as_deref().unwrap_or_default()).collect();
             check_ids("SendMessageBatchRequestEntry", ids.into_iter())?;
-            let mut total = 0;
-            let mut messages = Vec::with_capacity(entries.len());
-            for entry in entries {
+            let draft = |entry: SendMessageBatchRequestEntry| {
                 let draft = MessageDraft {
                     body: entry.message_body.unwrap_or_default(),
                     delay_seconds: entry.delay_seconds.map(i64::from),
@@ -47,16 +51,22 @@ impl SendMessageBatch {
                     deduplication_id: entry.message_deduplication_id,
                     trace_header: trace.clone(),
                 };
-                total += draft.size();
-                if total <= limits::BATCH_BYTES {
-                    // The ids have been checked, so there is one.
-                    let message = draft.check(&caller.principal, queue.is_fifo());
-                    messages.push((entry.id.unwrap_or_default(), message));
-                }
+                // The ids have been checked, so there is one.
+                (entry.id.unwrap_or_default(), draft)
+            };
+            let drafts: Vec<(Text, MessageDraft)> = entries.into_iter().map(draft).collect();
+            let total = drafts.iter().map(|(_, draft)| draft.size()).sum();
+            if total > limits::BATCH_BYTES {
+                return Err(refusals::batch_too_long(total));
             }
-            if total > limits::BATCH_BYTES { Err(refusals::batch_too_long(total)) } else { Ok(messages) }
-        });
-        Ok(SendMessageBatch { queue, entries })
+            let bodies: Vec<&[u8]> = drafts.iter().map(|(_, draft)| &draft.body.as_bytes()[..]).collect();
+            let digests = md5_lanes::digests(&bodies);
+            let check = |((id, draft), md5): ((Text, MessageDraft), [u8; 16])| {
+                (id, draft.check_with(md5, &caller.principal, queue.is_fifo()))
+            };
+            Ok(drafts.into_iter().zip(digests).map(check).collect())
+        })();
+        Ok(SendMessageBatch { queue, entries: prepared })
     }
 
     /// The answer.

@@ -10,6 +10,8 @@ pub mod policy;
 
 pub mod payload;
 
+pub mod md5_lanes;
+
 pub mod new_message;
 
 pub mod handle;

@@ -36,6 +36,9 @@ pub fn check(story: &str) {
     World::new().tell(story);
 }
 
+/// A record in the log: head and tail.
+type Stored = (Vec<u8>, Vec<u8>);
+
 pub struct World {
     state: State,
     ledger: Ledger,
@@ -445,7 +448,7 @@ impl World {
     /// Writes every sealed segment forward and drops it, oldest first.
     fn clean(&mut self) {
         for segment in 1..self.segment {
-            let records: Vec<(Place, (Vec<u8>, Vec<u8>))> = self
+            let records: Vec<(Place, Stored)> = self
                 .log
                 .range(Place::new(segment, 0)..Place::new(segment + 1, 0))
                 .map(|(place, bytes)| (*place, bytes.clone()))

@@ -178,7 +178,9 @@ impl Storage for Faulty {
         self.step()?;
         let mut disk = self.disk.lock().unwrap();
         let inode = disk.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        disk.names.insert(to.to_owned(), inode);
+        if let Some(replaced) = disk.names.insert(to.to_owned(), inode) {
+            disk.space = disk.space.saturating_add(replaced.lock().unwrap().content.len() as u64);
+        }
         disk.renames.push(NameChange::Rename(from.to_owned(), to.to_owned()));
         Ok(())
     }

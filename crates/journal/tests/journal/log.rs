@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use posthaste_journal as journal;
-
-use journal::engines::{Files, Memory};
-use journal::{Class, Extent, Journal, Options, Place, Space, Storage, Time};
+use posthaste_journal::engines::{Files, Memory};
+use posthaste_journal::{Class, Extent, Journal, Options, Place, Space, Storage, Time};
 
 fn options() -> Options {
     Options { segment_bytes: 4096, log_id: 7, ..Options::default() }
@@ -100,7 +98,7 @@ fn a_dropped_segment_stays_dropped_and_its_file_is_written_again() {
         let reader = writer.reader();
         writer.discard(1).unwrap();
         writer.discard(3).unwrap();
-        assert!(matches!(reader.read(extents[0]), Err(journal::ReadError::Gone)));
+        assert!(matches!(reader.read(extents[0]), Err(posthaste_journal::ReadError::Gone)));
         assert!(writer.discard(appender.segment()).is_err(), "the newest segment carries the numbers");
         for _ in 0..9 {
             extents.push(appender.push(Class::Flow, |_| {}, &[2; 1000]));

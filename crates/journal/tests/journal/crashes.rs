@@ -1,16 +1,14 @@
 //! Whatever is written, whenever the power goes: what was durable is there, nothing is invented, and order is kept.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::faulty::Faulty;
 use kernel::Dice;
 use posthaste_journal::{
     Appender, Class, Error, Extent, Journal, Options, Place, Position, Storage, Time, Writer, check_storage,
 };
 use proptest::prelude::*;
-use support::Faulty;
 
 fn options(segment_bytes: u32) -> Options {
     Options { segment_bytes, log_id: 0x1234_5678_9abc_def0, ..Options::default() }
