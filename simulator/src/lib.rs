@@ -1,1 +1,35 @@
 //! The whole server in one thread, from a seed, over a faulty disk and clock.
+//!
+//! A world is a server (the real machine, the real journal), a [`Disk`](disk::Disk) that loses and refuses what disks
+//! lose and refuse, a clock that jumps, and clients. What they do is a function of the seed alone. Everything that
+//! clients are told goes into a [`History`](history::History), which knows what must hold whatever happens.
+
+pub mod dice;
+
+pub mod disk;
+
+pub mod server;
+
+pub mod queues;
+
+pub mod history;
+
+pub mod world;
+pub use world::{Options, Outcome, Violation, run};
+
+/// A fault that is built into the world to see that it is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bug {
+    /// Answers leave when the log has been written, before it is synced.
+    LostAck,
+    /// A start overlooks some of the records that say that messages are gone.
+    Resurrect,
+    /// A segment is dropped that nobody asked to drop.
+    EarlyDiscard,
+}
+
+impl Bug {
+    /// All of them, with their names.
+    pub const ALL: [(&'static str, Bug); 3] =
+        [("lost-ack", Bug::LostAck), ("resurrect", Bug::Resurrect), ("early-discard", Bug::EarlyDiscard)];
+}

@@ -2,6 +2,7 @@
 
 mod codegen;
 mod model;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ cargo xtask CHORE
 
   model SERVICE FILE   Take over AWS's model of a service (botocore's service-2.json), without its prose
   codegen [--check]    Write the shapes and codecs of all services from their models; or see that they are up to date
+  simulate [--seeds N] [--seed S] [--until STEP] [--trace]   Run the server in simulated worlds; more with --help
 ";
 
 fn main() -> ExitCode {
@@ -18,6 +20,7 @@ fn main() -> ExitCode {
     let result = match words[..] {
         ["codegen"] => codegen::run(false),
         ["codegen", "--check"] => codegen::run(true),
+        ["simulate", ref arguments @ ..] => simulate::run(arguments),
         ["model", service, file] => model::take_over(service, file.as_ref()),
         _ => {
             print!("{USAGE}");

@@ -1,0 +1,557 @@
+//! What clients asked and were told, and what must hold whatever happened to the server in between.
+//!
+//! A message is known by the number that it carries in an attribute. What the history may demand of it depends on what
+//! is certain: a send or delete that was asked for and not answered before a crash is in doubt, and may have happened
+//! or not.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use kernel::{Place, Position, Time};
+use sqs::operations::receive_message::Delivered;
+use sqs::rules::dedup::WINDOW_MILLIS;
+use sqs::rules::handle::Handle;
+use sqs::{QueueId, Seq};
+
+use crate::queues::{FAMILIES, QUEUES};
+
+/// Says what is wrong.
+pub type Check = Result<(), String>;
+
+/// Whether a message was accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Standing {
+    /// Asked, and not answered.
+    Asked,
+    /// Asked, and never answered, because the server died.
+    Doubt,
+    /// It was accepted: the client was told so, or has seen the message.
+    Accepted,
+    /// It was refused.
+    Refused,
+    /// It was taken for a duplicate of another.
+    Duplicate,
+}
+
+/// A message as its sender described it, and what became of it.
+#[derive(Debug)]
+pub struct Message {
+    /// Its queue: an index into [`QUEUES`].
+    pub queue: usize,
+    /// The number of that queue at that time.
+    pub queue_id: QueueId,
+    /// Its group.
+    pub group: Option<String>,
+    /// The deduplication id that is in force, with the group if that is the scope.
+    pub deduplication: Option<String>,
+    /// The text.
+    pub body: String,
+    /// Its own delay in seconds.
+    pub delay: u64,
+    /// The machine's time when it was asked for.
+    pub sent: Time,
+    /// The next number that the machine would have given.
+    pub next_seq: u64,
+    standing: Standing,
+    /// The number that it got, if that is known.
+    seq: Option<Seq>,
+    /// It is gone for good.
+    gone: Option<&'static str>,
+    /// So many things may have removed it.
+    doubtful: u32,
+    /// Not to be seen in this queue before then.
+    hidden: Option<(QueueId, Time)>,
+    /// How often it was received and when first, by the number from which its id is made.
+    counts: BTreeMap<Seq, Vec<Count>>,
+    /// What it was given to clients with, oldest first.
+    pub given: Vec<Given>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    receives: u32,
+    received: Time,
+    first: Time,
+    /// Certain once the log is durable up to here.
+    at: Position,
+}
+
+/// One receive of a message.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// From which queue.
+    pub queue: usize,
+    /// Its number.
+    pub queue_id: QueueId,
+    /// When, and which receive it was.
+    pub received: (Time, u32),
+    /// The receipt handle.
+    pub handle: String,
+}
+
+/// Everything that was asked and told.
+#[derive(Debug, Default)]
+pub struct History {
+    /// By the number that they carry.
+    pub messages: Vec<Message>,
+    /// Receives from a queue that were not answered: they may have counted.
+    unanswered: [u32; QUEUES.len()],
+    /// The highest number that was told.
+    highest: Seq,
+    /// The latest time that the machine has seen.
+    pub latest: Time,
+    /// Accepted messages by queue and deduplication id.
+    accepted: BTreeMap<(QueueId, String), Vec<usize>>,
+    /// The states that a queue may be in: the last one that is certain, then those asked for since.
+    declared: BTreeMap<usize, Vec<(u64, String)>>,
+    /// How many messages were given.
+    pub deliveries: u64,
+}
+
+/// A deletion that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Deletion {
+    /// Of which message.
+    pub number: usize,
+    /// Whether its being done means that the message is gone.
+    pub certain: bool,
+}
+
+impl History {
+    // --- sends ---
+
+    /// A client asks for a message to be accepted.
+    #[expect(clippy::too_many_arguments, reason = "all that is known of a message")]
+    pub fn send(
+        &mut self,
+        queue: usize,
+        queue_id: QueueId,
+        group: Option<String>,
+        deduplication: Option<String>,
+        body: String,
+        delay: u64,
+        sent: Time,
+        next_seq: u64,
+    ) -> usize {
+        self.messages.push(Message {
+            queue,
+            queue_id,
+            group,
+            deduplication,
+            body,
+            delay,
+            sent,
+            next_seq,
+            standing: Standing::Asked,
+            seq: None,
+            gone: None,
+            doubtful: 0,
+            hidden: None,
+            counts: BTreeMap::new(),
+            given: Vec::new(),
+        });
+        self.messages.len() - 1
+    }
+
+    /// The send was refused.
+    pub fn refused(&mut self, number: usize) {
+        self.messages[number].standing = Standing::Refused;
+    }
+
+    /// The client was told that the message was accepted, with this number.
+    pub fn sent(&mut self, number: usize, seq: Seq) -> Check {
+        let message = &self.messages[number];
+        let earlier = self.messages[..number].iter().rev().take(10);
+        let of_batch = earlier.take_while(|other| other.next_seq == message.next_seq);
+        if seq.0 < message.next_seq || of_batch.into_iter().any(|other| other.seq == Some(seq)) {
+            return self.duplicate(number, seq);
+        }
+        if seq <= self.highest {
+            return Err(format!("message {number} got {seq:?} after {:?} was told", self.highest));
+        }
+        self.highest = seq;
+        if message.seq.is_some_and(|known| known != seq) {
+            return Err(format!("message {number} got {seq:?} and was seen as {:?}", message.seq));
+        }
+        self.messages[number].seq = Some(seq);
+        self.accept(number)
+    }
+
+    /// A message exists: nothing else with its deduplication id may have been accepted near it.
+    fn accept(&mut self, number: usize) -> Check {
+        let message = &mut self.messages[number];
+        if message.standing == Standing::Accepted {
+            return Ok(());
+        }
+        message.standing = Standing::Accepted;
+        let Some(id) = message.deduplication.clone() else { return Ok(()) };
+        let (queue, sent) = (message.queue_id, message.sent);
+        let others = self.accepted.entry((queue, id.clone())).or_default();
+        others.push(number);
+        let near = |other: Time| (sent - other).max(other - sent) < WINDOW_MILLIS;
+        for &other in others.iter().filter(|&&other| other != number) {
+            if near(self.messages[other].sent) {
+                return Err(format!("messages {other} and {number} were both accepted with id {id}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn duplicate(&mut self, number: usize, seq: Seq) -> Check {
+        let message = &self.messages[number];
+        let Some(id) = message.deduplication.clone() else {
+            return Err(format!("message {number} got {seq:?}, which was taken already"));
+        };
+        let candidates: Vec<usize> = (0..self.messages.len())
+            .filter(|&other| {
+                let other = &self.messages[other];
+                other.seq.is_none_or(|known| known == seq)
+                    && other.queue_id == message.queue_id
+                    && other.deduplication.as_ref() == Some(&id)
+                    && !matches!(other.standing, Standing::Refused | Standing::Duplicate)
+                    && message.sent - other.sent < WINDOW_MILLIS
+            })
+            .filter(|&other| other != number)
+            .collect();
+        self.messages[number].standing = Standing::Duplicate;
+        match candidates[..] {
+            [] => Err(format!("message {number} was taken for a duplicate of {seq:?}, which is none of it")),
+            // A message in doubt is there after all.
+            [one] => {
+                self.messages[one].seq = Some(seq);
+                self.accept(one)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    // --- receives ---
+
+    /// A receive was never answered.
+    pub fn receive_in_doubt(&mut self, queue: usize) {
+        self.unanswered[queue] += 1;
+    }
+
+    /// Clients were given messages. `at`: where the log ended then; what is recorded of it lies before.
+    pub fn given(
+        &mut self,
+        queue: usize,
+        queue_id: QueueId,
+        attempt: bool,
+        visibility: u64,
+        at: Position,
+        messages: &[(usize, &Delivered)],
+    ) -> Check {
+        for (position, &(number, delivered)) in messages.iter().enumerate() {
+            self.deliveries += 1;
+            self.check_delivery(queue, queue_id, attempt, number, delivered)
+                .map_err(|what| format!("message {number} (from {}): {what}", QUEUES[queue].name))?;
+            if QUEUES[queue].is_fifo() {
+                self.check_order(queue, queue_id, number, &messages[..position], delivered)?;
+            }
+            self.accept(number)?;
+            let message = &mut self.messages[number];
+            // On FIFO the answer has waited for the record of the receive.
+            let at = if QUEUES[queue].is_fifo() { Place::new(0, 0) } else { at };
+            let (receives, received) = (delivered.receives, delivered.received);
+            let count = Count { receives, received, first: delivered.first_received, at };
+            message.counts.entry(delivered.origin).or_default().push(count);
+            let handle = Handle {
+                queue: queue_id,
+                seq: delivered.seq,
+                receive: delivered.receives,
+                received: delivered.received,
+            };
+            let given = Given { queue, queue_id, received: (received, receives), handle: handle.to_text() };
+            // An answer that waits for another message comes late.
+            let place = message.given.partition_point(|other| other.received <= given.received);
+            if place == message.given.len() {
+                // The repetition of an attempt hides anew, from a moment that the answer does not tell.
+                message.hidden = (!attempt).then_some((queue_id, received.plus_seconds(visibility)));
+            }
+            message.given.insert(place, given);
+        }
+        Ok(())
+    }
+
+    fn check_delivery(
+        &mut self,
+        queue: usize,
+        queue_id: QueueId,
+        attempt: bool,
+        number: usize,
+        delivered: &Delivered,
+    ) -> Check {
+        let plan = &QUEUES[queue];
+        let message = &mut self.messages[number];
+        if matches!(message.standing, Standing::Refused | Standing::Duplicate) {
+            return Err(format!("was given, though its send was answered with {:?}", message.standing));
+        }
+        if let Some(why) = message.gone {
+            return Err(format!("has come back: {why} was acknowledged"));
+        }
+        if QUEUES[message.queue].family != plan.family {
+            return Err(format!("was sent to {}", QUEUES[message.queue].name));
+        }
+        if !plan.movable && message.queue_id != queue_id {
+            return Err("was sent to an earlier queue of that name".into());
+        }
+        if delivered.sent.plus_seconds(plan.retention) <= delivered.received {
+            return Err("has expired".into());
+        }
+        let at_home = message.queue_id == queue_id && delivered.origin == delivered.seq;
+        if !plan.movable {
+            match message.seq {
+                Some(seq) if seq != delivered.seq || seq != delivered.origin => {
+                    return Err(format!(
+                        "was {seq:?} and is {:?} of origin {:?}",
+                        delivered.seq, delivered.origin
+                    ));
+                }
+                _ => message.seq = Some(delivered.seq),
+            }
+        }
+        if at_home && !plan.movable {
+            if delivered.sent != message.sent {
+                return Err(format!("was sent at {:?} and says {:?}", message.sent, delivered.sent));
+            }
+            if !plan.is_fifo() && delivered.received < message.sent.plus_seconds(message.delay) {
+                return Err(format!("was given before its delay of {} s had ended", message.delay));
+            }
+        }
+        if let Some((hidden_in, until)) = message.hidden
+            && hidden_in == queue_id
+            && delivered.received < until
+            && message.given.last().is_some_and(|last| last.received < (delivered.received, delivered.receives))
+            && !attempt
+        {
+            return Err(format!("was given at {:?}, though hidden until {until:?}", delivered.received));
+        }
+        for count in message.counts.get(&delivered.origin).into_iter().flatten() {
+            let repeated = attempt && delivered.receives == count.receives;
+            let (now, then) = (delivered.received, count.received);
+            let grows = match now.cmp(&then) {
+                Ordering::Less => delivered.receives < count.receives,
+                Ordering::Equal => delivered.receives != count.receives,
+                Ordering::Greater => delivered.receives > count.receives,
+            };
+            if !grows && !repeated {
+                return Err(format!("was received {} times, now {}", count.receives, delivered.receives));
+            }
+            if delivered.first_received != count.first {
+                return Err("was first received at another time".into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Every message of the group that was accepted before and is still there is given before.
+    fn check_order(
+        &self,
+        queue: usize,
+        queue_id: QueueId,
+        number: usize,
+        before: &[(usize, &Delivered)],
+        delivered: &Delivered,
+    ) -> Check {
+        let message = &self.messages[number];
+        if message.queue_id != queue_id || delivered.origin != delivered.seq {
+            return Ok(());
+        }
+        if QUEUES[queue].movable && message.seq != Some(delivered.seq) {
+            return Ok(());
+        }
+        for (earlier, other) in self.messages[..number].iter().enumerate() {
+            if other.queue_id == queue_id
+                && other.group == message.group
+                && self.is_certain(other)
+                && !self.may_be_dead_letter(other)
+                && before.iter().all(|&(given, _)| given != earlier)
+            {
+                return Err(format!(
+                    "message {number} of group {:?} was given before message {earlier}",
+                    message.group
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn may_be_dead_letter(&self, message: &Message) -> bool {
+        let plan = &QUEUES[message.queue];
+        let most = match plan.dead_letters {
+            Some((_, most)) => most,
+            None => return plan.movable,
+        };
+        let seen = message.counts.values().flatten().map(|count| count.receives).max().unwrap_or(0);
+        seen + self.unanswered[message.queue] >= most
+    }
+
+    // --- deletes and changes of visibility ---
+
+    /// A client deletes what it was given. `now` is the machine's time.
+    pub fn delete(&mut self, number: usize, which: usize, now: Time) -> Deletion {
+        let message = &mut self.messages[number];
+        message.doubtful += 1;
+        let given = &message.given[which];
+        let latest = which + 1 == message.given.len();
+        let hidden = message.hidden.is_some_and(|(queue, until)| queue == given.queue_id && now < until);
+        // Where messages move, a handle may be of a place where the message is no more.
+        let certain = !QUEUES[given.queue].movable || (latest && hidden);
+        Deletion { number, certain }
+    }
+
+    /// It was done.
+    pub fn deleted(&mut self, deletion: Deletion) {
+        if deletion.certain {
+            self.messages[deletion.number].gone.get_or_insert("its delete");
+        }
+    }
+
+    /// It was refused: nothing has happened.
+    pub fn not_deleted(&mut self, deletion: Deletion) {
+        self.messages[deletion.number].doubtful -= 1;
+    }
+
+    /// A client changes how long it hides a message.
+    pub fn change_visibility(&mut self, number: usize) {
+        self.messages[number].hidden = None;
+    }
+
+    /// It was done, and nobody was given the message since.
+    pub fn visibility_changed(&mut self, number: usize, given: usize, until: Time) {
+        let message = &mut self.messages[number];
+        if given + 1 == message.given.len() {
+            message.hidden = Some((message.given[given].queue_id, until));
+        }
+    }
+
+    // --- queues ---
+
+    /// Everything in a queue may go: it is being purged or deleted. Returns what that is about.
+    pub fn empty(&mut self, queue: usize, queue_id: QueueId) -> Vec<usize> {
+        let family = QUEUES[queue].family;
+        let affected: Vec<usize> = (0..self.messages.len())
+            .filter(|&number| {
+                let message = &self.messages[number];
+                let here = message.queue_id == queue_id;
+                here || (QUEUES[queue].movable && QUEUES[message.queue].family == family)
+            })
+            .collect();
+        for &number in &affected {
+            self.messages[number].doubtful += 1;
+        }
+        affected
+    }
+
+    /// It has gone.
+    pub fn emptied(&mut self, queue: usize, affected: &[usize], why: &'static str) {
+        for &number in affected {
+            if !QUEUES[queue].movable {
+                self.messages[number].gone.get_or_insert(why);
+            }
+        }
+    }
+
+    /// Nothing has gone.
+    pub fn not_emptied(&mut self, affected: &[usize]) {
+        for &number in affected {
+            self.messages[number].doubtful -= 1;
+        }
+    }
+
+    /// A queue was made to be so by a request.
+    pub fn declare(&mut self, queue: usize, ticket: u64, state: String) {
+        self.declared.entry(queue).or_insert_with(|| vec![(0, "none".into())]).push((ticket, state));
+    }
+
+    /// The request was answered.
+    pub fn declared(&mut self, queue: usize, ticket: u64) {
+        if let Some(states) = self.declared.get_mut(&queue)
+            && let Some(at) = states.iter().position(|&(other, _)| other == ticket)
+        {
+            states.drain(..at);
+        }
+    }
+
+    /// After a start a queue is so.
+    pub fn found(&mut self, queue: usize, state: String) -> Check {
+        let states = self.declared.entry(queue).or_insert_with(|| vec![(0, "none".into())]);
+        if states.iter().all(|(_, other)| *other != state) {
+            return Err(format!(
+                "queue {} is {state}, which is none of what was asked for: {states:#?}",
+                QUEUES[queue].name
+            ));
+        }
+        *states = vec![(0, state)];
+        Ok(())
+    }
+
+    // --- the whole ---
+
+    /// The server has died; its log was durable up to here, at least.
+    pub fn crashed(&mut self, durable: Position) {
+        for message in &mut self.messages {
+            if message.standing == Standing::Asked {
+                message.standing = Standing::Doubt;
+            }
+            // The receive of a standard queue may be forgotten.
+            if !QUEUES[message.queue].is_fifo() {
+                message.hidden = None;
+            }
+            for counts in message.counts.values_mut() {
+                counts.retain(|count| count.at <= durable);
+            }
+        }
+    }
+
+    fn is_certain(&self, message: &Message) -> bool {
+        let retention = QUEUES[message.queue].retention;
+        message.standing == Standing::Accepted
+            && message.gone.is_none()
+            && message.doubtful == 0
+            && message.sent.plus_seconds(retention) > self.latest
+    }
+
+    /// Compares how many messages there are with how many there must and may be, by family.
+    pub fn check_counts(&self, counts: &[u64; FAMILIES]) -> Check {
+        let mut least = [0; FAMILIES];
+        let mut most = [0; FAMILIES];
+        for message in &self.messages {
+            let family = QUEUES[message.queue].family;
+            least[family] += u64::from(self.is_certain(message));
+            let may = !matches!(message.standing, Standing::Refused | Standing::Duplicate);
+            most[family] += u64::from(may && message.gone.is_none());
+        }
+        for family in 0..FAMILIES {
+            if !(least[family]..=most[family]).contains(&counts[family]) {
+                let names: Vec<&str> =
+                    QUEUES.iter().filter(|plan| plan.family == family).map(|plan| plan.name).collect();
+                return Err(format!(
+                    "{names:?} hold {} messages, and must hold {} to {}",
+                    counts[family], least[family], most[family]
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every queue has been emptied by receives, and each message deleted: nothing certain may be left.
+    pub fn check_drained(&self) -> Check {
+        match self.messages.iter().position(|message| self.is_certain(message)) {
+            None => Ok(()),
+            Some(number) => {
+                let message = &self.messages[number];
+                Err(format!(
+                    "message {number} ({:?}, sent to {}) was acknowledged and is lost",
+                    message.seq, QUEUES[message.queue].name
+                ))
+            }
+        }
+    }
+
+    /// How many messages there certainly are.
+    pub fn certain(&self) -> usize {
+        self.messages.iter().filter(|message| self.is_certain(message)).count()
+    }
+}

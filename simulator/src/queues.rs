@@ -1,0 +1,160 @@
+//! The queues of the simulated world: a few of each kind.
+
+use sqs::QueueKey;
+
+/// A queue that clients may create.
+#[derive(Debug)]
+pub struct Plan {
+    /// Its name.
+    pub name: &'static str,
+    /// Its attributes, beside the redrive policy.
+    pub attributes: &'static [(&'static str, &'static str)],
+    /// Where its dead letters go, and after how many receives: an index into [`QUEUES`].
+    pub dead_letters: Option<(usize, u32)>,
+    /// Seconds that messages are kept.
+    pub retention: u64,
+    /// Seconds that messages are delayed.
+    pub delay: u64,
+    /// Queues between which messages move share a family.
+    pub family: usize,
+    /// Whether messages move into it or out of it.
+    pub movable: bool,
+}
+
+const DAYS4: u64 = 345_600;
+
+/// All queues.
+pub const QUEUES: [Plan; 10] = [
+    Plan {
+        name: "plain",
+        attributes: &[],
+        dead_letters: None,
+        retention: DAYS4,
+        delay: 0,
+        family: 0,
+        movable: false,
+    },
+    Plan {
+        name: "delayed",
+        attributes: &[("DelaySeconds", "3")],
+        dead_letters: None,
+        retention: DAYS4,
+        delay: 3,
+        family: 1,
+        movable: false,
+    },
+    Plan {
+        name: "short",
+        attributes: &[("MessageRetentionPeriod", "60")],
+        dead_letters: None,
+        retention: 60,
+        delay: 0,
+        family: 2,
+        movable: false,
+    },
+    Plan {
+        name: "dead",
+        attributes: &[],
+        dead_letters: None,
+        retention: DAYS4,
+        delay: 0,
+        family: 3,
+        movable: true,
+    },
+    Plan {
+        name: "work",
+        attributes: &[],
+        dead_letters: Some((3, 2)),
+        retention: DAYS4,
+        delay: 0,
+        family: 3,
+        movable: true,
+    },
+    Plan {
+        name: "order.fifo",
+        attributes: &[("FifoQueue", "true")],
+        dead_letters: None,
+        retention: DAYS4,
+        delay: 0,
+        family: 4,
+        movable: false,
+    },
+    Plan {
+        name: "content.fifo",
+        attributes: &[("FifoQueue", "true"), ("ContentBasedDeduplication", "true")],
+        dead_letters: None,
+        retention: DAYS4,
+        delay: 0,
+        family: 5,
+        movable: false,
+    },
+    Plan {
+        name: "dead.fifo",
+        attributes: &[("FifoQueue", "true"), ("ContentBasedDeduplication", "true")],
+        dead_letters: None,
+        retention: DAYS4,
+        delay: 0,
+        family: 6,
+        movable: true,
+    },
+    Plan {
+        name: "work.fifo",
+        attributes: &[("FifoQueue", "true"), ("ContentBasedDeduplication", "true")],
+        dead_letters: Some((7, 2)),
+        retention: DAYS4,
+        delay: 0,
+        family: 6,
+        movable: true,
+    },
+    Plan {
+        name: "grouped.fifo",
+        attributes: &[
+            ("FifoQueue", "true"),
+            ("DeduplicationScope", "messageGroup"),
+            ("FifoThroughputLimit", "perMessageGroupId"),
+        ],
+        dead_letters: None,
+        retention: DAYS4,
+        delay: 0,
+        family: 7,
+        movable: false,
+    },
+];
+
+/// How many families there are.
+pub const FAMILIES: usize = 8;
+
+impl Plan {
+    /// Account, region and name.
+    pub fn key(&self) -> QueueKey {
+        QueueKey { account: "000000000000".into(), region: "us-east-1".into(), name: self.name.into() }
+    }
+
+    /// Whether it is FIFO.
+    pub fn is_fifo(&self) -> bool {
+        self.name.ends_with(".fifo")
+    }
+
+    /// The attributes it is created with.
+    pub fn attributes(&self) -> Vec<(String, String)> {
+        let mut attributes: Vec<(String, String)> =
+            self.attributes.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        if let Some((target, most)) = self.dead_letters {
+            let target = QUEUES[target].key().arn();
+            let policy =
+                format!("{{\"deadLetterTargetArn\":\"{target}\",\"maxReceiveCount\":\"{most}\"}}");
+            attributes.push(("RedrivePolicy".into(), policy));
+        }
+        attributes
+    }
+
+    /// Whether its deduplication is by group.
+    pub fn deduplicates_by_group(&self) -> bool {
+        self.attributes.contains(&("DeduplicationScope", "messageGroup"))
+    }
+
+    /// Whether its messages are known by their content.
+    pub fn is_content_based(&self) -> bool {
+        self.attributes.contains(&("ContentBasedDeduplication", "true"))
+    }
+}

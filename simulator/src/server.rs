@@ -1,0 +1,214 @@
+//! One life of the server: machine, writer and reader over a disk, moved on step by step.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use journal::{Batch, Entry, Journal, Reader, Space, Writer};
+use kernel::{Extent, Position, Secret, Time};
+use machine::{Answer, Input, Machine, Options, Output, Survivor};
+use sqs::records::Record;
+
+use crate::Bug;
+use crate::dice::Dice;
+use crate::disk::Disk;
+
+/// A running server.
+pub struct Server {
+    /// The machine.
+    pub machine: Machine,
+    /// The log's writing end.
+    pub writer: Writer,
+    /// Its reading end.
+    pub reader: Reader,
+    /// What the machine wants written, in order.
+    batches: VecDeque<Batch>,
+    /// What it wants read.
+    errands: VecDeque<Errand>,
+    /// What it wants dropped, once the log is durable up to a position.
+    discards: VecDeque<(u32, Position)>,
+    /// Whether the machine was told that there is little room.
+    pub space_low: bool,
+    /// What was cut off when it started.
+    pub cut: bool,
+    bug: Option<Bug>,
+}
+
+enum Errand {
+    Survey(u32),
+    Fetch(Vec<Extent>),
+}
+
+/// Why the server does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The disk failed.
+    Disk(String),
+    /// The log is damaged, which no crash may bring about.
+    Damaged(String),
+}
+
+impl Server {
+    /// Starts as the program does: opens the log, replays it, says who it is.
+    pub fn start(
+        disk: &Disk,
+        log: &journal::Options,
+        secret: Secret,
+        now: Time,
+        bug: Option<Bug>,
+        dice: &mut Dice,
+    ) -> Result<Server, StartError> {
+        let explain = |error: journal::Error| match error {
+            journal::Error::Io { .. } => StartError::Disk(error.to_string()),
+            other => StartError::Damaged(other.to_string()),
+        };
+        let mut journal = Journal::open(Arc::new(disk.clone()), log).map_err(explain)?;
+        let mut machine = Machine::new(Options::default(), journal.appender());
+        let recovered = journal.recovered().clone();
+        for segment in &recovered.segments {
+            let sealed = (segment.number != recovered.end.segment()).then_some(u64::from(segment.bytes));
+            machine.open_segment(segment.number, sealed);
+        }
+        let mut unknown = None;
+        let mut replay = |entry: Entry<'_>| {
+            let skipped = bug == Some(Bug::Resurrect)
+                && matches!(Record::decode(entry.head), Ok(Record::MessagesDropped(_)))
+                && dice.percent(20);
+            if !skipped && machine.replay(entry.extent, entry.head).is_err() {
+                unknown = Some(entry.extent);
+            }
+        };
+        journal.configuration(&mut replay).map_err(explain)?;
+        journal.flow(&mut replay).map_err(explain)?;
+        if let Some(extent) = unknown {
+            return Err(StartError::Damaged(format!("the record at {extent:?} is none")));
+        }
+        machine.replayed(recovered.counter, recovered.now);
+        let reader = journal.reader();
+        let mut server = Server {
+            machine,
+            writer: journal.into_writer(),
+            reader,
+            batches: VecDeque::new(),
+            errands: VecDeque::new(),
+            discards: VecDeque::new(),
+            space_low: false,
+            cut: recovered.cut.is_some(),
+            bug,
+        };
+        if server.machine.secret().is_none() {
+            server.machine.handle(now, Input::Identify { secret });
+        }
+        server.machine.handle(now, Input::Durable(recovered.durable));
+        Ok(server)
+    }
+
+    /// Lets time pass, each thing that falls due at its own moment.
+    pub fn pass_time(&mut self, to: Time) {
+        while let Some(due) = self.machine.wake_at().filter(|&due| due <= to) {
+            self.machine.handle(due, Input::Tick);
+        }
+        self.machine.handle(to, Input::Tick);
+    }
+
+    /// Takes what the machine wants done, and returns what it answers.
+    pub fn flush(&mut self, now: Time) -> Vec<(u64, Answer)> {
+        self.machine.flush(now);
+        let mut answers = Vec::new();
+        while let Some(output) = self.machine.poll() {
+            match output {
+                Output::Append(batch) => self.batches.push_back(batch),
+                Output::Reply { ticket, answer } => answers.push((ticket, answer)),
+                Output::Survey { segment } => self.errands.push_back(Errand::Survey(segment)),
+                Output::Fetch(extents) => self.errands.push_back(Errand::Fetch(extents)),
+                Output::Discard { segment } => self.discards.push_back((segment, self.machine.end())),
+            }
+        }
+        answers
+    }
+
+    /// Writes the next batch, if there is one.
+    pub fn write(&mut self, now: Time) -> io::Result<bool> {
+        let Some(mut batch) = self.batches.pop_front() else { return Ok(false) };
+        let end = self.writer.write(&mut batch)?;
+        self.machine.recycle(batch);
+        if self.bug == Some(Bug::LostAck) {
+            self.machine.handle(now, Input::Durable(end));
+        }
+        Ok(true)
+    }
+
+    /// Syncs what was written, and tells the machine.
+    pub fn sync(&mut self, now: Time) -> io::Result<()> {
+        let durable = self.writer.sync()?;
+        self.machine.handle(now, Input::Durable(durable));
+        Ok(())
+    }
+
+    /// Writes indexes, makes the next segment ready, tells the machine whether there was room.
+    pub fn tidy(&mut self, now: Time) -> io::Result<()> {
+        let low = self.writer.tidy()? == Space::Low;
+        if low != self.space_low {
+            self.space_low = low;
+            self.machine.handle(now, Input::Space { low });
+        }
+        Ok(())
+    }
+
+    /// Reads or drops what the machine wants read or dropped next. Returns in words what it did.
+    pub fn run_errand(&mut self, now: Time) -> Result<Option<String>, ErrandError> {
+        if let Some(&(segment, after)) = self.discards.front()
+            && after <= self.writer.durable()
+        {
+            self.discards.pop_front();
+            self.writer.discard(segment).map_err(ErrandError::Disk)?;
+            self.machine.handle(now, Input::Discarded { segment });
+            return Ok(Some(format!("discarded segment {segment}")));
+        }
+        match self.errands.pop_front() {
+            None => Ok(None),
+            Some(Errand::Survey(segment)) => {
+                let mut records = Vec::new();
+                self.reader
+                    .survey(segment, |entry| records.push((entry.extent, entry.head.to_vec())))
+                    .map_err(|error| ErrandError::Unreadable(format!("survey of {segment}: {error}")))?;
+                let done = format!("surveyed segment {segment}: {} records", records.len());
+                self.machine.handle(now, Input::Surveyed { segment, records });
+                Ok(Some(done))
+            }
+            Some(Errand::Fetch(extents)) => {
+                let mut survivors = Vec::new();
+                for (&extent, record) in extents.iter().zip(self.reader.read_many(&extents)) {
+                    let record = record
+                        .map_err(|error| ErrandError::Unreadable(format!("fetch of {extent:?}: {error}")))?;
+                    survivors.push(Survivor {
+                        extent,
+                        head: record.head.to_vec(),
+                        tail: record.tail.to_vec(),
+                    });
+                }
+                let done = format!("fetched {} records", survivors.len());
+                self.machine.handle(now, Input::Fetched(survivors));
+                Ok(Some(done))
+            }
+        }
+    }
+
+    /// Whether nothing is under way: nothing to write, read or drop.
+    pub fn is_idle(&self) -> bool {
+        self.batches.is_empty()
+            && self.errands.is_empty()
+            && self.discards.is_empty()
+            && self.machine.is_settled()
+            && !self.machine.has_background_work()
+    }
+}
+
+/// Why an errand failed.
+#[derive(Debug)]
+pub enum ErrandError {
+    /// The disk failed, as disks do.
+    Disk(io::Error),
+    /// What should be there cannot be read.
+    Unreadable(String),
+}
