@@ -4,12 +4,12 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use kernel::Place;
+use kernel::{Extent, Place};
 
 use crate::engines::{DirectoryError, Files};
 use crate::error::{Damage, Doing, Error};
-use crate::format::Class;
-use crate::index::{INDEX_HEADER, IndexBuilder, IndexHeader};
+use crate::format::{Class, RECORD_HEADER};
+use crate::index::{Entry, INDEX_HEADER, IndexBuilder, IndexHeader};
 use crate::manifest::{Manifest, Unusable};
 use crate::names;
 use crate::scan::{self, Fault, Frames};
@@ -68,12 +68,21 @@ impl std::error::Error for CheckError {}
 /// Reads every byte of a data directory and verifies every checksum. Changes nothing, and takes no lock: what a server
 /// writes meanwhile can look torn.
 pub fn check(directory: &Path) -> Result<Report, CheckError> {
-    let files = Files::read_only(directory).map_err(CheckError::Directory)?;
-    check_storage(&files).map_err(CheckError::Journal)
+    check_showing(directory, |_| {})
 }
 
-/// The same for any storage.
+/// The same, and shows every record of a whole frame, in the order of the log.
+pub fn check_showing(directory: &Path, mut seen: impl FnMut(Entry<'_>)) -> Result<Report, CheckError> {
+    let files = Files::read_only(directory).map_err(CheckError::Directory)?;
+    check_records(&files, &mut seen).map_err(CheckError::Journal)
+}
+
+/// The same as [`check`] for any storage.
 pub fn check_storage(storage: &dyn Storage) -> Result<Report, Error> {
+    check_records(storage, &mut |_| {})
+}
+
+fn check_records(storage: &dyn Storage, seen: &mut dyn FnMut(Entry<'_>)) -> Result<Report, Error> {
     let mut report = Report::default();
     let listed = storage.list().doing("listing", || storage.describe(""))?;
     let mut numbers: Vec<u32> = listed.iter().filter_map(|name| names::parse_segment(name)).collect();
@@ -91,7 +100,7 @@ pub fn check_storage(storage: &dyn Storage) -> Result<Report, Error> {
     numbers.retain(|&number| !manifest.is_dropped(number));
     let indexes: Vec<u32> = listed.iter().filter_map(|name| names::parse_index(name)).collect();
     let mut checking =
-        Checking { storage, manifest, report, gaps: Vec::new(), claimed: Place::default(), end: None };
+        Checking { storage, seen, manifest, report, gaps: Vec::new(), claimed: Place::default(), end: None };
     checking.missing(&numbers);
     for &number in &numbers {
         checking.segment(number, indexes.contains(&number))?;
@@ -101,6 +110,7 @@ pub fn check_storage(storage: &dyn Storage) -> Result<Report, Error> {
 
 struct Checking<'a> {
     storage: &'a dyn Storage,
+    seen: &'a mut dyn FnMut(Entry<'_>),
     manifest: Manifest,
     report: Report,
     /// Where something that is no frame has frames behind it: damage, or a write that was never finished.
@@ -147,6 +157,13 @@ impl Checking<'_> {
                     Class::Flow => checked.flow += 1,
                 }
                 builder.record(place, header, record);
+                let head_end = RECORD_HEADER + header.head as usize;
+                (self.seen)(Entry {
+                    extent: Extent { place, len: header.record_bytes() as u32 },
+                    class: header.class,
+                    head: record.get(RECORD_HEADER..head_end).unwrap_or_default(),
+                    tail_len: header.tail,
+                });
             });
             match next.doing("reading", || self.storage.describe(&name))? {
                 Ok(header) => {

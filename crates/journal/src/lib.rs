@@ -31,7 +31,7 @@ mod reader;
 pub use reader::{ReadError, Reader, Record, WouldBlock};
 
 mod check;
-pub use check::{CheckError, CheckedSegment, Report, check, check_storage};
+pub use check::{CheckError, CheckedSegment, Report, check, check_showing, check_storage};
 
 mod error;
 pub use error::{Damage, Error};

@@ -18,6 +18,8 @@ mod mailbox;
 
 mod store;
 
+mod check;
+
 mod clock;
 
 use std::process::ExitCode;
@@ -56,6 +58,11 @@ Examples:
 enum Chore {
     /// Serve (what a bare call does)
     Serve(options::ServeOptions),
+    /// Verify a data directory and say what it holds; changes nothing
+    Check {
+        /// The data directory
+        directory: std::path::PathBuf,
+    },
     /// Load an SQS endpoint, this server's or another's, and measure it
     Bench(bench::Arguments),
 }
@@ -65,6 +72,7 @@ fn main() -> ExitCode {
     let result: Result<(), Box<dyn std::error::Error>> = match cli.command {
         None => cli.serve.decide().map_err(Into::into).and_then(serve::run),
         Some(Chore::Serve(options)) => options.decide().map_err(Into::into).and_then(serve::run),
+        Some(Chore::Check { directory }) => check::run(&directory),
         Some(Chore::Bench(arguments)) => bench::run(arguments).map_err(Into::into),
     };
     match result {

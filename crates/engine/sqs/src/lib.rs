@@ -23,3 +23,5 @@ pub mod operations;
 pub mod consequences;
 
 pub mod survival;
+
+pub mod views;
