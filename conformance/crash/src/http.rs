@@ -1,0 +1,104 @@
+//! An HTTP client of a few lines that speaks awsJson over one kept connection: it must cost little, for it shares the
+//! machine with the server.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// What came of a request.
+#[derive(Debug)]
+pub enum Failure {
+    /// No answer: whether the server carried it out is not known.
+    Silence,
+    /// The server said no.
+    Refused { code: String, message: String },
+}
+
+/// A connection to the server, opened when it is first used.
+pub struct Client {
+    address: SocketAddr,
+    connection: Option<BufReader<TcpStream>>,
+}
+
+impl Client {
+    pub fn new(address: SocketAddr) -> Client {
+        Client { address, connection: None }
+    }
+
+    /// Calls one operation of SQS.
+    pub fn call(&mut self, operation: &str, input: &Value) -> Result<Value, Failure> {
+        let body = input.to_string();
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: {}\r\nX-Amz-Target: AmazonSQS.{operation}\r\n\
+             Content-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        let (status, body) = self.exchange(&request).map_err(|_| Failure::Silence)?;
+        let answer = if body.is_empty() {
+            Value::Null
+        } else {
+            // A half-written answer is no answer.
+            serde_json::from_slice(&body).map_err(|_| Failure::Silence)?
+        };
+        match status {
+            200 => Ok(answer),
+            500.. => Err(Failure::Silence),
+            _ => Err(Failure::Refused {
+                code: answer["__type"].as_str().unwrap_or_default().to_owned(),
+                message: answer["message"].as_str().unwrap_or_default().to_owned(),
+            }),
+        }
+    }
+
+    /// The status of a GET.
+    pub fn get(&mut self, path: &str) -> std::io::Result<u16> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        self.exchange(&request).map(|(status, _)| status)
+    }
+
+    fn exchange(&mut self, request: &str) -> std::io::Result<(u16, Vec<u8>)> {
+        let answer = self.try_exchange(request);
+        if answer.is_err() {
+            self.connection = None;
+        }
+        answer
+    }
+
+    fn try_exchange(&mut self, request: &str) -> std::io::Result<(u16, Vec<u8>)> {
+        if self.connection.is_none() {
+            let stream = TcpStream::connect(self.address)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+            self.connection = Some(BufReader::new(stream));
+        }
+        let Some(connection) = self.connection.as_mut() else {
+            return Err(std::io::ErrorKind::NotConnected.into());
+        };
+        connection.get_mut().write_all(request.as_bytes())?;
+        let mut line = String::new();
+        connection.read_line(&mut line)?;
+        let status = line.split(' ').nth(1).and_then(|word| word.parse().ok());
+        let status: u16 = status.ok_or(std::io::ErrorKind::UnexpectedEof)?;
+        let mut length = 0;
+        loop {
+            line.clear();
+            if connection.read_line(&mut line)? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            if line == "\r\n" {
+                break;
+            }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().map_err(|_| std::io::ErrorKind::InvalidData)?;
+            }
+        }
+        let mut body = vec![0; length];
+        connection.read_exact(&mut body)?;
+        Ok((status, body))
+    }
+}

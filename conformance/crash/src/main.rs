@@ -1,0 +1,174 @@
+//! Kills a loaded server again and again, and checks after each restart that it kept its promises.
+//!
+//! Clients send, receive and delete; at a random moment the server gets SIGKILL and is started again on the same
+//! directory. What the clients were told stands in a [`ledger::Ledger`], and every answer after the restart is held
+//! against it: nothing acknowledged is missing, nothing whose deletion was acknowledged comes back, the groups of a
+//! FIFO queue keep their order, receive counts do not go down.
+
+mod alarm;
+mod audit;
+mod http;
+mod ledger;
+mod load;
+mod options;
+mod random;
+mod server;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ledger::{Event, Ledger, Shared};
+use options::Options;
+use random::Random;
+
+fn main() -> ExitCode {
+    let options = match Options::from_arguments() {
+        Ok(options) => options,
+        Err(usage) => {
+            eprintln!("{usage}");
+            return ExitCode::from(2);
+        }
+    };
+    // A checker that notices nothing would call every server good: it is tested before it is believed.
+    match alarm::test() {
+        Ok(count) => println!("crash: the checker noticed all {count} doctored histories"),
+        Err(silence) => {
+            eprintln!("crash: the checker is broken: {silence}");
+            return ExitCode::FAILURE;
+        }
+    }
+    if options.self_test {
+        return ExitCode::SUCCESS;
+    }
+    let Some(program) = options.program.clone() else {
+        eprintln!("crash: set POSTHASTE_BIN to the program to start");
+        return ExitCode::from(2);
+    };
+    println!(
+        "crash: {} trials of {program} with --durability {}, seed {}, data in {}",
+        options.trials,
+        options.durability,
+        options.seed,
+        options.directory.display()
+    );
+
+    let shared = Arc::new(Shared::new(Ledger::new()));
+    let begun = Instant::now();
+    let mut progress = Progress::new(options.trials);
+    for trial in 1..=options.trials {
+        let outcome = run_trial(&options, &program, trial, &shared);
+        let report = match outcome {
+            Err(failure) => Some(failure),
+            Ok(()) => shared.with(|ledger| ledger.report()),
+        };
+        if let Some(report) = report {
+            progress.end();
+            println!(
+                "\ncrash: trial {trial} of seed {} failed; the data is kept in {}",
+                options.seed,
+                options.directory.display()
+            );
+            println!("{report}");
+            println!("\n{} passed, 1 failed", trial - 1);
+            return ExitCode::FAILURE;
+        }
+        progress.show(trial, &shared.with(|ledger| ledger.summary()));
+    }
+    progress.end();
+    let size = directory_size(&options.directory);
+    println!("crash: {}", shared.with(|ledger| ledger.summary()));
+    println!(
+        "crash: {:.1} s, {:.1} MiB on disk at the end",
+        begun.elapsed().as_secs_f64(),
+        size as f64 / 1048576.0
+    );
+    if !options.keep {
+        let _ = std::fs::remove_dir_all(&options.directory);
+    }
+    println!("\n{} passed, 0 failed", options.trials);
+    ExitCode::SUCCESS
+}
+
+/// One life of the server: start, audit what the last crash left, load, kill.
+fn run_trial(options: &Options, program: &str, trial: u32, shared: &Arc<Shared>) -> Result<(), String> {
+    let mut random = Random::new(options.seed ^ (u64::from(trial) << 32));
+    // Now and then it dies while it still recovers.
+    if random.below(8) == 0 {
+        let mut server = server::spawn(program, options)?;
+        std::thread::sleep(Duration::from_millis(random.below(40)));
+        server.kill()?;
+    }
+    let mut server = server::spawn(program, options)?;
+    server.wait_until_ready()?;
+    let address = server.address();
+    if trial == 1 {
+        load::create_queues(address)?;
+    }
+    audit::run(address, shared, &mut random)?;
+    if shared.with(|ledger| ledger.has_violations()) {
+        server.kill()?;
+        return Ok(());
+    }
+
+    let clients = load::start(address, shared, &mut random, trial);
+    std::thread::sleep(Duration::from_millis(20 + random.below(options.longest_load_ms)));
+    server.kill()?;
+    for client in clients {
+        client.join().map_err(|_| "a client panicked".to_owned())??;
+    }
+    shared.with(|ledger| ledger.record(Event::Crashed));
+
+    // The last trial's crash is audited too.
+    if trial == options.trials {
+        let mut server = server::spawn(program, options)?;
+        server.wait_until_ready()?;
+        audit::run(server.address(), shared, &mut random)?;
+        server.kill()?;
+    }
+    Ok(())
+}
+
+fn directory_size(path: &std::path::Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(data) if data.is_dir() => directory_size(&entry.path()),
+            Ok(data) => data.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+/// How far the run is: one line that rewrites itself on a terminal, a line now and then elsewhere.
+struct Progress {
+    trials: u32,
+    begun: Instant,
+    terminal: bool,
+}
+
+impl Progress {
+    fn new(trials: u32) -> Progress {
+        Progress { trials, begun: Instant::now(), terminal: std::io::stdout().is_terminal() }
+    }
+
+    fn show(&mut self, trial: u32, summary: &str) {
+        let spent = self.begun.elapsed().as_secs_f64();
+        let left = spent / f64::from(trial) * f64::from(self.trials - trial);
+        let line = format!("trial {trial}/{}: {summary}; {spent:.0} s, {left:.0} s to go", self.trials);
+        if self.terminal {
+            print!("\r\x1b[K{line}");
+            let _ = std::io::stdout().flush();
+        } else if trial.is_multiple_of(50) {
+            println!("{line}");
+        }
+    }
+
+    fn end(&self) {
+        if self.terminal {
+            println!();
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What the program is told on its command line.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const USAGE: &str = "crash [--trials N] [--seed N] [--durability fsync|os] [--data DIR] [--longest-load MS] [--keep] [--self-test]
+
+  --trials N          how many times the server is killed [50]
+  --seed N            what the random choices are made from [the time]
+  --durability WORD   fsync or os [os]
+  --data DIR          where the server keeps its data [a new folder under the system's temporary one]
+  --longest-load MS   the server is killed within so many milliseconds of load [500]
+  --keep              keep the data also when all went well
+  --self-test         only test the checker
+
+The server's program is named by POSTHASTE_BIN.";
+
+/// The command line, understood.
+pub struct Options {
+    pub trials: u32,
+    pub seed: u64,
+    pub durability: String,
+    pub directory: PathBuf,
+    pub longest_load_ms: u64,
+    pub keep: bool,
+    pub self_test: bool,
+    pub program: Option<String>,
+}
+
+impl Options {
+    /// Reads the command line, or gives what to tell the user.
+    pub fn from_arguments() -> Result<Options, String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| "the clock is before 1970")?;
+        let seed = now.as_nanos() as u64 % 1_000_000_007;
+        let mut options = Options {
+            trials: 50,
+            seed,
+            durability: "os".to_owned(),
+            directory: std::env::temp_dir().join(format!("posthaste-crash-{}-{seed}", std::process::id())),
+            longest_load_ms: 500,
+            keep: false,
+            self_test: false,
+            program: std::env::var("POSTHASTE_BIN").ok(),
+        };
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(format!("{word} needs a value\n\n{USAGE}"));
+            match word.as_str() {
+                "--trials" => options.trials = number(&value()?)? as u32,
+                "--seed" => options.seed = number(&value()?)?,
+                "--durability" => options.durability = value()?,
+                "--data" => options.directory = value()?.into(),
+                "--longest-load" => options.longest_load_ms = number(&value()?)?.max(1),
+                "--keep" => options.keep = true,
+                "--self-test" => options.self_test = true,
+                _ => return Err(USAGE.to_owned()),
+            }
+        }
+        if !["fsync", "os"].contains(&options.durability.as_str()) || options.trials == 0 {
+            return Err(USAGE.to_owned());
+        }
+        if options.directory.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+            // What it holds was not written by this run's clients, so nothing could be said about it.
+            return Err(format!("{} is not empty", options.directory.display()));
+        }
+        Ok(options)
+    }
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a number\n\n{USAGE}"))
+}

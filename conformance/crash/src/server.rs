@@ -1,0 +1,86 @@
+//! The server under test as a process: started, watched, killed.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::http::Client;
+use crate::options::Options;
+
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// One process; killed at the latest when it is dropped.
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    log: std::path::PathBuf,
+}
+
+/// Starts the program on a free port. It may not answer yet.
+pub fn spawn(program: &str, options: &Options) -> Result<Server, String> {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|probe| probe.local_addr());
+    let address = address.map_err(|error| format!("no free port: {error}"))?;
+    let log = options.directory.with_extension("log");
+    let file = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+    let errors = file.try_clone().map_err(|error| format!("{}: {error}", log.display()))?;
+    let child = Command::new(program)
+        .args(["--listen", &address.to_string(), "--durability", &options.durability, "--data"])
+        .arg(&options.directory)
+        .stdin(Stdio::null())
+        .stdout(file)
+        .stderr(errors)
+        .spawn()
+        .map_err(|error| format!("{program}: {error}"))?;
+    Ok(Server { child, address, log })
+}
+
+impl Server {
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until the server answers.
+    pub fn wait_until_ready(&mut self) -> Result<(), String> {
+        let begun = Instant::now();
+        loop {
+            if TcpStream::connect(self.address).is_ok() {
+                let mut client = Client::new(self.address);
+                if client.get("/_posthaste/health").is_ok_and(|status| status == 200) {
+                    return Ok(());
+                }
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("the server did not start again ({status}):\n{}", self.told()));
+            }
+            if begun.elapsed() > READY_WITHIN {
+                return Err(format!("the server was not ready within {READY_WITHIN:?}:\n{}", self.told()));
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+
+    /// SIGKILL. That the server had ended by itself is an error.
+    pub fn kill(&mut self) -> Result<(), String> {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Err(format!("the server ended by itself ({status}):\n{}", self.told()));
+        }
+        self.child
+            .kill()
+            .and_then(|()| self.child.wait())
+            .map(|_| ())
+            .map_err(|error| format!("kill: {error}"))
+    }
+
+    fn told(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.log);
+    }
+}
