@@ -39,7 +39,7 @@ pub enum Durability {
 pub enum Progress {
     /// The operating system has everything before this: it can be read by place.
     Written(Position),
-    /// Everything before this is on the disk.
+    /// Everything before this is on the disk, and written, even if that was not reported.
     Durable(Position),
     /// There is, or is no longer, room for what comes.
     Space(Space),
@@ -150,7 +150,7 @@ impl Journal {
             begun: if syncers == 0 { written } else { durable },
             dirty: VecDeque::from([descriptions(self.open.segment())?]),
             ahead,
-            sealed: VecDeque::new(),
+            sealed: self.unindexed.into(),
             discards: VecDeque::new(),
             settled: !self.keeper.unsettled,
             low: false,
@@ -318,7 +318,10 @@ impl Shared {
         let news = !reporter.failed
             && match &progress {
                 Progress::Written(position) => advance(&mut reporter.written, *position),
-                Progress::Durable(position) => advance(&mut reporter.durable, *position),
+                Progress::Durable(position) => {
+                    advance(&mut reporter.written, *position);
+                    advance(&mut reporter.durable, *position)
+                }
                 Progress::Space(_) | Progress::Discarded(_) => true,
                 Progress::Failed(_) => {
                     reporter.failed = true;

@@ -13,7 +13,7 @@ use crate::cache::Cache;
 use crate::error::{Damage, Doing, Error};
 use crate::format::{Class, FRAME_HEADER};
 use crate::index::{Entry, INDEX_HEADER, IndexBuilder, IndexHeader, Summary};
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, is_full};
 use crate::manifest::{Manifest, Unusable};
 use crate::names;
 use crate::reader::Reader;
@@ -97,6 +97,8 @@ pub struct Journal {
     pub(crate) open: IndexBuilder,
     pub(crate) file: Arc<dyn File>,
     pub(crate) recycled: usize,
+    /// Full and synced segments whose index could not be written yet, because the disk was full.
+    pub(crate) unindexed: Vec<IndexBuilder>,
     /// Segments that are ready to be written after that.
     pub(crate) ahead: Vec<(u32, Arc<dyn File>)>,
 }
@@ -148,8 +150,12 @@ impl Journal {
 
     fn pass(&mut self, class: Class, mut seen: impl FnMut(Entry<'_>)) -> Result<(), Error> {
         let mut buffer = Vec::new();
+        let mut unindexed = self.unindexed.iter().peekable();
         for index in self.indexed.values() {
             let segment = index.summary.segment;
+            while let Some(earlier) = unindexed.next_if(|builder| builder.segment() < segment) {
+                earlier.entries(class, &mut seen);
+            }
             if index.records(class) == 0 {
                 continue;
             }
@@ -169,6 +175,7 @@ impl Journal {
             self.rebuild(index)?.entries(class, &mut seen);
             self.recovered.warnings.push(format!("{} was damaged; made again from its segment", describe()));
         }
+        unindexed.for_each(|builder| builder.entries(class, &mut seen));
         self.open.entries(class, &mut seen);
         Ok(())
     }
@@ -186,7 +193,11 @@ impl Journal {
             let (at, fault) = (scanned.builder.end(), scanned.fault);
             return Err(damaged(storage, at, format!("{fault}, and the segment's index is damaged, too")));
         }
-        self.keeper.index(&scanned.builder).doing("writing", || storage.describe(&names::index(segment)))?;
+        match self.keeper.index(&scanned.builder) {
+            // It will be found damaged, and made again, at the next start.
+            Err(error) if is_full(&error) => {}
+            other => other.doing("writing", || storage.describe(&names::index(segment)))?,
+        }
         Ok(scanned.builder)
     }
 
@@ -584,14 +595,20 @@ impl Opening<'_> {
             None => IndexBuilder::new(end.at.segment()),
         };
         let mut indexed = BTreeMap::new();
+        let mut unindexed = Vec::new();
         for found in found {
             let index = match found {
                 Found::Indexed(index) => index,
-                Found::Scanned(scanned) => {
-                    let name = names::index(scanned.builder.segment());
-                    self.io(scanned.file.sync(), "syncing", &names::segment(scanned.builder.segment()))?;
-                    self.io(keeper.index(&scanned.builder), "writing", &name)?;
-                    scanned.builder.header()
+                Found::Scanned(Scanned { builder, file, .. }) => {
+                    self.io(file.sync(), "syncing", &names::segment(builder.segment()))?;
+                    match keeper.index(&builder) {
+                        Err(error) if is_full(&error) => {
+                            unindexed.push(builder);
+                            continue;
+                        }
+                        other => self.io(other, "writing", &names::index(builder.segment()))?,
+                    }
+                    builder.header()
                 }
             };
             indexed.insert(index.summary.segment, index);
@@ -624,7 +641,7 @@ impl Opening<'_> {
             cut,
             warnings: std::mem::take(&mut self.warnings),
         };
-        Ok(Journal { keeper, recovered, indexed, open, file, ahead, recycled: options.recycled })
+        Ok(Journal { keeper, recovered, indexed, open, file, ahead, unindexed, recycled: options.recycled })
     }
 
     /// Opens a segment's file to be written.

@@ -83,7 +83,7 @@ impl Journal {
             keeper: self.keeper,
             current: Current { builder: self.open, file: self.file },
             unsynced: Vec::new(),
-            sealed: Vec::new(),
+            sealed: self.unindexed,
             ahead: self.ahead.into(),
             written: self.recovered.end,
             durable: self.recovered.durable,

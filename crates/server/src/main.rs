@@ -68,6 +68,8 @@ enum Chore {
 }
 
 fn main() -> ExitCode {
+    // Huge pages make an idle server ten times as large as it is. Where they cannot be disabled, it is just that.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let cli = Cli::parse();
     let result: Result<(), Box<dyn std::error::Error>> = match cli.command {
         None => cli.serve.decide().map_err(Into::into).and_then(serve::run),

@@ -70,7 +70,7 @@ impl Machine {
 
     /// After replay: numbers below `counter` are taken, and it was at least `now` when the log was last written.
     pub fn replayed(&mut self, counter: u64, now: Time) {
-        self.sqs.skip_to(counter);
+        self.sqs.replayed(counter);
         self.now = self.now.max(now);
     }
 

@@ -563,6 +563,15 @@ impl Queue {
         }
         self.delayed.iter().find_map(|(&delay, delayed)| Some((delayed.lane.get(seq)?, Some(delay))))
     }
+
+    /// Where a waiting message lies whose group is not known, and its group's number. Looks into every group.
+    pub(crate) fn find_waiting(&self, seq: Seq) -> Option<(Entry, u32)> {
+        let in_group = self.groups.iter().find_map(|(number, group)| Some((group.lane.get(seq)?, number)));
+        in_group.or_else(|| {
+            let entry = self.delayed.values().find_map(|delayed| delayed.lane.get(seq))?;
+            Some((entry, entry.tag))
+        })
+    }
 }
 
 /// Messages of a queue that was emptied, whose records are still to be released, a few at a time.

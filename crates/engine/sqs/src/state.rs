@@ -72,6 +72,8 @@ pub struct State {
     /// Messages whose payload lies in a record that names another message.
     pub(crate) borrowed: BTreeSet<(Place, QueueId, Seq)>,
     rests: Vec<Rest>,
+    /// Messages below this number were read from a log.
+    replayed_below: u64,
 
     // What follows is not in the log: it is about who asks at this moment, and about what is to be looked at next.
     pub(crate) waiting: BTreeMap<u64, (QueueId, u64)>,
@@ -103,6 +105,18 @@ impl State {
     /// Numbers below this one are taken, whatever else the log says.
     pub fn skip_to(&mut self, seq: u64) {
         self.next_seq = self.next_seq.max(seq);
+    }
+
+    /// After a log has been read whole: numbers below this one are taken, and some receives of these messages that were
+    /// answered may not be in it.
+    pub fn replayed(&mut self, seq: u64) {
+        self.skip_to(seq);
+        self.replayed_below = self.next_seq;
+    }
+
+    /// Whether this message may have been received without being known to have been.
+    pub(crate) fn may_have_forgotten(&self, seq: Seq) -> bool {
+        seq.0 < self.replayed_below
     }
 
     fn seed(&self) -> u64 {

@@ -52,7 +52,10 @@ fn wait_durable(told: &Receiver<Progress>, position: Position) {
 }
 
 fn wait_written(told: &Receiver<Progress>, position: Position) {
-    wait(told, |progress| matches!(progress, Progress::Written(to) if *to >= position));
+    wait(
+        told,
+        |progress| matches!(progress, Progress::Written(to) | Progress::Durable(to) if *to >= position),
+    );
 }
 
 #[test]
@@ -67,9 +70,9 @@ fn everything_submitted_is_reported_readable_and_there_after_a_restart() {
         let (mut appender, pipeline, told) = start(storage.clone(), durability);
         let all: Vec<_> = (0..300).map(|i| submit(&mut appender, &pipeline, i * 3)).collect();
         let end = appender.end();
-        wait_written(&told, end);
-        if durability == FSYNC {
-            wait_durable(&told, end);
+        match durability {
+            Durability::Os => wait_written(&told, end),
+            Durability::Fsync { .. } => wait_durable(&told, end),
         }
         let reader = pipeline.reader();
         let extents: Vec<Extent> = all.iter().map(|&(extent, _)| extent).collect();

@@ -34,7 +34,7 @@ impl DeleteMessage {
     /// Drops the message; one that is gone already is no error.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
-        match dropped(queue, &self.handle, setting.now) {
+        match dropped(state, queue, &self.handle, setting.now) {
             Err(DeleteFault::NotOurs) => refusals::handle_invalid(&self.handle).into(),
             Err(DeleteFault::Expired) => refusals::handle_expired(&self.handle).into(),
             Ok(None) => Decision::answer(Reply::Done),
@@ -65,13 +65,26 @@ impl DeleteFault {
 /// What is to be dropped for this handle. A standard queue takes any handle of the message, whoever has received it
 /// since; a FIFO queue only that of a receive that still hides it (facts/sqs.md § 6).
 pub(super) fn dropped(
+    state: &State,
     queue: &Queue,
     text: &str,
     now: Time,
 ) -> Result<Option<DroppedMessage<'static>>, DeleteFault> {
     let handle =
         Handle::from_text(text).filter(|handle| handle.queue == queue.id).ok_or(DeleteFault::NotOurs)?;
-    let Some(touched) = queue.touched.get(&handle.seq) else { return Ok(None) };
+    let Some(touched) = queue.touched.get(&handle.seq) else {
+        // The receive of a standard queue is answered before it is on disk: a crash may have forgotten it, and then the
+        // message waits as if it had never been given.
+        let forgotten = (!queue.is_fifo() && state.may_have_forgotten(handle.seq))
+            .then(|| queue.find_waiting(handle.seq))
+            .flatten()
+            .filter(|(entry, _)| !queue.is_expired(entry.sent, now));
+        return Ok(forgotten.map(|(entry, group)| DroppedMessage {
+            seq: handle.seq,
+            place: entry.extent.place,
+            group: group_name(queue, group),
+        }));
+    };
     if queue.is_expired(touched.sent, now) {
         return Ok(None);
     }

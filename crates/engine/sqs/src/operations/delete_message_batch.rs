@@ -58,7 +58,7 @@ impl DeleteMessageBatch {
         };
         let mut messages: Vec<DroppedMessage<'static>> = Vec::with_capacity(entries.len());
         let outcome = BatchOutcome::collect(entries.iter().map(|(id, handle)| {
-            let result = dropped(queue, handle, setting.now).map_err(|fault| fault.in_batch(handle));
+            let result = dropped(state, queue, handle, setting.now).map_err(|fault| fault.in_batch(handle));
             let result = result.map(|message| {
                 // The same message may stand in two entries.
                 if let Some(message) = message.filter(|new| messages.iter().all(|old| old.seq != new.seq)) {

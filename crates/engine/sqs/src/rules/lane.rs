@@ -14,6 +14,9 @@ use crate::Seq;
 /// Entries a chunk: large enough that its header costs about a byte an entry, small enough that rewriting one is cheap.
 const CHUNK: u16 = 64;
 
+/// Most entries are shorter than this; one that is not makes the vector grow by itself.
+const LONGEST: usize = 16;
+
 /// A message that waits: which it is, where it lies, when it was sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry {
@@ -101,6 +104,13 @@ impl Chunk {
         }
         chunk.count = entries.len() as u16;
         chunk
+    }
+
+    /// Room for one more entry. Doubling, as a vector does, would leave half of a million short lanes empty.
+    fn make_room(&mut self) {
+        if self.bytes.capacity() - self.bytes.len() < LONGEST {
+            self.bytes.reserve_exact(LONGEST.max(self.bytes.len() / 4));
+        }
     }
 
     fn entries(&self) -> ChunkEntries<'_> {
@@ -259,6 +269,7 @@ impl Lane {
             _ => &mut self.head,
         };
         if last.count < CHUNK {
+            last.make_room();
             tail.put(&mut last.bytes, &entry);
             last.count += 1;
             last.last_seq = entry.seq.0;
