@@ -21,9 +21,15 @@ class Endpoint:
         self.process = process
 
     def close(self):
+        """SIGKILL."""
         if self.process:
             self.process.kill()
             self.process.wait()
+
+    def stop(self):
+        """SIGTERM; the exit code."""
+        self.process.terminate()
+        return self.process.wait(START_SECONDS)
 
 
 def start(*flags):

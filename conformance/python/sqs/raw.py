@@ -16,10 +16,15 @@ VERSION = "2012-11-05"
 
 
 def call(endpoint, method="POST", path="/", body=b"", headers=None):
-    """One request; the answer as (status, headers, body, and `json()`/`xml()` to read the body)."""
+    """One request; the answer as (status, headers, body, and `json()`/`xml()` to read the body).
+
+    It is signed as if by an access key `test`, unless `headers` say otherwise; a header that is None is left out.
+    """
+    sent = {"Authorization": AUTHORIZATION, **(headers or {})}
+    sent = {name: value for name, value in sent.items() if value is not None}
     connection = http.client.HTTPConnection(urlsplit(endpoint.url).netloc, timeout=30)
     try:
-        connection.request(method, path, body, {"Authorization": AUTHORIZATION, **(headers or {})})
+        connection.request(method, path, body, sent)
         answer = connection.getresponse()
         content = answer.read()
     finally:

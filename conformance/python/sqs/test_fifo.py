@@ -350,6 +350,28 @@ def test_an_attempt_is_void_once_a_message_of_it_was_deleted(fifo):  # §7
     assert "x" not in [m["Body"] for m in again]
 
 
+def test_an_attempt_is_void_once_the_visibility_of_a_message_of_it_was_changed(fifo):  # §7
+    send(fifo, "x")
+    send(fifo, "y")
+    first = fifo.receive(10, ReceiveRequestAttemptId="attempt")
+    fifo.hide(first[0], 600)
+    again = fifo.receive(10, ReceiveRequestAttemptId="attempt")
+    assert "x" not in [m["Body"] for m in again]
+
+
+def test_an_attempt_is_void_after_five_minutes(clock, fifo):  # §7
+    send(fifo, "x")
+    fifo.receive(ReceiveRequestAttemptId="attempt", VisibilityTimeout=3600)
+    clock.advance(301)
+    assert fifo.receive(ReceiveRequestAttemptId="attempt") == []
+
+
+def test_an_attempt_that_found_nothing_finds_what_came_since(fifo):  # §7
+    assert fifo.receive(ReceiveRequestAttemptId="attempt") == []
+    send(fifo, "x")
+    assert [m["Body"] for m in fifo.receive(ReceiveRequestAttemptId="attempt")] == ["x"]
+
+
 def test_an_attempt_id_of_wrong_form_is_refused(fifo):  # §4
     with refused("InvalidParameterValue", 400):
         fifo.receive(ReceiveRequestAttemptId="a b")

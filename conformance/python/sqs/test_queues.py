@@ -2,6 +2,7 @@
 
 import pytest
 
+from sqs.raw import json_call
 from sqs.support import make_queue, refused, unique
 from sqs.conftest import ACCOUNT, REGION
 
@@ -187,6 +188,19 @@ def test_the_last_page_of_a_listing_has_no_token(sqs):  # protocols §14
     prefix = unique("page")
     sqs.create_queue(QueueName=prefix)
     assert "NextToken" not in sqs.list_queues(QueueNamePrefix=prefix, MaxResults=1)
+
+
+def test_a_listing_has_a_thousand_queues_at_most(endpoint, json_and_query):  # §2
+    sqs = json_and_query["json"]
+    prefix = unique("many")
+    for n in range(1001):
+        json_call(endpoint, "CreateQueue", {"QueueName": f"{prefix}-{n:04}"})
+    listed = sqs.list_queues(QueueNamePrefix=prefix)
+    assert len(listed["QueueUrls"]) == 1000 and "NextToken" not in listed
+    first = sqs.list_queues(QueueNamePrefix=prefix, MaxResults=1000)
+    assert len(first["QueueUrls"]) == 1000
+    rest = sqs.list_queues(QueueNamePrefix=prefix, MaxResults=1000, NextToken=first["NextToken"])
+    assert [url.rsplit("-", 1)[1] for url in rest["QueueUrls"]] == ["1000"] and "NextToken" not in rest
 
 
 @pytest.mark.parametrize("number", [0, 1001])

@@ -192,6 +192,19 @@ def test_every_receive_gives_a_new_handle_and_the_same_id(queue):  # §5
     assert all(len(message["ReceiptHandle"]) <= 1024 for message in seen)
 
 
+def test_a_standard_handle_expires_after_twelve_hours(clock, queue):  # §6
+    queue.send()
+    message = queue.one()
+    clock.advance(43200 + 60)
+    text = (
+        f"Value {message['ReceiptHandle']} for parameter ReceiptHandle is invalid. "
+        "Reason: The receipt handle has expired."
+    )
+    with refused("InvalidParameterValue", 400, text):
+        queue.delete(message)
+    assert queue.bodies() == ["hello"]
+
+
 @pytest.mark.parametrize("handle", ["garbage", "x" * 100])
 def test_a_malformed_handle_is_refused_on_deletion(queue, handle):  # §6, §16.4
     text = f'The input receipt handle "{handle}" is not a valid receipt handle.'

@@ -1,9 +1,11 @@
 """The query protocol as bytes: forms in, XML out, over POST and GET."""
 
+from urllib.parse import urlencode
+
 import pytest
 
 from sqs.conftest import ACCOUNT
-from sqs.raw import XMLNS, call, is_uuid, path_of, query_call
+from sqs.raw import VERSION, XMLNS, call, is_uuid, path_of, query_call
 from sqs.support import unique
 
 
@@ -49,6 +51,33 @@ def test_only_the_path_of_a_queue_url_matters(endpoint, queue):  # §1
     url = f"http://other.example:1234{path_of(queue.url)}"
     assert query_call(endpoint, "SendMessage", QueueUrl=url, MessageBody="x").status == 200
     assert queue.bodies() == ["x"]
+
+
+@pytest.mark.parametrize("host", ["sqs.us-east-1.example:4566", "us-east-1.queue.example", "queue.example", "localhost:1"])
+def test_queue_urls_with_other_hosts_of_aws_forms_are_understood(endpoint, queue, host):  # §1
+    url = f"http://{host}{path_of(queue.url)}"
+    assert query_call(endpoint, "SendMessage", QueueUrl=url, MessageBody="x").status == 200
+    assert queue.bodies() == ["x"]
+
+
+def test_a_presigned_get_carries_account_and_region_in_its_query(endpoint):  # protocols §3
+    name = unique()
+    credential = {
+        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+        "X-Amz-Credential": "111122223333/20261121/eu-central-1/sqs/aws4_request",
+        "X-Amz-Date": "20261121T000000Z",
+        "X-Amz-Expires": "900",
+        "X-Amz-SignedHeaders": "host",
+        "X-Amz-Signature": "0" * 64,
+    }
+    fields = {"Action": "CreateQueue", "Version": VERSION, "QueueName": name, **credential}
+    answer = call(endpoint, "GET", "/?" + urlencode(fields), headers={"Authorization": None})
+    url = text(answer.xml(), "CreateQueueResult/QueueUrl")
+    assert path_of(url) == f"/111122223333/{name}"
+    fields = {"Action": "GetQueueAttributes", "Version": VERSION, "AttributeName.1": "QueueArn", **credential}
+    answer = call(endpoint, "GET", f"{path_of(url)}?{urlencode(fields)}", headers={"Authorization": None})
+    arn = text(answer.xml(), "GetQueueAttributesResult/Attribute/Value")
+    assert arn == f"arn:aws:sqs:eu-central-1:111122223333:{name}"
 
 
 def test_plain_get_of_a_queue_url_is_not_found(endpoint, queue):  # §12
