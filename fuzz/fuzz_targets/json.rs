@@ -1,0 +1,12 @@
+//! Any body of a JSON request is understood or refused, and what is understood can be prepared or refused.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&operation, body)) = data.split_first() else { return };
+    let operations = api::sqs::Operation::ALL;
+    let target = format!("AmazonSQS.{}", operations[usize::from(operation) % operations.len()].name());
+    let (head, ()) = http::Request::post("/").header("x-amz-target", target).body(()).unwrap().into_parts();
+    posthaste_fuzz::decode_and_prepare(&head, body);
+});

@@ -1,0 +1,24 @@
+//! What the fuzz targets share.
+
+use bytes::Bytes;
+use http::request::Parts;
+use kernel::Caller;
+
+/// Takes a request as far as the engine's door.
+pub fn decode_and_prepare(head: &Parts, body: &[u8]) {
+    match wire::decode(head, Bytes::copy_from_slice(body), "id".into()) {
+        Err(failure) => assert!(failure.answer().status().is_client_error()),
+        Ok(decoded) => {
+            let caller = Caller {
+                account: "000000000000".into(),
+                region: "us-east-1".into(),
+                principal: "000000000000".into(),
+            };
+            let wire::Request::Sqs(request) = decoded.request;
+            if let Err(refusal) = sqs::operations::prepare(request, &caller, decoded.trace_header) {
+                let status = decoded.exchange.refuse(&refusal).status();
+                assert!(status.is_client_error(), "{refusal:?}");
+            }
+        }
+    }
+}
