@@ -1,26 +1,36 @@
 //! The project's own chores. `cargo xtask` lists them.
 
+mod bench;
 mod codegen;
 mod model;
 mod simulate;
+mod test;
+mod tidy;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask CHORE
 
+  test [--quick]       Everything that must pass; --quick: without what speaks to the built program
+  tidy                 Look at the shape of the tree
   model SERVICE FILE   Take over AWS's model of a service (botocore's service-2.json), without its prose
   codegen [--check]    Write the shapes and codecs of all services from their models; or see that they are up to date
   simulate [--seeds N] [--seed S] [--until STEP] [--trace]   Run the server in simulated worlds; more with --help
+  bench [--only NAMES] [--quick] [--backlog] [--out FILE]   Measure ours, a bare server and peers; more with --help
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words[..] {
+        ["test"] => test::run(false),
+        ["test", "--quick"] => test::run(true),
+        ["tidy"] => tidy::run(),
         ["codegen"] => codegen::run(false),
         ["codegen", "--check"] => codegen::run(true),
         ["simulate", ref arguments @ ..] => simulate::run(arguments),
+        ["bench", ref arguments @ ..] => bench::run(arguments),
         ["model", service, file] => model::take_over(service, file.as_ref()),
         _ => {
             print!("{USAGE}");

@@ -1,0 +1,13 @@
+FROM rust:1.95-slim AS build
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked --package posthaste-server
+
+FROM gcr.io/distroless/cc-debian12
+COPY --from=build /src/target/release/posthaste /posthaste
+VOLUME /data
+EXPOSE 4566
+# Inside a container only published ports can be reached: publish on 127.0.0.1 (see compose.yaml).
+ENTRYPOINT ["/posthaste"]
+CMD ["--listen", "0.0.0.0:4566", "--insecure-public", "--data", "/data"]

@@ -1,0 +1,114 @@
+//! Measures ours, the bare server and the peers in one run, and writes BENCHMARKS.md.
+//!
+//! Each round starts every contender anew, one after the other, and runs all tasks on it; rounds repeat. A ratio is taken
+//! within each round, between neighbours in time, and the median of the rounds is reported with their spread: the machine is
+//! shared and its speed drifts, but it drifts less within a round than between runs.
+
+mod backlog;
+mod contenders;
+mod footprint;
+mod page;
+mod process;
+mod tasks;
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use contenders::{Contender, Kitchen};
+
+/// What the user may ask for.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask bench",
+    about = "Measures ours, the bare server and the peers; writes BENCHMARKS.md"
+)]
+pub struct Options {
+    /// Only these contenders: ours, ours-os, ours-fsync, ours-memory, bare, peers, fauxqs, moto, ministack, elasticmq
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    only: Vec<String>,
+    /// One short round of the main tasks: to see that all works, not for numbers
+    #[arg(long)]
+    quick: bool,
+    /// Rounds of the comparison
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Ten million waiting messages and a million FIFO groups too; takes minutes and 10 GiB of disk
+    #[arg(long)]
+    backlog: bool,
+    /// How many messages that is
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    backlog_messages: u64,
+    /// Leave the comparison out
+    #[arg(long)]
+    no_comparison: bool,
+    /// Use this `posthaste` instead of building one
+    #[arg(long, value_name = "PROGRAM")]
+    posthaste: Option<PathBuf>,
+    /// Where to write; with --quick or --only it is target/benchmarks.md unless told
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// All that one run found.
+pub struct Findings {
+    /// The contenders that took part, in order.
+    pub contenders: Vec<Contender>,
+    /// Contenders that could not, and why.
+    pub absent: Vec<(Contender, String)>,
+    /// The comparison.
+    pub comparison: tasks::Comparison,
+    /// Start, memory, size and idle CPU, if ours took part.
+    pub footprint: Option<footprint::Footprint>,
+    /// The backlog, if asked for.
+    pub backlog: Option<backlog::Backlog>,
+}
+
+/// Measures and writes.
+///
+/// # Errors
+///
+/// If something cannot be built, started, or written. A contender whose checks fail is shown as such and is no error.
+pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
+    let options = Options::parse_from([&["bench"], words].concat());
+    let mut kitchen = Kitchen::build(options.posthaste.clone())?;
+    let mut contenders = contenders::select(&options.only)?;
+    let mut absent = Vec::new();
+    contenders.retain(|&contender| match kitchen.install(contender) {
+        Ok(()) => true,
+        Err(error) => {
+            eprintln!("{}: {error}", contender.name());
+            absent.push((contender, error.to_string()));
+            false
+        }
+    });
+    let mut comparison = tasks::Comparison::default();
+    if !options.no_comparison {
+        let rounds = if options.quick { 1 } else { options.rounds.max(1) };
+        for round in 1..=rounds {
+            for &contender in &contenders {
+                eprintln!("round {round} of {rounds}: {}", contender.name());
+                tasks::run(&kitchen, contender, options.quick, &mut comparison)?;
+            }
+            comparison.end_round();
+        }
+    }
+    let ours = contenders.iter().any(|contender| contender.is_ours());
+    let footprint = if ours { Some(footprint::measure(&kitchen, options.quick)?) } else { None };
+    let backlog = match options.backlog {
+        true => Some(backlog::measure(&kitchen, options.backlog_messages)?),
+        false => None,
+    };
+    let findings = Findings { contenders, absent, comparison, footprint, backlog };
+    let partial = options.quick || !options.only.is_empty() || options.no_comparison;
+    let out = options.out.unwrap_or_else(|| match partial {
+        true => kitchen.target.join("benchmarks.md"),
+        false => kitchen.root.join("BENCHMARKS.md"),
+    });
+    let page = page::write(&findings, &kitchen, words);
+    std::fs::write(&out, &page).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
+    println!("{page}");
+    eprintln!("written to {}", out.display());
+    Ok(())
+}

@@ -1,0 +1,256 @@
+//! The tasks that every contender gets, and what came of them, round by round.
+
+use std::error::Error;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bench::Report;
+
+use super::contenders::{Contender, Kitchen};
+use super::process::Server;
+
+/// A task with its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// SendMessage.
+    Send,
+    /// SendMessageBatch of ten.
+    SendBatch,
+    /// ReceiveMessage(10) and DeleteMessageBatch over a backlog.
+    Drain,
+    /// Producers (batches of ten) and consumers at once.
+    EndToEnd,
+    /// Producers and consumers at a thousand messages a second, for the latency.
+    Modest,
+    /// SendMessage to a FIFO queue.
+    SendFifo,
+    /// A FIFO queue's backlog.
+    DrainFifo,
+    /// SendMessage from 256 connections.
+    Send256,
+}
+
+impl Case {
+    /// All, in order: the send rate tells how much to prefill.
+    pub const ALL: [Case; 8] = [
+        Case::Send,
+        Case::SendBatch,
+        Case::Drain,
+        Case::EndToEnd,
+        Case::Modest,
+        Case::SendFifo,
+        Case::DrainFifo,
+        Case::Send256,
+    ];
+
+    /// What it is, for the page.
+    pub fn title(self) -> &'static str {
+        match self {
+            Case::Send => "SendMessage",
+            Case::SendBatch => "SendMessageBatch(10)",
+            Case::Drain => "drain: ReceiveMessage(10) + DeleteMessageBatch(10)",
+            Case::EndToEnd => "end to end, saturated",
+            Case::Modest => "end to end at 1,000 messages/s",
+            Case::SendFifo => "SendMessage, FIFO, 1,000 groups",
+            Case::DrainFifo => "drain, FIFO, 1,000 groups",
+            Case::Send256 => "SendMessage, 256 connections",
+        }
+    }
+
+    fn arguments(self) -> &'static str {
+        match self {
+            Case::Send => "send",
+            Case::SendBatch => "send-batch",
+            Case::Drain => "drain",
+            Case::EndToEnd => "end-to-end",
+            Case::Modest => "end-to-end --rate 1000 --batch 1",
+            Case::SendFifo => "send --fifo",
+            Case::DrainFifo => "drain --fifo",
+            Case::Send256 => "send --connections 256",
+        }
+    }
+
+    /// Whether this contender gets it.
+    pub fn suits(self, contender: Contender, quick: bool) -> bool {
+        match self {
+            Case::Send | Case::SendBatch | Case::Drain => true,
+            Case::EndToEnd => contender != Contender::Bare,
+            Case::Send256 => matches!(contender, Contender::OursOs | Contender::OursFsync),
+            Case::Modest | Case::SendFifo | Case::DrainFifo => !quick && contender != Contender::Bare,
+        }
+    }
+}
+
+/// One case on one contender in one round.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The report, which may list failures.
+    Measured(Box<Report>),
+    /// It took too long, or the client gave up.
+    Broken(String),
+}
+
+/// All outcomes.
+#[derive(Default)]
+pub struct Comparison {
+    rounds: Vec<Vec<(Contender, Case, Outcome)>>,
+    current: Vec<(Contender, Case, Outcome)>,
+}
+
+/// The median of the rounds with the spread around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Spread {
+    /// The middle one.
+    pub median: f64,
+    /// The smallest.
+    pub least: f64,
+    /// The largest.
+    pub most: f64,
+}
+
+impl Spread {
+    /// Of at least one number.
+    pub fn of(mut numbers: Vec<f64>) -> Option<Spread> {
+        numbers.sort_by(f64::total_cmp);
+        Some(Spread {
+            median: *numbers.get(numbers.len() / 2)?,
+            least: *numbers.first()?,
+            most: *numbers.last()?,
+        })
+    }
+}
+
+impl Comparison {
+    /// What follows belongs to the next round.
+    pub fn end_round(&mut self) {
+        self.rounds.push(std::mem::take(&mut self.current));
+    }
+
+    /// How many rounds there were.
+    pub fn rounds(&self) -> usize {
+        self.rounds.len()
+    }
+
+    /// A contender's outcomes of a case, one a round.
+    pub fn outcomes(&self, contender: Contender, case: Case) -> Vec<&Outcome> {
+        let rounds = self.rounds.iter();
+        rounds.filter_map(|round| find(round, contender, case)).collect()
+    }
+
+    /// A number of each round's report in which no check failed.
+    pub fn spread(
+        &self,
+        contender: Contender,
+        case: Case,
+        number: impl Fn(&Report) -> f64,
+    ) -> Option<Spread> {
+        let trusted = self.rounds.iter().filter_map(|round| trusted(round, contender, case));
+        Spread::of(trusted.map(number).collect())
+    }
+
+    /// One contender's messages a second over another's, within each round.
+    pub fn ratio(&self, case: Case, one: Contender, other: Contender) -> Option<Spread> {
+        let ratio = |round: &Vec<_>| {
+            let one = trusted(round, one, case)?.messages_per_second;
+            Some(one / trusted(round, other, case)?.messages_per_second)
+        };
+        Spread::of(self.rounds.iter().filter_map(ratio).collect())
+    }
+
+    /// The peer with the highest median on a case.
+    pub fn fastest_peer(&self, case: Case) -> Option<Contender> {
+        let peers = Contender::ALL.into_iter().filter(|contender| contender.is_peer());
+        let rates = peers.filter_map(|peer| {
+            Some((peer, self.spread(peer, case, |report| report.messages_per_second)?.median))
+        });
+        rates.max_by(|one, other| one.1.total_cmp(&other.1)).map(|(peer, _)| peer)
+    }
+}
+
+fn find(round: &[(Contender, Case, Outcome)], contender: Contender, case: Case) -> Option<&Outcome> {
+    round.iter().find(|entry| entry.0 == contender && entry.1 == case).map(|entry| &entry.2)
+}
+
+fn trusted(round: &[(Contender, Case, Outcome)], contender: Contender, case: Case) -> Option<&Report> {
+    match find(round, contender, case)? {
+        Outcome::Measured(report) if report.failures.is_empty() => Some(report),
+        _ => None,
+    }
+}
+
+/// Starts a contender, gives it every case that suits it, and ends it.
+pub fn run(
+    kitchen: &Kitchen,
+    contender: Contender,
+    quick: bool,
+    into: &mut Comparison,
+) -> Result<(), Box<dyn Error>> {
+    let data = kitchen.data()?;
+    let server = match kitchen.start(contender, data.path()) {
+        Ok(server) => server,
+        // Ours must start; that another does not is a finding.
+        Err(error) if contender.is_peer() => {
+            let broken = |case| (contender, case, Outcome::Broken(error.to_string()));
+            into.current
+                .extend(Case::ALL.into_iter().filter(|case| case.suits(contender, quick)).map(broken));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let mut batch_rate: f64 = 0.0;
+    for case in Case::ALL.into_iter().filter(|case| case.suits(contender, quick)) {
+        let warmup = if quick { 0.3 } else { contender.warmup_seconds() };
+        let mut words: Vec<String> = case.arguments().split(' ').map(str::to_owned).collect();
+        words.extend(["--warmup".into(), warmup.to_string()]);
+        words.extend(["--duration".into(), if quick { "1" } else { "4" }.into()]);
+        if matches!(case, Case::Drain | Case::DrainFifo) && contender != Contender::Bare {
+            // As much as can be sent in a few seconds, so that a slow one is not prefilled for minutes.
+            let messages = (batch_rate * if quick { 1.0 } else { 3.0 }).clamp(2_000.0, 400_000.0);
+            words.extend(["--messages".into(), format!("{messages:.0}")]);
+        }
+        if contender == Contender::Bare {
+            words.push("--no-checks".into());
+        }
+        let outcome = client(kitchen, &server, &words, Duration::from_secs(180))?;
+        if let (Case::SendBatch, Outcome::Measured(report)) = (case, &outcome) {
+            batch_rate = report.messages_per_second;
+        }
+        into.current.push((contender, case, outcome));
+    }
+    Ok(())
+}
+
+/// Runs the client to its end, or ends it after `limit`.
+pub fn client(
+    kitchen: &Kitchen,
+    server: &Server,
+    words: &[String],
+    limit: Duration,
+) -> Result<Outcome, Box<dyn Error>> {
+    let json = tempfile::NamedTempFile::new_in(&kitchen.target)?;
+    let mut command = Command::new(&kitchen.client);
+    command.args(words).args(["--quiet", "--endpoint", &server.endpoint()]);
+    command.args(["--server-pid", &server.pid().to_string(), "--json"]).arg(json.path());
+    let said = tempfile::NamedTempFile::new_in(&kitchen.target)?;
+    let mut child = command.stdout(Stdio::null()).stderr(said.reopen()?).spawn()?;
+    let begin = Instant::now();
+    while child.try_wait()?.is_none() {
+        if begin.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            return Ok(Outcome::Broken(format!("took more than {} s", limit.as_secs())));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let reports: Result<Vec<Report>, _> = serde_json::from_slice(&std::fs::read(json.path())?);
+    Ok(match reports.ok().and_then(|reports| reports.into_iter().next()) {
+        Some(report) => {
+            for failure in &report.failures {
+                eprintln!("  {}: {failure}: {:?}", words.join(" "), report.errors);
+            }
+            eprintln!("  {}: {:.0} messages/s", words.join(" "), report.messages_per_second);
+            Outcome::Measured(Box::new(report))
+        }
+        None => Outcome::Broken(std::fs::read_to_string(said.path())?.trim().replace('\n', "; ")),
+    })
+}
