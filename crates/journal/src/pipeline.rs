@@ -98,6 +98,8 @@ struct State {
     closing: bool,
     writer_done: bool,
     failed: bool,
+    /// Whether the writer waits for the next segment.
+    starved: bool,
     writer_idle: bool,
     keeper_idle: bool,
 }
@@ -159,6 +161,7 @@ impl Journal {
             closing: false,
             writer_done: false,
             failed: false,
+            starved: false,
             writer_idle: false,
             keeper_idle: false,
         };
@@ -444,7 +447,8 @@ fn write_batches(shared: &Shared, current: &mut Current, batches: &mut [Batch]) 
 /// Goes on to the next segment, which the keeper has made ready, or is about to.
 fn roll(shared: &Shared, current: &mut Current, segment: u32) -> io::Result<()> {
     let mut state = shared.state();
-    state.retry |= state.ahead.is_empty();
+    state.starved = state.ahead.is_empty();
+    state.retry |= state.starved;
     let ahead = loop {
         if let Some(ahead) = state.ahead.pop_front() {
             break ahead;
@@ -463,6 +467,7 @@ fn roll(shared: &Shared, current: &mut Current, segment: u32) -> io::Result<()> 
     if ahead.dirty.number != segment {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the batch leaves out a segment"));
     }
+    state.starved = false;
     state.dirty.push_back(ahead.dirty);
     let next = Current { builder: IndexBuilder::new(segment), file: ahead.file };
     state.sealed.push_back(std::mem::replace(current, next).builder);
@@ -518,7 +523,7 @@ impl State {
     /// Whether the next segment should be made ready. A log that holds little makes do with its first.
     fn wants_segment(&self, segment_bytes: u32) -> bool {
         self.ahead.is_empty()
-            && (self.written.segment() > 1 || self.written.offset() > segment_bytes / 8 || self.retry)
+            && (self.written.segment() > 1 || self.written.offset() > segment_bytes / 8 || self.starved)
             && self.may_take_space()
     }
 
@@ -628,7 +633,7 @@ impl Shared {
     /// is tried again.
     fn relax(&self) {
         let mut state = self.state();
-        state.retry = state.low;
+        state.retry |= state.low;
         let enough = !state.ahead.is_empty() && state.sealed.is_empty();
         drop(state);
         if enough {
