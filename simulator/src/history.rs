@@ -61,6 +61,8 @@ pub struct Message {
     doubtful: u32,
     /// Not to be seen in this queue before then.
     hidden: Option<(QueueId, Time)>,
+    /// How often clients asked for another time.
+    changes: u32,
     /// How often it was received and when first, by the number from which its id is made.
     counts: BTreeMap<Seq, Vec<Count>>,
     /// What it was given to clients with, oldest first.
@@ -104,6 +106,8 @@ pub struct History {
     accepted: BTreeMap<(QueueId, String), Vec<usize>>,
     /// The states that a queue may be in: the last one that is certain, then those asked for since.
     declared: BTreeMap<usize, Vec<(u64, String)>>,
+    /// Purges that were asked for: of which queue, and how many messages there were then.
+    purges: Vec<(QueueId, usize)>,
     /// How many messages were given.
     pub deliveries: u64,
 }
@@ -147,6 +151,7 @@ impl History {
             gone: None,
             doubtful: 0,
             hidden: None,
+            changes: 0,
             counts: BTreeMap::new(),
             given: Vec::new(),
         });
@@ -190,7 +195,10 @@ impl History {
         others.push(number);
         let near = |other: Time| (sent - other).max(other - sent) < WINDOW_MILLIS;
         for &other in others.iter().filter(|&&other| other != number) {
-            if near(self.messages[other].sent) {
+            // A purged queue does not remember what it accepted before.
+            let between = other.min(number) + 1..=other.max(number);
+            let purged = self.purges.iter().any(|(id, at)| *id == queue && between.contains(at));
+            if near(self.messages[other].sent) && !purged {
                 return Err(format!("messages {other} and {number} were both accepted with id {id}"));
             }
         }
@@ -413,15 +421,18 @@ impl History {
         self.messages[deletion.number].doubtful -= 1;
     }
 
-    /// A client changes how long it hides a message.
-    pub fn change_visibility(&mut self, number: usize) {
-        self.messages[number].hidden = None;
+    /// A client changes how long it hides a message. Returns which change of it this is.
+    pub fn change_visibility(&mut self, number: usize) -> u32 {
+        let message = &mut self.messages[number];
+        message.hidden = None;
+        message.changes += 1;
+        message.changes
     }
 
     /// It was done, and nobody was given the message since.
-    pub fn visibility_changed(&mut self, number: usize, given: usize, until: Time) {
+    pub fn visibility_changed(&mut self, number: usize, given: usize, change: u32, until: Time) {
         let message = &mut self.messages[number];
-        if given + 1 == message.given.len() {
+        if given + 1 == message.given.len() && change == message.changes {
             message.hidden = Some((message.given[given].queue_id, until));
         }
     }
@@ -431,6 +442,7 @@ impl History {
     /// Everything in a queue may go: it is being purged or deleted. Returns what that is about.
     pub fn empty(&mut self, queue: usize, queue_id: QueueId) -> Vec<usize> {
         let family = QUEUES[queue].family;
+        self.purges.push((queue_id, self.messages.len()));
         let affected: Vec<usize> = (0..self.messages.len())
             .filter(|&number| {
                 let message = &self.messages[number];

@@ -100,7 +100,7 @@ enum Asked {
     Send(Vec<usize>),
     Receive { queue: usize, attempt: bool, visibility: u64 },
     Delete(Vec<Deletion>),
-    Change { number: usize, given: usize, until: Time },
+    Change { number: usize, given: usize, change: u32, until: Time },
     Configure { queue: usize },
     Empty { queue: usize, affected: Vec<usize>, why: &'static str },
     Move,
@@ -717,14 +717,14 @@ impl World {
         let Some((number, given)) = self.pick_given() else { return Ok(()) };
         let of = self.history.messages[number].given[given].clone();
         let seconds = *self.dice.pick(&[0, 0, 2, 30, 100]);
-        self.history.change_visibility(number);
+        let change = self.history.change_visibility(number);
         let command = operations::change_message_visibility::ChangeMessageVisibility {
             queue: QUEUES[of.queue].key(),
             handle: of.handle.into(),
             visibility_seconds: Ok(seconds),
         };
         let until = self.now.plus_seconds(seconds.into());
-        let asked = Asked::Change { number, given, until };
+        let asked = Asked::Change { number, given, change, until };
         self.ask(operations::Command::ChangeMessageVisibility(command), asked)?;
         Ok(())
     }
@@ -810,8 +810,8 @@ impl World {
             (Asked::Delete(deletions), Err(_)) => {
                 deletions.iter().for_each(|&deletion| self.history.not_deleted(deletion));
             }
-            (Asked::Change { number, given, until }, Ok(SqsReply::Done)) => {
-                self.history.visibility_changed(number, given, until);
+            (Asked::Change { number, given, change, until }, Ok(SqsReply::Done)) => {
+                self.history.visibility_changed(number, given, change, until);
             }
             (Asked::Configure { queue }, _) => self.history.declared(queue, ticket),
             (Asked::Empty { queue, affected, why }, Ok(_)) => {
