@@ -218,7 +218,7 @@ impl Queue {
         }
         match delay {
             Some(delay) => {
-                let Some(group) = self.groups.get_mut(number) else { return None };
+                let group = self.groups.get_mut(number)?;
                 group.delayed += 1;
                 group.last_sent = entry.sent;
                 let delayed = self.delayed.entry(delay).or_default();
