@@ -2,5 +2,7 @@
 
 mod crashes;
 mod faulty;
+mod fixtures;
+mod frames;
 mod log;
 mod pipeline;
