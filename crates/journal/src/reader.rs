@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -9,10 +10,10 @@ use kernel::{Extent, Place};
 
 use crate::cache::Cache;
 use crate::error::{Damage, Error};
-use crate::format::{Class, RECORD_HEADER, RecordHeader};
+use crate::format::{Class, FRAME_HEADER, FrameHeader, RECORD_HEADER, RecordHeader};
 use crate::index::{Entry, INDEX_HEADER, IndexHeader};
 use crate::names;
-use crate::scan::{self, Frames};
+use crate::scan::{self, Fault, Frames};
 use crate::storage::File;
 
 /// Records that lie at most this far apart are read together.
@@ -184,6 +185,9 @@ impl Reader {
 
     /// Shows every record of a full segment, without tails: those of [`Class::Configuration`] first, then the others,
     /// each in order. Reads the segment's index, or the whole segment if it has none.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if it can't be told that all records were shown.
     pub fn survey(&self, segment: u32, mut seen: impl FnMut(Entry<'_>)) -> Result<(), Error> {
         let storage = self.cache.storage();
         let refused =
@@ -205,20 +209,56 @@ impl Reader {
         }
         let file = storage.open(&names::segment(segment)).map_err(|e| refused(names::segment(segment), e))?;
         for class in [Class::Configuration, Class::Flow] {
-            let mut frames = Frames::new(&*file, self.log_id, segment, None);
-            while frames
-                .next(|place, record, bytes| {
-                    if record.class == class {
-                        let extent = Extent { place, len: bytes.len() as u32 };
-                        let head = &bytes[RECORD_HEADER..RECORD_HEADER + record.head as usize];
-                        seen(Entry { extent, class, head, tail_len: record.tail });
-                    }
-                })
-                .map_err(|error| refused(names::segment(segment), error))?
-                .is_ok()
-            {}
+            let fault = self.survey_frames(segment, &*file, |entry| {
+                if entry.class == class {
+                    seen(entry);
+                }
+            });
+            if let Some((at, fault)) = fault.map_err(|error| refused(names::segment(segment), error))? {
+                return Err(Error::Damaged(self.damage(at, fault.to_string())));
+            }
         }
         Ok(())
+    }
+
+    /// Shows every record of a full segment. Returns what is wrong with it, if its frames do not reach up to those of
+    /// the next segment: who drops a segment because of what a survey has shown must have seen all of it.
+    fn survey_frames(
+        &self,
+        segment: u32,
+        file: &dyn File,
+        mut seen: impl FnMut(Entry<'_>),
+    ) -> io::Result<Option<(Place, Fault)>> {
+        let mut frames = Frames::new(file, self.log_id, segment, None);
+        let mut next = None;
+        let fault = loop {
+            let frame = frames.next(|place, record, bytes| {
+                let extent = Extent { place, len: bytes.len() as u32 };
+                let head = &bytes[RECORD_HEADER..RECORD_HEADER + record.head as usize];
+                seen(Entry { extent, class: record.class, head, tail_len: record.tail });
+            })?;
+            match frame {
+                Ok(header) => next = Some(header.sequence + 1),
+                Err(fault) => break fault,
+            }
+        };
+        let mut behind = next.is_none();
+        scan::search(file, self.log_id, segment, frames.offset(), |_, _| {
+            behind = true;
+            ControlFlow::Break(())
+        })?;
+        let at = Place::new(segment, frames.offset());
+        if behind {
+            return Ok(Some((at, fault)));
+        }
+        if let (Some(expected), Some(file)) = (next, self.cache.get(segment + 1)?) {
+            let header = scan::read_exactly(&*file, 0, FRAME_HEADER)?;
+            let found = FrameHeader::decode(self.log_id, segment + 1, &header).map(|header| header.sequence);
+            if let Some(found) = found.filter(|&found| found != expected) {
+                return Ok(Some((at, Fault::Sequence { expected, found })));
+            }
+        }
+        Ok(None)
     }
 
     /// An index and its two sections, if all of it is sound.

@@ -221,6 +221,33 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn whatever_is_written_over_a_log_it_opens_or_refuses_and_a_check_says_so(
+        file in any::<prop::sample::Index>(),
+        patches in prop::collection::vec((any::<u16>(), prop::collection::vec(any::<u8>(), 1..80)), 1..4),
+    ) {
+        let (storage, _) = small_log();
+        let names: Vec<String> = storage.list().unwrap();
+        let name = file.get(&names);
+        for (offset, patch) in &patches {
+            let len = bytes_of(&storage, name).len().max(1);
+            storage.open(name).unwrap().write_at(&[patch], u64::from(*offset) % len as u64).unwrap();
+        }
+        let _ = check_storage(&storage);
+        if let Ok(mut journal) = Journal::open(Arc::new(storage), &options(1200)) {
+            let all = heads(&mut journal);
+            let in_order = |class: Class| {
+                let of_class = all.iter().filter(move |record| record.0 == class);
+                of_class.map(|record| record.1.place).is_sorted()
+            };
+            assert!(in_order(Class::Configuration) && in_order(Class::Flow));
+        }
+    }
+}
+
 /// A small log of several frames and segments, and the places where its frames end.
 fn small_log() -> (Faulty, Vec<Position>) {
     let mut world = World::new(1200);

@@ -74,7 +74,7 @@ impl Faulty {
         let mut dice = Dice::from_seed(seed);
         let disk = self.disk.lock().unwrap();
         let mut names = disk.durable_names.clone();
-        for change in disk.renames.iter().filter(|_| dice.roll() % 3 > 0) {
+        for change in disk.renames.iter().filter(|_| !dice.roll().is_multiple_of(3)) {
             match change {
                 NameChange::Create(name, inode) => {
                     names.insert(name.clone(), inode.clone());

@@ -113,3 +113,80 @@ fn a_dropped_segment_stays_dropped_and_its_file_is_written_again() {
         assert_eq!(contents(&mut journal).len(), 29 - 6);
     });
 }
+
+#[test]
+fn a_survey_shows_a_full_segment_from_its_index_or_without_one() {
+    each(|storage| {
+        let journal = Journal::open(storage.clone(), &options()).unwrap();
+        let mut appender = journal.appender();
+        let mut writer = journal.into_writer();
+        let mut first = Vec::new();
+        for i in 0..12u8 {
+            let class = if i % 2 == 0 { Class::Flow } else { Class::Configuration };
+            let extent = appender.push(class, |out| out.push(i), &[i; 700]);
+            if extent.place.segment() == 1 {
+                first.push((class, vec![i], 700, extent));
+            }
+            writer.write(&mut appender.take(Time(1), writer.durable(), 5).unwrap()).unwrap();
+        }
+        first.sort_by_key(|&(class, _, _, extent)| (class, extent.place));
+        writer.sync().unwrap();
+        let survey = || {
+            let mut all = Vec::new();
+            let seen = |entry: posthaste_journal::Entry<'_>| {
+                all.push((entry.class, entry.head.to_vec(), entry.tail_len, entry.extent));
+            };
+            writer.reader().survey(1, seen).unwrap();
+            all
+        };
+        assert_eq!(storage.open("00000001.idx").err().map(|e| e.kind()), Some(std::io::ErrorKind::NotFound));
+        assert_eq!(survey(), first);
+        let mut writer = writer;
+        writer.tidy().unwrap();
+        let mut all = Vec::new();
+        writer.reader().survey(1, |entry| all.push(entry.extent)).unwrap();
+        assert_eq!(all, first.iter().map(|record| record.3).collect::<Vec<_>>());
+        // A damaged index is not believed.
+        storage.open("00000001.idx").unwrap().write_at(&[b"xxx"], 90).unwrap();
+        let mut again = Vec::new();
+        writer.reader().survey(1, |entry| again.push(entry.extent)).unwrap();
+        assert_eq!(again, all);
+        // And of a segment that is not whole nobody is told that this is all.
+        let frame = first.last().unwrap().3.place.offset() - 64;
+        for offset in [frame, frame + 100] {
+            let file = storage.open("00000001.log").unwrap();
+            let mut good = [0; 1];
+            file.read_at(&mut good, u64::from(offset)).unwrap();
+            file.write_at(&[b"?"], u64::from(offset)).unwrap();
+            assert!(matches!(writer.reader().survey(1, |_| {}), Err(posthaste_journal::Error::Damaged(_))));
+            file.write_at(&[&good], u64::from(offset)).unwrap();
+        }
+    });
+}
+
+#[test]
+fn records_read_together_come_in_the_order_asked_for_and_a_wrong_extent_is_damage() {
+    each(|storage| {
+        let journal = Journal::open(storage, &options()).unwrap();
+        let mut appender = journal.appender();
+        let mut writer = journal.into_writer();
+        let extents: Vec<Extent> =
+            (0..30u8).map(|i| appender.push(Class::Flow, |out| out.push(i), &[i; 300])).collect();
+        writer.write(&mut appender.take(Time(1), Place::default(), 5).unwrap()).unwrap();
+        let asked = [extents[29], extents[0], extents[15], extents[0], extents[1]];
+        let reader = writer.reader();
+        let tails = |records: Vec<Result<posthaste_journal::Record, _>>| {
+            let records: Result<Vec<_>, posthaste_journal::ReadError> = records.into_iter().collect();
+            records.unwrap().iter().map(|record| record.head[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(tails(reader.read_many(&asked)), [29, 0, 15, 0, 1]);
+        assert_eq!(tails(reader.try_read_many(&asked).unwrap()), [29, 0, 15, 0, 1]);
+        let wrong = Extent { len: extents[0].len + 8, ..extents[0] };
+        assert!(matches!(reader.read(wrong), Err(posthaste_journal::ReadError::Damaged(_))));
+        let beyond = Extent { place: Place::new(1, 1 << 30), len: 20 };
+        assert!(matches!(reader.read(beyond), Err(posthaste_journal::ReadError::Damaged(_))));
+        let nowhere = Extent { place: Place::new(99, 0), len: 20 };
+        let read = reader.read_many(&[extents[3], nowhere]);
+        assert!(read[0].is_ok() && matches!(read[1], Err(posthaste_journal::ReadError::Gone)));
+    });
+}
