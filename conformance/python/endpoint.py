@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import socket
 import subprocess
 import tempfile
@@ -32,12 +33,23 @@ class Endpoint:
         return self.process.wait(START_SECONDS)
 
 
+def free_port():
+    """A port below those that outgoing connections get: a client that knocks too early may else meet itself."""
+    for _ in range(100):
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no port is free")
+
+
 def start(*flags):
     """Starts the program named by POSTHASTE_BIN on a free port and waits until it says that it is ready."""
     program = os.environ["POSTHASTE_BIN"]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = tempfile.TemporaryFile()
     process = subprocess.Popen(
         [program, "--listen", f"127.0.0.1:{port}", *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log

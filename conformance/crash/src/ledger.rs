@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A queue of the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -202,6 +202,7 @@ pub struct Ledger {
     received: u64,
     deleted: u64,
     survived: u64,
+    slowest_restart: Duration,
 }
 
 impl Ledger {
@@ -220,7 +221,13 @@ impl Ledger {
             received: 0,
             deleted: 0,
             survived: 0,
+            slowest_restart: Duration::ZERO,
         }
+    }
+
+    /// Notes how long the server took to answer again.
+    pub fn restarted_within(&mut self, time: Duration) {
+        self.slowest_restart = self.slowest_restart.max(time);
     }
 
     /// How many events there are: what a request that begins now knows of.
@@ -448,8 +455,12 @@ impl Ledger {
 
     pub fn summary(&self) -> String {
         format!(
-            "{} sent, {} received, {} deleted, {} seen again after a crash",
-            self.sent, self.received, self.deleted, self.survived
+            "{} sent, {} received, {} deleted, {} seen again after a crash, slowest restart {} ms",
+            self.sent,
+            self.received,
+            self.deleted,
+            self.survived,
+            self.slowest_restart.as_millis()
         )
     }
 

@@ -101,7 +101,8 @@ fn run_trial(options: &Options, program: &str, trial: u32, shared: &Arc<Shared>)
         server.kill()?;
     }
     let mut server = server::spawn(program, options)?;
-    server.wait_until_ready()?;
+    let recovery = server.wait_until_ready()?;
+    shared.with(|ledger| ledger.restarted_within(recovery));
     let address = server.address();
     if trial == 1 {
         load::create_queues(address)?;
