@@ -4,7 +4,7 @@
 //! take) and the whole way through the threads. These are costs of CPU and memory; how fast the disk is, they don't say.
 //!
 //! With arguments: `-- reopen 10000000` writes that many records of 256 bytes and opens the log again;
-//! `-- sync` compares what a sync costs in files that grow, are reserved, were zeroed, or are written again.
+//! `-- open` opens empty directories; `-- sync` compares what a sync costs in files that grow, are reserved, were zeroed, or are written again.
 //! A directory can be given as the last argument; the system's one for temporary files is used otherwise.
 
 use std::fs;
@@ -28,6 +28,7 @@ fn main() {
     let directory = tempfile::tempdir_in(base).expect("a directory for temporary files");
     match arguments[..] {
         ["reopen", records, ..] => reopen(directory.path(), records.parse().expect("how many records")),
+        ["open", ..] => open(directory.path()),
         ["sync", ..] => sync(directory.path()),
         // Run small by `cargo test --benches`.
         ["--test", ..] => append(directory.path(), 1000),
@@ -124,6 +125,22 @@ fn reopen(directory: &Path, records: u32) {
             opened.as_secs_f64()
         );
     }
+}
+
+fn open(directory: &Path) {
+    let mut times: Vec<Duration> = (0..50)
+        .map(|i| {
+            let path = directory.join(i.to_string());
+            let start = Instant::now();
+            let journal = Journal::open(Arc::new(Files::open(&path).unwrap()), &Options::default()).unwrap();
+            let pipeline = journal.into_pipeline(Durability::Fsync { threads: 3 }, |_| {}).unwrap();
+            let time = start.elapsed();
+            drop(pipeline);
+            time
+        })
+        .collect();
+    times.sort();
+    println!("an empty directory is open after {:?} (median), {:?} (slowest of 50)", times[25], times[49]);
 }
 
 fn sync(directory: &Path) {
