@@ -19,6 +19,16 @@ fn what_was_recorded_is_there_after_a_crash() {
 }
 
 #[test]
+fn a_handle_is_good_though_its_receive_was_forgotten() {
+    for group in ["", " group=g"] {
+        check(&format!(
+            "create q | send q a{group} | send q b{group} | receive q max=1 → a | forget | delete q a | crash | receive q → b | \
+             delete q a | delete q b | wait 1m | receive q → nothing",
+        ));
+    }
+}
+
+#[test]
 fn what_lives_is_there_after_the_log_was_cleaned() {
     check(
         "create q | send q a | send q b | receive q max=1 → a | clean | crash | count q 1/1/0 | wait 30s | receive q → a#2 b",

@@ -14,6 +14,7 @@
 //! | `count q 1/2/3` | visible, in flight, delayed |
 //! | `move d`, `moved d COMPLETED 3` | a move task starts; how it stands |
 //! | `crash` | the state is built again from the log |
+//! | `forget` | the same, after the log has lost its last record |
 //! | `clean` | every segment but the last is written forward, then dropped |
 
 use std::collections::BTreeMap;
@@ -284,6 +285,11 @@ impl World {
                 self.crash();
                 String::new()
             }
+            ["forget"] => {
+                self.log.pop_last();
+                self.crash();
+                String::new()
+            }
             ["clean"] => {
                 self.clean();
                 String::new()
@@ -441,7 +447,7 @@ impl World {
                 }
             }
         }
-        self.state.skip_to(next_seq);
+        self.state.replayed(next_seq);
         self.follow_up();
     }
 
