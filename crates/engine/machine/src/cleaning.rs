@@ -18,6 +18,9 @@ pub struct Survivor {
 /// Survivors are written forward in steps of about so many bytes, so that requests come between.
 pub const STEP_BYTES: u32 = 256 << 10;
 
+/// What a tombstone takes when it is written again, about.
+const TOMBSTONE_BYTES: u64 = 100;
+
 /// A log shorter than so many segments is left alone.
 const FEW_SEGMENTS: u64 = 4;
 
@@ -86,22 +89,31 @@ impl Cleaning {
         if self.forwarding.is_some() || self.discarding.is_some() || !self.going.is_empty() {
             return None;
         }
-        let total: u64 = self.sealed.values().sum();
-        let segments = self.sealed.len() as u64;
+        // What must stay for a while can't be helped, and says nothing about the others.
+        let movable: Vec<(u32, u64, u64)> = ledger
+            .segments()
+            .filter(|(_, segment)| segment.keep_until <= now)
+            .filter_map(|(number, segment)| {
+                let bytes = *self.sealed.get(&number)?;
+                let tombstones: u64 = segment.buries.values().map(|&count| u64::from(count)).sum();
+                // Tombstones are written forward, too: who takes them for dead writes them forward for ever.
+                Some((number, bytes, bytes.min(segment.live_bytes + tombstones * TOMBSTONE_BYTES)))
+            })
+            .collect();
+        let segments = movable.len() as u64;
         if segments < FEW_SEGMENTS {
             return None;
         }
-        let live: u64 = ledger.segments().map(|(_, segment)| segment.live_bytes).sum();
+        let total: u64 = movable.iter().map(|(_, bytes, _)| bytes).sum();
+        let live: u64 = movable.iter().map(|(_, _, live)| live).sum();
         // Twice what lives, and a few segments that come and go.
         if total <= 2 * live + FEW_SEGMENTS * total / segments {
             return None;
         }
-        let victim = ledger
-            .segments()
-            .filter_map(|(number, segment)| Some((number, segment, *self.sealed.get(&number)?)))
-            .filter(|(_, segment, bytes)| segment.keep_until <= now && segment.live_bytes * 2 < *bytes)
-            .min_by_key(|(number, segment, bytes)| (segment.live_bytes * 1000 / bytes.max(&1), *number))?
-            .0;
+        let (victim, ..) = movable
+            .into_iter()
+            .filter(|(_, bytes, live)| live * 2 < *bytes)
+            .min_by_key(|(number, bytes, live)| (live * 1000 / bytes.max(&1), *number))?;
         self.forwarding = Some(Forwarding { segment: victim, to_fetch: VecDeque::new() });
         Some(victim)
     }
