@@ -161,7 +161,7 @@ impl Answers {
             Some(b"ReceiveMessage") => &self.receive,
             Some(b"DeleteMessageBatch") => &self.delete_batch,
             Some(b"CreateQueue") => &self.queue_url,
-            Some(b"DeleteMessage" | b"DeleteQueue") => &self.nothing,
+            Some(b"DeleteMessage" | b"DeleteQueue" | b"ListQueues") => &self.nothing,
             _ => {
                 return (
                     StatusCode::BAD_REQUEST,

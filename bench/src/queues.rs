@@ -74,9 +74,17 @@ impl Endpoint {
 
     fn call(&self, operation: &'static str, body: &serde_json::Value) -> Result<Vec<u8>, Error> {
         let body = body.to_string();
-        let (status, answer) = self
-            .exchange(&request(&self.host, operation, body.as_bytes()))
-            .map_err(|cause| Error::Unreachable { endpoint: self.host.clone(), cause })?;
+        let (status, answer) =
+            self.exchange(&request(&self.host, operation, body.as_bytes())).map_err(|cause| {
+                // A socket's read timeout shows as WouldBlock.
+                let said = match cause.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        format!("no answer to {operation} within {:?}", self.timeout)
+                    }
+                    _ => format!("{operation}: {cause}"),
+                };
+                Error::Unreachable { endpoint: self.host.clone(), cause: io::Error::new(cause.kind(), said) }
+            })?;
         if status == 200 {
             Ok(answer)
         } else {

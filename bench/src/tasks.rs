@@ -34,8 +34,10 @@ pub(crate) fn measure(task: Task, arguments: &Arguments) -> Result<Report, Error
     let result = run.measure();
     // The queues go even if the measurement failed, and its failure is the one to tell.
     let cleared = run.end();
-    let report = result?;
-    cleared?;
+    let mut report = result?;
+    if let Err(error) = cleared {
+        report.failures.push(format!("the queues could not be deleted: {error}"));
+    }
     Ok(report)
 }
 
@@ -247,7 +249,10 @@ impl<'a> Run<'a> {
             let least = (self.base + ledger.acknowledged()).saturating_sub(gone);
             // Each of those that failed may be there or not.
             let most = least + ledger.failed();
-            let count = self.count()?;
+            let count = match self.count() {
+                Ok(count) => count,
+                Err(error) => break Some(format!("what the queues hold cannot be asked: {error}")),
+            };
             if count >= least && count <= most {
                 break None;
             }

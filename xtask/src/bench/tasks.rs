@@ -9,6 +9,9 @@ use bench::Report;
 use super::contenders::{Contender, Kitchen};
 use super::process::Server;
 
+/// A case that takes longer than this, prefill and checks included, is given up.
+const CASE_LIMIT: Duration = Duration::from_secs(90);
+
 /// A task with its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Case {
@@ -126,6 +129,12 @@ impl Comparison {
         self.rounds.push(std::mem::take(&mut self.current));
     }
 
+    /// What broke a case in an earlier round: it is not tried again.
+    fn broken_before(&self, contender: Contender, case: Case) -> Option<Outcome> {
+        let outcomes = self.outcomes(contender, case).into_iter();
+        outcomes.rev().find(|outcome| matches!(outcome, Outcome::Broken(_))).cloned()
+    }
+
     /// How many rounds there were.
     pub fn rounds(&self) -> usize {
         self.rounds.len()
@@ -199,19 +208,23 @@ pub fn run(
     };
     let mut batch_rate: f64 = 0.0;
     for case in Case::ALL.into_iter().filter(|case| case.suits(contender, quick)) {
+        if let Some(broken) = into.broken_before(contender, case) {
+            into.current.push((contender, case, broken));
+            continue;
+        }
         let warmup = if quick { 0.3 } else { contender.warmup_seconds() };
         let mut words: Vec<String> = case.arguments().split(' ').map(str::to_owned).collect();
         words.extend(["--warmup".into(), warmup.to_string()]);
         words.extend(["--duration".into(), if quick { "1" } else { "4" }.into()]);
         if matches!(case, Case::Drain | Case::DrainFifo) && contender != Contender::Bare {
             // As much as can be sent in a few seconds, so that a slow one is not prefilled for minutes.
-            let messages = (batch_rate * if quick { 1.0 } else { 3.0 }).clamp(2_000.0, 400_000.0);
+            let messages = (batch_rate * if quick { 1.0 } else { 3.0 }).clamp(500.0, 400_000.0);
             words.extend(["--messages".into(), format!("{messages:.0}")]);
         }
         if contender == Contender::Bare {
             words.push("--no-checks".into());
         }
-        let outcome = client(kitchen, &server, &words, Duration::from_secs(180))?;
+        let outcome = client(kitchen, &server, &words, CASE_LIMIT)?;
         if let (Case::SendBatch, Outcome::Measured(report)) = (case, &outcome) {
             batch_rate = report.messages_per_second;
         }
