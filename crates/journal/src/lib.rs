@@ -15,8 +15,8 @@ pub use storage::{File, Storage};
 
 pub mod engines;
 
-mod recovery;
-pub use recovery::{Cut, Journal, Options, Recovered, SegmentInfo};
+mod journal;
+pub use journal::{Cut, Journal, Options, Recovered, SegmentInfo};
 
 mod index;
 pub use index::Entry;
@@ -40,6 +40,7 @@ mod cache;
 mod keeper;
 mod manifest;
 mod names;
+mod recovery;
 mod scan;
 
 pub use kernel::{Extent, Place, Position, Time};

@@ -1,274 +1,35 @@
-//! Opening a log: where it ends, what a crash left behind, and what it holds.
+//! Finding out where a log ends, and what a crash left behind. DESIGN.md, section 3, has the reasons.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use kernel::{Place, Position, Time};
+use kernel::{Place, Time};
 
-use crate::appender::Appender;
 use crate::cache::Cache;
 use crate::error::{Damage, Doing, Error};
-use crate::format::{Class, FRAME_HEADER};
-use crate::index::{Entry, INDEX_HEADER, IndexBuilder, IndexHeader, Summary};
+use crate::format::FRAME_HEADER;
+use crate::index::{INDEX_HEADER, IndexBuilder, IndexHeader, Summary};
+use crate::journal::{Cut, Journal, Options, Recovered, SegmentInfo};
 use crate::keeper::{Keeper, is_full};
 use crate::manifest::{Manifest, Unusable};
 use crate::names;
-use crate::reader::Reader;
 use crate::scan::{self, Fault, Frames};
 use crate::storage::{File, Storage};
 
-/// How a log is kept.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// How long a segment gets, in bytes. A log can be opened with another number than it was written with.
-    pub segment_bytes: u32,
-    /// The number that a new log gets, to tell its frames from everything else. It should not be guessable.
-    pub log_id: u64,
-    /// Whether what is recovered must be durable before the log is open: with [`Durability::Fsync`](crate::Durability).
-    pub durable: bool,
-    /// How many dropped segments are kept to be written again, beside the one that is always ready.
-    pub recycled: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            segment_bytes: 64 << 20,
-            log_id: std::hash::RandomState::new().build_hasher().finish(),
-            durable: true,
-            recycled: 1,
-        }
-    }
-}
-
-/// What was found when a log was opened.
-#[derive(Clone, Debug)]
-pub struct Recovered {
-    /// Where the log ends: the next frame begins here.
-    pub end: Position,
-    /// How far it is known to be durable: `end`, if [`Options::durable`] was set.
-    pub durable: Position,
-    /// The number of the last frame; 0 in an empty log.
-    pub last_sequence: u64,
-    /// The engine's time in the last frame.
-    pub now: Time,
-    /// The caller's number in the last frame.
-    pub counter: u64,
-    /// Every segment that holds something, in order.
-    pub segments: Vec<SegmentInfo>,
-    /// Where an unfinished write was cut off, if there was one.
-    pub cut: Option<Cut>,
-    /// What was repaired, in words for the operator.
-    pub warnings: Vec<String>,
-}
-
-/// One segment of a log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SegmentInfo {
-    /// Its number.
-    pub number: u32,
-    /// Bytes of its frames.
-    pub bytes: u32,
-}
-
-/// An unfinished write that was cut off. Nothing in it was ever acknowledged.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Cut {
-    /// The file.
-    pub file: String,
-    /// Where the log ends now.
-    pub at: Place,
-    /// What was wrong with the bytes there.
-    pub why: String,
-}
-
-/// An open log.
-///
-/// Read it with [`configuration`](Journal::configuration) and then [`flow`](Journal::flow), and turn it into a
-/// [`Writer`](crate::Writer) or a [`Pipeline`](crate::Pipeline) to go on.
-pub struct Journal {
-    pub(crate) keeper: Keeper,
-    pub(crate) recovered: Recovered,
-    indexed: BTreeMap<u32, IndexHeader>,
-    /// The segment that is written next.
-    pub(crate) open: IndexBuilder,
-    pub(crate) file: Arc<dyn File>,
-    pub(crate) recycled: usize,
-    /// Full and synced segments whose index could not be written yet, because the disk was full.
-    pub(crate) unindexed: Vec<IndexBuilder>,
-    /// Segments that are ready to be written after that.
-    pub(crate) ahead: Vec<(u32, Arc<dyn File>)>,
-}
-
-impl std::fmt::Debug for Journal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Journal").field("recovered", &self.recovered).finish_non_exhaustive()
-    }
-}
-
-enum Found {
-    Indexed(IndexHeader),
-    Scanned(Scanned),
-}
-
-struct Scanned {
-    file: Arc<dyn File>,
-    builder: IndexBuilder,
-    /// What is known durable by what the last frame says.
-    synced: Place,
-    fault: Fault,
-    /// Whether there is an index, if a damaged one: then all of the segment was durable.
-    full: bool,
-}
-
-impl Journal {
-    /// Opens a log, or makes a new one in an empty directory.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] if something that was durable is missing or changed; nothing is written then.
-    pub fn open(storage: Arc<dyn Storage>, options: &Options) -> Result<Journal, Error> {
-        Opening { storage: &*storage, warnings: Vec::new() }.run(storage.clone(), options)
-    }
-
-    /// What was found.
-    pub fn recovered(&self) -> &Recovered {
-        &self.recovered
-    }
-
-    /// Shows all records of [`Class::Configuration`], in order.
-    pub fn configuration(&mut self, seen: impl FnMut(Entry<'_>)) -> Result<(), Error> {
-        self.pass(Class::Configuration, seen)
-    }
-
-    /// Shows all records of [`Class::Flow`], in order.
-    pub fn flow(&mut self, seen: impl FnMut(Entry<'_>)) -> Result<(), Error> {
-        self.pass(Class::Flow, seen)
-    }
-
-    fn pass(&mut self, class: Class, mut seen: impl FnMut(Entry<'_>)) -> Result<(), Error> {
-        let mut buffer = Vec::new();
-        let mut unindexed = self.unindexed.iter().peekable();
-        for index in self.indexed.values() {
-            let segment = index.summary.segment;
-            while let Some(earlier) = unindexed.next_if(|builder| builder.segment() < segment) {
-                earlier.entries(class, &mut seen);
-            }
-            if index.records(class) == 0 {
-                continue;
-            }
-            let storage = &*self.keeper.storage;
-            let describe = || storage.describe(&names::index(segment));
-            let (at, len) = index.section(class);
-            buffer.clear();
-            buffer.resize(len, 0);
-            let file = storage.open(&names::index(segment)).doing("opening", describe)?;
-            let read = file.read_at(&mut buffer, at).doing("reading", describe)?;
-            let section = &buffer[..read];
-            if index.is_sound(class, section) && index.entries(class, section, |_| {}).is_ok() {
-                // It was walked whole just now.
-                let _ = index.entries(class, section, &mut seen);
-                continue;
-            }
-            self.rebuild(index)?.entries(class, &mut seen);
-            self.recovered.warnings.push(format!("{} was damaged; made again from its segment", describe()));
-        }
-        unindexed.for_each(|builder| builder.entries(class, &mut seen));
-        self.open.entries(class, &mut seen);
-        Ok(())
-    }
-
-    /// Makes a damaged index again from its segment.
-    fn rebuild(&self, index: &IndexHeader) -> Result<IndexBuilder, Error> {
-        let storage = &*self.keeper.storage;
-        let segment = index.summary.segment;
-        let describe = || storage.describe(&names::segment(segment));
-        let file = storage.open(&names::segment(segment)).doing("opening", describe)?;
-        let first = Some(index.summary.first_sequence);
-        let scanned =
-            scan_segment(file, self.keeper.manifest.log_id, segment, first).doing("reading", describe)?;
-        if scanned.builder.summary() != Some(index.summary) {
-            let (at, fault) = (scanned.builder.end(), scanned.fault);
-            return Err(damaged(storage, at, format!("{fault}, and the segment's index is damaged, too")));
-        }
-        match self.keeper.index(&scanned.builder) {
-            // It will be found damaged, and made again, at the next start.
-            Err(error) if is_full(&error) => {}
-            other => other.doing("writing", || storage.describe(&names::index(segment)))?,
-        }
-        Ok(scanned.builder)
-    }
-
-    /// An appender that goes on where the log ends.
-    pub fn appender(&self) -> Appender {
-        let sequence = self.recovered.last_sequence + 1;
-        let keeper = &self.keeper;
-        Appender::new(keeper.manifest.log_id, keeper.segment_bytes, self.recovered.end, sequence)
-    }
-
-    /// Reads records by place, from any thread.
-    pub fn reader(&self) -> Reader {
-        Reader::new(self.keeper.cache.clone(), self.keeper.manifest.log_id)
-    }
-}
-
-fn scan_segment(
-    file: Arc<dyn File>,
-    log_id: u64,
-    segment: u32,
-    expected: Option<u64>,
-) -> io::Result<Scanned> {
-    let mut builder = IndexBuilder::new(segment);
-    let mut synced = Place::new(segment, 0);
-    let mut frames = Frames::new(&*file, log_id, segment, expected);
-    let fault = loop {
-        let next = frames.next(|place, header, record| builder.record(place, header, record))?;
-        match next {
-            Ok(header) => {
-                synced = header.synced;
-                builder.frames(header.sequence, &header, frames.offset());
-            }
-            Err(fault) => break fault,
-        }
-    };
-    Ok(Scanned { file, builder, synced, fault, full: false })
-}
-
-fn damaged(storage: &dyn Storage, at: Place, what: String) -> Error {
-    let file = storage.describe(&names::segment(at.segment()));
-    Error::Damaged(Damage { file, offset: u64::from(at.offset()), what })
-}
-
-impl Found {
-    fn summary(&self) -> Option<Summary> {
-        match self {
-            Found::Indexed(index) => Some(index.summary),
-            Found::Scanned(scanned) => scanned.builder.summary(),
-        }
-    }
-}
-
-/// Where the log ends, before anything was changed.
-struct End {
-    /// Where the next frame should begin.
-    at: Place,
-    /// The last segment that holds something.
-    last: Option<Summary>,
-    /// How far the log is known to be durable.
-    synced: Place,
-    /// Why the bytes at `at` are no frame.
-    fault: Fault,
-}
-
-struct Opening<'a> {
+/// A log that is being opened.
+pub struct Opening<'a> {
     storage: &'a dyn Storage,
     warnings: Vec<String>,
 }
 
-impl Opening<'_> {
-    fn run(mut self, storage: Arc<dyn Storage>, options: &Options) -> Result<Journal, Error> {
+impl<'a> Opening<'a> {
+    pub fn new(storage: &'a dyn Storage) -> Self {
+        Opening { storage, warnings: Vec::new() }
+    }
+
+    pub fn run(mut self, storage: Arc<dyn Storage>, options: &Options) -> Result<Journal, Error> {
         let names = self.storage.list().doing("listing", || self.storage.describe(""))?;
         let mut numbers: Vec<u32> = names.iter().filter_map(|name| names::parse_segment(name)).collect();
         numbers.sort_unstable();
@@ -657,4 +418,70 @@ impl Opening<'_> {
         }
         Ok(file)
     }
+}
+
+/// What is known of a segment.
+enum Found {
+    Indexed(IndexHeader),
+    Scanned(Scanned),
+}
+
+/// A segment that was read frame by frame.
+pub struct Scanned {
+    file: Arc<dyn File>,
+    pub builder: IndexBuilder,
+    /// What is known durable by what the last frame says.
+    synced: Place,
+    pub fault: Fault,
+    /// Whether there is an index, if a damaged one: then all of the segment was durable.
+    full: bool,
+}
+
+/// Reads a segment's frames from its beginning, as long as each is the next.
+pub fn scan_segment(
+    file: Arc<dyn File>,
+    log_id: u64,
+    segment: u32,
+    expected: Option<u64>,
+) -> io::Result<Scanned> {
+    let mut builder = IndexBuilder::new(segment);
+    let mut synced = Place::new(segment, 0);
+    let mut frames = Frames::new(&*file, log_id, segment, expected);
+    let fault = loop {
+        let next = frames.next(|place, header, record| builder.record(place, header, record))?;
+        match next {
+            Ok(header) => {
+                synced = header.synced;
+                builder.frames(header.sequence, &header, frames.offset());
+            }
+            Err(fault) => break fault,
+        }
+    };
+    Ok(Scanned { file, builder, synced, fault, full: false })
+}
+
+pub fn damaged(storage: &dyn Storage, at: Place, what: String) -> Error {
+    let file = storage.describe(&names::segment(at.segment()));
+    Error::Damaged(Damage { file, offset: u64::from(at.offset()), what })
+}
+
+impl Found {
+    fn summary(&self) -> Option<Summary> {
+        match self {
+            Found::Indexed(index) => Some(index.summary),
+            Found::Scanned(scanned) => scanned.builder.summary(),
+        }
+    }
+}
+
+/// Where the log ends, before anything was changed.
+struct End {
+    /// Where the next frame should begin.
+    at: Place,
+    /// The last segment that holds something.
+    last: Option<Summary>,
+    /// How far the log is known to be durable.
+    synced: Place,
+    /// Why the bytes at `at` are no frame.
+    fault: Fault,
 }

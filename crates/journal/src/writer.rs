@@ -10,10 +10,10 @@ use crate::appender::{Batch, Piece};
 use crate::error::named;
 use crate::format;
 use crate::index::IndexBuilder;
+use crate::journal::Journal;
 use crate::keeper::{Keeper, is_full};
 use crate::names;
 use crate::reader::Reader;
-use crate::recovery::Journal;
 use crate::storage::File;
 
 /// The segment that is being written, and its index as it grows.
