@@ -2,9 +2,8 @@
 
 import os
 
-import pytest
-
 import endpoint as endpoints
+import pytest
 
 
 @pytest.fixture(scope="session")

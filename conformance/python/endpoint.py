@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
 
 START_SECONDS = 30
@@ -60,11 +59,11 @@ def start(*flags):
         try:
             with urllib.request.urlopen(url + "/_posthaste/health", timeout=1):
                 return Endpoint(url, process)
-        except (urllib.error.URLError, OSError):
+        except OSError:  # URLError is one
             if process.poll() is not None or time.monotonic() > give_up:
                 process.kill()
                 log.seek(0)
-                raise RuntimeError(f"{program} did not become ready:\n{log.read().decode(errors='replace')}")
+                raise RuntimeError(f"{program} did not become ready:\n{log.read().decode(errors='replace')}") from None
             time.sleep(0.01)
 
 

@@ -49,9 +49,7 @@ class Application:
         log = open(self.folder / "worker.log", "ab")
         command = ["-m", "celery", "-A", "tasks", "worker", "-P", pool, "-c", "2", "--without-gossip"]
         command += ["--without-mingle", "--without-heartbeat", "-l", "INFO"]
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=HERE, env=self.environment, stdout=log, stderr=log
-        )
+        process = subprocess.Popen([sys.executable, *command], cwd=HERE, env=self.environment, stdout=log, stderr=log)
         try:
             yield process
         finally:
@@ -120,7 +118,7 @@ def test_tasks_sent_while_the_worker_waits_are_handled(application):
 
 
 def test_text_of_all_kinds_reaches_the_task(application):
-    text = "Grüße 你好 😀 \"\\\n\r\t<&>"
+    text = 'Grüße 你好 😀 "\\\n\r\t<&>'
     application.send(f"say.delay({text!r})")
     with application.worker():
         assert application.wait(lambda lines: lines)[0]["text"] == text

@@ -30,7 +30,8 @@ async function createQueue(Attributes = {}) {
 
 async function sendAll(QueueUrl, bodies, more = () => ({})) {
   for (let start = 0; start < bodies.length; start += 10) {
-    const Entries = bodies.slice(start, start + 10).map((MessageBody, n) => ({ Id: `e${n}`, MessageBody, ...more(MessageBody) }))
+    const part = bodies.slice(start, start + 10)
+    const Entries = part.map((MessageBody, n) => ({ Id: `e${n}`, MessageBody, ...more(MessageBody) }))
     const { Failed } = await sqs.send(new sdk.SendMessageBatchCommand({ QueueUrl, Entries }))
     assert.equal(Failed?.length ?? 0, 0)
   }
@@ -106,7 +107,8 @@ test('a message whose handling fails is shown again at once and handled then', a
 
 test('a message that always fails ends in the dead-letter queue', async () => {
   const dead = await createQueue()
-  const { Attributes } = await sqs.send(new sdk.GetQueueAttributesCommand({ QueueUrl: dead, AttributeNames: ['QueueArn'] }))
+  const asked = { QueueUrl: dead, AttributeNames: ['QueueArn'] }
+  const { Attributes } = await sqs.send(new sdk.GetQueueAttributesCommand(asked))
   const url = await createQueue({
     RedrivePolicy: JSON.stringify({ deadLetterTargetArn: Attributes.QueueArn, maxReceiveCount: 3 }),
   })
@@ -119,7 +121,8 @@ test('a message that always fails ends in the dead-letter queue', async () => {
   }
   let moved = false
   const watch = setInterval(async () => { moved ||= (await counts(dead))[0] === 1 }, 50)
-  await consume(url, { handleMessage, terminateVisibilityTimeout: true }, () => moved).finally(() => clearInterval(watch))
+  const options = { handleMessage, terminateVisibilityTimeout: true }
+  await consume(url, options, () => moved).finally(() => clearInterval(watch))
   assert.equal(handled.filter((body) => body === 'poison').length, 3)
   assert.equal(handled.filter((body) => body === 'good').length, 1)
   assert.deepEqual(await counts(url), [0, 0])

@@ -90,7 +90,7 @@ def test_get_queue_attributes_shows_all(shell, url):
 def test_a_message_is_sent_with_attributes_received_and_deleted(shell, url):
     sent = shell.aws(
         f"send-message --queue-url {url} --message-body 'Grüße' "
-        "--message-attributes '{\"Hello\":{\"DataType\":\"String\",\"StringValue\":\"There\"}}'"
+        '--message-attributes \'{"Hello":{"DataType":"String","StringValue":"There"}}\''
     )
     assert sent["MD5OfMessageAttributes"] == "a311262e065454b75da111d535b8dacd"
     (message,) = shell.aws(f"receive-message --queue-url {url} --attribute-names All --message-attribute-names All")[
@@ -108,7 +108,7 @@ def test_an_empty_receive_prints_nothing(shell, url):
 
 def test_a_body_is_read_from_a_file(shell, url, tmp_path):
     body = tmp_path / "body.txt"
-    body.write_text("line one\nline \"two\"\n")
+    body.write_text('line one\nline "two"\n')
     shell.aws(f"send-message --queue-url {url} --message-body file://{body}")
     (message,) = shell.aws(f"receive-message --queue-url {url}")["Messages"]
     assert message["Body"] == body.read_text()
@@ -161,9 +161,7 @@ def test_tags_are_changed(shell, url):
 
 
 def test_permissions_are_added_and_removed(shell, url):
-    shell.aws(
-        f"add-permission --queue-url {url} --label share --aws-account-ids 123456789012 --actions SendMessage"
-    )
+    shell.aws(f"add-permission --queue-url {url} --label share --aws-account-ids 123456789012 --actions SendMessage")
     shown = shell.aws(f"get-queue-attributes --queue-url {url} --attribute-names Policy")
     assert json.loads(shown["Attributes"]["Policy"])["Statement"][0]["Sid"] == "share"
     shell.aws(f"remove-permission --queue-url {url} --label share")

@@ -384,7 +384,8 @@ func TestADeadLetterComesBackThroughAMoveTask(t *testing.T) {
 		must(t, err)
 	}
 	equal(t, len(q.receive()), 0)
-	_, err = q.StartMessageMoveTask(t.Context(), &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(arn.Attributes["QueueArn"])})
+	start := &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(arn.Attributes["QueueArn"])}
+	_, err = q.StartMessageMoveTask(t.Context(), start)
 	must(t, err)
 	var found []string
 	for deadline := time.Now().Add(20 * time.Second); len(found) < 2 && time.Now().Before(deadline); {

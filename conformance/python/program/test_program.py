@@ -11,10 +11,9 @@ import urllib.error
 import urllib.request
 
 import boto3
+import endpoint as endpoints
 import pytest
 from botocore.config import Config
-
-import endpoint as endpoints
 
 pytestmark = pytest.mark.skipif("POSTHASTE_BIN" not in os.environ, reason="needs POSTHASTE_BIN to start")
 
@@ -123,7 +122,7 @@ def test_a_move_task_goes_on_after_a_restart(start, tmp_path):
     flags = ["--data", tmp_path / "data", "--durability", "os"]
     server = start(*flags)
     sqs = client(server)
-    dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    sqs.create_queue(QueueName="dead")["QueueUrl"]
     arn = "arn:aws:sqs:us-east-1:000000000000:dead"
     policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 1})
     url = sqs.create_queue(QueueName="work", Attributes={"RedrivePolicy": policy, "VisibilityTimeout": "0"})["QueueUrl"]

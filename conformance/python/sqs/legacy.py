@@ -71,9 +71,7 @@ def query_model():
     metadata = model["metadata"]
     for word in ("awsQueryCompatible", "jsonVersion", "targetPrefix"):
         metadata.pop(word)
-    metadata.update(
-        protocol="query", protocols=["query"], xmlNamespace="http://queue.amazonaws.com/doc/2012-11-05/"
-    )
+    metadata.update(protocol="query", protocols=["query"], xmlNamespace="http://queue.amazonaws.com/doc/2012-11-05/")
     shapes = model["shapes"]
     for name, element in ELEMENTS.items():
         shapes[name]["flattened"] = True

@@ -54,9 +54,7 @@ class Queue:
             "ApproximateNumberOfMessagesNotVisible",
             "ApproximateNumberOfMessagesDelayed",
         )
-        return tuple(
-            int(found["ApproximateNumberOfMessages" + kind]) for kind in ("", "NotVisible", "Delayed")
-        )
+        return tuple(int(found["ApproximateNumberOfMessages" + kind]) for kind in ("", "NotVisible", "Delayed"))
 
     def send(self, body="hello", **more):
         return self.send_message(MessageBody=body, **more)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from sqs.support import refused, unique
 from sqs.conftest import ACCOUNT, REGION
+from sqs.support import refused, unique
 
 STANDARD = {
     "ApproximateNumberOfMessages",
@@ -201,8 +201,12 @@ def test_the_per_group_scope_works_without_the_per_group_throughput(create):  # 
 
 
 def test_a_policy_is_kept_and_an_empty_one_removes_it(queue):  # §3
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*",
-                         "Action": "sqs:SendMessage", "Resource": queue.arn}]})
+    policy = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": queue.arn}],
+        }
+    )
     queue.set(Policy=policy)
     assert json.loads(queue.attribute("Policy")) == json.loads(policy)
     queue.set(Policy="")

@@ -186,7 +186,9 @@ def test_a_fifo_entry_without_a_group_fails_the_whole_batch(fifo):  # §10
 
 def test_a_fifo_entry_without_a_deduplication_id_fails_the_whole_batch(create):  # §10
     queue = create(fifo=True)
-    text = "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"
+    text = (
+        "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"
+    )
     with refused("InvalidParameterValue", 400, text):
         queue.send_message_batch(
             Entries=[
@@ -198,9 +200,7 @@ def test_a_fifo_entry_without_a_deduplication_id_fails_the_whole_batch(create): 
 
 
 def test_duplicates_within_a_batch_are_dropped(fifo):  # §7
-    answer = fifo.send_message_batch(
-        Entries=[{"Id": id, "MessageBody": "same", "MessageGroupId": "g"} for id in "ab"]
-    )
+    answer = fifo.send_message_batch(Entries=[{"Id": id, "MessageBody": "same", "MessageGroupId": "g"} for id in "ab"])
     assert len(answer["Successful"]) == 2
     assert len({entry["MessageId"] for entry in answer["Successful"]}) == 1
     assert fifo.bodies() == ["same"]

@@ -60,7 +60,10 @@ def test_a_delay_of_fifteen_minutes_is_accepted(queue):  # §3
 
 
 def test_a_fifo_message_has_no_delay_of_its_own(fifo):  # §7, §11
-    text = "Value 2 for parameter DelaySeconds is invalid. Reason: The request include parameter that is not valid for this queue type."
+    text = (
+        "Value 2 for parameter DelaySeconds is invalid. "
+        "Reason: The request include parameter that is not valid for this queue type."
+    )
     with refused("InvalidParameterValue", 400, text):
         fifo.send(MessageGroupId="g", DelaySeconds=2)
 

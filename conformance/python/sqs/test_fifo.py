@@ -21,7 +21,9 @@ def test_a_group_id_is_required(fifo):  # §7, §10
 
 
 def test_a_deduplication_id_is_required_unless_contents_give_it(create):  # §7, §11
-    text = "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"
+    text = (
+        "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"
+    )
     with refused("InvalidParameterValue", 400, text):
         send(create(fifo=True), "x")
 
@@ -90,7 +92,9 @@ def test_a_duplicate_is_accepted_with_the_original_ids_and_dropped(fifo):  # §7
 
 
 def test_attributes_do_not_matter_for_deduplication_by_contents(fifo):  # §7
-    attribute = lambda value: {"a": {"DataType": "String", "StringValue": value}}
+    def attribute(value):
+        return {"a": {"DataType": "String", "StringValue": value}}
+
     send(fifo, "same", MessageAttributes=attribute("1"))
     send(fifo, "same", MessageAttributes=attribute("2"))
     assert fifo.counts()[0] == 1

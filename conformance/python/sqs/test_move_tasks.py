@@ -219,9 +219,7 @@ def test_an_unknown_destination_is_refused(sqs, with_dead_letters):  # §8
     _, dead = with_dead_letters()
     text = "The resource that you specified for the DestinationArn parameter doesn't exist."
     with refused("ResourceNotFoundException", 404, text):
-        sqs.start_message_move_task(
-            SourceArn=dead.arn, DestinationArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:no-such-queue"
-        )
+        sqs.start_message_move_task(SourceArn=dead.arn, DestinationArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:no-such-queue")
 
 
 def test_a_malformed_source_is_refused(sqs):  # §8

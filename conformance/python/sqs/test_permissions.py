@@ -86,7 +86,9 @@ def test_an_unknown_label_cannot_be_removed(queue):  # §9
 
 
 def test_an_unknown_action_is_refused(queue):  # §9
-    with refused("InvalidParameterValue", 400, "Value SQS:FlyToTheMoon for parameter ActionName is invalid. Reason: ..."):
+    with refused(
+        "InvalidParameterValue", 400, "Value SQS:FlyToTheMoon for parameter ActionName is invalid. Reason: ..."
+    ):
         allow(queue, actions=["FlyToTheMoon"])
 
 

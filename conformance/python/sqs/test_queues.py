@@ -2,9 +2,9 @@
 
 import pytest
 
+from sqs.conftest import ACCOUNT, REGION
 from sqs.raw import json_call
 from sqs.support import make_queue, refused, unique
-from sqs.conftest import ACCOUNT, REGION
 
 
 def test_create_queue_answers_with_a_url_that_ends_in_account_and_name(sqs, endpoint):  # §1

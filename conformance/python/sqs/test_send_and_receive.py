@@ -56,7 +56,9 @@ def test_a_receive_gives_up_to_the_number_asked_for(queue):  # §2
 
 @pytest.mark.parametrize("number", [0, -1, 11])
 def test_the_number_of_messages_is_one_to_ten(queue, number):  # §11
-    text = f"Value {number} for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided."
+    text = (
+        f"Value {number} for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided."
+    )
     with refused("InvalidParameterValue", 400, text):
         queue.receive_message(MaxNumberOfMessages=number)
 
@@ -92,7 +94,7 @@ BODIES = {
     "right to left": "שלום \u200f",
     "tab, newline and carriage return": "a\tb\nc\rd\r\ne",
     "quotes and a carriage return": '"&quot;&quot;\r',
-    "xml": "<a b=\"c\">&amp; ]]> <![CDATA[x]]></a>",
+    "xml": '<a b="c">&amp; ]]> <![CDATA[x]]></a>',
     "json": '{"a": "\\u00e9", "b": [1, null]}',
     "backslashes": "\\ \\n \\u0041 \\\\",
     "form": "a=b&c=d%20e+f;g",
@@ -119,7 +121,7 @@ def test_a_character_that_xml_forbids_is_refused(queue, character):  # §4, §11
 
 
 def test_a_message_of_one_mebibyte_is_accepted(queue):  # §15
-    body = "\\\"\n" * (1048576 // 3) + "x"
+    body = '\\"\n' * (1048576 // 3) + "x"
     assert len(body) == 1048576
     queue.send(body)
     assert queue.one()["Body"] == body
@@ -134,7 +136,11 @@ def test_a_message_over_one_mebibyte_is_refused(queue):  # §11
 def test_the_size_of_a_body_counts_bytes_not_characters(create):  # §15
     queue = create(MaximumMessageSize=1024)
     queue.send("é" * 512)
-    with refused("InvalidParameterValue", 400, "One or more parameters are invalid. Reason: Message must be shorter than 1024 bytes."):
+    with refused(
+        "InvalidParameterValue",
+        400,
+        "One or more parameters are invalid. Reason: Message must be shorter than 1024 bytes.",
+    ):
         queue.send("é" * 512 + "x")
 
 
@@ -265,9 +271,9 @@ def test_all_names_every_system_attribute(queue, parameter):  # §6
 
 def test_both_lists_of_system_attributes_join(protocol, queue):  # §6
     queue.send()
-    message = queue.receive_message(
-        AttributeNames=["SentTimestamp"], MessageSystemAttributeNames=["SenderId"]
-    )["Messages"][0]
+    message = queue.receive_message(AttributeNames=["SentTimestamp"], MessageSystemAttributeNames=["SenderId"])[
+        "Messages"
+    ][0]
     given = set(message["Attributes"])
     if protocol == "json":
         assert given == {"SentTimestamp", "SenderId"}
@@ -280,9 +286,12 @@ def test_a_trace_header_travels_with_a_message(queue):  # §4
     trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
     sent = queue.send(MessageSystemAttributes={"AWSTraceHeader": {"DataType": "String", "StringValue": trace}})
     # One attribute: length and name, length and type, the mark of a string, length and value (§5).
-    parts = b"".join(
-        len(word).to_bytes(4, "big") + word for word in (b"AWSTraceHeader", b"String")
-    ) + b"\x01" + len(trace).to_bytes(4, "big") + trace.encode()
+    parts = (
+        b"".join(len(word).to_bytes(4, "big") + word for word in (b"AWSTraceHeader", b"String"))
+        + b"\x01"
+        + len(trace).to_bytes(4, "big")
+        + trace.encode()
+    )
     assert sent["MD5OfMessageSystemAttributes"] == hashlib.md5(parts).hexdigest()
     assert "MD5OfMessageAttributes" not in sent
     got = queue.one()

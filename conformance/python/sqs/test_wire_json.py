@@ -71,9 +71,7 @@ def test_unknown_members_are_ignored(endpoint, queue):  # protocols §4
 def test_binary_attributes_are_base64(endpoint, queue):  # protocols §4
     value = bytes(range(256))
     attribute = {"b": {"DataType": "Binary", "BinaryValue": base64.b64encode(value).decode()}}
-    json_call(
-        endpoint, "SendMessage", {"QueueUrl": queue.url, "MessageBody": "x", "MessageAttributes": attribute}
-    )
+    json_call(endpoint, "SendMessage", {"QueueUrl": queue.url, "MessageBody": "x", "MessageAttributes": attribute})
     answer = json_call(endpoint, "ReceiveMessage", {"QueueUrl": queue.url, "MessageAttributeNames": ["All"]})
     assert answer.json()["Messages"][0]["MessageAttributes"] == attribute
 
@@ -142,7 +140,9 @@ def test_a_missing_parameter_is_such_an_error(endpoint, queue):  # §11
 
 
 @pytest.mark.parametrize("query_mode, status", [(True, 404), (False, 400)])
-def test_the_status_is_that_of_the_query_protocol_only_in_query_mode(endpoint, queue, query_mode, status):  # protocols §4
+def test_the_status_is_that_of_the_query_protocol_only_in_query_mode(
+    endpoint, queue, query_mode, status
+):  # protocols §4
     answer = json_call(
         endpoint, "DeleteMessage", {"QueueUrl": queue.url, "ReceiptHandle": "garbage"}, query_mode=query_mode
     )
@@ -215,9 +215,7 @@ def test_a_target_of_another_service_is_not_taken_for_sqs(endpoint):  # protocol
 
 def test_a_trace_header_of_the_request_becomes_the_messages(endpoint, queue):  # §4
     trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
-    answer = json_call(
-        endpoint, "SendMessage", {"QueueUrl": queue.url, "MessageBody": "x"}, {"X-Amzn-Trace-Id": trace}
-    )
+    answer = json_call(endpoint, "SendMessage", {"QueueUrl": queue.url, "MessageBody": "x"}, {"X-Amzn-Trace-Id": trace})
     assert "MD5OfMessageSystemAttributes" not in answer.json()
     assert queue.one()["Attributes"]["AWSTraceHeader"] == trace
 

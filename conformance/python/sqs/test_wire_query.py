@@ -53,7 +53,9 @@ def test_only_the_path_of_a_queue_url_matters(endpoint, queue):  # §1
     assert queue.bodies() == ["x"]
 
 
-@pytest.mark.parametrize("host", ["sqs.us-east-1.example:4566", "us-east-1.queue.example", "queue.example", "localhost:1"])
+@pytest.mark.parametrize(
+    "host", ["sqs.us-east-1.example:4566", "us-east-1.queue.example", "queue.example", "localhost:1"]
+)
 def test_queue_urls_with_other_hosts_of_aws_forms_are_understood(endpoint, queue, host):  # §1
     url = f"http://{host}{path_of(queue.url)}"
     assert query_call(endpoint, "SendMessage", QueueUrl=url, MessageBody="x").status == 200
@@ -179,7 +181,11 @@ def test_lists_are_flat_in_requests_and_answers(endpoint, create):  # §2
     digests = [text(child, "MD5OfMessageAttributes") for child in result]
     assert digests == ["1f07082409022a373fa2a2601f82b3cb"] * 2
     xml = query_call(
-        endpoint, "ReceiveMessage", QueueUrl=queue.url, MaxNumberOfMessages="10", AttributeName__1="All",
+        endpoint,
+        "ReceiveMessage",
+        QueueUrl=queue.url,
+        MaxNumberOfMessages="10",
+        AttributeName__1="All",
         MessageAttributeName__1="All",
     ).xml()
     messages = xml.findall(f"{XMLNS}ReceiveMessageResult/{XMLNS}Message")
@@ -242,9 +248,7 @@ def test_quotes_and_carriage_returns_are_escaped_in_text(endpoint, queue):  # §
 
 @pytest.mark.parametrize("form", [b"", b"Version=2012-11-05", b"=&&&=", b"Action="])
 def test_a_form_without_an_action_is_refused(endpoint, form):  # protocols §7
-    answer = call(
-        endpoint, body=form, headers={"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
-    )
+    answer = call(endpoint, body=form, headers={"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"})
     assert 400 <= answer.status < 500
 
 

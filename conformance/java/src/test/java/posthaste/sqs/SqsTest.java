@@ -138,7 +138,11 @@ class SqsTest {
                 "text", MessageAttributeValue.builder().dataType("String").stringValue("žluťoučký\r\n<&>").build(),
                 "label", MessageAttributeValue.builder().dataType("String.label").stringValue("x").build(),
                 "number", MessageAttributeValue.builder().dataType("Number").stringValue("-12.5e3").build(),
-                "binary", MessageAttributeValue.builder().dataType("Binary").binaryValue(SdkBytes.fromByteArray(bytes)).build());
+                "binary",
+                        MessageAttributeValue.builder()
+                                .dataType("Binary")
+                                .binaryValue(SdkBytes.fromByteArray(bytes))
+                                .build());
         SendMessageResponse sent = SQS.sendMessage(r -> r.queueUrl(url).messageBody("x").messageAttributes(attributes));
         Message message = receive(url, 1).get(0);
         assertEquals(attributes, message.messageAttributes());
