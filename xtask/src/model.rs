@@ -41,6 +41,8 @@ fn strip(value: &mut Value) {
 
 /// A service's model with our corrections in it.
 pub struct Model {
+    /// The folder under `models`.
+    pub service: String,
     /// The model.
     pub json: Value,
     /// The operations that the server carries out.
@@ -76,7 +78,7 @@ impl Model {
                 return Err(format!("{service} has no operation {operation}").into());
             }
         }
-        Ok(Model { json, implemented })
+        Ok(Model { service: service.to_owned(), json, implemented })
     }
 
     /// The model's shapes by name.

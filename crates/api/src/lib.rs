@@ -17,3 +17,7 @@ impl<T> Default for Map<T> {
         Map(Vec::new())
     }
 }
+
+/// A moment: milliseconds since 1970-01-01T00:00Z. How it is written is the protocol's to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub i64);

@@ -51,7 +51,8 @@ fn main() {
         black_box(decode(&batch_head, batch.clone(), "id".into()).is_ok());
     });
 
-    let form = format!("Action=SendMessage&QueueUrl=http%3A%2F%2Fh%2F0%2Fq&MessageBody={}", "word+".repeat(204));
+    let form =
+        format!("Action=SendMessage&QueueUrl=http%3A%2F%2Fh%2F0%2Fq&MessageBody={}", "word+".repeat(204));
     let form = Bytes::from(form);
     let form_head = http::Request::builder()
         .method("POST")

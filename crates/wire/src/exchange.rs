@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use kernel::Refusal;
 
-use crate::errors::{ErrorForm, lookup};
-use crate::{Operation, generated, json, xml};
+use crate::service::{ErrorForm, framework_error};
+use crate::{Operation, Service, generated, json, xml};
 
 /// The protocols that are spoken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +30,8 @@ pub(crate) enum Accept {
 pub struct Exchange {
     /// In which protocol.
     pub protocol: Protocol,
+    /// Of which service something was asked for, if that is known.
+    pub service: Option<&'static Service>,
     /// Which operation was asked for, if that is known.
     pub operation: Option<Operation>,
     /// Whether the client wants statuses and codes as the query protocol has them (`x-amzn-query-mode`).
@@ -50,12 +52,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn new(exchange: Exchange, shape: &'static str, message: String) -> Self {
-        Failure { exchange, refusal: Refusal::new(shape, message), bare: false }
+    pub(crate) fn new(exchange: Exchange, shape: &'static str, message: String) -> Box<Self> {
+        Box::new(Failure { exchange, refusal: Refusal::new(shape, message), bare: false })
     }
 
-    pub(crate) fn bare_unknown_operation(exchange: Exchange) -> Self {
-        Failure { exchange, refusal: Refusal::new("UnknownOperationException", ""), bare: true }
+    pub(crate) fn bare_unknown_operation(exchange: Exchange) -> Box<Self> {
+        Box::new(Failure { exchange, refusal: Refusal::new("UnknownOperationException", ""), bare: true })
     }
 
     /// The answer to it.
@@ -69,40 +71,26 @@ impl Failure {
     }
 }
 
-const XMLNS_SQS: &str = "http://queue.amazonaws.com/doc/2012-11-05/";
-
 impl Exchange {
-    pub(crate) fn unknown(protocol: Protocol, request_id: String) -> Self {
-        Exchange {
-            protocol,
-            operation: None,
-            query_mode: true,
-            accept: Accept::Json,
-            request_id,
-            head_only: false,
-        }
-    }
-
     /// The answer that carries what was asked for.
     pub fn answer(&self, response: &crate::Response) -> Response<Bytes> {
-        let crate::Response::Sqs(response) = response;
-        let operation = generated::sqs::operation_of(response);
+        let operation = response.operation();
         match (self.protocol, self.accept) {
             (Protocol::Json10 | Protocol::Json11, _) => {
-                if !generated::sqs::has_output(operation) {
+                if !operation.has_output() {
                     return self.respond(StatusCode::OK, self.json_type(), Bytes::new());
                 }
                 let mut writer = json::Writer::default();
-                generated::sqs::write_json(response, &mut writer);
+                generated::write_json(response, &mut writer);
                 self.respond(StatusCode::OK, self.json_type(), writer.finish().into())
             }
             (Protocol::Query, Accept::Xml) => {
                 let name = operation.name();
                 let mut xml = xml::Writer::default();
                 xml.raw("<?xml version=\"1.0\"?>");
-                xml.raw(&format!("<{name}Response xmlns=\"{XMLNS_SQS}\">"));
-                if generated::sqs::has_output(operation) {
-                    xml.element(&format!("{name}Result"), |xml| generated::sqs::write_xml(response, xml));
+                xml.raw(&format!("<{name}Response xmlns=\"{}\">", operation.service().xml_namespace));
+                if operation.has_output() {
+                    xml.element(&format!("{name}Result"), |xml| generated::write_xml(response, xml));
                 }
                 xml.element("ResponseMetadata", |xml| {
                     xml.element("RequestId", |xml| xml.text(&self.request_id))
@@ -112,11 +100,11 @@ impl Exchange {
             }
             (Protocol::Query, Accept::Json) => {
                 let name = operation.name();
-                let mut writer = json::Writer::default();
+                let mut writer = json::Writer::in_query_manner();
                 writer.raw(&format!("{{\"{name}Response\":{{"));
-                if generated::sqs::has_output(operation) {
+                if operation.has_output() {
                     writer.raw(&format!("\"{name}Result\":"));
-                    generated::sqs::write_json(response, &mut writer);
+                    generated::write_json(response, &mut writer);
                     writer.raw(",");
                 }
                 writer.raw("\"ResponseMetadata\":{\"RequestId\":");
@@ -129,24 +117,20 @@ impl Exchange {
 
     /// The answer that says why not.
     pub fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
-        let form = lookup(generated::sqs::ERRORS, refusal.shape);
-        let fault = if form.is_server_fault() { "Receiver" } else { "Sender" };
+        let modelled = self.service.and_then(|service| service.error(refusal.shape));
+        let form = modelled.unwrap_or_else(|| framework_error(refusal.shape));
         match self.protocol {
-            Protocol::Json10 | Protocol::Json11 => self.refuse_json(refusal, &form, fault),
-            Protocol::Query => self.refuse_query(refusal, &form, fault),
+            Protocol::Json10 | Protocol::Json11 => self.refuse_json(refusal, &form, modelled.is_some()),
+            Protocol::Query => self.refuse_query(refusal, &form),
         }
     }
 
-    fn refuse_json(&self, refusal: &Refusal, form: &ErrorForm, fault: &str) -> Response<Bytes> {
-        // What the framework says has another name space than what the service says (facts/protocols.md § 4); 1.1 has none.
-        let framework = matches!(
-            refusal.shape,
-            "UnknownOperationException" | "SerializationException" | "InternalFailure"
-        );
-        let namespace = match (self.protocol, framework) {
-            (Protocol::Json11, _) => "",
-            (_, true) => "com.amazon.coral.service#",
-            (_, false) => "com.amazonaws.sqs#",
+    fn refuse_json(&self, refusal: &Refusal, form: &ErrorForm, is_modelled: bool) -> Response<Bytes> {
+        // What is not the service's own is the framework's (recorded from SQS); 1.1 has no name spaces.
+        let namespace = match (self.protocol, self.service) {
+            (Protocol::Json11, _) => String::new(),
+            (_, Some(service)) if is_modelled => format!("{}#", service.shape_namespace),
+            _ => "com.amazon.coral.service#".to_owned(),
         };
         let mut writer = json::Writer::default();
         writer.raw("{\"__type\":");
@@ -156,42 +140,50 @@ impl Exchange {
             writer.string(&refusal.message);
         }
         writer.raw("}");
-        // Without the header every fault of the client's is a 400 (facts/protocols.md § 4).
-        let status = if self.query_mode || form.is_server_fault() { form.status } else { 400 };
+        let is_query_compatible = self.service.is_some_and(|service| service.is_query_compatible);
+        // Without the header every fault of the client's is a 400 (facts/protocols.md § 4), except what concerns HTTP.
+        let is_plain =
+            is_query_compatible && !self.query_mode && matches!(form.status, 401..=407 | 409..=412);
+        let status = if is_plain { 400 } else { form.status };
         let mut response = self.respond(status_of(status), self.json_type(), writer.finish().into());
-        let code = HeaderValue::try_from(format!("{};{fault}", form.query_code));
-        if let (false, Ok(code)) = (framework, code) {
+        if is_query_compatible
+            && let Ok(code) = HeaderValue::try_from(format!("{};{}", form.query_code, fault(form)))
+        {
             response.headers_mut().insert("x-amzn-query-error", code);
         }
         response
     }
 
-    fn refuse_query(&self, refusal: &Refusal, form: &ErrorForm, fault: &str) -> Response<Bytes> {
+    fn refuse_query(&self, refusal: &Refusal, form: &ErrorForm) -> Response<Bytes> {
+        let is_sqs = self.service.is_some_and(|service| service.name == "sqs");
         let message = match refusal.shape {
             // The two protocols differ in this text (facts/sqs.md § 11).
-            "QueueDoesNotExist" => "The specified queue does not exist for this wsdl version.",
+            "QueueDoesNotExist" if is_sqs => "The specified queue does not exist for this wsdl version.",
             _ => &refusal.message,
         };
         let status = status_of(form.status);
         if self.accept == Accept::Json {
-            let mut writer = json::Writer::default();
-            writer.raw(&format!("{{\"Error\":{{\"Type\":\"{fault}\",\"Code\":"));
+            let mut writer = json::Writer::in_query_manner();
+            writer.raw("{\"Error\":{\"Code\":");
             writer.string(form.query_code);
             writer.raw(",\"Message\":");
             writer.string(message);
-            writer.raw("},\"RequestId\":");
+            writer.raw(&format!(",\"Type\":\"{}\"}},\"RequestId\":", fault(form)));
             writer.string(&self.request_id);
             writer.raw("}");
             return self.respond(status, "application/json", writer.finish().into());
         }
         let mut xml = xml::Writer::default();
         xml.raw("<?xml version=\"1.0\"?>");
-        xml.raw(&format!("<ErrorResponse xmlns=\"{XMLNS_SQS}\">"));
+        let namespace = self.service.map_or("", |service| service.xml_namespace);
+        xml.raw(&format!("<ErrorResponse xmlns=\"{namespace}\">"));
         xml.element("Error", |xml| {
-            xml.element("Type", |xml| xml.text(fault));
+            xml.element("Type", |xml| xml.text(fault(form)));
             xml.element("Code", |xml| xml.text(form.query_code));
             xml.element("Message", |xml| xml.text(message));
-            xml.raw("<Detail/>");
+            if is_sqs {
+                xml.raw("<Detail/>");
+            }
         });
         xml.element("RequestId", |xml| xml.text(&self.request_id));
         xml.raw("</ErrorResponse>");
@@ -216,6 +208,10 @@ impl Exchange {
         }
         response
     }
+}
+
+fn fault(form: &ErrorForm) -> &'static str {
+    if form.is_server_fault() { "Receiver" } else { "Sender" }
 }
 
 fn status_of(status: u16) -> StatusCode {

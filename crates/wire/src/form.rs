@@ -1,17 +1,37 @@
 //! The query protocol's parameters: `Entries.1.Id=a&Entries.2.Id=b`, read as structures, lists and maps.
 
-use api::{Map, Text};
+use std::fmt;
+
+use api::{Map, Text, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-/// What is wrong with a parameter.
+use crate::timestamp;
+
+/// What is wrong with a parameter; displayed in the words of AWS's framework, as far as they are known.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FormFault {
-    /// Which.
-    pub parameter: String,
-    /// What it was expected to be.
-    pub expected: &'static str,
+pub enum FormFault {
+    /// The text of a parameter is not what this kind of value looks like.
+    Kind(&'static str),
+    /// A list or a map has an item 0.
+    Zero,
+    /// The parameters are no text once they are unescaped.
+    NoText,
+    /// There are more than anyone needs.
+    TooMany,
+}
+
+impl fmt::Display for FormFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FormFault::Kind("a Boolean") => f.write_str("boolean must follow xsd1.1 definition"),
+            FormFault::Kind(expected) => write!(f, "STRING_VALUE can not be converted to {expected}"),
+            FormFault::Zero => f.write_str("0 is not a valid index"),
+            FormFault::NoText => f.write_str("The parameters are not UTF-8"),
+            FormFault::TooMany => write!(f, "A request can have {PARAMETERS} parameters at the most"),
+        }
+    }
 }
 
 /// The parameters of a request, sorted by name.
@@ -25,15 +45,19 @@ const PARAMETERS: usize = 10_000;
 
 impl Form {
     /// Reads parameters from a query string and a body.
-    pub fn parse(query: &str, body: &str) -> Form {
+    pub fn parse(query: &str, body: &str) -> Result<Form, FormFault> {
         let mut parameters = Vec::new();
-        for pair in query.split('&').chain(body.split('&')).filter(|pair| !pair.is_empty()).take(PARAMETERS) {
+        for pair in query.split('&').chain(body.split('&')).filter(|pair| !pair.is_empty()) {
+            if parameters.len() == PARAMETERS {
+                return Err(FormFault::TooMany);
+            }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            parameters.push((unescape(name), unescape(value).into()));
+            let unescape = |text| unescape(text).ok_or(FormFault::NoText);
+            parameters.push((unescape(name)?, unescape(value)?.into()));
         }
         // Stable: of several values for a name the first counts.
         parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Form { parameters }
+        Ok(Form { parameters })
     }
 
     /// The value of a parameter.
@@ -62,33 +86,34 @@ impl Form {
     }
 }
 
-/// `+` and `%41` become what they stand for; bytes that are no text become U+FFFD.
-fn unescape(text: &str) -> String {
-    if !text.bytes().any(|byte| byte == b'+' || byte == b'%') {
-        return text.to_owned();
-    }
+/// `+` and `%41` become what they stand for; none if the bytes are no text.
+fn unescape(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
+    let Some(first) = memchr::memchr2(b'+', b'%', bytes) else { return Some(text.to_owned()) };
     let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escaped = bytes
-            .get(at + 1..at + 3)
-            .filter(|digits| byte == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
-        let value = escaped
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match value {
-            Some(value) => {
-                out.push(value);
-                at += 3;
-            }
-            None => {
-                out.push(if byte == b'+' { b' ' } else { byte });
-                at += 1;
-            }
-        }
+    out.extend_from_slice(&bytes[..first]);
+    let mut rest = &bytes[first..];
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        out.push(match byte {
+            b'+' => b' ',
+            b'%' => match after {
+                [high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                    rest = after;
+                    digit(*high) << 4 | digit(*low)
+                }
+                // What is no escape stands for itself.
+                _ => b'%',
+            },
+            byte => *byte,
+        });
     }
-    String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    String::from_utf8(out).ok()
+}
+
+/// The value of a hexadecimal digit.
+const fn digit(byte: u8) -> u8 {
+    (byte & 0x0f) + if byte > b'9' { 9 } else { 0 }
 }
 
 /// The parameters below a prefix.
@@ -133,7 +158,7 @@ impl<'a> Scope<'a> {
     pub fn list<T: FormValue>(&self, name: &str, item: Option<&str>) -> Result<Option<Vec<T>>, FormFault> {
         let list = self.below(name);
         let items = item.map_or_else(|| list.clone(), |item| list.below(item));
-        let numbers = items.numbers();
+        let numbers = items.numbers()?;
         if numbers.is_empty() {
             return Ok(list.text().map(|_| Vec::new()));
         }
@@ -153,7 +178,7 @@ impl<'a> Scope<'a> {
         let map = self.below(name);
         let entries = entry.map_or_else(|| map.clone(), |entry| map.below(entry));
         let mut read = Vec::new();
-        for number in entries.numbers() {
+        for number in entries.numbers()? {
             let entry = entries.below(&number);
             let key = entry.below(key).text().cloned();
             if let (Some(key), Some(value)) = (key, T::form_value(&entry.below(value))?) {
@@ -164,7 +189,7 @@ impl<'a> Scope<'a> {
     }
 
     /// The numbers that stand below this scope, in their order; gaps are passed over.
-    fn numbers(&self) -> Vec<String> {
+    fn numbers(&self) -> Result<Vec<String>, FormFault> {
         let prefix = format!("{}.", self.prefix);
         let mut numbers: Vec<(u64, String)> = self
             .form
@@ -176,12 +201,14 @@ impl<'a> Scope<'a> {
             .collect();
         numbers.sort();
         numbers.dedup();
-        numbers.into_iter().map(|(_, number)| number).collect()
+        if numbers.first().is_some_and(|(number, _)| *number == 0) {
+            return Err(FormFault::Zero);
+        }
+        Ok(numbers.into_iter().map(|(_, number)| number).collect())
     }
 
     fn parse<T: std::str::FromStr>(&self, expected: &'static str) -> Result<Option<T>, FormFault> {
-        let fault = || FormFault { parameter: self.prefix.clone(), expected };
-        self.text().map(|text| text.trim().parse().map_err(|_| fault())).transpose()
+        self.text().map(|text| text.trim().parse().map_err(|_| FormFault::Kind(expected))).transpose()
     }
 }
 
@@ -199,25 +226,49 @@ impl FormValue for Text {
 
 impl FormValue for i32 {
     fn form_value(scope: &Scope<'_>) -> Result<Option<Self>, FormFault> {
-        scope.parse("an integer")
+        scope.parse("an Integer")
     }
 }
 
 impl FormValue for i64 {
     fn form_value(scope: &Scope<'_>) -> Result<Option<Self>, FormFault> {
-        scope.parse("a long")
+        scope.parse("a Long")
     }
 }
 
 impl FormValue for bool {
     fn form_value(scope: &Scope<'_>) -> Result<Option<Self>, FormFault> {
-        scope.parse("a boolean")
+        let boolean = |text: &Text| match text.trim() {
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            _ => Err(FormFault::Kind("a Boolean")),
+        };
+        scope.text().map(boolean).transpose()
+    }
+}
+
+impl FormValue for f64 {
+    fn form_value(scope: &Scope<'_>) -> Result<Option<Self>, FormFault> {
+        scope.parse("a Double")
+    }
+}
+
+impl FormValue for f32 {
+    fn form_value(scope: &Scope<'_>) -> Result<Option<Self>, FormFault> {
+        scope.parse("a Float")
+    }
+}
+
+impl FormValue for Timestamp {
+    fn form_value(scope: &Scope<'_>) -> Result<Option<Self>, FormFault> {
+        let parse = |text: &Text| timestamp::from_iso(text.trim()).ok_or(FormFault::Kind("a Timestamp"));
+        scope.text().map(parse).transpose()
     }
 }
 
 impl FormValue for Bytes {
     fn form_value(scope: &Scope<'_>) -> Result<Option<Self>, FormFault> {
-        let fault = |_| FormFault { parameter: scope.prefix.clone(), expected: "base64" };
+        let fault = |_| FormFault::Kind("a Blob");
         // A plus sign that was not escaped has become a space.
         let decode = |text: &Text| STANDARD.decode(text.replace(' ', "+")).map(Bytes::from).map_err(fault);
         scope.text().map(decode).transpose()
@@ -236,7 +287,7 @@ mod tests {
             "SendMessageBatchRequestEntry.10.Id=c&SendMessageBatchRequestEntry.1.Id=a&SendMessageBatchRequestEntry.1.DelaySeconds=5\
              &SendMessageBatchRequestEntry.1.MessageAttribute.1.Name=n&SendMessageBatchRequestEntry.1.MessageAttribute.1.Value.DataType=Binary\
              &SendMessageBatchRequestEntry.1.MessageAttribute.1.Value.BinaryValue=aGk%3D",
-        );
+        ).unwrap();
         let input = SendMessageBatchInput::read_form(&form.scope()).unwrap();
         assert_eq!(input.queue_url.as_deref(), Some("http://q"));
         let entries = input.entries.unwrap();
@@ -249,15 +300,24 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_a_fault_that_names_it() {
-        let form = Form::parse("DelaySeconds=soon", "");
+    fn what_is_no_number_and_an_index_zero_are_faults() {
+        let form = Form::parse("DelaySeconds=soon", "").unwrap();
         let fault = SendMessageInput::read_form(&form.scope()).unwrap_err();
-        assert_eq!(fault, FormFault { parameter: "DelaySeconds".into(), expected: "an integer" });
+        assert_eq!(fault.to_string(), "STRING_VALUE can not be converted to an Integer");
+        let form = Form::parse("SendMessageBatchRequestEntry.0.Id=a", "").unwrap();
+        assert_eq!(SendMessageBatchInput::read_form(&form.scope()), Err(FormFault::Zero));
     }
 
     #[test]
     fn an_escape_that_is_none_stands_for_itself() {
-        assert_eq!(unescape("100%+%zz%4"), "100% %zz%4");
-        assert_eq!(unescape("gr%C3%BC%C3%9Fe"), "grüße");
+        assert_eq!(unescape("100%+%zz%4").unwrap(), "100% %zz%4");
+        assert_eq!(unescape("gr%C3%BC%C3%9fe").unwrap(), "grüße");
+    }
+
+    #[test]
+    fn what_is_no_text_is_no_form() {
+        assert_eq!(unescape("%FF"), None);
+        assert_eq!(Form::parse("a=%FF", "").unwrap_err(), FormFault::NoText);
+        assert_eq!(Form::parse("", &"a=b&".repeat(20_000)).unwrap_err(), FormFault::TooMany);
     }
 }

@@ -10,11 +10,10 @@ use http::request::Parts;
 use http::{HeaderMap, Method, header};
 
 use crate::exchange::{Accept, Exchange, Failure, Protocol};
-use crate::form::{Form, Scope};
-use crate::generated;
-use crate::json;
+use crate::form::Form;
+use crate::generated::{self, SERVICES};
 use crate::signature::Credential;
-use crate::{Operation, Request};
+use crate::{Operation, Request, Service, json};
 
 /// A request that has been understood.
 #[derive(Clone, Debug)]
@@ -34,143 +33,186 @@ const INFLATED_BYTES: u64 = 16 << 20;
 
 /// Understands a request. `request_id` is how this exchange will be called in the answer.
 pub fn decode(head: &Parts, body: Bytes, request_id: String) -> Result<Decoded, Box<Failure>> {
-    let body = inflate(&head.headers, body).map_err(|why| fail(Protocol::Json10, &request_id, why))?;
-    if let Some(target) = text_header(&head.headers, "x-amz-target") {
-        return decode_json(head, body, request_id, target);
+    let content_type = text_header(&head.headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+    let target = text_header(&head.headers, "x-amz-target");
+    // Who speaks JSON but names no target wants to be told so in JSON.
+    if target.is_some() || begins_with(content_type, "application/x-amz-json-") {
+        let protocol =
+            if content_type.contains("x-amz-json-1.1") { Protocol::Json11 } else { Protocol::Json10 };
+        let exchange = Exchange {
+            protocol,
+            service: None,
+            operation: None,
+            query_mode: text_header(&head.headers, "x-amzn-query-mode")
+                .is_some_and(|mode| mode.trim() == "true"),
+            accept: Accept::Json,
+            request_id,
+            head_only: head.method == Method::HEAD,
+        };
+        return decode_json(head, body, exchange, target.unwrap_or_default());
     }
-    let is_form = text_header(&head.headers, header::CONTENT_TYPE.as_str())
-        .is_some_and(|kind| kind.trim_start().starts_with("application/x-www-form-urlencoded"));
-    let query = head.uri.query().unwrap_or_default();
-    let form = if is_form || head.method == Method::GET || !query.is_empty() {
-        let body = if is_form { std::str::from_utf8(&body).unwrap_or_default() } else { "" };
-        Form::parse(query, body)
-    } else {
-        Form::default()
+    let accept = text_header(&head.headers, header::ACCEPT.as_str()).unwrap_or_default();
+    let exchange = Exchange {
+        protocol: Protocol::Query,
+        service: None,
+        operation: None,
+        query_mode: true,
+        accept: if accept.contains("application/json") { Accept::Json } else { Accept::Xml },
+        request_id,
+        head_only: head.method == Method::HEAD,
     };
-    decode_query(head, form, request_id)
+    let is_form = begins_with(content_type, "application/x-www-form-urlencoded");
+    decode_query(head, if is_form { body } else { Bytes::new() }, exchange)
 }
 
-/// Why a request was not understood, before it is known how to say it.
-type Why = (&'static str, String);
+fn decode_json(
+    head: &Parts,
+    body: Bytes,
+    mut exchange: Exchange,
+    target: &str,
+) -> Result<Decoded, Box<Failure>> {
+    // The operation's name is what follows the last dot.
+    let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
+    let service = SERVICES.iter().copied().find(|service| service.json_target == Some(prefix));
+    exchange.service = service;
+    exchange.operation = service.and_then(|service| Operation::from_name(service, name));
+    let Some(operation) = exchange.operation else {
+        // AWS says nothing more where the service is right. Where it is not, this can only be us.
+        let message = match service {
+            None if !prefix.is_empty() => {
+                format!("No service with the target prefix {prefix} is served here")
+            }
+            _ => String::new(),
+        };
+        return Err(Failure::new(exchange, "UnknownOperationException", message));
+    };
+    let body = inflate(&head.headers, body).map_err(|why| why.failure(&exchange))?;
+    let malformed = |message: String| Failure::new(exchange.clone(), "SerializationException", message);
+    let document = Text::try_from(body).map_err(|_| malformed(String::new()))?;
+    let Some(request) = generated::read_json(operation, &mut json::Reader::new(&document)) else {
+        return Err(Failure::new(exchange, "UnknownOperationException", String::new()));
+    };
+    let request = request.map_err(|fault| malformed(fault.to_string()))?;
+    // A presigned request has its credential in the URL.
+    let presigned = head.uri.query().and_then(|query| Form::parse(query, "").ok());
+    Ok(Decoded {
+        request,
+        credential: Credential::of(&head.headers, presigned.as_ref()),
+        trace_header: trace_header(&head.headers),
+        exchange,
+    })
+}
 
-fn fail(protocol: Protocol, request_id: &str, (shape, message): Why) -> Box<Failure> {
-    Box::new(Failure::new(Exchange::unknown(protocol, request_id.to_owned()), shape, message))
+fn decode_query(head: &Parts, body: Bytes, mut exchange: Exchange) -> Result<Decoded, Box<Failure>> {
+    let body = inflate(&head.headers, body).map_err(|why| why.failure(&exchange))?;
+    let form =
+        std::str::from_utf8(&body).map_err(|_| "The request body is not UTF-8".to_owned()).and_then(|body| {
+            Form::parse(head.uri.query().unwrap_or_default(), body).map_err(|fault| fault.to_string())
+        });
+    let mut form = match form {
+        Ok(form) => form,
+        Err(message) => return Err(Failure::new(exchange, "SerializationException", message)),
+    };
+    let Some(action) = form.get("Action").filter(|action| !action.is_empty()).cloned() else {
+        return Err(Failure::bare_unknown_operation(exchange));
+    };
+    let path = head.uri.path();
+    let is_queue_path = path.trim_matches('/').contains('/');
+    let credential = Credential::of(&head.headers, Some(&form));
+    let version = form.get("Version");
+    exchange.service = service_of_query(credential.as_ref(), version, is_queue_path);
+    let Some(service) = exchange.service else {
+        // Of services that are not served here.
+        let version = version.map_or("", |version| version);
+        let message = format!("Could not find operation {action} for version {version}");
+        return Err(Failure::new(exchange, "InvalidAction", message));
+    };
+    let of_queue = service.name == "sqs" && is_queue_path;
+    // These are asked of the service, not of a queue (facts/sqs.md § 12).
+    let of_service = matches!(&*action, "CreateQueue" | "ListQueues");
+    exchange.operation = Operation::from_name(service, &action).filter(|_| !(of_queue && of_service));
+    if of_queue {
+        // A queue URL in the parameters outdoes the one that was asked.
+        form.set_default("QueueUrl", path.into());
+    }
+    let request = exchange.operation.and_then(|operation| generated::read_form(operation, &form.scope()));
+    match request {
+        Some(Ok(request)) => {
+            Ok(Decoded { request, exchange, credential, trace_header: trace_header(&head.headers) })
+        }
+        Some(Err(fault)) => Err(Failure::new(exchange, "SerializationException", fault.to_string())),
+        None => {
+            let message = format!("The action {action} is not valid for this endpoint.");
+            Err(Failure::new(exchange, "InvalidAction", message))
+        }
+    }
+}
+
+/// Which service a query means: that for which it is signed, that of which it names the version, or that of the queue.
+fn service_of_query(
+    credential: Option<&Credential>,
+    version: Option<&Text>,
+    is_queue_path: bool,
+) -> Option<&'static Service> {
+    let services = || SERVICES.iter().copied().filter(|service| service.speaks_query);
+    let signed = credential.map(|credential| credential.service.as_str());
+    services()
+        .find(|service| Some(service.signing_name) == signed)
+        .or_else(|| services().find(|service| version.is_some_and(|version| *version == service.version)))
+        // Who says neither asks by hand: of a queue, or of the service that has queues.
+        .or_else(|| services().find(|service| service.name == "sqs" && (is_queue_path || version.is_none())))
 }
 
 fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn inflate(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Why> {
-    match text_header(headers, header::CONTENT_ENCODING.as_str()).map(str::trim) {
-        None | Some("" | "identity" | "aws-chunked") => Ok(body),
-        Some("gzip") => {
-            let mut inflated = Vec::new();
-            let mut reader = flate2::read::MultiGzDecoder::new(&body[..]).take(INFLATED_BYTES + 1);
-            reader
-                .read_to_end(&mut inflated)
-                .map_err(|_| ("SerializationException", "The request body is not valid gzip".to_owned()))?;
-            if inflated.len() as u64 > INFLATED_BYTES {
-                return Err((
-                    "RequestEntityTooLarge",
-                    "The request body is too large once it is inflated".into(),
-                ));
-            }
-            Ok(inflated.into())
-        }
-        Some(other) => {
-            Err(("SerializationException", format!("The content encoding {other} is not supported; gzip is")))
-        }
-    }
-}
-
-fn decode_json(head: &Parts, body: Bytes, request_id: String, target: &str) -> Result<Decoded, Box<Failure>> {
-    let content_type = text_header(&head.headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
-    let protocol = if content_type.contains("x-amz-json-1.1") { Protocol::Json11 } else { Protocol::Json10 };
-    // The operation's name is what follows the last dot.
-    let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
-    let operation = match prefix {
-        "AmazonSQS" => api::sqs::Operation::from_name(name).map(Operation::Sqs),
-        _ => None,
-    };
-    let Some(operation) = operation else {
-        let message = match prefix {
-            "AmazonSQS" => String::new(),
-            other => format!("No service with the target prefix {other} is served here; AmazonSQS is"),
-        };
-        return Err(fail(protocol, &request_id, ("UnknownOperationException", message)));
-    };
-    let exchange = Exchange {
-        protocol,
-        operation: Some(operation),
-        query_mode: text_header(&head.headers, "x-amzn-query-mode").is_some_and(|mode| mode.trim() == "true"),
-        accept: Accept::Json,
-        request_id,
-        head_only: head.method == Method::HEAD,
-    };
-    let failure =
-        |message: String| Box::new(Failure::new(exchange.clone(), "SerializationException", message));
-    let document = Text::try_from(body).map_err(|_| failure("The request body is not valid UTF-8".into()))?;
-    let mut reader = json::Reader::new(&document);
-    let request = match operation {
-        Operation::Sqs(operation) => generated::sqs::read_json(operation, &mut reader).map(Request::Sqs),
-    };
-    Ok(Decoded {
-        request: request.map_err(|fault| failure(fault.to_string()))?,
-        credential: Credential::of(&head.headers, None),
-        trace_header: trace_header(&head.headers),
-        exchange,
-    })
+fn begins_with(text: &str, beginning: &str) -> bool {
+    text.trim_start().get(..beginning.len()).is_some_and(|text| text.eq_ignore_ascii_case(beginning))
 }
 
 fn trace_header(headers: &HeaderMap) -> Option<Text> {
     text_header(headers, "x-amzn-trace-id").filter(|header| !header.is_empty()).map(Text::from)
 }
 
-fn decode_query(head: &Parts, mut form: Form, request_id: String) -> Result<Decoded, Box<Failure>> {
-    let accept = match text_header(&head.headers, header::ACCEPT.as_str()) {
-        Some(accept) if accept.contains("application/json") => Accept::Json,
-        _ => Accept::Xml,
-    };
-    let path = head.uri.path();
-    let is_queue_path = path.trim_matches('/').contains('/');
-    let mut exchange = Exchange {
-        protocol: Protocol::Query,
-        operation: None,
-        query_mode: true,
-        accept,
-        request_id,
-        head_only: head.method == Method::HEAD,
-    };
-    let Some(action) = form.get("Action").filter(|action| !action.is_empty()).cloned() else {
-        return Err(Box::new(Failure::bare_unknown_operation(exchange)));
-    };
-    let operation = api::sqs::Operation::from_name(&action);
-    // These are asked of the service, not of a queue (facts/sqs.md § 12).
-    let of_service =
-        matches!(operation, Some(api::sqs::Operation::CreateQueue | api::sqs::Operation::ListQueues));
-    let Some(operation) = operation.filter(|_| !(of_service && is_queue_path)) else {
-        let message = format!("The action {action} is not valid for this endpoint.");
-        return Err(Box::new(Failure::new(exchange, "InvalidAction", message)));
-    };
-    exchange.operation = Some(Operation::Sqs(operation));
-    if is_queue_path {
-        // A queue URL in the parameters outdoes the one that was asked.
-        form.set_default("QueueUrl", path.into());
+/// Why a body could not be inflated.
+enum NotInflated {
+    Damaged,
+    TooLarge,
+    Unsupported(String),
+}
+
+impl NotInflated {
+    fn failure(self, exchange: &Exchange) -> Box<Failure> {
+        let (shape, message) = match self {
+            NotInflated::Damaged => {
+                ("SerializationException", "The request body is not valid gzip".to_owned())
+            }
+            NotInflated::TooLarge => {
+                ("RequestEntityTooLarge", "The request body is too large once it is inflated".to_owned())
+            }
+            NotInflated::Unsupported(encoding) => (
+                "SerializationException",
+                format!("The content encoding {encoding} is not supported; gzip is"),
+            ),
+        };
+        Failure::new(exchange.clone(), shape, message)
     }
-    let credential = Credential::of(&head.headers, Some(&form));
-    let scope: Scope<'_> = form.scope();
-    let request = generated::sqs::read_form(operation, &scope).map_err(|fault| {
-        let message = format!(
-            "Value for parameter {} is invalid. Reason: Must be {}.",
-            fault.parameter, fault.expected
-        );
-        Box::new(Failure::new(exchange.clone(), "InvalidParameterValueException", message))
-    })?;
-    Ok(Decoded {
-        request: Request::Sqs(request),
-        exchange,
-        credential,
-        trace_header: trace_header(&head.headers),
-    })
+}
+
+fn inflate(headers: &HeaderMap, body: Bytes) -> Result<Bytes, NotInflated> {
+    match text_header(headers, header::CONTENT_ENCODING.as_str()).map(str::trim) {
+        None | Some("" | "identity") => Ok(body),
+        Some(encoding) if encoding.eq_ignore_ascii_case("gzip") => {
+            let mut inflated = Vec::new();
+            let mut reader = flate2::read::MultiGzDecoder::new(&body[..]).take(INFLATED_BYTES + 1);
+            reader.read_to_end(&mut inflated).map_err(|_| NotInflated::Damaged)?;
+            if inflated.len() as u64 > INFLATED_BYTES {
+                Err(NotInflated::TooLarge)
+            } else {
+                Ok(inflated.into())
+            }
+        }
+        Some(other) => Err(NotInflated::Unsupported(other.to_owned())),
+    }
 }

@@ -18,14 +18,15 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// The credential in the `Authorization` header, or of a presigned request.
-    pub fn of(headers: &HeaderMap, form: Option<&Form>) -> Option<Credential> {
-        if let Some(header) = headers.get(http::header::AUTHORIZATION).and_then(|header| header.to_str().ok())
-        {
-            let (_, rest) = header.split_once("Credential=")?;
-            return Credential::parse(rest.split([',', ' ']).next()?);
+    /// The credential in the `Authorization` header, or else of a presigned request: the parameter `X-Amz-Credential`.
+    pub(crate) fn of(headers: &HeaderMap, form: Option<&Form>) -> Option<Credential> {
+        match headers.get(http::header::AUTHORIZATION) {
+            Some(header) => {
+                let (_, rest) = header.to_str().ok()?.split_once("Credential=")?;
+                Credential::parse(rest.split([',', ' ']).next()?)
+            }
+            None => Credential::parse(form?.get("X-Amz-Credential")?),
         }
-        Credential::parse(form?.get("X-Amz-Credential")?)
     }
 
     fn parse(text: &str) -> Option<Credential> {
@@ -56,7 +57,8 @@ mod tests {
             service: "sqs".into(),
         };
         assert_eq!(Credential::of(&headers, None), Some(expected.clone()));
-        let form = Form::parse("X-Amz-Credential=AKID%2F20260101%2Feu-west-1%2Fsqs%2Faws4_request", "");
+        let form =
+            Form::parse("X-Amz-Credential=AKID%2F20260101%2Feu-west-1%2Fsqs%2Faws4_request", "").unwrap();
         assert_eq!(Credential::of(&HeaderMap::new(), Some(&form)), Some(expected));
         headers.insert(http::header::AUTHORIZATION, "Basic Zm9v".parse().unwrap());
         assert_eq!(Credential::of(&headers, None), None);

@@ -6,6 +6,8 @@ use http::{Request as HttpRequest, Response as HttpResponse};
 use kernel::Refusal;
 use proptest::prelude::*;
 
+use api::sqs;
+
 use super::*;
 
 fn head(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parts {
@@ -72,8 +74,25 @@ fn what_is_not_understood_is_answered_as_aws_does() {
     let answer = json("Nonsense", "{}").unwrap_err().answer();
     assert_eq!(answer.status(), 400);
     assert_eq!(text(&answer), r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#);
+    assert_eq!(answer.headers()["x-amzn-query-error"], "InvalidAction;Sender");
+    let answer =
+        ask("POST", "/", &[("content-type", "application/x-amz-json-1.0")], "{}").unwrap_err().answer();
+    assert_eq!(text(&answer), r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#);
+    let answer = ask("POST", "/", &[("x-amz-target", "AWSEvents.PutEvents")], "{}").unwrap_err().answer();
+    assert_eq!(answer.status(), 400);
+    assert!(text(&answer).contains("UnknownOperationException"), "{}", text(&answer));
     let answer = json("SendMessage", "{").unwrap_err().answer();
-    assert!(text(&answer).contains("com.amazon.coral.service#SerializationException"), "{}", text(&answer));
+    assert_eq!(text(&answer), r#"{"__type":"com.amazon.coral.service#SerializationException"}"#);
+    assert_eq!(answer.headers()["x-amzn-query-error"], "MalformedInput;Sender");
+    let answer = json("SendMessage", r#"{"MessageBody":5}"#).unwrap_err().answer();
+    assert_eq!(
+        text(&answer),
+        r#"{"__type":"com.amazon.coral.service#SerializationException","message":"NUMBER_VALUE can not be converted to a String"}"#
+    );
+    for body in ["Action=SendMessage&DelaySeconds=soon", "Action=SendMessage&MessageBody=%FF"] {
+        let answer = query("POST", "/", body).unwrap_err().answer();
+        assert!(text(&answer).contains("<Code>MalformedInput</Code>"), "{}", text(&answer));
+    }
     let answer = query("GET", "/000000000000/q", "").unwrap_err().answer();
     assert_eq!((answer.status().as_u16(), text(&answer).trim()), (404, "<UnknownOperationException/>"));
     for (method, uri, body) in [
@@ -101,6 +120,14 @@ fn errors_have_their_names_and_statuses_in_each_protocol() {
     let refusal = Refusal::new("InvalidParameterValueException", "No.");
     let answer = json("PurgeQueue", "{}").unwrap().exchange.refuse(&refusal);
     assert_eq!(answer.headers()["x-amzn-query-error"], "InvalidParameterValue;Sender");
+    assert_eq!(
+        text(&answer),
+        r#"{"__type":"com.amazon.coral.service#InvalidParameterValueException","message":"No."}"#
+    );
+    let version = [("x-amz-target", "AmazonSQS.PurgeQueue"), ("content-type", "application/x-amz-json-1.1")];
+    let answer = ask("POST", "/", &version, "{}").unwrap().exchange.refuse(&refusal);
+    assert_eq!(text(&answer), r#"{"__type":"InvalidParameterValueException","message":"No."}"#);
+    assert_eq!(answer.headers()["content-type"], "application/x-amz-json-1.1");
     let refusal = Refusal::new("QueueDoesNotExist", "The specified queue does not exist.");
     let answer = query("POST", "/", "Action=PurgeQueue").unwrap().exchange.refuse(&refusal);
     assert_eq!(
@@ -110,9 +137,67 @@ fn errors_have_their_names_and_statuses_in_each_protocol() {
          <Message>The specified queue does not exist for this wsdl version.</Message><Detail/></Error>\
          <RequestId>id-1</RequestId></ErrorResponse>"
     );
-    let refusal = Refusal::new("InternalFailure", "");
-    let answer = json("PurgeQueue", "{}").unwrap().exchange.refuse(&refusal);
-    assert_eq!(answer.status(), 500);
+    // Also one that nobody knows is ours.
+    for shape in ["InternalFailure", "NoSuchShape"] {
+        let answer = json("PurgeQueue", "{}").unwrap().exchange.refuse(&Refusal::new(shape, ""));
+        assert_eq!(answer.status(), 500);
+        assert_eq!(answer.headers()["x-amzn-query-error"], "InternalFailure;Receiver");
+    }
+}
+
+#[test]
+fn every_error_of_the_model_has_its_code_and_status_in_each_protocol() {
+    let json = json("PurgeQueue", "{}").unwrap().exchange;
+    let query = query("POST", "/", "Action=PurgeQueue").unwrap().exchange;
+    assert_eq!(generated::sqs::ERRORS.len(), 28);
+    for form in generated::sqs::ERRORS {
+        let refusal = Refusal::new(form.shape, "why");
+        let answer = json.refuse(&refusal);
+        assert_eq!(answer.status().as_u16(), form.status);
+        assert!(text(&answer).contains(&format!("\"com.amazonaws.sqs#{}\"", form.shape)));
+        assert_eq!(answer.headers()["x-amzn-query-error"], format!("{};Sender", form.query_code));
+        let answer = query.refuse(&refusal);
+        assert_eq!(answer.status().as_u16(), form.status);
+        assert!(text(&answer).contains(&format!("<Code>{}</Code>", form.query_code)));
+    }
+}
+
+#[test]
+fn a_query_goes_to_the_service_that_it_is_signed_for_or_names() {
+    // § 3
+    let signed = |service: &str| {
+        format!("AWS4-HMAC-SHA256 Credential=A/20260101/eu-west-1/{service}/aws4_request, Signature=0")
+    };
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let ask = |path: &str, service: &str, body: &str| {
+        ask("POST", path, &[form, ("authorization", &signed(service))], body)
+    };
+    assert!(ask("/", "sqs", "Action=AddPermission&Version=2010-03-31").is_ok());
+    assert!(ask("/", "other", "Action=AddPermission&Version=2012-11-05").is_ok());
+    assert!(ask("/1/q", "other", "Action=AddPermission&Version=2008-01-01").is_ok());
+    let answer = ask("/", "sns", "Action=AddPermission&Version=2010-03-31").unwrap_err().answer();
+    assert_eq!(answer.status(), 400);
+    assert!(
+        text(&answer).contains("Could not find operation AddPermission for version 2010-03-31"),
+        "{}",
+        text(&answer)
+    );
+}
+
+#[test]
+fn who_signed_is_told_from_the_header_or_the_url() {
+    let region = |decoded: Decoded| decoded.credential.map(|credential| credential.region);
+    let presigned = "X-Amz-Credential=A%2F20260101%2Feu-west-1%2Fsqs%2Faws4_request";
+    assert_eq!(
+        region(query("GET", &format!("/1/q?Action=PurgeQueue&{presigned}"), "").unwrap()).as_deref(),
+        Some("eu-west-1")
+    );
+    let target = [("x-amz-target", "AmazonSQS.ListQueues")];
+    assert_eq!(
+        region(ask("POST", &format!("/?{presigned}"), &target, "{}").unwrap()).as_deref(),
+        Some("eu-west-1")
+    );
+    assert_eq!(region(ask("POST", "/", &target, "{}").unwrap()), None);
 }
 
 #[test]
@@ -148,7 +233,18 @@ fn a_query_is_answered_in_json_where_the_client_accepts_that() {
     let answer = decoded.exchange.answer(&Response::Sqs(sqs::Response::ListQueues(output)));
     assert_eq!(
         text(&answer),
-        r#"{"ListQueuesResponse":{"ListQueuesResult":{"QueueUrls":["u"]},"ResponseMetadata":{"RequestId":"id-1"}}}"#
+        r#"{"ListQueuesResponse":{"ListQueuesResult":{"queueUrls":["u"],"NextToken":null},"ResponseMetadata":{"RequestId":"id-1"}}}"#
+    );
+    let empty = Response::Sqs(sqs::Response::ReceiveMessage(sqs::ReceiveMessageOutput::default()));
+    let decoded = ask("GET", "/?Action=ReceiveMessage", &accept, "").unwrap();
+    assert_eq!(
+        text(&decoded.exchange.answer(&empty)),
+        r#"{"ReceiveMessageResponse":{"ReceiveMessageResult":{"messages":null},"ResponseMetadata":{"RequestId":"id-1"}}}"#
+    );
+    let refusal = Refusal::new("QueueDoesNotExist", "");
+    assert_eq!(
+        text(&decoded.exchange.refuse(&refusal)),
+        r#"{"Error":{"Code":"AWS.SimpleQueueService.NonExistentQueue","Message":"The specified queue does not exist for this wsdl version.","Type":"Sender"},"RequestId":"id-1"}"#
     );
 }
 
@@ -169,12 +265,20 @@ fn a_gzip_body_is_inflated_within_a_bound() {
     assert_eq!(bomb.answer().status(), 413);
     let broken = decode(&head, Bytes::from_static(b"no gzip"), "id".into()).unwrap_err();
     assert_eq!(broken.answer().status(), 400);
+    // A query is refused in its own protocol.
+    let form = [("content-type", "application/x-www-form-urlencoded"), ("content-encoding", "br")];
+    let answer = ask("POST", "/", &form, "").unwrap_err().answer();
+    assert!(text(&answer).contains("<Code>MalformedInput</Code>"), "{}", text(&answer));
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_understood_or_refused(
-        body in proptest::collection::vec(any::<u8>(), 0..200),
+        body in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..200),
+            "(Action=SendMessage(Batch)?|[&=%.+a-z0-9]|&SendMessageBatchRequestEntry\\.[0-9]{1,3}\\.(Id|DelaySeconds)=){0,40}"
+                .prop_map(String::into_bytes),
+        ],
         target in proptest::option::of("(AmazonSQS\\.)?(SendMessage|SendMessageBatch|[A-Z.]{0,5})"),
         path in "(/[a-z0-9%]{0,5}){0,3}",
     ) {

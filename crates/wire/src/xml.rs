@@ -1,14 +1,18 @@
 //! XML as AWS's query protocol answers it.
 
-use api::{Map, Text};
+use std::io::Write as _;
+
+use api::{Map, Text, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use crate::{scan, timestamp};
+
 /// A document that is being written.
 #[derive(Debug, Default)]
 pub struct Writer {
-    out: String,
+    out: Vec<u8>,
 }
 
 /// A structure that can be written as elements.
@@ -26,38 +30,41 @@ pub trait XmlValue {
 impl Writer {
     /// Writes an element around something.
     pub fn element(&mut self, name: &str, content: impl FnOnce(&mut Self)) {
-        self.out.push('<');
-        self.out.push_str(name);
-        self.out.push('>');
+        self.raw("<");
+        self.raw(name);
+        self.raw(">");
         content(self);
-        self.out.push_str("</");
-        self.out.push_str(name);
-        self.out.push('>');
+        self.raw("</");
+        self.raw(name);
+        self.raw(">");
     }
 
     /// Writes text. SQS escapes quotation marks and carriage returns, too (facts/protocols.md § 12).
     pub fn text(&mut self, text: &str) {
-        let mut from = 0;
-        for (at, byte) in text.bytes().enumerate() {
-            let escape = match byte {
+        let bytes = text.as_bytes();
+        let mut at = scan::plain_len::<scan::Xml>(bytes);
+        self.out.extend_from_slice(&bytes[..at]);
+        while let Some(&byte) = bytes.get(at) {
+            self.raw(match byte {
                 b'&' => "&amp;",
                 b'<' => "&lt;",
                 b'>' => "&gt;",
                 b'"' => "&quot;",
-                b'\r' => "&#xD;",
-                _ => continue,
-            };
-            // An ASCII character is a whole one.
-            self.out.push_str(&text[from..at]);
-            self.out.push_str(escape);
-            from = at + 1;
+                // The scan stops at nothing else.
+                _ => "&#xD;",
+            });
+            at = scan::copy_plain::<scan::Xml>(bytes, at + 1, &mut self.out);
         }
-        self.out.push_str(&text[from..]);
     }
 
     /// Writes what is XML already.
     pub fn raw(&mut self, xml: &str) {
-        self.out.push_str(xml);
+        self.out.extend_from_slice(xml.as_bytes());
+    }
+
+    fn number(&mut self, number: &impl std::fmt::Display) {
+        // Writing to a Vec cannot fail.
+        let _ = write!(self.out, "{number}");
     }
 
     /// Writes a member, if it is there.
@@ -103,7 +110,7 @@ impl Writer {
     }
 
     /// The document.
-    pub fn finish(self) -> String {
+    pub fn finish(self) -> Vec<u8> {
         self.out
     }
 }
@@ -122,13 +129,31 @@ impl XmlValue for Text {
 
 impl XmlValue for i32 {
     fn xml_value(&self, xml: &mut Writer) {
-        xml.raw(&self.to_string());
+        xml.number(self);
     }
 }
 
 impl XmlValue for i64 {
     fn xml_value(&self, xml: &mut Writer) {
-        xml.raw(&self.to_string());
+        xml.number(self);
+    }
+}
+
+impl XmlValue for f64 {
+    fn xml_value(&self, xml: &mut Writer) {
+        xml.number(self);
+    }
+}
+
+impl XmlValue for f32 {
+    fn xml_value(&self, xml: &mut Writer) {
+        xml.number(self);
+    }
+}
+
+impl XmlValue for Timestamp {
+    fn xml_value(&self, xml: &mut Writer) {
+        xml.raw(&timestamp::to_iso(*self));
     }
 }
 
@@ -153,6 +178,6 @@ mod tests {
         // facts/protocols.md § 12
         let mut xml = Writer::default();
         xml.text("\"&<>\r\nü");
-        assert_eq!(xml.finish(), "&quot;&amp;&lt;&gt;&#xD;\nü");
+        assert_eq!(String::from_utf8(xml.finish()).unwrap(), "&quot;&amp;&lt;&gt;&#xD;\nü");
     }
 }

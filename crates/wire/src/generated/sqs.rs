@@ -4,10 +4,291 @@
 
 use api::sqs::*;
 
-use crate::errors::ErrorForm;
 use crate::form::{FormFault, ReadForm, Scope};
 use crate::json::{self, Members, ReadMembers, WriteMembers};
+use crate::service::{ErrorForm, Service};
 use crate::xml::{self, WriteXml};
+
+/// The service as a whole.
+pub const SERVICE: Service = Service {
+    name: "sqs",
+    signing_name: "sqs",
+    version: "2012-11-05",
+    json_target: Some("AmazonSQS"),
+    json_version: "1.0",
+    speaks_query: true,
+    is_query_compatible: true,
+    xml_namespace: "http://queue.amazonaws.com/doc/2012-11-05/",
+    shape_namespace: "com.amazonaws.sqs",
+    errors: ERRORS,
+};
+
+/// The errors that the model has, by shape.
+pub const ERRORS: &[ErrorForm] = &[
+    ErrorForm {
+        shape: "BatchEntryIdsNotDistinct",
+        query_code: "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+        status: 400,
+    },
+    ErrorForm {
+        shape: "BatchRequestTooLong",
+        query_code: "AWS.SimpleQueueService.BatchRequestTooLong",
+        status: 400,
+    },
+    ErrorForm {
+        shape: "EmptyBatchRequest",
+        query_code: "AWS.SimpleQueueService.EmptyBatchRequest",
+        status: 400,
+    },
+    ErrorForm { shape: "InvalidAddress", query_code: "InvalidAddress", status: 404 },
+    ErrorForm { shape: "InvalidAttributeName", query_code: "InvalidAttributeName", status: 400 },
+    ErrorForm { shape: "InvalidAttributeValue", query_code: "InvalidAttributeValue", status: 400 },
+    ErrorForm {
+        shape: "InvalidBatchEntryId",
+        query_code: "AWS.SimpleQueueService.InvalidBatchEntryId",
+        status: 400,
+    },
+    ErrorForm { shape: "InvalidIdFormat", query_code: "InvalidIdFormat", status: 400 },
+    ErrorForm { shape: "InvalidMessageContents", query_code: "InvalidMessageContents", status: 400 },
+    ErrorForm { shape: "InvalidSecurity", query_code: "InvalidSecurity", status: 403 },
+    ErrorForm { shape: "KmsAccessDenied", query_code: "KMS.AccessDeniedException", status: 400 },
+    ErrorForm { shape: "KmsDisabled", query_code: "KMS.DisabledException", status: 400 },
+    ErrorForm { shape: "KmsInvalidKeyUsage", query_code: "KMS.InvalidKeyUsageException", status: 400 },
+    ErrorForm { shape: "KmsInvalidState", query_code: "KMS.InvalidStateException", status: 400 },
+    ErrorForm { shape: "KmsNotFound", query_code: "KMS.NotFoundException", status: 400 },
+    ErrorForm { shape: "KmsOptInRequired", query_code: "KMS.OptInRequired", status: 403 },
+    ErrorForm { shape: "KmsThrottled", query_code: "KMS.ThrottlingException", status: 400 },
+    ErrorForm {
+        shape: "MessageNotInflight",
+        query_code: "AWS.SimpleQueueService.MessageNotInflight",
+        status: 400,
+    },
+    ErrorForm { shape: "OverLimit", query_code: "OverLimit", status: 403 },
+    ErrorForm {
+        shape: "PurgeQueueInProgress",
+        query_code: "AWS.SimpleQueueService.PurgeQueueInProgress",
+        status: 403,
+    },
+    ErrorForm {
+        shape: "QueueDeletedRecently",
+        query_code: "AWS.SimpleQueueService.QueueDeletedRecently",
+        status: 400,
+    },
+    ErrorForm {
+        shape: "QueueDoesNotExist",
+        query_code: "AWS.SimpleQueueService.NonExistentQueue",
+        status: 400,
+    },
+    ErrorForm { shape: "QueueNameExists", query_code: "QueueAlreadyExists", status: 400 },
+    ErrorForm { shape: "ReceiptHandleIsInvalid", query_code: "ReceiptHandleIsInvalid", status: 404 },
+    ErrorForm { shape: "RequestThrottled", query_code: "RequestThrottled", status: 403 },
+    ErrorForm { shape: "ResourceNotFoundException", query_code: "ResourceNotFoundException", status: 404 },
+    ErrorForm {
+        shape: "TooManyEntriesInBatchRequest",
+        query_code: "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+        status: 400,
+    },
+    ErrorForm {
+        shape: "UnsupportedOperation",
+        query_code: "AWS.SimpleQueueService.UnsupportedOperation",
+        status: 400,
+    },
+];
+
+/// Reads a request's body.
+pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Result<Request, json::Fault> {
+    Ok(match operation {
+        Operation::AddPermission => Request::AddPermission(reader.document()?),
+        Operation::CancelMessageMoveTask => Request::CancelMessageMoveTask(reader.document()?),
+        Operation::ChangeMessageVisibility => Request::ChangeMessageVisibility(reader.document()?),
+        Operation::ChangeMessageVisibilityBatch => Request::ChangeMessageVisibilityBatch(reader.document()?),
+        Operation::CreateQueue => Request::CreateQueue(reader.document()?),
+        Operation::DeleteMessage => Request::DeleteMessage(reader.document()?),
+        Operation::DeleteMessageBatch => Request::DeleteMessageBatch(reader.document()?),
+        Operation::DeleteQueue => Request::DeleteQueue(reader.document()?),
+        Operation::GetQueueAttributes => Request::GetQueueAttributes(reader.document()?),
+        Operation::GetQueueUrl => Request::GetQueueUrl(reader.document()?),
+        Operation::ListDeadLetterSourceQueues => Request::ListDeadLetterSourceQueues(reader.document()?),
+        Operation::ListMessageMoveTasks => Request::ListMessageMoveTasks(reader.document()?),
+        Operation::ListQueueTags => Request::ListQueueTags(reader.document()?),
+        Operation::ListQueues => Request::ListQueues(reader.document()?),
+        Operation::PurgeQueue => Request::PurgeQueue(reader.document()?),
+        Operation::ReceiveMessage => Request::ReceiveMessage(reader.document()?),
+        Operation::RemovePermission => Request::RemovePermission(reader.document()?),
+        Operation::SendMessage => Request::SendMessage(reader.document()?),
+        Operation::SendMessageBatch => Request::SendMessageBatch(reader.document()?),
+        Operation::SetQueueAttributes => Request::SetQueueAttributes(reader.document()?),
+        Operation::StartMessageMoveTask => Request::StartMessageMoveTask(reader.document()?),
+        Operation::TagQueue => Request::TagQueue(reader.document()?),
+        Operation::UntagQueue => Request::UntagQueue(reader.document()?),
+    })
+}
+
+/// Reads a request's parameters.
+pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Result<Request, FormFault> {
+    Ok(match operation {
+        Operation::AddPermission => Request::AddPermission(ReadForm::read_form(scope)?),
+        Operation::CancelMessageMoveTask => Request::CancelMessageMoveTask(ReadForm::read_form(scope)?),
+        Operation::ChangeMessageVisibility => Request::ChangeMessageVisibility(ReadForm::read_form(scope)?),
+        Operation::ChangeMessageVisibilityBatch => {
+            Request::ChangeMessageVisibilityBatch(ReadForm::read_form(scope)?)
+        }
+        Operation::CreateQueue => Request::CreateQueue(ReadForm::read_form(scope)?),
+        Operation::DeleteMessage => Request::DeleteMessage(ReadForm::read_form(scope)?),
+        Operation::DeleteMessageBatch => Request::DeleteMessageBatch(ReadForm::read_form(scope)?),
+        Operation::DeleteQueue => Request::DeleteQueue(ReadForm::read_form(scope)?),
+        Operation::GetQueueAttributes => Request::GetQueueAttributes(ReadForm::read_form(scope)?),
+        Operation::GetQueueUrl => Request::GetQueueUrl(ReadForm::read_form(scope)?),
+        Operation::ListDeadLetterSourceQueues => {
+            Request::ListDeadLetterSourceQueues(ReadForm::read_form(scope)?)
+        }
+        Operation::ListMessageMoveTasks => Request::ListMessageMoveTasks(ReadForm::read_form(scope)?),
+        Operation::ListQueueTags => Request::ListQueueTags(ReadForm::read_form(scope)?),
+        Operation::ListQueues => Request::ListQueues(ReadForm::read_form(scope)?),
+        Operation::PurgeQueue => Request::PurgeQueue(ReadForm::read_form(scope)?),
+        Operation::ReceiveMessage => Request::ReceiveMessage(ReadForm::read_form(scope)?),
+        Operation::RemovePermission => Request::RemovePermission(ReadForm::read_form(scope)?),
+        Operation::SendMessage => Request::SendMessage(ReadForm::read_form(scope)?),
+        Operation::SendMessageBatch => Request::SendMessageBatch(ReadForm::read_form(scope)?),
+        Operation::SetQueueAttributes => Request::SetQueueAttributes(ReadForm::read_form(scope)?),
+        Operation::StartMessageMoveTask => Request::StartMessageMoveTask(ReadForm::read_form(scope)?),
+        Operation::TagQueue => Request::TagQueue(ReadForm::read_form(scope)?),
+        Operation::UntagQueue => Request::UntagQueue(ReadForm::read_form(scope)?),
+    })
+}
+
+/// Writes an answer's members.
+pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
+    match response {
+        Response::AddPermission(output) => output.write_xml(xml),
+        Response::CancelMessageMoveTask(output) => output.write_xml(xml),
+        Response::ChangeMessageVisibility(output) => output.write_xml(xml),
+        Response::ChangeMessageVisibilityBatch(output) => output.write_xml(xml),
+        Response::CreateQueue(output) => output.write_xml(xml),
+        Response::DeleteMessage(output) => output.write_xml(xml),
+        Response::DeleteMessageBatch(output) => output.write_xml(xml),
+        Response::DeleteQueue(output) => output.write_xml(xml),
+        Response::GetQueueAttributes(output) => output.write_xml(xml),
+        Response::GetQueueUrl(output) => output.write_xml(xml),
+        Response::ListDeadLetterSourceQueues(output) => output.write_xml(xml),
+        Response::ListMessageMoveTasks(output) => output.write_xml(xml),
+        Response::ListQueueTags(output) => output.write_xml(xml),
+        Response::ListQueues(output) => output.write_xml(xml),
+        Response::PurgeQueue(output) => output.write_xml(xml),
+        Response::ReceiveMessage(output) => output.write_xml(xml),
+        Response::RemovePermission(output) => output.write_xml(xml),
+        Response::SendMessage(output) => output.write_xml(xml),
+        Response::SendMessageBatch(output) => output.write_xml(xml),
+        Response::SetQueueAttributes(output) => output.write_xml(xml),
+        Response::StartMessageMoveTask(output) => output.write_xml(xml),
+        Response::TagQueue(output) => output.write_xml(xml),
+        Response::UntagQueue(output) => output.write_xml(xml),
+    }
+}
+
+/// Writes an answer's body.
+pub fn write_json(response: &Response, writer: &mut json::Writer) {
+    match response {
+        Response::AddPermission(output) => writer.document(output),
+        Response::CancelMessageMoveTask(output) => writer.document(output),
+        Response::ChangeMessageVisibility(output) => writer.document(output),
+        Response::ChangeMessageVisibilityBatch(output) => writer.document(output),
+        Response::CreateQueue(output) => writer.document(output),
+        Response::DeleteMessage(output) => writer.document(output),
+        Response::DeleteMessageBatch(output) => writer.document(output),
+        Response::DeleteQueue(output) => writer.document(output),
+        Response::GetQueueAttributes(output) => writer.document(output),
+        Response::GetQueueUrl(output) => writer.document(output),
+        Response::ListDeadLetterSourceQueues(output) => writer.document(output),
+        Response::ListMessageMoveTasks(output) => writer.document(output),
+        Response::ListQueueTags(output) => writer.document(output),
+        Response::ListQueues(output) => writer.document(output),
+        Response::PurgeQueue(output) => writer.document(output),
+        Response::ReceiveMessage(output) => writer.document(output),
+        Response::RemovePermission(output) => writer.document(output),
+        Response::SendMessage(output) => writer.document(output),
+        Response::SendMessageBatch(output) => writer.document(output),
+        Response::SetQueueAttributes(output) => writer.document(output),
+        Response::StartMessageMoveTask(output) => writer.document(output),
+        Response::TagQueue(output) => writer.document(output),
+        Response::UntagQueue(output) => writer.document(output),
+    }
+}
+
+/// Which operation an answer is of.
+pub const fn operation_of(response: &Response) -> Operation {
+    match response {
+        Response::AddPermission(_) => Operation::AddPermission,
+        Response::CancelMessageMoveTask(_) => Operation::CancelMessageMoveTask,
+        Response::ChangeMessageVisibility(_) => Operation::ChangeMessageVisibility,
+        Response::ChangeMessageVisibilityBatch(_) => Operation::ChangeMessageVisibilityBatch,
+        Response::CreateQueue(_) => Operation::CreateQueue,
+        Response::DeleteMessage(_) => Operation::DeleteMessage,
+        Response::DeleteMessageBatch(_) => Operation::DeleteMessageBatch,
+        Response::DeleteQueue(_) => Operation::DeleteQueue,
+        Response::GetQueueAttributes(_) => Operation::GetQueueAttributes,
+        Response::GetQueueUrl(_) => Operation::GetQueueUrl,
+        Response::ListDeadLetterSourceQueues(_) => Operation::ListDeadLetterSourceQueues,
+        Response::ListMessageMoveTasks(_) => Operation::ListMessageMoveTasks,
+        Response::ListQueueTags(_) => Operation::ListQueueTags,
+        Response::ListQueues(_) => Operation::ListQueues,
+        Response::PurgeQueue(_) => Operation::PurgeQueue,
+        Response::ReceiveMessage(_) => Operation::ReceiveMessage,
+        Response::RemovePermission(_) => Operation::RemovePermission,
+        Response::SendMessage(_) => Operation::SendMessage,
+        Response::SendMessageBatch(_) => Operation::SendMessageBatch,
+        Response::SetQueueAttributes(_) => Operation::SetQueueAttributes,
+        Response::StartMessageMoveTask(_) => Operation::StartMessageMoveTask,
+        Response::TagQueue(_) => Operation::TagQueue,
+        Response::UntagQueue(_) => Operation::UntagQueue,
+    }
+}
+
+/// Whether the model gives an operation's answer a body.
+pub const fn has_output(operation: Operation) -> bool {
+    !matches!(
+        operation,
+        Operation::AddPermission
+            | Operation::ChangeMessageVisibility
+            | Operation::DeleteMessage
+            | Operation::DeleteQueue
+            | Operation::PurgeQueue
+            | Operation::RemovePermission
+            | Operation::SetQueueAttributes
+            | Operation::TagQueue
+            | Operation::UntagQueue
+    )
+}
+
+/// Reads an answer's body.
+#[cfg(test)]
+pub fn read_response(operation: Operation, reader: &mut json::Reader<'_>) -> Result<Response, json::Fault> {
+    Ok(match operation {
+        Operation::AddPermission => Response::AddPermission(reader.document()?),
+        Operation::CancelMessageMoveTask => Response::CancelMessageMoveTask(reader.document()?),
+        Operation::ChangeMessageVisibility => Response::ChangeMessageVisibility(reader.document()?),
+        Operation::ChangeMessageVisibilityBatch => Response::ChangeMessageVisibilityBatch(reader.document()?),
+        Operation::CreateQueue => Response::CreateQueue(reader.document()?),
+        Operation::DeleteMessage => Response::DeleteMessage(reader.document()?),
+        Operation::DeleteMessageBatch => Response::DeleteMessageBatch(reader.document()?),
+        Operation::DeleteQueue => Response::DeleteQueue(reader.document()?),
+        Operation::GetQueueAttributes => Response::GetQueueAttributes(reader.document()?),
+        Operation::GetQueueUrl => Response::GetQueueUrl(reader.document()?),
+        Operation::ListDeadLetterSourceQueues => Response::ListDeadLetterSourceQueues(reader.document()?),
+        Operation::ListMessageMoveTasks => Response::ListMessageMoveTasks(reader.document()?),
+        Operation::ListQueueTags => Response::ListQueueTags(reader.document()?),
+        Operation::ListQueues => Response::ListQueues(reader.document()?),
+        Operation::PurgeQueue => Response::PurgeQueue(reader.document()?),
+        Operation::ReceiveMessage => Response::ReceiveMessage(reader.document()?),
+        Operation::RemovePermission => Response::RemovePermission(reader.document()?),
+        Operation::SendMessage => Response::SendMessage(reader.document()?),
+        Operation::SendMessageBatch => Response::SendMessageBatch(reader.document()?),
+        Operation::SetQueueAttributes => Response::SetQueueAttributes(reader.document()?),
+        Operation::StartMessageMoveTask => Response::StartMessageMoveTask(reader.document()?),
+        Operation::TagQueue => Response::TagQueue(reader.document()?),
+        Operation::UntagQueue => Response::UntagQueue(reader.document()?),
+    })
+}
 
 impl ReadMembers for AddPermissionInput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
@@ -22,15 +303,6 @@ impl ReadMembers for AddPermissionInput {
     }
 }
 
-impl WriteMembers for AddPermissionInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("Label", &self.label);
-        members.put("AWSAccountIds", &self.aws_account_ids);
-        members.put("Actions", &self.actions);
-    }
-}
-
 impl ReadForm for AddPermissionInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(AddPermissionInput {
@@ -42,15 +314,7 @@ impl ReadForm for AddPermissionInput {
     }
 }
 
-impl WriteXml for AddPermissionInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.member("Label", &self.label);
-        xml.list("AWSAccountId", None, &self.aws_account_ids);
-        xml.list("ActionName", None, &self.actions);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for BatchResultErrorEntry {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -73,17 +337,6 @@ impl WriteMembers for BatchResultErrorEntry {
     }
 }
 
-impl ReadForm for BatchResultErrorEntry {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(BatchResultErrorEntry {
-            id: scope.member("Id")?,
-            sender_fault: scope.member("SenderFault")?,
-            code: scope.member("Code")?,
-            message: scope.member("Message")?,
-        })
-    }
-}
-
 impl WriteXml for BatchResultErrorEntry {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.member("Id", &self.id);
@@ -103,24 +356,13 @@ impl ReadMembers for CancelMessageMoveTaskInput {
     }
 }
 
-impl WriteMembers for CancelMessageMoveTaskInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("TaskHandle", &self.task_handle);
-    }
-}
-
 impl ReadForm for CancelMessageMoveTaskInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(CancelMessageMoveTaskInput { task_handle: scope.member("TaskHandle")? })
     }
 }
 
-impl WriteXml for CancelMessageMoveTaskInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("TaskHandle", &self.task_handle);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for CancelMessageMoveTaskOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -136,14 +378,6 @@ impl ReadMembers for CancelMessageMoveTaskOutput {
 impl WriteMembers for CancelMessageMoveTaskOutput {
     fn write_members(&self, members: &mut Members<'_>) {
         members.put("ApproximateNumberOfMessagesMoved", &self.approximate_number_of_messages_moved);
-    }
-}
-
-impl ReadForm for CancelMessageMoveTaskOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(CancelMessageMoveTaskOutput {
-            approximate_number_of_messages_moved: scope.member("ApproximateNumberOfMessagesMoved")?,
-        })
     }
 }
 
@@ -164,26 +398,12 @@ impl ReadMembers for ChangeMessageVisibilityBatchInput {
     }
 }
 
-impl WriteMembers for ChangeMessageVisibilityBatchInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("Entries", &self.entries);
-    }
-}
-
 impl ReadForm for ChangeMessageVisibilityBatchInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ChangeMessageVisibilityBatchInput {
             queue_url: scope.member("QueueUrl")?,
             entries: scope.list("ChangeMessageVisibilityBatchRequestEntry", None)?,
         })
-    }
-}
-
-impl WriteXml for ChangeMessageVisibilityBatchInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.list("ChangeMessageVisibilityBatchRequestEntry", None, &self.entries);
     }
 }
 
@@ -199,14 +419,6 @@ impl ReadMembers for ChangeMessageVisibilityBatchRequestEntry {
     }
 }
 
-impl WriteMembers for ChangeMessageVisibilityBatchRequestEntry {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("Id", &self.id);
-        members.put("ReceiptHandle", &self.receipt_handle);
-        members.put("VisibilityTimeout", &self.visibility_timeout);
-    }
-}
-
 impl ReadForm for ChangeMessageVisibilityBatchRequestEntry {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ChangeMessageVisibilityBatchRequestEntry {
@@ -217,14 +429,7 @@ impl ReadForm for ChangeMessageVisibilityBatchRequestEntry {
     }
 }
 
-impl WriteXml for ChangeMessageVisibilityBatchRequestEntry {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("Id", &self.id);
-        xml.member("ReceiptHandle", &self.receipt_handle);
-        xml.member("VisibilityTimeout", &self.visibility_timeout);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for ChangeMessageVisibilityBatchOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -243,15 +448,6 @@ impl WriteMembers for ChangeMessageVisibilityBatchOutput {
     }
 }
 
-impl ReadForm for ChangeMessageVisibilityBatchOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(ChangeMessageVisibilityBatchOutput {
-            successful: scope.list("ChangeMessageVisibilityBatchResultEntry", None)?,
-            failed: scope.list("BatchResultErrorEntry", None)?,
-        })
-    }
-}
-
 impl WriteXml for ChangeMessageVisibilityBatchOutput {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.list("ChangeMessageVisibilityBatchResultEntry", None, &self.successful);
@@ -259,6 +455,7 @@ impl WriteXml for ChangeMessageVisibilityBatchOutput {
     }
 }
 
+#[cfg(test)]
 impl ReadMembers for ChangeMessageVisibilityBatchResultEntry {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -272,12 +469,6 @@ impl ReadMembers for ChangeMessageVisibilityBatchResultEntry {
 impl WriteMembers for ChangeMessageVisibilityBatchResultEntry {
     fn write_members(&self, members: &mut Members<'_>) {
         members.put("Id", &self.id);
-    }
-}
-
-impl ReadForm for ChangeMessageVisibilityBatchResultEntry {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(ChangeMessageVisibilityBatchResultEntry { id: scope.member("Id")? })
     }
 }
 
@@ -299,14 +490,6 @@ impl ReadMembers for ChangeMessageVisibilityInput {
     }
 }
 
-impl WriteMembers for ChangeMessageVisibilityInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("ReceiptHandle", &self.receipt_handle);
-        members.put("VisibilityTimeout", &self.visibility_timeout);
-    }
-}
-
 impl ReadForm for ChangeMessageVisibilityInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ChangeMessageVisibilityInput {
@@ -314,14 +497,6 @@ impl ReadForm for ChangeMessageVisibilityInput {
             receipt_handle: scope.member("ReceiptHandle")?,
             visibility_timeout: scope.member("VisibilityTimeout")?,
         })
-    }
-}
-
-impl WriteXml for ChangeMessageVisibilityInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.member("ReceiptHandle", &self.receipt_handle);
-        xml.member("VisibilityTimeout", &self.visibility_timeout);
     }
 }
 
@@ -337,14 +512,6 @@ impl ReadMembers for CreateQueueInput {
     }
 }
 
-impl WriteMembers for CreateQueueInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueName", &self.queue_name);
-        members.put("Attributes", &self.attributes);
-        members.put("tags", &self.tags);
-    }
-}
-
 impl ReadForm for CreateQueueInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(CreateQueueInput {
@@ -355,14 +522,7 @@ impl ReadForm for CreateQueueInput {
     }
 }
 
-impl WriteXml for CreateQueueInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueName", &self.queue_name);
-        xml.map("Attribute", None, "Name", "Value", &self.attributes);
-        xml.map("Tag", None, "Key", "Value", &self.tags);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for CreateQueueOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -376,12 +536,6 @@ impl ReadMembers for CreateQueueOutput {
 impl WriteMembers for CreateQueueOutput {
     fn write_members(&self, members: &mut Members<'_>) {
         members.put("QueueUrl", &self.queue_url);
-    }
-}
-
-impl ReadForm for CreateQueueOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(CreateQueueOutput { queue_url: scope.member("QueueUrl")? })
     }
 }
 
@@ -402,26 +556,12 @@ impl ReadMembers for DeleteMessageBatchInput {
     }
 }
 
-impl WriteMembers for DeleteMessageBatchInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("Entries", &self.entries);
-    }
-}
-
 impl ReadForm for DeleteMessageBatchInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(DeleteMessageBatchInput {
             queue_url: scope.member("QueueUrl")?,
             entries: scope.list("DeleteMessageBatchRequestEntry", None)?,
         })
-    }
-}
-
-impl WriteXml for DeleteMessageBatchInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.list("DeleteMessageBatchRequestEntry", None, &self.entries);
     }
 }
 
@@ -436,13 +576,6 @@ impl ReadMembers for DeleteMessageBatchRequestEntry {
     }
 }
 
-impl WriteMembers for DeleteMessageBatchRequestEntry {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("Id", &self.id);
-        members.put("ReceiptHandle", &self.receipt_handle);
-    }
-}
-
 impl ReadForm for DeleteMessageBatchRequestEntry {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(DeleteMessageBatchRequestEntry {
@@ -452,13 +585,7 @@ impl ReadForm for DeleteMessageBatchRequestEntry {
     }
 }
 
-impl WriteXml for DeleteMessageBatchRequestEntry {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("Id", &self.id);
-        xml.member("ReceiptHandle", &self.receipt_handle);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for DeleteMessageBatchOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -477,15 +604,6 @@ impl WriteMembers for DeleteMessageBatchOutput {
     }
 }
 
-impl ReadForm for DeleteMessageBatchOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(DeleteMessageBatchOutput {
-            successful: scope.list("DeleteMessageBatchResultEntry", None)?,
-            failed: scope.list("BatchResultErrorEntry", None)?,
-        })
-    }
-}
-
 impl WriteXml for DeleteMessageBatchOutput {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.list("DeleteMessageBatchResultEntry", None, &self.successful);
@@ -493,6 +611,7 @@ impl WriteXml for DeleteMessageBatchOutput {
     }
 }
 
+#[cfg(test)]
 impl ReadMembers for DeleteMessageBatchResultEntry {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -506,12 +625,6 @@ impl ReadMembers for DeleteMessageBatchResultEntry {
 impl WriteMembers for DeleteMessageBatchResultEntry {
     fn write_members(&self, members: &mut Members<'_>) {
         members.put("Id", &self.id);
-    }
-}
-
-impl ReadForm for DeleteMessageBatchResultEntry {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(DeleteMessageBatchResultEntry { id: scope.member("Id")? })
     }
 }
 
@@ -532,26 +645,12 @@ impl ReadMembers for DeleteMessageInput {
     }
 }
 
-impl WriteMembers for DeleteMessageInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("ReceiptHandle", &self.receipt_handle);
-    }
-}
-
 impl ReadForm for DeleteMessageInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(DeleteMessageInput {
             queue_url: scope.member("QueueUrl")?,
             receipt_handle: scope.member("ReceiptHandle")?,
         })
-    }
-}
-
-impl WriteXml for DeleteMessageInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.member("ReceiptHandle", &self.receipt_handle);
     }
 }
 
@@ -565,21 +664,9 @@ impl ReadMembers for DeleteQueueInput {
     }
 }
 
-impl WriteMembers for DeleteQueueInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-    }
-}
-
 impl ReadForm for DeleteQueueInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(DeleteQueueInput { queue_url: scope.member("QueueUrl")? })
-    }
-}
-
-impl WriteXml for DeleteQueueInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
     }
 }
 
@@ -594,13 +681,6 @@ impl ReadMembers for GetQueueAttributesInput {
     }
 }
 
-impl WriteMembers for GetQueueAttributesInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("AttributeNames", &self.attribute_names);
-    }
-}
-
 impl ReadForm for GetQueueAttributesInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(GetQueueAttributesInput {
@@ -610,13 +690,7 @@ impl ReadForm for GetQueueAttributesInput {
     }
 }
 
-impl WriteXml for GetQueueAttributesInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.list("AttributeName", None, &self.attribute_names);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for GetQueueAttributesOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -629,13 +703,7 @@ impl ReadMembers for GetQueueAttributesOutput {
 
 impl WriteMembers for GetQueueAttributesOutput {
     fn write_members(&self, members: &mut Members<'_>) {
-        members.put("Attributes", &self.attributes);
-    }
-}
-
-impl ReadForm for GetQueueAttributesOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(GetQueueAttributesOutput { attributes: scope.map("Attribute", None, "Name", "Value")? })
+        members.put_map("Attributes", "Name", "Value", &self.attributes);
     }
 }
 
@@ -656,13 +724,6 @@ impl ReadMembers for GetQueueUrlInput {
     }
 }
 
-impl WriteMembers for GetQueueUrlInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueName", &self.queue_name);
-        members.put("QueueOwnerAWSAccountId", &self.queue_owner_aws_account_id);
-    }
-}
-
 impl ReadForm for GetQueueUrlInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(GetQueueUrlInput {
@@ -672,13 +733,7 @@ impl ReadForm for GetQueueUrlInput {
     }
 }
 
-impl WriteXml for GetQueueUrlInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueName", &self.queue_name);
-        xml.member("QueueOwnerAWSAccountId", &self.queue_owner_aws_account_id);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for GetQueueUrlOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -692,12 +747,6 @@ impl ReadMembers for GetQueueUrlOutput {
 impl WriteMembers for GetQueueUrlOutput {
     fn write_members(&self, members: &mut Members<'_>) {
         members.put("QueueUrl", &self.queue_url);
-    }
-}
-
-impl ReadForm for GetQueueUrlOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(GetQueueUrlOutput { queue_url: scope.member("QueueUrl")? })
     }
 }
 
@@ -719,14 +768,6 @@ impl ReadMembers for ListDeadLetterSourceQueuesInput {
     }
 }
 
-impl WriteMembers for ListDeadLetterSourceQueuesInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("NextToken", &self.next_token);
-        members.put("MaxResults", &self.max_results);
-    }
-}
-
 impl ReadForm for ListDeadLetterSourceQueuesInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ListDeadLetterSourceQueuesInput {
@@ -737,14 +778,7 @@ impl ReadForm for ListDeadLetterSourceQueuesInput {
     }
 }
 
-impl WriteXml for ListDeadLetterSourceQueuesInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.member("NextToken", &self.next_token);
-        xml.member("MaxResults", &self.max_results);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for ListDeadLetterSourceQueuesOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -760,15 +794,6 @@ impl WriteMembers for ListDeadLetterSourceQueuesOutput {
     fn write_members(&self, members: &mut Members<'_>) {
         members.put("queueUrls", &self.queue_urls);
         members.put("NextToken", &self.next_token);
-    }
-}
-
-impl ReadForm for ListDeadLetterSourceQueuesOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(ListDeadLetterSourceQueuesOutput {
-            queue_urls: scope.list("QueueUrl", None)?,
-            next_token: scope.member("NextToken")?,
-        })
     }
 }
 
@@ -790,13 +815,6 @@ impl ReadMembers for ListMessageMoveTasksInput {
     }
 }
 
-impl WriteMembers for ListMessageMoveTasksInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("SourceArn", &self.source_arn);
-        members.put("MaxResults", &self.max_results);
-    }
-}
-
 impl ReadForm for ListMessageMoveTasksInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ListMessageMoveTasksInput {
@@ -806,13 +824,7 @@ impl ReadForm for ListMessageMoveTasksInput {
     }
 }
 
-impl WriteXml for ListMessageMoveTasksInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("SourceArn", &self.source_arn);
-        xml.member("MaxResults", &self.max_results);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for ListMessageMoveTasksOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -829,18 +841,13 @@ impl WriteMembers for ListMessageMoveTasksOutput {
     }
 }
 
-impl ReadForm for ListMessageMoveTasksOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(ListMessageMoveTasksOutput { results: scope.list("ListMessageMoveTasksResultEntry", None)? })
-    }
-}
-
 impl WriteXml for ListMessageMoveTasksOutput {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.list("ListMessageMoveTasksResultEntry", None, &self.results);
     }
 }
 
+#[cfg(test)]
 impl ReadMembers for ListMessageMoveTasksResultEntry {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -877,22 +884,6 @@ impl WriteMembers for ListMessageMoveTasksResultEntry {
     }
 }
 
-impl ReadForm for ListMessageMoveTasksResultEntry {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(ListMessageMoveTasksResultEntry {
-            task_handle: scope.member("TaskHandle")?,
-            status: scope.member("Status")?,
-            source_arn: scope.member("SourceArn")?,
-            destination_arn: scope.member("DestinationArn")?,
-            max_number_of_messages_per_second: scope.member("MaxNumberOfMessagesPerSecond")?,
-            approximate_number_of_messages_moved: scope.member("ApproximateNumberOfMessagesMoved")?,
-            approximate_number_of_messages_to_move: scope.member("ApproximateNumberOfMessagesToMove")?,
-            failure_reason: scope.member("FailureReason")?,
-            started_timestamp: scope.member("StartedTimestamp")?,
-        })
-    }
-}
-
 impl WriteXml for ListMessageMoveTasksResultEntry {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.member("TaskHandle", &self.task_handle);
@@ -917,24 +908,13 @@ impl ReadMembers for ListQueueTagsInput {
     }
 }
 
-impl WriteMembers for ListQueueTagsInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-    }
-}
-
 impl ReadForm for ListQueueTagsInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ListQueueTagsInput { queue_url: scope.member("QueueUrl")? })
     }
 }
 
-impl WriteXml for ListQueueTagsInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for ListQueueTagsOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -947,13 +927,7 @@ impl ReadMembers for ListQueueTagsOutput {
 
 impl WriteMembers for ListQueueTagsOutput {
     fn write_members(&self, members: &mut Members<'_>) {
-        members.put("Tags", &self.tags);
-    }
-}
-
-impl ReadForm for ListQueueTagsOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(ListQueueTagsOutput { tags: scope.map("Tag", None, "Key", "Value")? })
+        members.put_map("Tags", "Key", "Value", &self.tags);
     }
 }
 
@@ -975,14 +949,6 @@ impl ReadMembers for ListQueuesInput {
     }
 }
 
-impl WriteMembers for ListQueuesInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueNamePrefix", &self.queue_name_prefix);
-        members.put("NextToken", &self.next_token);
-        members.put("MaxResults", &self.max_results);
-    }
-}
-
 impl ReadForm for ListQueuesInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ListQueuesInput {
@@ -993,14 +959,7 @@ impl ReadForm for ListQueuesInput {
     }
 }
 
-impl WriteXml for ListQueuesInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueNamePrefix", &self.queue_name_prefix);
-        xml.member("NextToken", &self.next_token);
-        xml.member("MaxResults", &self.max_results);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for ListQueuesOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -1014,17 +973,8 @@ impl ReadMembers for ListQueuesOutput {
 
 impl WriteMembers for ListQueuesOutput {
     fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrls", &self.queue_urls);
+        members.put_as("QueueUrls", "queueUrls", &self.queue_urls);
         members.put("NextToken", &self.next_token);
-    }
-}
-
-impl ReadForm for ListQueuesOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(ListQueuesOutput {
-            queue_urls: scope.list("QueueUrl", None)?,
-            next_token: scope.member("NextToken")?,
-        })
     }
 }
 
@@ -1035,6 +985,7 @@ impl WriteXml for ListQueuesOutput {
     }
 }
 
+#[cfg(test)]
 impl ReadMembers for Message {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -1057,23 +1008,9 @@ impl WriteMembers for Message {
         members.put("ReceiptHandle", &self.receipt_handle);
         members.put("MD5OfBody", &self.md5_of_body);
         members.put("Body", &self.body);
-        members.put("Attributes", &self.attributes);
+        members.put_map("Attributes", "Name", "Value", &self.attributes);
         members.put("MD5OfMessageAttributes", &self.md5_of_message_attributes);
-        members.put("MessageAttributes", &self.message_attributes);
-    }
-}
-
-impl ReadForm for Message {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(Message {
-            message_id: scope.member("MessageId")?,
-            receipt_handle: scope.member("ReceiptHandle")?,
-            md5_of_body: scope.member("MD5OfBody")?,
-            body: scope.member("Body")?,
-            attributes: scope.map("Attribute", None, "Name", "Value")?,
-            md5_of_message_attributes: scope.member("MD5OfMessageAttributes")?,
-            message_attributes: scope.map("MessageAttribute", None, "Name", "Value")?,
-        })
+        members.put_map("MessageAttributes", "Name", "Value", &self.message_attributes);
     }
 }
 
@@ -1149,16 +1086,6 @@ impl ReadMembers for MessageSystemAttributeValue {
     }
 }
 
-impl WriteMembers for MessageSystemAttributeValue {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("StringValue", &self.string_value);
-        members.put("BinaryValue", &self.binary_value);
-        members.put("StringListValues", &self.string_list_values);
-        members.put("BinaryListValues", &self.binary_list_values);
-        members.put("DataType", &self.data_type);
-    }
-}
-
 impl ReadForm for MessageSystemAttributeValue {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(MessageSystemAttributeValue {
@@ -1168,16 +1095,6 @@ impl ReadForm for MessageSystemAttributeValue {
             binary_list_values: scope.list("BinaryListValue", None)?,
             data_type: scope.member("DataType")?,
         })
-    }
-}
-
-impl WriteXml for MessageSystemAttributeValue {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("StringValue", &self.string_value);
-        xml.member("BinaryValue", &self.binary_value);
-        xml.list("StringListValue", None, &self.string_list_values);
-        xml.list("BinaryListValue", None, &self.binary_list_values);
-        xml.member("DataType", &self.data_type);
     }
 }
 
@@ -1191,21 +1108,9 @@ impl ReadMembers for PurgeQueueInput {
     }
 }
 
-impl WriteMembers for PurgeQueueInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-    }
-}
-
 impl ReadForm for PurgeQueueInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(PurgeQueueInput { queue_url: scope.member("QueueUrl")? })
-    }
-}
-
-impl WriteXml for PurgeQueueInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
     }
 }
 
@@ -1226,19 +1131,6 @@ impl ReadMembers for ReceiveMessageInput {
     }
 }
 
-impl WriteMembers for ReceiveMessageInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("AttributeNames", &self.attribute_names);
-        members.put("MessageSystemAttributeNames", &self.message_system_attribute_names);
-        members.put("MessageAttributeNames", &self.message_attribute_names);
-        members.put("MaxNumberOfMessages", &self.max_number_of_messages);
-        members.put("VisibilityTimeout", &self.visibility_timeout);
-        members.put("WaitTimeSeconds", &self.wait_time_seconds);
-        members.put("ReceiveRequestAttemptId", &self.receive_request_attempt_id);
-    }
-}
-
 impl ReadForm for ReceiveMessageInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ReceiveMessageInput {
@@ -1254,19 +1146,7 @@ impl ReadForm for ReceiveMessageInput {
     }
 }
 
-impl WriteXml for ReceiveMessageInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.list("AttributeName", None, &self.attribute_names);
-        xml.list("MessageSystemAttributeName", None, &self.message_system_attribute_names);
-        xml.list("MessageAttributeName", None, &self.message_attribute_names);
-        xml.member("MaxNumberOfMessages", &self.max_number_of_messages);
-        xml.member("VisibilityTimeout", &self.visibility_timeout);
-        xml.member("WaitTimeSeconds", &self.wait_time_seconds);
-        xml.member("ReceiveRequestAttemptId", &self.receive_request_attempt_id);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for ReceiveMessageOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -1279,13 +1159,7 @@ impl ReadMembers for ReceiveMessageOutput {
 
 impl WriteMembers for ReceiveMessageOutput {
     fn write_members(&self, members: &mut Members<'_>) {
-        members.put("Messages", &self.messages);
-    }
-}
-
-impl ReadForm for ReceiveMessageOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(ReceiveMessageOutput { messages: scope.list("Message", None)? })
+        members.put_as("Messages", "messages", &self.messages);
     }
 }
 
@@ -1306,23 +1180,9 @@ impl ReadMembers for RemovePermissionInput {
     }
 }
 
-impl WriteMembers for RemovePermissionInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("Label", &self.label);
-    }
-}
-
 impl ReadForm for RemovePermissionInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(RemovePermissionInput { queue_url: scope.member("QueueUrl")?, label: scope.member("Label")? })
-    }
-}
-
-impl WriteXml for RemovePermissionInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.member("Label", &self.label);
     }
 }
 
@@ -1337,26 +1197,12 @@ impl ReadMembers for SendMessageBatchInput {
     }
 }
 
-impl WriteMembers for SendMessageBatchInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("Entries", &self.entries);
-    }
-}
-
 impl ReadForm for SendMessageBatchInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(SendMessageBatchInput {
             queue_url: scope.member("QueueUrl")?,
             entries: scope.list("SendMessageBatchRequestEntry", None)?,
         })
-    }
-}
-
-impl WriteXml for SendMessageBatchInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.list("SendMessageBatchRequestEntry", None, &self.entries);
     }
 }
 
@@ -1376,18 +1222,6 @@ impl ReadMembers for SendMessageBatchRequestEntry {
     }
 }
 
-impl WriteMembers for SendMessageBatchRequestEntry {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("Id", &self.id);
-        members.put("MessageBody", &self.message_body);
-        members.put("DelaySeconds", &self.delay_seconds);
-        members.put("MessageAttributes", &self.message_attributes);
-        members.put("MessageSystemAttributes", &self.message_system_attributes);
-        members.put("MessageDeduplicationId", &self.message_deduplication_id);
-        members.put("MessageGroupId", &self.message_group_id);
-    }
-}
-
 impl ReadForm for SendMessageBatchRequestEntry {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(SendMessageBatchRequestEntry {
@@ -1402,18 +1236,7 @@ impl ReadForm for SendMessageBatchRequestEntry {
     }
 }
 
-impl WriteXml for SendMessageBatchRequestEntry {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("Id", &self.id);
-        xml.member("MessageBody", &self.message_body);
-        xml.member("DelaySeconds", &self.delay_seconds);
-        xml.map("MessageAttribute", None, "Name", "Value", &self.message_attributes);
-        xml.map("MessageSystemAttribute", None, "Name", "Value", &self.message_system_attributes);
-        xml.member("MessageDeduplicationId", &self.message_deduplication_id);
-        xml.member("MessageGroupId", &self.message_group_id);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for SendMessageBatchOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -1432,15 +1255,6 @@ impl WriteMembers for SendMessageBatchOutput {
     }
 }
 
-impl ReadForm for SendMessageBatchOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(SendMessageBatchOutput {
-            successful: scope.list("SendMessageBatchResultEntry", None)?,
-            failed: scope.list("BatchResultErrorEntry", None)?,
-        })
-    }
-}
-
 impl WriteXml for SendMessageBatchOutput {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.list("SendMessageBatchResultEntry", None, &self.successful);
@@ -1448,6 +1262,7 @@ impl WriteXml for SendMessageBatchOutput {
     }
 }
 
+#[cfg(test)]
 impl ReadMembers for SendMessageBatchResultEntry {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -1471,19 +1286,6 @@ impl WriteMembers for SendMessageBatchResultEntry {
         members.put("MD5OfMessageAttributes", &self.md5_of_message_attributes);
         members.put("MD5OfMessageSystemAttributes", &self.md5_of_message_system_attributes);
         members.put("SequenceNumber", &self.sequence_number);
-    }
-}
-
-impl ReadForm for SendMessageBatchResultEntry {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(SendMessageBatchResultEntry {
-            id: scope.member("Id")?,
-            message_id: scope.member("MessageId")?,
-            md5_of_message_body: scope.member("MD5OfMessageBody")?,
-            md5_of_message_attributes: scope.member("MD5OfMessageAttributes")?,
-            md5_of_message_system_attributes: scope.member("MD5OfMessageSystemAttributes")?,
-            sequence_number: scope.member("SequenceNumber")?,
-        })
     }
 }
 
@@ -1514,18 +1316,6 @@ impl ReadMembers for SendMessageInput {
     }
 }
 
-impl WriteMembers for SendMessageInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("MessageBody", &self.message_body);
-        members.put("DelaySeconds", &self.delay_seconds);
-        members.put("MessageAttributes", &self.message_attributes);
-        members.put("MessageSystemAttributes", &self.message_system_attributes);
-        members.put("MessageDeduplicationId", &self.message_deduplication_id);
-        members.put("MessageGroupId", &self.message_group_id);
-    }
-}
-
 impl ReadForm for SendMessageInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(SendMessageInput {
@@ -1540,18 +1330,7 @@ impl ReadForm for SendMessageInput {
     }
 }
 
-impl WriteXml for SendMessageInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.member("MessageBody", &self.message_body);
-        xml.member("DelaySeconds", &self.delay_seconds);
-        xml.map("MessageAttribute", None, "Name", "Value", &self.message_attributes);
-        xml.map("MessageSystemAttribute", None, "Name", "Value", &self.message_system_attributes);
-        xml.member("MessageDeduplicationId", &self.message_deduplication_id);
-        xml.member("MessageGroupId", &self.message_group_id);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for SendMessageOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -1576,18 +1355,6 @@ impl WriteMembers for SendMessageOutput {
     }
 }
 
-impl ReadForm for SendMessageOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(SendMessageOutput {
-            md5_of_message_body: scope.member("MD5OfMessageBody")?,
-            md5_of_message_attributes: scope.member("MD5OfMessageAttributes")?,
-            md5_of_message_system_attributes: scope.member("MD5OfMessageSystemAttributes")?,
-            message_id: scope.member("MessageId")?,
-            sequence_number: scope.member("SequenceNumber")?,
-        })
-    }
-}
-
 impl WriteXml for SendMessageOutput {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.member("MD5OfMessageBody", &self.md5_of_message_body);
@@ -1609,26 +1376,12 @@ impl ReadMembers for SetQueueAttributesInput {
     }
 }
 
-impl WriteMembers for SetQueueAttributesInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("Attributes", &self.attributes);
-    }
-}
-
 impl ReadForm for SetQueueAttributesInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(SetQueueAttributesInput {
             queue_url: scope.member("QueueUrl")?,
             attributes: scope.map("Attribute", None, "Name", "Value")?,
         })
-    }
-}
-
-impl WriteXml for SetQueueAttributesInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.map("Attribute", None, "Name", "Value", &self.attributes);
     }
 }
 
@@ -1644,14 +1397,6 @@ impl ReadMembers for StartMessageMoveTaskInput {
     }
 }
 
-impl WriteMembers for StartMessageMoveTaskInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("SourceArn", &self.source_arn);
-        members.put("DestinationArn", &self.destination_arn);
-        members.put("MaxNumberOfMessagesPerSecond", &self.max_number_of_messages_per_second);
-    }
-}
-
 impl ReadForm for StartMessageMoveTaskInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(StartMessageMoveTaskInput {
@@ -1662,14 +1407,7 @@ impl ReadForm for StartMessageMoveTaskInput {
     }
 }
 
-impl WriteXml for StartMessageMoveTaskInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("SourceArn", &self.source_arn);
-        xml.member("DestinationArn", &self.destination_arn);
-        xml.member("MaxNumberOfMessagesPerSecond", &self.max_number_of_messages_per_second);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for StartMessageMoveTaskOutput {
     fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         match name {
@@ -1683,12 +1421,6 @@ impl ReadMembers for StartMessageMoveTaskOutput {
 impl WriteMembers for StartMessageMoveTaskOutput {
     fn write_members(&self, members: &mut Members<'_>) {
         members.put("TaskHandle", &self.task_handle);
-    }
-}
-
-impl ReadForm for StartMessageMoveTaskOutput {
-    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(StartMessageMoveTaskOutput { task_handle: scope.member("TaskHandle")? })
     }
 }
 
@@ -1709,26 +1441,12 @@ impl ReadMembers for TagQueueInput {
     }
 }
 
-impl WriteMembers for TagQueueInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("Tags", &self.tags);
-    }
-}
-
 impl ReadForm for TagQueueInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(TagQueueInput {
             queue_url: scope.member("QueueUrl")?,
-            tags: scope.map("Tag", None, "Key", "Value")?,
+            tags: scope.map("Tags", None, "Key", "Value")?,
         })
-    }
-}
-
-impl WriteXml for TagQueueInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.map("Tag", None, "Key", "Value", &self.tags);
     }
 }
 
@@ -1743,26 +1461,13 @@ impl ReadMembers for UntagQueueInput {
     }
 }
 
-impl WriteMembers for UntagQueueInput {
-    fn write_members(&self, members: &mut Members<'_>) {
-        members.put("QueueUrl", &self.queue_url);
-        members.put("TagKeys", &self.tag_keys);
-    }
-}
-
 impl ReadForm for UntagQueueInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(UntagQueueInput { queue_url: scope.member("QueueUrl")?, tag_keys: scope.list("TagKey", None)? })
     }
 }
 
-impl WriteXml for UntagQueueInput {
-    fn write_xml(&self, xml: &mut xml::Writer) {
-        xml.member("QueueUrl", &self.queue_url);
-        xml.list("TagKey", None, &self.tag_keys);
-    }
-}
-
+#[cfg(test)]
 impl ReadMembers for AddPermissionOutput {
     fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         Ok(false)
@@ -1773,16 +1478,11 @@ impl WriteMembers for AddPermissionOutput {
     fn write_members(&self, _members: &mut Members<'_>) {}
 }
 
-impl ReadForm for AddPermissionOutput {
-    fn read_form(_scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(AddPermissionOutput {})
-    }
-}
-
 impl WriteXml for AddPermissionOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
+#[cfg(test)]
 impl ReadMembers for ChangeMessageVisibilityOutput {
     fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         Ok(false)
@@ -1793,16 +1493,11 @@ impl WriteMembers for ChangeMessageVisibilityOutput {
     fn write_members(&self, _members: &mut Members<'_>) {}
 }
 
-impl ReadForm for ChangeMessageVisibilityOutput {
-    fn read_form(_scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(ChangeMessageVisibilityOutput {})
-    }
-}
-
 impl WriteXml for ChangeMessageVisibilityOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
+#[cfg(test)]
 impl ReadMembers for DeleteMessageOutput {
     fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         Ok(false)
@@ -1813,16 +1508,11 @@ impl WriteMembers for DeleteMessageOutput {
     fn write_members(&self, _members: &mut Members<'_>) {}
 }
 
-impl ReadForm for DeleteMessageOutput {
-    fn read_form(_scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(DeleteMessageOutput {})
-    }
-}
-
 impl WriteXml for DeleteMessageOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
+#[cfg(test)]
 impl ReadMembers for DeleteQueueOutput {
     fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         Ok(false)
@@ -1833,16 +1523,11 @@ impl WriteMembers for DeleteQueueOutput {
     fn write_members(&self, _members: &mut Members<'_>) {}
 }
 
-impl ReadForm for DeleteQueueOutput {
-    fn read_form(_scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(DeleteQueueOutput {})
-    }
-}
-
 impl WriteXml for DeleteQueueOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
+#[cfg(test)]
 impl ReadMembers for PurgeQueueOutput {
     fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         Ok(false)
@@ -1853,16 +1538,11 @@ impl WriteMembers for PurgeQueueOutput {
     fn write_members(&self, _members: &mut Members<'_>) {}
 }
 
-impl ReadForm for PurgeQueueOutput {
-    fn read_form(_scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(PurgeQueueOutput {})
-    }
-}
-
 impl WriteXml for PurgeQueueOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
+#[cfg(test)]
 impl ReadMembers for RemovePermissionOutput {
     fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         Ok(false)
@@ -1873,16 +1553,11 @@ impl WriteMembers for RemovePermissionOutput {
     fn write_members(&self, _members: &mut Members<'_>) {}
 }
 
-impl ReadForm for RemovePermissionOutput {
-    fn read_form(_scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(RemovePermissionOutput {})
-    }
-}
-
 impl WriteXml for RemovePermissionOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
+#[cfg(test)]
 impl ReadMembers for SetQueueAttributesOutput {
     fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         Ok(false)
@@ -1893,16 +1568,11 @@ impl WriteMembers for SetQueueAttributesOutput {
     fn write_members(&self, _members: &mut Members<'_>) {}
 }
 
-impl ReadForm for SetQueueAttributesOutput {
-    fn read_form(_scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(SetQueueAttributesOutput {})
-    }
-}
-
 impl WriteXml for SetQueueAttributesOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
+#[cfg(test)]
 impl ReadMembers for TagQueueOutput {
     fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         Ok(false)
@@ -1913,16 +1583,11 @@ impl WriteMembers for TagQueueOutput {
     fn write_members(&self, _members: &mut Members<'_>) {}
 }
 
-impl ReadForm for TagQueueOutput {
-    fn read_form(_scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(TagQueueOutput {})
-    }
-}
-
 impl WriteXml for TagQueueOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
+#[cfg(test)]
 impl ReadMembers for UntagQueueOutput {
     fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
         Ok(false)
@@ -1933,249 +1598,6 @@ impl WriteMembers for UntagQueueOutput {
     fn write_members(&self, _members: &mut Members<'_>) {}
 }
 
-impl ReadForm for UntagQueueOutput {
-    fn read_form(_scope: &Scope<'_>) -> Result<Self, FormFault> {
-        Ok(UntagQueueOutput {})
-    }
-}
-
 impl WriteXml for UntagQueueOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
-
-/// Reads a request's body.
-pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Result<Request, json::Fault> {
-    Ok(match operation {
-        Operation::AddPermission => Request::AddPermission(reader.document()?),
-        Operation::CancelMessageMoveTask => Request::CancelMessageMoveTask(reader.document()?),
-        Operation::ChangeMessageVisibility => Request::ChangeMessageVisibility(reader.document()?),
-        Operation::ChangeMessageVisibilityBatch => Request::ChangeMessageVisibilityBatch(reader.document()?),
-        Operation::CreateQueue => Request::CreateQueue(reader.document()?),
-        Operation::DeleteMessage => Request::DeleteMessage(reader.document()?),
-        Operation::DeleteMessageBatch => Request::DeleteMessageBatch(reader.document()?),
-        Operation::DeleteQueue => Request::DeleteQueue(reader.document()?),
-        Operation::GetQueueAttributes => Request::GetQueueAttributes(reader.document()?),
-        Operation::GetQueueUrl => Request::GetQueueUrl(reader.document()?),
-        Operation::ListDeadLetterSourceQueues => Request::ListDeadLetterSourceQueues(reader.document()?),
-        Operation::ListMessageMoveTasks => Request::ListMessageMoveTasks(reader.document()?),
-        Operation::ListQueueTags => Request::ListQueueTags(reader.document()?),
-        Operation::ListQueues => Request::ListQueues(reader.document()?),
-        Operation::PurgeQueue => Request::PurgeQueue(reader.document()?),
-        Operation::ReceiveMessage => Request::ReceiveMessage(reader.document()?),
-        Operation::RemovePermission => Request::RemovePermission(reader.document()?),
-        Operation::SendMessage => Request::SendMessage(reader.document()?),
-        Operation::SendMessageBatch => Request::SendMessageBatch(reader.document()?),
-        Operation::SetQueueAttributes => Request::SetQueueAttributes(reader.document()?),
-        Operation::StartMessageMoveTask => Request::StartMessageMoveTask(reader.document()?),
-        Operation::TagQueue => Request::TagQueue(reader.document()?),
-        Operation::UntagQueue => Request::UntagQueue(reader.document()?),
-    })
-}
-
-/// Writes an answer's body.
-pub fn write_json(response: &Response, writer: &mut json::Writer) {
-    match response {
-        Response::AddPermission(output) => writer.document(output),
-        Response::CancelMessageMoveTask(output) => writer.document(output),
-        Response::ChangeMessageVisibility(output) => writer.document(output),
-        Response::ChangeMessageVisibilityBatch(output) => writer.document(output),
-        Response::CreateQueue(output) => writer.document(output),
-        Response::DeleteMessage(output) => writer.document(output),
-        Response::DeleteMessageBatch(output) => writer.document(output),
-        Response::DeleteQueue(output) => writer.document(output),
-        Response::GetQueueAttributes(output) => writer.document(output),
-        Response::GetQueueUrl(output) => writer.document(output),
-        Response::ListDeadLetterSourceQueues(output) => writer.document(output),
-        Response::ListMessageMoveTasks(output) => writer.document(output),
-        Response::ListQueueTags(output) => writer.document(output),
-        Response::ListQueues(output) => writer.document(output),
-        Response::PurgeQueue(output) => writer.document(output),
-        Response::ReceiveMessage(output) => writer.document(output),
-        Response::RemovePermission(output) => writer.document(output),
-        Response::SendMessage(output) => writer.document(output),
-        Response::SendMessageBatch(output) => writer.document(output),
-        Response::SetQueueAttributes(output) => writer.document(output),
-        Response::StartMessageMoveTask(output) => writer.document(output),
-        Response::TagQueue(output) => writer.document(output),
-        Response::UntagQueue(output) => writer.document(output),
-    }
-}
-
-/// Reads a request's parameters.
-pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Result<Request, FormFault> {
-    Ok(match operation {
-        Operation::AddPermission => Request::AddPermission(ReadForm::read_form(scope)?),
-        Operation::CancelMessageMoveTask => Request::CancelMessageMoveTask(ReadForm::read_form(scope)?),
-        Operation::ChangeMessageVisibility => Request::ChangeMessageVisibility(ReadForm::read_form(scope)?),
-        Operation::ChangeMessageVisibilityBatch => {
-            Request::ChangeMessageVisibilityBatch(ReadForm::read_form(scope)?)
-        }
-        Operation::CreateQueue => Request::CreateQueue(ReadForm::read_form(scope)?),
-        Operation::DeleteMessage => Request::DeleteMessage(ReadForm::read_form(scope)?),
-        Operation::DeleteMessageBatch => Request::DeleteMessageBatch(ReadForm::read_form(scope)?),
-        Operation::DeleteQueue => Request::DeleteQueue(ReadForm::read_form(scope)?),
-        Operation::GetQueueAttributes => Request::GetQueueAttributes(ReadForm::read_form(scope)?),
-        Operation::GetQueueUrl => Request::GetQueueUrl(ReadForm::read_form(scope)?),
-        Operation::ListDeadLetterSourceQueues => {
-            Request::ListDeadLetterSourceQueues(ReadForm::read_form(scope)?)
-        }
-        Operation::ListMessageMoveTasks => Request::ListMessageMoveTasks(ReadForm::read_form(scope)?),
-        Operation::ListQueueTags => Request::ListQueueTags(ReadForm::read_form(scope)?),
-        Operation::ListQueues => Request::ListQueues(ReadForm::read_form(scope)?),
-        Operation::PurgeQueue => Request::PurgeQueue(ReadForm::read_form(scope)?),
-        Operation::ReceiveMessage => Request::ReceiveMessage(ReadForm::read_form(scope)?),
-        Operation::RemovePermission => Request::RemovePermission(ReadForm::read_form(scope)?),
-        Operation::SendMessage => Request::SendMessage(ReadForm::read_form(scope)?),
-        Operation::SendMessageBatch => Request::SendMessageBatch(ReadForm::read_form(scope)?),
-        Operation::SetQueueAttributes => Request::SetQueueAttributes(ReadForm::read_form(scope)?),
-        Operation::StartMessageMoveTask => Request::StartMessageMoveTask(ReadForm::read_form(scope)?),
-        Operation::TagQueue => Request::TagQueue(ReadForm::read_form(scope)?),
-        Operation::UntagQueue => Request::UntagQueue(ReadForm::read_form(scope)?),
-    })
-}
-
-/// Writes an answer's members.
-pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
-    match response {
-        Response::AddPermission(output) => output.write_xml(xml),
-        Response::CancelMessageMoveTask(output) => output.write_xml(xml),
-        Response::ChangeMessageVisibility(output) => output.write_xml(xml),
-        Response::ChangeMessageVisibilityBatch(output) => output.write_xml(xml),
-        Response::CreateQueue(output) => output.write_xml(xml),
-        Response::DeleteMessage(output) => output.write_xml(xml),
-        Response::DeleteMessageBatch(output) => output.write_xml(xml),
-        Response::DeleteQueue(output) => output.write_xml(xml),
-        Response::GetQueueAttributes(output) => output.write_xml(xml),
-        Response::GetQueueUrl(output) => output.write_xml(xml),
-        Response::ListDeadLetterSourceQueues(output) => output.write_xml(xml),
-        Response::ListMessageMoveTasks(output) => output.write_xml(xml),
-        Response::ListQueueTags(output) => output.write_xml(xml),
-        Response::ListQueues(output) => output.write_xml(xml),
-        Response::PurgeQueue(output) => output.write_xml(xml),
-        Response::ReceiveMessage(output) => output.write_xml(xml),
-        Response::RemovePermission(output) => output.write_xml(xml),
-        Response::SendMessage(output) => output.write_xml(xml),
-        Response::SendMessageBatch(output) => output.write_xml(xml),
-        Response::SetQueueAttributes(output) => output.write_xml(xml),
-        Response::StartMessageMoveTask(output) => output.write_xml(xml),
-        Response::TagQueue(output) => output.write_xml(xml),
-        Response::UntagQueue(output) => output.write_xml(xml),
-    }
-}
-
-/// Which operation an answer is of.
-pub const fn operation_of(response: &Response) -> Operation {
-    match response {
-        Response::AddPermission(_) => Operation::AddPermission,
-        Response::CancelMessageMoveTask(_) => Operation::CancelMessageMoveTask,
-        Response::ChangeMessageVisibility(_) => Operation::ChangeMessageVisibility,
-        Response::ChangeMessageVisibilityBatch(_) => Operation::ChangeMessageVisibilityBatch,
-        Response::CreateQueue(_) => Operation::CreateQueue,
-        Response::DeleteMessage(_) => Operation::DeleteMessage,
-        Response::DeleteMessageBatch(_) => Operation::DeleteMessageBatch,
-        Response::DeleteQueue(_) => Operation::DeleteQueue,
-        Response::GetQueueAttributes(_) => Operation::GetQueueAttributes,
-        Response::GetQueueUrl(_) => Operation::GetQueueUrl,
-        Response::ListDeadLetterSourceQueues(_) => Operation::ListDeadLetterSourceQueues,
-        Response::ListMessageMoveTasks(_) => Operation::ListMessageMoveTasks,
-        Response::ListQueueTags(_) => Operation::ListQueueTags,
-        Response::ListQueues(_) => Operation::ListQueues,
-        Response::PurgeQueue(_) => Operation::PurgeQueue,
-        Response::ReceiveMessage(_) => Operation::ReceiveMessage,
-        Response::RemovePermission(_) => Operation::RemovePermission,
-        Response::SendMessage(_) => Operation::SendMessage,
-        Response::SendMessageBatch(_) => Operation::SendMessageBatch,
-        Response::SetQueueAttributes(_) => Operation::SetQueueAttributes,
-        Response::StartMessageMoveTask(_) => Operation::StartMessageMoveTask,
-        Response::TagQueue(_) => Operation::TagQueue,
-        Response::UntagQueue(_) => Operation::UntagQueue,
-    }
-}
-
-/// Whether the model gives an operation's answer a body.
-pub const fn has_output(operation: Operation) -> bool {
-    !matches!(
-        operation,
-        Operation::AddPermission
-            | Operation::ChangeMessageVisibility
-            | Operation::DeleteMessage
-            | Operation::DeleteQueue
-            | Operation::PurgeQueue
-            | Operation::RemovePermission
-            | Operation::SetQueueAttributes
-            | Operation::TagQueue
-            | Operation::UntagQueue
-    )
-}
-
-/// The errors that the model has, by shape.
-pub const ERRORS: &[ErrorForm] = &[
-    ErrorForm {
-        shape: "BatchEntryIdsNotDistinct",
-        query_code: "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
-        status: 400,
-    },
-    ErrorForm {
-        shape: "BatchRequestTooLong",
-        query_code: "AWS.SimpleQueueService.BatchRequestTooLong",
-        status: 400,
-    },
-    ErrorForm {
-        shape: "EmptyBatchRequest",
-        query_code: "AWS.SimpleQueueService.EmptyBatchRequest",
-        status: 400,
-    },
-    ErrorForm { shape: "InvalidAddress", query_code: "InvalidAddress", status: 404 },
-    ErrorForm { shape: "InvalidAttributeName", query_code: "InvalidAttributeName", status: 400 },
-    ErrorForm { shape: "InvalidAttributeValue", query_code: "InvalidAttributeValue", status: 400 },
-    ErrorForm {
-        shape: "InvalidBatchEntryId",
-        query_code: "AWS.SimpleQueueService.InvalidBatchEntryId",
-        status: 400,
-    },
-    ErrorForm { shape: "InvalidIdFormat", query_code: "InvalidIdFormat", status: 400 },
-    ErrorForm { shape: "InvalidMessageContents", query_code: "InvalidMessageContents", status: 400 },
-    ErrorForm { shape: "InvalidSecurity", query_code: "InvalidSecurity", status: 403 },
-    ErrorForm { shape: "KmsAccessDenied", query_code: "KMS.AccessDeniedException", status: 400 },
-    ErrorForm { shape: "KmsDisabled", query_code: "KMS.DisabledException", status: 400 },
-    ErrorForm { shape: "KmsInvalidKeyUsage", query_code: "KMS.InvalidKeyUsageException", status: 400 },
-    ErrorForm { shape: "KmsInvalidState", query_code: "KMS.InvalidStateException", status: 400 },
-    ErrorForm { shape: "KmsNotFound", query_code: "KMS.NotFoundException", status: 400 },
-    ErrorForm { shape: "KmsOptInRequired", query_code: "KMS.OptInRequired", status: 403 },
-    ErrorForm { shape: "KmsThrottled", query_code: "KMS.ThrottlingException", status: 400 },
-    ErrorForm {
-        shape: "MessageNotInflight",
-        query_code: "AWS.SimpleQueueService.MessageNotInflight",
-        status: 400,
-    },
-    ErrorForm { shape: "OverLimit", query_code: "OverLimit", status: 403 },
-    ErrorForm {
-        shape: "PurgeQueueInProgress",
-        query_code: "AWS.SimpleQueueService.PurgeQueueInProgress",
-        status: 403,
-    },
-    ErrorForm {
-        shape: "QueueDeletedRecently",
-        query_code: "AWS.SimpleQueueService.QueueDeletedRecently",
-        status: 400,
-    },
-    ErrorForm {
-        shape: "QueueDoesNotExist",
-        query_code: "AWS.SimpleQueueService.NonExistentQueue",
-        status: 400,
-    },
-    ErrorForm { shape: "QueueNameExists", query_code: "QueueAlreadyExists", status: 400 },
-    ErrorForm { shape: "ReceiptHandleIsInvalid", query_code: "ReceiptHandleIsInvalid", status: 404 },
-    ErrorForm { shape: "RequestThrottled", query_code: "RequestThrottled", status: 403 },
-    ErrorForm { shape: "ResourceNotFoundException", query_code: "ResourceNotFoundException", status: 404 },
-    ErrorForm {
-        shape: "TooManyEntriesInBatchRequest",
-        query_code: "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
-        status: 400,
-    },
-    ErrorForm {
-        shape: "UnsupportedOperation",
-        query_code: "AWS.SimpleQueueService.UnsupportedOperation",
-        status: 400,
-    },
-];

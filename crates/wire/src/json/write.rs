@@ -1,0 +1,305 @@
+//! Writes shapes as JSON, in AWS's two manners: that of its JSON protocols, and that in which the query protocol is
+//! answered where the client accepts JSON.
+
+use std::io::Write as _;
+
+use api::{Map, Text, Timestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use crate::scan;
+
+/// A structure that can be written member by member.
+pub trait WriteMembers {
+    /// Writes the members that are there.
+    fn write_members(&self, members: &mut Members<'_>);
+}
+
+/// A value that can be written.
+pub trait WriteValue {
+    /// Writes it.
+    fn write_value(&self, out: &mut Writer);
+}
+
+/// A document that is being written.
+#[derive(Debug, Default)]
+pub struct Writer {
+    out: Vec<u8>,
+    in_query_manner: bool,
+}
+
+impl Writer {
+    /// A document of the query protocol: members that are absent are `null`, and maps are lists of entries.
+    ///
+    /// So API Gateway's integrations and other users of `Accept: application/json` have it from AWS: `{"messages":null}`,
+    /// `"Attributes":[{"Name":"QueueArn","Value":"arn:…"}]`.
+    pub fn in_query_manner() -> Self {
+        Writer { in_query_manner: true, ..Writer::default() }
+    }
+
+    /// Writes a structure.
+    pub fn document(&mut self, value: &impl WriteMembers) {
+        self.out.push(b'{');
+        value.write_members(&mut Members { out: self, first: true });
+        self.out.push(b'}');
+    }
+
+    /// Writes a text.
+    pub fn string(&mut self, text: &str) {
+        let bytes = text.as_bytes();
+        self.out.reserve(bytes.len() + 2);
+        self.out.push(b'"');
+        let mut at = scan::plain_len::<scan::Json>(bytes);
+        self.out.extend_from_slice(&bytes[..at]);
+        while let Some(&byte) = bytes.get(at) {
+            match ESCAPES[usize::from(byte)] {
+                // `at` is where the plain ones ended.
+                0 => self.out.push(byte),
+                b'u' => {
+                    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                    let digits = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+                    self.out.extend_from_slice(b"\\u00");
+                    self.out.extend_from_slice(&digits);
+                }
+                escape => self.out.extend_from_slice(&[b'\\', escape]),
+            }
+            at = scan::copy_plain::<scan::Json>(bytes, at + 1, &mut self.out);
+        }
+        self.out.push(b'"');
+    }
+
+    /// Writes what is JSON already.
+    pub fn raw(&mut self, json: &str) {
+        self.out.extend_from_slice(json.as_bytes());
+    }
+
+    /// The document.
+    pub fn finish(self) -> Vec<u8> {
+        self.out
+    }
+
+    fn number(&mut self, number: impl std::fmt::Display) {
+        // Writing to a Vec cannot fail.
+        let _ = write!(self.out, "{number}");
+    }
+}
+
+/// What follows the backslash for each byte: 0 for none, `u` for a number.
+const ESCAPES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = b'u';
+        byte += 1;
+    }
+    table[0x08] = b'b';
+    table[0x09] = b't';
+    table[0x0a] = b'n';
+    table[0x0c] = b'f';
+    table[0x0d] = b'r';
+    table[b'"' as usize] = b'"';
+    table[b'\\' as usize] = b'\\';
+    table
+};
+
+/// The members of a structure that is being written.
+#[derive(Debug)]
+pub struct Members<'w> {
+    out: &'w mut Writer,
+    first: bool,
+}
+
+impl Members<'_> {
+    /// Writes a member, if it is there. Its name needs no escapes.
+    #[inline]
+    pub fn put<T: WriteValue>(&mut self, name: &str, value: &Option<T>) {
+        match value {
+            Some(value) => {
+                self.name(name);
+                value.write_value(self.out);
+            }
+            None => self.absent(name),
+        }
+    }
+
+    /// Writes a member that has another name in the query manner.
+    pub fn put_as<T: WriteValue>(&mut self, name: &str, query_name: &str, value: &Option<T>) {
+        self.put(if self.out.in_query_manner { query_name } else { name }, value);
+    }
+
+    /// Writes a member that is a map; in the query manner it is a list of entries, and their members have these names.
+    pub fn put_map<T: WriteValue>(&mut self, name: &str, key: &str, value: &str, map: &Option<Map<T>>) {
+        let Some(Map(entries)) = map.as_ref().filter(|_| self.out.in_query_manner) else {
+            return self.put(name, map);
+        };
+        self.name(name);
+        self.out.raw("[");
+        for (at, (entry_name, entry_value)) in entries.iter().enumerate() {
+            self.out.raw(if at > 0 { ",{" } else { "{" });
+            let mut members = Members { out: self.out, first: true };
+            members.name(key);
+            members.out.string(entry_name);
+            members.name(value);
+            entry_value.write_value(members.out);
+            self.out.raw("}");
+        }
+        self.out.raw("]");
+    }
+
+    #[inline]
+    fn name(&mut self, name: &str) {
+        let out = &mut self.out.out;
+        out.extend_from_slice(if self.first { b"\"" } else { b",\"" });
+        self.first = false;
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+    }
+
+    fn absent(&mut self, name: &str) {
+        if self.out.in_query_manner {
+            self.name(name);
+            self.out.raw("null");
+        }
+    }
+}
+
+impl<T: WriteMembers> WriteValue for T {
+    fn write_value(&self, out: &mut Writer) {
+        out.document(self);
+    }
+}
+
+impl WriteValue for Text {
+    fn write_value(&self, out: &mut Writer) {
+        out.string(self);
+    }
+}
+
+impl WriteValue for i32 {
+    fn write_value(&self, out: &mut Writer) {
+        out.number(self);
+    }
+}
+
+impl WriteValue for i64 {
+    fn write_value(&self, out: &mut Writer) {
+        out.number(self);
+    }
+}
+
+impl WriteValue for f64 {
+    fn write_value(&self, out: &mut Writer) {
+        match self {
+            // What numbers can't say (facts/protocols.md § 4).
+            value if value.is_nan() => out.raw("\"NaN\""),
+            value if value.is_infinite() => {
+                out.raw(if *value > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" })
+            }
+            value => out.number(value),
+        }
+    }
+}
+
+impl WriteValue for f32 {
+    fn write_value(&self, out: &mut Writer) {
+        // By way of its shortest text: 0.1, not 0.10000000149011612.
+        if self.is_finite() { out.number(self) } else { f64::from(*self).write_value(out) }
+    }
+}
+
+impl WriteValue for Timestamp {
+    fn write_value(&self, out: &mut Writer) {
+        // Seconds; a double holds milliseconds exactly enough for many thousand years.
+        if self.0 % 1000 == 0 { out.number(self.0 / 1000) } else { out.number(self.0 as f64 / 1000.0) }
+    }
+}
+
+impl WriteValue for bool {
+    fn write_value(&self, out: &mut Writer) {
+        out.raw(if *self { "true" } else { "false" });
+    }
+}
+
+impl WriteValue for Bytes {
+    fn write_value(&self, out: &mut Writer) {
+        out.string(&STANDARD.encode(self));
+    }
+}
+
+impl<T: WriteValue> WriteValue for Vec<T> {
+    fn write_value(&self, out: &mut Writer) {
+        out.raw("[");
+        for (at, item) in self.iter().enumerate() {
+            if at > 0 {
+                out.raw(",");
+            }
+            item.write_value(out);
+        }
+        out.raw("]");
+    }
+}
+
+impl<T: WriteValue> WriteValue for Map<T> {
+    fn write_value(&self, out: &mut Writer) {
+        out.raw("{");
+        for (at, (name, value)) in self.0.iter().enumerate() {
+            if at > 0 {
+                out.raw(",");
+            }
+            out.string(name);
+            out.raw(":");
+            value.write_value(out);
+        }
+        out.raw("}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(text: &str) -> String {
+        let mut writer = Writer::default();
+        writer.string(text);
+        String::from_utf8(writer.finish()).unwrap()
+    }
+
+    #[test]
+    fn only_what_must_be_escaped_is() {
+        assert_eq!(written("a\"b\\c/ü😀\u{7f}"), r#""a\"b\\c/ü😀""#.replace("😀", "😀\u{7f}"));
+        assert_eq!(written("\u{0}\u{8}\t\n\u{b}\u{c}\r\u{1f}"), r#""\u0000\b\t\n\u000b\f\r\u001f""#);
+    }
+
+    #[test]
+    fn doubles_and_moments_are_numbers() {
+        let written = |value: &dyn Fn(&mut Writer)| {
+            let mut writer = Writer::default();
+            value(&mut writer);
+            String::from_utf8(writer.finish()).unwrap()
+        };
+        assert_eq!(written(&|out| 2.5f64.write_value(out)), "2.5");
+        assert_eq!(written(&|out| 0.1f32.write_value(out)), "0.1");
+        assert_eq!(written(&|out| f64::NAN.write_value(out)), "\"NaN\"");
+        assert_eq!(written(&|out| f32::NEG_INFINITY.write_value(out)), "\"-Infinity\"");
+        assert_eq!(written(&|out| Timestamp(1_767_225_600_000).write_value(out)), "1767225600");
+        assert_eq!(written(&|out| Timestamp(1_767_225_600_123).write_value(out)), "1767225600.123");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_reads_back_as_it_was_written(text in ".{0,100}|[\"\\\\\n\u{1}a]{0,100}") {
+            let written = written(&text);
+            prop_assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text.clone());
+            let document: Text = format!("{{\"QueueUrl\":{written}}}").into();
+            let input: api::sqs::PurgeQueueInput = crate::json::Reader::new(&document).document().unwrap();
+            prop_assert_eq!(input.queue_url.as_deref(), Some(text.as_str()));
+            // And what another writer escapes differently.
+            let ascii: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            let document: Text = format!("{{\"QueueUrl\":\"{ascii}\"}}").into();
+            let input: api::sqs::PurgeQueueInput = crate::json::Reader::new(&document).document().unwrap();
+            prop_assert_eq!(input.queue_url.as_deref(), Some(text.as_str()));
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What tells services apart on the wire: their names, their versions, their errors.
+
+/// A service, as its model describes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Service {
+    /// The third word of its ARNs.
+    pub name: &'static str,
+    /// What it is called in signatures.
+    pub signing_name: &'static str,
+    /// The version of its API, as in the query protocol's `Version`.
+    pub version: &'static str,
+    /// What stands before the dot in `X-Amz-Target`; none if it is not spoken in JSON.
+    pub json_target: Option<&'static str>,
+    /// Which version of the JSON protocol it speaks: `1.0` or `1.1`.
+    pub json_version: &'static str,
+    /// Whether it is spoken in the query protocol.
+    pub speaks_query: bool,
+    /// Whether its JSON errors also tell what the query protocol calls them.
+    pub is_query_compatible: bool,
+    /// The name space of its XML answers.
+    pub xml_namespace: &'static str,
+    /// What stands before the `#` in the names of its errors.
+    pub shape_namespace: &'static str,
+    /// The errors that its model has.
+    pub errors: &'static [ErrorForm],
+}
+
+/// An error of a service: what it is called and which status it has, by protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ErrorForm {
+    /// The shape's name: what stands in JSON's `__type`.
+    pub shape: &'static str,
+    /// What the query protocol calls it.
+    pub query_code: &'static str,
+    /// The HTTP status, as the query protocol has it.
+    pub status: u16,
+}
+
+impl ErrorForm {
+    /// Whether the fault is the server's.
+    pub const fn is_server_fault(&self) -> bool {
+        self.status >= 500
+    }
+}
+
+impl Service {
+    /// The service's form of an error, if its model has it.
+    pub fn error(&self, shape: &str) -> Option<ErrorForm> {
+        self.errors.iter().find(|form| form.shape == shape).copied()
+    }
+}
+
+/// The form of an error that AWS sends without having it in its models. One that nobody knows is a fault of ours.
+pub fn framework_error(shape: &str) -> ErrorForm {
+    let known = FRAMEWORK.iter().find(|form| form.shape == shape);
+    known.copied().unwrap_or(form("InternalFailure", "InternalFailure", 500))
+}
+
+const fn form(shape: &'static str, query_code: &'static str, status: u16) -> ErrorForm {
+    ErrorForm { shape, query_code, status }
+}
+
+/// facts/sqs.md § 11, facts/protocols.md § 7, facts/security.md § 2.
+const FRAMEWORK: &[ErrorForm] = &[
+    form("InvalidParameterValueException", "InvalidParameterValue", 400),
+    form("MissingRequiredParameterException", "MissingParameter", 400),
+    form("InvalidAction", "InvalidAction", 400),
+    form("UnknownOperationException", "InvalidAction", 400),
+    form("SerializationException", "MalformedInput", 400),
+    form("MalformedQueryString", "MalformedQueryString", 400),
+    form("ValidationException", "ValidationError", 400),
+    form("AccessDeniedException", "AccessDenied", 403),
+    form("RequestEntityTooLarge", "RequestEntityTooLarge", 413),
+    form("RequestTimeout", "RequestTimeout", 408),
+    form("ThrottlingException", "Throttling", 400),
+    form("InternalFailure", "InternalFailure", 500),
+    form("ServiceUnavailable", "ServiceUnavailable", 503),
+];

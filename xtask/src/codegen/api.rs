@@ -1,0 +1,82 @@
+//! The plain structs of a service, and its operations as enums.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use super::HEADER;
+use super::view::View;
+
+const DERIVE: &str = "#[derive(Clone, Debug, Default, PartialEq)]\n";
+
+/// The text of `api::SERVICE`.
+pub fn shapes(view: &View<'_>) -> Result<String, Box<dyn Error>> {
+    let mut body = String::new();
+    for (name, shape) in view.structures() {
+        writeln!(body, "{DERIVE}pub struct {} {{", view.type_name(name))?;
+        for member in view.members(shape) {
+            writeln!(body, "pub {}: Option<{}>,", member.field, view.rust_type(member.shape_name)?)?;
+        }
+        body.push_str("}\n\n");
+    }
+    for (part, suffix) in [("input", "Input"), ("output", "Output")] {
+        for operation in view.operations_without(part) {
+            writeln!(body, "{DERIVE}pub struct {operation}{suffix} {{}}\n")?;
+        }
+    }
+    for (name, suffix, what) in [
+        ("Request", "Input", "A request for any operation."),
+        ("Response", "Output", "The answer of any operation."),
+    ] {
+        writeln!(body, "/// {what}\n#[derive(Clone, Debug, PartialEq)]\npub enum {name} {{")?;
+        for operation in view.operations.keys() {
+            writeln!(body, "{operation}({operation}{suffix}),")?;
+        }
+        body.push_str("}\n\n");
+    }
+    operations(view, &mut body)?;
+
+    let title = view.metadata("serviceFullName").unwrap_or(view.service);
+    let uses = |name: &str| body.contains(&format!("<{name}>")) || body.contains(&format!("<{name}<"));
+    let bytes = if uses("Bytes") { "use bytes::Bytes;\n\n" } else { "" };
+    let ours: Vec<&str> = ["Map", "Text", "Timestamp"].into_iter().filter(|name| uses(name)).collect();
+    Ok(format!(
+        "{HEADER}//! The shapes of {title}.\n\n#![allow(missing_docs)] // AWS's names say it.\n\n\
+         {bytes}use crate::{{{}}};\n\n{body}",
+        ours.join(", ")
+    ))
+}
+
+fn operations(view: &View<'_>, body: &mut String) -> Result<(), Box<dyn Error>> {
+    body.push_str("/// Which operation.\n#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]\npub enum Operation {\n");
+    for operation in view.operations.keys() {
+        writeln!(body, "{operation},")?;
+    }
+    body.push_str("}\n\nimpl Operation {\n/// All operations.\npub const ALL: &[Operation] = &[\n");
+    for operation in view.operations.keys() {
+        writeln!(body, "Operation::{operation},")?;
+    }
+    body.push_str(
+        "];\n\n/// AWS's name of the operation.\npub const fn name(self) -> &'static str {\nmatch self {\n",
+    );
+    for operation in view.operations.keys() {
+        writeln!(body, "Operation::{operation} => \"{operation}\",")?;
+    }
+    body.push_str(
+        "}\n}\n\n/// Whether this server carries it out.\npub const fn is_implemented(self) -> bool {\n",
+    );
+    let implemented = &view.model.implemented;
+    if implemented.len() == view.operations.len() {
+        body.push_str("true\n");
+    } else if implemented.is_empty() {
+        body.push_str("false\n");
+    } else {
+        let list: Vec<String> = implemented.iter().map(|name| format!("Operation::{name}")).collect();
+        writeln!(body, "matches!(self, {})", list.join(" | "))?;
+    }
+    body.push_str("}\n\n/// The operation of this name.\npub fn from_name(name: &str) -> Option<Operation> {\nSome(match name {\n");
+    for operation in view.operations.keys() {
+        writeln!(body, "\"{operation}\" => Operation::{operation},")?;
+    }
+    body.push_str("_ => return None,\n})\n}\n}\n");
+    Ok(())
+}

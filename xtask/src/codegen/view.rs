@@ -1,0 +1,230 @@
+//! A model as the generator looks at it: Rust's names and types, the query protocol's names, what is read and written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+
+use serde_json::{Map, Value};
+
+use crate::model::Model;
+
+/// One service's model.
+pub struct View<'a> {
+    /// The folder under `models`.
+    pub service: &'a str,
+    pub model: &'a Model,
+    pub shapes: &'a Map<String, Value>,
+    pub operations: &'a Map<String, Value>,
+    /// Rust's names for structures: inputs and outputs are named after their operations.
+    names: BTreeMap<&'a str, String>,
+    /// The shapes that occur in requests.
+    read: BTreeSet<&'a str>,
+    /// The shapes that occur in answers.
+    written: BTreeSet<&'a str>,
+}
+
+/// A member of a structure.
+pub struct Member<'a> {
+    /// As in JSON.
+    pub name: &'a str,
+    /// As in Rust.
+    pub field: String,
+    /// As in the query protocol.
+    pub query: &'a str,
+    /// As in the query protocol's JSON answers, if there it has another name.
+    pub query_json: Option<&'a str>,
+    pub shape: &'a Value,
+    pub shape_name: &'a str,
+    /// Whether the query protocol puts no element around the items.
+    pub flattened: bool,
+}
+
+impl<'a> View<'a> {
+    /// Looks at a model.
+    pub fn new(model: &'a Model) -> Result<Self, Box<dyn Error>> {
+        let operations = model.operations()?;
+        let mut view = View {
+            service: &model.service,
+            model,
+            shapes: model.shapes()?,
+            operations,
+            names: BTreeMap::new(),
+            read: BTreeSet::new(),
+            written: BTreeSet::new(),
+        };
+        for (operation, definition) in operations {
+            if let Some(input) = definition["input"]["shape"].as_str() {
+                view.names.insert(input, format!("{operation}Input"));
+                view.read.extend(view.reachable(input));
+            }
+            if let Some(output) = definition["output"]["shape"].as_str() {
+                view.names.insert(output, format!("{operation}Output"));
+                view.written.extend(view.reachable(output));
+            }
+        }
+        Ok(view)
+    }
+
+    /// A word from the model's metadata.
+    pub fn metadata(&self, name: &str) -> Option<&'a str> {
+        self.model.json["metadata"][name].as_str()
+    }
+
+    /// Whether the service is spoken in a protocol.
+    pub fn speaks(&self, protocol: &str) -> bool {
+        match self.model.json["metadata"]["protocols"].as_array() {
+            Some(protocols) => protocols.iter().any(|other| other == protocol),
+            None => self.metadata("protocol") == Some(protocol),
+        }
+    }
+
+    /// Whether it is spoken in any protocol that `wire` has.
+    pub fn is_spoken(&self) -> bool {
+        self.speaks("json") || self.speaks("query")
+    }
+
+    /// All shapes below a shape, and itself.
+    fn reachable(&self, shape: &'a str) -> BTreeSet<&'a str> {
+        let mut found = BTreeSet::new();
+        let mut next = vec![shape];
+        while let Some(name) = next.pop() {
+            if !found.insert(name) {
+                continue;
+            }
+            let shape = &self.shapes[name];
+            next.extend(self.members(shape).iter().map(|member| member.shape_name));
+            next.extend(
+                [&shape["member"], &shape["value"]].into_iter().filter_map(|of| of["shape"].as_str()),
+            );
+        }
+        found
+    }
+
+    /// Whether a shape occurs in requests.
+    pub fn is_read(&self, shape: &str) -> bool {
+        self.read.contains(shape)
+    }
+
+    /// Whether a shape occurs in answers.
+    pub fn is_written(&self, shape: &str) -> bool {
+        self.written.contains(shape)
+    }
+
+    /// The structures that occur in requests or answers, with their names in the model.
+    pub fn structures(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + '_ {
+        self.shapes.iter().map(|(name, shape)| (name.as_str(), shape)).filter(|(name, shape)| {
+            shape["type"] == "structure" && (self.is_read(name) || self.is_written(name))
+        })
+    }
+
+    /// Operations whose `part` (`input` or `output`) has no shape.
+    pub fn operations_without(&self, part: &str) -> impl Iterator<Item = &'a str> + '_ {
+        let part = part.to_owned();
+        self.operations
+            .iter()
+            .filter(move |(_, definition)| definition[&part].is_null())
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// Rust's name of a structure.
+    pub fn type_name(&self, shape: &str) -> String {
+        self.names.get(shape).cloned().unwrap_or_else(|| shape.to_owned())
+    }
+
+    /// A structure's members. Event streams are left out: they are not values, but what follows an answer.
+    pub fn members(&self, shape: &'a Value) -> Vec<Member<'a>> {
+        let Some(members) = shape["members"].as_object() else { return Vec::new() };
+        members
+            .iter()
+            .filter_map(|(name, member)| {
+                let shape_name = member["shape"].as_str()?;
+                let shape = &self.shapes[shape_name];
+                if shape["eventstream"] == true {
+                    return None;
+                }
+                let flattened = member["flattened"] == true || shape["flattened"] == true;
+                let item = self.query_name(&shape["member"]);
+                let query = self.query_name(member).or(if flattened { item } else { None }).unwrap_or(name);
+                let query_json = member["queryJsonName"].as_str();
+                Some(Member { name, field: snake(name), query, query_json, shape, shape_name, flattened })
+            })
+            .collect()
+    }
+
+    /// What the query protocol calls a member, an item, a key or a value, if it is not called by its own name.
+    pub fn query_name(&self, reference: &'a Value) -> Option<&'a str> {
+        // Models of the query protocol call it thus; in models of others that is the others' name.
+        let own = if self.metadata("protocol") == Some("query") { "locationName" } else { "queryName" };
+        reference["queryName"].as_str().or_else(|| reference[own].as_str())
+    }
+
+    /// What a map's keys and values are called in the query protocol.
+    pub fn map_names(&self, map: &'a Value) -> (&'a str, &'a str) {
+        (self.query_name(&map["key"]).unwrap_or("key"), self.query_name(&map["value"]).unwrap_or("value"))
+    }
+
+    /// Rust's type of a shape.
+    pub fn rust_type(&self, shape_name: &str) -> Result<String, Box<dyn Error>> {
+        let shape = &self.shapes[shape_name];
+        if let Some(format) = shape["timestampFormat"].as_str() {
+            return Err(format!(
+                "{shape_name} is written as {format}, which the generator does not know yet"
+            )
+            .into());
+        }
+        let of = |reference: &str| self.rust_type(shape[reference]["shape"].as_str().unwrap_or_default());
+        Ok(match shape["type"].as_str().unwrap_or_default() {
+            "string" => "Text".into(),
+            "integer" => "i32".into(),
+            "long" => "i64".into(),
+            "float" => "f32".into(),
+            "double" => "f64".into(),
+            "boolean" => "bool".into(),
+            "blob" => "Bytes".into(),
+            "timestamp" => "Timestamp".into(),
+            "structure" => self.type_name(shape_name),
+            "list" => format!("Vec<{}>", of("member")?),
+            "map" => format!("Map<{}>", of("value")?),
+            other => {
+                return Err(
+                    format!("{shape_name} is a {other}, which the generator does not know yet").into()
+                );
+            }
+        })
+    }
+}
+
+/// `MD5OfBody` → `md5_of_body`, `QueueOwnerAWSAccountId` → `queue_owner_aws_account_id`.
+fn snake(name: &str) -> String {
+    let chars: Vec<char> = name.chars().collect();
+    let mut out = String::new();
+    for (at, &c) in chars.iter().enumerate() {
+        let after_lower = at > 0 && (chars[at - 1].is_ascii_lowercase() || chars[at - 1].is_ascii_digit());
+        let begins_word = at > 0
+            && chars.get(at + 1).is_some_and(char::is_ascii_lowercase)
+            && chars[at - 1].is_ascii_uppercase();
+        if c.is_ascii_uppercase() && (after_lower || begins_word) {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    match out.as_str() {
+        "type" | "match" | "ref" | "use" | "where" | "in" | "mod" | "enum" | "struct" | "static" => {
+            format!("r#{out}")
+        }
+        _ => out,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::snake;
+
+    #[test]
+    fn names_become_rust_s() {
+        assert_eq!(snake("MD5OfMessageBody"), "md5_of_message_body");
+        assert_eq!(snake("QueueOwnerAWSAccountId"), "queue_owner_aws_account_id");
+        assert_eq!(snake("AWSAccountIds"), "aws_account_ids");
+        assert_eq!(snake("queueUrls"), "queue_urls");
+        assert_eq!(snake("Type"), "r#type");
+    }
+}
