@@ -219,7 +219,8 @@ pub(crate) fn receive(
 /// their visibility timeout begins anew (facts/sqs.md § 7).
 fn repeat(queue: &Queue, request: &Receive, now: Time) -> Option<(Vec<Draft<'static>>, Received)> {
     let id = request.attempt.as_ref()?;
-    let attempt = queue.attempts.find(id, now)?;
+    // Nothing can be repeated of an attempt whose messages are not known any more.
+    let attempt = queue.attempts.find(id, now).filter(|attempt| !attempt.messages.is_empty())?;
     let visibility_seconds = request.visibility_seconds.unwrap_or(queue.settings.visibility_seconds);
     let until = now.plus_seconds(visibility_seconds.into());
     let mut messages = Vec::with_capacity(attempt.messages.len());
