@@ -63,6 +63,8 @@ pub struct Message {
     hidden: Option<(QueueId, Time)>,
     /// How often clients asked for another time.
     changes: u32,
+    /// When last.
+    changed: Time,
     /// How often it was received and when first, by the number from which its id is made.
     counts: BTreeMap<Seq, Vec<Count>>,
     /// What it was given to clients with, oldest first.
@@ -152,6 +154,7 @@ impl History {
             doubtful: 0,
             hidden: None,
             changes: 0,
+            changed: Time(0),
             counts: BTreeMap::new(),
             given: Vec::new(),
         });
@@ -275,7 +278,9 @@ impl History {
             let place = message.given.partition_point(|other| other.received <= given.received);
             if place == message.given.len() {
                 // The repetition of an attempt hides anew, from a moment that the answer does not tell.
-                message.hidden = (!attempt).then_some((queue_id, received.plus_seconds(visibility)));
+                // A receive whose answer comes late may have been followed by a change.
+                let known = !attempt && received > message.changed;
+                message.hidden = known.then_some((queue_id, received.plus_seconds(visibility)));
             }
             message.given.insert(place, given);
         }
@@ -422,10 +427,11 @@ impl History {
     }
 
     /// A client changes how long it hides a message. Returns which change of it this is.
-    pub fn change_visibility(&mut self, number: usize) -> u32 {
+    pub fn change_visibility(&mut self, number: usize, now: Time) -> u32 {
         let message = &mut self.messages[number];
         message.hidden = None;
         message.changes += 1;
+        message.changed = now;
         message.changes
     }
 

@@ -302,7 +302,7 @@ impl World {
 
     /// Brings everything to the disk and lets cleaning come to its end.
     fn settle(&mut self) -> Check {
-        for _ in 0..10_000 {
+        for _ in 0..2_000 {
             let life = self.outcome.crashes + self.outcome.restarts;
             let now = self.now;
             self.tell_time();
@@ -329,7 +329,8 @@ impl World {
                 return Ok(());
             }
         }
-        Err("cleaning does not come to an end".into())
+        let ledger: Vec<_> = self.server()?.machine.ledger().segments().collect();
+        Err(format!("cleaning does not come to an end: {ledger:?}"))
     }
 
     // --- ends and beginnings ---
@@ -717,7 +718,7 @@ impl World {
         let Some((number, given)) = self.pick_given() else { return Ok(()) };
         let of = self.history.messages[number].given[given].clone();
         let seconds = *self.dice.pick(&[0, 0, 2, 30, 100]);
-        let change = self.history.change_visibility(number);
+        let change = self.history.change_visibility(number, self.now);
         let command = operations::change_message_visibility::ChangeMessageVisibility {
             queue: QUEUES[of.queue].key(),
             handle: of.handle.into(),
@@ -906,11 +907,17 @@ impl World {
         self.pass(3_600_000)?;
         self.settle()?;
         let server = self.server()?;
-        let live: u64 = server.machine.ledger().segments().map(|(_, used)| used.live_bytes).sum();
+        let live: u64 = server
+            .machine
+            .ledger()
+            .segments()
+            .map(|(_, used)| used.live_bytes + 100 * used.buries.values().map(|&n| u64::from(n)).sum::<u64>())
+            .sum();
         let segment = u64::from(self.log.segment_bytes);
-        // The cleaner leaves a log alone that is less than twice what lives and a few segments; some are kept to be
-        // written again, with an index each.
-        let bound = 2 * live + (10 + self.log.recycled as u64) * segment;
+        // The cleaner leaves a log alone that is less than twice what lives (tombstones included) and four segments.
+        // There are the open segment, some that are ready to be written, and indexes, which are large where messages
+        // are small.
+        let bound = 2 * live + (12 + self.log.recycled as u64) * segment;
         let used = self.disk.used();
         if used > bound {
             return Err(format!("{used} bytes are on the disk, and {live} are needed: more than {bound}"));
