@@ -50,7 +50,7 @@ Examples:
   posthaste --in-memory --virtual-clock            for tests: nothing survives, time moves when told to
   posthaste --listen 127.0.0.1:9324 --data /var/lib/posthaste --init queues.toml
   posthaste check ./posthaste-data                 verify a data directory
-  posthaste bench --task send                      measure any SQS endpoint
+  posthaste bench send drain                       measure any SQS endpoint
 
   aws --endpoint-url http://127.0.0.1:4566 sqs create-queue --queue-name first";
 
