@@ -301,6 +301,8 @@ impl<'a> Opening<'a> {
         while let Some(number) = numbers.pop_if(|&mut number| number > end.at.segment()) {
             let name = names::segment(number);
             self.io(self.storage.remove(&name), "removing", &name)?;
+            // One at a time: a crash must not leave one without those before it.
+            self.io(self.storage.sync_dir(), "syncing the directory of", &name)?;
         }
         let name = names::segment(end.at.segment());
         if numbers.last() == Some(&end.at.segment()) {
