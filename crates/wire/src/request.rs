@@ -7,7 +7,7 @@ use std::io::Read;
 use api::Text;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method};
 
 use crate::exchange::{Accept, Exchange, Failure, Protocol};
 use crate::form::Form;
@@ -33,25 +33,24 @@ const INFLATED_BYTES: u64 = 16 << 20;
 
 /// Understands a request. `request_id` is how this exchange will be called in the answer.
 pub fn decode(head: &Parts, body: Bytes, request_id: String) -> Result<Decoded, Box<Failure>> {
-    let content_type = text_header(&head.headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
-    let target = text_header(&head.headers, "x-amz-target");
+    let headers = Headers::of(&head.headers);
+    let content_type = headers.content_type.unwrap_or_default();
     // Who speaks JSON but names no target wants to be told so in JSON.
-    if target.is_some() || begins_with(content_type, "application/x-amz-json-") {
+    if headers.target.is_some() || begins_with(content_type, "application/x-amz-json-") {
         let protocol =
             if content_type.contains("x-amz-json-1.1") { Protocol::Json11 } else { Protocol::Json10 };
         let exchange = Exchange {
             protocol,
             service: None,
             operation: None,
-            query_mode: text_header(&head.headers, "x-amzn-query-mode")
-                .is_some_and(|mode| mode.trim() == "true"),
+            query_mode: headers.query_mode.is_some_and(|mode| mode.trim() == "true"),
             accept: Accept::Json,
             request_id,
             head_only: head.method == Method::HEAD,
         };
-        return decode_json(head, body, exchange, target.unwrap_or_default());
+        return decode_json(head, &headers, body, exchange);
     }
-    let accept = text_header(&head.headers, header::ACCEPT.as_str()).unwrap_or_default();
+    let accept = headers.accept.unwrap_or_default();
     let exchange = Exchange {
         protocol: Protocol::Query,
         service: None,
@@ -62,15 +61,16 @@ pub fn decode(head: &Parts, body: Bytes, request_id: String) -> Result<Decoded, 
         head_only: head.method == Method::HEAD,
     };
     let is_form = begins_with(content_type, "application/x-www-form-urlencoded");
-    decode_query(head, if is_form { body } else { Bytes::new() }, exchange)
+    decode_query(head, &headers, if is_form { body } else { Bytes::new() }, exchange)
 }
 
 fn decode_json(
     head: &Parts,
+    headers: &Headers<'_>,
     body: Bytes,
     mut exchange: Exchange,
-    target: &str,
 ) -> Result<Decoded, Box<Failure>> {
+    let target = headers.target.unwrap_or_default();
     // The operation's name is what follows the last dot.
     let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
     let service = SERVICES.iter().copied().find(|service| service.json_target == Some(prefix));
@@ -86,7 +86,7 @@ fn decode_json(
         };
         return Err(Failure::new(exchange, "UnknownOperationException", message));
     };
-    let body = inflate(&head.headers, body).map_err(|why| why.failure(&exchange))?;
+    let body = inflate(headers.content_encoding, body).map_err(|why| why.failure(&exchange))?;
     let malformed = |message: String| Failure::new(exchange.clone(), "SerializationException", message);
     let document = Text::try_from(body).map_err(|_| malformed(String::new()))?;
     let Some(request) = generated::read_json(operation, &mut json::Reader::new(&document)) else {
@@ -97,14 +97,19 @@ fn decode_json(
     let presigned = head.uri.query().and_then(|query| Form::parse(query, "").ok());
     Ok(Decoded {
         request,
-        credential: Credential::of(&head.headers, presigned.as_ref()),
-        trace_header: trace_header(&head.headers),
+        credential: Credential::of(headers.authorization, presigned.as_ref()),
+        trace_header: headers.trace_header(),
         exchange,
     })
 }
 
-fn decode_query(head: &Parts, body: Bytes, mut exchange: Exchange) -> Result<Decoded, Box<Failure>> {
-    let body = inflate(&head.headers, body).map_err(|why| why.failure(&exchange))?;
+fn decode_query(
+    head: &Parts,
+    headers: &Headers<'_>,
+    body: Bytes,
+    mut exchange: Exchange,
+) -> Result<Decoded, Box<Failure>> {
+    let body = inflate(headers.content_encoding, body).map_err(|why| why.failure(&exchange))?;
     let form =
         std::str::from_utf8(&body).map_err(|_| "The request body is not UTF-8".to_owned()).and_then(|body| {
             Form::parse(head.uri.query().unwrap_or_default(), body).map_err(|fault| fault.to_string())
@@ -118,7 +123,7 @@ fn decode_query(head: &Parts, body: Bytes, mut exchange: Exchange) -> Result<Dec
     };
     let path = head.uri.path();
     let is_queue_path = path.trim_matches('/').contains('/');
-    let credential = Credential::of(&head.headers, Some(&form));
+    let credential = Credential::of(headers.authorization, Some(&form));
     let version = form.get("Version");
     exchange.service = service_of_query(credential.as_ref(), version, is_queue_path);
     let Some(service) = exchange.service else {
@@ -138,7 +143,7 @@ fn decode_query(head: &Parts, body: Bytes, mut exchange: Exchange) -> Result<Dec
     let request = exchange.operation.and_then(|operation| generated::read_form(operation, &form.scope()));
     match request {
         Some(Ok(request)) => {
-            Ok(Decoded { request, exchange, credential, trace_header: trace_header(&head.headers) })
+            Ok(Decoded { request, exchange, credential, trace_header: headers.trace_header() })
         }
         Some(Err(fault)) => Err(Failure::new(exchange, "SerializationException", fault.to_string())),
         None => {
@@ -163,16 +168,45 @@ fn service_of_query(
         .or_else(|| services().find(|service| service.name == "sqs" && (is_queue_path || version.is_none())))
 }
 
-fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+/// The headers that matter here; of several of one name the first.
+#[derive(Default)]
+struct Headers<'a> {
+    target: Option<&'a str>,
+    content_type: Option<&'a str>,
+    content_encoding: Option<&'a str>,
+    accept: Option<&'a str>,
+    query_mode: Option<&'a str>,
+    trace_id: Option<&'a str>,
+    authorization: Option<&'a str>,
+}
+
+impl<'a> Headers<'a> {
+    /// Finds them in one go, which is cheaper than to ask for each: a request has about ten.
+    fn of(headers: &'a HeaderMap) -> Self {
+        let mut found = Headers::default();
+        for (name, value) in headers {
+            let place = match name.as_str() {
+                "x-amz-target" => &mut found.target,
+                "content-type" => &mut found.content_type,
+                "content-encoding" => &mut found.content_encoding,
+                "accept" => &mut found.accept,
+                "x-amzn-query-mode" => &mut found.query_mode,
+                "x-amzn-trace-id" => &mut found.trace_id,
+                "authorization" => &mut found.authorization,
+                _ => continue,
+            };
+            *place = place.or(value.to_str().ok());
+        }
+        found
+    }
+
+    fn trace_header(&self) -> Option<Text> {
+        self.trace_id.filter(|id| !id.is_empty()).map(Text::from)
+    }
 }
 
 fn begins_with(text: &str, beginning: &str) -> bool {
     text.trim_start().get(..beginning.len()).is_some_and(|text| text.eq_ignore_ascii_case(beginning))
-}
-
-fn trace_header(headers: &HeaderMap) -> Option<Text> {
-    text_header(headers, "x-amzn-trace-id").filter(|header| !header.is_empty()).map(Text::from)
 }
 
 /// Why a body could not be inflated.
@@ -200,8 +234,8 @@ impl NotInflated {
     }
 }
 
-fn inflate(headers: &HeaderMap, body: Bytes) -> Result<Bytes, NotInflated> {
-    match text_header(headers, header::CONTENT_ENCODING.as_str()).map(str::trim) {
+fn inflate(content_encoding: Option<&str>, body: Bytes) -> Result<Bytes, NotInflated> {
+    match content_encoding.map(str::trim) {
         None | Some("" | "identity") => Ok(body),
         Some(encoding) if encoding.eq_ignore_ascii_case("gzip") => {
             let mut inflated = Vec::new();

@@ -1,7 +1,5 @@
 //! Who signed a request, as its signature says. The signature itself is not verified here yet.
 
-use http::HeaderMap;
-
 use crate::form::Form;
 
 /// `Credential=AKID/20260101/us-east-1/sqs/aws4_request`.
@@ -19,14 +17,14 @@ pub struct Credential {
 
 impl Credential {
     /// The credential in the `Authorization` header, or else of a presigned request: the parameter `X-Amz-Credential`.
-    pub(crate) fn of(headers: &HeaderMap, form: Option<&Form>) -> Option<Credential> {
-        match headers.get(http::header::AUTHORIZATION) {
-            Some(header) => {
-                let (_, rest) = header.to_str().ok()?.split_once("Credential=")?;
-                Credential::parse(rest.split([',', ' ']).next()?)
-            }
-            None => Credential::parse(form?.get("X-Amz-Credential")?),
-        }
+    pub(crate) fn of(authorization: Option<&str>, form: Option<&Form>) -> Option<Credential> {
+        let Some(header) = authorization else { return Credential::parse(form?.get("X-Amz-Credential")?) };
+        // So everyone writes it, but it is not the only way.
+        let rest = match header.strip_prefix("AWS4-HMAC-SHA256 Credential=") {
+            Some(rest) => rest,
+            None => header.split_once("Credential=")?.1,
+        };
+        Credential::parse(rest.split([',', ' ']).next()?)
     }
 
     fn parse(text: &str) -> Option<Credential> {
@@ -47,20 +45,22 @@ mod tests {
 
     #[test]
     fn the_scope_names_region_and_service() {
-        let mut headers = HeaderMap::new();
-        let header = "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/sqs/aws4_request,SignedHeaders=host, Signature=00";
-        headers.insert(http::header::AUTHORIZATION, header.parse().unwrap());
         let expected = Credential {
             access_key: "AKID".into(),
             date: "20260101".into(),
             region: "eu-west-1".into(),
             service: "sqs".into(),
         };
-        assert_eq!(Credential::of(&headers, None), Some(expected.clone()));
-        let form =
-            Form::parse("X-Amz-Credential=AKID%2F20260101%2Feu-west-1%2Fsqs%2Faws4_request", "").unwrap();
-        assert_eq!(Credential::of(&HeaderMap::new(), Some(&form)), Some(expected));
-        headers.insert(http::header::AUTHORIZATION, "Basic Zm9v".parse().unwrap());
-        assert_eq!(Credential::of(&headers, None), None);
+        for header in [
+            "AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-1/sqs/aws4_request, SignedHeaders=host, Signature=00",
+            "AWS4-HMAC-SHA256 SignedHeaders=host,Credential=AKID/20260101/eu-west-1/sqs/aws4_request,Signature=00",
+        ] {
+            assert_eq!(Credential::of(Some(header), None), Some(expected.clone()));
+        }
+        let presigned = "X-Amz-Credential=AKID%2F20260101%2Feu-west-1%2Fsqs%2Faws4_request";
+        let form = Form::parse(presigned, "").unwrap();
+        assert_eq!(Credential::of(None, Some(&form)), Some(expected));
+        assert_eq!(Credential::of(Some("Basic Zm9v"), None), None);
+        assert_eq!(Credential::of(Some("AWS4-HMAC-SHA256 Credential=AKID"), None), None);
     }
 }
