@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn what_was_synced_survives_and_what_was_not_may_survive_in_part() {
         let mut outcomes = std::collections::BTreeSet::new();
-        for seed in 0..50 {
+        for seed in 0..500 {
             let disk = Disk::new(Dice::from_seed(seed));
             let file = disk.create("a").unwrap();
             file.write_at(&[b"1234"], 0).unwrap();

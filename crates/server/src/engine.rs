@@ -141,6 +141,9 @@ struct Engine<'a> {
 /// Inputs handed in before a batch is closed, so that the journal has something to write while the engine goes on.
 const INPUTS: usize = 256;
 
+/// How often a disk with little room is looked at again.
+const SPACE_RETRY: Duration = Duration::from_secs(1);
+
 impl<'a> Engine<'a> {
     fn new(handle: &'a Handle, machine: Machine, store: Store, clock: &'a Clock) -> Self {
         let answers = handle.shared.letterboxes.iter().map(|_| Vec::new()).collect();
@@ -278,6 +281,13 @@ impl<'a> Engine<'a> {
             _ if self.clock.is_virtual() => None,
             None => None,
             Some(due) => Some(Duration::from_millis(due - self.clock.now())),
+        };
+        // Nobody says when others have made room on the disk.
+        let until = if self.space_low {
+            self.store.retry_space();
+            Some(until.map_or(SPACE_RETRY, |until| until.min(SPACE_RETRY)))
+        } else {
+            until
         };
         shared.inbox.sleep(until, || {
             Place::from_bits(shared.durable.load(Ordering::SeqCst)) > self.durable

@@ -201,6 +201,11 @@ impl Store {
         self.pipeline.spent()
     }
 
+    /// Looks again whether the disk has room.
+    pub fn retry_space(&self) {
+        self.pipeline.retry_space();
+    }
+
     /// Reads the heads of a segment; they come back as a message.
     pub fn survey(&self, segment: u32) {
         // The other end stays as long as this one.
