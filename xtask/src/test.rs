@@ -24,8 +24,10 @@ pub fn run(quick: bool) -> Result<(), Box<dyn Error>> {
         heading("conformance: SDKs, tools and applications, and a server that is killed again and again");
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
         let program = target.join("release/posthaste");
-        let status =
-            Command::new("bash").arg(root().join("conformance/run")).env("POSTHASTE_BIN", program).status()?;
+        let status = Command::new("bash")
+            .arg(root().join("conformance/run"))
+            .env("POSTHASTE_BIN", program)
+            .status()?;
         if !status.success() {
             return Err("conformance failed".into());
         }
