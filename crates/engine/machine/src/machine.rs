@@ -166,15 +166,24 @@ impl Machine {
     }
 
     /// What must be durable before an answer goes out: everything so far, so that no crash makes a liar of us. But the
-    /// receive of a standard queue need not itself be on disk, only the messages that it gives.
+    /// receive of a standard queue need not itself be on disk, only the messages that it gives, and that they are where
+    /// they are: if a crash took back a move, its handle would be another message's.
     fn rests_on(&self, answer: &Result<sqs::operations::Reply, Refusal>) -> Position {
         match answer {
-            Ok(sqs::operations::Reply::Received(received)) if !self.sqs.is_fifo(received.queue) => received
-                .messages
-                .iter()
-                .map(|message| end_of(message.extent))
-                .max()
-                .unwrap_or_else(|| self.outbox.durable()),
+            Ok(sqs::operations::Reply::Received(received))
+                if !self.sqs.is_fifo(received.queue)
+                    && received
+                        .messages
+                        .iter()
+                        .all(|message| !self.sqs.is_moved(received.queue, message.seq)) =>
+            {
+                received
+                    .messages
+                    .iter()
+                    .map(|message| end_of(message.extent))
+                    .max()
+                    .unwrap_or_else(|| self.outbox.durable())
+            }
             _ => self.appender.end(),
         }
     }

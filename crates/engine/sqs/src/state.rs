@@ -114,6 +114,12 @@ impl State {
         self.replayed_below = self.next_seq;
     }
 
+    /// Whether a message was moved to where it is, and its record does not say so: another one does.
+    pub fn is_moved(&self, queue: QueueId, seq: Seq) -> bool {
+        let touched = self.queues.get(&queue).and_then(|queue| queue.touched.get(&seq));
+        touched.is_some_and(|touched| touched.borrowed)
+    }
+
     /// Whether this message may have been received without being known to have been.
     pub(crate) fn may_have_forgotten(&self, seq: Seq) -> bool {
         seq.0 < self.replayed_below
