@@ -863,6 +863,9 @@ impl World {
             messages.push((number, delivered));
         }
         let end = server.machine.end();
+        for &(number, delivered) in &messages {
+            trace!(self, "    message {number} from {} as {:?}", QUEUES[queue].name, delivered.seq);
+        }
         self.history.given(queue, received.queue, attempt, visibility, end, &messages)?;
         self.lately.extend(messages.iter().map(|&(number, _)| number));
         let old = self.lately.len().saturating_sub(30);
