@@ -335,7 +335,10 @@ impl History {
         if let Some((hidden_in, until)) = message.hidden
             && hidden_in == queue_id
             && delivered.received < until
-            && message.given.last().is_some_and(|last| last.received < (delivered.received, delivered.receives))
+            && message
+                .given
+                .last()
+                .is_some_and(|last| last.received < (delivered.received, delivered.receives))
             && !attempt
         {
             return Err(format!("was given at {:?}, though hidden until {until:?}", delivered.received));

@@ -75,7 +75,9 @@ fn worlds(first: u64, count: u64, options: &Options) -> ExitCode {
                 let bug = Bug::ALL.iter().find(|(_, bug)| Some(*bug) == options.bug);
                 let bug = bug.map_or(String::new(), |(name, _)| format!(" --bug {name}"));
                 let steps = options.steps;
-                println!("cargo run --release -p posthaste-simulator -- --seed {seed} --steps {steps}{bug} --trace");
+                println!(
+                    "cargo run --release -p posthaste-simulator -- --seed {seed} --steps {steps}{bug} --trace"
+                );
             }
         }
     }

@@ -141,8 +141,7 @@ impl Plan {
             self.attributes.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         if let Some((target, most)) = self.dead_letters {
             let target = QUEUES[target].key().arn();
-            let policy =
-                format!("{{\"deadLetterTargetArn\":\"{target}\",\"maxReceiveCount\":\"{most}\"}}");
+            let policy = format!("{{\"deadLetterTargetArn\":\"{target}\",\"maxReceiveCount\":\"{most}\"}}");
             attributes.push(("RedrivePolicy".into(), policy));
         }
         attributes

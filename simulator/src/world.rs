@@ -6,10 +6,10 @@ use std::fmt;
 use bytestring::ByteString;
 use kernel::{Secret, Time};
 use machine::{Answer, Command, Input, Reply};
+use sqs::QueueId;
 use sqs::operations::{self, Receive, Reply as SqsReply};
 use sqs::rules::new_message::{AttributeDraft, MessageDraft};
 use sqs::rules::payload::{AttributeValue, Payload};
-use sqs::QueueId;
 
 use crate::Bug;
 use crate::dice::Dice;
@@ -534,10 +534,12 @@ impl World {
         let key = QUEUES[queue].key();
         let value = self.dice.below(100).to_string();
         let command = if self.dice.percent(50) {
-            operations::Command::SetQueueAttributes(operations::set_queue_attributes::SetQueueAttributes::new(
-                key,
-                [("VisibilityTimeout", &*value)],
-            ))
+            operations::Command::SetQueueAttributes(
+                operations::set_queue_attributes::SetQueueAttributes::new(
+                    key,
+                    [("VisibilityTimeout", &*value)],
+                ),
+            )
         } else {
             operations::Command::TagQueue(operations::tag_queue::TagQueue::new(key, [("tag", &*value)]))
         };
@@ -567,8 +569,7 @@ impl World {
 
     fn cancel_move(&mut self) -> Check {
         let Some(handle) = self.task.clone() else { return Ok(()) };
-        let command =
-            operations::cancel_message_move_task::CancelMessageMoveTask { handle: handle.into() };
+        let command = operations::cancel_message_move_task::CancelMessageMoveTask { handle: handle.into() };
         self.ask(operations::Command::CancelMessageMoveTask(command), Asked::Cancel)?;
         Ok(())
     }
@@ -665,7 +666,10 @@ impl World {
         let attempt = request.attempt.is_some();
         let command =
             operations::receive_message::ReceiveMessage { queue: QUEUES[queue].key(), request: Ok(request) };
-        self.ask(operations::Command::ReceiveMessage(command), Asked::Receive { queue, attempt, visibility })?;
+        self.ask(
+            operations::Command::ReceiveMessage(command),
+            Asked::Receive { queue, attempt, visibility },
+        )?;
         Ok(())
     }
 
@@ -699,9 +703,8 @@ impl World {
             })
         } else {
             let entries = these.iter().enumerate();
-            let entries = entries
-                .map(|(at, &this)| (at.to_string().into(), given(self, this).handle.into()))
-                .collect();
+            let entries =
+                entries.map(|(at, &this)| (at.to_string().into(), given(self, this).handle.into())).collect();
             operations::Command::DeleteMessageBatch(operations::delete_message_batch::DeleteMessageBatch {
                 queue: key,
                 entries: Ok(entries),
