@@ -392,6 +392,7 @@ impl Queue {
             self.attach(seq, touched, deadlines);
         }
         self.list(number, now);
+        self.watch_retention(deadlines);
         false
     }
 
@@ -457,7 +458,9 @@ impl Queue {
     /// When the oldest message that was never received expires.
     fn oldest_expires(&self) -> Option<Time> {
         // Noisy groups are few and stand at the end; FIFO groups and quiet ones are listed by age.
-        let first = self.ready.first().map(|&(_, number)| number);
+        // A group may have nothing but messages that were received before, which have deadlines of their own.
+        let waits = |number: &u32| self.groups.get(*number).is_some_and(|group| !group.lane.is_empty());
+        let first = self.ready.iter().map(|&(_, number)| number).find(waits);
         let noisy = self.ready.iter().rev().take_while(|(listed, _)| listed.burden > 0).take(16);
         let candidates = first.into_iter().chain(noisy.map(|&(_, number)| number));
         let oldest =
