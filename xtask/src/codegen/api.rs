@@ -18,18 +18,18 @@ pub fn shapes(view: &View<'_>) -> Result<String, Box<dyn Error>> {
         }
         body.push_str("}\n\n");
     }
-    for (part, suffix) in [("input", "Input"), ("output", "Output")] {
+    for part in ["input", "output"] {
         for operation in view.operations_without(part) {
-            writeln!(body, "{DERIVE}pub struct {operation}{suffix} {{}}\n")?;
+            writeln!(body, "{DERIVE}pub struct {} {{}}\n", view.type_of(operation, part))?;
         }
     }
-    for (name, suffix, what) in [
-        ("Request", "Input", "A request for any operation."),
-        ("Response", "Output", "The answer of any operation."),
+    for (name, part, what) in [
+        ("Request", "input", "A request for any operation."),
+        ("Response", "output", "The answer of any operation."),
     ] {
         writeln!(body, "/// {what}\n#[derive(Clone, Debug, PartialEq)]\npub enum {name} {{")?;
         for operation in view.operations.keys() {
-            writeln!(body, "{operation}({operation}{suffix}),")?;
+            writeln!(body, "{operation}({}),", view.type_of(operation, part))?;
         }
         body.push_str("}\n\n");
     }

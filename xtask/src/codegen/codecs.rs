@@ -22,10 +22,10 @@ pub fn codecs(view: &View<'_>) -> Result<String> {
         structure(view, &mut body, &view.type_name(shape), &view.members(definition), is_read, is_written)?;
     }
     for operation in view.operations_without("input") {
-        structure(view, &mut body, &format!("{operation}Input"), &[], true, false)?;
+        structure(view, &mut body, &view.type_of(operation, "input"), &[], true, false)?;
     }
     for operation in view.operations_without("output") {
-        structure(view, &mut body, &format!("{operation}Output"), &[], false, true)?;
+        structure(view, &mut body, &view.type_of(operation, "output"), &[], false, true)?;
     }
     let mut out = format!(
         "{HEADER}//! How the shapes of `api::{0}` are read and written.\n\nuse api::{0}::*;\n\n",

@@ -52,13 +52,15 @@ impl<'a> View<'a> {
             written: BTreeSet::new(),
         };
         for (operation, definition) in operations {
-            if let Some(input) = definition["input"]["shape"].as_str() {
-                view.names.insert(input, format!("{operation}Input"));
-                view.read.extend(view.reachable(input));
-            }
-            if let Some(output) = definition["output"]["shape"].as_str() {
-                view.names.insert(output, format!("{operation}Output"));
-                view.written.extend(view.reachable(output));
+            for (part, suffix) in [("input", "Input"), ("output", "Output")] {
+                let Some(shape) = definition[part]["shape"].as_str() else { continue };
+                let reachable = view.reachable(shape);
+                if part == "input" { &mut view.read } else { &mut view.written }.extend(reachable);
+                // What several operations share keeps its own name.
+                let uses = |other: &&Value| other[part]["shape"].as_str() == Some(shape);
+                if operations.values().filter(uses).count() == 1 {
+                    view.names.insert(shape, format!("{operation}{suffix}"));
+                }
             }
         }
         Ok(view)
@@ -123,6 +125,14 @@ impl<'a> View<'a> {
             .iter()
             .filter(move |(_, definition)| definition[&part].is_null())
             .map(|(name, _)| name.as_str())
+    }
+
+    /// Rust's name of an operation's `part` (`input` or `output`).
+    pub fn type_of(&self, operation: &str, part: &str) -> String {
+        match self.operations[operation][part]["shape"].as_str() {
+            Some(shape) => self.type_name(shape),
+            None => format!("{operation}{}", if part == "input" { "Input" } else { "Output" }),
+        }
     }
 
     /// Rust's name of a structure.
