@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use journal::{Batch, Entry, Journal, Reader, Space, Writer};
+use journal::{Batch, Entry, Journal, ReadError, Reader, Space, Writer};
 use kernel::{Extent, Position, Secret, Time};
 use machine::{Answer, Input, Machine, Options, Output, Survivor};
 use sqs::records::Record;
@@ -179,6 +179,10 @@ impl Server {
             Some(Errand::Fetch(extents)) => {
                 let mut survivors = Vec::new();
                 for (&extent, record) in extents.iter().zip(self.reader.read_many(&extents)) {
+                    if let Err(ReadError::Gone) = record {
+                        // Its segment has died since. The machine expects no answer any more, and the server gives none.
+                        return Ok(Some("fetched from a segment that is gone".to_owned()));
+                    }
                     let record = record
                         .map_err(|error| ErrandError::Unreadable(format!("fetch of {extent:?}: {error}")))?;
                     survivors.push(Survivor {

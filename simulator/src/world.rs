@@ -326,7 +326,7 @@ impl World {
             if !busy && self.server()?.is_idle() {
                 let end = self.server()?.machine.end();
                 trace!(self, "settled at {end:?}");
-                return Ok(());
+                return self.check_counts();
             }
         }
         let ledger: Vec<_> = self.server()?.machine.ledger().segments().collect();
