@@ -66,7 +66,7 @@ fn query_name<'a>(reference: &'a Value, otherwise: &'a str) -> &'a str {
 /// A member's name in the query protocol. Every list and map of SQS is flattened there.
 fn member_name<'a>(model: &'a Value, name: &'a str, member: &'a Value) -> &'a str {
     let shape = &model["shapes"][member["shape"].as_str().unwrap()];
-    query_name(member, query_name(&shape["member"], name))
+    query_name(member, query_name(shape, query_name(&shape["member"], name)))
 }
 
 /// The parameters that stand for a value.

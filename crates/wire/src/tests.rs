@@ -53,6 +53,88 @@ fn every_operation_is_understood_in_both_protocols() {
 }
 
 #[test]
+fn parameters_have_the_names_that_old_sdks_send() {
+    // facts/sqs.md § 2. By hand, so that a model that is misread cannot vouch for itself.
+    for (parameters, field) in [
+        ("CreateQueue&Attribute.1.Name=k&Attribute.1.Value=v", r#"attributes: Some(Map([("k", "v")]))"#),
+        ("CreateQueue&Tag.1.Key=k&Tag.1.Value=v", r#"tags: Some(Map([("k", "v")]))"#),
+        ("TagQueue&Tag.1.Key=k&Tag.1.Value=v", r#"tags: Some(Map([("k", "v")]))"#),
+        ("UntagQueue&TagKey.1=k", r#"tag_keys: Some(["k"])"#),
+        (
+            "SetQueueAttributes&Attribute.1.Name=k&Attribute.1.Value=v",
+            r#"attributes: Some(Map([("k", "v")]))"#,
+        ),
+        ("GetQueueAttributes&AttributeName.1=All", r#"attribute_names: Some(["All"])"#),
+        ("ReceiveMessage&AttributeName.1=All", r#"attribute_names: Some(["All"])"#),
+        ("ReceiveMessage&MessageAttributeName.1=a", r#"message_attribute_names: Some(["a"])"#),
+        ("ReceiveMessage&MessageSystemAttributeName.1=a", r#"message_system_attribute_names: Some(["a"])"#),
+        ("AddPermission&ActionName.1=a", r#"actions: Some(["a"])"#),
+        ("AddPermission&AWSAccountId.1=1", r#"aws_account_ids: Some(["1"])"#),
+        ("SendMessageBatch&SendMessageBatchRequestEntry.1.Id=a", r#"id: Some("a")"#),
+        ("DeleteMessageBatch&DeleteMessageBatchRequestEntry.1.Id=a", r#"id: Some("a")"#),
+        ("ChangeMessageVisibilityBatch&ChangeMessageVisibilityBatchRequestEntry.1.Id=a", r#"id: Some("a")"#),
+        (
+            "SendMessage&MessageAttribute.1.Name=a&MessageAttribute.1.Value.StringValue=s",
+            r#"string_value: Some("s")"#,
+        ),
+        (
+            "SendMessage&MessageSystemAttribute.1.Name=a&MessageSystemAttribute.1.Value.DataType=String",
+            r#"message_system_attributes: Some(Map([("a", MessageSystemAttributeValue {"#,
+        ),
+    ] {
+        let request = query("POST", "/", &format!("Action={parameters}")).unwrap().request;
+        assert!(format!("{request:?}").contains(field), "{parameters}: {request:?}");
+    }
+}
+
+#[test]
+fn elements_have_the_names_that_old_sdks_read() {
+    // facts/sqs.md § 2
+    let map = || Some(api::Map(vec![("k".into(), "v".into())]));
+    let outputs = [
+        (
+            sqs::Response::ListQueueTags(sqs::ListQueueTagsOutput { tags: map() }),
+            "<Tag><Key>k</Key><Value>v</Value></Tag>",
+        ),
+        (
+            sqs::Response::GetQueueAttributes(sqs::GetQueueAttributesOutput { attributes: map() }),
+            "<Attribute><Name>k</Name><Value>v</Value></Attribute>",
+        ),
+        (
+            sqs::Response::ListQueues(sqs::ListQueuesOutput {
+                queue_urls: Some(vec!["u".into()]),
+                next_token: None,
+            }),
+            "<QueueUrl>u</QueueUrl>",
+        ),
+        (
+            sqs::Response::ListDeadLetterSourceQueues(sqs::ListDeadLetterSourceQueuesOutput {
+                queue_urls: Some(vec!["u".into()]),
+                next_token: None,
+            }),
+            "<QueueUrl>u</QueueUrl>",
+        ),
+        (
+            sqs::Response::SendMessageBatch(sqs::SendMessageBatchOutput {
+                successful: Some(vec![Default::default()]),
+                failed: Some(vec![Default::default()]),
+            }),
+            "<SendMessageBatchResultEntry></SendMessageBatchResultEntry><BatchResultErrorEntry></BatchResultErrorEntry>",
+        ),
+    ];
+    for (response, elements) in outputs {
+        let response = Response::Sqs(response);
+        let name = response.operation().name();
+        let answer = query("POST", "/", &format!("Action={name}")).unwrap().exchange.answer(&response);
+        assert!(
+            text(&answer).contains(&format!("<{name}Result>{elements}</{name}Result>")),
+            "{}",
+            text(&answer)
+        );
+    }
+}
+
+#[test]
 fn the_path_names_the_queue_unless_a_parameter_does() {
     // § 3; facts/sqs.md § 12
     let url = |decoded: Decoded| match decoded.request {

@@ -152,8 +152,9 @@ impl<'a> View<'a> {
                     return None;
                 }
                 let flattened = member["flattened"] == true || shape["flattened"] == true;
-                let item = self.query_name(&shape["member"]);
-                let query = self.query_name(member).or(if flattened { item } else { None }).unwrap_or(name);
+                // A flattened list or map may lend its own name, or its items'.
+                let lent = || self.query_name(shape).or_else(|| self.query_name(&shape["member"]));
+                let query = self.query_name(member).or_else(|| lent().filter(|_| flattened)).unwrap_or(name);
                 let query_json = member["queryJsonName"].as_str();
                 Some(Member { name, field: snake(name), query, query_json, shape, shape_name, flattened })
             })

@@ -1445,7 +1445,7 @@ impl ReadForm for TagQueueInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(TagQueueInput {
             queue_url: scope.member("QueueUrl")?,
-            tags: scope.map("Tags", None, "Key", "Value")?,
+            tags: scope.map("Tag", None, "Key", "Value")?,
         })
     }
 }
