@@ -129,13 +129,13 @@ def test_an_error_names_its_shape_and_its_query_code(endpoint):  # protocols §4
 def test_errors_outside_the_model_end_in_exception_in_json_only(endpoint, queue):  # §11
     answer = json_call(endpoint, "ReceiveMessage", {"QueueUrl": queue.url, "MaxNumberOfMessages": 11})
     assert answer.status == 400
-    assert answer.json()["__type"] == "com.amazonaws.sqs#InvalidParameterValueException"
+    assert answer.json()["__type"] == "com.amazon.coral.service#InvalidParameterValueException"
     assert answer.headers["x-amzn-query-error"] == "InvalidParameterValue;Sender"
 
 
 def test_a_missing_parameter_is_such_an_error(endpoint, queue):  # §11
     answer = json_call(endpoint, "SendMessage", {"QueueUrl": queue.url, "MessageBody": ""})
-    assert answer.json()["__type"] == "com.amazonaws.sqs#MissingRequiredParameterException"
+    assert answer.json()["__type"] == "com.amazon.coral.service#MissingRequiredParameterException"
     assert answer.headers["x-amzn-query-error"] == "MissingParameter;Sender"
 
 
