@@ -101,6 +101,8 @@ pub struct Touched {
     pub dead_letter_source: Option<Arc<str>>,
     /// Where the latest fact about it lies.
     pub fact: Option<Extent>,
+    /// Where it lies what only the record says that put it here; a later receive does not repeat that.
+    pub(crate) placed: Option<Extent>,
     /// When something happens to it next: its visibility or its retention ends.
     due: Time,
 }
@@ -122,6 +124,7 @@ impl Touched {
             borrowed: false,
             dead_letter_source: None,
             fact: None,
+            placed: None,
             due: Time(0),
         }
     }
@@ -533,7 +536,7 @@ impl Queue {
         for (seq, touched) in std::mem::take(&mut self.touched) {
             deadlines.clear(touched.due, Due::MessageDue(self.id, seq));
             ledger.release(touched.extent);
-            if let Some(fact) = touched.fact {
+            for fact in [touched.fact, touched.placed].into_iter().flatten() {
                 ledger.release(fact);
             }
         }

@@ -377,7 +377,7 @@ impl State {
                 continue;
             };
             ledger.release(touched.extent);
-            if let Some(fact) = touched.fact {
+            for fact in [touched.fact, touched.placed].into_iter().flatten() {
                 ledger.release(fact);
             }
             if touched.borrowed {
@@ -409,7 +409,7 @@ impl State {
             Some(known) => {
                 touched.borrowed = known.borrowed && known.extent == record.extent;
                 touched.extent = known.extent;
-                if let Some(fact) = known.fact {
+                for fact in [known.fact, known.placed].into_iter().flatten() {
                     ledger.release(fact);
                 }
             }
@@ -428,6 +428,14 @@ impl State {
         touched.dead_letter_source = record.dead_letter_source.as_deref().map(Arc::from);
         touched.fact = Some(share);
         ledger.hold(share);
+        if touched.borrowed
+            || touched.origin != record.seq
+            || touched.dead_letter_source.is_some()
+            || touched.deduplicates_by_id
+        {
+            touched.placed = Some(share);
+            ledger.hold(share);
+        }
         queue.attach(record.seq, touched, &mut self.deadlines);
         queue.list(number, record.visible);
         self.wake(record.queue);

@@ -182,9 +182,10 @@ fn tombstones(record: &MessagesDropped<'_>, at: Extent, ledger: &Ledger) -> Opti
     Some(Record::MessagesDropped(again).into())
 }
 
-/// Whether the latest fact about a message stands in the record at `place`.
+/// Whether the latest fact about a message stands in the record at `place`, or what no later one repeats.
 fn rests_on(queue: &Queue, seq: Seq, place: Place) -> bool {
-    queue.touched.get(&seq).and_then(|touched| touched.fact).is_some_and(|fact| fact.place == place)
+    let Some(touched) = queue.touched.get(&seq) else { return false };
+    [touched.fact, touched.placed].into_iter().flatten().any(|fact| fact.place == place)
 }
 
 /// All that is known of a message that was touched.
