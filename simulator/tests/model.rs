@@ -168,8 +168,7 @@ impl World {
                     _ => {
                         self.model.ids.insert(id, (self.now, seq));
                         let visible = self.now;
-                        let message =
-                            Message { queue: ORDER, group, visible, receives: 0, received: false };
+                        let message = Message { queue: ORDER, group, visible, receives: 0, received: false };
                         assert!(self.model.messages.insert(seq, message).is_none());
                     }
                 }
