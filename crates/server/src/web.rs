@@ -108,7 +108,9 @@ impl Desk {
     async fn carry_out(&self, decoded: Decoded, base: &str) -> Response<Bytes> {
         let Decoded { request, exchange, credential, trace_header } = decoded;
         let caller = self.caller(credential);
-        let wire::Request::Sqs(request) = request;
+        let wire::Request::Sqs(request) = request else {
+            return exchange.refuse(&Refusal::new("InvalidAction", "SNS is not served yet"));
+        };
         let (command, plan) = match operations::prepare(request, &caller, trace_header) {
             Ok(prepared) => prepared,
             Err(refusal) => return exchange.refuse(&refusal),

@@ -125,7 +125,7 @@ fn decode_query(
     let is_queue_path = path.trim_matches('/').contains('/');
     let credential = Credential::of(headers.authorization, Some(&form));
     let version = form.get("Version");
-    exchange.service = service_of_query(credential.as_ref(), version, is_queue_path);
+    exchange.service = service_of_query(credential.as_ref(), version, &action, is_queue_path);
     let Some(service) = exchange.service else {
         // Of services that are not served here.
         let version = version.map_or("", |version| version);
@@ -153,10 +153,12 @@ fn decode_query(
     }
 }
 
-/// Which service a query means: that for which it is signed, that of which it names the version, or that of the queue.
+/// Which service a query means: that for which it is signed, that of which it names the version, that of the queue, or
+/// the only one that has such an action (links in SNS's messages are neither signed nor do they name a version).
 fn service_of_query(
     credential: Option<&Credential>,
     version: Option<&Text>,
+    action: &str,
     is_queue_path: bool,
 ) -> Option<&'static Service> {
     let services = || SERVICES.iter().copied().filter(|service| service.speaks_query);
@@ -164,6 +166,11 @@ fn service_of_query(
     services()
         .find(|service| Some(service.signing_name) == signed)
         .or_else(|| services().find(|service| version.is_some_and(|version| *version == service.version)))
+        .or_else(|| {
+            let mut able = services().filter(|service| Operation::from_name(service, action).is_some());
+            let only = able.next().filter(|_| version.is_none() && !is_queue_path);
+            only.filter(|_| able.next().is_none())
+        })
         // Who says neither asks by hand: of a queue, or of the service that has queues.
         .or_else(|| services().find(|service| service.name == "sqs" && (is_queue_path || version.is_none())))
 }

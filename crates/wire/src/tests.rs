@@ -257,10 +257,20 @@ fn a_query_goes_to_the_service_that_it_is_signed_for_or_names() {
     assert!(ask("/", "sqs", "Action=AddPermission&Version=2010-03-31").is_ok());
     assert!(ask("/", "other", "Action=AddPermission&Version=2012-11-05").is_ok());
     assert!(ask("/1/q", "other", "Action=AddPermission&Version=2008-01-01").is_ok());
-    let answer = ask("/", "sns", "Action=AddPermission&Version=2010-03-31").unwrap_err().answer();
+    let service = |decoded: Decoded| decoded.exchange.service.map(|service| service.name);
+    assert_eq!(
+        service(ask("/", "sns", "Action=AddPermission&Version=2012-11-05").unwrap()),
+        Some("sns"),
+        "the signature counts for more than the version"
+    );
+    assert_eq!(service(ask("/", "other", "Action=AddPermission&Version=2010-03-31").unwrap()), Some("sns"));
+    let link = query("GET", "/?Action=ConfirmSubscription&TopicArn=a&Token=t", "").unwrap();
+    assert_eq!(service(link), Some("sns"), "a link in a message names no service");
+    assert_eq!(service(query("GET", "/?Action=AddPermission", "").unwrap()), Some("sqs"));
+    let answer = ask("/", "other", "Action=AddPermission&Version=2001-01-01").unwrap_err().answer();
     assert_eq!(answer.status(), 400);
     assert!(
-        text(&answer).contains("Could not find operation AddPermission for version 2010-03-31"),
+        text(&answer).contains("Could not find operation AddPermission for version 2001-01-01"),
         "{}",
         text(&answer)
     );

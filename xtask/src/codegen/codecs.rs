@@ -35,7 +35,7 @@ pub fn codecs(view: &View<'_>) -> Result<String> {
     if view.speaks("query") {
         out.push_str("use crate::form::{FormFault, ReadForm, Scope};\nuse crate::xml::{self, WriteXml};\n");
     }
-    let read = if body.contains("\nimpl ReadMembers") { ", ReadMembers" } else { "" };
+    let read = if view.speaks("json") { ", ReadMembers" } else { "" };
     writeln!(out, "use crate::json::{{self, Members{read}, WriteMembers}};")?;
     if read.is_empty() {
         out.push_str("#[cfg(test)]\nuse crate::json::ReadMembers;\n");

@@ -2,6 +2,7 @@
 
 //! Readers and writers of each service's shapes, and what chooses between the services.
 
+pub mod sns;
 pub mod sqs;
 
 use crate::form::{FormFault, Scope};
@@ -11,6 +12,8 @@ use crate::{json, xml};
 /// A request to any service.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
+    /// Of sns.
+    Sns(api::sns::Request),
     /// Of sqs.
     Sqs(api::sqs::Request),
 }
@@ -18,6 +21,8 @@ pub enum Request {
 /// An answer from any service.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {
+    /// Of sns.
+    Sns(api::sns::Response),
     /// Of sqs.
     Sqs(api::sqs::Response),
 }
@@ -25,17 +30,20 @@ pub enum Response {
 /// An operation of any service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
+    /// Of sns.
+    Sns(api::sns::Operation),
     /// Of sqs.
     Sqs(api::sqs::Operation),
 }
 
 /// The services.
-pub const SERVICES: &[&Service] = &[&sqs::SERVICE];
+pub const SERVICES: &[&Service] = &[&sns::SERVICE, &sqs::SERVICE];
 
 impl Operation {
     /// AWS's name of it.
     pub const fn name(self) -> &'static str {
         match self {
+            Operation::Sns(operation) => operation.name(),
             Operation::Sqs(operation) => operation.name(),
         }
     }
@@ -43,6 +51,7 @@ impl Operation {
     /// Whose operation it is.
     pub const fn service(self) -> &'static Service {
         match self {
+            Operation::Sns(_) => &sns::SERVICE,
             Operation::Sqs(_) => &sqs::SERVICE,
         }
     }
@@ -50,6 +59,7 @@ impl Operation {
     /// Whether its answer has a body.
     pub const fn has_output(self) -> bool {
         match self {
+            Operation::Sns(operation) => sns::has_output(operation),
             Operation::Sqs(operation) => sqs::has_output(operation),
         }
     }
@@ -57,6 +67,7 @@ impl Operation {
     /// A service's operation of this name.
     pub fn from_name(service: &Service, name: &str) -> Option<Operation> {
         match service.name {
+            "sns" => api::sns::Operation::from_name(name).map(Operation::Sns),
             "sqs" => api::sqs::Operation::from_name(name).map(Operation::Sqs),
             _ => None,
         }
@@ -67,6 +78,7 @@ impl Response {
     /// Which operation it is of.
     pub const fn operation(&self) -> Operation {
         match self {
+            Response::Sns(response) => Operation::Sns(sns::operation_of(response)),
             Response::Sqs(response) => Operation::Sqs(sqs::operation_of(response)),
         }
     }
@@ -78,6 +90,7 @@ pub fn read_json(
     reader: &mut json::Reader<'_>,
 ) -> Option<Result<Request, json::Fault>> {
     Some(match operation {
+        Operation::Sns(_) => return None,
         Operation::Sqs(operation) => sqs::read_json(operation, reader).map(Request::Sqs),
     })
 }
@@ -85,6 +98,7 @@ pub fn read_json(
 /// Reads a request's parameters; none if the service is not spoken in the query protocol.
 pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Option<Result<Request, FormFault>> {
     Some(match operation {
+        Operation::Sns(operation) => sns::read_form(operation, scope).map(Request::Sns),
         Operation::Sqs(operation) => sqs::read_form(operation, scope).map(Request::Sqs),
     })
 }
@@ -92,6 +106,7 @@ pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Option<Result<Reque
 /// Writes an answer's body.
 pub fn write_json(response: &Response, writer: &mut json::Writer) {
     match response {
+        Response::Sns(response) => sns::write_json(response, writer),
         Response::Sqs(response) => sqs::write_json(response, writer),
     }
 }
@@ -99,6 +114,7 @@ pub fn write_json(response: &Response, writer: &mut json::Writer) {
 /// Writes an answer's members as elements, if the service is spoken in the query protocol.
 pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
     match response {
+        Response::Sns(response) => sns::write_xml(response, xml),
         Response::Sqs(response) => sqs::write_xml(response, xml),
     }
 }
