@@ -1,0 +1,284 @@
+//! POST requests over HTTP/1.1, with and without TLS, on connections that are kept for the next one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::challenge::{self, Asked, User};
+use crate::dial::{DialError, Origin, dial};
+use crate::guard::Guard;
+use crate::parcel::{HttpPost, Outcome};
+use crate::trust::Trust;
+
+/// How long an idle connection is kept.
+const IDLE: Duration = Duration::from_secs(30);
+/// How many idle connections are kept for an origin, and in all.
+const IDLE_PER_ORIGIN: usize = 16;
+const IDLE_IN_ALL: usize = 1024;
+/// How much of an answer's body is read, and for how long, to be able to use the connection again.
+const BODY_BYTES: usize = 64 * 1024;
+const BODY_TIME: Duration = Duration::from_secs(5);
+
+type Connection = SendRequest<Full<Bytes>>;
+
+/// Makes POST requests.
+pub(crate) struct Https {
+    guard: Guard,
+    timeout: Duration,
+    trust: Arc<Trust>,
+    pool: Arc<Pool>,
+}
+
+/// Why a request has no answer.
+enum NoAnswer {
+    Dial(DialError),
+    Lost(hyper::Error),
+}
+
+impl From<NoAnswer> for Outcome {
+    fn from(error: NoAnswer) -> Outcome {
+        match error {
+            NoAnswer::Dial(error @ DialError::Refused { .. }) => Outcome::refused(error.to_string()),
+            NoAnswer::Dial(error) => Outcome::missed(error.to_string()),
+            NoAnswer::Lost(error) => {
+                // The cause is what tells most: hyper's own words are general.
+                match std::error::Error::source(&error) {
+                    Some(cause) => Outcome::missed(format!("the connection was lost: {error}: {cause}")),
+                    None => Outcome::missed(format!("the connection was lost: {error}")),
+                }
+            }
+        }
+    }
+}
+
+impl Https {
+    pub fn new(guard: Guard, timeout: Duration, trust: Arc<Trust>) -> Https {
+        Https { guard, timeout, trust, pool: Arc::default() }
+    }
+
+    /// Makes one attempt.
+    pub async fn post(&self, post: HttpPost) -> Outcome {
+        let target = match Target::new(&post) {
+            Ok(target) => target,
+            Err(reason) => return Outcome::refused(reason),
+        };
+        match tokio::time::timeout(self.timeout, self.attempt(&target)).await {
+            Ok(Ok(status)) => Outcome::of_status(status),
+            Ok(Err(error)) => error.into(),
+            Err(_) => {
+                Outcome::missed(format!("the endpoint did not answer within {} s", self.timeout.as_secs()))
+            }
+        }
+    }
+
+    async fn attempt(&self, target: &Target) -> Result<StatusCode, NoAnswer> {
+        let answer = self.request(target, None).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer.status());
+        }
+        // The name and password in a URL are told to those who ask, as SNS does: a receiver that wants Digest must not
+        // be sent the password itself.
+        let Some(authorization) = target.authorization(&answer) else { return Ok(answer.status()) };
+        Ok(self.request(target, Some(authorization)).await?.status())
+    }
+
+    /// Sends a request and gives the head of its answer.
+    async fn request(
+        &self,
+        target: &Target,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Response<()>, NoAnswer> {
+        let mut request = target.request.clone();
+        request.headers_mut().extend(authorization.map(|value| (AUTHORIZATION, value)));
+        let mut kept = self.pool.take(&target.origin);
+        loop {
+            let was_kept = kept.is_some();
+            let mut connection = match kept.take() {
+                Some(connection) => connection,
+                None => self.connect(&target.origin).await?,
+            };
+            match connection.send_request(request.clone()).await {
+                Ok(answer) => {
+                    let (head, body) = answer.into_parts();
+                    self.pool.clone().put_when_read(target.origin.clone(), connection, body);
+                    return Ok(Response::from_parts(head, ()));
+                }
+                // The receiver may close a connection that we kept just when we use it. That says nothing about this
+                // request, so it gets a connection of its own.
+                Err(error) if was_kept && !error.is_timeout() => continue,
+                Err(error) => return Err(NoAnswer::Lost(error)),
+            }
+        }
+    }
+
+    async fn connect(&self, origin: &Origin) -> Result<Connection, NoAnswer> {
+        let stream = dial(origin, self.guard, &self.trust).await.map_err(NoAnswer::Dial)?;
+        let (sender, connection) =
+            http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(NoAnswer::Lost)?;
+        // An error of the connection is also the error of the request that is on it.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(sender)
+    }
+}
+
+/// Where a request goes, and the request.
+struct Target {
+    origin: Origin,
+    request: Request<Full<Bytes>>,
+    user: Option<User>,
+}
+
+impl Target {
+    fn new(post: &HttpPost) -> Result<Target, String> {
+        let url = Url::parse(&post.url).map_err(|error| format!("the endpoint is no URL: {error}"))?;
+        let tls = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            other => {
+                return Err(format!("the endpoint's URL begins with {other}:, not with http: or https:"));
+            }
+        };
+        let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
+            return Err("the endpoint's URL names no host".into());
+        };
+        let authority = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_string(),
+        };
+        let path: Uri = url[url::Position::BeforePath..url::Position::AfterQuery]
+            .parse()
+            .map_err(|error| format!("the endpoint's URL cannot be requested: {error}"))?;
+        let mut request = Request::new(Full::new(post.body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = path;
+        let headers = request.headers_mut();
+        let value = |name: &str, value: &str| {
+            HeaderValue::from_str(value).map_err(|_| format!("{name} holds what a header cannot"))
+        };
+        headers.insert(HOST, value("the endpoint's host", &authority)?);
+        headers.insert("user-agent", HeaderValue::from_static("Amazon Simple Notification Service Agent"));
+        headers.insert("accept-encoding", HeaderValue::from_static("gzip,deflate"));
+        for (name, text) in &post.headers {
+            let name = HeaderName::try_from(*name).map_err(|_| format!("{name} is no header"))?;
+            headers.insert(name.clone(), value(name.as_str(), text)?);
+        }
+        let user = (!url.username().is_empty() || url.password().is_some()).then(|| {
+            let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            User { name: plain(url.username()), password: plain(url.password().unwrap_or_default()) }
+        });
+        Ok(Target { origin: Origin { tls, host: host.to_owned(), port }, request, user })
+    }
+
+    /// What to say to a receiver that asks who we are.
+    fn authorization(&self, answer: &Response<()>) -> Option<HeaderValue> {
+        let user = self.user.as_ref()?;
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).ok()?;
+        let asked = Asked {
+            method: self.request.method().as_str(),
+            target: self.request.uri().path_and_query()?.as_str(),
+            nonce: &crate::hex(&random),
+        };
+        let challenges =
+            answer.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+        let mut value = HeaderValue::try_from(challenge::answer(challenges, user, &asked)?).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+/// Connections that wait for their next request.
+#[derive(Default)]
+struct Pool {
+    idle: Mutex<Idle>,
+}
+
+#[derive(Default)]
+struct Idle {
+    connections: HashMap<Origin, Vec<(Connection, Instant)>>,
+    count: usize,
+    swept: bool,
+}
+
+impl Pool {
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        // Nothing that holds the lock can panic half-way.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, origin: &Origin) -> Option<Connection> {
+        let mut idle = self.idle();
+        let idle = &mut *idle;
+        let connections = idle.connections.get_mut(origin)?;
+        while let Some((connection, since)) = connections.pop() {
+            idle.count -= 1;
+            if connection.is_ready() && since.elapsed() < IDLE {
+                return Some(connection);
+            }
+        }
+        idle.connections.remove(origin);
+        None
+    }
+
+    /// Reads what is left of an answer and then keeps the connection. The attempt's end does not wait for this.
+    fn put_when_read(self: Arc<Self>, origin: Origin, mut connection: Connection, body: Incoming) {
+        tokio::spawn(async move {
+            let read = async {
+                if !body.is_end_stream() {
+                    Limited::new(body, BODY_BYTES).collect().await.ok()?;
+                }
+                connection.ready().await.ok()
+            };
+            if let Ok(Some(())) = tokio::time::timeout(BODY_TIME, read).await {
+                self.put(origin, connection);
+            }
+        });
+    }
+
+    fn put(self: Arc<Self>, origin: Origin, connection: Connection) {
+        let mut idle = self.idle();
+        if idle.count >= IDLE_IN_ALL {
+            return;
+        }
+        let connections = idle.connections.entry(origin).or_default();
+        if connections.len() >= IDLE_PER_ORIGIN {
+            return;
+        }
+        connections.push((connection, Instant::now()));
+        idle.count += 1;
+        if !std::mem::replace(&mut idle.swept, true) {
+            drop(idle);
+            tokio::spawn(self.sweep());
+        }
+    }
+
+    /// Closes connections that nobody has used for a while; ends when there is none left, so that an idle server sleeps.
+    async fn sweep(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(IDLE).await;
+            let mut idle = self.idle();
+            let mut left = 0;
+            idle.connections.retain(|_, connections| {
+                connections.retain(|(connection, since)| connection.is_ready() && since.elapsed() < IDLE);
+                left += connections.len();
+                !connections.is_empty()
+            });
+            idle.count = left;
+            if left == 0 {
+                idle.swept = false;
+                return;
+            }
+        }
+    }
+}

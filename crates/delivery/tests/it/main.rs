@@ -1,0 +1,7 @@
+//! What every protocol promises, with receivers that behave well and badly.
+
+mod receiver;
+
+mod https;
+
+mod notary;
