@@ -1,5 +1,6 @@
 //! Bytes of records: variable-length numbers, byte strings, and a reader that never panics.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Appends `value` in LEB128: seven bits a byte, the low ones first. One byte up to 127, ten at most.
@@ -35,6 +36,23 @@ pub fn put_opt_str(out: &mut Vec<u8>, text: Option<&str>) {
             out.push(1);
             put_str(out, text);
         }
+    }
+}
+
+/// Appends a count and then each item; the inverse is [`Reader::list`].
+pub fn put_list<T>(out: &mut Vec<u8>, items: &[T], mut put: impl FnMut(&mut Vec<u8>, &T)) {
+    put_u64(out, items.len() as u64);
+    for item in items {
+        put(out, item);
+    }
+}
+
+/// Appends texts by name; the inverse is [`Reader::pairs`].
+pub fn put_pairs(out: &mut Vec<u8>, pairs: &BTreeMap<String, String>) {
+    put_u64(out, pairs.len() as u64);
+    for (name, value) in pairs {
+        put_str(out, name);
+        put_str(out, value);
     }
 }
 
@@ -127,6 +145,29 @@ impl<'a> Reader<'a> {
     /// Reads what [`put_str`] wrote.
     pub fn str(&mut self) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Malformed)
+    }
+
+    /// Reads what [`put_list`] wrote.
+    pub fn list<T>(
+        &mut self,
+        mut take: impl FnMut(&mut Reader<'a>) -> Result<T, Malformed>,
+    ) -> Result<Vec<T>, Malformed> {
+        let count = self.u64()?;
+        // What a damaged count claims is not reserved.
+        let mut items = Vec::with_capacity(count.min(64) as usize);
+        for _ in 0..count {
+            items.push(take(self)?);
+        }
+        Ok(items)
+    }
+
+    /// Reads what [`put_pairs`] wrote.
+    pub fn pairs(&mut self) -> Result<BTreeMap<String, String>, Malformed> {
+        let mut pairs = BTreeMap::new();
+        for _ in 0..self.u64()? {
+            pairs.insert(self.str()?.to_owned(), self.str()?.to_owned());
+        }
+        Ok(pairs)
     }
 
     /// Reads what [`put_opt_str`] wrote.

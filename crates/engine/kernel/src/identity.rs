@@ -1,8 +1,20 @@
 //! Identifiers made from a secret or from handed-in randomness, never from dice of our own.
 
+use sha2::{Digest, Sha256};
+
 /// 32 random bytes, made once for a data directory and kept in its log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Secret(pub [u8; 32]);
+
+impl Secret {
+    /// Sixteen bytes that name the thing of this kind with this number: nobody without the secret can guess them.
+    pub fn derive(&self, what: &str, number: u64) -> [u8; 16] {
+        let hash = Sha256::new().chain_update(self.0).chain_update(what).chain_update(number.to_be_bytes());
+        let mut name = [0; 16];
+        name.copy_from_slice(&hash.finalize()[..16]);
+        name
+    }
+}
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -2,7 +2,6 @@
 
 use kernel::codec::{Malformed, Reader, put_str};
 use kernel::{Arn, Secret, uuid_text};
-use sha2::{Digest, Sha256};
 
 /// A message's sequence number: unique and increasing over the whole server, in the order of acceptance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
@@ -66,20 +65,12 @@ impl QueueKey {
 /// The `MessageId` of the message that was first sent with the number `origin`: a version 4 UUID, a function of the
 /// server's secret, so that nothing has to remember it and nobody else can guess it.
 pub fn message_id(secret: &Secret, origin: Seq) -> String {
-    uuid_text(derive(secret, b"message", origin.0))
+    uuid_text(secret.derive("message", origin.0))
 }
 
 /// The id of a move task, as it stands in its handle.
 pub fn task_uuid(secret: &Secret, task: TaskId) -> String {
-    uuid_text(derive(secret, b"task", task.0))
-}
-
-fn derive(secret: &Secret, what: &[u8], number: u64) -> [u8; 16] {
-    let digest =
-        Sha256::new().chain_update(secret.0).chain_update(what).chain_update(number.to_be_bytes()).finalize();
-    let mut id = [0; 16];
-    id.copy_from_slice(&digest[..16]);
-    id
+    uuid_text(secret.derive("task", task.0))
 }
 
 /// A sequence number as AWS shows it: twenty digits (facts/sqs.md § 5). AWS's own begin near 1.88e19, and so do ours,

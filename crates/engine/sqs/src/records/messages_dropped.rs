@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 
 use kernel::Place;
-use kernel::codec::{Malformed, Reader, put_opt_str, put_u64};
+use kernel::codec::{Malformed, Reader, put_list, put_opt_str, put_u64};
 
-use super::{put_list, take_list};
 use crate::{QueueId, Seq, TaskId};
 
 /// Why messages are gone.
@@ -77,7 +76,7 @@ impl<'a> MessagesDropped<'a> {
                 5 => DropReason::Forwarded,
                 _ => return Err(Malformed),
             },
-            messages: take_list(reader, |reader| {
+            messages: reader.list(|reader| {
                 Ok(DroppedMessage {
                     seq: Seq(reader.u64()?),
                     place: Place::new(reader.u32()?, reader.u32()?),

@@ -1,10 +1,9 @@
 //! Messages went from one queue to others of this server, in one step: dead letters, and what a move task moves.
 
-use kernel::codec::{Malformed, Reader};
+use kernel::codec::{Malformed, Reader, put_list};
 
 use super::message_placed::MessagePlaced;
 use super::messages_dropped::MessagesDropped;
-use super::{put_list, take_list};
 
 /// Messages changed queues. One record, so that no crash finds a message in both queues or in none.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,7 +23,7 @@ impl<'a> MessagesMoved<'a> {
     pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         Ok(MessagesMoved {
             dropped: MessagesDropped::decode(reader)?,
-            placed: take_list(reader, MessagePlaced::decode)?,
+            placed: reader.list(MessagePlaced::decode)?,
         })
     }
 }

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 
 use kernel::Time;
-use kernel::codec::{Malformed, Reader, put_opt_str, put_u64};
+use kernel::codec::{Malformed, Reader, put_list, put_opt_str, put_u64};
 
-use super::{put_list, take_list};
 use crate::{QueueId, Seq};
 
 /// One receive.
@@ -59,7 +58,7 @@ impl<'a> MessagesReceived<'a> {
             at,
             until,
             attempt: reader.opt_str()?.map(Cow::Borrowed),
-            messages: take_list(reader, |reader| {
+            messages: reader.list(|reader| {
                 Ok(ReceivedMessage {
                     seq: Seq(reader.u64()?),
                     receives: reader.u32()?,

@@ -144,26 +144,5 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Puts a count and then each item; the inverse is [`take_list`].
-fn put_list<T>(out: &mut Vec<u8>, items: &[T], mut put: impl FnMut(&mut Vec<u8>, &T)) {
-    kernel::codec::put_u64(out, items.len() as u64);
-    for item in items {
-        put(out, item);
-    }
-}
-
-fn take_list<'a, T>(
-    reader: &mut Reader<'a>,
-    mut take: impl FnMut(&mut Reader<'a>) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    let count = reader.u64()?;
-    // What a damaged count claims is not reserved.
-    let mut items = Vec::with_capacity(count.min(64) as usize);
-    for _ in 0..count {
-        items.push(take(reader)?);
-    }
-    Ok(items)
-}
-
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,8 @@
 //! A queue as it is from now on: written when it is created, whenever its configuration changes, and when it is purged.
 
 use kernel::Time;
-use kernel::codec::{Malformed, Reader, put_str, put_u64};
+use kernel::codec::{Malformed, Reader, put_list, put_str, put_u64};
 
-use super::{put_list, take_list};
 use crate::rules::settings::Settings;
 use crate::{QueueId, QueueKey, Seq};
 
@@ -51,7 +50,7 @@ impl QueueDeclared {
             modified: Time(reader.u64()?),
             purged_through: Seq(reader.u64()?),
             purged: Some(reader.u64()?).filter(|&at| at != 0).map(Time),
-            tags: take_list(reader, |reader| Ok((reader.str()?.to_owned(), reader.str()?.to_owned())))?,
+            tags: reader.list(|reader| Ok((reader.str()?.to_owned(), reader.str()?.to_owned())))?,
             settings: Settings::decode(reader)?,
         })
     }

@@ -1,9 +1,8 @@
 //! A queue is gone, and all its messages with it.
 
 use kernel::Time;
-use kernel::codec::{Malformed, Reader, put_u64};
+use kernel::codec::{Malformed, Reader, put_list, put_u64};
 
-use super::{put_list, take_list};
 use crate::QueueId;
 
 /// A queue was deleted.
@@ -28,7 +27,7 @@ impl QueueDeleted {
         Ok(QueueDeleted {
             id: QueueId(reader.u64()?),
             at: Time(reader.u64()?),
-            declared_in: take_list(reader, Reader::u32)?,
+            declared_in: reader.list(Reader::u32)?,
         })
     }
 }

@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 
 use kernel::Time;
-use kernel::codec::{Malformed, Reader, put_opt_str, put_u64};
+use kernel::codec::{Malformed, Reader, put_list, put_opt_str, put_u64};
 
 use super::messages_received::ReceivedMessage;
-use super::{put_list, take_list};
 use crate::{QueueId, Seq};
 
 /// New visibility timeouts.
@@ -54,7 +53,7 @@ impl<'a> VisibilityChanged<'a> {
         let queue = QueueId(reader.u64()?);
         let at = Time(reader.u64()?);
         let attempt = reader.opt_str()?.map(Cow::Borrowed);
-        let messages = take_list(reader, |reader| {
+        let messages = reader.list(|reader| {
             Ok(ChangedMessage {
                 message: ReceivedMessage {
                     seq: Seq(reader.u64()?),

@@ -1,0 +1,79 @@
+//! What names a topic, a subscription.
+
+use kernel::codec::{Malformed, Reader, put_str};
+use kernel::{Arn, Secret, uuid_text};
+
+/// A topic's number: from the counter that the whole server shares, never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct TopicId(pub u64);
+
+/// A subscription's number, from the same counter.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct SubscriptionId(pub u64);
+
+/// Account, region and name: what a topic's ARN says.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TopicKey {
+    /// Twelve digits.
+    pub account: String,
+    /// Such as `us-east-1`.
+    pub region: String,
+    /// With `.fifo` at its end for a FIFO topic.
+    pub name: String,
+}
+
+impl TopicKey {
+    /// The topic's ARN.
+    pub fn arn(&self) -> Arn {
+        Arn::new("sns", &self.region, &self.account, &self.name)
+    }
+
+    /// The topic that an ARN names, if it names one.
+    pub fn from_arn(arn: &Arn) -> Option<TopicKey> {
+        (arn.service == "sns" && !arn.resource.contains([':', '/'])).then(|| TopicKey {
+            account: arn.account.clone(),
+            region: arn.region.clone(),
+            name: arn.resource.clone(),
+        })
+    }
+
+    /// Whether the name is a FIFO topic's.
+    pub fn is_fifo(&self) -> bool {
+        self.name.ends_with(".fifo")
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        put_str(out, &self.account);
+        put_str(out, &self.region);
+        put_str(out, &self.name);
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(TopicKey {
+            account: reader.str()?.to_owned(),
+            region: reader.str()?.to_owned(),
+            name: reader.str()?.to_owned(),
+        })
+    }
+}
+
+/// The last word of a subscription's ARN: a function of the server's secret, so that nobody can guess it.
+pub fn subscription_uuid(secret: &Secret, id: SubscriptionId) -> String {
+    uuid_text(secret.derive("subscription", id.0))
+}
+
+/// The token that confirms a subscription, as it stands in the link: a function of the server's secret.
+pub fn confirmation_token(secret: &Secret, id: SubscriptionId) -> String {
+    let mut token = String::with_capacity(128);
+    for part in ["token 1", "token 2", "token 3", "token 4"] {
+        for byte in secret.derive(part, id.0) {
+            token.push_str(&format!("{byte:02x}"));
+        }
+    }
+    token
+}
+
+/// The `MessageId` of a published message: a function of the server's secret and the message's number.
+pub fn message_id(secret: &Secret, number: u64) -> String {
+    uuid_text(secret.derive("publication", number))
+}

@@ -1,0 +1,21 @@
+//! Topics: what SNS remembers, decides and answers.
+//!
+//! In reading order: [`ids`] names things, [`rules`] are the domain's own ideas, [`records`] are the facts that the log
+//! keeps, [`topic`] and [`state`] are what is remembered, [`operations`] what can be asked.
+
+pub mod ids;
+pub use ids::{SubscriptionId, TopicId, TopicKey};
+
+pub mod rules;
+
+pub mod records;
+
+pub mod topic;
+
+pub mod state;
+
+pub mod limits;
+
+pub mod refusals;
+
+pub mod operations;

@@ -1,0 +1,35 @@
+//! Quotas, each with its source.
+
+/// A subscription that is not confirmed is deleted after so long (facts/sns.md § 4).
+pub const PENDING_MILLIS: u64 = 48 * 60 * 60 * 1000;
+
+/// Items of a page (facts/sns.md § 2).
+pub const PAGE: usize = 100;
+
+/// Tags of a resource (facts/sns.md § 2).
+pub const TAGS: usize = 50;
+
+/// Entries of a batch (facts/sns.md § 2).
+pub const BATCH_ENTRIES: usize = 10;
+
+/// Bytes of a message with its attributes, unless the topic says otherwise (facts/sns.md § 3).
+pub const MESSAGE_BYTES: usize = 262_144;
+
+/// Which limits are in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Whether a queue's policy must allow the topic to send to it (facts/sns.md § 12).
+    pub queue_policies: bool,
+}
+
+impl Limits {
+    /// As AWS has them.
+    pub const fn strict() -> Self {
+        Limits { queue_policies: true }
+    }
+
+    /// Without those that only slow a developer down.
+    pub const fn relaxed() -> Self {
+        Limits { queue_policies: false }
+    }
+}

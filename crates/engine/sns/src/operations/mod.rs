@@ -1,0 +1,86 @@
+//! What can be asked of topics: one file an operation.
+//!
+//! An operation has three parts, as everywhere: `prepare` looks at the request alone, where it was read; `decide` runs in
+//! the engine, looks at the state and says which facts to record and what to answer; `present` gives the answer its shape,
+//! where the request came from.
+
+use kernel::{Refusal, Secret, Time};
+
+use crate::records::Record;
+use crate::state::State;
+
+/// What an operation decided.
+#[derive(Debug)]
+pub struct Decision {
+    /// Facts to record, in this order, all or none.
+    pub records: Vec<Record>,
+    /// What the caller hears.
+    pub answer: Result<Reply, Refusal>,
+}
+
+impl Decision {
+    /// Facts and an answer.
+    pub fn done(records: Vec<Record>, reply: Reply) -> Self {
+        Decision { records, answer: Ok(reply) }
+    }
+
+    /// An answer that changes nothing.
+    pub fn answer(reply: Reply) -> Self {
+        Decision::done(Vec::new(), reply)
+    }
+}
+
+impl From<Refusal> for Decision {
+    fn from(refusal: Refusal) -> Self {
+        Decision { records: Vec::new(), answer: Err(refusal) }
+    }
+}
+
+/// What a decision may depend on besides the state and the command.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    /// The moment.
+    pub now: Time,
+    /// The limits in force.
+    pub limits: &'a crate::limits::Limits,
+    /// From which ids are made.
+    pub secret: &'a Secret,
+}
+
+/// A request that has been prepared.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // Each is documented where its struct is.
+pub enum Command {
+    CreateTopic(create_topic::CreateTopic),
+    DeleteTopic(delete_topic::DeleteTopic),
+}
+
+/// What a client gets.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// The topic of this ARN is there.
+    Topic(String),
+}
+
+mod shapes;
+pub use shapes::{Plan, prepare, present};
+
+pub mod create_topic;
+pub mod delete_topic;
+
+impl Command {
+    /// Decides it.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision {
+        match self {
+            Command::CreateTopic(command) => command.decide(state, setting),
+            Command::DeleteTopic(command) => command.decide(state, setting),
+        }
+    }
+
+    /// Whether it makes the data larger for good, so that a disk with little room left cannot take it.
+    pub fn grows(&self) -> bool {
+        matches!(self, Command::CreateTopic(_))
+    }
+}

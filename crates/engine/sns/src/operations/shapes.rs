@@ -1,0 +1,39 @@
+//! From the API's shapes to commands, and from replies to the API's shapes.
+
+use api::sns::{Operation, Request, Response};
+use kernel::{Caller, Refusal};
+
+use super::*;
+
+/// What has to be remembered of a request until it is answered.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    operation: Operation,
+}
+
+/// Prepares a request: checks what needs no state, does what costs by the byte.
+pub fn prepare(request: Request, caller: &Caller) -> Result<(Command, Plan), Refusal> {
+    let (operation, command) = match request {
+        Request::CreateTopic(input) => (
+            Operation::CreateTopic,
+            Command::CreateTopic(create_topic::CreateTopic::prepare(&input, caller)?),
+        ),
+        Request::DeleteTopic(input) => {
+            (Operation::DeleteTopic, Command::DeleteTopic(delete_topic::DeleteTopic::prepare(&input)?))
+        }
+        _ => return Err(Refusal::new("InvalidAction", "not supported yet")),
+    };
+    Ok((command, Plan { operation }))
+}
+
+/// Turns a reply into the answer.
+pub fn present(reply: Reply, plan: &Plan) -> Option<Response> {
+    use api::sns::*;
+    Some(match (plan.operation, reply) {
+        (Operation::CreateTopic, Reply::Topic(arn)) => {
+            Response::CreateTopic(CreateTopicOutput { topic_arn: Some(arn.into()) })
+        }
+        (Operation::DeleteTopic, Reply::Done) => Response::DeleteTopic(DeleteTopicOutput {}),
+        _ => return None,
+    })
+}

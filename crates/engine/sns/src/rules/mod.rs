@@ -1,0 +1,3 @@
+//! The domain's own ideas.
+
+pub mod arns;

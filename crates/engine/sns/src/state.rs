@@ -1,0 +1,215 @@
+//! What is remembered of all topics, and `apply`, the only function that changes what the log says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kernel::{Deadlines, Extent, Ledger, Time};
+
+use crate::records::{Record, SubscriptionDeclared, SubscriptionDeleted, TopicDeclared, TopicDeleted};
+use crate::topic::{Subscription, Topic};
+use crate::{SubscriptionId, TopicId, TopicKey};
+
+/// What falls due.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Due {
+    /// Nobody has confirmed this subscription in time.
+    ConfirmationEnds(SubscriptionId),
+}
+
+/// All topics.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Numbers below this one are taken.
+    pub(crate) next_number: u64,
+    pub(crate) topics: BTreeMap<TopicId, Topic>,
+    pub(crate) names: BTreeMap<TopicKey, TopicId>,
+    pub(crate) subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    /// Subscriptions by topic, protocol and endpoint.
+    pub(crate) endpoints: BTreeMap<(TopicId, String, String), SubscriptionId>,
+    /// Subscriptions by the last word of their ARNs.
+    pub(crate) uuids: BTreeMap<String, SubscriptionId>,
+    pub(crate) deadlines: Deadlines<Due>,
+
+    // What follows is not in the log: it is about what is to be looked at next.
+    /// Subscriptions that were not confirmed in time.
+    pub(crate) unconfirmed: BTreeSet<SubscriptionId>,
+}
+
+impl State {
+    /// The topic that an account, region and name denote.
+    pub fn topic(&self, key: &TopicKey) -> Option<&Topic> {
+        self.topics.get(self.names.get(key)?)
+    }
+
+    /// The topic of this number.
+    pub fn topic_of(&self, id: TopicId) -> Option<&Topic> {
+        self.topics.get(&id)
+    }
+
+    /// The subscription of this number.
+    pub fn subscription(&self, id: SubscriptionId) -> Option<&Subscription> {
+        self.subscriptions.get(&id)
+    }
+
+    /// The subscription whose ARN this is.
+    pub fn subscription_by_arn(&self, arn: &str) -> Option<&Subscription> {
+        let (_, uuid) = arn.rsplit_once(':')?;
+        let subscription = self.subscriptions.get(self.uuids.get(uuid)?)?;
+        (subscription.arn == arn).then_some(subscription)
+    }
+
+    /// The subscription of a topic with this protocol and endpoint.
+    pub fn subscription_to(&self, topic: TopicId, protocol: &str, endpoint: &str) -> Option<&Subscription> {
+        let key = (topic, protocol.to_owned(), endpoint.to_owned());
+        self.subscriptions.get(self.endpoints.get(&key)?)
+    }
+
+    /// The number that the next topic, subscription or message will get.
+    pub fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
+    /// Numbers below this one are taken, whatever else the log says.
+    pub fn skip_to(&mut self, number: u64) {
+        self.next_number = self.next_number.max(number);
+    }
+
+    /// A fact becomes true. `at` is where its record lies. Applied live and when a log is read, in the order of the log.
+    pub fn apply(&mut self, record: &Record, at: Extent, ledger: &mut Ledger) {
+        match record {
+            Record::TopicDeclared(record) => self.topic_declared(record, at, ledger),
+            Record::TopicDeleted(record) => self.topic_deleted(record, at, ledger),
+            Record::SubscriptionDeclared(record) => self.subscription_declared(record, at, ledger),
+            Record::SubscriptionDeleted(record) => self.subscription_deleted(record, at, ledger),
+        }
+    }
+
+    fn topic_declared(&mut self, record: &TopicDeclared, at: Extent, ledger: &mut Ledger) {
+        ledger.hold(at);
+        self.skip_to(record.id.0 + 1);
+        let Some(topic) = self.topics.get_mut(&record.id) else {
+            self.names.insert(record.key.clone(), record.id);
+            let topic = Topic {
+                arn: record.key.arn().to_string(),
+                subscriptions: BTreeSet::new(),
+                subscriptions_deleted: record.subscriptions_deleted,
+                subscriptions_pending: 0,
+                declared: record.clone(),
+                at,
+                declared_in: BTreeSet::from([at.place.segment()]),
+            };
+            self.topics.insert(record.id, topic);
+            return;
+        };
+        ledger.release(topic.at);
+        topic.at = at;
+        topic.declared_in.insert(at.place.segment());
+        topic.declared_in.retain(|&segment| ledger.contains(segment));
+        topic.declared = record.clone();
+    }
+
+    fn topic_deleted(&mut self, record: &TopicDeleted, at: Extent, ledger: &mut Ledger) {
+        for &segment in &record.declared_in {
+            ledger.bury(at.place, segment);
+        }
+        let Some(topic) = self.topics.remove(&record.id) else { return };
+        ledger.release(topic.at);
+        if self.names.get(topic.key()) == Some(&record.id) {
+            self.names.remove(topic.key());
+        }
+        for id in topic.subscriptions {
+            self.forget_subscription(id, ledger);
+        }
+    }
+
+    fn subscription_declared(&mut self, record: &SubscriptionDeclared, at: Extent, ledger: &mut Ledger) {
+        self.skip_to(record.id.0 + 1);
+        // Its topic's deletion can come before a subscription's declaration that was written again.
+        let Some(topic) = self.topics.get_mut(&record.topic) else { return };
+        ledger.hold(at);
+        let mut declared_in = BTreeSet::from([at.place.segment()]);
+        if let Some(old) = self.subscriptions.remove(&record.id) {
+            ledger.release(old.at);
+            declared_in.extend(&old.declared_in);
+            declared_in.retain(|&segment| ledger.contains(segment));
+            if let Some(until) = old.pending_until() {
+                topic.subscriptions_pending -= 1;
+                self.deadlines.clear(until, Due::ConfirmationEnds(record.id));
+            }
+        }
+        topic.subscriptions.insert(record.id);
+        let subscription = Subscription {
+            arn: format!("{}:{}", topic.arn, record.uuid),
+            queue: if record.protocol == "sqs" { record.endpoint.parse().ok() } else { None },
+            declared: record.clone(),
+            at,
+            declared_in,
+        };
+        if let Some(until) = subscription.pending_until() {
+            topic.subscriptions_pending += 1;
+            self.deadlines.set(until, Due::ConfirmationEnds(record.id));
+        }
+        self.endpoints.insert((record.topic, record.protocol.clone(), record.endpoint.clone()), record.id);
+        self.uuids.insert(record.uuid.clone(), record.id);
+        self.subscriptions.insert(record.id, subscription);
+    }
+
+    fn subscription_deleted(&mut self, record: &SubscriptionDeleted, at: Extent, ledger: &mut Ledger) {
+        for &segment in &record.declared_in {
+            ledger.bury(at.place, segment);
+        }
+        let Some(topic) = self.forget_subscription(record.id, ledger) else { return };
+        if let Some(topic) = self.topics.get_mut(&topic) {
+            topic.subscriptions.remove(&record.id);
+            topic.subscriptions_deleted += 1;
+        }
+    }
+
+    fn forget_subscription(&mut self, id: SubscriptionId, ledger: &mut Ledger) -> Option<TopicId> {
+        let subscription = self.subscriptions.remove(&id)?;
+        let declared = &subscription.declared;
+        ledger.release(subscription.at);
+        if let Some(until) = subscription.pending_until() {
+            self.deadlines.clear(until, Due::ConfirmationEnds(id));
+            if let Some(topic) = self.topics.get_mut(&declared.topic) {
+                topic.subscriptions_pending -= 1;
+            }
+        }
+        self.unconfirmed.remove(&id);
+        let key = (declared.topic, declared.protocol.clone(), declared.endpoint.clone());
+        if self.endpoints.get(&key) == Some(&id) {
+            self.endpoints.remove(&key);
+        }
+        self.uuids.remove(&declared.uuid);
+        Some(declared.topic)
+    }
+
+    /// Time has come to `now`: what follows from that alone, and needs no record, happens.
+    pub fn advance(&mut self, now: Time) {
+        while let Some((_, due)) = self.deadlines.take_due(now) {
+            match due {
+                Due::ConfirmationEnds(id) => {
+                    self.unconfirmed.insert(id);
+                }
+            }
+        }
+    }
+
+    /// When time must be told again at the latest.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.deadlines.next()
+    }
+
+    /// The facts after which nothing is left: every topic is deleted.
+    pub fn reset(&mut self) -> Vec<Record> {
+        self.topics.values().map(|topic| Record::TopicDeleted(self.deletion_of(topic))).collect()
+    }
+
+    /// The deletion of a topic with its subscriptions.
+    pub(crate) fn deletion_of(&self, topic: &Topic) -> TopicDeleted {
+        let mut declared_in = topic.declared_in.clone();
+        for subscription in topic.subscriptions.iter().filter_map(|id| self.subscriptions.get(id)) {
+            declared_in.extend(&subscription.declared_in);
+        }
+        TopicDeleted { id: topic.id(), declared_in: declared_in.into_iter().collect() }
+    }
+}

@@ -1,0 +1,91 @@
+//! A topic and its subscriptions, as they are remembered.
+
+use std::collections::BTreeSet;
+
+use kernel::{Arn, Extent, Time};
+
+use crate::records::{SubscriptionDeclared, TopicDeclared};
+use crate::{SubscriptionId, TopicId, TopicKey};
+
+/// A topic.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    /// What the log says of it.
+    pub declared: TopicDeclared,
+    /// Its ARN, as text.
+    pub arn: String,
+    /// Its subscriptions, confirmed and pending.
+    pub subscriptions: BTreeSet<SubscriptionId>,
+    /// How many of them were deleted.
+    pub subscriptions_deleted: u64,
+    /// How many of `subscriptions` are pending.
+    pub subscriptions_pending: u64,
+    /// Where its latest declaration lies.
+    pub(crate) at: Extent,
+    /// The segments that may still declare it.
+    pub(crate) declared_in: BTreeSet<u32>,
+}
+
+impl Topic {
+    /// Its number.
+    pub fn id(&self) -> TopicId {
+        self.declared.id
+    }
+
+    /// Account, region, name.
+    pub fn key(&self) -> &TopicKey {
+        &self.declared.key
+    }
+
+    /// Whether it is a FIFO topic.
+    pub fn is_fifo(&self) -> bool {
+        self.declared.key.is_fifo()
+    }
+
+    /// The text of an attribute that was set.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.declared.attributes.get(name).map(String::as_str)
+    }
+}
+
+/// A subscription.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// What the log says of it.
+    pub declared: SubscriptionDeclared,
+    /// Its ARN, as text.
+    pub arn: String,
+    /// The queue that it feeds, if its protocol is `sqs`.
+    pub queue: Option<Arn>,
+    /// Where its latest declaration lies.
+    pub(crate) at: Extent,
+    /// The segments that may still declare it.
+    pub(crate) declared_in: BTreeSet<u32>,
+}
+
+impl Subscription {
+    /// Its number.
+    pub fn id(&self) -> SubscriptionId {
+        self.declared.id
+    }
+
+    /// The text of an attribute that was set.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.declared.attributes.get(name).map(String::as_str)
+    }
+
+    /// Whether messages go out as they were published, without an envelope.
+    pub fn is_raw(&self) -> bool {
+        self.attribute("RawMessageDelivery").is_some_and(|raw| raw.eq_ignore_ascii_case("true"))
+    }
+
+    /// Whether it gets messages at `now`: it is confirmed.
+    pub fn is_confirmed(&self) -> bool {
+        self.declared.confirmed.is_some()
+    }
+
+    /// When it is deleted unless it is confirmed before.
+    pub fn pending_until(&self) -> Option<Time> {
+        if self.is_confirmed() { None } else { Some(self.declared.created + crate::limits::PENDING_MILLIS) }
+    }
+}
