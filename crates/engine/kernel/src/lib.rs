@@ -25,3 +25,9 @@ pub use deadlines::Deadlines;
 
 mod identity;
 pub use identity::{Dice, Secret, uuid_text};
+
+pub mod attributes;
+pub use attributes::{Attribute, AttributeValue};
+
+pub mod parcel;
+pub use parcel::ParcelSent;

@@ -2,27 +2,9 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use kernel::codec::{Malformed, Reader, put_bytes, put_str, put_u64};
-
-/// A message attribute.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Attribute {
-    /// Its name.
-    pub name: ByteString,
-    /// Its data type with the custom label, such as `Number.float`.
-    pub data_type: ByteString,
-    /// Its value.
-    pub value: AttributeValue,
-}
-
-/// The value of a message attribute.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum AttributeValue {
-    /// Of the types String and Number.
-    Text(ByteString),
-    /// Of the type Binary.
-    Binary(Bytes),
-}
+use kernel::attributes::{attributes_len, put_attributes, take_attributes, take_text};
+use kernel::codec::{Malformed, Reader, put_str};
+pub use kernel::{Attribute, AttributeValue};
 
 /// Everything of a message that the engine does not need to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,27 +24,12 @@ pub struct Payload {
 impl Payload {
     /// Writes it.
     pub fn encode(&self) -> Vec<u8> {
-        let attributes: usize =
-            self.attributes.iter().map(|a| a.name.len() + a.data_type.len() + a.value.len() + 8).sum();
+        let attributes = attributes_len(&self.attributes);
         let mut out = Vec::with_capacity(64 + self.body.len() + self.sender.len() + attributes);
         out.extend_from_slice(&self.body_md5);
         put_str(&mut out, &self.body);
         put_str(&mut out, &self.sender);
-        put_u64(&mut out, self.attributes.len() as u64);
-        for attribute in &self.attributes {
-            put_str(&mut out, &attribute.name);
-            put_str(&mut out, &attribute.data_type);
-            match &attribute.value {
-                AttributeValue::Text(text) => {
-                    out.push(1);
-                    put_str(&mut out, text);
-                }
-                AttributeValue::Binary(bytes) => {
-                    out.push(2);
-                    put_bytes(&mut out, bytes);
-                }
-            }
-        }
+        put_attributes(&mut out, &self.attributes);
         if let Some(header) = &self.trace_header {
             put_str(&mut out, header);
         }
@@ -72,39 +39,12 @@ impl Payload {
     /// Reads it; texts and values are slices of `bytes`, not copies.
     pub fn decode(bytes: &Bytes) -> Result<Payload, Malformed> {
         let mut reader = Reader::new(bytes);
-        let text = |text: &str| ByteString::try_from(bytes.slice_ref(text.as_bytes())).map_err(|_| Malformed);
         let body_md5 = reader.take(16)?.try_into().map_err(|_| Malformed)?;
-        let body = text(reader.str()?)?;
-        let sender = text(reader.str()?)?;
-        let count = reader.u64()?;
-        let mut attributes = Vec::with_capacity(count.min(16) as usize);
-        for _ in 0..count {
-            let name = text(reader.str()?)?;
-            let data_type = text(reader.str()?)?;
-            let value = match reader.u8()? {
-                1 => AttributeValue::Text(text(reader.str()?)?),
-                2 => AttributeValue::Binary(bytes.slice_ref(reader.bytes()?)),
-                _ => return Err(Malformed),
-            };
-            attributes.push(Attribute { name, data_type, value });
-        }
-        let trace_header = if reader.is_empty() { None } else { Some(text(reader.str()?)?) };
+        let body = take_text(&mut reader, bytes)?;
+        let sender = take_text(&mut reader, bytes)?;
+        let attributes = take_attributes(&mut reader, bytes)?;
+        let trace_header = if reader.is_empty() { None } else { Some(take_text(&mut reader, bytes)?) };
         Ok(Payload { body, body_md5, sender, attributes, trace_header })
-    }
-}
-
-impl AttributeValue {
-    /// Its size in bytes.
-    pub fn len(&self) -> usize {
-        match self {
-            AttributeValue::Text(text) => text.len(),
-            AttributeValue::Binary(bytes) => bytes.len(),
-        }
-    }
-
-    /// Whether it has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

@@ -1,0 +1,343 @@
+//! One payload for several takers at once: queues here, and endpoints outside.
+//!
+//! A topic's message is one record of the log, whoever gets it: all of its takers have it, or none has, and the payload is
+//! stored once. The services that its takers belong to apply the same record, each its own part.
+
+use std::borrow::Cow;
+
+use crate::Time;
+use crate::codec::{Malformed, Reader, put_i64, put_list, put_str, put_u64};
+
+/// The kind of its record in the log.
+pub const PARCEL_SENT: u8 = 128;
+
+/// A payload was handed to its takers; or it lies here now, because its segment was given up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ParcelSent<'a> {
+    /// The number of what was published: its message id is made of it.
+    pub number: u64,
+    /// The number of the topic that it comes from.
+    pub source: u64,
+    /// When it was published.
+    pub at: Time,
+    /// Its `MessageGroupId`.
+    pub group: Option<Cow<'a, str>>,
+    /// What later messages are compared with: a FIFO topic's, or FIFO queues'.
+    pub deduplication_id: Option<Cow<'a, str>>,
+    /// Queues' messages.
+    pub copies: Vec<Copy>,
+    /// Deliveries that leave the building.
+    pub deliveries: Vec<Delivery>,
+    /// Deliveries that end with this parcel, since it is the dead letter of each.
+    pub ends: Vec<Ended>,
+    /// How long it is to be kept for replays after `at`, in milliseconds; zero: not at all.
+    pub archived_millis: u64,
+    /// How the source compares deduplication ids; absent if it does not (standard topics), or if this is no new message.
+    pub deduplicates: Option<Deduplicates>,
+    /// It was written before, in a segment that has been given up: nothing new has happened.
+    pub forwarded: bool,
+}
+
+/// Among which messages deduplication ids are compared.
+#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
+pub enum Deduplicates {
+    /// All of the topic or queue.
+    All,
+    /// Those of the same group.
+    InGroup,
+}
+
+/// A queue's message.
+#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
+pub struct Copy {
+    /// In which queue.
+    pub queue: u64,
+    /// Its number there.
+    pub seq: u64,
+    /// The number that its message id is made of: `seq`, unless it came from another queue. It names this copy in the
+    /// record.
+    pub origin: u64,
+    /// In which form it is read.
+    pub form: Form,
+    /// How its queue compares deduplication ids; absent on standard queues.
+    pub deduplicates: Option<Deduplicates>,
+    /// It stays hidden for so long.
+    pub delay_seconds: u32,
+    /// When it was sent to its queue, after the parcel's `at`, in milliseconds.
+    pub sent_after: u64,
+}
+
+/// A delivery that leaves the building.
+#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
+pub struct Delivery {
+    /// Its number: it names this delivery for ever.
+    pub number: u64,
+    /// In which form, and for which subscription.
+    pub form: Form,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is to be tried next, after the parcel's `at`, in milliseconds.
+    pub due_after: u64,
+}
+
+/// A delivery that ended.
+#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Its number.
+    pub number: u64,
+    /// The segment that holds its payload.
+    pub segment: u32,
+}
+
+/// In which form a taker gets the payload.
+#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
+pub struct Form {
+    /// For which subscription; its ARN stands in envelopes.
+    pub subscription: u64,
+    /// Whether it gets what was published as it is, without an envelope.
+    pub raw: bool,
+    /// Which of the texts it gets, if there are several: a number of the source's making.
+    pub text: u8,
+    /// Whether it is a replay of what was published before.
+    pub replayed: bool,
+}
+
+const GROUP: u8 = 1;
+const DEDUPLICATION_ID: u8 = 2;
+const DEDUPLICATES: u8 = 4;
+const IN_GROUP: u8 = 8;
+const FORWARDED: u8 = 16;
+const ARCHIVED: u8 = 32;
+
+impl<'a> ParcelSent<'a> {
+    /// Appends its bytes, the kind before them.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut flags = 0;
+        flags |= if self.group.is_some() { GROUP } else { 0 };
+        flags |= if self.deduplication_id.is_some() { DEDUPLICATION_ID } else { 0 };
+        flags |= deduplicates_bits(self.deduplicates, DEDUPLICATES, IN_GROUP);
+        flags |= if self.forwarded { FORWARDED } else { 0 };
+        flags |= if self.archived_millis > 0 { ARCHIVED } else { 0 };
+        out.push(PARCEL_SENT);
+        out.push(flags);
+        put_u64(out, self.number);
+        put_u64(out, self.source);
+        put_u64(out, self.at.0);
+        if self.archived_millis > 0 {
+            put_u64(out, self.archived_millis);
+        }
+        for text in [&self.group, &self.deduplication_id].into_iter().flatten() {
+            put_str(out, text);
+        }
+        // Numbers are drawn one after the other, so the difference to the one before is mostly one.
+        let mut before = self.number;
+        put_list(out, &self.copies, |out, copy| {
+            copy.encode(out, before);
+            before = copy.seq;
+        });
+        put_list(out, &self.deliveries, |out, delivery| delivery.encode(out));
+        put_list(out, &self.ends, |out, ended| {
+            put_u64(out, ended.number);
+            put_u64(out, ended.segment.into());
+        });
+    }
+
+    /// Reads what [`ParcelSent::encode`] wrote.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != PARCEL_SENT {
+            return Err(Malformed);
+        }
+        let flags = reader.u8()?;
+        let number = reader.u64()?;
+        let mut before = number;
+        let parcel = ParcelSent {
+            number,
+            source: reader.u64()?,
+            at: Time(reader.u64()?),
+            archived_millis: if flags & ARCHIVED != 0 { reader.u64()? } else { 0 },
+            group: if flags & GROUP != 0 { Some(reader.str()?.into()) } else { None },
+            deduplication_id: if flags & DEDUPLICATION_ID != 0 { Some(reader.str()?.into()) } else { None },
+            copies: reader.list(|reader| {
+                let copy = Copy::decode(reader, before)?;
+                before = copy.seq;
+                Ok(copy)
+            })?,
+            deliveries: reader.list(Delivery::decode)?,
+            ends: reader.list(|reader| Ok(Ended { number: reader.u64()?, segment: reader.u32()? }))?,
+            deduplicates: deduplicates_of(flags, DEDUPLICATES, IN_GROUP),
+            forwarded: flags & FORWARDED != 0,
+        };
+        if reader.is_empty() { Ok(parcel) } else { Err(Malformed) }
+    }
+
+    /// The copy that a message was read from, by the number that its id is made of.
+    pub fn copy(&self, origin: u64) -> Option<&Copy> {
+        self.copies.iter().find(|copy| copy.origin == origin)
+    }
+
+    /// The delivery of this number.
+    pub fn delivery(&self, number: u64) -> Option<&Delivery> {
+        self.deliveries.iter().find(|delivery| delivery.number == number)
+    }
+}
+
+const RAW: u8 = 1;
+const REPLAYED: u8 = 2;
+const MOVED: u8 = 4;
+const DELAY: u8 = 8;
+const COPY_DEDUPLICATES: u8 = 16;
+const COPY_IN_GROUP: u8 = 32;
+const SENT_AFTER: u8 = 64;
+const TEXT: u8 = 128;
+
+impl Copy {
+    fn encode(&self, out: &mut Vec<u8>, before: u64) {
+        let mut flags = self.form.bits();
+        flags |= if self.origin != self.seq { MOVED } else { 0 };
+        flags |= if self.delay_seconds > 0 { DELAY } else { 0 };
+        flags |= deduplicates_bits(self.deduplicates, COPY_DEDUPLICATES, COPY_IN_GROUP);
+        flags |= if self.sent_after > 0 { SENT_AFTER } else { 0 };
+        out.push(flags);
+        put_u64(out, self.queue);
+        put_i64(out, self.seq.wrapping_sub(before) as i64);
+        self.form.encode(out);
+        if self.origin != self.seq {
+            put_u64(out, self.origin);
+        }
+        if self.delay_seconds > 0 {
+            put_u64(out, self.delay_seconds.into());
+        }
+        if self.sent_after > 0 {
+            put_u64(out, self.sent_after);
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>, before: u64) -> Result<Self, Malformed> {
+        let flags = reader.u8()?;
+        let queue = reader.u64()?;
+        let seq = before.wrapping_add(reader.i64()? as u64);
+        Ok(Copy {
+            queue,
+            seq,
+            form: Form::decode(flags, reader)?,
+            origin: if flags & MOVED != 0 { reader.u64()? } else { seq },
+            delay_seconds: if flags & DELAY != 0 { reader.u32()? } else { 0 },
+            sent_after: if flags & SENT_AFTER != 0 { reader.u64()? } else { 0 },
+            deduplicates: deduplicates_of(flags, COPY_DEDUPLICATES, COPY_IN_GROUP),
+        })
+    }
+}
+
+const TRIED: u8 = 4;
+
+impl Delivery {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let tried = self.attempts > 0 || self.due_after > 0;
+        out.push(self.form.bits() | if tried { TRIED } else { 0 });
+        put_u64(out, self.number);
+        self.form.encode(out);
+        if tried {
+            put_u64(out, self.attempts.into());
+            put_u64(out, self.due_after);
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let flags = reader.u8()?;
+        let number = reader.u64()?;
+        let form = Form::decode(flags, reader)?;
+        let (attempts, due_after) = if flags & TRIED != 0 { (reader.u32()?, reader.u64()?) } else { (0, 0) };
+        Ok(Delivery { number, form, attempts, due_after })
+    }
+}
+
+impl Form {
+    fn bits(&self) -> u8 {
+        u8::from(self.raw) * RAW | u8::from(self.replayed) * REPLAYED | if self.text > 0 { TEXT } else { 0 }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u64(out, self.subscription);
+        if self.text > 0 {
+            out.push(self.text);
+        }
+    }
+
+    fn decode(flags: u8, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Form {
+            raw: flags & RAW != 0,
+            replayed: flags & REPLAYED != 0,
+            subscription: reader.u64()?,
+            text: if flags & TEXT != 0 { reader.u8()? } else { 0 },
+        })
+    }
+}
+
+fn deduplicates_bits(deduplicates: Option<Deduplicates>, any: u8, in_group: u8) -> u8 {
+    match deduplicates {
+        None => 0,
+        Some(Deduplicates::All) => any,
+        Some(Deduplicates::InGroup) => any | in_group,
+    }
+}
+
+fn deduplicates_of(flags: u8, any: u8, in_group: u8) -> Option<Deduplicates> {
+    match (flags & any != 0, flags & in_group != 0) {
+        (false, _) => None,
+        (true, false) => Some(Deduplicates::All),
+        (true, true) => Some(Deduplicates::InGroup),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parcel_reads_back_as_it_was_written() {
+        let form = Form { subscription: 9, raw: true, text: 0, replayed: false };
+        let copy = Copy {
+            queue: 3,
+            seq: 101,
+            origin: 101,
+            form,
+            deduplicates: Some(Deduplicates::InGroup),
+            delay_seconds: 0,
+            sent_after: 0,
+        };
+        let parcel = ParcelSent {
+            number: 100,
+            source: 7,
+            at: Time(1_700_000_000_000),
+            group: Some("g".into()),
+            deduplication_id: Some("d".into()),
+            copies: vec![
+                copy,
+                Copy {
+                    seq: 50,
+                    origin: 40,
+                    form: Form { text: 3, raw: false, replayed: true, ..form },
+                    delay_seconds: 5,
+                    sent_after: 8,
+                    deduplicates: None,
+                    ..copy
+                },
+            ],
+            deliveries: vec![
+                Delivery { number: 103, form, attempts: 0, due_after: 0 },
+                Delivery { number: 104, form, attempts: 2, due_after: 40_000 },
+            ],
+            ends: vec![Ended { number: 4, segment: 5 }],
+            archived_millis: 86_400_000,
+            deduplicates: Some(Deduplicates::All),
+            forwarded: true,
+        };
+        let mut bytes = Vec::new();
+        parcel.encode(&mut bytes);
+        assert_eq!(ParcelSent::decode(&bytes), Ok(parcel));
+        for cut in 0..bytes.len() {
+            assert!(ParcelSent::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}
