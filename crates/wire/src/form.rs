@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use crate::timestamp;
+use kernel::iso8601;
 
 /// What is wrong with a parameter; displayed in the words of AWS's framework, as far as they are known.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -261,7 +261,8 @@ impl FormValue for f32 {
 
 impl FormValue for Timestamp {
     fn form_value(scope: &Scope<'_>) -> Result<Option<Self>, FormFault> {
-        let parse = |text: &Text| timestamp::from_iso(text.trim()).ok_or(FormFault::Kind("a Timestamp"));
+        let parse =
+            |text: &Text| iso8601::read(text.trim()).map(Timestamp).ok_or(FormFault::Kind("a Timestamp"));
         scope.text().map(parse).transpose()
     }
 }

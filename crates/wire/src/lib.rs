@@ -11,8 +11,6 @@ pub mod form;
 
 pub mod xml;
 
-mod timestamp;
-
 pub mod service;
 pub use service::Service;
 

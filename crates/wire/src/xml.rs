@@ -7,7 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use crate::{scan, timestamp};
+use kernel::iso8601;
+
+use crate::scan;
 
 /// A document that is being written.
 #[derive(Debug, Default)]
@@ -153,7 +155,7 @@ impl XmlValue for f32 {
 
 impl XmlValue for Timestamp {
     fn xml_value(&self, xml: &mut Writer) {
-        xml.raw(&timestamp::to_iso(*self));
+        xml.raw(&iso8601::write(self.0));
     }
 }
 

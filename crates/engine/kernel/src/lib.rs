@@ -6,6 +6,8 @@ pub use place::{Extent, Place, Position};
 mod time;
 pub use time::Time;
 
+pub mod iso8601;
+
 mod caller;
 pub use caller::Caller;
 

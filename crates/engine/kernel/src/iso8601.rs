@@ -1,23 +1,26 @@
-//! Moments as the protocols write them: seconds since 1970 in JSON, `2026-01-01T00:00:00Z` in the query protocol.
-
-use api::Timestamp;
+//! Moments as texts: `2026-01-01T00:00:00Z`. In numbers they are milliseconds since 1970-01-01T00:00Z.
 
 const DAY: i64 = 86_400_000;
 
-/// ISO 8601 in UTC, with milliseconds where there are some.
-pub(crate) fn to_iso(timestamp: Timestamp) -> String {
-    let (days, in_day) = (timestamp.0.div_euclid(DAY), timestamp.0.rem_euclid(DAY));
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (in_day / 3_600_000, in_day / 60_000 % 60, in_day / 1000 % 60);
-    let millis = match in_day % 1000 {
-        0 => String::new(),
-        millis => format!(".{millis:03}"),
-    };
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{millis}Z")
+/// A moment in UTC, with milliseconds where there are some.
+pub fn write(millis: i64) -> String {
+    let text = write_exactly(millis);
+    match text.strip_suffix(".000Z") {
+        Some(whole) => format!("{whole}Z"),
+        None => text,
+    }
 }
 
-/// Reads ISO 8601 in UTC or with an offset. Finer parts of a second than milliseconds are passed over.
-pub(crate) fn from_iso(text: &str) -> Option<Timestamp> {
+/// A moment in UTC, with milliseconds: `2026-01-01T00:00:00.000Z`.
+pub fn write_exactly(millis: i64) -> String {
+    let (days, in_day) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (in_day / 3_600_000, in_day / 60_000 % 60, in_day / 1000 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", in_day % 1000)
+}
+
+/// Reads a moment in UTC or with an offset. Finer parts of a second than milliseconds are passed over.
+pub fn read(text: &str) -> Option<i64> {
     let (date, rest) = text.split_once('T')?;
     let mut date = date.splitn(3, '-').map(digits);
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);
@@ -27,7 +30,7 @@ pub(crate) fn from_iso(text: &str) -> Option<Timestamp> {
     let (hour, minute) = (digits(time.next()?)?, digits(time.next()?)?);
     let (second, fraction) = match time.next()?.split_once('.') {
         Some((second, fraction)) => (digits(second)?, fraction),
-        None => return from_iso(&text.replacen(zone, &format!(".0{zone}"), 1)),
+        None => return read(&text.replacen(zone, &format!(".0{zone}"), 1)),
     };
     let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
     let offset_minutes = match zone.split_at(1) {
@@ -40,7 +43,7 @@ pub(crate) fn from_iso(text: &str) -> Option<Timestamp> {
     };
     let days = days_of(year, month, day).filter(|_| hour < 24 && minute < 60 && second < 61)?;
     let minutes = hour * 60 + minute - offset_minutes;
-    Some(Timestamp(days * DAY + minutes * 60_000 + second * 1000 + digits(&fraction)?))
+    Some(days * DAY + minutes * 60_000 + second * 1000 + digits(&fraction)?)
 }
 
 /// A few digits and nothing else.
@@ -87,10 +90,11 @@ mod tests {
             (-1, "1969-12-31T23:59:59.999Z"),
             (1_234_567_890_120, "2009-02-13T23:31:30.120Z"),
         ] {
-            assert_eq!(to_iso(Timestamp(millis)), text);
-            assert_eq!(from_iso(text), Some(Timestamp(millis)), "{text}");
+            assert_eq!(write(millis), text);
+            assert_eq!(read(text), Some(millis), "{text}");
         }
-        assert_eq!(from_iso("2026-01-01T02:00:00.5+02:00"), Some(Timestamp(1_767_225_600_500)));
+        assert_eq!(write_exactly(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(read("2026-01-01T02:00:00.5+02:00"), Some(1_767_225_600_500));
         for wrong in [
             "",
             "2026-01-01",
@@ -104,19 +108,19 @@ mod tests {
             "T",
             "2026-01-01TZ",
         ] {
-            assert_eq!(from_iso(wrong), None, "{wrong}");
+            assert_eq!(read(wrong), None, "{wrong}");
         }
     }
 
     proptest! {
         #[test]
         fn any_moment_reads_back(millis in -62_135_596_800_000i64..253_402_300_800_000) {
-            prop_assert_eq!(from_iso(&to_iso(Timestamp(millis))), Some(Timestamp(millis)));
+            prop_assert_eq!(read(&write(millis)), Some(millis));
         }
 
         #[test]
         fn any_text_is_read_or_refused(text in "[0-9TZ:.+-]{0,30}|.{0,20}") {
-            let _ = from_iso(&text);
+            let _ = read(&text);
         }
     }
 }

@@ -1,0 +1,246 @@
+//! The envelope around a message: its fields in AWS's order, and what of them is signed (facts/sns.md § 7, § 8).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kernel::{Attribute, AttributeValue, Time, iso8601};
+
+use crate::json::{close, member, text};
+use crate::payload::{Kind, Notification, SignatureVersion};
+
+/// Whoever signs envelopes.
+pub trait Signer {
+    /// The signature of a text, in base64. `message_id` names what it belongs to: the same message is signed once.
+    fn sign(&self, version: SignatureVersion, message_id: &str, text: &str) -> String;
+
+    /// The path under which the certificate is served, with a slash before it.
+    fn certificate_path(&self) -> &str;
+}
+
+/// To whom an envelope goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Taker<'a> {
+    /// The name of its protocol: which text it gets.
+    pub protocol: &'a str,
+    /// The subscription's ARN.
+    pub subscription_arn: &'a str,
+    /// When the message was published.
+    pub at: Time,
+    /// The message's id.
+    pub message_id: &'a str,
+    /// The message's sequence number, if its topic is FIFO.
+    pub sequence_number: &'a str,
+    /// Whether it is a replay.
+    pub replayed: bool,
+}
+
+impl Notification {
+    /// AWS's name of what it is: `Type` in the envelope, and a header of its HTTP request.
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            Kind::Notification => "Notification",
+            Kind::SubscriptionConfirmation(_) => "SubscriptionConfirmation",
+            Kind::UnsubscribeConfirmation { .. } => "UnsubscribeConfirmation",
+        }
+    }
+
+    /// The link that confirms the subscription, in a message that asks for it.
+    pub fn subscribe_url(&self) -> Option<String> {
+        let token = self.token()?;
+        Some(format!("{}/?Action=ConfirmSubscription&TopicArn={}&Token={token}", self.base, self.topic_arn))
+    }
+
+    /// The link that ends a subscription.
+    pub fn unsubscribe_url(&self, subscription_arn: &str) -> String {
+        format!("{}/?Action=Unsubscribe&SubscriptionArn={subscription_arn}", self.base)
+    }
+
+    /// The token of a message that asks for a confirmation.
+    pub fn token(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Notification => None,
+            Kind::SubscriptionConfirmation(token) => Some(token),
+            Kind::UnsubscribeConfirmation { token, .. } => Some(token),
+        }
+    }
+
+    /// The text that is signed.
+    pub fn canonical(&self, taker: &Taker<'_>) -> String {
+        let timestamp = iso8601::write_exactly(taker.at.0 as i64);
+        let url = self.subscribe_url();
+        let is_notification = self.kind == Kind::Notification;
+        let fields: [(&str, Option<&str>); 8] = [
+            ("Message", Some(self.text_for(taker.protocol))),
+            ("MessageId", Some(taker.message_id)),
+            ("SubscribeURL", url.as_deref()),
+            ("Subject", self.subject.as_deref().filter(|_| is_notification)),
+            ("Timestamp", Some(&timestamp)),
+            ("Token", self.token()),
+            ("TopicArn", Some(&self.topic_arn)),
+            ("Type", Some(self.kind_name())),
+        ];
+        let mut canonical = String::with_capacity(256 + self.message.len());
+        for (name, value) in fields {
+            let Some(value) = value else { continue };
+            canonical.push_str(name);
+            canonical.push('\n');
+            canonical.push_str(value);
+            canonical.push('\n');
+        }
+        canonical
+    }
+}
+
+/// The envelope as JSON.
+pub fn envelope(notification: &Notification, taker: &Taker<'_>, signer: &dyn Signer) -> String {
+    let message = notification.text_for(taker.protocol);
+    let mut out = String::with_capacity(1024 + message.len() * 9 / 8);
+    out.push('{');
+    member(&mut out, "Type", notification.kind_name());
+    member(&mut out, "MessageId", taker.message_id);
+    let is_notification = notification.kind == Kind::Notification;
+    if notification.fifo && is_notification {
+        member(&mut out, "SequenceNumber", taker.sequence_number);
+    }
+    if let Some(token) = notification.token() {
+        member(&mut out, "Token", token);
+    }
+    member(&mut out, "TopicArn", &notification.topic_arn);
+    if let Some(subject) = notification.subject.as_deref().filter(|_| is_notification) {
+        member(&mut out, "Subject", subject);
+    }
+    member(&mut out, "Message", message);
+    if let Some(url) = notification.subscribe_url() {
+        member(&mut out, "SubscribeURL", &url);
+    }
+    member(&mut out, "Timestamp", &iso8601::write_exactly(taker.at.0 as i64));
+    // What comes from a FIFO topic is not signed.
+    if !(notification.fifo && is_notification) {
+        let version = notification.signature;
+        let signature = signer.sign(version, taker.message_id, &notification.canonical(taker));
+        member(&mut out, "SignatureVersion", version.text());
+        member(&mut out, "Signature", &signature);
+        member(&mut out, "SigningCertURL", &format!("{}{}", notification.base, signer.certificate_path()));
+    }
+    if is_notification {
+        member(&mut out, "UnsubscribeURL", &notification.unsubscribe_url(taker.subscription_arn));
+        if !notification.attributes.is_empty() {
+            out.push_str("\"MessageAttributes\":");
+            attributes_json(&mut out, &notification.attributes);
+            out.push(',');
+        }
+        if taker.replayed {
+            out.push_str("\"Replayed\":true,");
+        }
+    }
+    close(&mut out);
+    out
+}
+
+impl SignatureVersion {
+    /// As it stands in envelopes and attributes.
+    pub fn text(self) -> &'static str {
+        match self {
+            SignatureVersion::One => "1",
+            SignatureVersion::Two => "2",
+        }
+    }
+}
+
+/// `{"name":{"Type":…,"Value":…}}`
+pub(crate) fn attributes_json(out: &mut String, attributes: &[Attribute]) {
+    out.push('{');
+    for attribute in attributes {
+        text(out, &attribute.name);
+        out.push_str(":{");
+        member(out, "Type", &attribute.data_type);
+        match &attribute.value {
+            AttributeValue::Text(value) => member(out, "Value", value),
+            AttributeValue::Binary(bytes) => member(out, "Value", &STANDARD.encode(bytes)),
+        }
+        close(out);
+        out.push(',');
+    }
+    close(out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Stamp;
+
+    impl Signer for Stamp {
+        fn sign(&self, version: SignatureVersion, _: &str, text: &str) -> String {
+            format!("{}:{}", version.text(), text.len())
+        }
+
+        fn certificate_path(&self) -> &str {
+            "/cert.pem"
+        }
+    }
+
+    fn notification() -> Notification {
+        Notification {
+            kind: Kind::Notification,
+            message: "hello".into(),
+            message_md5: [0; 16],
+            texts: vec![("http".into(), "over http".into())],
+            subject: None,
+            attributes: Vec::new(),
+            trace_header: None,
+            topic_arn: "arn:t".into(),
+            base: "http://h".into(),
+            signature: SignatureVersion::One,
+            fifo: false,
+        }
+    }
+
+    fn taker(protocol: &str) -> Taker<'_> {
+        Taker {
+            protocol,
+            subscription_arn: "arn:t:s",
+            at: Time(0),
+            message_id: "id",
+            sequence_number: "7",
+            replayed: false,
+        }
+    }
+
+    #[test]
+    fn fields_stand_in_the_order_of_aws() {
+        let signed = "Message\nhello\nMessageId\nid\nTimestamp\n1970-01-01T00:00:00.000Z\nTopicArn\narn:t\nType\nNotification\n";
+        assert_eq!(notification().canonical(&taker("sqs")), signed);
+        assert_eq!(
+            envelope(&notification(), &taker("sqs"), &Stamp),
+            format!(
+                "{{\"Type\":\"Notification\",\"MessageId\":\"id\",\"TopicArn\":\"arn:t\",\"Message\":\"hello\",\
+                 \"Timestamp\":\"1970-01-01T00:00:00.000Z\",\"SignatureVersion\":\"1\",\"Signature\":\"1:{}\",\
+                 \"SigningCertURL\":\"http://h/cert.pem\",\
+                 \"UnsubscribeURL\":\"http://h/?Action=Unsubscribe&SubscriptionArn=arn:t:s\"}}",
+                signed.len()
+            )
+        );
+        assert!(envelope(&notification(), &taker("http"), &Stamp).contains("\"Message\":\"over http\""));
+    }
+
+    #[test]
+    fn a_fifo_topics_envelope_has_a_sequence_number_and_no_signature() {
+        let text = envelope(&Notification { fifo: true, ..notification() }, &taker("sqs"), &Stamp);
+        assert!(text.contains("\"SequenceNumber\":\"7\",\"TopicArn\""), "{text}");
+        assert!(!text.contains("Sign"), "{text}");
+    }
+
+    #[test]
+    fn a_confirmation_carries_its_link_and_signs_it() {
+        let asks = Notification { kind: Kind::SubscriptionConfirmation("tok".into()), ..notification() };
+        let text = envelope(&asks, &taker("sqs"), &Stamp);
+        assert!(
+            text.contains("\"Token\":\"tok\",\"TopicArn\":\"arn:t\",\"Message\":\"hello\",\"SubscribeURL\":"),
+            "{text}"
+        );
+        assert!(!text.contains("UnsubscribeURL"), "{text}");
+        assert!(asks.canonical(&taker("sqs")).contains(
+            "\nSubscribeURL\nhttp://h/?Action=ConfirmSubscription&TopicArn=arn:t&Token=tok\nTimestamp\n"
+        ));
+    }
+}
