@@ -42,6 +42,12 @@ impl Dice {
     }
 }
 
+/// A sequence number as AWS shows it: twenty digits (facts/sqs.md § 5, facts/sns.md § 10). AWS's own begin near 1.88e19,
+/// and so do ours, so that they never change their length.
+pub fn sequence_number(number: u64) -> String {
+    (18_800_000_000_000_000_000_u128 + u128::from(number)).to_string()
+}
+
 /// Sixteen bytes as the text of a version 4 UUID (the version and variant bits are set here).
 pub fn uuid_text(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;

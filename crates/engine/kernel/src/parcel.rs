@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::Time;
+use crate::{Arn, Time};
 use crate::codec::{Malformed, Reader, put_i64, put_list, put_str, put_u64};
 
 /// The kind of its record in the log.
@@ -30,6 +30,8 @@ pub struct ParcelSent<'a> {
     pub deliveries: Vec<Delivery>,
     /// Deliveries that end with this parcel, since it is the dead letter of each.
     pub ends: Vec<Ended>,
+    /// How its payload is to be read, if there are several ways: a number of the source's making.
+    pub style: u8,
     /// How long it is to be kept for replays after `at`, in milliseconds; zero: not at all.
     pub archived_millis: u64,
     /// How the source compares deduplication ids; absent if it does not (standard topics), or if this is no new message.
@@ -102,12 +104,51 @@ pub struct Form {
     pub replayed: bool,
 }
 
+/// What a source wants a queue to get.
+#[derive(Clone, std::marker::Copy, Debug)]
+pub struct Offer<'a> {
+    /// The queue's ARN.
+    pub queue: &'a Arn,
+    /// The number that the message gets if it is taken.
+    pub seq: u64,
+    /// The moment.
+    pub now: Time,
+    /// Its `MessageGroupId`.
+    pub group: Option<&'a str>,
+    /// Its `MessageDeduplicationId`.
+    pub deduplication_id: Option<&'a str>,
+    /// Bytes of the message with its attributes, without an envelope.
+    pub size: usize,
+    /// How many message attributes it has.
+    pub attributes: usize,
+    /// In which form it is to be read.
+    pub form: Form,
+}
+
+/// What becomes of an offer.
+#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
+pub enum Taken {
+    /// It is to have this copy.
+    Copy(Copy),
+    /// It has taken the same message before: nothing is to be done.
+    Duplicate,
+    /// It cannot have it, now or later.
+    Refused(&'static str),
+}
+
+/// Whoever can be offered parcels by the queue's ARN. Looks only; the copy is there once the record is applied.
+pub trait Queues {
+    /// What the queue says to it.
+    fn offer(&self, offer: &Offer<'_>) -> Taken;
+}
+
 const GROUP: u8 = 1;
 const DEDUPLICATION_ID: u8 = 2;
 const DEDUPLICATES: u8 = 4;
 const IN_GROUP: u8 = 8;
 const FORWARDED: u8 = 16;
 const ARCHIVED: u8 = 32;
+const STYLE: u8 = 64;
 
 impl<'a> ParcelSent<'a> {
     /// Appends its bytes, the kind before them.
@@ -118,11 +159,15 @@ impl<'a> ParcelSent<'a> {
         flags |= deduplicates_bits(self.deduplicates, DEDUPLICATES, IN_GROUP);
         flags |= if self.forwarded { FORWARDED } else { 0 };
         flags |= if self.archived_millis > 0 { ARCHIVED } else { 0 };
+        flags |= if self.style > 0 { STYLE } else { 0 };
         out.push(PARCEL_SENT);
         out.push(flags);
         put_u64(out, self.number);
         put_u64(out, self.source);
         put_u64(out, self.at.0);
+        if self.style > 0 {
+            out.push(self.style);
+        }
         if self.archived_millis > 0 {
             put_u64(out, self.archived_millis);
         }
@@ -155,6 +200,7 @@ impl<'a> ParcelSent<'a> {
             number,
             source: reader.u64()?,
             at: Time(reader.u64()?),
+            style: if flags & STYLE != 0 { reader.u8()? } else { 0 },
             archived_millis: if flags & ARCHIVED != 0 { reader.u64()? } else { 0 },
             group: if flags & GROUP != 0 { Some(reader.str()?.into()) } else { None },
             deduplication_id: if flags & DEDUPLICATION_ID != 0 { Some(reader.str()?.into()) } else { None },
@@ -329,6 +375,7 @@ mod tests {
                 Delivery { number: 104, form, attempts: 2, due_after: 40_000 },
             ],
             ends: vec![Ended { number: 4, segment: 5 }],
+            style: 1,
             archived_millis: 86_400_000,
             deduplicates: Some(Deduplicates::All),
             forwarded: true,

@@ -29,6 +29,8 @@ pub struct Taker<'a> {
     pub message_id: &'a str,
     /// The message's sequence number, if its topic is FIFO.
     pub sequence_number: &'a str,
+    /// How the message is signed.
+    pub signature: SignatureVersion,
     /// Whether it is a replay.
     pub replayed: bool,
 }
@@ -115,7 +117,7 @@ pub fn envelope(notification: &Notification, taker: &Taker<'_>, signer: &dyn Sig
     member(&mut out, "Timestamp", &iso8601::write_exactly(taker.at.0 as i64));
     // What comes from a FIFO topic is not signed.
     if !(notification.fifo && is_notification) {
-        let version = notification.signature;
+        let version = taker.signature;
         let signature = signer.sign(version, taker.message_id, &notification.canonical(taker));
         member(&mut out, "SignatureVersion", version.text());
         member(&mut out, "Signature", &signature);
@@ -134,16 +136,6 @@ pub fn envelope(notification: &Notification, taker: &Taker<'_>, signer: &dyn Sig
     }
     close(&mut out);
     out
-}
-
-impl SignatureVersion {
-    /// As it stands in envelopes and attributes.
-    pub fn text(self) -> &'static str {
-        match self {
-            SignatureVersion::One => "1",
-            SignatureVersion::Two => "2",
-        }
-    }
 }
 
 /// `{"name":{"Type":…,"Value":…}}`
@@ -190,7 +182,7 @@ mod tests {
             trace_header: None,
             topic_arn: "arn:t".into(),
             base: "http://h".into(),
-            signature: SignatureVersion::One,
+            endpoint: None,
             fifo: false,
         }
     }
@@ -202,6 +194,7 @@ mod tests {
             at: Time(0),
             message_id: "id",
             sequence_number: "7",
+            signature: SignatureVersion::One,
             replayed: false,
         }
     }

@@ -23,7 +23,7 @@ pub fn lambda_event(notification: &Notification, taker: &Taker<'_>, signer: &dyn
     }
     member(&mut out, "Message", notification.text_for(taker.protocol));
     member(&mut out, "Timestamp", &iso8601::write_exactly(taker.at.0 as i64));
-    let version = notification.signature;
+    let version = taker.signature;
     member(&mut out, "SignatureVersion", version.text());
     member(&mut out, "Signature", &signer.sign(version, taker.message_id, &notification.canonical(taker)));
     member(&mut out, "SigningCertUrl", &format!("{}{}", notification.base, signer.certificate_path()));

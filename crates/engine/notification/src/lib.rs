@@ -12,4 +12,7 @@ pub use envelope::{Signer, Taker, envelope};
 mod lambda;
 pub use lambda::lambda_event;
 
+mod names;
+pub use names::{Keys, confirmation_token, message_id, subscription_arn, subscription_uuid};
+
 mod json;

@@ -31,6 +31,29 @@ pub enum SignatureVersion {
     Two,
 }
 
+impl SignatureVersion {
+    /// As it stands in envelopes and attributes.
+    pub fn text(self) -> &'static str {
+        match self {
+            SignatureVersion::One => "1",
+            SignatureVersion::Two => "2",
+        }
+    }
+
+    /// As it stands in a parcel's `style`.
+    pub fn style(self) -> u8 {
+        match self {
+            SignatureVersion::One => 0,
+            SignatureVersion::Two => 1,
+        }
+    }
+
+    /// The inverse of [`SignatureVersion::style`].
+    pub fn of_style(style: u8) -> Self {
+        if style == 1 { SignatureVersion::Two } else { SignatureVersion::One }
+    }
+}
+
 /// To whom messages go. With `MessageStructure` `json` each can have a text of its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[allow(missing_docs)]
@@ -96,15 +119,15 @@ pub struct Notification {
     pub topic_arn: ByteString,
     /// The URL under which this server can be reached, for links.
     pub base: ByteString,
-    /// How it is signed; FIFO topics do not sign for queues.
-    pub signature: SignatureVersion,
+    /// To whom it goes, if that is no subscriber: a phone number, an endpoint's ARN, the URL of one who unsubscribed.
+    pub endpoint: Option<ByteString>,
     /// Whether it has a sequence number: its topic is FIFO.
     pub fifo: bool,
 }
 
 const SUBJECT: u8 = 1;
 const TRACE: u8 = 2;
-const VERSION_TWO: u8 = 4;
+const ENDPOINT: u8 = 4;
 const FIFO: u8 = 8;
 const TEXTS: u8 = 16;
 const CONFIRMATION: u8 = 32;
@@ -116,7 +139,7 @@ impl Notification {
         let mut flags = 0;
         flags |= if self.subject.is_some() { SUBJECT } else { 0 };
         flags |= if self.trace_header.is_some() { TRACE } else { 0 };
-        flags |= if self.signature == SignatureVersion::Two { VERSION_TWO } else { 0 };
+        flags |= if self.endpoint.is_some() { ENDPOINT } else { 0 };
         flags |= if self.fifo { FIFO } else { 0 };
         flags |= if self.texts.is_empty() { 0 } else { TEXTS };
         flags |= match &self.kind {
@@ -132,7 +155,7 @@ impl Notification {
         put_str(&mut out, &self.topic_arn);
         put_str(&mut out, &self.base);
         put_attributes(&mut out, &self.attributes);
-        for text in [&self.subject, &self.trace_header].into_iter().flatten() {
+        for text in [&self.subject, &self.trace_header, &self.endpoint].into_iter().flatten() {
             put_str(&mut out, text);
         }
         match &self.kind {
@@ -164,6 +187,7 @@ impl Notification {
         let attributes = take_attributes(reader, bytes)?;
         let subject = if flags & SUBJECT != 0 { Some(take_text(reader, bytes)?) } else { None };
         let trace_header = if flags & TRACE != 0 { Some(take_text(reader, bytes)?) } else { None };
+        let endpoint = if flags & ENDPOINT != 0 { Some(take_text(reader, bytes)?) } else { None };
         let kind = if flags & CONFIRMATION != 0 {
             Kind::SubscriptionConfirmation(take_text(reader, bytes)?)
         } else if flags & FAREWELL != 0 {
@@ -192,7 +216,7 @@ impl Notification {
             trace_header,
             topic_arn,
             base,
-            signature: if flags & VERSION_TWO != 0 { SignatureVersion::Two } else { SignatureVersion::One },
+            endpoint,
             fifo: flags & FIFO != 0,
         })
     }
@@ -220,7 +244,7 @@ mod tests {
             trace_header: None,
             topic_arn: "arn:aws:sns:r:a:t".into(),
             base: "http://localhost:4566".into(),
-            signature: SignatureVersion::One,
+            endpoint: None,
             fifo: false,
         };
         let full = Notification {
@@ -233,7 +257,7 @@ mod tests {
                 value: AttributeValue::Binary(Bytes::from_static(b"\0")),
             }],
             trace_header: Some("Root=1".into()),
-            signature: SignatureVersion::Two,
+            endpoint: Some("+4915".into()),
             fifo: true,
             ..plain.clone()
         };

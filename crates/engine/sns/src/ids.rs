@@ -1,7 +1,7 @@
 //! What names a topic, a subscription.
 
 use kernel::codec::{Malformed, Reader, put_str};
-use kernel::{Arn, Secret, uuid_text};
+use kernel::{Arn, Secret};
 
 /// A topic's number: from the counter that the whole server shares, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
@@ -57,23 +57,12 @@ impl TopicKey {
     }
 }
 
-/// The last word of a subscription's ARN: a function of the server's secret, so that nobody can guess it.
+/// The last word of a subscription's ARN.
 pub fn subscription_uuid(secret: &Secret, id: SubscriptionId) -> String {
-    uuid_text(secret.derive("subscription", id.0))
+    notification::subscription_uuid(secret, id.0)
 }
 
-/// The token that confirms a subscription, as it stands in the link: a function of the server's secret.
+/// The token that confirms a subscription, as it stands in the link.
 pub fn confirmation_token(secret: &Secret, id: SubscriptionId) -> String {
-    let mut token = String::with_capacity(128);
-    for part in ["token 1", "token 2", "token 3", "token 4"] {
-        for byte in secret.derive(part, id.0) {
-            token.push_str(&format!("{byte:02x}"));
-        }
-    }
-    token
-}
-
-/// The `MessageId` of a published message: a function of the server's secret and the message's number.
-pub fn message_id(secret: &Secret, number: u64) -> String {
-    uuid_text(secret.derive("publication", number))
+    notification::confirmation_token(secret, id.0)
 }

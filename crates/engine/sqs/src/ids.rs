@@ -73,8 +73,7 @@ pub fn task_uuid(secret: &Secret, task: TaskId) -> String {
     uuid_text(secret.derive("task", task.0))
 }
 
-/// A sequence number as AWS shows it: twenty digits (facts/sqs.md § 5). AWS's own begin near 1.88e19, and so do ours,
-/// so that they never change their length.
+/// A sequence number as AWS shows it: twenty digits.
 pub fn sequence_number(seq: Seq) -> String {
-    (18_800_000_000_000_000_000_u128 + u128::from(seq.0)).to_string()
+    kernel::sequence_number(seq.0)
 }

@@ -20,6 +20,8 @@ pub mod refusals;
 
 pub mod operations;
 
+pub mod inbox;
+
 pub mod consequences;
 
 pub mod survival;

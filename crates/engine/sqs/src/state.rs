@@ -241,7 +241,7 @@ impl State {
         }
     }
 
-    fn message_sent(&mut self, record: &MessageSent<'_>, at: Extent, ledger: &mut Ledger) {
+    pub(crate) fn message_sent(&mut self, record: &MessageSent<'_>, at: Extent, ledger: &mut Ledger) {
         self.skip_to(record.seq.0 + 1);
         let Some(queue) = self.queues.get_mut(&record.queue) else { return };
         if let Some(deduplication) = &record.deduplication

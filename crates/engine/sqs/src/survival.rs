@@ -89,22 +89,29 @@ impl State {
     /// The messages whose payload lies at `at`: the record's own, and those that were moved.
     fn owners(&self, record: &MessageSent<'_>, at: Extent) -> Vec<(QueueId, Seq)> {
         let mut owners = Vec::new();
-        if let Some(queue) = self.queues.get(&record.queue) {
-            let lies_here = match queue.touched.get(&record.seq) {
-                Some(touched) => touched.extent == at,
-                None => queue
-                    .waiting(record.seq, record.group.as_deref())
-                    .is_some_and(|(entry, _)| entry.extent == at),
-            };
-            if lies_here {
-                owners.push((record.queue, record.seq));
-            }
+        if self.lies_at(record, at) {
+            owners.push((record.queue, record.seq));
         }
+        owners.extend(self.borrowers(at).filter(|owner| *owner != (record.queue, record.seq)));
+        owners
+    }
+
+    /// Whether a message's payload lies in the record at `at`, which names it.
+    pub(crate) fn lies_at(&self, record: &MessageSent<'_>, at: Extent) -> bool {
+        let Some(queue) = self.queues.get(&record.queue) else { return false };
+        match queue.touched.get(&record.seq) {
+            Some(touched) => touched.extent == at,
+            None => queue
+                .waiting(record.seq, record.group.as_deref())
+                .is_some_and(|(entry, _)| entry.extent == at),
+        }
+    }
+
+    /// The messages whose payload lies in the record at `at`, which does not name them.
+    pub(crate) fn borrowers(&self, at: Extent) -> impl Iterator<Item = (QueueId, Seq)> {
         let first = (at.place, QueueId(0), Seq(0));
         let last = (at.place, QueueId(u64::MAX), Seq(u64::MAX));
-        let moved = self.borrowed.range(first..=last).map(|&(_, id, seq)| (id, seq));
-        owners.extend(moved.filter(|owner| *owner != (record.queue, record.seq)));
-        owners
+        self.borrowed.range(first..=last).map(|&(_, id, seq)| (id, seq))
     }
 
     fn facts_again(&self, record: &Record<'_>, at: Extent, ledger: &Ledger) -> Vec<Draft<'static>> {
@@ -189,7 +196,7 @@ fn rests_on(queue: &Queue, seq: Seq, place: Place) -> bool {
 }
 
 /// All that is known of a message that was touched.
-fn placed(queue: &Queue, seq: Seq) -> Option<Draft<'static>> {
+pub(crate) fn placed(queue: &Queue, seq: Seq) -> Option<Draft<'static>> {
     let touched = queue.touched.get(&seq)?;
     let record = MessagePlaced {
         queue: queue.id,

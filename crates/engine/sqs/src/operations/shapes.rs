@@ -4,7 +4,8 @@ use api::Text;
 use api::sqs::{Request, Response};
 use bytes::Bytes;
 use kernel::codec::Malformed;
-use kernel::{Caller, Extent, Refusal, Secret};
+use kernel::{Caller, Extent, Refusal};
+use notification::Keys;
 
 use super::*;
 use crate::rules::shown::Shown;
@@ -145,19 +146,19 @@ pub fn present(
     reply: &Reply,
     plan: &Plan,
     base: &str,
-    secret: &Secret,
+    keys: &Keys<'_>,
     records: &[(Bytes, Bytes)],
 ) -> Result<Response, Malformed> {
     use api::sqs::*;
     Ok(match (plan.operation, reply) {
         (Operation::SendMessage, Reply::Sent(sent)) => {
-            Response::SendMessage(send_message::SendMessage::present(sent, secret))
+            Response::SendMessage(send_message::SendMessage::present(sent, keys.secret))
         }
         (Operation::SendMessageBatch, Reply::SentBatch(outcome)) => {
-            Response::SendMessageBatch(send_message_batch::SendMessageBatch::present(outcome, secret))
+            Response::SendMessageBatch(send_message_batch::SendMessageBatch::present(outcome, keys.secret))
         }
         (Operation::ReceiveMessage, Reply::Received(received)) => {
-            let messages = plan.shown.present(received, records, secret)?;
+            let messages = plan.shown.present(received, records, keys)?;
             let messages = (!messages.is_empty()).then_some(messages);
             Response::ReceiveMessage(ReceiveMessageOutput { messages })
         }
@@ -204,14 +205,14 @@ pub fn present(
         }
         (Operation::StartMessageMoveTask, Reply::MoveStarted { task, source }) => {
             Response::StartMessageMoveTask(start_message_move_task::StartMessageMoveTask::present(
-                *task, source, secret,
+                *task, source, keys.secret,
             ))
         }
         (Operation::CancelMessageMoveTask, Reply::MoveCancelled { moved }) => {
             Response::CancelMessageMoveTask(cancel_message_move_task::CancelMessageMoveTask::present(*moved))
         }
         (Operation::ListMessageMoveTasks, Reply::Moves(tasks)) => Response::ListMessageMoveTasks(
-            list_message_move_tasks::ListMessageMoveTasks::present(tasks, secret),
+            list_message_move_tasks::ListMessageMoveTasks::present(tasks, keys.secret),
         ),
         // Every operation decides on the reply of its own kind.
         _ => return Err(Malformed),

@@ -28,4 +28,6 @@ pub mod attempts;
 
 pub mod selection;
 
+pub mod unpack;
+
 pub mod shown;

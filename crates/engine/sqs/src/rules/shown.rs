@@ -4,14 +4,18 @@ use api::sqs::{Message, MessageAttributeValue, ReceiveMessageInput};
 use api::{Map, Text};
 use bytes::Bytes;
 use kernel::codec::Malformed;
-use kernel::{Refusal, Secret};
+use notification::Keys;
+use kernel::parcel::PARCEL_SENT;
+use kernel::{ParcelSent, Refusal};
 
 use crate::operations::receive_message::{Delivered, Received};
+use crate::inbox::message_of;
 use crate::records::{MessageSent, Record};
 use crate::rules::attributes::Attribute as QueueAttribute;
 use crate::rules::handle::Handle;
 use crate::rules::new_message::{attributes_md5, hex};
 use crate::rules::payload::{Attribute, AttributeValue, Payload};
+use crate::rules::unpack::unpack;
 use crate::{message_id, sequence_number};
 
 /// The system attributes that a message can have.
@@ -73,10 +77,10 @@ impl Shown {
         &self,
         received: &Received,
         records: &[(Bytes, Bytes)],
-        secret: &Secret,
+        keys: &Keys<'_>,
     ) -> Result<Vec<Message>, Malformed> {
         let pairs = received.messages.iter().zip(records);
-        pairs.map(|(message, (head, tail))| self.message(received, message, head, tail, secret)).collect()
+        pairs.map(|(message, (head, tail))| self.message(received, message, head, tail, keys)).collect()
     }
 
     fn message(
@@ -85,11 +89,18 @@ impl Shown {
         message: &Delivered,
         head: &Bytes,
         tail: &Bytes,
-        secret: &Secret,
+        keys: &Keys<'_>,
     ) -> Result<Message, Malformed> {
-        let Record::MessageSent(sent) = Record::decode(head)? else { return Err(Malformed) };
-        let payload = Payload::decode(tail)?;
-        let id = message_id(secret, message.origin);
+        let parcel;
+        let (sent, payload) = if head.first() == Some(&PARCEL_SENT) {
+            parcel = ParcelSent::decode(head)?;
+            let copy = parcel.copy(message.origin.0).ok_or(Malformed)?;
+            (message_of(&parcel, copy), unpack(&parcel, copy, tail, keys)?)
+        } else {
+            let Record::MessageSent(sent) = Record::decode(head)? else { return Err(Malformed) };
+            (sent, Payload::decode(tail)?)
+        };
+        let id = message_id(keys.secret, message.origin);
         let handle = Handle {
             queue: received.queue,
             seq: message.seq,

@@ -1,0 +1,119 @@
+//! What other services hand to queues: copies of parcels, whose payload lies in one record for all who get it.
+
+use std::borrow::Cow;
+
+use kernel::parcel::{Copy, Deduplicates, Offer, Queues, Taken};
+use kernel::{Extent, Ledger, ParcelSent};
+
+use crate::operations::Draft;
+use crate::queue::QUEUE_DELAY;
+use crate::records::{Deduplication, MessageSent};
+use crate::rules::dedup::DedupKey;
+use crate::state::State;
+use crate::survival::placed;
+use crate::{QueueId, QueueKey, Seq, limits};
+
+impl Queues for State {
+    fn offer(&self, offer: &Offer<'_>) -> Taken {
+        let Some(queue) = QueueKey::from_arn(offer.queue).and_then(|key| self.queue(&key)) else {
+            return Taken::Refused("the queue does not exist");
+        };
+        // An envelope is a little longer, which AWS measures, too; but not before it is made.
+        if offer.size > queue.settings.maximum_message_bytes as usize {
+            return Taken::Refused("the message is longer than the queue allows");
+        }
+        if offer.form.raw && offer.attributes > limits::MESSAGE_ATTRIBUTES {
+            return Taken::Refused("the message has more attributes than a queue's message can have");
+        }
+        let deduplicates = match (&queue.settings.fifo, offer.group, offer.deduplication_id) {
+            (None, ..) => None,
+            (Some(fifo), Some(group), Some(id)) => {
+                let in_group = fifo.scope_in_force_is_group(offer.now);
+                let key = DedupKey::new(id, in_group.then_some(group));
+                if queue.dedup.find(key, offer.now).is_some() {
+                    return Taken::Duplicate;
+                }
+                Some(if in_group { Deduplicates::InGroup } else { Deduplicates::All })
+            }
+            (Some(_), ..) => return Taken::Refused("a FIFO queue takes messages with a group only"),
+        };
+        Taken::Copy(Copy {
+            queue: queue.id.0,
+            seq: offer.seq,
+            origin: offer.seq,
+            form: offer.form,
+            // On FIFO the queue's own delay counts, when it falls due.
+            delay_seconds: if deduplicates.is_some() { 0 } else { queue.settings.delay_seconds },
+            deduplicates,
+            sent_after: 0,
+        })
+    }
+}
+
+impl State {
+    /// A parcel was sent: the queues among its takers have their copies.
+    pub fn parcel_sent(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
+        self.skip_to(parcel.number + 1);
+        for copy in &parcel.copies {
+            self.message_sent(&message_of(parcel, copy), at, ledger);
+        }
+    }
+
+    /// The copies whose payload still lies in the record at `at`: the parcel's own, and those that were moved since.
+    pub fn copies_again(&self, parcel: &ParcelSent<'_>, at: Extent) -> Vec<Copy> {
+        let mut again = Vec::new();
+        for copy in &parcel.copies {
+            let message = message_of(parcel, copy);
+            if self.lies_at(&message, at) {
+                again.push(self.copy_now(parcel, copy, message.queue, message.seq));
+            }
+        }
+        for (id, seq) in self.borrowers(at) {
+            let Some(touched) = self.queues.get(&id).and_then(|queue| queue.touched.get(&seq)) else { continue };
+            let is_own = |copy: &Copy| copy.queue == id.0 && copy.seq == seq.0;
+            if let Some(copy) = parcel.copy(touched.origin.0).filter(|_| !parcel.copies.iter().any(is_own)) {
+                again.push(self.copy_now(parcel, copy, id, seq));
+            }
+        }
+        again
+    }
+
+    /// What is to be written after a parcel that was written again: what is known of its messages besides.
+    pub fn placed_again(&self, copies: &[Copy]) -> Vec<Draft<'static>> {
+        let of = |copy: &Copy| placed(self.queues.get(&QueueId(copy.queue))?, Seq(copy.seq));
+        copies.iter().filter_map(of).collect()
+    }
+
+    /// A copy as it is to be written now.
+    fn copy_now(&self, parcel: &ParcelSent<'_>, copy: &Copy, id: QueueId, seq: Seq) -> Copy {
+        let mut now = Copy { queue: id.0, seq: seq.0, ..*copy };
+        let Some(queue) = self.queues.get(&id) else { return now };
+        if let Some(touched) = queue.touched.get(&seq) {
+            now.origin = touched.origin.0;
+            now.sent_after = touched.sent - parcel.at;
+        }
+        now.delay_seconds = match queue.waiting(seq, parcel.group.as_deref()) {
+            Some((_, Some(QUEUE_DELAY))) => queue.settings.delay_seconds,
+            Some((_, Some(delay))) => delay,
+            _ => 0,
+        };
+        now
+    }
+}
+
+/// A copy as the message that it is in its queue.
+pub(crate) fn message_of<'a>(parcel: &'a ParcelSent<'_>, copy: &Copy) -> MessageSent<'a> {
+    MessageSent {
+        queue: QueueId(copy.queue),
+        seq: Seq(copy.seq),
+        origin: Seq(copy.origin),
+        sent: parcel.at + copy.sent_after,
+        group: parcel.group.as_deref().map(Cow::Borrowed),
+        deduplication: copy.deduplicates.and_then(|deduplicates| {
+            let id = Cow::Borrowed(parcel.deduplication_id.as_deref()?);
+            Some(Deduplication { id, in_group: deduplicates == Deduplicates::InGroup })
+        }),
+        delay_seconds: copy.delay_seconds,
+        forwarded: parcel.forwarded,
+    }
+}
