@@ -76,6 +76,11 @@ impl Ledger {
         }
     }
 
+    /// Whether a tombstone at `at` is still needed for what it buried in `segment`.
+    pub fn needs_tombstone(&self, segment: u32, at: Extent) -> bool {
+        segment != at.place.segment() && self.contains(segment)
+    }
+
     /// Whether the segment still exists.
     pub fn contains(&self, segment: u32) -> bool {
         self.segments.contains_key(&segment)

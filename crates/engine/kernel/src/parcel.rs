@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-use crate::{Arn, Time};
 use crate::codec::{Malformed, Reader, put_i64, put_list, put_str, put_u64};
+use crate::{Arn, Time};
 
 /// The kind of its record in the log.
 pub const PARCEL_SENT: u8 = 128;

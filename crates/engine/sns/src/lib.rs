@@ -14,6 +14,12 @@ pub mod topic;
 
 pub mod state;
 
+pub mod deliveries;
+
+pub mod fanout;
+
+pub mod survival;
+
 pub mod limits;
 
 pub mod refusals;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::{Deadlines, Extent, Ledger, Time};
 
+use crate::deliveries::Deliveries;
 use crate::records::{Record, SubscriptionDeclared, SubscriptionDeleted, TopicDeclared, TopicDeleted};
 use crate::topic::{Subscription, Topic};
 use crate::{SubscriptionId, TopicId, TopicKey};
@@ -13,6 +14,10 @@ use crate::{SubscriptionId, TopicId, TopicKey};
 pub enum Due {
     /// Nobody has confirmed this subscription in time.
     ConfirmationEnds(SubscriptionId),
+    /// A delivery is to be tried.
+    DeliveryDue(u64),
+    /// An endpoint that wants only so many deliveries a second may get the next.
+    LaneFree(SubscriptionId),
 }
 
 /// All topics.
@@ -27,6 +32,7 @@ pub struct State {
     pub(crate) endpoints: BTreeMap<(TopicId, String, String), SubscriptionId>,
     /// Subscriptions by the last word of their ARNs.
     pub(crate) uuids: BTreeMap<String, SubscriptionId>,
+    pub(crate) deliveries: Deliveries,
     pub(crate) deadlines: Deadlines<Due>,
 
     // What follows is not in the log: it is about what is to be looked at next.
@@ -80,6 +86,8 @@ impl State {
             Record::TopicDeleted(record) => self.topic_deleted(record, at, ledger),
             Record::SubscriptionDeclared(record) => self.subscription_declared(record, at, ledger),
             Record::SubscriptionDeleted(record) => self.subscription_deleted(record, at, ledger),
+            Record::DeliveryFailed(record) => self.delivery_failed(record, at, ledger),
+            Record::DeliveriesEnded(record) => self.deliveries_ended(&record.ended, at, ledger),
         }
     }
 
@@ -175,6 +183,7 @@ impl State {
             }
         }
         self.unconfirmed.remove(&id);
+        self.forget_deliveries_of(id, ledger);
         let key = (declared.topic, declared.protocol.clone(), declared.endpoint.clone());
         if self.endpoints.get(&key) == Some(&id) {
             self.endpoints.remove(&key);
@@ -190,6 +199,8 @@ impl State {
                 Due::ConfirmationEnds(id) => {
                     self.unconfirmed.insert(id);
                 }
+                Due::DeliveryDue(number) => self.delivery_due(number),
+                Due::LaneFree(id) => self.lane_free(id),
             }
         }
     }

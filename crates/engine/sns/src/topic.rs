@@ -79,6 +79,12 @@ impl Subscription {
         self.attribute("RawMessageDelivery").is_some_and(|raw| raw.eq_ignore_ascii_case("true"))
     }
 
+    /// The queue that gets what cannot be delivered.
+    pub fn dead_letters(&self) -> Option<Arn> {
+        let policy: serde_json::Value = serde_json::from_str(self.attribute("RedrivePolicy")?).ok()?;
+        policy.get("deadLetterTargetArn")?.as_str()?.parse().ok()
+    }
+
     /// Whether it gets messages at `now`: it is confirmed.
     pub fn is_confirmed(&self) -> bool {
         self.declared.confirmed.is_some()

@@ -69,7 +69,9 @@ impl State {
             }
         }
         for (id, seq) in self.borrowers(at) {
-            let Some(touched) = self.queues.get(&id).and_then(|queue| queue.touched.get(&seq)) else { continue };
+            let Some(touched) = self.queues.get(&id).and_then(|queue| queue.touched.get(&seq)) else {
+                continue;
+            };
             let is_own = |copy: &Copy| copy.queue == id.0 && copy.seq == seq.0;
             if let Some(copy) = parcel.copy(touched.origin.0).filter(|_| !parcel.copies.iter().any(is_own)) {
                 again.push(self.copy_now(parcel, copy, id, seq));

@@ -135,7 +135,7 @@ impl State {
                     .declared_in
                     .iter()
                     .copied()
-                    .filter(|&segment| needs_tombstone(segment, at, ledger))
+                    .filter(|&segment| ledger.needs_tombstone(segment, at))
                     .collect();
                 if declared_in.is_empty() {
                     return Vec::new();
@@ -175,7 +175,7 @@ fn tombstones(record: &MessagesDropped<'_>, at: Extent, ledger: &Ledger) -> Opti
     let messages: Vec<_> = record
         .messages
         .iter()
-        .filter(|message| needs_tombstone(message.place.segment(), at, ledger))
+        .filter(|message| ledger.needs_tombstone(message.place.segment(), at))
         .map(|message| DroppedMessage {
             seq: message.seq,
             place: message.place,
@@ -214,8 +214,4 @@ pub(crate) fn placed(queue: &Queue, seq: Seq) -> Option<Draft<'static>> {
         in_flight: touched.in_flight,
     };
     Some(Record::MessagePlaced(Box::new(record)).into())
-}
-
-fn needs_tombstone(segment: u32, at: Extent, ledger: &Ledger) -> bool {
-    segment != at.place.segment() && ledger.contains(segment)
 }

@@ -32,7 +32,7 @@ impl CreateTopic {
     }
 
     /// Makes it, unless it is there.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision {
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let arn = self.topic.arn().to_string();
         if let Some(topic) = state.topic(&self.topic) {
             if self.attributes.iter().any(|(name, value)| topic.attribute(name) != Some(value)) {

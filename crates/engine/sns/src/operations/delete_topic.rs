@@ -23,7 +23,7 @@ impl DeleteTopic {
     }
 
     /// Deletes it; one that is not there is gone already (facts/sns.md § 2).
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision {
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
         let records = match state.topic(&self.topic) {
             Some(topic) => vec![Record::TopicDeleted(state.deletion_of(topic))],
             None => Vec::new(),

@@ -4,24 +4,47 @@
 //! the engine, looks at the state and says which facts to record and what to answer; `present` gives the answer its shape,
 //! where the request came from.
 
+use bytestring::ByteString;
 use kernel::{Refusal, Secret, Time};
 
+use crate::TopicId;
 use crate::records::Record;
+use crate::rules::post::Post;
 use crate::state::State;
 
 /// What an operation decided.
 #[derive(Debug)]
-pub struct Decision {
-    /// Facts to record, in this order, all or none.
+pub struct Decision<'a> {
+    /// Facts to record, in this order.
     pub records: Vec<Record>,
     /// What the caller hears.
-    pub answer: Result<Reply, Refusal>,
+    pub outcome: Outcome<'a>,
 }
 
-impl Decision {
+/// What the caller hears.
+#[derive(Debug)]
+pub enum Outcome<'a> {
+    /// An answer, or a refusal.
+    Answer(Result<Reply, Refusal>),
+    /// What became of messages, once they have been published.
+    Post(Posting<'a>),
+}
+
+/// Messages that are to be published, one after the other, each a parcel of its own.
+#[derive(Debug)]
+pub struct Posting<'a> {
+    /// Where to.
+    pub topic: TopicId,
+    /// What.
+    pub posts: Vec<&'a Post>,
+    /// The entries' ids, if they came in a batch.
+    pub ids: Option<Vec<ByteString>>,
+}
+
+impl Decision<'_> {
     /// Facts and an answer.
     pub fn done(records: Vec<Record>, reply: Reply) -> Self {
-        Decision { records, answer: Ok(reply) }
+        Decision { records, outcome: Outcome::Answer(Ok(reply)) }
     }
 
     /// An answer that changes nothing.
@@ -30,9 +53,9 @@ impl Decision {
     }
 }
 
-impl From<Refusal> for Decision {
+impl From<Refusal> for Decision<'_> {
     fn from(refusal: Refusal) -> Self {
-        Decision { records: Vec::new(), answer: Err(refusal) }
+        Decision { records: Vec::new(), outcome: Outcome::Answer(Err(refusal)) }
     }
 }
 
@@ -53,6 +76,8 @@ pub struct Setting<'a> {
 pub enum Command {
     CreateTopic(create_topic::CreateTopic),
     DeleteTopic(delete_topic::DeleteTopic),
+    Publish(publish::Publish),
+    PublishBatch(publish_batch::PublishBatch),
 }
 
 /// What a client gets.
@@ -62,6 +87,10 @@ pub enum Reply {
     Done,
     /// The topic of this ARN is there.
     Topic(String),
+    /// A message was published.
+    Published(publish::Published),
+    /// Messages were published, by the entries' ids.
+    PublishedBatch(Vec<(ByteString, publish::Published)>),
 }
 
 mod shapes;
@@ -70,17 +99,22 @@ pub use shapes::{Plan, prepare, present};
 pub mod create_topic;
 pub mod delete_topic;
 
+pub mod publish;
+pub mod publish_batch;
+
 impl Command {
     /// Decides it.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision {
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         match self {
             Command::CreateTopic(command) => command.decide(state, setting),
             Command::DeleteTopic(command) => command.decide(state, setting),
+            Command::Publish(command) => command.decide(state, setting),
+            Command::PublishBatch(command) => command.decide(state, setting),
         }
     }
 
     /// Whether it makes the data larger for good, so that a disk with little room left cannot take it.
     pub fn grows(&self) -> bool {
-        matches!(self, Command::CreateTopic(_))
+        matches!(self, Command::CreateTopic(_) | Command::Publish(_) | Command::PublishBatch(_))
     }
 }

@@ -12,7 +12,14 @@ pub struct Plan {
 }
 
 /// Prepares a request: checks what needs no state, does what costs by the byte.
-pub fn prepare(request: Request, caller: &Caller) -> Result<(Command, Plan), Refusal> {
+///
+/// `base` is the URL under which the client reached this server, `trace` the request's trace header.
+pub fn prepare(
+    request: Request,
+    caller: &Caller,
+    base: &str,
+    trace: Option<&ByteString>,
+) -> Result<(Command, Plan), Refusal> {
     let (operation, command) = match request {
         Request::CreateTopic(input) => (
             Operation::CreateTopic,
@@ -21,19 +28,32 @@ pub fn prepare(request: Request, caller: &Caller) -> Result<(Command, Plan), Ref
         Request::DeleteTopic(input) => {
             (Operation::DeleteTopic, Command::DeleteTopic(delete_topic::DeleteTopic::prepare(&input)?))
         }
+        Request::Publish(input) => {
+            (Operation::Publish, Command::Publish(publish::Publish::prepare(input, caller, base, trace)?))
+        }
+        Request::PublishBatch(input) => (
+            Operation::PublishBatch,
+            Command::PublishBatch(publish_batch::PublishBatch::prepare(input, caller, base, trace)?),
+        ),
         _ => return Err(Refusal::new("InvalidAction", "not supported yet")),
     };
     Ok((command, Plan { operation }))
 }
 
 /// Turns a reply into the answer.
-pub fn present(reply: Reply, plan: &Plan) -> Option<Response> {
+pub fn present(reply: Reply, plan: &Plan, secret: &Secret) -> Option<Response> {
     use api::sns::*;
     Some(match (plan.operation, reply) {
         (Operation::CreateTopic, Reply::Topic(arn)) => {
             Response::CreateTopic(CreateTopicOutput { topic_arn: Some(arn.into()) })
         }
         (Operation::DeleteTopic, Reply::Done) => Response::DeleteTopic(DeleteTopicOutput {}),
+        (Operation::Publish, Reply::Published(published)) => {
+            Response::Publish(publish::Publish::present(published, secret))
+        }
+        (Operation::PublishBatch, Reply::PublishedBatch(published)) => {
+            Response::PublishBatch(publish_batch::PublishBatch::present(published, secret))
+        }
         _ => return None,
     })
 }

@@ -6,6 +6,8 @@
 //! | 65 | `topic_deleted` | configuration | 1 |
 //! | 66 | `subscription_declared` | configuration | 1 |
 //! | 67 | `subscription_deleted` | configuration | 1 |
+//! | 80 | `delivery_failed` | flow | 1 |
+//! | 81 | `deliveries_ended` | flow | 1 |
 //!
 //! What is published is a parcel (`kernel::ParcelSent`, kind 128), which queues know, too.
 
@@ -21,6 +23,12 @@ pub use subscription_declared::{Confirmation, SubscriptionDeclared};
 mod subscription_deleted;
 pub use subscription_deleted::SubscriptionDeleted;
 
+mod delivery_failed;
+pub use delivery_failed::DeliveryFailed;
+
+mod deliveries_ended;
+pub use deliveries_ended::DeliveriesEnded;
+
 use kernel::codec::{Malformed, Reader};
 
 /// The kinds of records that are this service's.
@@ -34,6 +42,8 @@ pub enum Record {
     TopicDeleted(TopicDeleted),
     SubscriptionDeclared(Box<SubscriptionDeclared>),
     SubscriptionDeleted(SubscriptionDeleted),
+    DeliveryFailed(DeliveryFailed),
+    DeliveriesEnded(DeliveriesEnded),
 }
 
 impl Record {
@@ -44,6 +54,7 @@ impl Record {
             | Record::TopicDeleted(_)
             | Record::SubscriptionDeclared(_)
             | Record::SubscriptionDeleted(_) => true,
+            Record::DeliveryFailed(_) | Record::DeliveriesEnded(_) => false,
         }
     }
 
@@ -66,6 +77,14 @@ impl Record {
                 out.push(67);
                 record.encode(out);
             }
+            Record::DeliveryFailed(record) => {
+                out.push(80);
+                record.encode(out);
+            }
+            Record::DeliveriesEnded(record) => {
+                out.push(81);
+                record.encode(out);
+            }
         }
     }
 
@@ -78,6 +97,8 @@ impl Record {
             65 => Record::TopicDeleted(TopicDeleted::decode(reader)?),
             66 => Record::SubscriptionDeclared(Box::new(SubscriptionDeclared::decode(reader)?)),
             67 => Record::SubscriptionDeleted(SubscriptionDeleted::decode(reader)?),
+            80 => Record::DeliveryFailed(DeliveryFailed::decode(reader)?),
+            81 => Record::DeliveriesEnded(DeliveriesEnded::decode(reader)?),
             _ => return Err(Malformed),
         };
         if reader.is_empty() { Ok(record) } else { Err(Malformed) }

@@ -205,7 +205,9 @@ pub fn present(
         }
         (Operation::StartMessageMoveTask, Reply::MoveStarted { task, source }) => {
             Response::StartMessageMoveTask(start_message_move_task::StartMessageMoveTask::present(
-                *task, source, keys.secret,
+                *task,
+                source,
+                keys.secret,
             ))
         }
         (Operation::CancelMessageMoveTask, Reply::MoveCancelled { moved }) => {

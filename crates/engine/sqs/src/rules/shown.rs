@@ -4,12 +4,12 @@ use api::sqs::{Message, MessageAttributeValue, ReceiveMessageInput};
 use api::{Map, Text};
 use bytes::Bytes;
 use kernel::codec::Malformed;
-use notification::Keys;
 use kernel::parcel::PARCEL_SENT;
 use kernel::{ParcelSent, Refusal};
+use notification::Keys;
 
-use crate::operations::receive_message::{Delivered, Received};
 use crate::inbox::message_of;
+use crate::operations::receive_message::{Delivered, Received};
 use crate::records::{MessageSent, Record};
 use crate::rules::attributes::Attribute as QueueAttribute;
 use crate::rules::handle::Handle;

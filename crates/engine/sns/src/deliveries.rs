@@ -1,0 +1,353 @@
+//! Deliveries that leave the building: which wait, which are due, which are under way, and what follows from a failure.
+//!
+//! A delivery is a fact of the log from the moment its parcel is: until it has arrived or was given up, every start of the
+//! server finds it. What is under way at this moment is not in the log; after a crash it is tried again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kernel::parcel::{Delivery, Ended, Form};
+use kernel::{Extent, Ledger, ParcelSent, Time};
+
+use crate::SubscriptionId;
+use crate::records::{DeliveriesEnded, DeliveryFailed, Record};
+use crate::rules::retries;
+use crate::state::{Due, State};
+
+/// A delivery that is not over.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// Where its parcel lies.
+    pub parcel: Extent,
+    /// When the parcel was sent.
+    pub at: Time,
+    /// For whom, and in which form.
+    pub form: Form,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Where the latest fact about it lies, if that is not the parcel.
+    pub(crate) fact: Option<Extent>,
+    step: Step,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    /// Until its time comes.
+    Waits(Time),
+    /// Until its lane has room.
+    Ready,
+    /// It is being tried.
+    UnderWay,
+}
+
+/// All deliveries of one subscription. Those that go to no subscriber share a lane.
+#[derive(Clone, Debug, Default)]
+struct Lane {
+    /// All that are not over.
+    members: BTreeSet<u64>,
+    ready: BTreeSet<u64>,
+    under_way: u32,
+    /// Not before this moment, since the endpoint wants only so many a second.
+    free_at: Time,
+}
+
+/// Deliveries, by number, and their lanes.
+#[derive(Clone, Debug, Default)]
+pub struct Deliveries {
+    pending: BTreeMap<u64, Pending>,
+    lanes: BTreeMap<SubscriptionId, Lane>,
+    /// Lanes that have something ready and room for it.
+    open: BTreeSet<SubscriptionId>,
+}
+
+/// Attempts of one subscription that are under way at once.
+const UNDER_WAY: u32 = 32;
+/// Attempts to no subscriber that are under way at once.
+const UNDER_WAY_DIRECT: u32 = 256;
+
+/// An attempt that is to be made now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    /// The delivery's number.
+    pub number: u64,
+    /// Where its parcel lies.
+    pub parcel: Extent,
+    /// In which form.
+    pub form: Form,
+    /// How often it was tried before.
+    pub attempts: u32,
+    /// To whom: of a subscriber, what is known of it; of others the parcel itself says it.
+    pub subscriber: Option<Subscriber>,
+}
+
+/// What a deliverer must know of a subscription.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Subscriber {
+    /// Its protocol's name.
+    pub protocol: String,
+    /// Where to.
+    pub endpoint: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The content type that its policy, or its topic's, wants; absent: the usual one.
+    pub content_type: Option<String>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It arrived.
+    Delivered,
+    /// It did not; another attempt may help.
+    Failed,
+    /// It did not, and never will.
+    Refused,
+}
+
+/// What follows from an attempt's end.
+#[derive(Debug)]
+pub enum Consequence {
+    /// A fact.
+    Record(Record),
+    /// The delivery is given up: its dead letter goes to this queue, and with it the delivery ends.
+    DeadLetter {
+        /// The delivery's end.
+        ended: Ended,
+        /// The queue's ARN.
+        queue: kernel::Arn,
+        /// In which form the letter is read: as it would have been delivered.
+        form: Form,
+    },
+}
+
+impl State {
+    /// A parcel was sent: the deliveries among its takers are pending, and those that it ends are over.
+    pub fn parcel_sent(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
+        self.skip_to(parcel.number + 1);
+        for delivery in &parcel.deliveries {
+            self.skip_to(delivery.number + 1);
+            self.delivery_pending(parcel, delivery, at, ledger);
+        }
+        self.deliveries_ended(&parcel.ends, at, ledger);
+    }
+
+    fn delivery_pending(
+        &mut self,
+        parcel: &ParcelSent<'_>,
+        delivery: &Delivery,
+        at: Extent,
+        ledger: &mut Ledger,
+    ) {
+        let subscription = SubscriptionId(delivery.form.subscription);
+        if subscription.0 != 0 && !self.subscriptions.contains_key(&subscription) {
+            return;
+        }
+        ledger.hold(at);
+        if let Some(pending) = self.deliveries.pending.get_mut(&delivery.number) {
+            // It lies here now. Its history is told in the parcel, too.
+            ledger.release(pending.parcel);
+            pending.parcel = at;
+            if let Some(fact) = pending.fact.take() {
+                ledger.release(fact);
+            }
+            return;
+        }
+        let due = parcel.at + delivery.due_after;
+        let step = Step::Waits(due);
+        let pending = Pending {
+            parcel: at,
+            at: parcel.at,
+            form: delivery.form,
+            attempts: delivery.attempts,
+            fact: None,
+            step,
+        };
+        self.deliveries.pending.insert(delivery.number, pending);
+        self.deliveries.lanes.entry(subscription).or_default().members.insert(delivery.number);
+        self.deadlines.set(due, Due::DeliveryDue(delivery.number));
+    }
+
+    pub(crate) fn delivery_failed(&mut self, record: &DeliveryFailed, at: Extent, ledger: &mut Ledger) {
+        let Some(pending) = self.deliveries.pending.get_mut(&record.number) else { return };
+        ledger.hold(at);
+        if let Some(old) = pending.fact.replace(at) {
+            ledger.release(old);
+        }
+        pending.attempts = record.attempts;
+        let lane = SubscriptionId(pending.form.subscription);
+        match std::mem::replace(&mut pending.step, Step::Waits(record.due)) {
+            Step::Waits(due) => self.deadlines.clear(due, Due::DeliveryDue(record.number)),
+            Step::Ready => self.deliveries.leave(lane, record.number),
+            Step::UnderWay => self.deliveries.came_back(lane),
+        }
+        self.deadlines.set(record.due, Due::DeliveryDue(record.number));
+    }
+
+    pub(crate) fn deliveries_ended(&mut self, ended: &[Ended], at: Extent, ledger: &mut Ledger) {
+        for ended in ended {
+            ledger.bury(at.place, ended.segment);
+            self.forget_delivery(ended.number, ledger);
+        }
+    }
+
+    fn forget_delivery(&mut self, number: u64, ledger: &mut Ledger) {
+        let Some(pending) = self.deliveries.pending.remove(&number) else { return };
+        ledger.release(pending.parcel);
+        if let Some(fact) = pending.fact {
+            ledger.release(fact);
+        }
+        let lane = SubscriptionId(pending.form.subscription);
+        match pending.step {
+            Step::Waits(due) => self.deadlines.clear(due, Due::DeliveryDue(number)),
+            Step::Ready => self.deliveries.leave(lane, number),
+            Step::UnderWay => self.deliveries.came_back(lane),
+        }
+        if let Some(lane_of) = self.deliveries.lanes.get_mut(&lane) {
+            lane_of.members.remove(&number);
+            if lane_of.members.is_empty() && lane_of.under_way == 0 && lane_of.free_at == Time(0) {
+                self.deliveries.lanes.remove(&lane);
+            }
+        }
+    }
+
+    /// A subscription is gone, and what was still to be delivered to it.
+    pub(crate) fn forget_deliveries_of(&mut self, subscription: SubscriptionId, ledger: &mut Ledger) {
+        let members = self.deliveries.lanes.get(&subscription).map(|lane| lane.members.clone());
+        for number in members.unwrap_or_default() {
+            self.forget_delivery(number, ledger);
+        }
+        self.deliveries.lanes.remove(&subscription);
+        self.deliveries.open.remove(&subscription);
+    }
+
+    pub(crate) fn delivery_due(&mut self, number: u64) {
+        let Some(pending) = self.deliveries.pending.get_mut(&number) else { return };
+        pending.step = Step::Ready;
+        let lane = SubscriptionId(pending.form.subscription);
+        self.deliveries.lanes.entry(lane).or_default().ready.insert(number);
+        self.deliveries.look_at(lane);
+    }
+
+    pub(crate) fn lane_free(&mut self, lane: SubscriptionId) {
+        self.deliveries.look_at(lane);
+    }
+
+    /// The next attempt that is to be made; it is under way from then on. Oldest first within a subscription.
+    pub fn next_attempt(&mut self, now: Time) -> Option<Attempt> {
+        while let Some(id) = self.deliveries.open.pop_first() {
+            let lane = self.deliveries.lanes.get_mut(&id)?;
+            if lane.free_at > now {
+                self.deadlines.set(lane.free_at, Due::LaneFree(id));
+                continue;
+            }
+            let Some(number) = lane.ready.pop_first() else { continue };
+            lane.under_way += 1;
+            let subscription = self.subscriptions.get(&id);
+            if let Some(millis) = subscription.and_then(|subscription| {
+                let topic = self.topics.get(&subscription.declared.topic)?;
+                retries::millis_between(topic, subscription)
+            }) {
+                lane.free_at = now + millis;
+            }
+            self.deliveries.look_at(id);
+            let Some(pending) = self.deliveries.pending.get_mut(&number) else { continue };
+            pending.step = Step::UnderWay;
+            let subscriber = subscription.map(|subscription| Subscriber {
+                protocol: subscription.declared.protocol.clone(),
+                endpoint: subscription.declared.endpoint.clone(),
+                arn: subscription.arn.clone(),
+                content_type: self
+                    .topics
+                    .get(&subscription.declared.topic)
+                    .and_then(|topic| retries::content_type(topic, subscription)),
+            });
+            return Some(Attempt {
+                number,
+                parcel: pending.parcel,
+                form: pending.form,
+                attempts: pending.attempts,
+                subscriber,
+            });
+        }
+        None
+    }
+
+    /// What follows from an attempt's end; nothing if the delivery is over already.
+    pub fn attempt_ended(&self, number: u64, outcome: Outcome, now: Time) -> Option<Consequence> {
+        let pending = self.deliveries.pending.get(&number)?;
+        let ended = Ended { number, segment: pending.parcel.place.segment() };
+        let over = || Consequence::Record(Record::DeliveriesEnded(DeliveriesEnded { ended: vec![ended] }));
+        if outcome == Outcome::Delivered {
+            return Some(over());
+        }
+        let attempts = pending.attempts + 1;
+        let subscription = self.subscriptions.get(&SubscriptionId(pending.form.subscription));
+        let topic = subscription.and_then(|subscription| self.topics.get(&subscription.declared.topic));
+        let retry = match outcome {
+            Outcome::Failed => retries::retry_after(topic, subscription, pending.form.text, attempts),
+            _ => None,
+        };
+        if let Some(millis) = retry {
+            let failed = DeliveryFailed { number, attempts, at: now, due: now + millis };
+            return Some(Consequence::Record(Record::DeliveryFailed(failed)));
+        }
+        match subscription.and_then(|subscription| subscription.dead_letters()) {
+            Some(queue) => Some(Consequence::DeadLetter { ended, queue, form: pending.form }),
+            None => Some(over()),
+        }
+    }
+
+    /// The deliveries whose payload still lies in the record at `at`, as they are to be written now.
+    pub fn deliveries_again(&self, parcel: &ParcelSent<'_>, at: Extent) -> Vec<Delivery> {
+        let again = |delivery: &Delivery| {
+            let pending =
+                self.deliveries.pending.get(&delivery.number).filter(|pending| pending.parcel == at)?;
+            let due_after = match pending.step {
+                Step::Waits(due) => due - parcel.at,
+                Step::Ready | Step::UnderWay => 0,
+            };
+            Some(Delivery { attempts: pending.attempts, due_after, ..*delivery })
+        };
+        parcel.deliveries.iter().filter_map(again).collect()
+    }
+
+    /// How many deliveries are not over.
+    pub fn deliveries_pending(&self) -> usize {
+        self.deliveries.pending.len()
+    }
+
+    /// Whether this delivery is not over.
+    pub fn is_pending(&self, number: u64) -> bool {
+        self.deliveries.pending.contains_key(&number)
+    }
+
+    /// The latest fact about a delivery, if it stands in the record at `at`.
+    pub(crate) fn delivery_fact_again(&self, record: &DeliveryFailed, at: Extent) -> Option<DeliveryFailed> {
+        let pending = self.deliveries.pending.get(&record.number)?;
+        (pending.fact == Some(at)).then(|| record.clone())
+    }
+}
+
+impl Deliveries {
+    fn look_at(&mut self, id: SubscriptionId) {
+        let most = if id.0 == 0 { UNDER_WAY_DIRECT } else { UNDER_WAY };
+        if let Some(lane) = self.lanes.get(&id)
+            && !lane.ready.is_empty()
+            && lane.under_way < most
+        {
+            self.open.insert(id);
+        }
+    }
+
+    fn leave(&mut self, id: SubscriptionId, number: u64) {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.ready.remove(&number);
+        }
+    }
+
+    fn came_back(&mut self, id: SubscriptionId) {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.under_way = lane.under_way.saturating_sub(1);
+        }
+        self.look_at(id);
+    }
+}

@@ -1,0 +1,101 @@
+//! Who gets a published message: the subscriptions that want it, each in its form.
+
+use std::borrow::Cow;
+
+use kernel::parcel::{Delivery, Form, Offer, Queues, Taken};
+use kernel::{Arn, ParcelSent, Time};
+use notification::{Protocol, SignatureVersion};
+
+use crate::rules::post::Post;
+use crate::state::State;
+use crate::topic::{Subscription, Topic};
+
+impl State {
+    /// A message to a topic as one parcel for all who are to have it. Those whose queue refuses it get it into their
+    /// dead-letter queue, if they have one that takes it.
+    pub fn fan_out<'a>(
+        &self,
+        topic: &Topic,
+        post: &'a Post,
+        queues: &dyn Queues,
+        now: Time,
+    ) -> ParcelSent<'a> {
+        let number = self.next_number();
+        let deduplication_id = match &post.deduplication_id {
+            Some(id) => Some(id),
+            None => Some(&post.content_hash).filter(|hash| !hash.is_empty()),
+        };
+        let mut parcel = ParcelSent {
+            number,
+            source: topic.id().0,
+            at: now,
+            group: post.group.as_deref().map(Cow::Borrowed),
+            deduplication_id: deduplication_id.map(|id| Cow::Borrowed(&**id)),
+            copies: Vec::with_capacity(topic.subscriptions.len().min(256)),
+            deliveries: Vec::new(),
+            ends: Vec::new(),
+            style: topic.signature_version().style(),
+            archived_millis: 0,
+            deduplicates: None,
+            forwarded: false,
+        };
+        let mut next = number + 1;
+        for subscription in self.wanting(topic, post) {
+            let raw = subscription.is_raw();
+            let form = |text| Form { subscription: subscription.id().0, raw, text, replayed: false };
+            let Some(queue) = &subscription.queue else {
+                let protocol = Protocol::from_name(&subscription.declared.protocol);
+                let form = form(protocol.map_or(0, |protocol| protocol as u8));
+                parcel.deliveries.push(Delivery { number: next, form, attempts: 0, due_after: 0 });
+                next += 1;
+                continue;
+            };
+            let offer = |queue: &Arn| {
+                queues.offer(&Offer {
+                    queue,
+                    seq: next,
+                    now,
+                    group: post.group.as_deref(),
+                    deduplication_id: deduplication_id.map(|id| &**id),
+                    size: post.size,
+                    attributes: post.attributes.len(),
+                    form: form(0),
+                })
+            };
+            let taken = match offer(queue) {
+                Taken::Refused(_) => subscription.dead_letters().map(|queue| offer(&queue)),
+                taken => Some(taken),
+            };
+            if let Some(Taken::Copy(copy)) = taken {
+                parcel.copies.push(copy);
+                next += 1;
+            }
+        }
+        parcel
+    }
+
+    /// The subscriptions of a topic that want a message, in the order in which they were made.
+    fn wanting<'s>(&'s self, topic: &'s Topic, _post: &Post) -> impl Iterator<Item = &'s Subscription> {
+        topic
+            .subscriptions
+            .iter()
+            .filter_map(|id| self.subscriptions.get(id))
+            .filter(|subscription| subscription.is_confirmed())
+    }
+}
+
+impl Topic {
+    /// How its messages are signed.
+    pub fn signature_version(&self) -> SignatureVersion {
+        match self.attribute("SignatureVersion") {
+            Some("2") => SignatureVersion::Two,
+            _ => SignatureVersion::One,
+        }
+    }
+
+    /// The longest message that it takes, in bytes.
+    pub fn message_bytes(&self) -> usize {
+        let limit = self.attribute("MaximumMessageSize").and_then(|limit| limit.parse().ok());
+        limit.unwrap_or(crate::limits::MESSAGE_BYTES)
+    }
+}

@@ -1,0 +1,142 @@
+//! PublishBatch: up to ten messages to one topic.
+
+use std::collections::BTreeSet;
+
+use api::sns::{PublishBatchInput, PublishBatchOutput, PublishBatchResultEntry};
+use bytestring::ByteString;
+use kernel::{Caller, Refusal, Secret};
+
+use super::publish::{Published, check_for};
+use super::{Decision, Outcome, Posting, Setting};
+use crate::rules::arns;
+use crate::rules::post::{Post, PostDraft, Surroundings};
+use crate::state::State;
+use crate::{TopicKey, limits, refusals};
+
+/// PublishBatch.
+#[derive(Clone, Debug)]
+pub struct PublishBatch {
+    /// Where to.
+    pub topic: TopicKey,
+    /// The entries, or what is wrong with them whatever the topic: one that is wrong fails all (facts/sns.md § 5).
+    pub entries: Result<Vec<(ByteString, Post)>, Refusal>,
+}
+
+impl PublishBatch {
+    /// Reads the request; hashes and encodes the messages.
+    pub fn prepare(
+        input: PublishBatchInput,
+        caller: &Caller,
+        base: &str,
+        trace: Option<&ByteString>,
+    ) -> Result<Self, Refusal> {
+        let arn = input.topic_arn.unwrap_or_default();
+        let topic = arns::topic(Some(&arn), "TopicArn")?;
+        if topic.region != caller.region {
+            return Err(refusals::invalid("TopicArn"));
+        }
+        let entries = input.publish_batch_request_entries.unwrap_or_default();
+        let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_deref().unwrap_or_default()).collect();
+        if let Err(refusal) = check_ids(&ids) {
+            return Ok(PublishBatch { topic, entries: Err(refusal) });
+        }
+        let mut posts = Vec::with_capacity(entries.len());
+        for (at, entry) in entries.into_iter().enumerate() {
+            let draft = PostDraft {
+                message: entry.message,
+                subject: entry.subject,
+                structure: entry.message_structure,
+                attributes: entry.message_attributes.map(|map| map.0).unwrap_or_default(),
+                group: entry.message_group_id,
+                deduplication_id: entry.message_deduplication_id,
+            };
+            let path = format!("publishBatchRequestEntries.{}.member.", at + 1);
+            let fifo = topic.is_fifo();
+            let around = Surroundings { target_arn: &arn, endpoint: None, fifo, base, trace, path: &path };
+            match draft.check(&around) {
+                Ok(post) => posts.push((entry.id.unwrap_or_default(), post)),
+                Err(refusal) => return Ok(PublishBatch { topic, entries: Err(refusal) }),
+            }
+        }
+        Ok(PublishBatch { topic, entries: Ok(posts) })
+    }
+
+    /// Hands them on to be published.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let entries = match &self.entries {
+            Ok(entries) => entries,
+            Err(refusal) => return refusal.clone().into(),
+        };
+        let Some(topic) = state.topic(&self.topic) else { return refusals::topic_missing().into() };
+        if entries.iter().map(|(_, post)| post.size).sum::<usize>() > topic.message_bytes() {
+            return Refusal::new(
+                "BatchRequestTooLongException",
+                "The length of all the messages put together is more than the limit.",
+            )
+            .into();
+        }
+        if let Some(refusal) = entries.iter().find_map(|(_, post)| check_for(topic, post).err()) {
+            return refusal.into();
+        }
+        Decision {
+            records: Vec::new(),
+            outcome: Outcome::Post(Posting {
+                topic: topic.id(),
+                posts: entries.iter().map(|(_, post)| post).collect(),
+                ids: Some(entries.iter().map(|(id, _)| id.clone()).collect()),
+            }),
+        }
+    }
+
+    /// The answer. Both lists are always there.
+    pub fn present(published: Vec<(ByteString, Published)>, secret: &Secret) -> PublishBatchOutput {
+        let entry = |(id, published): (ByteString, Published)| PublishBatchResultEntry {
+            id: Some(id),
+            message_id: Some(notification::message_id(secret, published.number).into()),
+            sequence_number: published.fifo.then(|| kernel::sequence_number(published.number).into()),
+        };
+        PublishBatchOutput {
+            successful: Some(published.into_iter().map(entry).collect()),
+            failed: Some(Vec::new()),
+        }
+    }
+}
+
+/// facts/sns.md § 5
+fn check_ids(ids: &[&str]) -> Result<(), Refusal> {
+    if ids.is_empty() {
+        return Err(Refusal::new(
+            "EmptyBatchRequestException",
+            "The batch request doesn't contain any entries.",
+        ));
+    }
+    if ids.len() > limits::BATCH_ENTRIES {
+        return Err(Refusal::new(
+            "TooManyEntriesInBatchRequestException",
+            "The batch request contains more entries than permissible.",
+        ));
+    }
+    for id in ids {
+        let wrong = |what: &str| {
+            Refusal::new(
+                "InvalidBatchEntryIdException",
+                format!("The Id of a batch entry in the batch request {what}: {id}"),
+            )
+        };
+        if id.len() > 80 {
+            return Err(wrong("is too long"));
+        }
+        if id.is_empty()
+            || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        {
+            return Err(wrong("contains an impermissible character"));
+        }
+    }
+    if ids.iter().collect::<BTreeSet<_>>().len() < ids.len() {
+        return Err(Refusal::new(
+            "BatchEntryIdsNotDistinctException",
+            "Two or more batch entries in the request have the same Id.",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! What of an old segment still holds, so that it can be written again and the segment can go.
+
+use kernel::codec::Malformed;
+use kernel::parcel::Ended;
+use kernel::{Extent, Ledger};
+
+use crate::records::{
+    DeliveriesEnded, Record, SubscriptionDeclared, SubscriptionDeleted, TopicDeclared, TopicDeleted,
+};
+use crate::state::State;
+
+impl State {
+    /// What is to be written so that the record at `at` is no longer needed; nothing if it is not.
+    pub fn write_again(&self, head: &[u8], at: Extent, ledger: &Ledger) -> Result<Option<Record>, Malformed> {
+        let needed = |segments: &[u32]| -> Vec<u32> {
+            segments.iter().copied().filter(|&segment| ledger.needs_tombstone(segment, at)).collect()
+        };
+        Ok(match Record::decode(head)? {
+            Record::TopicDeclared(record) => {
+                self.topics.get(&record.id).filter(|topic| topic.at == at).map(|topic| {
+                    let deleted = topic.subscriptions_deleted;
+                    let declared = TopicDeclared { subscriptions_deleted: deleted, ..topic.declared.clone() };
+                    Record::TopicDeclared(Box::new(declared))
+                })
+            }
+            Record::SubscriptionDeclared(record) => {
+                let known = self.subscriptions.get(&record.id).filter(|subscription| subscription.at == at);
+                known.map(|subscription| -> Record {
+                    let declared: SubscriptionDeclared = subscription.declared.clone();
+                    Record::SubscriptionDeclared(Box::new(declared))
+                })
+            }
+            Record::TopicDeleted(record) => {
+                let declared_in = needed(&record.declared_in);
+                (!declared_in.is_empty())
+                    .then_some(Record::TopicDeleted(TopicDeleted { declared_in, ..record }))
+            }
+            Record::SubscriptionDeleted(record) => {
+                let declared_in = needed(&record.declared_in);
+                (!declared_in.is_empty())
+                    .then_some(Record::SubscriptionDeleted(SubscriptionDeleted { declared_in, ..record }))
+            }
+            Record::DeliveryFailed(record) => {
+                self.delivery_fact_again(&record, at).map(Record::DeliveryFailed)
+            }
+            Record::DeliveriesEnded(record) => {
+                let ended = ended_again(&record.ended, at, ledger);
+                (!ended.is_empty()).then_some(Record::DeliveriesEnded(DeliveriesEnded { ended }))
+            }
+        })
+    }
+}
+
+/// What has to be said again of deliveries that are over: those whose segments are still there.
+pub fn ended_again(ended: &[Ended], at: Extent, ledger: &Ledger) -> Vec<Ended> {
+    ended.iter().copied().filter(|ended| ledger.needs_tombstone(ended.segment, at)).collect()
+}
