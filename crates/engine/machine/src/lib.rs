@@ -26,12 +26,17 @@
 
 mod outbox;
 
+mod record;
+
+mod topics;
+
 mod cleaning;
 pub use cleaning::Survivor;
 
 mod machine;
 pub use machine::Machine;
 
+use bytes::Bytes;
 use kernel::{Extent, Position, Refusal, Secret};
 
 /// What happens to the machine.
@@ -78,6 +83,15 @@ pub enum Input {
         /// Which.
         segment: u32,
     },
+    /// An attempt that [`Output::Deliver`] asked for has ended.
+    Delivered {
+        /// The delivery's number.
+        number: u64,
+        /// How.
+        outcome: sns::deliveries::Outcome,
+        /// The parcel, head and tail, unless it arrived: its dead letter is made of it.
+        parcel: Option<(Bytes, Bytes)>,
+    },
     /// Everything is to be forgotten (a test begins).
     Reset,
     /// The server is about to stop: whoever waits for a message is answered with none.
@@ -96,6 +110,8 @@ pub enum Output {
         /// With what.
         answer: Answer,
     },
+    /// Try to deliver something, and say how it went with [`Input::Delivered`].
+    Deliver(Box<sns::deliveries::Attempt>),
     /// Read the heads of a sealed segment and hand them in with [`Input::Surveyed`].
     Survey {
         /// Which.
@@ -113,6 +129,8 @@ pub enum Output {
 /// What a client asks for, by service.
 #[derive(Clone, Debug)]
 pub enum Command {
+    /// Of topics.
+    Sns(sns::operations::Command),
     /// Of queues.
     Sqs(sqs::operations::Command),
 }
@@ -123,6 +141,8 @@ pub type Answer = Result<Reply, Refusal>;
 /// What a client gets, by service.
 #[derive(Clone, Debug)]
 pub enum Reply {
+    /// From topics.
+    Sns(sns::operations::Reply),
     /// From queues.
     Sqs(sqs::operations::Reply),
 }
@@ -132,10 +152,12 @@ pub enum Reply {
 pub struct Options {
     /// SQS's limits.
     pub sqs_limits: sqs::limits::Limits,
+    /// SNS's limits.
+    pub sns_limits: sns::limits::Limits,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { sqs_limits: sqs::limits::Limits::relaxed() }
+        Options { sqs_limits: sqs::limits::Limits::relaxed(), sns_limits: sns::limits::Limits::relaxed() }
     }
 }

@@ -3,26 +3,28 @@
 use std::collections::VecDeque;
 
 use kernel::codec::Malformed;
-use kernel::{Extent, Ledger, Place, Position, Refusal, Secret, Time};
+use kernel::{Extent, Ledger, ParcelSent, Place, Position, Refusal, Secret, Time};
 use sqs::operations::{Draft, Outcome, Setting};
-use sqs::records::{Record, ServerIdentified};
+use sqs::records::ServerIdentified;
 use sqs::survival::Survival;
 
 use crate::cleaning::{Cleaning, Survivor};
-use crate::outbox::Outbox;
-use crate::{Answer, Command, Input, Options, Output, Reply};
+use crate::outbox::{Outbox, Release};
+use crate::record::Record;
+use crate::{Command, Input, Options, Output, Reply};
 
 /// All services and what they need to be one: the log's writing end, the ledger, the outbox.
 #[derive(Debug)]
 pub struct Machine {
-    sqs: sqs::state::State,
-    ledger: Ledger,
-    appender: journal::Appender,
-    outbox: Outbox<(u64, Answer)>,
+    pub(crate) sns: sns::state::State,
+    pub(crate) sqs: sqs::state::State,
+    pub(crate) ledger: Ledger,
+    pub(crate) appender: journal::Appender,
+    pub(crate) outbox: Outbox<Release>,
     cleaning: Cleaning,
-    options: Options,
+    pub(crate) options: Options,
     /// Time never goes back, whatever the clock does.
-    now: Time,
+    pub(crate) now: Time,
     space_low: bool,
     /// Whether segments may have died since they were last looked at.
     look_for_dead: bool,
@@ -39,6 +41,7 @@ impl Machine {
         let mut ledger = Ledger::default();
         ledger.open(end.segment());
         Machine {
+            sns: sns::state::State::default(),
             sqs: sqs::state::State::default(),
             ledger,
             appender,
@@ -63,13 +66,18 @@ impl Machine {
 
     /// A record of the log: what it says has happened.
     pub fn replay(&mut self, extent: Extent, head: &[u8]) -> Result<(), Malformed> {
-        let record = Record::decode(head)?;
-        self.sqs.apply(&record, extent, &mut self.ledger);
+        match Record::decode(head)? {
+            Record::Sqs(record) => self.sqs.apply(&record, extent, &mut self.ledger),
+            Record::Sns(record) => self.sns.apply(&record, extent, &mut self.ledger),
+            Record::Parcel(parcel) => self.apply_parcel(&parcel, extent),
+        }
         Ok(())
     }
 
     /// After replay: numbers below `counter` are taken, and it was at least `now` when the log was last written.
     pub fn replayed(&mut self, counter: u64, now: Time) {
+        self.sns.skip_to(counter);
+        self.agree_on_numbers();
         self.sqs.replayed(counter);
         self.now = self.now.max(now);
     }
@@ -84,6 +92,11 @@ impl Machine {
         &self.sqs
     }
 
+    /// What topics are, for whoever only looks.
+    pub fn sns(&self) -> &sns::state::State {
+        &self.sns
+    }
+
     /// The ledger, for whoever only looks.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
@@ -93,8 +106,10 @@ impl Machine {
     pub fn handle(&mut self, now: Time, input: Input) {
         self.now = self.now.max(now);
         self.sqs.advance(self.now);
+        self.sns.advance(self.now);
         match input {
             Input::Request { ticket, command } => self.request(ticket, &command),
+            Input::Delivered { number, outcome, parcel } => self.delivered(number, outcome, parcel),
             Input::Gone { ticket } => {
                 if self.sqs.stop_waiting(ticket).is_some() {
                     // An answer, though nobody reads it: with it the ticket can be used again.
@@ -105,7 +120,7 @@ impl Machine {
             Input::Tick => self.look_for_dead = true,
             Input::Space { low } => self.space_low = low,
             Input::Identify { secret } => {
-                let record = Record::ServerIdentified(ServerIdentified { secret });
+                let record = sqs::records::Record::ServerIdentified(ServerIdentified { secret });
                 self.commit(vec![record.into()]);
             }
             Input::Surveyed { segment, records } => self.surveyed(segment, &records),
@@ -118,6 +133,9 @@ impl Machine {
             Input::Reset => {
                 let records = self.sqs.reset(self.now);
                 self.commit(records);
+                for record in self.sns.reset() {
+                    self.commit_sns(&record);
+                }
             }
             Input::Stop => self.sqs.end_polls(),
         }
@@ -125,13 +143,21 @@ impl Machine {
     }
 
     fn request(&mut self, ticket: u64, command: &Command) {
-        let Command::Sqs(command) = command;
-        if self.space_low && command.grows() {
+        let grows = match command {
+            Command::Sns(command) => command.grows(),
+            Command::Sqs(command) => command.grows(),
+        };
+        if self.space_low && grows {
             let text = "The disk that holds this server's data is full. Nothing was stored; receives and deletes still \
                         work. Free some space, or delete messages, and try again.";
-            self.outbox.put(self.appender.end(), (ticket, Err(Refusal::new("ServiceUnavailable", text))));
+            let refusal = Err(Refusal::new("ServiceUnavailable", text));
+            self.outbox.put(self.appender.end(), Release::Reply(ticket, refusal));
             return;
         }
+        let command = match command {
+            Command::Sns(command) => return self.sns_request(ticket, command),
+            Command::Sqs(command) => command,
+        };
         let setting = Setting { now: self.now, limits: &self.options.sqs_limits, ticket };
         let decision = command.decide(&self.sqs, &setting);
         self.commit(decision.records);
@@ -150,6 +176,7 @@ impl Machine {
             self.ledger.open(extent.place.segment());
             self.sqs.apply(&draft.record, extent, &mut self.ledger);
         }
+        self.agree_on_numbers();
     }
 
     /// Sends an outcome on its way.
@@ -158,7 +185,7 @@ impl Machine {
             Outcome::Reply(answer) => {
                 let Some(ticket) = ticket else { return };
                 let rests_on = self.rests_on(&answer);
-                self.outbox.put(rests_on, (ticket, answer.map(Reply::Sqs)));
+                self.outbox.put(rests_on, Release::Reply(ticket, answer.map(Reply::Sqs)));
             }
             Outcome::Wait(queue, waiter) => self.sqs.wait(queue, waiter),
             Outcome::Silence => {}
@@ -193,6 +220,7 @@ impl Machine {
             self.commit(consequence.records);
             self.settle(consequence.ticket, consequence.outcome);
         }
+        self.start_deliveries();
     }
 
     /// Closes what has been recorded since the last time into a batch. Call it when no more inputs are at hand.
@@ -221,8 +249,10 @@ impl Machine {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
-        let (ticket, answer) = self.outbox.take()?;
-        Some(Output::Reply { ticket, answer })
+        Some(match self.outbox.take()? {
+            Release::Reply(ticket, answer) => Output::Reply { ticket, answer },
+            Release::Deliver(attempt) => Output::Deliver(attempt),
+        })
     }
 
     /// Where the log ends when all that was decided so far has been written.
@@ -237,7 +267,7 @@ impl Machine {
 
     /// When time must be told at the latest ([`Input::Tick`]).
     pub fn wake_at(&self) -> Option<Time> {
-        self.sqs.next_deadline()
+        [self.sqs.next_deadline(), self.sns.next_deadline()].into_iter().flatten().min()
     }
 
     /// Whether there is work to be done as soon as nothing else is: then call [`Machine::flush`] again.
@@ -267,7 +297,7 @@ impl Machine {
         let mut facts = Vec::new();
         let mut payloads = VecDeque::new();
         for (extent, head) in records {
-            match self.sqs.survival(head, *extent, &self.ledger) {
+            match self.survival(head, *extent) {
                 Ok(Survival::Payload) => payloads.push_back(*extent),
                 Ok(Survival::Fact) => {
                     facts.push(Survivor { extent: *extent, head: head.clone(), tail: Vec::new() });
@@ -299,18 +329,60 @@ impl Machine {
         }
     }
 
+    fn survival(&self, head: &[u8], at: Extent) -> Result<Survival, Malformed> {
+        let of = |is_needed| if is_needed { Survival::Fact } else { Survival::Dead };
+        Ok(match Record::decode(head)? {
+            Record::Sqs(_) => self.sqs.survival(head, at, &self.ledger)?,
+            Record::Sns(_) => of(self.sns.write_again(head, at, &self.ledger)?.is_some()),
+            Record::Parcel(parcel) => {
+                let again = self.parcel_again(&parcel, at);
+                let has_takers = !again.copies.is_empty() || !again.deliveries.is_empty();
+                if has_takers { Survival::Payload } else { of(!again.ends.is_empty()) }
+            }
+        })
+    }
+
     fn write_again(&mut self, survivors: &[Survivor]) {
         for survivor in survivors {
             // What was alive when it was asked for may have died since: then nothing is written.
-            if let Ok(drafts) =
-                self.sqs.write_again(&survivor.head, &survivor.tail, survivor.extent, &self.ledger)
-            {
-                self.commit(drafts);
+            let (head, tail, at) = (&survivor.head, &survivor.tail, survivor.extent);
+            match Record::decode(head) {
+                Ok(Record::Sqs(_)) => {
+                    if let Ok(drafts) = self.sqs.write_again(head, tail, at, &self.ledger) {
+                        self.commit(drafts);
+                    }
+                }
+                Ok(Record::Sns(_)) => {
+                    if let Ok(Some(record)) = self.sns.write_again(head, at, &self.ledger) {
+                        self.commit_sns(&record);
+                    }
+                }
+                Ok(Record::Parcel(parcel)) => {
+                    let again = self.parcel_again(&parcel, at);
+                    let has_takers = !again.copies.is_empty() || !again.deliveries.is_empty();
+                    if has_takers || !again.ends.is_empty() {
+                        let placed = self.sqs.placed_again(&again.copies);
+                        self.commit_parcel(&again, if has_takers { tail } else { &[] });
+                        self.commit(placed);
+                    }
+                }
+                Err(Malformed) => {}
             }
+        }
+    }
+
+    /// A parcel as it is to be written now: with those of its takers whose payload still lies at `at`.
+    fn parcel_again<'a>(&self, parcel: &ParcelSent<'a>, at: Extent) -> ParcelSent<'a> {
+        ParcelSent {
+            copies: self.sqs.copies_again(parcel, at),
+            deliveries: self.sns.deliveries_again(parcel, at),
+            ends: sns::survival::ended_again(&parcel.ends, at, &self.ledger),
+            forwarded: true,
+            ..parcel.clone()
         }
     }
 }
 
-fn end_of(extent: Extent) -> Position {
+pub(crate) fn end_of(extent: Extent) -> Position {
     Place::new(extent.place.segment(), extent.place.offset() + extent.len)
 }

@@ -1,8 +1,19 @@
-//! Answers that wait until the log is durable up to what they rest on.
+//! Answers and deliveries that wait until the log is durable up to what they rest on.
 
 use std::collections::VecDeque;
 
 use kernel::Position;
+
+use crate::Answer;
+
+/// What leaves the machine once what it rests on is durable.
+#[derive(Debug)]
+pub enum Release {
+    /// An answer, to whoever holds the ticket.
+    Reply(u64, Answer),
+    /// An attempt to deliver something.
+    Deliver(Box<sns::deliveries::Attempt>),
+}
 
 /// Things that wait for positions, given back in the order of the positions.
 #[derive(Debug)]

@@ -1,0 +1,28 @@
+//! A record of any service, and what of it still holds.
+
+use kernel::ParcelSent;
+use kernel::codec::Malformed;
+use kernel::parcel::PARCEL_SENT;
+
+/// A fact, by whose it is.
+pub enum Record<'a> {
+    /// About queues.
+    Sqs(sqs::records::Record<'a>),
+    /// About topics.
+    Sns(sns::records::Record),
+    /// About both.
+    Parcel(ParcelSent<'a>),
+}
+
+impl<'a> Record<'a> {
+    /// Reads a record by its kind, which is its first byte.
+    pub fn decode(head: &'a [u8]) -> Result<Self, Malformed> {
+        match head.first() {
+            Some(&PARCEL_SENT) => ParcelSent::decode(head).map(Record::Parcel),
+            Some(kind) if sns::records::KINDS.contains(kind) => {
+                sns::records::Record::decode(head).map(Record::Sns)
+            }
+            _ => sqs::records::Record::decode(head).map(Record::Sqs),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What topics want: their messages handed to queues in the same record, deliveries on their way, and the ends of these.
+
+use bytes::Bytes;
+use kernel::parcel::{Offer, Queues, Taken};
+use kernel::{ParcelSent, Refusal};
+use sns::deliveries::{Consequence, Outcome};
+use sns::operations::{Command, Posting, Reply, Setting, publish::Published};
+use sns::records::Record;
+
+use crate::machine::{Machine, end_of};
+use crate::outbox::Release;
+
+impl Machine {
+    pub(crate) fn sns_request(&mut self, ticket: u64, command: &Command) {
+        let Some(secret) = self.sqs.secret().copied() else {
+            // The secret is the first thing that a machine is told.
+            return self.answer_sns(ticket, Err(Refusal::new("InternalErrorException", "not ready")));
+        };
+        let limits = self.options.sns_limits;
+        let setting = Setting { now: self.now, limits: &limits, secret: &secret };
+        let decision = command.decide(&self.sns, &setting);
+        for record in &decision.records {
+            self.commit_sns(record);
+        }
+        let answer = match decision.outcome {
+            sns::operations::Outcome::Answer(answer) => answer,
+            sns::operations::Outcome::Post(posting) => Ok(self.post(&posting)),
+        };
+        self.answer_sns(ticket, answer);
+    }
+
+    fn answer_sns(&mut self, ticket: u64, answer: Result<Reply, Refusal>) {
+        let answer = answer.map(crate::Reply::Sns);
+        self.outbox.put(self.appender.end(), Release::Reply(ticket, answer));
+    }
+
+    /// Publishes messages one after the other: what one does counts for the next.
+    fn post(&mut self, posting: &Posting<'_>) -> Reply {
+        let mut published = Vec::with_capacity(posting.posts.len());
+        for &post in &posting.posts {
+            let Some(topic) = self.sns.topic_of(posting.topic) else { continue };
+            let fifo = topic.is_fifo();
+            let parcel = self.sns.fan_out(topic, post, &self.sqs, self.now);
+            published.push(Published { number: parcel.number, fifo });
+            self.commit_parcel(&parcel, &post.payload);
+        }
+        posting.answer(published)
+    }
+
+    pub(crate) fn commit_sns(&mut self, record: &Record) {
+        let class =
+            if record.is_configuration() { journal::Class::Configuration } else { journal::Class::Flow };
+        let at = self.appender.push(class, |head| record.encode(head), &[]);
+        self.ledger.open(at.place.segment());
+        self.sns.apply(record, at, &mut self.ledger);
+        self.agree_on_numbers();
+    }
+
+    /// A parcel is recorded and becomes true: for its topic, and for every queue that has a copy.
+    pub(crate) fn commit_parcel(&mut self, parcel: &ParcelSent<'_>, payload: &[u8]) {
+        let at = self.appender.push(journal::Class::Flow, |head| parcel.encode(head), payload);
+        self.ledger.open(at.place.segment());
+        self.apply_parcel(parcel, at);
+    }
+
+    pub(crate) fn apply_parcel(&mut self, parcel: &ParcelSent<'_>, at: kernel::Extent) {
+        self.sns.parcel_sent(parcel, at, &mut self.ledger);
+        self.sqs.parcel_sent(parcel, at, &mut self.ledger);
+        self.agree_on_numbers();
+    }
+
+    /// All services draw their numbers from one counter.
+    pub(crate) fn agree_on_numbers(&mut self) {
+        self.sns.skip_to(self.sqs.next_seq());
+        self.sqs.skip_to(self.sns.next_number());
+    }
+
+    /// Deliveries that are due leave once their parcels are durable.
+    pub(crate) fn start_deliveries(&mut self) {
+        while let Some(attempt) = self.sns.next_attempt(self.now) {
+            self.outbox.put(end_of(attempt.parcel), Release::Deliver(Box::new(attempt)));
+        }
+    }
+
+    pub(crate) fn delivered(&mut self, number: u64, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) {
+        match self.sns.attempt_ended(number, outcome, self.now) {
+            None => {}
+            Some(Consequence::Record(record)) => self.commit_sns(&record),
+            Some(Consequence::DeadLetter { ended, queue, form }) => {
+                let letter =
+                    parcel.as_ref().and_then(|(head, tail)| Some((ParcelSent::decode(head).ok()?, tail)));
+                let Some((parcel, tail)) = letter else {
+                    // Without its text nothing can be written; it is tried again after the next start.
+                    return;
+                };
+                let offer = Offer {
+                    queue: &queue,
+                    seq: self.sqs.next_seq(),
+                    now: self.now,
+                    group: parcel.group.as_deref(),
+                    deduplication_id: parcel.deduplication_id.as_deref(),
+                    size: tail.len(),
+                    attributes: 0,
+                    form,
+                };
+                let copies = match self.sqs.offer(&offer) {
+                    Taken::Copy(copy) => {
+                        vec![kernel::parcel::Copy { sent_after: self.now - parcel.at, ..copy }]
+                    }
+                    Taken::Duplicate | Taken::Refused(_) => Vec::new(),
+                };
+                let has_copy = !copies.is_empty();
+                let letter = ParcelSent {
+                    copies,
+                    deliveries: Vec::new(),
+                    ends: vec![ended],
+                    archived_millis: 0,
+                    deduplicates: None,
+                    forwarded: false,
+                    ..parcel
+                };
+                self.commit_parcel(&letter, if has_copy { tail } else { &[] });
+            }
+        }
+    }
+}
