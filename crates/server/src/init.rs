@@ -238,9 +238,10 @@ async fn declare(
     }
     let list = list_queue_tags::ListQueueTags { queue: key.clone() };
     let there = ask(operations::Command::ListQueueTags(list)).await?;
-    let machine::Reply::Sqs(there) = there;
     let as_declared = match &there {
-        operations::Reply::Tags(there) => queue.tags.iter().all(|tag| there.contains(tag)),
+        machine::Reply::Sqs(operations::Reply::Tags(there)) => {
+            queue.tags.iter().all(|tag| there.contains(tag))
+        }
         _ => false,
     };
     if !as_declared {

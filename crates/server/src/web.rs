@@ -13,6 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use journal::{ReadError, Reader};
 use kernel::{Caller, Dice, Refusal, Secret, uuid_text};
 use machine::{Command, Reply};
+use notification::{Keys, Signer};
 use sqs::operations::{self, Plan};
 use wire::{Credential, Decoded, Exchange};
 
@@ -39,6 +40,10 @@ pub struct Desk {
     pub reader: Reader,
     /// From which message ids are made; set before the first request is let in.
     pub secret: Arc<OnceLock<Secret>>,
+    /// Signs what topics send.
+    pub signer: Arc<dyn Signer + Send + Sync>,
+    /// The URL under which others reach this server, if it was told; else it is taken from each request.
+    pub public_url: Option<String>,
     /// The region of requests that are not signed.
     pub region: String,
     /// What is not AWS's.
@@ -108,16 +113,37 @@ impl Desk {
     async fn carry_out(&self, decoded: Decoded, base: &str) -> Response<Bytes> {
         let Decoded { request, exchange, credential, trace_header } = decoded;
         let caller = self.caller(credential);
-        let wire::Request::Sqs(request) = request else {
-            return exchange.refuse(&Refusal::new("InvalidAction", "SNS is not served yet"));
-        };
-        let (command, plan) = match operations::prepare(request, &caller, trace_header) {
-            Ok(prepared) => prepared,
-            Err(refusal) => return exchange.refuse(&refusal),
-        };
-        match ask(&self.engine, &self.tickets, Command::Sqs(command)).await {
-            Ok(Reply::Sqs(reply)) => self.present(reply, &plan, base, &exchange).await,
-            Err(refusal) => exchange.refuse(&refusal),
+        match request {
+            wire::Request::Sqs(request) => {
+                let (command, plan) = match operations::prepare(request, &caller, trace_header) {
+                    Ok(prepared) => prepared,
+                    Err(refusal) => return exchange.refuse(&refusal),
+                };
+                match ask(&self.engine, &self.tickets, Command::Sqs(command)).await {
+                    Ok(Reply::Sqs(reply)) => self.present(reply, &plan, base, &exchange).await,
+                    Ok(Reply::Sns(_)) => exchange.refuse(&internal()),
+                    Err(refusal) => exchange.refuse(&refusal),
+                }
+            }
+            wire::Request::Sns(request) => {
+                let base = self.public_url.as_deref().unwrap_or(base);
+                let prepared = sns::operations::prepare(request, &caller, base, trace_header.as_ref());
+                let (command, plan) = match prepared {
+                    Ok(prepared) => prepared,
+                    Err(refusal) => return exchange.refuse(&refusal),
+                };
+                let reply = match ask(&self.engine, &self.tickets, Command::Sns(command)).await {
+                    Ok(Reply::Sns(reply)) => reply,
+                    Ok(Reply::Sqs(_)) => return exchange.refuse(&internal()),
+                    Err(refusal) => return exchange.refuse(&refusal),
+                };
+                let answer =
+                    self.secret.get().and_then(|secret| sns::operations::present(reply, &plan, secret));
+                match answer {
+                    Some(response) => exchange.answer(&wire::Response::Sns(response)),
+                    None => exchange.refuse(&internal()),
+                }
+            }
         }
     }
 
@@ -157,7 +183,8 @@ impl Desk {
             reply.forget(&gone);
         }
         let Some(secret) = self.secret.get() else { return exchange.refuse(&internal()) };
-        match operations::present(&reply, plan, base, secret, &records) {
+        let keys = Keys { secret, signer: &*self.signer };
+        match operations::present(&reply, plan, base, &keys, &records) {
             Ok(response) => exchange.answer(&wire::Response::Sqs(response)),
             Err(malformed) => {
                 eprintln!("posthaste: request {}: {malformed}", exchange.request_id);

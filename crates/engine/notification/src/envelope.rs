@@ -9,11 +9,11 @@ use crate::payload::{Kind, Notification, SignatureVersion};
 
 /// Whoever signs envelopes.
 pub trait Signer {
-    /// The signature of a text, in base64. `message_id` names what it belongs to: the same message is signed once.
-    fn sign(&self, version: SignatureVersion, message_id: &str, text: &str) -> String;
+    /// The signature of a text, in base64. The same text is asked for again and again: once for each of its takers.
+    fn sign(&self, version: SignatureVersion, text: &str) -> String;
 
-    /// The path under which the certificate is served, with a slash before it.
-    fn certificate_path(&self) -> &str;
+    /// The name under which the certificate is served: the last part of its URL.
+    fn certificate_name(&self) -> String;
 }
 
 /// To whom an envelope goes.
@@ -118,10 +118,10 @@ pub fn envelope(notification: &Notification, taker: &Taker<'_>, signer: &dyn Sig
     // What comes from a FIFO topic is not signed.
     if !(notification.fifo && is_notification) {
         let version = taker.signature;
-        let signature = signer.sign(version, taker.message_id, &notification.canonical(taker));
+        let signature = signer.sign(version, &notification.canonical(taker));
         member(&mut out, "SignatureVersion", version.text());
         member(&mut out, "Signature", &signature);
-        member(&mut out, "SigningCertURL", &format!("{}{}", notification.base, signer.certificate_path()));
+        member(&mut out, "SigningCertURL", &format!("{}/{}", notification.base, signer.certificate_name()));
     }
     if is_notification {
         member(&mut out, "UnsubscribeURL", &notification.unsubscribe_url(taker.subscription_arn));
@@ -162,12 +162,12 @@ mod tests {
     struct Stamp;
 
     impl Signer for Stamp {
-        fn sign(&self, version: SignatureVersion, _: &str, text: &str) -> String {
+        fn sign(&self, version: SignatureVersion, text: &str) -> String {
             format!("{}:{}", version.text(), text.len())
         }
 
-        fn certificate_path(&self) -> &str {
-            "/cert.pem"
+        fn certificate_name(&self) -> String {
+            "cert.pem".into()
         }
     }
 
