@@ -10,6 +10,7 @@ use kernel::{Place, Position, Time};
 use machine::{Answer, Input, Machine, Output};
 
 use crate::clock::Clock;
+use crate::deliverer::Deliverer;
 use crate::mailbox::{Inbox, Letterbox, thread_of};
 use crate::store::Store;
 
@@ -115,11 +116,12 @@ pub fn start(
     handle: Handle,
     machine: Machine,
     store: Store,
+    deliverer: Deliverer,
     clock: Arc<Clock>,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("engine".into()).spawn(move || {
         handle.shared.inbox.own();
-        Engine::new(&handle, machine, store, &clock).run();
+        Engine::new(&handle, machine, store, deliverer, &clock).run();
     })
 }
 
@@ -127,6 +129,7 @@ struct Engine<'a> {
     handle: &'a Handle,
     machine: Machine,
     store: Store,
+    deliverer: Deliverer,
     clock: &'a Clock,
     durable: Position,
     space_low: bool,
@@ -145,12 +148,19 @@ const INPUTS: usize = 256;
 const SPACE_RETRY: Duration = Duration::from_secs(1);
 
 impl<'a> Engine<'a> {
-    fn new(handle: &'a Handle, machine: Machine, store: Store, clock: &'a Clock) -> Self {
+    fn new(
+        handle: &'a Handle,
+        machine: Machine,
+        store: Store,
+        deliverer: Deliverer,
+        clock: &'a Clock,
+    ) -> Self {
         let answers = handle.shared.letterboxes.iter().map(|_| Vec::new()).collect();
         Engine {
             handle,
             machine,
             store,
+            deliverer,
             clock,
             durable: Place::new(0, 0),
             space_low: false,
@@ -251,6 +261,7 @@ impl<'a> Engine<'a> {
                         answers.push((ticket, answer));
                     }
                 }
+                Output::Deliver(attempt) => self.deliverer.deliver(*attempt),
                 Output::Survey { segment } => self.store.survey(segment),
                 Output::Fetch(extents) => self.store.fetch(extents),
                 Output::Discard { segment } => self.store.discard(segment, self.machine.end()),

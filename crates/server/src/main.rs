@@ -12,7 +12,10 @@ mod admin;
 
 mod init;
 
+mod deliverer;
 mod engine;
+mod packing;
+mod signing;
 
 mod mailbox;
 

@@ -39,6 +39,11 @@ pub struct ServeOptions {
     #[arg(long, env = "POSTHASTE_REGION")]
     pub region: Option<String>,
 
+    /// The URL under which subscribers reach this server, for the links in notifications [default: as the client did that
+    /// publishes or subscribes]
+    #[arg(long, value_name = "URL", env = "POSTHASTE_PUBLIC_URL")]
+    pub public_url: Option<String>,
+
     /// Threads that speak HTTP [default: one for each core]
     #[arg(long, value_name = "N", env = "POSTHASTE_HTTP_THREADS")]
     pub http_threads: Option<usize>,
@@ -82,6 +87,10 @@ pub struct Settings {
     pub strict: bool,
     /// The region of requests that are not signed.
     pub region: String,
+    /// The URL under which subscribers reach this server, without a slash at its end.
+    pub public_url: Option<String>,
+    /// How deliveries leave the building.
+    pub delivery: delivery::Settings,
     /// Threads that speak HTTP.
     pub http_threads: usize,
     /// The file that declares queues.
@@ -172,6 +181,8 @@ impl ServeOptions {
             virtual_clock: self.virtual_clock.or(file.virtual_clock).unwrap_or(false),
             strict: self.strict.or(file.strict).unwrap_or(false),
             region,
+            public_url: self.public_url.or(file.public_url).map(|url| url.trim_end_matches('/').to_owned()),
+            delivery: delivery::Settings::default(),
             http_threads: self.http_threads.or(file.http_threads).unwrap_or(cores).clamp(1, 64),
             init: self.init.or(file.init),
         })

@@ -6,17 +6,21 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use delivery::{Carrier, Notary};
 use kernel::{Dice, Secret};
 use machine::{Input, Options};
+use notification::Signer;
 use tokio::sync::watch;
 
 use crate::admin::Admin;
 use crate::clock::Clock;
+use crate::deliverer::{Deliverer, Tools};
 use crate::engine::{self, Handle, Message};
 use crate::init;
 use crate::listener;
 use crate::mailbox::{Letterbox, Tickets};
 use crate::options::{DurabilityOption, Settings};
+use crate::signing::OwnKey;
 use crate::store;
 use crate::web::Desk;
 
@@ -32,8 +36,13 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             addresses.join(", ")
         )
     })?;
-    let limits = if settings.strict { sqs::limits::Limits::strict() } else { sqs::limits::Limits::relaxed() };
-    let opened = store::open(settings.data.as_ref(), settings.durability, Options { sqs_limits: limits })?;
+    let limits = match settings.strict {
+        true => {
+            Options { sqs_limits: sqs::limits::Limits::strict(), sns_limits: sns::limits::Limits::strict() }
+        }
+        false => Options::default(),
+    };
+    let opened = store::open(settings.data.as_ref(), settings.durability, limits)?;
     for note in &opened.notes {
         eprintln!("posthaste: {note}");
     }
@@ -54,7 +63,17 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         }
     };
     let journal = store.pipeline();
-    let thread = engine::start(engine.clone(), machine, store, clock.clone())?;
+    let notary = Arc::new(Notary::open(settings.data.as_deref())?);
+    let signer: Arc<dyn Signer + Send + Sync> = Arc::new(OwnKey(notary.clone()));
+    let deliverer = Deliverer::new(Tools {
+        carrier: Carrier::new(settings.delivery.clone())?,
+        reader: reader.clone(),
+        secret: secret.clone(),
+        signer: signer.clone(),
+        engine: engine.clone(),
+        clock: clock.clone(),
+    });
+    let thread = engine::start(engine.clone(), machine, store, deliverer, clock.clone())?;
 
     let (stop, stopping) = watch::channel(false);
     let (porter, desks) = listener::open(settings.http_threads);
@@ -63,6 +82,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     for (number, (desk, letterbox)) in desks.into_iter().zip(letterboxes).enumerate() {
         let (engine, reader, secret, clock) = (engine.clone(), reader.clone(), secret.clone(), clock.clone());
         let (journal, settings, stopping) = (journal.clone(), settings.clone(), stopping.clone());
+        let (notary, signer) = (notary.clone(), signer.clone());
         let seed = u64::from_le_bytes(random()?);
         http.push(std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
             listener::run_thread(async move {
@@ -81,6 +101,9 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     tickets,
                     reader,
                     secret,
+                    signer,
+                    notary,
+                    public_url: settings.public_url,
                     region: settings.region,
                     admin: Rc::new(admin),
                     dice: RefCell::new(Dice::from_seed(seed)),

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use delivery::Notary;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
@@ -42,6 +43,8 @@ pub struct Desk {
     pub secret: Arc<OnceLock<Secret>>,
     /// Signs what topics send.
     pub signer: Arc<dyn Signer + Send + Sync>,
+    /// Keeps the key that signs, and its certificate.
+    pub notary: Arc<Notary>,
     /// The URL under which others reach this server, if it was told; else it is taken from each request.
     pub public_url: Option<String>,
     /// The region of requests that are not signed.
@@ -78,6 +81,9 @@ impl Desk {
         if path.starts_with("/_posthaste/") || path.starts_with("/_localstack/") {
             return self.admin.serve(&head.method, path, &body).await;
         }
+        if path.starts_with("/SimpleNotificationService-") {
+            return self.certificate(path);
+        }
         let request_id = self.request_id();
         match wire::decode(&head, body, request_id) {
             Err(failure) => failure.answer(),
@@ -85,6 +91,19 @@ impl Desk {
                 let base = base_url(&head);
                 self.carry_out(decoded, &base).await
             }
+        }
+    }
+
+    /// The certificate with which receivers of notifications check their signatures.
+    fn certificate(&self, path: &str) -> Response<Bytes> {
+        match self.notary.certificate() {
+            Ok(certificate) if path.strip_prefix('/') == Some(&certificate.file_name) => {
+                let mut response = Response::new(certificate.pem.clone().into());
+                let kind = HeaderValue::from_static("application/x-pem-file");
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                response
+            }
+            _ => plain(StatusCode::NOT_FOUND, "There is no such certificate.\n"),
         }
     }
 

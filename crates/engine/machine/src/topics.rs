@@ -22,6 +22,11 @@ impl Machine {
         for record in &decision.records {
             self.commit_sns(record);
         }
+        for notice in &decision.notices {
+            if let Some((parcel, payload)) = self.sns.say(notice, &self.sqs, &secret, self.now) {
+                self.commit_parcel(&parcel, &payload);
+            }
+        }
         let answer = match decision.outcome {
             sns::operations::Outcome::Answer(answer) => answer,
             sns::operations::Outcome::Post(posting) => Ok(self.post(&posting)),
@@ -83,6 +88,9 @@ impl Machine {
     }
 
     pub(crate) fn delivered(&mut self, number: u64, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) {
+        if outcome == Outcome::NotMade {
+            return self.sns.try_again(number);
+        }
         match self.sns.attempt_ended(number, outcome, self.now) {
             None => {}
             Some(Consequence::Record(record)) => self.commit_sns(&record),

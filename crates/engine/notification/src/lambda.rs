@@ -25,8 +25,8 @@ pub fn lambda_event(notification: &Notification, taker: &Taker<'_>, signer: &dyn
     member(&mut out, "Timestamp", &iso8601::write_exactly(taker.at.0 as i64));
     let version = taker.signature;
     member(&mut out, "SignatureVersion", version.text());
-    member(&mut out, "Signature", &signer.sign(version, taker.message_id, &notification.canonical(taker)));
-    member(&mut out, "SigningCertUrl", &format!("{}{}", notification.base, signer.certificate_path()));
+    member(&mut out, "Signature", &signer.sign(version, &notification.canonical(taker)));
+    member(&mut out, "SigningCertUrl", &format!("{}/{}", notification.base, signer.certificate_name()));
     member(&mut out, "UnsubscribeUrl", &notification.unsubscribe_url(taker.subscription_arn));
     out.push_str("\"MessageAttributes\":");
     attributes_json(&mut out, &notification.attributes);

@@ -77,6 +77,19 @@ pub struct Attempt {
     pub attempts: u32,
     /// To whom: of a subscriber, what is known of it; of others the parcel itself says it.
     pub subscriber: Option<Subscriber>,
+    /// The device, of a mobile push.
+    pub device: Option<Device>,
+}
+
+/// What a deliverer must know of a mobile device.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Device {
+    /// The platform of its application: `GCM`, `APNS`, …
+    pub platform: String,
+    /// Its token there.
+    pub token: String,
+    /// What was stored with it.
+    pub custom_user_data: Option<String>,
 }
 
 /// What a deliverer must know of a subscription.
@@ -101,6 +114,8 @@ pub enum Outcome {
     Failed,
     /// It did not, and never will.
     Refused,
+    /// It was not made: what was to be delivered had been written elsewhere meanwhile.
+    NotMade,
 }
 
 /// What follows from an attempt's end.
@@ -266,9 +281,20 @@ impl State {
                 form: pending.form,
                 attempts: pending.attempts,
                 subscriber,
+                device: None,
             });
         }
         None
+    }
+
+    /// An attempt that was not made is made again.
+    pub fn try_again(&mut self, number: u64) {
+        let Some(pending) = self.deliveries.pending.get_mut(&number) else { return };
+        if pending.step == Step::UnderWay {
+            let lane = SubscriptionId(pending.form.subscription);
+            self.deliveries.came_back(lane);
+            self.delivery_due(number);
+        }
     }
 
     /// What follows from an attempt's end; nothing if the delivery is over already.

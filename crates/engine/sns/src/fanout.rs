@@ -20,26 +20,16 @@ impl State {
         queues: &dyn Queues,
         now: Time,
     ) -> ParcelSent<'a> {
-        let number = self.next_number();
         let deduplication_id = match &post.deduplication_id {
             Some(id) => Some(id),
             None => Some(&post.content_hash).filter(|hash| !hash.is_empty()),
         };
         let mut parcel = ParcelSent {
-            number,
-            source: topic.id().0,
-            at: now,
             group: post.group.as_deref().map(Cow::Borrowed),
             deduplication_id: deduplication_id.map(|id| Cow::Borrowed(&**id)),
-            copies: Vec::with_capacity(topic.subscriptions.len().min(256)),
-            deliveries: Vec::new(),
-            ends: Vec::new(),
-            style: topic.signature_version().style(),
-            archived_millis: 0,
-            deduplicates: None,
-            forwarded: false,
+            ..self.empty_parcel(topic.id().0, topic.signature_version().style(), now)
         };
-        let mut next = number + 1;
+        let mut next = parcel.number + 1;
         for subscription in self.wanting(topic, post) {
             let raw = subscription.is_raw();
             let form = |text| Form { subscription: subscription.id().0, raw, text, replayed: false };

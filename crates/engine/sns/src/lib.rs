@@ -18,6 +18,8 @@ pub mod deliveries;
 
 pub mod fanout;
 
+pub mod notices;
+
 pub mod survival;
 
 pub mod limits;

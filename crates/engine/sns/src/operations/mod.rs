@@ -7,16 +7,18 @@
 use bytestring::ByteString;
 use kernel::{Refusal, Secret, Time};
 
-use crate::TopicId;
-use crate::records::Record;
+use crate::records::{Record, SubscriptionDeclared};
 use crate::rules::post::Post;
 use crate::state::State;
+use crate::{SubscriptionId, TopicId};
 
 /// What an operation decided.
 #[derive(Debug)]
 pub struct Decision<'a> {
     /// Facts to record, in this order.
     pub records: Vec<Record>,
+    /// What subscribers are to be told.
+    pub notices: Vec<Notice<'a>>,
     /// What the caller hears.
     pub outcome: Outcome<'a>,
 }
@@ -28,6 +30,15 @@ pub enum Outcome<'a> {
     Answer(Result<Reply, Refusal>),
     /// What became of messages, once they have been published.
     Post(Posting<'a>),
+}
+
+/// What a topic has to say to a subscriber, with the URL under which the client reached this server, for links.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    /// It is asked to confirm its subscription.
+    Confirm(SubscriptionId, &'a str),
+    /// Its subscription has ended.
+    Farewell(Box<SubscriptionDeclared>, &'a str),
 }
 
 /// Messages that are to be published, one after the other, each a parcel of its own.
@@ -44,7 +55,7 @@ pub struct Posting<'a> {
 impl Decision<'_> {
     /// Facts and an answer.
     pub fn done(records: Vec<Record>, reply: Reply) -> Self {
-        Decision { records, outcome: Outcome::Answer(Ok(reply)) }
+        Decision { records, notices: Vec::new(), outcome: Outcome::Answer(Ok(reply)) }
     }
 
     /// An answer that changes nothing.
@@ -55,7 +66,7 @@ impl Decision<'_> {
 
 impl From<Refusal> for Decision<'_> {
     fn from(refusal: Refusal) -> Self {
-        Decision { records: Vec::new(), outcome: Outcome::Answer(Err(refusal)) }
+        Decision { records: Vec::new(), notices: Vec::new(), outcome: Outcome::Answer(Err(refusal)) }
     }
 }
 
@@ -76,6 +87,8 @@ pub struct Setting<'a> {
 pub enum Command {
     CreateTopic(create_topic::CreateTopic),
     DeleteTopic(delete_topic::DeleteTopic),
+    Subscribe(subscribe::Subscribe),
+    ConfirmSubscription(confirm_subscription::ConfirmSubscription),
     Publish(publish::Publish),
     PublishBatch(publish_batch::PublishBatch),
 }
@@ -87,6 +100,8 @@ pub enum Reply {
     Done,
     /// The topic of this ARN is there.
     Topic(String),
+    /// The ARN of a subscription, or that it is pending.
+    Subscription(String),
     /// A message was published.
     Published(publish::Published),
     /// Messages were published, by the entries' ids.
@@ -99,6 +114,9 @@ pub use shapes::{Plan, prepare, present};
 pub mod create_topic;
 pub mod delete_topic;
 
+pub mod confirm_subscription;
+pub mod subscribe;
+
 pub mod publish;
 pub mod publish_batch;
 
@@ -108,6 +126,8 @@ impl Command {
         match self {
             Command::CreateTopic(command) => command.decide(state, setting),
             Command::DeleteTopic(command) => command.decide(state, setting),
+            Command::Subscribe(command) => command.decide(state, setting),
+            Command::ConfirmSubscription(command) => command.decide(state, setting),
             Command::Publish(command) => command.decide(state, setting),
             Command::PublishBatch(command) => command.decide(state, setting),
         }
@@ -115,6 +135,9 @@ impl Command {
 
     /// Whether it makes the data larger for good, so that a disk with little room left cannot take it.
     pub fn grows(&self) -> bool {
-        matches!(self, Command::CreateTopic(_) | Command::Publish(_) | Command::PublishBatch(_))
+        matches!(
+            self,
+            Command::CreateTopic(_) | Command::Subscribe(_) | Command::Publish(_) | Command::PublishBatch(_)
+        )
     }
 }

@@ -85,6 +85,7 @@ impl Publish {
         }
         Decision {
             records: Vec::new(),
+            notices: Vec::new(),
             outcome: Outcome::Post(Posting { topic: topic.id(), posts: vec![post], ids: None }),
         }
     }

@@ -80,6 +80,7 @@ impl PublishBatch {
         }
         Decision {
             records: Vec::new(),
+            notices: Vec::new(),
             outcome: Outcome::Post(Posting {
                 topic: topic.id(),
                 posts: entries.iter().map(|(_, post)| post).collect(),

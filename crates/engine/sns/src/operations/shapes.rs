@@ -28,6 +28,13 @@ pub fn prepare(
         Request::DeleteTopic(input) => {
             (Operation::DeleteTopic, Command::DeleteTopic(delete_topic::DeleteTopic::prepare(&input)?))
         }
+        Request::Subscribe(input) => {
+            (Operation::Subscribe, Command::Subscribe(subscribe::Subscribe::prepare(&input, caller, base)?))
+        }
+        Request::ConfirmSubscription(input) => (
+            Operation::ConfirmSubscription,
+            Command::ConfirmSubscription(confirm_subscription::ConfirmSubscription::prepare(&input)?),
+        ),
         Request::Publish(input) => {
             (Operation::Publish, Command::Publish(publish::Publish::prepare(input, caller, base, trace)?))
         }
@@ -48,6 +55,12 @@ pub fn present(reply: Reply, plan: &Plan, secret: &Secret) -> Option<Response> {
             Response::CreateTopic(CreateTopicOutput { topic_arn: Some(arn.into()) })
         }
         (Operation::DeleteTopic, Reply::Done) => Response::DeleteTopic(DeleteTopicOutput {}),
+        (Operation::Subscribe, Reply::Subscription(arn)) => {
+            Response::Subscribe(subscribe::Subscribe::present(arn))
+        }
+        (Operation::ConfirmSubscription, Reply::Subscription(arn)) => {
+            Response::ConfirmSubscription(confirm_subscription::ConfirmSubscription::present(arn))
+        }
         (Operation::Publish, Reply::Published(published)) => {
             Response::Publish(publish::Publish::present(published, secret))
         }

@@ -1,0 +1,123 @@
+//! What a topic says to its subscribers about their subscriptions, as parcels.
+
+use kernel::parcel::{Delivery, Form, Offer, Queues, Taken};
+use kernel::{ParcelSent, Secret, Time};
+use notification::{Kind, Notification, Protocol};
+
+use crate::ids::{confirmation_token, subscription_uuid};
+use crate::operations::Notice;
+use crate::records::SubscriptionDeclared;
+use crate::state::State;
+
+impl State {
+    /// A notice as a parcel with its payload; none if there is nobody to get it.
+    pub fn say(
+        &self,
+        notice: &Notice<'_>,
+        queues: &dyn Queues,
+        secret: &Secret,
+        now: Time,
+    ) -> Option<(ParcelSent<'static>, Vec<u8>)> {
+        match notice {
+            Notice::Confirm(id, base) => {
+                let subscription = self.subscription(*id)?;
+                let topic = self.topic_of(subscription.declared.topic)?;
+                let text = format!(
+                    "You have chosen to subscribe to the topic {}.\nTo confirm the subscription, visit the \
+                     SubscribeURL included in this message.",
+                    topic.arn
+                );
+                let kind = Kind::SubscriptionConfirmation(confirmation_token(secret, *id).into());
+                let payload = payload(kind, text, &topic.arn, base, None);
+                let mut parcel = self.empty_parcel(topic.id().0, topic.signature_version().style(), now);
+                let number = parcel.number + 1;
+                let protocol = Protocol::from_name(&subscription.declared.protocol)?;
+                let form = Form { subscription: id.0, raw: false, text: protocol as u8, replayed: false };
+                match &subscription.queue {
+                    None => parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 }),
+                    Some(queue) => {
+                        let offer = Offer {
+                            queue,
+                            seq: number,
+                            now,
+                            group: None,
+                            deduplication_id: None,
+                            size: payload.len(),
+                            attributes: 0,
+                            form,
+                        };
+                        let Taken::Copy(copy) = queues.offer(&offer) else { return None };
+                        parcel.copies.push(copy);
+                    }
+                }
+                Some((parcel, payload))
+            }
+            Notice::Farewell(declared, base) => self.say_farewell(declared, base, secret, now),
+        }
+    }
+
+    fn say_farewell(
+        &self,
+        declared: &SubscriptionDeclared,
+        base: &str,
+        secret: &Secret,
+        now: Time,
+    ) -> Option<(ParcelSent<'static>, Vec<u8>)> {
+        let topic = self.topic_of(declared.topic)?;
+        let protocol = Protocol::from_name(&declared.protocol)?;
+        if !matches!(protocol, Protocol::Http | Protocol::Https) {
+            return None;
+        }
+        let arn = format!("{}:{}", topic.arn, subscription_uuid(secret, declared.id));
+        let text = format!(
+            "You have chosen to deactivate subscription {arn}.\nTo cancel this operation and restore the subscription, \
+             visit the SubscribeURL included in this message."
+        );
+        let kind = Kind::UnsubscribeConfirmation {
+            token: confirmation_token(secret, declared.id).into(),
+            subscription: arn.into(),
+        };
+        let payload = payload(kind, text, &topic.arn, base, Some(&declared.endpoint));
+        let mut parcel = self.empty_parcel(topic.id().0, topic.signature_version().style(), now);
+        let form = Form { subscription: 0, raw: false, text: protocol as u8, replayed: false };
+        let number = parcel.number + 1;
+        parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
+        Some((parcel, payload))
+    }
+
+    /// A parcel without takers, of the next number.
+    pub(crate) fn empty_parcel(&self, source: u64, style: u8, now: Time) -> ParcelSent<'static> {
+        ParcelSent {
+            number: self.next_number(),
+            source,
+            at: now,
+            group: None,
+            deduplication_id: None,
+            copies: Vec::new(),
+            deliveries: Vec::new(),
+            ends: Vec::new(),
+            style,
+            archived_millis: 0,
+            deduplicates: None,
+            forwarded: false,
+        }
+    }
+}
+
+fn payload(kind: Kind, text: String, topic_arn: &str, base: &str, endpoint: Option<&str>) -> Vec<u8> {
+    let notification = Notification {
+        kind,
+        message: text.into(),
+        // Queues compute it anew where it is not theirs to know.
+        message_md5: [0; 16],
+        texts: Vec::new(),
+        subject: None,
+        attributes: Vec::new(),
+        trace_header: None,
+        topic_arn: topic_arn.into(),
+        base: base.into(),
+        endpoint: endpoint.map(Into::into),
+        fifo: false,
+    };
+    notification.encode()
+}

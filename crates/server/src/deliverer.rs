@@ -1,0 +1,126 @@
+//! Deliveries that leave the building: each attempt that the engine asks for is made here, and its end is reported.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use delivery::Carrier;
+use journal::{ReadError, Reader};
+use kernel::codec::Malformed;
+use kernel::{Extent, Secret};
+use machine::Input;
+use notification::Signer;
+use sns::deliveries::{Attempt, Outcome};
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::engine::{Handle, Message};
+use crate::packing::pack;
+
+/// Makes attempts, on a thread of its own that begins with the first one.
+pub struct Deliverer {
+    tools: Arc<Tools>,
+    attempts: Mutex<Option<mpsc::UnboundedSender<Attempt>>>,
+}
+
+/// What an attempt is made with.
+pub struct Tools {
+    /// Hands over parcels.
+    pub carrier: Carrier,
+    /// Reads what is to be delivered.
+    pub reader: Reader,
+    /// Makes ids.
+    pub secret: Arc<OnceLock<Secret>>,
+    /// Signs.
+    pub signer: Arc<dyn Signer + Send + Sync>,
+    /// Hears how it went.
+    pub engine: Handle,
+    /// Says when it was.
+    pub clock: Arc<Clock>,
+}
+
+impl Deliverer {
+    /// Nothing is under way.
+    pub fn new(tools: Tools) -> Self {
+        Deliverer { tools: Arc::new(tools), attempts: Mutex::default() }
+    }
+
+    /// Makes an attempt. Its end comes back as a message to the engine.
+    pub fn deliver(&self, attempt: Attempt) {
+        // Nothing under this lock can be left half done.
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = attempt.number;
+        let thread = match attempts.take() {
+            Some(thread) => Ok(thread),
+            None => start(self.tools.clone()),
+        };
+        match thread {
+            // The thread ends only with its sender.
+            Ok(thread) => {
+                let _ = thread.send(attempt);
+                *attempts = Some(thread);
+            }
+            Err(error) => {
+                eprintln!("posthaste: the thread that delivers cannot be started: {error}");
+                report(&self.tools.engine, number, Outcome::Failed, None);
+            }
+        }
+    }
+}
+
+fn start(tools: Arc<Tools>) -> std::io::Result<mpsc::UnboundedSender<Attempt>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (sender, mut attempts) = mpsc::unbounded_channel::<Attempt>();
+    std::thread::Builder::new().name("deliverer".into()).spawn(move || {
+        runtime.block_on(async {
+            // The engine bounds how many are under way.
+            while let Some(attempt) = attempts.recv().await {
+                tokio::spawn(make(tools.clone(), attempt));
+            }
+        });
+    })?;
+    Ok(sender)
+}
+
+fn report(engine: &Handle, number: u64, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) {
+    engine.put(Message::Input(Input::Delivered { number, outcome, parcel }));
+}
+
+async fn make(tools: Arc<Tools>, attempt: Attempt) {
+    let number = attempt.number;
+    let (head, tail) = match read(&tools.reader, attempt.parcel).await {
+        Ok(record) => record,
+        // It was written elsewhere meanwhile, or is over.
+        Err(ReadError::Gone) => return report(&tools.engine, number, Outcome::NotMade, None),
+        Err(error) => {
+            eprintln!("posthaste: delivery {number} cannot be read: {error}");
+            return report(&tools.engine, number, Outcome::Failed, None);
+        }
+    };
+    let parcel = match pack(&tools, &attempt, &head, &tail) {
+        Ok(parcel) => parcel,
+        Err(Malformed) => {
+            eprintln!("posthaste: delivery {number} is malformed and given up");
+            return report(&tools.engine, number, Outcome::Refused, None);
+        }
+    };
+    let outcome = match tools.carrier.carry(parcel).await {
+        delivery::Outcome::Delivered { .. } => Outcome::Delivered,
+        delivery::Outcome::Failed { permanent: true, .. } => Outcome::Refused,
+        delivery::Outcome::Failed { permanent: false, .. } => Outcome::Failed,
+    };
+    let letter = (outcome != Outcome::Delivered).then_some((head, tail));
+    report(&tools.engine, number, outcome, letter);
+}
+
+async fn read(reader: &Reader, extent: Extent) -> Result<(Bytes, Bytes), ReadError> {
+    let mut records = match reader.try_read_many(&[extent]) {
+        Ok(records) => records,
+        Err(_) => {
+            let reader = reader.clone();
+            let read = tokio::task::spawn_blocking(move || reader.read_many(&[extent]));
+            read.await.map_err(|_| ReadError::Gone)?
+        }
+    };
+    let record = records.pop().ok_or(ReadError::Gone)??;
+    Ok((record.head, record.tail))
+}

@@ -1,0 +1,155 @@
+//! A topic's message in the form in which one of its takers outside gets it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use delivery::{
+    Attribute, Confirmation, Email, EmailFormat, Function, HttpPost, Message, MessageKind, Origin, Parcel,
+    Payload, Push, Sms, Stream,
+};
+use kernel::codec::Malformed;
+use kernel::{AttributeValue, ParcelSent};
+use notification::{Kind, Notification, Protocol, SignatureVersion, Taker, envelope, lambda_event};
+use sns::deliveries::Attempt;
+
+use crate::deliverer::Tools;
+
+/// Makes the parcel of an attempt. `head` and `tail` are the record that it was published with.
+pub fn pack(tools: &Tools, attempt: &Attempt, head: &[u8], tail: &Bytes) -> Result<Parcel, Malformed> {
+    let sent = ParcelSent::decode(head)?;
+    let notification = Notification::decode(tail)?;
+    let secret = tools.secret.get().ok_or(Malformed)?;
+    let protocol = match &attempt.subscriber {
+        Some(subscriber) => Protocol::from_name(&subscriber.protocol),
+        None => Protocol::from_number(attempt.form.text),
+    };
+    let protocol = protocol.ok_or(Malformed)?;
+    let subscription_arn = match (&attempt.subscriber, &notification.kind) {
+        (Some(subscriber), _) => Some(subscriber.arn.clone()),
+        (None, Kind::UnsubscribeConfirmation { subscription, .. }) => Some(subscription.to_string()),
+        _ => None,
+    };
+    let message_id = notification::message_id(secret, sent.number);
+    let sequence_number = kernel::sequence_number(sent.number);
+    let taker = Taker {
+        protocol: protocol.name(),
+        subscription_arn: subscription_arn.as_deref().unwrap_or_default(),
+        at: sent.at,
+        message_id: &message_id,
+        sequence_number: &sequence_number,
+        signature: SignatureVersion::of_style(sent.style),
+        replayed: attempt.form.replayed,
+    };
+    let payload = payload(tools, attempt, protocol, &notification, &taker);
+    let token = notification.token().map(str::to_owned);
+    let origin = Origin {
+        at_ms: tools.clock.now().millis(),
+        topic_arn: Some(notification.topic_arn.to_string()),
+        subscription_arn,
+        message_id,
+        attributes: notification.attributes.iter().map(attribute).collect(),
+        confirmation: token
+            .zip(notification.subscribe_url())
+            .map(|(token, subscribe_url)| Confirmation { token, subscribe_url }),
+    };
+    Ok(Parcel { origin, payload })
+}
+
+fn payload(
+    tools: &Tools,
+    attempt: &Attempt,
+    protocol: Protocol,
+    notification: &Notification,
+    taker: &Taker<'_>,
+) -> Payload {
+    let endpoint = match &attempt.subscriber {
+        Some(subscriber) => subscriber.endpoint.clone(),
+        None => notification.endpoint.as_deref().unwrap_or_default().to_owned(),
+    };
+    let is_notification = notification.kind == Kind::Notification;
+    let raw = attempt.form.raw && is_notification;
+    let text = || notification.text_for(protocol.name()).to_string();
+    let wrapped = || envelope(notification, taker, &*tools.signer);
+    let body = || if raw { text() } else { wrapped() };
+    let subject = notification.subject.as_deref().map(str::to_owned);
+    match protocol {
+        Protocol::Http | Protocol::Https => {
+            let message = Message {
+                kind: match notification.kind {
+                    Kind::Notification => MessageKind::Notification,
+                    Kind::SubscriptionConfirmation(_) => MessageKind::SubscriptionConfirmation,
+                    Kind::UnsubscribeConfirmation { .. } => MessageKind::UnsubscribeConfirmation,
+                },
+                id: taker.message_id,
+                topic_arn: &notification.topic_arn,
+                subscription_arn: Some(taker.subscription_arn),
+                raw,
+                content_type: attempt.subscriber.as_ref().and_then(|to| to.content_type.as_deref()),
+            };
+            Payload::Http(HttpPost::of(message, endpoint, body().into()))
+        }
+        Protocol::Email => Payload::Email(Email {
+            to: endpoint,
+            from_name: None,
+            subject,
+            body: match notification.subscribe_url() {
+                Some(url) => format!("{}\n\n{url}\n", notification.message),
+                None => text(),
+            },
+            format: EmailFormat::Text,
+            unsubscribe_url: is_notification.then(|| notification.unsubscribe_url(taker.subscription_arn)),
+        }),
+        Protocol::EmailJson => Payload::Email(Email {
+            to: endpoint,
+            from_name: None,
+            subject,
+            body: wrapped(),
+            format: EmailFormat::Json,
+            unsubscribe_url: None,
+        }),
+        Protocol::Sms => Payload::Sms(Sms {
+            phone: endpoint,
+            sender_id: text_attribute(notification, "AWS.SNS.SMS.SenderID"),
+            kind: text_attribute(notification, "AWS.SNS.SMS.SMSType").unwrap_or_else(|| "Promotional".into()),
+            text: text(),
+        }),
+        Protocol::Application => {
+            let device = attempt.device.clone().unwrap_or_default();
+            Payload::Push(Push {
+                payload: notification.text_for(&device.platform).to_string(),
+                platform: device.platform,
+                endpoint_arn: endpoint,
+                token: device.token,
+                custom_user_data: device.custom_user_data,
+                subject,
+            })
+        }
+        Protocol::Lambda => Payload::Function(Function {
+            function_arn: endpoint,
+            event: lambda_event(notification, taker, &*tools.signer),
+        }),
+        // Queues get copies and no deliveries, so what is left is a stream.
+        Protocol::Firehose | Protocol::Sqs => {
+            Payload::Stream(Stream { stream_arn: endpoint, data: body().into() })
+        }
+    }
+}
+
+fn text_attribute(notification: &Notification, name: &str) -> Option<String> {
+    let attribute = notification.attributes.iter().find(|attribute| attribute.name == name)?;
+    match &attribute.value {
+        AttributeValue::Text(text) => Some(text.to_string()),
+        AttributeValue::Binary(_) => None,
+    }
+}
+
+fn attribute(attribute: &kernel::Attribute) -> Attribute {
+    Attribute {
+        name: attribute.name.to_string(),
+        data_type: attribute.data_type.to_string(),
+        value: match &attribute.value {
+            AttributeValue::Text(text) => text.to_string(),
+            AttributeValue::Binary(bytes) => STANDARD.encode(bytes),
+        },
+    }
+}
