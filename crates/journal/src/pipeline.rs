@@ -1,9 +1,10 @@
 //! The write side with threads: while the disk syncs one batch, the next is written and the engine works on a third.
 //!
 //! One thread writes what waits, as one write. In [`Durability::Fsync`] a few threads sync, and overlap: as soon as
-//! something is written and one of them is free it begins, even if others are not done. One more thread, the keeper,
-//! does what nobody should wait for: makes the next segment ready, writes indexes, drops segments. All of them block
-//! when there is nothing to do; there is no timer.
+//! something is written and one of them is free it begins, even if others are not done. In [`Durability::Os`] a batch is
+//! written by whoever hands it in, if nothing else is being written: that takes less time than to wake a thread. One more
+//! thread, the keeper, does what nobody should wait for: makes the next segment ready, writes indexes, drops segments. All
+//! of them block when there is nothing to do; there is no timer.
 
 use std::collections::VecDeque;
 use std::io;
@@ -53,6 +54,8 @@ pub enum Progress {
 
 /// More than this is not gathered into one write.
 const WRITE_BYTES: usize = 4 << 20;
+/// More than this is not written on the thread of whoever hands it in: the copy takes that long.
+const WRITE_AT_ONCE_BYTES: usize = 1 << 20;
 /// How many written batches are held for [`Pipeline::spent`].
 const SPENT: usize = 8;
 
@@ -65,6 +68,8 @@ pub struct Pipeline {
 
 struct Shared {
     state: Mutex<State>,
+    /// Taken for the time of a write, never while `state` is held.
+    current: Mutex<Current>,
     for_writer: Condvar,
     for_syncers: Condvar,
     for_keeper: Condvar,
@@ -77,6 +82,8 @@ struct Shared {
 struct State {
     queue: VecDeque<Batch>,
     spent: Vec<Batch>,
+    /// Where the log ends with all that was handed in.
+    submitted: Position,
     written: Position,
     durable: Position,
     /// Up to where a sync has begun.
@@ -147,6 +154,7 @@ impl Journal {
         let state = State {
             queue: VecDeque::new(),
             spent: Vec::new(),
+            submitted: written,
             written,
             durable,
             begun: if syncers == 0 { written } else { durable },
@@ -167,6 +175,7 @@ impl Journal {
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
+            current: Mutex::new(Current { builder: self.open, file: self.file }),
             for_writer: Condvar::new(),
             for_syncers: Condvar::new(),
             for_keeper: Condvar::new(),
@@ -176,8 +185,7 @@ impl Journal {
             durability,
         });
         let mut pipeline = Pipeline { shared, reader, threads: Vec::new() };
-        let current = Current { builder: self.open, file: self.file };
-        pipeline.spawn("journal-write", move |shared| write(shared, current))?;
+        pipeline.spawn("journal-write", write)?;
         for number in 0..syncers {
             pipeline.spawn("journal-sync", move |shared| sync(shared, number))?;
         }
@@ -200,13 +208,40 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Hands in the next batch. Batches must come in the order in which the appender made them. Does not block; after
-    /// a failure the batch is thrown away.
-    pub fn submit(&self, batch: Batch) {
-        let mut state = self.shared.state();
-        if !state.failed {
+    /// Hands in the next batch. Batches must come in the order in which the appender made them, one call after another.
+    /// After a failure the batch is thrown away.
+    ///
+    /// Does not wait for the disk to sync. With [`Durability::Os`] a small batch is written at once, if nothing else is
+    /// being written; then the result says up to where the log is written, and no thread reports it.
+    pub fn submit(&self, batch: Batch) -> Option<Position> {
+        let shared = &self.shared;
+        let mut state = shared.state();
+        if state.failed {
+            return None;
+        }
+        // A batch that begins a new segment is the writer's, who knows how to wait for one.
+        let at_once = shared.durability == Durability::Os
+            && state.submitted == state.written
+            && batch.end.segment() == state.written.segment()
+            && batch.bytes() <= WRITE_AT_ONCE_BYTES;
+        state.submitted = batch.end;
+        if !at_once {
             state.queue.push_back(batch);
-            self.shared.wake_writer(&state);
+            shared.wake_writer(&state);
+            return None;
+        }
+        drop(state);
+        let mut batches = vec![batch];
+        match write_batches(shared, &mut shared.current(), &mut batches) {
+            Ok(()) => {
+                let end = shared.note_written(&mut batches)?;
+                shared.reporter().written = end;
+                Some(end)
+            }
+            Err(error) => {
+                shared.fail(error);
+                None
+            }
         }
     }
 
@@ -294,6 +329,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reporter(&self) -> MutexGuard<'_, Reporter> {
+        self.reporter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn wait<'a>(condvar: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         condvar.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
@@ -316,8 +359,30 @@ impl Shared {
         self.for_keeper.notify_all();
     }
 
+    /// Notes that these batches have been written, and wakes who waits for that. Says where the log ends now; nothing is
+    /// left of the list.
+    fn note_written(&self, batches: &mut Vec<Batch>) -> Option<Position> {
+        let end = batches.last()?.end;
+        let bytes: usize = batches.iter().map(Batch::bytes).sum();
+        let mut state = self.state();
+        state.written = end;
+        let room = SPENT.saturating_sub(state.spent.len());
+        state.spent.extend(batches.drain(..).take(room));
+        state.since_attempt += bytes as u64;
+        let alone = self.durability == Durability::Os;
+        if state.wants_segment(self.segment_bytes) || alone && !state.discards.is_empty() {
+            self.wake_keeper(&state);
+        }
+        let sync = state.begun < end && !alone;
+        drop(state);
+        if sync {
+            self.for_syncers.notify_one();
+        }
+        Some(end)
+    }
+
     fn report(&self, progress: Progress) {
-        let mut reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reporter = self.reporter();
         let news = !reporter.failed
             && match &progress {
                 Progress::Written(position) => advance(&mut reporter.written, *position),
@@ -379,7 +444,7 @@ impl Drop for Alarm<'_> {
 }
 
 /// The thread that writes.
-fn write(shared: &Shared, mut current: Current) {
+fn write(shared: &Shared) {
     let mut batches = Vec::new();
     loop {
         let mut state = shared.state();
@@ -401,28 +466,12 @@ fn write(shared: &Shared, mut current: Current) {
             batches.push(batch);
         }
         drop(state);
-        let Some(end) = batches.last().map(|batch| batch.end) else { continue };
-        if let Err(error) = write_batches(shared, &mut current, &mut batches) {
+        if let Err(error) = write_batches(shared, &mut shared.current(), &mut batches) {
             return shared.fail(error);
         }
-        let mut state = shared.state();
-        state.written = end;
-        let room = SPENT.saturating_sub(state.spent.len());
-        state.spent.extend(batches.drain(..).take(room));
-        state.since_attempt += bytes as u64;
-        let wanted = state.wants_segment(shared.segment_bytes);
-        if wanted {
-            shared.wake_keeper(&state);
+        if let Some(end) = shared.note_written(&mut batches) {
+            shared.report(Progress::Written(end));
         }
-        let sync = state.begun < end && shared.durability != Durability::Os;
-        if shared.durability == Durability::Os && !state.discards.is_empty() {
-            shared.wake_keeper(&state);
-        }
-        drop(state);
-        if sync {
-            shared.for_syncers.notify_one();
-        }
-        shared.report(Progress::Written(end));
     }
 }
 

@@ -51,7 +51,11 @@ fn wait_durable(told: &Receiver<Progress>, position: Position) {
     wait(told, |progress| matches!(progress, Progress::Durable(to) if *to >= position));
 }
 
-fn wait_written(told: &Receiver<Progress>, position: Position) {
+/// What was written as it was handed in is not reported.
+fn wait_written(pipeline: &Pipeline, told: &Receiver<Progress>, position: Position) {
+    if pipeline.written() >= position {
+        return;
+    }
     wait(
         told,
         |progress| matches!(progress, Progress::Written(to) | Progress::Durable(to) if *to >= position),
@@ -71,7 +75,7 @@ fn everything_submitted_is_reported_readable_and_there_after_a_restart() {
         let all: Vec<_> = (0..300).map(|i| submit(&mut appender, &pipeline, i * 3)).collect();
         let end = appender.end();
         match durability {
-            Durability::Os => wait_written(&told, end),
+            Durability::Os => wait_written(&pipeline, &told, end),
             Durability::Fsync { .. } => wait_durable(&told, end),
         }
         let reader = pipeline.reader();
@@ -98,6 +102,41 @@ fn everything_submitted_is_reported_readable_and_there_after_a_restart() {
         let mut places = Vec::new();
         journal.flow(|entry| places.push(entry.extent)).unwrap();
         assert!(places.ends_with(&extents));
+    }
+}
+
+#[test]
+fn a_small_batch_is_written_as_it_is_handed_in_and_a_large_one_is_reported() {
+    let options = Options { segment_bytes: 8 << 20, ..options() };
+    for durability in [Durability::Os, FSYNC] {
+        let journal = Journal::open(Arc::new(Memory::new()), &options).unwrap();
+        let mut appender = journal.appender();
+        let (tell, told) = channel();
+        let pipeline = journal.into_pipeline(durability, move |progress| drop(tell.send(progress))).unwrap();
+        let reader = pipeline.reader();
+        // The last ones begin new segments.
+        for tail in [10, 1000, 2 << 20, 10, 3 << 20, 4 << 20, 10, 7 << 20, 10] {
+            let segment = appender.end().segment();
+            let extent = appender.push(Class::Flow, |_| {}, &vec![7; tail]);
+            let batch = appender.take(Time(1), pipeline.durable(), 1).unwrap();
+            let end = batch.end;
+            match pipeline.submit(batch) {
+                Some(written) => {
+                    assert!(durability == Durability::Os && tail <= 1 << 20 && end.segment() == segment);
+                    assert_eq!(written, end);
+                }
+                None => {
+                    assert!(durability == FSYNC || tail > 1 << 20 || end.segment() > segment, "{tail} bytes");
+                    wait(
+                        &told,
+                        |progress| matches!(progress, Progress::Written(to) | Progress::Durable(to) if *to >= end),
+                    );
+                }
+            }
+            assert_eq!(reader.read(extent).unwrap().tail.len(), tail);
+        }
+        assert_eq!(pipeline.close().unwrap(), appender.end());
+        assert!(told.try_iter().all(|progress| !matches!(progress, Progress::Written(_))));
     }
 }
 
@@ -230,7 +269,7 @@ fn nothing_is_acknowledged_before_its_sync_returns() {
     wait_durable(&told, first);
     storage.close();
     let (_, second) = submit(&mut appender, &pipeline, 10);
-    wait_written(&told, second);
+    wait_written(&pipeline, &told, second);
     storage.until_waiting(1);
     assert_eq!(pipeline.durable(), first);
     storage.open();
@@ -247,7 +286,7 @@ fn a_failure_of_any_operation_is_reported_once_and_ends_everything() {
             let (_, first) = submit(&mut appender, &pipeline, 10);
             match durability {
                 FSYNC => wait_durable(&told, first),
-                _ => wait_written(&told, first),
+                _ => wait_written(&pipeline, &told, first),
             }
             storage.fail_in(Some(operations));
             let mut end = first;
@@ -293,7 +332,7 @@ fn a_full_disk_is_reported_ahead_of_need_and_dropping_segments_makes_room() {
             submit(&mut appender, &pipeline, 1000);
         }
         let (extent, end) = submit(&mut appender, &pipeline, 1000);
-        wait_written(&told, end);
+        wait_written(&pipeline, &told, end);
         // The next segment is made ready, and then there is no room for another.
         while !storage.list().unwrap().contains(&"00000005.log".to_owned()) {
             std::thread::yield_now();
