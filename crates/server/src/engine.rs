@@ -1,13 +1,18 @@
-//! The engine's thread: hands the machine what has happened and carries out what it wants done.
+//! The engine: hands the machine what has happened and carries out what it wants done.
+//!
+//! One thread at a time does that, and it need not be always the same. An HTTP thread that has requests takes the engine's
+//! turn itself, if nobody else has it: that is cheaper than to wake a thread and to be woken by it, and what it has just
+//! read is still at hand. If somebody has it, the requests are done in that turn or by the engine's own thread, which also
+//! does whatever comes from elsewhere: from the clock, from the journal's threads, from the operator.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kernel::{Place, Position, Time};
-use machine::{Answer, Input, Machine, Output};
+use machine::{Answer, Command, Input, Machine, Output};
 
 use crate::clock::Clock;
 use crate::deliverer::Deliverer;
@@ -40,6 +45,8 @@ pub struct Handle {
 
 struct Shared {
     inbox: Inbox<Message>,
+    /// Whoever holds it has the turn. None before it was started and after it has stopped.
+    engine: Mutex<Option<Engine>>,
     letterboxes: Vec<Arc<Letterbox>>,
     /// Up to where the log is durable: told by the journal's threads, read by the engine's.
     durable: AtomicU64,
@@ -56,6 +63,7 @@ impl Handle {
         Handle {
             shared: Arc::new(Shared {
                 inbox: Inbox::default(),
+                engine: Mutex::new(None),
                 letterboxes,
                 durable: AtomicU64::new(0),
                 space_low: AtomicBool::new(false),
@@ -65,9 +73,36 @@ impl Handle {
         }
     }
 
-    /// Puts a message into the inbox.
+    /// Puts a message into the inbox, for the engine's own thread.
     pub fn put(&self, message: Message) {
         self.shared.inbox.put(message);
+        self.shared.inbox.wake();
+    }
+
+    /// Puts a request into the inbox. The caller is to [take a turn](Handle::take_turn) soon: nobody is woken.
+    pub fn put_request(&self, ticket: u64, command: Command) {
+        self.shared.inbox.put(Message::Input(Input::Request { ticket, command }));
+    }
+
+    /// Does what waits in the inbox, on the calling thread. If another thread has the turn, it will look again.
+    pub fn take_turn(&self) {
+        let shared = &self.shared;
+        match shared.engine.try_lock() {
+            Ok(mut engine) => {
+                let Some(engine) = engine.as_mut() else { return };
+                engine.turn(shared);
+                if engine.calls_earlier() {
+                    shared.inbox.rouse();
+                }
+            }
+            Err(TryLockError::WouldBlock) => return,
+            Err(TryLockError::Poisoned(_)) => return self.fail(),
+        }
+        // Who found the engine taken has put in what it wanted before it tried. One turn is enough for a thread that
+        // others wait for: the engine's own does the rest.
+        if !shared.inbox.is_empty() {
+            shared.inbox.wake();
+        }
     }
 
     /// The journal says how far the log is durable.
@@ -111,7 +146,7 @@ impl Handle {
     }
 }
 
-/// Starts the engine's thread.
+/// Starts the engine, and its own thread.
 pub fn start(
     handle: Handle,
     machine: Machine,
@@ -119,26 +154,44 @@ pub fn start(
     deliverer: Deliverer,
     clock: Arc<Clock>,
 ) -> std::io::Result<JoinHandle<()>> {
+    let shared = handle.shared.clone();
+    let engine = Engine::new(shared.letterboxes.len(), machine, store, deliverer, clock);
+    *shared.engine.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine);
     std::thread::Builder::new().name("engine".into()).spawn(move || {
-        handle.shared.inbox.own();
-        Engine::new(&handle, machine, store, deliverer, &clock).run();
+        shared.inbox.own();
+        while let Ok(mut engine) = shared.engine.lock() {
+            let Some(present) = engine.as_mut() else { return };
+            present.turn(&shared);
+            if present.has_ended(&shared) {
+                *engine = None;
+                return;
+            }
+            let rest = present.rest();
+            drop(engine);
+            rest.take(&shared);
+        }
+        // A thread panicked in its turn: what it has done of it is not known.
+        handle.fail();
     })
 }
 
-struct Engine<'a> {
-    handle: &'a Handle,
+struct Engine {
     machine: Machine,
     store: Store,
     deliverer: Deliverer,
-    clock: &'a Clock,
+    clock: Arc<Clock>,
     durable: Position,
     space_low: bool,
+    /// What was taken out of the inbox; empty between turns.
+    taken: Vec<Message>,
     /// Answers by HTTP thread.
     answers: Vec<Vec<(u64, Answer)>>,
     /// What was asked to be told when everything so far is durable.
     done: VecDeque<(Position, Done)>,
     stopping: bool,
     refusing_polls: bool,
+    /// When the engine's own thread will look at the clock.
+    called_at: Option<Time>,
 }
 
 /// Inputs handed in before a batch is closed, so that the journal has something to write while the engine goes on.
@@ -147,64 +200,60 @@ const INPUTS: usize = 256;
 /// How often a disk with little room is looked at again.
 const SPACE_RETRY: Duration = Duration::from_secs(1);
 
-impl<'a> Engine<'a> {
+impl Engine {
     fn new(
-        handle: &'a Handle,
+        threads: usize,
         machine: Machine,
         store: Store,
         deliverer: Deliverer,
-        clock: &'a Clock,
+        clock: Arc<Clock>,
     ) -> Self {
-        let answers = handle.shared.letterboxes.iter().map(|_| Vec::new()).collect();
         Engine {
-            handle,
             machine,
             store,
             deliverer,
             clock,
             durable: Place::new(0, 0),
             space_low: false,
-            answers,
+            taken: Vec::new(),
+            answers: (0..threads).map(|_| Vec::new()).collect(),
             done: VecDeque::new(),
             stopping: false,
             refusing_polls: false,
+            called_at: None,
         }
     }
 
-    fn run(mut self) {
-        let shared = &self.handle.shared;
-        let mut inbox = Vec::new();
+    /// Does all that there is to do.
+    fn turn(&mut self, shared: &Shared) {
+        let mut taken = std::mem::take(&mut self.taken);
+        shared.inbox.take(&mut taken);
+        let mut messages = taken.drain(..).peekable();
         loop {
-            shared.inbox.take(&mut inbox);
-            let mut messages = inbox.drain(..).peekable();
-            loop {
-                self.listen();
-                for message in messages.by_ref().take(INPUTS) {
-                    self.handle_message(message);
-                }
-                self.pass_time(self.clock.now());
-                if self.refusing_polls {
-                    self.machine.handle(self.clock.now(), Input::Stop);
-                }
-                self.flush();
-                if messages.peek().is_none() {
-                    break;
-                }
+            self.listen(shared);
+            for message in messages.by_ref().take(INPUTS) {
+                self.handle_message(message);
             }
-            drop(messages);
-            if self.stopping && self.machine.is_settled() {
-                return;
+            self.pass_time(self.clock.now());
+            if self.refusing_polls {
+                self.machine.handle(self.clock.now(), Input::Stop);
             }
-            if shared.failed.load(Ordering::Acquire) {
-                return;
+            self.flush(shared);
+            if messages.peek().is_none() {
+                break;
             }
-            self.sleep();
         }
+        drop(messages);
+        self.taken = taken;
+    }
+
+    /// Whether there will be no other turn.
+    fn has_ended(&self, shared: &Shared) -> bool {
+        self.stopping && self.machine.is_settled() || shared.failed.load(Ordering::Acquire)
     }
 
     /// Tells the machine what the journal's threads have said.
-    fn listen(&mut self) {
-        let shared = &self.handle.shared;
+    fn listen(&mut self, shared: &Shared) {
         let durable = Place::from_bits(shared.durable.load(Ordering::Acquire));
         if durable > self.durable {
             self.durable = durable;
@@ -251,11 +300,16 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self, shared: &Shared) {
         self.machine.flush(self.clock.now());
         while let Some(output) = self.machine.poll() {
             match output {
-                Output::Append(batch) => self.store.append(batch),
+                Output::Append(batch) => {
+                    if let Some(durable) = self.store.append(batch) {
+                        self.durable = self.durable.max(durable);
+                        self.machine.handle(self.clock.now(), Input::Durable(durable));
+                    }
+                }
                 Output::Reply { ticket, answer } => {
                     if let Some(answers) = self.answers.get_mut(thread_of(ticket)) {
                         answers.push((ticket, answer));
@@ -267,7 +321,7 @@ impl<'a> Engine<'a> {
                 Output::Discard { segment } => self.store.discard(segment, self.machine.end()),
             }
         }
-        for (letterbox, answers) in self.handle.shared.letterboxes.iter().zip(&mut self.answers) {
+        for (letterbox, answers) in shared.letterboxes.iter().zip(&mut self.answers) {
             if !answers.is_empty() {
                 letterbox.put(answers);
             }
@@ -282,25 +336,54 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn sleep(&self) {
-        let shared = &self.handle.shared;
-        if self.machine.has_background_work() {
-            return;
+    /// Whether time must be told before the engine's own thread will do it. It is going to be woken for that.
+    fn calls_earlier(&mut self) -> bool {
+        let due = if self.machine.has_background_work() { Some(Time(0)) } else { self.machine.wake_at() };
+        let earlier = due.is_some_and(|due| self.called_at.is_none_or(|called| due < called));
+        if earlier {
+            self.called_at = due;
         }
-        let until = match self.machine.wake_at() {
+        earlier
+    }
+
+    /// How long the engine's own thread may sleep.
+    fn rest(&mut self) -> Rest {
+        let (durable, space_low) = (self.durable, self.space_low);
+        if self.machine.has_background_work() {
+            return Rest { at_most: Some(Duration::ZERO), durable, space_low };
+        }
+        self.called_at = self.machine.wake_at();
+        let at_most = match self.called_at {
             // Nothing but a message can move a virtual clock.
             _ if self.clock.is_virtual() => None,
             None => None,
             Some(due) => Some(Duration::from_millis(due - self.clock.now())),
         };
         // Nobody says when others have made room on the disk.
-        let until = if self.space_low {
+        let at_most = if self.space_low {
             self.store.retry_space();
-            Some(until.map_or(SPACE_RETRY, |until| until.min(SPACE_RETRY)))
+            Some(at_most.map_or(SPACE_RETRY, |until| until.min(SPACE_RETRY)))
         } else {
-            until
+            at_most
         };
-        shared.inbox.sleep(until, || {
+        Rest { at_most, durable, space_low }
+    }
+}
+
+/// The sleep of the engine's own thread: for how long at the most, and what it knew before.
+struct Rest {
+    at_most: Option<Duration>,
+    durable: Position,
+    space_low: bool,
+}
+
+impl Rest {
+    /// Sleeps, unless there is something to do.
+    fn take(self, shared: &Shared) {
+        if self.at_most.is_some_and(|time| time.is_zero()) {
+            return;
+        }
+        shared.inbox.sleep(self.at_most, || {
             Place::from_bits(shared.durable.load(Ordering::SeqCst)) > self.durable
                 || shared.space_low.load(Ordering::SeqCst) != self.space_low
                 || shared.failed.load(Ordering::SeqCst)

@@ -1,4 +1,4 @@
-//! How requests reach the engine's thread and answers come back: in batches, with a wake-up only for who sleeps.
+//! How requests reach the engine and answers come back: in batches, with a wake-up only for who sleeps.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -34,11 +34,15 @@ impl<T> Default for Inbox<T> {
 }
 
 impl<T> Inbox<T> {
-    /// Puts something in and wakes the owner if it sleeps.
+    /// Puts something in.
     pub fn put(&self, item: T) {
         // A thread that panicked while it held the lock left the list whole: pushing is all that is done under it.
         self.items.lock().unwrap_or_else(PoisonError::into_inner).push(item);
-        self.wake();
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Wakes the owner if it sleeps.
@@ -46,6 +50,13 @@ impl<T> Inbox<T> {
         if self.asleep.swap(false, Ordering::SeqCst)
             && let Some(thread) = self.thread.get()
         {
+            thread.unpark();
+        }
+    }
+
+    /// Wakes the owner, or keeps it from falling asleep the next time.
+    pub fn rouse(&self) {
+        if let Some(thread) = self.thread.get() {
             thread.unpark();
         }
     }
@@ -65,8 +76,7 @@ impl<T> Inbox<T> {
     /// Sleeps until something is put in, the time is over, or `awake` says that there is something else to do.
     pub fn sleep(&self, at_most: Option<Duration>, awake: impl Fn() -> bool) {
         self.asleep.store(true, Ordering::SeqCst);
-        let empty = self.items.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        if empty && !awake() {
+        if self.is_empty() && !awake() {
             match at_most {
                 Some(time) => std::thread::park_timeout(time),
                 None => std::thread::park(),
@@ -109,7 +119,8 @@ pub async fn ask(engine: &Handle, tickets: &Tickets, command: Command) -> Answer
         return journal_failed();
     }
     let ticket = tickets.issue(|ticket| engine.put(Message::Input(Input::Gone { ticket })));
-    engine.put(Message::Input(Input::Request { ticket: ticket.number(), command }));
+    engine.put_request(ticket.number(), command);
+    tickets.turn.notify_one();
     ticket.answer().await
 }
 
@@ -119,6 +130,8 @@ pub struct Tickets {
     slots: Rc<RefCell<slab::Slab<Slot>>>,
     /// The thread's number, in the high bits of its tickets.
     thread: u64,
+    /// That requests have been put in, and the engine's turn is to be taken.
+    turn: Rc<Notify>,
 }
 
 #[derive(Debug)]
@@ -139,13 +152,22 @@ pub fn thread_of(ticket: u64) -> usize {
 impl Tickets {
     /// No tickets yet.
     pub fn new(thread: usize) -> Self {
-        Tickets { slots: Rc::default(), thread: (thread as u64) << THREAD_SHIFT }
+        Tickets { slots: Rc::default(), thread: (thread as u64) << THREAD_SHIFT, turn: Rc::default() }
     }
 
     /// A ticket for a request. `gone` is called if nobody waits for its answer any more.
     pub fn issue<F: FnOnce(u64)>(&self, gone: F) -> Ticket<F> {
         let slot = self.slots.borrow_mut().insert(Slot::Waiting(None));
         Ticket { tickets: self.clone(), slot, gone: Some(gone) }
+    }
+
+    /// Takes the engine's turn after requests have been put in, for ever. All that have arrived together have their
+    /// turn together: the tasks of those that are at hand run first.
+    pub async fn take_turns(self, engine: Handle) {
+        loop {
+            self.turn.notified().await;
+            engine.take_turn();
+        }
     }
 
     /// Hands out answers as they arrive, for ever.

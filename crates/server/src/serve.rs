@@ -88,6 +88,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             listener::run_thread(async move {
                 let tickets = Tickets::new(number);
                 tokio::task::spawn_local(tickets.clone().deliver(letterbox));
+                tokio::task::spawn_local(tickets.clone().take_turns(engine.clone()));
                 let admin = Admin {
                     engine: engine.clone(),
                     clock,
@@ -120,6 +121,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         if let Some(init) = init {
             let tickets = Tickets::new(settings.http_threads);
             tokio::task::spawn_local(tickets.clone().deliver(own));
+            tokio::task::spawn_local(tickets.clone().take_turns(engine.clone()));
             init::apply(&init, &engine, &tickets, &settings.region).await?;
         }
         let acceptors: Vec<_> = listeners

@@ -191,9 +191,10 @@ fn complain(error: &dyn fmt::Display) {
 }
 
 impl Store {
-    /// Hands a batch to the journal's threads.
-    pub fn append(&self, batch: Batch) {
-        self.pipeline.submit(batch);
+    /// Writes a batch, or hands it to the journal's threads. Says how far the log is durable if that is known at once.
+    pub fn append(&self, batch: Batch) -> Option<Position> {
+        // Only where a write counts without a sync is it done at once.
+        self.pipeline.submit(batch)
     }
 
     /// A batch that was written, whose buffers can be used again.
