@@ -8,7 +8,7 @@ use kernel::{Deadlines, Extent, Ledger, Time};
 use crate::records::QueueDeclared;
 use crate::rules::attempts::Attempts;
 use crate::rules::dedup::Dedup;
-use crate::rules::group::{self, Group, Groups, LOOSE, Listed};
+use crate::rules::group::{Group, Groups, LOOSE, Turn};
 use crate::rules::lane::{Entry, Lane};
 use crate::rules::settings::Settings;
 use crate::state::{Due, Waiter};
@@ -47,7 +47,7 @@ pub struct Queue {
     /// Messages whose delay has not ended, by delay; within one, they fall due in order.
     delayed: BTreeMap<u32, Delayed>,
     /// Groups that have something to give.
-    pub(crate) ready: BTreeSet<(Listed, u32)>,
+    pub(crate) ready: BTreeSet<Turn>,
 
     /// Messages that can be received or wait behind others of their group.
     pub(crate) visible_count: u64,
@@ -133,7 +133,7 @@ impl Touched {
 /// More than this many in flight of one group, and more than a tenth of all, make a group noisy (facts/sqs.md § 14).
 const NOISY_IN_FLIGHT: u32 = 30;
 /// A noisy group that sent nothing for so long is quiet again.
-const NOISY_MILLIS: u64 = 5 * 60 * 1000;
+const NOISY_SECONDS: u32 = 5 * 60;
 
 impl Queue {
     pub(crate) fn new(declared: &QueueDeclared, at: Extent, seed: u64) -> Self {
@@ -223,7 +223,7 @@ impl Queue {
             Some(delay) => {
                 let group = self.groups.get_mut(number)?;
                 group.delayed += 1;
-                group.last_sent = entry.sent;
+                group.sent(entry.sent);
                 let delayed = self.delayed.entry(delay).or_default();
                 delayed.lane.put(Entry { tag: number, ..entry });
                 self.delayed_count += 1;
@@ -240,7 +240,7 @@ impl Queue {
 
     fn enter_lane(&mut self, number: u32, entry: Entry) -> Option<Extent> {
         let group = self.groups.get_mut(number)?;
-        group.last_sent = group.last_sent.max(entry.sent);
+        group.sent(entry.sent);
         let replaced = group.lane.put(Entry { tag: 0, ..entry });
         match replaced {
             Some(old) => Some(old.extent),
@@ -248,7 +248,7 @@ impl Queue {
                 self.visible_count += 1;
                 // Behind others of its group it changes nothing about when the group's turn comes.
                 let first = group.lane.front().is_none_or(|front| front.seq == entry.seq);
-                if first || group.listed.is_none() {
+                if first || group.turn(number).is_none() {
                     self.list(number, entry.sent);
                 }
                 None
@@ -331,10 +331,10 @@ impl Queue {
                 if touched.in_flight {
                     group.in_flight -= 1;
                 } else if !fifo {
-                    group::take(&mut group.returned, &(touched.visible, seq));
+                    group.take_returned(touched.visible, seq);
                 }
                 if fifo {
-                    group::take(&mut group.members, &seq);
+                    group.take_returned(Time(0), seq);
                 }
             }
             return Some(touched);
@@ -372,10 +372,10 @@ impl Queue {
             if touched.in_flight {
                 group.in_flight += 1;
             } else if !fifo {
-                group::add(&mut group.returned, (touched.visible, seq));
+                group.add_returned(touched.visible, seq);
             }
             if fifo {
-                group::add(&mut group.members, seq);
+                group.add_returned(Time(0), seq);
             }
         }
         self.touched.insert(seq, touched);
@@ -428,25 +428,24 @@ impl Queue {
         let total = self.in_flight_count;
         let Some(group) = self.groups.get_mut(number) else { return };
         let order = if fifo { fifo_order(group, &self.touched) } else { standard_order(group) };
-        if !fifo && number != LOOSE {
-            if order.is_none() || now - group.last_sent > NOISY_MILLIS {
-                group.noisy = false;
-            } else if group.in_flight >= NOISY_IN_FLIGHT && u64::from(group.in_flight) * 10 > total {
-                group.noisy = true;
+        let too_many = group.in_flight >= NOISY_IN_FLIGHT && u64::from(group.in_flight) * 10 > total;
+        let noisy = !fifo
+            && number != LOOSE
+            && group.sent_within(NOISY_SECONDS, now)
+            && (group.is_noisy() || too_many);
+        let burden = if noisy { group.in_flight + 1 } else { 0 };
+        let turn = order.map(|order| Turn { burden, order, group: number });
+        let before = group.turn(number);
+        if turn != before {
+            if let Some(before) = before {
+                self.ready.remove(&before);
             }
+            if let Some(turn) = turn {
+                self.ready.insert(turn);
+            }
+            group.set_turn(turn);
         }
-        let burden = if group.noisy { group.in_flight + 1 } else { 0 };
-        let listed = order.map(|order| Listed { burden, order });
-        if listed != group.listed {
-            if let Some(old) = group.listed {
-                self.ready.remove(&(old, number));
-            }
-            if let Some(new) = listed {
-                self.ready.insert((new, number));
-            }
-            group.listed = listed;
-        }
-        if listed.is_none() {
+        if turn.is_none() {
             self.groups.remove_if_empty(number);
         }
     }
@@ -463,9 +462,9 @@ impl Queue {
         // Noisy groups are few and stand at the end; FIFO groups and quiet ones are listed by age.
         // A group may have nothing but messages that were received before, which have deadlines of their own.
         let waits = |number: &u32| self.groups.get(*number).is_some_and(|group| !group.lane.is_empty());
-        let first = self.ready.iter().map(|&(_, number)| number).find(waits);
-        let noisy = self.ready.iter().rev().take_while(|(listed, _)| listed.burden > 0).take(16);
-        let candidates = first.into_iter().chain(noisy.map(|&(_, number)| number));
+        let first = self.ready.iter().map(|turn| turn.group).find(waits);
+        let noisy = self.ready.iter().rev().take_while(|turn| turn.burden > 0).take(16);
+        let candidates = first.into_iter().chain(noisy.map(|turn| turn.group));
         let oldest =
             candidates.filter_map(|number| Some(self.groups.get(number)?.lane.front()?.sent)).min()?;
         Some(oldest + self.retention_millis())
@@ -490,7 +489,7 @@ impl Queue {
     /// The messages at the front of the groups' lanes that have expired, at most `most`.
     pub(crate) fn expired(&self, now: Time, most: usize) -> Vec<(Seq, Extent, u32)> {
         let mut found = Vec::new();
-        for &(_, number) in &self.ready {
+        for &Turn { group: number, .. } in &self.ready {
             let Some(group) = self.groups.get(number) else { continue };
             let before = found.len();
             for entry in group.lane.iter() {
@@ -499,7 +498,7 @@ impl Queue {
                 }
                 found.push((entry.seq, entry.extent, number));
             }
-            if found.len() >= most || (found.len() == before && !group.noisy && !group.lane.is_empty()) {
+            if found.len() >= most || (found.len() == before && !group.is_noisy() && !group.lane.is_empty()) {
                 break;
             }
         }
@@ -609,7 +608,7 @@ impl Rest {
 /// FIFO: the number of the group's first message, if that one can be received now (facts/sqs.md § 7).
 fn fifo_order(group: &Group, touched: &BTreeMap<Seq, Touched>) -> Option<u64> {
     let waiting = group.lane.front().map(|entry| entry.seq);
-    let member = group.members.as_ref().and_then(|members| members.first().copied());
+    let member = group.first_returned().map(|(_, seq)| seq);
     match (waiting, member) {
         (Some(waiting), None) => Some(waiting.0),
         (Some(waiting), Some(member)) if waiting < member => Some(waiting.0),
@@ -621,7 +620,7 @@ fn fifo_order(group: &Group, touched: &BTreeMap<Seq, Touched>) -> Option<u64> {
 /// Standard: since when the group's oldest message can be received.
 fn standard_order(group: &Group) -> Option<u64> {
     let waiting = group.lane.front().map(|entry| entry.sent.0);
-    let returned = group.returned.as_ref().and_then(|returned| returned.first()).map(|&(since, _)| since.0);
+    let returned = group.first_returned().map(|(since, _)| since.0);
     match (waiting, returned) {
         (Some(waiting), Some(returned)) => Some(waiting.min(returned)),
         (waiting, returned) => waiting.or(returned),

@@ -39,19 +39,11 @@ impl DedupKey {
     }
 }
 
-/// Twenty bytes a message: times and sequence numbers are kept in 32 bits and read against the newest one's.
-#[derive(Clone, Copy, Debug)]
-struct Accepted {
-    key: DedupKey,
-    seq: u32,
-    at: u32,
-}
-
 /// The accepted messages of the last five minutes, oldest first, and an index over their keys.
 #[derive(Clone, Debug, Default)]
 pub struct Dedup {
-    /// In blocks, so that growing copies nothing and memory follows what is in the window.
-    blocks: VecDeque<Vec<Accepted>>,
+    /// In blocks, all but the last full, so that growing copies little and memory follows what is in the window.
+    blocks: VecDeque<Block>,
     /// How many of the first block are gone.
     read: usize,
     /// The number of the oldest entry; numbers wrap.
@@ -62,18 +54,56 @@ pub struct Dedup {
     index: Option<Box<Index>>,
 }
 
+/// A thousand accepted messages: their keys, and apart from them, since neighbours share most of it, the rest.
+#[derive(Clone, Debug, Default)]
+struct Block {
+    keys: Vec<DedupKey>,
+    runs: Vec<Run>,
+}
+
+/// Messages with numbers one after the other, accepted in the same millisecond. Numbers and times are kept in 32 bits
+/// and read against the newest one's.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    /// Which entry of the block is the first.
+    first: u16,
+    seq: u32,
+    at: u32,
+}
+
 const BLOCK: usize = 1024;
+
+impl Block {
+    fn push(&mut self, key: DedupKey, seq: u32, at: u32) {
+        let len = self.keys.len() as u16;
+        let follows = |run: &Run| run.at == at && run.seq.wrapping_add(u32::from(len - run.first)) == seq;
+        if !self.runs.last().is_some_and(follows) {
+            self.runs.push(Run { first: len, seq, at });
+        }
+        self.keys.push(key);
+        if self.keys.len() == BLOCK {
+            self.runs.shrink_to_fit();
+        }
+    }
+
+    /// The low bits of an entry's sequence number and time.
+    fn get(&self, at: usize) -> Option<(u32, u32)> {
+        let after = self.runs.partition_point(|run| usize::from(run.first) <= at);
+        let run = self.runs.get(after.checked_sub(1)?)?;
+        Some((run.seq.wrapping_add((at - usize::from(run.first)) as u32), run.at))
+    }
+}
 
 impl Dedup {
     /// The message that was accepted with this key and still counts at `now`.
     pub fn find(&self, key: DedupKey, now: Time) -> Option<Seq> {
-        let number = self.index.as_ref()?.find(key.hash(), |number| self.get(number).key == key)?;
-        let found = self.get(number);
-        let at = self.newest_at - u64::from((self.newest_at as u32).wrapping_sub(found.at));
-        if Time(at) + WINDOW_MILLIS <= now {
+        let number = self.index.as_ref()?.find(key.hash(), |number| self.key(number) == key)?;
+        let (block, at) = self.place(number);
+        let (seq, at) = self.blocks.get(block)?.get(at)?;
+        if self.time(at) + WINDOW_MILLIS <= now {
             return None;
         }
-        Some(Seq(self.newest_seq - u64::from((self.newest_seq as u32).wrapping_sub(found.seq))))
+        Some(Seq(self.newest_seq - u64::from((self.newest_seq as u32).wrapping_sub(seq))))
     }
 
     /// Remembers an accepted message. Calls come in the order of `at`; an older key of the same value is forgotten.
@@ -83,17 +113,17 @@ impl Dedup {
         self.newest_at = at;
         let number = self.oldest.wrapping_add(self.len as u32);
         let mut index = self.index.take().unwrap_or_default();
-        if let Some(old) = index.find(key.hash(), |number| self.get(number).key == key) {
+        if let Some(old) = index.find(key.hash(), |number| self.key(number) == key) {
             index.remove(key.hash(), old);
         }
-        if self.blocks.back().is_none_or(|block| block.len() == BLOCK) {
-            self.blocks.push_back(Vec::with_capacity(if self.blocks.is_empty() { 4 } else { BLOCK }));
+        if self.blocks.back().is_none_or(|block| block.keys.len() == BLOCK) {
+            self.blocks.push_back(Block::default());
         }
         if let Some(block) = self.blocks.back_mut() {
-            block.push(Accepted { key, seq: seq.0 as u32, at: at as u32 });
+            block.push(key, seq.0 as u32, at as u32);
         }
         self.len += 1;
-        index.insert(key.hash(), number, |number| self.get(number).key.hash());
+        index.insert(key.hash(), number, |number| self.key(number).hash());
         self.index = Some(index);
     }
 
@@ -111,37 +141,40 @@ impl Dedup {
 
     /// When the oldest was accepted.
     pub fn oldest_at(&self) -> Option<Time> {
-        let first = self.blocks.front()?.get(self.read)?;
-        Some(Time(self.newest_at - u64::from((self.newest_at as u32).wrapping_sub(first.at))))
+        let (_, at) = self.blocks.front()?.get(self.read)?;
+        Some(self.time(at))
     }
 
     fn forget_oldest(&mut self) {
-        let Some(first) = self.blocks.front().and_then(|block| block.get(self.read)).copied() else { return };
+        let key = self.key(self.oldest);
         if let Some(index) = &mut self.index {
-            index.remove(first.key.hash(), self.oldest);
+            index.remove(key.hash(), self.oldest);
         }
         self.oldest = self.oldest.wrapping_add(1);
         self.len -= 1;
         self.read += 1;
-        if self.blocks.front().is_some_and(|block| block.len() == self.read) {
-            self.blocks.pop_front();
-            self.read = 0;
-        }
         if self.len == 0 {
             // Numbers and times start anew, and an idle queue keeps no index.
             *self = Dedup::default();
+        } else if self.read == BLOCK {
+            self.blocks.pop_front();
+            self.read = 0;
         }
     }
 
-    fn get(&self, number: u32) -> Accepted {
+    fn time(&self, at: u32) -> Time {
+        Time(self.newest_at - u64::from((self.newest_at as u32).wrapping_sub(at)))
+    }
+
+    fn place(&self, number: u32) -> (usize, usize) {
         let at = number.wrapping_sub(self.oldest) as usize + self.read;
+        (at / BLOCK, at % BLOCK)
+    }
+
+    fn key(&self, number: u32) -> DedupKey {
+        let (block, at) = self.place(number);
         // The index holds numbers of entries that are there, and every block but the last is full.
-        let first = self.blocks.front().map_or(0, Vec::len);
-        if at < first {
-            self.blocks[0][at]
-        } else {
-            self.blocks[1 + (at - first) / BLOCK][(at - first) % BLOCK]
-        }
+        self.blocks[block].keys[at]
     }
 }
 

@@ -6,7 +6,7 @@ use kernel::{Extent, Time};
 
 use crate::Seq;
 use crate::queue::{Queue, Touched};
-use crate::rules::group::Group;
+use crate::rules::group::{Group, Turn};
 use crate::rules::lane::Entry;
 
 /// A message that could be given now.
@@ -34,10 +34,11 @@ pub fn select<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'a
 /// FIFO: as much as possible from the group whose turn it is, then from the next. Within a group: from the head up to
 /// the first message that is still hidden (facts/sqs.md § 7).
 fn select_fifo<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'a>) -> bool) {
-    for &(_, number) in &queue.ready {
+    for &Turn { group: number, .. } in &queue.ready {
         let Some(group) = queue.groups.get(number) else { continue };
         let mut waiting = group.lane.iter().peekable();
-        let mut members = group.members.iter().flat_map(|members| members.iter()).copied().peekable();
+        let members = group.returned.iter().flat_map(|returned| returned.iter());
+        let mut members = members.map(|&(_, seq)| seq).peekable();
         loop {
             let from_lane = match (waiting.peek(), members.peek()) {
                 (Some(entry), Some(&member)) => entry.seq < member,
@@ -68,10 +69,10 @@ fn select_standard<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candida
     // a few more make up for messages that are skipped because they have expired or go to the dead-letter queue.
     const GROUPS: usize = 16;
     let mut streams: Vec<Stream<'a>> = Vec::new();
-    for &(listed, number) in queue.ready.iter().take(GROUPS) {
+    for &Turn { burden, group: number, .. } in queue.ready.iter().take(GROUPS) {
         if let Some(group) = queue.groups.get(number) {
             streams.push(Stream {
-                burden: listed.burden,
+                burden,
                 number,
                 group,
                 waiting: Box::new(group.lane.iter()),

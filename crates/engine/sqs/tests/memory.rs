@@ -1,0 +1,197 @@
+//! What a backlog costs in memory, counted allocation by allocation.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use kernel::{Extent, Ledger, Place, Time};
+use sqs::limits::Limits;
+use sqs::operations::receive_message::ReceiveMessage;
+use sqs::operations::{Outcome, Receive, Reply, Setting};
+use sqs::records::{
+    Deduplication, DropReason, DroppedMessage, MessageSent, MessagesDropped, QueueDeclared, Record,
+};
+use sqs::rules::settings::{FifoSettings, Settings};
+use sqs::state::State;
+use sqs::{QueueId, QueueKey, Seq};
+
+/// Counts what is allocated by the thread, each allocation as large as the server's allocator makes it: rounded up to
+/// an eighth of a power of two, and to pages if it is large.
+struct Counting;
+
+thread_local! {
+    static LIVING: Cell<isize> = const { Cell::new(0) };
+}
+
+fn rounded(size: usize) -> isize {
+    let class = (size.next_power_of_two() / 8).clamp(8, 4096);
+    size.next_multiple_of(class) as isize
+}
+
+fn count(by: isize) {
+    // Not while a thread ends and its count is gone.
+    let _ = LIVING.try_with(|living| living.set(living.get() + by));
+}
+
+// SAFETY: every call is handed to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(rounded(layout.size()));
+        // SAFETY: the caller's promise is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-rounded(layout.size()));
+        // SAFETY: the caller's promise is the same.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(rounded(size) - rounded(layout.size()));
+        // SAFETY: the caller's promise is the same.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A state with one queue, and a log that it is fed from.
+struct Backlog {
+    state: State,
+    ledger: Ledger,
+    now: Time,
+    place: Place,
+    seq: u64,
+}
+
+const SEGMENT: u32 = 64 << 20;
+
+impl Backlog {
+    fn new(fifo: bool) -> Backlog {
+        let mut backlog = Backlog {
+            state: State::default(),
+            ledger: Ledger::default(),
+            now: Time(1_700_000_000_000),
+            place: Place::new(1, 0),
+            seq: 2,
+        };
+        let settings = Settings { fifo: fifo.then(FifoSettings::default), ..Settings::default() };
+        let declared = QueueDeclared {
+            id: QueueId(1),
+            key: key(),
+            settings,
+            tags: Vec::new(),
+            created: backlog.now,
+            modified: backlog.now,
+            purged_through: Seq(0),
+            purged: None,
+        };
+        backlog.apply(&Record::QueueDeclared(Box::new(declared)), 200);
+        backlog
+    }
+
+    fn apply(&mut self, record: &Record<'_>, len: u32) {
+        self.ledger.open(self.place.segment());
+        self.state.apply(record, Extent { place: self.place, len }, &mut self.ledger);
+        let end = self.place.offset() + len;
+        let full = end > SEGMENT;
+        self.place = if full {
+            Place::new(self.place.segment() + 1, 0)
+        } else {
+            Place::new(self.place.segment(), end)
+        };
+    }
+
+    fn send(&mut self, group: Option<&str>, deduplication: Option<&str>, len: u32) {
+        let record = MessageSent {
+            queue: QueueId(1),
+            seq: Seq(self.seq),
+            origin: Seq(self.seq),
+            sent: self.now,
+            group: group.map(Cow::Borrowed),
+            deduplication: deduplication.map(|id| Deduplication { id: Cow::Borrowed(id), in_group: false }),
+            delay_seconds: 0,
+            forwarded: false,
+        };
+        self.seq += 1;
+        self.apply(&Record::MessageSent(record), len);
+    }
+
+    /// Receives and deletes `messages`, ten at a time.
+    fn drain(&mut self, messages: u64) {
+        let limits = Limits::strict();
+        for _ in 0..messages / 10 {
+            let request = Receive { most: 10, visibility_seconds: None, wait_seconds: None, attempt: None };
+            let receive = ReceiveMessage { queue: key(), request: Ok(request) };
+            let setting = Setting { now: self.now, limits: &limits, ticket: 0 };
+            let decision = receive.decide(&self.state, &setting);
+            let Outcome::Reply(Ok(Reply::Received(received))) = decision.outcome else {
+                panic!("nothing came")
+            };
+            assert_eq!(received.messages.len(), 10);
+            let mut messages = Vec::new();
+            for draft in decision.records {
+                if let Record::MessagesReceived(record) = &draft.record {
+                    for (message, delivered) in record.messages.iter().zip(&received.messages) {
+                        messages.push(DroppedMessage {
+                            seq: message.seq,
+                            place: delivered.extent.place,
+                            group: message.group.clone(),
+                        });
+                    }
+                }
+                self.apply(&draft.record, 300);
+            }
+            let dropped = MessagesDropped { queue: QueueId(1), reason: DropReason::Deleted, messages };
+            self.apply(&Record::MessagesDropped(dropped), 200);
+        }
+    }
+}
+
+fn key() -> QueueKey {
+    QueueKey { account: "000000000000".into(), region: "us-east-1".into(), name: "q.fifo".into() }
+}
+
+fn measured(run: impl FnOnce() -> Backlog) -> (Backlog, isize) {
+    let before = LIVING.get();
+    let backlog = run();
+    (backlog, LIVING.get() - before)
+}
+
+/// So many groups, which come round in turn, as far apart in the log and in time as if there were a million.
+fn ten_in_each(groups: u32) -> Backlog {
+    let mut backlog = Backlog::new(true);
+    for round in 0..10u32 {
+        for group in 0..groups {
+            let name = format!("{group:08x}");
+            let deduplication = format!("{round:016x}{group:016x}");
+            backlog.send(Some(&name), Some(&deduplication), 340 * (1_000_000 / groups));
+            if group % 50 == 0 {
+                backlog.now = backlog.now + u64::from(1_000_000 / groups);
+            }
+        }
+    }
+    backlog
+}
+
+#[test]
+fn a_fifo_group_of_ten_waiting_messages_costs_at_most_520_bytes() {
+    const GROUPS: u32 = 125_000;
+    let (_backlog, bytes) = measured(|| ten_in_each(GROUPS));
+    let each = bytes / GROUPS as isize;
+    assert!(each <= 520, "{each} bytes a group");
+}
+
+#[test]
+fn a_fifo_queue_that_was_drained_keeps_only_what_it_deduplicates_by() {
+    const GROUPS: u32 = 20_000;
+    let (_backlog, bytes) = measured(|| {
+        let mut backlog = ten_in_each(GROUPS);
+        backlog.drain(u64::from(GROUPS) * 10);
+        backlog
+    });
+    let each = bytes / (GROUPS as isize * 10);
+    assert!(each <= 22, "{each} bytes a message");
+}
