@@ -1,10 +1,54 @@
 //! What the three batch operations share: their entries' ids, and an outcome for each.
 
-use api::sqs::BatchResultErrorEntry;
+use api::sqs::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+    SendMessageBatchRequestEntry,
+};
 use bytestring::ByteString;
 use kernel::Refusal;
 
 use crate::{limits, refusals};
+
+/// An entry of a batch, as a request has it.
+pub trait BatchEntry {
+    /// What AWS's model calls it.
+    const SHAPE: &'static str;
+
+    /// By what the answer refers to it.
+    fn id(&self) -> Option<&ByteString>;
+}
+
+impl BatchEntry for SendMessageBatchRequestEntry {
+    const SHAPE: &'static str = "SendMessageBatchRequestEntry";
+
+    fn id(&self) -> Option<&ByteString> {
+        self.id.as_ref()
+    }
+}
+
+impl BatchEntry for DeleteMessageBatchRequestEntry {
+    const SHAPE: &'static str = "DeleteMessageBatchRequestEntry";
+
+    fn id(&self) -> Option<&ByteString> {
+        self.id.as_ref()
+    }
+}
+
+impl BatchEntry for ChangeMessageVisibilityBatchRequestEntry {
+    const SHAPE: &'static str = "ChangeMessageVisibilityBatchRequestEntry";
+
+    fn id(&self) -> Option<&ByteString> {
+        self.id.as_ref()
+    }
+}
+
+/// The entries of a request, if they are as many as they may be and have ids that are right. The query protocol
+/// cannot tell an empty list from none, so neither do we.
+pub fn checked<E: BatchEntry>(entries: Option<Vec<E>>) -> Result<Vec<E>, Refusal> {
+    let entries = entries.unwrap_or_default();
+    check_ids(E::SHAPE, entries.iter().map(|entry| entry.id().map_or("", |id| id)))?;
+    Ok(entries)
+}
 
 /// What became of a batch's entries.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,7 +74,7 @@ impl<T> BatchOutcome<T> {
 }
 
 /// What a batch's ids must be, in the order in which AWS checks it (facts/sqs.md § 10). `kind` is the entries' shape.
-pub fn check_ids<'a>(kind: &str, ids: impl ExactSizeIterator<Item = &'a str> + Clone) -> Result<(), Refusal> {
+fn check_ids<'a>(kind: &str, ids: impl ExactSizeIterator<Item = &'a str> + Clone) -> Result<(), Refusal> {
     if ids.len() == 0 {
         return Err(refusals::batch_empty(kind));
     }

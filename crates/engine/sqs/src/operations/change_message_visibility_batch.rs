@@ -2,12 +2,12 @@
 
 use api::sqs::{
     ChangeMessageVisibilityBatchInput, ChangeMessageVisibilityBatchOutput,
-    ChangeMessageVisibilityBatchResultEntry,
+    ChangeMessageVisibilityBatchRequestEntry, ChangeMessageVisibilityBatchResultEntry,
 };
 use bytestring::ByteString;
 use kernel::{Caller, Refusal};
 
-use super::batch::{BatchOutcome, check_ids, present_failed};
+use super::batch::{BatchOutcome, checked, present_failed};
 use super::change_message_visibility::{changed, record, visibility_seconds};
 use super::reply::Reply;
 use super::{Decision, Setting};
@@ -39,20 +39,13 @@ impl ChangeMessageVisibilityBatch {
     /// Reads the request.
     pub fn prepare(input: ChangeMessageVisibilityBatchInput, caller: &Caller) -> Result<Self, Refusal> {
         let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
-        // The query protocol cannot tell an empty list from none, so neither do we.
-        let entries = input.entries.unwrap_or_default();
-        let prepared = (|| {
-            let ids: Vec<&str> =
-                entries.iter().map(|entry| entry.id.as_deref().unwrap_or_default()).collect();
-            check_ids("ChangeMessageVisibilityBatchRequestEntry", ids.into_iter())?;
-            let entry = |entry: api::sqs::ChangeMessageVisibilityBatchRequestEntry| Entry {
-                id: entry.id.unwrap_or_default(),
-                handle: entry.receipt_handle.unwrap_or_default(),
-                visibility_seconds: visibility_seconds(entry.visibility_timeout),
-            };
-            Ok(entries.into_iter().map(entry).collect())
-        })();
-        Ok(ChangeMessageVisibilityBatch { queue, entries: prepared })
+        let entry = |entry: ChangeMessageVisibilityBatchRequestEntry| Entry {
+            id: entry.id.unwrap_or_default(),
+            handle: entry.receipt_handle.unwrap_or_default(),
+            visibility_seconds: visibility_seconds(entry.visibility_timeout),
+        };
+        let entries = checked(input.entries).map(|entries| entries.into_iter().map(entry).collect());
+        Ok(ChangeMessageVisibilityBatch { queue, entries })
     }
 
     /// The answer.

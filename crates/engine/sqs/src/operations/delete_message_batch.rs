@@ -1,10 +1,10 @@
 //! DeleteMessageBatch: a client is done with up to ten messages.
 
-use api::sqs::{DeleteMessageBatchInput, DeleteMessageBatchOutput, DeleteMessageBatchResultEntry};
+use api::sqs::{DeleteMessageBatchInput, DeleteMessageBatchOutput, DeleteMessageBatchRequestEntry, DeleteMessageBatchResultEntry};
 use bytestring::ByteString;
 use kernel::{Caller, Refusal};
 
-use super::batch::{BatchOutcome, check_ids, present_failed};
+use super::batch::{BatchOutcome, checked, present_failed};
 use super::delete_message::dropped;
 use super::reply::Reply;
 use super::{Decision, Setting};
@@ -26,18 +26,11 @@ impl DeleteMessageBatch {
     /// Reads the request.
     pub fn prepare(input: DeleteMessageBatchInput, caller: &Caller) -> Result<Self, Refusal> {
         let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
-        // The query protocol cannot tell an empty list from none, so neither do we.
-        let entries = input.entries.unwrap_or_default();
-        let prepared = (|| {
-            let ids: Vec<&str> =
-                entries.iter().map(|entry| entry.id.as_deref().unwrap_or_default()).collect();
-            check_ids("DeleteMessageBatchRequestEntry", ids.into_iter())?;
-            let entry = |entry: api::sqs::DeleteMessageBatchRequestEntry| {
-                (entry.id.unwrap_or_default(), entry.receipt_handle.unwrap_or_default())
-            };
-            Ok(entries.into_iter().map(entry).collect())
-        })();
-        Ok(DeleteMessageBatch { queue, entries: prepared })
+        let entry = |entry: DeleteMessageBatchRequestEntry| {
+            (entry.id.unwrap_or_default(), entry.receipt_handle.unwrap_or_default())
+        };
+        let entries = checked(input.entries).map(|entries| entries.into_iter().map(entry).collect());
+        Ok(DeleteMessageBatch { queue, entries })
     }
 
     /// The answer.

@@ -6,7 +6,7 @@ use api::sqs::{
 };
 use kernel::{Caller, Refusal, Secret};
 
-use super::batch::{BatchOutcome, check_ids, present_failed};
+use super::batch::{BatchOutcome, checked, present_failed};
 use super::reply::Reply;
 use super::send_message::{GroupFault, SendMessage, Sending, Sent, message_attributes, system_attributes};
 use super::{Decision, Setting};
@@ -35,38 +35,8 @@ impl SendMessageBatch {
         trace: Option<Text>,
     ) -> Result<Self, Refusal> {
         let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
-        // The query protocol cannot tell an empty list from none, so neither do we.
-        let entries = input.entries.unwrap_or_default();
-        let prepared = (|| {
-            let ids: Vec<&str> =
-                entries.iter().map(|entry| entry.id.as_deref().unwrap_or_default()).collect();
-            check_ids("SendMessageBatchRequestEntry", ids.into_iter())?;
-            let draft = |entry: SendMessageBatchRequestEntry| {
-                let draft = MessageDraft {
-                    body: entry.message_body.unwrap_or_default(),
-                    delay_seconds: entry.delay_seconds.map(i64::from),
-                    attributes: message_attributes(entry.message_attributes),
-                    system_attributes: system_attributes(entry.message_system_attributes),
-                    group: entry.message_group_id,
-                    deduplication_id: entry.message_deduplication_id,
-                    trace_header: trace.clone(),
-                };
-                // The ids have been checked, so there is one.
-                (entry.id.unwrap_or_default(), draft)
-            };
-            let drafts: Vec<(Text, MessageDraft)> = entries.into_iter().map(draft).collect();
-            let total = drafts.iter().map(|(_, draft)| draft.size()).sum();
-            if total > limits::BATCH_BYTES {
-                return Err(refusals::batch_too_long(total));
-            }
-            let bodies: Vec<&[u8]> = drafts.iter().map(|(_, draft)| &draft.body.as_bytes()[..]).collect();
-            let digests = md5_lanes::digests(&bodies);
-            let check = |((id, draft), md5): ((Text, MessageDraft), [u8; 16])| {
-                (id, draft.check_with(md5, &caller.principal, queue.is_fifo()))
-            };
-            Ok(drafts.into_iter().zip(digests).map(check).collect())
-        })();
-        Ok(SendMessageBatch { queue, entries: prepared })
+        let entries = checked(input.entries).and_then(|entries| messages(entries, &queue, caller, trace));
+        Ok(SendMessageBatch { queue, entries })
     }
 
     /// The answer.
@@ -123,4 +93,36 @@ impl SendMessageBatch {
         }
         Decision::done(sending.drafts, Reply::SentBatch(BatchOutcome::collect(results.into_iter())))
     }
+}
+
+/// The messages of the entries, whose ids have been checked.
+fn messages(
+    entries: Vec<SendMessageBatchRequestEntry>,
+    queue: &QueueKey,
+    caller: &Caller,
+    trace: Option<Text>,
+) -> Result<Vec<Entry>, Refusal> {
+    let draft = |entry: SendMessageBatchRequestEntry| {
+        let draft = MessageDraft {
+            body: entry.message_body.unwrap_or_default(),
+            delay_seconds: entry.delay_seconds.map(i64::from),
+            attributes: message_attributes(entry.message_attributes),
+            system_attributes: system_attributes(entry.message_system_attributes),
+            group: entry.message_group_id,
+            deduplication_id: entry.message_deduplication_id,
+            trace_header: trace.clone(),
+        };
+        (entry.id.unwrap_or_default(), draft)
+    };
+    let drafts: Vec<(Text, MessageDraft)> = entries.into_iter().map(draft).collect();
+    let total = drafts.iter().map(|(_, draft)| draft.size()).sum();
+    if total > limits::BATCH_BYTES {
+        return Err(refusals::batch_too_long(total));
+    }
+    let bodies: Vec<&[u8]> = drafts.iter().map(|(_, draft)| &draft.body.as_bytes()[..]).collect();
+    let digests = md5_lanes::digests(&bodies);
+    let check = |((id, draft), md5): ((Text, MessageDraft), [u8; 16])| {
+        (id, draft.check_with(md5, &caller.principal, queue.is_fifo()))
+    };
+    Ok(drafts.into_iter().zip(digests).map(check).collect())
 }
