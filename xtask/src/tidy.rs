@@ -13,6 +13,7 @@ use crate::model::root;
 const ARROWS: &[(&str, &[&str])] = &[
     ("posthaste-api", &[]),
     ("posthaste-kernel", &[]),
+    ("posthaste-patterns", &[]),
     ("posthaste-sqs", &["posthaste-api", "posthaste-kernel"]),
     ("posthaste-journal", &["posthaste-kernel"]),
     ("posthaste-machine", &["posthaste-api", "posthaste-kernel", "posthaste-sqs", "posthaste-journal"]),

@@ -1,0 +1,195 @@
+//! SNS's filter policies.
+
+use std::fmt;
+
+use crate::compile::{Dialect, RESERVED, compile};
+use crate::event::Event;
+use crate::json::{Malformed, Token, Tokens};
+use crate::set::Matcher;
+
+/// What a filter policy is compared with: the subscription's attribute `FilterPolicyScope`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// The message's attributes ([`Event::from_attributes`]).
+    #[default]
+    MessageAttributes,
+    /// The message's body ([`Event::from_json`]).
+    MessageBody,
+}
+
+/// The most keys with conditions (AWS's documentation of SNS, "Filter policy constraints").
+pub const KEYS_LIMIT: usize = 5;
+/// The most combinations of values (same page).
+pub const COMBINATIONS_LIMIT: u64 = 150;
+/// The most bytes (same page).
+pub const BYTES_LIMIT: usize = 256 * 1024;
+
+/// A subscription's filter policy, ready for comparison. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct FilterPolicy {
+    matcher: Matcher,
+    accepts_all: bool,
+}
+
+impl FilterPolicy {
+    /// Reads a policy and checks it as SNS does, in this order: size, JSON, nesting, number of keys, combinations,
+    /// grammar. (Only the texts are known from AWS; the order is a guess.)
+    pub fn parse(text: &str, scope: Scope) -> Result<FilterPolicy, PolicyFault> {
+        if text.len() > BYTES_LIMIT {
+            return Err(PolicyFault::of_policy("Filter policy is too long".to_owned()));
+        }
+        let size = measure(text).map_err(|fault| {
+            PolicyFault::of_policy(format!("failed to parse JSON. {}", fault.describe(text)))
+        })?;
+        if let Some(size) = size {
+            if size.empty {
+                return Ok(FilterPolicy { matcher: Matcher::of_all(), accepts_all: true });
+            }
+            if size.nested && scope == Scope::MessageAttributes {
+                return Err(PolicyFault::unnamed(
+                    "Filter policy scope MessageAttributes does not support nested filter policy",
+                ));
+            }
+            if size.keys > KEYS_LIMIT {
+                let reason = format!("Filter policy can not have more than {KEYS_LIMIT} keys");
+                return Err(PolicyFault::of_policy(reason));
+            }
+            if size.combinations > COMBINATIONS_LIMIT {
+                return Err(PolicyFault::of_policy("Filter policy is too complex".to_owned()));
+            }
+        }
+        let pattern = compile(text, Dialect::FilterPolicy)
+            .map_err(|fault| PolicyFault::of_policy(fault.describe(text)))?;
+        Ok(FilterPolicy { matcher: Matcher::new(pattern), accepts_all: false })
+    }
+
+    /// Whether this is the policy `{}`, which lets every message through, whatever its body.
+    pub fn accepts_all(&self) -> bool {
+        self.accepts_all
+    }
+
+    /// Whether the subscription receives this message. The event must be of the policy's scope.
+    pub fn matches(&self, event: &Event<'_>) -> bool {
+        self.accepts_all || self.matcher.matches(event)
+    }
+
+    /// What a [`PatternSet`](crate::PatternSet) takes.
+    pub fn matcher(&self) -> &Matcher {
+        &self.matcher
+    }
+}
+
+/// Why a policy is refused.
+///
+/// [`Display`](fmt::Display) gives what follows `Invalid parameter: ` in SetSubscriptionAttributes, and
+/// `Invalid parameter: Attributes Reason: ` in Subscribe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyFault {
+    names_policy: bool,
+    reason: String,
+}
+
+impl PolicyFault {
+    fn of_policy(reason: String) -> Self {
+        PolicyFault { names_policy: true, reason }
+    }
+
+    fn unnamed(reason: &str) -> Self {
+        PolicyFault { names_policy: false, reason: reason.to_owned() }
+    }
+
+    /// Whether AWS puts `FilterPolicy: ` before the reason. It does not where a nested policy meets the scope
+    /// `MessageAttributes`.
+    pub fn names_policy(&self) -> bool {
+        self.names_policy
+    }
+
+    /// The reason alone, with the place in the policy where AWS says it.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for PolicyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.names_policy {
+            f.write_str("FilterPolicy: ")?;
+        }
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for PolicyFault {}
+
+/// What the limits count.
+struct Size {
+    /// Paths with conditions; of alternatives, those of the one that has the most.
+    keys: usize,
+    /// Each array counts with its length times its depth, `$or` with the sum of its alternatives, and all are multiplied
+    /// (facts, SNS § 11; what was recorded of `$or` agrees).
+    combinations: u64,
+    /// Whether an object lies below a name.
+    nested: bool,
+    empty: bool,
+    /// Whether one of the names is an operator.
+    reserved: bool,
+}
+
+/// Measures a policy; nothing if it is no object. What the grammar refuses is not judged here.
+fn measure(text: &str) -> Result<Option<Size>, Malformed> {
+    let mut tokens = Tokens::new(text);
+    let size = match tokens.next()? {
+        Token::ObjectStart => Some(object(&mut tokens, 1)?),
+        _ => {
+            tokens.skip_value()?;
+            None
+        }
+    };
+    tokens.next()?;
+    Ok(size)
+}
+
+fn object(tokens: &mut Tokens<'_>, depth: u64) -> Result<Size, Malformed> {
+    let mut size = Size { keys: 0, combinations: 1, nested: false, empty: true, reserved: false };
+    while tokens.next()? == Token::Name {
+        size.empty = false;
+        let name = tokens.name().clone();
+        size.reserved |= RESERVED.contains(&&*name);
+        let part = match tokens.next()? {
+            Token::ObjectStart => Size { nested: true, ..object(tokens, depth + 1)? },
+            Token::ArrayStart => array(tokens, depth, name == "$or")?,
+            _ => continue,
+        };
+        size.keys += part.keys;
+        size.combinations = size.combinations.saturating_mul(part.combinations);
+        size.nested |= part.nested;
+    }
+    Ok(size)
+}
+
+fn array(tokens: &mut Tokens<'_>, depth: u64, may_be_or: bool) -> Result<Size, Malformed> {
+    let mut sum = Size { keys: 0, combinations: 0, nested: false, empty: false, reserved: false };
+    let mut length = 0;
+    let mut is_or = may_be_or;
+    loop {
+        match tokens.next()? {
+            Token::ArrayEnd => break,
+            Token::ObjectStart if may_be_or => {
+                let part = object(tokens, depth)?;
+                is_or &= !part.reserved;
+                sum.keys = sum.keys.max(part.keys);
+                sum.combinations = sum.combinations.saturating_add(part.combinations);
+                sum.nested |= part.nested;
+            }
+            _ => {
+                is_or = false;
+                tokens.skip_value()?;
+            }
+        }
+        length += 1;
+    }
+    if is_or && length >= 2 {
+        return Ok(sum);
+    }
+    Ok(Size { keys: 1, combinations: depth.saturating_mul(length), nested: false, ..sum })
+}

@@ -1,0 +1,578 @@
+//! JSON as a row of tokens; refusals and columns are those of the parser that AWS uses, since its texts reach users.
+//!
+//! That parser is Jackson. Two of its habits show in columns: the value after a name is begun before the name is handed
+//! out, and a string value is read to its end only when its text is asked for.
+
+use std::borrow::Cow;
+
+/// How deep objects and arrays may lie in each other (Jackson's default).
+const DEPTH_LIMIT: usize = 1000;
+
+/// How much of the text a location quotes, in UTF-16 units (Jackson's default).
+const QUOTED_LIMIT: usize = 500;
+
+/// What comes next in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Token {
+    ObjectStart,
+    ObjectEnd,
+    ArrayStart,
+    ArrayEnd,
+    Name,
+    String,
+    Number,
+    True,
+    False,
+    Null,
+    /// The text is over.
+    End,
+}
+
+/// A text that is not JSON, or not what the reader of the tokens wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    pub what: String,
+    /// Where, as an offset into the text; nothing if AWS does not say where.
+    pub at: Option<usize>,
+}
+
+impl Malformed {
+    /// A fault of which AWS does not say where it is.
+    pub fn somewhere(what: String) -> Malformed {
+        Malformed { what, at: None }
+    }
+
+    /// What, and where, in Jackson's words.
+    pub fn describe(&self, text: &str) -> String {
+        match self.at {
+            Some(at) => format!("{}\n at {}", self.what, location(text, at)),
+            None => self.what.clone(),
+        }
+    }
+}
+
+/// `[Source: (String)"…"; line: 1, column: 11]`
+pub(crate) fn location(text: &str, at: usize) -> String {
+    let mut line = 1;
+    let mut line_start = 0;
+    let bytes = &text.as_bytes()[..at];
+    for newline in memchr::memchr2_iter(b'\n', b'\r', bytes) {
+        if bytes[newline] == b'\r' && text.as_bytes().get(newline + 1) == Some(&b'\n') {
+            continue; // the two together end one line
+        }
+        line += 1;
+        line_start = newline + 1;
+    }
+    let column = utf16_len(&text[line_start..at]) + 1;
+    let quoted: Vec<u16> = text.encode_utf16().take(QUOTED_LIMIT).collect();
+    let left_out = match utf16_len(text) - quoted.len() {
+        0 => String::new(),
+        more => format!("[truncated {more} chars]"),
+    };
+    let quoted = String::from_utf16_lossy(&quoted);
+    format!("[Source: (String)\"{quoted}\"{left_out}; line: {line}, column: {column}]")
+}
+
+fn utf16_len(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    object: bool,
+    /// How many names (in an object) or values (in an array) were begun.
+    count: usize,
+    start: usize,
+}
+
+/// Reads tokens one after the other.
+pub(crate) struct Tokens<'a> {
+    text: &'a str,
+    at: usize,
+    token: Token,
+    /// The value after the name that was handed out last.
+    pending: Option<Token>,
+    /// Where the string value began whose end was not looked for yet.
+    unread: Option<usize>,
+    name: Cow<'a, str>,
+    number: (usize, usize),
+    levels: Vec<Level>,
+}
+
+impl<'a> Tokens<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Tokens {
+            text,
+            at: 0,
+            token: Token::End,
+            pending: None,
+            unread: None,
+            name: Cow::Borrowed(""),
+            number: (0, 0),
+            levels: Vec::new(),
+        }
+    }
+
+    /// The name that was read last.
+    pub fn name(&self) -> &Cow<'a, str> {
+        &self.name
+    }
+
+    /// The token that was read last.
+    pub fn current(&self) -> Token {
+        self.token
+    }
+
+    /// A refusal by the reader of the tokens, at the place that has been read so far.
+    pub fn refuse(&self, what: impl Into<String>) -> Malformed {
+        Malformed { what: what.into(), at: Some(self.at) }
+    }
+
+    /// The text of the current token: of a string its content, of others as written.
+    pub fn text(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        Ok(match self.token {
+            Token::String => self.string()?,
+            Token::Number => Cow::Borrowed(&self.text[self.number.0..self.number.1]),
+            Token::Name => self.name.clone(),
+            Token::True => Cow::Borrowed("true"),
+            Token::False => Cow::Borrowed("false"),
+            Token::Null => Cow::Borrowed("null"),
+            Token::ObjectStart => Cow::Borrowed("{"),
+            Token::ObjectEnd => Cow::Borrowed("}"),
+            Token::ArrayStart => Cow::Borrowed("["),
+            Token::ArrayEnd => Cow::Borrowed("]"),
+            Token::End => Cow::Borrowed(""),
+        })
+    }
+
+    /// The next token.
+    pub fn next(&mut self) -> Result<Token, Malformed> {
+        self.token = self.advance()?;
+        Ok(self.token)
+    }
+
+    /// Skips what is left of the value that the current token begins.
+    pub fn skip_value(&mut self) -> Result<(), Malformed> {
+        if !matches!(self.token, Token::ObjectStart | Token::ArrayStart) {
+            return Ok(());
+        }
+        let above = self.levels.len() - 1;
+        while self.levels.len() > above {
+            self.next()?;
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<Token, Malformed> {
+        if let Some(value) = self.pending.take() {
+            return self.enter(value);
+        }
+        if self.unread.is_some() {
+            self.skip_string()?;
+        }
+        let Some(mut byte) = self.past_blanks()? else {
+            return match self.levels.last() {
+                None => Ok(Token::End),
+                Some(level) => {
+                    let kind = if level.object { "Object" } else { "Array" };
+                    let start = location(self.text, level.start);
+                    Err(self.refuse(format!(
+                        "Unexpected end-of-input: expected close marker for {kind} (start marker at {start})"
+                    )))
+                }
+            };
+        };
+        if byte == b']' || byte == b'}' {
+            return self.leave(byte);
+        }
+        let in_object = self.levels.last().is_some_and(|level| level.object);
+        if let Some(level) = self.levels.last_mut() {
+            level.count += 1;
+            if level.count > 1 {
+                if byte != b',' {
+                    let kind = if in_object { "Object" } else { "Array" };
+                    return Err(
+                        self.unexpected_here(&format!("was expecting comma to separate {kind} entries"))
+                    );
+                }
+                byte = self.past_blanks()?.ok_or_else(|| self.ended_between())?;
+            }
+        }
+        if in_object {
+            if byte != b'"' {
+                return Err(self.unexpected_here("was expecting double-quote to start field name"));
+            }
+            self.name = self.quoted("name")?;
+            match self.past_blanks()? {
+                None => return Err(self.ended_between()),
+                Some(b':') => {}
+                Some(_) => {
+                    return Err(
+                        self.unexpected_here("was expecting a colon to separate field name and value")
+                    );
+                }
+            }
+            byte = self.past_blanks()?.ok_or_else(|| self.ended_between())?;
+            let value = self.begin(byte)?;
+            self.pending = Some(value);
+            return Ok(Token::Name);
+        }
+        let value = self.begin(byte)?;
+        self.enter(value)
+    }
+
+    fn enter(&mut self, value: Token) -> Result<Token, Malformed> {
+        if matches!(value, Token::ObjectStart | Token::ArrayStart) {
+            if self.levels.len() >= DEPTH_LIMIT {
+                return Err(self.refuse(format!(
+                    "Document nesting depth ({}) exceeds the maximum allowed ({DEPTH_LIMIT}, \
+                     from `StreamReadConstraints.getMaxNestingDepth()`)",
+                    DEPTH_LIMIT + 1
+                )));
+            }
+            self.levels.push(Level { object: value == Token::ObjectStart, count: 0, start: self.at - 1 });
+        }
+        Ok(value)
+    }
+
+    fn leave(&mut self, byte: u8) -> Result<Token, Malformed> {
+        let object = byte == b'}';
+        match self.levels.last() {
+            Some(level) if level.object == object => {
+                self.levels.pop();
+                Ok(if object { Token::ObjectEnd } else { Token::ArrayEnd })
+            }
+            other => {
+                let (kind, start) = match other {
+                    None => ("root", 0),
+                    Some(level) => (if level.object { "Object" } else { "Array" }, level.start),
+                };
+                let should = if object { ']' } else { '}' };
+                let start =
+                    if kind == "root" { root_location(self.text) } else { location(self.text, start) };
+                Err(Malformed {
+                    what: format!(
+                        "Unexpected close marker '{}': should be '{should}' (for {kind} starting at {start})",
+                        char::from(byte)
+                    ),
+                    at: Some(self.at - 1),
+                })
+            }
+        }
+    }
+
+    /// Begins a value whose first byte has just been passed.
+    fn begin(&mut self, byte: u8) -> Result<Token, Malformed> {
+        match byte {
+            b'"' => {
+                self.unread = Some(self.at);
+                Ok(Token::String)
+            }
+            b'[' => Ok(Token::ArrayStart),
+            b'{' => Ok(Token::ObjectStart),
+            b't' => self.literal("true", Token::True),
+            b'f' => self.literal("false", Token::False),
+            b'n' => self.literal("null", Token::Null),
+            b'-' | b'0'..=b'9' => self.number(),
+            b'}' => Err(self.unexpected_here("expected a value")),
+            _ => Err(self.odd()),
+        }
+    }
+
+    fn literal(&mut self, word: &str, token: Token) -> Result<Token, Malformed> {
+        let start = self.at - 1;
+        let rest = &self.text.as_bytes()[start..];
+        let same = rest.iter().zip(word.as_bytes()).take_while(|(a, b)| a == b).count();
+        self.at = start + same;
+        let runs_on = self.text[self.at..].chars().next().is_some_and(is_identifier_part);
+        if same < word.len() || runs_on {
+            return Err(self.unrecognized(start));
+        }
+        Ok(token)
+    }
+
+    /// A word that is none of JSON's, from `start` on.
+    fn unrecognized(&mut self, start: usize) -> Malformed {
+        let mut word = self.text[start..self.at].to_owned();
+        let mut units = utf16_len(&word);
+        for char in self.text[self.at..].chars() {
+            if !is_identifier_part(char) {
+                break;
+            }
+            self.at += char.len_utf8();
+            word.push(char);
+            units += char.len_utf16();
+            if units >= 256 {
+                word.push_str("...");
+                break;
+            }
+        }
+        self.refuse(format!("Unrecognized token '{word}': was expecting {VALUES_WORDS}"))
+    }
+
+    fn odd(&mut self) -> Malformed {
+        self.at -= 1;
+        let char = self.text[self.at..].chars().next().unwrap_or('\0');
+        let start = self.at;
+        self.at += char.len_utf8();
+        for (word, first) in [("NaN", 'N'), ("Infinity", 'I')] {
+            if char == first && self.text[start..].starts_with(word) {
+                let after = &self.text[start + word.len()..];
+                if !after.chars().next().is_some_and(is_identifier_part) {
+                    self.at = start + word.len();
+                    return self.refuse(format!(
+                        "Non-standard token '{word}': enable `JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow"
+                    ));
+                }
+            }
+        }
+        if is_identifier_start(char) {
+            return self.unrecognized(start);
+        }
+        unexpected(char, start, &format!("expected a valid value {VALUES_WORDS}"))
+    }
+
+    fn number(&mut self) -> Result<Token, Malformed> {
+        let bytes = self.text.as_bytes();
+        let start = self.at - 1;
+        let mut at = start;
+        if bytes[at] == b'-' {
+            at += 1;
+            match bytes.get(at) {
+                None => {
+                    self.at = at;
+                    return Err(self.refuse("Unexpected end-of-input"));
+                }
+                Some(b'0'..=b'9') => {}
+                Some(_) => {
+                    return Err(self.bad_number(
+                        at,
+                        "expected digit (0-9) to follow minus sign, for valid numeric value",
+                    ));
+                }
+            }
+        }
+        let first = at;
+        while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+            at += 1;
+        }
+        if bytes[first] == b'0' && at > first + 1 {
+            self.at = first + 2;
+            return Err(self.refuse("Invalid numeric value: Leading zeroes not allowed"));
+        }
+        if bytes.get(at) == Some(&b'.') {
+            let fraction = at + 1;
+            at = fraction;
+            while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+                at += 1;
+            }
+            if at == fraction {
+                return Err(self.bad_number(at, "Decimal point not followed by a digit"));
+            }
+        }
+        if matches!(bytes.get(at), Some(b'e' | b'E')) {
+            at += 1;
+            if matches!(bytes.get(at), Some(b'+' | b'-')) {
+                at += 1;
+            }
+            let exponent = at;
+            while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+                at += 1;
+            }
+            if at == exponent {
+                return Err(self.bad_number(at, "Exponent indicator not followed by a digit"));
+            }
+        }
+        self.number = (start, at);
+        self.at = at;
+        if self.levels.is_empty()
+            && let Some(char) = self.text[at..].chars().next()
+            && !matches!(char, ' ' | '\t' | '\r' | '\n')
+        {
+            let what = "Expected space separating root-level values";
+            return Err(unexpected(char, at, what));
+        }
+        Ok(Token::Number)
+    }
+
+    fn bad_number(&mut self, at: usize, comment: &str) -> Malformed {
+        self.at = at;
+        match self.text[at..].chars().next() {
+            None => self.refuse("Unexpected end-of-input"),
+            Some(char) => Malformed {
+                what: format!("Unexpected character ({}) in numeric value: {comment}", describe(char)),
+                at: Some(at),
+            },
+        }
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        match self.unread.take() {
+            Some(_) => self.quoted("string value"),
+            None => Ok(Cow::Borrowed("")), // asked for twice: the callers here never do
+        }
+    }
+
+    fn skip_string(&mut self) -> Result<(), Malformed> {
+        self.unread = None;
+        self.quoted("string value").map(|_| ())
+    }
+
+    /// A string whose opening quote has been passed, to behind its closing quote.
+    fn quoted(&mut self, what: &str) -> Result<Cow<'a, str>, Malformed> {
+        let bytes = self.text.as_bytes();
+        let start = self.at;
+        let mut plain = start;
+        let mut unescaped = String::new();
+        loop {
+            match bytes.get(self.at) {
+                None => {
+                    let what = match what {
+                        "name" => " in field name",
+                        _ => ": was expecting closing quote for a string value",
+                    };
+                    return Err(self.refuse(format!("Unexpected end-of-input{what}")));
+                }
+                Some(b'"') => {
+                    let last = &self.text[plain..self.at];
+                    self.at += 1;
+                    return Ok(if unescaped.is_empty() && plain == start {
+                        Cow::Borrowed(last)
+                    } else {
+                        unescaped.push_str(last);
+                        Cow::Owned(unescaped)
+                    });
+                }
+                Some(b'\\') => {
+                    unescaped.push_str(&self.text[plain..self.at]);
+                    self.at += 1;
+                    unescaped.push(self.escape()?);
+                    plain = self.at;
+                }
+                Some(&byte) if byte < 0x20 => {
+                    self.at += 1;
+                    return Err(self.refuse(format!(
+                        "Illegal unquoted character ({}): has to be escaped using backslash to be included in {what}",
+                        describe(char::from(byte))
+                    )));
+                }
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    /// What an escape stands for, of which the backslash has been passed. Halves of pairs that have no other half become
+    /// U+FFFD: a Rust string can't hold them.
+    fn escape(&mut self) -> Result<char, Malformed> {
+        const ENDED: &str = "Unexpected end-of-input in character escape sequence";
+        let Some(char) = self.text[self.at..].chars().next() else { return Err(self.refuse(ENDED)) };
+        self.at += char.len_utf8();
+        Ok(match char {
+            'b' => '\u{8}',
+            't' => '\t',
+            'n' => '\n',
+            'f' => '\u{c}',
+            'r' => '\r',
+            '"' | '/' | '\\' => char,
+            'u' => {
+                let first = self.hex4()?;
+                let rest = &self.text.as_bytes()[self.at..];
+                if (0xD800..0xDC00).contains(&first) && rest.starts_with(b"\\u") {
+                    let before = self.at;
+                    self.at += 2;
+                    let second = self.hex4()?;
+                    if (0xDC00..0xE000).contains(&second) {
+                        let code = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+                        return Ok(char::from_u32(code).unwrap_or('\u{FFFD}'));
+                    }
+                    self.at = before;
+                }
+                char::from_u32(first).unwrap_or('\u{FFFD}')
+            }
+            other => {
+                return Err(self.refuse(format!("Unrecognized character escape {}", describe(other))));
+            }
+        })
+    }
+
+    fn hex4(&mut self) -> Result<u32, Malformed> {
+        let mut code = 0;
+        for _ in 0..4 {
+            let Some(char) = self.text[self.at..].chars().next() else {
+                return Err(self.refuse("Unexpected end-of-input in character escape sequence"));
+            };
+            let Some(digit) = char.to_digit(16) else {
+                return Err(unexpected(char, self.at, "expected a hex-digit for character escape sequence"));
+            };
+            self.at += 1;
+            code = code * 16 + digit;
+        }
+        Ok(code)
+    }
+
+    /// Passes blanks and the byte after them, which is returned; nothing at the end of the text.
+    fn past_blanks(&mut self) -> Result<Option<u8>, Malformed> {
+        let bytes = self.text.as_bytes();
+        loop {
+            let Some(&byte) = bytes.get(self.at) else { return Ok(None) };
+            self.at += 1;
+            match byte {
+                b' ' | b'\t' | b'\r' | b'\n' => {}
+                0..0x20 => {
+                    return Err(self.refuse(format!(
+                        "Illegal character ({}): only regular white space (\\r, \\n, \\t) is allowed between tokens",
+                        describe(char::from(byte))
+                    )));
+                }
+                _ => return Ok(Some(byte)),
+            }
+        }
+    }
+
+    fn ended_between(&self) -> Malformed {
+        let kind = match self.levels.last() {
+            None => "root",
+            Some(level) if level.object => "Object",
+            Some(_) => "Array",
+        };
+        self.refuse(format!("Unexpected end-of-input within/between {kind} entries"))
+    }
+
+    /// The byte that has just been passed begins what does not belong here.
+    fn unexpected_here(&self, comment: &str) -> Malformed {
+        let at = self.at - 1;
+        unexpected(self.text[at..].chars().next().unwrap_or('\0'), at, comment)
+    }
+}
+
+const VALUES_WORDS: &str = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
+
+fn unexpected(char: char, at: usize, comment: &str) -> Malformed {
+    Malformed { what: format!("Unexpected character ({}): {comment}", describe(char)), at: Some(at) }
+}
+
+/// The place before everything, which Jackson gives as line 1, column 0.
+fn root_location(text: &str) -> String {
+    location(text, 0).replace("column: 1]", "column: 0]")
+}
+
+fn describe(char: char) -> String {
+    let mut units = [0; 2];
+    let code = char.encode_utf16(&mut units)[0];
+    if char.is_control() {
+        return format!("(CTRL-CHAR, code {code})");
+    }
+    let shown = if char.len_utf16() == 1 { char } else { '?' };
+    match code {
+        256.. => format!("'{shown}' (code {code} / 0x{code:x})"),
+        _ => format!("'{shown}' (code {code})"),
+    }
+}
+
+fn is_identifier_start(char: char) -> bool {
+    char.is_alphabetic() || matches!(char, '_' | '$' | '¢' | '£' | '¥' | '€')
+}
+
+fn is_identifier_part(char: char) -> bool {
+    is_identifier_start(char) || char.is_numeric() || (char.is_control() && !char.is_ascii_whitespace())
+}

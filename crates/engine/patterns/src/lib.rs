@@ -1,0 +1,46 @@
+//! Which messages a subscription or a rule wants: SNS's filter policies and EventBridge's event patterns.
+//!
+//! A pattern is parsed once, a message is taken apart once; then they are compared one by one
+//! ([`FilterPolicy::matches`], [`EventPattern::matches`]) or a message with many patterns at once ([`PatternSet`]), whose cost
+//! does not grow with the number of patterns that demand exact values.
+//!
+//! ```
+//! use patterns::{Event, FilterPolicy, PatternSet, Scope};
+//!
+//! let large = FilterPolicy::parse(r#"{"price": [{"numeric": [">=", 100]}]}"#, Scope::MessageBody)?;
+//! let rugby = FilterPolicy::parse(r#"{"interests": ["rugby"]}"#, Scope::MessageBody)?;
+//!
+//! let mut subscriptions = PatternSet::new();
+//! subscriptions.insert(1, large.matcher());
+//! subscriptions.insert(2, rugby.matcher());
+//!
+//! let message = Event::from_json(r#"{"price": 120, "interests": ["rugby", "chess"]}"#);
+//! assert_eq!(subscriptions.matching(&message), [1, 2]);
+//! # Ok::<(), patterns::PolicyFault>(())
+//! ```
+//!
+//! Nothing here knows a service, a clock or a disk. What surprises, and what of AWS's behaviour is a guess, is in this
+//! crate's `DESIGN.md`.
+
+mod filter_policy;
+pub use filter_policy::{BYTES_LIMIT, COMBINATIONS_LIMIT, FilterPolicy, KEYS_LIMIT, PolicyFault, Scope};
+
+mod event_pattern;
+pub use event_pattern::{EventPattern, PatternFault};
+
+mod event;
+pub use event::Event;
+
+mod set;
+pub use set::{Matcher, PatternSet};
+
+mod compile;
+mod pattern;
+
+mod address;
+mod condition;
+mod letters;
+mod number;
+mod wildcard;
+
+mod json;

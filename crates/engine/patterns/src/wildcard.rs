@@ -1,0 +1,93 @@
+//! Text with stars in it: a star stands for any characters, also none.
+
+/// A wildcard, cut at its stars: what lies between them, unescaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wildcard {
+    parts: Box<[Box<str>]>,
+}
+
+impl Wildcard {
+    /// Reads a wildcard; `\*` and `\\` stand for a star and a backslash. The error is AWS's text, whose positions count
+    /// bytes from the opening quote.
+    pub fn parse(text: &str) -> Result<Wildcard, String> {
+        let mut parts: Vec<Box<str>> = Vec::new();
+        let mut part = String::new();
+        let mut chars = text.char_indices().peekable();
+        while let Some((at, char)) = chars.next() {
+            let next = chars.peek().map(|&(_, char)| char);
+            match (char, next) {
+                ('*', Some('*')) => return Err(format!("Consecutive wildcard characters at pos {}", at + 1)),
+                ('*', _) => parts.push(std::mem::take(&mut part).into()),
+                ('\\', Some(escaped @ ('*' | '\\'))) => {
+                    part.push(escaped);
+                    chars.next();
+                }
+                ('\\', _) => return Err(format!("Invalid escape character at pos {}", at + 1)),
+                (char, _) => part.push(char),
+            }
+        }
+        parts.push(part.into());
+        Ok(Wildcard { parts: parts.into() })
+    }
+
+    /// How many stars there are.
+    pub fn stars(&self) -> usize {
+        self.parts.len() - 1
+    }
+
+    pub fn matches(&self, text: &str) -> bool {
+        let [first, middle @ .., last] = &*self.parts else {
+            return *text == *self.parts[0]; // no star: there is exactly one part
+        };
+        let Some(rest) = text.strip_prefix(&**first) else { return false };
+        let Some(mut rest) = rest.strip_suffix(&**last) else { return false };
+        // Taking each part where it comes first leaves the most for those behind it.
+        for part in middle {
+            match memchr::memmem::find(rest.as_bytes(), part.as_bytes()) {
+                Some(at) => rest = &rest[at + part.len()..],
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_any_characters_and_for_none() {
+        for (wildcard, text, matches) in [
+            ("", "", true),
+            ("", "a", false),
+            ("*", "", true),
+            ("*", "abc", true),
+            ("a*", "a", true),
+            ("*a", "ba", true),
+            ("a*a", "a", false),
+            ("a*b*c", "axxbyyc", true),
+            ("a*b*c", "acb", false),
+            ("*ab*ab*", "aab-ab", true),
+            ("/Users/*/doc.txt", "/Users/x/y/doc.txt", true),
+            ("a\\*b", "a*b", true),
+            ("a\\*b", "axb", false),
+            ("\\\\*", "\\x", true),
+            ("*é", "né", true),
+        ] {
+            assert_eq!(Wildcard::parse(wildcard).unwrap().matches(text), matches, "{wildcard} {text}");
+        }
+    }
+
+    #[test]
+    fn two_stars_in_a_row_and_lone_backslashes_are_refused() {
+        for (wildcard, refusal) in [
+            ("**", "Consecutive wildcard characters at pos 1"),
+            ("é**", "Consecutive wildcard characters at pos 3"),
+            ("a\\", "Invalid escape character at pos 2"),
+            ("a\\b", "Invalid escape character at pos 2"),
+        ] {
+            assert_eq!(Wildcard::parse(wildcard).unwrap_err(), refusal, "{wildcard}");
+        }
+    }
+}
