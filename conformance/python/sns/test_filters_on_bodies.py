@@ -135,7 +135,8 @@ def test_the_size_of_a_message_does_not_matter(topic, queue, by_body):
 
 def test_five_leaf_keys_are_allowed_and_six_are_not(topic, queue, create_queue):  # §11
     scope = {"FilterPolicyScope": "MessageBody"}
-    topic.subscribe_queue(queue, FilterPolicy={"a": {"b": ["x"], "c": ["x"]}, **{f"k{n}": [1] for n in range(3)}}, **scope)
+    policy = {"a": {"b": ["x"], "c": ["x"]}, **{f"k{n}": [1] for n in range(3)}}
+    topic.subscribe_queue(queue, FilterPolicy=policy, **scope)
     text = "Invalid parameter: Attributes Reason: FilterPolicy: Filter policy can not have more than 5 keys"
     with refused("InvalidParameter", 400, text):
         topic.subscribe_queue(create_queue(), FilterPolicy={f"k{n}": ["x"] for n in range(6)}, **scope)

@@ -167,7 +167,8 @@ def test_delays_grow_from_the_least_to_the_longest(topic, receiver, failing, clo
 
 
 def test_a_topics_policy_holds_for_its_subscriptions(topic, receiver, failing, dead, clock):  # §9
-    topic.set("DeliveryPolicy", json.dumps({"http": {"defaultHealthyRetryPolicy": policy(numRetries=1)["healthyRetryPolicy"]}}))
+    once = policy(numRetries=1)["healthyRetryPolicy"]
+    topic.set("DeliveryPolicy", json.dumps({"http": {"defaultHealthyRetryPolicy": once}}))
     failing(500)
     topic.publish()
     receiver.next("Notification")
@@ -177,8 +178,8 @@ def test_a_topics_policy_holds_for_its_subscriptions(topic, receiver, failing, d
 
 
 def test_a_topic_may_forbid_policies_of_subscriptions(topic, receiver, failing, dead, clock):  # §9
-    own = policy(numRetries=0)["healthyRetryPolicy"]
-    topic.set("DeliveryPolicy", json.dumps({"http": {"defaultHealthyRetryPolicy": own, "disableSubscriptionOverrides": True}}))
+    never = {"defaultHealthyRetryPolicy": policy(numRetries=0)["healthyRetryPolicy"]}
+    topic.set("DeliveryPolicy", json.dumps({"http": {**never, "disableSubscriptionOverrides": True}}))
     failing(500, DeliveryPolicy=policy(numRetries=5))
     topic.publish()
     receiver.next("Notification")
