@@ -1,0 +1,71 @@
+//! The SDKs' clients, configured as the environment says.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_sqs::config::{Credentials, Region, SharedHttpClient};
+
+use crate::fault::Fault;
+use crate::queue::Queue;
+
+/// The SDKs' clients. Cheap to clone; make one for the whole program, since it holds the connections.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// Queues.
+    pub sqs: aws_sdk_sqs::Client,
+    /// Topics.
+    pub sns: aws_sdk_sns::Client,
+    /// What both were made from.
+    pub config: SdkConfig,
+}
+
+impl Clients {
+    /// As every AWS SDK does it: `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_SQS`, `…_SNS`), `AWS_REGION`,
+    /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, the profile, the machine's role. Without an endpoint: AWS.
+    pub async fn from_env() -> Clients {
+        Clients::new(&aws_config::defaults(BehaviorVersion::latest()).http_client(http_client()).load().await)
+    }
+
+    /// A server that asks nobody's name, such as a local Posthaste: `http://127.0.0.1:4566`.
+    pub async fn local(endpoint: &str) -> Clients {
+        let loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http_client())
+            .endpoint_url(endpoint)
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "local"));
+        Clients::new(&loader.load().await)
+    }
+
+    /// From a configuration of your own.
+    pub fn new(config: &SdkConfig) -> Clients {
+        Clients {
+            sqs: aws_sdk_sqs::Client::new(config),
+            sns: aws_sdk_sns::Client::new(config),
+            config: config.clone(),
+        }
+    }
+
+    /// The queue of this name or URL.
+    ///
+    /// # Errors
+    /// When there is no such queue, or it may not be seen.
+    pub async fn queue(&self, name_or_url: &str) -> Result<Queue, Fault> {
+        if name_or_url.contains("://") {
+            return Ok(Queue::at(name_or_url));
+        }
+        let found = self.sqs.get_queue_url().queue_name(name_or_url).send().await?;
+        Ok(Queue::at(found.queue_url().unwrap_or_default()))
+    }
+}
+
+/// The connections: kept, and shared by both clients.
+fn http_client() -> SharedHttpClient {
+    let builder = aws_smithy_http_client::Builder::new().pool_idle_timeout(Duration::from_secs(60));
+    #[cfg(feature = "https")]
+    {
+        use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+        builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+    }
+    #[cfg(not(feature = "https"))]
+    builder.build_http()
+}

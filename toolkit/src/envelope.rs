@@ -1,0 +1,250 @@
+//! The frame around every message: who says what, when, in which version, and because of what.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::message::{Message, SchemaVersion, UpcastError};
+use crate::trace_context::TraceContext;
+
+/// A message in its frame. On the wire it is this JSON:
+///
+/// ```json
+/// {
+///   "id": "0192f0c1-…", "type": "order.created", "source": "order-service", "timestamp": "2024-01-15T10:30:00Z",
+///   "data": { "orderId": "order_67890" },
+///   "metadata": { "version": "1.0", "retryCount": 0, "correlationId": "…", "causationId": "…", "traceparent": "00-…" }
+/// }
+/// ```
+///
+/// Readers ignore fields that they do not know, and `metadata` may be missing.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Envelope<T> {
+    /// Unique; the same in every copy and every attempt. What an [inbox](crate::inbox) remembers.
+    pub id: String,
+    /// The message's type, such as `order.created`.
+    #[serde(rename = "type")]
+    pub message_type: String,
+    /// Who wrote it.
+    #[serde(default)]
+    pub source: String,
+    /// When it was written.
+    #[serde(default)]
+    pub timestamp: Timestamp,
+    /// The message itself.
+    pub data: T,
+    /// What the way needs to know, and the message need not.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+/// What an [`Envelope`] says about its message besides what it is.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    /// The schema's version of `data`.
+    pub version: SchemaVersion,
+    /// `normal`, `high`, or whatever the application agrees on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<String>,
+    /// How often the message was put back by a person or a tool. (How often the queue handed it out is counted by the
+    /// queue: [`Delivery::receive_count`](crate::consumer::Delivery::receive_count).)
+    pub retry_count: u32,
+    /// The same in every message that follows from one cause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// The id of the message that this one answers to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub causation_id: Option<String>,
+    /// The URL of the queue where an answer is awaited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// W3C trace context: a [`TraceContext`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// W3C trace state, passed on untouched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracestate: Option<String>,
+}
+
+impl<T: Message> Envelope<T> {
+    /// A new envelope with a fresh id and trace, written now.
+    pub fn new(source: impl Into<String>, data: T) -> Envelope<T> {
+        let id = Uuid::now_v7().to_string();
+        let metadata = Metadata {
+            version: T::VERSION,
+            correlation_id: Some(id.clone()),
+            traceparent: Some(TraceContext::root().to_string()),
+            ..Metadata::default()
+        };
+        let message_type = data.message_type().to_owned();
+        Envelope { id, message_type, source: source.into(), timestamp: Timestamp::now(), data, metadata }
+    }
+
+    /// The JSON.
+    ///
+    /// # Errors
+    /// When serde cannot write the data as JSON, such as a map whose keys are not strings.
+    pub fn encode(&self) -> Result<String, EnvelopeError> {
+        serde_json::to_string(self).map_err(EnvelopeError::Unwritable)
+    }
+
+    /// Reads the JSON, and brings data of an older version up to date.
+    ///
+    /// # Errors
+    /// When it is not an envelope, when its data is of a newer major version than this program's, or when there is no way
+    /// up from its version.
+    pub fn decode(json: &str) -> Result<Envelope<T>, EnvelopeError> {
+        let raw: Envelope<&RawValue> = from_json(json, "the envelope")?;
+        let version = raw.metadata.version;
+        let data = if version.major == T::VERSION.major {
+            from_json(raw.data.get(), "the data")?
+        } else {
+            upcast(&raw.message_type, version, raw.data.get())?
+        };
+        let Envelope { id, message_type, source, timestamp, metadata, .. } = raw;
+        Ok(Envelope { id, message_type, source, timestamp, data, metadata })
+    }
+}
+
+impl<T> Envelope<T> {
+    /// Makes this one a consequence of `cause`: same correlation, same trace, caused by that message.
+    #[must_use]
+    pub fn caused_by<U>(mut self, cause: &Envelope<U>) -> Envelope<T> {
+        self.metadata.follow(&cause.id, &cause.metadata);
+        self
+    }
+
+    /// The trace that the message belongs to, if it carries one that can be read.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.metadata.traceparent.as_deref()?.parse().ok()
+    }
+}
+
+impl Metadata {
+    /// Continues the story of a message with this id and metadata.
+    pub(crate) fn follow(&mut self, cause_id: &str, cause: &Metadata) {
+        self.correlation_id = Some(cause.correlation_id.clone().unwrap_or_else(|| cause_id.to_owned()));
+        self.causation_id = Some(cause_id.to_owned());
+        if let Some(trace) = cause.traceparent.as_deref().and_then(|text| text.parse::<TraceContext>().ok()) {
+            self.traceparent = Some(trace.child().to_string());
+            self.tracestate = cause.tracestate.clone();
+        }
+    }
+}
+
+fn from_json<'a, V: Deserialize<'a>>(json: &'a str, what: &'static str) -> Result<V, EnvelopeError> {
+    serde_json::from_str(json).map_err(|why| EnvelopeError::Unreadable { what, why })
+}
+
+fn upcast<T: Message>(
+    message_type: &str,
+    mut version: SchemaVersion,
+    data: &str,
+) -> Result<T, EnvelopeError> {
+    if version.major > T::VERSION.major {
+        return Err(EnvelopeError::TooNew { found: version, known: T::VERSION });
+    }
+    let mut value = from_json(data, "the data")?;
+    while version.major < T::VERSION.major {
+        value = T::upcast(message_type, version, value)?;
+        version = SchemaVersion::new(version.major + 1, 0);
+    }
+    serde_json::from_value(value).map_err(|why| EnvelopeError::Unreadable { what: "the upcast data", why })
+}
+
+/// Why a message could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvelopeError {
+    /// serde cannot write it.
+    #[error("the message cannot be written as JSON: {0}")]
+    Unwritable(#[source] serde_json::Error),
+    /// It is not what it should be.
+    #[error("{what} cannot be read: {why}")]
+    Unreadable {
+        /// Which part.
+        what: &'static str,
+        /// What the JSON reader says.
+        #[source]
+        why: serde_json::Error,
+    },
+    /// Its writer is newer than this program.
+    #[error("the data is of version {found}; this program knows {known}")]
+    TooNew {
+        /// The data's version.
+        found: SchemaVersion,
+        /// The program's.
+        known: SchemaVersion,
+    },
+    /// It is older, and there is no way up.
+    #[error(transparent)]
+    Upcast(#[from] UpcastError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize, Deserialize, Debug, PartialEq)]
+    struct Paid {
+        cents: u64,
+    }
+
+    impl Message for Paid {
+        const VERSION: SchemaVersion = SchemaVersion::new(3, 1);
+        fn message_type(&self) -> &str {
+            "paid"
+        }
+        fn upcast(
+            _: &str,
+            from: SchemaVersion,
+            data: serde_json::Value,
+        ) -> Result<serde_json::Value, UpcastError> {
+            let amount = data["amount"].as_u64().unwrap_or(0);
+            match from.major {
+                1 => Ok(serde_json::json!({ "amount": amount * 100 })),
+                2 => Ok(serde_json::json!({ "cents": amount })),
+                _ => Err(UpcastError::unknown(from)),
+            }
+        }
+    }
+
+    fn written(version: &str, data: &str) -> String {
+        format!(r#"{{"id":"a","type":"paid","data":{data},"metadata":{{"version":{version}}},"unknown":1}}"#)
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let envelope = Envelope::new("till", Paid { cents: 5 });
+        assert_eq!(Envelope::decode(&envelope.encode().unwrap()).unwrap(), envelope);
+    }
+
+    #[test]
+    fn old_data_climbs_one_major_version_at_a_time() {
+        let read =
+            |version: &str, data: &str| Envelope::<Paid>::decode(&written(version, data)).unwrap().data;
+        assert_eq!(read("\"1.7\"", r#"{"amount":3}"#), Paid { cents: 300 });
+        assert_eq!(read("2", r#"{"amount":3}"#), Paid { cents: 3 });
+        assert_eq!(read("3.9", r#"{"cents":3,"new":true}"#), Paid { cents: 3 });
+    }
+
+    #[test]
+    fn data_from_the_future_or_from_nowhere_is_refused() {
+        let read = |version: &str| Envelope::<Paid>::decode(&written(version, "{}")).unwrap_err();
+        assert!(matches!(read("\"4.0\""), EnvelopeError::TooNew { .. }));
+        assert!(matches!(read("\"0.1\""), EnvelopeError::Upcast(_)));
+        assert!(matches!(read("\"one\""), EnvelopeError::Unreadable { .. }));
+    }
+
+    #[test]
+    fn a_consequence_keeps_correlation_and_trace_and_names_its_cause() {
+        let order = Envelope::new("shop", Paid { cents: 1 });
+        let paid = Envelope::new("till", Paid { cents: 1 }).caused_by(&order);
+        let sent = Envelope::new("post", Paid { cents: 1 }).caused_by(&paid);
+        assert_eq!(sent.metadata.correlation_id, Some(order.id.clone()));
+        assert_eq!(sent.metadata.causation_id, Some(paid.id.clone()));
+        assert_eq!(sent.trace().unwrap().trace_id, order.trace().unwrap().trace_id);
+        assert_ne!(sent.trace().unwrap().span_id, paid.trace().unwrap().span_id);
+    }
+}

@@ -1,0 +1,92 @@
+//! What a service answered instead of success, and whether asking again may help.
+
+use std::fmt;
+
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+
+/// A call of SQS or SNS, or one entry of a batch, that failed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub struct Fault {
+    /// AWS's code, such as `QueueDoesNotExist` or `ThrottlingException`; `Connection` where no answer came.
+    pub code: String,
+    /// What was said besides.
+    pub message: String,
+    /// Whether the same call may succeed later.
+    pub retryable: bool,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl Fault {
+    /// A fault that will be the same next time.
+    pub fn permanent(code: impl Into<String>, message: impl Into<String>) -> Fault {
+        Fault { code: code.into(), message: message.into(), retryable: false }
+    }
+
+    /// A fault that may pass.
+    pub fn passing(code: impl Into<String>, message: impl Into<String>) -> Fault {
+        Fault { code: code.into(), message: message.into(), retryable: true }
+    }
+
+    /// An entry of a batch answer: `sender_fault` is AWS's word for "do not send it again".
+    pub(crate) fn of_entry(code: &str, message: Option<&str>, sender_fault: bool) -> Fault {
+        let retryable = !sender_fault || is_throttling(code);
+        Fault { code: code.to_owned(), message: message.unwrap_or_default().to_owned(), retryable }
+    }
+}
+
+impl<E, R> From<SdkError<E, R>> for Fault
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: HasStatus + fmt::Debug + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, R>) -> Fault {
+        match &error {
+            SdkError::ServiceError(answer) => {
+                let (code, message) = (answer.err().code().unwrap_or("Unknown"), answer.err().message());
+                let status = answer.raw().status();
+                Fault {
+                    code: code.to_owned(),
+                    message: message.unwrap_or_default().to_owned(),
+                    retryable: status >= 500 || status == 429 || is_throttling(code),
+                }
+            }
+            SdkError::ConstructionFailure(_) => Fault::permanent("Construction", chain(&error)),
+            _ => Fault::passing("Connection", chain(&error)),
+        }
+    }
+}
+
+/// An HTTP answer, of whichever version.
+pub trait HasStatus {
+    /// Its status code.
+    fn status(&self) -> u16;
+}
+
+impl HasStatus for aws_sdk_sqs::config::http::HttpResponse {
+    fn status(&self) -> u16 {
+        self.status().as_u16()
+    }
+}
+
+fn is_throttling(code: &str) -> bool {
+    ["Throttl", "TooManyRequests", "SlowDown", "OverLimit", "RequestLimitExceeded"]
+        .iter()
+        .any(|word| code.contains(word))
+}
+
+/// The error and what caused it, since the SDK's own text says only "dispatch failure".
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,362 @@
+//! Sends messages to a queue or a topic: one, many, or gathered from many tasks into batches.
+
+mod batching;
+mod dispatch;
+mod outgoing;
+mod sink;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Counter, Histogram, counter, histogram};
+use tokio::sync::oneshot;
+
+pub use batching::BatchingPublisher;
+pub use outgoing::{Outgoing, Prepared};
+pub use sink::{BATCH_ENTRIES, QUEUE_BYTES, QueueSink, Receipt, Sink, TOPIC_BYTES, TopicSink};
+
+use crate::backoff::Backoff;
+use crate::body::{Attribute, BodyError, BodyStep};
+use crate::clients::Clients;
+use crate::envelope::{Envelope, EnvelopeError};
+use crate::fault::Fault;
+use crate::message::Message;
+use crate::queue::Queue;
+use dispatch::{Dispatch, Item};
+
+/// Sends messages to one queue or topic.
+///
+/// **Promise**: *at least once*. What `publish` answers `Ok` to is in the queue or topic. What it answers `Err` to may be
+/// there all the same, when only the answer was lost; and a retry after a lost answer makes a standard queue hold the message
+/// twice (with the same envelope id). A FIFO queue drops such a repeat for five minutes.
+///
+/// Everything is serialised before anything is sent: a message that cannot be written, or is too large, stops the
+/// whole call before its first byte leaves.
+///
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize)] struct OrderCreated { id: String }
+/// # impl toolkit::Message for OrderCreated { fn message_type(&self) -> &str { "order.created" } }
+/// # toolkit::testing::block_on(async {
+/// # let server = toolkit::testing::Server::in_memory()?;
+/// # let clients = toolkit::Clients::local(server.endpoint()).await;
+/// use toolkit::{Publisher, QueueSpec, publisher::Outgoing};
+///
+/// let queue = QueueSpec::new("orders").ensure(&clients).await?;
+/// let orders = Publisher::queue(&clients, &queue).source("order-service");
+///
+/// let receipt = orders.publish(OrderCreated { id: "o-1".into() }).await?;
+/// assert!(!receipt.message_id.is_empty());
+///
+/// let many = (2..25).map(|n| Outgoing::new(OrderCreated { id: format!("o-{n}") }).attribute("priority", "high"));
+/// for result in orders.publish_all(many).await? {
+///     result?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Publisher {
+    sink: Arc<dyn Sink>,
+    source: String,
+    form: BodyForm,
+    steps: Vec<Arc<dyn BodyStep>>,
+    settings: PublisherSettings,
+    tallies: Arc<Tallies>,
+}
+
+/// How messages become bodies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum BodyForm {
+    /// An [`Envelope`] in JSON.
+    #[default]
+    Envelope,
+    /// The data alone in JSON, for readers that know no envelope. Type and source travel in message attributes; ids, versions and
+    /// traces do not travel.
+    Bare,
+}
+
+/// How hard a publisher tries.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct PublisherSettings {
+    /// How often a message is sent at most. (The SDK repeats failed calls by itself, too; this comes on top.)
+    pub attempts: u32,
+    /// The wait between attempts.
+    pub backoff: Backoff,
+    /// How many requests are under way at once.
+    pub in_flight: usize,
+    /// The most messages of one request; not above [`BATCH_ENTRIES`].
+    pub batch_entries: usize,
+    /// How many messages a [`BatchingPublisher`] holds before `publish` waits.
+    pub waiting: usize,
+}
+
+impl Default for PublisherSettings {
+    fn default() -> PublisherSettings {
+        PublisherSettings {
+            attempts: 8,
+            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
+            in_flight: 4,
+            batch_entries: BATCH_ENTRIES,
+            waiting: 1_000,
+        }
+    }
+}
+
+impl Publisher {
+    /// To a queue.
+    pub fn queue(clients: &Clients, queue: &Queue) -> Publisher {
+        Publisher::to(QueueSink { sqs: clients.sqs.clone(), url: queue.url.clone() })
+    }
+
+    /// To a topic, by its ARN.
+    pub fn topic(clients: &Clients, arn: impl Into<String>) -> Publisher {
+        Publisher::to(TopicSink { sns: clients.sns.clone(), arn: arn.into() })
+    }
+
+    /// To anything that takes batches.
+    pub fn to(sink: impl Sink) -> Publisher {
+        let tallies = Arc::new(Tallies::of(sink.name()));
+        Publisher {
+            sink: Arc::new(sink),
+            source: String::new(),
+            form: BodyForm::Envelope,
+            steps: Vec::new(),
+            settings: PublisherSettings::default(),
+            tallies,
+        }
+    }
+
+    /// What envelopes name as their source: the service's name.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<String>) -> Publisher {
+        self.source = source.into();
+        self
+    }
+
+    /// How messages become bodies.
+    #[must_use]
+    pub fn form(mut self, form: BodyForm) -> Publisher {
+        self.form = form;
+        self
+    }
+
+    /// A further step between envelope and wire: encryption, signature, claim check. In the order of the calls.
+    #[must_use]
+    pub fn step(mut self, step: impl Into<Arc<dyn BodyStep>>) -> Publisher {
+        self.steps.push(step.into());
+        self
+    }
+
+    /// How hard it tries.
+    #[must_use]
+    pub fn settings(mut self, settings: PublisherSettings) -> Publisher {
+        self.settings = settings;
+        self
+    }
+
+    /// The queue's or topic's name.
+    pub fn destination(&self) -> &str {
+        self.sink.name()
+    }
+
+    /// Publishes one message.
+    ///
+    /// # Errors
+    /// Before sending: [`PublishError::Unwritable`], [`PublishError::Step`], [`PublishError::TooLarge`],
+    /// [`PublishError::GroupMissing`]. After all attempts: [`PublishError::Refused`].
+    pub async fn publish<T: Message>(
+        &self,
+        message: impl Into<Outgoing<T>>,
+    ) -> Result<Receipt, PublishError> {
+        let prepared = self.prepare(message).await?;
+        match self.publish_prepared(vec![prepared]).await?.pop() {
+            Some(result) => result,
+            None => Err(PublishError::Closed),
+        }
+    }
+
+    /// Publishes many: all are serialised and checked first; then they are sent in batches, and each has its own result, in
+    /// the order given.
+    ///
+    /// On FIFO destinations each group's messages are accepted in the order given; when one is refused for good, the later
+    /// ones of its group are not sent ([`PublishError::EarlierFailed`]).
+    ///
+    /// # Errors
+    /// When a message cannot be sent at all; then none was.
+    pub async fn publish_all<T: Message, M: Into<Outgoing<T>>>(
+        &self,
+        messages: impl IntoIterator<Item = M>,
+    ) -> Result<Vec<Result<Receipt, PublishError>>, PublishError> {
+        let mut prepared = Vec::new();
+        for message in messages {
+            prepared.push(self.prepare(message).await?);
+        }
+        self.publish_prepared(prepared).await
+    }
+
+    /// Publishes what is prepared already, like [`publish_all`](Self::publish_all).
+    ///
+    /// # Errors
+    /// As [`publish_all`](Self::publish_all).
+    pub async fn publish_prepared(
+        &self,
+        messages: Vec<Prepared>,
+    ) -> Result<Vec<Result<Receipt, PublishError>>, PublishError> {
+        for message in &messages {
+            self.check(message)?;
+        }
+        let mut dispatch = Dispatch::new(self.sink.clone(), self.settings, self.tallies.clone(), true);
+        let mut answers = Vec::with_capacity(messages.len());
+        for message in messages {
+            let (reply, answer) = oneshot::channel();
+            dispatch.add(Item { message, reply });
+            answers.push(answer);
+        }
+        dispatch.drain().await;
+        let mut results = Vec::with_capacity(answers.len());
+        for answer in answers {
+            results.push(answer.await.unwrap_or(Err(PublishError::Closed)));
+        }
+        Ok(results)
+    }
+
+    /// Makes text of a message, without sending it: for an [outbox](crate::outbox).
+    ///
+    /// # Errors
+    /// When it cannot be written, or could never be sent.
+    pub async fn prepare<T: Message>(
+        &self,
+        message: impl Into<Outgoing<T>>,
+    ) -> Result<Prepared, PublishError> {
+        let Outgoing { data, id, cause, metadata, mut attributes, group, deduplication_id, delay } =
+            message.into();
+        let mut envelope = Envelope::new(self.source.clone(), data);
+        if let Some(id) = id {
+            envelope.metadata.correlation_id = Some(id.clone());
+            envelope.id = id;
+        }
+        if let Some((cause_id, cause)) = cause {
+            envelope.metadata.follow(&cause_id, &cause);
+        }
+        if metadata.correlation_id.is_some() {
+            envelope.metadata.correlation_id = metadata.correlation_id;
+        }
+        envelope.metadata.priority = metadata.priority;
+        envelope.metadata.reply_to = metadata.reply_to;
+
+        attributes.entry("type".into()).or_insert_with(|| Attribute::Text(envelope.message_type.clone()));
+        if !self.source.is_empty() {
+            attributes.entry("source".into()).or_insert_with(|| Attribute::Text(self.source.clone()));
+        }
+        let mut body = match self.form {
+            BodyForm::Envelope => envelope.encode()?,
+            BodyForm::Bare => serde_json::to_string(&envelope.data).map_err(EnvelopeError::Unwritable)?,
+        };
+        for step in &self.steps {
+            body = step.outgoing(body, &mut attributes).await?;
+        }
+        let deduplication_id =
+            self.sink.is_fifo().then(|| deduplication_id.unwrap_or_else(|| envelope.id.clone()));
+        let prepared = Prepared {
+            id: envelope.id,
+            message_type: envelope.message_type,
+            body,
+            attributes,
+            group,
+            deduplication_id,
+            delay_seconds: delay.map(|delay| u32::try_from(delay.as_secs()).unwrap_or(u32::MAX)),
+        };
+        self.check(&prepared)?;
+        Ok(prepared)
+    }
+
+    /// A publisher that gathers what many tasks publish into batches. A message waits at most `linger` for company.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn batching(&self, linger: Duration) -> BatchingPublisher {
+        BatchingPublisher::new(self.clone(), linger)
+    }
+
+    fn check(&self, message: &Prepared) -> Result<(), PublishError> {
+        let (size, most) = (message.size(), self.sink.max_bytes());
+        if size > most {
+            return Err(PublishError::TooLarge { id: message.id.clone(), size, most });
+        }
+        if self.sink.is_fifo() && message.group.is_none() {
+            return Err(PublishError::GroupMissing { id: message.id.clone() });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher")
+            .field("destination", &self.sink.name())
+            .field("source", &self.source)
+            .finish()
+    }
+}
+
+/// Why a message was not published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// It cannot be written as JSON. Nothing of the call was sent.
+    #[error(transparent)]
+    Unwritable(#[from] EnvelopeError),
+    /// A step could not do its work. Nothing of the call was sent.
+    #[error("a step before sending failed: {0}")]
+    Step(#[from] BodyError),
+    /// It is larger than the destination takes: use a claim check. Nothing of the call was sent.
+    #[error("message {id} has {size} bytes with its attributes; the destination takes {most}")]
+    TooLarge {
+        /// The envelope's id.
+        id: String,
+        /// Its size in bytes, with attributes.
+        size: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// The destination is FIFO. Nothing of the call was sent.
+    #[error("message {id} names no group, which a FIFO destination requires")]
+    GroupMissing {
+        /// The envelope's id.
+        id: String,
+    },
+    /// The service refused it, or could not be reached, until the attempts were used up.
+    #[error("not accepted after {attempts} attempts: {fault}")]
+    Refused {
+        /// The last answer.
+        #[source]
+        fault: Fault,
+        /// How often it was sent.
+        attempts: u32,
+    },
+    /// An earlier message of the same group was refused, so this one was not sent.
+    #[error("not sent, since an earlier message of its group was refused")]
+    EarlierFailed,
+    /// The publisher was closed.
+    #[error("the publisher is closed")]
+    Closed,
+}
+
+/// What is counted for one destination.
+pub(crate) struct Tallies {
+    published: Counter,
+    retried: Counter,
+    failed: Counter,
+    size: Histogram,
+}
+
+impl Tallies {
+    fn of(destination: &str) -> Tallies {
+        let labels = [("destination", destination.to_owned())];
+        Tallies {
+            published: counter!("messages.published", &labels),
+            retried: counter!("messages.publish_retried", &labels),
+            failed: counter!("messages.publish_failed", &labels),
+            size: histogram!("message.size", &labels),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Where messages go: a queue or a topic, one batch at a time.
+
+use async_trait::async_trait;
+use aws_sdk_sns::primitives::Blob as SnsBlob;
+use aws_sdk_sns::types::{MessageAttributeValue as SnsAttribute, PublishBatchRequestEntry};
+use aws_sdk_sqs::primitives::Blob as SqsBlob;
+use aws_sdk_sqs::types::{MessageAttributeValue as SqsAttribute, SendMessageBatchRequestEntry};
+
+use crate::body::Attribute;
+use crate::fault::Fault;
+use crate::publisher::Prepared;
+
+/// The most entries that SQS and SNS take at once.
+pub const BATCH_ENTRIES: usize = 10;
+/// The most bytes that SQS takes at once, for one message or a whole batch (since August 2025).
+pub const QUEUE_BYTES: usize = 1_048_576;
+/// The most bytes that SNS takes at once.
+pub const TOPIC_BYTES: usize = 262_144;
+
+/// Something that takes batches of messages. A test may put a faulty one in front of a real one.
+#[async_trait]
+pub trait Sink: Send + Sync + 'static {
+    /// Its name, for people and metrics.
+    fn name(&self) -> &str;
+
+    /// Whether messages of one group keep their order.
+    fn is_fifo(&self) -> bool;
+
+    /// The most bytes of one batch.
+    fn max_bytes(&self) -> usize;
+
+    /// Sends up to [`BATCH_ENTRIES`] messages, no larger in sum than [`max_bytes`](Self::max_bytes).
+    ///
+    /// # Errors
+    /// The whole call failed. Otherwise there is one result an entry, in the same order.
+    async fn send(&self, batch: &[&Prepared]) -> Result<Vec<Result<Receipt, Fault>>, Fault>;
+}
+
+/// That a message was accepted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Receipt {
+    /// The service's id of it (not the envelope's).
+    pub message_id: String,
+    /// FIFO: its place in the order.
+    pub sequence_number: Option<String>,
+}
+
+/// A queue.
+#[derive(Clone, Debug)]
+pub struct QueueSink {
+    /// The client.
+    pub sqs: aws_sdk_sqs::Client,
+    /// The queue's URL.
+    pub url: String,
+}
+
+#[async_trait]
+impl Sink for QueueSink {
+    fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or(&self.url)
+    }
+
+    fn is_fifo(&self) -> bool {
+        self.url.ends_with(".fifo")
+    }
+
+    fn max_bytes(&self) -> usize {
+        QUEUE_BYTES
+    }
+
+    async fn send(&self, batch: &[&Prepared]) -> Result<Vec<Result<Receipt, Fault>>, Fault> {
+        let mut call = self.sqs.send_message_batch().queue_url(&self.url);
+        for (number, message) in batch.iter().enumerate() {
+            let mut entry = SendMessageBatchRequestEntry::builder()
+                .id(number.to_string())
+                .message_body(&message.body)
+                .set_message_group_id(message.group.clone())
+                .set_message_deduplication_id(message.deduplication_id.clone())
+                .set_delay_seconds(message.delay_seconds.and_then(|seconds| i32::try_from(seconds).ok()));
+            for (name, value) in &message.attributes {
+                entry = entry.message_attributes(name, sqs_attribute(value)?);
+            }
+            call = call.entries(entry.build().map_err(unbuildable)?);
+        }
+        let answer = call.send().await?;
+        let mut results = unanswered(batch.len());
+        for entry in answer.successful {
+            let receipt = Receipt { message_id: entry.message_id, sequence_number: entry.sequence_number };
+            set(&mut results, &entry.id, Ok(receipt));
+        }
+        for entry in answer.failed {
+            let fault = Fault::of_entry(&entry.code, entry.message.as_deref(), entry.sender_fault);
+            set(&mut results, &entry.id, Err(fault));
+        }
+        Ok(results)
+    }
+}
+
+/// A topic.
+#[derive(Clone, Debug)]
+pub struct TopicSink {
+    /// The client.
+    pub sns: aws_sdk_sns::Client,
+    /// The topic's ARN.
+    pub arn: String,
+}
+
+#[async_trait]
+impl Sink for TopicSink {
+    fn name(&self) -> &str {
+        self.arn.rsplit(':').next().unwrap_or(&self.arn)
+    }
+
+    fn is_fifo(&self) -> bool {
+        self.arn.ends_with(".fifo")
+    }
+
+    fn max_bytes(&self) -> usize {
+        TOPIC_BYTES
+    }
+
+    async fn send(&self, batch: &[&Prepared]) -> Result<Vec<Result<Receipt, Fault>>, Fault> {
+        let mut call = self.sns.publish_batch().topic_arn(&self.arn);
+        for (number, message) in batch.iter().enumerate() {
+            let mut entry = PublishBatchRequestEntry::builder()
+                .id(number.to_string())
+                .message(&message.body)
+                .set_message_group_id(message.group.clone())
+                .set_message_deduplication_id(message.deduplication_id.clone());
+            for (name, value) in &message.attributes {
+                entry = entry.message_attributes(name, sns_attribute(value)?);
+            }
+            call = call.publish_batch_request_entries(entry.build().map_err(unbuildable)?);
+        }
+        let answer = call.send().await?;
+        let mut results = unanswered(batch.len());
+        for entry in answer.successful.unwrap_or_default() {
+            let receipt = Receipt {
+                message_id: entry.message_id.unwrap_or_default(),
+                sequence_number: entry.sequence_number,
+            };
+            set(&mut results, entry.id.as_deref().unwrap_or_default(), Ok(receipt));
+        }
+        for entry in answer.failed.unwrap_or_default() {
+            let fault = Fault::of_entry(&entry.code, entry.message.as_deref(), entry.sender_fault);
+            set(&mut results, &entry.id, Err(fault));
+        }
+        Ok(results)
+    }
+}
+
+/// An entry that the answer does not mention may or may not have been sent: it is sent again.
+fn unanswered(entries: usize) -> Vec<Result<Receipt, Fault>> {
+    vec![Err(Fault::passing("Unanswered", "the answer does not mention this entry")); entries]
+}
+
+fn set(results: &mut [Result<Receipt, Fault>], id: &str, result: Result<Receipt, Fault>) {
+    if let Some(place) = id.parse().ok().and_then(|number: usize| results.get_mut(number)) {
+        *place = result;
+    }
+}
+
+fn unbuildable(error: impl std::fmt::Display) -> Fault {
+    Fault::permanent("Construction", error.to_string())
+}
+
+pub(crate) fn sqs_attribute(value: &Attribute) -> Result<SqsAttribute, Fault> {
+    let built = SqsAttribute::builder().data_type(value.data_type());
+    let built = match value {
+        Attribute::Text(text) | Attribute::Number(text) | Attribute::List(text) => built.string_value(text),
+        Attribute::Binary(bytes) => built.binary_value(SqsBlob::new(bytes.clone())),
+    };
+    built.build().map_err(unbuildable)
+}
+
+fn sns_attribute(value: &Attribute) -> Result<SnsAttribute, Fault> {
+    let built = SnsAttribute::builder().data_type(value.data_type());
+    let built = match value {
+        Attribute::Text(text) | Attribute::Number(text) | Attribute::List(text) => built.string_value(text),
+        Attribute::Binary(bytes) => built.binary_value(SnsBlob::new(bytes.clone())),
+    };
+    built.build().map_err(unbuildable)
+}

@@ -1,0 +1,189 @@
+//! A Posthaste server as a child process, for tests and demonstrations: started on a free port, killed, started again.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::clients::Clients;
+
+/// A running server. Ends with this value.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    endpoint: String,
+    program: PathBuf,
+    data: Option<tempfile::TempDir>,
+}
+
+/// Why no server could be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// There is no program to start.
+    #[error(
+        "no posthaste program found. Set POSTHASTE_BIN, or build one: cargo build -p posthaste-server (looked in {looked_in})"
+    )]
+    Missing {
+        /// Where one was looked for.
+        looked_in: String,
+    },
+    /// The operating system refused.
+    #[error("cannot start {program}: {why}")]
+    Unstartable {
+        /// The program.
+        program: String,
+        /// What the system said.
+        #[source]
+        why: std::io::Error,
+    },
+    /// It ended before it was ready.
+    #[error("{program} ended before it was ready; it said: {said}")]
+    Ended {
+        /// The program.
+        program: String,
+        /// Its output.
+        said: String,
+    },
+}
+
+impl Server {
+    /// One that forgets everything when it ends.
+    ///
+    /// # Errors
+    /// When there is no program, or it does not start.
+    pub fn in_memory() -> Result<Server, ServerError> {
+        Server::start(find_program()?, "127.0.0.1:0", None)
+    }
+
+    /// One that keeps its data in a temporary directory, so that it can be [killed](Self::kill) and
+    /// [started again](Self::restart). The directory goes with this value.
+    ///
+    /// # Errors
+    /// When there is no program, or it does not start.
+    pub fn on_disk() -> Result<Server, ServerError> {
+        let program = find_program()?;
+        let data = tempfile::tempdir()
+            .map_err(|why| ServerError::Unstartable { program: program.display().to_string(), why })?;
+        Server::start(program, "127.0.0.1:0", Some(data))
+    }
+
+    /// Where it listens: `http://127.0.0.1:…`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Its process id.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Clients of it.
+    pub async fn clients(&self) -> Clients {
+        Clients::local(&self.endpoint).await
+    }
+
+    /// Ends it as a crash does: `kill -9`.
+    pub fn kill(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again at the same address, with the same data.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn restart(&mut self) -> Result<(), ServerError> {
+        self.kill();
+        let address = self.endpoint.trim_start_matches("http://").to_owned();
+        let (child, endpoint) =
+            launch(&self.program, &address, self.data.as_ref().map(tempfile::TempDir::path))?;
+        (self.child, self.endpoint) = (child, endpoint);
+        Ok(())
+    }
+
+    fn start(
+        program: PathBuf,
+        address: &str,
+        data: Option<tempfile::TempDir>,
+    ) -> Result<Server, ServerError> {
+        let (child, endpoint) = launch(&program, address, data.as_ref().map(tempfile::TempDir::path))?;
+        Ok(Server { child, endpoint, program, data })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Starts the program and waits for its word that it is ready.
+fn launch(program: &Path, address: &str, data: Option<&Path>) -> Result<(Child, String), ServerError> {
+    let mut command = Command::new(program);
+    command.args(["--listen", address]);
+    match data {
+        Some(data) => command.arg("--data").arg(data).args(["--durability", "os"]),
+        None => command.arg("--in-memory"),
+    };
+    // Settings of the tests' own surroundings are not this server's.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POSTHASTE_")) {
+        command.env_remove(name);
+    }
+    let unstartable = |why| ServerError::Unstartable { program: program.display().to_string(), why };
+    let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().map_err(unstartable)?;
+    let Some(stdout) = child.stdout.take() else {
+        return Err(unstartable(std::io::Error::other("its output cannot be read")));
+    };
+    let mut lines = BufReader::new(stdout).lines();
+    let mut said = String::new();
+    while let Some(Ok(line)) = lines.next() {
+        if let Some(endpoint) = line.split_whitespace().find(|word| word.starts_with("http://")) {
+            // Read on, or the server's next word would find a closed pipe.
+            let endpoint = endpoint.to_owned();
+            std::thread::spawn(move || lines.for_each(drop));
+            return Ok((child, endpoint));
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    Err(ServerError::Ended { program: program.display().to_string(), said })
+}
+
+/// `POSTHASTE_BIN`, or what stands in the same cargo target directory, or on the `PATH`; release before debug.
+fn find_program() -> Result<PathBuf, ServerError> {
+    if let Some(program) = std::env::var_os("POSTHASTE_BIN") {
+        return Ok(program.into());
+    }
+    let mut places = Vec::new();
+    if let Some(target) = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from) {
+        places.extend([target.join("release"), target.join("debug")]);
+    }
+    // …/target/debug/deps/it-0123 or …/target/debug/orders
+    let own = std::env::current_exe().unwrap_or_default();
+    for folder in own.ancestors().skip(1).take(3) {
+        places.extend([folder.join("../release"), folder.to_path_buf()]);
+    }
+    // Where a doc test runs: the package's folder in the workspace.
+    places.extend(["../target/release".into(), "../target/debug".into()]);
+    if let Some(path) = std::env::var_os("PATH") {
+        places.extend(std::env::split_paths(&path));
+    }
+    let name = format!("posthaste{}", std::env::consts::EXE_SUFFIX);
+    match places.iter().map(|folder| folder.join(&name)).find(|program| program.is_file()) {
+        Some(program) => Ok(program),
+        None => Err(ServerError::Missing {
+            looked_in: places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", "),
+        }),
+    }
+}
+
+/// Runs a future on a runtime of its own.
+///
+/// # Panics
+/// When the operating system gives no threads.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("threads for a runtime").block_on(future)
+}

@@ -1,0 +1,4 @@
+//! Each pattern against a running server, and at its worst moment.
+
+mod common;
+mod publisher;
