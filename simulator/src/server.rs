@@ -26,6 +26,8 @@ pub struct Server {
     /// What it wants read.
     errands: VecDeque<Errand>,
     /// What it wants dropped, once the log is durable up to a position.
+    /// Deliveries that are to be tried.
+    pub attempts: VecDeque<sns::deliveries::Attempt>,
     discards: VecDeque<(u32, Position)>,
     /// Whether the machine was told that there is little room.
     pub space_low: bool,
@@ -92,6 +94,7 @@ impl Server {
             batches: VecDeque::new(),
             errands: VecDeque::new(),
             discards: VecDeque::new(),
+            attempts: VecDeque::new(),
             space_low: false,
             cut: recovered.cut.is_some(),
             bug,
@@ -119,6 +122,7 @@ impl Server {
             match output {
                 Output::Append(batch) => self.batches.push_back(batch),
                 Output::Reply { ticket, answer } => answers.push((ticket, answer)),
+                Output::Deliver(attempt) => self.attempts.push_back(*attempt),
                 Output::Survey { segment } => self.errands.push_back(Errand::Survey(segment)),
                 Output::Fetch(extents) => self.errands.push_back(Errand::Fetch(extents)),
                 Output::Discard { segment } => self.discards.push_back((segment, self.machine.end())),

@@ -762,7 +762,11 @@ impl World {
             return Err(format!("{ticket} was answered, and was not asked or answered before"));
         };
         trace!(self, "{ticket} is answered {answer:?}");
-        let answer = answer.map(|Reply::Sqs(reply)| reply);
+        let answer = match answer {
+            Ok(Reply::Sqs(reply)) => Ok(reply),
+            Ok(Reply::Sns(_)) => return Err(format!("{ticket} was answered as if it were about topics")),
+            Err(refusal) => Err(refusal),
+        };
         if let Err(refusal) = &answer {
             let full = low && refusal.shape == "ServiceUnavailable";
             self.outcome.full += u64::from(full);

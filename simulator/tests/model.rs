@@ -119,7 +119,10 @@ impl World {
                 other => panic!("{other:?}"),
             }
         }
-        heard.expect("every request here is answered at once").map(|Reply::Sqs(reply)| reply)
+        heard.expect("every request here is answered at once").map(|reply| match reply {
+            Reply::Sqs(reply) => reply,
+            Reply::Sns(_) => panic!("only queues were asked"),
+        })
     }
 
     fn send(&mut self, queue: usize, draft: MessageDraft) -> Seq {

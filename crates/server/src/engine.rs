@@ -201,13 +201,7 @@ const INPUTS: usize = 256;
 const SPACE_RETRY: Duration = Duration::from_secs(1);
 
 impl Engine {
-    fn new(
-        threads: usize,
-        machine: Machine,
-        store: Store,
-        deliverer: Deliverer,
-        clock: Arc<Clock>,
-    ) -> Self {
+    fn new(threads: usize, machine: Machine, store: Store, deliverer: Deliverer, clock: Arc<Clock>) -> Self {
         Engine {
             machine,
             store,

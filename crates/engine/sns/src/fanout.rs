@@ -8,7 +8,7 @@ use notification::{Protocol, SignatureVersion};
 
 use crate::rules::post::Post;
 use crate::state::State;
-use crate::topic::{Subscription, Topic};
+use crate::topic::Topic;
 
 impl State {
     /// A message to a topic as one parcel for all who are to have it. Those whose queue refuses it get it into their
@@ -30,7 +30,8 @@ impl State {
             ..self.empty_parcel(topic.id().0, topic.signature_version().style(), now)
         };
         let mut next = parcel.number + 1;
-        for subscription in self.wanting(topic, post) {
+        let wanting = topic.interests.wanting(&post.message, &post.attributes);
+        for subscription in wanting.iter().filter_map(|id| self.subscriptions.get(id)) {
             let raw = subscription.is_raw();
             let form = |text| Form { subscription: subscription.id().0, raw, text, replayed: false };
             let Some(queue) = &subscription.queue else {
@@ -62,15 +63,6 @@ impl State {
             }
         }
         parcel
-    }
-
-    /// The subscriptions of a topic that want a message, in the order in which they were made.
-    fn wanting<'s>(&'s self, topic: &'s Topic, _post: &Post) -> impl Iterator<Item = &'s Subscription> {
-        topic
-            .subscriptions
-            .iter()
-            .filter_map(|id| self.subscriptions.get(id))
-            .filter(|subscription| subscription.is_confirmed())
     }
 }
 

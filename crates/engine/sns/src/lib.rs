@@ -10,6 +10,8 @@ pub mod rules;
 
 pub mod records;
 
+pub mod interests;
+
 pub mod topic;
 
 pub mod state;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::{Deadlines, Extent, Ledger, Time};
 
 use crate::deliveries::Deliveries;
+use crate::interests::Interests;
 use crate::records::{Record, SubscriptionDeclared, SubscriptionDeleted, TopicDeclared, TopicDeleted};
 use crate::topic::{Subscription, Topic};
 use crate::{SubscriptionId, TopicId, TopicKey};
@@ -99,6 +100,7 @@ impl State {
             let topic = Topic {
                 arn: record.key.arn().to_string(),
                 subscriptions: BTreeSet::new(),
+                interests: Interests::default(),
                 subscriptions_deleted: record.subscriptions_deleted,
                 subscriptions_pending: 0,
                 declared: record.clone(),
@@ -137,6 +139,7 @@ impl State {
         let mut declared_in = BTreeSet::from([at.place.segment()]);
         if let Some(old) = self.subscriptions.remove(&record.id) {
             ledger.release(old.at);
+            topic.interests.remove(record.id);
             declared_in.extend(&old.declared_in);
             declared_in.retain(|&segment| ledger.contains(segment));
             if let Some(until) = old.pending_until() {
@@ -156,6 +159,9 @@ impl State {
             topic.subscriptions_pending += 1;
             self.deadlines.set(until, Due::ConfirmationEnds(record.id));
         }
+        if subscription.is_confirmed() {
+            topic.interests.add(&subscription);
+        }
         self.endpoints.insert((record.topic, record.protocol.clone(), record.endpoint.clone()), record.id);
         self.uuids.insert(record.uuid.clone(), record.id);
         self.subscriptions.insert(record.id, subscription);
@@ -168,6 +174,7 @@ impl State {
         let Some(topic) = self.forget_subscription(record.id, ledger) else { return };
         if let Some(topic) = self.topics.get_mut(&topic) {
             topic.subscriptions.remove(&record.id);
+            topic.interests.remove(record.id);
             topic.subscriptions_deleted += 1;
         }
     }

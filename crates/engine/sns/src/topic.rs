@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use kernel::{Arn, Extent, Time};
 
+use crate::interests::Interests;
 use crate::records::{SubscriptionDeclared, TopicDeclared};
 use crate::{SubscriptionId, TopicId, TopicKey};
 
@@ -16,6 +17,8 @@ pub struct Topic {
     pub arn: String,
     /// Its subscriptions, confirmed and pending.
     pub subscriptions: BTreeSet<SubscriptionId>,
+    /// What the confirmed ones want.
+    pub(crate) interests: Interests,
     /// How many of them were deleted.
     pub subscriptions_deleted: u64,
     /// How many of `subscriptions` are pending.
@@ -77,6 +80,14 @@ impl Subscription {
     /// Whether messages go out as they were published, without an envelope.
     pub fn is_raw(&self) -> bool {
         self.attribute("RawMessageDelivery").is_some_and(|raw| raw.eq_ignore_ascii_case("true"))
+    }
+
+    /// What its filter policy looks at.
+    pub fn filter_scope(&self) -> patterns::Scope {
+        match self.attribute("FilterPolicyScope") {
+            Some("MessageBody") => patterns::Scope::MessageBody,
+            _ => patterns::Scope::MessageAttributes,
+        }
     }
 
     /// The queue that gets what cannot be delivered.

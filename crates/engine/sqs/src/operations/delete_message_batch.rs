@@ -1,6 +1,9 @@
 //! DeleteMessageBatch: a client is done with up to ten messages.
 
-use api::sqs::{DeleteMessageBatchInput, DeleteMessageBatchOutput, DeleteMessageBatchRequestEntry, DeleteMessageBatchResultEntry};
+use api::sqs::{
+    DeleteMessageBatchInput, DeleteMessageBatchOutput, DeleteMessageBatchRequestEntry,
+    DeleteMessageBatchResultEntry,
+};
 use bytestring::ByteString;
 use kernel::{Caller, Refusal};
 

@@ -1,0 +1,67 @@
+//! Which of a topic's subscriptions want a message, found without asking each.
+
+use std::collections::BTreeSet;
+
+use kernel::{Attribute, AttributeValue};
+use patterns::{Event, FilterPolicy, PatternSet, Scope};
+
+use crate::SubscriptionId;
+use crate::topic::Subscription;
+
+/// What a topic's confirmed subscriptions want.
+#[derive(Clone, Debug, Default)]
+pub struct Interests {
+    /// Those that want everything.
+    all: BTreeSet<SubscriptionId>,
+    /// Those whose policies are about the attributes.
+    by_attributes: PatternSet<SubscriptionId>,
+    /// Those whose policies are about the text.
+    by_body: PatternSet<SubscriptionId>,
+}
+
+impl Interests {
+    /// A subscription wants messages from now on.
+    pub fn add(&mut self, subscription: &Subscription) {
+        let id = subscription.id();
+        let scope = subscription.filter_scope();
+        let text = subscription.attribute("FilterPolicy").unwrap_or_default();
+        // A policy was checked when it was set. One that an older version took and this one does not understand wants
+        // nothing: a message too few is found sooner than one that was not meant for the subscriber.
+        match FilterPolicy::parse(text, scope) {
+            _ if text.is_empty() => drop(self.all.insert(id)),
+            Ok(policy) if policy.accepts_all() => drop(self.all.insert(id)),
+            Ok(policy) if scope == Scope::MessageBody => self.by_body.insert(id, policy.matcher()),
+            Ok(policy) => self.by_attributes.insert(id, policy.matcher()),
+            Err(_) => {}
+        }
+    }
+
+    /// A subscription wants no messages any more.
+    pub fn remove(&mut self, id: SubscriptionId) {
+        if !self.all.remove(&id) && !self.by_attributes.remove(id) {
+            self.by_body.remove(id);
+        }
+    }
+
+    /// How many have a policy.
+    pub fn filtered(&self) -> usize {
+        self.by_attributes.len() + self.by_body.len()
+    }
+
+    /// Who wants a message, in the order in which they subscribed.
+    pub fn wanting(&self, message: &str, attributes: &[Attribute]) -> Vec<SubscriptionId> {
+        let mut wanting: Vec<SubscriptionId> = self.all.iter().copied().collect();
+        if !self.by_attributes.is_empty() {
+            let texts = attributes.iter().filter_map(|attribute| match &attribute.value {
+                AttributeValue::Text(text) => Some((&*attribute.name, &*attribute.data_type, &**text)),
+                AttributeValue::Binary(_) => None,
+            });
+            wanting.extend(self.by_attributes.matching(&Event::from_attributes(texts)));
+        }
+        if !self.by_body.is_empty() {
+            wanting.extend(self.by_body.matching(&Event::from_json(message)));
+        }
+        wanting.sort_unstable();
+        wanting
+    }
+}
