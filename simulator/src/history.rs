@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use kernel::{Place, Position, Time};
 use sqs::operations::receive_message::Delivered;
-use sqs::rules::dedup::WINDOW_MILLIS;
+use collections::dedup::WINDOW_MILLIS;
 use sqs::rules::handle::Handle;
 use sqs::{QueueId, Seq};
 

@@ -2,6 +2,10 @@
 
 use sha2::{Digest, Sha256};
 
+/// A message's sequence number: unique and increasing over the whole server, in the order of acceptance.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct Seq(pub u64);
+
 /// 32 random bytes, made once for a data directory and kept in its log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Secret(pub [u8; 32]);

@@ -1,11 +1,8 @@
 //! What names a queue, a message, a move task.
 
+pub use kernel::Seq;
 use kernel::codec::{Malformed, Reader, put_str};
 use kernel::{Arn, Secret, uuid_text};
-
-/// A message's sequence number: unique and increasing over the whole server, in the order of acceptance.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
-pub struct Seq(pub u64);
 
 /// A queue's number: drawn from the same counter as [`Seq`], never reused, so that what the log still says about a
 /// deleted queue can never be taken for another's.

@@ -8,10 +8,10 @@ use kernel::{Extent, Ledger, ParcelSent};
 use crate::operations::Draft;
 use crate::queue::QUEUE_DELAY;
 use crate::records::{Deduplication, MessageSent};
-use crate::rules::dedup::DedupKey;
 use crate::state::State;
 use crate::survival::placed;
 use crate::{QueueId, QueueKey, Seq, limits};
+use collections::dedup::DedupKey;
 
 impl Queues for State {
     fn offer(&self, offer: &Offer<'_>) -> Taken {

@@ -7,12 +7,12 @@ use kernel::{Deadlines, Extent, Ledger, Time};
 
 use crate::records::QueueDeclared;
 use crate::rules::attempts::Attempts;
-use crate::rules::dedup::Dedup;
 use crate::rules::group::{Group, Groups, LOOSE, Turn};
-use crate::rules::lane::{Entry, Lane};
 use crate::rules::settings::Settings;
 use crate::state::{Due, Waiter};
 use crate::{QueueId, QueueKey, Seq};
+use collections::dedup::Dedup;
+use collections::lane::{Entry, Lane};
 
 /// Which delay a lane of delayed messages stands for: a message's own, or the queue's (which may change).
 pub(crate) const QUEUE_DELAY: u32 = u32::MAX;
@@ -511,7 +511,7 @@ impl Queue {
         if self.dedup_due.is_none()
             && let Some(at) = self.dedup.oldest_at()
         {
-            self.set_dedup_due(at + crate::rules::dedup::WINDOW_MILLIS, deadlines);
+            self.set_dedup_due(at + collections::dedup::WINDOW_MILLIS, deadlines);
         }
     }
 

@@ -12,9 +12,9 @@ use crate::records::{
     QueueDeclared, QueueDeleted, ReceivedMessage, Record, VisibilityChanged,
 };
 use crate::rules::attempts::{self, Attempt};
-use crate::rules::dedup::{self, DedupKey};
-use crate::rules::lane::Entry;
 use crate::{QueueId, QueueKey, Seq, TaskId};
+use collections::dedup::{self, DedupKey};
+use collections::lane::Entry;
 
 /// What falls due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

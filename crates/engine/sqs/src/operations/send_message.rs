@@ -11,11 +11,11 @@ use super::{Decision, Draft, Setting};
 use crate::queue::Queue;
 use crate::records::{Deduplication, MessageSent, Record};
 use crate::refusals;
-use crate::rules::dedup::DedupKey;
 use crate::rules::names;
 use crate::rules::new_message::{AttributeDraft, MessageDraft, NewMessage, hex};
 use crate::state::State;
 use crate::{QueueKey, Seq, message_id, sequence_number};
+use collections::dedup::DedupKey;
 
 /// SendMessage.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use std::hash::{DefaultHasher, Hasher};
 use kernel::Time;
 
 use crate::Seq;
-use crate::rules::index::Index;
-use crate::rules::lane::Lane;
+use collections::index::Index;
+use collections::lane::Lane;
 
 /// The messages of a queue that share a `MessageGroupId`, or (on a standard queue) that have none. There may be
 /// millions, so every byte counts.
@@ -226,7 +226,7 @@ impl Groups {
     }
 
     /// Takes groups off the end until `most` messages or so have been taken; empty when nothing is left.
-    pub fn dismantle(&mut self, most: usize, mut each: impl FnMut(crate::rules::lane::Entry)) -> bool {
+    pub fn dismantle(&mut self, most: usize, mut each: impl FnMut(collections::lane::Entry)) -> bool {
         let mut taken = 0;
         while let Some(block) = self.blocks.last_mut() {
             while let Some(group) = block.last_mut() {

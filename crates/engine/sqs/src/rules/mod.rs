@@ -16,13 +16,7 @@ pub mod new_message;
 
 pub mod handle;
 
-pub mod lane;
-
-pub mod index;
-
 pub mod group;
-
-pub mod dedup;
 
 pub mod attempts;
 

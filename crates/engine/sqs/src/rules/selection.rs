@@ -7,7 +7,7 @@ use kernel::{Extent, Time};
 use crate::Seq;
 use crate::queue::{Queue, Touched};
 use crate::rules::group::{Group, Turn};
-use crate::rules::lane::Entry;
+use collections::lane::Entry;
 
 /// A message that could be given now.
 #[derive(Clone, Debug)]

@@ -1,12 +1,11 @@
-//! Which messages a FIFO queue has accepted in the last five minutes.
+//! Which messages a FIFO queue or topic has accepted in the last five minutes.
 
 use std::collections::VecDeque;
 
-use kernel::Time;
+use kernel::{Seq, Time};
 use sha2::{Digest, Sha256};
 
-use crate::Seq;
-use crate::rules::index::Index;
+use crate::Index;
 
 /// The deduplication interval (facts/sqs.md § 7).
 pub const WINDOW_MILLIS: u64 = 5 * 60 * 1000;

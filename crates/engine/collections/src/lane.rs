@@ -9,9 +9,7 @@
 use std::collections::VecDeque;
 
 use kernel::codec::Reader;
-use kernel::{Extent, Place, Time};
-
-use crate::Seq;
+use kernel::{Extent, Place, Seq, Time};
 
 /// Entries a chunk: large enough that its header costs about a byte an entry, small enough that rewriting one is cheap.
 const CHUNK: u16 = 64;
