@@ -7,9 +7,9 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use collections::dedup::WINDOW_MILLIS;
 use kernel::{Place, Position, Time};
 use sqs::operations::receive_message::Delivered;
-use collections::dedup::WINDOW_MILLIS;
 use sqs::rules::handle::Handle;
 use sqs::{QueueId, Seq};
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use kernel::parcel::{Offer, Queues, Taken};
 use kernel::{ParcelSent, Refusal};
 use sns::deliveries::{Consequence, Outcome};
+use sns::fanout::FanOut;
 use sns::operations::{Command, Posting, Reply, Setting, publish::Published};
 use sns::records::Record;
 
@@ -45,9 +46,16 @@ impl Machine {
         for &post in &posting.posts {
             let Some(topic) = self.sns.topic_of(posting.topic) else { continue };
             let fifo = topic.is_fifo();
-            let parcel = self.sns.fan_out(topic, post, &self.sqs, self.now);
-            published.push(Published { number: parcel.number, fifo });
-            self.commit_parcel(&parcel, &post.payload);
+            let number = match self.sns.fan_out(topic, post, &self.sqs, self.now) {
+                FanOut::Duplicate(number) => number,
+                FanOut::Parcel(parcel) => {
+                    // What nobody gets is remembered by its number alone.
+                    let is_wanted = !parcel.copies.is_empty() || !parcel.deliveries.is_empty();
+                    self.commit_parcel(&parcel, if is_wanted { &post.payload } else { &[] });
+                    parcel.number
+                }
+            };
+            published.push(Published { number, fifo });
         }
         posting.answer(published)
     }

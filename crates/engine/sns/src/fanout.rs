@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use kernel::parcel::{Delivery, Form, Offer, Queues, Taken};
+use collections::DedupKey;
+use kernel::parcel::{Deduplicates, Delivery, Form, Offer, Queues, Taken};
 use kernel::{Arn, ParcelSent, Time};
 use notification::{Protocol, SignatureVersion};
 
@@ -10,21 +11,36 @@ use crate::rules::post::Post;
 use crate::state::State;
 use crate::topic::Topic;
 
+/// What becomes of a message that is published.
+#[derive(Debug)]
+pub enum FanOut<'a> {
+    /// It goes to all who want it.
+    Parcel(ParcelSent<'a>),
+    /// A FIFO topic has had it in the last five minutes, under this number.
+    Duplicate(u64),
+}
+
 impl State {
     /// A message to a topic as one parcel for all who are to have it. Those whose queue refuses it get it into their
     /// dead-letter queue, if they have one that takes it.
-    pub fn fan_out<'a>(
-        &self,
-        topic: &Topic,
-        post: &'a Post,
-        queues: &dyn Queues,
-        now: Time,
-    ) -> ParcelSent<'a> {
+    pub fn fan_out<'a>(&self, topic: &Topic, post: &'a Post, queues: &dyn Queues, now: Time) -> FanOut<'a> {
         let deduplication_id = match &post.deduplication_id {
             Some(id) => Some(id),
             None => Some(&post.content_hash).filter(|hash| !hash.is_empty()),
         };
+        let mut deduplicates = None;
+        if let (Some(id), Some(group)) = (deduplication_id, &post.group)
+            && topic.is_fifo()
+        {
+            let scope = topic.deduplicates();
+            let key = DedupKey::new(id, (scope == Deduplicates::InGroup).then_some(&**group));
+            if let Some(before) = topic.dedup.find(key, now) {
+                return FanOut::Duplicate(before.0);
+            }
+            deduplicates = Some(scope);
+        }
         let mut parcel = ParcelSent {
+            deduplicates,
             group: post.group.as_deref().map(Cow::Borrowed),
             deduplication_id: deduplication_id.map(|id| Cow::Borrowed(&**id)),
             ..self.empty_parcel(topic.id().0, topic.signature_version().style(), now)
@@ -62,11 +78,19 @@ impl State {
                 next += 1;
             }
         }
-        parcel
+        FanOut::Parcel(parcel)
     }
 }
 
 impl Topic {
+    /// Among which of its messages a FIFO topic compares deduplication ids (facts/sns.md § 10).
+    pub fn deduplicates(&self) -> Deduplicates {
+        match self.attribute("FifoThroughputScope") {
+            Some("MessageGroup") => Deduplicates::InGroup,
+            _ => Deduplicates::All,
+        }
+    }
+
     /// How its messages are signed.
     pub fn signature_version(&self) -> SignatureVersion {
         match self.attribute("SignatureVersion") {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::{Deadlines, Extent, Ledger, Time};
+use collections::{Dedup, DedupKey, dedup};
+use kernel::parcel::Deduplicates;
+use kernel::{Deadlines, Extent, Ledger, ParcelSent, Seq, Time};
 
 use crate::deliveries::Deliveries;
 use crate::interests::Interests;
@@ -19,7 +21,12 @@ pub enum Due {
     DeliveryDue(u64),
     /// An endpoint that wants only so many deliveries a second may get the next.
     LaneFree(SubscriptionId),
+    /// Deduplication ids stop counting.
+    DedupEnds(TopicId),
 }
+
+/// Deduplication ids that are forgotten in one go.
+const EXPIRED_AT_ONCE: usize = 1000;
 
 /// All topics.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +99,21 @@ impl State {
         }
     }
 
+    /// A FIFO topic remembers what it was given.
+    pub(crate) fn message_accepted(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
+        let Some(deduplicates) = parcel.deduplicates.filter(|_| !parcel.forwarded) else { return };
+        let Some(topic) = self.topics.get_mut(&TopicId(parcel.source)) else { return };
+        let (Some(id), Some(group)) = (&parcel.deduplication_id, &parcel.group) else { return };
+        let key = DedupKey::new(id, (deduplicates == Deduplicates::InGroup).then_some(&**group));
+        topic.dedup.accept(key, Seq(parcel.number), parcel.at);
+        ledger.keep_until(at.place.segment(), parcel.at + dedup::WINDOW_MILLIS);
+        if topic.dedup_due.is_none() {
+            let due = parcel.at + dedup::WINDOW_MILLIS;
+            topic.dedup_due = Some(due);
+            self.deadlines.set(due, Due::DedupEnds(topic.declared.id));
+        }
+    }
+
     fn topic_declared(&mut self, record: &TopicDeclared, at: Extent, ledger: &mut Ledger) {
         ledger.hold(at);
         self.skip_to(record.id.0 + 1);
@@ -101,6 +123,8 @@ impl State {
                 arn: record.key.arn().to_string(),
                 subscriptions: BTreeSet::new(),
                 interests: Interests::default(),
+                dedup: Dedup::default(),
+                dedup_due: None,
                 subscriptions_deleted: record.subscriptions_deleted,
                 subscriptions_pending: 0,
                 declared: record.clone(),
@@ -123,6 +147,9 @@ impl State {
         }
         let Some(topic) = self.topics.remove(&record.id) else { return };
         ledger.release(topic.at);
+        if let Some(due) = topic.dedup_due {
+            self.deadlines.clear(due, Due::DedupEnds(record.id));
+        }
         if self.names.get(topic.key()) == Some(&record.id) {
             self.names.remove(topic.key());
         }
@@ -208,6 +235,14 @@ impl State {
                 }
                 Due::DeliveryDue(number) => self.delivery_due(number),
                 Due::LaneFree(id) => self.lane_free(id),
+                Due::DedupEnds(id) => {
+                    if let Some(topic) = self.topics.get_mut(&id) {
+                        topic.dedup_due = topic.dedup.expire(now, EXPIRED_AT_ONCE);
+                        if let Some(due) = topic.dedup_due {
+                            self.deadlines.set(due, Due::DedupEnds(id));
+                        }
+                    }
+                }
             }
         }
     }

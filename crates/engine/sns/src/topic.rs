@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use collections::Dedup;
 use kernel::{Arn, Extent, Time};
 
 use crate::interests::Interests;
@@ -19,6 +20,9 @@ pub struct Topic {
     pub subscriptions: BTreeSet<SubscriptionId>,
     /// What the confirmed ones want.
     pub(crate) interests: Interests,
+    /// What a FIFO topic has had in the last five minutes.
+    pub(crate) dedup: Dedup,
+    pub(crate) dedup_due: Option<Time>,
     /// How many of them were deleted.
     pub subscriptions_deleted: u64,
     /// How many of `subscriptions` are pending.
