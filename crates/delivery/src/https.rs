@@ -68,8 +68,8 @@ impl Https {
     }
 
     /// Makes one attempt.
-    pub async fn post(&self, post: HttpPost) -> Outcome {
-        let target = match Target::new(&post) {
+    pub async fn post(&self, post: &HttpPost) -> Outcome {
+        let target = match Target::new(post) {
             Ok(target) => target,
             Err(reason) => return Outcome::refused(reason),
         };
@@ -133,14 +133,14 @@ impl Https {
 }
 
 /// Where a request goes, and the request.
-struct Target {
+pub(crate) struct Target {
     origin: Origin,
     request: Request<Full<Bytes>>,
     user: Option<User>,
 }
 
 impl Target {
-    fn new(post: &HttpPost) -> Result<Target, String> {
+    pub fn new(post: &HttpPost) -> Result<Target, String> {
         let url = Url::parse(&post.url).map_err(|error| format!("the endpoint is no URL: {error}"))?;
         let tls = match url.scheme() {
             "http" => false,

@@ -17,6 +17,13 @@ pub use guard::Guard;
 
 mod https;
 
+mod smtp;
+
+mod gateway;
+
+mod outbox;
+pub use outbox::{Outbox, OutboxFilter};
+
 mod dial;
 
 mod trust;

@@ -31,6 +31,11 @@ impl Trust {
         Ok(Trust { extra: certificates, config: OnceCell::new() })
     }
 
+    /// What is in the operator's file.
+    pub fn extra(&self) -> &[CertificateDer<'static>] {
+        &self.extra
+    }
+
     /// What to connect with.
     pub async fn config(&self) -> Result<Arc<ClientConfig>, String> {
         self.config.get_or_try_init(|| self.read()).await.cloned()

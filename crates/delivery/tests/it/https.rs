@@ -5,9 +5,10 @@ use std::sync::Arc;
 use delivery::{Carrier, Guard, Outcome, Settings};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tempfile::NamedTempFile;
 use tokio_rustls::TlsAcceptor;
 
-use crate::receiver::{Answer, Receiver, failure, post};
+use crate::receiver::{Answer, Receiver, failure, post, settle};
 
 fn carrier() -> Carrier {
     Carrier::new(Settings::default()).unwrap()
@@ -57,10 +58,7 @@ async fn a_connection_is_used_again() {
     let carrier = carrier();
     for _ in 0..3 {
         assert_eq!(post(&carrier, &receiver.url()).await, Outcome::Delivered { status: Some(200) });
-        // The connection goes back when the answer's body has been read, which nobody waits for.
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
+        settle().await;
     }
     let connections: Vec<usize> = receiver.received().iter().map(|received| received.connection).collect();
     assert_eq!(connections, [0, 0, 0]);
@@ -73,9 +71,7 @@ async fn a_kept_connection_that_was_closed_costs_nothing() {
     let carrier = carrier();
     for _ in 0..5 {
         assert_eq!(post(&carrier, &receiver.url()).await, Outcome::Delivered { status: Some(200) });
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
+        settle().await;
     }
     assert_eq!(receiver.received().len(), 5);
 }
@@ -223,8 +219,8 @@ async fn a_guarded_carrier_calls_no_neighbour_whatever_it_is_called() {
     assert!(receiver.received().is_empty());
 }
 
-/// A receiver with a certificate of its own, and a file with that certificate.
-async fn tls_receiver(name: &str, answers: Vec<Answer>) -> (Receiver, tempfile::NamedTempFile) {
+/// TLS for a server of this name, and a file with the certificate to trust it by.
+pub fn tls_config(name: &str) -> (Arc<ServerConfig>, NamedTempFile) {
     let certified = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -233,13 +229,17 @@ async fn tls_receiver(name: &str, answers: Vec<Answer>) -> (Receiver, tempfile::
         .with_no_client_auth()
         .with_single_cert(vec![certified.cert.der().clone()], key)
         .unwrap();
-    let file = tempfile::NamedTempFile::new().unwrap();
+    let file = NamedTempFile::new().unwrap();
     std::fs::write(file.path(), certified.cert.pem()).unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    (Receiver::start_with(answers, Some(acceptor)).await, file)
+    (Arc::new(config), file)
 }
 
-fn trusting(file: &tempfile::NamedTempFile) -> Carrier {
+async fn tls_receiver(name: &str, answers: Vec<Answer>) -> (Receiver, NamedTempFile) {
+    let (config, file) = tls_config(name);
+    (Receiver::start_with(answers, Some(TlsAcceptor::from(config))).await, file)
+}
+
+fn trusting(file: &NamedTempFile) -> Carrier {
     Carrier::new(Settings { ca_file: Some(file.path().to_owned()), ..Settings::default() }).unwrap()
 }
 
@@ -250,9 +250,7 @@ async fn a_trusted_certificate_lets_a_parcel_through_and_the_connection_is_used_
     let url = format!("https://localhost:{}/hook", receiver.address.port());
     for _ in 0..2 {
         assert_eq!(post(&carrier, &url).await, Outcome::Delivered { status: Some(200) });
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
+        settle().await;
     }
     let received = receiver.received();
     assert_eq!(received.iter().map(|received| received.connection).collect::<Vec<_>>(), [0, 0]);
@@ -288,7 +286,7 @@ async fn a_receiver_without_tls_is_a_failure_that_may_pass() {
 
 #[test]
 fn a_file_without_certificates_is_a_mistake_in_the_settings() {
-    let file = tempfile::NamedTempFile::new().unwrap();
+    let file = NamedTempFile::new().unwrap();
     for path in [file.path().to_owned(), "/no/such/file".into()] {
         let settings = Settings { ca_file: Some(path.clone()), ..Settings::default() };
         let error = Carrier::new(settings).err().unwrap().to_string();

@@ -4,4 +4,8 @@ mod receiver;
 
 mod https;
 
+mod smtp;
+
+mod gateway;
+
 mod notary;

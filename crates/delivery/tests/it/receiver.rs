@@ -156,6 +156,13 @@ pub async fn post(carrier: &Carrier, url: &str) -> Outcome {
     carrier.carry(parcel(url)).await
 }
 
+/// Lets the carrier put its connection back, which it does after it has said how the attempt ended.
+pub async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// What a failure says; panics on a success.
 #[track_caller]
 pub fn failure(outcome: Outcome) -> (bool, Option<u16>, String) {
