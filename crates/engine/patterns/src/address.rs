@@ -87,6 +87,16 @@ fn group(text: &str) -> Option<u16> {
         .ok()
 }
 
+/// Whether AWS takes a text for an address at first glance.
+fn has_form_of_address(text: &str) -> bool {
+    let numbers: Vec<&str> = text.split('.').collect();
+    let four = numbers.len() == 4
+        && numbers
+            .iter()
+            .all(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
+    four || (text.contains(':') && text.bytes().all(|byte| byte == b':' || byte.is_ascii_hexdigit()))
+}
+
 /// A block of addresses: the lowest and the highest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
@@ -110,6 +120,7 @@ impl Block {
         }
         let bits = bits.unsigned_abs();
         match Address::parse(address) {
+            None if has_form_of_address(address) => Err(format!("Invalid IP address: {address}")),
             None => Err(format!("Nonstandard IP address: {address}")),
             Some(Address::V4(_)) if bits > 31 => Err("IPv4 mask bits must be < 32".to_owned()),
             Some(Address::V6(_)) if bits > 127 => Err("IPv6 mask bits must be < 128".to_owned()),
@@ -177,6 +188,8 @@ mod tests {
             ("10.0.0.0/-1", "Malformed CIDR, mask bits must not be negative"),
             ("10.0.0.0/32", "IPv4 mask bits must be < 32"),
             ("::/128", "IPv6 mask bits must be < 128"),
+            ("256.0.0.0/8", "Invalid IP address: 256.0.0.0"),
+            ("1:2/8", "Invalid IP address: 1:2"),
             ("x/8", "Nonstandard IP address: x"),
         ] {
             assert_eq!(Block::parse(text).unwrap_err(), refusal, "{text}");

@@ -62,14 +62,12 @@ pub(crate) const RESERVED: &[&str] = &[
 
 /// Compiles a pattern.
 ///
-/// A `$or` that is not a list of at least two objects with ordinary names is an ordinary name, and what follows it is
-/// judged as such (AWS's documentation of both services).
+/// A `$or` that is not a list of at least two objects with ordinary names is an ordinary name (AWS's documentation of both
+/// services). If the pattern makes no sense in this way either, what is wrong with the `$or` is said.
 pub(crate) fn compile(text: &str, dialect: Dialect) -> Result<Pattern, Malformed> {
-    let first = Compiler::new(text, dialect, true);
-    let (with_or, met_or) = first.run();
-    match with_or {
-        Err(_) if met_or => Compiler::new(text, dialect, false).run().0,
-        result => result,
+    match Compiler::new(text, dialect, true).run() {
+        (Err(fault), true) => Compiler::new(text, dialect, false).run().0.map_err(|_| fault),
+        (result, _) => result,
     }
 }
 

@@ -53,6 +53,7 @@ impl Malformed {
 
 /// `[Source: (String)"…"; line: 1, column: 11]`
 pub(crate) fn location(text: &str, at: usize) -> String {
+    let at = text.floor_char_boundary(at);
     let mut line = 1;
     let mut line_start = 0;
     let bytes = &text.as_bytes()[..at];
@@ -69,8 +70,15 @@ pub(crate) fn location(text: &str, at: usize) -> String {
         0 => String::new(),
         more => format!("[truncated {more} chars]"),
     };
-    let quoted = String::from_utf16_lossy(&quoted);
-    format!("[Source: (String)\"{quoted}\"{left_out}; line: {line}, column: {column}]")
+    let mut shown = String::new();
+    for char in String::from_utf16_lossy(&quoted).chars() {
+        match char {
+            '\n' | '\r' => shown.push(char),
+            char if char.is_control() => shown.push_str(&format!("\\u{:04X}", u32::from(char))),
+            char => shown.push(char),
+        }
+    }
+    format!("[Source: (String)\"{shown}\"{left_out}; line: {line}, column: {column}]")
 }
 
 fn utf16_len(text: &str) -> usize {
@@ -126,6 +134,12 @@ impl<'a> Tokens<'a> {
     /// A refusal by the reader of the tokens, at the place that has been read so far.
     pub fn refuse(&self, what: impl Into<String>) -> Malformed {
         Malformed { what: what.into(), at: Some(self.at) }
+    }
+
+    /// A refusal of the character that has just been passed.
+    fn refuse_last(&self, what: impl Into<String>) -> Malformed {
+        let last = self.text[..self.at].chars().next_back().map_or(0, char::len_utf8);
+        Malformed { what: what.into(), at: Some(self.at - last) }
     }
 
     /// The text of the current token: of a string its content, of others as written.
@@ -242,21 +256,22 @@ impl<'a> Tokens<'a> {
                 self.levels.pop();
                 Ok(if object { Token::ObjectEnd } else { Token::ArrayEnd })
             }
-            other => {
-                let (kind, start) = match other {
-                    None => ("root", 0),
-                    Some(level) => (if level.object { "Object" } else { "Array" }, level.start),
-                };
-                let should = if object { ']' } else { '}' };
-                let start =
-                    if kind == "root" { root_location(self.text) } else { location(self.text, start) };
-                Err(Malformed {
-                    what: format!(
-                        "Unexpected close marker '{}': should be '{should}' (for {kind} starting at {start})",
-                        char::from(byte)
-                    ),
-                    at: Some(self.at - 1),
-                })
+            Some(level) => {
+                let kind = if level.object { "Object" } else { "Array" };
+                let expected = if object { ']' } else { '}' };
+                let start = location(self.text, level.start);
+                let what = format!(
+                    "Unexpected close marker '{}': expected '{expected}' (for {kind} starting at {start})",
+                    char::from(byte)
+                );
+                Err(self.refuse_last(what))
+            }
+            None => {
+                let what = format!(
+                    "Unexpected close marker '{}': no open Object or Array to close",
+                    char::from(byte)
+                );
+                Err(self.refuse_last(what))
             }
         }
     }
@@ -284,7 +299,10 @@ impl<'a> Tokens<'a> {
         let rest = &self.text.as_bytes()[start..];
         let same = rest.iter().zip(word.as_bytes()).take_while(|(a, b)| a == b).count();
         self.at = start + same;
-        let runs_on = self.text[self.at..].chars().next().is_some_and(is_identifier_part);
+        let runs_on = self.text[self.at..]
+            .chars()
+            .next()
+            .is_some_and(|next| next >= '0' && !matches!(next, ']' | '}') && is_identifier_part(next));
         if same < word.len() || runs_on {
             return Err(self.unrecognized(start));
         }
@@ -294,42 +312,37 @@ impl<'a> Tokens<'a> {
     /// A word that is none of JSON's, from `start` on.
     fn unrecognized(&mut self, start: usize) -> Malformed {
         let mut word = self.text[start..self.at].to_owned();
-        let mut units = utf16_len(&word);
-        for char in self.text[self.at..].chars() {
-            if !is_identifier_part(char) {
-                break;
-            }
+        for char in self.text[self.at..].chars().take_while(|&char| is_identifier_part(char)) {
             self.at += char.len_utf8();
             word.push(char);
-            units += char.len_utf16();
-            if units >= 256 {
+            if utf16_len(&word) >= 256 {
                 word.push_str("...");
                 break;
             }
         }
-        self.refuse(format!("Unrecognized token '{word}': was expecting {VALUES_WORDS}"))
+        Malformed {
+            what: format!("Unrecognized token '{word}': was expecting {VALUES_WORDS}"),
+            at: Some(start),
+        }
     }
 
+    /// What begins with the byte that has just been passed, and is no value.
     fn odd(&mut self) -> Malformed {
         self.at -= 1;
-        let char = self.text[self.at..].chars().next().unwrap_or('\0');
         let start = self.at;
-        self.at += char.len_utf8();
-        for (word, first) in [("NaN", 'N'), ("Infinity", 'I')] {
-            if char == first && self.text[start..].starts_with(word) {
+        for word in ["NaN", "Infinity"] {
+            if self.text[start..].starts_with(word) {
                 let after = &self.text[start + word.len()..];
                 if !after.chars().next().is_some_and(is_identifier_part) {
                     self.at = start + word.len();
-                    return self.refuse(format!(
-                        "Non-standard token '{word}': enable `JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow"
-                    ));
+                    return self.refuse(non_standard(word));
                 }
             }
         }
-        if is_identifier_start(char) {
+        if self.text[start..].starts_with(is_identifier_start) {
             return self.unrecognized(start);
         }
-        unexpected(char, start, &format!("expected a valid value {VALUES_WORDS}"))
+        self.unexpected(start, &format!("expected a valid value {VALUES_WORDS}"))
     }
 
     fn number(&mut self) -> Result<Token, Malformed> {
@@ -338,36 +351,40 @@ impl<'a> Tokens<'a> {
         let mut at = start;
         if bytes[at] == b'-' {
             at += 1;
-            match bytes.get(at) {
-                None => {
-                    self.at = at;
-                    return Err(self.refuse("Unexpected end-of-input"));
-                }
-                Some(b'0'..=b'9') => {}
-                Some(_) => {
-                    return Err(self.bad_number(
-                        at,
-                        "expected digit (0-9) to follow minus sign, for valid numeric value",
-                    ));
-                }
+            if !bytes.get(at).is_some_and(u8::is_ascii_digit) {
+                return Err(self.no_digit_after_minus(start, at));
             }
         }
         let first = at;
-        while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-            at += 1;
-        }
-        if bytes[first] == b'0' && at > first + 1 {
-            self.at = first + 2;
-            return Err(self.refuse("Invalid numeric value: Leading zeroes not allowed"));
-        }
-        if bytes.get(at) == Some(&b'.') {
-            let fraction = at + 1;
-            at = fraction;
+        let digits = |mut at: usize| {
             while bytes.get(at).is_some_and(u8::is_ascii_digit) {
                 at += 1;
             }
+            at
+        };
+        at = digits(at);
+        if bytes[first] == b'0' && at > first + 1 {
+            self.at = first + 1;
+            return Err(self.refuse("Invalid numeric value: Leading zeroes not allowed"));
+        }
+        // Jackson reads most numbers by a short way, on which it notes its place at the first `.` or `e` only.
+        let short_way = bytes[first] != b'0';
+        let whole_end = at;
+        if bytes.get(at) == Some(&b'.') {
+            let fraction = at + 1;
+            at = digits(fraction);
             if at == fraction {
-                return Err(self.bad_number(at, "Decimal point not followed by a digit"));
+                let comment = "Decimal point not followed by a digit";
+                return Err(match self.text[at..].chars().next() {
+                    Some(char) => {
+                        self.at = if short_way { fraction } else { at + char.len_utf8() };
+                        self.refuse_last(bad_number(char, comment))
+                    }
+                    None => {
+                        self.at = at;
+                        self.refuse_last(bad_number('.', comment))
+                    }
+                });
             }
         }
         if matches!(bytes.get(at), Some(b'e' | b'E')) {
@@ -376,33 +393,63 @@ impl<'a> Tokens<'a> {
                 at += 1;
             }
             let exponent = at;
-            while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-                at += 1;
-            }
+            at = digits(exponent);
             if at == exponent {
-                return Err(self.bad_number(at, "Exponent indicator not followed by a digit"));
+                return Err(match self.text[at..].chars().next() {
+                    Some(char) => {
+                        self.at = if short_way { whole_end + 1 } else { at + char.len_utf8() };
+                        self.refuse_last(bad_number(char, "Exponent indicator not followed by a digit"))
+                    }
+                    None => {
+                        self.at = at;
+                        self.refuse("Unexpected end-of-inputexpected a digit for number exponent")
+                    }
+                });
             }
         }
         self.number = (start, at);
         self.at = at;
         if self.levels.is_empty()
-            && let Some(char) = self.text[at..].chars().next()
-            && !matches!(char, ' ' | '\t' | '\r' | '\n')
+            && let Some(next) = self.text[at..].chars().next()
+            && !matches!(next, ' ' | '\t' | '\r' | '\n')
         {
-            let what = "Expected space separating root-level values";
-            return Err(unexpected(char, at, what));
+            return Err(self.unexpected(at, "Expected space separating root-level values"));
         }
         Ok(Token::Number)
     }
 
-    fn bad_number(&mut self, at: usize, comment: &str) -> Malformed {
-        self.at = at;
-        match self.text[at..].chars().next() {
-            None => self.refuse("Unexpected end-of-input"),
-            Some(char) => Malformed {
-                what: format!("Unexpected character ({}) in numeric value: {comment}", describe(char)),
-                at: Some(at),
-            },
+    fn no_digit_after_minus(&mut self, start: usize, at: usize) -> Malformed {
+        const COMMENT: &str = "expected digit (0-9) to follow minus sign, for valid numeric value";
+        let mut chars = self.text[at..].chars();
+        match (chars.next(), chars.next()) {
+            (None, _) => {
+                self.at = at;
+                self.refuse("Unexpected end-of-inputNo digit following sign")
+            }
+            (Some('.'), _) => self.unexpected(at, &format!("expected a valid value {VALUES_WORDS}")),
+            (Some('I'), None) => {
+                self.at = at + 1;
+                self.refuse("Unexpected end-of-input in a Number value")
+            }
+            (Some('I'), Some(second @ ('N' | 'n'))) => {
+                let word = if second == 'N' { "-INF" } else { "-Infinity" };
+                let written = &self.text[start..];
+                let same = written.bytes().zip(word.bytes()).take_while(|(a, b)| a == b).count();
+                self.at = start + same;
+                let runs_on = self.text[self.at..].chars().next().is_some_and(is_identifier_part);
+                if same < word.len() || runs_on {
+                    return self.unrecognized(start);
+                }
+                self.refuse(non_standard(word))
+            }
+            (Some('I'), Some(second)) => {
+                self.at = at + 1 + second.len_utf8();
+                self.refuse_last(bad_number(second, COMMENT))
+            }
+            (Some(char), _) => {
+                self.at = at + char.len_utf8();
+                self.refuse_last(bad_number(char, COMMENT))
+            }
         }
     }
 
@@ -451,7 +498,7 @@ impl<'a> Tokens<'a> {
                 }
                 Some(&byte) if byte < 0x20 => {
                     self.at += 1;
-                    return Err(self.refuse(format!(
+                    return Err(self.refuse_last(format!(
                         "Illegal unquoted character ({}): has to be escaped using backslash to be included in {what}",
                         describe(char::from(byte))
                     )));
@@ -490,7 +537,7 @@ impl<'a> Tokens<'a> {
                 char::from_u32(first).unwrap_or('\u{FFFD}')
             }
             other => {
-                return Err(self.refuse(format!("Unrecognized character escape {}", describe(other))));
+                return Err(self.refuse_last(format!("Unrecognized character escape {}", describe(other))));
             }
         })
     }
@@ -502,7 +549,7 @@ impl<'a> Tokens<'a> {
                 return Err(self.refuse("Unexpected end-of-input in character escape sequence"));
             };
             let Some(digit) = char.to_digit(16) else {
-                return Err(unexpected(char, self.at, "expected a hex-digit for character escape sequence"));
+                return Err(self.unexpected(self.at, "expected a hex-digit for character escape sequence"));
             };
             self.at += 1;
             code = code * 16 + digit;
@@ -524,6 +571,12 @@ impl<'a> Tokens<'a> {
                         describe(char::from(byte))
                     )));
                 }
+                b'/' => {
+                    return Err(self.unexpected_here(
+                        "maybe a (non-standard) comment? (not recognized as one since Feature 'ALLOW_COMMENTS' not \
+                         enabled for parser)",
+                    ));
+                }
                 _ => return Ok(Some(byte)),
             }
         }
@@ -539,21 +592,26 @@ impl<'a> Tokens<'a> {
     }
 
     /// The byte that has just been passed begins what does not belong here.
-    fn unexpected_here(&self, comment: &str) -> Malformed {
-        let at = self.at - 1;
-        unexpected(self.text[at..].chars().next().unwrap_or('\0'), at, comment)
+    fn unexpected_here(&mut self, comment: &str) -> Malformed {
+        self.unexpected(self.at - 1, comment)
+    }
+
+    /// The character at `at` does not belong there.
+    fn unexpected(&mut self, at: usize, comment: &str) -> Malformed {
+        let char = self.text[at..].chars().next().unwrap_or('\0');
+        self.at = at + char.len_utf8();
+        self.refuse_last(format!("Unexpected character ({}): {comment}", describe(char)))
     }
 }
 
 const VALUES_WORDS: &str = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
 
-fn unexpected(char: char, at: usize, comment: &str) -> Malformed {
-    Malformed { what: format!("Unexpected character ({}): {comment}", describe(char)), at: Some(at) }
+fn non_standard(word: &str) -> String {
+    format!("Non-standard token '{word}': enable `JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow")
 }
 
-/// The place before everything, which Jackson gives as line 1, column 0.
-fn root_location(text: &str) -> String {
-    location(text, 0).replace("column: 1]", "column: 0]")
+fn bad_number(char: char, comment: &str) -> String {
+    format!("Unexpected character ({}) in numeric value: {comment}", describe(char))
 }
 
 fn describe(char: char) -> String {
@@ -570,9 +628,12 @@ fn describe(char: char) -> String {
 }
 
 fn is_identifier_start(char: char) -> bool {
-    char.is_alphabetic() || matches!(char, '_' | '$' | '¢' | '£' | '¥' | '€')
+    // Java looks at halves of pairs, which are no letters.
+    char.len_utf16() == 1
+        && (char.is_alphabetic() || matches!(char, '_' | '$' | '\u{a2}'..='\u{a5}' | '\u{20ac}'))
 }
 
 fn is_identifier_part(char: char) -> bool {
-    is_identifier_start(char) || char.is_numeric() || (char.is_control() && !char.is_ascii_whitespace())
+    let ignorable = matches!(char, '\0'..='\u{8}' | '\u{e}'..='\u{1b}' | '\u{7f}'..='\u{9f}');
+    is_identifier_start(char) || ignorable || (char.len_utf16() == 1 && char.is_numeric())
 }
