@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
-use crate::http::{Client, Failure};
+use conformance_crash::http::{Client, Failure};
 use crate::ledger::{Event, Got, Id, Queue, Shared};
-use crate::random::Random;
+use conformance_crash::random::Random;
 
 /// How long received messages are hidden unless a client says otherwise.
 pub const HIDDEN_SECONDS: u64 = 1;

@@ -7,21 +7,18 @@
 
 mod alarm;
 mod audit;
-mod http;
 mod ledger;
 mod load;
-mod options;
-mod random;
-mod server;
 
-use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use conformance_crash::options::Options;
+use conformance_crash::progress::{Progress, directory_size};
+use conformance_crash::random::Random;
+use conformance_crash::server;
 use ledger::{Event, Ledger, Shared};
-use options::Options;
-use random::Random;
 
 fn main() -> ExitCode {
     let options = match Options::from_arguments() {
@@ -129,47 +126,4 @@ fn run_trial(options: &Options, program: &str, trial: u32, shared: &Arc<Shared>)
         server.kill()?;
     }
     Ok(())
-}
-
-fn directory_size(path: &std::path::Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
-    entries
-        .flatten()
-        .map(|entry| match entry.metadata() {
-            Ok(data) if data.is_dir() => directory_size(&entry.path()),
-            Ok(data) => data.len(),
-            Err(_) => 0,
-        })
-        .sum()
-}
-
-/// How far the run is: one line that rewrites itself on a terminal, a line now and then elsewhere.
-struct Progress {
-    trials: u32,
-    begun: Instant,
-    terminal: bool,
-}
-
-impl Progress {
-    fn new(trials: u32) -> Progress {
-        Progress { trials, begun: Instant::now(), terminal: std::io::stdout().is_terminal() }
-    }
-
-    fn show(&mut self, trial: u32, summary: &str) {
-        let spent = self.begun.elapsed().as_secs_f64();
-        let left = spent / f64::from(trial) * f64::from(self.trials - trial);
-        let line = format!("trial {trial}/{}: {summary}; {spent:.0} s, {left:.0} s to go", self.trials);
-        if self.terminal {
-            print!("\r\x1b[K{line}");
-            let _ = std::io::stdout().flush();
-        } else if trial.is_multiple_of(50) {
-            println!("{line}");
-        }
-    }
-
-    fn end(&self) {
-        if self.terminal {
-            println!();
-        }
-    }
 }
