@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use conformance_crash::http::{Client, Failure};
 use crate::ledger::{Event, Queue, Shared};
 use crate::load::{HIDDEN_SECONDS, Session};
+use conformance_crash::http::{Client, Failure};
 use conformance_crash::random::Random;
 
 /// How long a message may take to show: what may still hide it, and as much again for a slow machine.

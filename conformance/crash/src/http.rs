@@ -1,5 +1,5 @@
-//! An HTTP client of a few lines that speaks awsJson over one kept connection: it must cost little, for it shares the
-//! machine with the server.
+//! An HTTP client of a few lines that speaks awsJson and awsQuery over one kept connection: it must cost little, for it
+//! shares the machine with the server.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -53,6 +53,33 @@ impl Client {
         }
     }
 
+    /// Calls one operation of SNS; the answer is XML.
+    pub fn call_sns(&mut self, action: &str, fields: &[(String, String)]) -> Result<String, Failure> {
+        let mut body = format!("Action={action}&Version=2010-03-31");
+        for (name, value) in fields {
+            body.push('&');
+            encode(name, &mut body);
+            body.push('=');
+            encode(value, &mut body);
+        }
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded; charset=utf-8\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        let (status, answer) = self.exchange(&request).map_err(|_| Failure::Silence)?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        match status {
+            200 => Ok(answer),
+            500.. => Err(Failure::Silence),
+            _ => Err(Failure::Refused {
+                code: element(&answer, "Code").unwrap_or_default().to_owned(),
+                message: element(&answer, "Message").unwrap_or_default().to_owned(),
+            }),
+        }
+    }
+
     /// The status of a GET.
     pub fn get(&mut self, path: &str) -> std::io::Result<u16> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
@@ -100,5 +127,22 @@ impl Client {
         let mut body = vec![0; length];
         connection.read_exact(&mut body)?;
         Ok((status, body))
+    }
+}
+
+/// The text of the first element of this name in XML that has no attributes and, where asked for, no escapes.
+pub fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let begin = xml.find(&format!("<{name}>"))? + name.len() + 2;
+    let end = begin + xml[begin..].find(&format!("</{name}>"))?;
+    Some(&xml[begin..end])
+}
+
+/// Writes a form field.
+fn encode(text: &str, form: &mut String) {
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => form.push(byte.into()),
+            _ => form.push_str(&format!("%{byte:02X}")),
+        }
     }
 }

@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
-use conformance_crash::http::{Client, Failure};
 use crate::ledger::{Event, Got, Id, Queue, Shared};
+use conformance_crash::http::{Client, Failure};
 use conformance_crash::random::Random;
 
 /// How long received messages are hidden unless a client says otherwise.
