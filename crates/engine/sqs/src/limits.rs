@@ -30,6 +30,24 @@ pub const MOVE_TASKS: usize = 100;
 /// A move task runs for so long at the most (facts/sqs.md § 8).
 pub const MOVE_TASK_MILLIS: u64 = 36 * 60 * 60 * 1000;
 
+/// Bytes of a queue's policy (facts/sqs.md § 9).
+pub const POLICY_BYTES: usize = 8_192;
+
+/// Statements of a policy (facts/sqs.md § 9).
+pub const POLICY_STATEMENTS: usize = 20;
+
+/// Actions of a policy's statement (facts/sqs.md § 9).
+pub const STATEMENT_ACTIONS: usize = 7;
+
+/// Queues that a redrive allow policy can name (facts/sqs.md § 3).
+pub const REDRIVE_SOURCES: usize = 10;
+
+/// Characters of a tag's key (facts/sqs.md § 15).
+pub const TAG_KEY_CHARACTERS: usize = 128;
+
+/// Characters of a tag's value (facts/sqs.md § 15).
+pub const TAG_VALUE_CHARACTERS: usize = 256;
+
 /// Which limits are in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {

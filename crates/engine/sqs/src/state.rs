@@ -12,6 +12,7 @@ use crate::records::{
     QueueDeclared, QueueDeleted, ReceivedMessage, Record, VisibilityChanged,
 };
 use crate::rules::attempts::{self, Attempt};
+use crate::rules::settings::Settings;
 use crate::{QueueId, QueueKey, Seq, TaskId};
 use collections::dedup::{self, DedupKey};
 use collections::lane::Entry;
@@ -65,6 +66,8 @@ pub struct State {
     pub(crate) next_seq: u64,
     pub(crate) queues: BTreeMap<QueueId, Queue>,
     pub(crate) names: BTreeMap<QueueKey, QueueId>,
+    /// Dead-letter queues, each with a queue whose redrive policy names it.
+    pub(crate) dead_letter_sources: BTreeSet<(QueueKey, QueueKey)>,
     /// When queues were deleted whose names may not be used again at once.
     pub(crate) deleted: BTreeMap<QueueKey, Time>,
     pub(crate) tasks: BTreeMap<TaskId, Task>,
@@ -166,6 +169,7 @@ impl State {
         let seed = self.seed();
         let Some(queue) = self.queues.get_mut(&record.id) else {
             self.names.insert(record.key.clone(), record.id);
+            self.dead_letter_sources.extend(redrive(&record.key, &record.settings));
             self.deleted.remove(&record.key);
             self.queues.insert(record.id, Queue::new(record, at, seed));
             return;
@@ -176,6 +180,12 @@ impl State {
         queue.declared_in.retain(|&segment| ledger.contains(segment));
         let retention = queue.settings.retention_seconds != record.settings.retention_seconds;
         let delay = queue.settings.delay_seconds != record.settings.delay_seconds;
+        if queue.settings.redrive != record.settings.redrive {
+            if let Some(before) = redrive(&queue.key, &queue.settings) {
+                self.dead_letter_sources.remove(&before);
+            }
+            self.dead_letter_sources.extend(redrive(&record.key, &record.settings));
+        }
         queue.settings = record.settings.clone();
         queue.tags = record.tags.clone();
         queue.modified = record.modified;
@@ -201,6 +211,9 @@ impl State {
         let seed = self.seed();
         let Some(mut queue) = self.queues.remove(&record.id) else { return };
         ledger.release(queue.declared);
+        if let Some(redrive) = redrive(&queue.key, &queue.settings) {
+            self.dead_letter_sources.remove(&redrive);
+        }
         self.rests.push(queue.empty(seed, ledger, &mut self.deadlines));
         self.borrowed.retain(|&(_, id, _)| id != record.id);
         for (number, waiter) in std::mem::take(&mut queue.waiters) {
@@ -553,6 +566,11 @@ impl State {
         self.deadlines.clear(waiter.until, Due::PollEnds(id, number));
         Some(waiter)
     }
+}
+
+/// The dead-letter queue that a queue's settings name, and the queue.
+fn redrive(queue: &QueueKey, settings: &Settings) -> Option<(QueueKey, QueueKey)> {
+    Some((QueueKey::from_arn(&settings.redrive.as_ref()?.target)?, queue.clone()))
 }
 
 /// A record about several messages is needed by each of them: the part that is one message's.

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use api::sqs::{ListDeadLetterSourceQueuesInput, ListDeadLetterSourceQueuesOutput};
 use kernel::{Caller, Refusal};
 
-use super::list_queues::{Page, queues_from};
+use super::list_queues::Page;
 use super::reply::{QueuePage, Reply};
 use super::{Decision, Setting};
 use crate::queue::Queue;
@@ -48,20 +48,23 @@ impl ListDeadLetterSourceQueues {
     }
 }
 
-/// The queues whose redrive policy names this one, by name, those after a name. It looks at every queue of
-/// the account and region: it is asked too seldom for an index.
+/// The queues of its account and region whose redrive policy names this one, by name, those after a name.
 pub(super) fn sources<'s>(
     state: &'s State,
     queue: &Queue,
     after: Option<&str>,
 ) -> impl Iterator<Item = &'s Queue> {
-    let arn = queue.key.arn();
-    let start = match after {
-        Some(after) => Bound::Excluded(QueueKey { name: after.to_owned(), ..queue.key.clone() }),
-        None => Bound::Included(QueueKey { name: String::new(), ..queue.key.clone() }),
-    };
-    queues_from(state, start)
-        .filter(move |queue| queue.settings.redrive.as_ref().is_some_and(|redrive| redrive.target == arn))
+    let target = queue.key.clone();
+    let from = QueueKey { name: after.unwrap_or_default().to_owned(), ..target.clone() };
+    // No queue has an empty name, so nothing is passed over when there is none to begin after.
+    let range = (Bound::Excluded((target.clone(), from)), Bound::Unbounded);
+    state
+        .dead_letter_sources
+        .range(range)
+        .take_while(move |(of, source)| {
+            *of == target && source.account == target.account && source.region == target.region
+        })
+        .filter_map(|(_, source)| state.queue(source))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use api::sqs::{StartMessageMoveTaskInput, StartMessageMoveTaskOutput};
 use kernel::{Arn, Refusal, Secret};
 
 use super::cancel_message_move_task::task_handle;
-
+use super::list_dead_letter_source_queues::sources;
 use super::reply::Reply;
 use super::{Decision, Setting};
 use crate::ids::task_uuid;
@@ -98,11 +98,7 @@ impl StartMessageMoveTask {
                 ));
             }
         }
-        let is_dead_letter_queue = state
-            .queues
-            .values()
-            .any(|queue| queue.settings.redrive.as_ref().is_some_and(|redrive| redrive.target == source_arn));
-        if !is_dead_letter_queue {
+        if sources(state, source, None).next().is_none() {
             return Err(refusals::parameter_invalid(
                 "Source queue must be configured as a Dead Letter Queue.",
             ));

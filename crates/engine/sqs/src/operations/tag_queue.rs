@@ -12,7 +12,7 @@ use crate::queue::Queue;
 use crate::records::{QueueDeclared, Record};
 use crate::rules::names::queue_of_url;
 use crate::state::State;
-use crate::{QueueKey, refusals};
+use crate::{QueueKey, limits, refusals};
 
 /// TagQueue.
 #[derive(Clone, Debug)]
@@ -58,10 +58,6 @@ pub(super) fn with_tags(queue: &Queue, tags: Vec<(String, String)>) -> Decision<
     Decision::done(vec![Record::QueueDeclared(Box::new(declaration)).into()], Reply::Done)
 }
 
-/// Characters of a tag's key and of its value (facts/sqs.md § 15).
-const KEY_CHARACTERS: usize = 128;
-const VALUE_CHARACTERS: usize = 256;
-
 /// Checks tags and sorts them by key. Lengths and the reserved prefix are AWS's rules; more than 50 are only
 /// advised against. In which words AWS refuses is not known.
 pub(super) fn check<'a>(
@@ -70,10 +66,10 @@ pub(super) fn check<'a>(
     let mut checked = BTreeMap::new();
     for (key, value) in tags {
         let reserved = |text: &str| text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
-        if !(1..=KEY_CHARACTERS).contains(&key.chars().count()) {
+        if !(1..=limits::TAG_KEY_CHARACTERS).contains(&key.chars().count()) {
             return Err(refusals::value_invalid(key, "TagKey", "Tag keys must be 1 to 128 characters long."));
         }
-        if value.chars().count() > VALUE_CHARACTERS {
+        if value.chars().count() > limits::TAG_VALUE_CHARACTERS {
             return Err(refusals::value_invalid(
                 value,
                 "TagValue",

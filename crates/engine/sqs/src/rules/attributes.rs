@@ -252,9 +252,6 @@ fn parse_redrive_policy(text: &str, fifo: bool) -> Result<RedrivePolicy, Refusal
     Ok(RedrivePolicy { target, max_receives, text: text.to_owned() })
 }
 
-/// Queues that a redrive allow policy can name (facts/sqs.md § 3).
-const SOURCES: usize = 10;
-
 fn parse_redrive_allow_policy(text: &str) -> Result<RedriveAllowPolicy, Refusal> {
     let malformed = || {
         invalid(
@@ -288,7 +285,7 @@ fn parse_redrive_allow_policy(text: &str) -> Result<RedriveAllowPolicy, Refusal>
                 "To specify one or more source queue ARNs, you must set redrivePermission to byQueue.",
             ));
         }
-        (Some("byQueue"), Some(arns)) if arns.len() > SOURCES => {
+        (Some("byQueue"), Some(arns)) if arns.len() > limits::REDRIVE_SOURCES => {
             return Err(wrong("The maximum number of source queue ARNs you can specify is 10."));
         }
         (Some("byQueue"), Some(arns)) if !arns.is_empty() => RedrivePermission::ByQueue(arns),

@@ -3,14 +3,7 @@
 use kernel::{Arn, Refusal};
 use serde_json::{Map, Value, json};
 
-use crate::{QueueKey, refusals};
-
-/// Bytes of a policy (facts/sqs.md § 9).
-const LONGEST_BYTES: usize = 8_192;
-/// Statements of a policy (facts/sqs.md § 9).
-const STATEMENTS: usize = 20;
-/// Actions of a statement (facts/sqs.md § 9).
-const ACTIONS: usize = 7;
+use crate::{QueueKey, limits, refusals};
 
 /// Actions that can be granted to others (facts/sqs.md § 9). The batch operations have no action of their
 /// own.
@@ -45,7 +38,7 @@ const OWNERS: [&str; 12] = [
 ///
 /// AWS also looks up the principals; there is nothing here to look them up in.
 pub fn check(text: &str) -> Result<(), Refusal> {
-    if text.len() > LONGEST_BYTES {
+    if text.len() > limits::POLICY_BYTES {
         return Err(too_long());
     }
     let document: Value = serde_json::from_str(text).map_err(|_| malformed())?;
@@ -72,9 +65,9 @@ fn check_statement(statement: &Value) -> Result<(), Refusal> {
     if !matches!(effect, Some("Allow" | "Deny")) || principal.is_none() || actions.is_empty() {
         return Err(malformed());
     }
-    if actions.len() > ACTIONS {
+    if actions.len() > limits::STATEMENT_ACTIONS {
         return Err(over_limit(format!(
-            "{} actions were found in a statement from the submitted policy, max allowed is {ACTIONS}",
+            "{} actions were found in a statement from the submitted policy, max allowed is {limits::STATEMENT_ACTIONS}",
             actions.len()
         )));
     }
@@ -124,9 +117,9 @@ impl Permission {
                 "Unable to verify.",
             ));
         }
-        if actions.len() > ACTIONS {
+        if actions.len() > limits::STATEMENT_ACTIONS {
             return Err(over_limit(format!(
-                "{} Actions were found, maximum allowed is {ACTIONS}.",
+                "{} Actions were found, maximum allowed is {limits::STATEMENT_ACTIONS}.",
                 actions.len()
             )));
         }
@@ -190,7 +183,7 @@ pub fn add(policy: Option<&str>, queue: &QueueKey, permission: &Permission) -> R
     check_count(statements.len())?;
     document.insert("Statement".to_owned(), Value::Array(statements));
     let text = write(document);
-    if text.len() > LONGEST_BYTES { Err(too_long()) } else { Ok(text) }
+    if text.len() > limits::POLICY_BYTES { Err(too_long()) } else { Ok(text) }
 }
 
 /// The queue's policy without the statement of this label; nothing, if that was the last (facts/sqs.md § 9).
@@ -290,11 +283,11 @@ fn write_value(value: &Value, out: &mut String) {
 }
 
 fn check_count(statements: usize) -> Result<(), Refusal> {
-    if statements <= STATEMENTS {
+    if statements <= limits::POLICY_STATEMENTS {
         return Ok(());
     }
     Err(over_limit(format!(
-        "{statements} statements were found in the submitted policy, max allowed is {STATEMENTS}"
+        "{statements} statements were found in the submitted policy, max allowed is {limits::POLICY_STATEMENTS}"
     )))
 }
 
@@ -491,8 +484,8 @@ mod tests {
         let adds =
             |own: &str| add(Some(own), &queue(), &permission("a", &["111111111111"], &["SendMessage"]));
         let grown = adds(&own(0)).unwrap().len();
-        assert_eq!(adds(&own(LONGEST_BYTES - grown)).unwrap().len(), LONGEST_BYTES);
-        let refusal = adds(&own(LONGEST_BYTES - grown + 1)).unwrap_err();
+        assert_eq!(adds(&own(limits::POLICY_BYTES - grown)).unwrap().len(), limits::POLICY_BYTES);
+        let refusal = adds(&own(limits::POLICY_BYTES - grown + 1)).unwrap_err();
         assert_eq!(
             (refusal.shape, &*refusal.message),
             ("OverLimit", "Submitted policy is over max allowed size.")
