@@ -382,17 +382,20 @@ impl Basis {
     }
 
     fn put(&self, out: &mut Written, entry: &Entry) {
-        // One bit of the sequence's difference says whether a tag follows.
-        let step = entry.seq.0.wrapping_sub(self.seq);
-        out.put_u64(step << 1 | u64::from(entry.tag != 0));
-        // In the same segment, how much further on; in another one, which and where. The lowest bit says which.
+        // In the same segment, how much further on; in another one, which and where. One bit says which of the two,
+        // and one whether a tag follows.
         let place = entry.extent.place;
-        if place.segment() == self.end.segment() {
-            out.put_u64(zigzag(i64::from(place.offset()) - i64::from(self.end.offset())) << 1);
+        let elsewhere = place.segment() != self.end.segment();
+        let gap = if elsewhere {
+            i64::from(place.segment()) - i64::from(self.end.segment())
         } else {
-            out.put_u64(zigzag(i64::from(place.segment()) - i64::from(self.end.segment())) << 1 | 1);
+            i64::from(place.offset()) - i64::from(self.end.offset())
+        };
+        out.put_u64(zigzag(gap) << 2 | u64::from(entry.tag != 0) << 1 | u64::from(elsewhere));
+        if elsewhere {
             out.put_u64(u64::from(place.offset()));
         }
+        out.put_u64(entry.seq.0.wrapping_sub(self.seq));
         out.put_u64(u64::from(entry.extent.len));
         out.put_u64(zigzag(entry.sent.0.wrapping_sub(self.sent) as i64));
         if entry.tag != 0 {
@@ -405,19 +408,19 @@ impl Basis {
         if reader.is_empty() {
             return None;
         }
-        let step = reader.u64().ok()?;
-        let gap = reader.u64().ok()?;
-        let place = if gap & 1 == 0 {
-            Place::new(self.end.segment(), self.end.offset().wrapping_add(unzigzag(gap >> 1) as u32))
+        let first = reader.u64().ok()?;
+        let (gap, tagged, elsewhere) = (unzigzag(first >> 2) as u32, first & 2 != 0, first & 1 != 0);
+        let place = if elsewhere {
+            Place::new(self.end.segment().wrapping_add(gap), reader.u32().ok()?)
         } else {
-            let segment = self.end.segment().wrapping_add(unzigzag(gap >> 1) as u32);
-            Place::new(segment, reader.u32().ok()?)
+            Place::new(self.end.segment(), self.end.offset().wrapping_add(gap))
         };
+        let step = reader.u64().ok()?;
         let len = reader.u32().ok()?;
         let later = unzigzag(reader.u64().ok()?);
-        let tag = if step & 1 == 1 { reader.u32().ok()? } else { 0 };
+        let tag = if tagged { reader.u32().ok()? } else { 0 };
         Some(Entry {
-            seq: Seq(self.seq.wrapping_add(step >> 1)),
+            seq: Seq(self.seq.wrapping_add(step)),
             extent: Extent { place, len },
             sent: Time(self.sent.wrapping_add(later as u64)),
             tag,

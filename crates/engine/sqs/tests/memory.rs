@@ -177,11 +177,11 @@ fn ten_in_each(groups: u32) -> Backlog {
 }
 
 #[test]
-fn a_fifo_group_of_ten_waiting_messages_costs_at_most_520_bytes() {
-    const GROUPS: u32 = 125_000;
+fn a_fifo_group_of_ten_waiting_messages_costs_at_most_490_bytes() {
+    const GROUPS: u32 = 31_250;
     let (_backlog, bytes) = measured(|| ten_in_each(GROUPS));
     let each = bytes / GROUPS as isize;
-    assert!(each <= 520, "{each} bytes a group");
+    assert!(each <= 490, "{each} bytes a group");
 }
 
 #[test]
@@ -193,5 +193,5 @@ fn a_fifo_queue_that_was_drained_keeps_only_what_it_deduplicates_by() {
         backlog
     });
     let each = bytes / (GROUPS as isize * 10);
-    assert!(each <= 22, "{each} bytes a message");
+    assert!(each <= 20, "{each} bytes a message");
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::policy;
 use super::settings::{RedriveAllowPolicy, RedrivePermission, RedrivePolicy, Settings};
 use crate::queue::Queue;
-use crate::refusals;
+use crate::{limits, refusals};
 
 /// An attribute of a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,7 +3,8 @@
 use kernel::{Arn, Refusal};
 use serde_json::{Map, Value, json};
 
-use crate::{QueueKey, limits, refusals};
+use crate::limits::{POLICY_BYTES, POLICY_STATEMENTS, STATEMENT_ACTIONS};
+use crate::{QueueKey, refusals};
 
 /// Actions that can be granted to others (facts/sqs.md § 9). The batch operations have no action of their
 /// own.
@@ -38,7 +39,7 @@ const OWNERS: [&str; 12] = [
 ///
 /// AWS also looks up the principals; there is nothing here to look them up in.
 pub fn check(text: &str) -> Result<(), Refusal> {
-    if text.len() > limits::POLICY_BYTES {
+    if text.len() > POLICY_BYTES {
         return Err(too_long());
     }
     let document: Value = serde_json::from_str(text).map_err(|_| malformed())?;
@@ -65,9 +66,9 @@ fn check_statement(statement: &Value) -> Result<(), Refusal> {
     if !matches!(effect, Some("Allow" | "Deny")) || principal.is_none() || actions.is_empty() {
         return Err(malformed());
     }
-    if actions.len() > limits::STATEMENT_ACTIONS {
+    if actions.len() > STATEMENT_ACTIONS {
         return Err(over_limit(format!(
-            "{} actions were found in a statement from the submitted policy, max allowed is {limits::STATEMENT_ACTIONS}",
+            "{} actions were found in a statement from the submitted policy, max allowed is {STATEMENT_ACTIONS}",
             actions.len()
         )));
     }
@@ -117,9 +118,9 @@ impl Permission {
                 "Unable to verify.",
             ));
         }
-        if actions.len() > limits::STATEMENT_ACTIONS {
+        if actions.len() > STATEMENT_ACTIONS {
             return Err(over_limit(format!(
-                "{} Actions were found, maximum allowed is {limits::STATEMENT_ACTIONS}.",
+                "{} Actions were found, maximum allowed is {STATEMENT_ACTIONS}.",
                 actions.len()
             )));
         }
@@ -183,7 +184,7 @@ pub fn add(policy: Option<&str>, queue: &QueueKey, permission: &Permission) -> R
     check_count(statements.len())?;
     document.insert("Statement".to_owned(), Value::Array(statements));
     let text = write(document);
-    if text.len() > limits::POLICY_BYTES { Err(too_long()) } else { Ok(text) }
+    if text.len() > POLICY_BYTES { Err(too_long()) } else { Ok(text) }
 }
 
 /// The queue's policy without the statement of this label; nothing, if that was the last (facts/sqs.md § 9).
@@ -283,11 +284,11 @@ fn write_value(value: &Value, out: &mut String) {
 }
 
 fn check_count(statements: usize) -> Result<(), Refusal> {
-    if statements <= limits::POLICY_STATEMENTS {
+    if statements <= POLICY_STATEMENTS {
         return Ok(());
     }
     Err(over_limit(format!(
-        "{statements} statements were found in the submitted policy, max allowed is {limits::POLICY_STATEMENTS}"
+        "{statements} statements were found in the submitted policy, max allowed is {POLICY_STATEMENTS}"
     )))
 }
 
@@ -484,8 +485,8 @@ mod tests {
         let adds =
             |own: &str| add(Some(own), &queue(), &permission("a", &["111111111111"], &["SendMessage"]));
         let grown = adds(&own(0)).unwrap().len();
-        assert_eq!(adds(&own(limits::POLICY_BYTES - grown)).unwrap().len(), limits::POLICY_BYTES);
-        let refusal = adds(&own(limits::POLICY_BYTES - grown + 1)).unwrap_err();
+        assert_eq!(adds(&own(POLICY_BYTES - grown)).unwrap().len(), POLICY_BYTES);
+        let refusal = adds(&own(POLICY_BYTES - grown + 1)).unwrap_err();
         assert_eq!(
             (refusal.shape, &*refusal.message),
             ("OverLimit", "Submitted policy is over max allowed size.")
