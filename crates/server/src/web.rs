@@ -214,6 +214,7 @@ impl Desk {
 
     /// In the local posture whoever says an account is believed: twelve digits as the access key's id.
     fn caller(&self, credential: Option<Credential>) -> Caller {
+        let signed = credential.is_some();
         let (access_key, region) = match credential {
             Some(credential) => (credential.access_key, credential.region),
             None => (String::new(), String::new()),
@@ -221,7 +222,7 @@ impl Desk {
         let is_account = access_key.len() == 12 && access_key.bytes().all(|byte| byte.is_ascii_digit());
         let account = if is_account { access_key } else { DEFAULT_ACCOUNT.to_owned() };
         let region = if region.is_empty() { self.region.clone() } else { region };
-        Caller { principal: account.clone(), account, region }
+        Caller { principal: account.clone(), account, region, signed }
     }
 }
 

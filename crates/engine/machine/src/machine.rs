@@ -220,6 +220,9 @@ impl Machine {
             self.commit(consequence.records);
             self.settle(consequence.ticket, consequence.outcome);
         }
+        while let Some(records) = self.sns.follow_up(self.now) {
+            records.iter().for_each(|record| self.commit_sns(record));
+        }
         self.start_deliveries();
     }
 

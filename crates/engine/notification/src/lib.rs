@@ -13,6 +13,8 @@ mod lambda;
 pub use lambda::lambda_event;
 
 mod names;
-pub use names::{Keys, confirmation_token, message_id, subscription_arn, subscription_uuid};
+pub use names::{
+    Keys, confirmation_token, message_id, subscription_arn, subscription_of_token, subscription_uuid,
+};
 
 mod json;

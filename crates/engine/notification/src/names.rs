@@ -28,9 +28,16 @@ pub fn subscription_arn(secret: &Secret, topic_arn: &str, subscription: u64) -> 
     format!("{topic_arn}:{}", subscription_uuid(secret, subscription))
 }
 
-/// The token that confirms a subscription, as it stands in the link: 128 digits.
+/// The token that confirms a subscription, as it stands in the link: 128 hexadecimal digits. The last sixteen are the
+/// subscription's number, so that nobody has to search for it; the others are what cannot be guessed.
 pub fn confirmation_token(secret: &Secret, subscription: u64) -> String {
     let parts = ["token 1", "token 2", "token 3", "token 4"];
-    let bytes = parts.iter().flat_map(|part| secret.derive(part, subscription));
-    bytes.map(|byte| format!("{byte:02x}")).collect()
+    let bytes = parts.iter().flat_map(|part| secret.derive(part, subscription)).take(56);
+    bytes.chain(subscription.to_be_bytes()).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The number of the subscription that a token confirms; none if it is not a token of this server.
+pub fn subscription_of_token(secret: &Secret, token: &str) -> Option<u64> {
+    let number = u64::from_str_radix(token.get(112..)?, 16).ok()?;
+    (confirmation_token(secret, number) == token).then_some(number)
 }

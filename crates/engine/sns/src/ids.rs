@@ -66,3 +66,8 @@ pub fn subscription_uuid(secret: &Secret, id: SubscriptionId) -> String {
 pub fn confirmation_token(secret: &Secret, id: SubscriptionId) -> String {
     notification::confirmation_token(secret, id.0)
 }
+
+/// The subscription that a token confirms; none if it is not a token of this server.
+pub fn subscription_of_token(secret: &Secret, token: &str) -> Option<SubscriptionId> {
+    notification::subscription_of_token(secret, token).map(SubscriptionId)
+}

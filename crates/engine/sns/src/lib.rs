@@ -22,6 +22,8 @@ pub mod fanout;
 
 pub mod notices;
 
+pub mod consequences;
+
 pub mod survival;
 
 pub mod limits;

@@ -15,6 +15,18 @@ pub const BATCH_ENTRIES: usize = 10;
 /// Bytes of a message with its attributes, unless the topic says otherwise (facts/sns.md § 3).
 pub const MESSAGE_BYTES: usize = 262_144;
 
+/// Subscriptions of a standard topic (facts/sns.md § 4).
+pub const SUBSCRIPTIONS: usize = 12_500_000;
+
+/// Subscriptions of a FIFO topic (facts/sns.md § 4).
+pub const FIFO_SUBSCRIPTIONS: usize = 100;
+
+/// Subscriptions of a topic whose messages may be longer than [`MESSAGE_BYTES`] (facts/sns.md § 3).
+pub const LARGE_MESSAGE_SUBSCRIPTIONS: usize = 100;
+
+/// Filter policies of a topic (facts/sns.md § 11).
+pub const FILTER_POLICIES: usize = 200;
+
 /// Which limits are in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {

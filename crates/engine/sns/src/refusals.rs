@@ -21,3 +21,8 @@ pub fn subscription_missing() -> Refusal {
 pub fn resource_missing() -> Refusal {
     Refusal::new("ResourceNotFoundException", "Resource does not exist")
 }
+
+/// There is no such endpoint of a mobile platform.
+pub fn endpoint_missing() -> Refusal {
+    Refusal::new("NotFoundException", "Endpoint does not exist")
+}

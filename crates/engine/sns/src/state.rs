@@ -9,7 +9,8 @@ use kernel::{Deadlines, Extent, Ledger, ParcelSent, Seq, Time};
 use crate::deliveries::Deliveries;
 use crate::interests::Interests;
 use crate::records::{Record, SubscriptionDeclared, SubscriptionDeleted, TopicDeclared, TopicDeleted};
-use crate::topic::{Subscription, Topic};
+use crate::rules::delivery_policy::Level;
+use crate::topic::{Subscription, Topic, delivery_policy};
 use crate::{SubscriptionId, TopicId, TopicKey};
 
 /// What falls due.
@@ -28,6 +29,14 @@ pub enum Due {
 /// Deduplication ids that are forgotten in one go.
 const EXPIRED_AT_ONCE: usize = 1000;
 
+/// A subscription before its topic.
+#[derive(Clone, Debug)]
+struct Orphan {
+    declared: SubscriptionDeclared,
+    at: Extent,
+    declared_in: BTreeSet<u32>,
+}
+
 /// All topics.
 #[derive(Clone, Debug, Default)]
 pub struct State {
@@ -40,6 +49,10 @@ pub struct State {
     pub(crate) endpoints: BTreeMap<(TopicId, String, String), SubscriptionId>,
     /// Subscriptions by the last word of their ARNs.
     pub(crate) uuids: BTreeMap<String, SubscriptionId>,
+    /// Subscriptions whose topic is not declared yet: where a log was cleaned, its declaration can come after theirs.
+    orphans: BTreeMap<TopicId, BTreeMap<SubscriptionId, Orphan>>,
+    /// Of which topics they are.
+    orphans_topics: BTreeMap<SubscriptionId, TopicId>,
     pub(crate) deliveries: Deliveries,
     pub(crate) deadlines: Deadlines<Due>,
 
@@ -117,33 +130,41 @@ impl State {
     fn topic_declared(&mut self, record: &TopicDeclared, at: Extent, ledger: &mut Ledger) {
         ledger.hold(at);
         self.skip_to(record.id.0 + 1);
-        let Some(topic) = self.topics.get_mut(&record.id) else {
-            self.names.insert(record.key.clone(), record.id);
-            let topic = Topic {
-                arn: record.key.arn().to_string(),
-                subscriptions: BTreeSet::new(),
-                interests: Interests::default(),
-                dedup: Dedup::default(),
-                dedup_due: None,
-                subscriptions_deleted: record.subscriptions_deleted,
-                subscriptions_pending: 0,
-                declared: record.clone(),
-                at,
-                declared_in: BTreeSet::from([at.place.segment()]),
-            };
-            self.topics.insert(record.id, topic);
+        if let Some(topic) = self.topics.get_mut(&record.id) {
+            ledger.release(topic.at);
+            topic.at = at;
+            topic.declared_in.insert(at.place.segment());
+            topic.declared_in.retain(|&segment| ledger.contains(segment));
+            topic.delivery_policy = delivery_policy(&record.attributes, Level::Topic);
+            topic.declared = record.clone();
             return;
+        }
+        self.names.insert(record.key.clone(), record.id);
+        let topic = Topic {
+            arn: record.key.arn().to_string(),
+            subscriptions: BTreeSet::new(),
+            interests: Interests::default(),
+            dedup: Dedup::default(),
+            dedup_due: None,
+            subscriptions_pending: 0,
+            filter_policies: 0,
+            delivery_policy: delivery_policy(&record.attributes, Level::Topic),
+            declared: record.clone(),
+            at,
+            declared_in: BTreeSet::from([at.place.segment()]),
         };
-        ledger.release(topic.at);
-        topic.at = at;
-        topic.declared_in.insert(at.place.segment());
-        topic.declared_in.retain(|&segment| ledger.contains(segment));
-        topic.declared = record.clone();
+        self.topics.insert(record.id, topic);
+        for orphan in self.take_orphans(record.id) {
+            self.insert_subscription(orphan);
+        }
     }
 
     fn topic_deleted(&mut self, record: &TopicDeleted, at: Extent, ledger: &mut Ledger) {
         for &segment in &record.declared_in {
             ledger.bury(at.place, segment);
+        }
+        for orphan in self.take_orphans(record.id) {
+            ledger.release(orphan.at);
         }
         let Some(topic) = self.topics.remove(&record.id) else { return };
         ledger.release(topic.at);
@@ -154,76 +175,106 @@ impl State {
             self.names.remove(topic.key());
         }
         for id in topic.subscriptions {
-            self.forget_subscription(id, ledger);
+            if let Some(subscription) = self.take_subscription(id) {
+                ledger.release(subscription.at);
+                self.forget_deliveries_of(id, ledger);
+            }
         }
     }
 
     fn subscription_declared(&mut self, record: &SubscriptionDeclared, at: Extent, ledger: &mut Ledger) {
         self.skip_to(record.id.0 + 1);
-        // Its topic's deletion can come before a subscription's declaration that was written again.
-        let Some(topic) = self.topics.get_mut(&record.topic) else { return };
         ledger.hold(at);
-        let mut declared_in = BTreeSet::from([at.place.segment()]);
-        if let Some(old) = self.subscriptions.remove(&record.id) {
-            ledger.release(old.at);
-            topic.interests.remove(record.id);
-            declared_in.extend(&old.declared_in);
-            declared_in.retain(|&segment| ledger.contains(segment));
-            if let Some(until) = old.pending_until() {
-                topic.subscriptions_pending -= 1;
-                self.deadlines.clear(until, Due::ConfirmationEnds(record.id));
-            }
-        }
-        topic.subscriptions.insert(record.id);
-        let subscription = Subscription {
-            arn: format!("{}:{}", topic.arn, record.uuid),
-            queue: if record.protocol == "sqs" { record.endpoint.parse().ok() } else { None },
-            declared: record.clone(),
-            at,
-            declared_in,
+        let before = match self.take_subscription(record.id) {
+            Some(old) => Some((old.at, old.declared_in)),
+            None => self.take_orphan(record.id).map(|old| (old.at, old.declared_in)),
         };
-        if let Some(until) = subscription.pending_until() {
-            topic.subscriptions_pending += 1;
-            self.deadlines.set(until, Due::ConfirmationEnds(record.id));
+        let mut declared_in = BTreeSet::from([at.place.segment()]);
+        if let Some((old_at, old_in)) = before {
+            ledger.release(old_at);
+            declared_in.extend(old_in.into_iter().filter(|&segment| ledger.contains(segment)));
         }
-        if subscription.is_confirmed() {
-            topic.interests.add(&subscription);
+        let latest = Orphan { declared: record.clone(), at, declared_in };
+        if self.topics.contains_key(&record.topic) {
+            self.insert_subscription(latest);
+        } else {
+            self.orphans_topics.insert(record.id, record.topic);
+            self.orphans.entry(record.topic).or_default().insert(record.id, latest);
         }
-        self.endpoints.insert((record.topic, record.protocol.clone(), record.endpoint.clone()), record.id);
-        self.uuids.insert(record.uuid.clone(), record.id);
-        self.subscriptions.insert(record.id, subscription);
     }
 
     fn subscription_deleted(&mut self, record: &SubscriptionDeleted, at: Extent, ledger: &mut Ledger) {
         for &segment in &record.declared_in {
             ledger.bury(at.place, segment);
         }
-        let Some(topic) = self.forget_subscription(record.id, ledger) else { return };
-        if let Some(topic) = self.topics.get_mut(&topic) {
-            topic.subscriptions.remove(&record.id);
-            topic.interests.remove(record.id);
-            topic.subscriptions_deleted += 1;
+        if let Some(subscription) = self.take_subscription(record.id) {
+            ledger.release(subscription.at);
+            self.forget_deliveries_of(record.id, ledger);
+        } else if let Some(orphan) = self.take_orphan(record.id) {
+            ledger.release(orphan.at);
         }
     }
 
-    fn forget_subscription(&mut self, id: SubscriptionId, ledger: &mut Ledger) -> Option<TopicId> {
-        let subscription = self.subscriptions.remove(&id)?;
-        let declared = &subscription.declared;
-        ledger.release(subscription.at);
-        if let Some(until) = subscription.pending_until() {
-            self.deadlines.clear(until, Due::ConfirmationEnds(id));
-            if let Some(topic) = self.topics.get_mut(&declared.topic) {
-                topic.subscriptions_pending -= 1;
+    fn take_orphan(&mut self, id: SubscriptionId) -> Option<Orphan> {
+        self.orphans.get_mut(&self.orphans_topics.remove(&id)?)?.remove(&id)
+    }
+
+    fn take_orphans(&mut self, topic: TopicId) -> impl Iterator<Item = Orphan> + use<> {
+        let orphans = self.orphans.remove(&topic).unwrap_or_default();
+        for id in orphans.keys() {
+            self.orphans_topics.remove(id);
+        }
+        orphans.into_values()
+    }
+
+    /// A subscription is one of its topic's from now on.
+    fn insert_subscription(&mut self, latest: Orphan) {
+        let Orphan { declared, at, declared_in } = latest;
+        let Some(topic) = self.topics.get_mut(&declared.topic) else { return };
+        let id = declared.id;
+        topic.subscriptions.insert(id);
+        topic.filter_policies += usize::from(declared.attributes.contains_key("FilterPolicy"));
+        self.endpoints.insert((declared.topic, declared.protocol.clone(), declared.endpoint.clone()), id);
+        self.uuids.insert(declared.uuid.clone(), id);
+        let subscription = Subscription {
+            arn: format!("{}:{}", topic.arn, declared.uuid),
+            queue: if declared.protocol == "sqs" { declared.endpoint.parse().ok() } else { None },
+            delivery_policy: delivery_policy(&declared.attributes, Level::Subscription),
+            declared,
+            at,
+            declared_in,
+        };
+        match subscription.pending_until() {
+            None => topic.interests.add(&subscription),
+            Some(until) => {
+                topic.subscriptions_pending += 1;
+                self.deadlines.set(until, Due::ConfirmationEnds(id));
             }
         }
+        self.subscriptions.insert(id, subscription);
+    }
+
+    /// Undoes what [`State::insert_subscription`] did.
+    fn take_subscription(&mut self, id: SubscriptionId) -> Option<Subscription> {
+        let subscription = self.subscriptions.remove(&id)?;
+        let declared = &subscription.declared;
+        let pending_until = subscription.pending_until();
+        if let Some(topic) = self.topics.get_mut(&declared.topic) {
+            topic.subscriptions.remove(&id);
+            topic.interests.remove(id);
+            topic.filter_policies -= usize::from(declared.attributes.contains_key("FilterPolicy"));
+            topic.subscriptions_pending -= u64::from(pending_until.is_some());
+        }
+        if let Some(until) = pending_until {
+            self.deadlines.clear(until, Due::ConfirmationEnds(id));
+        }
         self.unconfirmed.remove(&id);
-        self.forget_deliveries_of(id, ledger);
         let key = (declared.topic, declared.protocol.clone(), declared.endpoint.clone());
         if self.endpoints.get(&key) == Some(&id) {
             self.endpoints.remove(&key);
         }
         self.uuids.remove(&declared.uuid);
-        Some(declared.topic)
+        Some(subscription)
     }
 
     /// Time has come to `now`: what follows from that alone, and needs no record, happens.
@@ -264,5 +315,16 @@ impl State {
             declared_in.extend(&subscription.declared_in);
         }
         TopicDeleted { id: topic.id(), declared_in: declared_in.into_iter().collect() }
+    }
+
+    /// The facts of a subscription's end. How many have ended is its topic's to remember.
+    pub(crate) fn end_of(&self, subscription: &Subscription) -> Vec<Record> {
+        let mut records = vec![Record::SubscriptionDeleted(subscription.deletion())];
+        if let Some(topic) = self.topic_of(subscription.declared.topic) {
+            let subscriptions_deleted = topic.declared.subscriptions_deleted + 1;
+            let declared = TopicDeclared { subscriptions_deleted, ..topic.declared.clone() };
+            records.push(Record::TopicDeclared(Box::new(declared)));
+        }
+        records
     }
 }

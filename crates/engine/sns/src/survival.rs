@@ -4,9 +4,7 @@ use kernel::codec::Malformed;
 use kernel::parcel::Ended;
 use kernel::{Extent, Ledger};
 
-use crate::records::{
-    DeliveriesEnded, Record, SubscriptionDeclared, SubscriptionDeleted, TopicDeclared, TopicDeleted,
-};
+use crate::records::{DeliveriesEnded, Record, SubscriptionDeleted, TopicDeleted};
 use crate::state::State;
 
 impl State {
@@ -17,18 +15,13 @@ impl State {
         };
         Ok(match Record::decode(head)? {
             Record::TopicDeclared(record) => {
-                self.topics.get(&record.id).filter(|topic| topic.at == at).map(|topic| {
-                    let deleted = topic.subscriptions_deleted;
-                    let declared = TopicDeclared { subscriptions_deleted: deleted, ..topic.declared.clone() };
-                    Record::TopicDeclared(Box::new(declared))
-                })
+                let known = self.topics.get(&record.id).filter(|topic| topic.at == at);
+                known.map(|topic| Record::TopicDeclared(Box::new(topic.declared.clone())))
             }
             Record::SubscriptionDeclared(record) => {
                 let known = self.subscriptions.get(&record.id).filter(|subscription| subscription.at == at);
-                known.map(|subscription| -> Record {
-                    let declared: SubscriptionDeclared = subscription.declared.clone();
-                    Record::SubscriptionDeclared(Box::new(declared))
-                })
+                known
+                    .map(|subscription| Record::SubscriptionDeclared(Box::new(subscription.declared.clone())))
             }
             Record::TopicDeleted(record) => {
                 let declared_in = needed(&record.declared_in);

@@ -1,12 +1,13 @@
 //! A topic and its subscriptions, as they are remembered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use collections::Dedup;
 use kernel::{Arn, Extent, Time};
 
 use crate::interests::Interests;
-use crate::records::{SubscriptionDeclared, TopicDeclared};
+use crate::records::{SubscriptionDeclared, SubscriptionDeleted, TopicDeclared};
+use crate::rules::delivery_policy::{DeliveryPolicy, Level};
 use crate::{SubscriptionId, TopicId, TopicKey};
 
 /// A topic.
@@ -23,10 +24,12 @@ pub struct Topic {
     /// What a FIFO topic has had in the last five minutes.
     pub(crate) dedup: Dedup,
     pub(crate) dedup_due: Option<Time>,
-    /// How many of them were deleted.
-    pub subscriptions_deleted: u64,
     /// How many of `subscriptions` are pending.
     pub subscriptions_pending: u64,
+    /// How many of `subscriptions` have a filter policy.
+    pub filter_policies: usize,
+    /// What its attribute `DeliveryPolicy` says.
+    pub delivery_policy: Option<Box<DeliveryPolicy>>,
     /// Where its latest declaration lies.
     pub(crate) at: Extent,
     /// The segments that may still declare it.
@@ -53,6 +56,11 @@ impl Topic {
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.declared.attributes.get(name).map(String::as_str)
     }
+
+    /// Whether it keeps what was published, to be replayed.
+    pub fn is_archived(&self) -> bool {
+        self.declared.attributes.contains_key("ArchivePolicy")
+    }
 }
 
 /// A subscription.
@@ -64,6 +72,8 @@ pub struct Subscription {
     pub arn: String,
     /// The queue that it feeds, if its protocol is `sqs`.
     pub queue: Option<Arn>,
+    /// What its attribute `DeliveryPolicy` says.
+    pub delivery_policy: Option<Box<DeliveryPolicy>>,
     /// Where its latest declaration lies.
     pub(crate) at: Extent,
     /// The segments that may still declare it.
@@ -100,6 +110,11 @@ impl Subscription {
         policy.get("deadLetterTargetArn")?.as_str()?.parse().ok()
     }
 
+    /// The fact that it is gone.
+    pub(crate) fn deletion(&self) -> SubscriptionDeleted {
+        SubscriptionDeleted { id: self.id(), declared_in: self.declared_in.iter().copied().collect() }
+    }
+
     /// Whether it gets messages at `now`: it is confirmed.
     pub fn is_confirmed(&self) -> bool {
         self.declared.confirmed.is_some()
@@ -109,4 +124,12 @@ impl Subscription {
     pub fn pending_until(&self) -> Option<Time> {
         if self.is_confirmed() { None } else { Some(self.declared.created + crate::limits::PENDING_MILLIS) }
     }
+}
+
+/// The delivery policy among attributes, if there is one. What is no policy says nothing.
+pub(crate) fn delivery_policy(
+    attributes: &BTreeMap<String, String>,
+    level: Level,
+) -> Option<Box<DeliveryPolicy>> {
+    DeliveryPolicy::parse(attributes.get("DeliveryPolicy")?, level).ok().map(Box::new)
 }

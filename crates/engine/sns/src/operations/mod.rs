@@ -89,6 +89,9 @@ pub enum Command {
     DeleteTopic(delete_topic::DeleteTopic),
     Subscribe(subscribe::Subscribe),
     ConfirmSubscription(confirm_subscription::ConfirmSubscription),
+    Unsubscribe(unsubscribe::Unsubscribe),
+    GetSubscriptionAttributes(get_subscription_attributes::GetSubscriptionAttributes),
+    SetSubscriptionAttributes(set_subscription_attributes::SetSubscriptionAttributes),
     Publish(publish::Publish),
     PublishBatch(publish_batch::PublishBatch),
 }
@@ -102,6 +105,8 @@ pub enum Reply {
     Topic(String),
     /// The ARN of a subscription, or that it is pending.
     Subscription(String),
+    /// Attributes, by name.
+    Attributes(Vec<(String, String)>),
     /// A message was published.
     Published(publish::Published),
     /// Messages were published, by the entries' ids.
@@ -114,8 +119,15 @@ pub use shapes::{Plan, prepare, present};
 pub mod create_topic;
 pub mod delete_topic;
 
-pub mod confirm_subscription;
 pub mod subscribe;
+
+pub mod confirm_subscription;
+
+pub mod unsubscribe;
+
+pub mod get_subscription_attributes;
+
+pub mod set_subscription_attributes;
 
 pub mod publish;
 pub mod publish_batch;
@@ -128,6 +140,9 @@ impl Command {
             Command::DeleteTopic(command) => command.decide(state, setting),
             Command::Subscribe(command) => command.decide(state, setting),
             Command::ConfirmSubscription(command) => command.decide(state, setting),
+            Command::Unsubscribe(command) => command.decide(state, setting),
+            Command::GetSubscriptionAttributes(command) => command.decide(state, setting),
+            Command::SetSubscriptionAttributes(command) => command.decide(state, setting),
             Command::Publish(command) => command.decide(state, setting),
             Command::PublishBatch(command) => command.decide(state, setting),
         }
@@ -140,4 +155,9 @@ impl Command {
             Command::CreateTopic(_) | Command::Subscribe(_) | Command::Publish(_) | Command::PublishBatch(_)
         )
     }
+}
+
+/// Texts by name, as an answer has them.
+fn to_map(pairs: Vec<(String, String)>) -> api::Map<api::Text> {
+    api::Map(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
 }

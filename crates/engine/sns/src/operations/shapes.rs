@@ -33,7 +33,23 @@ pub fn prepare(
         }
         Request::ConfirmSubscription(input) => (
             Operation::ConfirmSubscription,
-            Command::ConfirmSubscription(confirm_subscription::ConfirmSubscription::prepare(&input)?),
+            Command::ConfirmSubscription(confirm_subscription::ConfirmSubscription::prepare(&input, caller)?),
+        ),
+        Request::Unsubscribe(input) => (
+            Operation::Unsubscribe,
+            Command::Unsubscribe(unsubscribe::Unsubscribe::prepare(&input, caller, base)?),
+        ),
+        Request::GetSubscriptionAttributes(input) => (
+            Operation::GetSubscriptionAttributes,
+            Command::GetSubscriptionAttributes(
+                get_subscription_attributes::GetSubscriptionAttributes::prepare(&input)?,
+            ),
+        ),
+        Request::SetSubscriptionAttributes(input) => (
+            Operation::SetSubscriptionAttributes,
+            Command::SetSubscriptionAttributes(
+                set_subscription_attributes::SetSubscriptionAttributes::prepare(&input)?,
+            ),
         ),
         Request::Publish(input) => {
             (Operation::Publish, Command::Publish(publish::Publish::prepare(input, caller, base, trace)?))
@@ -60,6 +76,15 @@ pub fn present(reply: Reply, plan: &Plan, secret: &Secret) -> Option<Response> {
         }
         (Operation::ConfirmSubscription, Reply::Subscription(arn)) => {
             Response::ConfirmSubscription(confirm_subscription::ConfirmSubscription::present(arn))
+        }
+        (Operation::Unsubscribe, Reply::Done) => Response::Unsubscribe(UnsubscribeOutput {}),
+        (Operation::GetSubscriptionAttributes, Reply::Attributes(attributes)) => {
+            Response::GetSubscriptionAttributes(
+                get_subscription_attributes::GetSubscriptionAttributes::present(attributes),
+            )
+        }
+        (Operation::SetSubscriptionAttributes, Reply::Done) => {
+            Response::SetSubscriptionAttributes(SetSubscriptionAttributesOutput {})
         }
         (Operation::Publish, Reply::Published(published)) => {
             Response::Publish(publish::Publish::present(published, secret))

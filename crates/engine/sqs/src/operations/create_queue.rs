@@ -137,7 +137,12 @@ pub(super) mod testing {
 
     /// Somebody in that account and region.
     pub(crate) fn caller() -> Caller {
-        Caller { account: ACCOUNT.to_owned(), region: REGION.to_owned(), principal: ACCOUNT.to_owned() }
+        Caller {
+            account: ACCOUNT.to_owned(),
+            region: REGION.to_owned(),
+            principal: ACCOUNT.to_owned(),
+            signed: true,
+        }
     }
 
     /// A state, the moment, and the limits in force.

@@ -1,0 +1,79 @@
+//! GetSubscriptionAttributes: what a subscription is like.
+
+use api::sns::{GetSubscriptionAttributesInput, GetSubscriptionAttributesOutput};
+use kernel::Refusal;
+
+use super::{Decision, Reply, Setting, to_map};
+use crate::refusals;
+use crate::rules::arns;
+use crate::rules::delivery_policy::DeliveryPolicy;
+use crate::rules::subscription_attributes::DEFAULT_SCOPE;
+use crate::state::State;
+use crate::topic::{Subscription, Topic};
+
+/// GetSubscriptionAttributes.
+#[derive(Clone, Debug)]
+pub struct GetSubscriptionAttributes {
+    /// Of which.
+    pub arn: String,
+}
+
+impl GetSubscriptionAttributes {
+    /// Reads the request.
+    pub fn prepare(input: &GetSubscriptionAttributesInput) -> Result<Self, Refusal> {
+        Ok(GetSubscriptionAttributes { arn: arns::subscription(input.subscription_arn.as_deref())? })
+    }
+
+    /// Tells all of them.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let found = state.subscription_by_arn(&self.arn);
+        match found
+            .and_then(|subscription| Some((subscription, state.topic_of(subscription.declared.topic)?)))
+        {
+            Some((subscription, topic)) => Decision::answer(Reply::Attributes(shown(subscription, topic))),
+            None => refusals::subscription_missing().into(),
+        }
+    }
+
+    /// The answer.
+    pub fn present(attributes: Vec<(String, String)>) -> GetSubscriptionAttributesOutput {
+        GetSubscriptionAttributesOutput { attributes: Some(to_map(attributes)) }
+    }
+}
+
+/// facts/sns.md § 4
+fn shown(subscription: &Subscription, topic: &Topic) -> Vec<(String, String)> {
+    let declared = &subscription.declared;
+    let authenticated = declared.confirmed.is_some_and(|confirmed| confirmed.authenticated);
+    let mut shown = vec![
+        ("ConfirmationWasAuthenticated", authenticated.to_string()),
+        ("Endpoint", declared.endpoint.clone()),
+        ("Owner", declared.owner.clone()),
+        ("PendingConfirmation", (!subscription.is_confirmed()).to_string()),
+        ("Protocol", declared.protocol.clone()),
+        ("RawMessageDelivery", subscription.is_raw().to_string()),
+        ("SubscriptionArn", subscription.arn.clone()),
+        ("SubscriptionPrincipal", declared.principal.clone()),
+        ("TopicArn", topic.arn.clone()),
+    ];
+    if let Some(policy) = subscription.attribute("FilterPolicy") {
+        // The scope is not told before there is a policy, even if it was set.
+        let scope = subscription.attribute("FilterPolicyScope").unwrap_or(DEFAULT_SCOPE);
+        shown.push(("FilterPolicy", policy.to_owned()));
+        shown.push(("FilterPolicyScope", scope.to_owned()));
+    }
+    if matches!(declared.protocol.as_str(), "http" | "https") {
+        let effective = DeliveryPolicy::show_effective_subscription(
+            topic.delivery_policy.as_deref(),
+            subscription.delivery_policy.as_deref(),
+        );
+        shown.push(("EffectiveDeliveryPolicy", effective));
+    }
+    for name in ["DeliveryPolicy", "RedrivePolicy", "ReplayPolicy", "ReplayStatus", "SubscriptionRoleArn"] {
+        if let Some(value) = subscription.attribute(name) {
+            shown.push((name, value.to_owned()));
+        }
+    }
+    shown.sort_by_key(|&(name, _)| name);
+    shown.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

@@ -1,0 +1,66 @@
+//! SetSubscriptionAttributes: a subscription gets another attribute, or none.
+
+use api::sns::SetSubscriptionAttributesInput;
+use kernel::Refusal;
+
+use super::subscribe::check_filter_room;
+use super::{Decision, Reply, Setting};
+use crate::records::{Record, SubscriptionDeclared};
+use crate::refusals;
+use crate::rules::subscription_attributes::{self, Whose};
+use crate::rules::{arns, endpoints};
+use crate::state::State;
+
+/// SetSubscriptionAttributes.
+#[derive(Clone, Debug)]
+pub struct SetSubscriptionAttributes {
+    /// Of which.
+    pub arn: String,
+    /// Which attribute.
+    pub name: String,
+    /// To what; nothing, to take it away.
+    pub value: Option<String>,
+}
+
+impl SetSubscriptionAttributes {
+    /// Reads the request.
+    pub fn prepare(input: &SetSubscriptionAttributesInput) -> Result<Self, Refusal> {
+        Ok(SetSubscriptionAttributes {
+            arn: arns::subscription(input.subscription_arn.as_deref())?,
+            name: input.attribute_name.as_deref().unwrap_or_default().to_owned(),
+            value: input.attribute_value.as_deref().map(str::to_owned),
+        })
+    }
+
+    /// Sets it, at once: AWS takes up to 15 minutes for filter policies (facts/sns.md § 11).
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        match self.try_decide(state) {
+            Ok(decision) => decision,
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    fn try_decide(&self, state: &State) -> Result<Decision<'static>, Refusal> {
+        let subscription = state.subscription_by_arn(&self.arn).ok_or_else(refusals::subscription_missing)?;
+        let declared = &subscription.declared;
+        let topic = state.topic_of(declared.topic).ok_or_else(refusals::subscription_missing)?;
+        let whose = Whose {
+            topic: topic.key(),
+            archived: topic.is_archived(),
+            protocol: endpoints::protocol(&declared.protocol)?,
+            endpoint: &declared.endpoint,
+            owner: &declared.owner,
+        };
+        let mut attributes = declared.attributes.clone();
+        subscription_attributes::set(&mut attributes, &self.name, self.value.as_deref(), &whose)
+            .map_err(refusals::invalid)?;
+        if attributes.contains_key("FilterPolicy") && !declared.attributes.contains_key("FilterPolicy") {
+            check_filter_room(topic)?;
+        }
+        if attributes == declared.attributes {
+            return Ok(Decision::answer(Reply::Done));
+        }
+        let declared = SubscriptionDeclared { attributes, ..declared.clone() };
+        Ok(Decision::done(vec![Record::SubscriptionDeclared(Box::new(declared))], Reply::Done))
+    }
+}

@@ -1,0 +1,56 @@
+//! Unsubscribe: an endpoint gets nothing more.
+
+use api::sns::UnsubscribeInput;
+use kernel::{Caller, Refusal};
+
+use super::{Decision, Notice, Reply, Setting};
+use crate::rules::arns;
+use crate::state::State;
+
+/// Unsubscribe.
+#[derive(Clone, Debug)]
+pub struct Unsubscribe {
+    /// Which.
+    pub arn: String,
+    /// Who asks.
+    pub caller: Caller,
+    /// The URL under which the client reached this server, for the link in the farewell.
+    pub base: String,
+}
+
+impl Unsubscribe {
+    /// Reads the request. It need not be signed: the link to it stands in every message.
+    pub fn prepare(input: &UnsubscribeInput, caller: &Caller, base: &str) -> Result<Self, Refusal> {
+        let arn = arns::subscription(input.subscription_arn.as_deref())?;
+        Ok(Unsubscribe { arn, caller: caller.clone(), base: base.to_owned() })
+    }
+
+    /// Ends it; one that is not there has ended already (facts/sns.md § 2). Where somebody else than the owner ends it, the
+    /// endpoint is told how to undo that.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let Some(subscription) = state.subscription_by_arn(&self.arn) else {
+            return Decision::answer(Reply::Done);
+        };
+        let declared = &subscription.declared;
+        let topic_account = state.topic_of(declared.topic).map(|topic| &topic.key().account);
+        let is_owner = self.caller.signed
+            && (self.caller.account == declared.owner || Some(&self.caller.account) == topic_account);
+        if !is_owner && declared.confirmed.is_some_and(|confirmed| confirmed.authenticate_on_unsubscribe) {
+            return Refusal::new(
+                "AuthorizationErrorException",
+                "Unsubscribe requires an authenticated request of the owner of the topic or the subscription",
+            )
+            .into();
+        }
+        let is_web = matches!(declared.protocol.as_str(), "http" | "https");
+        let told = is_web && !is_owner && subscription.is_confirmed();
+        Decision {
+            notices: if told {
+                vec![Notice::Farewell(Box::new(declared.clone()), &self.base)]
+            } else {
+                Vec::new()
+            },
+            ..Decision::done(state.end_of(subscription), Reply::Done)
+        }
+    }
+}

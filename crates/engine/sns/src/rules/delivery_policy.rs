@@ -1,0 +1,569 @@
+//! Delivery policies: how HTTP deliveries are retried, throttled and labelled, said by a topic and by its subscriptions.
+//!
+//! A topic wraps the parts in `http` and calls each a default; a subscription says them plainly and, unless its topic
+//! forbids it, prevails part by part (facts/sns.md § 9).
+
+use serde_json::Value;
+
+/// How an HTTP delivery that failed is tried again: `healthyRetryPolicy`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RetryPolicy {
+    /// Seconds before a retry at the beginning of the backoff.
+    pub min_delay: u32,
+    /// Seconds before a retry at its end.
+    pub max_delay: u32,
+    /// Retries in all.
+    pub retries: u32,
+    /// How many of them come last, each after the longest delay.
+    pub max_delay_retries: u32,
+    /// How many come first, at once.
+    pub no_delay_retries: u32,
+    /// How many come next, each after the shortest delay.
+    pub min_delay_retries: u32,
+    /// How delays grow in between.
+    pub backoff: Backoff,
+}
+
+/// How delays grow from the shortest to the longest.
+///
+/// AWS shows the four as curves without formulas; these have their order: at each retry but the first and the last, linear
+/// waits longest, then arithmetic, geometric, exponential.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Backoff {
+    /// By the same amount each time.
+    Linear,
+    /// By an amount that itself grows by the same each time.
+    Arithmetic,
+    /// By the same factor each time.
+    Geometric,
+    /// By an amount that doubles each time.
+    Exponential,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        RetryPolicy {
+            min_delay: 20,
+            max_delay: 20,
+            retries: 3,
+            max_delay_retries: 0,
+            no_delay_retries: 0,
+            min_delay_retries: 0,
+            backoff: Backoff::Linear,
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// Milliseconds before the next retry, when so many have been made; none if that was the last.
+    pub fn next_retry(&self, retries_done: u32) -> Option<u64> {
+        if retries_done >= self.retries {
+            return None;
+        }
+        let (least, most) = (u64::from(self.min_delay) * 1000, u64::from(self.max_delay) * 1000);
+        let Some(after_first) = retries_done.checked_sub(self.no_delay_retries) else { return Some(0) };
+        let Some(step) = after_first.checked_sub(self.min_delay_retries) else { return Some(least) };
+        let steps = self.backoff_retries();
+        Some(if step < steps { self.backoff.delay(step, steps, least, most) } else { most })
+    }
+
+    fn backoff_retries(&self) -> u32 {
+        self.retries - self.no_delay_retries - self.min_delay_retries - self.max_delay_retries
+    }
+
+    /// Seconds from the first attempt to the last retry.
+    fn total_seconds(&self) -> u64 {
+        (0..self.retries).filter_map(|done| self.next_retry(done)).sum::<u64>() / 1000
+    }
+}
+
+impl Backoff {
+    const NAMES: [(Backoff, &str); 4] = [
+        (Backoff::Linear, "linear"),
+        (Backoff::Arithmetic, "arithmetic"),
+        (Backoff::Geometric, "geometric"),
+        (Backoff::Exponential, "exponential"),
+    ];
+
+    fn name(self) -> &'static str {
+        Backoff::NAMES.iter().find(|(backoff, _)| *backoff == self).map_or("", |(_, name)| name)
+    }
+
+    /// The `step`th of so many delays, counted from zero, that grow from `least` to `most`. One alone is the least.
+    pub fn delay(self, step: u32, steps: u32, least: u64, most: u64) -> u64 {
+        if steps < 2 {
+            return least;
+        }
+        let (step, last) = (f64::from(step), f64::from(steps - 1));
+        let share = match self {
+            Backoff::Linear => step / last,
+            Backoff::Arithmetic => step * (step + 1.0) / (last * (last + 1.0)),
+            Backoff::Geometric if least > 0 => {
+                return (least as f64 * (most as f64 / least as f64).powf(step / last)).round() as u64;
+            }
+            Backoff::Geometric | Backoff::Exponential => (step.exp2() - 1.0) / (last.exp2() - 1.0),
+        };
+        least + ((most - least) as f64 * share).round() as u64
+    }
+}
+
+/// What a topic or a subscription says about deliveries; what it does not say is absent.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct DeliveryPolicy {
+    /// `healthyRetryPolicy`.
+    pub retry: Option<RetryPolicy>,
+    /// `throttlePolicy.maxReceivesPerSecond`.
+    pub max_receives_per_second: Option<u32>,
+    /// `requestPolicy.headerContentType`.
+    pub content_type: Option<String>,
+    /// Of a topic: whether its subscriptions have no say (`disableSubscriptionOverrides`).
+    pub overrides_disabled: bool,
+}
+
+/// Whose policy it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// With `http` around it and `default` before each name.
+    Topic,
+    /// Plain.
+    Subscription,
+}
+
+/// The content type of deliveries about which nobody has said anything.
+pub const DEFAULT_CONTENT_TYPE: &str = "text/plain; charset=UTF-8";
+
+/// Seconds that all retries may take together (facts/sns.md § 9).
+const LONGEST_SECONDS: u32 = 3_600;
+/// Retries of an HTTP delivery (facts/sns.md § 9).
+const MOST_RETRIES: u32 = 100;
+
+/// The content types that can be asked for (AWS's documentation of SNS, "Creating an HTTP/S delivery policy").
+const CONTENT_TYPES: [&str; 12] = [
+    "application/atom+xml",
+    "application/json",
+    "application/octet-stream",
+    "application/soap+xml",
+    "application/x-www-form-urlencoded",
+    "application/xhtml+xml",
+    "application/xml",
+    "text/css",
+    "text/csv",
+    "text/html",
+    "text/plain",
+    "text/xml",
+];
+
+impl DeliveryPolicy {
+    /// Reads and checks a policy. The fault is what follows `DeliveryPolicy: ` in a refusal; of AWS's texts only those about
+    /// a member that is missing or too small are known, the others are modelled on them.
+    pub fn parse(text: &str, level: Level) -> Result<DeliveryPolicy, String> {
+        let document: Value =
+            serde_json::from_str(text).map_err(|error| format!("failed to parse JSON. {error}"))?;
+        match level {
+            Level::Subscription => {
+                let part = Part { value: &document, path: String::new() };
+                part.only(&[
+                    "healthyRetryPolicy",
+                    "sicklyRetryPolicy",
+                    "throttlePolicy",
+                    "requestPolicy",
+                    "guaranteed",
+                ])?;
+                part.members(["healthyRetryPolicy", "sicklyRetryPolicy", "throttlePolicy", "requestPolicy"])
+            }
+            Level::Topic => {
+                let whole = Part { value: &document, path: String::new() };
+                whole.only(&["http"])?;
+                let Some(part) = whole.member("http") else { return Ok(DeliveryPolicy::default()) };
+                part.only(&[
+                    "defaultHealthyRetryPolicy",
+                    "defaultSicklyRetryPolicy",
+                    "disableSubscriptionOverrides",
+                    "defaultThrottlePolicy",
+                    "defaultRequestPolicy",
+                ])?;
+                let mut policy = part.members([
+                    "defaultHealthyRetryPolicy",
+                    "defaultSicklyRetryPolicy",
+                    "defaultThrottlePolicy",
+                    "defaultRequestPolicy",
+                ])?;
+                if let Some(disabled) = part.member("disableSubscriptionOverrides") {
+                    policy.overrides_disabled = disabled
+                        .value
+                        .as_bool()
+                        .ok_or_else(|| format!("{} must be either true or false", disabled.path))?;
+                }
+                Ok(policy)
+            }
+        }
+    }
+
+    /// What is in force for a subscription, given what it and its topic say.
+    pub fn effective(
+        topic: Option<&DeliveryPolicy>,
+        subscription: Option<&DeliveryPolicy>,
+    ) -> DeliveryPolicy {
+        let own = subscription.filter(|_| !topic.is_some_and(|topic| topic.overrides_disabled));
+        let said = |policy: fn(&DeliveryPolicy) -> Option<RetryPolicy>| {
+            own.and_then(policy).or_else(|| topic.and_then(policy))
+        };
+        let throttle = |policy: &DeliveryPolicy| policy.max_receives_per_second;
+        let content_type = |policy: &DeliveryPolicy| policy.content_type.clone();
+        DeliveryPolicy {
+            retry: Some(said(|policy| policy.retry).unwrap_or_default()),
+            max_receives_per_second: own.and_then(throttle).or_else(|| topic.and_then(throttle)),
+            content_type: own.and_then(content_type).or_else(|| topic.and_then(content_type)),
+            overrides_disabled: topic.is_some_and(|topic| topic.overrides_disabled),
+        }
+    }
+
+    /// A topic's attribute `DeliveryPolicy` as AWS shows it.
+    pub fn show_topic(&self) -> String {
+        let mut members = Vec::new();
+        if let Some(retry) = &self.retry {
+            members.push(format!(r#""defaultHealthyRetryPolicy":{}"#, retry.show()));
+        }
+        members.push(format!(r#""disableSubscriptionOverrides":{}"#, self.overrides_disabled));
+        if let Some(most) = self.max_receives_per_second {
+            members.push(format!(r#""defaultThrottlePolicy":{{"maxReceivesPerSecond":{most}}}"#));
+        }
+        if let Some(content_type) = &self.content_type {
+            members.push(format!(r#""defaultRequestPolicy":{}"#, show_request(content_type)));
+        }
+        format!(r#"{{"http":{{{}}}}}"#, members.join(","))
+    }
+
+    /// A topic's attribute `EffectiveDeliveryPolicy`.
+    pub fn show_effective_topic(topic: Option<&DeliveryPolicy>) -> String {
+        let mut effective = DeliveryPolicy::effective(topic, None);
+        effective.content_type.get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
+        effective.show_topic()
+    }
+
+    /// A subscription's attribute `DeliveryPolicy` as AWS shows it: with what was not said as `null`.
+    pub fn show_subscription(&self) -> String {
+        let null = || "null".to_owned();
+        let retry = self.retry.as_ref().map_or_else(null, RetryPolicy::show);
+        let throttle =
+            self.max_receives_per_second.map(|most| format!(r#"{{"maxReceivesPerSecond":{most}}}"#));
+        let throttle = throttle.unwrap_or_else(null);
+        let request = self.content_type.as_deref().map_or_else(null, show_request);
+        format!(
+            r#"{{"healthyRetryPolicy":{retry},"sicklyRetryPolicy":null,"throttlePolicy":{throttle},"requestPolicy":{request},"guaranteed":false}}"#
+        )
+    }
+
+    /// A subscription's attribute `EffectiveDeliveryPolicy`.
+    pub fn show_effective_subscription(
+        topic: Option<&DeliveryPolicy>,
+        subscription: Option<&DeliveryPolicy>,
+    ) -> String {
+        let mut effective = DeliveryPolicy::effective(topic, subscription);
+        effective.content_type.get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
+        effective.show_subscription()
+    }
+}
+
+impl RetryPolicy {
+    fn show(&self) -> String {
+        format!(
+            r#"{{"minDelayTarget":{},"maxDelayTarget":{},"numRetries":{},"numMaxDelayRetries":{},"numNoDelayRetries":{},"numMinDelayRetries":{},"backoffFunction":"{}"}}"#,
+            self.min_delay,
+            self.max_delay,
+            self.retries,
+            self.max_delay_retries,
+            self.no_delay_retries,
+            self.min_delay_retries,
+            self.backoff.name()
+        )
+    }
+}
+
+fn show_request(content_type: &str) -> String {
+    format!(r#"{{"headerContentType":{}}}"#, Value::from(content_type))
+}
+
+/// A part of a policy that is being read, with the names that lead to it.
+struct Part<'v> {
+    value: &'v Value,
+    path: String,
+}
+
+impl<'v> Part<'v> {
+    fn name(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// Refuses what is no object, and members of other names.
+    fn only(&self, names: &[&str]) -> Result<(), String> {
+        let members = self.value.as_object().ok_or_else(|| match self.path.as_str() {
+            "" => "invalid JSON. The policy must be an object".to_owned(),
+            path => format!("{path} must be an object"),
+        })?;
+        match members.keys().find(|key| !names.contains(&key.as_str())) {
+            Some(key) => Err(format!("invalid JSON. Attribute {} is unknown.", self.name(key))),
+            None => Ok(()),
+        }
+    }
+
+    /// A member that is there and not `null`.
+    fn member(&self, name: &str) -> Option<Part<'v>> {
+        let value = self.value.get(name).filter(|value| !value.is_null())?;
+        Some(Part { value, path: self.name(name) })
+    }
+
+    fn members(&self, [healthy, sickly, throttle, request]: [&str; 4]) -> Result<DeliveryPolicy, String> {
+        if let Some(sickly) = self.member(sickly) {
+            // It is checked and, as on AWS, of no effect.
+            sickly.retry_policy()?;
+        }
+        let retry = self.member(healthy).map(|part| part.retry_policy()).transpose()?;
+        let max_receives_per_second = match self.member(throttle) {
+            None => None,
+            Some(part) => {
+                part.only(&["maxReceivesPerSecond"])?;
+                part.number("maxReceivesPerSecond", 1, u32::MAX)?
+            }
+        };
+        let content_type = match self.member(request) {
+            None => None,
+            Some(part) => {
+                part.only(&["headerContentType"])?;
+                part.content_type()?
+            }
+        };
+        Ok(DeliveryPolicy { retry, max_receives_per_second, content_type, overrides_disabled: false })
+    }
+
+    fn retry_policy(&self) -> Result<RetryPolicy, String> {
+        self.only(&[
+            "minDelayTarget",
+            "maxDelayTarget",
+            "numRetries",
+            "numMaxDelayRetries",
+            "numNoDelayRetries",
+            "numMinDelayRetries",
+            "backoffFunction",
+        ])?;
+        let specified = |name: &str, least, most| {
+            self.number(name, least, most)?.ok_or_else(|| format!("{} must be specified", self.name(name)))
+        };
+        let optional = |name: &str| Ok::<u32, String>(self.number(name, 0, MOST_RETRIES)?.unwrap_or(0));
+        let backoff = match self.member("backoffFunction") {
+            None => Backoff::Linear,
+            Some(part) => {
+                let name = part.value.as_str().unwrap_or_default();
+                let known = Backoff::NAMES.iter().find(|(_, known)| *known == name);
+                known.map(|(backoff, _)| *backoff).ok_or_else(|| {
+                    format!("{} must be one of arithmetic, exponential, geometric, linear", part.path)
+                })?
+            }
+        };
+        let policy = RetryPolicy {
+            min_delay: specified("minDelayTarget", 1, LONGEST_SECONDS)?,
+            max_delay: specified("maxDelayTarget", 1, LONGEST_SECONDS)?,
+            retries: specified("numRetries", 0, MOST_RETRIES)?,
+            max_delay_retries: optional("numMaxDelayRetries")?,
+            no_delay_retries: optional("numNoDelayRetries")?,
+            min_delay_retries: optional("numMinDelayRetries")?,
+            backoff,
+        };
+        if policy.max_delay < policy.min_delay {
+            return Err(format!(
+                "{} must be greater than or equal to minDelayTarget",
+                self.name("maxDelayTarget")
+            ));
+        }
+        if policy.max_delay_retries + policy.no_delay_retries + policy.min_delay_retries > policy.retries {
+            return Err(format!(
+                "{} must be greater than or equal to the sum of numNoDelayRetries, numMinDelayRetries and \
+                 numMaxDelayRetries",
+                self.name("numRetries")
+            ));
+        }
+        if policy.total_seconds() > u64::from(LONGEST_SECONDS) {
+            return Err(format!("{}: the retries must end within {LONGEST_SECONDS} seconds", self.path));
+        }
+        Ok(policy)
+    }
+
+    fn number(&self, name: &str, least: u32, most: u32) -> Result<Option<u32>, String> {
+        let Some(part) = self.member(name) else { return Ok(None) };
+        let number = part.value.as_i64().ok_or_else(|| format!("{} must be an integer", part.path))?;
+        if number < i64::from(least) {
+            return Err(format!("{} must be greater than or equal to {least}", part.path));
+        }
+        match u32::try_from(number) {
+            Ok(number) if number <= most => Ok(Some(number)),
+            _ => Err(format!("{} must be less than or equal to {most}", part.path)),
+        }
+    }
+
+    fn content_type(&self) -> Result<Option<String>, String> {
+        let Some(part) = self.member("headerContentType") else { return Ok(None) };
+        let text = part.value.as_str().unwrap_or_default();
+        let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if !CONTENT_TYPES.contains(&media_type.as_str()) || text.chars().any(char::is_control) {
+            return Err(format!("{} is not a supported content type", part.path));
+        }
+        Ok(Some(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delays(policy: &RetryPolicy) -> Vec<u64> {
+        (0..).map_while(|done| policy.next_retry(done)).collect()
+    }
+
+    #[test]
+    fn without_a_policy_there_are_three_retries_20_seconds_apart() {
+        // facts/sns.md § 9
+        assert_eq!(delays(&RetryPolicy::default()), [20_000, 20_000, 20_000]);
+    }
+
+    #[test]
+    fn retries_pass_through_four_phases() {
+        // facts/sns.md § 9
+        let policy = RetryPolicy {
+            min_delay: 1,
+            max_delay: 13,
+            retries: 10,
+            no_delay_retries: 2,
+            min_delay_retries: 1,
+            max_delay_retries: 3,
+            backoff: Backoff::Linear,
+        };
+        assert_eq!(delays(&policy), [0, 0, 1000, 1000, 5000, 9000, 13_000, 13_000, 13_000, 13_000]);
+    }
+
+    #[test]
+    fn backoff_functions_go_from_the_least_to_the_most_in_their_own_ways() {
+        // facts/sns.md § 9; the order is that of the curves in AWS's documentation
+        let delays = |backoff: Backoff| -> Vec<u64> {
+            (0..10).map(|step| backoff.delay(step, 10, 5_000, 260_000)).collect()
+        };
+        let all =
+            [Backoff::Linear, Backoff::Arithmetic, Backoff::Geometric, Backoff::Exponential].map(delays);
+        for each in &all {
+            assert_eq!((each[0], each[9]), (5_000, 260_000));
+            assert!(each.is_sorted());
+        }
+        for step in 1..9 {
+            assert!(all.windows(2).all(|pair| pair[0][step] > pair[1][step]), "retry {step}: {all:?}");
+        }
+        assert_eq!(Backoff::Geometric.delay(1, 3, 10, 1000), 100);
+        assert_eq!(Backoff::Linear.delay(0, 1, 7, 9), 7);
+    }
+
+    #[test]
+    fn the_default_policy_is_shown_as_aws_shows_it() {
+        // facts/sns.md § 3
+        assert_eq!(
+            DeliveryPolicy::show_effective_topic(None),
+            r#"{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":20,"maxDelayTarget":20,"numRetries":3,"numMaxDelayRetries":0,"numNoDelayRetries":0,"numMinDelayRetries":0,"backoffFunction":"linear"},"disableSubscriptionOverrides":false,"defaultRequestPolicy":{"headerContentType":"text/plain; charset=UTF-8"}}}"#
+        );
+    }
+
+    #[test]
+    fn a_policy_of_one_part_is_shown_with_the_switch_and_takes_the_rest_from_the_default() {
+        // facts/sns.md § 3
+        let given = r#"{"http":{"defaultRequestPolicy":{"headerContentType":"application/json"}}}"#;
+        let policy = DeliveryPolicy::parse(given, Level::Topic).unwrap();
+        assert_eq!(
+            policy.show_topic(),
+            r#"{"http":{"disableSubscriptionOverrides":false,"defaultRequestPolicy":{"headerContentType":"application/json"}}}"#
+        );
+        let effective = DeliveryPolicy::show_effective_topic(Some(&policy));
+        assert!(
+            effective.contains(r#""numRetries":3"#) && effective.contains("application/json"),
+            "{effective}"
+        );
+    }
+
+    #[test]
+    fn a_subscriptions_parts_prevail_unless_its_topic_forbids_it() {
+        // facts/sns.md § 9
+        let topic = |disabled| {
+            let text = format!(
+                r#"{{"http":{{"disableSubscriptionOverrides":{disabled},"defaultThrottlePolicy":{{"maxReceivesPerSecond":7}},"defaultRequestPolicy":{{"headerContentType":"text/csv"}}}}}}"#
+            );
+            DeliveryPolicy::parse(&text, Level::Topic).unwrap()
+        };
+        let own = r#"{"healthyRetryPolicy":{"numRetries":1,"minDelayTarget":2,"maxDelayTarget":3},"requestPolicy":{"headerContentType":"text/xml"}}"#;
+        let own = DeliveryPolicy::parse(own, Level::Subscription).unwrap();
+        let free = DeliveryPolicy::effective(Some(&topic(false)), Some(&own));
+        assert_eq!(free.retry, own.retry);
+        assert_eq!((free.max_receives_per_second, free.content_type.as_deref()), (Some(7), Some("text/xml")));
+        let bound = DeliveryPolicy::effective(Some(&topic(true)), Some(&own));
+        assert_eq!(
+            (bound.retry, bound.content_type.as_deref()),
+            (Some(RetryPolicy::default()), Some("text/csv"))
+        );
+        assert_eq!(
+            DeliveryPolicy::show_effective_subscription(None, Some(&own)),
+            r#"{"healthyRetryPolicy":{"minDelayTarget":2,"maxDelayTarget":3,"numRetries":1,"numMaxDelayRetries":0,"numNoDelayRetries":0,"numMinDelayRetries":0,"backoffFunction":"linear"},"sicklyRetryPolicy":null,"throttlePolicy":null,"requestPolicy":{"headerContentType":"text/xml"},"guaranteed":false}"#
+        );
+        let shown = own.show_subscription();
+        assert_eq!(DeliveryPolicy::parse(&shown, Level::Subscription), Ok(own), "{shown}");
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_policy_is_said_by_its_path() {
+        // facts/sns.md § 9; the first two texts are AWS's
+        let retry = |members: &str| format!(r#"{{"healthyRetryPolicy":{{{members}}}}}"#);
+        for (policy, fault) in [
+            (retry(r#""numRetries":3"#), "healthyRetryPolicy.minDelayTarget must be specified"),
+            (
+                retry(r#""numRetries":0,"minDelayTarget":0,"maxDelayTarget":0"#),
+                "healthyRetryPolicy.minDelayTarget must be greater than or equal to 1",
+            ),
+            (
+                retry(r#""numRetries":101,"minDelayTarget":1,"maxDelayTarget":1"#),
+                "healthyRetryPolicy.numRetries must be less than or equal to 100",
+            ),
+            (
+                retry(r#""numRetries":3,"minDelayTarget":5,"maxDelayTarget":4"#),
+                "healthyRetryPolicy.maxDelayTarget must be greater than or equal to minDelayTarget",
+            ),
+            (
+                retry(r#""numRetries":100,"minDelayTarget":37,"maxDelayTarget":37"#),
+                "healthyRetryPolicy: the retries must end within 3600 seconds",
+            ),
+            (
+                retry(r#""numRetries":1,"minDelayTarget":1,"maxDelayTarget":1,"numNoDelayRetries":2"#),
+                "healthyRetryPolicy.numRetries must be greater than or equal to the sum of numNoDelayRetries, \
+                 numMinDelayRetries and numMaxDelayRetries",
+            ),
+            (
+                retry(r#""numRetries":1,"minDelayTarget":1,"maxDelayTarget":1,"backoffFunction":"cubic""#),
+                "healthyRetryPolicy.backoffFunction must be one of arithmetic, exponential, geometric, linear",
+            ),
+            (
+                r#"{"throttlePolicy":{"maxReceivesPerSecond":0}}"#.to_owned(),
+                "throttlePolicy.maxReceivesPerSecond must be greater than or equal to 1",
+            ),
+            (
+                r#"{"requestPolicy":{"headerContentType":"image/png"}}"#.to_owned(),
+                "requestPolicy.headerContentType is not a supported content type",
+            ),
+            (r#"{"http":{}}"#.to_owned(), "invalid JSON. Attribute http is unknown."),
+            ("[]".to_owned(), "invalid JSON. The policy must be an object"),
+        ] {
+            assert_eq!(
+                DeliveryPolicy::parse(&policy, Level::Subscription),
+                Err(fault.to_owned()),
+                "{policy}"
+            );
+        }
+        let topic = r#"{"http":{"defaultHealthyRetryPolicy":{"numRetries":3}}}"#;
+        assert_eq!(
+            DeliveryPolicy::parse(topic, Level::Topic),
+            Err("http.defaultHealthyRetryPolicy.minDelayTarget must be specified".to_owned())
+        );
+        assert!(DeliveryPolicy::parse("{", Level::Topic).unwrap_err().starts_with("failed to parse JSON. "));
+    }
+}
