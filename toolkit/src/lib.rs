@@ -3,7 +3,9 @@
 
 mod backoff;
 pub mod body;
+pub mod breaker;
 mod clients;
+pub mod consumer;
 mod envelope;
 mod fault;
 mod message;
@@ -15,6 +17,7 @@ mod trace_context;
 
 pub use backoff::Backoff;
 pub use clients::Clients;
+pub use consumer::Consumer;
 pub use envelope::{Envelope, EnvelopeError, Metadata};
 pub use fault::Fault;
 pub use message::{Message, SchemaVersion, UpcastError};

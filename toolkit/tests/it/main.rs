@@ -1,4 +1,5 @@
 //! Each pattern against a running server, and at its worst moment.
 
 mod common;
+mod consumer;
 mod publisher;

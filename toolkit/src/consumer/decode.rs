@@ -1,0 +1,117 @@
+//! From what a queue hands out to an envelope: out of SNS's wrapping, back through the steps, out of JSON.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_sqs::types::Message as SqsMessage;
+use serde::Deserialize;
+
+use crate::body::{Attribute, Attributes, BodyError, BodyStep};
+use crate::consumer::delivery::{Delivery, attributes_of, group, receive_count, sent_at};
+use crate::envelope::{Envelope, EnvelopeError, Metadata};
+use crate::message::Message;
+use crate::publisher::BodyForm;
+
+/// Why a message could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DecodeError {
+    #[error("{0}")]
+    Step(BodyError),
+    #[error("{0}")]
+    Envelope(#[from] EnvelopeError),
+}
+
+impl DecodeError {
+    pub fn retryable(&self) -> bool {
+        matches!(self, DecodeError::Step(error) if error.retryable)
+    }
+}
+
+/// What SNS puts around a message that it hands to a queue, unless the subscription wants raw delivery.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Notification {
+    #[serde(rename = "Type")]
+    kind: String,
+    message: String,
+    #[serde(default)]
+    message_attributes: BTreeMap<String, NotificationAttribute>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NotificationAttribute {
+    #[serde(rename = "Type")]
+    kind: String,
+    value: String,
+}
+
+pub(super) async fn decode<T: Message>(
+    raw: &Arc<SqsMessage>,
+    form: BodyForm,
+    steps: &[Arc<dyn BodyStep>],
+) -> Result<Delivery<T>, DecodeError> {
+    let text = raw.body.as_deref().unwrap_or_default();
+    let notification = unwrap_notification(text);
+    let (text, wrapped_attributes) = match notification {
+        Some((inner, attributes)) => (std::borrow::Cow::Owned(inner), Some(attributes)),
+        None => (std::borrow::Cow::Borrowed(text), None),
+    };
+    let text = if steps.is_empty() {
+        text
+    } else {
+        let attributes = wrapped_attributes.clone().unwrap_or_else(|| attributes_of(raw));
+        let mut body = text.into_owned();
+        for step in steps.iter().rev() {
+            body = step.incoming(body, &attributes).await.map_err(DecodeError::Step)?;
+        }
+        std::borrow::Cow::Owned(body)
+    };
+    let message_id = raw.message_id.clone().unwrap_or_default();
+    let envelope = match form {
+        BodyForm::Envelope => Envelope::decode(&text)?,
+        BodyForm::Bare => {
+            let what = "the body";
+            let data: T =
+                serde_json::from_str(&text).map_err(|why| EnvelopeError::Unreadable { what, why })?;
+            let attributes = wrapped_attributes.clone().unwrap_or_else(|| attributes_of(raw));
+            let text_of = |name| attributes.get(name).and_then(Attribute::as_text).map(str::to_owned);
+            Envelope {
+                id: message_id.clone(),
+                message_type: text_of("type").unwrap_or_else(|| data.message_type().to_owned()),
+                source: text_of("source").unwrap_or_default(),
+                timestamp: sent_at(raw),
+                data,
+                metadata: Metadata { version: T::VERSION, ..Metadata::default() },
+            }
+        }
+    };
+    Ok(Delivery {
+        envelope,
+        message_id,
+        receive_count: receive_count(raw),
+        sent_at: sent_at(raw),
+        group: group(raw).map(str::to_owned),
+        raw: raw.clone(),
+        wrapped_attributes,
+    })
+}
+
+/// The message and its attributes, if this is a notification of SNS.
+pub(crate) fn unwrap_notification(body: &str) -> Option<(String, Attributes)> {
+    // Looking first is cheaper than parsing every body twice.
+    if !body.contains("\"TopicArn\"") {
+        return None;
+    }
+    let notification: Notification = serde_json::from_str(body).ok()?;
+    if notification.kind != "Notification" {
+        return None;
+    }
+    let read = |attribute: NotificationAttribute| match attribute.kind.as_str() {
+        "Number" => Attribute::Number(attribute.value),
+        "String.Array" => Attribute::List(attribute.value),
+        _ => Attribute::Text(attribute.value),
+    };
+    let attributes = notification.message_attributes.into_iter().map(|(name, value)| (name, read(value)));
+    Some((notification.message, attributes.collect()))
+}

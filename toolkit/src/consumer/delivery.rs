@@ -1,0 +1,196 @@
+//! What a handler is given, and what it answers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::{Message as SqsMessage, MessageSystemAttributeName as Name};
+use jiff::Timestamp;
+
+use crate::body::{Attribute, Attributes};
+use crate::envelope::Envelope;
+
+/// A message as it was handed out this time.
+#[derive(Clone, Debug)]
+pub struct Delivery<T> {
+    /// The message in its envelope.
+    pub envelope: Envelope<T>,
+    /// The queue's id of it.
+    pub message_id: String,
+    /// How often it has been handed out, this time included.
+    pub receive_count: u32,
+    /// When it came into the queue.
+    pub sent_at: Timestamp,
+    /// Its message group.
+    pub group: Option<String>,
+    pub(crate) raw: Arc<SqsMessage>,
+    /// Those of an SNS notification stand in its body.
+    pub(crate) wrapped_attributes: Option<Attributes>,
+}
+
+impl<T> Delivery<T> {
+    /// The message itself.
+    pub fn data(&self) -> &T {
+        &self.envelope.data
+    }
+
+    /// One message attribute.
+    pub fn attribute(&self, name: &str) -> Option<Attribute> {
+        match &self.wrapped_attributes {
+            Some(attributes) => attributes.get(name).cloned(),
+            None => self.raw.message_attributes.as_ref()?.get(name).map(read_attribute),
+        }
+    }
+
+    /// All message attributes.
+    pub fn attributes(&self) -> Attributes {
+        self.wrapped_attributes.clone().unwrap_or_else(|| attributes_of(&self.raw))
+    }
+}
+
+/// What becomes of a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It is dealt with, and deleted.
+    Done,
+    /// It comes again; as a dead letter when it has come too often.
+    Retry {
+        /// Why.
+        reason: String,
+        /// When; `None`: as the consumer's backoff says.
+        after: Option<Duration>,
+    },
+    /// No attempt will help: it becomes a dead letter.
+    GiveUp {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// Again, when the consumer's backoff says.
+    pub fn retry(reason: impl fmt::Display) -> Outcome {
+        Outcome::Retry { reason: reason.to_string(), after: None }
+    }
+
+    /// Again after so long (in whole seconds, rounded up).
+    pub fn retry_after(after: Duration, reason: impl fmt::Display) -> Outcome {
+        Outcome::Retry { reason: reason.to_string(), after: Some(after) }
+    }
+
+    /// To the dead letters.
+    pub fn give_up(reason: impl fmt::Display) -> Outcome {
+        Outcome::GiveUp { reason: reason.to_string() }
+    }
+}
+
+impl From<()> for Outcome {
+    fn from((): ()) -> Outcome {
+        Outcome::Done
+    }
+}
+
+/// An error is worth another attempt.
+impl<E: fmt::Display> From<Result<(), E>> for Outcome {
+    fn from(result: Result<(), E>) -> Outcome {
+        match result {
+            Ok(()) => Outcome::Done,
+            Err(error) => Outcome::retry(error),
+        }
+    }
+}
+
+/// Deals with one message at a time. Async closures that take a [`Delivery`] and return an [`Outcome`], a `Result<(), _>` or
+/// `()` are handlers.
+///
+/// A handler may be run more than once for one message, at the same time even, when a visibility timeout was missed. Make that
+/// harmless, or put an [inbox](crate::inbox) before it. A panic counts as a failure worth another attempt.
+pub trait Handler<T>: Send + Sync + 'static {
+    /// Deals with it.
+    fn handle(&self, delivery: Delivery<T>) -> impl Future<Output = Outcome> + Send;
+}
+
+impl<T, F, R> Handler<T> for F
+where
+    T: Send + 'static,
+    F: Fn(Delivery<T>) -> R + Send + Sync + 'static,
+    R: Future + Send,
+    R::Output: Into<Outcome>,
+{
+    async fn handle(&self, delivery: Delivery<T>) -> Outcome {
+        self(delivery).await.into()
+    }
+}
+
+/// Deals with up to ten messages at once. Async closures are batch handlers, too.
+pub trait BatchHandler<T>: Send + Sync + 'static {
+    /// Deals with them, and names those that failed.
+    fn handle_batch(&self, batch: Vec<Delivery<T>>) -> impl Future<Output = BatchOutcome> + Send;
+}
+
+impl<T, F, R> BatchHandler<T> for F
+where
+    T: Send + 'static,
+    F: Fn(Vec<Delivery<T>>) -> R + Send + Sync + 'static,
+    R: Future<Output = BatchOutcome> + Send,
+{
+    async fn handle_batch(&self, batch: Vec<Delivery<T>>) -> BatchOutcome {
+        self(batch).await
+    }
+}
+
+/// Which messages of a batch failed. The others are done. (On a FIFO queue, so are messages behind a failed one of their group if
+/// they are not named: a handler that stops early must name the rest.)
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct BatchOutcome {
+    /// The queue's message ids and what becomes of those messages.
+    pub failures: Vec<(String, Outcome)>,
+}
+
+impl BatchOutcome {
+    /// None failed.
+    pub fn done() -> BatchOutcome {
+        BatchOutcome::default()
+    }
+
+    /// This one failed, too.
+    #[must_use]
+    pub fn failed(mut self, message_id: impl Into<String>, outcome: Outcome) -> BatchOutcome {
+        self.failures.push((message_id.into(), outcome));
+        self
+    }
+}
+
+pub(crate) fn attributes_of(raw: &SqsMessage) -> Attributes {
+    let attributes = raw.message_attributes.iter().flatten();
+    attributes.map(|(name, value)| (name.clone(), read_attribute(value))).collect()
+}
+
+pub(crate) fn read_attribute(value: &aws_sdk_sqs::types::MessageAttributeValue) -> Attribute {
+    let text = || value.string_value.clone().unwrap_or_default();
+    match value.data_type.as_str() {
+        kind if kind.starts_with("Number") => Attribute::Number(text()),
+        kind if kind.starts_with("Binary") => {
+            Attribute::Binary(value.binary_value.clone().map(|blob| blob.into_inner()).unwrap_or_default())
+        }
+        "String.Array" => Attribute::List(text()),
+        _ => Attribute::Text(text()),
+    }
+}
+
+pub(crate) fn receive_count(raw: &SqsMessage) -> u32 {
+    system(raw, &Name::ApproximateReceiveCount).and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+pub(crate) fn sent_at(raw: &SqsMessage) -> Timestamp {
+    let milliseconds = system(raw, &Name::SentTimestamp).and_then(|text| text.parse().ok()).unwrap_or(0);
+    Timestamp::from_millisecond(milliseconds).unwrap_or_default()
+}
+
+pub(crate) fn group(raw: &SqsMessage) -> Option<&str> {
+    system(raw, &Name::MessageGroupId)
+}
+
+fn system<'a>(raw: &'a SqsMessage, name: &Name) -> Option<&'a str> {
+    raw.attributes.as_ref()?.get(name).map(String::as_str)
+}

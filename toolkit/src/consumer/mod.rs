@@ -1,0 +1,396 @@
+//! Receives messages from a queue, hands them to a handler, and does with each what the handler says.
+
+mod dead;
+mod decode;
+mod deletes;
+mod delivery;
+mod held;
+mod poll;
+mod tallies;
+mod work;
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::QueueAttributeName;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use dead::{CATEGORY, Category, REASON, RECEIVE_COUNT, SOURCE};
+pub use delivery::{BatchHandler, BatchOutcome, Delivery, Handler, Outcome};
+
+pub use tallies::Counts;
+
+use crate::backoff::Backoff;
+use crate::body::BodyStep;
+use crate::breaker::{BreakerSettings, CircuitBreaker, Phase};
+use crate::clients::Clients;
+use crate::fault::Fault;
+use crate::message::Message;
+use crate::publisher::BodyForm;
+use crate::queue::Queue;
+use held::{Held, Received};
+use tallies::Tallies;
+use work::Core;
+
+/// Receives messages of type `T` from one queue.
+///
+/// **Promise**: *at least once*. A message is deleted only after its handler said [`Outcome::Done`], or after a copy of it is
+/// with the dead letters. A crash, a lost answer or a missed heartbeat makes it come again.
+///
+/// **Needs** a handler for which twice is as good as once; an [inbox](crate::inbox) makes it one.
+///
+/// On FIFO queues the messages of a group are handled one after the other, in order; a message that is to come again holds
+/// back those behind it. (Those have been handed out, too, and their receive count has grown: give such a queue
+/// a maxReceiveCount well above the attempts that the consumer makes.)
+///
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize)] struct OrderCreated { id: String }
+/// # impl toolkit::Message for OrderCreated { fn message_type(&self) -> &str { "order.created" } }
+/// # toolkit::testing::block_on(async {
+/// # let server = toolkit::testing::Server::in_memory()?;
+/// # let clients = toolkit::Clients::local(server.endpoint()).await;
+/// use toolkit::consumer::{Delivery, Outcome};
+/// use toolkit::{Consumer, Publisher, QueueSpec};
+///
+/// let queue = QueueSpec::new("orders").dead_letters("orders-dlq", 3).ensure(&clients).await?;
+/// Publisher::queue(&clients, &queue).publish(OrderCreated { id: "o-1".into() }).await?;
+/// # let (handled, mut seen) = tokio::sync::mpsc::unbounded_channel();
+///
+/// let running = Consumer::new(&clients, &queue)
+///     .start(move |order: Delivery<OrderCreated>| {
+///         let handled = handled.clone();
+///         async move {
+///             if order.data().id.is_empty() {
+///                 return Outcome::give_up("an order without an id");
+///             }
+///             // … do the work; on trouble: Outcome::retry("the database is away")
+///             # handled.send(order.data().id.clone()).ok();
+///             Outcome::Done
+///         }
+///     })
+///     .await?;
+/// # assert_eq!(seen.recv().await.as_deref(), Some("o-1"));
+///
+/// let counts = running.shutdown().await;
+/// assert_eq!((counts.done, counts.deleted), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+pub struct Consumer<T> {
+    clients: Clients,
+    queue: Queue,
+    settings: ConsumerSettings,
+    form: BodyForm,
+    steps: Vec<Arc<dyn BodyStep>>,
+    dead_letters: DeadLetters,
+    reads: PhantomData<fn() -> T>,
+}
+
+enum DeadLetters {
+    AsTheQueueSays,
+    To(Queue),
+    Dropped,
+}
+
+/// How a [`Consumer`] works.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct ConsumerSettings {
+    /// How many handlers run at once.
+    pub workers: usize,
+    /// How many messages may wait here for a worker, besides those being handled.
+    pub prefetch: usize,
+    /// How many receives are under way at once.
+    pub pollers: usize,
+    /// How long a receive waits for a message: up to 20 seconds.
+    pub wait: Duration,
+    /// How long a message is hidden at a time; heartbeats renew it. `None`: as the queue says.
+    pub visibility: Option<Duration>,
+    /// How often a message is handled at most before it is a dead letter. `None`: the maxReceiveCount of the queue, if any.
+    pub max_attempts: Option<u32>,
+    /// The wait before a message comes again, by its receive count.
+    pub backoff: Backoff,
+    /// A handler that takes longer is broken off, which counts as a failure worth another attempt.
+    pub handler_timeout: Option<Duration>,
+    /// When the handler fails so often in a row that polling pauses.
+    pub breaker: BreakerSettings,
+    /// How long handlers may still run after [`Running::shutdown`].
+    pub grace: Duration,
+    /// The wait after a receive or a delete that failed.
+    pub poll_backoff: Backoff,
+}
+
+impl Default for ConsumerSettings {
+    fn default() -> ConsumerSettings {
+        ConsumerSettings {
+            workers: 16,
+            prefetch: 32,
+            pollers: 2,
+            wait: Duration::from_secs(20),
+            visibility: None,
+            max_attempts: None,
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
+            handler_timeout: None,
+            breaker: BreakerSettings::default(),
+            grace: Duration::from_secs(30),
+            poll_backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
+        }
+    }
+}
+
+impl<T: Message> Consumer<T> {
+    /// Of this queue.
+    pub fn new(clients: &Clients, queue: &Queue) -> Consumer<T> {
+        Consumer {
+            clients: clients.clone(),
+            queue: queue.clone(),
+            settings: ConsumerSettings::default(),
+            form: BodyForm::Envelope,
+            steps: Vec::new(),
+            dead_letters: DeadLetters::AsTheQueueSays,
+            reads: PhantomData,
+        }
+    }
+
+    /// All settings at once.
+    #[must_use]
+    pub fn settings(mut self, settings: ConsumerSettings) -> Consumer<T> {
+        self.settings = settings;
+        self
+    }
+
+    /// How many handlers run at once.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Consumer<T> {
+        self.settings.workers = workers;
+        self
+    }
+
+    /// How bodies are read.
+    #[must_use]
+    pub fn form(mut self, form: BodyForm) -> Consumer<T> {
+        self.form = form;
+        self
+    }
+
+    /// A further step between envelope and wire, to be undone. Add the steps in the publisher's order.
+    #[must_use]
+    pub fn step(mut self, step: impl Into<Arc<dyn BodyStep>>) -> Consumer<T> {
+        self.steps.push(step.into());
+        self
+    }
+
+    /// Dead letters go here, and not to the queue that the redrive policy names.
+    #[must_use]
+    pub fn dead_letters_to(mut self, queue: &Queue) -> Consumer<T> {
+        self.dead_letters = DeadLetters::To(queue.clone());
+        self
+    }
+
+    /// Messages that cannot be handled are logged as errors and deleted.
+    #[must_use]
+    pub fn without_dead_letters(mut self) -> Consumer<T> {
+        self.dead_letters = DeadLetters::Dropped;
+        self
+    }
+
+    /// Begins, one message at a time.
+    ///
+    /// # Errors
+    /// When the queue cannot be looked at, or it has no dead-letter queue and none was named.
+    pub async fn start<H: Handler<T>>(self, handler: H) -> Result<Running, StartError> {
+        let handler = Arc::new(handler);
+        self.launch(false, move |core, job| {
+            let handler = handler.clone();
+            work::one_by_one::<T, H>(core, handler, job)
+        })
+        .await
+    }
+
+    /// Begins, with all messages of a receive at once.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_batches<H: BatchHandler<T>>(self, handler: H) -> Result<Running, StartError> {
+        let handler = Arc::new(handler);
+        self.launch(true, move |core, job| {
+            let handler = handler.clone();
+            work::together::<T, H>(core, handler, job)
+        })
+        .await
+    }
+
+    async fn launch<F, J>(self, whole_batches: bool, run: F) -> Result<Running, StartError>
+    where
+        F: Fn(Arc<Core>, Vec<Received>) -> J + Clone + Send + Sync + 'static,
+        J: Future<Output = ()> + Send + 'static,
+    {
+        let policy = QueuePolicy::of(&self.clients, &self.queue).await.map_err(StartError::Queue)?;
+        let graveyard = match self.dead_letters {
+            DeadLetters::To(queue) => Some(queue),
+            DeadLetters::Dropped => None,
+            DeadLetters::AsTheQueueSays => {
+                let name = policy.dead_letters.ok_or(StartError::NoDeadLetters(self.queue.url.clone()))?;
+                Some(self.clients.queue(&name).await.map_err(StartError::Queue)?)
+            }
+        };
+        let settings = self.settings;
+        let visibility = settings.visibility.unwrap_or(policy.visibility).max(Duration::from_secs(1));
+        let tallies = Arc::new(Tallies::of(self.queue.name()));
+        let (done, to_delete) = mpsc::unbounded_channel();
+        let core = Arc::new(Core {
+            sqs: self.clients.sqs.clone(),
+            graveyard: graveyard.map(|queue| dead::Graveyard::new(&self.clients, &queue, &self.queue)),
+            queue: self.queue,
+            settings,
+            form: self.form,
+            steps: self.steps,
+            max_attempts: settings.max_attempts.or(policy.max_receives),
+            workers: Semaphore::new(settings.workers.max(1)),
+            breaker: CircuitBreaker::new(settings.breaker),
+            done,
+            tallies: tallies.clone(),
+            stop: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        });
+        let held = Held::new(visibility);
+        let silence = CancellationToken::new();
+        let heart = held.clone().beat(core.sqs.clone(), core.queue.url.clone(), silence.clone());
+        let deletes = deletes::delete(
+            core.sqs.clone(),
+            core.queue.url.clone(),
+            settings.poll_backoff,
+            tallies.clone(),
+            to_delete,
+        );
+        let (heart, deletes) = (tokio::spawn(heart), tokio::spawn(deletes));
+
+        let jobs = TaskTracker::new();
+        let places = Arc::new(Semaphore::new(settings.workers.max(1) + settings.prefetch));
+        let mut pollers = JoinSet::new();
+        for _ in 0..settings.pollers.max(1) {
+            let (core, run, jobs) = (core.clone(), run.clone(), jobs.clone());
+            let start = {
+                let core = core.clone();
+                move |job| {
+                    jobs.spawn(run(core.clone(), job));
+                }
+            };
+            pollers.spawn(poll::poll(core, held.clone(), places.clone(), visibility, whole_batches, start));
+        }
+        Ok(Running { core, pollers, jobs, heart, silence, deletes, tallies })
+    }
+}
+
+/// What the queue's own settings say.
+struct QueuePolicy {
+    visibility: Duration,
+    max_receives: Option<u32>,
+    dead_letters: Option<String>,
+}
+
+impl QueuePolicy {
+    async fn of(clients: &Clients, queue: &Queue) -> Result<QueuePolicy, Fault> {
+        let call = clients.sqs.get_queue_attributes().queue_url(&queue.url);
+        let call = call
+            .attribute_names(QueueAttributeName::VisibilityTimeout)
+            .attribute_names(QueueAttributeName::RedrivePolicy);
+        let attributes = call.send().await?.attributes.unwrap_or_default();
+        let visibility =
+            attributes.get(&QueueAttributeName::VisibilityTimeout).and_then(|text| text.parse().ok());
+        let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
+        let policy: serde_json::Value =
+            policy.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        // AWS gives the number back as it was set: as a number or as a string.
+        let most = &policy["maxReceiveCount"];
+        let most = most.as_u64().or_else(|| most.as_str()?.parse().ok());
+        let target = policy["deadLetterTargetArn"].as_str().and_then(|arn| arn.rsplit(':').next());
+        Ok(QueuePolicy {
+            visibility: Duration::from_secs(visibility.unwrap_or(30)),
+            max_receives: most.and_then(|most| u32::try_from(most).ok()),
+            dead_letters: target.map(str::to_owned),
+        })
+    }
+}
+
+/// Why a consumer could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The queue, or its dead-letter queue, cannot be looked at.
+    #[error("the queue cannot be looked at: {0}")]
+    Queue(#[source] Fault),
+    /// Messages that cannot be handled would have nowhere to go.
+    #[error(
+        "{0} has no dead-letter queue. Give it a redrive policy, or name one, or say that none is wanted"
+    )]
+    NoDeadLetters(String),
+}
+
+/// A consumer at work. Dropping it stops it like a crash: what was being handled comes again.
+pub struct Running {
+    core: Arc<Core>,
+    pollers: JoinSet<()>,
+    jobs: TaskTracker,
+    heart: JoinHandle<()>,
+    silence: CancellationToken,
+    deletes: JoinHandle<()>,
+    tallies: Arc<Tallies>,
+}
+
+impl Running {
+    /// What it has done so far.
+    pub fn counts(&self) -> Counts {
+        self.tallies.counts()
+    }
+
+    /// Whether polling is paused because the handler keeps failing.
+    pub fn circuit(&self) -> Phase {
+        self.core.breaker.phase()
+    }
+
+    /// Stops without losing anything: receives under way are awaited and what they bring is given back; running handlers
+    /// finish (for [`grace`](ConsumerSettings::grace) at most, then they are broken off and their messages given back); what is
+    /// done is deleted.
+    ///
+    /// Takes up to the [`wait`](ConsumerSettings::wait) of a receive.
+    pub async fn shutdown(mut self) -> Counts {
+        self.core.stop.cancel();
+        let abort = self.core.abort.clone();
+        let grace = self.core.settings.grace;
+        let overdue = tokio::spawn(async move {
+            tokio::time::sleep(grace).await;
+            abort.cancel();
+        });
+        while self.pollers.join_next().await.is_some() {}
+        self.jobs.close();
+        self.jobs.wait().await;
+        overdue.abort();
+        // The last sender goes with the core; then the deleter finishes.
+        let tallies = self.tallies.clone();
+        let (deletes, heart, silence) = self.take_apart();
+        // A task that panicked has nothing left to finish.
+        let _ = deletes.await;
+        silence.cancel();
+        let _ = heart.await;
+        tallies.counts()
+    }
+
+    fn take_apart(mut self) -> (JoinHandle<()>, JoinHandle<()>, CancellationToken) {
+        let nothing = || tokio::spawn(async {});
+        let deletes = std::mem::replace(&mut self.deletes, nothing());
+        let heart = std::mem::replace(&mut self.heart, nothing());
+        (deletes, heart, std::mem::take(&mut self.silence))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.core.stop.cancel();
+        self.core.abort.cancel();
+        self.heart.abort();
+        self.deletes.abort();
+    }
+}

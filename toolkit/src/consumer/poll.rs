@@ -1,0 +1,136 @@
+//! Asks the queue for messages, as many as there is room for, while the circuit is closed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::{Message as SqsMessage, MessageSystemAttributeName as Name};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::breaker::Phase;
+use crate::consumer::delivery;
+use crate::consumer::held::{Held, Received, whole_seconds};
+use crate::consumer::work::{Core, release};
+use crate::fault::Fault;
+use crate::publisher::BATCH_ENTRIES;
+
+/// Polls until the consumer stops. `start` takes what came, as jobs: what is in one job is handled in order.
+pub(super) async fn poll(
+    core: Arc<Core>,
+    held: Arc<Held>,
+    places: Arc<Semaphore>,
+    visibility: Duration,
+    whole_batches: bool,
+    start: impl Fn(Vec<Received>) + Send + Sync,
+) {
+    let mut failures = 0;
+    while !core.stop.is_cancelled() {
+        let phase = tokio::select! {
+            phase = core.breaker.not_open() => phase,
+            () = core.stop.cancelled() => return,
+        };
+        let wanted = if phase == Phase::HalfOpen { 1 } else { BATCH_ENTRIES };
+        let Some(mut room) = take_places(&core, &places, wanted).await else { return };
+        let asked = Instant::now();
+        // Not broken off when the consumer stops: the answer may be on its way, and its messages would hang until their
+        // visibility ends.
+        match receive(&core, room.num_permits(), visibility).await {
+            Ok(messages) => {
+                failures = 0;
+                core.tallies.received(messages.len());
+                let mut received = Vec::with_capacity(messages.len());
+                for raw in messages {
+                    match room.split(1) {
+                        Some(place) => received.push(held.hold(raw, place, asked)),
+                        // Never more than asked for; should it be, visibility brings it back.
+                        None => tracing::warn!(
+                            queue = core.queue.name(),
+                            "the queue gave more than was asked for"
+                        ),
+                    }
+                }
+                drop(room);
+                if core.stop.is_cancelled() {
+                    return release(&core, received, Duration::ZERO).await;
+                }
+                let came = !received.is_empty();
+                into_jobs(received, core.queue.is_fifo(), whole_batches).into_iter().for_each(&start);
+                if phase == Phase::HalfOpen && came {
+                    // See how the trial goes before asking for more. (It may have been unreadable, and say nothing.)
+                    tokio::select! {
+                        () = core.breaker.change() => {}
+                        () = core.stop.cancelled() => {}
+                        () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                    }
+                }
+            }
+            Err(fault) => {
+                drop(room);
+                failures += 1;
+                tracing::warn!(queue = core.queue.name(), %fault, failures, "cannot receive");
+                tokio::select! {
+                    () = tokio::time::sleep(core.settings.poll_backoff.delay(failures)) => {}
+                    () = core.stop.cancelled() => {}
+                }
+            }
+        }
+    }
+}
+
+/// At least one place, and as many more as are free; none when the consumer stops.
+async fn take_places(
+    core: &Core,
+    places: &Arc<Semaphore>,
+    wanted: usize,
+) -> Option<tokio::sync::OwnedSemaphorePermit> {
+    let mut room = tokio::select! {
+        biased;
+        () = core.stop.cancelled() => return None,
+        room = places.clone().acquire_owned() => room.ok()?,
+    };
+    let more = wanted.min(1 + places.available_permits()) - 1;
+    if let Ok(more) = places.clone().try_acquire_many_owned(u32::try_from(more).unwrap_or(0)) {
+        room.merge(more);
+    }
+    Some(room)
+}
+
+async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<Vec<SqsMessage>, Fault> {
+    let call = core
+        .sqs
+        .receive_message()
+        .queue_url(&core.queue.url)
+        .max_number_of_messages(i32::try_from(most).unwrap_or(1))
+        .wait_time_seconds(whole_seconds(core.settings.wait).min(20))
+        .visibility_timeout(whole_seconds(visibility))
+        .message_attribute_names("All")
+        .message_system_attribute_names(Name::ApproximateReceiveCount)
+        .message_system_attribute_names(Name::SentTimestamp)
+        .message_system_attribute_names(Name::MessageGroupId);
+    Ok(call.send().await?.messages.unwrap_or_default())
+}
+
+/// On FIFO queues a group's messages stay together, in order.
+fn into_jobs(received: Vec<Received>, fifo: bool, whole_batches: bool) -> Vec<Vec<Received>> {
+    if received.is_empty() {
+        return Vec::new();
+    }
+    if whole_batches {
+        return vec![received];
+    }
+    if !fifo {
+        return received.into_iter().map(|one| vec![one]).collect();
+    }
+    let mut jobs: Vec<Vec<Received>> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for one in received {
+        let group = delivery::group(&one.raw).unwrap_or_default().to_owned();
+        let place = *places.entry(group).or_insert_with(|| {
+            jobs.push(Vec::new());
+            jobs.len() - 1
+        });
+        jobs[place].push(one);
+    }
+    jobs
+}

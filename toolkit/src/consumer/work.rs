@@ -1,0 +1,320 @@
+//! What happens to messages between the poll and the delete: wait for a worker, handle, settle.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::body::BodyStep;
+use crate::breaker::CircuitBreaker;
+use crate::consumer::dead::{Category, Graveyard};
+use crate::consumer::decode::DecodeError;
+use crate::consumer::delivery::{BatchHandler, BatchOutcome, Delivery, Handler, Outcome, attributes_of};
+use crate::consumer::held::{Received, change_visibility};
+use crate::consumer::tallies::Tallies;
+use crate::consumer::{ConsumerSettings, decode};
+use crate::message::Message;
+use crate::publisher::{BATCH_ENTRIES, BodyForm};
+use crate::queue::Queue;
+
+/// What all tasks of a consumer share.
+pub(super) struct Core {
+    pub sqs: aws_sdk_sqs::Client,
+    pub queue: Queue,
+    pub settings: ConsumerSettings,
+    pub form: BodyForm,
+    pub steps: Vec<Arc<dyn BodyStep>>,
+    pub max_attempts: Option<u32>,
+    pub graveyard: Option<Graveyard>,
+    pub workers: Semaphore,
+    pub breaker: CircuitBreaker,
+    pub done: mpsc::UnboundedSender<Received>,
+    pub tallies: Arc<Tallies>,
+    /// No new work.
+    pub stop: CancellationToken,
+    /// Running handlers end, too.
+    pub abort: CancellationToken,
+}
+
+/// Handles messages one after the other: on FIFO queues, those of one group.
+pub(super) async fn one_by_one<T: Message, H: Handler<T>>(
+    core: Arc<Core>,
+    handler: Arc<H>,
+    job: Vec<Received>,
+) {
+    let mut rest = job.into_iter();
+    while let Some(received) = rest.next() {
+        let Some(_worker) = begin(&core).await else {
+            return release(&core, std::iter::once(received).chain(rest), Duration::ZERO).await;
+        };
+        let settled = match decode::decode::<T>(&received.raw, core.form, &core.steps).await {
+            Err(error) => settle_unreadable(&core, received, &error).await,
+            Ok(delivery) => match attempt(&core, &*handler, delivery).await {
+                None => {
+                    return release(&core, std::iter::once(received).chain(rest), Duration::ZERO).await;
+                }
+                Some(outcome) => settle(&core, received, outcome).await,
+            },
+        };
+        // What comes after it in its group must not overtake it.
+        if let Settled::Again(after) = settled
+            && core.queue.is_fifo()
+        {
+            return release(&core, rest, after).await;
+        }
+    }
+}
+
+/// Handles the messages of one receive together.
+pub(super) async fn together<T: Message, H: BatchHandler<T>>(
+    core: Arc<Core>,
+    handler: Arc<H>,
+    job: Vec<Received>,
+) {
+    let Some(_worker) = begin(&core).await else {
+        return release(&core, job, Duration::ZERO).await;
+    };
+    let (mut received, mut deliveries) = (Vec::new(), Vec::new());
+    for one in job {
+        match decode::decode::<T>(&one.raw, core.form, &core.steps).await {
+            Ok(delivery) => {
+                received.push(one);
+                deliveries.push(delivery);
+            }
+            Err(error) => {
+                settle_unreadable(&core, one, &error).await;
+            }
+        }
+    }
+    if deliveries.is_empty() {
+        return;
+    }
+    let pass = tokio::select! {
+        pass = core.breaker.enter() => pass,
+        () = core.stop.cancelled() => return release(&core, received, Duration::ZERO).await,
+    };
+    let started = tokio::time::Instant::now();
+    let sent_at: Vec<Timestamp> = deliveries.iter().map(|delivery| delivery.sent_at).collect();
+    let result = guard(&core, handler.handle_batch(deliveries)).await;
+    let outcome = match result {
+        Attempt::Aborted => return release(&core, received, Duration::ZERO).await,
+        Attempt::Ended(outcome) => outcome,
+        Attempt::Failed(reason) => {
+            let all = received.iter().map(|one| (one.message_id().to_owned(), Outcome::retry(&reason)));
+            BatchOutcome { failures: all.collect() }
+        }
+    };
+    // What fails beside others that succeed is the message's own trouble.
+    let to_retry =
+        outcome.failures.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Retry { .. })).count();
+    if to_retry >= received.len() {
+        pass.failure()
+    } else {
+        pass.success()
+    }
+    let mut failures = outcome.failures;
+    for (one, sent_at) in received.into_iter().zip(sent_at) {
+        core.tallies.handled(started.elapsed(), since(sent_at));
+        let place = failures.iter().position(|(id, _)| id == one.message_id());
+        let outcome = place.map_or(Outcome::Done, |place| failures.swap_remove(place).1);
+        settle(&core, one, outcome).await;
+    }
+    for (id, _) in failures {
+        tracing::warn!(message_id = %id, queue = core.queue.name(), "the batch handler named a message it was not given");
+    }
+}
+
+/// A worker's place; none when the consumer stops.
+async fn begin(core: &Core) -> Option<tokio::sync::SemaphorePermit<'_>> {
+    tokio::select! {
+        biased;
+        () = core.stop.cancelled() => None,
+        permit = core.workers.acquire() => permit.ok(),
+    }
+}
+
+/// Runs the handler once; `None` if it was broken off.
+async fn attempt<T: Message, H: Handler<T>>(
+    core: &Core,
+    handler: &H,
+    delivery: Delivery<T>,
+) -> Option<Outcome> {
+    let pass = tokio::select! {
+        pass = core.breaker.enter() => pass,
+        () = core.stop.cancelled() => return None,
+    };
+    let metadata = &delivery.envelope.metadata;
+    let span = tracing::info_span!(
+        "handle",
+        queue = core.queue.name(),
+        message_id = %delivery.message_id,
+        id = %delivery.envelope.id,
+        message_type = %delivery.envelope.message_type,
+        receive_count = delivery.receive_count,
+        correlation_id = metadata.correlation_id.as_deref(),
+        traceparent = metadata.traceparent.as_deref(),
+    );
+    let (started, sent_at) = (tokio::time::Instant::now(), delivery.sent_at);
+    let outcome = match guard(core, handler.handle(delivery)).instrument(span).await {
+        Attempt::Aborted => return None,
+        Attempt::Ended(outcome) => outcome,
+        Attempt::Failed(reason) => Outcome::retry(reason),
+    };
+    core.tallies.handled(started.elapsed(), since(sent_at));
+    if matches!(outcome, Outcome::Retry { .. }) {
+        pass.failure()
+    } else {
+        pass.success()
+    }
+    core.tallies.circuit(core.breaker.phase() != crate::breaker::Phase::Closed);
+    Some(outcome)
+}
+
+/// How the run of a handler ended.
+enum Attempt<O> {
+    Ended(O),
+    Failed(String),
+    Aborted,
+}
+
+/// Runs a handler so that its panics, its slowness and the consumer's end are answers like others.
+async fn guard<O>(core: &Core, handler: impl Future<Output = O> + Send) -> Attempt<O> {
+    let caught = AssertUnwindSafe(handler).catch_unwind();
+    let timeout = async {
+        match core.settings.handler_timeout {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        result = caught => match result {
+            Ok(outcome) => Attempt::Ended(outcome),
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+                tracing::error!(queue = core.queue.name(), panic = text, "a handler panicked");
+                Attempt::Failed(format!("the handler panicked: {text}"))
+            }
+        },
+        () = core.abort.cancelled() => Attempt::Aborted,
+        () = timeout => Attempt::Failed("the handler did not finish in time".to_owned()),
+    }
+}
+
+enum Settled {
+    Gone,
+    Again(Duration),
+}
+
+async fn settle_unreadable(core: &Core, received: Received, error: &DecodeError) -> Settled {
+    if error.retryable() {
+        return settle(core, received, Outcome::retry(error)).await;
+    }
+    bury(core, received, Category::Unreadable, &error.to_string()).await
+}
+
+async fn settle(core: &Core, received: Received, outcome: Outcome) -> Settled {
+    match outcome {
+        Outcome::Done => {
+            core.tallies.done();
+            gone(core, received).await;
+            Settled::Gone
+        }
+        Outcome::GiveUp { reason } => bury(core, received, Category::GaveUp, &reason).await,
+        Outcome::Retry { reason, after } => {
+            let attempts = received.receive_count();
+            if core.max_attempts.is_some_and(|most| attempts >= most) {
+                return bury(core, received, Category::AttemptsExhausted, &reason).await;
+            }
+            let after = after.unwrap_or_else(|| core.settings.backoff.delay(attempts));
+            tracing::info!(queue = core.queue.name(), message_id = received.message_id(), attempts, %reason, ?after,
+                "to be handled again");
+            core.tallies.retried();
+            hide(core, vec![received], after).await;
+            Settled::Again(after)
+        }
+    }
+}
+
+/// To the dead letters; if that fails, the message stays where it is, since losing it would be worse.
+async fn bury(core: &Core, received: Received, category: Category, reason: &str) -> Settled {
+    let message_id = received.message_id();
+    match &core.graveyard {
+        Some(graveyard) => {
+            if let Err(fault) = graveyard.bury(&received.raw, category, reason).await {
+                let after = core.settings.backoff.delay(received.receive_count());
+                tracing::error!(queue = core.queue.name(), message_id, reason, %fault, "cannot be moved to the dead letters");
+                core.tallies.retried();
+                hide(core, vec![received], after).await;
+                return Settled::Again(after);
+            }
+            tracing::warn!(
+                queue = core.queue.name(),
+                message_id,
+                category = category.as_str(),
+                reason,
+                "dead letter"
+            );
+        }
+        // As the consumer was told: better gone than for ever in the way.
+        None => tracing::error!(
+            queue = core.queue.name(),
+            message_id,
+            category = category.as_str(),
+            reason,
+            body = received.raw.body.as_deref(),
+            "dropped, since there is no dead-letter queue"
+        ),
+    }
+    core.tallies.dead_lettered();
+    gone(core, received).await;
+    Settled::Gone
+}
+
+async fn gone(core: &Core, received: Received) {
+    if !core.steps.is_empty() {
+        let attributes = attributes_of(&received.raw);
+        for step in &core.steps {
+            step.handled(&attributes).await;
+        }
+    }
+    // The deleter outlives all jobs. Were it gone, the message would come again.
+    let _ = core.done.send(received);
+}
+
+/// Gives messages back without an attempt.
+pub(super) async fn release(core: &Core, messages: impl IntoIterator<Item = Received>, after: Duration) {
+    let messages: Vec<Received> = messages.into_iter().collect();
+    core.tallies.released(messages.len());
+    hide(core, messages, after).await;
+}
+
+/// Lets messages go, visible after so long. If it cannot be said to the queue, they come back when their visibility ends.
+async fn hide(core: &Core, messages: Vec<Received>, after: Duration) {
+    for batch in messages.chunks(BATCH_ENTRIES) {
+        batch.iter().for_each(Received::let_go);
+        let receipts: Vec<&str> = batch.iter().map(Received::receipt).collect();
+        for attempt in 1..=3 {
+            match change_visibility(&core.sqs, &core.queue.url, &receipts, after).await {
+                Ok(_) => break,
+                Err(fault) if fault.retryable && attempt < 3 => {
+                    tokio::time::sleep(core.settings.poll_backoff.delay(attempt)).await;
+                }
+                Err(fault) => {
+                    tracing::warn!(queue = core.queue.name(), %fault, "messages come back later than they should");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn since(time: Timestamp) -> Duration {
+    Duration::try_from(Timestamp::now().duration_since(time)).unwrap_or_default()
+}
