@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use delivery::{Outbox, OutboxFilter};
 use hyper::{Method, Response, StatusCode, header};
 use journal::Pipeline;
-use kernel::Time;
+use kernel::{Time, iso8601};
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
@@ -25,23 +26,30 @@ pub struct Admin {
     pub durability: DurabilityOption,
     /// Where the data is.
     pub data: Option<String>,
+    /// What left for somebody whom nobody was configured for.
+    pub outbox: Arc<Outbox>,
     /// When the server started.
     pub started: Instant,
 }
 
 impl Admin {
     /// Answers a request below `/_posthaste/` or `/_localstack/`.
-    pub async fn serve(&self, method: &Method, path: &str, body: &Bytes) -> Response<Bytes> {
+    pub async fn serve(&self, method: &Method, path: &str, query: &str, body: &Bytes) -> Response<Bytes> {
         let answer = match (method, path) {
             (&Method::GET | &Method::HEAD, "/_posthaste/health") => Ok(self.health()),
             (&Method::GET | &Method::HEAD, "/_localstack/health") => Ok(localstack_health()),
             (&Method::GET, "/_posthaste/clock") => Ok(self.time()),
             (&Method::POST, "/_posthaste/clock") => self.move_clock(body).await,
             (&Method::POST, "/_posthaste/reset" | "/_localstack/state/reset") => self.reset().await,
+            (&Method::GET, "/_posthaste/outbox") => self.list_outbox(query),
+            (&Method::DELETE, "/_posthaste/outbox") => {
+                self.outbox.clear();
+                Ok(json!({ "status": "ok" }))
+            }
             _ => Err((
                 StatusCode::NOT_FOUND,
-                "There is GET /_posthaste/health, GET /_localstack/health, and with --virtual-clock GET and POST \
-                 /_posthaste/clock and POST /_posthaste/reset."
+                "There is GET /_posthaste/health, GET /_localstack/health, GET and DELETE /_posthaste/outbox, and with \
+                 --virtual-clock GET and POST /_posthaste/clock and POST /_posthaste/reset."
                     .into(),
             )),
         };
@@ -76,8 +84,14 @@ impl Admin {
                 "durable": place(self.journal.durable()),
                 "space": if self.engine.is_space_low() { "low" } else { "ok" },
             },
-            "services": { "sqs": "running" },
+            "services": { "sns": "running", "sqs": "running" },
         })
+    }
+
+    /// What left for somebody whom nobody was configured for: e-mail, text messages, mobile push, functions.
+    fn list_outbox(&self, query: &str) -> Result<Value, (StatusCode, String)> {
+        let text = self.outbox.list(&outbox_filter(query)?);
+        serde_json::from_str(&text).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
     }
 
     fn time(&self) -> Value {
@@ -108,6 +122,7 @@ impl Admin {
     async fn reset(&self) -> Result<Value, (StatusCode, String)> {
         self.demand_virtual_clock()?;
         self.carry_out(Message::Reset).await?;
+        self.outbox.clear();
         Ok(json!({ "status": "ok" }))
     }
 
@@ -131,7 +146,7 @@ impl Admin {
 /// LocalStack's shape, so that scripts that wait for it wait for us.
 fn localstack_health() -> Value {
     json!({
-        "services": { "sqs": "running" },
+        "services": { "sns": "running", "sqs": "running" },
         "edition": "community",
         "version": env!("CARGO_PKG_VERSION"),
     })
@@ -165,29 +180,27 @@ fn parse_duration(text: &str) -> Option<u64> {
 
 /// `2026-01-31T12:00:00Z`, with or without fractions of a second, in UTC.
 fn parse_date(text: &str) -> Option<Time> {
-    let text = text.trim().strip_suffix('Z')?;
-    let (date, time) = text.split_once('T')?;
-    let mut date = date.splitn(3, '-').map(|part| part.parse::<u64>().ok());
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
-    let mut time = time.splitn(3, ':').map(|part| part.parse::<u64>().ok());
-    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    let millis: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 59
-    {
-        return None;
+    iso8601::read(text.trim()).and_then(|millis| u64::try_from(millis).ok()).map(Time)
+}
+
+/// What the query of `/_posthaste/outbox` asks for; an error names what is not known.
+fn outbox_filter(query: &str) -> Result<OutboxFilter, (StatusCode, String)> {
+    let mut filter = OutboxFilter::default();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let value = value.into_owned();
+        match &*name {
+            "protocol" => filter.protocol = Some(value),
+            "endpoint" => filter.endpoint = Some(value),
+            "topic_arn" => filter.topic_arn = Some(value),
+            "subscription_arn" => filter.subscription_arn = Some(value),
+            "after" if value.parse::<u64>().is_ok() => filter.after = value.parse().ok(),
+            _ => {
+                let text = "Filter by protocol, endpoint, topic_arn, subscription_arn, or after=ID";
+                return Err((StatusCode::BAD_REQUEST, text.into()));
+            }
+        }
     }
-    let leap = |year: u64| (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
-    let february = if leap(year) { 29 } else { 28 };
-    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    if day == 0 || day > months[month as usize - 1] {
-        return None;
-    }
-    let days = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum::<u64>()
-        + months[..month as usize - 1].iter().sum::<u64>()
-        + day
-        - 1;
-    Some(Time((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + millis))
+    Ok(filter)
 }
 
 #[cfg(test)]

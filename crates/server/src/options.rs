@@ -31,7 +31,8 @@ pub struct ServeOptions {
     #[arg(long, env = "POSTHASTE_VIRTUAL_CLOCK", num_args = 0..=1, default_missing_value = "true")]
     pub virtual_clock: Option<bool>,
 
-    /// Keep to the limits that only slow a developer down, too: AWS's 60-second rules
+    /// Keep to the rules that only slow a developer down, too: AWS's 60-second rules, and that a queue's policy must let a
+    /// topic send to it
     #[arg(long, env = "POSTHASTE_STRICT", num_args = 0..=1, default_missing_value = "true")]
     pub strict: Option<bool>,
 
@@ -43,6 +44,46 @@ pub struct ServeOptions {
     /// publishes or subscribes]
     #[arg(long, value_name = "URL", env = "POSTHASTE_PUBLIC_URL")]
     pub public_url: Option<String>,
+
+    /// The server that takes e-mail: smtp://USER:PASSWORD@HOST:PORT or smtps://…; without one, e-mail goes to the outbox
+    /// (GET /_posthaste/outbox)
+    #[arg(long, value_name = "URL", env = "POSTHASTE_SMTP", help_heading = "Deliveries")]
+    pub smtp: Option<String>,
+
+    /// The address that e-mail comes from [default: no-reply@sns.amazonaws.com]
+    #[arg(long, value_name = "ADDRESS", env = "POSTHASTE_MAIL_FROM", help_heading = "Deliveries")]
+    pub mail_from: Option<String>,
+
+    /// A URL that gets text messages as JSON; without one, they go to the outbox
+    #[arg(long, value_name = "URL", env = "POSTHASTE_SMS_GATEWAY", help_heading = "Deliveries")]
+    pub sms_gateway: Option<String>,
+
+    /// A URL that gets mobile push notifications as JSON; without one, they go to the outbox
+    #[arg(long, value_name = "URL", env = "POSTHASTE_PUSH_GATEWAY", help_heading = "Deliveries")]
+    pub push_gateway: Option<String>,
+
+    /// A URL that gets calls of Lambda functions as JSON; without one, they go to the outbox
+    #[arg(long, value_name = "URL", env = "POSTHASTE_LAMBDA_GATEWAY", help_heading = "Deliveries")]
+    pub lambda_gateway: Option<String>,
+
+    /// A URL that gets records for Firehose as JSON; without one, they go to the outbox
+    #[arg(long, value_name = "URL", env = "POSTHASTE_FIREHOSE_GATEWAY", help_heading = "Deliveries")]
+    pub firehose_gateway: Option<String>,
+
+    /// A PEM file with certificates to trust besides the machine's, for deliveries over TLS
+    #[arg(long, value_name = "FILE", env = "POSTHASTE_CA_FILE", help_heading = "Deliveries")]
+    pub ca_file: Option<PathBuf>,
+
+    /// Which addresses subscribers' URLs may not lead to: `none`; `neighbours`, this machine and its link, where clouds
+    /// keep their metadata; `non-public`, private networks, too [default: none]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHICH",
+        env = "POSTHASTE_REFUSE_ADDRESSES",
+        help_heading = "Deliveries"
+    )]
+    pub refuse_addresses: Option<RefusedAddresses>,
 
     /// Threads that speak HTTP [default: one for each core]
     #[arg(long, value_name = "N", env = "POSTHASTE_HTTP_THREADS")]
@@ -70,6 +111,18 @@ pub enum DurabilityOption {
     Fsync,
     /// An acknowledged write survives the death of this program, not of the machine.
     Os,
+}
+
+/// Which addresses subscribers' URLs may not lead to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusedAddresses {
+    /// Any will do: receivers of a developer are on the same machine.
+    None,
+    /// Not this machine, nor its link.
+    Neighbours,
+    /// Not private networks either.
+    NonPublic,
 }
 
 /// Everything decided.
@@ -173,6 +226,7 @@ impl ServeOptions {
             (None, _) if file.in_memory == Some(true) => None,
             (None, _) => Some(file.data.unwrap_or_else(|| "posthaste-data".into())),
         };
+        let by_default = delivery::Settings::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Settings {
             listen: addresses,
@@ -182,7 +236,21 @@ impl ServeOptions {
             strict: self.strict.or(file.strict).unwrap_or(false),
             region,
             public_url: self.public_url.or(file.public_url).map(|url| url.trim_end_matches('/').to_owned()),
-            delivery: delivery::Settings::default(),
+            delivery: delivery::Settings {
+                guard: match self.refuse_addresses.or(file.refuse_addresses) {
+                    None | Some(RefusedAddresses::None) => delivery::Guard::Off,
+                    Some(RefusedAddresses::Neighbours) => delivery::Guard::Neighbours,
+                    Some(RefusedAddresses::NonPublic) => delivery::Guard::NonPublic,
+                },
+                ca_file: self.ca_file.or(file.ca_file),
+                smtp: self.smtp.or(file.smtp),
+                mail_from: self.mail_from.or(file.mail_from).unwrap_or(by_default.mail_from.clone()),
+                sms_gateway: self.sms_gateway.or(file.sms_gateway),
+                push_gateway: self.push_gateway.or(file.push_gateway),
+                lambda_gateway: self.lambda_gateway.or(file.lambda_gateway),
+                firehose_gateway: self.firehose_gateway.or(file.firehose_gateway),
+                ..by_default
+            },
             http_threads: self.http_threads.or(file.http_threads).unwrap_or(cores).clamp(1, 64),
             init: self.init.or(file.init),
         })

@@ -65,8 +65,10 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let journal = store.pipeline();
     let notary = Arc::new(Notary::open(settings.data.as_deref())?);
     let signer: Arc<dyn Signer + Send + Sync> = Arc::new(OwnKey(notary.clone()));
+    let carrier = Carrier::new(settings.delivery.clone())?;
+    let outbox = carrier.outbox();
     let deliverer = Deliverer::new(Tools {
-        carrier: Carrier::new(settings.delivery.clone())?,
+        carrier,
         reader: reader.clone(),
         secret: secret.clone(),
         signer: signer.clone(),
@@ -82,7 +84,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     for (number, (desk, letterbox)) in desks.into_iter().zip(letterboxes).enumerate() {
         let (engine, reader, secret, clock) = (engine.clone(), reader.clone(), secret.clone(), clock.clone());
         let (journal, settings, stopping) = (journal.clone(), settings.clone(), stopping.clone());
-        let (notary, signer) = (notary.clone(), signer.clone());
+        let (notary, signer, outbox) = (notary.clone(), signer.clone(), outbox.clone());
         let seed = u64::from_le_bytes(random()?);
         http.push(std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
             listener::run_thread(async move {
@@ -95,6 +97,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     journal,
                     durability: settings.durability,
                     data: settings.data.as_ref().map(|data| data.display().to_string()),
+                    outbox,
                     started,
                 };
                 let shared = Rc::new(Desk {

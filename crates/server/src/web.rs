@@ -79,7 +79,7 @@ impl Desk {
         };
         let path = head.uri.path();
         if path.starts_with("/_posthaste/") || path.starts_with("/_localstack/") {
-            return self.admin.serve(&head.method, path, &body).await;
+            return self.admin.serve(&head.method, path, head.uri.query().unwrap_or_default(), &body).await;
         }
         if path.starts_with("/SimpleNotificationService-") {
             return self.certificate(path);
