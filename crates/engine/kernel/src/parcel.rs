@@ -123,6 +123,8 @@ pub struct Offer<'a> {
     pub attributes: usize,
     /// In which form it is to be read.
     pub form: Form,
+    /// The topic's ARN, if the queue's policy must let it send.
+    pub must_be_allowed: Option<&'a str>,
 }
 
 /// What becomes of an offer.

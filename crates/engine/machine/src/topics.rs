@@ -46,7 +46,7 @@ impl Machine {
         for &post in &posting.posts {
             let Some(topic) = self.sns.topic_of(posting.topic) else { continue };
             let fifo = topic.is_fifo();
-            let number = match self.sns.fan_out(topic, post, &self.sqs, self.now) {
+            let number = match self.sns.fan_out(topic, post, &self.sqs, &self.options.sns_limits, self.now) {
                 FanOut::Duplicate(number) => number,
                 FanOut::Parcel(parcel) => {
                     // What nobody gets is remembered by its number alone.
@@ -118,6 +118,7 @@ impl Machine {
                     size: tail.len(),
                     attributes: 0,
                     form,
+                    must_be_allowed: None,
                 };
                 let copies = match self.sqs.offer(&offer) {
                     Taken::Copy(copy) => {

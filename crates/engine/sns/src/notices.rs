@@ -45,6 +45,7 @@ impl State {
                             size: payload.len(),
                             attributes: 0,
                             form,
+                            must_be_allowed: None,
                         };
                         let Taken::Copy(copy) = queues.offer(&offer) else { return None };
                         parcel.copies.push(copy);

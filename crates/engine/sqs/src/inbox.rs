@@ -8,6 +8,7 @@ use kernel::{Extent, Ledger, ParcelSent};
 use crate::operations::Draft;
 use crate::queue::QUEUE_DELAY;
 use crate::records::{Deduplication, MessageSent};
+use crate::rules::allows::topic_may_send;
 use crate::state::State;
 use crate::survival::placed;
 use crate::{QueueId, QueueKey, Seq, limits};
@@ -18,6 +19,11 @@ impl Queues for State {
         let Some(queue) = QueueKey::from_arn(offer.queue).and_then(|key| self.queue(&key)) else {
             return Taken::Refused("the queue does not exist");
         };
+        if let Some(source) = offer.must_be_allowed
+            && !topic_may_send(queue.settings.policy.as_deref(), &offer.queue.to_string(), source)
+        {
+            return Taken::Refused("the queue's policy does not let the topic send");
+        }
         // An envelope is a little longer, which AWS measures, too; but not before it is made.
         if offer.size > queue.settings.maximum_message_bytes as usize {
             return Taken::Refused("the message is longer than the queue allows");

@@ -8,6 +8,8 @@ pub mod attributes;
 
 pub mod policy;
 
+pub mod allows;
+
 pub mod payload;
 
 pub mod md5_lanes;
