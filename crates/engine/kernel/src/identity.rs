@@ -56,16 +56,33 @@ pub fn sequence_number(number: u64) -> String {
 pub fn uuid_text(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(36);
-    for (i, byte) in bytes.iter().enumerate() {
-        if matches!(i, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        text.push(DIGITS[usize::from(byte >> 4)] as char);
-        text.push(DIGITS[usize::from(byte & 15)] as char);
+    let mut text = [b'-'; 36];
+    let (mut at, mut rest) = (0, &bytes[..]);
+    for group in [4, 2, 2, 2, 6] {
+        let (now, later) = rest.split_at(group);
+        put_hex(now, &mut text[at..]);
+        (at, rest) = (at + 2 * group + 1, later);
     }
-    text
+    ascii(text.to_vec())
+}
+
+/// Bytes in lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = vec![0; bytes.len() * 2];
+    put_hex(bytes, &mut text);
+    ascii(text)
+}
+
+fn put_hex(bytes: &[u8], text: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in text.as_chunks_mut().0.iter_mut().zip(bytes) {
+        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    }
+}
+
+/// What is made of digits and hyphens is a text.
+fn ascii(text: Vec<u8>) -> String {
+    String::from_utf8(text).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -75,5 +92,8 @@ mod tests {
     #[test]
     fn sixteen_bytes_become_a_version_4_uuid() {
         assert_eq!(uuid_text([0xab; 16]), "abababab-abab-4bab-abab-abababababab");
+        let counted = std::array::from_fn(|at| at as u8 * 17);
+        assert_eq!(uuid_text(counted), "00112233-4455-4677-8899-aabbccddeeff");
+        assert_eq!(hex(&counted[..3]), "001122");
     }
 }

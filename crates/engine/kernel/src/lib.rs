@@ -26,7 +26,7 @@ mod deadlines;
 pub use deadlines::Deadlines;
 
 mod identity;
-pub use identity::{Dice, Secret, Seq, sequence_number, uuid_text};
+pub use identity::{Dice, Secret, Seq, hex, sequence_number, uuid_text};
 
 pub mod attributes;
 pub use attributes::{Attribute, AttributeValue};

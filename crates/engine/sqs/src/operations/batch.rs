@@ -60,15 +60,23 @@ pub struct BatchOutcome<T> {
 }
 
 impl<T> BatchOutcome<T> {
+    /// No outcome yet, with room for so many of the usual ones.
+    pub fn with_room(entries: usize) -> Self {
+        BatchOutcome { successful: Vec::with_capacity(entries), failed: Vec::new() }
+    }
+
+    /// Puts an entry to its like.
+    pub fn put(&mut self, id: ByteString, result: Result<T, Refusal>) {
+        match result {
+            Ok(done) => self.successful.push((id, done)),
+            Err(refusal) => self.failed.push((id, refusal)),
+        }
+    }
+
     /// Sorts entries by what became of them.
     pub fn collect(entries: impl Iterator<Item = (ByteString, Result<T, Refusal>)>) -> Self {
-        let mut outcome = BatchOutcome { successful: Vec::new(), failed: Vec::new() };
-        for (id, result) in entries {
-            match result {
-                Ok(done) => outcome.successful.push((id, done)),
-                Err(refusal) => outcome.failed.push((id, refusal)),
-            }
-        }
+        let mut outcome = BatchOutcome::with_room(entries.size_hint().0);
+        entries.for_each(|(id, result)| outcome.put(id, result));
         outcome
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use api::sqs::{MessageAttributeValue, MessageSystemAttributeValue, SendMessageInput, SendMessageOutput};
 use api::{Map, Text};
-use kernel::{Caller, Refusal, Secret};
+use kernel::{Caller, Refusal, Secret, hex};
 
 use super::reply::Reply;
 use super::{Decision, Draft, Setting};
@@ -12,7 +12,7 @@ use crate::queue::Queue;
 use crate::records::{Deduplication, MessageSent, Record};
 use crate::refusals;
 use crate::rules::names;
-use crate::rules::new_message::{AttributeDraft, MessageDraft, NewMessage, hex};
+use crate::rules::new_message::{AttributeDraft, MessageDraft, NewMessage};
 use crate::state::State;
 use crate::{QueueKey, Seq, message_id, sequence_number};
 use collections::dedup::DedupKey;
@@ -57,7 +57,7 @@ impl SendMessage {
             deduplication_id: input.message_deduplication_id,
             trace_header: trace,
         };
-        let message = draft.check(&caller.principal, queue.is_fifo());
+        let message = draft.check(&caller.principal.as_str().into(), queue.is_fifo());
         Ok(SendMessage { queue, message })
     }
 
@@ -75,7 +75,7 @@ impl SendMessage {
     /// Accepts the message, unless it is a duplicate of one that was accepted before.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
-        let mut sending = Sending::new(state, queue, setting);
+        let mut sending = Sending::new(state, queue, setting, 1);
         let sent = self.message.as_ref().map_err(Refusal::clone).and_then(|message| {
             sending.check_size(message, "are invalid")?;
             sending.check_group(message).map_err(|fault| match fault {
@@ -134,8 +134,10 @@ pub(super) struct Sending<'a, 's> {
 }
 
 impl<'a, 's> Sending<'a, 's> {
-    pub(super) fn new(state: &State, queue: &'s Queue, setting: &'s Setting<'s>) -> Self {
-        Sending { queue, setting, next_seq: state.next_seq, accepted: Vec::new(), drafts: Vec::new() }
+    /// The acceptance of at most so many messages.
+    pub(super) fn new(state: &State, queue: &'s Queue, setting: &'s Setting<'s>, most: usize) -> Self {
+        let drafts = Vec::with_capacity(most);
+        Sending { queue, setting, next_seq: state.next_seq, accepted: Vec::new(), drafts }
     }
 
     /// The queue's own limit. AWS says that parameters "are invalid" or "cannot be validated".

@@ -10,8 +10,8 @@ use super::batch::{BatchOutcome, checked, present_failed};
 use super::reply::Reply;
 use super::send_message::{GroupFault, SendMessage, Sending, Sent, message_attributes, system_attributes};
 use super::{Decision, Setting};
+use crate::rules::names;
 use crate::rules::new_message::{MessageDraft, NewMessage};
-use crate::rules::{md5_lanes, names};
 use crate::state::State;
 use crate::{QueueKey, limits, refusals};
 
@@ -66,8 +66,8 @@ impl SendMessageBatch {
             Ok(entries) => entries,
             Err(refusal) => return refusal.clone().into(),
         };
-        let mut sending = Sending::new(state, queue, setting);
-        let mut results = Vec::with_capacity(entries.len());
+        let mut sending = Sending::new(state, queue, setting, entries.len());
+        let mut outcome = BatchOutcome::with_room(entries.len());
         for (id, message) in entries {
             let result = match message {
                 Err(refusal) => Err(refusal.clone()),
@@ -89,9 +89,9 @@ impl SendMessageBatch {
                     }
                 },
             };
-            results.push((id.clone(), result));
+            outcome.put(id.clone(), result);
         }
-        Decision::done(sending.drafts, Reply::SentBatch(BatchOutcome::collect(results.into_iter())))
+        Decision::done(sending.drafts, Reply::SentBatch(outcome))
     }
 }
 
@@ -119,10 +119,5 @@ fn messages(
     if total > limits::BATCH_BYTES {
         return Err(refusals::batch_too_long(total));
     }
-    let bodies: Vec<&[u8]> = drafts.iter().map(|(_, draft)| &draft.body.as_bytes()[..]).collect();
-    let digests = md5_lanes::digests(&bodies);
-    let check = |((id, draft), md5): ((Text, MessageDraft), [u8; 16])| {
-        (id, draft.check_with(md5, &caller.principal, queue.is_fifo()))
-    };
-    Ok(drafts.into_iter().zip(digests).map(check).collect())
+    Ok(MessageDraft::check_all(drafts, &caller.principal.as_str().into(), queue.is_fifo()))
 }

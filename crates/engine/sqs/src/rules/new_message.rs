@@ -1,10 +1,12 @@
 //! A message on its way into a queue: what can be checked and computed without knowing the queue.
 
+use bytes::Bytes;
 use bytestring::ByteString;
-use kernel::Refusal;
+use kernel::{Refusal, hex};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
+use crate::rules::md5_lanes;
 use crate::rules::payload::{Attribute, AttributeValue, Payload};
 use crate::{limits, refusals};
 
@@ -12,7 +14,7 @@ use crate::{limits, refusals};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewMessage {
     /// What is stored, encoded.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
     /// Body and attributes together, in bytes: what limits are about.
     pub size: usize,
     /// MD5 of the body.
@@ -78,13 +80,48 @@ impl MessageDraft {
     }
 
     /// Checks it, hashes it, encodes it. `fifo`: whether the queue's name is a FIFO queue's.
-    pub fn check(self, sender: &str, fifo: bool) -> Result<NewMessage, Refusal> {
+    pub fn check(self, sender: &ByteString, fifo: bool) -> Result<NewMessage, Refusal> {
         let body_md5 = Md5::digest(self.body.as_bytes()).into();
-        self.check_with(body_md5, sender, fifo)
+        let mut payload = Vec::new();
+        let message = self.check_with(body_md5, sender, fifo, &mut payload)?;
+        Ok(NewMessage { payload: payload.into(), ..message })
     }
 
-    /// The same, where the body's MD5 is known.
-    pub fn check_with(self, body_md5: [u8; 16], sender: &str, fifo: bool) -> Result<NewMessage, Refusal> {
+    /// The same for the messages of a batch. Their payloads come to lie in one piece of memory.
+    pub fn check_all<T>(
+        drafts: Vec<(T, MessageDraft)>,
+        sender: &ByteString,
+        fifo: bool,
+    ) -> Vec<(T, Result<NewMessage, Refusal>)> {
+        let bodies: Vec<&[u8]> = drafts.iter().map(|(_, draft)| &draft.body.as_bytes()[..]).collect();
+        let digests = md5_lanes::digests(&bodies);
+        let mut payloads = Vec::with_capacity(drafts.iter().map(|(_, draft)| draft.size() + 128).sum());
+        let mut ends = Vec::with_capacity(drafts.len());
+        let mut checked = Vec::with_capacity(drafts.len());
+        for ((name, draft), md5) in drafts.into_iter().zip(digests) {
+            checked.push((name, draft.check_with(md5, sender, fifo, &mut payloads)));
+            ends.push(payloads.len());
+        }
+        let payloads = Bytes::from(payloads);
+        let mut begin = 0;
+        for ((_, message), end) in checked.iter_mut().zip(ends) {
+            if let Ok(message) = message {
+                message.payload = payloads.slice(begin..end);
+            }
+            begin = end;
+        }
+        checked
+    }
+
+    /// Checks a message whose body's MD5 is known, and encodes its payload behind those of others; where it lies there is
+    /// for the caller to say.
+    fn check_with(
+        self,
+        body_md5: [u8; 16],
+        sender: &ByteString,
+        fifo: bool,
+        payloads: &mut Vec<u8>,
+    ) -> Result<NewMessage, Refusal> {
         if self.body.is_empty() {
             return Err(refusals::parameter_missing("MessageBody"));
         }
@@ -126,7 +163,7 @@ impl MessageDraft {
             + attributes.iter().map(|a| a.name.len() + a.data_type.len() + a.value.len()).sum::<usize>();
         let payload = Payload {
             body_md5,
-            sender: sender.into(),
+            sender: sender.clone(),
             trace_header: given.or(self.trace_header),
             attributes,
             body: self.body,
@@ -136,6 +173,7 @@ impl MessageDraft {
         } else {
             ByteString::new()
         };
+        payload.encode(payloads);
         Ok(NewMessage {
             size,
             body_md5: payload.body_md5,
@@ -145,20 +183,9 @@ impl MessageDraft {
             deduplication_id: self.deduplication_id,
             content_hash,
             delay_seconds,
-            payload: payload.encode(),
+            payload: Bytes::new(),
         })
     }
-}
-
-/// Bytes in lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(DIGITS[usize::from(byte >> 4)] as char);
-        text.push(DIGITS[usize::from(byte & 15)] as char);
-    }
-    text
 }
 
 /// MD5 over attributes that are sorted by name (facts/sqs.md § 5).
@@ -187,14 +214,10 @@ pub fn attributes_md5<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -
 
 /// Only some characters can stand in a body (facts/sqs.md § 4).
 fn check_characters(body: &str) -> Result<(), Refusal> {
-    // Nearly all bodies have neither control characters nor U+FFFE and U+FFFF, whose UTF-8 begins with 0xEF. Whole pieces
-    // are looked at without leaving early, so that the compiler can look at many bytes at once.
-    let suspicious =
-        |byte: &u8| (*byte < 0x20) & (*byte != 0x9) & (*byte != 0xA) & (*byte != 0xD) | (*byte == 0xEF);
-    if !body
-        .as_bytes()
-        .chunks(256)
-        .any(|piece| piece.iter().fold(false, |found, byte| found | suspicious(byte)))
+    // Nearly all bodies have neither control characters nor U+FFFE and U+FFFF, whose UTF-8 begins with 0xEF; and of those
+    // that have some, nearly all have only tabs and ends of lines.
+    if !any(body, |byte| (byte < 0x20) | (byte == 0xEF))
+        || !any(body, |byte| (byte < 0x20) & !matches!(byte, 0x9 | 0xA | 0xD) | (byte == 0xEF))
     {
         return Ok(());
     }
@@ -211,6 +234,13 @@ fn check_characters(body: &str) -> Result<(), Refusal> {
             ),
         )),
     }
+}
+
+/// Whether a text has such a byte. Whole pieces are looked at without leaving early, so that the compiler can look at many
+/// bytes at once.
+#[inline]
+fn any(text: &str, is_such: impl Fn(u8) -> bool) -> bool {
+    text.as_bytes().chunks(256).any(|piece| piece.iter().fold(false, |found, &byte| found | is_such(byte)))
 }
 
 /// Group ids, deduplication ids and attempt ids (facts/sqs.md § 4): 1 to 128 letters, digits and punctuation.
@@ -429,7 +459,7 @@ mod tests {
 
     #[test]
     fn the_first_fault_of_a_message_is_told() {
-        let check = |draft: MessageDraft| draft.check("0", false).unwrap_err();
+        let check = |draft: MessageDraft| draft.check(&"0".into(), false).unwrap_err();
         let draft = MessageDraft::default();
         assert_eq!(check(draft).message, "The request must contain the parameter MessageBody.");
         let draft = MessageDraft { body: "a".into(), delay_seconds: Some(901), ..Default::default() };
@@ -447,6 +477,6 @@ mod tests {
         for bad in ["aws.x", "AMAZON.y", ".a", "a.", "a..b", "a!b", "a(b"] {
             assert_eq!(check(named(bad)).shape, "InvalidParameterValueException", "{bad}");
         }
-        assert!(named("attr.1øßä").check("0", false).is_ok());
+        assert!(named("attr.1øßä").check(&"0".into(), false).is_ok());
     }
 }

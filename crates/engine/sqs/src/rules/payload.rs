@@ -22,18 +22,22 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// Writes it.
-    pub fn encode(&self) -> Vec<u8> {
-        let attributes = attributes_len(&self.attributes);
-        let mut out = Vec::with_capacity(64 + self.body.len() + self.sender.len() + attributes);
+    /// Writes it, behind what is in `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.reserve(self.room());
         out.extend_from_slice(&self.body_md5);
-        put_str(&mut out, &self.body);
-        put_str(&mut out, &self.sender);
-        put_attributes(&mut out, &self.attributes);
+        put_str(out, &self.body);
+        put_str(out, &self.sender);
+        put_attributes(out, &self.attributes);
         if let Some(header) = &self.trace_header {
-            put_str(&mut out, header);
+            put_str(out, header);
         }
-        out
+    }
+
+    /// Bytes that it needs at the most when it is written.
+    fn room(&self) -> usize {
+        let trace_header = self.trace_header.as_ref().map_or(0, |header| header.len() + 8);
+        64 + self.body.len() + self.sender.len() + attributes_len(&self.attributes) + trace_header
     }
 
     /// Reads it; texts and values are slices of `bytes`, not copies.
@@ -72,7 +76,10 @@ mod tests {
             ],
             trace_header: Some("Root=1".into()),
         };
-        let bytes = Bytes::from(payload.encode());
+        let mut bytes = b"before".to_vec();
+        payload.encode(&mut bytes);
+        assert!(bytes.len() <= b"before".len() + payload.room());
+        let bytes = Bytes::from(bytes).slice(b"before".len()..);
         assert_eq!(Payload::decode(&bytes), Ok(payload.clone()));
         for cut in 0..bytes.len() - 7 {
             assert_ne!(Payload::decode(&bytes.slice(..cut)), Ok(payload.clone()));

@@ -5,7 +5,7 @@ use api::{Map, Text};
 use bytes::Bytes;
 use kernel::codec::Malformed;
 use kernel::parcel::PARCEL_SENT;
-use kernel::{ParcelSent, Refusal};
+use kernel::{ParcelSent, Refusal, hex};
 use notification::Keys;
 
 use crate::inbox::message_of;
@@ -13,7 +13,7 @@ use crate::operations::receive_message::{Delivered, Received};
 use crate::records::{MessageSent, Record};
 use crate::rules::attributes::Attribute as QueueAttribute;
 use crate::rules::handle::Handle;
-use crate::rules::new_message::{attributes_md5, hex};
+use crate::rules::new_message::attributes_md5;
 use crate::rules::payload::{Attribute, AttributeValue, Payload};
 use crate::rules::unpack::unpack;
 use crate::{message_id, sequence_number};
