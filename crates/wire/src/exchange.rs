@@ -80,7 +80,7 @@ impl Exchange {
                 if !operation.has_output() {
                     return self.respond(StatusCode::OK, self.json_type(), Bytes::new());
                 }
-                let mut writer = json::Writer::default();
+                let mut writer = json::Writer::with_room();
                 generated::write_json(response, &mut writer);
                 self.respond(StatusCode::OK, self.json_type(), writer.finish().into())
             }

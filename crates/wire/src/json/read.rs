@@ -492,6 +492,10 @@ impl<T: ReadValue> ReadValue for Vec<T> {
         }
         let mut items = Vec::new();
         reader.items(|reader| {
+            // The usual list is a batch, of ten at the most.
+            if items.capacity() == 0 {
+                items.reserve(10);
+            }
             // AWS drops null items.
             items.extend(reader.optional()?);
             Ok(())

@@ -29,7 +29,17 @@ pub struct Writer {
     in_query_manner: bool,
 }
 
+/// What most documents have room in.
+const ROOM: usize = 1 << 10;
+/// No more than this is added in the expectation that more will follow.
+const MORE_ROOM: usize = 16 << 10;
+
 impl Writer {
+    /// A document with room for what most hold.
+    pub fn with_room() -> Self {
+        Writer { out: Vec::with_capacity(ROOM), in_query_manner: false }
+    }
+
     /// A document of the query protocol: members that are absent are `null`, and maps are lists of entries.
     ///
     /// So API Gateway's integrations and other users of `Accept: application/json` have it from AWS: `{"messages":null}`,
@@ -48,7 +58,11 @@ impl Writer {
     /// Writes a text.
     pub fn string(&mut self, text: &str) {
         let bytes = text.as_bytes();
-        self.out.reserve(bytes.len() + 2);
+        let needed = bytes.len() + 2;
+        if self.out.capacity() - self.out.len() < needed {
+            // What has no room is long, and there are more like it: a list of ten messages.
+            self.out.reserve(needed + (7 * needed).min(MORE_ROOM));
+        }
         self.out.push(b'"');
         let mut at = scan::plain_len::<scan::Json>(bytes);
         self.out.extend_from_slice(&bytes[..at]);
