@@ -25,12 +25,12 @@ mod check;
 
 mod clock;
 
+mod allocator;
+
 use std::process::ExitCode;
 
-/// Buffers are made on HTTP threads and freed on the engine's and the journal's: with glibc's allocator these wait for
-/// each other's arenas.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Mimalloc = allocator::Mimalloc;
 
 use clap::{Parser, Subcommand};
 
