@@ -1,11 +1,13 @@
 //! Sockets: who is let in, on which thread, and for how long.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -13,12 +15,16 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use slab::Slab;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
+use tokio::time::Instant;
 
-/// A client that has not sent its request's head after so long is let go.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client that has no request under way and sends no whole head of one is let go after four looks at it: after a minute,
+/// or a little less. One look at all, now and then, costs less than a timer for each request.
+const LOOK: Duration = Duration::from_secs(15);
+const LOOKS: u32 = 4;
 
 /// Connections that are open at once at the most; more wait in the kernel's queue.
 const CONNECTIONS: usize = 16_384;
@@ -99,57 +105,167 @@ where
     H: Fn(Request<Incoming>) -> F + Clone + 'static,
     F: Future<Output = Response<Full<Bytes>>> + 'static,
 {
-    let busy = Rc::new(Cell::new(0usize));
+    let lines = Rc::new(Lines::default());
+    let mut look_at = Instant::now() + LOOK;
     loop {
         let stream = tokio::select! {
             stream = desk.connections.recv() => match stream {
                 Some(stream) => stream,
                 None => break,
             },
+            () = tokio::time::sleep_until(look_at), if !lines.is_empty() => {
+                lines.look();
+                look_at = Instant::now() + LOOK;
+                continue;
+            }
             _ = stop.wait_for(|&stop| stop) => break,
         };
+        if lines.is_empty() {
+            look_at = Instant::now() + LOOK;
+        }
         let Ok(stream) = TcpStream::from_std(stream) else {
             desk.open.fetch_sub(1, Ordering::Relaxed);
             continue;
         };
         // Answers are small and written whole: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let (handler, stop, open, busy) = (handler.clone(), stop.clone(), desk.open.clone(), busy.clone());
-        busy.set(busy.get() + 1);
+        let (handler, open, lines) = (handler.clone(), desk.open.clone(), lines.clone());
+        let (number, line) = lines.open();
         spawn_local(async move {
-            converse(stream, handler, stop).await;
+            converse(stream, handler, line).await;
             open.fetch_sub(1, Ordering::Relaxed);
-            busy.set(busy.get() - 1);
+            lines.close(number);
         });
     }
+    lines.finish();
     let _ = tokio::time::timeout(GRACE, async {
-        while busy.get() > 0 {
+        while !lines.is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await;
 }
 
-async fn converse<H, F>(stream: TcpStream, handler: H, mut stop: watch::Receiver<bool>)
+async fn converse<H, F>(stream: TcpStream, handler: H, line: Rc<Line>)
 where
     H: Fn(Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<Full<Bytes>>> + 'static,
 {
     let mut builder = hyper_util::server::conn::auto::Builder::new(LocalExecutor);
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).pipeline_flush(true);
+    builder.http1().header_read_timeout(None).pipeline_flush(true);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1024).keep_alive_interval(None);
+    let own = line.clone();
     let service = service_fn(move |request| {
+        let under_way = UnderWay::begin(&own);
         let answer = handler(request);
-        async move { Ok::<_, Infallible>(answer.await) }
+        async move {
+            let answer = answer.await;
+            drop(under_way);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    // A broken connection concerns nobody but its client.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stop.wait_for(|&stop| stop) => connection.as_mut().graceful_shutdown(),
+    poll_fn(|context| {
+        match line.wish.take() {
+            Wish::None => {}
+            Wish::Finish => connection.as_mut().graceful_shutdown(),
+            Wish::Leave => return Poll::Ready(()),
+        }
+        line.remember(context.waker());
+        // A broken connection concerns nobody but its client.
+        connection.as_mut().poll(context).map(drop)
+    })
+    .await;
+}
+
+/// The connections of one thread, as they are seen from outside.
+#[derive(Debug, Default)]
+struct Lines(RefCell<Slab<Rc<Line>>>);
+
+/// A connection as it is seen from outside.
+#[derive(Debug, Default)]
+struct Line {
+    /// Requests that are being answered.
+    under_way: Cell<u32>,
+    /// Looks at it since a request has begun or ended.
+    quiet: Cell<u32>,
+    wish: Cell<Wish>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// What a connection is to do when it is woken next.
+#[derive(Clone, Copy, Debug, Default)]
+enum Wish {
+    #[default]
+    None,
+    /// Answer what is under way, and take nothing more.
+    Finish,
+    /// Go.
+    Leave,
+}
+
+impl Lines {
+    fn open(&self) -> (usize, Rc<Line>) {
+        let line = Rc::new(Line::default());
+        (self.0.borrow_mut().insert(line.clone()), line)
     }
-    let _ = connection.await;
+
+    fn close(&self, number: usize) {
+        self.0.borrow_mut().try_remove(number);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// Lets those go from whom nothing has come since some looks ago.
+    fn look(&self) {
+        for (_, line) in &*self.0.borrow() {
+            let quiet = if line.under_way.get() > 0 { 0 } else { line.quiet.get() + 1 };
+            line.quiet.set(quiet);
+            if quiet >= LOOKS {
+                line.wish(Wish::Leave);
+            }
+        }
+    }
+
+    fn finish(&self) {
+        self.0.borrow().iter().for_each(|(_, line)| line.wish(Wish::Finish));
+    }
+}
+
+impl Line {
+    fn wish(&self, wish: Wish) {
+        self.wish.set(wish);
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn remember(&self, waker: &Waker) {
+        let mut known = self.waker.borrow_mut();
+        if known.as_ref().is_none_or(|known| !known.will_wake(waker)) {
+            *known = Some(waker.clone());
+        }
+    }
+}
+
+/// A request, from when its head has been read until it has been answered or its client has gone.
+struct UnderWay(Rc<Line>);
+
+impl UnderWay {
+    fn begin(line: &Rc<Line>) -> Self {
+        line.under_way.set(line.under_way.get() + 1);
+        UnderWay(line.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.set(self.0.under_way.get() - 1);
+        self.0.quiet.set(0);
+    }
 }
 
 /// Runs tasks on the thread that they were made on: nothing here is shared.
