@@ -405,7 +405,8 @@ impl<'a> Compiler<'a> {
     /// A refusal within a list is caught by event-ruler and raised again with its place in its text: the place is said
     /// twice.
     fn refused_again(&self, fault: Malformed) -> Malformed {
-        self.tokens.refuse(fault.describe(self.text))
+        let behind = self.tokens.behind(&fault);
+        Malformed::somewhere(format!("{}\n at {behind}", fault.describe(self.text)))
     }
 
     fn operand_list(&mut self, operator: &str) -> Result<Vec<Box<str>>, Malformed> {
@@ -544,6 +545,10 @@ impl<'a> Compiler<'a> {
 }
 
 fn incomparable(text: &str) -> Malformed {
+    let exponent = text.split(['e', 'E']).nth(1);
+    if exponent.is_some_and(|exponent| exponent.parse::<i32>().is_err()) {
+        return Malformed::somewhere("value exceeds limits".to_owned());
+    }
     Malformed::somewhere(format!("Cannot compare number : {text}"))
 }
 

@@ -45,14 +45,14 @@ impl Malformed {
     /// What, and where, in Jackson's words.
     pub fn describe(&self, text: &str) -> String {
         match self.at {
-            Some(at) => format!("{}\n at {}", self.what, location(text, at)),
+            Some(at) => format!("{}\n at {}", self.what, location(text, at, 0)),
             None => self.what.clone(),
         }
     }
 }
 
-/// `[Source: (String)"…"; line: 1, column: 11]`
-pub(crate) fn location(text: &str, at: usize) -> String {
+/// `[Source: (String)"…"; line: 1, column: 11]`: the place of a character, or so many columns behind it.
+pub(crate) fn location(text: &str, at: usize, columns: usize) -> String {
     let at = text.floor_char_boundary(at);
     let mut line = 1;
     let mut line_start = 0;
@@ -64,7 +64,7 @@ pub(crate) fn location(text: &str, at: usize) -> String {
         line += 1;
         line_start = newline + 1;
     }
-    let column = utf16_len(&text[line_start..at]) + 1;
+    let column = utf16_len(&text[line_start..at]) + 1 + columns;
     let quoted: Vec<u16> = text.encode_utf16().take(QUOTED_LIMIT).collect();
     let left_out = match utf16_len(text) - quoted.len() {
         0 => String::new(),
@@ -74,6 +74,7 @@ pub(crate) fn location(text: &str, at: usize) -> String {
     for char in String::from_utf16_lossy(&quoted).chars() {
         match char {
             '\n' | '\r' => shown.push(char),
+            '\u{FFFD}' => shown.push('?'), // half a pair: the other half was cut off
             char if char.is_control() => shown.push_str(&format!("\\u{:04X}", u32::from(char))),
             char => shown.push(char),
         }
@@ -136,6 +137,17 @@ impl<'a> Tokens<'a> {
         Malformed { what: what.into(), at: Some(self.at) }
     }
 
+    /// The fault that a character is, raised again behind that character: there Jackson has passed one column, whatever
+    /// the character is.
+    pub fn behind(&self, fault: &Malformed) -> String {
+        match fault.at {
+            Some(at) if self.text.get(at..self.at).is_some_and(|passed| passed.chars().count() == 1) => {
+                location(self.text, at, 1)
+            }
+            _ => location(self.text, self.at, 0),
+        }
+    }
+
     /// A refusal of the character that has just been passed.
     fn refuse_last(&self, what: impl Into<String>) -> Malformed {
         let last = self.text[..self.at].chars().next_back().map_or(0, char::len_utf8);
@@ -189,7 +201,7 @@ impl<'a> Tokens<'a> {
                 None => Ok(Token::End),
                 Some(level) => {
                     let kind = if level.object { "Object" } else { "Array" };
-                    let start = location(self.text, level.start);
+                    let start = location(self.text, level.start, 0);
                     Err(self.refuse(format!(
                         "Unexpected end-of-input: expected close marker for {kind} (start marker at {start})"
                     )))
@@ -259,7 +271,7 @@ impl<'a> Tokens<'a> {
             Some(level) => {
                 let kind = if level.object { "Object" } else { "Array" };
                 let expected = if object { ']' } else { '}' };
-                let start = location(self.text, level.start);
+                let start = location(self.text, level.start, 0);
                 let what = format!(
                     "Unexpected close marker '{}': expected '{expected}' (for {kind} starting at {start})",
                     char::from(byte)
@@ -267,10 +279,8 @@ impl<'a> Tokens<'a> {
                 Err(self.refuse_last(what))
             }
             None => {
-                let what = format!(
-                    "Unexpected close marker '{}': no open Object or Array to close",
-                    char::from(byte)
-                );
+                let kind = if object { "Object" } else { "Array" };
+                let what = format!("Unexpected close marker '{}': no open {kind} to close", char::from(byte));
                 Err(self.refuse_last(what))
             }
         }
@@ -508,8 +518,8 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// What an escape stands for, of which the backslash has been passed. Halves of pairs that have no other half become
-    /// U+FFFD: a Rust string can't hold them.
+    /// What an escape stands for, of which the backslash has been passed. Halves of pairs that have no other half become a
+    /// question mark, as they do in Java when it writes UTF-8.
     fn escape(&mut self) -> Result<char, Malformed> {
         const ENDED: &str = "Unexpected end-of-input in character escape sequence";
         let Some(char) = self.text[self.at..].chars().next() else { return Err(self.refuse(ENDED)) };
@@ -530,11 +540,11 @@ impl<'a> Tokens<'a> {
                     let second = self.hex4()?;
                     if (0xDC00..0xE000).contains(&second) {
                         let code = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-                        return Ok(char::from_u32(code).unwrap_or('\u{FFFD}'));
+                        return Ok(char::from_u32(code).unwrap_or('?'));
                     }
                     self.at = before;
                 }
-                char::from_u32(first).unwrap_or('\u{FFFD}')
+                char::from_u32(first).unwrap_or('?')
             }
             other => {
                 return Err(self.refuse_last(format!("Unrecognized character escape {}", describe(other))));
