@@ -7,6 +7,7 @@ use kernel::parcel::{Deduplicates, Delivery, Form, Offer, Queues, Taken};
 use kernel::{Arn, ParcelSent, Time};
 use notification::{Protocol, SignatureVersion};
 
+use crate::limits::Limits;
 use crate::rules::post::Post;
 use crate::state::State;
 use crate::topic::Topic;
@@ -23,7 +24,14 @@ pub enum FanOut<'a> {
 impl State {
     /// A message to a topic as one parcel for all who are to have it. Those whose queue refuses it get it into their
     /// dead-letter queue, if they have one that takes it.
-    pub fn fan_out<'a>(&self, topic: &Topic, post: &'a Post, queues: &dyn Queues, now: Time) -> FanOut<'a> {
+    pub fn fan_out<'a>(
+        &self,
+        topic: &Topic,
+        post: &'a Post,
+        queues: &dyn Queues,
+        limits: &Limits,
+        now: Time,
+    ) -> FanOut<'a> {
         let deduplication_id = match &post.deduplication_id {
             Some(id) => Some(id),
             None => Some(&post.content_hash).filter(|hash| !hash.is_empty()),
@@ -67,6 +75,7 @@ impl State {
                     size: post.size,
                     attributes: post.attributes.len(),
                     form: form(0),
+                    must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
                 })
             };
             let taken = match offer(queue) {
