@@ -31,5 +31,7 @@ pub use identity::{Dice, Secret, Seq, hex, sequence_number, uuid_text};
 pub mod attributes;
 pub use attributes::{Attribute, AttributeValue};
 
+pub mod policy;
+
 pub mod parcel;
 pub use parcel::ParcelSent;

@@ -15,6 +15,23 @@ pub const BATCH_ENTRIES: usize = 10;
 /// Bytes of a message with its attributes, unless the topic says otherwise (facts/sns.md § 3).
 pub const MESSAGE_BYTES: usize = 262_144;
 
+/// The least and the most that `MaximumMessageSize` can be, in bytes (facts/sns.md § 3).
+pub const LEAST_MESSAGE_BYTES: usize = 1024;
+/// See [`LEAST_MESSAGE_BYTES`].
+pub const MOST_MESSAGE_BYTES: usize = 1_048_576;
+
+/// Characters of a topic's name (AWS's documentation of CreateTopic).
+pub const NAME_CHARACTERS: usize = 256;
+
+/// Characters of a data protection policy (facts/sns.md § 2).
+pub const DATA_PROTECTION_CHARACTERS: usize = 30_720;
+
+/// Standard topics of an account in a region (facts/sns.md § 4).
+pub const TOPICS: usize = 100_000;
+
+/// FIFO topics of an account in a region (facts/sns.md § 4).
+pub const FIFO_TOPICS: usize = 1_000;
+
 /// Subscriptions of a standard topic (facts/sns.md § 4).
 pub const SUBSCRIPTIONS: usize = 12_500_000;
 

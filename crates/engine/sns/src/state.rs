@@ -44,6 +44,8 @@ pub struct State {
     pub(crate) next_number: u64,
     pub(crate) topics: BTreeMap<TopicId, Topic>,
     pub(crate) names: BTreeMap<TopicKey, TopicId>,
+    /// How many topics there are by account, region and whether they are FIFO.
+    topic_counts: BTreeMap<(String, String, bool), usize>,
     pub(crate) subscriptions: BTreeMap<SubscriptionId, Subscription>,
     /// Subscriptions by topic, protocol and endpoint.
     pub(crate) endpoints: BTreeMap<(TopicId, String, String), SubscriptionId>,
@@ -70,6 +72,16 @@ impl State {
     /// The topic of this number.
     pub fn topic_of(&self, id: TopicId) -> Option<&Topic> {
         self.topics.get(&id)
+    }
+
+    /// How many standard or FIFO topics an account has in a region.
+    pub fn topics_of(&self, account: &str, region: &str, fifo: bool) -> usize {
+        let of = (account.to_owned(), region.to_owned(), fifo);
+        self.topic_counts.get(&of).copied().unwrap_or_default()
+    }
+
+    fn count_topic(&mut self, key: &TopicKey) -> &mut usize {
+        self.topic_counts.entry((key.account.clone(), key.region.clone(), key.is_fifo())).or_default()
     }
 
     /// The subscription of this number.
@@ -140,6 +152,7 @@ impl State {
             return;
         }
         self.names.insert(record.key.clone(), record.id);
+        *self.count_topic(&record.key) += 1;
         let topic = Topic {
             arn: record.key.arn().to_string(),
             subscriptions: BTreeSet::new(),
@@ -171,6 +184,7 @@ impl State {
         if let Some(due) = topic.dedup_due {
             self.deadlines.clear(due, Due::DedupEnds(record.id));
         }
+        *self.count_topic(topic.key()) -= 1;
         if self.names.get(topic.key()) == Some(&record.id) {
             self.names.remove(topic.key());
         }

@@ -7,9 +7,11 @@
 use bytestring::ByteString;
 use kernel::{Refusal, Secret, Time};
 
-use crate::records::{Record, SubscriptionDeclared};
+use crate::records::{Record, SubscriptionDeclared, TopicDeclared};
+use crate::rules::pages::Listed;
 use crate::rules::post::Post;
 use crate::state::State;
+use crate::topic::Topic;
 use crate::{SubscriptionId, TopicId};
 
 /// What an operation decided.
@@ -87,11 +89,22 @@ pub struct Setting<'a> {
 pub enum Command {
     CreateTopic(create_topic::CreateTopic),
     DeleteTopic(delete_topic::DeleteTopic),
+    GetTopicAttributes(get_topic_attributes::GetTopicAttributes),
+    SetTopicAttributes(set_topic_attributes::SetTopicAttributes),
+    ListTopics(list_topics::ListTopics),
+    TagResource(tags::TagResource),
+    UntagResource(tags::UntagResource),
+    ListTagsForResource(tags::ListTagsForResource),
+    AddPermission(permissions::AddPermission),
+    RemovePermission(permissions::RemovePermission),
+    GetDataProtectionPolicy(data_protection_policy::GetDataProtectionPolicy),
+    PutDataProtectionPolicy(data_protection_policy::PutDataProtectionPolicy),
     Subscribe(subscribe::Subscribe),
     ConfirmSubscription(confirm_subscription::ConfirmSubscription),
     Unsubscribe(unsubscribe::Unsubscribe),
     GetSubscriptionAttributes(get_subscription_attributes::GetSubscriptionAttributes),
     SetSubscriptionAttributes(set_subscription_attributes::SetSubscriptionAttributes),
+    ListSubscriptions(list_subscriptions::ListSubscriptions),
     Publish(publish::Publish),
     PublishBatch(publish_batch::PublishBatch),
 }
@@ -107,6 +120,12 @@ pub enum Reply {
     Subscription(String),
     /// Attributes, by name.
     Attributes(Vec<(String, String)>),
+    /// A page of ARNs or of other texts.
+    Texts(Listed<String>),
+    /// A page of subscriptions.
+    Subscriptions(Listed<list_subscriptions::ListedSubscription>),
+    /// A policy.
+    Policy(String),
     /// A message was published.
     Published(publish::Published),
     /// Messages were published, by the entries' ids.
@@ -117,7 +136,20 @@ mod shapes;
 pub use shapes::{Plan, prepare, present};
 
 pub mod create_topic;
+
 pub mod delete_topic;
+
+pub mod get_topic_attributes;
+
+pub mod set_topic_attributes;
+
+pub mod list_topics;
+
+pub mod tags;
+
+pub mod permissions;
+
+pub mod data_protection_policy;
 
 pub mod subscribe;
 
@@ -129,6 +161,8 @@ pub mod get_subscription_attributes;
 
 pub mod set_subscription_attributes;
 
+pub mod list_subscriptions;
+
 pub mod publish;
 pub mod publish_batch;
 
@@ -138,11 +172,22 @@ impl Command {
         match self {
             Command::CreateTopic(command) => command.decide(state, setting),
             Command::DeleteTopic(command) => command.decide(state, setting),
+            Command::GetTopicAttributes(command) => command.decide(state, setting),
+            Command::SetTopicAttributes(command) => command.decide(state, setting),
+            Command::ListTopics(command) => command.decide(state, setting),
+            Command::TagResource(command) => command.decide(state, setting),
+            Command::UntagResource(command) => command.decide(state, setting),
+            Command::ListTagsForResource(command) => command.decide(state, setting),
+            Command::AddPermission(command) => command.decide(state, setting),
+            Command::RemovePermission(command) => command.decide(state, setting),
+            Command::GetDataProtectionPolicy(command) => command.decide(state, setting),
+            Command::PutDataProtectionPolicy(command) => command.decide(state, setting),
             Command::Subscribe(command) => command.decide(state, setting),
             Command::ConfirmSubscription(command) => command.decide(state, setting),
             Command::Unsubscribe(command) => command.decide(state, setting),
             Command::GetSubscriptionAttributes(command) => command.decide(state, setting),
             Command::SetSubscriptionAttributes(command) => command.decide(state, setting),
+            Command::ListSubscriptions(command) => command.decide(state, setting),
             Command::Publish(command) => command.decide(state, setting),
             Command::PublishBatch(command) => command.decide(state, setting),
         }
@@ -155,6 +200,15 @@ impl Command {
             Command::CreateTopic(_) | Command::Subscribe(_) | Command::Publish(_) | Command::PublishBatch(_)
         )
     }
+}
+
+/// A topic is declared anew, with something changed; nothing is recorded if it stays as it is.
+fn redeclared(topic: &Topic, change: impl FnOnce(&mut TopicDeclared)) -> Decision<'static> {
+    let mut declared = topic.declared.clone();
+    change(&mut declared);
+    let records =
+        if declared == topic.declared { Vec::new() } else { vec![Record::TopicDeclared(Box::new(declared))] };
+    Decision::done(records, Reply::Done)
 }
 
 /// Texts by name, as an answer has them.

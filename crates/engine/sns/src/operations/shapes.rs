@@ -25,9 +25,61 @@ pub fn prepare(
             Operation::CreateTopic,
             Command::CreateTopic(create_topic::CreateTopic::prepare(&input, caller)?),
         ),
-        Request::DeleteTopic(input) => {
-            (Operation::DeleteTopic, Command::DeleteTopic(delete_topic::DeleteTopic::prepare(&input)?))
+        Request::DeleteTopic(input) => (
+            Operation::DeleteTopic,
+            Command::DeleteTopic(delete_topic::DeleteTopic::prepare(&input, caller)?),
+        ),
+        Request::GetTopicAttributes(input) => (
+            Operation::GetTopicAttributes,
+            Command::GetTopicAttributes(get_topic_attributes::GetTopicAttributes::prepare(&input, caller)?),
+        ),
+        Request::SetTopicAttributes(input) => (
+            Operation::SetTopicAttributes,
+            Command::SetTopicAttributes(set_topic_attributes::SetTopicAttributes::prepare(&input, caller)?),
+        ),
+        Request::ListTopics(input) => {
+            (Operation::ListTopics, Command::ListTopics(list_topics::ListTopics::prepare(&input, caller)?))
         }
+        Request::TagResource(input) => {
+            (Operation::TagResource, Command::TagResource(tags::TagResource::prepare(&input)?))
+        }
+        Request::UntagResource(input) => {
+            (Operation::UntagResource, Command::UntagResource(tags::UntagResource::prepare(&input)?))
+        }
+        Request::ListTagsForResource(input) => (
+            Operation::ListTagsForResource,
+            Command::ListTagsForResource(tags::ListTagsForResource::prepare(&input)?),
+        ),
+        Request::AddPermission(input) => (
+            Operation::AddPermission,
+            Command::AddPermission(permissions::AddPermission::prepare(&input, caller)?),
+        ),
+        Request::RemovePermission(input) => (
+            Operation::RemovePermission,
+            Command::RemovePermission(permissions::RemovePermission::prepare(&input, caller)?),
+        ),
+        Request::GetDataProtectionPolicy(input) => (
+            Operation::GetDataProtectionPolicy,
+            Command::GetDataProtectionPolicy(data_protection_policy::GetDataProtectionPolicy::prepare(
+                &input, caller,
+            )?),
+        ),
+        Request::PutDataProtectionPolicy(input) => (
+            Operation::PutDataProtectionPolicy,
+            Command::PutDataProtectionPolicy(data_protection_policy::PutDataProtectionPolicy::prepare(
+                &input, caller,
+            )?),
+        ),
+        Request::ListSubscriptions(input) => (
+            Operation::ListSubscriptions,
+            Command::ListSubscriptions(list_subscriptions::ListSubscriptions::prepare(&input, caller)?),
+        ),
+        Request::ListSubscriptionsByTopic(input) => (
+            Operation::ListSubscriptionsByTopic,
+            Command::ListSubscriptions(list_subscriptions::ListSubscriptions::prepare_by_topic(
+                &input, caller,
+            )?),
+        ),
         Request::Subscribe(input) => {
             (Operation::Subscribe, Command::Subscribe(subscribe::Subscribe::prepare(&input, caller, base)?))
         }
@@ -68,9 +120,37 @@ pub fn present(reply: Reply, plan: &Plan, secret: &Secret) -> Option<Response> {
     use api::sns::*;
     Some(match (plan.operation, reply) {
         (Operation::CreateTopic, Reply::Topic(arn)) => {
-            Response::CreateTopic(CreateTopicOutput { topic_arn: Some(arn.into()) })
+            Response::CreateTopic(create_topic::CreateTopic::present(arn))
         }
         (Operation::DeleteTopic, Reply::Done) => Response::DeleteTopic(DeleteTopicOutput {}),
+        (Operation::GetTopicAttributes, Reply::Attributes(it)) => {
+            Response::GetTopicAttributes(get_topic_attributes::GetTopicAttributes::present(it))
+        }
+        (Operation::SetTopicAttributes, Reply::Done) => {
+            Response::SetTopicAttributes(SetTopicAttributesOutput {})
+        }
+        (Operation::ListTopics, Reply::Texts(it)) => {
+            Response::ListTopics(list_topics::ListTopics::present(it))
+        }
+        (Operation::TagResource, Reply::Done) => Response::TagResource(TagResourceOutput {}),
+        (Operation::UntagResource, Reply::Done) => Response::UntagResource(UntagResourceOutput {}),
+        (Operation::ListTagsForResource, Reply::Attributes(it)) => {
+            Response::ListTagsForResource(tags::ListTagsForResource::present(it))
+        }
+        (Operation::AddPermission, Reply::Done) => Response::AddPermission(AddPermissionOutput {}),
+        (Operation::RemovePermission, Reply::Done) => Response::RemovePermission(RemovePermissionOutput {}),
+        (Operation::GetDataProtectionPolicy, Reply::Policy(it)) => {
+            Response::GetDataProtectionPolicy(data_protection_policy::GetDataProtectionPolicy::present(it))
+        }
+        (Operation::PutDataProtectionPolicy, Reply::Done) => {
+            Response::PutDataProtectionPolicy(PutDataProtectionPolicyOutput {})
+        }
+        (Operation::ListSubscriptions, Reply::Subscriptions(it)) => {
+            Response::ListSubscriptions(list_subscriptions::ListSubscriptions::present(it))
+        }
+        (Operation::ListSubscriptionsByTopic, Reply::Subscriptions(it)) => {
+            Response::ListSubscriptionsByTopic(list_subscriptions::ListSubscriptions::present_by_topic(it))
+        }
         (Operation::Subscribe, Reply::Subscription(arn)) => {
             Response::Subscribe(subscribe::Subscribe::present(arn))
         }

@@ -2,6 +2,12 @@
 
 pub mod arns;
 
+pub mod topic_attributes;
+
+pub mod tags;
+
+pub mod policy;
+
 pub mod endpoints;
 
 pub mod subscription_attributes;
@@ -9,6 +15,8 @@ pub mod subscription_attributes;
 pub mod filter_policy;
 
 pub mod delivery_policy;
+
+pub mod pages;
 
 pub mod post;
 

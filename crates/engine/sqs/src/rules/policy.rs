@@ -1,5 +1,6 @@
 //! Access policies as documents: what SQS accepts as one, and how AddPermission and RemovePermission edit it.
 
+use kernel::policy::{has_label, one_or_many, scalar_or_list, write};
 use kernel::{Arn, Refusal};
 use serde_json::{Map, Value, json};
 
@@ -205,82 +206,7 @@ pub fn remove(policy: Option<&str>, label: &str) -> Result<Option<String>, Refus
 }
 
 fn parse(policy: &str) -> Result<Map<String, Value>, Refusal> {
-    match serde_json::from_str(policy) {
-        Ok(Value::Object(document)) => Ok(document),
-        _ => Err(malformed()),
-    }
-}
-
-fn has_label(statement: &Value, label: &str) -> bool {
-    statement.get("Sid").and_then(Value::as_str) == Some(label)
-}
-
-/// Policies allow a list of one to be written without brackets.
-fn one_or_many(value: Option<&Value>) -> &[Value] {
-    match value {
-        None => &[],
-        Some(Value::Array(values)) => values,
-        Some(value) => std::slice::from_ref(value),
-    }
-}
-
-fn scalar_or_list(texts: impl Iterator<Item = String>) -> Value {
-    let mut values: Vec<Value> = texts.map(Value::String).collect();
-    if values.len() == 1 { values.remove(0) } else { Value::Array(values) }
-}
-
-/// The order in which AWS writes what stands in a policy (facts/sqs.md § 9); anything else follows by name.
-const ORDER: [&str; 12] = [
-    "Version",
-    "Id",
-    "Statement",
-    "Sid",
-    "Effect",
-    "Principal",
-    "NotPrincipal",
-    "Action",
-    "NotAction",
-    "Resource",
-    "NotResource",
-    "Condition",
-];
-
-fn write(document: Map<String, Value>) -> String {
-    let mut out = String::new();
-    write_value(&Value::Object(document), &mut out);
-    out
-}
-
-fn write_value(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_by_key(|&(name, _)| {
-                (ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len()), name.as_str())
-            });
-            out.push('{');
-            for (at, (name, value)) in members.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                out.push_str(&Value::from(name.as_str()).to_string());
-                out.push(':');
-                write_value(value, out);
-            }
-            out.push('}');
-        }
-        Value::Array(values) => {
-            out.push('[');
-            for (at, value) in values.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_value(value, out);
-            }
-            out.push(']');
-        }
-        scalar => out.push_str(&scalar.to_string()),
-    }
+    kernel::policy::parse(policy).ok_or_else(malformed)
 }
 
 fn check_count(statements: usize) -> Result<(), Refusal> {

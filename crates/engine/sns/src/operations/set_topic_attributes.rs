@@ -1,0 +1,58 @@
+//! SetTopicAttributes: a topic gets another attribute, or none.
+
+use api::sns::SetTopicAttributesInput;
+use kernel::{Caller, Refusal};
+
+use super::subscribe::LARGE_MESSAGES;
+use super::{Decision, Setting, redeclared};
+use crate::rules::arns;
+use crate::rules::topic_attributes::{self, Fault};
+use crate::state::State;
+use crate::topic::Topic;
+use crate::{TopicKey, limits, refusals};
+
+/// SetTopicAttributes.
+#[derive(Clone, Debug)]
+pub struct SetTopicAttributes {
+    /// Of which.
+    pub topic: TopicKey,
+    /// Which attribute.
+    pub name: String,
+    /// To what.
+    pub value: String,
+}
+
+impl SetTopicAttributes {
+    /// Reads the request.
+    pub fn prepare(input: &SetTopicAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
+        Ok(SetTopicAttributes {
+            topic: arns::topic_here(input.topic_arn.as_deref(), caller)?,
+            name: input.attribute_name.as_deref().unwrap_or_default().to_owned(),
+            value: input.attribute_value.as_deref().unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// Sets it.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let Some(topic) = state.topic(&self.topic) else { return refusals::topic_missing().into() };
+        let mut attributes = topic.declared.attributes.clone();
+        match topic_attributes::set(&mut attributes, &self.name, &self.value, &self.topic, setting.now) {
+            Ok(()) => {}
+            Err(Fault::Unknown) => return refusals::invalid("AttributeName").into(),
+            Err(Fault::Value(text)) => return refusals::invalid(text).into(),
+        }
+        if self.name == "MaximumMessageSize" && !can_be_large(state, topic, &self.value) {
+            return refusals::invalid(LARGE_MESSAGES).into();
+        }
+        redeclared(topic, |declared| declared.attributes = attributes)
+    }
+}
+
+/// Whether all subscribers can take messages of this size (facts/sns.md § 3).
+fn can_be_large(state: &State, topic: &Topic, size: &str) -> bool {
+    let is_fast = |protocol: &str| matches!(protocol, "sqs" | "lambda" | "firehose");
+    size.parse::<usize>().is_ok_and(|size| size <= limits::MESSAGE_BYTES)
+        || topic.subscriptions.len() <= limits::LARGE_MESSAGE_SUBSCRIPTIONS && { topic.subscriptions.iter() }
+            .filter_map(|&id| state.subscription(id))
+            .all(|subscription| is_fast(&subscription.declared.protocol))
+}

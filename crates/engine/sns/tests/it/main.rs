@@ -1,0 +1,9 @@
+//! Stories across operations, told through the API's own shapes (see `world`).
+
+mod world;
+
+mod topics;
+
+mod subscriptions;
+
+mod replay;

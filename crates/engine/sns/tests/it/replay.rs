@@ -1,0 +1,85 @@
+//! Whatever is done, however the log is cleaned and wherever a crash falls, the same is remembered.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use crate::world::{World, queue_arn};
+
+/// All that can be seen from outside, of topics `t0` to `t3` and their subscriptions.
+fn seen(world: &mut World, arns: &[String]) -> Vec<Option<BTreeMap<String, String>>> {
+    let topics: Vec<_> = (0..4).map(|topic| world.attributes(&format!("t{topic}")).ok()).collect();
+    let subscriptions = arns.iter().map(|arn| world.subscription(arn).ok());
+    topics.into_iter().chain(subscriptions).collect()
+}
+
+/// Does what both worlds do; the ARN, if a subscription was made.
+fn act(world: &mut World, (what, which, value): (u8, u8, u8), arns: &[String]) -> Option<String> {
+    let topic = format!("t{}", which % 4);
+    let arn = arns.get(usize::from(which) % arns.len().max(1)).cloned().unwrap_or_default();
+    match what {
+        0..=2 => drop(world.create(&topic, &[], &[])),
+        3 => drop(world.delete(&topic)),
+        4 => drop(world.set(&topic, "DisplayName", &"d".repeat(value.into()))),
+        5..=7 => return world.subscribe(&topic, "sqs", &queue_arn(&format!("q{value}")), &[]).ok(),
+        8 => return world.subscribe(&topic, "http", &format!("http://{value}.example"), &[]).ok(),
+        9 => drop(world.unsubscribe(&arn)),
+        10 => drop(world.set_subscription(&arn, "FilterPolicy", &format!(r#"{{"a":["{value}"]}}"#))),
+        11 => {
+            if world.state.subscription_by_arn(&arn).is_some() {
+                drop(world.confirm(&topic, &arn, false));
+            }
+        }
+        _ => world.pass(u64::from(value) * 3_600_000),
+    }
+    None
+}
+
+#[test]
+fn a_subscription_outlives_the_segment_of_its_topic() {
+    let mut world = World::new();
+    world.create("t0", &[], &[]).unwrap();
+    let segment = world.segment();
+    let mut arns = Vec::new();
+    while world.segment() < segment + 3 {
+        arns.push(world.subscribe("t0", "sqs", &queue_arn(&format!("q{}", arns.len())), &[]).unwrap());
+    }
+    let before = seen(&mut world, &arns);
+    // The topic is declared after its subscriptions now.
+    world.clean(segment);
+    world.crash();
+    assert_eq!(seen(&mut world, &arns), before);
+    world.delete("t0").unwrap();
+    world.clean(segment + 1);
+    world.crash();
+    assert!(seen(&mut world, &arns).iter().all(Option::is_none));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Two worlds live through the same; one crashes and cleans its log in between. They look the same.
+    #[test]
+    fn a_world_that_crashes_and_cleans_is_like_one_that_does_not(
+        steps in proptest::collection::vec(((0u8..15, 0u8..20, 0u8..40), 0u8..6), 1..80)
+    ) {
+        let (mut plain, mut crashing) = (World::new(), World::new());
+        let mut arns = Vec::new();
+        for (step, upset) in steps {
+            match upset {
+                0 => crashing.crash(),
+                1 => crashing.clean(u32::MAX),
+                2 => crashing.clean(step.1.into()),
+                _ => {}
+            }
+            let made = act(&mut plain, step, &arns);
+            prop_assert_eq!(&act(&mut crashing, step, &arns), &made);
+            arns.extend(made);
+        }
+        crashing.crash();
+        prop_assert_eq!(seen(&mut plain, &arns), seen(&mut crashing, &arns));
+        crashing.clean(u32::MAX);
+        crashing.crash();
+        prop_assert_eq!(seen(&mut plain, &arns), seen(&mut crashing, &arns));
+    }
+}
