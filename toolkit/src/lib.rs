@@ -4,13 +4,28 @@
 mod backoff;
 pub mod body;
 pub mod breaker;
+#[cfg(feature = "claim-check")]
+pub mod claim_check;
 mod clients;
 pub mod consumer;
+#[cfg(feature = "crypto")]
+pub mod crypto;
+pub mod dead_letters;
 mod envelope;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod event_store;
 mod fault;
+pub mod inbox;
 mod message;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod outbox;
 pub mod publisher;
 mod queue;
+pub mod request_reply;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod saga;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod sql;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod trace_context;

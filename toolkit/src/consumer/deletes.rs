@@ -8,6 +8,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
 use crate::backoff::Backoff;
+use crate::body::BodyStep;
+use crate::consumer::delivery::attributes_of;
 use crate::consumer::held::Received;
 use crate::consumer::tallies::Tallies;
 use crate::fault::Fault;
@@ -16,6 +18,13 @@ use crate::publisher::BATCH_ENTRIES;
 /// How many requests may be under way.
 const REQUESTS: usize = 4;
 const ATTEMPTS: u32 = 10;
+
+/// A message that is to be deleted.
+pub(super) struct Finished {
+    pub received: Received,
+    /// Whether its handler dealt with it. (Otherwise its copy is with the dead letters.)
+    pub handled: bool,
+}
 
 /// Deletes what comes until the channel closes, and then what is left.
 ///
@@ -26,25 +35,26 @@ pub(super) async fn delete(
     url: String,
     backoff: Backoff,
     tallies: Arc<Tallies>,
-    mut done: mpsc::UnboundedReceiver<Received>,
+    steps: Vec<Arc<dyn BodyStep>>,
+    mut done: mpsc::UnboundedReceiver<Finished>,
 ) {
-    let mut waiting: Vec<Received> = Vec::new();
+    let mut waiting: Vec<Finished> = Vec::new();
     let mut under_way = FuturesUnordered::new();
     let mut open = true;
     while open || !waiting.is_empty() || !under_way.is_empty() {
         while waiting.len() >= BATCH_ENTRIES && under_way.len() < REQUESTS
             || (!waiting.is_empty() && under_way.is_empty())
         {
-            let batch: Vec<Received> = waiting.drain(..waiting.len().min(BATCH_ENTRIES)).collect();
-            under_way.push(delete_batch(&sqs, &url, backoff, &tallies, batch));
+            let batch: Vec<Finished> = waiting.drain(..waiting.len().min(BATCH_ENTRIES)).collect();
+            under_way.push(delete_batch(&sqs, &url, backoff, &tallies, &steps, batch));
         }
         let room = waiting.len() < BATCH_ENTRIES * REQUESTS;
         tokio::select! {
             received = done.recv(), if open && room => match received {
-                Some(received) => {
-                    waiting.push(received);
-                    while waiting.len() < BATCH_ENTRIES && let Ok(received) = done.try_recv() {
-                        waiting.push(received);
+                Some(finished) => {
+                    waiting.push(finished);
+                    while waiting.len() < BATCH_ENTRIES && let Ok(finished) = done.try_recv() {
+                        waiting.push(finished);
                     }
                 }
                 None => open = false,
@@ -59,7 +69,8 @@ async fn delete_batch(
     url: &str,
     backoff: Backoff,
     tallies: &Tallies,
-    mut batch: Vec<Received>,
+    steps: &[Arc<dyn BodyStep>],
+    mut batch: Vec<Finished>,
 ) {
     let mut attempt = 1;
     loop {
@@ -68,13 +79,21 @@ async fn delete_batch(
             Err(fault) => vec![Err(fault); batch.len()],
         };
         let mut again = Vec::new();
-        for (received, result) in batch.into_iter().zip(results) {
+        for (finished, result) in batch.into_iter().zip(results) {
             match result {
-                Ok(()) => tallies.deleted(),
-                Err(fault) if fault.retryable && attempt < ATTEMPTS => again.push(received),
+                Ok(()) => {
+                    tallies.deleted();
+                    if finished.handled && !steps.is_empty() {
+                        let attributes = attributes_of(&finished.received.raw);
+                        for step in steps {
+                            step.handled(&attributes).await;
+                        }
+                    }
+                }
+                Err(fault) if fault.retryable && attempt < ATTEMPTS => again.push(finished),
                 // It comes again although it was handled: at least once.
                 Err(fault) => {
-                    tracing::warn!(message_id = received.message_id(), %fault, "handled, but not deleted");
+                    tracing::warn!(message_id = finished.received.message_id(), %fault, "handled, but not deleted");
                 }
             }
         }
@@ -90,12 +109,12 @@ async fn delete_batch(
 async fn request(
     sqs: &aws_sdk_sqs::Client,
     url: &str,
-    batch: &[Received],
+    batch: &[Finished],
 ) -> Result<Vec<Result<(), Fault>>, Fault> {
     let mut call = sqs.delete_message_batch().queue_url(url);
-    for (number, received) in batch.iter().enumerate() {
+    for (number, finished) in batch.iter().enumerate() {
         let entry = DeleteMessageBatchRequestEntry::builder();
-        let entry = entry.id(number.to_string()).receipt_handle(received.receipt()).build();
+        let entry = entry.id(number.to_string()).receipt_handle(finished.received.receipt()).build();
         call = call.entries(entry.map_err(|error| Fault::permanent("Construction", error.to_string()))?);
     }
     let answer = call.send().await?;

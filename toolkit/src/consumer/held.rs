@@ -128,7 +128,7 @@ impl Drop for Received {
 }
 
 /// Hides messages for so long from now; one result each.
-pub(super) async fn change_visibility(
+pub(crate) async fn change_visibility(
     sqs: &aws_sdk_sqs::Client,
     url: &str,
     receipts: &[&str],

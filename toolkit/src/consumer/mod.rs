@@ -22,6 +22,8 @@ use tokio_util::task::TaskTracker;
 pub use dead::{CATEGORY, Category, REASON, RECEIVE_COUNT, SOURCE};
 pub use delivery::{BatchHandler, BatchOutcome, Delivery, Handler, Outcome};
 
+pub(crate) use delivery::{attributes_of, group, receive_count, sent_at};
+pub(crate) use held::change_visibility;
 pub use tallies::Counts;
 
 use crate::backoff::Backoff;
@@ -61,7 +63,9 @@ use work::Core;
 /// Publisher::queue(&clients, &queue).publish(OrderCreated { id: "o-1".into() }).await?;
 /// # let (handled, mut seen) = tokio::sync::mpsc::unbounded_channel();
 ///
+/// # let quick = toolkit::consumer::ConsumerSettings { wait: std::time::Duration::from_secs(1), ..Default::default() };
 /// let running = Consumer::new(&clients, &queue)
+/// #   .settings(quick)
 ///     .start(move |order: Delivery<OrderCreated>| {
 ///         let handled = handled.clone();
 ///         async move {
@@ -264,6 +268,7 @@ impl<T: Message> Consumer<T> {
             core.queue.url.clone(),
             settings.poll_backoff,
             tallies.clone(),
+            core.steps.clone(),
             to_delete,
         );
         let (heart, deletes) = (tokio::spawn(heart), tokio::spawn(deletes));

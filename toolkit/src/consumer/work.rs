@@ -14,7 +14,8 @@ use crate::body::BodyStep;
 use crate::breaker::CircuitBreaker;
 use crate::consumer::dead::{Category, Graveyard};
 use crate::consumer::decode::DecodeError;
-use crate::consumer::delivery::{BatchHandler, BatchOutcome, Delivery, Handler, Outcome, attributes_of};
+use crate::consumer::deletes::Finished;
+use crate::consumer::delivery::{BatchHandler, BatchOutcome, Delivery, Handler, Outcome};
 use crate::consumer::held::{Received, change_visibility};
 use crate::consumer::tallies::Tallies;
 use crate::consumer::{ConsumerSettings, decode};
@@ -33,7 +34,7 @@ pub(super) struct Core {
     pub graveyard: Option<Graveyard>,
     pub workers: Semaphore,
     pub breaker: CircuitBreaker,
-    pub done: mpsc::UnboundedSender<Received>,
+    pub done: mpsc::UnboundedSender<Finished>,
     pub tallies: Arc<Tallies>,
     /// No new work.
     pub stop: CancellationToken,
@@ -223,7 +224,7 @@ async fn settle(core: &Core, received: Received, outcome: Outcome) -> Settled {
     match outcome {
         Outcome::Done => {
             core.tallies.done();
-            gone(core, received).await;
+            gone(core, received, true);
             Settled::Gone
         }
         Outcome::GiveUp { reason } => bury(core, received, Category::GaveUp, &reason).await,
@@ -273,19 +274,14 @@ async fn bury(core: &Core, received: Received, category: Category, reason: &str)
         ),
     }
     core.tallies.dead_lettered();
-    gone(core, received).await;
+    gone(core, received, false);
     Settled::Gone
 }
 
-async fn gone(core: &Core, received: Received) {
-    if !core.steps.is_empty() {
-        let attributes = attributes_of(&received.raw);
-        for step in &core.steps {
-            step.handled(&attributes).await;
-        }
-    }
+/// On its way out; `steps` only hear of those that were handled, since a dead letter still needs its payload.
+fn gone(core: &Core, received: Received, handled: bool) {
     // The deleter outlives all jobs. Were it gone, the message would come again.
-    let _ = core.done.send(received);
+    let _ = core.done.send(Finished { received, handled });
 }
 
 /// Gives messages back without an attempt.

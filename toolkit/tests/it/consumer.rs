@@ -152,7 +152,7 @@ async fn groups_are_handled_in_order_even_when_one_of_them_fails_at_first() {
             let seen = seen.clone();
             async move {
                 let number = delivery.data().number;
-                if number % 7 == 0 && delivery.receive_count < 3 {
+                if number.is_multiple_of(7) && delivery.receive_count < 3 {
                     return Outcome::retry_after(Duration::ZERO, "not yet");
                 }
                 seen.lock().unwrap().entry(number % 3).or_default().push(number);
@@ -194,7 +194,7 @@ async fn a_batch_handler_names_what_failed() {
     let (queue, dead) = with_graveyard(&clients, "q", 2).await;
     send(&clients, &queue, 0..20).await;
     let handler = |batch: Vec<Delivery<Step>>| async move {
-        let bad = batch.iter().filter(|delivery| delivery.data().number % 5 == 0);
+        let bad = batch.iter().filter(|delivery| delivery.data().number.is_multiple_of(5));
         bad.fold(BatchOutcome::done(), |outcome, delivery| {
             outcome.failed(&delivery.message_id, Outcome::retry_after(Duration::ZERO, "a multiple of five"))
         })

@@ -1,5 +1,14 @@
 //! Each pattern against a running server, and at its worst moment.
 
+mod claim_check;
 mod common;
 mod consumer;
+mod crypto;
+mod databases;
+mod dead_letters;
+mod event_store;
+mod inbox;
+mod outbox;
 mod publisher;
+mod request_reply;
+mod saga;

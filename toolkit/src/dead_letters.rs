@@ -1,0 +1,442 @@
+//! What to do about dead letters: notice them, sort them by reason, keep a copy, raise an alarm, and put them back.
+//!
+//! ```text
+//!   [queue] ──▶ [dead letters] ◀── look, every five minutes ── monitor ──▶ log · alert · archive
+//!      ▲              │
+//!      └── requeue ───┘  (at a rate, those that you choose)
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_sqs::types::{Message as SqsMessage, MessageSystemAttributeName as Name, QueueAttributeName};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::body::{Attribute, Attributes};
+use crate::clients::Clients;
+use crate::consumer::{
+    CATEGORY, Category, REASON, RECEIVE_COUNT, SOURCE, attributes_of, group, receive_count, sent_at,
+};
+use crate::envelope::Envelope;
+use crate::fault::Fault;
+use crate::publisher::{Prepared, PublishError, Publisher};
+use crate::queue::Queue;
+
+/// A message that nobody could handle.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// The id that the dead-letter queue gave it.
+    pub message_id: String,
+    /// Which kind of reason.
+    #[serde(skip, default = "unanswered")]
+    pub category: Category,
+    /// The reason.
+    pub reason: String,
+    /// The queue where it failed, if it is known.
+    pub source: Option<String>,
+    /// How often it had been handed out.
+    pub receive_count: u32,
+    /// When it was first sent, or moved here with its reason.
+    pub sent_timestamp: Timestamp,
+    /// The envelope's id and type, where the body is an envelope.
+    pub envelope: Option<(String, String)>,
+    /// The message.
+    pub message: String,
+    /// Its message attributes, those of its death among them.
+    pub attributes: Attributes,
+    /// Its message group.
+    pub group: Option<String>,
+}
+
+fn unanswered() -> Category {
+    Category::Unanswered
+}
+
+impl DeadLetter {
+    fn read(message: &SqsMessage) -> DeadLetter {
+        let attributes = attributes_of(message);
+        let text = |name: &str| attributes.get(name).and_then(Attribute::as_text);
+        let category = Category::read(text(CATEGORY));
+        let reason = text(REASON).unwrap_or("its handler never answered").to_owned();
+        let counted = match attributes.get(RECEIVE_COUNT) {
+            Some(Attribute::Number(number)) => number.parse().ok(),
+            _ => None,
+        };
+        let from = message.attributes.as_ref().and_then(|all| all.get(&Name::DeadLetterQueueSourceArn));
+        let source = text(SOURCE).or_else(|| from?.rsplit(':').next()).map(str::to_owned);
+        let body = message.body.clone().unwrap_or_default();
+        let frame: Option<Envelope<serde::de::IgnoredAny>> = serde_json::from_str(&body).ok();
+        DeadLetter {
+            message_id: message.message_id.clone().unwrap_or_default(),
+            category,
+            reason,
+            source,
+            receive_count: counted.unwrap_or_else(|| receive_count(message)),
+            sent_timestamp: sent_at(message),
+            envelope: frame.map(|frame| (frame.id, frame.message_type)),
+            message: body,
+            group: group(message).map(str::to_owned),
+            attributes,
+        }
+    }
+
+    /// As it was before it died.
+    fn revived(&self, fifo: bool) -> Prepared {
+        let mut attributes = self.attributes.clone();
+        attributes.retain(|name, _| ![REASON, CATEGORY, SOURCE, RECEIVE_COUNT].contains(&name.as_str()));
+        let (id, message_type) =
+            self.envelope.clone().unwrap_or_else(|| (self.message_id.clone(), String::new()));
+        Prepared {
+            id,
+            message_type,
+            body: counted_up(&self.message),
+            attributes,
+            group: self.group.clone(),
+            // Not the envelope's id: within five minutes the queue would take it for what it has already had.
+            deduplication_id: fifo.then(|| self.message_id.clone()),
+            delay_seconds: None,
+        }
+    }
+}
+
+/// The envelope with its retry count one higher; anything else as it is.
+fn counted_up(body: &str) -> String {
+    let Ok(mut envelope) = serde_json::from_str::<Envelope<Box<serde_json::value::RawValue>>>(body) else {
+        return body.to_owned();
+    };
+    envelope.metadata.retry_count += 1;
+    serde_json::to_string(&envelope).unwrap_or_else(|_| body.to_owned())
+}
+
+/// Is told about dead letters. Async work is best handed to a task.
+pub trait AlertHook: Send + Sync + 'static {
+    /// There are dead letters that were not there at the last look.
+    fn alert(&self, report: &DeadLetterReport);
+}
+
+impl<F: Fn(&DeadLetterReport) + Send + Sync + 'static> AlertHook for F {
+    fn alert(&self, report: &DeadLetterReport) {
+        self(report);
+    }
+}
+
+/// Keeps copies of dead letters.
+#[async_trait]
+pub trait Archive: Send + Sync + 'static {
+    /// Keeps one; it may be given again.
+    ///
+    /// # Errors
+    /// Then it will be given again.
+    async fn keep(&self, queue: &str, letter: &DeadLetter) -> std::io::Result<()>;
+}
+
+/// An archive in a file: a JSON object a line.
+#[derive(Debug)]
+pub struct FileArchive {
+    path: PathBuf,
+    writing: Mutex<()>,
+}
+
+impl FileArchive {
+    /// Appends to this file.
+    pub fn new(path: impl AsRef<Path>) -> FileArchive {
+        FileArchive { path: path.as_ref().to_owned(), writing: Mutex::new(()) }
+    }
+}
+
+#[async_trait]
+impl Archive for FileArchive {
+    async fn keep(&self, queue: &str, letter: &DeadLetter) -> std::io::Result<()> {
+        let mut line = serde_json::json!({ "queue": queue, "category": letter.category.as_str() });
+        line["letter"] = serde_json::to_value(letter)?;
+        let line = format!("{line}\n");
+        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = std::fs::File::options().create(true).append(true).open(&self.path)?;
+        file.write_all(line.as_bytes())
+    }
+}
+
+/// What a look into a dead-letter queue found.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DeadLetterReport {
+    /// The queue's name.
+    pub queue: String,
+    /// How many it says it holds.
+    pub depth: u64,
+    /// What was seen this time and not before.
+    pub new: Vec<DeadLetter>,
+    /// All that was seen this time, by category and source.
+    pub by_category: BTreeMap<(Category, Option<String>), u64>,
+}
+
+/// Looks after dead-letter queues.
+///
+/// **Promise**: it changes nothing. A look hides what it has seen for the time of the look only; letters leave the queue by
+/// [`requeue`] and by retention alone. Each letter is logged, archived and reported *at least once*: again after a restart.
+///
+/// ```
+/// # toolkit::testing::block_on(async {
+/// # let server = toolkit::testing::Server::in_memory()?;
+/// # let clients = toolkit::Clients::local(server.endpoint()).await;
+/// use toolkit::QueueSpec;
+/// use toolkit::dead_letters::{DeadLetterMonitor, DeadLetterReport};
+///
+/// let dlq = QueueSpec::new("payment-events-dlq").ensure(&clients).await?;
+/// let monitor = DeadLetterMonitor::new(&clients)
+///     .watch(&dlq)
+///     .alert(|report: &DeadLetterReport| eprintln!("{}: {} new dead letters", report.queue, report.new.len()));
+/// # clients.sqs.send_message().queue_url(&dlq.url).message_body("x").send().await?;
+/// let reports = monitor.look().await?;   // now; `start` looks every five minutes
+/// assert_eq!(reports[0].new.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+pub struct DeadLetterMonitor {
+    clients: Clients,
+    queues: Vec<Queue>,
+    every: Duration,
+    most: usize,
+    hooks: Vec<Arc<dyn AlertHook>>,
+    archive: Option<Arc<dyn Archive>>,
+    known: Mutex<BTreeMap<String, Timestamp>>,
+}
+
+impl DeadLetterMonitor {
+    /// Of nothing yet; every five minutes, 1,000 letters a look.
+    pub fn new(clients: &Clients) -> DeadLetterMonitor {
+        DeadLetterMonitor {
+            clients: clients.clone(),
+            queues: Vec::new(),
+            every: Duration::from_secs(300),
+            most: 1_000,
+            hooks: Vec::new(),
+            archive: None,
+            known: Mutex::default(),
+        }
+    }
+
+    /// This queue, too.
+    #[must_use]
+    pub fn watch(mut self, queue: &Queue) -> DeadLetterMonitor {
+        self.queues.push(queue.clone());
+        self
+    }
+
+    /// How often it looks.
+    #[must_use]
+    pub fn every(mut self, time: Duration) -> DeadLetterMonitor {
+        self.every = time;
+        self
+    }
+
+    /// Tells this one about new letters.
+    #[must_use]
+    pub fn alert(mut self, hook: impl AlertHook) -> DeadLetterMonitor {
+        self.hooks.push(Arc::new(hook));
+        self
+    }
+
+    /// Keeps a copy of each letter.
+    #[must_use]
+    pub fn archive(mut self, archive: impl Archive) -> DeadLetterMonitor {
+        self.archive = Some(Arc::new(archive));
+        self
+    }
+
+    /// Looks into each queue once.
+    ///
+    /// # Errors
+    /// When a queue cannot be looked into.
+    pub async fn look(&self) -> Result<Vec<DeadLetterReport>, Fault> {
+        let mut reports = Vec::new();
+        for queue in &self.queues {
+            let report = self.look_into(queue).await?;
+            if !report.new.is_empty() {
+                self.hooks.iter().for_each(|hook| hook.alert(&report));
+            }
+            reports.push(report);
+        }
+        Ok(reports)
+    }
+
+    /// Looks now and then, until told to stop. Must be called within a tokio runtime.
+    pub fn start(self) -> RunningMonitor {
+        let stop = CancellationToken::new();
+        let stopping = stop.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                if let Err(fault) = self.look().await {
+                    tracing::warn!(%fault, "cannot look into the dead letters");
+                }
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    () = tokio::time::sleep(self.every) => {}
+                }
+            }
+        });
+        RunningMonitor { stop, task }
+    }
+
+    async fn look_into(&self, queue: &Queue) -> Result<DeadLetterReport, Fault> {
+        let depth = queue.attribute(&self.clients, QueueAttributeName::ApproximateNumberOfMessages).await?;
+        let depth = depth.and_then(|text| text.parse().ok()).unwrap_or(0);
+        metrics::gauge!("dead_letters.depth", "queue" => queue.name().to_owned()).set(depth as f64);
+        let mut report =
+            DeadLetterReport { queue: queue.name().to_owned(), depth, ..DeadLetterReport::default() };
+        let (messages, receipts) = take(&self.clients, queue, self.most).await?;
+        for message in &messages {
+            let letter = DeadLetter::read(message);
+            *report.by_category.entry((letter.category, letter.source.clone())).or_default() += 1;
+            if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&letter.message_id) {
+                continue;
+            }
+            let (id, message_type) = letter.envelope.clone().unwrap_or_default();
+            tracing::warn!(
+                queue = queue.name(), message_id = %letter.message_id, category = letter.category.as_str(),
+                reason = %letter.reason, source = letter.source.as_deref(), receive_count = letter.receive_count,
+                sent = %letter.sent_timestamp, %id, %message_type, body = %letter.message, "dead letter"
+            );
+            if let Some(archive) = &self.archive
+                && let Err(error) = archive.keep(queue.name(), &letter).await
+            {
+                tracing::error!(%error, "a dead letter was not archived");
+                continue;
+            }
+            let labels = [("queue", report.queue.clone()), ("category", letter.category.as_str().to_owned())];
+            metrics::counter!("dead_letters.new", &labels).increment(1);
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(letter.message_id.clone(), Timestamp::now());
+            report.new.push(letter);
+        }
+        give_back(&self.clients, queue, &receipts).await;
+        // Letters live 14 days at most, so what was noted before that is gone.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let then = Timestamp::now().as_second() - 15 * 86_400;
+        known.retain(|_, noted| noted.as_second() > then);
+        Ok(report)
+    }
+}
+
+/// A monitor at work. Dropping it ends it.
+pub struct RunningMonitor {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl RunningMonitor {
+    /// Ends it after the look that it is at.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        // A panic in there has been reported by tokio.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for RunningMonitor {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What a [`requeue`] did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Requeued {
+    /// Put back into the queue.
+    pub moved: u64,
+    /// Left among the dead.
+    pub left: u64,
+}
+
+/// Puts the letters that `choose` says yes to back into `target`, no more than `per_second` of them a second.
+///
+/// **Promise**: *at least once*: a letter is deleted after it has been accepted; a crash between the two leaves both, with one envelope
+/// id. The reason of its death is taken off, and its envelope's retry count goes up by one.
+///
+/// # Errors
+/// When a queue cannot be reached. What was moved until then stays moved.
+pub async fn requeue(
+    clients: &Clients,
+    dead_letters: &Queue,
+    target: &Queue,
+    per_second: f64,
+    mut choose: impl FnMut(&DeadLetter) -> bool,
+) -> Result<Requeued, Fault> {
+    let publisher = Publisher::queue(clients, target);
+    let mut result = Requeued::default();
+    let (mut kept, mut next) = (Vec::new(), tokio::time::Instant::now());
+    let pause = Duration::from_secs_f64((1.0 / per_second.max(1e-6)).min(86_400.0));
+    loop {
+        let (messages, receipts) = take(clients, dead_letters, 10).await?;
+        if messages.is_empty() {
+            break;
+        }
+        for (message, receipt) in messages.iter().zip(receipts) {
+            let letter = DeadLetter::read(message);
+            if !choose(&letter) {
+                kept.push(receipt);
+                result.left += 1;
+                continue;
+            }
+            tokio::time::sleep_until(next).await;
+            next = next.max(tokio::time::Instant::now()) + pause;
+            match publisher
+                .publish_prepared(vec![letter.revived(target.is_fifo())])
+                .await
+                .map(|mut results| results.pop())
+            {
+                Ok(Some(Ok(_))) => {}
+                Ok(Some(Err(PublishError::Refused { fault, .. }))) => return Err(fault),
+                Ok(Some(Err(error))) | Err(error) => {
+                    return Err(Fault::permanent("Requeue", error.to_string()));
+                }
+                Ok(None) => return Err(Fault::permanent("Requeue", "no answer")),
+            }
+            clients.sqs.delete_message().queue_url(&dead_letters.url).receipt_handle(receipt).send().await?;
+            result.moved += 1;
+        }
+    }
+    give_back(clients, dead_letters, &kept).await;
+    Ok(result)
+}
+
+/// Takes up to `most` messages, hidden for the time of a look.
+async fn take(
+    clients: &Clients,
+    queue: &Queue,
+    most: usize,
+) -> Result<(Vec<SqsMessage>, Vec<String>), Fault> {
+    let (mut messages, mut receipts) = (Vec::new(), Vec::new());
+    while messages.len() < most {
+        let call = clients.sqs.receive_message().queue_url(&queue.url).max_number_of_messages(10);
+        let call = call.visibility_timeout(120).message_attribute_names("All");
+        let call = call.message_system_attribute_names(Name::All).wait_time_seconds(0);
+        let received = call.send().await?.messages.unwrap_or_default();
+        if received.is_empty() {
+            break;
+        }
+        for message in received {
+            receipts.push(message.receipt_handle.clone().unwrap_or_default());
+            messages.push(message);
+        }
+    }
+    Ok((messages, receipts))
+}
+
+/// Makes messages visible again at once. What cannot be given back comes back by itself in two minutes.
+async fn give_back(clients: &Clients, queue: &Queue, receipts: &[String]) {
+    for batch in receipts.chunks(10) {
+        let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
+        let result =
+            crate::consumer::change_visibility(&clients.sqs, &queue.url, &batch, Duration::ZERO).await;
+        if let Err(fault) = result {
+            tracing::debug!(queue = queue.name(), %fault, "dead letters come back later");
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! Long transactions in steps: each step has a compensation, and what was begun is finished or undone, whoever dies.
+//!
+//! ```text
+//!   reserve ──▶ charge ──▶ ship ──▶ done
+//!      ▲           ▲         │ fails for good
+//!      │           │         ▼
+//!   release ◀── refund ◀── (undo, last first) ──▶ undone
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::backoff::Backoff;
+use crate::sql::{Database, Row, StoreError, from_now, migrate, now};
+
+/// One step of a saga over the data `S`.
+///
+/// **Needs** `act` and `undo` to bear repetition: a crash after the work and before its memory makes them run again. Give the outside
+/// world the [`key`](StepContext::key), which is the same in each repetition.
+#[async_trait]
+pub trait SagaStep<S>: Send + Sync + 'static {
+    /// Its name, unique within the saga. It is stored: do not change it while sagas run.
+    fn name(&self) -> &str;
+
+    /// Does it. What it changes in `data` is kept.
+    ///
+    /// # Errors
+    /// [`StepError::Retry`]: again later. [`StepError::Fail`]: no; undo what was done.
+    async fn act(&self, context: &StepContext<'_>, data: &mut S) -> Result<(), StepError>;
+
+    /// Makes up for it. Also called for a step that failed, or may have: it may find nothing to undo.
+    ///
+    /// # Errors
+    /// Tried again, as often as it takes, with growing waits: an undo has no way back.
+    async fn undo(&self, context: &StepContext<'_>, data: &mut S) -> Result<(), StepError>;
+}
+
+/// Which run of a step this is.
+#[derive(Clone, Copy, Debug)]
+pub struct StepContext<'a> {
+    /// The saga's id.
+    pub saga_id: &'a str,
+    /// Unique to this saga and step, and the same in each attempt: an idempotency key for others.
+    pub key: &'a str,
+    /// How many attempts failed before this one.
+    pub failures: u32,
+}
+
+/// Why a step did not do its work.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StepError {
+    /// It may pass.
+    #[error("{0}")]
+    Retry(String),
+    /// It will not.
+    #[error("{0}")]
+    Fail(String),
+}
+
+/// How a saga stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SagaState<S> {
+    /// Its data, as the last step left it.
+    pub data: S,
+    /// Where it is.
+    pub status: SagaStatus,
+    /// The names of the steps that are done and not undone, in their order.
+    pub done: Vec<String>,
+    /// What failed last, if anything did.
+    pub last_error: Option<String>,
+}
+
+/// Where a saga is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SagaStatus {
+    /// Its steps are being done.
+    Running,
+    /// A step failed for good; what was done is being undone.
+    Undoing,
+    /// All steps are done.
+    Done,
+    /// All that was done is undone.
+    Undone,
+}
+
+/// Sagas of one kind, kept in the table `toolkit_sagas`.
+///
+/// **Promise**: once [`begin`](Self::begin) has returned, every step is done, or every step that may have begun is undone, last
+/// first, however often processes die: what one leaves behind another [resumes](Self::resume). Each step runs *at least once*.
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # toolkit::testing::block_on(async {
+/// use async_trait::async_trait;
+/// use serde::{Deserialize, Serialize};
+/// use toolkit::saga::{SagaStatus, SagaStep, Sagas, StepContext, StepError};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Order { cents: u64, charged: bool }
+/// struct Charge;
+///
+/// #[async_trait]
+/// impl SagaStep<Order> for Charge {
+///     fn name(&self) -> &str { "charge" }
+///     async fn act(&self, _: &StepContext<'_>, order: &mut Order) -> Result<(), StepError> {
+///         if order.cents > 100_000 {
+///             return Err(StepError::Fail("beyond the card's limit".into()));
+///         }
+///         order.charged = true;
+///         Ok(())
+///     }
+///     async fn undo(&self, _: &StepContext<'_>, order: &mut Order) -> Result<(), StepError> {
+///         order.charged = false;
+///         Ok(())
+///     }
+/// }
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("s.db")).create_if_missing(true);
+/// # let pool = sqlx::SqlitePool::connect_with(options).await?;
+/// let sagas = Sagas::new(&pool, "orders").step(Charge);
+/// sagas.migrate().await?;
+/// sagas.begin("o-1", &Order { cents: 500, charged: false }).await?;
+/// assert_eq!(sagas.run("o-1").await?.unwrap().status, SagaStatus::Done);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+pub struct Sagas<D, S: 'static> {
+    database: D,
+    kind: String,
+    steps: Vec<Arc<dyn SagaStep<S>>>,
+    settings: SagaSettings,
+}
+
+/// How sagas run.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct SagaSettings {
+    /// How often a step is tried before that counts as a failure for good.
+    pub attempts: u32,
+    /// The wait before a step is tried again.
+    pub backoff: Backoff,
+    /// How long a saga stays with a process that died. A living one renews it, also while a step runs.
+    pub lease: Duration,
+}
+
+impl Default for SagaSettings {
+    fn default() -> SagaSettings {
+        SagaSettings {
+            attempts: 5,
+            backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(60)),
+            lease: Duration::from_secs(30),
+        }
+    }
+}
+
+const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS toolkit_sagas (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    status TEXT NOT NULL,
+    data TEXT NOT NULL,
+    done TEXT NOT NULL,
+    begun TEXT,
+    last_error TEXT,
+    holder TEXT,
+    until_ms BIGINT NOT NULL,
+    PRIMARY KEY (kind, id)
+)"];
+
+/// A saga as it is stored.
+struct Stored<S> {
+    data: S,
+    status: SagaStatus,
+    /// Steps done and not undone, in order.
+    done: Vec<String>,
+    /// The step that may have begun.
+    begun: Option<String>,
+    last_error: Option<String>,
+}
+
+impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas<D, S> {
+    /// Sagas of this kind. Its name is stored.
+    pub fn new(database: &D, kind: &str) -> Sagas<D, S> {
+        Sagas {
+            database: database.clone(),
+            kind: kind.to_owned(),
+            steps: Vec::new(),
+            settings: SagaSettings::default(),
+        }
+    }
+
+    /// The next step.
+    #[must_use]
+    pub fn step(mut self, step: impl SagaStep<S>) -> Sagas<D, S> {
+        self.steps.push(Arc::new(step));
+        self
+    }
+
+    /// How they run.
+    #[must_use]
+    pub fn settings(mut self, settings: SagaSettings) -> Sagas<D, S> {
+        self.settings = settings;
+        self
+    }
+
+    /// Makes the table if it is missing.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        migrate(&self.database, SCHEMA).await
+    }
+
+    /// Notes a saga, so that it will be run. `false` if there is one of this id already.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn begin(&self, id: &str, data: &S) -> Result<bool, StoreError> {
+        let mut transaction = self.database.begin().await?;
+        let new = self.begin_in(&mut transaction, id, data).await?;
+        D::commit(transaction).await?;
+        Ok(new)
+    }
+
+    /// [`begin`](Self::begin) in a transaction of yours.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn begin_in(
+        &self,
+        transaction: &mut D::Connection,
+        id: &str,
+        data: &S,
+    ) -> Result<bool, StoreError> {
+        let sql = "INSERT INTO toolkit_sagas (kind, id, status, data, done, until_ms) VALUES ($1, $2, 'running', $3, '[]', 0)
+                   ON CONFLICT (kind, id) DO NOTHING";
+        let data = serde_json::to_string(data)?;
+        Ok(D::execute(transaction, sql, &[(&self.kind).into(), id.into(), (&data).into()]).await? == 1)
+    }
+
+    /// How a saga stands.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn state(&self, id: &str) -> Result<Option<SagaState<S>>, StoreError> {
+        let mut transaction = self.database.begin().await?;
+        let stored = self.load(&mut transaction, id).await?;
+        D::commit(transaction).await?;
+        Ok(stored.map(|stored| SagaState {
+            data: stored.data,
+            status: stored.status,
+            done: stored.done,
+            last_error: stored.last_error,
+        }))
+    }
+
+    /// Runs a saga to its end, here and now. `None` if there is none of this id, or another process is at it.
+    ///
+    /// # Errors
+    /// What the database says; then the saga stays where it is, to be resumed.
+    pub async fn run(&self, id: &str) -> Result<Option<SagaState<S>>, StoreError> {
+        // One for each run, so that two runs in one process stay apart, too.
+        let holder = &uuid::Uuid::new_v4().to_string();
+        if !self.claim(id, holder).await? {
+            return Ok(None);
+        }
+        let mut transaction = self.database.begin().await?;
+        let stored = self.load(&mut transaction, id).await?;
+        D::commit(transaction).await?;
+        let Some(mut saga) = stored else { return Ok(None) };
+        while !matches!(saga.status, SagaStatus::Done | SagaStatus::Undone) {
+            let going = match saga.status {
+                SagaStatus::Running => self.forward(id, holder, &mut saga).await?,
+                _ => self.backward(id, holder, &mut saga).await?,
+            };
+            if !going {
+                // Another process took it, since this one seemed dead.
+                return Ok(None);
+            }
+        }
+        let sql = "UPDATE toolkit_sagas SET holder = NULL, until_ms = 0 WHERE kind = $1 AND id = $2 AND holder = $3";
+        let values = [(&self.kind).into(), id.into(), holder.into()];
+        self.database.execute_alone(sql, &values).await?;
+        let Stored { data, status, done, last_error, .. } = saga;
+        Ok(Some(SagaState { data, status, done, last_error }))
+    }
+
+    /// Runs up to `most` sagas that nobody is at: those that were begun and not yet run, and those of processes that died. Gives
+    /// how many it brought to an end. Call it at start, and now and then.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn resume(&self, most: u32) -> Result<u32, StoreError> {
+        let mut transaction = self.database.begin().await?;
+        let sql = "SELECT id FROM toolkit_sagas WHERE kind = $1 AND status IN ('running', 'undoing') AND until_ms <= $2
+                   ORDER BY id LIMIT $3";
+        let values = [(&self.kind).into(), now().into(), i64::from(most).into()];
+        let rows = D::query(&mut transaction, sql, &values).await?;
+        D::commit(transaction).await?;
+        let mut ended = 0;
+        for row in &rows {
+            ended += u32::from(self.run(row.text(0)?).await?.is_some());
+        }
+        Ok(ended)
+    }
+
+    /// Does the next step, or begins to undo. `false` when the saga is no longer ours.
+    async fn forward(&self, id: &str, holder: &str, saga: &mut Stored<S>) -> Result<bool, StoreError> {
+        let Some(step) = self.steps.iter().find(|step| !saga.done.iter().any(|done| done == step.name()))
+        else {
+            saga.status = SagaStatus::Done;
+            return self.save(id, holder, saga).await;
+        };
+        // Noted before it begins: after a crash it may have happened.
+        saga.begun = Some(step.name().to_owned());
+        if !self.save(id, holder, saga).await? {
+            return Ok(false);
+        }
+        let key = format!("{}/{id}/{}", self.kind, step.name());
+        let mut failures = 0;
+        loop {
+            let context = StepContext { saga_id: id, key: &key, failures };
+            let Some(result) = self.while_claimed(id, holder, step.act(&context, &mut saga.data)).await?
+            else {
+                return Ok(false);
+            };
+            match result {
+                Ok(()) => {
+                    saga.done.push(step.name().to_owned());
+                    saga.begun = None;
+                    return self.save(id, holder, saga).await;
+                }
+                Err(StepError::Retry(why)) if failures + 1 < self.settings.attempts => {
+                    tracing::info!(saga = id, step = step.name(), why, "a step is tried again");
+                    failures += 1;
+                    let pause = tokio::time::sleep(self.settings.backoff.delay(failures));
+                    if self.while_claimed(id, holder, pause).await?.is_none() {
+                        return Ok(false);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(saga = id, step = step.name(), %error, "a step failed: what was done is undone");
+                    metrics::counter!("saga.failed", "kind" => self.kind.clone()).increment(1);
+                    saga.last_error = Some(format!("{}: {error}", step.name()));
+                    saga.status = SagaStatus::Undoing;
+                    return self.save(id, holder, saga).await;
+                }
+            }
+        }
+    }
+
+    /// Undoes the last of what may have been done. `false` when the saga is no longer ours.
+    async fn backward(&self, id: &str, holder: &str, saga: &mut Stored<S>) -> Result<bool, StoreError> {
+        let Some(name) = saga.begun.clone().or_else(|| saga.done.last().cloned()) else {
+            saga.status = SagaStatus::Undone;
+            return self.save(id, holder, saga).await;
+        };
+        let Some(step) = self.steps.iter().find(|step| step.name() == name) else {
+            return Err(StoreError::Shape(format!(
+                "saga {id} has done \"{name}\", a step that this program lacks"
+            )));
+        };
+        let key = format!("{}/{id}/{name}", self.kind);
+        let mut failures = 0;
+        loop {
+            let context = StepContext { saga_id: id, key: &key, failures };
+            let Some(result) = self.while_claimed(id, holder, step.undo(&context, &mut saga.data)).await?
+            else {
+                return Ok(false);
+            };
+            let Err(error) = result else { break };
+            failures += 1;
+            tracing::error!(saga = id, step = name, %error, failures, "a compensation failed and is tried again");
+            let pause = tokio::time::sleep(self.settings.backoff.delay(failures));
+            if self.while_claimed(id, holder, pause).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        if saga.begun.take().is_none() {
+            saga.done.pop();
+        }
+        self.save(id, holder, saga).await
+    }
+
+    /// Awaits something while the claim is kept; `None` when it is lost.
+    async fn while_claimed<R>(
+        &self,
+        id: &str,
+        holder: &str,
+        work: impl Future<Output = R>,
+    ) -> Result<Option<R>, StoreError> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                result = &mut work => return Ok(Some(result)),
+                () = tokio::time::sleep(self.settings.lease / 3) => {
+                    if !self.claim(id, holder).await? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes or keeps a saga for this process.
+    async fn claim(&self, id: &str, holder: &str) -> Result<bool, StoreError> {
+        let sql = "UPDATE toolkit_sagas SET holder = $3, until_ms = $4
+                   WHERE kind = $1 AND id = $2 AND (holder = $3 OR until_ms <= $5)";
+        let until = from_now(self.settings.lease);
+        let values = [(&self.kind).into(), id.into(), holder.into(), until.into(), now().into()];
+        Ok(self.database.execute_alone(sql, &values).await? == 1)
+    }
+
+    async fn load(&self, transaction: &mut D::Connection, id: &str) -> Result<Option<Stored<S>>, StoreError> {
+        let sql =
+            "SELECT status, data, done, begun, last_error FROM toolkit_sagas WHERE kind = $1 AND id = $2";
+        let rows = D::query(transaction, sql, &[(&self.kind).into(), id.into()]).await?;
+        let read = |row: &Row| -> Result<Stored<S>, StoreError> {
+            Ok(Stored {
+                status: serde_json::from_value(row.text(0)?.into())?,
+                data: serde_json::from_str(row.text(1)?)?,
+                done: serde_json::from_str(row.text(2)?)?,
+                begun: row.maybe_text(3)?.map(str::to_owned),
+                last_error: row.maybe_text(4)?.map(str::to_owned),
+            })
+        };
+        rows.first().map(read).transpose()
+    }
+
+    /// Makes the saga's state durable, if it is still ours.
+    async fn save(&self, id: &str, holder: &str, saga: &Stored<S>) -> Result<bool, StoreError> {
+        let sql = "UPDATE toolkit_sagas SET status = $4, data = $5, done = $6, begun = $7, last_error = $8, until_ms = $9
+                   WHERE kind = $1 AND id = $2 AND holder = $3";
+        let status = match saga.status {
+            SagaStatus::Running => "running",
+            SagaStatus::Undoing => "undoing",
+            SagaStatus::Done => "done",
+            SagaStatus::Undone => "undone",
+        };
+        let (data, done) = (serde_json::to_string(&saga.data)?, serde_json::to_string(&saga.done)?);
+        let values = [
+            (&self.kind).into(),
+            id.into(),
+            holder.into(),
+            status.into(),
+            (&data).into(),
+            (&done).into(),
+            saga.begun.as_deref().into(),
+            saga.last_error.as_deref().into(),
+            from_now(self.settings.lease).into(),
+        ];
+        Ok(self.database.execute_alone(sql, &values).await? == 1)
+    }
+}

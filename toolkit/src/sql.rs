@@ -1,0 +1,256 @@
+//! The little that the durable patterns ask of a database, for SQLite and PostgreSQL by `sqlx`.
+//!
+//! The patterns' statements are written once, in the SQL that both understand: `$1` parameters, `ON CONFLICT`, `RETURNING`,
+//! texts and 64-bit numbers. Tables begin with `toolkit_` and are made by each pattern's `migrate`.
+
+use std::ops::DerefMut;
+
+/// A pool of connections to a database: a [`sqlx::SqlitePool`] or a [`sqlx::PgPool`].
+pub trait Database: Clone + Send + Sync + 'static {
+    /// One connection. A sqlx transaction dereferences to it: pass `&mut tx`.
+    type Connection: Send;
+    /// A transaction; undone when dropped.
+    type Transaction: DerefMut<Target = Self::Connection> + Send;
+
+    /// Which SQL it speaks, where it matters.
+    const DIALECT: Dialect;
+
+    /// Begins a transaction that may write.
+    fn begin(&self) -> impl Future<Output = Result<Self::Transaction, StoreError>> + Send;
+
+    /// Makes it durable.
+    fn commit(transaction: Self::Transaction) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Runs a statement; gives the number of rows changed.
+    fn execute(
+        connection: &mut Self::Connection,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Runs a query.
+    fn query(
+        connection: &mut Self::Connection,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+
+    /// Runs a statement in a transaction of its own.
+    fn execute_alone(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send {
+        async move {
+            let mut transaction = self.begin().await?;
+            let changed = Self::execute(&mut transaction, sql, values).await?;
+            Self::commit(transaction).await?;
+            Ok(changed)
+        }
+    }
+}
+
+/// Which SQL a database speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dialect {
+    /// SQLite's.
+    Sqlite,
+    /// PostgreSQL's.
+    Postgres,
+}
+
+/// A parameter.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// `BIGINT`.
+    Int(i64),
+    /// `TEXT`, or null.
+    Text(Option<&'a str>),
+}
+
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Value::Int(number)
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Value::Text(Some(text))
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(text: &'a String) -> Self {
+        Value::Text(Some(text))
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Value<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        Value::Text(text)
+    }
+}
+
+/// A row of an answer.
+#[derive(Clone, Debug)]
+pub struct Row(Vec<Cell>);
+
+#[derive(Clone, Debug)]
+enum Cell {
+    Null,
+    Int(i64),
+    Text(String),
+}
+
+impl Row {
+    /// A number.
+    ///
+    /// # Errors
+    /// When the column is something else.
+    pub fn int(&self, column: usize) -> Result<i64, StoreError> {
+        match self.0.get(column) {
+            Some(Cell::Int(number)) => Ok(*number),
+            other => Err(StoreError::Shape(format!("column {column} is {other:?}, not a number"))),
+        }
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// When the column is something else, or null.
+    pub fn text(&self, column: usize) -> Result<&str, StoreError> {
+        match self.0.get(column) {
+            Some(Cell::Text(text)) => Ok(text),
+            other => Err(StoreError::Shape(format!("column {column} is {other:?}, not a text"))),
+        }
+    }
+
+    /// A text, or null.
+    ///
+    /// # Errors
+    /// When the column is something else.
+    pub fn maybe_text(&self, column: usize) -> Result<Option<&str>, StoreError> {
+        match self.0.get(column) {
+            Some(Cell::Null) => Ok(None),
+            _ => self.text(column).map(Some),
+        }
+    }
+}
+
+/// What went wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database says so.
+    #[error("the database: {0}")]
+    Database(#[source] sqlx::Error),
+    /// What is stored is not what this program stores: another version's, perhaps.
+    #[error("what is stored cannot be read: {0}")]
+    Shape(String),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> StoreError {
+        StoreError::Database(error)
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> StoreError {
+        StoreError::Shape(error.to_string())
+    }
+}
+
+/// Runs a schema's statements.
+pub(crate) async fn migrate<D: Database>(
+    database: &D,
+    statements: &[&'static str],
+) -> Result<(), StoreError> {
+    let mut transaction = database.begin().await?;
+    if D::DIALECT == Dialect::Postgres {
+        // Two programs that start together would both find the table missing.
+        let lock = "SELECT CAST(pg_advisory_xact_lock(7430281) AS TEXT)";
+        D::query(&mut transaction, lock, &[]).await?;
+    }
+    for statement in statements {
+        D::execute(&mut transaction, statement, &[]).await?;
+    }
+    D::commit(transaction).await
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// `time` from now, in milliseconds since 1970.
+pub(crate) fn from_now(time: std::time::Duration) -> i64 {
+    now().saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The two implementations differ in nothing but sqlx's types and how a writing transaction begins.
+macro_rules! database {
+    ($feature:literal, $database:ty, $dialect:ident, $begin:literal) => {
+        #[cfg(feature = $feature)]
+        impl Database for sqlx::Pool<$database> {
+            type Connection = <$database as sqlx::Database>::Connection;
+            type Transaction = sqlx::Transaction<'static, $database>;
+
+            const DIALECT: Dialect = Dialect::$dialect;
+
+            async fn begin(&self) -> Result<Self::Transaction, StoreError> {
+                Ok(self.begin_with($begin).await?)
+            }
+
+            async fn commit(transaction: Self::Transaction) -> Result<(), StoreError> {
+                Ok(transaction.commit().await?)
+            }
+
+            async fn execute(
+                connection: &mut Self::Connection,
+                sql: &'static str,
+                values: &[Value<'_>],
+            ) -> Result<u64, StoreError> {
+                let mut query = sqlx::query::<$database>(sql);
+                for value in values {
+                    query = match *value {
+                        Value::Int(number) => query.bind(number),
+                        Value::Text(text) => query.bind(text.map(str::to_owned)),
+                    };
+                }
+                Ok(query.execute(connection).await?.rows_affected())
+            }
+
+            async fn query(
+                connection: &mut Self::Connection,
+                sql: &'static str,
+                values: &[Value<'_>],
+            ) -> Result<Vec<Row>, StoreError> {
+                use sqlx::Row as _;
+                let mut query = sqlx::query::<$database>(sql);
+                for value in values {
+                    query = match *value {
+                        Value::Int(number) => query.bind(number),
+                        Value::Text(text) => query.bind(text.map(str::to_owned)),
+                    };
+                }
+                let rows = query.fetch_all(connection).await?;
+                let read = |row: &<$database as sqlx::Database>::Row| {
+                    let cell = |column| -> Result<Cell, StoreError> {
+                        if let Ok(number) = row.try_get::<Option<i64>, _>(column) {
+                            return Ok(number.map_or(Cell::Null, Cell::Int));
+                        }
+                        let text: Option<String> = row.try_get(column)?;
+                        Ok(text.map_or(Cell::Null, Cell::Text))
+                    };
+                    Ok(Row((0..row.len()).map(cell).collect::<Result<_, StoreError>>()?))
+                };
+                rows.iter().map(read).collect()
+            }
+        }
+    };
+}
+
+// A SQLite transaction that reads first and writes later would fail if another wrote in between; this one waits at its start.
+database!("sqlite", sqlx::Sqlite, Sqlite, "BEGIN IMMEDIATE");
+database!("postgres", sqlx::Postgres, Postgres, "BEGIN");

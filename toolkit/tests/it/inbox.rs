@@ -1,0 +1,199 @@
+//! Handlers that run once: under simultaneous duplicates, and when their process dies before, between and after.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use toolkit::consumer::{ConsumerSettings, Delivery, Outcome};
+use toolkit::inbox::sql::{SqlInbox, TransactionalHandler, in_transaction};
+use toolkit::inbox::{Begin, Inbox, InboxSettings, MemoryInbox, once};
+use toolkit::publisher::Outgoing;
+use toolkit::sql::Database;
+use toolkit::{Clients, Consumer, Publisher, Queue, QueueSpec};
+
+use crate::common::{Step, server};
+use crate::databases::{postgres, sqlite};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn keeps_the_contract(inbox: Arc<dyn Inbox>) {
+    // Of many who ask at once, one may.
+    let asks: Vec<_> = (0..20)
+        .map(|_| {
+            let inbox = inbox.clone();
+            tokio::spawn(async move { inbox.begin("a", MINUTE).await.unwrap() })
+        })
+        .collect();
+    let mut claims = Vec::new();
+    for ask in asks {
+        match ask.await.unwrap() {
+            Begin::Run(claim) => claims.push(claim),
+            Begin::Busy(left) => assert!(left <= MINUTE),
+            Begin::Done => panic!("nobody did it"),
+        }
+    }
+    assert_eq!(claims.len(), 1);
+    // Done is done.
+    assert!(inbox.renew("a", &claims[0], MINUTE).await.unwrap());
+    assert!(inbox.finish("a", &claims[0], MINUTE).await.unwrap());
+    assert_eq!(inbox.begin("a", MINUTE).await.unwrap(), Begin::Done);
+    // What was abandoned may be tried at once.
+    let Begin::Run(claim) = inbox.begin("b", MINUTE).await.unwrap() else { panic!() };
+    inbox.abandon("b", &claim).await.unwrap();
+    let Begin::Run(second) = inbox.begin("b", Duration::ZERO).await.unwrap() else { panic!() };
+    // A lease that ended passes to the next, and the old holder is told.
+    let Begin::Run(third) = inbox.begin("b", MINUTE).await.unwrap() else { panic!() };
+    assert!(!inbox.finish("b", &second, MINUTE).await.unwrap());
+    assert!(!inbox.renew("b", &second, MINUTE).await.unwrap());
+    inbox.abandon("b", &second).await.unwrap();
+    assert!(inbox.finish("b", &third, Duration::ZERO).await.unwrap());
+    // What need not be kept any more is forgotten.
+    assert_eq!(inbox.expire().await.unwrap(), 1);
+    assert!(matches!(inbox.begin("b", MINUTE).await.unwrap(), Begin::Run(_)));
+    assert_eq!(inbox.begin("a", MINUTE).await.unwrap(), Begin::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inboxes_keep_their_contract() {
+    keeps_the_contract(Arc::new(MemoryInbox::new())).await;
+    let (_folder, pool) = sqlite().await;
+    let inbox = SqlInbox::new(&pool, "tests");
+    inbox.migrate().await.unwrap();
+    keeps_the_contract(Arc::new(inbox)).await;
+    if let Some((_server, pool)) = postgres().await {
+        let inbox = SqlInbox::new(&pool, "tests");
+        let (one, two) = tokio::join!(inbox.migrate(), inbox.migrate());
+        one.and(two).unwrap();
+        keeps_the_contract(Arc::new(inbox)).await;
+    }
+}
+
+fn settings() -> ConsumerSettings {
+    ConsumerSettings {
+        wait: Duration::from_secs(1),
+        visibility: Some(Duration::from_secs(1)),
+        ..ConsumerSettings::default()
+    }
+}
+
+/// Each of the numbers so many times, each number with one id.
+async fn repeated(clients: &Clients, count: u32, times: usize) -> Queue {
+    let queue = QueueSpec::new("q").dead_letters("q-dead", 1000).ensure(clients).await.unwrap();
+    let publisher = Publisher::queue(clients, &queue);
+    let all = (0..times)
+        .flat_map(|_| (0..count).map(|number| Outgoing::new(Step { number }).id(number.to_string())));
+    for result in publisher.publish_all(all).await.unwrap() {
+        result.unwrap();
+    }
+    queue
+}
+
+#[tokio::test]
+async fn duplicates_run_the_handler_once() {
+    let (_server, clients) = server().await;
+    let queue = repeated(&clients, 20, 5).await;
+    let runs: Arc<Vec<AtomicU32>> = Arc::new((0..20).map(|_| AtomicU32::new(0)).collect());
+    let handler = {
+        let runs = runs.clone();
+        move |delivery: Delivery<Step>| {
+            runs[delivery.data().number as usize].fetch_add(1, Ordering::SeqCst);
+            // Long enough for the others to find it at work.
+            tokio::time::sleep(Duration::from_millis(3))
+        }
+    };
+    let handler = once(MemoryInbox::new(), InboxSettings::default(), handler);
+    let running = Consumer::<Step>::new(&clients, &queue).settings(settings());
+    let running = running.start(handler).await.unwrap();
+    while running.counts().deleted < 100 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    running.shutdown().await;
+    assert!(runs.iter().all(|runs| runs.load(Ordering::SeqCst) == 1));
+}
+
+/// Adds the number to an account; dies on demand at its worst moment: after the change, before the commit.
+struct Add {
+    begun: mpsc::UnboundedSender<u32>,
+    hang: bool,
+}
+
+macro_rules! add {
+    ($database:ty) => {
+        impl TransactionalHandler<Step, sqlx::Pool<$database>> for Add {
+            async fn handle(
+                &self,
+                transaction: &mut <sqlx::Pool<$database> as Database>::Connection,
+                delivery: &Delivery<Step>,
+            ) -> Outcome {
+                let sql = "UPDATE account SET total = total + $1";
+                sqlx::query(sql).bind(i64::from(delivery.data().number)).execute(transaction).await.unwrap();
+                self.begun.send(delivery.data().number).unwrap();
+                if self.hang {
+                    std::future::pending::<()>().await;
+                }
+                Outcome::Done
+            }
+        }
+    };
+}
+add!(sqlx::Sqlite);
+add!(sqlx::Postgres);
+
+/// A first consumer dies with its changes not committed; a second one does everything, each once.
+async fn changes_happen_once<D: Database>(database: D, connect: impl Fn() -> D)
+where
+    Add: TransactionalHandler<Step, D>,
+{
+    let server = toolkit::testing::Server::in_memory().unwrap();
+    let clients = server.clients().await;
+    database.execute_alone("CREATE TABLE account (total BIGINT)", &[]).await.unwrap();
+    database.execute_alone("INSERT INTO account VALUES (0)", &[]).await.unwrap();
+    SqlInbox::new(&database, "adder").migrate().await.unwrap();
+    let queue = repeated(&clients, 20, 3).await;
+
+    let (begun, mut seen) = mpsc::unbounded_channel();
+    let first = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    {
+        let (own, endpoint, queue) = (connect(), server.endpoint().to_owned(), queue.clone());
+        let handler = Add { begun: begun.clone(), hang: true };
+        first.spawn(async move {
+            let clients = Clients::local(&endpoint).await;
+            let handler = in_transaction(SqlInbox::new(&own, "adder"), InboxSettings::default(), handler);
+            let running =
+                Consumer::<Step>::new(&clients, &queue).settings(settings()).start(handler).await.unwrap();
+            std::future::pending::<()>().await;
+            drop(running);
+        });
+    }
+    seen.recv().await.unwrap();
+    first.shutdown_background();
+
+    let handler = in_transaction(
+        SqlInbox::new(&database, "adder"),
+        InboxSettings::default(),
+        Add { begun, hang: false },
+    );
+    let running = Consumer::<Step>::new(&clients, &queue).settings(settings()).start(handler).await.unwrap();
+    while running.counts().deleted < 60 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    running.shutdown().await;
+    let mut transaction = database.begin().await.unwrap();
+    let rows = D::query(&mut transaction, "SELECT total FROM account", &[]).await.unwrap();
+    assert_eq!(rows[0].int(0).unwrap(), (0..20).sum::<i64>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_transaction_changes_happen_once_whoever_dies() {
+    let (folder, pool) = sqlite().await;
+    let again = || {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("test.db"));
+        sqlx::SqlitePool::connect_lazy_with(options)
+    };
+    changes_happen_once(pool, again).await;
+    if let Some((_server, pool)) = postgres().await {
+        let options = (*pool.connect_options()).clone();
+        changes_happen_once(pool, move || sqlx::PgPool::connect_lazy_with(options.clone())).await;
+    }
+}

@@ -1,0 +1,143 @@
+//! The outbox: no ghosts, no losses, order in groups; whoever dies.
+
+use std::time::Duration;
+
+use toolkit::outbox::{Outbox, Relay, RelaySettings};
+use toolkit::publisher::{Outgoing, PublisherSettings};
+use toolkit::sql::Database;
+use toolkit::{Backoff, Publisher, QueueSpec};
+
+use crate::common::{Faulty, Step, Trouble, drain, numbers, server};
+use crate::databases::{postgres, sqlite};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+fn quick() -> RelaySettings {
+    RelaySettings {
+        batch: 7,
+        every: Duration::from_millis(5),
+        attempts: 3,
+        backoff: Backoff::new(MILLISECOND, MILLISECOND),
+        lease: Duration::from_millis(200),
+    }
+}
+
+fn impatient() -> PublisherSettings {
+    PublisherSettings {
+        attempts: 1,
+        backoff: Backoff::new(MILLISECOND, MILLISECOND),
+        ..PublisherSettings::default()
+    }
+}
+
+async fn add<D: Database>(
+    outbox: &Outbox<D>,
+    database: &D,
+    publisher: &Publisher,
+    number: u32,
+    commit: bool,
+) {
+    let mut transaction = database.begin().await.unwrap();
+    let message = Outgoing::new(Step { number }).group(format!("g{}", number % 3)).id(number.to_string());
+    outbox.add(&mut transaction, publisher, message).await.unwrap();
+    if commit {
+        D::commit(transaction).await.unwrap();
+    }
+}
+
+async fn nothing_is_lost_invented_or_overtaken<D: Database>(database: D) {
+    let (_server, clients) = server().await;
+    let queue = QueueSpec::new("q.fifo").ensure(&clients).await.unwrap();
+    let outbox = Outbox::new(&database);
+    outbox.migrate().await.unwrap();
+    outbox.migrate().await.unwrap();
+    let plain = Publisher::queue(&clients, &queue);
+    for number in 0..60 {
+        // Every fifth transaction is rolled back: a ghost, if it were published.
+        add(&outbox, &database, &plain, number, number % 5 != 4).await;
+    }
+    let bad_connection = || {
+        let whim = |request: usize, batch: &[&toolkit::publisher::Prepared]| match request % 4 {
+            0 => Trouble::AnswerLost,
+            1 => Trouble::Entries(vec![0], false),
+            2 => Trouble::Lost,
+            _ if batch.len() > 1 => Trouble::Entries(vec![1], false),
+            _ => Trouble::None,
+        };
+        Publisher::to(Faulty::new(&clients, &queue, whim)).settings(impatient())
+    };
+    let settings = RelaySettings { attempts: 1000, ..quick() };
+    // Relays die one after the other, each wherever it happens to be; the last one finishes.
+    for life in 1..6 {
+        let relay = Relay::new(&outbox).to(bad_connection()).settings(settings).start();
+        let two_at_once = Relay::new(&outbox).to(bad_connection()).settings(settings).start();
+        tokio::time::sleep(Duration::from_millis(7 * life)).await;
+        drop((relay, two_at_once));
+    }
+    let last = Relay::new(&outbox).to(bad_connection()).settings(settings).start();
+    while outbox.waiting().await.unwrap() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    last.shutdown().await;
+    let arrived = numbers(&drain(&clients, &queue).await);
+    for group in 0..3 {
+        let of_group: Vec<u32> = arrived.iter().copied().filter(|number| number % 3 == group).collect();
+        let written: Vec<u32> = (0..60).filter(|number| number % 5 != 4 && number % 3 == group).collect();
+        assert_eq!(of_group, written, "the queue's deduplication makes repeats one");
+    }
+}
+
+#[tokio::test]
+async fn what_is_committed_is_published_in_order_and_nothing_else_is() {
+    let (_folder, pool) = sqlite().await;
+    nothing_is_lost_invented_or_overtaken(pool).await;
+    if let Some((_server, pool)) = postgres().await {
+        nothing_is_lost_invented_or_overtaken(pool).await;
+    }
+}
+
+async fn dead_letters_can_be_replayed<D: Database>(database: D) {
+    let (_server, clients) = server().await;
+    let queue = QueueSpec::new("q.fifo").ensure(&clients).await.unwrap();
+    let outbox = Outbox::new(&database);
+    outbox.migrate().await.unwrap();
+    let plain = Publisher::queue(&clients, &queue);
+    for number in 0..6 {
+        add(&outbox, &database, &plain, number, true).await;
+    }
+    let whim = |_: usize, batch: &[&toolkit::publisher::Prepared]| {
+        let bad = batch.iter().position(|message| message.id == "3");
+        bad.map_or(Trouble::None, |bad| Trouble::Entries(vec![bad], true))
+    };
+    let refusing = Publisher::to(Faulty::new(&clients, &queue, whim)).settings(impatient());
+    let relay = Relay::new(&outbox).to(refusing).settings(quick()).start();
+    while outbox.waiting().await.unwrap() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    relay.shutdown().await;
+    let mut arrived = numbers(&drain(&clients, &queue).await);
+    arrived.sort_unstable();
+    assert_eq!(arrived, [0, 1, 2, 4, 5]);
+    let dead = outbox.dead(10).await.unwrap();
+    assert_eq!((dead.len(), dead[0].message.id.as_str(), dead[0].attempts), (1, "3", 3));
+    assert!(dead[0].last_error.contains("InvalidMessageContents"), "{}", dead[0].last_error);
+
+    assert!(outbox.replay(dead[0].id).await.unwrap());
+    assert!(!outbox.replay(dead[0].id).await.unwrap());
+    let relay = Relay::new(&outbox).to(plain).settings(quick()).start();
+    while outbox.waiting().await.unwrap() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    relay.shutdown().await;
+    assert_eq!(numbers(&drain(&clients, &queue).await), [3]);
+    assert!(outbox.dead(10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_refused_too_often_can_be_looked_at_and_replayed() {
+    let (_folder, pool) = sqlite().await;
+    dead_letters_can_be_replayed(pool).await;
+    if let Some((_server, pool)) = postgres().await {
+        dead_letters_can_be_replayed(pool).await;
+    }
+}
