@@ -1,34 +1,64 @@
-//! Messaging patterns for applications on Amazon SQS and SNS, or anything that speaks their protocols.
 #![doc = include_str!("../README.md")]
 
-mod backoff;
-pub mod body;
-pub mod breaker;
-#[cfg(feature = "claim-check")]
-pub mod claim_check;
-mod clients;
-pub mod consumer;
-#[cfg(feature = "crypto")]
-pub mod crypto;
-pub mod dead_letters;
-mod envelope;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub mod event_store;
-mod fault;
-pub mod inbox;
+// What travels.
 mod message;
+
+mod envelope;
+
+mod trace_context;
+
+pub mod body;
+
+// Where it travels.
+mod clients;
+
+mod queue;
+
+mod topic;
+
+// Sending and receiving.
+pub mod publisher;
+
+pub mod consumer;
+
+pub mod dead_letters;
+
+pub mod request_reply;
+
+// Once, and all or nothing.
+pub mod inbox;
+
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod outbox;
-pub mod publisher;
-mod queue;
-pub mod request_reply;
+
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod saga;
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod event_store;
+
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
+
+// Steps on the way.
+#[cfg(feature = "claim-check")]
+pub mod claim_check;
+
+#[cfg(feature = "crypto")]
+pub mod crypto;
+
+// Watching it.
+pub mod health;
+
+// What all of them use.
+pub mod breaker;
+
+mod backoff;
+
+mod fault;
+
 #[cfg(feature = "testing")]
 pub mod testing;
-mod trace_context;
 
 pub use backoff::Backoff;
 pub use clients::Clients;
@@ -38,4 +68,5 @@ pub use fault::Fault;
 pub use message::{Message, SchemaVersion, UpcastError};
 pub use publisher::Publisher;
 pub use queue::{Queue, QueueSpec};
+pub use topic::{Subscription, Topic, TopicSpec};
 pub use trace_context::{TraceContext, TraceContextError};

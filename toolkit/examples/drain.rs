@@ -1,0 +1,78 @@
+//! Measures the library itself: how fast a publisher fills a queue and a consumer with an empty handler empties it.
+//!
+//!     cargo run --release -p posthaste-toolkit --example drain -- 200000
+//!
+//! Starts a server of its own unless `AWS_ENDPOINT_URL` names one.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use toolkit::consumer::{BatchOutcome, ConsumerSettings, Delivery};
+use toolkit::publisher::PublisherSettings;
+use toolkit::testing::Server;
+use toolkit::{Clients, Consumer, Message, Publisher, QueueSpec};
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    number: u64,
+    text: String,
+}
+
+impl Message for Payload {
+    fn message_type(&self) -> &str {
+        "payload"
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let messages: u64 = std::env::args().nth(1).map_or(Ok(100_000), |text| text.parse())?;
+    let (_server, clients) = match std::env::var_os("AWS_ENDPOINT_URL") {
+        Some(_) => (None, Clients::from_env().await),
+        None => {
+            let server = Server::in_memory()?;
+            let clients = server.clients().await;
+            (Some(server), clients)
+        }
+    };
+    let queue = QueueSpec::new("toolkit-drain").ensure(&clients).await?;
+    let settings = ConsumerSettings {
+        workers: 400,
+        prefetch: 400,
+        pollers: 16,
+        wait: Duration::from_secs(1),
+        ..ConsumerSettings::default()
+    };
+
+    for batches in [false, true] {
+        let publisher = Publisher::queue(&clients, &queue);
+        let publisher =
+            publisher.settings(PublisherSettings { in_flight: 16, ..PublisherSettings::default() });
+        let begun = Instant::now();
+        let payload = |number| Payload { number, text: "x".repeat(200) };
+        for result in publisher.publish_all((0..messages).map(payload)).await? {
+            result?;
+        }
+        report("publish_all", messages, begun);
+
+        let begun = Instant::now();
+        let consumer = Consumer::<Payload>::new(&clients, &queue).settings(settings).without_dead_letters();
+        let running = match batches {
+            false => consumer.start(|_: Delivery<Payload>| async {}).await?,
+            true => {
+                consumer.start_batches(|_: Vec<Delivery<Payload>>| async { BatchOutcome::done() }).await?
+            }
+        };
+        while running.counts().deleted < messages {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        report(if batches { "consumer, batch handler" } else { "consumer, handler" }, messages, begun);
+        running.shutdown().await;
+    }
+    Ok(())
+}
+
+fn report(what: &str, messages: u64, begun: Instant) {
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("{what:<24} {messages} messages in {seconds:.2} s: {:.0} a second", messages as f64 / seconds);
+}

@@ -1,0 +1,180 @@
+//! Topics as the application wants them: declared in code, with the queues that are to hear them.
+
+use std::collections::HashMap;
+
+use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::{Value, json};
+
+use crate::clients::Clients;
+use crate::fault::Fault;
+use crate::queue::Queue;
+
+/// A topic that exists.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Topic {
+    /// What the API wants to hear.
+    pub arn: String,
+}
+
+/// What a topic should be like.
+///
+/// ```no_run
+/// # async fn example(clients: toolkit::Clients, notifications: toolkit::Queue) -> Result<(), toolkit::Fault> {
+/// use toolkit::{Publisher, Subscription, TopicSpec};
+///
+/// let topic = TopicSpec::new("payment-events").ensure(&clients).await?;
+/// Subscription::queue(&notifications)
+///     .filter(serde_json::json!({ "type": ["PAYMENT_COMPLETED", "REFUND_PROCESSED"] }))
+///     .ensure(&clients, &topic)
+///     .await?;
+/// let publisher = Publisher::topic(&clients, &topic.arn);
+/// # let _ = publisher; Ok(()) }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct TopicSpec {
+    name: String,
+    attributes: HashMap<String, String>,
+}
+
+impl TopicSpec {
+    /// A topic of this name; FIFO if it ends in `.fifo`.
+    pub fn new(name: impl Into<String>) -> TopicSpec {
+        let spec = TopicSpec { name: name.into(), attributes: HashMap::new() };
+        match spec.name.ends_with(".fifo") {
+            true => spec.attribute("FifoTopic", "true"),
+            false => spec,
+        }
+    }
+
+    /// An attribute, by AWS's name.
+    #[must_use]
+    pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> TopicSpec {
+        self.attributes.insert(name.into(), value.into());
+        self
+    }
+
+    /// Creates it if it is missing. May be repeated.
+    ///
+    /// # Errors
+    /// What SNS refuses.
+    pub async fn ensure(&self, clients: &Clients) -> Result<Topic, Fault> {
+        let call = clients.sns.create_topic().name(&self.name).set_attributes(Some(self.attributes.clone()));
+        Ok(Topic { arn: call.send().await?.topic_arn.unwrap_or_default() })
+    }
+}
+
+/// Somebody who is to hear a topic.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    protocol: String,
+    endpoint: Endpoint,
+    attributes: HashMap<String, String>,
+}
+
+#[derive(Clone, Debug)]
+enum Endpoint {
+    Queue(Queue),
+    Other(String),
+}
+
+impl Subscription {
+    /// A queue. The messages come as they were published, without SNS's wrapping, and keep their message attributes.
+    pub fn queue(queue: &Queue) -> Subscription {
+        let attributes = HashMap::from([("RawMessageDelivery".to_owned(), "true".to_owned())]);
+        Subscription { protocol: "sqs".to_owned(), endpoint: Endpoint::Queue(queue.clone()), attributes }
+    }
+
+    /// An endpoint of another protocol: `email`, `sms`, `https`, …
+    pub fn endpoint(protocol: impl Into<String>, endpoint: impl Into<String>) -> Subscription {
+        let endpoint = Endpoint::Other(endpoint.into());
+        Subscription { protocol: protocol.into(), endpoint, attributes: HashMap::new() }
+    }
+
+    /// Only messages whose attributes match this filter policy. A [publisher](crate::Publisher) sets `type` and `source`.
+    #[must_use]
+    pub fn filter(self, policy: Value) -> Subscription {
+        self.attribute("FilterPolicy", policy.to_string())
+    }
+
+    /// An attribute, by AWS's name.
+    #[must_use]
+    pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Subscription {
+        self.attributes.insert(name.into(), value.into());
+        self
+    }
+
+    /// Subscribes, and allows the topic to send to the queue; or brings a subscription that is there to these attributes. Gives
+    /// its ARN (or `pending confirmation`, where somebody has to agree first).
+    ///
+    /// # Errors
+    /// What SNS or SQS refuses.
+    pub async fn ensure(&self, clients: &Clients, topic: &Topic) -> Result<String, Fault> {
+        let endpoint = match &self.endpoint {
+            Endpoint::Other(endpoint) => endpoint.clone(),
+            Endpoint::Queue(queue) => {
+                let arn = queue.arn(clients).await?;
+                allow(clients, queue, &arn, &topic.arn).await?;
+                arn
+            }
+        };
+        let call = clients.sns.subscribe().topic_arn(&topic.arn).protocol(&self.protocol).endpoint(endpoint);
+        let call = call.set_attributes(Some(self.attributes.clone())).return_subscription_arn(true);
+        match call.send().await {
+            Ok(subscribed) => Ok(subscribed.subscription_arn.unwrap_or_default()),
+            Err(error) => self.change(clients, topic, error.into()).await,
+        }
+    }
+
+    /// SNS refuses to subscribe an endpoint again with other attributes; they can be set on the subscription that is there.
+    async fn change(&self, clients: &Clients, topic: &Topic, refused: Fault) -> Result<String, Fault> {
+        let Endpoint::Queue(queue) = &self.endpoint else { return Err(refused) };
+        if !refused.message.contains("already exists with different attributes") {
+            return Err(refused);
+        }
+        let arn = queue.arn(clients).await?;
+        let mut pages =
+            clients.sns.list_subscriptions_by_topic().topic_arn(&topic.arn).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for subscription in page?.subscriptions.unwrap_or_default() {
+                if subscription.endpoint.as_deref() != Some(&arn) {
+                    continue;
+                }
+                let own = subscription.subscription_arn.unwrap_or_default();
+                for (name, value) in &self.attributes {
+                    let set = clients.sns.set_subscription_attributes().subscription_arn(&own);
+                    set.attribute_name(name).attribute_value(value).send().await?;
+                }
+                return Ok(own);
+            }
+        }
+        Err(refused)
+    }
+}
+
+/// Adds a statement to the queue's policy that lets this topic send, unless it is there.
+async fn allow(clients: &Clients, queue: &Queue, queue_arn: &str, topic_arn: &str) -> Result<(), Fault> {
+    let found = queue.attribute(clients, QueueAttributeName::Policy).await?;
+    let mut policy: Value = found
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_else(|| json!({ "Version": "2012-10-17", "Statement": [] }));
+    let statement = json!({
+        "Effect": "Allow",
+        "Principal": { "Service": "sns.amazonaws.com" },
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": { "ArnEquals": { "aws:SourceArn": topic_arn } },
+    });
+    let Some(statements) = policy["Statement"].as_array_mut() else {
+        return Err(Fault::permanent(
+            "Policy",
+            format!("the policy of {} is not as AWS writes it", queue.name()),
+        ));
+    };
+    if statements.contains(&statement) {
+        return Ok(());
+    }
+    statements.push(statement);
+    let call = clients.sqs.set_queue_attributes().queue_url(&queue.url);
+    call.attributes(QueueAttributeName::Policy, policy.to_string()).send().await?;
+    Ok(())
+}
