@@ -214,9 +214,11 @@ def test_a_list_that_is_none_does_not_match(topic, queue, kind):
     assert queue.receive() == []
 
 
-def test_values_with_quotes_are_escaped_twice(topic, queue):  # §15
-    topic.subscribe_queue(queue, FilterPolicy={"a": ['say \\"hi\\"']}, RawMessageDelivery=True)
-    topic.publish("delivered", MessageAttributes={"a": string(['say "hi"'], "String.Array")})
+def test_values_with_quotes_and_backslashes_match(topic, queue):  # §11, §15
+    text = 'say "hi" \\o/'
+    topic.subscribe_queue(queue, FilterPolicy={"a": [text]}, RawMessageDelivery=True)
+    topic.publish("delivered", MessageAttributes={"a": string(text)})
+    topic.publish("kept back", MessageAttributes={"a": string("say hi o/")})
     assert queue.bodies() == ["delivered"]
 
 
