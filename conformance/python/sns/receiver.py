@@ -60,6 +60,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def setup(self):
         super().setup()
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.server.connections.append(self.connection)
 
     def log_message(self, *_):
         pass
@@ -68,6 +69,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.connections = []
 
     def handle_error(self, *_):
         pass  # a client that goes away is no error
@@ -94,6 +99,12 @@ class Receiver:
         self.closing.set()
         self.server.shutdown()
         self.server.server_close()
+        # Those that are kept open would be answered still.
+        for connection in self.server.connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is closed already
 
     def take(self, request):
         status = self.answers.popleft() if self.answers else self.always
@@ -138,7 +149,7 @@ class Receiver:
         passed = 0
         while passed <= most:
             try:
-                return passed, self.arrived.get(timeout=0.3 if passed == 0 else 0.04)
+                return passed, self.arrived.get(timeout=0.3 if passed == 0 else 0.03)
             except queue.Empty:
                 clock.advance(step)
                 passed += step

@@ -136,8 +136,8 @@ def test_the_four_phases_follow_each_other(topic, receiver, failing, dead, clock
     failing(
         500,
         DeliveryPolicy=policy(
-            minDelayTarget=10,
-            maxDelayTarget=40,
+            minDelayTarget=5,
+            maxDelayTarget=20,
             numRetries=7,
             numNoDelayRetries=2,
             numMinDelayRetries=1,
@@ -148,21 +148,21 @@ def test_the_four_phases_follow_each_other(topic, receiver, failing, dead, clock
     receiver.next("Notification")
     found = gaps(receiver, clock, 7)
     assert found[0] <= 1 and found[1] <= 1  # at once
-    assert 10 <= found[2] <= 13  # the least delay
-    assert 10 <= found[3] <= found[4] + 2 <= 45  # growing
-    assert 40 <= found[5] <= 45 and 40 <= found[6] <= 45  # the longest delay
+    assert 5 <= found[2] <= 9  # the least delay
+    assert 5 <= found[3] <= found[4] + 2 <= 26  # growing
+    assert 20 <= found[5] <= 25 and 20 <= found[6] <= 25  # the longest delay
     eventually(lambda: dead.receive())
     ends(receiver, clock)
 
 
 @pytest.mark.parametrize("function", ["linear", "arithmetic", "geometric", "exponential"])
 def test_delays_grow_from_the_least_to_the_longest(topic, receiver, failing, clock, function):  # §9
-    failing(500, DeliveryPolicy=policy(minDelayTarget=5, maxDelayTarget=60, numRetries=6, backoffFunction=function))
+    failing(500, DeliveryPolicy=policy(minDelayTarget=2, maxDelayTarget=30, numRetries=5, backoffFunction=function))
     topic.publish()
     receiver.next("Notification")
-    found = gaps(receiver, clock, 6)
-    assert all(5 <= gap <= 66 for gap in found), found
-    assert found[0] < 30 < found[-1], found
+    found = gaps(receiver, clock, 5)
+    assert all(2 <= gap <= 36 for gap in found), found
+    assert found[0] < 15 < found[-1], found
     assert all(later >= earlier - 3 for earlier, later in zip(found, found[1:])), found
 
 
@@ -202,7 +202,7 @@ def test_a_failing_server_costs_the_others_nothing(topic, queue, receiver, faili
     topic.subscribe_queue(queue)
     failing(500)
     topic.publish()
-    assert len(queue.receive(10)) == 1
+    queue.delete(queue.one())
     receiver.next("Notification")
     gaps(receiver, clock, 3)
     assert queue.receive(10) == []
