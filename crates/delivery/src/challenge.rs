@@ -145,6 +145,15 @@ fn read_value(text: &str) -> (String, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_header_is_too_odd(header in "((Basic|Digest|realm|nonce|qop|auth|=|,|\"|\\\\| |é){0,30})|.*") {
+            let user = user("a", "b");
+            let _ = answer([header.as_str()].into_iter(), &user, &Asked { method: "POST", target: "/", nonce: "n" });
+        }
+    }
 
     fn user(name: &str, password: &str) -> User {
         User { name: name.into(), password: password.into() }

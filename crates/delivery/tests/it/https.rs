@@ -90,7 +90,9 @@ async fn an_endpoint_that_says_nothing_is_given_up_after_the_timeout() {
             before.elapsed()
         );
         assert_eq!(receiver.received().len(), 1);
+        // What was given up takes no room.
         tokio::time::resume();
+        receiver.abandoned.notified().await;
     }
 }
 
@@ -100,6 +102,7 @@ async fn an_answer_s_body_need_not_end() {
         let receiver =
             Receiver::start(vec![Answer::Stall(format!("HTTP/1.1 200 X\r\n{length}\r\n\r\n"))]).await;
         assert_eq!(post(&carrier(), &receiver.url()).await, Outcome::Delivered { status: Some(200) });
+        receiver.abandoned.notified().await;
         tokio::time::resume();
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use delivery::{Carrier, HttpPost, Origin, Outcome, Parcel, Payload};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 /// What the receiver does once it has read a request.
@@ -46,6 +47,8 @@ impl Received {
 pub struct Receiver {
     pub address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
+    /// Told when a connection on which the receiver stalled has been closed.
+    pub abandoned: Arc<Notify>,
 }
 
 impl Receiver {
@@ -60,23 +63,25 @@ impl Receiver {
         let received = Arc::new(Mutex::new(Vec::new()));
         let log = received.clone();
         let answers = Arc::new(Mutex::new(answers));
+        let abandoned = Arc::new(Notify::new());
+        let told = abandoned.clone();
         tokio::spawn(async move {
             for connection in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (log, answers, tls) = (log.clone(), answers.clone(), tls.clone());
+                let (log, answers, tls, hung_up) = (log.clone(), answers.clone(), tls.clone(), told.clone());
                 tokio::spawn(async move {
                     match tls {
-                        None => serve(stream, connection, &log, &answers).await,
+                        None => serve(stream, connection, &log, &answers, &hung_up).await,
                         Some(tls) => {
                             if let Ok(stream) = tls.accept(stream).await {
-                                serve(stream, connection, &log, &answers).await;
+                                serve(stream, connection, &log, &answers, &hung_up).await;
                             }
                         }
                     }
                 });
             }
         });
-        Receiver { address, received }
+        Receiver { address, received, abandoned }
     }
 
     pub fn received(&self) -> Vec<Received> {
@@ -93,6 +98,7 @@ async fn serve(
     connection: usize,
     log: &Mutex<Vec<Received>>,
     answers: &Mutex<Vec<Answer>>,
+    abandoned: &Notify,
 ) {
     let mut bytes = Vec::new();
     loop {
@@ -130,7 +136,9 @@ async fn serve(
                 stream.write_all(text.as_bytes()).await.unwrap();
                 // From here on nothing happens but by the clock, which then jumps to what is next.
                 tokio::time::pause();
-                std::future::pending::<()>().await;
+                while stream.read(&mut [0; 16]).await.unwrap_or(0) > 0 {}
+                abandoned.notify_one();
+                return;
             }
         }
     }
