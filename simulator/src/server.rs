@@ -39,6 +39,7 @@ pub struct Server {
 enum Errand {
     Survey(u32),
     Fetch(Vec<Extent>),
+    Recall(sns::SubscriptionId, Vec<Extent>),
 }
 
 /// Why the server does not start.
@@ -123,6 +124,9 @@ impl Server {
                 Output::Append(batch) => self.batches.push_back(batch),
                 Output::Reply { ticket, answer } => answers.push((ticket, answer)),
                 Output::Deliver(attempt) => self.attempts.push_back(*attempt),
+                Output::Recall { subscription, extents } => {
+                    self.errands.push_back(Errand::Recall(subscription, extents));
+                }
                 Output::Survey { segment } => self.errands.push_back(Errand::Survey(segment)),
                 Output::Fetch(extents) => self.errands.push_back(Errand::Fetch(extents)),
                 Output::Discard { segment } => self.discards.push_back((segment, self.machine.end())),
@@ -178,6 +182,21 @@ impl Server {
                     .map_err(|error| ErrandError::Unreadable(format!("survey of {segment}: {error}")))?;
                 let done = format!("surveyed segment {segment}: {} records", records.len());
                 self.machine.handle(now, Input::Surveyed { segment, records });
+                Ok(Some(done))
+            }
+            Some(Errand::Recall(subscription, extents)) => {
+                let mut records = Vec::new();
+                for (&extent, record) in extents.iter().zip(self.reader.read_many(&extents)) {
+                    if let Err(ReadError::Gone) = record {
+                        break;
+                    }
+                    let record = record
+                        .map_err(|error| ErrandError::Unreadable(format!("recall of {extent:?}: {error}")))?;
+                    let (head, tail) = (record.head.to_vec(), record.tail.to_vec());
+                    records.push(Survivor { extent, head, tail });
+                }
+                let done = format!("recalled {} records", records.len());
+                self.machine.handle(now, Input::Recalled { subscription, records });
                 Ok(Some(done))
             }
             Some(Errand::Fetch(extents)) => {

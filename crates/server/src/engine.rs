@@ -312,6 +312,7 @@ impl Engine {
                 Output::Deliver(attempt) => self.deliverer.deliver(*attempt),
                 Output::Survey { segment } => self.store.survey(segment),
                 Output::Fetch(extents) => self.store.fetch(extents),
+                Output::Recall { subscription, extents } => self.store.recall(subscription, extents),
                 Output::Discard { segment } => self.store.discard(segment, self.machine.end()),
             }
         }

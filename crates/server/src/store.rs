@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use journal::engines::{DirectoryError, Files, Memory};
-use journal::{Batch, Durability, Journal, Pipeline, Progress, Reader, Space, Storage};
+use journal::{Batch, Durability, Journal, Pipeline, Progress, ReadError, Reader, Record, Space, Storage};
 use kernel::codec::Malformed;
 use kernel::{Extent, Position};
 use machine::{Input, Machine, Options, Survivor};
+
+use sns::SubscriptionId;
 
 use crate::engine::Handle;
 use crate::options::DurabilityOption;
@@ -111,6 +113,7 @@ pub struct Store {
 enum Errand {
     Survey(u32),
     Fetch(Vec<Extent>),
+    Recall(SubscriptionId, Vec<Extent>),
 }
 
 impl Opened {
@@ -165,17 +168,32 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle) 
                     Err(error) => complain(&error),
                 }
             }
+            Errand::Recall(subscription, extents) => {
+                let read = extents.iter().zip(reader.read_many(&extents));
+                let mut records = Vec::new();
+                let mut damage = None;
+                for (&extent, record) in read {
+                    match record {
+                        Ok(record) => records.push(survivor(extent, &record)),
+                        // It lies elsewhere by now: it is asked for again.
+                        Err(ReadError::Gone) => break,
+                        Err(error) => {
+                            damage = Some(error);
+                            break;
+                        }
+                    }
+                }
+                match damage {
+                    Some(error) if records.is_empty() => {
+                        eprintln!("posthaste: a replay stops, since a message cannot be read: {error}");
+                    }
+                    _ => handle.news(Input::Recalled { subscription, records }),
+                }
+            }
             Errand::Fetch(extents) => {
                 let read = extents.iter().zip(reader.read_many(&extents));
-                let survivors: Result<Vec<Survivor>, _> = read
-                    .map(|(&extent, record)| {
-                        record.map(|record| Survivor {
-                            extent,
-                            head: record.head.to_vec(),
-                            tail: record.tail.to_vec(),
-                        })
-                    })
-                    .collect();
+                let survivors: Result<Vec<Survivor>, _> =
+                    read.map(|(&extent, record)| record.map(|record| survivor(extent, &record))).collect();
                 match survivors {
                     Ok(survivors) => handle.news(Input::Fetched(survivors)),
                     Err(error) => complain(&error),
@@ -183,6 +201,10 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle) 
             }
         }
     }
+}
+
+fn survivor(extent: Extent, record: &Record) -> Survivor {
+    Survivor { extent, head: record.head.to_vec(), tail: record.tail.to_vec() }
 }
 
 /// What cannot be read is not written forward, and so its segment stays: nothing is lost by it but space.
@@ -216,6 +238,11 @@ impl Store {
     /// Reads records; they come back as a message.
     pub fn fetch(&self, extents: Vec<Extent>) {
         let _ = self.errands.send(Errand::Fetch(extents));
+    }
+
+    /// Reads records for a replay; they come back as a message.
+    pub fn recall(&self, subscription: SubscriptionId, extents: Vec<Extent>) {
+        let _ = self.errands.send(Errand::Recall(subscription, extents));
     }
 
     /// Drops a segment once the log is on disk up to `after`.

@@ -71,6 +71,13 @@ impl Lane {
         self.head.entries().chain(more.flat_map(|(_, chunk)| chunk.entries()))
     }
 
+    /// Those with this number or a later one, first to last; finds the first without looking at those before.
+    pub fn iter_from(&self, seq: Seq) -> impl Iterator<Item = Entry> + '_ {
+        let first = self.chunk_of(seq);
+        let chunks = 1 + self.long.as_ref().map_or(0, |long| long.more.len());
+        (first..chunks).flat_map(|index| self.chunk(index).entries()).skip_while(move |entry| entry.seq < seq)
+    }
+
     /// Puts a message where its sequence number belongs: at the end, in O(1), for a new one; in the middle, by
     /// rewriting one chunk, for one that comes late. One with the same number is replaced and returned.
     pub fn put(&mut self, entry: Entry) -> Option<Entry> {

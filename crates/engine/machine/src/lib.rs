@@ -92,6 +92,13 @@ pub enum Input {
         /// The parcel, head and tail, unless it arrived: its dead letter is made of it.
         parcel: Option<(Bytes, Bytes)>,
     },
+    /// Records, as [`Output::Recall`] asked for: as many of them, from the first on, as could be read.
+    Recalled {
+        /// For which replay.
+        subscription: sns::SubscriptionId,
+        /// What was read.
+        records: Vec<Survivor>,
+    },
     /// Everything is to be forgotten (a test begins).
     Reset,
     /// The server is about to stop: whoever waits for a message is answered with none.
@@ -119,6 +126,13 @@ pub enum Output {
     },
     /// Read these records and hand them in with [`Input::Fetched`].
     Fetch(Vec<Extent>),
+    /// Read these records for a replay and hand them in with [`Input::Recalled`].
+    Recall {
+        /// Whose.
+        subscription: sns::SubscriptionId,
+        /// Which, in this order.
+        extents: Vec<Extent>,
+    },
     /// Delete a segment: nobody needs it. Then say [`Input::Discarded`].
     Discard {
         /// Which.

@@ -109,6 +109,7 @@ impl Machine {
         self.sns.advance(self.now);
         match input {
             Input::Request { ticket, command } => self.request(ticket, &command),
+            Input::Recalled { subscription, records } => self.recalled(subscription, &records),
             Input::Delivered { number, outcome, parcel } => self.delivered(number, outcome, parcel),
             Input::Gone { ticket } => {
                 if self.sqs.stop_waiting(ticket).is_some() {
@@ -223,14 +224,16 @@ impl Machine {
         while let Some(records) = self.sns.follow_up(self.now) {
             records.iter().for_each(|record| self.commit_sns(record));
         }
+        self.go_on_replaying();
         self.start_deliveries();
     }
 
     /// Closes what has been recorded since the last time into a batch. Call it when no more inputs are at hand.
     pub fn flush(&mut self, now: Time) {
         self.now = self.now.max(now);
-        if self.sqs.has_background_work() {
+        if self.has_background_work() {
             self.sqs.work_in_background(&mut self.ledger);
+            self.sns.work_in_background(self.now, &mut self.ledger);
             self.look_for_dead = true;
         }
         let counter = self.sqs.next_seq();
@@ -255,6 +258,7 @@ impl Machine {
         Some(match self.outbox.take()? {
             Release::Reply(ticket, answer) => Output::Reply { ticket, answer },
             Release::Deliver(attempt) => Output::Deliver(attempt),
+            Release::Recall(subscription, extents) => Output::Recall { subscription, extents },
         })
     }
 
@@ -275,7 +279,7 @@ impl Machine {
 
     /// Whether there is work to be done as soon as nothing else is: then call [`Machine::flush`] again.
     pub fn has_background_work(&self) -> bool {
-        self.sqs.has_background_work()
+        self.sqs.has_background_work() || self.sns.has_background_work()
     }
 
     /// A batch has been written: its buffers can be used again.
@@ -339,8 +343,7 @@ impl Machine {
             Record::Sns(_) => of(self.sns.write_again(head, at, &self.ledger)?.is_some()),
             Record::Parcel(parcel) => {
                 let again = self.parcel_again(&parcel, at);
-                let has_takers = !again.copies.is_empty() || !again.deliveries.is_empty();
-                if has_takers { Survival::Payload } else { of(!again.ends.is_empty()) }
+                if is_payload_needed(&again) { Survival::Payload } else { of(!again.ends.is_empty()) }
             }
         })
     }
@@ -362,10 +365,10 @@ impl Machine {
                 }
                 Ok(Record::Parcel(parcel)) => {
                     let again = self.parcel_again(&parcel, at);
-                    let has_takers = !again.copies.is_empty() || !again.deliveries.is_empty();
-                    if has_takers || !again.ends.is_empty() {
+                    let is_needed = is_payload_needed(&again);
+                    if is_needed || !again.ends.is_empty() {
                         let placed = self.sqs.placed_again(&again.copies);
-                        self.commit_parcel(&again, if has_takers { tail } else { &[] });
+                        self.commit_parcel(&again, if is_needed { tail } else { &[] });
                         self.commit(placed);
                     }
                 }
@@ -380,10 +383,16 @@ impl Machine {
             copies: self.sqs.copies_again(parcel, at),
             deliveries: self.sns.deliveries_again(parcel, at),
             ends: sns::survival::ended_again(&parcel.ends, at, &self.ledger),
+            archived_millis: if self.sns.is_archived(parcel, at) { parcel.archived_millis } else { 0 },
             forwarded: true,
             ..parcel.clone()
         }
     }
+}
+
+/// Whether anybody still needs what a parcel carries.
+fn is_payload_needed(parcel: &ParcelSent<'_>) -> bool {
+    !parcel.copies.is_empty() || !parcel.deliveries.is_empty() || parcel.archived_millis > 0
 }
 
 pub(crate) fn end_of(extent: Extent) -> Position {

@@ -11,6 +11,8 @@ use crate::Answer;
 pub enum Release {
     /// An answer, to whoever holds the ticket.
     Reply(u64, Answer),
+    /// Records are to be read for a replay.
+    Recall(sns::SubscriptionId, Vec<kernel::Extent>),
     /// An attempt to deliver something.
     Deliver(Box<sns::deliveries::Attempt>),
 }

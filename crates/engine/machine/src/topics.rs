@@ -3,11 +3,15 @@
 use bytes::Bytes;
 use kernel::parcel::{Offer, Queues, Taken};
 use kernel::{ParcelSent, Refusal};
+use notification::Notification;
+use sns::SubscriptionId;
+use sns::archive::ReplayStep;
 use sns::deliveries::{Consequence, Outcome};
 use sns::fanout::FanOut;
 use sns::operations::{Command, Posting, Reply, Setting, publish::Published};
 use sns::records::Record;
 
+use crate::Survivor;
 use crate::machine::{Machine, end_of};
 use crate::outbox::Release;
 
@@ -50,7 +54,9 @@ impl Machine {
                 FanOut::Duplicate(number) => number,
                 FanOut::Parcel(parcel) => {
                     // What nobody gets is remembered by its number alone.
-                    let is_wanted = !parcel.copies.is_empty() || !parcel.deliveries.is_empty();
+                    let is_wanted = !parcel.copies.is_empty()
+                        || !parcel.deliveries.is_empty()
+                        || parcel.archived_millis > 0;
                     self.commit_parcel(&parcel, if is_wanted { &post.payload } else { &[] });
                     parcel.number
                 }
@@ -86,6 +92,39 @@ impl Machine {
     pub(crate) fn agree_on_numbers(&mut self) {
         self.sns.skip_to(self.sqs.next_seq());
         self.sqs.skip_to(self.sns.next_number());
+    }
+
+    /// Replays go on: what they need next is asked for, and those that have caught up are told to have.
+    pub(crate) fn go_on_replaying(&mut self) {
+        while let Some(step) = self.sns.next_replay_step(self.now) {
+            match step {
+                ReplayStep::Read(subscription, extents) => {
+                    let end = extents.iter().map(|&extent| end_of(extent)).max();
+                    let end = end.unwrap_or_else(|| self.appender.end());
+                    self.outbox.put(end, Release::Recall(subscription, extents));
+                }
+                ReplayStep::Completed(declared) => self.commit_sns(&Record::SubscriptionDeclared(declared)),
+            }
+        }
+    }
+
+    /// What was read for a replay is handed to its queue again.
+    pub(crate) fn recalled(&mut self, subscription: SubscriptionId, records: &[Survivor]) {
+        let mut through = None;
+        for record in records {
+            let tail = Bytes::copy_from_slice(&record.tail);
+            let (Ok(parcel), Ok(notification)) =
+                (ParcelSent::decode(&record.head), Notification::decode(&tail))
+            else {
+                break;
+            };
+            through = Some(parcel.number);
+            let again = self.sns.replay(subscription, parcel, &notification, &self.sqs, self.now);
+            if let Some(again) = again {
+                self.commit_parcel(&again, &tail);
+            }
+        }
+        self.sns.replay_read(subscription, through);
     }
 
     /// Deliveries that are due leave once their parcels are durable.

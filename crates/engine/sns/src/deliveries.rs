@@ -139,6 +139,7 @@ impl State {
     pub fn parcel_sent(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
         self.skip_to(parcel.number + 1);
         self.message_accepted(parcel, at, ledger);
+        self.archive(parcel, at, ledger);
         for delivery in &parcel.deliveries {
             self.skip_to(delivery.number + 1);
             self.delivery_pending(parcel, delivery, at, ledger);

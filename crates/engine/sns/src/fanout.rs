@@ -49,6 +49,7 @@ impl State {
         }
         let mut parcel = ParcelSent {
             deduplicates,
+            archived_millis: topic.archive_millis().unwrap_or(0),
             group: post.group.as_deref().map(Cow::Borrowed),
             deduplication_id: deduplication_id.map(|id| Cow::Borrowed(&**id)),
             ..self.empty_parcel(topic.id().0, topic.signature_version().style(), now)

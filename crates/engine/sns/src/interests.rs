@@ -52,11 +52,7 @@ impl Interests {
     pub fn wanting(&self, message: &str, attributes: &[Attribute]) -> Vec<SubscriptionId> {
         let mut wanting: Vec<SubscriptionId> = self.all.iter().copied().collect();
         if !self.by_attributes.is_empty() {
-            let texts = attributes.iter().filter_map(|attribute| match &attribute.value {
-                AttributeValue::Text(text) => Some((&*attribute.name, &*attribute.data_type, &**text)),
-                AttributeValue::Binary(_) => None,
-            });
-            wanting.extend(self.by_attributes.matching(&Event::from_attributes(texts)));
+            wanting.extend(self.by_attributes.matching(&event_of(attributes)));
         }
         if !self.by_body.is_empty() {
             wanting.extend(self.by_body.matching(&Event::from_json(message)));
@@ -64,4 +60,12 @@ impl Interests {
         wanting.sort_unstable();
         wanting
     }
+}
+
+/// A message as a policy about attributes sees it: binary ones are passed over.
+pub(crate) fn event_of(attributes: &[Attribute]) -> Event<'_> {
+    Event::from_attributes(attributes.iter().filter_map(|attribute| match &attribute.value {
+        AttributeValue::Text(text) => Some((&*attribute.name, &*attribute.data_type, &**text)),
+        AttributeValue::Binary(_) => None,
+    }))
 }

@@ -20,6 +20,8 @@ pub mod deliveries;
 
 pub mod fanout;
 
+pub mod archive;
+
 pub mod notices;
 
 pub mod consequences;

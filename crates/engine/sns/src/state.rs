@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use collections::{Dedup, DedupKey, dedup};
+use collections::{Dedup, DedupKey, Lane, dedup};
 use kernel::parcel::Deduplicates;
 use kernel::{Deadlines, Extent, Ledger, ParcelSent, Seq, Time};
 
+use crate::archive::Replay;
 use crate::deliveries::Deliveries;
 use crate::interests::Interests;
 use crate::records::{Record, SubscriptionDeclared, SubscriptionDeleted, TopicDeclared, TopicDeleted};
@@ -24,6 +25,10 @@ pub enum Due {
     LaneFree(SubscriptionId),
     /// Deduplication ids stop counting.
     DedupEnds(TopicId),
+    /// The oldest message in a topic's archive has been kept long enough.
+    ArchiveEnds(TopicId),
+    /// A replay need not wait for more.
+    ReplayEnds(SubscriptionId),
 }
 
 /// Deduplication ids that are forgotten in one go.
@@ -56,9 +61,14 @@ pub struct State {
     /// Of which topics they are.
     orphans_topics: BTreeMap<SubscriptionId, TopicId>,
     pub(crate) deliveries: Deliveries,
+    pub(crate) replays: BTreeMap<SubscriptionId, Replay>,
     pub(crate) deadlines: Deadlines<Due>,
 
     // What follows is not in the log: it is about what is to be looked at next.
+    /// Replays that may go on.
+    pub(crate) replays_to_look_at: BTreeSet<SubscriptionId>,
+    /// Topics whose archives hold what was kept long enough.
+    pub(crate) expiring: BTreeSet<TopicId>,
     /// Subscriptions that were not confirmed in time.
     pub(crate) unconfirmed: BTreeSet<SubscriptionId>,
 }
@@ -149,6 +159,9 @@ impl State {
             topic.declared_in.retain(|&segment| ledger.contains(segment));
             topic.delivery_policy = delivery_policy(&record.attributes, Level::Topic);
             topic.declared = record.clone();
+            if topic.archive_millis().is_none() && !topic.archive.is_empty() {
+                self.expiring.insert(record.id);
+            }
             return;
         }
         self.names.insert(record.key.clone(), record.id);
@@ -157,6 +170,8 @@ impl State {
             arn: record.key.arn().to_string(),
             subscriptions: BTreeSet::new(),
             interests: Interests::default(),
+            archive: Lane::default(),
+            archive_due: None,
             dedup: Dedup::default(),
             dedup_due: None,
             subscriptions_pending: 0,
@@ -184,11 +199,19 @@ impl State {
         if let Some(due) = topic.dedup_due {
             self.deadlines.clear(due, Due::DedupEnds(record.id));
         }
+        if let Some(due) = topic.archive_due {
+            self.deadlines.clear(due, Due::ArchiveEnds(record.id));
+        }
+        for entry in topic.archive.iter() {
+            ledger.release(entry.extent);
+        }
+        self.expiring.remove(&record.id);
         *self.count_topic(topic.key()) -= 1;
         if self.names.get(topic.key()) == Some(&record.id) {
             self.names.remove(topic.key());
         }
         for id in topic.subscriptions {
+            self.replays.remove(&id);
             if let Some(subscription) = self.take_subscription(id) {
                 ledger.release(subscription.at);
                 self.forget_deliveries_of(id, ledger);
@@ -221,6 +244,7 @@ impl State {
         for &segment in &record.declared_in {
             ledger.bury(at.place, segment);
         }
+        self.replays.remove(&record.id);
         if let Some(subscription) = self.take_subscription(record.id) {
             ledger.release(subscription.at);
             self.forget_deliveries_of(record.id, ledger);
@@ -259,13 +283,15 @@ impl State {
             declared_in,
         };
         match subscription.pending_until() {
-            None => topic.interests.add(&subscription),
+            None if subscription.gets_new_messages() => topic.interests.add(&subscription),
+            None => {}
             Some(until) => {
                 topic.subscriptions_pending += 1;
                 self.deadlines.set(until, Due::ConfirmationEnds(id));
             }
         }
         self.subscriptions.insert(id, subscription);
+        self.watch_replay(id);
     }
 
     /// Undoes what [`State::insert_subscription`] did.
@@ -300,6 +326,12 @@ impl State {
                 }
                 Due::DeliveryDue(number) => self.delivery_due(number),
                 Due::LaneFree(id) => self.lane_free(id),
+                Due::ReplayEnds(id) => {
+                    self.replays_to_look_at.insert(id);
+                }
+                Due::ArchiveEnds(id) => {
+                    self.expiring.insert(id);
+                }
                 Due::DedupEnds(id) => {
                     if let Some(topic) = self.topics.get_mut(&id) {
                         topic.dedup_due = topic.dedup.expire(now, EXPIRED_AT_ONCE);

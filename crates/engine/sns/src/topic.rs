@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use collections::Dedup;
+use collections::{Dedup, Lane};
 use kernel::{Arn, Extent, Time};
 
 use crate::interests::Interests;
@@ -21,6 +21,9 @@ pub struct Topic {
     pub subscriptions: BTreeSet<SubscriptionId>,
     /// What the confirmed ones want.
     pub(crate) interests: Interests,
+    /// What a FIFO topic keeps for replays.
+    pub(crate) archive: Lane,
+    pub(crate) archive_due: Option<Time>,
     /// What a FIFO topic has had in the last five minutes.
     pub(crate) dedup: Dedup,
     pub(crate) dedup_due: Option<Time>,

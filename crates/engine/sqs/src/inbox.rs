@@ -36,7 +36,8 @@ impl Queues for State {
             (Some(fifo), Some(group), Some(id)) => {
                 let in_group = fifo.scope_in_force_is_group(offer.now);
                 let key = DedupKey::new(id, in_group.then_some(group));
-                if queue.dedup.find(key, offer.now).is_some() {
+                // What is replayed was there before; that is what is wanted.
+                if !offer.form.replayed && queue.dedup.find(key, offer.now).is_some() {
                     return Taken::Duplicate;
                 }
                 Some(if in_group { Deduplicates::InGroup } else { Deduplicates::All })

@@ -1,0 +1,265 @@
+//! What FIFO topics keep, and its replay to subscriptions that ask for it (facts/sns.md § 10).
+//!
+//! A message that is archived holds its record of the log for as long as the topic says. A replay goes through the archive in
+//! order and hands each message to the subscription's queue again; how far it has come is told by the copies themselves,
+//! so that no crash makes it skip or repeat one. Until it has caught up, the subscription gets nothing else: what is published
+//! meanwhile is archived, and comes in its turn.
+
+use collections::Entry;
+use kernel::parcel::{Copy, Form, Offer, Queues, Taken};
+use kernel::{Extent, Ledger, ParcelSent, Seq, Time, iso8601};
+use notification::Notification;
+use patterns::{Event, FilterPolicy, Scope};
+use serde_json::Value;
+
+use crate::records::SubscriptionDeclared;
+use crate::state::{Due, State};
+use crate::topic::Subscription;
+use crate::{SubscriptionId, TopicId};
+
+/// A replay that has not come to its end.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    topic: TopicId,
+    policy: String,
+    from: Time,
+    to: Option<Time>,
+    /// The next message is this one or a later one.
+    next: u64,
+    /// Whether messages are being read for it.
+    reading: bool,
+}
+
+/// What a replay needs next.
+#[derive(Debug)]
+pub enum ReplayStep {
+    /// These records are to be read, in this order.
+    Read(SubscriptionId, Vec<Extent>),
+    /// It has come to its end: the subscription as it is from now on.
+    Completed(Box<SubscriptionDeclared>),
+}
+
+/// Messages that are read for a replay in one go.
+const READ_AT_ONCE: usize = 16;
+
+/// Messages that leave archives in one go.
+const EXPIRED_AT_ONCE: usize = 1000;
+
+impl State {
+    /// A message was published, or lies here now: its topic keeps it if it has an archive.
+    pub(crate) fn archive(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
+        for copy in parcel.copies.iter().filter(|copy| copy.form.replayed) {
+            if let Some(replay) = self.replays.get_mut(&SubscriptionId(copy.form.subscription)) {
+                replay.next = replay.next.max(parcel.number + 1);
+            }
+        }
+        if parcel.archived_millis == 0 {
+            return;
+        }
+        let id = TopicId(parcel.source);
+        let Some(topic) = self.topics.get_mut(&id) else { return };
+        let (Some(millis), Some(since)) = (topic.archive_millis(), topic.archived_since()) else { return };
+        if parcel.at < since {
+            return;
+        }
+        ledger.hold(at);
+        let entry = Entry { seq: Seq(parcel.number), extent: at, sent: parcel.at, tag: 0 };
+        if let Some(old) = topic.archive.put(entry) {
+            ledger.release(old.extent);
+        }
+        if topic.archive_due.is_none() {
+            let due = parcel.at + millis;
+            topic.archive_due = Some(due);
+            self.deadlines.set(due, Due::ArchiveEnds(id));
+        }
+        let waiting = self.replays.iter().filter(|(_, replay)| replay.topic == id).map(|(&id, _)| id);
+        self.replays_to_look_at.extend(waiting);
+    }
+
+    /// Whether a message lies in its topic's archive, with its record at `at`.
+    pub fn is_archived(&self, parcel: &ParcelSent<'_>, at: Extent) -> bool {
+        let topic = self.topics.get(&TopicId(parcel.source));
+        let entry = topic.and_then(|topic| topic.archive.get(Seq(parcel.number)));
+        entry.is_some_and(|entry| entry.extent == at)
+    }
+
+    /// Whether there is more to do than was done in one go.
+    pub fn has_background_work(&self) -> bool {
+        !self.expiring.is_empty()
+    }
+
+    /// What archives need not keep any longer goes, a little at a time.
+    pub fn work_in_background(&mut self, now: Time, ledger: &mut Ledger) {
+        let Some(id) = self.expiring.pop_first() else { return };
+        let Some(topic) = self.topics.get_mut(&id) else { return };
+        if let Some(due) = topic.archive_due.take() {
+            self.deadlines.clear(due, Due::ArchiveEnds(id));
+        }
+        let millis = topic.archive_millis();
+        for _ in 0..EXPIRED_AT_ONCE {
+            let Some(oldest) = topic.archive.front() else { return };
+            if let Some(millis) = millis
+                && oldest.sent + millis > now
+            {
+                topic.archive_due = Some(oldest.sent + millis);
+                self.deadlines.set(oldest.sent + millis, Due::ArchiveEnds(id));
+                return;
+            }
+            topic.archive.pop_front();
+            ledger.release(oldest.extent);
+        }
+        self.expiring.insert(id);
+    }
+
+    /// A subscription has been declared: a replay that it asks for begins, or goes on.
+    pub(crate) fn watch_replay(&mut self, id: SubscriptionId) {
+        let Some(subscription) = self.subscriptions.get(&id) else { return };
+        let Some((policy, from, to)) = subscription.unfinished_replay() else {
+            self.replays.remove(&id);
+            return;
+        };
+        if self.replays.get(&id).is_none_or(|known| known.policy != policy) {
+            let topic = subscription.declared.topic;
+            let replay = Replay { topic, policy: policy.to_owned(), from, to, next: 0, reading: false };
+            self.replays.insert(id, replay);
+        }
+        self.replays_to_look_at.insert(id);
+    }
+
+    /// Whether a subscription's replay has handed over anything yet.
+    pub fn replay_has_begun(&self, id: SubscriptionId) -> bool {
+        self.replays.get(&id).is_some_and(|replay| replay.next > 0)
+    }
+
+    /// What the replays need next.
+    pub fn next_replay_step(&mut self, now: Time) -> Option<ReplayStep> {
+        while let Some(id) = self.replays_to_look_at.pop_first() {
+            let Some(replay) = self.replays.get_mut(&id).filter(|replay| !replay.reading) else { continue };
+            let Some(topic) = self.topics.get(&replay.topic) else { continue };
+            let is_within = |entry: &Entry| replay.to.is_none_or(|to| entry.sent <= to);
+            let entries: Vec<Entry> = topic
+                .archive
+                .iter_from(Seq(replay.next))
+                .skip_while(|entry| entry.sent < replay.from)
+                .take_while(is_within)
+                .take(READ_AT_ONCE)
+                .collect();
+            if !entries.is_empty() {
+                replay.reading = true;
+                return Some(ReplayStep::Read(id, entries.iter().map(|entry| entry.extent).collect()));
+            }
+            if let Some(to) = replay.to.filter(|&to| to > now) {
+                // What is yet to be published until then belongs to it.
+                self.deadlines.set(to + 1, Due::ReplayEnds(id));
+                continue;
+            }
+            let Some(subscription) = self.subscriptions.get(&id) else { continue };
+            let mut declared = subscription.declared.clone();
+            declared.attributes.insert("ReplayStatus".into(), "Completed".into());
+            return Some(ReplayStep::Completed(Box::new(declared)));
+        }
+        None
+    }
+
+    /// A message that was read for a replay, as a parcel for the subscription's queue; none if its filter does not want it or
+    /// its queue does not take it.
+    pub fn replay<'a>(
+        &self,
+        id: SubscriptionId,
+        parcel: ParcelSent<'a>,
+        notification: &Notification,
+        queues: &dyn Queues,
+        now: Time,
+    ) -> Option<ParcelSent<'a>> {
+        let subscription = self.subscriptions.get(&id)?;
+        if !subscription.wants(notification) {
+            return None;
+        }
+        let form = Form { subscription: id.0, raw: subscription.is_raw(), text: 0, replayed: true };
+        let offer = |queue: &kernel::Arn| {
+            queues.offer(&Offer {
+                queue,
+                seq: self.next_number(),
+                now,
+                group: parcel.group.as_deref(),
+                deduplication_id: parcel.deduplication_id.as_deref(),
+                size: notification.message.len(),
+                attributes: notification.attributes.len(),
+                form,
+                must_be_allowed: None,
+            })
+        };
+        let taken = match offer(subscription.queue.as_ref()?) {
+            Taken::Refused(_) => offer(&subscription.dead_letters()?),
+            taken => taken,
+        };
+        let Taken::Copy(copy) = taken else { return None };
+        let copies = vec![Copy { sent_after: now - parcel.at, ..copy }];
+        Some(ParcelSent {
+            copies,
+            deliveries: Vec::new(),
+            ends: Vec::new(),
+            archived_millis: 0,
+            deduplicates: None,
+            forwarded: false,
+            ..parcel
+        })
+    }
+
+    /// What was asked for has been read and handed on, up to this message; absent: nothing could be read, since it lies
+    /// elsewhere by now.
+    pub fn replay_read(&mut self, id: SubscriptionId, through: Option<u64>) {
+        let Some(replay) = self.replays.get_mut(&id) else { return };
+        replay.reading = false;
+        if let Some(through) = through {
+            replay.next = replay.next.max(through + 1);
+        }
+        self.replays_to_look_at.insert(id);
+    }
+}
+
+impl crate::topic::Topic {
+    /// From when on it has an archive.
+    pub fn archived_since(&self) -> Option<Time> {
+        let since = iso8601::read(self.attribute("BeginningArchiveTime")?)?;
+        u64::try_from(since).ok().map(Time)
+    }
+}
+
+impl Subscription {
+    /// The replay that it asks for and that has not ended: the policy, from when, until when.
+    fn unfinished_replay(&self) -> Option<(&str, Time, Option<Time>)> {
+        if self.replay_has_ended() {
+            return None;
+        }
+        let policy = self.attribute("ReplayPolicy")?;
+        let document: Value = serde_json::from_str(policy).ok()?;
+        let moment = |name: &str| {
+            let millis = iso8601::read(document.get(name)?.as_str()?)?;
+            u64::try_from(millis).ok().map(Time)
+        };
+        Some((policy, moment("StartingPoint")?, moment("EndingPoint")))
+    }
+
+    fn replay_has_ended(&self) -> bool {
+        matches!(self.attribute("ReplayStatus"), Some("Completed" | "Failed"))
+    }
+
+    /// Whether it gets what is published now: not while it replays, and not after a replay that was to end.
+    pub fn gets_new_messages(&self) -> bool {
+        match self.attribute("ReplayPolicy") {
+            None => true,
+            Some(policy) => self.replay_has_ended() && !policy.contains("EndingPoint"),
+        }
+    }
+
+    /// Whether its filter policy lets a message through.
+    fn wants(&self, notification: &Notification) -> bool {
+        let Some(text) = self.attribute("FilterPolicy") else { return true };
+        let Ok(policy) = FilterPolicy::parse(text, self.filter_scope()) else { return false };
+        match self.filter_scope() {
+            Scope::MessageBody => policy.matches(&Event::from_json(&notification.message)),
+            _ => policy.matches(&crate::interests::event_of(&notification.attributes)),
+        }
+    }
+}
