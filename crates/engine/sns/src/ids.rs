@@ -57,6 +57,67 @@ impl TopicKey {
     }
 }
 
+/// A platform application's number, from the same counter.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct ApplicationId(pub u64);
+
+/// A platform endpoint's number, from the same counter.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct EndpointId(pub u64);
+
+/// Account, region, platform and name: what a platform application's ARN says.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ApplicationKey {
+    /// Twelve digits.
+    pub account: String,
+    /// Such as `us-east-1`.
+    pub region: String,
+    /// Such as `GCM`.
+    pub platform: String,
+    /// What its owner calls it.
+    pub name: String,
+}
+
+impl ApplicationKey {
+    /// The application's ARN (facts/sns.md § 1).
+    pub fn arn(&self) -> String {
+        let resource = format!("app/{}/{}", self.platform, self.name);
+        Arn::new("sns", &self.region, &self.account, &resource).to_string()
+    }
+
+    /// The ARN of one of its endpoints.
+    pub fn endpoint_arn(&self, uuid: &str) -> String {
+        let resource = format!("endpoint/{}/{}/{uuid}", self.platform, self.name);
+        Arn::new("sns", &self.region, &self.account, &resource).to_string()
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        for part in [&self.account, &self.region, &self.platform, &self.name] {
+            put_str(out, part);
+        }
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(ApplicationKey {
+            account: reader.str()?.to_owned(),
+            region: reader.str()?.to_owned(),
+            platform: reader.str()?.to_owned(),
+            name: reader.str()?.to_owned(),
+        })
+    }
+}
+
+/// The last word of a platform endpoint's ARN.
+pub fn endpoint_uuid(secret: &Secret, id: EndpointId) -> String {
+    kernel::uuid_text(secret.derive("platform endpoint", id.0))
+}
+
+/// The one-time password for a telephone of the sandbox, from the number that was drawn for it: six digits.
+pub fn passcode(secret: &Secret, number: u64) -> String {
+    let [a, b, c, d, ..] = secret.derive("passcode", number);
+    format!("{:06}", u32::from_be_bytes([a, b, c, d]) % 1_000_000)
+}
+
 /// The last word of a subscription's ARN.
 pub fn subscription_uuid(secret: &Secret, id: SubscriptionId) -> String {
     notification::subscription_uuid(secret, id.0)

@@ -4,7 +4,7 @@
 //! keeps, [`topic`] and [`state`] are what is remembered, [`operations`] what can be asked.
 
 pub mod ids;
-pub use ids::{SubscriptionId, TopicId, TopicKey};
+pub use ids::{ApplicationId, ApplicationKey, EndpointId, SubscriptionId, TopicId, TopicKey};
 
 pub mod rules;
 
@@ -13,6 +13,10 @@ pub mod records;
 pub mod interests;
 
 pub mod topic;
+
+pub mod platforms;
+
+mod standing;
 
 pub mod state;
 

@@ -44,21 +44,26 @@ pub const LARGE_MESSAGE_SUBSCRIPTIONS: usize = 100;
 /// Filter policies of a topic (facts/sns.md § 11).
 pub const FILTER_POLICIES: usize = 200;
 
+/// Telephones of an account's sandbox (AWS's documentation of the SMS sandbox).
+pub const SANDBOX_NUMBERS: usize = 10;
+
 /// Which limits are in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Whether a queue's policy must allow the topic to send to it (facts/sns.md § 12).
     pub queue_policies: bool,
+    /// Whether text messages go only to telephones that were verified.
+    pub sms_sandbox: bool,
 }
 
 impl Limits {
     /// As AWS has them.
     pub const fn strict() -> Self {
-        Limits { queue_policies: true }
+        Limits { queue_policies: true, sms_sandbox: true }
     }
 
     /// Without those that only slow a developer down.
     pub const fn relaxed() -> Self {
-        Limits { queue_policies: false }
+        Limits { queue_policies: false, sms_sandbox: false }
     }
 }

@@ -2,7 +2,7 @@
 
 use kernel::parcel::{Delivery, Form, Offer, Queues, Taken};
 use kernel::{ParcelSent, Secret, Time};
-use notification::{Kind, Notification, Protocol};
+use notification::{Kind, Notification, Protocol, SignatureVersion};
 
 use crate::ids::{confirmation_token, subscription_uuid};
 use crate::operations::Notice;
@@ -54,6 +54,14 @@ impl State {
                 Some((parcel, payload))
             }
             Notice::Farewell(declared, base) => self.say_farewell(declared, base, secret, now),
+            Notice::Text { number, text, base } => {
+                let payload = payload(Kind::Notification, text.clone(), "", base, Some(number));
+                let mut parcel = self.empty_parcel(0, SignatureVersion::One.style(), now);
+                let form = Form { subscription: 0, raw: false, text: Protocol::Sms as u8, replayed: false };
+                let number = parcel.number + 1;
+                parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
+                Some((parcel, payload))
+            }
         }
     }
 

@@ -22,6 +22,11 @@ pub fn resource_missing() -> Refusal {
     Refusal::new("ResourceNotFoundException", "Resource does not exist")
 }
 
+/// There is no such application of a mobile platform.
+pub fn application_missing() -> Refusal {
+    Refusal::new("NotFoundException", "PlatformApplication does not exist")
+}
+
 /// There is no such endpoint of a mobile platform.
 pub fn endpoint_missing() -> Refusal {
     Refusal::new("NotFoundException", "Endpoint does not exist")

@@ -9,7 +9,10 @@ use kernel::{Deadlines, Extent, Ledger, ParcelSent, Seq, Time};
 use crate::archive::Replay;
 use crate::deliveries::Deliveries;
 use crate::interests::Interests;
-use crate::records::{Record, SubscriptionDeclared, SubscriptionDeleted, TopicDeclared, TopicDeleted};
+use crate::platforms::Platforms;
+use crate::records::{
+    Record, SubscriptionDeclared, SubscriptionDeleted, TextMessagingDeclared, TopicDeclared, TopicDeleted,
+};
 use crate::rules::delivery_policy::Level;
 use crate::topic::{Subscription, Topic, delivery_policy};
 use crate::{SubscriptionId, TopicId, TopicKey};
@@ -60,6 +63,7 @@ pub struct State {
     orphans: BTreeMap<TopicId, BTreeMap<SubscriptionId, Orphan>>,
     /// Of which topics they are.
     orphans_topics: BTreeMap<SubscriptionId, TopicId>,
+    pub(crate) platforms: Platforms,
     pub(crate) deliveries: Deliveries,
     pub(crate) replays: BTreeMap<SubscriptionId, Replay>,
     pub(crate) deadlines: Deadlines<Due>,
@@ -112,6 +116,11 @@ impl State {
         self.subscriptions.get(self.endpoints.get(&key)?)
     }
 
+    /// Applications on mobile platforms, and text messages.
+    pub fn platforms(&self) -> &Platforms {
+        &self.platforms
+    }
+
     /// The number that the next topic, subscription or message will get.
     pub fn next_number(&self) -> u64 {
         self.next_number
@@ -129,6 +138,23 @@ impl State {
             Record::TopicDeleted(record) => self.topic_deleted(record, at, ledger),
             Record::SubscriptionDeclared(record) => self.subscription_declared(record, at, ledger),
             Record::SubscriptionDeleted(record) => self.subscription_deleted(record, at, ledger),
+            Record::PlatformApplicationDeclared(record) => {
+                self.skip_to(record.id.0 + 1);
+                self.platforms.application_declared(record, at, ledger);
+            }
+            Record::PlatformApplicationDeleted(record) => {
+                self.platforms.application_deleted(record, at, ledger);
+            }
+            Record::PlatformEndpointDeclared(record) => {
+                self.skip_to(record.id.0 + 1);
+                self.platforms.endpoint_declared(record, at, ledger);
+            }
+            Record::PlatformEndpointDeleted(record) => self.platforms.endpoint_deleted(record, at, ledger),
+            Record::TextMessagingDeclared(record) => {
+                let drawn = record.sandbox.values().map(|sandbox| sandbox.passcode + 1).max();
+                self.skip_to(drawn.unwrap_or_default());
+                self.platforms.texting_declared(record, at, ledger);
+            }
             Record::DeliveryFailed(record) => self.delivery_failed(record, at, ledger),
             Record::DeliveriesEnded(record) => self.deliveries_ended(&record.ended, at, ledger),
         }
@@ -349,9 +375,19 @@ impl State {
         self.deadlines.next()
     }
 
-    /// The facts after which nothing is left: every topic is deleted.
+    /// The facts after which nothing is left: everything is deleted.
     pub fn reset(&mut self) -> Vec<Record> {
-        self.topics.values().map(|topic| Record::TopicDeleted(self.deletion_of(topic))).collect()
+        let topics = self.topics.values().map(|topic| Record::TopicDeleted(self.deletion_of(topic)));
+        let applications = self.platforms.applications.values();
+        let applications = applications.map(|application| self.platforms.deletion_of(application));
+        let texting = self.platforms.texting.keys().map(|(account, region)| {
+            let (account, region) = (account.clone(), region.clone());
+            TextMessagingDeclared { account, region, ..TextMessagingDeclared::default() }
+        });
+        topics
+            .chain(applications.map(Record::PlatformApplicationDeleted))
+            .chain(texting.map(|declared| Record::TextMessagingDeclared(Box::new(declared))))
+            .collect()
     }
 
     /// The deletion of a topic with its subscriptions.

@@ -4,7 +4,10 @@ use kernel::codec::Malformed;
 use kernel::parcel::Ended;
 use kernel::{Extent, Ledger};
 
-use crate::records::{DeliveriesEnded, Record, SubscriptionDeleted, TopicDeleted};
+use crate::records::{
+    DeliveriesEnded, PlatformApplicationDeleted, PlatformEndpointDeleted, Record, SubscriptionDeleted,
+    TopicDeleted,
+};
 use crate::state::State;
 
 impl State {
@@ -32,6 +35,31 @@ impl State {
                 let declared_in = needed(&record.declared_in);
                 (!declared_in.is_empty())
                     .then_some(Record::SubscriptionDeleted(SubscriptionDeleted { declared_in, ..record }))
+            }
+            Record::PlatformApplicationDeclared(record) => {
+                let known = self.platforms.applications.get(&record.id);
+                let stands = known.filter(|application| application.standing.at == at);
+                stands.map(|known| Record::PlatformApplicationDeclared(Box::new(known.declared.clone())))
+            }
+            Record::PlatformApplicationDeleted(record) => {
+                let declared_in = needed(&record.declared_in);
+                let deleted = PlatformApplicationDeleted { declared_in, ..record };
+                (!deleted.declared_in.is_empty()).then_some(Record::PlatformApplicationDeleted(deleted))
+            }
+            Record::PlatformEndpointDeclared(record) => {
+                let known = self.platforms.endpoints.get(&record.id);
+                let stands = known.filter(|endpoint| endpoint.standing.at == at);
+                stands.map(|known| Record::PlatformEndpointDeclared(Box::new(known.declared.clone())))
+            }
+            Record::PlatformEndpointDeleted(record) => {
+                let declared_in = needed(&record.declared_in);
+                let deleted = PlatformEndpointDeleted { declared_in, ..record };
+                (!deleted.declared_in.is_empty()).then_some(Record::PlatformEndpointDeleted(deleted))
+            }
+            Record::TextMessagingDeclared(record) => {
+                let known = self.platforms.texting.get(&(record.account, record.region));
+                let stands = known.filter(|(_, standing)| standing.at == at);
+                stands.map(|(declared, _)| Record::TextMessagingDeclared(Box::new(declared.clone())))
             }
             Record::DeliveryFailed(record) => {
                 self.delivery_fact_again(&record, at).map(Record::DeliveryFailed)

@@ -1,4 +1,4 @@
-//! What can be asked of topics: one file an operation.
+//! What can be asked of topics: one file an operation, or a few that are one idea.
 //!
 //! An operation has three parts, as everywhere: `prepare` looks at the request alone, where it was read; `decide` runs in
 //! the engine, looks at the state and says which facts to record and what to answer; `present` gives the answer its shape,
@@ -41,6 +41,15 @@ pub enum Notice<'a> {
     Confirm(SubscriptionId, &'a str),
     /// Its subscription has ended.
     Farewell(Box<SubscriptionDeclared>, &'a str),
+    /// A telephone gets a text.
+    Text {
+        /// Which.
+        number: &'a str,
+        /// What.
+        text: String,
+        /// The URL under which the client reached this server.
+        base: &'a str,
+    },
 }
 
 /// Messages that are to be published, one after the other, each a parcel of its own.
@@ -83,6 +92,15 @@ pub struct Setting<'a> {
     pub secret: &'a Secret,
 }
 
+/// A platform application or endpoint as a list tells of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedPlatform {
+    /// Its ARN.
+    pub arn: String,
+    /// What it has, but for secrets.
+    pub attributes: Vec<(String, String)>,
+}
+
 /// A request that has been prepared.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // Each is documented where its struct is.
@@ -105,6 +123,28 @@ pub enum Command {
     GetSubscriptionAttributes(get_subscription_attributes::GetSubscriptionAttributes),
     SetSubscriptionAttributes(set_subscription_attributes::SetSubscriptionAttributes),
     ListSubscriptions(list_subscriptions::ListSubscriptions),
+    CreatePlatformApplication(platform_applications::CreatePlatformApplication),
+    GetPlatformApplicationAttributes(platform_applications::GetPlatformApplicationAttributes),
+    SetPlatformApplicationAttributes(platform_applications::SetPlatformApplicationAttributes),
+    DeletePlatformApplication(platform_applications::DeletePlatformApplication),
+    ListPlatformApplications(platform_applications::ListPlatformApplications),
+    CreatePlatformEndpoint(platform_endpoints::CreatePlatformEndpoint),
+    GetEndpointAttributes(platform_endpoints::GetEndpointAttributes),
+    SetEndpointAttributes(platform_endpoints::SetEndpointAttributes),
+    DeleteEndpoint(platform_endpoints::DeleteEndpoint),
+    ListEndpoints(platform_endpoints::ListEndpoints),
+    SetSMSAttributes(text_messaging::SetSMSAttributes),
+    GetSMSAttributes(text_messaging::GetSMSAttributes),
+    CheckIfPhoneNumberIsOptedOut(text_messaging::CheckIfPhoneNumberIsOptedOut),
+    ListPhoneNumbersOptedOut(text_messaging::ListPhoneNumbersOptedOut),
+    OptInPhoneNumber(text_messaging::OptInPhoneNumber),
+    ListOriginationNumbers(text_messaging::ListOriginationNumbers),
+    CreateSMSSandboxPhoneNumber(sms_sandbox::CreateSMSSandboxPhoneNumber),
+    VerifySMSSandboxPhoneNumber(sms_sandbox::VerifySMSSandboxPhoneNumber),
+    DeleteSMSSandboxPhoneNumber(sms_sandbox::DeleteSMSSandboxPhoneNumber),
+    ListSMSSandboxPhoneNumbers(sms_sandbox::ListSMSSandboxPhoneNumbers),
+    GetSMSSandboxAccountStatus(sms_sandbox::GetSMSSandboxAccountStatus),
+    OptOut(text_messaging::OptOut),
     Publish(publish::Publish),
     PublishBatch(publish_batch::PublishBatch),
 }
@@ -124,6 +164,14 @@ pub enum Reply {
     Texts(Listed<String>),
     /// A page of subscriptions.
     Subscriptions(Listed<list_subscriptions::ListedSubscription>),
+    /// A page of platform applications or endpoints.
+    Platforms(Listed<ListedPlatform>),
+    /// A page of telephones of the sandbox, and whether each is verified.
+    SandboxNumbers(Listed<(String, bool)>),
+    /// The ARN of something that is there now.
+    Arn(String),
+    /// Yes or no.
+    Truth(bool),
     /// A policy.
     Policy(String),
     /// A message was published.
@@ -163,6 +211,14 @@ pub mod set_subscription_attributes;
 
 pub mod list_subscriptions;
 
+pub mod platform_applications;
+
+pub mod platform_endpoints;
+
+pub mod text_messaging;
+
+pub mod sms_sandbox;
+
 pub mod publish;
 pub mod publish_batch;
 
@@ -188,6 +244,28 @@ impl Command {
             Command::GetSubscriptionAttributes(command) => command.decide(state, setting),
             Command::SetSubscriptionAttributes(command) => command.decide(state, setting),
             Command::ListSubscriptions(command) => command.decide(state, setting),
+            Command::CreatePlatformApplication(command) => command.decide(state, setting),
+            Command::GetPlatformApplicationAttributes(command) => command.decide(state, setting),
+            Command::SetPlatformApplicationAttributes(command) => command.decide(state, setting),
+            Command::DeletePlatformApplication(command) => command.decide(state, setting),
+            Command::ListPlatformApplications(command) => command.decide(state, setting),
+            Command::CreatePlatformEndpoint(command) => command.decide(state, setting),
+            Command::GetEndpointAttributes(command) => command.decide(state, setting),
+            Command::SetEndpointAttributes(command) => command.decide(state, setting),
+            Command::DeleteEndpoint(command) => command.decide(state, setting),
+            Command::ListEndpoints(command) => command.decide(state, setting),
+            Command::SetSMSAttributes(command) => command.decide(state, setting),
+            Command::GetSMSAttributes(command) => command.decide(state, setting),
+            Command::CheckIfPhoneNumberIsOptedOut(command) => command.decide(state, setting),
+            Command::ListPhoneNumbersOptedOut(command) => command.decide(state, setting),
+            Command::OptInPhoneNumber(command) => command.decide(state, setting),
+            Command::ListOriginationNumbers(command) => command.decide(state, setting),
+            Command::CreateSMSSandboxPhoneNumber(command) => command.decide(state, setting),
+            Command::VerifySMSSandboxPhoneNumber(command) => command.decide(state, setting),
+            Command::DeleteSMSSandboxPhoneNumber(command) => command.decide(state, setting),
+            Command::ListSMSSandboxPhoneNumbers(command) => command.decide(state, setting),
+            Command::GetSMSSandboxAccountStatus(command) => command.decide(state, setting),
+            Command::OptOut(command) => command.decide(state, setting),
             Command::Publish(command) => command.decide(state, setting),
             Command::PublishBatch(command) => command.decide(state, setting),
         }
@@ -197,7 +275,12 @@ impl Command {
     pub fn grows(&self) -> bool {
         matches!(
             self,
-            Command::CreateTopic(_) | Command::Subscribe(_) | Command::Publish(_) | Command::PublishBatch(_)
+            Command::CreateTopic(_)
+                | Command::Subscribe(_)
+                | Command::CreatePlatformApplication(_)
+                | Command::CreatePlatformEndpoint(_)
+                | Command::Publish(_)
+                | Command::PublishBatch(_)
         )
     }
 }

@@ -103,6 +103,112 @@ pub fn prepare(
                 set_subscription_attributes::SetSubscriptionAttributes::prepare(&input)?,
             ),
         ),
+        Request::CreatePlatformApplication(input) => (
+            Operation::CreatePlatformApplication,
+            Command::CreatePlatformApplication(platform_applications::CreatePlatformApplication::prepare(
+                &input, caller,
+            )?),
+        ),
+        Request::GetPlatformApplicationAttributes(input) => (
+            Operation::GetPlatformApplicationAttributes,
+            Command::GetPlatformApplicationAttributes(
+                platform_applications::GetPlatformApplicationAttributes::prepare(&input)?,
+            ),
+        ),
+        Request::SetPlatformApplicationAttributes(input) => (
+            Operation::SetPlatformApplicationAttributes,
+            Command::SetPlatformApplicationAttributes(
+                platform_applications::SetPlatformApplicationAttributes::prepare(&input)?,
+            ),
+        ),
+        Request::DeletePlatformApplication(input) => (
+            Operation::DeletePlatformApplication,
+            Command::DeletePlatformApplication(platform_applications::DeletePlatformApplication::prepare(
+                &input,
+            )?),
+        ),
+        Request::ListPlatformApplications(input) => (
+            Operation::ListPlatformApplications,
+            Command::ListPlatformApplications(platform_applications::ListPlatformApplications::prepare(
+                &input, caller,
+            )?),
+        ),
+        Request::CreatePlatformEndpoint(input) => (
+            Operation::CreatePlatformEndpoint,
+            Command::CreatePlatformEndpoint(platform_endpoints::CreatePlatformEndpoint::prepare(&input)?),
+        ),
+        Request::GetEndpointAttributes(input) => (
+            Operation::GetEndpointAttributes,
+            Command::GetEndpointAttributes(platform_endpoints::GetEndpointAttributes::prepare(&input)?),
+        ),
+        Request::SetEndpointAttributes(input) => (
+            Operation::SetEndpointAttributes,
+            Command::SetEndpointAttributes(platform_endpoints::SetEndpointAttributes::prepare(&input)?),
+        ),
+        Request::DeleteEndpoint(input) => (
+            Operation::DeleteEndpoint,
+            Command::DeleteEndpoint(platform_endpoints::DeleteEndpoint::prepare(&input)?),
+        ),
+        Request::ListEndpointsByPlatformApplication(input) => (
+            Operation::ListEndpointsByPlatformApplication,
+            Command::ListEndpoints(platform_endpoints::ListEndpoints::prepare(&input)?),
+        ),
+        Request::SetSMSAttributes(input) => (
+            Operation::SetSMSAttributes,
+            Command::SetSMSAttributes(text_messaging::SetSMSAttributes::prepare(&input, caller)?),
+        ),
+        Request::GetSMSAttributes(input) => (
+            Operation::GetSMSAttributes,
+            Command::GetSMSAttributes(text_messaging::GetSMSAttributes::prepare(&input, caller)?),
+        ),
+        Request::CheckIfPhoneNumberIsOptedOut(input) => (
+            Operation::CheckIfPhoneNumberIsOptedOut,
+            Command::CheckIfPhoneNumberIsOptedOut(text_messaging::CheckIfPhoneNumberIsOptedOut::prepare(
+                &input, caller,
+            )?),
+        ),
+        Request::ListPhoneNumbersOptedOut(input) => (
+            Operation::ListPhoneNumbersOptedOut,
+            Command::ListPhoneNumbersOptedOut(text_messaging::ListPhoneNumbersOptedOut::prepare(
+                &input, caller,
+            )?),
+        ),
+        Request::OptInPhoneNumber(input) => (
+            Operation::OptInPhoneNumber,
+            Command::OptInPhoneNumber(text_messaging::OptInPhoneNumber::prepare(&input, caller)?),
+        ),
+        Request::ListOriginationNumbers(input) => (
+            Operation::ListOriginationNumbers,
+            Command::ListOriginationNumbers(text_messaging::ListOriginationNumbers::prepare(&input)?),
+        ),
+        Request::CreateSMSSandboxPhoneNumber(input) => (
+            Operation::CreateSMSSandboxPhoneNumber,
+            Command::CreateSMSSandboxPhoneNumber(sms_sandbox::CreateSMSSandboxPhoneNumber::prepare(
+                &input, caller, base,
+            )?),
+        ),
+        Request::VerifySMSSandboxPhoneNumber(input) => (
+            Operation::VerifySMSSandboxPhoneNumber,
+            Command::VerifySMSSandboxPhoneNumber(sms_sandbox::VerifySMSSandboxPhoneNumber::prepare(
+                &input, caller,
+            )?),
+        ),
+        Request::DeleteSMSSandboxPhoneNumber(input) => (
+            Operation::DeleteSMSSandboxPhoneNumber,
+            Command::DeleteSMSSandboxPhoneNumber(sms_sandbox::DeleteSMSSandboxPhoneNumber::prepare(
+                &input, caller,
+            )?),
+        ),
+        Request::ListSMSSandboxPhoneNumbers(input) => (
+            Operation::ListSMSSandboxPhoneNumbers,
+            Command::ListSMSSandboxPhoneNumbers(sms_sandbox::ListSMSSandboxPhoneNumbers::prepare(
+                &input, caller,
+            )?),
+        ),
+        Request::GetSMSSandboxAccountStatus(_) => (
+            Operation::GetSMSSandboxAccountStatus,
+            Command::GetSMSSandboxAccountStatus(sms_sandbox::GetSMSSandboxAccountStatus),
+        ),
         Request::Publish(input) => {
             (Operation::Publish, Command::Publish(publish::Publish::prepare(input, caller, base, trace)?))
         }
@@ -110,7 +216,6 @@ pub fn prepare(
             Operation::PublishBatch,
             Command::PublishBatch(publish_batch::PublishBatch::prepare(input, caller, base, trace)?),
         ),
-        _ => return Err(Refusal::new("InvalidAction", "not supported yet")),
     };
     Ok((command, Plan { operation }))
 }
@@ -165,6 +270,65 @@ pub fn present(reply: Reply, plan: &Plan, secret: &Secret) -> Option<Response> {
         }
         (Operation::SetSubscriptionAttributes, Reply::Done) => {
             Response::SetSubscriptionAttributes(SetSubscriptionAttributesOutput {})
+        }
+        (Operation::CreatePlatformApplication, Reply::Arn(it)) => {
+            Response::CreatePlatformApplication(platform_applications::CreatePlatformApplication::present(it))
+        }
+        (Operation::GetPlatformApplicationAttributes, Reply::Attributes(it)) => {
+            Response::GetPlatformApplicationAttributes(
+                platform_applications::GetPlatformApplicationAttributes::present(it),
+            )
+        }
+        (Operation::SetPlatformApplicationAttributes, Reply::Done) => {
+            Response::SetPlatformApplicationAttributes(SetPlatformApplicationAttributesOutput {})
+        }
+        (Operation::DeletePlatformApplication, Reply::Done) => {
+            Response::DeletePlatformApplication(DeletePlatformApplicationOutput {})
+        }
+        (Operation::ListPlatformApplications, Reply::Platforms(it)) => {
+            Response::ListPlatformApplications(platform_applications::ListPlatformApplications::present(it))
+        }
+        (Operation::CreatePlatformEndpoint, Reply::Arn(it)) => {
+            Response::CreatePlatformEndpoint(platform_endpoints::CreatePlatformEndpoint::present(it))
+        }
+        (Operation::GetEndpointAttributes, Reply::Attributes(it)) => {
+            Response::GetEndpointAttributes(platform_endpoints::GetEndpointAttributes::present(it))
+        }
+        (Operation::SetEndpointAttributes, Reply::Done) => {
+            Response::SetEndpointAttributes(SetEndpointAttributesOutput {})
+        }
+        (Operation::DeleteEndpoint, Reply::Done) => Response::DeleteEndpoint(DeleteEndpointOutput {}),
+        (Operation::ListEndpointsByPlatformApplication, Reply::Platforms(it)) => {
+            Response::ListEndpointsByPlatformApplication(platform_endpoints::ListEndpoints::present(it))
+        }
+        (Operation::SetSMSAttributes, Reply::Done) => Response::SetSMSAttributes(SetSMSAttributesOutput {}),
+        (Operation::GetSMSAttributes, Reply::Attributes(it)) => {
+            Response::GetSMSAttributes(text_messaging::GetSMSAttributes::present(it))
+        }
+        (Operation::CheckIfPhoneNumberIsOptedOut, Reply::Truth(it)) => {
+            Response::CheckIfPhoneNumberIsOptedOut(text_messaging::CheckIfPhoneNumberIsOptedOut::present(it))
+        }
+        (Operation::ListPhoneNumbersOptedOut, Reply::Texts(it)) => {
+            Response::ListPhoneNumbersOptedOut(text_messaging::ListPhoneNumbersOptedOut::present(it))
+        }
+        (Operation::OptInPhoneNumber, Reply::Done) => Response::OptInPhoneNumber(OptInPhoneNumberOutput {}),
+        (Operation::ListOriginationNumbers, Reply::Texts(it)) => {
+            Response::ListOriginationNumbers(text_messaging::ListOriginationNumbers::present(it))
+        }
+        (Operation::CreateSMSSandboxPhoneNumber, Reply::Done) => {
+            Response::CreateSMSSandboxPhoneNumber(CreateSMSSandboxPhoneNumberOutput {})
+        }
+        (Operation::VerifySMSSandboxPhoneNumber, Reply::Done) => {
+            Response::VerifySMSSandboxPhoneNumber(VerifySMSSandboxPhoneNumberOutput {})
+        }
+        (Operation::DeleteSMSSandboxPhoneNumber, Reply::Done) => {
+            Response::DeleteSMSSandboxPhoneNumber(DeleteSMSSandboxPhoneNumberOutput {})
+        }
+        (Operation::ListSMSSandboxPhoneNumbers, Reply::SandboxNumbers(it)) => {
+            Response::ListSMSSandboxPhoneNumbers(sms_sandbox::ListSMSSandboxPhoneNumbers::present(it))
+        }
+        (Operation::GetSMSSandboxAccountStatus, Reply::Truth(it)) => {
+            Response::GetSMSSandboxAccountStatus(sms_sandbox::GetSMSSandboxAccountStatus::present(it))
         }
         (Operation::Publish, Reply::Published(published)) => {
             Response::Publish(publish::Publish::present(published, secret))

@@ -96,7 +96,7 @@ impl Subscribe {
             let reply = self.reply(&subscription.arn, pending);
             return Ok(Decision { notices, ..Decision::answer(reply) });
         }
-        self.check_room(topic, attributes.contains_key("FilterPolicy"))?;
+        self.check_room(state, topic, attributes.contains_key("FilterPolicy"))?;
         let id = SubscriptionId(state.next_number());
         let uuid = subscription_uuid(setting.secret, id);
         let arn = format!("{}:{uuid}", topic.arn);
@@ -126,7 +126,10 @@ impl Subscribe {
     }
 
     /// What the topic and its account have room for.
-    fn check_room(&self, topic: &Topic, filtered: bool) -> Result<(), Refusal> {
+    fn check_room(&self, state: &State, topic: &Topic, filtered: bool) -> Result<(), Refusal> {
+        if self.protocol == Protocol::Application && state.platforms.endpoint(&self.endpoint).is_none() {
+            return Err(refusals::endpoint_missing());
+        }
         let most = if topic.is_fifo() { limits::FIFO_SUBSCRIPTIONS } else { limits::SUBSCRIPTIONS };
         if topic.subscriptions.len() >= most {
             // In which words AWS refuses is not known.

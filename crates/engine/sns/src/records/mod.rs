@@ -6,6 +6,11 @@
 //! | 65 | `topic_deleted` | configuration | 1 |
 //! | 66 | `subscription_declared` | configuration | 1 |
 //! | 67 | `subscription_deleted` | configuration | 1 |
+//! | 68 | `platform_application_declared` | configuration | 1 |
+//! | 69 | `platform_application_deleted` | configuration | 1 |
+//! | 70 | `platform_endpoint_declared` | configuration | 1 |
+//! | 71 | `platform_endpoint_deleted` | configuration | 1 |
+//! | 72 | `text_messaging_declared` | configuration | 1 |
 //! | 80 | `delivery_failed` | flow | 1 |
 //! | 81 | `deliveries_ended` | flow | 1 |
 //!
@@ -23,11 +28,29 @@ pub use subscription_declared::{Confirmation, SubscriptionDeclared};
 mod subscription_deleted;
 pub use subscription_deleted::SubscriptionDeleted;
 
+mod platform_application_declared;
+pub use platform_application_declared::PlatformApplicationDeclared;
+
+mod platform_application_deleted;
+pub use platform_application_deleted::PlatformApplicationDeleted;
+
+mod platform_endpoint_declared;
+pub use platform_endpoint_declared::PlatformEndpointDeclared;
+
+mod platform_endpoint_deleted;
+pub use platform_endpoint_deleted::PlatformEndpointDeleted;
+
+mod text_messaging_declared;
+pub use text_messaging_declared::{SandboxNumber, TextMessagingDeclared};
+
 mod delivery_failed;
 pub use delivery_failed::DeliveryFailed;
 
 mod deliveries_ended;
 pub use deliveries_ended::DeliveriesEnded;
+
+#[cfg(test)]
+mod tests;
 
 use kernel::codec::{Malformed, Reader};
 
@@ -42,6 +65,11 @@ pub enum Record {
     TopicDeleted(TopicDeleted),
     SubscriptionDeclared(Box<SubscriptionDeclared>),
     SubscriptionDeleted(SubscriptionDeleted),
+    PlatformApplicationDeclared(Box<PlatformApplicationDeclared>),
+    PlatformApplicationDeleted(PlatformApplicationDeleted),
+    PlatformEndpointDeclared(Box<PlatformEndpointDeclared>),
+    PlatformEndpointDeleted(PlatformEndpointDeleted),
+    TextMessagingDeclared(Box<TextMessagingDeclared>),
     DeliveryFailed(DeliveryFailed),
     DeliveriesEnded(DeliveriesEnded),
 }
@@ -53,7 +81,12 @@ impl Record {
             Record::TopicDeclared(_)
             | Record::TopicDeleted(_)
             | Record::SubscriptionDeclared(_)
-            | Record::SubscriptionDeleted(_) => true,
+            | Record::SubscriptionDeleted(_)
+            | Record::PlatformApplicationDeclared(_)
+            | Record::PlatformApplicationDeleted(_)
+            | Record::PlatformEndpointDeclared(_)
+            | Record::PlatformEndpointDeleted(_)
+            | Record::TextMessagingDeclared(_) => true,
             Record::DeliveryFailed(_) | Record::DeliveriesEnded(_) => false,
         }
     }
@@ -77,6 +110,26 @@ impl Record {
                 out.push(67);
                 record.encode(out);
             }
+            Record::PlatformApplicationDeclared(record) => {
+                out.push(68);
+                record.encode(out);
+            }
+            Record::PlatformApplicationDeleted(record) => {
+                out.push(69);
+                record.encode(out);
+            }
+            Record::PlatformEndpointDeclared(record) => {
+                out.push(70);
+                record.encode(out);
+            }
+            Record::PlatformEndpointDeleted(record) => {
+                out.push(71);
+                record.encode(out);
+            }
+            Record::TextMessagingDeclared(record) => {
+                out.push(72);
+                record.encode(out);
+            }
             Record::DeliveryFailed(record) => {
                 out.push(80);
                 record.encode(out);
@@ -97,6 +150,11 @@ impl Record {
             65 => Record::TopicDeleted(TopicDeleted::decode(reader)?),
             66 => Record::SubscriptionDeclared(Box::new(SubscriptionDeclared::decode(reader)?)),
             67 => Record::SubscriptionDeleted(SubscriptionDeleted::decode(reader)?),
+            68 => Record::PlatformApplicationDeclared(Box::new(PlatformApplicationDeclared::decode(reader)?)),
+            69 => Record::PlatformApplicationDeleted(PlatformApplicationDeleted::decode(reader)?),
+            70 => Record::PlatformEndpointDeclared(Box::new(PlatformEndpointDeclared::decode(reader)?)),
+            71 => Record::PlatformEndpointDeleted(PlatformEndpointDeleted::decode(reader)?),
+            72 => Record::TextMessagingDeclared(Box::new(TextMessagingDeclared::decode(reader)?)),
             80 => Record::DeliveryFailed(DeliveryFailed::decode(reader)?),
             81 => Record::DeliveriesEnded(DeliveriesEnded::decode(reader)?),
             _ => return Err(Malformed),

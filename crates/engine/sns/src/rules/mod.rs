@@ -16,6 +16,10 @@ pub mod filter_policy;
 
 pub mod delivery_policy;
 
+pub mod platforms;
+
+pub mod telephones;
+
 pub mod pages;
 
 pub mod post;

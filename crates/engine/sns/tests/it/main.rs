@@ -6,4 +6,8 @@ mod topics;
 
 mod subscriptions;
 
+mod platforms;
+
+mod text_messages;
+
 mod replay;

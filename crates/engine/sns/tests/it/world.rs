@@ -21,7 +21,7 @@ pub struct World {
     pub now: Time,
     /// Who asks next.
     pub caller: Caller,
-    /// What subscribers were told, in short: `confirm 5`, `farewell 5`.
+    /// What subscribers and telephones were told, in short: `confirm 5`, `farewell 5`, `text to +1555: …`.
     pub notices: Vec<String>,
     ledger: Ledger,
     log: BTreeMap<Place, Vec<u8>>,
@@ -101,6 +101,7 @@ impl World {
             self.notices.push(match notice {
                 Notice::Confirm(id, BASE) => format!("confirm {}", id.0),
                 Notice::Farewell(declared, BASE) => format!("farewell {}", declared.id.0),
+                Notice::Text { number, text, base: BASE } => format!("text to {number}: {text}"),
                 other => panic!("{other:?}"),
             });
         }
@@ -125,7 +126,7 @@ impl World {
         }
     }
 
-    fn record(&mut self, records: &[Record]) {
+    pub fn record(&mut self, records: &[Record]) {
         for record in records {
             let mut head = Vec::new();
             record.encode(&mut head);

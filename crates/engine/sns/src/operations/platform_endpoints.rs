@@ -1,0 +1,228 @@
+//! The five operations on endpoints of mobile platforms: an application on somebody's device.
+
+use std::collections::BTreeMap;
+
+use api::sns::{
+    CreatePlatformEndpointInput, CreatePlatformEndpointOutput, DeleteEndpointInput,
+    GetEndpointAttributesInput, GetEndpointAttributesOutput, ListEndpointsByPlatformApplicationInput,
+    ListEndpointsByPlatformApplicationOutput, SetEndpointAttributesInput,
+};
+use kernel::Refusal;
+
+use super::{Decision, ListedPlatform, Reply, Setting, to_map};
+use crate::ids::endpoint_uuid;
+use crate::platforms::PlatformEndpoint;
+use crate::records::{PlatformEndpointDeclared, PlatformEndpointDeleted, Record};
+use crate::rules::pages::{Listed, Page};
+use crate::rules::{pairs, platforms};
+use crate::state::State;
+use crate::{ApplicationKey, EndpointId, refusals};
+
+/// CreatePlatformEndpoint.
+#[derive(Clone, Debug)]
+pub struct CreatePlatformEndpoint {
+    /// Of which application.
+    pub application: ApplicationKey,
+    /// What the platform calls the device.
+    pub token: String,
+    /// What it is to have, also its user data.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl CreatePlatformEndpoint {
+    /// Reads the request.
+    pub fn prepare(input: &CreatePlatformEndpointInput) -> Result<Self, Refusal> {
+        let application = platforms::application(input.platform_application_arn.as_deref())?;
+        let token = input.token.as_deref().unwrap_or_default().to_owned();
+        if token.is_empty() {
+            return Err(refusals::invalid("Token Reason: cannot be empty"));
+        }
+        let mut attributes = pairs(&input.attributes);
+        if let Some(data) = &input.custom_user_data {
+            attributes.insert("CustomUserData".to_owned(), data.to_string());
+        }
+        platforms::check_endpoint(&attributes)?;
+        Ok(CreatePlatformEndpoint { application, token, attributes })
+    }
+
+    /// Makes it. If there is one for the device, what was given must be as it is.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let Some(application) = state.platforms.application(&self.application) else {
+            return refusals::application_missing().into();
+        };
+        let of = application.declared.id;
+        if let Some(endpoint) = state.platforms.endpoint_of_token(of, &self.token) {
+            let in_force = &endpoint.declared.attributes;
+            let same = |(name, value): (&String, &String)| in_force.get(name) == Some(value);
+            if self.attributes.iter().all(same) {
+                return Decision::answer(Reply::Arn(endpoint.arn()));
+            }
+            return refusals::invalid(format_args!(
+                "Token Reason: Endpoint {} already exists with the same Token, but different attributes.",
+                endpoint.arn()
+            ))
+            .into();
+        }
+        if !application.is_enabled() {
+            return Refusal::new("PlatformApplicationDisabledException", "Platform application is disabled")
+                .into();
+        }
+        let id = EndpointId(state.next_number());
+        let uuid = endpoint_uuid(setting.secret, id);
+        let mut attributes = self.attributes.clone();
+        attributes.insert("Token".to_owned(), self.token.clone());
+        attributes.entry("Enabled".to_owned()).or_insert_with(|| "true".to_owned());
+        let reply = Reply::Arn(self.application.endpoint_arn(&uuid));
+        let application_key = self.application.clone();
+        let declared = PlatformEndpointDeclared { id, uuid, application: of, application_key, attributes };
+        Decision::done(vec![Record::PlatformEndpointDeclared(Box::new(declared))], reply)
+    }
+
+    /// The answer.
+    pub fn present(arn: String) -> CreatePlatformEndpointOutput {
+        CreatePlatformEndpointOutput { endpoint_arn: Some(arn.into()) }
+    }
+}
+
+/// GetEndpointAttributes.
+#[derive(Clone, Debug)]
+pub struct GetEndpointAttributes {
+    /// Of which.
+    pub arn: String,
+}
+
+impl GetEndpointAttributes {
+    /// Reads the request.
+    pub fn prepare(input: &GetEndpointAttributesInput) -> Result<Self, Refusal> {
+        Ok(GetEndpointAttributes { arn: platforms::endpoint(input.endpoint_arn.as_deref())? })
+    }
+
+    /// Tells them.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        match state.platforms.endpoint(&self.arn) {
+            Some(endpoint) => Decision::answer(Reply::Attributes(shown(endpoint))),
+            None => refusals::endpoint_missing().into(),
+        }
+    }
+
+    /// The answer.
+    pub fn present(attributes: Vec<(String, String)>) -> GetEndpointAttributesOutput {
+        GetEndpointAttributesOutput { attributes: Some(to_map(attributes)) }
+    }
+}
+
+/// SetEndpointAttributes.
+#[derive(Clone, Debug)]
+pub struct SetEndpointAttributes {
+    /// Of which.
+    pub arn: String,
+    /// What changes.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl SetEndpointAttributes {
+    /// Reads the request.
+    pub fn prepare(input: &SetEndpointAttributesInput) -> Result<Self, Refusal> {
+        let arn = platforms::endpoint(input.endpoint_arn.as_deref())?;
+        let attributes = pairs(&input.attributes);
+        platforms::check_some(&attributes)?;
+        platforms::check_endpoint(&attributes)?;
+        Ok(SetEndpointAttributes { arn, attributes })
+    }
+
+    /// Sets them. Another token makes it the endpoint of another device, which must have none yet.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let Some(endpoint) = state.platforms.endpoint(&self.arn) else {
+            return refusals::endpoint_missing().into();
+        };
+        let of = endpoint.declared.application;
+        let taken =
+            self.attributes.get("Token").and_then(|token| state.platforms.endpoint_of_token(of, token));
+        if let Some(other) = taken.filter(|other| other.declared.id != endpoint.declared.id) {
+            return refusals::invalid(format_args!(
+                "Token Reason: Endpoint {} already exists with the same Token, but different attributes.",
+                other.arn()
+            ))
+            .into();
+        }
+        let mut declared = endpoint.declared.clone();
+        declared.attributes.extend(self.attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Decision::done(vec![Record::PlatformEndpointDeclared(Box::new(declared))], Reply::Done)
+    }
+}
+
+/// DeleteEndpoint.
+#[derive(Clone, Debug)]
+pub struct DeleteEndpoint {
+    /// Which.
+    pub arn: String,
+}
+
+impl DeleteEndpoint {
+    /// Reads the request.
+    pub fn prepare(input: &DeleteEndpointInput) -> Result<Self, Refusal> {
+        Ok(DeleteEndpoint { arn: platforms::endpoint(input.endpoint_arn.as_deref())? })
+    }
+
+    /// Deletes it; one that is not there is gone already. What is subscribed to topics stays so (AWS's documentation).
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let deleted = state.platforms.endpoint(&self.arn).map(|endpoint| {
+            Record::PlatformEndpointDeleted(PlatformEndpointDeleted {
+                id: endpoint.declared.id,
+                declared_in: endpoint.standing.declared_in().collect(),
+            })
+        });
+        Decision::done(deleted.into_iter().collect(), Reply::Done)
+    }
+}
+
+/// ListEndpointsByPlatformApplication.
+#[derive(Clone, Debug)]
+pub struct ListEndpoints {
+    /// Of which.
+    pub application: ApplicationKey,
+    /// Which of them.
+    pub page: Page,
+    after: EndpointId,
+}
+
+impl ListEndpoints {
+    /// Reads the request.
+    pub fn prepare(input: &ListEndpointsByPlatformApplicationInput) -> Result<Self, Refusal> {
+        let application = platforms::application(input.platform_application_arn.as_deref())?;
+        let page = Page::new(input.next_token.as_deref())?;
+        let after = EndpointId(page.after_number()?.unwrap_or_default());
+        Ok(ListEndpoints { application, page, after })
+    }
+
+    /// Tells of them, oldest first.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let Some(application) = state.platforms.application(&self.application) else {
+            return refusals::application_missing().into();
+        };
+        let rest = (application.declared.id, EndpointId(self.after.0 + 1));
+        let last = (application.declared.id, EndpointId(u64::MAX));
+        let members = state.platforms.members.range(rest..=last);
+        let items = members.filter_map(|(_, id)| {
+            let endpoint = state.platforms.endpoints.get(id)?;
+            Some((id.0.to_string(), ListedPlatform { arn: endpoint.arn(), attributes: shown(endpoint) }))
+        });
+        Decision::answer(Reply::Platforms(self.page.fill(items)))
+    }
+
+    /// The answer.
+    pub fn present(listed: Listed<ListedPlatform>) -> ListEndpointsByPlatformApplicationOutput {
+        let item = |listed: ListedPlatform| api::sns::Endpoint {
+            endpoint_arn: Some(listed.arn.into()),
+            attributes: Some(to_map(listed.attributes)),
+        };
+        ListEndpointsByPlatformApplicationOutput {
+            endpoints: Some(listed.items.into_iter().map(item).collect()),
+            next_token: listed.next_token.map(Into::into),
+        }
+    }
+}
+
+fn shown(endpoint: &PlatformEndpoint) -> Vec<(String, String)> {
+    endpoint.declared.attributes.clone().into_iter().collect()
+}

@@ -1,0 +1,284 @@
+//! How an account sends text messages, and who wants none: SMS attributes, opt-outs, origination numbers.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use api::sns::{
+    CheckIfPhoneNumberIsOptedOutInput, CheckIfPhoneNumberIsOptedOutOutput, GetSMSAttributesInput,
+    GetSMSAttributesOutput, ListOriginationNumbersInput, ListOriginationNumbersOutput,
+    ListPhoneNumbersOptedOutInput, ListPhoneNumbersOptedOutOutput, OptInPhoneNumberInput,
+    SetSMSAttributesInput,
+};
+use kernel::{Caller, Refusal};
+
+use super::{Decision, Reply, Setting, to_map};
+use crate::records::{Record, TextMessagingDeclared};
+use crate::refusals;
+use crate::rules::pages::{Listed, Page};
+use crate::rules::{pairs, telephones};
+use crate::state::State;
+
+/// What SetSMSAttributes can set (AWS's documentation of it).
+const NAMES: [&str; 6] = [
+    "DefaultSMSType",
+    "DefaultSenderID",
+    "DeliveryStatusIAMRole",
+    "DeliveryStatusSuccessSamplingRate",
+    "MonthlySpendLimit",
+    "UsageReportS3Bucket",
+];
+
+/// A number can be opted in once in so long (AWS's documentation of OptInPhoneNumber).
+const BETWEEN_OPT_INS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Origination numbers of a page (AWS's model).
+const ORIGINATION_PAGE: usize = 30;
+
+/// Whose text messages a request is about: the caller's, in the region where it asks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sender {
+    /// Whose.
+    pub account: String,
+    /// Where.
+    pub region: String,
+}
+
+impl Sender {
+    /// The caller.
+    pub fn of(caller: &Caller) -> Self {
+        Sender { account: caller.account.clone(), region: caller.region.clone() }
+    }
+
+    /// What is remembered of it.
+    pub fn declared(&self, state: &State) -> TextMessagingDeclared {
+        state.platforms.texting(&self.account, &self.region)
+    }
+}
+
+/// What is remembered becomes this.
+pub(super) fn declared(declared: TextMessagingDeclared) -> Decision<'static> {
+    Decision::done(vec![Record::TextMessagingDeclared(Box::new(declared))], Reply::Done)
+}
+
+/// SetSMSAttributes.
+#[derive(Clone, Debug)]
+pub struct SetSMSAttributes {
+    /// Whose.
+    pub sender: Sender,
+    /// What changes.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl SetSMSAttributes {
+    /// Reads the request.
+    pub fn prepare(input: &SetSMSAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
+        let attributes = pairs(&input.attributes);
+        for (name, value) in &attributes {
+            check_attribute(name, value)?;
+        }
+        Ok(SetSMSAttributes { sender: Sender::of(caller), attributes })
+    }
+
+    /// Sets them; an empty text takes away.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let mut all = self.sender.declared(state);
+        all.attributes.extend(self.attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
+        all.attributes.retain(|_, value| !value.is_empty());
+        declared(all)
+    }
+}
+
+fn check_attribute(name: &str, value: &str) -> Result<(), Refusal> {
+    if !NAMES.contains(&name) {
+        return Err(refusals::invalid(format_args!("{name} is not a valid attribute")));
+    }
+    let is_sender_id = |id: &str| {
+        id.len() <= 11
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && id.bytes().any(|byte| byte.is_ascii_alphabetic())
+    };
+    let is_right = value.is_empty()
+        || match name {
+            "DefaultSMSType" => matches!(value, "Promotional" | "Transactional"),
+            "DefaultSenderID" => is_sender_id(value),
+            "DeliveryStatusSuccessSamplingRate" => value.parse::<u8>().is_ok_and(|percent| percent <= 100),
+            "MonthlySpendLimit" => value.parse::<u32>().is_ok(),
+            _ => true,
+        };
+    if is_right { Ok(()) } else { Err(refusals::invalid(format_args!("{name} is invalid"))) }
+}
+
+/// GetSMSAttributes.
+#[derive(Clone, Debug)]
+pub struct GetSMSAttributes {
+    /// Whose.
+    pub sender: Sender,
+    /// Which; none named: all.
+    pub names: Vec<String>,
+}
+
+impl GetSMSAttributes {
+    /// Reads the request.
+    pub fn prepare(input: &GetSMSAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
+        let names: Vec<String> = input.attributes.iter().flatten().map(ToString::to_string).collect();
+        match names.iter().find(|name| !NAMES.contains(&name.as_str())) {
+            Some(name) => Err(refusals::invalid(format_args!("{name} is not a valid attribute"))),
+            None => Ok(GetSMSAttributes { sender: Sender::of(caller), names }),
+        }
+    }
+
+    /// Tells those that are set. A new account may spend one dollar a month.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let mut attributes = self.sender.declared(state).attributes;
+        attributes.entry("MonthlySpendLimit".to_owned()).or_insert_with(|| "1".to_owned());
+        attributes.retain(|name, _| self.names.is_empty() || self.names.contains(name));
+        Decision::answer(Reply::Attributes(attributes.into_iter().collect()))
+    }
+
+    /// The answer.
+    pub fn present(attributes: Vec<(String, String)>) -> GetSMSAttributesOutput {
+        GetSMSAttributesOutput { attributes: Some(to_map(attributes)) }
+    }
+}
+
+/// CheckIfPhoneNumberIsOptedOut.
+#[derive(Clone, Debug)]
+pub struct CheckIfPhoneNumberIsOptedOut {
+    /// Who would send.
+    pub sender: Sender,
+    /// To whom.
+    pub number: String,
+}
+
+impl CheckIfPhoneNumberIsOptedOut {
+    /// Reads the request.
+    pub fn prepare(input: &CheckIfPhoneNumberIsOptedOutInput, caller: &Caller) -> Result<Self, Refusal> {
+        let number = telephones::check(input.phone_number.as_deref())?;
+        Ok(CheckIfPhoneNumberIsOptedOut { sender: Sender::of(caller), number })
+    }
+
+    /// Tells it.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let opted_out = self.sender.declared(state).opted_out.contains_key(&self.number);
+        Decision::answer(Reply::Truth(opted_out))
+    }
+
+    /// The answer.
+    pub fn present(opted_out: bool) -> CheckIfPhoneNumberIsOptedOutOutput {
+        CheckIfPhoneNumberIsOptedOutOutput { is_opted_out: Some(opted_out) }
+    }
+}
+
+/// ListPhoneNumbersOptedOut.
+#[derive(Clone, Debug)]
+pub struct ListPhoneNumbersOptedOut {
+    /// Who would send.
+    pub sender: Sender,
+    /// Which of them.
+    pub page: Page,
+}
+
+impl ListPhoneNumbersOptedOut {
+    /// Reads the request.
+    pub fn prepare(input: &ListPhoneNumbersOptedOutInput, caller: &Caller) -> Result<Self, Refusal> {
+        let page = Page::new(input.next_token.as_deref())?;
+        Ok(ListPhoneNumbersOptedOut { sender: Sender::of(caller), page })
+    }
+
+    /// Tells them, by number.
+    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+        let opted_out = self.sender.declared(state).opted_out;
+        let start = self.page.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = opted_out.range::<str, _>((start, Bound::Unbounded));
+        let numbers = rest.map(|(number, _)| (number.clone(), number.clone()));
+        Decision::answer(Reply::Texts(self.page.fill(numbers)))
+    }
+
+    /// The answer.
+    pub fn present(listed: Listed<String>) -> ListPhoneNumbersOptedOutOutput {
+        ListPhoneNumbersOptedOutOutput {
+            phone_numbers: Some(listed.items.into_iter().map(Into::into).collect()),
+            next_token: listed.next_token.map(Into::into),
+        }
+    }
+}
+
+/// OptInPhoneNumber.
+#[derive(Clone, Debug)]
+pub struct OptInPhoneNumber {
+    /// Who would send.
+    pub sender: Sender,
+    /// To whom.
+    pub number: String,
+}
+
+impl OptInPhoneNumber {
+    /// Reads the request.
+    pub fn prepare(input: &OptInPhoneNumberInput, caller: &Caller) -> Result<Self, Refusal> {
+        let number = telephones::check(input.phone_number.as_deref())?;
+        Ok(OptInPhoneNumber { sender: Sender::of(caller), number })
+    }
+
+    /// Lets messages go there again; one that never opted out stays as it is.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let mut all = self.sender.declared(state);
+        if all.opted_out.remove(&self.number).is_none() {
+            return Decision::answer(Reply::Done);
+        }
+        if all.opted_in.get(&self.number).is_some_and(|&last| setting.now < last + BETWEEN_OPT_INS) {
+            // In which words AWS refuses is not known.
+            let text = "PhoneNumber Reason: a phone number can be opted in only once every 30 days";
+            return refusals::invalid(text).into();
+        }
+        all.opted_in.insert(self.number.clone(), setting.now);
+        declared(all)
+    }
+}
+
+/// Somebody wants no messages any more. AWS learns of it from an answer such as `STOP`; here whoever carries the messages
+/// says it.
+#[derive(Clone, Debug)]
+pub struct OptOut {
+    /// Who would send.
+    pub sender: Sender,
+    /// To whom.
+    pub number: String,
+}
+
+impl OptOut {
+    /// Checks the number.
+    pub fn new(sender: Sender, number: &str) -> Result<Self, Refusal> {
+        Ok(OptOut { sender, number: telephones::check(Some(number))? })
+    }
+
+    /// Remembers it.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let mut all = self.sender.declared(state);
+        all.opted_out.entry(self.number.clone()).or_insert(setting.now);
+        declared(all)
+    }
+}
+
+/// ListOriginationNumbers.
+#[derive(Clone, Debug)]
+pub struct ListOriginationNumbers {
+    page: Page,
+}
+
+impl ListOriginationNumbers {
+    /// Reads the request.
+    pub fn prepare(input: &ListOriginationNumbersInput) -> Result<Self, Refusal> {
+        let page = Page::of_size(input.next_token.as_deref(), input.max_results, ORIGINATION_PAGE)?;
+        Ok(ListOriginationNumbers { page })
+    }
+
+    /// Tells that there are none: they are bought from another service.
+    pub fn decide(&self, _: &State, _: &Setting<'_>) -> Decision<'_> {
+        Decision::answer(Reply::Texts(self.page.fill(std::iter::empty())))
+    }
+
+    /// The answer.
+    pub fn present(_: Listed<String>) -> ListOriginationNumbersOutput {
+        ListOriginationNumbersOutput { phone_numbers: Some(Vec::new()), next_token: None }
+    }
+}
