@@ -302,7 +302,9 @@ impl Delivery {
 
 impl Form {
     fn bits(&self) -> u8 {
-        u8::from(self.raw) * RAW | u8::from(self.replayed) * REPLAYED | if self.text > 0 { TEXT } else { 0 }
+        (u8::from(self.raw) * RAW)
+            | (u8::from(self.replayed) * REPLAYED)
+            | if self.text > 0 { TEXT } else { 0 }
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

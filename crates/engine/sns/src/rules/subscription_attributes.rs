@@ -41,7 +41,7 @@ pub fn set(
 ) -> Result<(), String> {
     let given = value.unwrap_or_default();
     let value = match name {
-        "RawMessageDelivery" => Some(raw(given, whose)?),
+        "RawMessageDelivery" => raw(given, whose)?,
         "FilterPolicy" => Some(given).filter(|policy| !policy.is_empty()).map(str::to_owned),
         "FilterPolicyScope" => Some(scope(given)?),
         "RedrivePolicy" => redrive(given, whose)?,
@@ -105,13 +105,15 @@ pub fn says_the_same(attributes: &BTreeMap<String, String>, name: &str, given: &
     name.ends_with("Policy") && read(in_force).is_some_and(|document| read(given) == Some(document))
 }
 
-fn raw(given: &str, whose: &Whose<'_>) -> Result<String, String> {
+/// Where there is no raw delivery it can still be said that there is to be none.
+fn raw(given: &str, whose: &Whose<'_>) -> Result<Option<String>, String> {
     let value = given.to_ascii_lowercase();
     if !matches!(value.as_str(), "true" | "false") {
         return Err(format!("RawMessageDelivery: Invalid value [{given}]. Must be true or false."));
     }
     match whose.protocol {
-        Protocol::Sqs | Protocol::Http | Protocol::Https | Protocol::Firehose => Ok(value),
+        Protocol::Sqs | Protocol::Http | Protocol::Https | Protocol::Firehose => Ok(Some(value)),
+        _ if value == "false" => Ok(None),
         other => Err(format!("Delivery protocol [{}] does not support raw message delivery.", other.name())),
     }
 }
