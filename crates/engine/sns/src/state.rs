@@ -37,12 +37,24 @@ pub enum Due {
 /// Deduplication ids that are forgotten in one go.
 const EXPIRED_AT_ONCE: usize = 1000;
 
-/// A subscription before its topic.
+/// A subscription that is not one of its topic's: its topic is not declared yet, or it has ended.
 #[derive(Clone, Debug)]
-struct Orphan {
-    declared: SubscriptionDeclared,
-    at: Extent,
+pub(crate) struct Apart {
+    pub(crate) declared: SubscriptionDeclared,
+    pub(crate) at: Extent,
     declared_in: BTreeSet<u32>,
+}
+
+impl Apart {
+    /// Until when one that has ended can be restored.
+    pub(crate) fn until(&self) -> Option<Time> {
+        Some(self.declared.ended? + crate::limits::PENDING_MILLIS)
+    }
+
+    /// The fact that it is gone.
+    pub(crate) fn deletion(&self) -> SubscriptionDeleted {
+        SubscriptionDeleted { id: self.declared.id, declared_in: self.declared_in.iter().copied().collect() }
+    }
 }
 
 /// All topics.
@@ -60,9 +72,13 @@ pub struct State {
     /// Subscriptions by the last word of their ARNs.
     pub(crate) uuids: BTreeMap<String, SubscriptionId>,
     /// Subscriptions whose topic is not declared yet: where a log was cleaned, its declaration can come after theirs.
-    orphans: BTreeMap<TopicId, BTreeMap<SubscriptionId, Orphan>>,
+    orphans: BTreeMap<TopicId, BTreeMap<SubscriptionId, Apart>>,
     /// Of which topics they are.
     orphans_topics: BTreeMap<SubscriptionId, TopicId>,
+    /// Subscriptions that have ended but can be restored.
+    pub(crate) parted: BTreeMap<SubscriptionId, Apart>,
+    /// The same by topic.
+    parted_of: BTreeSet<(TopicId, SubscriptionId)>,
     pub(crate) platforms: Platforms,
     pub(crate) deliveries: Deliveries,
     pub(crate) replays: BTreeMap<SubscriptionId, Replay>,
@@ -220,6 +236,10 @@ impl State {
         for orphan in self.take_orphans(record.id) {
             ledger.release(orphan.at);
         }
+        let parted: Vec<SubscriptionId> = self.parted_of(record.id).collect();
+        for parted in parted.into_iter().filter_map(|id| self.take_parted(id)) {
+            ledger.release(parted.at);
+        }
         let Some(topic) = self.topics.remove(&record.id) else { return };
         ledger.release(topic.at);
         if let Some(due) = topic.dedup_due {
@@ -250,14 +270,17 @@ impl State {
         ledger.hold(at);
         let before = match self.take_subscription(record.id) {
             Some(old) => Some((old.at, old.declared_in)),
-            None => self.take_orphan(record.id).map(|old| (old.at, old.declared_in)),
+            None => self.take_apart(record.id).map(|old| (old.at, old.declared_in)),
         };
+        if record.ended.is_some() {
+            self.forget_deliveries_of(record.id, ledger);
+        }
         let mut declared_in = BTreeSet::from([at.place.segment()]);
         if let Some((old_at, old_in)) = before {
             ledger.release(old_at);
             declared_in.extend(old_in.into_iter().filter(|&segment| ledger.contains(segment)));
         }
-        let latest = Orphan { declared: record.clone(), at, declared_in };
+        let latest = Apart { declared: record.clone(), at, declared_in };
         if self.topics.contains_key(&record.topic) {
             self.insert_subscription(latest);
         } else {
@@ -274,16 +297,34 @@ impl State {
         if let Some(subscription) = self.take_subscription(record.id) {
             ledger.release(subscription.at);
             self.forget_deliveries_of(record.id, ledger);
-        } else if let Some(orphan) = self.take_orphan(record.id) {
-            ledger.release(orphan.at);
+        } else if let Some(apart) = self.take_apart(record.id) {
+            ledger.release(apart.at);
         }
     }
 
-    fn take_orphan(&mut self, id: SubscriptionId) -> Option<Orphan> {
-        self.orphans.get_mut(&self.orphans_topics.remove(&id)?)?.remove(&id)
+    fn take_apart(&mut self, id: SubscriptionId) -> Option<Apart> {
+        match self.orphans_topics.remove(&id) {
+            Some(topic) => self.orphans.get_mut(&topic)?.remove(&id),
+            None => self.take_parted(id),
+        }
     }
 
-    fn take_orphans(&mut self, topic: TopicId) -> impl Iterator<Item = Orphan> + use<> {
+    fn take_parted(&mut self, id: SubscriptionId) -> Option<Apart> {
+        let parted = self.parted.remove(&id)?;
+        self.parted_of.remove(&(parted.declared.topic, id));
+        if let Some(until) = parted.until() {
+            self.deadlines.clear(until, Due::ConfirmationEnds(id));
+        }
+        self.unconfirmed.remove(&id);
+        Some(parted)
+    }
+
+    fn parted_of(&self, topic: TopicId) -> impl Iterator<Item = SubscriptionId> + '_ {
+        let all = (topic, SubscriptionId(0))..=(topic, SubscriptionId(u64::MAX));
+        self.parted_of.range(all).map(|&(_, id)| id)
+    }
+
+    fn take_orphans(&mut self, topic: TopicId) -> impl Iterator<Item = Apart> + use<> {
         let orphans = self.orphans.remove(&topic).unwrap_or_default();
         for id in orphans.keys() {
             self.orphans_topics.remove(id);
@@ -291,9 +332,16 @@ impl State {
         orphans.into_values()
     }
 
-    /// A subscription is one of its topic's from now on.
-    fn insert_subscription(&mut self, latest: Orphan) {
-        let Orphan { declared, at, declared_in } = latest;
+    /// A subscription is one of its topic's from now on, unless it has ended.
+    fn insert_subscription(&mut self, latest: Apart) {
+        if let Some(until) = latest.until() {
+            let id = latest.declared.id;
+            self.deadlines.set(until, Due::ConfirmationEnds(id));
+            self.parted_of.insert((latest.declared.topic, id));
+            self.parted.insert(id, latest);
+            return;
+        }
+        let Apart { declared, at, declared_in } = latest;
         let Some(topic) = self.topics.get_mut(&declared.topic) else { return };
         let id = declared.id;
         topic.subscriptions.insert(id);
@@ -396,12 +444,22 @@ impl State {
         for subscription in topic.subscriptions.iter().filter_map(|id| self.subscriptions.get(id)) {
             declared_in.extend(&subscription.declared_in);
         }
+        for parted in self.parted_of(topic.id()).filter_map(|id| self.parted.get(&id)) {
+            declared_in.extend(&parted.declared_in);
+        }
         TopicDeleted { id: topic.id(), declared_in: declared_in.into_iter().collect() }
     }
 
-    /// The facts of a subscription's end. How many have ended is its topic's to remember.
-    pub(crate) fn end_of(&self, subscription: &Subscription) -> Vec<Record> {
-        let mut records = vec![Record::SubscriptionDeleted(subscription.deletion())];
+    /// The facts of a subscription's end. How many have ended is its topic's to remember. One whose endpoint can undo it is
+    /// remembered for a while.
+    pub(crate) fn end_of(&self, subscription: &Subscription, undo_from: Option<Time>) -> Vec<Record> {
+        let mut records = vec![match undo_from {
+            None => Record::SubscriptionDeleted(subscription.deletion()),
+            ended => Record::SubscriptionDeclared(Box::new(SubscriptionDeclared {
+                ended,
+                ..subscription.declared.clone()
+            })),
+        }];
         if let Some(topic) = self.topic_of(subscription.declared.topic) {
             let subscriptions_deleted = topic.declared.subscriptions_deleted + 1;
             let declared = TopicDeclared { subscriptions_deleted, ..topic.declared.clone() };

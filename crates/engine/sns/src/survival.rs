@@ -22,9 +22,11 @@ impl State {
                 known.map(|topic| Record::TopicDeclared(Box::new(topic.declared.clone())))
             }
             Record::SubscriptionDeclared(record) => {
-                let known = self.subscriptions.get(&record.id).filter(|subscription| subscription.at == at);
-                known
-                    .map(|subscription| Record::SubscriptionDeclared(Box::new(subscription.declared.clone())))
+                let known = self.subscriptions.get(&record.id);
+                let known = known.filter(|known| known.at == at).map(|known| &known.declared);
+                let parted = self.parted.get(&record.id);
+                let parted = parted.filter(|parted| parted.at == at).map(|parted| &parted.declared);
+                { known.or(parted) }.map(|declared| Record::SubscriptionDeclared(Box::new(declared.clone())))
             }
             Record::TopicDeleted(record) => {
                 let declared_in = needed(&record.declared_in);

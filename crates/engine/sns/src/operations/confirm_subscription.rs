@@ -4,11 +4,11 @@ use api::sns::{ConfirmSubscriptionInput, ConfirmSubscriptionOutput};
 use kernel::{Caller, Refusal};
 
 use super::{Decision, Reply, Setting};
-use crate::ids::subscription_of_token;
+use crate::ids::{subscription_of_token, subscription_uuid};
 use crate::records::{Confirmation, Record, SubscriptionDeclared};
 use crate::rules::arns;
 use crate::state::State;
-use crate::{TopicKey, refusals};
+use crate::{SubscriptionId, TopicKey, refusals};
 
 /// ConfirmSubscription.
 #[derive(Clone, Debug)]
@@ -42,25 +42,39 @@ impl ConfirmSubscription {
         Ok(ConfirmSubscription { topic, token, authenticate_on_unsubscribe, signed })
     }
 
-    /// Confirms it; one that is confirmed stays as it is.
+    /// Confirms it; one that is confirmed stays as it is. One that somebody else than its owner has ended is made anew.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
-        let found = subscription_of_token(setting.secret, &self.token).and_then(|id| state.subscription(id));
-        let Some(subscription) = found else {
+        let id = subscription_of_token(setting.secret, &self.token);
+        let subscription = id.and_then(|id| state.subscription(id));
+        let parted = id.and_then(|id| state.parted.get(&id));
+        let Some(declared) =
+            subscription.map(|known| &known.declared).or(parted.map(|parted| &parted.declared))
+        else {
             return Refusal::new("InvalidParameterException", "Invalid token").into();
         };
-        if state.topic(&self.topic).map(|topic| topic.id()) != Some(subscription.declared.topic) {
-            return refusals::invalid("Topic").into();
+        let topic = state.topic(&self.topic).filter(|topic| topic.id() == declared.topic);
+        let Some(topic) = topic else { return refusals::invalid("Topic").into() };
+        // What has ended may have been subscribed again since.
+        let there = || state.subscription_to(declared.topic, &declared.protocol, &declared.endpoint);
+        let subscription = subscription.or_else(there);
+        if let Some(subscription) = subscription.filter(|subscription| subscription.is_confirmed()) {
+            return Decision::answer(Reply::Subscription(subscription.arn.clone()));
         }
-        let reply = Reply::Subscription(subscription.arn.clone());
-        if subscription.is_confirmed() {
-            return Decision::answer(reply);
-        }
-        let confirmed = Confirmation {
+        let confirmed = Some(Confirmation {
             at: setting.now,
             authenticated: self.signed,
             authenticate_on_unsubscribe: self.authenticate_on_unsubscribe,
+        });
+        let declared = match subscription {
+            Some(pending) => SubscriptionDeclared { confirmed, ..pending.declared.clone() },
+            None => {
+                let id = SubscriptionId(state.next_number());
+                let uuid = subscription_uuid(setting.secret, id);
+                let created = setting.now;
+                SubscriptionDeclared { id, uuid, created, confirmed, ended: None, ..declared.clone() }
+            }
         };
-        let declared = SubscriptionDeclared { confirmed: Some(confirmed), ..subscription.declared.clone() };
+        let reply = Reply::Subscription(format!("{}:{}", topic.arn, declared.uuid));
         Decision::done(vec![Record::SubscriptionDeclared(Box::new(declared))], reply)
     }
 

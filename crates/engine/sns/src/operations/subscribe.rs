@@ -118,6 +118,7 @@ impl Subscribe {
             attributes,
             created: setting.now,
             confirmed: (!asks).then_some(confirmed),
+            ended: None,
         };
         Ok(Decision {
             notices: if asks { vec![Notice::Confirm(id, &self.base)] } else { Vec::new() },

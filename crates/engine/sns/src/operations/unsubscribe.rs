@@ -27,7 +27,7 @@ impl Unsubscribe {
 
     /// Ends it; one that is not there has ended already (facts/sns.md § 2). Where somebody else than the owner ends it, the
     /// endpoint is told how to undo that.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(subscription) = state.subscription_by_arn(&self.arn) else {
             return Decision::answer(Reply::Done);
         };
@@ -50,7 +50,7 @@ impl Unsubscribe {
             } else {
                 Vec::new()
             },
-            ..Decision::done(state.end_of(subscription), Reply::Done)
+            ..Decision::done(state.end_of(subscription, told.then_some(setting.now)), Reply::Done)
         }
     }
 }

@@ -41,7 +41,14 @@ pub struct SubscriptionDeclared {
     pub created: Time,
     /// Absent: it is pending.
     pub confirmed: Option<Confirmation>,
+    /// When somebody else than its owner ended it: it is remembered for a while, so that its endpoint can undo that.
+    pub ended: Option<Time>,
 }
+
+const CONFIRMED: u8 = 1;
+const AUTHENTICATED: u8 = 2;
+const GUARDED: u8 = 4;
+const ENDED: u8 = 8;
 
 impl SubscriptionDeclared {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -54,20 +61,21 @@ impl SubscriptionDeclared {
         put_str(out, &self.principal);
         put_pairs(out, &self.attributes);
         put_u64(out, self.created.0);
-        match &self.confirmed {
-            None => out.push(0),
-            Some(confirmation) => {
-                let flags = 1
-                    | u8::from(confirmation.authenticated) << 1
-                    | u8::from(confirmation.authenticate_on_unsubscribe) << 2;
-                out.push(flags);
-                put_u64(out, confirmation.at.0);
-            }
+        let confirmed = self.confirmed;
+        let flag = |on: bool, flag: u8| if on { flag } else { 0 };
+        out.push(
+            flag(confirmed.is_some(), CONFIRMED)
+                | flag(confirmed.is_some_and(|confirmed| confirmed.authenticated), AUTHENTICATED)
+                | flag(confirmed.is_some_and(|confirmed| confirmed.authenticate_on_unsubscribe), GUARDED)
+                | flag(self.ended.is_some(), ENDED),
+        );
+        for time in confirmed.map(|confirmed| confirmed.at).into_iter().chain(self.ended) {
+            put_u64(out, time.0);
         }
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(SubscriptionDeclared {
+        let mut declared = SubscriptionDeclared {
             id: SubscriptionId(reader.u64()?),
             topic: TopicId(reader.u64()?),
             uuid: reader.str()?.to_owned(),
@@ -77,14 +85,20 @@ impl SubscriptionDeclared {
             principal: reader.str()?.to_owned(),
             attributes: reader.pairs()?,
             created: Time(reader.u64()?),
-            confirmed: match reader.u8()? {
-                0 => None,
-                flags => Some(Confirmation {
-                    authenticated: flags & 2 != 0,
-                    authenticate_on_unsubscribe: flags & 4 != 0,
-                    at: Time(reader.u64()?),
-                }),
-            },
-        })
+            confirmed: None,
+            ended: None,
+        };
+        let flags = reader.u8()?;
+        if flags & CONFIRMED != 0 {
+            declared.confirmed = Some(Confirmation {
+                at: Time(reader.u64()?),
+                authenticated: flags & AUTHENTICATED != 0,
+                authenticate_on_unsubscribe: flags & GUARDED != 0,
+            });
+        }
+        if flags & ENDED != 0 {
+            declared.ended = Some(Time(reader.u64()?));
+        }
+        Ok(declared)
     }
 }

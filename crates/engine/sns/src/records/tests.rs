@@ -33,6 +33,7 @@ fn samples() -> Vec<Record> {
         attributes: pairs(&[("FilterPolicy", "{}")]),
         created: Time(3),
         confirmed,
+        ended: None,
     };
     let confirmation = |authenticated, authenticate_on_unsubscribe| {
         Some(Confirmation { at: Time(4), authenticated, authenticate_on_unsubscribe })
@@ -49,6 +50,10 @@ fn samples() -> Vec<Record> {
         Record::SubscriptionDeclared(Box::new(subscription(None))),
         Record::SubscriptionDeclared(Box::new(subscription(confirmation(true, false)))),
         Record::SubscriptionDeclared(Box::new(subscription(confirmation(false, true)))),
+        Record::SubscriptionDeclared(Box::new(SubscriptionDeclared {
+            ended: Some(Time(5)),
+            ..subscription(confirmation(true, false))
+        })),
         Record::SubscriptionDeleted(SubscriptionDeleted { id: SubscriptionId(2), declared_in: vec![] }),
         Record::PlatformApplicationDeclared(Box::new(PlatformApplicationDeclared {
             id: ApplicationId(5),

@@ -279,6 +279,31 @@ fn an_endpoint_is_told_when_somebody_else_than_its_owner_unsubscribes_it() {
 }
 
 #[test]
+fn an_endpoint_that_somebody_else_unsubscribed_comes_back_with_its_token() {
+    // § 7: "To cancel this operation and restore the subscription, visit the SubscribeURL"
+    let mut world = world();
+    let given = [("FilterPolicy", r#"{"a":["b"]}"#)];
+    let arn = world.subscribe("t", "http", "http://a.example", &given).unwrap();
+    let token = {
+        let id = world.state.subscription_by_arn(&arn).unwrap().id();
+        sns::ids::confirmation_token(&crate::world::secret(), id)
+    };
+    world.confirm("t", &arn, false).unwrap();
+    world.by(unsigned(), |world| world.unsubscribe(&arn)).unwrap();
+    assert!(world.subscription(&arn).is_err());
+    assert_eq!(world.attributes("t").unwrap()["SubscriptionsDeleted"], "1");
+    world.crash();
+    let again = world.by(unsigned(), |world| world.confirm_with("t", &token, false)).unwrap();
+    assert_eq!(world.subscription(&again).unwrap()["FilterPolicy"], given[0].1);
+    assert_eq!(world.confirm_with("t", &token, false), Ok(again.clone()), "once");
+    world.unsubscribe(&again).unwrap();
+    world.pass(48 * 60 * 60 * 1000);
+    assert!(world.confirm_with("t", &token, false).is_err());
+    let attributes = world.attributes("t").unwrap();
+    assert_eq!((&*attributes["SubscriptionsConfirmed"], &*attributes["SubscriptionsDeleted"]), ("0", "2"));
+}
+
+#[test]
 fn only_its_owner_ends_a_subscription_that_was_confirmed_so() {
     // § 2
     let mut world = world();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use api::sns::*;
 use api::{Map, Text};
 use kernel::{Caller, Extent, Ledger, Place, Secret, Time};
+use sns::SubscriptionId;
 use sns::operations::{Notice, Outcome, Setting, prepare, present};
 use sns::records::Record;
 use sns::state::State;
@@ -23,6 +24,8 @@ pub struct World {
     pub caller: Caller,
     /// What subscribers and telephones were told, in short: `confirm 5`, `farewell 5`, `text to +1555: …`.
     pub notices: Vec<String>,
+    /// All subscriptions that were ever made.
+    pub made: Vec<SubscriptionId>,
     ledger: Ledger,
     log: BTreeMap<Place, Vec<u8>>,
     segment: u32,
@@ -75,6 +78,7 @@ impl World {
             now: Time(1_700_000_000_000),
             caller: caller(ACCOUNT),
             notices: Vec::new(),
+            made: Vec::new(),
             ledger: Ledger::default(),
             log: BTreeMap::new(),
             segment: 1,
@@ -128,6 +132,11 @@ impl World {
 
     pub fn record(&mut self, records: &[Record]) {
         for record in records {
+            if let Record::SubscriptionDeclared(declared) = record
+                && !self.made.contains(&declared.id)
+            {
+                self.made.push(declared.id);
+            }
             let mut head = Vec::new();
             record.encode(&mut head);
             assert_eq!(Record::decode(&head).as_ref(), Ok(record));
