@@ -169,33 +169,54 @@ impl World {
         self.follow_up();
     }
 
-    /// Writes every sealed segment but `most` forward and drops it, oldest first.
+    /// Writes every sealed segment up to `most` forward and drops it, oldest first.
     pub fn clean(&mut self, most: u32) {
         for segment in self.log.keys().next().map_or(1, |place| place.segment())..self.segment {
-            if segment > most {
-                return;
+            if segment <= most {
+                self.clean_one(segment);
             }
-            let records: Vec<(Place, Vec<u8>)> = self
-                .log
-                .range(Place::new(segment, 0)..Place::new(segment + 1, 0))
-                .map(|(place, head)| (*place, head.clone()))
-                .collect();
-            for (place, head) in records {
-                let extent = Extent { place, len: head.len() as u32 };
-                if let Some(record) = self.state.write_again(&head, extent, &self.ledger).unwrap() {
-                    self.record(&[record]);
-                }
-            }
-            self.ledger.tombstones_copied(segment);
-            let unused = self.ledger.segments().find(|(number, _)| *number == segment);
-            let still_needed = unused.map(|(_, unused)| unused.references);
-            assert!(
-                matches!(still_needed, None | Some(0)),
-                "segment {segment} is still needed: {still_needed:?}"
-            );
-            self.ledger.dropped(segment);
-            self.log.retain(|place, _| place.segment() != segment);
         }
+    }
+
+    /// Writes one of the sealed segments forward and drops it.
+    pub fn clean_any(&mut self, which: usize) {
+        let sealed: Vec<u32> = self
+            .ledger
+            .segments()
+            .map(|(segment, _)| segment)
+            .filter(|&segment| segment < self.segment)
+            .collect();
+        if !sealed.is_empty() {
+            self.clean_one(sealed[which % sealed.len()]);
+        }
+    }
+
+    fn clean_one(&mut self, segment: u32) {
+        let records: Vec<(Place, Vec<u8>)> = self
+            .log
+            .range(Place::new(segment, 0)..Place::new(segment + 1, 0))
+            .map(|(place, head)| (*place, head.clone()))
+            .collect();
+        for (place, head) in records {
+            let extent = Extent { place, len: head.len() as u32 };
+            if let Some(record) = self.state.write_again(&head, extent, &self.ledger).unwrap() {
+                self.record(&[record]);
+            }
+        }
+        self.ledger.tombstones_copied(segment);
+        let unused = self.ledger.segments().find(|(number, _)| *number == segment);
+        let still_needed = unused.map(|(_, unused)| unused.references);
+        assert!(
+            matches!(still_needed, None | Some(0)),
+            "segment {segment} is still needed: {still_needed:?}"
+        );
+        self.ledger.dropped(segment);
+        self.log.retain(|place, _| place.segment() != segment);
+    }
+
+    /// How many records of the log are still needed.
+    pub fn references(&self) -> u64 {
+        self.ledger.segments().map(|(_, needed)| needed.references).sum()
     }
 
     /// The last segment in which something stands.
