@@ -15,7 +15,7 @@ pub const REGION: &str = "us-east-1";
 pub const BASE: &str = "http://localhost:4566";
 
 /// Small, so that stories span several.
-const SEGMENT: u32 = 1500;
+const SEGMENT: u32 = 500;
 
 pub struct World {
     pub state: State,
