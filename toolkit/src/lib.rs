@@ -1,3 +1,5 @@
+//! Messaging patterns for applications on Amazon SQS and SNS, or anything that speaks their protocols.
+//!
 #![doc = include_str!("../README.md")]
 
 // What travels.

@@ -196,7 +196,7 @@ impl<T: Message, H: Handler<T>> Handler<T> for Once<H> {
         let mut guard = Abandon { inbox: Some(self.inbox.clone()), key: &key, claim: &claim };
         let outcome = tokio::select! {
             outcome = self.handler.handle(delivery) => outcome,
-            () = renew => unreachable!("it loops for ever"),
+            never = renew => never,
         };
         guard.inbox = None;
         let remembered = match outcome {

@@ -1,7 +1,8 @@
 //! Publishes what an outbox holds: one relay at a time, in order, again and again until it is taken or given up.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,8 @@ pub struct Relay<D> {
     publishers: HashMap<String, Publisher>,
     settings: RelaySettings,
     holder: String,
+    /// When the lease was last renewed.
+    renewed: Mutex<Option<Instant>>,
 }
 
 /// How a [`Relay`] works.
@@ -62,6 +65,7 @@ impl<D: Database> Relay<D> {
             publishers: HashMap::new(),
             settings: RelaySettings::default(),
             holder: uuid::Uuid::new_v4().to_string(),
+            renewed: Mutex::new(None),
         }
     }
 
@@ -133,7 +137,12 @@ impl<D: Database> Relay<D> {
             let results = loop {
                 tokio::select! {
                     results = &mut publish => break results,
-                    () = tokio::time::sleep(self.settings.lease / 3) => { self.lead().await?; }
+                    () = tokio::time::sleep(self.settings.lease / 3) => {
+                        // Another took over, since this one seemed dead: two at once would be out of order.
+                        if !self.lead().await? {
+                            return Ok(Round::NothingToDo);
+                        }
+                    }
                 }
             };
             let results = match results {
@@ -156,11 +165,19 @@ impl<D: Database> Relay<D> {
 
     /// Whether this relay is the one that works.
     async fn lead(&self) -> Result<bool, StoreError> {
+        let begun = Instant::now();
+        let renewed = || self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        // An idle relay need not write to the disk at each look.
+        if renewed().is_some_and(|at| begun.duration_since(at) < self.settings.lease / 4) {
+            return Ok(true);
+        }
         let sql = "INSERT INTO toolkit_leases (name, holder, until_ms) VALUES ('outbox', $1, $2)
                    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_ms = excluded.until_ms
                    WHERE toolkit_leases.holder = excluded.holder OR toolkit_leases.until_ms <= $3";
         let values = [(&self.holder).into(), from_now(self.settings.lease).into(), now().into()];
-        Ok(self.outbox.database.execute_alone(sql, &values).await? == 1)
+        let ours = self.outbox.database.execute_alone(sql, &values).await? == 1;
+        *renewed() = ours.then_some(begun);
+        Ok(ours)
     }
 
     /// What may be published now. A message that waits for its next attempt holds back those behind it in its group.

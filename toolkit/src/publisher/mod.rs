@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Histogram, counter, histogram};
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 pub use batching::BatchingPublisher;
 pub use outgoing::{Outgoing, Prepared};
@@ -213,7 +214,8 @@ impl Publisher {
             dispatch.add(Item { message, reply });
             answers.push(answer);
         }
-        dispatch.drain().await;
+        let span = tracing::info_span!("publish", destination = self.sink.name(), messages = answers.len());
+        dispatch.drain().instrument(span).await;
         let mut results = Vec::with_capacity(answers.len());
         for answer in answers {
             results.push(answer.await.unwrap_or(Err(PublishError::Closed)));
@@ -249,6 +251,14 @@ impl Publisher {
         if !self.source.is_empty() {
             attributes.entry("source".into()).or_insert_with(|| Attribute::Text(self.source.clone()));
         }
+        tracing::debug!(
+            destination = self.sink.name(),
+            id = %envelope.id,
+            message_type = %envelope.message_type,
+            correlation_id = envelope.metadata.correlation_id.as_deref(),
+            traceparent = envelope.metadata.traceparent.as_deref(),
+            "to be published"
+        );
         let mut body = match self.form {
             BodyForm::Envelope => envelope.encode()?,
             BodyForm::Bare => serde_json::to_string(&envelope.data).map_err(EnvelopeError::Unwritable)?,

@@ -24,7 +24,7 @@ async fn health_follows_depth_and_reach() {
         .queue(&Queue::at(format!("{}/000000000000/nowhere", server.endpoint())), tight(1, 2));
     let missing = missing.look().await;
     assert_eq!(missing.status, Status::Unhealthy);
-    assert!(missing.checks[0].why.contains("QueueDoesNotExist"), "{}", missing.checks[0].why);
+    assert!(missing.checks[0].why.contains("does not exist"), "{}", missing.checks[0].why);
     server.kill();
     let gone = check(tight(13, 14)).patience(Duration::from_millis(300)).look().await;
     assert_eq!(gone.status, Status::Unhealthy);
