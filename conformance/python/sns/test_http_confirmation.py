@@ -200,7 +200,9 @@ def test_following_the_link_in_a_notification_ends_the_subscription(topic, recei
 
 
 def test_who_ended_a_subscription_may_take_it_back(topic, receiver, http_subscription):  # §7
-    http_subscription(topic).unsubscribe()
+    http_subscription(topic)
+    topic.publish()
+    assert visit(receiver.next("Notification").json()["UnsubscribeURL"]).status == 200
     assert visit(receiver.next("UnsubscribeConfirmation").json()["SubscribeURL"]).status == 200
     topic.publish("back")
     assert receiver.next("Notification").json()["Message"] == "back"

@@ -124,11 +124,11 @@ def test_a_get_is_answered_like_a_post(endpoint, topic, queue):  # protocols §5
 
 def test_json_is_answered_to_those_who_accept_it(endpoint, topic):  # §1; protocols §5
     accept = {"Accept": "application/json"}
-    answer = call(endpoint, "GetTopicAttributes", {"TopicArn": topic.arn}, accept)
+    answer = call(endpoint, "Publish", {"TopicArn": topic.arn, "Message": "x"}, accept)
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("application/json")
-    found = answer.json()["GetTopicAttributesResponse"]
-    assert found["GetTopicAttributesResult"]["Attributes"]["TopicArn"] == topic.arn
+    found = answer.json()["PublishResponse"]
+    assert is_uuid(found["PublishResult"]["MessageId"])
     assert is_uuid(found["ResponseMetadata"]["RequestId"])
 
 
