@@ -622,8 +622,7 @@ impl World {
                 deduplication_id: deduplication_id.map(ByteString::from),
                 ..MessageDraft::default()
             };
-            let message =
-                draft.check(&"000000000000".into(), fifo).map_err(|refusal| format!("{refusal:?}"))?;
+            let message = draft.check("000000000000", fifo).map_err(|refusal| format!("{refusal:?}"))?;
             let delay = own_delay.unwrap_or(plan.delay);
             self.history.send(queue, id, group, known, body, delay, self.now, next_seq);
             self.outcome.sends += 1;

@@ -126,7 +126,7 @@ impl World {
     }
 
     fn send(&mut self, queue: usize, draft: MessageDraft) -> Seq {
-        let message = draft.check(&"000000000000".into(), queue == ORDER);
+        let message = draft.check("000000000000", queue == ORDER);
         let command = operations::send_message::SendMessage { queue: key(queue), message };
         match self.ask(operations::Command::SendMessage(command)) {
             Ok(Answered::Sent(sent)) => sent.seq,

@@ -89,7 +89,7 @@ impl Reader {
         match self.span(extent.place, extent.len, Patience::Wait) {
             Err(Interrupted::WouldBlock) => Err(ReadError::Io(io::ErrorKind::WouldBlock.into())),
             Err(Interrupted::Error(error)) => Err(error.into_error()),
-            Ok(bytes) => self.record(extent, bytes),
+            Ok(bytes) => self.record(extent, &bytes, 0),
         }
     }
 
@@ -140,8 +140,7 @@ impl Reader {
                 Ok(bytes) => {
                     for &i in now {
                         let from = (extents[i].place.offset() - start.offset()) as usize;
-                        let to = (from + extents[i].len as usize).min(bytes.len());
-                        records[i] = Some(self.record(extents[i], bytes.slice(from.min(to)..to)));
+                        records[i] = Some(self.record(extents[i], &bytes, from));
                     }
                 }
             }
@@ -163,11 +162,14 @@ impl Reader {
         Ok(buffer.freeze())
     }
 
-    fn record(&self, extent: Extent, bytes: Bytes) -> Result<Record, ReadError> {
-        match RecordHeader::verify(extent.place, &bytes) {
-            Some(header) if bytes.len() == extent.len as usize => {
-                let head_end = RECORD_HEADER + header.head as usize;
-                let (head, tail) = (bytes.slice(RECORD_HEADER..head_end), bytes.slice(head_end..));
+    /// The record that begins at `from`. The bytes may end before it does.
+    fn record(&self, extent: Extent, bytes: &Bytes, from: usize) -> Result<Record, ReadError> {
+        let whole = bytes.get(from..from + extent.len as usize);
+        match whole.and_then(|whole| RecordHeader::verify(extent.place, whole)) {
+            Some(header) => {
+                let head_end = from + RECORD_HEADER + header.head as usize;
+                let head = bytes.slice(from + RECORD_HEADER..head_end);
+                let tail = bytes.slice(head_end..from + extent.len as usize);
                 Ok(Record { class: header.class, head, tail })
             }
             // A file that was recycled while it was being read.

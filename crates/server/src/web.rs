@@ -203,7 +203,7 @@ impl Desk {
         }
         let Some(secret) = self.secret.get() else { return exchange.refuse(&internal()) };
         let keys = Keys { secret, signer: &*self.signer };
-        match operations::present(&reply, plan, base, &keys, &records) {
+        match operations::present(reply, plan, base, &keys, &records) {
             Ok(response) => exchange.answer(&wire::Response::Sqs(response)),
             Err(malformed) => {
                 eprintln!("posthaste: request {}: {malformed}", exchange.request_id);

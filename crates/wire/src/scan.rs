@@ -78,6 +78,17 @@ pub(crate) fn plain_len<S: Special>(bytes: &[u8]) -> usize {
         }
         at += 8;
     }
+    // The last bytes are looked at together with some that were seen to be plain.
+    if at > 0
+        && let Some(word) = bytes.last_chunk::<8>()
+    {
+        let found = S::find(u64::from_le_bytes(*word));
+        return if found == 0 {
+            bytes.len()
+        } else {
+            bytes.len() - 8 + (found.trailing_zeros() / 8) as usize
+        };
+    }
     at + bytes[at..].iter().position(|&byte| S::is_special(byte)).unwrap_or(bytes.len() - at)
 }
 

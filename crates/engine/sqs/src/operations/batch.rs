@@ -113,14 +113,14 @@ pub fn entry_code(refusal: &Refusal) -> &'static str {
 }
 
 /// The entries that were not done. AWS always says `Successful`; of `Failed` nothing if there are none.
-pub fn present_failed<T>(outcome: &BatchOutcome<T>) -> Option<Vec<BatchResultErrorEntry>> {
-    let entry = |(id, refusal): &(ByteString, Refusal)| BatchResultErrorEntry {
-        id: Some(id.clone()),
+pub fn present_failed(failed: Vec<(ByteString, Refusal)>) -> Option<Vec<BatchResultErrorEntry>> {
+    let entry = |(id, refusal): (ByteString, Refusal)| BatchResultErrorEntry {
+        id: Some(id),
         sender_fault: Some(true),
-        code: Some(ByteString::from_static(entry_code(refusal))),
+        code: Some(ByteString::from_static(entry_code(&refusal))),
         message: Some(refusal.message.as_ref().into()),
     };
-    (!outcome.failed.is_empty()).then(|| outcome.failed.iter().map(entry).collect())
+    (!failed.is_empty()).then(|| failed.into_iter().map(entry).collect())
 }
 
 #[cfg(test)]

@@ -49,12 +49,11 @@ impl ChangeMessageVisibilityBatch {
     }
 
     /// The answer.
-    pub fn present(outcome: &BatchOutcome<()>) -> ChangeMessageVisibilityBatchOutput {
-        let entry =
-            |(id, ()): &(ByteString, ())| ChangeMessageVisibilityBatchResultEntry { id: Some(id.clone()) };
+    pub fn present(outcome: BatchOutcome<()>) -> ChangeMessageVisibilityBatchOutput {
+        let entry = |(id, ()): (ByteString, ())| ChangeMessageVisibilityBatchResultEntry { id: Some(id) };
         ChangeMessageVisibilityBatchOutput {
-            successful: Some(outcome.successful.iter().map(entry).collect()),
-            failed: present_failed(outcome),
+            successful: Some(outcome.successful.into_iter().map(entry).collect()),
+            failed: present_failed(outcome.failed),
         }
     }
 

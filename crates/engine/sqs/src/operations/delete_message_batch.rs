@@ -37,11 +37,11 @@ impl DeleteMessageBatch {
     }
 
     /// The answer.
-    pub fn present(outcome: &BatchOutcome<()>) -> DeleteMessageBatchOutput {
-        let entry = |(id, ()): &(ByteString, ())| DeleteMessageBatchResultEntry { id: Some(id.clone()) };
+    pub fn present(outcome: BatchOutcome<()>) -> DeleteMessageBatchOutput {
+        let entry = |(id, ()): (ByteString, ())| DeleteMessageBatchResultEntry { id: Some(id) };
         DeleteMessageBatchOutput {
-            successful: Some(outcome.successful.iter().map(entry).collect()),
-            failed: present_failed(outcome),
+            successful: Some(outcome.successful.into_iter().map(entry).collect()),
+            failed: present_failed(outcome.failed),
         }
     }
 

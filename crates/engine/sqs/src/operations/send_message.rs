@@ -57,7 +57,7 @@ impl SendMessage {
             deduplication_id: input.message_deduplication_id,
             trace_header: trace,
         };
-        let message = draft.check(&caller.principal.as_str().into(), queue.is_fifo());
+        let message = draft.check(&caller.principal, queue.is_fifo());
         Ok(SendMessage { queue, message })
     }
 

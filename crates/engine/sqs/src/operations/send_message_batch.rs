@@ -40,11 +40,11 @@ impl SendMessageBatch {
     }
 
     /// The answer.
-    pub fn present(outcome: &BatchOutcome<Sent>, secret: &Secret) -> SendMessageBatchOutput {
-        let entry = |(id, sent): &(Text, Sent)| {
-            let sent = SendMessage::present(sent, secret);
+    pub fn present(outcome: BatchOutcome<Sent>, secret: &Secret) -> SendMessageBatchOutput {
+        let entry = |(id, sent): (Text, Sent)| {
+            let sent = SendMessage::present(&sent, secret);
             SendMessageBatchResultEntry {
-                id: Some(id.clone()),
+                id: Some(id),
                 message_id: sent.message_id,
                 md5_of_message_body: sent.md5_of_message_body,
                 md5_of_message_attributes: sent.md5_of_message_attributes,
@@ -53,8 +53,8 @@ impl SendMessageBatch {
             }
         };
         SendMessageBatchOutput {
-            successful: Some(outcome.successful.iter().map(entry).collect()),
-            failed: present_failed(outcome),
+            successful: Some(outcome.successful.into_iter().map(entry).collect()),
+            failed: present_failed(outcome.failed),
         }
     }
 
@@ -119,5 +119,5 @@ fn messages(
     if total > limits::BATCH_BYTES {
         return Err(refusals::batch_too_long(total));
     }
-    Ok(MessageDraft::check_all(drafts, &caller.principal.as_str().into(), queue.is_fifo()))
+    Ok(MessageDraft::check_all(drafts, &caller.principal, queue.is_fifo()))
 }

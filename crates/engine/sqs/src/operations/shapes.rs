@@ -143,7 +143,7 @@ impl Reply {
 /// Turns a reply into the answer. `base` is the URL under which the client reached this server; `records` are heads and
 /// tails of what [`needs`] asked for.
 pub fn present(
-    reply: &Reply,
+    reply: Reply,
     plan: &Plan,
     base: &str,
     keys: &Keys<'_>,
@@ -152,13 +152,13 @@ pub fn present(
     use api::sqs::*;
     Ok(match (plan.operation, reply) {
         (Operation::SendMessage, Reply::Sent(sent)) => {
-            Response::SendMessage(send_message::SendMessage::present(sent, keys.secret))
+            Response::SendMessage(send_message::SendMessage::present(&sent, keys.secret))
         }
         (Operation::SendMessageBatch, Reply::SentBatch(outcome)) => {
             Response::SendMessageBatch(send_message_batch::SendMessageBatch::present(outcome, keys.secret))
         }
         (Operation::ReceiveMessage, Reply::Received(received)) => {
-            let messages = plan.shown.present(received, records, keys)?;
+            let messages = plan.shown.present(&received, records, keys)?;
             let messages = (!messages.is_empty()).then_some(messages);
             Response::ReceiveMessage(ReceiveMessageOutput { messages })
         }
@@ -175,18 +175,18 @@ pub fn present(
             )
         }
         (Operation::CreateQueue, Reply::QueueUrl(queue)) => {
-            Response::CreateQueue(create_queue::CreateQueue::present(queue, base))
+            Response::CreateQueue(create_queue::CreateQueue::present(&queue, base))
         }
         (Operation::DeleteQueue, Reply::Done) => Response::DeleteQueue(DeleteQueueOutput {}),
         (Operation::PurgeQueue, Reply::Done) => Response::PurgeQueue(PurgeQueueOutput {}),
         (Operation::GetQueueUrl, Reply::QueueUrl(queue)) => {
-            Response::GetQueueUrl(get_queue_url::GetQueueUrl::present(queue, base))
+            Response::GetQueueUrl(get_queue_url::GetQueueUrl::present(&queue, base))
         }
         (Operation::ListQueues, Reply::QueueUrls(page)) => {
-            Response::ListQueues(list_queues::ListQueues::present(page, base))
+            Response::ListQueues(list_queues::ListQueues::present(&page, base))
         }
         (Operation::GetQueueAttributes, Reply::Attributes(attributes)) => {
-            Response::GetQueueAttributes(get_queue_attributes::GetQueueAttributes::present(attributes))
+            Response::GetQueueAttributes(get_queue_attributes::GetQueueAttributes::present(&attributes))
         }
         (Operation::SetQueueAttributes, Reply::Done) => {
             Response::SetQueueAttributes(SetQueueAttributesOutput {})
@@ -195,26 +195,26 @@ pub fn present(
         (Operation::RemovePermission, Reply::Done) => Response::RemovePermission(RemovePermissionOutput {}),
         (Operation::ListDeadLetterSourceQueues, Reply::QueueUrls(page)) => {
             Response::ListDeadLetterSourceQueues(
-                list_dead_letter_source_queues::ListDeadLetterSourceQueues::present(page, base),
+                list_dead_letter_source_queues::ListDeadLetterSourceQueues::present(&page, base),
             )
         }
         (Operation::TagQueue, Reply::Done) => Response::TagQueue(TagQueueOutput {}),
         (Operation::UntagQueue, Reply::Done) => Response::UntagQueue(UntagQueueOutput {}),
         (Operation::ListQueueTags, Reply::Tags(tags)) => {
-            Response::ListQueueTags(list_queue_tags::ListQueueTags::present(tags))
+            Response::ListQueueTags(list_queue_tags::ListQueueTags::present(&tags))
         }
         (Operation::StartMessageMoveTask, Reply::MoveStarted { task, source }) => {
             Response::StartMessageMoveTask(start_message_move_task::StartMessageMoveTask::present(
-                *task,
-                source,
+                task,
+                &source,
                 keys.secret,
             ))
         }
         (Operation::CancelMessageMoveTask, Reply::MoveCancelled { moved }) => {
-            Response::CancelMessageMoveTask(cancel_message_move_task::CancelMessageMoveTask::present(*moved))
+            Response::CancelMessageMoveTask(cancel_message_move_task::CancelMessageMoveTask::present(moved))
         }
         (Operation::ListMessageMoveTasks, Reply::Moves(tasks)) => Response::ListMessageMoveTasks(
-            list_message_move_tasks::ListMessageMoveTasks::present(tasks, keys.secret),
+            list_message_move_tasks::ListMessageMoveTasks::present(&tasks, keys.secret),
         ),
         // Every operation decides on the reply of its own kind.
         _ => return Err(Malformed),

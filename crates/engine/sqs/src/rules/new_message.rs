@@ -7,7 +7,7 @@ use md5::{Digest, Md5};
 use sha2::Sha256;
 
 use crate::rules::md5_lanes;
-use crate::rules::payload::{Attribute, AttributeValue, Payload};
+use crate::rules::payload::{Attribute, AttributeValue, Parts};
 use crate::{limits, refusals};
 
 /// A message that is right in itself.
@@ -80,7 +80,7 @@ impl MessageDraft {
     }
 
     /// Checks it, hashes it, encodes it. `fifo`: whether the queue's name is a FIFO queue's.
-    pub fn check(self, sender: &ByteString, fifo: bool) -> Result<NewMessage, Refusal> {
+    pub fn check(self, sender: &str, fifo: bool) -> Result<NewMessage, Refusal> {
         let body_md5 = Md5::digest(self.body.as_bytes()).into();
         let mut payload = Vec::new();
         let message = self.check_with(body_md5, sender, fifo, &mut payload)?;
@@ -90,7 +90,7 @@ impl MessageDraft {
     /// The same for the messages of a batch. Their payloads come to lie in one piece of memory.
     pub fn check_all<T>(
         drafts: Vec<(T, MessageDraft)>,
-        sender: &ByteString,
+        sender: &str,
         fifo: bool,
     ) -> Vec<(T, Result<NewMessage, Refusal>)> {
         let bodies: Vec<&[u8]> = drafts.iter().map(|(_, draft)| &draft.body.as_bytes()[..]).collect();
@@ -118,7 +118,7 @@ impl MessageDraft {
     fn check_with(
         self,
         body_md5: [u8; 16],
-        sender: &ByteString,
+        sender: &str,
         fifo: bool,
         payloads: &mut Vec<u8>,
     ) -> Result<NewMessage, Refusal> {
@@ -161,23 +161,24 @@ impl MessageDraft {
         });
         let size = self.body.len()
             + attributes.iter().map(|a| a.name.len() + a.data_type.len() + a.value.len()).sum::<usize>();
-        let payload = Payload {
-            body_md5,
-            sender: sender.clone(),
-            trace_header: given.or(self.trace_header),
-            attributes,
-            body: self.body,
+        let trace_header = given.or(self.trace_header);
+        let payload = Parts {
+            body: &self.body,
+            body_md5: &body_md5,
+            sender,
+            attributes: &attributes,
+            trace_header: trace_header.as_deref(),
         };
+        payload.encode(payloads);
         let content_hash = if fifo && self.deduplication_id.is_none() {
-            hex(&Sha256::digest(payload.body.as_bytes())).into()
+            hex(&Sha256::digest(self.body.as_bytes())).into()
         } else {
             ByteString::new()
         };
-        payload.encode(payloads);
         Ok(NewMessage {
             size,
-            body_md5: payload.body_md5,
-            attributes_md5: (!payload.attributes.is_empty()).then(|| attributes_md5(&payload.attributes)),
+            body_md5,
+            attributes_md5: (!attributes.is_empty()).then(|| attributes_md5(&attributes)),
             system_attributes_md5,
             group: self.group,
             deduplication_id: self.deduplication_id,
@@ -459,7 +460,7 @@ mod tests {
 
     #[test]
     fn the_first_fault_of_a_message_is_told() {
-        let check = |draft: MessageDraft| draft.check(&"0".into(), false).unwrap_err();
+        let check = |draft: MessageDraft| draft.check("0", false).unwrap_err();
         let draft = MessageDraft::default();
         assert_eq!(check(draft).message, "The request must contain the parameter MessageBody.");
         let draft = MessageDraft { body: "a".into(), delay_seconds: Some(901), ..Default::default() };
@@ -477,6 +478,6 @@ mod tests {
         for bad in ["aws.x", "AMAZON.y", ".a", "a.", "a..b", "a!b", "a(b"] {
             assert_eq!(check(named(bad)).shape, "InvalidParameterValueException", "{bad}");
         }
-        assert!(named("attr.1øßä").check(&"0".into(), false).is_ok());
+        assert!(named("attr.1øßä").check("0", false).is_ok());
     }
 }

@@ -21,25 +21,42 @@ pub struct Payload {
     pub trace_header: Option<ByteString>,
 }
 
-impl Payload {
-    /// Writes it, behind what is in `out`.
+/// What is written of a payload, where it lies.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// The text.
+    pub body: &'a str,
+    /// MD5 of the text.
+    pub body_md5: &'a [u8; 16],
+    /// Who sent it.
+    pub sender: &'a str,
+    /// In the order of their names.
+    pub attributes: &'a [Attribute],
+    /// The system attribute `AWSTraceHeader`.
+    pub trace_header: Option<&'a str>,
+}
+
+impl Parts<'_> {
+    /// Writes a payload, behind what is in `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.reserve(self.room());
-        out.extend_from_slice(&self.body_md5);
-        put_str(out, &self.body);
-        put_str(out, &self.sender);
-        put_attributes(out, &self.attributes);
-        if let Some(header) = &self.trace_header {
+        out.extend_from_slice(self.body_md5);
+        put_str(out, self.body);
+        put_str(out, self.sender);
+        put_attributes(out, self.attributes);
+        if let Some(header) = self.trace_header {
             put_str(out, header);
         }
     }
 
     /// Bytes that it needs at the most when it is written.
     fn room(&self) -> usize {
-        let trace_header = self.trace_header.as_ref().map_or(0, |header| header.len() + 8);
-        64 + self.body.len() + self.sender.len() + attributes_len(&self.attributes) + trace_header
+        let trace_header = self.trace_header.map_or(0, |header| header.len() + 8);
+        64 + self.body.len() + self.sender.len() + attributes_len(self.attributes) + trace_header
     }
+}
 
+impl Payload {
     /// Reads it; texts and values are slices of `bytes`, not copies.
     pub fn decode(bytes: &Bytes) -> Result<Payload, Malformed> {
         let mut reader = Reader::new(bytes);
@@ -77,8 +94,15 @@ mod tests {
             trace_header: Some("Root=1".into()),
         };
         let mut bytes = b"before".to_vec();
-        payload.encode(&mut bytes);
-        assert!(bytes.len() <= b"before".len() + payload.room());
+        let parts = Parts {
+            body: &payload.body,
+            body_md5: &payload.body_md5,
+            sender: &payload.sender,
+            attributes: &payload.attributes,
+            trace_header: payload.trace_header.as_deref(),
+        };
+        parts.encode(&mut bytes);
+        assert!(bytes.len() <= b"before".len() + parts.room());
         let bytes = Bytes::from(bytes).slice(b"before".len()..);
         assert_eq!(Payload::decode(&bytes), Ok(payload.clone()));
         for cut in 0..bytes.len() - 7 {

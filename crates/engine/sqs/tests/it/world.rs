@@ -143,7 +143,7 @@ impl World {
                     delay_seconds: number("delay").map(i64::from),
                     ..MessageDraft::default()
                 };
-                let message = draft.check(&"000000000000".into(), name.ends_with(".fifo"));
+                let message = draft.check("000000000000", name.ends_with(".fifo"));
                 match self.ask(Command::SendMessage(send_message::SendMessage { queue: key(name), message }))
                 {
                     Some(Ok(Reply::Sent(sent))) => {
