@@ -190,12 +190,17 @@ struct Engine {
     done: VecDeque<(Position, Done)>,
     stopping: bool,
     refusing_polls: bool,
+    /// Whether the last turn ended before everything was written.
+    is_unfinished: bool,
     /// When the engine's own thread will look at the clock.
     called_at: Option<Time>,
 }
 
 /// Inputs handed in before a batch is closed, so that the journal has something to write while the engine goes on.
 const INPUTS: usize = 256;
+
+/// How often in one turn something is written, and what follows from that is looked for.
+const PASSES: usize = 4;
 
 /// How often a disk with little room is looked at again.
 const SPACE_RETRY: Duration = Duration::from_secs(1);
@@ -214,6 +219,7 @@ impl Engine {
             done: VecDeque::new(),
             stopping: false,
             refusing_polls: false,
+            is_unfinished: false,
             called_at: None,
         }
     }
@@ -295,11 +301,32 @@ impl Engine {
     }
 
     fn flush(&mut self, shared: &Shared) {
+        // What was written at once may be followed by something that is to be written, too. No turn goes on for long.
+        self.is_unfinished = (0..PASSES).all(|_| self.carry_out());
+        for (letterbox, answers) in shared.letterboxes.iter().zip(&mut self.answers) {
+            if !answers.is_empty() {
+                letterbox.put(answers);
+            }
+        }
+        while let Some((position, _)) = self.done.front()
+            && *position <= self.durable
+        {
+            if let Some((_, done)) = self.done.pop_front() {
+                // Whoever asked may have gone.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Carries out what the machine wants done. Says whether it has written something at once.
+    fn carry_out(&mut self) -> bool {
+        let mut has_written = false;
         self.machine.flush(self.clock.now());
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Append(batch) => {
                     if let Some(durable) = self.store.append(batch) {
+                        has_written = true;
                         self.durable = self.durable.max(durable);
                         self.machine.handle(self.clock.now(), Input::Durable(durable));
                     }
@@ -316,24 +343,12 @@ impl Engine {
                 Output::Discard { segment } => self.store.discard(segment, self.machine.end()),
             }
         }
-        for (letterbox, answers) in shared.letterboxes.iter().zip(&mut self.answers) {
-            if !answers.is_empty() {
-                letterbox.put(answers);
-            }
-        }
-        while let Some((position, _)) = self.done.front()
-            && *position <= self.durable
-        {
-            if let Some((_, done)) = self.done.pop_front() {
-                // Whoever asked may have gone.
-                let _ = done.send(());
-            }
-        }
+        has_written
     }
 
     /// Whether time must be told before the engine's own thread will do it. It is going to be woken for that.
     fn calls_earlier(&mut self) -> bool {
-        let due = if self.machine.has_background_work() { Some(Time(0)) } else { self.machine.wake_at() };
+        let due = if self.has_more_to_do() { Some(Time(0)) } else { self.machine.wake_at() };
         let earlier = due.is_some_and(|due| self.called_at.is_none_or(|called| due < called));
         if earlier {
             self.called_at = due;
@@ -341,10 +356,15 @@ impl Engine {
         earlier
     }
 
+    /// Whether there is work to be done as soon as nothing else is.
+    fn has_more_to_do(&self) -> bool {
+        self.is_unfinished || self.machine.has_background_work()
+    }
+
     /// How long the engine's own thread may sleep.
     fn rest(&mut self) -> Rest {
         let (durable, space_low) = (self.durable, self.space_low);
-        if self.machine.has_background_work() {
+        if self.has_more_to_do() {
             return Rest { at_most: Some(Duration::ZERO), durable, space_low };
         }
         self.called_at = self.machine.wake_at();
