@@ -12,9 +12,11 @@ mod answers;
 mod arguments;
 #[cfg(feature = "bare")]
 pub mod bare;
+mod checks;
 mod error;
 mod ledger;
 mod load;
+mod phase;
 mod queues;
 mod report;
 mod requests;
@@ -25,7 +27,7 @@ mod worker;
 
 pub use arguments::{Arguments, Task};
 pub use error::Error;
-pub use report::{Latency, OperationReport, Report};
+pub use report::{Latency, OperationReport, Report, grouped};
 
 /// Measures each task in turn, prints a table for each, writes the JSON file if one is asked for.
 ///

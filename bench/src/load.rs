@@ -8,9 +8,10 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::answers::{self, Parsed};
+use crate::phase::Phase;
 use crate::requests::Operation;
 use crate::tally::Tally;
-use crate::worker::{Next, Outcome, Phase, Worker};
+use crate::worker::{Next, Outcome, Worker};
 
 /// How long to wait for a connection to be accepted.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -176,7 +176,7 @@ impl Report {
 }
 
 /// A number without decimals, with commas between thousands.
-fn grouped(number: f64) -> String {
+pub fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

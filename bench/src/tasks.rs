@@ -10,12 +10,13 @@ use crate::arguments::{Arguments, LONGEST_REQUEST_BYTES, SHORTEST_MESSAGE_BYTES,
 use crate::error::Error;
 use crate::ledger::Ledger;
 use crate::load::Client;
+use crate::phase::{Phase, QueueTemplates, Window};
 use crate::queues::Endpoint;
 use crate::report::{Latency, OperationReport, Report};
 use crate::requests::{DeleteTemplate, Operation, ReceiveTemplate, SendTemplate};
 use crate::tally::{Progress, Tally};
 use crate::usage;
-use crate::worker::{Phase, QueueTemplates, Role, Window, Worker};
+use crate::worker::{Role, Worker};
 
 /// How many messages `drain` prefills unless told.
 const DRAIN_MESSAGES: u64 = 200_000;

@@ -1,68 +1,18 @@
 //! What one connection does: given the answer to its last request, which request comes next. No sockets here.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
+use std::sync::atomic::Ordering::Relaxed;
 
-use md5::{Digest, Md5};
 use memchr::memmem;
 
 use crate::answers::{Answer, strings};
-use crate::ledger::{Arrival, Identity, Ledger, put_hex};
-use crate::requests::{DeleteTemplate, Operation, ReceiveTemplate, SendTemplate};
-use crate::tally::{Progress, Tally};
+use crate::checks::{arrived, compare_sent, count_codes, hex_md5, sent};
+use crate::ledger::Identity;
+use crate::phase::Phase;
+use crate::requests::Operation;
+use crate::tally::Tally;
 
 /// A consumer that finds nothing asks again after so long.
 const EMPTY_PAUSE_NANOS: u64 = 5_000_000;
-
-/// What the connections of a phase have in common.
-pub(crate) struct Phase<'a> {
-    pub(crate) ledger: &'a Ledger,
-    pub(crate) progress: &'a Progress,
-    pub(crate) queues: &'a [QueueTemplates],
-    /// Tells this run's messages from others'.
-    pub(crate) run: u32,
-    /// A body whose first bytes an identity takes.
-    pub(crate) filler: &'a [u8],
-    /// Look at what the answers say; otherwise only count them.
-    pub(crate) checks: bool,
-    /// Compare digests and whole bodies in one answer of so many.
-    pub(crate) compare_every: u64,
-    /// Number of FIFO groups; 0 for standard queues.
-    pub(crate) groups: u32,
-    /// Messages that each producer sends; otherwise it sends until the end of the window.
-    pub(crate) share: Option<u64>,
-    /// Nanoseconds between two requests of one producer; otherwise as fast as answers come.
-    pub(crate) interval: Option<u64>,
-    /// Producers wait while so many messages are sent and have not come.
-    pub(crate) outstanding: Option<u64>,
-    /// Consumers stop when so many messages have come.
-    pub(crate) goal: Option<u64>,
-    /// Consumers and producers are at work together: consumers stop once producers have and all has come.
-    pub(crate) both_sides: bool,
-    /// Nanoseconds of the phase's clock between which answers count. After the second nobody begins anything new, unless
-    /// there is a `share` still to send.
-    pub(crate) window: Window,
-    pub(crate) clock: Instant,
-    pub(crate) producers_at_work: AtomicUsize,
-    /// When the last message came.
-    pub(crate) last_arrival: AtomicU64,
-    /// When nothing has come for so long, what is missing will not come.
-    pub(crate) stall_nanos: u64,
-}
-
-/// When answers count, in nanoseconds of the phase's clock; set when all connections stand.
-#[derive(Default)]
-pub(crate) struct Window {
-    pub(crate) from: AtomicU64,
-    pub(crate) until: AtomicU64,
-}
-
-/// The requests for one queue.
-pub(crate) struct QueueTemplates {
-    pub(crate) send: SendTemplate,
-    pub(crate) receive: ReceiveTemplate,
-    pub(crate) delete: DeleteTemplate,
-}
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,29 +46,6 @@ pub(crate) enum Outcome<'a> {
     Answered(Operation, &'a Answer<'a>),
     /// Its connection broke, or no answer came in time.
     Lost(Operation),
-}
-
-impl Phase<'_> {
-    /// Nanoseconds since the phase's clock began.
-    pub(crate) fn now(&self) -> u64 {
-        self.clock.elapsed().as_nanos() as u64
-    }
-
-    /// Consumers have nothing to wait for.
-    pub(crate) fn all_has_come(&self) -> bool {
-        if self.both_sides {
-            return self.producers_at_work.load(Relaxed) == 0 && self.ledger.outstanding() == 0;
-        }
-        self.goal.is_some_and(|goal| self.ledger.arrived() >= goal)
-    }
-
-    fn counts(&self, now: u64) -> bool {
-        now >= self.window.from.load(Relaxed) && now < self.window.until.load(Relaxed)
-    }
-
-    fn ended(&self, now: u64) -> bool {
-        now >= self.window.until.load(Relaxed)
-    }
 }
 
 /// One connection's part in a phase.
@@ -369,80 +296,17 @@ impl Worker {
     }
 }
 
-/// How many of the messages `asked` for an answer to a send says it has.
-fn sent(answer: &[u8], asked: u64, tally: &mut Tally) -> u64 {
-    let taken = memmem::find_iter(answer, b"\"MessageId\"").count() as u64;
-    if taken != asked {
-        let refused = count_codes(answer, tally);
-        if taken + refused != asked {
-            tally.error("an answer that does not mention each message");
-        }
-    }
-    taken.min(asked)
-}
-
-/// Counts the failed entries of a batch's answer as errors.
-fn count_codes(answer: &[u8], tally: &mut Tally) -> u64 {
-    let mut count = 0;
-    for (_, code) in strings(answer).filter(|(key, _)| *key == b"Code") {
-        tally.error(format!("entry failed: {}", String::from_utf8_lossy(code)));
-        count += 1;
-    }
-    count
-}
-
-/// Compares the digests in the answer to a send with the bodies that were sent.
-fn compare_sent<'a>(bodies: impl Iterator<Item = &'a [u8]>, answer: &[u8], tally: &mut Tally) {
-    let digests = strings(answer).filter(|(key, _)| *key == b"MD5OfMessageBody").map(|(_, digest)| digest);
-    let mut digests: Vec<&[u8]> = digests.collect();
-    for body in bodies {
-        tally.compared += 1;
-        // A batch's answer need not keep the order of its entries.
-        match digests.iter().position(|digest| *digest == hex_md5(body)) {
-            Some(at) => _ = digests.swap_remove(at),
-            None => tally.error("MD5OfMessageBody is not that of the body sent"),
-        }
-    }
-}
-
-/// Books a message that came.
-fn arrived(phase: &Phase<'_>, body: &[u8], compare: bool, counts: bool, now: u64, tally: &mut Tally) {
-    let identity = match Identity::read(body) {
-        Some(identity) if identity.run == phase.run => identity,
-        _ => {
-            tally.foreign += 1;
-            return;
-        }
-    };
-    phase.last_arrival.store(now, Relaxed);
-    match phase.ledger.arrive(&identity) {
-        Arrival::First => {}
-        Arrival::Again => tally.error("a message came twice"),
-        Arrival::OutOfOrder => tally.error("a group's message came out of order"),
-        Arrival::NeverSent => tally.error("a message came that was never sent"),
-    }
-    if counts && phase.both_sides {
-        tally.end_to_end.saturating_record(now.saturating_sub(identity.sent_at).max(1));
-    }
-    let rest = crate::ledger::IDENTITY_BYTES;
-    if body.len() != phase.filler.len() || (compare && body[rest..] != phase.filler[rest..]) {
-        tally.error("a message came with other bytes than were sent");
-    }
-}
-
-fn hex_md5(body: &[u8]) -> [u8; 32] {
-    let mut text = [0; 32];
-    for (place, byte) in text.chunks_exact_mut(2).zip(Md5::digest(body)) {
-        put_hex(place, u64::from(byte));
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
+    use std::sync::atomic::{AtomicU64, AtomicUsize};
+    use std::time::Instant;
 
     use super::*;
+    use crate::ledger::Ledger;
+    use crate::phase::{QueueTemplates, Window};
+    use crate::requests::{DeleteTemplate, ReceiveTemplate, SendTemplate};
+    use crate::tally::Progress;
 
     struct Bench {
         ledger: Ledger,

@@ -4,6 +4,12 @@
 #[derive(Clone, Debug)]
 pub struct Dice(kernel::Dice);
 
+impl From<Dice> for kernel::Dice {
+    fn from(dice: Dice) -> kernel::Dice {
+        dice.0
+    }
+}
+
 impl Dice {
     /// Dice of this seed.
     pub fn from_seed(seed: u64) -> Self {

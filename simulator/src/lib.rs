@@ -1,12 +1,10 @@
 //! The whole server in one thread, from a seed, over a faulty disk and clock.
 //!
-//! A world is a server (the real machine, the real journal), a [`Disk`](disk::Disk) that loses and refuses what disks
+//! A world is a server (the real machine, the real journal), a [disk](journal::engines::FaultyDisk) that loses and refuses what disks
 //! lose and refuse, a clock that jumps, and clients. What they do is a function of the seed alone. Everything that
 //! clients are told goes into a [`History`](history::History), which knows what must hold whatever happens.
 
 pub mod dice;
-
-pub mod disk;
 
 pub mod server;
 

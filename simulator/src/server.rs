@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
+use journal::engines::FaultyDisk;
 use journal::{Batch, Entry, Journal, ReadError, Reader, Space, Writer};
 use kernel::{Extent, Position, Secret, Time};
 use machine::{Answer, Input, Machine, Options, Output, Survivor};
@@ -11,7 +12,6 @@ use sqs::records::Record;
 
 use crate::Bug;
 use crate::dice::Dice;
-use crate::disk::Disk;
 
 /// A running server.
 pub struct Server {
@@ -54,7 +54,7 @@ pub enum StartError {
 impl Server {
     /// Starts as the program does: opens the log, replays it, says who it is.
     pub fn start(
-        disk: &Disk,
+        disk: &FaultyDisk,
         log: &journal::Options,
         secret: Secret,
         now: Time,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use bytestring::ByteString;
+use journal::engines::FaultyDisk;
 use kernel::{Secret, Time};
 use machine::{Answer, Command, Input, Reply};
 use sqs::QueueId;
@@ -13,7 +14,6 @@ use sqs::rules::payload::{AttributeValue, Payload};
 
 use crate::Bug;
 use crate::dice::Dice;
-use crate::disk::Disk;
 use crate::history::{Deletion, History};
 use crate::queues::{FAMILIES, QUEUES};
 use crate::server::{ErrandError, Server, StartError};
@@ -110,7 +110,7 @@ enum Asked {
 struct World {
     options: Options,
     dice: Dice,
-    disk: Disk,
+    disk: FaultyDisk,
     log: journal::Options,
     server: Option<Server>,
     /// What the clock shows.
@@ -149,7 +149,7 @@ type Check = Result<(), String>;
 impl World {
     fn new(options: &Options) -> Self {
         let mut dice = Dice::from_seed(options.seed);
-        let disk = Disk::new(dice.split());
+        let disk = FaultyDisk::new(dice.split().into());
         let log = journal::Options {
             segment_bytes: *dice.pick(&[4 << 10, 8 << 10, 16 << 10]),
             log_id: dice.roll(),

@@ -180,6 +180,11 @@ impl Reader {
         }
     }
 
+    /// Whether a segment that was there has been dropped.
+    pub fn is_dropped(&self, segment: u32) -> bool {
+        self.cache.is_dropped(segment)
+    }
+
     fn damage(&self, at: Place, what: String) -> Damage {
         let file = self.cache.storage().describe(&names::segment(at.segment()));
         Damage { file, offset: u64::from(at.offset()), what }

@@ -165,6 +165,8 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle) 
                     reader.survey(segment, |entry| records.push((entry.extent, entry.head.to_vec())));
                 match surveyed {
                     Ok(()) => handle.news(Input::Surveyed { segment, records }),
+                    // It has died meanwhile: there is nothing left to write forward.
+                    Err(_) if reader.is_dropped(segment) => {}
                     Err(error) => complain(&error),
                 }
             }
@@ -196,6 +198,7 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle) 
                     read.map(|(&extent, record)| record.map(|record| survivor(extent, &record))).collect();
                 match survivors {
                     Ok(survivors) => handle.news(Input::Fetched(survivors)),
+                    Err(ReadError::Gone) => {}
                     Err(error) => complain(&error),
                 }
             }

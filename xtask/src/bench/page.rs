@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::process::Command;
 
-use bench::Report;
+use bench::{Report, grouped};
 
 use super::Findings;
 use super::contenders::{Contender, Kitchen};
@@ -340,17 +340,4 @@ fn timed(case: Case, report: &Report) -> Option<&bench::Latency> {
     let name = latency_of(case);
     let of = || report.operations.iter().find(|line| line.operation == name).map(|line| &line.latency);
     if name == "send to arrival" { report.end_to_end.as_ref() } else { of() }
-}
-
-/// A number without decimals, with commas between thousands.
-fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::faulty::Faulty;
 use kernel::Dice;
+use posthaste_journal::engines::FaultyDisk;
 use posthaste_journal::{
     Appender, Class, Error, Extent, Journal, Options, Place, Position, Storage, Time, Writer, check_storage,
 };
@@ -58,7 +58,7 @@ struct Known {
 
 /// A log, and what a perfect memory knows of it.
 struct World {
-    storage: Faulty,
+    storage: FaultyDisk,
     options: Options,
     appender: Appender,
     writer: Writer,
@@ -74,7 +74,7 @@ struct World {
 
 impl World {
     fn new(segment_bytes: u32) -> World {
-        let storage = Faulty::new();
+        let storage = FaultyDisk::new(Dice::from_seed(1));
         let options = options(segment_bytes);
         let journal = Journal::open(Arc::new(storage.clone()), &options).unwrap();
         World {
@@ -131,14 +131,20 @@ impl World {
                     self.dropped.insert(segment);
                 }
             }
-            Step::Crash(seed) => self.recover(self.storage.crashed(seed)),
+            Step::Crash(seed) => self.crash(seed),
             Step::Restart => self.recover(self.storage.clone()),
             Step::Fail(operations) => self.storage.fail_in(Some(operations)),
         }
         Ok(())
     }
 
-    fn recover(&mut self, storage: Faulty) {
+    fn crash(&mut self, seed: u64) {
+        self.storage.take_dice(Dice::from_seed(seed));
+        self.storage.lose_power();
+        self.recover(self.storage.clone());
+    }
+
+    fn recover(&mut self, storage: FaultyDisk) {
         storage.fail_in(None);
         let report = check_storage(&storage).unwrap();
         let fresh = self.durable <= Place::new(1, 0);
@@ -217,7 +223,7 @@ proptest! {
         for step in &steps {
             world.run(step);
         }
-        world.recover(world.storage.crashed(1));
+        world.crash(1);
     }
 }
 
@@ -249,7 +255,7 @@ proptest! {
 }
 
 /// A small log of several frames and segments, and the places where its frames end.
-fn small_log() -> (Faulty, Vec<Position>) {
+fn small_log() -> (FaultyDisk, Vec<Position>) {
     let mut world = World::new(1200);
     let mut ends = vec![Place::new(1, 0)];
     for i in 0..12 {
@@ -262,8 +268,8 @@ fn small_log() -> (Faulty, Vec<Position>) {
     (world.storage, ends)
 }
 
-fn copy(storage: &dyn Storage, changed: &str, content: Option<&[u8]>) -> Faulty {
-    let copy = Faulty::new();
+fn copy(storage: &dyn Storage, changed: &str, content: Option<&[u8]>) -> FaultyDisk {
+    let copy = FaultyDisk::new(Dice::from_seed(1));
     for name in storage.list().unwrap() {
         let bytes = match content {
             Some(content) if name == changed => content.to_vec(),

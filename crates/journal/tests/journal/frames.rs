@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use kernel::Dice;
+use posthaste_journal::engines::FaultyDisk;
 use posthaste_journal::format::{FRAME_HEADER, FrameHeader, RecordHeader, record_crc};
 use posthaste_journal::{Class, Error, Journal, Options, Place, Storage, Time};
-
-use crate::faulty::Faulty;
 
 const LOG: u64 = 0x5eed;
 /// Where the second of the three frames begins, and where its only record does.
@@ -18,7 +18,7 @@ fn options() -> Options {
 
 /// A segment of three frames, each with one record of 35 bytes; the last says whether the others were durable.
 fn segment(claimed: bool) -> Vec<u8> {
-    let storage = Faulty::new();
+    let storage = FaultyDisk::new(Dice::from_seed(1));
     let journal = Journal::open(Arc::new(storage.clone()), &options()).unwrap();
     let mut appender = journal.appender();
     let mut writer = journal.into_writer();
@@ -34,7 +34,7 @@ fn segment(claimed: bool) -> Vec<u8> {
 }
 
 fn open(segment: &[u8]) -> Result<Journal, Error> {
-    let storage = Faulty::new();
+    let storage = FaultyDisk::new(Dice::from_seed(1));
     drop(Journal::open(Arc::new(storage.clone()), &options()).unwrap());
     let file = storage.create("00000001.log").unwrap();
     file.write_at(&[segment], 0).unwrap();
@@ -164,7 +164,7 @@ fn a_frame_that_is_none_is_damage_if_a_later_one_says_that_it_was_durable() {
 #[test]
 fn a_body_that_looks_like_a_frame_is_not_taken_for_one() {
     // Whoever sends messages knows the format, and can guess everything but the log's number.
-    let storage = Faulty::new();
+    let storage = FaultyDisk::new(Dice::from_seed(1));
     let journal = Journal::open(Arc::new(storage.clone()), &options()).unwrap();
     let mut appender = journal.appender();
     let mut writer = journal.into_writer();

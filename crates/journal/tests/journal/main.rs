@@ -1,7 +1,6 @@
 //! The journal from outside: whole logs, crashes, threads.
 
 mod crashes;
-mod faulty;
 mod fixtures;
 mod frames;
 mod log;

@@ -1,16 +1,17 @@
-//! A disk that loses what was not synced, tears what was being written, fails and fills up: all as the dice fall.
+//! A disk that loses what was not synced, tears what was being written, fails and fills up: all as the dice fall. For
+//! tests and simulations.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use journal::{File, Storage};
+use kernel::Dice;
 
-use crate::dice::Dice;
+use crate::storage::{File, Storage};
 
 /// A directory on a faulty disk. Clones share the disk.
 #[derive(Clone)]
-pub struct Disk {
+pub struct FaultyDisk {
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -25,6 +26,8 @@ struct Inner {
     capacity: u64,
     /// The operation after so many others fails.
     fail_in: Option<u64>,
+    /// It has failed.
+    failed: bool,
     dice: Dice,
 }
 
@@ -64,26 +67,34 @@ impl Change {
     }
 }
 
+fn below(dice: &mut Dice, end: u64) -> u64 {
+    dice.roll() % end
+}
+
+fn percent(dice: &mut Dice, odds: u64) -> bool {
+    below(dice, 100) < odds
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // There is one thread; a checker that panicked has said what there was to say.
+    // No lock is held where anything can panic; a checker that panicked has said what there was to say.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Inode {
     /// Writes to the disk some of what has changed. Sectors of one write survive one by one, in any order.
     fn survive(&mut self, dice: &mut Dice) {
-        let sector = [1, 16, 100, 512, 4096][dice.below(5) as usize];
+        let sector = [1, 16, 100, 512, 4096][below(dice, 5) as usize];
         // Now and then all or nothing, so that the extremes are seen, too.
-        let odds = [0, 20, 50, 80, 100][dice.below(5) as usize];
+        let odds = [0, 20, 50, 80, 100][below(dice, 5) as usize];
         for change in std::mem::take(&mut self.changes) {
             match change {
-                Change::Len(_) if dice.percent(odds) => change.apply(&mut self.durable),
+                Change::Len(_) if percent(dice, odds) => change.apply(&mut self.durable),
                 Change::Len(_) => {}
                 Change::Write(at, bytes) => {
                     let mut from = 0;
                     while from < bytes.len() {
                         let to = bytes.len().min(((at + from) / sector + 1) * sector - at);
-                        if dice.percent(odds) {
+                        if percent(dice, odds) {
                             Change::Write(at + from, bytes[from..to].to_vec()).apply(&mut self.durable);
                         }
                         from = to;
@@ -94,7 +105,7 @@ impl Inode {
     }
 }
 
-impl Disk {
+impl FaultyDisk {
     /// An empty directory on a disk without faults, for now.
     pub fn new(dice: Dice) -> Self {
         let inner = Inner {
@@ -103,9 +114,10 @@ impl Disk {
             changes: Vec::new(),
             capacity: u64::MAX,
             fail_in: None,
+            failed: false,
             dice,
         };
-        Disk { inner: Arc::new(Mutex::new(inner)) }
+        FaultyDisk { inner: Arc::new(Mutex::new(inner)) }
     }
 
     /// The machine loses its power: what was synced is left, and any part of the rest. Files that were open before see
@@ -115,9 +127,9 @@ impl Disk {
         let inner = &mut *guard;
         inner.fail_in = None;
         let mut names = inner.durable.clone();
-        let odds = [0, 50, 67, 100][inner.dice.below(4) as usize];
+        let odds = [0, 50, 67, 100][below(&mut inner.dice, 4) as usize];
         for change in std::mem::take(&mut inner.changes) {
-            if !inner.dice.percent(odds) {
+            if !percent(&mut inner.dice, odds) {
                 continue;
             }
             match change {
@@ -150,7 +162,19 @@ impl Disk {
 
     /// The operation after so many others fails, once.
     pub fn fail_in(&self, operations: Option<u64>) {
-        lock(&self.inner).fail_in = operations;
+        let mut inner = lock(&self.inner);
+        inner.fail_in = operations;
+        inner.failed = false;
+    }
+
+    /// Whether an operation has failed since that was last asked for.
+    pub fn has_failed(&self) -> bool {
+        lock(&self.inner).failed
+    }
+
+    /// What happens from now on is as these dice fall.
+    pub fn take_dice(&self, dice: Dice) {
+        lock(&self.inner).dice = dice;
     }
 
     /// Only so many bytes more fit onto the disk; any number, if `None`.
@@ -170,6 +194,7 @@ impl Disk {
             None => Ok(()),
             Some(0) => {
                 inner.fail_in = None;
+                inner.failed = true;
                 Err(io::Error::other("the disk failed"))
             }
             Some(left) => {
@@ -186,7 +211,7 @@ impl Inner {
     }
 }
 
-impl Storage for Disk {
+impl Storage for FaultyDisk {
     fn list(&self) -> io::Result<Vec<String>> {
         Ok(lock(&self.inner).names.keys().cloned().collect())
     }
@@ -233,7 +258,7 @@ impl Storage for Disk {
 
 struct Open {
     inode: Shared,
-    disk: Disk,
+    disk: FaultyDisk,
 }
 
 impl Open {
@@ -253,7 +278,7 @@ impl Open {
         // A write that fails may have written any first part.
         let change = match (change, &failed) {
             (Change::Write(at, bytes), Err(_)) => {
-                let part = inner.dice.below(bytes.len() as u64 + 1) as usize;
+                let part = below(&mut inner.dice, bytes.len() as u64 + 1) as usize;
                 Change::Write(at, bytes[..part].to_vec())
             }
             (change, Ok(())) => change,
@@ -310,7 +335,7 @@ impl File for Open {
 mod tests {
     use super::*;
 
-    fn read(disk: &Disk, name: &str) -> Vec<u8> {
+    fn read(disk: &FaultyDisk, name: &str) -> Vec<u8> {
         let file = disk.open(name).unwrap();
         let mut bytes = vec![0; file.len().unwrap() as usize];
         file.read_at(&mut bytes, 0).unwrap();
@@ -321,7 +346,7 @@ mod tests {
     fn what_was_synced_survives_and_what_was_not_may_survive_in_part() {
         let mut outcomes = std::collections::BTreeSet::new();
         for seed in 0..500 {
-            let disk = Disk::new(Dice::from_seed(seed));
+            let disk = FaultyDisk::new(Dice::from_seed(seed));
             let file = disk.create("a").unwrap();
             file.write_at(&[b"1234"], 0).unwrap();
             file.sync().unwrap();
@@ -341,7 +366,7 @@ mod tests {
     fn after_a_failed_sync_another_sync_promises_nothing() {
         let mut lost = false;
         for seed in 0..50 {
-            let disk = Disk::new(Dice::from_seed(seed));
+            let disk = FaultyDisk::new(Dice::from_seed(seed));
             let file = disk.create("a").unwrap();
             disk.sync_dir().unwrap();
             file.write_at(&[b"1234"], 0).unwrap();
@@ -357,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_takes_nothing_that_grows() {
-        let disk = Disk::new(Dice::from_seed(1));
+        let disk = FaultyDisk::new(Dice::from_seed(1));
         let file = disk.create("a").unwrap();
         file.write_at(&[b"1234"], 0).unwrap();
         disk.leave_room(Some(2));

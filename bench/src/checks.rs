@@ -1,0 +1,88 @@
+//! What an answer says, compared with what was asked and with the books.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use md5::{Digest, Md5};
+use memchr::memmem;
+
+use crate::answers::strings;
+use crate::ledger::{Arrival, IDENTITY_BYTES, Identity, put_hex};
+use crate::phase::Phase;
+use crate::tally::Tally;
+
+/// How many of the messages `asked` for an answer to a send says it has.
+pub(crate) fn sent(answer: &[u8], asked: u64, tally: &mut Tally) -> u64 {
+    let taken = memmem::find_iter(answer, b"\"MessageId\"").count() as u64;
+    if taken != asked {
+        let refused = count_codes(answer, tally);
+        if taken + refused != asked {
+            tally.error("an answer that does not mention each message");
+        }
+    }
+    taken.min(asked)
+}
+
+/// Counts the failed entries of a batch's answer as errors.
+pub(crate) fn count_codes(answer: &[u8], tally: &mut Tally) -> u64 {
+    let mut count = 0;
+    for (_, code) in strings(answer).filter(|(key, _)| *key == b"Code") {
+        tally.error(format!("entry failed: {}", String::from_utf8_lossy(code)));
+        count += 1;
+    }
+    count
+}
+
+/// Compares the digests in the answer to a send with the bodies that were sent.
+pub(crate) fn compare_sent<'a>(bodies: impl Iterator<Item = &'a [u8]>, answer: &[u8], tally: &mut Tally) {
+    let digests = strings(answer).filter(|(key, _)| *key == b"MD5OfMessageBody").map(|(_, digest)| digest);
+    let mut digests: Vec<&[u8]> = digests.collect();
+    for body in bodies {
+        tally.compared += 1;
+        // A batch's answer need not keep the order of its entries.
+        match digests.iter().position(|digest| *digest == hex_md5(body)) {
+            Some(at) => _ = digests.swap_remove(at),
+            None => tally.error("MD5OfMessageBody is not that of the body sent"),
+        }
+    }
+}
+
+/// Books a message that came.
+pub(crate) fn arrived(
+    phase: &Phase<'_>,
+    body: &[u8],
+    compare: bool,
+    counts: bool,
+    now: u64,
+    tally: &mut Tally,
+) {
+    let identity = match Identity::read(body) {
+        Some(identity) if identity.run == phase.run => identity,
+        _ => {
+            tally.foreign += 1;
+            return;
+        }
+    };
+    phase.last_arrival.store(now, Relaxed);
+    match phase.ledger.arrive(&identity) {
+        Arrival::First => {}
+        Arrival::Again => tally.error("a message came twice"),
+        Arrival::OutOfOrder => tally.error("a group's message came out of order"),
+        Arrival::NeverSent => tally.error("a message came that was never sent"),
+    }
+    if counts && phase.both_sides {
+        tally.end_to_end.saturating_record(now.saturating_sub(identity.sent_at).max(1));
+    }
+    let other = |body: &[u8]| body[IDENTITY_BYTES..] != phase.filler[IDENTITY_BYTES..];
+    if body.len() != phase.filler.len() || (compare && other(body)) {
+        tally.error("a message came with other bytes than were sent");
+    }
+}
+
+/// The digest as AWS writes it.
+pub(crate) fn hex_md5(body: &[u8]) -> [u8; 32] {
+    let mut text = [0; 32];
+    for (place, byte) in text.chunks_exact_mut(2).zip(Md5::digest(body)) {
+        put_hex(place, u64::from(byte));
+    }
+    text
+}
