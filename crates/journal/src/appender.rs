@@ -33,6 +33,8 @@ pub struct Appender {
     spare: Vec<Vec<u8>>,
     spare_frames: Vec<Vec<Frame>>,
     spare_pieces: Vec<Vec<Piece>>,
+    /// Whether frames say how far the log is durable.
+    vouches: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +108,15 @@ impl Appender {
             spare: Vec::new(),
             spare_frames: Vec::new(),
             spare_pieces: Vec::new(),
+            vouches: true,
         }
+    }
+
+    /// For a log whose answers do not wait for the disk: what the caller takes for durable is only written, and frames
+    /// must not vouch for it, or a crash of the machine would look like damage.
+    pub fn vouches(mut self, vouches: bool) -> Self {
+        self.vouches = vouches;
+        self
     }
 
     /// Adds a record and says where it will lie. `head` appends what the engine needs at a restart; `tail` is read only
@@ -283,7 +293,7 @@ impl Appender {
                 log_id: self.log_id,
                 sequence: self.sequence,
                 now: now.millis(),
-                synced,
+                synced: if self.vouches { synced } else { Place::new(1, 0) },
                 counter,
                 records_crc: 0,
             };

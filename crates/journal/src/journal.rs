@@ -93,6 +93,8 @@ pub struct Journal {
     pub(crate) open: IndexBuilder,
     pub(crate) file: Arc<dyn File>,
     pub(crate) recycled: usize,
+    /// Whether it is to be durable: [`Options::durable`].
+    pub(crate) durable: bool,
     /// Full and synced segments whose index could not be written yet, because the disk was full.
     pub(crate) unindexed: Vec<IndexBuilder>,
     /// Segments that are ready to be written after that.
@@ -187,6 +189,7 @@ impl Journal {
         let sequence = self.recovered.last_sequence + 1;
         let keeper = &self.keeper;
         Appender::new(keeper.manifest.log_id, keeper.segment_bytes, self.recovered.end, sequence)
+            .vouches(self.durable)
     }
 
     /// Reads records by place, from any thread.

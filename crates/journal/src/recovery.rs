@@ -404,7 +404,8 @@ impl<'a> Opening<'a> {
             cut,
             warnings: std::mem::take(&mut self.warnings),
         };
-        Ok(Journal { keeper, recovered, indexed, open, file, ahead, unindexed, recycled: options.recycled })
+        let Options { recycled, durable, .. } = *options;
+        Ok(Journal { keeper, recovered, indexed, open, file, ahead, unindexed, recycled, durable })
     }
 
     /// Opens a segment's file to be written.

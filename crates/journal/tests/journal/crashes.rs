@@ -404,3 +404,25 @@ fn a_missing_segment_is_damage_unless_it_was_dropped() {
     let error = Journal::open(Arc::new(missing), &options(1200)).unwrap_err().to_string();
     assert!(error.contains("MANIFEST"), "{error}");
 }
+
+#[test]
+fn a_log_that_need_not_be_durable_opens_after_the_power_was_lost() {
+    for seed in 0..300 {
+        let storage = FaultyDisk::new(Dice::from_seed(seed));
+        let options = Options { durable: false, ..options(2000) };
+        let journal = Journal::open(Arc::new(storage.clone()), &options).unwrap();
+        let mut appender = journal.appender();
+        let mut writer = journal.into_writer();
+        let mut written = appender.end();
+        for counter in 1..20 {
+            appender.push(Class::Flow, |head| head.push(1), &[7; 100]);
+            // What counts there is what was written, and so it is what the frames are told.
+            let mut batch = appender.take(Time(counter), written, counter).unwrap();
+            writer.write(&mut batch).unwrap();
+            written = appender.end();
+        }
+        storage.lose_power();
+        let opened = Journal::open(Arc::new(storage), &options);
+        assert!(opened.is_ok(), "seed {seed}: {}", opened.err().unwrap());
+    }
+}
