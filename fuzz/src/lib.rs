@@ -13,8 +13,10 @@ pub fn decode_and_prepare(head: &Parts, body: &[u8]) {
                 account: "000000000000".into(),
                 region: "us-east-1".into(),
                 principal: "000000000000".into(),
+                signed: true,
             };
-            let wire::Request::Sqs(request) = decoded.request;
+            // SNS's requests go no further here yet.
+            let wire::Request::Sqs(request) = decoded.request else { return };
             if let Err(refusal) = sqs::operations::prepare(request, &caller, decoded.trace_header) {
                 let status = decoded.exchange.refuse(&refusal).status();
                 assert!(status.is_client_error(), "{refusal:?}");
