@@ -200,7 +200,7 @@ impl<'a> Compiler<'a> {
                 Token::String => {
                     let text = self.tokens.text()?;
                     match Address::parse(&text) {
-                        Some(address) => Condition::Address(address),
+                        Some(address) => Condition::Address(address.into()),
                         None => Condition::String((*text).into()),
                     }
                 }
@@ -280,7 +280,7 @@ impl<'a> Compiler<'a> {
                 let text = self.string("prefix match pattern must be a string")?;
                 let block = Block::parse(&text).map_err(Malformed::somewhere)?;
                 self.only_key()?;
-                Ok(Condition::Block(block))
+                Ok(Condition::Block(block.into()))
             }
             "equals-ignore-case" => {
                 let text = self.string("equals-ignore-case match pattern must be a string")?;

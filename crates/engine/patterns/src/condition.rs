@@ -16,7 +16,7 @@ pub(crate) enum Condition {
     False,
     Null,
     /// A string that is an IP address: any spelling of it will do.
-    Address(Address),
+    Address(Box<Address>),
     Prefix(Box<str>),
     Suffix(Box<str>),
     PrefixIgnoringCase(Box<str>),
@@ -24,7 +24,7 @@ pub(crate) enum Condition {
     EqualIgnoringCase(Box<str>),
     Wildcard(Wildcard),
     Within(Range),
-    Block(Block),
+    Block(Box<Block>),
     Exists,
     /// There is no value. No value meets this; it is looked at where values are looked for.
     Absent,
@@ -51,7 +51,7 @@ impl Condition {
             Condition::True => *value == Value::True,
             Condition::False => *value == Value::False,
             Condition::Null => *value == Value::Null,
-            Condition::Address(wanted) => address(value) == Some(*wanted),
+            Condition::Address(wanted) => address(value) == Some(**wanted),
             Condition::Block(block) => address(value).is_some_and(|address| block.holds(address)),
             Condition::Within(range) => {
                 matches!(value, Value::Number { value: Some(number), .. } if range.holds(*number))

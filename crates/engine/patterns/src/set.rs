@@ -257,7 +257,7 @@ impl<K: Ord + Copy> PathIndex<K> {
                 Condition::String(text) => put(&mut self.strings, text.clone(), key),
                 Condition::Number(_, Some(number)) => put(&mut self.numbers, number.to_bits(), key),
                 Condition::Number(text, None) => put(&mut self.spellings, text.clone(), key),
-                Condition::Address(address) => put(&mut self.addresses, *address, key),
+                Condition::Address(address) => put(&mut self.addresses, **address, key),
                 Condition::True => put(&mut self.words, Word::True, key),
                 Condition::False => put(&mut self.words, Word::False, key),
                 _ => put(&mut self.words, Word::Null, key),
