@@ -3,13 +3,17 @@
 //! That parser is Jackson. Two of its habits show in columns: the value after a name is begun before the name is handed
 //! out, and a string value is read to its end only when its text is asked for.
 
+mod numerals;
+
+mod words;
+pub(crate) use words::Malformed;
+
 use std::borrow::Cow;
+
+use words::{VALUES, describe, is_identifier_part, is_identifier_start, location, non_standard, utf16_len};
 
 /// How deep objects and arrays may lie in each other (Jackson's default).
 const DEPTH_LIMIT: usize = 1000;
-
-/// How much of the text a location quotes, in UTF-16 units (Jackson's default).
-const QUOTED_LIMIT: usize = 500;
 
 /// What comes next in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,64 +30,6 @@ pub(crate) enum Token {
     Null,
     /// The text is over.
     End,
-}
-
-/// A text that is not JSON, or not what the reader of the tokens wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed {
-    pub what: String,
-    /// Where, as an offset into the text; nothing if AWS does not say where.
-    pub at: Option<usize>,
-}
-
-impl Malformed {
-    /// A fault of which AWS does not say where it is.
-    pub fn somewhere(what: String) -> Malformed {
-        Malformed { what, at: None }
-    }
-
-    /// What, and where, in Jackson's words.
-    pub fn describe(&self, text: &str) -> String {
-        match self.at {
-            Some(at) => format!("{}\n at {}", self.what, location(text, at, 0)),
-            None => self.what.clone(),
-        }
-    }
-}
-
-/// `[Source: (String)"…"; line: 1, column: 11]`: the place of a character, or so many columns behind it.
-pub(crate) fn location(text: &str, at: usize, columns: usize) -> String {
-    let at = text.floor_char_boundary(at);
-    let mut line = 1;
-    let mut line_start = 0;
-    let bytes = &text.as_bytes()[..at];
-    for newline in memchr::memchr2_iter(b'\n', b'\r', bytes) {
-        if bytes[newline] == b'\r' && text.as_bytes().get(newline + 1) == Some(&b'\n') {
-            continue; // the two together end one line
-        }
-        line += 1;
-        line_start = newline + 1;
-    }
-    let column = utf16_len(&text[line_start..at]) + 1 + columns;
-    let quoted: Vec<u16> = text.encode_utf16().take(QUOTED_LIMIT).collect();
-    let left_out = match utf16_len(text) - quoted.len() {
-        0 => String::new(),
-        more => format!("[truncated {more} chars]"),
-    };
-    let mut shown = String::new();
-    for char in String::from_utf16_lossy(&quoted).chars() {
-        match char {
-            '\n' | '\r' => shown.push(char),
-            '\u{FFFD}' => shown.push('?'), // half a pair: the other half was cut off
-            char if char.is_control() => shown.push_str(&format!("\\u{:04X}", u32::from(char))),
-            char => shown.push(char),
-        }
-    }
-    format!("[Source: (String)\"{shown}\"{left_out}; line: {line}, column: {column}]")
-}
-
-fn utf16_len(text: &str) -> usize {
-    text.chars().map(char::len_utf16).sum()
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -299,6 +245,7 @@ impl<'a> Tokens<'a> {
             b'f' => self.literal("false", Token::False),
             b'n' => self.literal("null", Token::Null),
             b'-' | b'0'..=b'9' => self.number(),
+            b'+' => Err(self.no_digit_after_sign(self.at - 1)),
             b'}' => Err(self.unexpected_here("expected a value")),
             _ => Err(self.odd()),
         }
@@ -330,10 +277,7 @@ impl<'a> Tokens<'a> {
                 break;
             }
         }
-        Malformed {
-            what: format!("Unrecognized token '{word}': was expecting {VALUES_WORDS}"),
-            at: Some(start),
-        }
+        Malformed { what: format!("Unrecognized token '{word}': was expecting {VALUES}"), at: Some(start) }
     }
 
     /// What begins with the byte that has just been passed, and is no value.
@@ -352,115 +296,7 @@ impl<'a> Tokens<'a> {
         if self.text[start..].starts_with(is_identifier_start) {
             return self.unrecognized(start);
         }
-        self.unexpected(start, &format!("expected a valid value {VALUES_WORDS}"))
-    }
-
-    fn number(&mut self) -> Result<Token, Malformed> {
-        let bytes = self.text.as_bytes();
-        let start = self.at - 1;
-        let mut at = start;
-        if bytes[at] == b'-' {
-            at += 1;
-            if !bytes.get(at).is_some_and(u8::is_ascii_digit) {
-                return Err(self.no_digit_after_minus(start, at));
-            }
-        }
-        let first = at;
-        let digits = |mut at: usize| {
-            while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-                at += 1;
-            }
-            at
-        };
-        at = digits(at);
-        if bytes[first] == b'0' && at > first + 1 {
-            self.at = first + 1;
-            return Err(self.refuse("Invalid numeric value: Leading zeroes not allowed"));
-        }
-        // Jackson reads most numbers by a short way, on which it notes its place at the first `.` or `e` only.
-        let short_way = bytes[first] != b'0';
-        let whole_end = at;
-        if bytes.get(at) == Some(&b'.') {
-            let fraction = at + 1;
-            at = digits(fraction);
-            if at == fraction {
-                let comment = "Decimal point not followed by a digit";
-                return Err(match self.text[at..].chars().next() {
-                    Some(char) => {
-                        self.at = if short_way { fraction } else { at + char.len_utf8() };
-                        self.refuse_last(bad_number(char, comment))
-                    }
-                    None => {
-                        self.at = at;
-                        self.refuse_last(bad_number('.', comment))
-                    }
-                });
-            }
-        }
-        if matches!(bytes.get(at), Some(b'e' | b'E')) {
-            at += 1;
-            if matches!(bytes.get(at), Some(b'+' | b'-')) {
-                at += 1;
-            }
-            let exponent = at;
-            at = digits(exponent);
-            if at == exponent {
-                return Err(match self.text[at..].chars().next() {
-                    Some(char) => {
-                        self.at = if short_way { whole_end + 1 } else { at + char.len_utf8() };
-                        self.refuse_last(bad_number(char, "Exponent indicator not followed by a digit"))
-                    }
-                    None => {
-                        self.at = at;
-                        self.refuse("Unexpected end-of-inputexpected a digit for number exponent")
-                    }
-                });
-            }
-        }
-        self.number = (start, at);
-        self.at = at;
-        if self.levels.is_empty()
-            && let Some(next) = self.text[at..].chars().next()
-            && !matches!(next, ' ' | '\t' | '\r' | '\n')
-        {
-            return Err(self.unexpected(at, "Expected space separating root-level values"));
-        }
-        Ok(Token::Number)
-    }
-
-    fn no_digit_after_minus(&mut self, start: usize, at: usize) -> Malformed {
-        const COMMENT: &str = "expected digit (0-9) to follow minus sign, for valid numeric value";
-        let mut chars = self.text[at..].chars();
-        match (chars.next(), chars.next()) {
-            (None, _) => {
-                self.at = at;
-                self.refuse("Unexpected end-of-inputNo digit following sign")
-            }
-            (Some('.'), _) => self.unexpected(at, &format!("expected a valid value {VALUES_WORDS}")),
-            (Some('I'), None) => {
-                self.at = at + 1;
-                self.refuse("Unexpected end-of-input in a Number value")
-            }
-            (Some('I'), Some(second @ ('N' | 'n'))) => {
-                let word = if second == 'N' { "-INF" } else { "-Infinity" };
-                let written = &self.text[start..];
-                let same = written.bytes().zip(word.bytes()).take_while(|(a, b)| a == b).count();
-                self.at = start + same;
-                let runs_on = self.text[self.at..].chars().next().is_some_and(is_identifier_part);
-                if same < word.len() || runs_on {
-                    return self.unrecognized(start);
-                }
-                self.refuse(non_standard(word))
-            }
-            (Some('I'), Some(second)) => {
-                self.at = at + 1 + second.len_utf8();
-                self.refuse_last(bad_number(second, COMMENT))
-            }
-            (Some(char), _) => {
-                self.at = at + char.len_utf8();
-                self.refuse_last(bad_number(char, COMMENT))
-            }
-        }
+        self.unexpected(start, &format!("expected a valid value {VALUES}"))
     }
 
     fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
@@ -612,38 +448,4 @@ impl<'a> Tokens<'a> {
         self.at = at + char.len_utf8();
         self.refuse_last(format!("Unexpected character ({}): {comment}", describe(char)))
     }
-}
-
-const VALUES_WORDS: &str = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
-
-fn non_standard(word: &str) -> String {
-    format!("Non-standard token '{word}': enable `JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow")
-}
-
-fn bad_number(char: char, comment: &str) -> String {
-    format!("Unexpected character ({}) in numeric value: {comment}", describe(char))
-}
-
-fn describe(char: char) -> String {
-    let mut units = [0; 2];
-    let code = char.encode_utf16(&mut units)[0];
-    if char.is_control() {
-        return format!("(CTRL-CHAR, code {code})");
-    }
-    let shown = if char.len_utf16() == 1 { char } else { '?' };
-    match code {
-        256.. => format!("'{shown}' (code {code} / 0x{code:x})"),
-        _ => format!("'{shown}' (code {code})"),
-    }
-}
-
-fn is_identifier_start(char: char) -> bool {
-    // Java looks at halves of pairs, which are no letters.
-    char.len_utf16() == 1
-        && (char.is_alphabetic() || matches!(char, '_' | '$' | '\u{a2}'..='\u{a5}' | '\u{20ac}'))
-}
-
-fn is_identifier_part(char: char) -> bool {
-    let ignorable = matches!(char, '\0'..='\u{8}' | '\u{e}'..='\u{1b}' | '\u{7f}'..='\u{9f}');
-    is_identifier_start(char) || ignorable || (char.len_utf16() == 1 && char.is_numeric())
 }
