@@ -5,6 +5,8 @@
 
 mod operators;
 
+use std::collections::BTreeMap;
+
 use crate::address::Address;
 use crate::condition::Condition;
 use crate::json::{Malformed, Token, Tokens};
@@ -72,6 +74,8 @@ struct Compiler<'a> {
     or_is_special: bool,
     met_or: bool,
     constraints: Vec<Constraint>,
+    /// The numbers of a path's constraints.
+    by_path: BTreeMap<Box<str>, Vec<u32>>,
     /// The clauses so far; none is as good as one that is empty.
     clauses: Vec<Vec<u32>>,
 }
@@ -86,6 +90,7 @@ impl<'a> Compiler<'a> {
             or_is_special,
             met_or: false,
             constraints: Vec::new(),
+            by_path: BTreeMap::new(),
             clauses: Vec::new(),
         }
     }
@@ -219,11 +224,15 @@ impl<'a> Compiler<'a> {
             self.clauses.push(Vec::new());
         }
         let number = self.constraints.len() as u32;
+        let earlier = self.by_path.entry(path.clone()).or_default();
         for clause in &mut self.clauses {
             // A path that is given twice counts as given last.
-            clause.retain(|&other| self.constraints[other as usize].path != path);
+            if !earlier.is_empty() {
+                clause.retain(|other| !earlier.contains(other));
+            }
             clause.push(number);
         }
+        earlier.push(number);
         self.constraints.push(Constraint { path, conditions: conditions.into() });
         Ok(())
     }

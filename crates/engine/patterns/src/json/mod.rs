@@ -47,8 +47,8 @@ pub(crate) struct Tokens<'a> {
     token: Token,
     /// The value after the name that was handed out last.
     pending: Option<Token>,
-    /// Where the string value began whose end was not looked for yet.
-    unread: Option<usize>,
+    /// Whether the end of the current string value was not looked for yet.
+    unread: bool,
     name: Cow<'a, str>,
     number: (usize, usize),
     levels: Vec<Level>,
@@ -61,7 +61,7 @@ impl<'a> Tokens<'a> {
             at: 0,
             token: Token::End,
             pending: None,
-            unread: None,
+            unread: false,
             name: Cow::Borrowed(""),
             number: (0, 0),
             levels: Vec::new(),
@@ -139,8 +139,8 @@ impl<'a> Tokens<'a> {
         if let Some(value) = self.pending.take() {
             return self.enter(value);
         }
-        if self.unread.is_some() {
-            self.skip_string()?;
+        if self.unread {
+            self.string()?;
         }
         let Some(mut byte) = self.past_blanks()? else {
             return match self.levels.last() {
@@ -236,7 +236,7 @@ impl<'a> Tokens<'a> {
     fn begin(&mut self, byte: u8) -> Result<Token, Malformed> {
         match byte {
             b'"' => {
-                self.unread = Some(self.at);
+                self.unread = true;
                 Ok(Token::String)
             }
             b'[' => Ok(Token::ArrayStart),
@@ -257,9 +257,7 @@ impl<'a> Tokens<'a> {
         let same = rest.iter().zip(word.as_bytes()).take_while(|(a, b)| a == b).count();
         self.at = start + same;
         let runs_on = self.text[self.at..]
-            .chars()
-            .next()
-            .is_some_and(|next| next >= '0' && !matches!(next, ']' | '}') && is_identifier_part(next));
+            .starts_with(|next| next >= '0' && !matches!(next, ']' | '}') && is_identifier_part(next));
         if same < word.len() || runs_on {
             return Err(self.unrecognized(start));
         }
@@ -299,16 +297,12 @@ impl<'a> Tokens<'a> {
         self.unexpected(start, &format!("expected a valid value {VALUES}"))
     }
 
+    /// The current string value. It can be had once: the callers here want it no more often.
     fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
-        match self.unread.take() {
-            Some(_) => self.quoted("string value"),
-            None => Ok(Cow::Borrowed("")), // asked for twice: the callers here never do
+        if !std::mem::take(&mut self.unread) {
+            return Ok(Cow::Borrowed(""));
         }
-    }
-
-    fn skip_string(&mut self) -> Result<(), Malformed> {
-        self.unread = None;
-        self.quoted("string value").map(|_| ())
+        self.quoted("string value")
     }
 
     /// A string whose opening quote has been passed, to behind its closing quote.
