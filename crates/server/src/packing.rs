@@ -24,6 +24,9 @@ pub fn pack(tools: &Tools, attempt: &Attempt, head: &[u8], tail: &Bytes) -> Resu
         None => Protocol::from_number(attempt.form.text),
     };
     let protocol = protocol.ok_or(Malformed)?;
+    if protocol == Protocol::Application && attempt.device.is_none() {
+        return Err(Malformed);
+    }
     let subscription_arn = match (&attempt.subscriber, &notification.kind) {
         (Some(subscriber), _) => Some(subscriber.arn.clone()),
         (None, Kind::UnsubscribeConfirmation { subscription, .. }) => Some(subscription.to_string()),
@@ -114,6 +117,7 @@ fn payload(
             text: text(),
         }),
         Protocol::Application => {
+            // Without a device `pack` has refused.
             let device = attempt.device.clone().unwrap_or_default();
             Payload::Push(Push {
                 payload: notification.text_for(&device.platform).to_string(),

@@ -1,14 +1,14 @@
 //! What topics want: their messages handed to queues in the same record, deliveries on their way, and the ends of these.
 
 use bytes::Bytes;
-use kernel::parcel::{Offer, Queues, Taken};
+use kernel::parcel::{Delivery, Form, Offer, Queues, Taken};
 use kernel::{ParcelSent, Refusal};
 use notification::Notification;
 use sns::SubscriptionId;
 use sns::archive::ReplayStep;
 use sns::deliveries::{Consequence, Outcome};
 use sns::fanout::FanOut;
-use sns::operations::{Command, Posting, Reply, Setting, publish::Published};
+use sns::operations::{Command, Direct, Posting, Reply, Setting, publish::Published};
 use sns::records::Record;
 
 use crate::Survivor;
@@ -35,6 +35,8 @@ impl Machine {
         let answer = match decision.outcome {
             sns::operations::Outcome::Answer(answer) => answer,
             sns::operations::Outcome::Post(posting) => Ok(self.post(&posting)),
+            sns::operations::Outcome::Direct(direct) => Ok(self.post_directly(Some(&direct))),
+            sns::operations::Outcome::Unheard => Ok(self.post_directly(None)),
         };
         self.answer_sns(ticket, answer);
     }
@@ -64,6 +66,21 @@ impl Machine {
             published.push(Published { number, fifo });
         }
         posting.answer(published)
+    }
+
+    /// Publishes a message to somebody who has not subscribed, or to nobody.
+    fn post_directly(&mut self, direct: Option<&Direct<'_>>) -> Reply {
+        let mut parcel = self.sns.parcel(0, 0, self.now);
+        let mut payload: &[u8] = &[];
+        if let Some(direct) = direct {
+            let form =
+                Form { subscription: direct.to, raw: true, text: direct.protocol as u8, replayed: false };
+            let number = parcel.number + 1;
+            parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
+            payload = &direct.post.payload;
+        }
+        self.commit_parcel(&parcel, payload);
+        Reply::Published(Published { number: parcel.number, fifo: false })
     }
 
     pub(crate) fn commit_sns(&mut self, record: &Record) {

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::parcel::{Delivery, Ended, Form};
 use kernel::{Extent, Ledger, ParcelSent, Time};
 
-use crate::SubscriptionId;
 use crate::records::{DeliveriesEnded, DeliveryFailed, Record};
 use crate::rules::retries;
 use crate::state::{Due, State};
+use crate::topic::Subscription;
+use crate::{EndpointId, SubscriptionId};
 
 /// A delivery that is not over.
 #[derive(Clone, Debug)]
@@ -155,7 +156,10 @@ impl State {
         ledger: &mut Ledger,
     ) {
         let subscription = SubscriptionId(delivery.form.subscription);
-        if subscription.0 != 0 && !self.subscriptions.contains_key(&subscription) {
+        let is_known = subscription.0 == 0
+            || self.subscriptions.contains_key(&subscription)
+            || self.platforms.endpoints.contains_key(&EndpointId(subscription.0));
+        if !is_known {
             return;
         }
         ledger.hold(at);
@@ -268,6 +272,8 @@ impl State {
             self.deliveries.look_at(id);
             let Some(pending) = self.deliveries.pending.get_mut(&number) else { continue };
             pending.step = Step::UnderWay;
+            let (parcel, form, attempts) = (pending.parcel, pending.form, pending.attempts);
+            let subscription = self.subscriptions.get(&id);
             let subscriber = subscription.map(|subscription| Subscriber {
                 protocol: subscription.declared.protocol.clone(),
                 endpoint: subscription.declared.endpoint.clone(),
@@ -279,14 +285,30 @@ impl State {
             });
             return Some(Attempt {
                 number,
-                parcel: pending.parcel,
-                form: pending.form,
-                attempts: pending.attempts,
+                parcel,
+                form,
+                attempts,
                 subscriber,
-                device: None,
+                device: self.device(&form, subscription),
             });
         }
         None
+    }
+
+    /// The device that a mobile push goes to; none if it cannot have it any more.
+    fn device(&self, form: &Form, subscription: Option<&Subscription>) -> Option<Device> {
+        let endpoint = match subscription {
+            Some(subscription) => self.platforms.endpoint(&subscription.declared.endpoint),
+            None => self.platforms.endpoints.get(&EndpointId(form.subscription)),
+        };
+        let endpoint = endpoint.filter(|endpoint| endpoint.is_enabled())?;
+        let application =
+            self.platforms.application_of(endpoint).filter(|application| application.is_enabled())?;
+        Some(Device {
+            platform: application.declared.key.platform.clone(),
+            token: endpoint.token().to_owned(),
+            custom_user_data: endpoint.declared.attributes.get("CustomUserData").cloned(),
+        })
     }
 
     /// An attempt that was not made is made again.

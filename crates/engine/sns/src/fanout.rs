@@ -52,7 +52,7 @@ impl State {
             archived_millis: topic.archive_millis().unwrap_or(0),
             group: post.group.as_deref().map(Cow::Borrowed),
             deduplication_id: deduplication_id.map(|id| Cow::Borrowed(&**id)),
-            ..self.empty_parcel(topic.id().0, topic.signature_version().style(), now)
+            ..self.parcel(topic.id().0, topic.signature_version().style(), now)
         };
         let mut next = parcel.number + 1;
         let wanting = topic.interests.wanting(&post.message, &post.attributes);

@@ -29,7 +29,7 @@ impl State {
                 );
                 let kind = Kind::SubscriptionConfirmation(confirmation_token(secret, *id).into());
                 let payload = payload(kind, text, &topic.arn, base, None);
-                let mut parcel = self.empty_parcel(topic.id().0, topic.signature_version().style(), now);
+                let mut parcel = self.parcel(topic.id().0, topic.signature_version().style(), now);
                 let number = parcel.number + 1;
                 let protocol = Protocol::from_name(&subscription.declared.protocol)?;
                 let form = Form { subscription: id.0, raw: false, text: protocol as u8, replayed: false };
@@ -56,7 +56,7 @@ impl State {
             Notice::Farewell(declared, base) => self.say_farewell(declared, base, secret, now),
             Notice::Text { number, text, base } => {
                 let payload = payload(Kind::Notification, text.clone(), "", base, Some(number));
-                let mut parcel = self.empty_parcel(0, SignatureVersion::One.style(), now);
+                let mut parcel = self.parcel(0, SignatureVersion::One.style(), now);
                 let form = Form { subscription: 0, raw: false, text: Protocol::Sms as u8, replayed: false };
                 let number = parcel.number + 1;
                 parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
@@ -87,7 +87,7 @@ impl State {
             subscription: arn.into(),
         };
         let payload = payload(kind, text, &topic.arn, base, Some(&declared.endpoint));
-        let mut parcel = self.empty_parcel(topic.id().0, topic.signature_version().style(), now);
+        let mut parcel = self.parcel(topic.id().0, topic.signature_version().style(), now);
         let form = Form { subscription: 0, raw: false, text: protocol as u8, replayed: false };
         let number = parcel.number + 1;
         parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
@@ -95,7 +95,7 @@ impl State {
     }
 
     /// A parcel without takers, of the next number.
-    pub(crate) fn empty_parcel(&self, source: u64, style: u8, now: Time) -> ParcelSent<'static> {
+    pub fn parcel(&self, source: u64, style: u8, now: Time) -> ParcelSent<'static> {
         ParcelSent {
             number: self.next_number(),
             source,

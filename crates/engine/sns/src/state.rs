@@ -165,7 +165,11 @@ impl State {
                 self.skip_to(record.id.0 + 1);
                 self.platforms.endpoint_declared(record, at, ledger);
             }
-            Record::PlatformEndpointDeleted(record) => self.platforms.endpoint_deleted(record, at, ledger),
+            Record::PlatformEndpointDeleted(record) => {
+                self.platforms.endpoint_deleted(record, at, ledger);
+                // What was still on its way to it has nowhere to go.
+                self.forget_deliveries_of(SubscriptionId(record.id.0), ledger);
+            }
             Record::TextMessagingDeclared(record) => {
                 let drawn = record.sandbox.values().map(|sandbox| sandbox.passcode + 1).max();
                 self.skip_to(drawn.unwrap_or_default());

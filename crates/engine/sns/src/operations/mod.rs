@@ -6,6 +6,7 @@
 
 use bytestring::ByteString;
 use kernel::{Refusal, Secret, Time};
+use notification::Protocol;
 
 use crate::records::{Record, SubscriptionDeclared, TopicDeclared};
 use crate::rules::pages::Listed;
@@ -32,6 +33,10 @@ pub enum Outcome<'a> {
     Answer(Result<Reply, Refusal>),
     /// What became of messages, once they have been published.
     Post(Posting<'a>),
+    /// The same of a message to somebody who has not subscribed.
+    Direct(Direct<'a>),
+    /// The same of a message that goes to nobody.
+    Unheard,
 }
 
 /// What a topic has to say to a subscriber, with the URL under which the client reached this server, for links.
@@ -50,6 +55,17 @@ pub enum Notice<'a> {
         /// The URL under which the client reached this server.
         base: &'a str,
     },
+}
+
+/// A message to somebody who has not subscribed.
+#[derive(Debug)]
+pub struct Direct<'a> {
+    /// What.
+    pub post: &'a Post,
+    /// How it gets there.
+    pub protocol: Protocol,
+    /// The number of a mobile endpoint; zero for others, whom the message itself names.
+    pub to: u64,
 }
 
 /// Messages that are to be published, one after the other, each a parcel of its own.

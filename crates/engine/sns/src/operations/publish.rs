@@ -3,21 +3,36 @@
 use api::sns::{PublishInput, PublishOutput};
 use bytestring::ByteString;
 use kernel::{Caller, Refusal, Secret};
+use notification::Protocol;
 
-use super::{Decision, Outcome, Posting, Reply, Setting};
+use super::text_messaging::Sender;
+use super::{Decision, Direct, Outcome, Posting, Reply, Setting};
+use crate::platforms::PlatformApplication;
 use crate::rules::arns;
+use crate::rules::endpoints::is_telephone_number;
 use crate::rules::post::{Post, PostDraft, Surroundings};
 use crate::state::State;
 use crate::topic::Topic;
 use crate::{TopicKey, refusals};
 
-/// Publish to a topic.
+/// Publish.
 #[derive(Clone, Debug)]
 pub struct Publish {
     /// Where to.
-    pub topic: TopicKey,
+    pub target: Target,
     /// What, or what is wrong with it whatever the topic.
     pub post: Result<Post, Refusal>,
+}
+
+/// Where a message is published to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// A topic: to all who have subscribed.
+    Topic(TopicKey),
+    /// The ARN of an application on somebody's device.
+    Endpoint(String),
+    /// A telephone number, and who sends.
+    Telephone(String, Sender),
 }
 
 /// A message was published, now or, if it is a duplicate, before.
@@ -37,29 +52,12 @@ impl Publish {
         base: &str,
         trace: Option<&ByteString>,
     ) -> Result<Self, Refusal> {
-        let given = [&input.topic_arn, &input.target_arn, &input.phone_number];
-        if given.into_iter().flatten().count() != 1 {
-            return Err(refusals::invalid("TopicArn or TargetArn Reason: no value for required parameter"));
-        }
-        if let Some(number) = &input.phone_number {
-            return Err(refusals::invalid(format_args!(
-                "PhoneNumber Reason: {number} is not valid to publish to"
-            )));
-        }
-        let (arn, parameter) = match (&input.topic_arn, &input.target_arn) {
-            (Some(arn), _) => (arn, "TopicArn"),
-            (None, Some(arn)) => (arn, "TargetArn"),
-            (None, None) => return Err(refusals::invalid("TopicArn")),
+        let target = target(&input, caller)?;
+        let (target_arn, endpoint, fifo) = match &target {
+            Target::Topic(topic) => (topic.arn().to_string(), None, topic.is_fifo()),
+            Target::Endpoint(arn) => (arn.clone(), Some(arn.as_str()), false),
+            Target::Telephone(number, _) => (number.clone(), Some(number.as_str()), false),
         };
-        let topic = arns::topic(Some(arn), parameter).map_err(|refusal| match parameter {
-            "TargetArn" => {
-                refusals::invalid("TargetArn Reason: No endpoint found for the target arn specified")
-            }
-            _ => refusal,
-        })?;
-        if topic.region != caller.region {
-            return Err(refusals::invalid("TopicArn"));
-        }
         let draft = PostDraft {
             message: input.message,
             subject: input.subject,
@@ -68,9 +66,8 @@ impl Publish {
             group: input.message_group_id,
             deduplication_id: input.message_deduplication_id,
         };
-        let around =
-            Surroundings { target_arn: arn, endpoint: None, fifo: topic.is_fifo(), base, trace, path: "" };
-        Ok(Publish { post: draft.check(&around), topic })
+        let around = Surroundings { target_arn: &target_arn, endpoint, fifo, base, trace, path: "" };
+        Ok(Publish { post: draft.check(&around), target })
     }
 
     /// Hands it on to be published.
@@ -79,15 +76,34 @@ impl Publish {
             Ok(post) => post,
             Err(refusal) => return refusal.clone().into(),
         };
-        let Some(topic) = state.topic(&self.topic) else { return refusals::topic_missing().into() };
-        if let Err(refusal) = check_for(topic, post) {
-            return refusal.into();
-        }
-        Decision {
-            records: Vec::new(),
-            notices: Vec::new(),
-            outcome: Outcome::Post(Posting { topic: topic.id(), posts: vec![post], ids: None }),
-        }
+        let outcome = match &self.target {
+            Target::Topic(key) => {
+                let Some(topic) = state.topic(key) else { return refusals::topic_missing().into() };
+                if let Err(refusal) = check_for(topic, post) {
+                    return refusal.into();
+                }
+                Outcome::Post(Posting { topic: topic.id(), posts: vec![post], ids: None })
+            }
+            Target::Endpoint(arn) => {
+                let Some(endpoint) = state.platforms.endpoint(arn) else { return endpoint_missing().into() };
+                if !state.platforms.application_of(endpoint).is_some_and(PlatformApplication::is_enabled) {
+                    let text = "Platform application is disabled";
+                    return Refusal::new("PlatformApplicationDisabledException", text).into();
+                }
+                if !endpoint.is_enabled() {
+                    return Refusal::new("EndpointDisabledException", "Endpoint is disabled").into();
+                }
+                Outcome::Direct(Direct { post, protocol: Protocol::Application, to: endpoint.declared.id.0 })
+            }
+            // Who has opted out gets nothing, and the sender is not told.
+            Target::Telephone(number, sender) => {
+                match sender.declared(state).opted_out.contains_key(number) {
+                    true => Outcome::Unheard,
+                    false => Outcome::Direct(Direct { post, protocol: Protocol::Sms, to: 0 }),
+                }
+            }
+        };
+        Decision { records: Vec::new(), notices: Vec::new(), outcome }
     }
 
     /// The answer.
@@ -97,6 +113,36 @@ impl Publish {
             sequence_number: published.fifo.then(|| kernel::sequence_number(published.number).into()),
         }
     }
+}
+
+fn target(input: &PublishInput, caller: &Caller) -> Result<Target, Refusal> {
+    let (arn, parameter) = match (&input.topic_arn, &input.target_arn, &input.phone_number) {
+        (Some(arn), None, None) => (arn, "TopicArn"),
+        (None, Some(arn), None) => (arn, "TargetArn"),
+        (None, None, Some(number)) => {
+            if !is_telephone_number(number) {
+                let text = format!("PhoneNumber Reason: {number} is not valid to publish to");
+                return Err(refusals::invalid(text));
+            }
+            return Ok(Target::Telephone(number.to_string(), Sender::of(caller)));
+        }
+        _ => return Err(refusals::invalid("TopicArn or TargetArn Reason: no value for required parameter")),
+    };
+    if parameter == "TargetArn" && arn.contains(":endpoint/") {
+        return Ok(Target::Endpoint(arn.to_string()));
+    }
+    let topic = arns::topic(Some(arn), parameter).map_err(|refusal| match parameter {
+        "TargetArn" => endpoint_missing(),
+        _ => refusal,
+    })?;
+    if topic.region != caller.region {
+        return Err(refusals::invalid(parameter));
+    }
+    Ok(Target::Topic(topic))
+}
+
+fn endpoint_missing() -> Refusal {
+    refusals::invalid("TargetArn Reason: No endpoint found for the target arn specified")
 }
 
 /// What a topic demands of a message (facts/sns.md § 5).
