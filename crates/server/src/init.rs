@@ -1,4 +1,4 @@
-//! The file that declares queues, applied at every start; what is as declared already is left alone.
+//! The file that declares queues and topics, applied at every start; what is as declared already is left alone.
 //!
 //! ```toml
 //! [[queues]]
@@ -12,7 +12,19 @@
 //!
 //! [[queues]]
 //! name = "orders-dlq"
+//!
+//! [[topics]]
+//! name = "order-events"
+//!
+//! [[topics.subscriptions]]
+//! queue = "orders"
+//!
+//! [topics.subscriptions.attributes]
+//! RawMessageDelivery = true
+//! FilterPolicy = { event = ["created", "cancelled"] }
 //! ```
+
+mod topics;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -20,7 +32,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use kernel::Refusal;
+use kernel::{Caller, Refusal};
 use machine::{Answer, Command};
 use serde::Deserialize;
 use sqs::operations::{self, create_queue, list_queue_tags, set_queue_attributes, tag_queue};
@@ -30,12 +42,15 @@ use toml::Spanned;
 use crate::engine::Handle;
 use crate::mailbox::{Tickets, ask};
 use crate::web::DEFAULT_ACCOUNT;
+use topics::{DeclaredTopic, TopicEntry};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
     queues: Vec<QueueEntry>,
+    #[serde(default)]
+    topics: Vec<TopicEntry>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +78,7 @@ struct DeadLetterEntry {
 pub struct Init {
     path: PathBuf,
     queues: Vec<DeclaredQueue>,
+    topics: Vec<DeclaredTopic>,
 }
 
 #[derive(Debug)]
@@ -98,7 +114,9 @@ impl fmt::Display for InitError {
 impl Error for InitError {}
 
 /// Reads and checks a file.
-pub fn read(path: &Path) -> Result<Init, InitError> {
+///
+/// `region` is where things are that do not say.
+pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
     let mistake = |line, message: String| InitError { path: path.into(), line, message };
     let text = std::fs::read_to_string(path).map_err(|error| mistake(None, error.to_string()))?;
     // The parser's own message names line, column and field, and shows the place.
@@ -111,18 +129,8 @@ pub fn read(path: &Path) -> Result<Init, InitError> {
         let fifo = name.ends_with(".fifo");
         rules::names::check_name(&name, fifo)
             .map_err(|refusal| mistake(line, format!("name = \"{name}\": {}", refusal.message)))?;
-        let account = match entry.account {
-            None => DEFAULT_ACCOUNT.to_owned(),
-            Some(account)
-                if account.as_ref().len() == 12 && account.as_ref().bytes().all(|b| b.is_ascii_digit()) =>
-            {
-                account.into_inner()
-            }
-            Some(account) => {
-                let text = format!("account = \"{}\": an account is twelve digits", account.as_ref());
-                return Err(mistake(line_of(account.span()), text));
-            }
-        };
+        let account =
+            caller_of(entry.account, region).map_err(|(span, text)| mistake(line_of(span), text))?.account;
         let mut attributes = Vec::new();
         if fifo {
             attributes.push(("FifoQueue".to_owned(), "true".to_owned()));
@@ -160,7 +168,29 @@ pub fn read(path: &Path) -> Result<Init, InitError> {
             tags: entry.tags.into_iter().collect(),
         });
     }
-    Ok(Init { path: path.into(), queues })
+    let mut topics = Vec::new();
+    for entry in file.topics {
+        let line = line_of(entry.name.span()).unwrap_or(1);
+        let topic = topics::read(entry, line, region);
+        topics.push(topic.map_err(|(span, text)| mistake(line_of(span), text))?);
+    }
+    Ok(Init { path: path.into(), queues, topics })
+}
+
+/// For whom something is declared; an account is twelve digits.
+fn caller_of(account: Option<Spanned<String>>, region: &str) -> Result<Caller, (Range<usize>, String)> {
+    let account = match account {
+        None => DEFAULT_ACCOUNT.to_owned(),
+        Some(account) => {
+            let is_account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+            if !is_account(account.as_ref()) {
+                let text = format!("account = \"{}\": an account is twelve digits", account.as_ref());
+                return Err((account.span(), text));
+            }
+            account.into_inner()
+        }
+    };
+    Ok(Caller { principal: account.clone(), account, region: region.to_owned(), signed: true })
 }
 
 /// Attributes are texts; numbers and booleans stand for theirs, tables and lists for JSON documents.
@@ -173,7 +203,15 @@ fn attribute_text(value: &toml::Value) -> String {
 }
 
 /// Makes it so.
-pub async fn apply(init: &Init, engine: &Handle, tickets: &Tickets, region: &str) -> Result<(), InitError> {
+///
+/// `base` is the URL under which subscribers reach this server.
+pub async fn apply(
+    init: &Init,
+    engine: &Handle,
+    tickets: &Tickets,
+    region: &str,
+    base: &str,
+) -> Result<(), InitError> {
     let keys: Vec<QueueKey> = init
         .queues
         .iter()
@@ -195,6 +233,14 @@ pub async fn apply(init: &Init, engine: &Handle, tickets: &Tickets, region: &str
                 message: format!("queue \"{}\": {}", queue.name, refusal.message),
             })?;
         }
+    }
+    for topic in &init.topics {
+        let declared = topics::declare(topic, base, engine, tickets).await;
+        declared.map_err(|refusal| InitError {
+            path: init.path.clone(),
+            line: Some(topic.line),
+            message: refusal.message.into_owned(),
+        })?;
     }
     Ok(())
 }
@@ -258,7 +304,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("queues.toml");
         std::fs::write(&path, text).unwrap();
-        read(&path).unwrap_err().to_string()
+        read(&path, "us-east-1").unwrap_err().to_string()
     }
 
     #[test]
@@ -269,6 +315,12 @@ mod tests {
         assert!(text.contains("line 2: name = \"no spaces\""), "{text}");
         let text = mistake("[[queues]]\nname = \"a\"\nattribute = {}\n");
         assert!(text.contains("line 3") && text.contains("attribute"), "{text}");
+        let text = mistake("[[topics]]\nname = \"no spaces\"\n");
+        assert!(text.contains("line 2: name = \"no spaces\": Invalid parameter: Topic Name"), "{text}");
+        let text = mistake(
+            "[[topics]]\nname = \"a\"\n[[topics.subscriptions]]\nprotocol = \"pigeon\"\nendpoint = \"e\"\n",
+        );
+        assert!(text.contains("line 4: topic \"a\"") && text.contains("pigeon"), "{text}");
         let text = mistake("[[queues]]\nname = \"a\"\naccount = \"1\"\n");
         assert!(text.contains("line 3: account"), "{text}");
     }
@@ -283,7 +335,7 @@ mod tests {
              RedriveAllowPolicy = { redrivePermission = \"denyAll\" }\n",
         )
         .unwrap();
-        let init = read(&path).unwrap();
+        let init = read(&path, "us-east-1").unwrap();
         let attributes: BTreeMap<_, _> = init.queues[0].attributes.iter().cloned().collect();
         assert_eq!(attributes["FifoQueue"], "true");
         assert_eq!(attributes["DelaySeconds"], "5");

@@ -28,7 +28,7 @@ use crate::web::Desk;
 pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     // What can be wrong about files and addresses is found out before anything is opened or changed.
-    let init = settings.init.as_deref().map(init::read).transpose()?;
+    let init = settings.init.as_deref().map(|path| init::read(path, &settings.region)).transpose()?;
     let listeners = listener::bind(&settings.listen).map_err(|error| {
         let addresses: Vec<String> = settings.listen.iter().map(ToString::to_string).collect();
         format!(
@@ -125,7 +125,8 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             let tickets = Tickets::new(settings.http_threads);
             tokio::task::spawn_local(tickets.clone().deliver(own));
             tokio::task::spawn_local(tickets.clone().take_turns(engine.clone()));
-            init::apply(&init, &engine, &tickets, &settings.region).await?;
+            let base = settings.public_url.clone().unwrap_or_else(|| url_of(&addresses));
+            init::apply(&init, &engine, &tickets, &settings.region, &base).await?;
         }
         let acceptors: Vec<_> = listeners
             .into_iter()
@@ -166,13 +167,18 @@ fn random<const N: usize>() -> Result<[u8; N], Box<dyn Error>> {
     Ok(bytes)
 }
 
-/// One line, when the server is ready.
-fn announce(settings: &Settings, addresses: &[std::net::SocketAddr]) {
-    let url = match addresses.first() {
+/// The URL under which a client on this machine reaches the server.
+fn url_of(addresses: &[std::net::SocketAddr]) -> String {
+    match addresses.first() {
         Some(address) if address.ip().is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
         Some(address) => format!("http://{address}"),
         None => String::new(),
-    };
+    }
+}
+
+/// One line, when the server is ready.
+fn announce(settings: &Settings, addresses: &[std::net::SocketAddr]) {
+    let url = url_of(addresses);
     let data = match (&settings.data, settings.durability) {
         (None, _) => "in memory: nothing survives".to_owned(),
         (Some(data), DurabilityOption::Fsync) => format!("data in {}, durability fsync", data.display()),
