@@ -41,6 +41,12 @@ pub const FIFO_SUBSCRIPTIONS: usize = 100;
 /// Subscriptions of a topic whose messages may be longer than [`MESSAGE_BYTES`] (facts/sns.md § 3).
 pub const LARGE_MESSAGE_SUBSCRIPTIONS: usize = 100;
 
+/// Pending subscriptions of an account (facts/sns.md § 4).
+pub const PENDING_SUBSCRIPTIONS: usize = 5_000;
+
+/// Filter policies of an account (facts/sns.md § 11).
+pub const ACCOUNT_FILTER_POLICIES: usize = 10_000;
+
 /// Filter policies of a topic (facts/sns.md § 11).
 pub const FILTER_POLICIES: usize = 200;
 
@@ -52,6 +58,8 @@ pub const SANDBOX_NUMBERS: usize = 10;
 pub struct Limits {
     /// Whether a queue's policy must allow the topic to send to it (facts/sns.md § 12).
     pub queue_policies: bool,
+    /// Whether what AWS raises on demand is limited: topics, subscriptions, filter policies.
+    pub quotas: bool,
     /// Whether text messages go only to telephones that were verified.
     pub sms_sandbox: bool,
 }
@@ -59,11 +67,11 @@ pub struct Limits {
 impl Limits {
     /// As AWS has them.
     pub const fn strict() -> Self {
-        Limits { queue_policies: true, sms_sandbox: true }
+        Limits { queue_policies: true, quotas: true, sms_sandbox: true }
     }
 
     /// Without those that only slow a developer down.
     pub const fn relaxed() -> Self {
-        Limits { queue_policies: false, sms_sandbox: false }
+        Limits { queue_policies: false, quotas: false, sms_sandbox: false }
     }
 }

@@ -57,6 +57,15 @@ impl Apart {
     }
 }
 
+/// What an account has subscribed.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Subscribed {
+    /// Subscriptions that are pending.
+    pub pending: usize,
+    /// Subscriptions with a filter policy.
+    pub filtered: usize,
+}
+
 /// All topics.
 #[derive(Clone, Debug, Default)]
 pub struct State {
@@ -67,6 +76,8 @@ pub struct State {
     /// How many topics there are by account, region and whether they are FIFO.
     topic_counts: BTreeMap<(String, String, bool), usize>,
     pub(crate) subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    /// What accounts have subscribed.
+    accounts: BTreeMap<String, Subscribed>,
     /// Subscriptions by topic, protocol and endpoint.
     pub(crate) endpoints: BTreeMap<(TopicId, String, String), SubscriptionId>,
     /// Subscriptions by the last word of their ARNs.
@@ -112,6 +123,11 @@ impl State {
 
     fn count_topic(&mut self, key: &TopicKey) -> &mut usize {
         self.topic_counts.entry((key.account.clone(), key.region.clone(), key.is_fifo())).or_default()
+    }
+
+    /// What an account has subscribed.
+    pub fn subscribed_by(&self, account: &str) -> Subscribed {
+        self.accounts.get(account).copied().unwrap_or_default()
     }
 
     /// The subscription of this number.
@@ -347,6 +363,9 @@ impl State {
         }
         let Apart { declared, at, declared_in } = latest;
         let Some(topic) = self.topics.get_mut(&declared.topic) else { return };
+        let account = self.accounts.entry(declared.owner.clone()).or_default();
+        account.filtered += usize::from(declared.attributes.contains_key("FilterPolicy"));
+        account.pending += usize::from(declared.confirmed.is_none());
         let id = declared.id;
         topic.subscriptions.insert(id);
         topic.filter_policies += usize::from(declared.attributes.contains_key("FilterPolicy"));
@@ -377,6 +396,9 @@ impl State {
         let subscription = self.subscriptions.remove(&id)?;
         let declared = &subscription.declared;
         let pending_until = subscription.pending_until();
+        let account = self.accounts.entry(declared.owner.clone()).or_default();
+        account.filtered -= usize::from(declared.attributes.contains_key("FilterPolicy"));
+        account.pending -= usize::from(pending_until.is_some());
         if let Some(topic) = self.topics.get_mut(&declared.topic) {
             topic.subscriptions.remove(&id);
             topic.interests.remove(id);

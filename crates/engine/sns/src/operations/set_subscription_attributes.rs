@@ -1,9 +1,11 @@
 //! SetSubscriptionAttributes: a subscription gets another attribute, or none.
 
+use std::collections::BTreeMap;
+
 use api::sns::SetSubscriptionAttributesInput;
 use kernel::Refusal;
 
-use super::subscribe::check_filter_room;
+use super::subscribe::check_filter_quotas;
 use super::{Decision, Reply, Setting};
 use crate::records::{Record, SubscriptionDeclared};
 use crate::refusals;
@@ -33,14 +35,14 @@ impl SetSubscriptionAttributes {
     }
 
     /// Sets it, at once: AWS takes up to 15 minutes for filter policies (facts/sns.md § 11).
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
-        match self.try_decide(state) {
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        match self.try_decide(state, setting) {
             Ok(decision) => decision,
             Err(refusal) => refusal.into(),
         }
     }
 
-    fn try_decide(&self, state: &State) -> Result<Decision<'static>, Refusal> {
+    fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'static>, Refusal> {
         let subscription = state.subscription_by_arn(&self.arn).ok_or_else(refusals::subscription_missing)?;
         let declared = &subscription.declared;
         let topic = state.topic_of(declared.topic).ok_or_else(refusals::subscription_missing)?;
@@ -54,8 +56,9 @@ impl SetSubscriptionAttributes {
         let mut attributes = declared.attributes.clone();
         subscription_attributes::set(&mut attributes, &self.name, self.value.as_deref(), &whose)
             .map_err(refusals::invalid)?;
-        if attributes.contains_key("FilterPolicy") && !declared.attributes.contains_key("FilterPolicy") {
-            check_filter_room(topic)?;
+        let is_filtered = |attributes: &BTreeMap<String, String>| attributes.contains_key("FilterPolicy");
+        if setting.limits.quotas && is_filtered(&attributes) && !is_filtered(&declared.attributes) {
+            check_filter_quotas(state, topic, &declared.owner)?;
         }
         if attributes == declared.attributes {
             return Ok(Decision::answer(Reply::Done));

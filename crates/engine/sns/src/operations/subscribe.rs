@@ -96,11 +96,14 @@ impl Subscribe {
             let reply = self.reply(&subscription.arn, pending);
             return Ok(Decision { notices, ..Decision::answer(reply) });
         }
-        self.check_room(state, topic, attributes.contains_key("FilterPolicy"))?;
+        let asks = endpoints::asks_first(self.protocol, &self.endpoint, &self.caller.account);
+        self.check_what_is_there(state, topic)?;
+        if setting.limits.quotas {
+            self.check_quotas(state, topic, asks, attributes.contains_key("FilterPolicy"))?;
+        }
         let id = SubscriptionId(state.next_number());
         let uuid = subscription_uuid(setting.secret, id);
         let arn = format!("{}:{uuid}", topic.arn);
-        let asks = endpoints::asks_first(self.protocol, &self.endpoint, &self.caller.account);
         let confirmed = Confirmation {
             at: setting.now,
             authenticated: true,
@@ -126,21 +129,10 @@ impl Subscribe {
         })
     }
 
-    /// What the topic and its account have room for.
-    fn check_room(&self, state: &State, topic: &Topic, filtered: bool) -> Result<(), Refusal> {
+    /// A mobile endpoint must exist, and a topic of long messages takes only some protocols.
+    fn check_what_is_there(&self, state: &State, topic: &Topic) -> Result<(), Refusal> {
         if self.protocol == Protocol::Application && state.platforms.endpoint(&self.endpoint).is_none() {
             return Err(refusals::endpoint_missing());
-        }
-        let most = if topic.is_fifo() { limits::FIFO_SUBSCRIPTIONS } else { limits::SUBSCRIPTIONS };
-        if topic.subscriptions.len() >= most {
-            // In which words AWS refuses is not known.
-            return Err(Refusal::new(
-                "SubscriptionLimitExceededException",
-                "Maximum number of subscriptions per topic has been reached",
-            ));
-        }
-        if filtered {
-            check_filter_room(topic)?;
         }
         if topic.message_bytes() > limits::MESSAGE_BYTES {
             let is_fast = matches!(self.protocol, Protocol::Sqs | Protocol::Lambda | Protocol::Firehose);
@@ -149,6 +141,27 @@ impl Subscribe {
             }
         }
         Ok(())
+    }
+
+    /// What the topic and the account have room for.
+    fn check_quotas(
+        &self,
+        state: &State,
+        topic: &Topic,
+        pending: bool,
+        filtered: bool,
+    ) -> Result<(), Refusal> {
+        let most = if topic.is_fifo() { limits::FIFO_SUBSCRIPTIONS } else { limits::SUBSCRIPTIONS };
+        // In which words AWS refuses is not known.
+        let exceeded = |text: &'static str| Refusal::new("SubscriptionLimitExceededException", text);
+        if topic.subscriptions.len() >= most {
+            return Err(exceeded("Maximum number of subscriptions per topic has been reached"));
+        }
+        let account = state.subscribed_by(&self.caller.account);
+        if pending && account.pending >= limits::PENDING_SUBSCRIPTIONS {
+            return Err(exceeded("Maximum number of pending subscriptions per account has been reached"));
+        }
+        if filtered { check_filter_quotas(state, topic, &self.caller.account) } else { Ok(()) }
     }
 
     fn reply(&self, arn: &str, pending: bool) -> Reply {
@@ -166,16 +179,16 @@ impl Subscribe {
 pub(super) const LARGE_MESSAGES: &str = "MaximumMessageSize Reason: messages of more than 256 KiB are for topics of at \
                                          most 100 subscriptions, all of them of the protocols sqs, lambda or firehose";
 
-/// One more filter policy must have room (facts/sns.md § 11).
-pub(super) fn check_filter_room(topic: &Topic) -> Result<(), Refusal> {
-    if topic.filter_policies < limits::FILTER_POLICIES {
-        return Ok(());
+/// One more filter policy must have room (facts/sns.md § 11). In which words AWS refuses is not known.
+pub(super) fn check_filter_quotas(state: &State, topic: &Topic, account: &str) -> Result<(), Refusal> {
+    let exceeded = |text: &'static str| Err(Refusal::new("FilterPolicyLimitExceededException", text));
+    if topic.filter_policies >= limits::FILTER_POLICIES {
+        return exceeded("The limit of filter policies per topic has been reached");
     }
-    // In which words AWS refuses is not known.
-    Err(Refusal::new(
-        "FilterPolicyLimitExceededException",
-        "The limit of filter policies per topic has been reached",
-    ))
+    if state.subscribed_by(account).filtered >= limits::ACCOUNT_FILTER_POLICIES {
+        return exceeded("The limit of filter policies per account has been reached");
+    }
+    Ok(())
 }
 
 /// The ARN of who asks, as `SubscriptionPrincipal` shows it: in the local posture, the account itself.

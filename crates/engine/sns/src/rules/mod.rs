@@ -14,6 +14,8 @@ pub mod subscription_attributes;
 
 pub mod filter_policy;
 
+pub mod retry_policy;
+
 pub mod delivery_policy;
 
 pub mod platforms;

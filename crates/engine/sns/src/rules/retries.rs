@@ -2,7 +2,8 @@
 
 use notification::Protocol;
 
-use crate::rules::delivery_policy::{Backoff, DeliveryPolicy};
+use crate::rules::delivery_policy::DeliveryPolicy;
+use crate::rules::retry_policy::Backoff;
 use crate::topic::{Subscription, Topic};
 
 /// Milliseconds until the next attempt, after `attempts` have failed; none if that was the last. `text` is the number of
