@@ -54,7 +54,7 @@ pub fn start(address: SocketAddr, shared: &Arc<Shared>, random: &mut Random, tri
     let mut spawn = |work: fn(&mut Session, &Shared, &mut Random, u16) -> Result<(), Failure>,
                      number: u16| {
         let shared = Arc::clone(shared);
-        let mut random = Random::new(random.next());
+        let mut random = Random::new(random.number());
         running.push(std::thread::spawn(move || {
             let mut session = Session { client: Client::new(address), address };
             loop {

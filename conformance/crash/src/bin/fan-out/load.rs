@@ -88,7 +88,7 @@ pub fn start(address: SocketAddr, shared: &Shared, random: &mut Random, trial: u
     let mut running: Vec<Running> = Vec::new();
     let mut spawn = |work: fn(&mut Session, &mut Random, u16) -> Result<(), Failure>, number: u16| {
         let mut session = Session::new(address, shared);
-        let mut random = Random::new(random.next());
+        let mut random = Random::new(random.number());
         running.push(std::thread::spawn(move || {
             loop {
                 match work(&mut session, &mut random, number) {
