@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from sns.support import make_topic
 from sqs.support import refused
 
 # What is wrong: the policy's text, and the refusal. Those that end in a dot stand alone; all others are followed by
@@ -139,3 +140,12 @@ def test_a_refused_policy_leaves_the_one_before(subscription):
     with refused("InvalidParameter", 400):
         subscription.set("FilterPolicy", '{"a":[]}')
     assert subscription.attribute("FilterPolicy") == '{"a":["b"]}'
+
+
+def test_a_strict_topic_has_two_hundred_policies_at_most(strict_endpoint, clients_of):  # §11
+    topic = make_topic(clients_of(strict_endpoint)[0])
+    for n in range(200):
+        topic.subscribe("sms", f"+1500555{n:04}", FilterPolicy={"a": ["b"]})
+    topic.subscribe("sms", "+15005559998")
+    with refused("FilterPolicyLimitExceeded", 403):
+        topic.subscribe("sms", "+15005559999", FilterPolicy={"a": ["b"]})
