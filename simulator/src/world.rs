@@ -413,6 +413,10 @@ impl World {
             return Ok(());
         }
         let before = self.portrait()?;
+        self.server()?.machine.mark();
+        self.flush()?;
+        self.on_disk(|server, now| server.write(now).map(drop))?;
+        self.on_disk(Server::sync)?;
         self.crash(false)?;
         let after = self.portrait()?;
         if before != after && !self.moving {

@@ -163,6 +163,7 @@ pub fn start(
             let Some(present) = engine.as_mut() else { return };
             present.turn(&shared);
             if present.has_ended(&shared) {
+                present.leave();
                 *engine = None;
                 return;
             }
@@ -250,6 +251,14 @@ impl Engine {
     /// Whether there will be no other turn.
     fn has_ended(&self, shared: &Shared) -> bool {
         self.stopping && self.machine.is_settled() || shared.failed.load(Ordering::Acquire)
+    }
+
+    /// The last thing of all. What is handed to the journal here is written when it closes.
+    fn leave(&mut self) {
+        if self.machine.is_settled() {
+            self.machine.mark();
+            self.carry_out();
+        }
     }
 
     /// Tells the machine what the journal's threads have said.

@@ -30,6 +30,8 @@ pub struct Machine {
     look_for_dead: bool,
     /// Where the log ends with the last batch.
     tail: Position,
+    /// Where it ended at the start.
+    began: Position,
     outputs: VecDeque<Output>,
 }
 
@@ -52,6 +54,7 @@ impl Machine {
             space_low: false,
             look_for_dead: true,
             tail: end,
+            began: end,
             outputs: VecDeque::new(),
         }
     }
@@ -238,16 +241,31 @@ impl Machine {
         }
         let counter = self.sqs.next_seq();
         while let Some(batch) = self.appender.take(self.now, self.outbox.durable(), counter) {
-            for piece in &batch.pieces {
-                if piece.segment != self.tail.segment() {
-                    self.cleaning.sealed(self.tail.segment(), self.tail.offset().into());
-                    self.look_for_dead = true;
-                }
-                self.tail = Place::new(piece.segment, piece.offset + piece.bytes.len() as u32);
-            }
-            self.outputs.push_back(Output::Append(batch));
+            self.append(batch);
         }
         self.clean();
+    }
+
+    /// Before an orderly end, when all is settled: a last frame says that everything before it is durable. Without it,
+    /// damage to the last records would be taken for a write that was never finished, and skipped.
+    pub fn mark(&mut self) {
+        let counter = self.sqs.next_seq();
+        if self.tail != self.began
+            && let Some(batch) = self.appender.mark(self.now, self.outbox.durable(), counter)
+        {
+            self.append(batch);
+        }
+    }
+
+    fn append(&mut self, batch: journal::Batch) {
+        for piece in &batch.pieces {
+            if piece.segment != self.tail.segment() {
+                self.cleaning.sealed(self.tail.segment(), self.tail.offset().into());
+                self.look_for_dead = true;
+            }
+            self.tail = Place::new(piece.segment, piece.offset + piece.bytes.len() as u32);
+        }
+        self.outputs.push_back(Output::Append(batch));
     }
 
     /// The next thing to do.
