@@ -163,6 +163,16 @@ impl Smtp {
     }
 }
 
+impl Drop for Smtp {
+    fn drop(&mut self) {
+        // lettre says goodbye to its servers in a task, which panics where there is no runtime to do so: when the program
+        // ends, for example. Then the servers are left without a word.
+        if tokio::runtime::Handle::try_current().is_err() {
+            std::mem::forget(self.transport.take());
+        }
+    }
+}
+
 fn tls(
     server: &Server,
     trusted: &[rustls::pki_types::CertificateDer<'static>],

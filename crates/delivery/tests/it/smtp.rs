@@ -230,3 +230,18 @@ fn what_is_no_server_or_sender_is_a_mistake_in_the_settings() {
         assert!(!error.contains("secret"), "{error}");
     }
 }
+
+#[test]
+fn a_carrier_may_be_dropped_where_there_is_no_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (server, carrier) = runtime.block_on(async {
+        let server = Server::start(Manners::default()).await;
+        let carrier = Carrier::new(settings(format!("smtp://{}", server.address))).unwrap();
+        assert_eq!(carrier.carry(email()).await, Outcome::Delivered { status: Some(250) });
+        settle().await;
+        (server, carrier)
+    });
+    drop(carrier);
+    drop(runtime);
+    assert!(server.told().contains(&"DATA".to_owned()));
+}
