@@ -24,7 +24,7 @@ pub struct ConfirmSubscription {
 }
 
 impl ConfirmSubscription {
-    /// Reads the request. It need not be signed, so the region is that of the topic, whatever the caller's.
+    /// Reads the request. It need not be signed; then nothing but the topic says the region.
     pub fn prepare(input: &ConfirmSubscriptionInput, caller: &Caller) -> Result<Self, Refusal> {
         let on = input.authenticate_on_unsubscribe.as_deref();
         let authenticate_on_unsubscribe = on.is_some_and(|on| on.eq_ignore_ascii_case("true"));
@@ -35,6 +35,9 @@ impl ConfirmSubscription {
         let token = input.token.as_deref().unwrap_or_default();
         let topic = input.topic_arn.as_deref().unwrap_or_default();
         let topic = arns::topic(Some(topic), "Topic").map_err(|_| refusals::invalid("Topic"))?;
+        if caller.signed && topic.region != caller.region {
+            return Err(refusals::invalid("Topic"));
+        }
         if token.len() != 128 || !token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(refusals::invalid("Token"));
         }

@@ -97,9 +97,13 @@ fn a_token_is_good_for_its_own_topic_alone() {
     world.create("u", &[], &[]).unwrap();
     let arn = world.subscribe("t", "http", "http://a.example", &[]).unwrap();
     assert_eq!(world.confirm("u", &arn, false), invalid("Topic"));
+    let elsewhere = kernel::Caller { region: "eu-west-1".into(), ..caller(ACCOUNT) };
+    assert_eq!(world.by(elsewhere, |world| world.confirm("t", &arn, false)), invalid("Topic"));
+    let follower = kernel::Caller { region: "eu-west-1".into(), ..unsigned() };
     assert_eq!(world.confirm_with("t", "x", false), invalid("Token"));
     let unknown = "InvalidParameterException: Invalid token".to_owned();
     assert_eq!(world.confirm_with("t", &"0".repeat(128), false), Err(unknown));
+    assert_eq!(world.by(follower, |world| world.confirm("t", &arn, false)), Ok(arn), "by its link");
 }
 
 #[test]
