@@ -13,7 +13,9 @@ use sqs::operations::receive_message::Delivered;
 use sqs::rules::handle::Handle;
 use sqs::{QueueId, Seq};
 
+use crate::publishing::{self, Publish, Publishing};
 use crate::queues::{FAMILIES, QUEUES};
+use crate::topics::TOPICS;
 
 /// Says what is wrong.
 pub type Check = Result<(), String>;
@@ -69,6 +71,8 @@ pub struct Message {
     counts: BTreeMap<Seq, Vec<Count>>,
     /// What it was given to clients with, oldest first.
     pub given: Vec<Given>,
+    /// What it is a copy of, if it came from a topic.
+    pub publish: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +116,12 @@ pub struct History {
     purges: Vec<(QueueId, usize)>,
     /// How many messages were given.
     pub deliveries: u64,
+    /// What was published.
+    pub publishing: Publishing,
+    /// The states that a topic may be in, as `declared` has it for queues.
+    topics: BTreeMap<usize, Vec<(u64, String)>>,
+    /// Dead letters that are there once the log is durable up to a position.
+    letters: Vec<(Position, usize)>,
 }
 
 /// A deletion that was asked for.
@@ -157,8 +167,161 @@ impl History {
             changed: Time(0),
             counts: BTreeMap::new(),
             given: Vec::new(),
+            publish: None,
         });
         self.messages.len() - 1
+    }
+
+    // --- topics ---
+
+    /// A client publishes something. What queues and endpoints are to have of it follows.
+    pub fn publish(
+        &mut self,
+        topic: u64,
+        deduplication: Option<String>,
+        body: String,
+        at: Time,
+        next_seq: u64,
+    ) {
+        self.publishing.publishes.push(Publish {
+            topic,
+            deduplication,
+            body,
+            at,
+            next_seq,
+            standing: publishing::Standing::Asked,
+            number: None,
+            copies: Vec::new(),
+            deliveries: Vec::new(),
+        });
+    }
+
+    /// This message, which was just sent, is what a subscription gets of a publish.
+    pub fn copy(&mut self, publish: usize, subscription: u64, message: usize, raw: bool) {
+        self.messages[message].publish = Some(publish);
+        self.publishing.publishes[publish].copies.push(message);
+        self.publishing.copies.insert((publish, subscription), (message, raw));
+    }
+
+    /// The publish was refused.
+    pub fn publish_refused(&mut self, publish: usize) {
+        self.end_publish(publish, publishing::Standing::Refused, Standing::Refused);
+    }
+
+    fn end_publish(&mut self, publish: usize, standing: publishing::Standing, of_copies: Standing) {
+        let publish = &mut self.publishing.publishes[publish];
+        publish.standing = standing;
+        for &copy in &publish.copies {
+            self.messages[copy].standing = of_copies;
+        }
+    }
+
+    /// The client was told that it was published, with this number.
+    pub fn published(&mut self, publish: usize, number: u64) -> Check {
+        let all = &self.publishing.publishes;
+        let this = &all[publish];
+        let mut of_batch = all[..publish].iter().rev().take(10);
+        if number < this.next_seq
+            || of_batch.any(|other| other.next_seq == this.next_seq && other.number == Some(number))
+        {
+            let originals: Vec<usize> = (0..publish)
+                .filter(|&other| {
+                    let other = &all[other];
+                    other.topic == this.topic
+                        && other.deduplication.is_some()
+                        && other.number.is_none_or(|known| known == number)
+                        && other.deduplication == this.deduplication
+                        && other.next_seq <= number
+                        && matches!(
+                            other.standing,
+                            publishing::Standing::Doubt | publishing::Standing::Accepted
+                        )
+                        && this.at - other.at < WINDOW_MILLIS
+                })
+                .collect();
+            let known = originals.iter().any(|&original| all[original].number == Some(number));
+            self.end_publish(publish, publishing::Standing::Duplicate, Standing::Duplicate);
+            return match originals[..] {
+                [] => Err(format!("publish {publish} got {number}, which was taken already")),
+                // What is in doubt was published after all.
+                [original] if !known => {
+                    self.publishing.publishes[original].number = Some(number);
+                    self.accept_publish(original)
+                }
+                _ => Ok(()),
+            };
+        }
+        if Seq(number) <= self.highest {
+            return Err(format!("publish {publish} got {number} after {:?} was told", self.highest));
+        }
+        self.highest = Seq(number);
+        self.publishing.publishes[publish].number = Some(number);
+        self.accept_publish(publish)
+    }
+
+    /// Something was published: all who want it have it.
+    pub fn accept_publish(&mut self, publish: usize) -> Check {
+        let publish = &mut self.publishing.publishes[publish];
+        if publish.standing == publishing::Standing::Accepted {
+            return Ok(());
+        }
+        publish.standing = publishing::Standing::Accepted;
+        for copy in publish.copies.clone() {
+            self.accept(copy)?;
+        }
+        Ok(())
+    }
+
+    /// A delivery was given up at `now`; the log ends at `end` then. With it its dead letter is in a queue.
+    pub fn letter(&mut self, delivery: usize, letter: usize, end: Position) {
+        let delivery = &mut self.publishing.deliveries[delivery];
+        delivery.letter = Some(letter);
+        self.letters.push((end, letter));
+    }
+
+    /// The log is durable up to here.
+    pub fn durable(&mut self, durable: Position) -> Check {
+        self.publishing.durable(durable);
+        let (there, waiting) =
+            std::mem::take(&mut self.letters).into_iter().partition(|&(end, _)| end <= durable);
+        self.letters = waiting;
+        let there: Vec<(Position, usize)> = there;
+        there.into_iter().try_for_each(|(_, letter)| self.accept(letter))
+    }
+
+    /// The same letter is written again, since it was lost with the end of its delivery.
+    pub fn letter_again(&mut self, letter: usize, queue_id: QueueId, sent: Time) -> Check {
+        let message = &mut self.messages[letter];
+        if message.standing == Standing::Accepted {
+            return Err(format!("message {letter} is a dead letter twice"));
+        }
+        (message.queue_id, message.sent, message.standing) = (queue_id, sent, Standing::Asked);
+        Ok(())
+    }
+
+    /// A topic was made to be so by a request.
+    pub fn declare_topic(&mut self, topic: usize, ticket: u64, state: String) {
+        self.topics.entry(topic).or_insert_with(|| vec![(0, "none".into())]).push((ticket, state));
+    }
+
+    /// The request was answered.
+    pub fn declared_topic(&mut self, topic: usize, ticket: u64) {
+        if let Some(states) = self.topics.get_mut(&topic)
+            && let Some(at) = states.iter().position(|&(other, _)| other == ticket)
+        {
+            states.drain(..at);
+        }
+    }
+
+    /// After a start a topic is so.
+    pub fn found_topic(&mut self, topic: usize, state: String) -> Check {
+        let states = self.topics.entry(topic).or_insert_with(|| vec![(0, "none".into())]);
+        if states.iter().all(|(_, other)| *other != state) {
+            let name = TOPICS[topic].name;
+            return Err(format!("topic {name} is {state}, which is none of what was asked for: {states:#?}"));
+        }
+        *states = vec![(0, state)];
+        Ok(())
     }
 
     /// The send was refused.
@@ -192,6 +355,10 @@ impl History {
             return Ok(());
         }
         message.standing = Standing::Accepted;
+        if let Some(publish) = message.publish {
+            self.accept_publish(publish)?;
+        }
+        let message = &self.messages[number];
         let Some(id) = message.deduplication.clone() else { return Ok(()) };
         let (queue, sent) = (message.queue_id, message.sent);
         let others = self.accepted.entry((queue, id.clone())).or_default();
@@ -512,6 +679,8 @@ impl History {
 
     /// The server has died; its log was durable up to here, at least.
     pub fn crashed(&mut self, durable: Position) {
+        self.letters.clear();
+        self.publishing.crashed(durable);
         for message in &mut self.messages {
             if message.standing == Standing::Asked {
                 message.standing = Standing::Doubt;

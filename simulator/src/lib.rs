@@ -10,6 +10,10 @@ pub mod server;
 
 pub mod queues;
 
+pub mod topics;
+
+pub mod publishing;
+
 pub mod history;
 
 pub mod world;
@@ -24,10 +28,22 @@ pub enum Bug {
     Resurrect,
     /// A segment is dropped that nobody asked to drop.
     EarlyDiscard,
+    /// A start overlooks some of the deliveries of what was published.
+    ForgottenDelivery,
+    /// A start overlooks some of the records that say that deliveries are over.
+    RepeatedDelivery,
+    /// Of what was published, a start overlooks a queue's copy, as if each had been a record of its own.
+    SplitFanOut,
 }
 
 impl Bug {
     /// All of them, with their names.
-    pub const ALL: [(&'static str, Bug); 3] =
-        [("lost-ack", Bug::LostAck), ("resurrect", Bug::Resurrect), ("early-discard", Bug::EarlyDiscard)];
+    pub const ALL: [(&'static str, Bug); 6] = [
+        ("lost-ack", Bug::LostAck),
+        ("resurrect", Bug::Resurrect),
+        ("early-discard", Bug::EarlyDiscard),
+        ("forgotten-delivery", Bug::ForgottenDelivery),
+        ("repeated-delivery", Bug::RepeatedDelivery),
+        ("split-fan-out", Bug::SplitFanOut),
+    ];
 }

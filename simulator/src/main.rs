@@ -5,19 +5,22 @@ use std::process::ExitCode;
 use simulator::{Bug, Options, run};
 
 const USAGE: &str = "\
-simulator [--seeds N] [--seed S] [--steps N] [--until STEP] [--trace] [--bug NAME]
+simulator [--seeds N] [--seed S] [--steps N] [--until STEP] [--trace] [--topics | --no-topics] [--bug NAME]
 
   --seeds N     Run N worlds (100)
   --seed S      Run the world of this seed; with --seeds, the first of them
   --steps N     How many steps a world has (1500)
   --until STEP  Stop at this step
   --trace       Print what happens
-  --bug NAME    Build in a fault: lost-ack, resurrect, early-discard
+  --topics      Only worlds with topics; otherwise each seed is one world without and one with topics
+  --no-topics   Only worlds without topics
+  --bug NAME    Build in a fault: lost-ack, resurrect, early-discard, forgotten-delivery, repeated-delivery,
+                split-fan-out
 ";
 
 fn main() -> ExitCode {
     match parse() {
-        Ok((first, count, options)) => worlds(first, count, &options),
+        Ok((first, count, kinds, options)) => worlds(first, count, kinds, &options),
         Err(what) => {
             eprint!("simulator: {what}\n\n{USAGE}");
             ExitCode::from(2)
@@ -25,8 +28,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse() -> Result<(u64, u64, Options), String> {
+fn parse() -> Result<(u64, u64, &'static [bool], Options), String> {
     let (mut seed, mut seeds) = (None, None);
+    let mut kinds: &[bool] = &[false, true];
     let mut options = Options::new(0);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -40,6 +44,8 @@ fn parse() -> Result<(u64, u64, Options), String> {
             "--steps" => options.steps = number()?,
             "--until" => options.until = Some(number()?),
             "--trace" => options.trace = true,
+            "--topics" => kinds = &[true],
+            "--no-topics" => kinds = &[false],
             "--bug" => {
                 let name = arguments.next().unwrap_or_default();
                 let bug = Bug::ALL.iter().find(|(known, _)| *known == name);
@@ -49,19 +55,22 @@ fn parse() -> Result<(u64, u64, Options), String> {
         }
     }
     let count = seeds.unwrap_or(if seed.is_some() { 1 } else { 100 });
-    Ok((seed.unwrap_or(1), count, options))
+    Ok((seed.unwrap_or(1), count, kinds, options))
 }
 
-fn worlds(first: u64, count: u64, options: &Options) -> ExitCode {
+fn worlds(first: u64, count: u64, kinds: &[bool], options: &Options) -> ExitCode {
     let started = std::time::Instant::now();
     let mut failed = 0;
     let mut sum = simulator::Outcome::default();
-    for seed in first..first + count {
-        match run(&Options { seed, ..options.clone() }) {
+    let all = (first..first + count).flat_map(|seed| kinds.iter().map(move |&topics| (seed, topics)));
+    for (seed, topics) in all {
+        match run(&Options { seed, topics, ..options.clone() }) {
             Ok(outcome) => {
                 print!("{}", outcome.trace);
                 sum.sends += outcome.sends;
                 sum.deliveries += outcome.deliveries;
+                sum.publishes += outcome.publishes;
+                sum.attempts += outcome.attempts;
                 sum.crashes += outcome.crashes;
                 sum.restarts += outcome.restarts;
                 sum.discards += outcome.discards;
@@ -75,18 +84,22 @@ fn worlds(first: u64, count: u64, options: &Options) -> ExitCode {
                 let bug = Bug::ALL.iter().find(|(_, bug)| Some(*bug) == options.bug);
                 let bug = bug.map_or(String::new(), |(name, _)| format!(" --bug {name}"));
                 let steps = options.steps;
+                let kind = if topics { "--topics" } else { "--no-topics" };
                 println!(
-                    "cargo run --release -p posthaste-simulator -- --seed {seed} --steps {steps}{bug} --trace"
+                    "cargo run --release -p posthaste-simulator -- --seed {seed} {kind} --steps {steps}{bug} --trace"
                 );
             }
         }
     }
     println!(
-        "{count} worlds, {failed} wrong, in {:.1} s: {} messages sent, {} given; {} losses of power, {} other starts, \
-         {} torn ends, {} segments dropped, {} requests refused by a full disk",
+        "{} worlds, {failed} wrong, in {:.1} s: {} messages sent, {} published, {} given, {} attempts to deliver; {} losses \
+         of power, {} other starts, {} torn ends, {} segments dropped, {} requests refused by a full disk",
+        count * kinds.len() as u64,
         started.elapsed().as_secs_f64(),
         sum.sends,
+        sum.publishes,
         sum.deliveries,
+        sum.attempts,
         sum.crashes,
         sum.restarts,
         sum.cuts,

@@ -24,7 +24,7 @@ pub struct Plan {
 const DAYS4: u64 = 345_600;
 
 /// All queues.
-pub const QUEUES: [Plan; 10] = [
+pub const QUEUES: [Plan; 13] = [
     Plan {
         name: "plain",
         attributes: &[],
@@ -119,10 +119,40 @@ pub const QUEUES: [Plan; 10] = [
         family: 7,
         movable: false,
     },
+    Plan {
+        name: "letters",
+        attributes: &[],
+        dead_letters: None,
+        retention: DAYS4,
+        delay: 0,
+        family: 8,
+        movable: false,
+    },
+    Plan {
+        name: "copies",
+        attributes: &[],
+        dead_letters: None,
+        retention: DAYS4,
+        delay: 0,
+        family: 9,
+        movable: false,
+    },
+    Plan {
+        name: "copies.fifo",
+        attributes: &[("FifoQueue", "true")],
+        dead_letters: None,
+        retention: DAYS4,
+        delay: 0,
+        family: 10,
+        movable: false,
+    },
 ];
 
+/// How many of them there are in worlds without topics.
+pub const WITHOUT_TOPICS: usize = 10;
+
 /// How many families there are.
-pub const FAMILIES: usize = 8;
+pub const FAMILIES: usize = 11;
 
 impl Plan {
     /// Account, region and name.

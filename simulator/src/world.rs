@@ -5,18 +5,30 @@ use std::fmt;
 
 use bytestring::ByteString;
 use journal::engines::FaultyDisk;
-use kernel::{Secret, Time};
+use kernel::Time;
 use machine::{Answer, Command, Input, Reply};
 use sqs::QueueId;
 use sqs::operations::{self, Receive, Reply as SqsReply};
 use sqs::rules::new_message::{AttributeDraft, MessageDraft};
-use sqs::rules::payload::{AttributeValue, Payload};
 
 use crate::Bug;
 use crate::dice::Dice;
 use crate::history::{Deletion, History};
-use crate::queues::{FAMILIES, QUEUES};
+use crate::queues::{FAMILIES, QUEUES, WITHOUT_TOPICS};
 use crate::server::{ErrandError, Server, StartError};
+use crate::topics::{SUBSCRIPTIONS, TOPICS};
+
+macro_rules! trace {
+    ($world:expr, $($text:tt)*) => {
+        if $world.options.trace {
+            use std::fmt::Write;
+            // Writing to a string cannot fail.
+            let _ = writeln!($world.trace, "{:5} {}", $world.step, format_args!($($text)*));
+        }
+    };
+}
+
+mod publishing;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -31,12 +43,14 @@ pub struct Options {
     pub trace: bool,
     /// A fault to be found.
     pub bug: Option<Bug>,
+    /// Whether there are topics, too.
+    pub topics: bool,
 }
 
 impl Options {
     /// The usual length.
     pub fn new(seed: u64) -> Self {
-        Options { seed, steps: 1500, until: None, trace: false, bug: None }
+        Options { seed, steps: 1500, until: None, trace: false, bug: None, topics: false }
     }
 }
 
@@ -49,6 +63,10 @@ pub struct Outcome {
     pub sends: u64,
     /// Messages that clients were given.
     pub deliveries: u64,
+    /// Messages that clients asked to publish.
+    pub publishes: u64,
+    /// Attempts to deliver something to an endpoint outside.
+    pub attempts: u64,
     /// Losses of power.
     pub crashes: u64,
     /// Starts of a server that was stopped in order, or whose disk failed.
@@ -105,6 +123,7 @@ enum Asked {
     Empty { queue: usize, affected: Vec<usize>, why: &'static str },
     Move,
     Cancel,
+    Topic(publishing::AskedTopic),
 }
 
 struct World {
@@ -126,22 +145,18 @@ struct World {
     task: Option<String>,
     /// Whether move tasks may be running.
     moving: bool,
+    /// How many of [`QUEUES`] there are.
+    queues: usize,
+    /// Attempts to deliver something that were not answered yet.
+    trying: Vec<publishing::Trying>,
+    /// Attempts whose success may still be told, though the server that made them has died.
+    late: Vec<publishing::Trying>,
     full: bool,
     step: u64,
     /// No faults any more.
     calm: bool,
     trace: String,
     outcome: Outcome,
-}
-
-macro_rules! trace {
-    ($world:expr, $($text:tt)*) => {
-        if $world.options.trace {
-            use std::fmt::Write;
-            // Writing to a string cannot fail.
-            let _ = writeln!($world.trace, "{:5} {}", $world.step, format_args!($($text)*));
-        }
-    };
 }
 
 type Check = Result<(), String>;
@@ -170,6 +185,9 @@ impl World {
             lately: Vec::new(),
             task: None,
             moving: false,
+            queues: if options.topics { QUEUES.len() } else { WITHOUT_TOPICS },
+            trying: Vec::new(),
+            late: Vec::new(),
             full: false,
             step: 0,
             calm: false,
@@ -180,8 +198,12 @@ impl World {
 
     fn run(&mut self) -> Check {
         self.start()?;
-        for queue in 0..QUEUES.len() {
+        for queue in 0..self.queues {
             self.create(queue)?;
+        }
+        if self.options.topics {
+            (0..TOPICS.len()).try_for_each(|topic| self.create_topic(topic))?;
+            (0..SUBSCRIPTIONS.len()).try_for_each(|which| self.subscribe(which))?;
         }
         while self.step < self.options.steps {
             if self.options.until == Some(self.step) {
@@ -209,7 +231,9 @@ impl World {
             }
             970..975 => {
                 let millis = *self.dice.pick(&[1_000, 10_000, 30_000, 60_000, 400_000]);
-                self.pass(millis)?;
+                // Now and then so long that subscriptions end which nobody has confirmed.
+                let long = self.options.topics && self.dice.percent(4);
+                self.pass(if long { 49 * 3_600_000 } else { millis })?;
             }
             975..978 => {
                 let millis = self.dice.below(3_600_000);
@@ -354,6 +378,7 @@ impl World {
     fn stop(&mut self) {
         let Some(server) = self.server.take() else { return };
         self.history.crashed(server.writer.durable());
+        self.attempts_in_doubt();
         for (_, (asked, _)) in std::mem::take(&mut self.asked) {
             if let Asked::Receive { queue, .. } = asked {
                 self.history.receive_in_doubt(queue);
@@ -362,7 +387,7 @@ impl World {
     }
 
     fn start(&mut self) -> Check {
-        let secret = Secret([7; 32]);
+        let secret = publishing::SECRET;
         if !self.calm && self.dice.percent(20) {
             let operations = self.dice.below(30);
             self.disk.fail_in(Some(operations));
@@ -397,10 +422,11 @@ impl World {
         self.server = Some(server);
         self.tell_time();
         let now = self.now;
-        for queue in 0..QUEUES.len() {
+        for queue in 0..self.queues {
             let state = self.state(queue)?;
             self.history.found(queue, state)?;
         }
+        self.check_topics()?;
         self.server()?.pass_time(now);
         self.check_counts()
     }
@@ -438,6 +464,7 @@ impl World {
                 portrait += &format!("{segment}: {} {}; ", used.references, used.live_bytes);
             }
         }
+        portrait += &self.portrait_of_topics()?;
         Ok(portrait)
     }
 
@@ -477,6 +504,10 @@ impl World {
     // --- clients ---
 
     fn ask(&mut self, command: operations::Command, asked: Asked) -> Result<u64, String> {
+        self.ask_any(Command::Sqs(command), asked)
+    }
+
+    fn ask_any(&mut self, command: Command, asked: Asked) -> Result<u64, String> {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         trace!(self, "{ticket} {asked:?}");
@@ -487,7 +518,7 @@ impl World {
         let low = self.server()?.space_low;
         self.asked.insert(ticket, (asked, low));
         let now = self.now;
-        self.server()?.machine.handle(now, Input::Request { ticket, command: Command::Sqs(command) });
+        self.server()?.machine.handle(now, Input::Request { ticket, command });
         if let Some(queue) = configures {
             let state = self.state(queue)?;
             self.history.declare(queue, ticket, state);
@@ -500,7 +531,10 @@ impl World {
         self.tell_time();
         let now = self.now;
         self.server()?.pass_time(now);
-        let queue = self.dice.below(QUEUES.len() as u64) as usize;
+        if self.options.topics && self.dice.percent(45) {
+            return self.topic_client();
+        }
+        let queue = self.dice.below(self.queues as u64) as usize;
         match self.dice.below(1000) {
             0..330 => self.send(queue, false),
             330..400 => self.send(queue, true),
@@ -593,6 +627,7 @@ impl World {
             // Now and then a message is sent again.
             let again: Vec<usize> = (number.saturating_sub(60)..number)
                 .filter(|&other| self.history.messages[other].queue == queue)
+                .filter(|&other| self.history.messages[other].publish.is_none())
                 .collect();
             let repeated = fifo && !again.is_empty() && self.dice.percent(25);
             let original = if repeated { *self.dice.pick(&again) } else { number };
@@ -758,7 +793,9 @@ impl World {
         for (ticket, answer) in self.server()?.flush(now) {
             self.answered(ticket, answer)?;
         }
-        Ok(())
+        let durable = self.server()?.writer.durable();
+        self.history.durable(durable)?;
+        self.take_attempts()
     }
 
     fn answered(&mut self, ticket: u64, answer: Answer) -> Check {
@@ -766,17 +803,29 @@ impl World {
             return Err(format!("{ticket} was answered, and was not asked or answered before"));
         };
         trace!(self, "{ticket} is answered {answer:?}");
-        let answer = match answer {
-            Ok(Reply::Sqs(reply)) => Ok(reply),
-            Ok(Reply::Sns(_)) => return Err(format!("{ticket} was answered as if it were about topics")),
-            Err(refusal) => Err(refusal),
+        let (asked, answer) = match (asked, answer) {
+            (Asked::Topic(asked), answer) => {
+                let answer = match answer {
+                    Ok(Reply::Sns(reply)) => Ok(reply),
+                    Ok(Reply::Sqs(_)) => {
+                        return Err(format!("{ticket} was answered as if it were about queues"));
+                    }
+                    Err(refusal) => Err(refusal),
+                };
+                return self.topic_answered(ticket, asked, answer, low);
+            }
+            (asked, Ok(Reply::Sqs(reply))) => (asked, Ok(reply)),
+            (_, Ok(Reply::Sns(_))) => {
+                return Err(format!("{ticket} was answered as if it were about topics"));
+            }
+            (asked, Err(refusal)) => (asked, Err(refusal)),
         };
         if let Err(refusal) = &answer {
             let full = low && refusal.shape == "ServiceUnavailable";
             self.outcome.full += u64::from(full);
             let fitting = full
                 || match &asked {
-                    Asked::Send(_) | Asked::Receive { .. } | Asked::Empty { .. } => false,
+                    Asked::Send(_) | Asked::Receive { .. } | Asked::Empty { .. } | Asked::Topic(_) => false,
                     Asked::Delete(_) => {
                         matches!(
                             refusal.shape,
@@ -832,7 +881,7 @@ impl World {
             }
             (Asked::Empty { affected, .. }, Err(_)) => self.history.not_emptied(&affected),
             (Asked::Move, Ok(SqsReply::MoveStarted { task, source })) => {
-                let secret = Secret([7; 32]);
+                let secret = publishing::SECRET;
                 let present = operations::start_message_move_task::StartMessageMoveTask::present;
                 self.task = present(task, &source, &secret).task_handle.map(|handle| handle.to_string());
             }
@@ -857,15 +906,8 @@ impl World {
         for (delivered, record) in received.messages.iter().zip(server.reader.read_many(&extents)) {
             let record =
                 record.map_err(|error| format!("{delivered:?} was given and cannot be read: {error}"))?;
-            let payload = Payload::decode(&record.tail)
-                .map_err(|_| format!("{delivered:?} was given and is no message"))?;
-            let number = match payload.attributes.first().map(|attribute| &attribute.value) {
-                Some(AttributeValue::Text(text)) => text.parse::<usize>().ok(),
-                _ => None,
-            };
-            let Some((number, message)) =
-                number.and_then(|number| Some((number, self.history.messages.get(number)?)))
-            else {
+            let (number, payload) = self.read(delivered, &record)?;
+            let Some(message) = self.history.messages.get(number) else {
                 return Err(format!("{delivered:?} is no message that was sent"));
             };
             if payload.body != message.body {
@@ -903,9 +945,10 @@ impl World {
                 return Err("the queues do not run dry".into());
             }
             let before = self.history.deliveries;
-            for queue in 0..QUEUES.len() {
+            for queue in 0..self.queues {
                 self.drain(queue)?;
             }
+            self.endpoints_answer_well()?;
             if self.history.deliveries == before {
                 quiet += 1;
                 self.pass(30_000)?;
@@ -915,6 +958,10 @@ impl World {
         }
         self.history.check_drained()?;
         self.check_counts()?;
+        if self.options.topics {
+            self.check_deliveries()?;
+            self.delete_all()?;
+        }
         // When nothing happened for longer than anything is remembered, little may be left on the disk.
         self.pass(3_600_000)?;
         self.settle()?;

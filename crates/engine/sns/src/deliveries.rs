@@ -340,7 +340,9 @@ impl State {
             let failed = DeliveryFailed { number, attempts, at: now, due: now + millis };
             return Some(Consequence::Record(Record::DeliveryFailed(failed)));
         }
-        match subscription.and_then(|subscription| subscription.dead_letters()) {
+        // What a topic asks somebody who has not subscribed yet is no message that could be lost.
+        let subscriber = subscription.filter(|subscription| subscription.is_confirmed());
+        match subscriber.and_then(|subscription| subscription.dead_letters()) {
             Some(queue) => Some(Consequence::DeadLetter { ended, queue, form: pending.form }),
             None => Some(over()),
         }
@@ -358,6 +360,11 @@ impl State {
             Some(Delivery { attempts: pending.attempts, due_after, ..*delivery })
         };
         parcel.deliveries.iter().filter_map(again).collect()
+    }
+
+    /// All deliveries that are not over, by number.
+    pub fn pending(&self) -> impl Iterator<Item = (u64, &Pending)> {
+        self.deliveries.pending.iter().map(|(&number, pending)| (number, pending))
     }
 
     /// How many deliveries are not over.

@@ -1,0 +1,136 @@
+//! The topics of the simulated world, and who may subscribe to them.
+
+use sns::TopicKey;
+
+use crate::queues::QUEUES;
+
+/// A topic that clients may create.
+#[derive(Debug)]
+pub struct Plan {
+    /// Its name.
+    pub name: &'static str,
+    /// Its attributes.
+    pub attributes: &'static [(&'static str, &'static str)],
+}
+
+/// All topics.
+pub const TOPICS: [Plan; 3] = [
+    Plan { name: "news", attributes: &[] },
+    Plan { name: "side", attributes: &[] },
+    Plan { name: "news.fifo", attributes: &[("FifoTopic", "true")] },
+];
+
+/// Where a subscription leads.
+#[derive(Clone, Copy, Debug)]
+pub enum Target {
+    /// To a queue: an index into [`QUEUES`].
+    Queue(usize),
+    /// To a queue that nobody ever creates.
+    NoQueue,
+    /// To an endpoint outside, under this URL.
+    Web(&'static str),
+}
+
+/// A subscription that clients may make.
+#[derive(Debug)]
+pub struct Subscription {
+    /// To which topic: an index into [`TOPICS`].
+    pub topic: usize,
+    /// Where it leads.
+    pub target: Target,
+    /// Its attributes at first, beside the redrive policy.
+    pub attributes: &'static [(&'static str, &'static str)],
+    /// Whether what cannot be delivered goes to [`LETTERS`].
+    pub has_letters: bool,
+    /// Retries after the first attempt, of an endpoint outside.
+    pub retries: u32,
+}
+
+/// The queue of what could not be delivered: an index into [`QUEUES`].
+pub const LETTERS: usize = 10;
+
+/// What every subscription gets that has no other wish, only messages of `a`, and those of `a` and `b`.
+pub const FILTERS: [(&str, &str); 3] = [("", ""), (r#"{"k":["a"]}"#, "a"), (r#"{"k":["a","b"]}"#, "ab")];
+
+const RAW: (&str, &str) = ("RawMessageDelivery", "true");
+const SLOW: (&str, &str) = (
+    "DeliveryPolicy",
+    r#"{"healthyRetryPolicy":{"minDelayTarget":1,"maxDelayTarget":2,"numRetries":2},"throttlePolicy":{"maxReceivesPerSecond":2}}"#,
+);
+
+const fn subscription(topic: usize, target: Target) -> Subscription {
+    Subscription { topic, target, attributes: &[], has_letters: false, retries: 3 }
+}
+
+/// All subscriptions.
+pub const SUBSCRIPTIONS: [Subscription; 14] = [
+    Subscription { attributes: &[RAW], ..subscription(0, Target::Queue(0)) },
+    Subscription {
+        attributes: &[("FilterPolicy", FILTERS[1].0)],
+        has_letters: true,
+        ..subscription(0, Target::Queue(11))
+    },
+    Subscription { attributes: &[RAW], ..subscription(0, Target::Queue(4)) },
+    subscription(0, Target::Queue(1)),
+    Subscription { has_letters: true, ..subscription(0, Target::Web("http://one.test/")) },
+    Subscription {
+        attributes: &[("FilterPolicy", FILTERS[2].0), SLOW],
+        retries: 2,
+        ..subscription(0, Target::Web("http://two.test/"))
+    },
+    Subscription { attributes: &[RAW], has_letters: true, ..subscription(1, Target::Queue(11)) },
+    subscription(1, Target::Queue(2)),
+    Subscription {
+        attributes: &[RAW],
+        has_letters: true,
+        ..subscription(1, Target::Web("https://three.test/"))
+    },
+    Subscription { has_letters: true, ..subscription(1, Target::NoQueue) },
+    Subscription { attributes: &[RAW], ..subscription(2, Target::Queue(5)) },
+    subscription(2, Target::Queue(12)),
+    Subscription { attributes: &[RAW], ..subscription(2, Target::Queue(8)) },
+    Subscription { attributes: &[("FilterPolicy", FILTERS[1].0)], ..subscription(2, Target::Queue(11)) },
+];
+
+impl Plan {
+    /// Account, region and name.
+    pub fn key(&self) -> TopicKey {
+        TopicKey { account: "000000000000".into(), region: "us-east-1".into(), name: self.name.into() }
+    }
+
+    /// Whether it is FIFO.
+    pub fn is_fifo(&self) -> bool {
+        self.name.ends_with(".fifo")
+    }
+}
+
+impl Subscription {
+    /// The name of its protocol.
+    pub fn protocol(&self) -> &'static str {
+        match self.target {
+            Target::Queue(_) | Target::NoQueue => "sqs",
+            Target::Web(url) if url.starts_with("https:") => "https",
+            Target::Web(_) => "http",
+        }
+    }
+
+    /// Where it leads, as clients say it.
+    pub fn endpoint(&self) -> String {
+        match self.target {
+            Target::Queue(queue) => QUEUES[queue].key().arn().to_string(),
+            Target::NoQueue => "arn:aws:sqs:us-east-1:000000000000:nowhere".into(),
+            Target::Web(url) => url.into(),
+        }
+    }
+
+    /// The attributes it is made with.
+    pub fn attributes(&self) -> Vec<(String, String)> {
+        let mut attributes: Vec<(String, String)> =
+            self.attributes.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        if self.has_letters {
+            let target = QUEUES[LETTERS].key().arn();
+            attributes.push(("RedrivePolicy".into(), format!("{{\"deadLetterTargetArn\":\"{target}\"}}")));
+        }
+        attributes
+    }
+}

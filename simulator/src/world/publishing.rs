@@ -1,0 +1,645 @@
+//! Clients that publish and subscribe, and the endpoints outside, which answer as endpoints do.
+
+use api::sns::{self as shapes, Request};
+use bytes::Bytes;
+use bytestring::ByteString;
+use kernel::parcel::PARCEL_SENT;
+use kernel::{AttributeValue, Caller, Extent, ParcelSent, Place, Secret};
+use machine::{Command, Input};
+use notification::{Keys, Kind, Notification, SignatureVersion, Signer};
+use sns::deliveries::{Attempt, Outcome};
+use sns::operations::Reply as SnsReply;
+use sns::{SubscriptionId, ids};
+use sqs::operations::receive_message::Delivered;
+use sqs::rules::payload::Payload;
+
+use super::{Asked, Check, World, body_of};
+use crate::queues::QUEUES;
+use crate::topics::{FILTERS, LETTERS, SUBSCRIPTIONS, Subscription, TOPICS, Target};
+
+pub(super) const SECRET: Secret = Secret([7; 32]);
+
+/// Endpoints that the machine tries at once, of one subscription and of none.
+const UNDER_WAY: usize = 32;
+const UNDER_WAY_DIRECT: usize = 256;
+
+/// An attempt that an endpoint has not answered.
+#[derive(Clone, Debug)]
+pub(super) struct Trying {
+    attempt: Attempt,
+    /// The delivery as the history knows it; none if it is not about something that was published.
+    delivery: Option<usize>,
+    /// Its parcel.
+    parcel: (Bytes, Bytes),
+}
+
+/// A question to a topic that was not answered yet.
+#[derive(Debug)]
+pub(super) enum AskedTopic {
+    /// To publish these.
+    Publish(Vec<usize>),
+    /// To make it what the history was told then.
+    Configure(usize),
+}
+
+/// Signs nothing: what is read here is not about signatures.
+struct Unsigned;
+
+impl Signer for Unsigned {
+    fn sign(&self, _: SignatureVersion, _: &str) -> String {
+        "signature".into()
+    }
+
+    fn certificate_name(&self) -> String {
+        "certificate".into()
+    }
+}
+
+fn text(text: impl Into<ByteString>) -> Option<ByteString> {
+    Some(text.into())
+}
+
+fn map(pairs: &[(String, String)]) -> Option<api::Map<ByteString>> {
+    Some(api::Map(pairs.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect()))
+}
+
+/// The number in the attribute of what was published.
+fn number_of(notification: &Notification) -> Option<usize> {
+    let number = notification.attributes.iter().find(|attribute| &*attribute.name == "n")?;
+    match &number.value {
+        AttributeValue::Text(text) => text.parse().ok(),
+        AttributeValue::Binary(_) => None,
+    }
+}
+
+impl World {
+    // --- clients ---
+
+    pub(super) fn topic_client(&mut self) -> Check {
+        let topic = self.dice.below(TOPICS.len() as u64) as usize;
+        let which = self.dice.below(SUBSCRIPTIONS.len() as u64) as usize;
+        match self.dice.below(1000) {
+            0..300 => self.publish(topic, false),
+            300..400 => self.publish(topic, true),
+            400..820 => self.endpoint_answers(),
+            820..900 => self.subscribe(which),
+            900..930 => self.confirm(which),
+            930..950 => self.unsubscribe(which),
+            950..965 => self.set_subscription(which),
+            965..985 => self.create_topic(topic),
+            985..990 => self.delete_topic(topic),
+            _ => Ok(()),
+        }
+    }
+
+    fn ask_topic(&mut self, topic: usize, request: Request, asked: AskedTopic) -> Check {
+        let caller = Caller {
+            account: "000000000000".into(),
+            region: "us-east-1".into(),
+            principal: "000000000000".into(),
+            signed: self.dice.percent(80),
+        };
+        let (command, _) = sns::operations::prepare(request, &caller, "http://localhost:4566", None)
+            .map_err(|refusal| format!("{asked:?} is refused before it is asked: {refusal:?}"))?;
+        let configures = matches!(asked, AskedTopic::Configure(_));
+        let ticket = self.ask_any(Command::Sns(command), Asked::Topic(asked))?;
+        if configures {
+            let state = self.topic_state(topic)?;
+            self.history.declare_topic(topic, ticket, state);
+        }
+        Ok(())
+    }
+
+    pub(super) fn create_topic(&mut self, topic: usize) -> Check {
+        let plan = &TOPICS[topic];
+        let attributes: Vec<(String, String)> =
+            plan.attributes.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let input = shapes::CreateTopicInput {
+            name: text(plan.name),
+            attributes: map(&attributes),
+            ..Default::default()
+        };
+        self.ask_topic(topic, Request::CreateTopic(input), AskedTopic::Configure(topic))
+    }
+
+    fn delete_topic(&mut self, topic: usize) -> Check {
+        let server = self.server()?;
+        let subscriptions: Vec<u64> = match server.machine.sns().topic(&TOPICS[topic].key()) {
+            Some(topic) => topic.subscriptions.iter().map(|id| id.0).collect(),
+            None => return Ok(()),
+        };
+        subscriptions.into_iter().for_each(|id| self.history.publishing.excuse(id));
+        let input = shapes::DeleteTopicInput { topic_arn: text(TOPICS[topic].key().arn().to_string()) };
+        self.ask_topic(topic, Request::DeleteTopic(input), AskedTopic::Configure(topic))
+    }
+
+    pub(super) fn subscribe(&mut self, which: usize) -> Check {
+        let plan = &SUBSCRIPTIONS[which];
+        let input = shapes::SubscribeInput {
+            topic_arn: text(TOPICS[plan.topic].key().arn().to_string()),
+            protocol: text(plan.protocol()),
+            endpoint: text(plan.endpoint()),
+            attributes: map(&plan.attributes()),
+            return_subscription_arn: Some(true),
+        };
+        self.ask_topic(plan.topic, Request::Subscribe(input), AskedTopic::Configure(plan.topic))
+    }
+
+    /// What the machine knows of a subscription, if it is there: its number, its ARN.
+    fn subscription(&self, plan: &Subscription) -> Option<(SubscriptionId, String)> {
+        let sns = self.server.as_ref()?.machine.sns();
+        let topic = sns.topic(&TOPICS[plan.topic].key())?;
+        let subscription = sns.subscription_to(topic.id(), plan.protocol(), &plan.endpoint())?;
+        Some((subscription.id(), subscription.arn.clone()))
+    }
+
+    fn confirm(&mut self, which: usize) -> Check {
+        let plan = &SUBSCRIPTIONS[which];
+        let Some((id, _)) = self.subscription(plan) else { return Ok(()) };
+        let input = shapes::ConfirmSubscriptionInput {
+            topic_arn: text(TOPICS[plan.topic].key().arn().to_string()),
+            token: text(ids::confirmation_token(&SECRET, id)),
+            authenticate_on_unsubscribe: None,
+        };
+        self.ask_topic(plan.topic, Request::ConfirmSubscription(input), AskedTopic::Configure(plan.topic))
+    }
+
+    fn unsubscribe(&mut self, which: usize) -> Check {
+        let plan = &SUBSCRIPTIONS[which];
+        let Some((id, arn)) = self.subscription(plan) else { return Ok(()) };
+        self.history.publishing.excuse(id.0);
+        let input = shapes::UnsubscribeInput { subscription_arn: text(arn) };
+        self.ask_topic(plan.topic, Request::Unsubscribe(input), AskedTopic::Configure(plan.topic))
+    }
+
+    fn set_subscription(&mut self, which: usize) -> Check {
+        let plan = &SUBSCRIPTIONS[which];
+        let Some((_, arn)) = self.subscription(plan) else { return Ok(()) };
+        let (name, value) = match self.dice.percent(50) {
+            true => ("RawMessageDelivery", if self.dice.percent(50) { "true" } else { "false" }),
+            false => ("FilterPolicy", self.dice.pick(&FILTERS).0),
+        };
+        let input = shapes::SetSubscriptionAttributesInput {
+            subscription_arn: text(arn),
+            attribute_name: text(name),
+            attribute_value: text(value),
+        };
+        self.ask_topic(
+            plan.topic,
+            Request::SetSubscriptionAttributes(input),
+            AskedTopic::Configure(plan.topic),
+        )
+    }
+
+    fn publish(&mut self, topic: usize, batch: bool) -> Check {
+        let plan = &TOPICS[topic];
+        let server = self.server()?;
+        let Some(id) = server.machine.sns().topic(&plan.key()).map(|topic| topic.id().0) else {
+            return Ok(());
+        };
+        let next_seq = server.machine.sqs().next_seq();
+        let count = if batch { 1 + self.dice.below(10) } else { 1 };
+        let mut numbers = Vec::new();
+        let mut entries = Vec::new();
+        for entry in 0..count {
+            let number = self.history.publishing.publishes.len();
+            let again: Vec<usize> = (number.saturating_sub(40)..number)
+                .filter(|&other| self.history.publishing.publishes[other].topic == id)
+                .collect();
+            let repeated = plan.is_fifo() && !again.is_empty() && self.dice.percent(25);
+            let original = if repeated { *self.dice.pick(&again) } else { number };
+            let body = match repeated {
+                true => self.history.publishing.publishes[original].body.clone(),
+                false => {
+                    let length = *self.dice.pick(&[0, 10, 100, 100, 700, 2500]);
+                    format!("p{}", body_of(original, length))
+                }
+            };
+            let group = plan.is_fifo().then(|| format!("g{}", self.dice.below(4)));
+            let deduplication = plan.is_fifo().then(|| body.split(' ').next().unwrap_or_default().to_owned());
+            let k = *self.dice.pick(&["a", "b", "c"]);
+            self.expect_of(topic, id, &body, k, group.as_deref(), deduplication.clone(), next_seq)?;
+            self.outcome.publishes += 1;
+            numbers.push(number);
+            let attribute = |data_type: &'static str, value: String| shapes::MessageAttributeValue {
+                data_type: text(data_type),
+                string_value: text(value),
+                binary_value: None,
+            };
+            let attributes = vec![
+                ("k".into(), attribute("String", k.to_owned())),
+                ("n".into(), attribute("Number", number.to_string())),
+            ];
+            entries.push(shapes::PublishBatchRequestEntry {
+                id: text(entry.to_string()),
+                message: text(body),
+                message_attributes: Some(api::Map(attributes)),
+                message_deduplication_id: deduplication.map(ByteString::from),
+                message_group_id: group.map(ByteString::from),
+                ..Default::default()
+            });
+        }
+        let topic_arn = text(plan.key().arn().to_string());
+        let request = match entries.pop() {
+            Some(entry) if !batch => Request::Publish(shapes::PublishInput {
+                topic_arn,
+                message: entry.message,
+                message_attributes: entry.message_attributes,
+                message_deduplication_id: entry.message_deduplication_id,
+                message_group_id: entry.message_group_id,
+                ..Default::default()
+            }),
+            last => {
+                entries.extend(last);
+                let publish_batch_request_entries = Some(entries);
+                Request::PublishBatch(shapes::PublishBatchInput { topic_arn, publish_batch_request_entries })
+            }
+        };
+        self.ask_topic(topic, request, AskedTopic::Publish(numbers))
+    }
+
+    /// Says who must get what is about to be published.
+    #[expect(clippy::too_many_arguments, reason = "all that is known of it")]
+    fn expect_of(
+        &mut self,
+        topic: usize,
+        id: u64,
+        body: &str,
+        k: &str,
+        group: Option<&str>,
+        deduplication: Option<String>,
+        next_seq: u64,
+    ) -> Check {
+        let now = self.now;
+        let publish = self.history.publishing.publishes.len();
+        self.history.publish(id, deduplication.clone(), body.to_owned(), now, next_seq);
+        for plan in SUBSCRIPTIONS.iter().filter(|plan| plan.topic == topic) {
+            let Some((subscription, _)) = self.subscription(plan) else { continue };
+            let known = self.server()?.machine.sns().subscription(subscription);
+            let Some(known) = known.filter(|known| known.is_confirmed()) else { continue };
+            let filter = known.attribute("FilterPolicy").unwrap_or_default();
+            let wanted = FILTERS.iter().find(|(policy, _)| *policy == filter);
+            let wanted = wanted.ok_or_else(|| format!("a filter that nobody has set: {filter}"))?.1;
+            if !wanted.is_empty() && !wanted.contains(k) {
+                continue;
+            }
+            let raw = known.is_raw();
+            let queue = match plan.target {
+                Target::Web(_) => {
+                    self.history.publishing.expect(publish, subscription.0, plan.retries);
+                    continue;
+                }
+                Target::Queue(queue) => Some(queue).filter(|&queue| self.id(queue).is_some()),
+                Target::NoQueue => None,
+            };
+            let Some(queue) = queue.or(plan.has_letters.then_some(LETTERS)) else { continue };
+            let Some(queue_id) = self.id(queue) else { continue };
+            let fifo = QUEUES[queue].is_fifo();
+            let message = self.history.send(
+                queue,
+                queue_id,
+                group.map(str::to_owned),
+                deduplication.clone().filter(|_| fifo),
+                body.to_owned(),
+                if fifo { 0 } else { QUEUES[queue].delay },
+                now,
+                next_seq,
+            );
+            self.history.copy(publish, subscription.0, message, raw);
+        }
+        Ok(())
+    }
+
+    // --- answers ---
+
+    pub(super) fn topic_answered(
+        &mut self,
+        ticket: u64,
+        asked: AskedTopic,
+        answer: Result<SnsReply, kernel::Refusal>,
+        low: bool,
+    ) -> Check {
+        match (asked, answer) {
+            (AskedTopic::Publish(numbers), Err(refusal)) if low && refusal.shape == "ServiceUnavailable" => {
+                self.outcome.full += 1;
+                numbers.iter().for_each(|&number| self.history.publish_refused(number));
+            }
+            (AskedTopic::Publish(numbers), Ok(SnsReply::Published(published))) => {
+                self.history.published(numbers[0], published.number)?;
+            }
+            (AskedTopic::Publish(numbers), Ok(SnsReply::PublishedBatch(published))) => {
+                if numbers.len() != published.len() {
+                    return Err(format!("{numbers:?} were published, and {published:?} answered"));
+                }
+                for (&number, (_, published)) in numbers.iter().zip(&published) {
+                    self.history.published(number, published.number)?;
+                }
+            }
+            (AskedTopic::Configure(topic), _) => self.history.declared_topic(topic, ticket),
+            (asked, answer) => return Err(format!("{asked:?} was answered {answer:?}")),
+        }
+        Ok(())
+    }
+
+    /// What a queue's client reads of a record: its number, and the message as the history knows it.
+    pub(super) fn read(
+        &self,
+        delivered: &Delivered,
+        record: &journal::Record,
+    ) -> Result<(usize, Payload), String> {
+        let unreadable = |_| format!("{delivered:?} was given and is no message");
+        if record.head.first() != Some(&PARCEL_SENT) {
+            let payload = Payload::decode(&record.tail).map_err(unreadable)?;
+            let number = match payload.attributes.first().map(|attribute| &attribute.value) {
+                Some(AttributeValue::Text(text)) => text.parse::<usize>().ok(),
+                _ => None,
+            };
+            let number = number.ok_or_else(|| format!("{delivered:?} is no message that was sent"))?;
+            return Ok((number, payload));
+        }
+        let parcel = ParcelSent::decode(&record.head).map_err(unreadable)?;
+        let notification = Notification::decode(&record.tail).map_err(unreadable)?;
+        let publish = number_of(&notification)
+            .ok_or_else(|| format!("{delivered:?} is nothing that was published: {notification:?}"))?;
+        let copy = parcel
+            .copy(delivered.origin.0)
+            .ok_or_else(|| format!("{delivered:?} is none of the copies of {parcel:?}"))?;
+        let known = self.history.publishing.copies.get(&(publish, copy.form.subscription));
+        let Some(&(number, raw)) = known else {
+            return Err(format!(
+                "publish {publish} was given to subscription {}, which did not want it",
+                copy.form.subscription
+            ));
+        };
+        let told = self.history.publishing.publishes[publish].number;
+        if told.is_some_and(|told| told != parcel.number) {
+            return Err(format!("publish {publish} was told to be {told:?}, and is {}", parcel.number));
+        }
+        let keys = Keys { secret: &SECRET, signer: &Unsigned };
+        let mut payload =
+            sqs::rules::unpack::unpack(&parcel, copy, &record.tail, &keys).map_err(unreadable)?;
+        if copy.form.raw != raw {
+            return Err(format!("publish {publish} was given in another form than was wanted: {copy:?}"));
+        }
+        if !raw {
+            let body = &self.history.messages[number].body;
+            if !payload.body.contains(&format!("\"Message\":\"{body}\"")) {
+                return Err(format!("publish {publish} has another body: {}", payload.body));
+            }
+            payload.body = body.as_str().into();
+        }
+        Ok((number, payload))
+    }
+
+    // --- endpoints outside ---
+
+    /// Takes up what the machine wants tried.
+    pub(super) fn take_attempts(&mut self) -> Check {
+        while let Some(attempt) = self.server()?.attempts.pop_front() {
+            self.take_attempt(attempt)?;
+        }
+        Ok(())
+    }
+
+    fn take_attempt(&mut self, attempt: Attempt) -> Check {
+        let server = self.server.as_ref().ok_or("the server is not running")?;
+        let Extent { place, len } = attempt.parcel;
+        if Place::new(place.segment(), place.offset() + len) > server.writer.durable() {
+            return Err(format!("{attempt:?} is made before its parcel is durable"));
+        }
+        let record = match server.reader.read_many(&[attempt.parcel]).pop() {
+            Some(Ok(record)) => record,
+            Some(Err(journal::ReadError::Gone)) => {
+                // It lies elsewhere by now.
+                let now = self.now;
+                let end =
+                    Input::Delivered { number: attempt.number, outcome: Outcome::NotMade, parcel: None };
+                self.server()?.machine.handle(now, end);
+                return Ok(());
+            }
+            Some(Err(error)) => return Err(format!("{attempt:?} cannot be read: {error}")),
+            None => return Err("nothing was read".into()),
+        };
+        let malformed = |_| format!("{attempt:?} is no parcel");
+        let parcel = ParcelSent::decode(&record.head).map_err(malformed)?;
+        if parcel.delivery(attempt.number).is_none() {
+            return Err(format!("{attempt:?} is not among the deliveries of {parcel:?}"));
+        }
+        let notification = Notification::decode(&record.tail).map_err(malformed)?;
+        let same =
+            self.trying.iter().filter(|other| other.attempt.form.subscription == attempt.form.subscription);
+        let most = if attempt.form.subscription == 0 { UNDER_WAY_DIRECT } else { UNDER_WAY };
+        if same.count() >= most {
+            return Err(format!("more than {most} attempts are under way with {attempt:?}"));
+        }
+        if self.trying.iter().any(|other| other.attempt.number == attempt.number) {
+            return Err(format!("{attempt:?} is made while it is under way"));
+        }
+        trace!(self, "    {attempt:?}");
+        self.outcome.attempts += 1;
+        let delivery = match (&notification.kind, number_of(&notification)) {
+            (Kind::Notification, Some(publish)) => {
+                if notification.message != self.history.publishing.publishes[publish].body {
+                    return Err(format!("publish {publish} has another body: {}", notification.message));
+                }
+                let is_pending = self.server()?.machine.sns().is_pending(attempt.number);
+                self.history.accept_publish(publish)?;
+                let subscription = attempt.form.subscription;
+                let history = &mut self.history.publishing;
+                if !is_pending {
+                    // It has ended while it waited to be made.
+                    None
+                } else {
+                    Some(history.attempted(publish, subscription, attempt.number, attempt.attempts)?)
+                }
+            }
+            (Kind::Notification, None) => {
+                return Err(format!("{attempt:?} is of nothing that was published"));
+            }
+            _ => None,
+        };
+        self.trying.push(Trying { attempt, delivery, parcel: (record.head, record.tail) });
+        Ok(())
+    }
+
+    /// An endpoint answers, or the answer that an endpoint gave to an earlier life of the server is told to this one.
+    fn endpoint_answers(&mut self) -> Check {
+        if !self.late.is_empty() && self.dice.percent(10) {
+            let which = self.dice.below(self.late.len() as u64) as usize;
+            let late = self.late.swap_remove(which);
+            return self.report(&late, Outcome::Delivered);
+        }
+        if self.trying.is_empty() {
+            return Ok(());
+        }
+        let which = self.dice.below(self.trying.len() as u64) as usize;
+        let tried = self.trying.swap_remove(which);
+        let confirmed = self.is_confirmed(SubscriptionId(tried.attempt.form.subscription));
+        let outcome = match self.dice.below(100) {
+            // What a topic says to a subscriber that has confirmed otherwise would become a dead letter like a message.
+            _ if tried.delivery.is_none() && confirmed => Outcome::Delivered,
+            0..45 => Outcome::Delivered,
+            45..80 => Outcome::Failed,
+            80..95 => Outcome::Refused,
+            _ => Outcome::NotMade,
+        };
+        self.report(&tried, outcome)?;
+        if outcome != Outcome::NotMade && self.dice.percent(10) {
+            self.report(&tried, outcome)?;
+        }
+        if outcome == Outcome::Delivered && self.dice.percent(5) {
+            self.late.push(tried);
+        }
+        Ok(())
+    }
+
+    fn is_confirmed(&self, id: SubscriptionId) -> bool {
+        let known = self.server.as_ref().and_then(|server| server.machine.sns().subscription(id));
+        known.is_some_and(|subscription| subscription.is_confirmed())
+    }
+
+    /// All endpoints answer well.
+    pub(super) fn endpoints_answer_well(&mut self) -> Check {
+        while let Some(tried) = self.trying.pop() {
+            self.report(&tried, Outcome::Delivered)?;
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, tried: &Trying, outcome: Outcome) -> Check {
+        let now = self.now;
+        let number = tried.attempt.number;
+        trace!(self, "delivery {number}: {outcome:?}");
+        let server = self.server()?;
+        let sns = server.machine.sns();
+        let before = sns.pending().find(|&(other, _)| other == number).map(|(_, pending)| pending.attempts);
+        let has_letters = sns
+            .subscription(SubscriptionId(tried.attempt.form.subscription))
+            .is_some_and(|subscription| subscription.dead_letters().is_some());
+        let parcel = (outcome != Outcome::Delivered).then(|| tried.parcel.clone());
+        server.machine.handle(now, Input::Delivered { number, outcome, parcel });
+        let is_pending = server.machine.sns().is_pending(number);
+        let end = server.machine.end();
+        let (Some(attempts), Some(index)) = (before, tried.delivery) else { return Ok(()) };
+        let delivery = &self.history.publishing.deliveries[index];
+        let given_up = match outcome {
+            Outcome::Refused => true,
+            Outcome::Failed => attempts >= delivery.retries,
+            Outcome::Delivered | Outcome::NotMade => false,
+        };
+        if is_pending == (given_up || outcome == Outcome::Delivered) {
+            return Err(format!(
+                "delivery {number} after {attempts} attempts: {outcome:?} makes {is_pending}"
+            ));
+        }
+        if outcome == Outcome::Failed && is_pending {
+            self.history.publishing.failed(index, end);
+        }
+        if !is_pending {
+            self.history.publishing.ended(index, end);
+        }
+        match self.id(LETTERS) {
+            Some(queue_id) if given_up && has_letters => self.letter(index, queue_id, tried, end),
+            _ => Ok(()),
+        }
+    }
+
+    /// A delivery was given up, and its dead letter is in the queue of letters.
+    fn letter(
+        &mut self,
+        index: usize,
+        queue_id: sqs::QueueId,
+        tried: &Trying,
+        end: kernel::Position,
+    ) -> Check {
+        let now = self.now;
+        let delivery = &self.history.publishing.deliveries[index];
+        let (publish, subscription) = (delivery.publish, delivery.subscription);
+        let letter = match delivery.letter {
+            Some(letter) => {
+                self.history.letter_again(letter, queue_id, now)?;
+                letter
+            }
+            None => {
+                let body = self.history.publishing.publishes[publish].body.clone();
+                let next_seq = self.server()?.machine.sqs().next_seq();
+                let letter = self.history.send(LETTERS, queue_id, None, None, body, 0, now, next_seq);
+                let raw = tried.attempt.form.raw;
+                self.history.publishing.copies.insert((publish, subscription), (letter, raw));
+                letter
+            }
+        };
+        self.history.letter(index, letter, end);
+        Ok(())
+    }
+
+    // --- ends and beginnings ---
+
+    /// The server has died with these attempts under way. Some had arrived.
+    pub(super) fn attempts_in_doubt(&mut self) {
+        for tried in std::mem::take(&mut self.trying) {
+            if self.dice.percent(20) {
+                self.late.push(tried);
+            }
+        }
+        let old = self.late.len().saturating_sub(20);
+        self.late.drain(..old);
+    }
+
+    /// What a start must find of topics.
+    pub(super) fn check_topics(&mut self) -> Check {
+        for topic in 0..TOPICS.len() {
+            let state = self.topic_state(topic)?;
+            self.history.found_topic(topic, state)?;
+        }
+        self.check_deliveries()
+    }
+
+    pub(super) fn check_deliveries(&self) -> Check {
+        let sns = self.server.as_ref().ok_or("the server is not running")?.machine.sns();
+        self.history.publishing.check(|number| sns.is_pending(number), sns.deliveries_pending())
+    }
+
+    /// A topic and its confirmed subscriptions, as text.
+    fn topic_state(&self, topic: usize) -> Result<String, String> {
+        let sns = self.server.as_ref().ok_or("the server is not running")?.machine.sns();
+        let Some(topic) = sns.topic(&TOPICS[topic].key()) else { return Ok("none".into()) };
+        let mut state =
+            format!("{:?} {:?} {:?}", topic.id(), topic.declared.attributes, topic.declared.created);
+        // Those that nobody has confirmed end by themselves.
+        for subscription in topic.subscriptions.iter().filter_map(|&id| sns.subscription(id)) {
+            if subscription.is_confirmed() {
+                state += &format!("; {:?}", subscription.declared);
+            }
+        }
+        Ok(state)
+    }
+
+    /// What must be the same of topics when it is built again from the log.
+    pub(super) fn portrait_of_topics(&self) -> Result<String, String> {
+        let mut portrait = String::new();
+        for topic in 0..TOPICS.len() {
+            portrait += &self.topic_state(topic)?;
+        }
+        let sns = self.server.as_ref().ok_or("the server is not running")?.machine.sns();
+        for (number, pending) in sns.pending() {
+            portrait += &format!("; {number}: {:?} {} {:?}", pending.parcel, pending.attempts, pending.form);
+        }
+        Ok(portrait)
+    }
+
+    /// All topics and queues go: then nothing must be left.
+    pub(super) fn delete_all(&mut self) -> Check {
+        for topic in 0..TOPICS.len() {
+            self.delete_topic(topic)?;
+        }
+        self.settle()?;
+        self.endpoints_answer_well()?;
+        self.settle()?;
+        let left = self.server()?.machine.sns().deliveries_pending();
+        if left > 0 {
+            return Err(format!("{left} deliveries are pending, though there are no topics"));
+        }
+        Ok(())
+    }
+}
