@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 use toolkit::Backoff;
 use toolkit::saga::{SagaSettings, SagaStatus, SagaStep, Sagas, StepContext, StepError};
 use toolkit::sql::Database;
@@ -18,6 +19,7 @@ struct World {
     done: Mutex<HashSet<String>>,
     /// After so many happenings the process hangs until it is killed.
     dies_after: Mutex<Option<usize>>,
+    hangs: Notify,
 }
 
 struct Step {
@@ -34,6 +36,7 @@ impl Step {
             seen.len()
         };
         if *self.world.dies_after.lock().unwrap() == Some(happened) {
+            self.world.hangs.notify_one();
             std::future::pending::<()>().await;
         }
     }
@@ -92,14 +95,8 @@ async fn ends_well<D: Database>(database: &D, id: &str, refuses: bool, dies_afte
     assert!(!first.begin(id, &Vec::new()).await.unwrap());
     let died = tokio::select! {
         end = first.run(id) => { end.unwrap(); false }
-        () = async {
-            while world.seen.lock().unwrap().len() < dies_after {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            std::future::pending::<()>().await
-        } => unreachable!(),
-        // It hangs: now it is killed, by being dropped where it stands.
-        () = tokio::time::sleep(Duration::from_millis(300)) => true,
+        // It is killed, by being dropped where it stands.
+        () = world.hangs.notified() => true,
     };
     drop(first);
     *world.dies_after.lock().unwrap() = None;
