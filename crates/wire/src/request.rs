@@ -147,7 +147,11 @@ fn decode_query(
         }
         Some(Err(fault)) => Err(Failure::new(exchange, "SerializationException", fault.to_string())),
         None => {
-            let message = format!("The action {action} is not valid for this endpoint.");
+            // facts/sqs.md § 12, facts/sns.md § 6
+            let message = match service.name {
+                "sqs" => format!("The action {action} is not valid for this endpoint."),
+                _ => format!("Could not find operation {action} for version {}", service.version),
+            };
             Err(Failure::new(exchange, "InvalidAction", message))
         }
     }

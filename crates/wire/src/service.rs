@@ -69,6 +69,7 @@ const FRAMEWORK: &[ErrorForm] = &[
     form("SerializationException", "MalformedInput", 400),
     form("MalformedQueryString", "MalformedQueryString", 400),
     form("ValidationException", "ValidationError", 400),
+    form("ValidationError", "ValidationError", 400),
     form("AccessDeniedException", "AccessDenied", 403),
     form("RequestEntityTooLarge", "RequestEntityTooLarge", 413),
     form("RequestTimeout", "RequestTimeout", 408),

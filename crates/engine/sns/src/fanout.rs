@@ -66,7 +66,7 @@ impl State {
                 next += 1;
                 continue;
             };
-            let offer = |queue: &Arn| {
+            let offer = |queue: &Arn, attributes: usize| {
                 queues.offer(&Offer {
                     queue,
                     seq: next,
@@ -74,13 +74,14 @@ impl State {
                     group: post.group.as_deref(),
                     deduplication_id: deduplication_id.map(|id| &**id),
                     size: post.size,
-                    attributes: post.attributes.len(),
+                    attributes,
                     form: form(0),
                     must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
                 })
             };
-            let taken = match offer(queue) {
-                Taken::Refused(_) => subscription.dead_letters().map(|queue| offer(&queue)),
+            let taken = match offer(queue, post.attributes.len()) {
+                // A letter that has too many attributes for a queue is dead for that reason: it gets there all the same.
+                Taken::Refused(_) => subscription.dead_letters().map(|queue| offer(&queue, 0)),
                 taken => Some(taken),
             };
             if let Some(Taken::Copy(copy)) = taken {

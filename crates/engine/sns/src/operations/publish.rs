@@ -120,7 +120,8 @@ fn target(input: &PublishInput, caller: &Caller) -> Result<Target, Refusal> {
         (Some(arn), None, None) => (arn, "TopicArn"),
         (None, Some(arn), None) => (arn, "TargetArn"),
         (None, None, Some(number)) => {
-            if !is_telephone_number(number) {
+            // Who publishes must say the country (E.164).
+            if !number.starts_with('+') || !is_telephone_number(number) {
                 let text = format!("PhoneNumber Reason: {number} is not valid to publish to");
                 return Err(refusals::invalid(text));
             }
