@@ -362,7 +362,7 @@ impl World {
         let publish = number_of(&notification)
             .ok_or_else(|| format!("{delivered:?} is nothing that was published: {notification:?}"))?;
         let copy = parcel
-            .copy(delivered.origin.0)
+            .copy(delivered.copy.0)
             .ok_or_else(|| format!("{delivered:?} is none of the copies of {parcel:?}"))?;
         let known = self.history.publishing.copies.get(&(publish, copy.form.subscription));
         let Some(&(number, raw)) = known else {
@@ -467,6 +467,8 @@ impl World {
         if !self.late.is_empty() && self.dice.percent(10) {
             let which = self.dice.below(self.late.len() as u64) as usize;
             let late = self.late.swap_remove(which);
+            // With that the delivery is over, and what is under way of it counts no longer.
+            self.trying.retain(|other| other.attempt.number != late.attempt.number);
             return self.report(&late, Outcome::Delivered);
         }
         if self.trying.is_empty() {

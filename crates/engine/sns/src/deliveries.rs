@@ -170,6 +170,16 @@ impl State {
             if let Some(fact) = pending.fact.take() {
                 ledger.release(fact);
             }
+            // Live, this is what is known already. When a log is read, the latest fact may have gone with its segment.
+            pending.attempts = delivery.attempts;
+            let due = parcel.at + delivery.due_after;
+            if let Step::Waits(before) = pending.step
+                && before != due
+            {
+                pending.step = Step::Waits(due);
+                self.deadlines.clear(before, Due::DeliveryDue(delivery.number));
+                self.deadlines.set(due, Due::DeliveryDue(delivery.number));
+            }
             return;
         }
         let due = parcel.at + delivery.due_after;
@@ -255,7 +265,8 @@ impl State {
     /// The next attempt that is to be made; it is under way from then on. Oldest first within a subscription.
     pub fn next_attempt(&mut self, now: Time) -> Option<Attempt> {
         while let Some(id) = self.deliveries.open.pop_first() {
-            let lane = self.deliveries.lanes.get_mut(&id)?;
+            // A lane may have gone since, with the last of its deliveries; others must not wait for that.
+            let Some(lane) = self.deliveries.lanes.get_mut(&id) else { continue };
             if lane.free_at > now {
                 self.deadlines.set(lane.free_at, Due::LaneFree(id));
                 continue;

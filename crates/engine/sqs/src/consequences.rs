@@ -185,6 +185,7 @@ impl State {
                 queue: to.id,
                 seq,
                 origin: seq,
+                copy: touched.map_or(candidate.seq, |touched| touched.copy),
                 extent: candidate.extent,
                 sent: now,
                 group,

@@ -80,7 +80,7 @@ impl State {
                 continue;
             };
             let is_own = |copy: &Copy| copy.queue == id.0 && copy.seq == seq.0;
-            if let Some(copy) = parcel.copy(touched.origin.0).filter(|_| !parcel.copies.iter().any(is_own)) {
+            if let Some(copy) = parcel.copy(touched.copy.0).filter(|_| !parcel.copies.iter().any(is_own)) {
                 again.push(self.copy_now(parcel, copy, id, seq));
             }
         }

@@ -81,6 +81,8 @@ pub struct Touched {
     pub sent: Time,
     /// The number from which its message id is made.
     pub origin: Seq,
+    /// The number that names it in the parcel that holds its payload, if one does.
+    pub copy: Seq,
     /// Its group.
     pub group: u32,
     /// How often it was received.
@@ -114,6 +116,7 @@ impl Touched {
             extent: entry.extent,
             sent: entry.sent,
             origin,
+            copy: origin,
             group,
             receives: 0,
             first_received: Time(0),
@@ -210,6 +213,7 @@ impl Queue {
     ) -> Option<Extent> {
         if let Some(touched) = self.touched.get_mut(&entry.seq) {
             touched.borrowed = false;
+            touched.copy = touched.origin;
             return Some(std::mem::replace(&mut touched.extent, entry.extent));
         }
         let number = self.groups.find_or_add(group_name);

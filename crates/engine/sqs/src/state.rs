@@ -290,6 +290,7 @@ impl State {
                     ledger.release(touched.extent);
                     self.borrowed.remove(&(touched.extent.place, record.queue, record.seq));
                     touched.extent = at;
+                    touched.copy = record.origin;
                     touched.borrowed = false;
                 }
                 None => {
@@ -422,12 +423,15 @@ impl State {
             Some(known) => {
                 touched.borrowed = known.borrowed && known.extent == record.extent;
                 touched.extent = known.extent;
+                // If its payload was written elsewhere since, the parcel there calls it by another name.
+                touched.copy = if known.extent == record.extent { record.copy } else { known.copy };
                 for fact in [known.fact, known.placed].into_iter().flatten() {
                     ledger.release(fact);
                 }
             }
             None => {
                 touched.borrowed = true;
+                touched.copy = record.copy;
                 ledger.hold(record.extent);
                 self.borrowed.insert((record.extent.place, record.queue, record.seq));
             }

@@ -202,6 +202,7 @@ pub(crate) fn placed(queue: &Queue, seq: Seq) -> Option<Draft<'static>> {
         queue: queue.id,
         seq,
         origin: touched.origin,
+        copy: touched.copy,
         extent: touched.extent,
         sent: touched.sent,
         group: group_name(queue, touched.group),

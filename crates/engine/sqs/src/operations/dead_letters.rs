@@ -53,6 +53,7 @@ impl<'s> DeadLetters<'s> {
             queue: target.id,
             seq,
             origin: touched.origin,
+            copy: touched.copy,
             extent: candidate.extent,
             // On FIFO the retention period begins anew; on standard it goes on.
             sent: if fifo { self.now } else { touched.sent },

@@ -93,6 +93,8 @@ pub struct Delivered {
     pub seq: Seq,
     /// The number from which its id is made.
     pub origin: Seq,
+    /// The number that names it in the parcel that holds it, if one does.
+    pub copy: Seq,
     /// When it was sent.
     pub sent: Time,
     /// How often it was received, this time included.
@@ -188,6 +190,7 @@ pub(crate) fn receive(
                 extent: candidate.extent,
                 seq: candidate.seq,
                 origin: touched.map_or(candidate.seq, |touched| touched.origin),
+                copy: touched.map_or(candidate.seq, |touched| touched.copy),
                 sent: candidate.sent,
                 receives,
                 first_received,
@@ -234,6 +237,7 @@ fn repeat(queue: &Queue, request: &Receive, now: Time) -> Option<(Vec<Draft<'sta
             extent: touched.extent,
             seq,
             origin: touched.origin,
+            copy: touched.copy,
             sent: touched.sent,
             receives,
             first_received: touched.first_received,

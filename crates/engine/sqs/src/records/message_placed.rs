@@ -16,6 +16,8 @@ pub struct MessagePlaced<'a> {
     pub seq: Seq,
     /// The number from which its message id is made.
     pub origin: Seq,
+    /// The number that names it in a parcel; `origin`, unless a move task has made a new message of it since.
+    pub copy: Seq,
     /// Where its payload lies; several messages may share one.
     pub extent: Extent,
     /// From when its retention period counts.
@@ -38,6 +40,8 @@ pub struct MessagePlaced<'a> {
     pub in_flight: bool,
 }
 
+const RENAMED: u8 = 4;
+
 impl<'a> MessagePlaced<'a> {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         for number in [
@@ -55,9 +59,13 @@ impl<'a> MessagePlaced<'a> {
         ] {
             put_u64(out, number);
         }
-        out.push(u8::from(self.in_flight) | u8::from(self.deduplicates_by_id) << 1);
+        let renamed = self.copy != self.origin;
+        out.push(u8::from(self.in_flight) | u8::from(self.deduplicates_by_id) << 1 | if renamed { RENAMED } else { 0 });
         put_opt_str(out, self.group.as_deref());
         put_opt_str(out, self.dead_letter_source.as_deref());
+        if renamed {
+            put_u64(out, self.copy.0);
+        }
     }
 
     pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
@@ -71,14 +79,17 @@ impl<'a> MessagePlaced<'a> {
         let received = Time(reader.u64()?);
         let visible = Time(reader.u64()?);
         let flags = reader.u8()?;
+        let group = reader.opt_str()?.map(Cow::Borrowed);
+        let dead_letter_source = reader.opt_str()?.map(Cow::Borrowed);
         Ok(MessagePlaced {
             queue,
             seq,
             origin,
+            copy: if flags & RENAMED != 0 { Seq(reader.u64()?) } else { origin },
             extent,
             sent,
-            group: reader.opt_str()?.map(Cow::Borrowed),
-            dead_letter_source: reader.opt_str()?.map(Cow::Borrowed),
+            group,
+            dead_letter_source,
             deduplicates_by_id: flags & 2 != 0,
             receives,
             first_received,

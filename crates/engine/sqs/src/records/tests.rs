@@ -44,6 +44,7 @@ fn samples() -> Vec<Record<'static>> {
         queue: QueueId(1),
         seq: Seq(2),
         origin: Seq(3),
+        copy: Seq(2),
         extent: Extent { place: Place::new(4, 5), len: 6 },
         sent: Time(7),
         group: Some("g".into()),

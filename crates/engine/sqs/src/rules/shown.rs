@@ -94,7 +94,7 @@ impl Shown {
         let parcel;
         let (sent, payload) = if head.first() == Some(&PARCEL_SENT) {
             parcel = ParcelSent::decode(head)?;
-            let copy = parcel.copy(message.origin.0).ok_or(Malformed)?;
+            let copy = parcel.copy(message.copy.0).ok_or(Malformed)?;
             (message_of(&parcel, copy), unpack(&parcel, copy, tail, keys)?)
         } else {
             let Record::MessageSent(sent) = Record::decode(head)? else { return Err(Malformed) };
