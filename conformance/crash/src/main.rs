@@ -21,7 +21,7 @@ use conformance_crash::server;
 use ledger::{Event, Ledger, Shared};
 
 fn main() -> ExitCode {
-    let options = match Options::from_arguments() {
+    let options = match Options::from_arguments(500) {
         Ok(options) => options,
         Err(usage) => {
             eprintln!("{usage}");

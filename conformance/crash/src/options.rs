@@ -9,7 +9,7 @@ const USAGE: &str = "crash [--trials N] [--seed N] [--durability fsync|os] [--da
   --seed N            what the random choices are made from [the time]
   --durability WORD   fsync or os [os]
   --data DIR          where the server keeps its data [a new folder under the system's temporary one]
-  --longest-load MS   the server is killed within so many milliseconds of load [500]
+  --longest-load MS   the server is killed within so many milliseconds of load [500; fan-out: 150]
   --keep              keep the data also when all went well
   --self-test         only test the checker
 
@@ -29,7 +29,7 @@ pub struct Options {
 
 impl Options {
     /// Reads the command line, or gives what to tell the user.
-    pub fn from_arguments() -> Result<Options, String> {
+    pub fn from_arguments(longest_load_ms: u64) -> Result<Options, String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| "the clock is before 1970")?;
         let seed = now.as_nanos() as u64 % 1_000_000_007;
         let mut options = Options {
@@ -37,7 +37,7 @@ impl Options {
             seed,
             durability: "os".to_owned(),
             directory: std::env::temp_dir().join(format!("posthaste-crash-{}-{seed}", std::process::id())),
-            longest_load_ms: 500,
+            longest_load_ms,
             keep: false,
             self_test: false,
             program: std::env::var("POSTHASTE_BIN").ok(),

@@ -1,7 +1,10 @@
 //! After a restart: receives all that there is, so that what is missing shows.
 
 use std::net::SocketAddr;
+use std::thread;
 use std::time::{Duration, Instant};
+
+use conformance_crash::http::Failure;
 
 use crate::ledger::{self, Queue, Shared};
 use crate::load::{HIDDEN_SECONDS, Session};
@@ -14,24 +17,28 @@ const DELIVERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Receives from every queue until all is found that must be there.
 pub fn run(address: SocketAddr, shared: &Shared) -> Result<(), String> {
-    let mut session = Session::new(address, shared);
+    let mut sessions = Queue::ALL.map(|queue| (queue, Session::new(address, shared)));
     let begun = Instant::now();
     loop {
+        let counts: Vec<Result<usize, Failure>> = thread::scope(|scope| {
+            let all = sessions.iter_mut().map(|(queue, session)| scope.spawn(|| drain(session, *queue)));
+            let all: Vec<_> = all.collect();
+            all.into_iter().map(|one| one.join().unwrap_or(Err(Failure::Silence))).collect()
+        });
         let mut count = 0;
-        for queue in Queue::ALL {
-            let got = drain(&mut session, queue);
+        for (queue, got) in Queue::ALL.into_iter().zip(counts) {
             count += got.map_err(|failure| format!("the audit of {} failed: {failure:?}", queue.name()))?;
         }
         let done = {
             let ledger = ledger::lock(shared);
             ledger.has_violations() || (count == 0 && ledger.is_complete())
         };
-        if done || begun.elapsed() > PATIENCE {
+        if done || (count == 0 && begun.elapsed() > PATIENCE) {
             break;
         }
         if count == 0 {
             // The rest is hidden by receives from before the crash.
-            std::thread::sleep(Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(10));
         }
     }
     ledger::lock(shared).audit();
@@ -39,7 +46,7 @@ pub fn run(address: SocketAddr, shared: &Shared) -> Result<(), String> {
 }
 
 /// Receives and deletes until the queue gives nothing; how many messages it gave.
-fn drain(session: &mut Session, queue: Queue) -> Result<usize, conformance_crash::http::Failure> {
+fn drain(session: &mut Session, queue: Queue) -> Result<usize, Failure> {
     let mut count = 0;
     loop {
         let held = session.receive(queue, 0)?;
@@ -55,7 +62,7 @@ fn drain(session: &mut Session, queue: Queue) -> Result<usize, conformance_crash
 pub fn await_deliveries(shared: &Shared) {
     let begun = Instant::now();
     while ledger::lock(shared).untold() > 0 && begun.elapsed() < DELIVERED_WITHIN {
-        std::thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
     ledger::lock(shared).demand_told();
 }

@@ -24,7 +24,8 @@ use ledger::{Ledger, Shared};
 use receiver::Receiver;
 
 fn main() -> ExitCode {
-    let options = match Options::from_arguments() {
+    // Less load than for queues alone: every message is received from several of them.
+    let options = match Options::from_arguments(150) {
         Ok(options) => options,
         Err(usage) => {
             eprintln!("{usage}");
