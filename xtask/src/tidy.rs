@@ -14,9 +14,35 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("posthaste-api", &[]),
     ("posthaste-kernel", &[]),
     ("posthaste-patterns", &[]),
-    ("posthaste-sqs", &["posthaste-api", "posthaste-kernel"]),
+    ("posthaste-collections", &["posthaste-kernel"]),
+    ("posthaste-notification", &["posthaste-kernel"]),
+    (
+        "posthaste-sqs",
+        &["posthaste-api", "posthaste-kernel", "posthaste-collections", "posthaste-notification"],
+    ),
+    (
+        "posthaste-sns",
+        &[
+            "posthaste-api",
+            "posthaste-kernel",
+            "posthaste-collections",
+            "posthaste-notification",
+            "posthaste-patterns",
+        ],
+    ),
     ("posthaste-journal", &["posthaste-kernel"]),
-    ("posthaste-machine", &["posthaste-api", "posthaste-kernel", "posthaste-sqs", "posthaste-journal"]),
+    (
+        "posthaste-machine",
+        &[
+            "posthaste-api",
+            "posthaste-kernel",
+            "posthaste-notification",
+            "posthaste-sqs",
+            "posthaste-sns",
+            "posthaste-journal",
+        ],
+    ),
+    ("posthaste-delivery", &[]),
     ("posthaste-wire", &["posthaste-api", "posthaste-kernel"]),
     ("posthaste-bench", &[]),
 ];

@@ -60,7 +60,11 @@ impl<'a> MessagePlaced<'a> {
             put_u64(out, number);
         }
         let renamed = self.copy != self.origin;
-        out.push(u8::from(self.in_flight) | u8::from(self.deduplicates_by_id) << 1 | if renamed { RENAMED } else { 0 });
+        out.push(
+            u8::from(self.in_flight)
+                | u8::from(self.deduplicates_by_id) << 1
+                | if renamed { RENAMED } else { 0 },
+        );
         put_opt_str(out, self.group.as_deref());
         put_opt_str(out, self.dead_letter_source.as_deref());
         if renamed {
