@@ -448,10 +448,9 @@ impl World {
                 let history = &mut self.history.publishing;
                 if !is_pending {
                     // It has ended while it waited to be made.
-                    None
-                } else {
-                    Some(history.attempted(publish, subscription, attempt.number, attempt.attempts)?)
+                    return Ok(());
                 }
+                Some(history.attempted(publish, subscription, attempt.number, attempt.attempts)?)
             }
             (Kind::Notification, None) => {
                 return Err(format!("{attempt:?} is of nothing that was published"));

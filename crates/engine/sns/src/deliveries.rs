@@ -203,6 +203,10 @@ impl State {
         if let Some(old) = pending.fact.replace(at) {
             ledger.release(old);
         }
+        if pending.attempts == record.attempts {
+            // It was only written elsewhere. The next attempt may be under way.
+            return;
+        }
         pending.attempts = record.attempts;
         let lane = SubscriptionId(pending.form.subscription);
         match std::mem::replace(&mut pending.step, Step::Waits(record.due)) {
