@@ -323,7 +323,11 @@ impl Machine {
         let mut payloads = VecDeque::new();
         for (extent, head) in records {
             match self.survival(head, *extent) {
-                Ok(Survival::Payload) => payloads.push_back(*extent),
+                Ok(Survival::Payload) => {
+                    // Its payload may die before it is fetched; what it says of the dead is needed even so.
+                    self.say_ends_again(head, *extent);
+                    payloads.push_back(*extent);
+                }
                 Ok(Survival::Fact) => {
                     facts.push(Survivor { extent: *extent, head: head.clone(), tail: Vec::new() });
                 }
@@ -337,6 +341,16 @@ impl Machine {
             forwarding.to_fetch = payloads;
         }
         self.fetch_more();
+    }
+
+    /// The deliveries that a dead letter has ended stay ended, whatever becomes of the letter.
+    fn say_ends_again(&mut self, head: &[u8], at: Extent) {
+        let Ok(Record::Parcel(parcel)) = Record::decode(head) else { return };
+        let ended = sns::survival::ended_again(&parcel.ends, at, &self.ledger);
+        if !ended.is_empty() {
+            let record = sns::records::DeliveriesEnded { ended };
+            self.commit_sns(&sns::records::Record::DeliveriesEnded(record));
+        }
     }
 
     fn fetched(&mut self, survivors: &[Survivor]) {
