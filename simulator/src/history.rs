@@ -296,6 +296,8 @@ impl History {
             return Err(format!("message {letter} is a dead letter twice"));
         }
         (message.queue_id, message.sent, message.standing) = (queue_id, sent, Standing::Asked);
+        // What was purged since has not met it.
+        (message.gone, message.doubtful) = (None, 0);
         Ok(())
     }
 
