@@ -180,9 +180,18 @@ impl Server {
             None => Ok(None),
             Some(Errand::Survey(segment)) => {
                 let mut records = Vec::new();
-                self.reader
-                    .survey(segment, |entry| records.push((entry.extent, entry.head.to_vec())))
-                    .map_err(|error| ErrandError::Unreadable(format!("survey of {segment}: {error}")))?;
+                let surveyed =
+                    self.reader.survey(segment, |entry| records.push((entry.extent, entry.head.to_vec())));
+                match surveyed {
+                    Ok(()) => {}
+                    // It has died meanwhile: there is nothing left to write forward.
+                    Err(_) if self.reader.is_dropped(segment) => {
+                        return Ok(Some(format!("{segment} has died")));
+                    }
+                    Err(error) => {
+                        return Err(ErrandError::Unreadable(format!("survey of {segment}: {error}")));
+                    }
+                }
                 let done = format!("surveyed segment {segment}: {} records", records.len());
                 self.machine.handle(now, Input::Surveyed { segment, records });
                 Ok(Some(done))
