@@ -50,7 +50,7 @@ pub struct ServeOptions {
     #[arg(long, value_name = "URL", env = "POSTHASTE_SMTP", help_heading = "Deliveries")]
     pub smtp: Option<String>,
 
-    /// The address that e-mail comes from [default: no-reply@sns.amazonaws.com]
+    /// The address that e-mail comes from; without one, no-reply@sns.amazonaws.com
     #[arg(long, value_name = "ADDRESS", env = "POSTHASTE_MAIL_FROM", help_heading = "Deliveries")]
     pub mail_from: Option<String>,
 

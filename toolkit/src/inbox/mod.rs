@@ -4,7 +4,7 @@
 //!
 //! | the handler's work | use | promise |
 //! |---|---|---|
-//! | changes one database | [`in_transaction`](sql::in_transaction) | effectively once: work and memory commit together or not at all |
+//! | changes one database | `sql::in_transaction` | effectively once: work and memory commit together or not at all |
 //! | anything else | [`once`] | once, unless a crash falls between the work and the memory of it: then again, after the lease |
 //!
 //! Both run one of several simultaneous duplicates; the others come back later and find it done.

@@ -223,7 +223,7 @@ impl Publisher {
         Ok(results)
     }
 
-    /// Makes text of a message, without sending it: for an [outbox](crate::outbox).
+    /// Makes text of a message, without sending it: for an `outbox`.
     ///
     /// # Errors
     /// When it cannot be written, or could never be sent.

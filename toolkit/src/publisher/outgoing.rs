@@ -119,7 +119,7 @@ impl<T> Outgoing<T> {
     }
 }
 
-/// A message in which nothing is left that could fail but sending: it is text. What an [outbox](crate::outbox) keeps.
+/// A message in which nothing is left that could fail but sending: it is text. What an `outbox` keeps.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Prepared {
     /// The envelope's id.

@@ -1,7 +1,7 @@
 //! A topic's message as it stands in the log, and the forms in which its takers get it.
 //!
 //! Topics write a [`Notification`] once; queues and deliverers make of it what their clients see: the text itself (raw
-//! delivery), or an [`envelope`] around it, signed by whoever implements [`Signer`]. Nothing is wrapped before it is read.
+//! delivery), or an [`envelope()`] around it, signed by whoever implements [`Signer`]. Nothing is wrapped before it is read.
 
 mod payload;
 pub use payload::{Kind, Notification, Protocol, SignatureVersion};
