@@ -104,7 +104,7 @@ impl State {
         let queue = self.queues.get_mut(&id)?;
         let found = queue.expired(now, EXPIRED);
         if found.is_empty() {
-            queue.watch_retention(&mut self.deadlines);
+            queue.retention_looked_at(&mut self.deadlines);
             return None;
         }
         let messages = found

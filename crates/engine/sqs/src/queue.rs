@@ -63,6 +63,8 @@ pub struct Queue {
     /// Standard: whether the last message given was one that had been received before; the next should not be.
     pub(crate) gave_returned: bool,
     retention_due: Option<Time>,
+    /// The oldest that may have been listed since the retention deadline was last looked at.
+    oldest_listed: Option<Time>,
     dedup_due: Option<Time>,
 }
 
@@ -163,6 +165,7 @@ impl Queue {
             waiters: BTreeMap::new(),
             gave_returned: false,
             retention_due: None,
+            oldest_listed: None,
             dedup_due: None,
         }
     }
@@ -234,11 +237,7 @@ impl Queue {
                 self.watch_delay(delay, deadlines);
                 None
             }
-            None => {
-                let replaced = self.enter_lane(number, entry);
-                self.watch_retention(deadlines);
-                replaced
-            }
+            None => self.enter_lane(number, entry),
         }
     }
 
@@ -290,7 +289,6 @@ impl Queue {
             }
         }
         self.watch_delay(delay, deadlines);
-        self.watch_retention(deadlines);
     }
 
     fn delay_millis(&self, delay: u32) -> u64 {
@@ -399,7 +397,6 @@ impl Queue {
             self.attach(seq, touched, deadlines);
         }
         self.list(number, now);
-        self.watch_retention(deadlines);
         false
     }
 
@@ -415,8 +412,7 @@ impl Queue {
                 touched.due = due;
             }
         }
-        self.forget_retention(deadlines);
-        self.watch_retention(deadlines);
+        self.retention_looked_at(deadlines);
     }
 
     /// The queue's own delay may have changed: FIFO messages that wait for it fall due at another time.
@@ -446,6 +442,8 @@ impl Queue {
             }
             if let Some(turn) = turn {
                 self.ready.insert(turn);
+                let since = if fifo { head_sent(group, &self.touched) } else { Some(Time(turn.order)) };
+                self.oldest_listed = self.oldest_listed.into_iter().chain(since).min();
             }
             group.set_turn(turn);
         }
@@ -461,27 +459,39 @@ impl Queue {
 
     // --- how messages expire ---
 
-    /// When the oldest message that was never received expires.
-    fn oldest_expires(&self) -> Option<Time> {
+    /// No message that was never received and could be is older than this; nothing if there is none.
+    ///
+    /// A group's place in the order may be that of a message that was received before. By the time that message expires it is
+    /// gone, by its own deadline, and the group stands elsewhere.
+    fn oldest(&self) -> Option<Time> {
         // Noisy groups are few and stand at the end; FIFO groups and quiet ones are listed by age.
-        // A group may have nothing but messages that were received before, which have deadlines of their own.
-        let waits = |number: &u32| self.groups.get(*number).is_some_and(|group| !group.lane.is_empty());
-        let first = self.ready.iter().map(|turn| turn.group).find(waits);
         let noisy = self.ready.iter().rev().take_while(|turn| turn.burden > 0).take(16);
-        let candidates = first.into_iter().chain(noisy.map(|turn| turn.group));
-        let oldest =
-            candidates.filter_map(|number| Some(self.groups.get(number)?.lane.front()?.sent)).min()?;
-        Some(oldest + self.retention_millis())
+        let since = |turn: &Turn| {
+            if !self.is_fifo() {
+                return Some(Time(turn.order));
+            }
+            head_sent(self.groups.get(turn.group)?, &self.touched)
+        };
+        self.ready.first().into_iter().chain(noisy).filter_map(since).min()
     }
 
+    /// One deadline a queue is enough: when it comes, the next oldest message says when to look again. Only a group that is
+    /// listed can make it come sooner: what was delayed, or waited behind others of its group, may be older than all else.
     pub(crate) fn watch_retention(&mut self, deadlines: &mut Deadlines<Due>) {
-        // One deadline a queue is enough: when it comes, the next oldest message says when to look again.
-        if self.retention_due.is_none()
-            && let Some(due) = self.oldest_expires()
-        {
+        let Some(oldest) = self.oldest_listed.take() else { return };
+        let due = oldest + self.retention_millis();
+        if self.retention_due.is_none_or(|set| due < set) {
+            self.forget_retention(deadlines);
             deadlines.set(due, Due::RetentionEnds(self.id));
             self.retention_due = Some(due);
         }
+    }
+
+    /// What has expired is gone, or the period is another: the deadline is found anew.
+    pub(crate) fn retention_looked_at(&mut self, deadlines: &mut Deadlines<Due>) {
+        self.forget_retention(deadlines);
+        self.oldest_listed = self.oldest();
+        self.watch_retention(deadlines);
     }
 
     pub(crate) fn forget_retention(&mut self, deadlines: &mut Deadlines<Due>) {
@@ -549,6 +559,7 @@ impl Queue {
             }
         }
         self.forget_retention(deadlines);
+        self.oldest_listed = None;
         if let Some(due) = self.dedup_due.take() {
             deadlines.clear(due, Due::DedupEnds(self.id));
         }
@@ -619,6 +630,13 @@ fn fifo_order(group: &Group, touched: &BTreeMap<Seq, Touched>) -> Option<u64> {
         (_, Some(member)) => touched.get(&member).filter(|touched| !touched.in_flight).map(|_| member.0),
         (None, None) => None,
     }
+}
+
+/// FIFO: when the group's first message was sent. Those behind it are younger.
+fn head_sent(group: &Group, touched: &BTreeMap<Seq, Touched>) -> Option<Time> {
+    let waiting = group.lane.front().map(|entry| entry.sent);
+    let member = group.first_returned().and_then(|(_, seq)| Some(touched.get(&seq)?.sent));
+    waiting.into_iter().chain(member).min()
 }
 
 /// Standard: since when the group's oldest message can be received.

@@ -304,7 +304,7 @@ impl State {
             ledger.release(old);
             self.borrowed.remove(&(old.place, record.queue, record.seq));
         }
-        self.wake(record.queue);
+        self.changed(record.queue);
     }
 
     fn messages_received(&mut self, record: &MessagesReceived<'_>, at: Extent, ledger: &mut Ledger) {
@@ -343,8 +343,7 @@ impl State {
             queue.attempts.remember(id, Attempt { at: record.at, until: record.until, messages: attempt });
             ledger.keep_until(at.place.segment(), record.at + attempts::WINDOW_MILLIS);
         }
-        queue.watch_retention(&mut self.deadlines);
-        self.wake(record.queue);
+        self.changed(record.queue);
     }
 
     fn visibility_changed(&mut self, record: &VisibilityChanged<'_>, at: Extent, ledger: &mut Ledger) {
@@ -371,7 +370,7 @@ impl State {
             queue.attach(message.seq, touched, &mut self.deadlines);
             queue.list(group, record.at);
         }
-        self.wake(record.queue);
+        self.changed(record.queue);
     }
 
     fn messages_dropped(&mut self, record: &MessagesDropped<'_>, at: Extent, ledger: &mut Ledger) {
@@ -401,7 +400,7 @@ impl State {
             let now = touched.received;
             queue.list(touched.group, now);
         }
-        self.wake(record.queue);
+        self.changed(record.queue);
     }
 
     fn message_placed(&mut self, record: &MessagePlaced<'_>, share: Extent, ledger: &mut Ledger) {
@@ -455,15 +454,14 @@ impl State {
         }
         queue.attach(record.seq, touched, &mut self.deadlines);
         queue.list(number, record.visible);
-        self.wake(record.queue);
+        self.changed(record.queue);
     }
 
-    /// Whoever waits for this queue may be in luck.
-    fn wake(&mut self, id: QueueId) {
-        if let Some(queue) = self.queues.get(&id)
-            && !queue.waiters.is_empty()
-            && queue.has_ready()
-        {
+    /// Messages have come or gone: something may expire sooner, and whoever waits for this queue may be in luck.
+    fn changed(&mut self, id: QueueId) {
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        queue.watch_retention(&mut self.deadlines);
+        if !queue.waiters.is_empty() && queue.has_ready() {
             self.woken.insert(id);
         }
     }
@@ -477,12 +475,12 @@ impl State {
                     if queue.message_due(seq, now, &mut self.deadlines) {
                         self.overdue_messages.push_back((id, seq));
                     }
-                    self.wake(id);
+                    self.changed(id);
                 }
                 Due::DelayEnds(id, delay) => {
                     let Some(queue) = self.queues.get_mut(&id) else { continue };
                     queue.delay_ends(delay, now, 1000, &mut self.deadlines);
-                    self.wake(id);
+                    self.changed(id);
                 }
                 Due::RetentionEnds(id) => {
                     let Some(queue) = self.queues.get_mut(&id) else { continue };

@@ -77,6 +77,13 @@ fn messages_expire_wherever_they_are() {
         "create q retention=60 | send q a | receive q → a | wait 30s | send q b | wait 30s | receive q → b | count q 0/1/0",
     );
     check("create q retention=60 | send q a delay=30 | wait 60s | receive q → nothing | count q 0/0/0");
+    // What was delayed is older than what was sent meanwhile.
+    check(
+        "create q retention=60 | send q a delay=30 | wait 10s | send q b | wait 50s | count q 1/0/0 | receive q → b",
+    );
+    check(
+        "create q retention=60 | send q a delay=30 | wait 10s | send q b | wait 25s | crash | wait 25s | count q 1/0/0",
+    );
 }
 
 #[test]
