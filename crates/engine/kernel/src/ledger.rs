@@ -1,6 +1,6 @@
 //! What each segment of the log is still needed for, so that segments nobody needs can go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Extent, Place, Time};
 
@@ -14,6 +14,9 @@ pub struct SegmentUse {
     /// Segments whose dead records are known to be dead only from records here, with how many such records.
     /// As long as one of them exists, dropping this segment would bring its dead back.
     pub buries: BTreeMap<u32, u32>,
+    /// Segments from which records were written forward to here. What becomes of such a record is said with this place in
+    /// mind: as long as one of those segments exists, this one has to, or a tombstone could go before its dead.
+    pub replaces: BTreeSet<u32>,
     /// Not to be dropped before this moment: facts about what is already dead (deduplication) are read from here.
     pub keep_until: Time,
 }
@@ -21,7 +24,7 @@ pub struct SegmentUse {
 impl SegmentUse {
     /// Whether the segment can go without anything being lost or coming back.
     pub fn is_dead(&self, now: Time) -> bool {
-        self.references == 0 && self.buries.is_empty() && self.keep_until <= now
+        self.references == 0 && self.buries.is_empty() && self.replaces.is_empty() && self.keep_until <= now
     }
 }
 
@@ -57,6 +60,14 @@ impl Ledger {
         }
     }
 
+    /// What lay in segment `before` lies at `place` now: it was written forward.
+    pub fn replace(&mut self, place: Place, before: u32) {
+        let here = place.segment();
+        if before != here && self.segments.contains_key(&before) {
+            self.segments.entry(here).or_default().replaces.insert(before);
+        }
+    }
+
     /// Keeps a segment until a moment, whatever else happens.
     pub fn keep_until(&mut self, segment: u32, until: Time) {
         let segment = self.segments.entry(segment).or_default();
@@ -73,6 +84,7 @@ impl Ledger {
         self.segments.remove(&segment);
         for other in self.segments.values_mut() {
             other.buries.remove(&segment);
+            other.replaces.remove(&segment);
         }
     }
 
@@ -122,6 +134,20 @@ mod tests {
         ledger.bury(Place::new(2, 0), 1);
         assert!(ledger.segments[&1].is_dead(Time(0)));
         assert!(!ledger.segments[&2].is_dead(Time(0)), "its tombstone keeps segment 1's message dead");
+        ledger.dropped(1);
+        assert!(ledger.segments[&2].is_dead(Time(0)));
+    }
+
+    #[test]
+    fn a_segment_with_records_from_an_older_one_stays_as_long_as_that_one() {
+        let mut ledger = Ledger::default();
+        ledger.hold(extent(1));
+        ledger.open(2);
+        ledger.replace(Place::new(2, 0), 1);
+        assert!(
+            !ledger.segments[&2].is_dead(Time(0)),
+            "a tombstone that names it buries the older record, too"
+        );
         ledger.dropped(1);
         assert!(ledger.segments[&2].is_dead(Time(0)));
     }

@@ -89,10 +89,11 @@ impl Cleaning {
         if self.forwarding.is_some() || self.discarding.is_some() || !self.going.is_empty() {
             return None;
         }
-        // What must stay for a while can't be helped, and says nothing about the others.
+        // What must stay for a while can't be helped, and says nothing about the others. So must what was written forward from
+        // a segment that is still there: that one goes first.
         let movable: Vec<(u32, u64, u64)> = ledger
             .segments()
-            .filter(|(_, segment)| segment.keep_until <= now)
+            .filter(|(_, segment)| segment.keep_until <= now && segment.replaces.is_empty())
             .filter_map(|(number, segment)| {
                 let bytes = *self.sealed.get(&number)?;
                 let tombstones: u64 = segment.buries.values().map(|&count| u64::from(count)).sum();

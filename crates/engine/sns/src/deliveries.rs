@@ -166,6 +166,7 @@ impl State {
         if let Some(pending) = self.deliveries.pending.get_mut(&delivery.number) {
             // It lies here now. Its history is told in the parcel, too.
             ledger.release(pending.parcel);
+            ledger.replace(at.place, pending.parcel.place.segment());
             pending.parcel = at;
             if let Some(fact) = pending.fact.take() {
                 ledger.release(fact);

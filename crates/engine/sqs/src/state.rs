@@ -288,6 +288,7 @@ impl State {
             match known {
                 Some(touched) => {
                     ledger.release(touched.extent);
+                    ledger.replace(at.place, touched.extent.place.segment());
                     self.borrowed.remove(&(touched.extent.place, record.queue, record.seq));
                     touched.extent = at;
                     touched.copy = record.origin;
@@ -302,6 +303,7 @@ impl State {
             }
         } else if let Some(old) = queue.arrive(entry, record.group.as_deref(), delay, &mut self.deadlines) {
             ledger.release(old);
+            ledger.replace(at.place, old.place.segment());
             self.borrowed.remove(&(old.place, record.queue, record.seq));
         }
         self.changed(record.queue);

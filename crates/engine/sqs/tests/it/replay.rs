@@ -38,6 +38,17 @@ fn what_lives_is_there_after_the_log_was_cleaned() {
     );
 }
 
+#[test]
+fn what_was_deleted_stays_so_though_a_crash_cut_short_its_writing_forward() {
+    // `a` lies in a segment that stays, since `b` does, and again in one that could go before it.
+    let filler = "x".repeat(1900);
+    check(&format!(
+        "create q | create other | send q a | send q b | send other 1{filler} | receive q max=1 → a | forward a | crash | \
+         send other 2{filler} | delete q a | send other 3{filler} | purge other | crash | discard | discard | crash | \
+         count q 1/0/0 | receive q → b",
+    ));
+}
+
 /// What happens to both worlds; the queue is `q`, or `q.fifo`.
 fn step(
     name: &str,

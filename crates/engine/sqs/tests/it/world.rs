@@ -15,6 +15,8 @@
 //! | `move d`, `moved d COMPLETED 3` | a move task starts; how it stands |
 //! | `crash` | the state is built again from the log |
 //! | `forget` | the same, after the log has lost its last record |
+//! | `forward 1` | the first record of a message is written forward, and nothing else: cleaning was cut short |
+//! | `discard` | every segment but the last that nothing needs is dropped |
 //! | `clean` | every segment but the last is written forward, then dropped |
 
 use std::collections::BTreeMap;
@@ -290,6 +292,14 @@ impl World {
                 self.crash();
                 String::new()
             }
+            ["forward", body] => {
+                self.forward(body);
+                String::new()
+            }
+            ["discard"] => {
+                self.discard();
+                String::new()
+            }
             ["clean"] => {
                 self.clean();
                 String::new()
@@ -449,6 +459,34 @@ impl World {
         }
         self.state.replayed(next_seq);
         self.follow_up();
+    }
+
+    /// Writes forward what the first record with this body is needed for.
+    fn forward(&mut self, body: &str) {
+        let is_it = |tail: &Vec<u8>| {
+            Payload::decode(&tail.clone().into())
+                .is_ok_and(|payload| payload.body.as_bytes() == body.as_bytes())
+        };
+        let (&place, (head, tail)) = self.log.iter().find(|(_, (_, tail))| is_it(tail)).unwrap();
+        let (head, tail) = (head.clone(), tail.clone());
+        let extent = Extent { place, len: (head.len() + tail.len()) as u32 };
+        let drafts = self.state.write_again(&head, &tail, extent, &self.ledger).unwrap();
+        assert!(!drafts.is_empty(), "{body} is needed");
+        self.record(drafts);
+    }
+
+    /// Drops what nothing needs.
+    fn discard(&mut self) {
+        let dead: Vec<u32> = (1..self.segment)
+            .filter(|&segment| {
+                let mut all = self.ledger.segments();
+                all.any(|(number, used)| number == segment && used.is_dead(self.now))
+            })
+            .collect();
+        for segment in dead {
+            self.ledger.dropped(segment);
+            self.log.retain(|place, _| place.segment() != segment);
+        }
     }
 
     /// Writes every sealed segment forward and drops it, oldest first.
