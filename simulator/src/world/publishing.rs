@@ -559,6 +559,12 @@ impl World {
         let letter = match delivery.letter {
             Some(letter) => {
                 self.history.letter_again(letter, queue_id, now)?;
+                // What was asked to empty the queue before, and not answered yet, has not met it either.
+                for (asked, _) in self.asked.values_mut() {
+                    if let Asked::Empty { affected, .. } = asked {
+                        affected.retain(|&other| other != letter);
+                    }
+                }
                 letter
             }
             None => {
