@@ -98,10 +98,8 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
     };
     let parcel = match pack(&tools, &attempt, &head, &tail) {
         Ok(parcel) => parcel,
-        Err(Malformed) => {
-            eprintln!("posthaste: delivery {number} is malformed and given up");
-            return report(&tools.engine, number, Outcome::Refused, None);
-        }
+        // The device has gone or is disabled; or the record is none, which the engine finds, too.
+        Err(Malformed) => return report(&tools.engine, number, Outcome::Refused, Some((head, tail))),
     };
     let outcome = match tools.carrier.carry(parcel).await {
         delivery::Outcome::Delivered { .. } => Outcome::Delivered,

@@ -517,15 +517,18 @@ impl World {
         let has_letters = sns
             .subscription(SubscriptionId(tried.attempt.form.subscription))
             .is_some_and(|subscription| subscription.dead_letters().is_some());
-        let parcel = (outcome != Outcome::Delivered).then(|| tried.parcel.clone());
+        // Now and then what was to be delivered cannot be read.
+        let readable = self.calm || !self.dice.percent(5);
+        let parcel = (outcome != Outcome::Delivered && readable).then(|| tried.parcel.clone());
+        let server = self.server()?;
         server.machine.handle(now, Input::Delivered { number, outcome, parcel });
         let is_pending = server.machine.sns().is_pending(number);
         let end = server.machine.end();
         let (Some(attempts), Some(index)) = (before, tried.delivery) else { return Ok(()) };
         let delivery = &self.history.publishing.deliveries[index];
         let given_up = match outcome {
-            Outcome::Refused => true,
-            Outcome::Failed => attempts >= delivery.retries,
+            Outcome::Refused => readable || !has_letters,
+            Outcome::Failed => attempts >= delivery.retries && (readable || !has_letters),
             Outcome::Delivered | Outcome::NotMade => false,
         };
         if is_pending == (given_up || outcome == Outcome::Delivered) {
@@ -533,7 +536,7 @@ impl World {
                 "delivery {number} after {attempts} attempts: {outcome:?} makes {is_pending}"
             ));
         }
-        if outcome == Outcome::Failed && is_pending {
+        if outcome == Outcome::Failed && is_pending && attempts < delivery.retries {
             self.history.publishing.failed(index, end);
         }
         if !is_pending {

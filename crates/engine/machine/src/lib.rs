@@ -89,7 +89,8 @@ pub enum Input {
         number: u64,
         /// How.
         outcome: sns::deliveries::Outcome,
-        /// The parcel, head and tail, unless it arrived: its dead letter is made of it.
+        /// The parcel, head and tail, unless it arrived: its dead letter is made of it. Without it a delivery that is to be given
+        /// up is tried once more a minute later.
         parcel: Option<(Bytes, Bytes)>,
     },
     /// Records, as [`Output::Recall`] asked for: as many of them, from the first on, as could be read.

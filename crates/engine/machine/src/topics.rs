@@ -1,6 +1,7 @@
 //! What topics want: their messages handed to queues in the same record, deliveries on their way, and the ends of these.
 
 use bytes::Bytes;
+use kernel::codec::Malformed;
 use kernel::parcel::{Delivery, Form, Offer, Queues, Taken};
 use kernel::{ParcelSent, Refusal};
 use notification::Notification;
@@ -9,11 +10,14 @@ use sns::archive::ReplayStep;
 use sns::deliveries::{Consequence, Outcome};
 use sns::fanout::FanOut;
 use sns::operations::{Command, Direct, Posting, Reply, Setting, publish::Published};
-use sns::records::Record;
+use sns::records::{DeliveriesEnded, Record};
 
 use crate::Survivor;
 use crate::machine::{Machine, end_of};
 use crate::outbox::Release;
+
+/// A delivery that is given up while its text cannot be read is tried again after so long.
+const PUT_OFF_MILLIS: u64 = 60_000;
 
 impl Machine {
     pub(crate) fn sns_request(&mut self, ticket: u64, command: &Command) {
@@ -159,11 +163,14 @@ impl Machine {
             None => {}
             Some(Consequence::Record(record)) => self.commit_sns(&record),
             Some(Consequence::DeadLetter { ended, queue, form }) => {
-                let letter =
-                    parcel.as_ref().and_then(|(head, tail)| Some((ParcelSent::decode(head).ok()?, tail)));
-                let Some((parcel, tail)) = letter else {
-                    // Without its text nothing can be written; it is tried again after the next start.
-                    return;
+                let Some((head, tail)) = &parcel else {
+                    // A delivery does not end without its letter, which needs its text.
+                    return self.sns.put_off(number, self.now + PUT_OFF_MILLIS);
+                };
+                let Ok(parcel) = letter(head, tail) else {
+                    // It never will be a letter either.
+                    let record = DeliveriesEnded { ended: vec![ended] };
+                    return self.commit_sns(&Record::DeliveriesEnded(record));
                 };
                 let offer = Offer {
                     queue: &queue,
@@ -196,4 +203,10 @@ impl Machine {
             }
         }
     }
+}
+
+/// What was to be delivered, if it can be read.
+fn letter<'a>(head: &'a [u8], tail: &Bytes) -> Result<ParcelSent<'a>, Malformed> {
+    Notification::decode(tail)?;
+    ParcelSent::decode(head)
 }

@@ -337,6 +337,18 @@ impl State {
         }
     }
 
+    /// An attempt's end could not be dealt with, since what was to be delivered cannot be read now: it is made again at `due`.
+    /// Nothing is recorded: after a crash it is made at once.
+    pub fn put_off(&mut self, number: u64, due: Time) {
+        let Some(pending) = self.deliveries.pending.get_mut(&number) else { return };
+        if pending.step == Step::UnderWay {
+            pending.step = Step::Waits(due);
+            let lane = SubscriptionId(pending.form.subscription);
+            self.deliveries.came_back(lane);
+            self.deadlines.set(due, Due::DeliveryDue(number));
+        }
+    }
+
     /// What follows from an attempt's end; nothing if the delivery is over already.
     pub fn attempt_ended(&self, number: u64, outcome: Outcome, now: Time) -> Option<Consequence> {
         let pending = self.deliveries.pending.get(&number)?;

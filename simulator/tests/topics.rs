@@ -1,0 +1,214 @@
+//! Stories of topics, told to the whole server over a log that keeps what it is given.
+
+use api::sns::{self as shapes, Request};
+use bytes::Bytes;
+use bytestring::ByteString;
+use journal::engines::FaultyDisk;
+use kernel::{Caller, Secret, Time};
+use machine::{Answer, Command, Input, Reply};
+use simulator::dice::Dice;
+use simulator::server::Server;
+use sns::deliveries::{Attempt, Outcome};
+use sqs::QueueKey;
+use sqs::operations::{Receive, create_queue, receive_message};
+
+const SECRET: Secret = Secret([7; 32]);
+
+fn text(text: impl Into<ByteString>) -> Option<ByteString> {
+    Some(text.into())
+}
+
+fn map(pairs: &[(&str, &str)]) -> Option<api::Map<ByteString>> {
+    Some(api::Map(pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect()))
+}
+
+fn topic_arn(name: &str) -> Option<ByteString> {
+    text(format!("arn:aws:sns:us-east-1:000000000000:{name}"))
+}
+
+fn queue(name: &str) -> QueueKey {
+    QueueKey { account: "000000000000".into(), region: "us-east-1".into(), name: name.into() }
+}
+
+fn letters_to(name: &str) -> String {
+    format!(r#"{{"deadLetterTargetArn":"{}"}}"#, queue(name).arn())
+}
+
+struct Story {
+    server: Server,
+    now: Time,
+}
+
+impl Story {
+    fn new() -> Self {
+        let mut dice = Dice::from_seed(1);
+        let disk = FaultyDisk::new(dice.split().into());
+        let log = journal::Options { segment_bytes: 1 << 20, log_id: 1, durable: true, recycled: 0 };
+        let now = Time(1_700_000_000_000);
+        let server = Server::start(&disk, &log, SECRET, now, None, &mut dice).unwrap();
+        let mut story = Story { server, now };
+        story.settle();
+        story
+    }
+
+    /// Writes and syncs until nothing is left to do; what was answered.
+    fn settle(&mut self) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        loop {
+            answers.extend(self.server.flush(self.now).into_iter().map(|(_, answer)| answer));
+            let wrote = self.server.write(self.now).unwrap();
+            self.server.sync(self.now).unwrap();
+            let did = self.server.run_errand(self.now).unwrap();
+            if !wrote && did.is_none() && self.server.is_idle() {
+                answers.extend(self.server.flush(self.now).into_iter().map(|(_, answer)| answer));
+                return answers;
+            }
+        }
+    }
+
+    fn ask(&mut self, command: Command) -> Reply {
+        self.server.machine.handle(self.now, Input::Request { ticket: 1, command });
+        let mut answers = self.settle();
+        assert_eq!(answers.len(), 1);
+        answers.remove(0).unwrap()
+    }
+
+    fn ask_topic(&mut self, request: Request) -> sns::operations::Reply {
+        let caller = Caller {
+            account: "000000000000".into(),
+            region: "us-east-1".into(),
+            principal: "000000000000".into(),
+            signed: true,
+        };
+        let (command, _) = sns::operations::prepare(request, &caller, "http://localhost:4566", None).unwrap();
+        match self.ask(Command::Sns(command)) {
+            Reply::Sns(reply) => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn create_queue(&mut self, name: &str) {
+        let fifo = [("FifoQueue", "true")];
+        let attributes = if name.ends_with(".fifo") { &fifo[..] } else { &[] };
+        let create = create_queue::CreateQueue::new(queue(name), attributes.iter().copied(), []).unwrap();
+        self.ask(Command::Sqs(sqs::operations::Command::CreateQueue(create)));
+    }
+
+    fn create_topic(&mut self, name: &str, attributes: &[(&str, &str)]) {
+        let name = text(name);
+        let attributes = map(attributes);
+        self.ask_topic(Request::CreateTopic(shapes::CreateTopicInput {
+            name,
+            attributes,
+            ..Default::default()
+        }));
+    }
+
+    fn subscribe(&mut self, topic: &str, protocol: &str, endpoint: &str, attributes: &[(&str, &str)]) {
+        self.ask_topic(Request::Subscribe(shapes::SubscribeInput {
+            topic_arn: topic_arn(topic),
+            protocol: text(protocol),
+            endpoint: text(endpoint),
+            attributes: map(attributes),
+            return_subscription_arn: Some(true),
+        }));
+    }
+
+    fn publish(&mut self, input: shapes::PublishInput) {
+        self.ask_topic(Request::Publish(input));
+    }
+
+    /// The groups of what can be received, all of which is hidden from now on.
+    fn receive(&mut self, name: &str) -> Vec<u64> {
+        let request =
+            Receive { most: 10, visibility_seconds: Some(43_200), wait_seconds: Some(0), attempt: None };
+        let command = receive_message::ReceiveMessage { queue: queue(name), request: Ok(request) };
+        match self.ask(Command::Sqs(sqs::operations::Command::ReceiveMessage(command))) {
+            Reply::Sqs(sqs::operations::Reply::Received(received)) => {
+                received.messages.iter().map(|message| message.origin.0).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.now = self.now + seconds * 1000;
+        self.server.pass_time(self.now);
+        self.settle();
+    }
+
+    /// The only attempt that is to be made, and what it is about.
+    fn attempt(&mut self) -> (Attempt, (Bytes, Bytes)) {
+        let attempt = self.server.attempts.pop_front().expect("something is to be delivered");
+        assert!(self.server.attempts.is_empty());
+        let record = self.server.reader.read_many(&[attempt.parcel]).remove(0).unwrap();
+        (attempt, (record.head, record.tail))
+    }
+
+    fn ends(&mut self, attempt: &Attempt, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) {
+        self.server.machine.handle(self.now, Input::Delivered { number: attempt.number, outcome, parcel });
+        self.settle();
+    }
+}
+
+#[test]
+fn a_delivery_that_is_given_up_while_its_text_cannot_be_read_becomes_a_dead_letter_later() {
+    let mut story = Story::new();
+    story.create_queue("letters");
+    story.create_topic("news", &[]);
+    let letters = letters_to("letters");
+    story.subscribe("news", "sms", "+15551234567", &[("RedrivePolicy", &letters)]);
+    let published =
+        shapes::PublishInput { topic_arn: topic_arn("news"), message: text("hello"), ..Default::default() };
+    story.publish(published);
+
+    let (attempt, _) = story.attempt();
+    story.ends(&attempt, Outcome::Refused, None);
+    assert_eq!(story.server.machine.sns().deliveries_pending(), 1);
+    story.pass(60);
+    let (attempt, parcel) = story.attempt();
+    story.ends(&attempt, Outcome::Refused, Some(parcel));
+    assert_eq!(story.server.machine.sns().deliveries_pending(), 0);
+    assert_eq!(story.receive("letters").len(), 1);
+}
+
+#[test]
+fn a_delivery_whose_record_is_none_ends() {
+    let mut story = Story::new();
+    story.create_queue("letters");
+    story.create_topic("news", &[]);
+    let letters = letters_to("letters");
+    story.subscribe("news", "sms", "+15551234567", &[("RedrivePolicy", &letters)]);
+    let published =
+        shapes::PublishInput { topic_arn: topic_arn("news"), message: text("hello"), ..Default::default() };
+    story.publish(published);
+
+    let (attempt, (head, _)) = story.attempt();
+    story.ends(&attempt, Outcome::Refused, Some((head, Bytes::from_static(b"?"))));
+    assert_eq!(story.server.machine.sns().deliveries_pending(), 0);
+    assert!(story.receive("letters").is_empty());
+}
+
+#[test]
+fn every_dead_letter_arrives_though_a_fifo_queue_has_had_its_deduplication_id() {
+    let mut story = Story::new();
+    story.create_queue("letters.fifo");
+    let letters = letters_to("letters.fifo");
+    for topic in ["one.fifo", "two.fifo"] {
+        story.create_topic(topic, &[("FifoTopic", "true"), ("FifoThroughputScope", "MessageGroup")]);
+        for nowhere in ["nowhere.fifo", "nowhere-else.fifo"] {
+            let endpoint = queue(nowhere).arn().to_string();
+            story.subscribe(topic, "sqs", &endpoint, &[("RedrivePolicy", &letters)]);
+        }
+        for group in ["a", "b"] {
+            story.publish(shapes::PublishInput {
+                topic_arn: topic_arn(topic),
+                message: text("hello"),
+                message_group_id: text(group),
+                message_deduplication_id: text("same"),
+                ..Default::default()
+            });
+        }
+    }
+    assert_eq!(story.receive("letters.fifo").len(), 8);
+}
