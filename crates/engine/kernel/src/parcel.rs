@@ -123,6 +123,9 @@ pub struct Offer<'a> {
     pub attributes: usize,
     /// In which form it is to be read.
     pub form: Form,
+    /// Whether it could not be delivered elsewhere. Such a letter is taken even if the queue has had its deduplication id: it is
+    /// another subscription's, or another topic's, and nowhere else.
+    pub is_dead_letter: bool,
     /// The topic's ARN, if the queue's policy must let it send.
     pub must_be_allowed: Option<&'a str>,
 }

@@ -181,6 +181,7 @@ impl Machine {
                     size: tail.len(),
                     attributes: 0,
                     form,
+                    is_dead_letter: true,
                     must_be_allowed: None,
                 };
                 let copies = match self.sqs.offer(&offer) {

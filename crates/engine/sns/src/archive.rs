@@ -176,7 +176,7 @@ impl State {
             return None;
         }
         let form = Form { subscription: id.0, raw: subscription.is_raw(), text: 0, replayed: true };
-        let offer = |queue: &kernel::Arn| {
+        let offer = |queue: &kernel::Arn, is_dead_letter: bool| {
             queues.offer(&Offer {
                 queue,
                 seq: self.next_number(),
@@ -186,11 +186,12 @@ impl State {
                 size: notification.message.len(),
                 attributes: notification.attributes.len(),
                 form,
+                is_dead_letter,
                 must_be_allowed: None,
             })
         };
-        let taken = match offer(subscription.queue.as_ref()?) {
-            Taken::Refused(_) => offer(&subscription.dead_letters()?),
+        let taken = match offer(subscription.queue.as_ref()?, false) {
+            Taken::Refused(_) => offer(&subscription.dead_letters()?, true),
             taken => taken,
         };
         let Taken::Copy(copy) = taken else { return None };

@@ -66,7 +66,7 @@ impl State {
                 next += 1;
                 continue;
             };
-            let offer = |queue: &Arn, attributes: usize| {
+            let offer = |queue: &Arn, attributes: usize, is_dead_letter: bool| {
                 queues.offer(&Offer {
                     queue,
                     seq: next,
@@ -76,12 +76,13 @@ impl State {
                     size: post.size,
                     attributes,
                     form: form(0),
+                    is_dead_letter,
                     must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
                 })
             };
-            let taken = match offer(queue, post.attributes.len()) {
+            let taken = match offer(queue, post.attributes.len(), false) {
                 // A letter that has too many attributes for a queue is dead for that reason: it gets there all the same.
-                Taken::Refused(_) => subscription.dead_letters().map(|queue| offer(&queue, 0)),
+                Taken::Refused(_) => subscription.dead_letters().map(|queue| offer(&queue, 0, true)),
                 taken => Some(taken),
             };
             if let Some(Taken::Copy(copy)) = taken {

@@ -45,6 +45,7 @@ impl State {
                             size: payload.len(),
                             attributes: 0,
                             form,
+                            is_dead_letter: false,
                             must_be_allowed: None,
                         };
                         let Taken::Copy(copy) = queues.offer(&offer) else { return None };

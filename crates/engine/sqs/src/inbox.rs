@@ -37,7 +37,8 @@ impl Queues for State {
                 let in_group = fifo.scope_in_force_is_group(offer.now);
                 let key = DedupKey::new(id, in_group.then_some(group));
                 // What is replayed was there before; that is what is wanted.
-                if !offer.form.replayed && queue.dedup.find(key, offer.now).is_some() {
+                if !offer.form.replayed && !offer.is_dead_letter && queue.dedup.find(key, offer.now).is_some()
+                {
                     return Taken::Duplicate;
                 }
                 Some(if in_group { Deduplicates::InGroup } else { Deduplicates::All })
