@@ -114,6 +114,22 @@ impl Story {
         }));
     }
 
+    /// What is said of the replay of a topic's only subscription.
+    fn replay_status(&mut self, topic: &str) -> Option<String> {
+        let key =
+            sns::TopicKey { account: "000000000000".into(), region: "us-east-1".into(), name: topic.into() };
+        let sns = self.server.machine.sns();
+        let id = *sns.topic(&key)?.subscriptions.first()?;
+        let arn = sns.subscription(id)?.arn.clone();
+        let input = shapes::GetSubscriptionAttributesInput { subscription_arn: text(arn) };
+        match self.ask_topic(Request::GetSubscriptionAttributes(input)) {
+            sns::operations::Reply::Attributes(attributes) => {
+                attributes.into_iter().find(|(name, _)| name == "ReplayStatus").map(|(_, status)| status)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn publish(&mut self, input: shapes::PublishInput) {
         self.ask_topic(Request::Publish(input));
     }
@@ -211,4 +227,29 @@ fn every_dead_letter_arrives_though_a_fifo_queue_has_had_its_deduplication_id() 
         }
     }
     assert_eq!(story.receive("letters.fifo").len(), 8);
+}
+
+#[test]
+fn a_replay_is_pending_then_in_progress_then_completed() {
+    let mut story = Story::new();
+    story.create_queue("copies");
+    story.create_topic(
+        "old.fifo",
+        &[("FifoTopic", "true"), ("ArchivePolicy", r#"{"MessageRetentionPeriod":"1"}"#)],
+    );
+    // 1700000000 is 2023-11-14T22:13:20Z.
+    let policy = r#"{"PointType":"Timestamp","StartingPoint":"2023-11-14T22:00:00.000Z","EndingPoint":"2023-11-14T22:14:20.000Z"}"#;
+    story.subscribe("old.fifo", "sqs", &queue("copies").arn().to_string(), &[("ReplayPolicy", policy)]);
+    assert_eq!(story.replay_status("old.fifo").as_deref(), Some("Pending"));
+    story.publish(shapes::PublishInput {
+        topic_arn: topic_arn("old.fifo"),
+        message: text("hello"),
+        message_group_id: text("g"),
+        message_deduplication_id: text("d"),
+        ..Default::default()
+    });
+    assert_eq!(story.replay_status("old.fifo").as_deref(), Some("In progress"));
+    story.pass(61);
+    assert_eq!(story.replay_status("old.fifo").as_deref(), Some("Completed"));
+    assert_eq!(story.receive("copies").len(), 1);
 }

@@ -126,7 +126,7 @@ impl State {
         self.replays_to_look_at.insert(id);
     }
 
-    /// Whether a subscription's replay has handed over anything yet.
+    /// Whether a subscription's replay has handed over anything yet, and has not come to its end.
     pub fn replay_has_begun(&self, id: SubscriptionId) -> bool {
         self.replays.get(&id).is_some_and(|replay| replay.next > 0)
     }

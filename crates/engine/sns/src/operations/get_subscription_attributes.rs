@@ -30,7 +30,9 @@ impl GetSubscriptionAttributes {
         match found
             .and_then(|subscription| Some((subscription, state.topic_of(subscription.declared.topic)?)))
         {
-            Some((subscription, topic)) => Decision::answer(Reply::Attributes(shown(subscription, topic))),
+            Some((subscription, topic)) => {
+                Decision::answer(Reply::Attributes(shown(state, subscription, topic)))
+            }
             None => refusals::subscription_missing().into(),
         }
     }
@@ -42,7 +44,7 @@ impl GetSubscriptionAttributes {
 }
 
 /// facts/sns.md § 4
-fn shown(subscription: &Subscription, topic: &Topic) -> Vec<(String, String)> {
+fn shown(state: &State, subscription: &Subscription, topic: &Topic) -> Vec<(String, String)> {
     let declared = &subscription.declared;
     let authenticated = declared.confirmed.is_some_and(|confirmed| confirmed.authenticated);
     let mut shown = vec![
@@ -69,7 +71,11 @@ fn shown(subscription: &Subscription, topic: &Topic) -> Vec<(String, String)> {
         );
         shown.push(("EffectiveDeliveryPolicy", effective));
     }
-    for name in ["DeliveryPolicy", "RedrivePolicy", "ReplayPolicy", "ReplayStatus", "SubscriptionRoleArn"] {
+    if let Some(status) = subscription.attribute("ReplayStatus") {
+        let has_begun = state.replay_has_begun(subscription.id());
+        shown.push(("ReplayStatus", if has_begun { "In progress" } else { status }.to_owned()));
+    }
+    for name in ["DeliveryPolicy", "RedrivePolicy", "ReplayPolicy", "SubscriptionRoleArn"] {
         if let Some(value) = subscription.attribute(name) {
             shown.push((name, value.to_owned()));
         }
