@@ -9,6 +9,7 @@ use machine::{Answer, Command, Input, Reply};
 use simulator::dice::Dice;
 use simulator::server::Server;
 use sns::deliveries::{Attempt, Outcome};
+use sns::operations::text_messaging::{OptOut, Sender};
 use sqs::QueueKey;
 use sqs::operations::{Receive, create_queue, receive_message};
 
@@ -252,4 +253,24 @@ fn a_replay_is_pending_then_in_progress_then_completed() {
     story.pass(61);
     assert_eq!(story.replay_status("old.fifo").as_deref(), Some("Completed"));
     assert_eq!(story.receive("copies").len(), 1);
+}
+
+#[test]
+fn a_subscribed_telephone_that_has_opted_out_gets_nothing_and_its_dead_letter_queue_the_message() {
+    let mut story = Story::new();
+    story.create_queue("letters");
+    story.create_topic("news", &[]);
+    let letters = letters_to("letters");
+    story.subscribe("news", "sms", "+1 555-123-4567", &[("RedrivePolicy", &letters)]);
+    story.subscribe("news", "sms", "+15557654321", &[]);
+    let sender = Sender { account: "000000000000".into(), region: "us-east-1".into() };
+    let opt_out = OptOut::from_answer(sender, "+15551234567", "STOP").unwrap().unwrap();
+    story.ask(Command::Sns(sns::operations::Command::OptOut(opt_out)));
+    let published =
+        shapes::PublishInput { topic_arn: topic_arn("news"), message: text("hello"), ..Default::default() };
+    story.publish(published);
+
+    let (attempt, _) = story.attempt();
+    assert_eq!(attempt.subscriber.map(|subscriber| subscriber.endpoint).as_deref(), Some("+15557654321"));
+    assert_eq!(story.receive("letters").len(), 1);
 }

@@ -7,12 +7,16 @@ use bytes::Bytes;
 use delivery::{Outbox, OutboxFilter};
 use hyper::{Method, Response, StatusCode, header};
 use journal::Pipeline;
-use kernel::{Time, iso8601};
+use kernel::{Refusal, Time, iso8601};
+use machine::Command;
 use serde_json::{Value, json};
+use sns::operations::text_messaging::{OptOut, Sender};
 
 use crate::clock::Clock;
 use crate::engine::{Handle, Message};
+use crate::mailbox::{Tickets, ask};
 use crate::options::DurabilityOption;
+use crate::web::DEFAULT_ACCOUNT;
 
 /// Answers for the server.
 pub struct Admin {
@@ -30,6 +34,10 @@ pub struct Admin {
     pub outbox: Arc<Outbox>,
     /// When the server started.
     pub started: Instant,
+    /// The requests of this thread that wait.
+    pub tickets: Tickets,
+    /// The region of those who do not say another.
+    pub region: String,
 }
 
 impl Admin {
@@ -41,6 +49,7 @@ impl Admin {
             (&Method::GET, "/_posthaste/clock") => Ok(self.time()),
             (&Method::POST, "/_posthaste/clock") => self.move_clock(body).await,
             (&Method::POST, "/_posthaste/reset" | "/_localstack/state/reset") => self.reset().await,
+            (&Method::POST, "/_posthaste/sms") => self.text_came(body).await,
             (&Method::GET, "/_posthaste/outbox") => self.list_outbox(query),
             (&Method::DELETE, "/_posthaste/outbox") => {
                 self.outbox.clear();
@@ -48,8 +57,8 @@ impl Admin {
             }
             _ => Err((
                 StatusCode::NOT_FOUND,
-                "There is GET /_posthaste/health, GET /_localstack/health, GET and DELETE /_posthaste/outbox, and with \
-                 --virtual-clock GET and POST /_posthaste/clock and POST /_posthaste/reset."
+                "There is GET /_posthaste/health, GET /_localstack/health, GET and DELETE /_posthaste/outbox, \
+                 POST /_posthaste/sms, and with --virtual-clock GET and POST /_posthaste/clock and POST /_posthaste/reset."
                     .into(),
             )),
         };
@@ -92,6 +101,30 @@ impl Admin {
     fn list_outbox(&self, query: &str) -> Result<Value, (StatusCode, String)> {
         let text = self.outbox.list(&outbox_filter(query)?);
         serde_json::from_str(&text).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    }
+
+    /// A telephone has answered, as a carrier's callback says it: who says STOP gets no more text messages from the account.
+    async fn text_came(&self, body: &Bytes) -> Result<Value, (StatusCode, String)> {
+        let wrong = |message: String| (StatusCode::BAD_REQUEST, message);
+        let usage = "Say {\"from\": \"+15551234567\", \"text\": \"STOP\"}, and \"account\" and \"region\" if they are not the usual";
+        let document: Value = serde_json::from_slice(body).map_err(|_| wrong(usage.into()))?;
+        let field = |name: &str| document.get(name).and_then(Value::as_str);
+        let (Some(from), Some(text)) = (field("from"), field("text")) else {
+            return Err(wrong(usage.into()));
+        };
+        let sender = Sender {
+            account: field("account").unwrap_or(DEFAULT_ACCOUNT).to_owned(),
+            region: field("region").unwrap_or(&self.region).to_owned(),
+        };
+        let refused = |refusal: Refusal| wrong(refusal.message.into_owned());
+        let Some(command) = OptOut::from_answer(sender, from, text).map_err(refused)? else {
+            return Ok(json!({ "opted_out": false }));
+        };
+        let command = Command::Sns(sns::operations::Command::OptOut(command));
+        match ask(&self.engine, &self.tickets, command).await {
+            Ok(_) => Ok(json!({ "opted_out": true })),
+            Err(refusal) => Err((StatusCode::SERVICE_UNAVAILABLE, refusal.message.into_owned())),
+        }
     }
 
     fn time(&self) -> Value {

@@ -31,7 +31,7 @@ pub struct ServeOptions {
     #[arg(long, env = "POSTHASTE_VIRTUAL_CLOCK", num_args = 0..=1, default_missing_value = "true")]
     pub virtual_clock: Option<bool>,
 
-    /// Keep to the rules that only slow a developer down, too: AWS's 60-second rules, and that a queue's policy must let a
+    /// Keep to the rules that only slow a developer down, too: AWS's 60-second rules, the SMS sandbox, and that a queue's policy must let a
     /// topic send to it
     #[arg(long, env = "POSTHASTE_STRICT", num_args = 0..=1, default_missing_value = "true")]
     pub strict: Option<bool>,

@@ -99,6 +99,8 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     data: settings.data.as_ref().map(|data| data.display().to_string()),
                     outbox,
                     started,
+                    tickets: tickets.clone(),
+                    region: settings.region.clone(),
                 };
                 let shared = Rc::new(Desk {
                     engine,

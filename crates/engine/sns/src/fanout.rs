@@ -23,7 +23,7 @@ pub enum FanOut<'a> {
 
 impl State {
     /// A message to a topic as one parcel for all who are to have it. Those whose queue refuses it get it into their
-    /// dead-letter queue, if they have one that takes it.
+    /// dead-letter queue, if they have one that takes it; so do telephones that text messages do not reach.
     pub fn fan_out<'a>(
         &self,
         topic: &Topic,
@@ -59,14 +59,7 @@ impl State {
         for subscription in wanting.iter().filter_map(|id| self.subscriptions.get(id)) {
             let raw = subscription.is_raw();
             let form = |text| Form { subscription: subscription.id().0, raw, text, replayed: false };
-            let Some(queue) = &subscription.queue else {
-                let protocol = Protocol::from_name(&subscription.declared.protocol);
-                let form = form(protocol.map_or(0, |protocol| protocol as u8));
-                parcel.deliveries.push(Delivery { number: next, form, attempts: 0, due_after: 0 });
-                next += 1;
-                continue;
-            };
-            let offer = |queue: &Arn, attributes: usize, is_dead_letter: bool| {
+            let offer = |queue: &Arn, attributes: usize, is_dead_letter: bool, text: u8| {
                 queues.offer(&Offer {
                     queue,
                     seq: next,
@@ -75,15 +68,35 @@ impl State {
                     deduplication_id: deduplication_id.map(|id| &**id),
                     size: post.size,
                     attributes,
-                    form: form(0),
+                    form: form(text),
                     is_dead_letter,
                     must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
                 })
             };
-            let taken = match offer(queue, post.attributes.len(), false) {
-                // A letter that has too many attributes for a queue is dead for that reason: it gets there all the same.
-                Taken::Refused(_) => subscription.dead_letters().map(|queue| offer(&queue, 0, true)),
-                taken => Some(taken),
+            // A letter that has too many attributes for a queue is dead for that reason: it gets there all the same.
+            let letter = |text| subscription.dead_letters().map(|queue| offer(&queue, 0, true, text));
+            let taken = match &subscription.queue {
+                Some(queue) => match offer(queue, post.attributes.len(), false, 0) {
+                    Taken::Refused(_) => letter(0),
+                    taken => Some(taken),
+                },
+                None => {
+                    let protocol = Protocol::from_name(&subscription.declared.protocol);
+                    let text = protocol.map_or(0, |protocol| protocol as u8);
+                    let (key, to) = (topic.key(), &subscription.declared.endpoint);
+                    let reaches =
+                        || self.platforms.reaches(&key.account, &key.region, to, limits.sms_sandbox);
+                    match protocol {
+                        Some(Protocol::Sms) if !reaches() => letter(text),
+                        _ => {
+                            let form = form(text);
+                            let delivery = Delivery { number: next, form, attempts: 0, due_after: 0 };
+                            parcel.deliveries.push(delivery);
+                            next += 1;
+                            continue;
+                        }
+                    }
+                }
             };
             if let Some(Taken::Copy(copy)) = taken {
                 parcel.copies.push(copy);

@@ -8,6 +8,7 @@ use crate::records::{
     PlatformApplicationDeclared, PlatformApplicationDeleted, PlatformEndpointDeclared,
     PlatformEndpointDeleted, TextMessagingDeclared,
 };
+use crate::rules::telephones;
 use crate::standing::Standing;
 use crate::{ApplicationId, ApplicationKey, EndpointId};
 
@@ -105,6 +106,16 @@ impl Platforms {
             region: region.to_owned(),
             ..TextMessagingDeclared::default()
         })
+    }
+
+    /// Whether a text message of an account gets to a telephone: not if its owner has opted out, and from the sandbox only if it
+    /// was verified (AWS's documentation of both; publishers are not told, facts/sns.md is silent).
+    pub fn reaches(&self, account: &str, region: &str, number: &str, sandbox: bool) -> bool {
+        let known = self.texting.get(&(account.to_owned(), region.to_owned()));
+        let Some((texting, _)) = known else { return !sandbox };
+        let number = telephones::plain(number);
+        let verified = || texting.sandbox.get(&number).is_some_and(|known| known.verified);
+        !texting.opted_out.contains_key(&number) && (!sandbox || verified())
     }
 
     pub(crate) fn application_declared(

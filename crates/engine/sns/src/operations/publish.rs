@@ -71,7 +71,7 @@ impl Publish {
     }
 
     /// Hands it on to be published.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let post = match &self.post {
             Ok(post) => post,
             Err(refusal) => return refusal.clone().into(),
@@ -95,11 +95,11 @@ impl Publish {
                 }
                 Outcome::Direct(Direct { post, protocol: Protocol::Application, to: endpoint.declared.id.0 })
             }
-            // Who has opted out gets nothing, and the sender is not told.
-            Target::Telephone(number, sender) => {
-                match sender.declared(state).opted_out.contains_key(number) {
-                    true => Outcome::Unheard,
-                    false => Outcome::Direct(Direct { post, protocol: Protocol::Sms, to: 0 }),
+            // Whom it does not reach gets nothing, and the sender is not told.
+            Target::Telephone(number, Sender { account, region }) => {
+                match state.platforms.reaches(account, region, number, setting.limits.sms_sandbox) {
+                    true => Outcome::Direct(Direct { post, protocol: Protocol::Sms, to: 0 }),
+                    false => Outcome::Unheard,
                 }
             }
         };

@@ -246,9 +246,10 @@ pub struct OptOut {
 }
 
 impl OptOut {
-    /// Checks the number.
-    pub fn new(sender: Sender, number: &str) -> Result<Self, Refusal> {
-        Ok(OptOut { sender, number: telephones::check(Some(number))? })
+    /// What a telephone has answered: nothing follows from it unless it is one of the words that say so.
+    pub fn from_answer(sender: Sender, number: &str, answer: &str) -> Result<Option<Self>, Refusal> {
+        let number = telephones::check(Some(number))?;
+        Ok(telephones::says_stop(answer).then_some(OptOut { sender, number }))
     }
 
     /// Remembers it.

@@ -2,7 +2,7 @@
 
 use api::sns::*;
 use sns::operations::text_messaging::{OptOut, Sender};
-use sns::operations::{Command, Setting};
+use sns::operations::{Command, Outcome, Setting, prepare};
 
 use crate::ask;
 use crate::world::{World, invalid, map, plain};
@@ -10,7 +10,7 @@ use crate::world::{World, invalid, map, plain};
 const NUMBER: &str = "+15551234567";
 
 fn opt_out(world: &mut World) {
-    let out = OptOut::new(Sender::of(&world.caller), NUMBER).unwrap();
+    let out = OptOut::from_answer(Sender::of(&world.caller), NUMBER, "Stop").unwrap().unwrap();
     let limits = sns::limits::Limits::strict();
     let secret = crate::world::secret();
     let setting = Setting { now: world.now, limits: &limits, secret: &secret };
@@ -111,4 +111,41 @@ fn there_are_no_origination_numbers_and_strict_accounts_are_in_the_sandbox() {
     assert!(ask!(world, ListOriginationNumbers, list(31)).is_err());
     let status = ask!(world, GetSMSSandboxAccountStatus, GetSMSSandboxAccountStatusInput {}).unwrap();
     assert_eq!(status.is_in_sandbox, Some(true));
+}
+
+/// Whether a text that is published to the number now gets there, under limits that are strict or not.
+fn reaches(world: &World, strict: bool) -> bool {
+    let input = PublishInput {
+        phone_number: Some("+1 555 1234567".into()),
+        message: Some("hello".into()),
+        ..PublishInput::default()
+    };
+    let (command, _) = prepare(Request::Publish(input), &world.caller, "http://localhost", None).unwrap();
+    let limits = if strict { sns::limits::Limits::strict() } else { sns::limits::Limits::relaxed() };
+    let secret = crate::world::secret();
+    let setting = Setting { now: world.now, limits: &limits, secret: &secret };
+    match command.decide(&world.state, &setting).outcome {
+        Outcome::Direct(_) => true,
+        Outcome::Unheard => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_text_gets_only_to_those_who_want_it_and_from_the_sandbox_only_to_those_who_are_verified() {
+    let mut world = World::new();
+    assert_eq!([reaches(&world, false), reaches(&world, true)], [true, false]);
+    let create = CreateSMSSandboxPhoneNumberInput { phone_number: Some(NUMBER.into()), language_code: None };
+    ask!(world, CreateSMSSandboxPhoneNumber, create).unwrap();
+    assert!(!reaches(&world, true));
+    let verify = VerifySMSSandboxPhoneNumberInput {
+        phone_number: Some(NUMBER.into()),
+        one_time_password: Some(world.notices[0].rsplit(' ').next().unwrap().into()),
+    };
+    ask!(world, VerifySMSSandboxPhoneNumber, verify).unwrap();
+    assert!(reaches(&world, true));
+    let answered = |text| OptOut::from_answer(Sender::of(&world.caller), NUMBER, text).unwrap();
+    assert!(answered("thanks").is_none() && answered("stop").is_some());
+    opt_out(&mut world);
+    assert_eq!([reaches(&world, false), reaches(&world, true)], [false, false]);
 }
