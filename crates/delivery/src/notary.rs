@@ -122,10 +122,7 @@ impl Notary {
     /// Signs a text; the signature is in base64. The same text always gets the same signature.
     pub fn sign(&self, version: SignatureVersion, text: &str) -> Result<String, NotaryError> {
         let seal = self.seal()?;
-        let digest = match version {
-            SignatureVersion::V1 => Hash::Sha1(Sha1::digest(text).into()),
-            SignatureVersion::V2 => Hash::Sha256(Sha256::digest(text).into()),
-        };
+        let digest = Hash::of(version, text);
         if let Some(signature) = self.cache().get(&digest) {
             return Ok(STANDARD.encode(signature));
         }
@@ -133,6 +130,16 @@ impl Notary {
         let text = STANDARD.encode(&signature);
         self.cache().put(digest, signature);
         Ok(text)
+    }
+
+    /// The signature of a text, if it was made lately.
+    pub fn signed_before(&self, version: SignatureVersion, text: &str) -> Option<String> {
+        self.cache().get(&Hash::of(version, text)).map(|signature| STANDARD.encode(signature))
+    }
+
+    /// The certificate, if there is a key.
+    pub fn made_certificate(&self) -> Option<&PublishedCertificate> {
+        Some(&self.seal.get()?.certificate)
     }
 
     /// The certificate to check signatures with.
@@ -219,6 +226,15 @@ impl Seal {
 enum Hash {
     Sha1([u8; 20]),
     Sha256([u8; 32]),
+}
+
+impl Hash {
+    fn of(version: SignatureVersion, text: &str) -> Hash {
+        match version {
+            SignatureVersion::V1 => Hash::Sha1(Sha1::digest(text).into()),
+            SignatureVersion::V2 => Hash::Sha256(Sha256::digest(text).into()),
+        }
+    }
 }
 
 /// The newest signatures.

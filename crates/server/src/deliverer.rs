@@ -15,6 +15,10 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::engine::{Handle, Message};
 use crate::packing::pack;
+use crate::signing::Signing;
+
+/// Threads for what blocks: reads of the disk, names that are looked up, signatures.
+const BLOCKING_THREADS: usize = 64;
 
 /// Makes attempts, on a thread of its own that begins with the first one.
 pub struct Deliverer {
@@ -31,7 +35,7 @@ pub struct Tools {
     /// Makes ids.
     pub secret: Arc<OnceLock<Secret>>,
     /// Signs.
-    pub signer: Arc<dyn Signer + Send + Sync>,
+    pub signing: Arc<Signing>,
     /// Hears how it went.
     pub engine: Handle,
     /// Says when it was.
@@ -68,7 +72,10 @@ impl Deliverer {
 }
 
 fn start(tools: Arc<Tools>) -> std::io::Result<mpsc::UnboundedSender<Attempt>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()?;
     let (sender, mut attempts) = mpsc::unbounded_channel::<Attempt>();
     std::thread::Builder::new().name("deliverer".into()).spawn(move || {
         runtime.block_on(async {
@@ -96,10 +103,16 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
             return report(&tools.engine, number, Outcome::Failed, None);
         }
     };
-    let parcel = match pack(&tools, &attempt, &head, &tail) {
-        Ok(parcel) => parcel,
+    let packed = {
+        let (with, head, tail) = (tools.clone(), head.clone(), tail.clone());
+        let made = move |signer: &dyn Signer| pack(&with, signer, &attempt, &head, &tail);
+        tools.signing.make(made).await
+    };
+    let parcel = match packed {
+        Some(Ok(parcel)) => parcel,
         // The device has gone or is disabled; or the record is none, which the engine finds, too.
-        Err(Malformed) => return report(&tools.engine, number, Outcome::Refused, Some((head, tail))),
+        Some(Err(Malformed)) => return report(&tools.engine, number, Outcome::Refused, Some((head, tail))),
+        None => return report(&tools.engine, number, Outcome::Failed, Some((head, tail))),
     };
     let outcome = match tools.carrier.carry(parcel).await {
         delivery::Outcome::Delivered { .. } => Outcome::Delivered,

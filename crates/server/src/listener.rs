@@ -281,9 +281,16 @@ where
     }
 }
 
+/// Threads of each HTTP thread for what blocks.
+const BLOCKING_THREADS: usize = 16;
+
 /// Runs `task` on this thread, with a runtime of its own.
 pub fn run_thread<F: Future<Output = ()>>(task: F) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // What blocks is reads of the disk, and signatures.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()?;
     LocalSet::new().block_on(&runtime, task);
     Ok(())
 }

@@ -9,13 +9,19 @@ use delivery::{
 };
 use kernel::codec::Malformed;
 use kernel::{AttributeValue, ParcelSent};
-use notification::{Kind, Notification, Protocol, SignatureVersion, Taker, envelope, lambda_event};
+use notification::{Kind, Notification, Protocol, SignatureVersion, Signer, Taker, envelope, lambda_event};
 use sns::deliveries::Attempt;
 
 use crate::deliverer::Tools;
 
 /// Makes the parcel of an attempt. `head` and `tail` are the record that it was published with.
-pub fn pack(tools: &Tools, attempt: &Attempt, head: &[u8], tail: &Bytes) -> Result<Parcel, Malformed> {
+pub fn pack(
+    tools: &Tools,
+    signer: &dyn Signer,
+    attempt: &Attempt,
+    head: &[u8],
+    tail: &Bytes,
+) -> Result<Parcel, Malformed> {
     let sent = ParcelSent::decode(head)?;
     let notification = Notification::decode(tail)?;
     let secret = tools.secret.get().ok_or(Malformed)?;
@@ -43,7 +49,7 @@ pub fn pack(tools: &Tools, attempt: &Attempt, head: &[u8], tail: &Bytes) -> Resu
         signature: SignatureVersion::of_style(sent.style),
         replayed: attempt.form.replayed,
     };
-    let payload = payload(tools, attempt, protocol, &notification, &taker);
+    let payload = payload(signer, attempt, protocol, &notification, &taker);
     let token = notification.token().map(str::to_owned);
     let origin = Origin {
         at_ms: tools.clock.now().millis(),
@@ -59,7 +65,7 @@ pub fn pack(tools: &Tools, attempt: &Attempt, head: &[u8], tail: &Bytes) -> Resu
 }
 
 fn payload(
-    tools: &Tools,
+    signer: &dyn Signer,
     attempt: &Attempt,
     protocol: Protocol,
     notification: &Notification,
@@ -72,7 +78,7 @@ fn payload(
     let is_notification = notification.kind == Kind::Notification;
     let raw = attempt.form.raw && is_notification;
     let text = || notification.text_for(protocol.name()).to_string();
-    let wrapped = || envelope(notification, taker, &*tools.signer);
+    let wrapped = || envelope(notification, taker, signer);
     let body = || if raw { text() } else { wrapped() };
     let subject = notification.subject.as_deref().map(str::to_owned);
     match protocol {
@@ -130,7 +136,7 @@ fn payload(
         }
         Protocol::Lambda => Payload::Function(Function {
             function_arn: endpoint,
-            event: lambda_event(notification, taker, &*tools.signer),
+            event: lambda_event(notification, taker, signer),
         }),
         // Queues get copies and no deliveries, so what is left is a stream.
         Protocol::Firehose | Protocol::Sqs => {

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use delivery::{Carrier, Notary};
 use kernel::{Dice, Secret};
 use machine::{Input, Options};
-use notification::Signer;
 use tokio::sync::watch;
 
 use crate::admin::Admin;
@@ -20,7 +19,7 @@ use crate::init;
 use crate::listener;
 use crate::mailbox::{Letterbox, Tickets};
 use crate::options::{DurabilityOption, Settings};
-use crate::signing::OwnKey;
+use crate::signing::Signing;
 use crate::store;
 use crate::web::Desk;
 
@@ -63,15 +62,14 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         }
     };
     let journal = store.pipeline();
-    let notary = Arc::new(Notary::open(settings.data.as_deref())?);
-    let signer: Arc<dyn Signer + Send + Sync> = Arc::new(OwnKey(notary.clone()));
+    let signing = Arc::new(Signing::new(Arc::new(Notary::open(settings.data.as_deref())?)));
     let carrier = Carrier::new(settings.delivery.clone())?;
     let outbox = carrier.outbox();
     let deliverer = Deliverer::new(Tools {
         carrier,
         reader: reader.clone(),
         secret: secret.clone(),
-        signer: signer.clone(),
+        signing: signing.clone(),
         engine: engine.clone(),
         clock: clock.clone(),
     });
@@ -84,7 +82,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     for (number, (desk, letterbox)) in desks.into_iter().zip(letterboxes).enumerate() {
         let (engine, reader, secret, clock) = (engine.clone(), reader.clone(), secret.clone(), clock.clone());
         let (journal, settings, stopping) = (journal.clone(), settings.clone(), stopping.clone());
-        let (notary, signer, outbox) = (notary.clone(), signer.clone(), outbox.clone());
+        let (signing, outbox) = (signing.clone(), outbox.clone());
         let seed = u64::from_le_bytes(random()?);
         http.push(std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
             listener::run_thread(async move {
@@ -107,8 +105,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     tickets,
                     reader,
                     secret,
-                    signer,
-                    notary,
+                    signing,
                     public_url: settings.public_url,
                     region: settings.region,
                     admin: Rc::new(admin),

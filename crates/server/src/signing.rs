@@ -1,20 +1,72 @@
-//! How envelopes are signed here: with the key that the data directory holds.
+//! How envelopes are signed here: with the key that the data directory holds, and not on the threads that others wait for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use delivery::Notary;
 use notification::{SignatureVersion, Signer};
+use tokio::sync::Semaphore;
+
+/// Makes what has to be signed. A signature takes one or two milliseconds of a processor, and there are threads that could answer
+/// a hundred requests in that time.
+pub struct Signing {
+    notary: Arc<Notary>,
+    /// As many signatures are made at once as there are processors.
+    processors: Arc<Semaphore>,
+    /// Whether the key is being made, or is there.
+    prepared: AtomicBool,
+}
+
+impl Signing {
+    /// Signs with this notary's key.
+    pub fn new(notary: Arc<Notary>) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Signing { notary, processors: Arc::new(Semaphore::new(processors)), prepared: AtomicBool::new(false) }
+    }
+
+    /// Keeps the key, and its certificate.
+    pub fn notary(&self) -> &Notary {
+        &self.notary
+    }
+
+    /// A signature may be wanted soon: the key is made now, if there is none, on a thread of its own.
+    pub fn prepare(&self) {
+        if self.prepared.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let notary = self.notary.clone();
+        // If it fails, whoever signs tries again, and says why it does not work.
+        let _ = std::thread::Builder::new().name("key".into()).spawn(move || notary.prepare());
+    }
+
+    /// Makes something that may have to be signed: here, if all the signatures that it needs were made before; else on a thread
+    /// for such things, from the beginning. Nothing, if that thread failed.
+    pub async fn make<T: Send + 'static>(
+        &self,
+        make: impl Fn(&dyn Signer) -> T + Send + 'static,
+    ) -> Option<T> {
+        let known = Known { notary: &self.notary, missed: AtomicBool::new(false) };
+        let made = make(&known);
+        if !known.missed.into_inner() {
+            return Some(made);
+        }
+        // Never closed.
+        let processor = self.processors.clone().acquire_owned().await.ok()?;
+        let key = OwnKey(self.notary.clone());
+        let made = tokio::task::spawn_blocking(move || {
+            let _processor = processor;
+            make(&key)
+        });
+        made.await.ok()
+    }
+}
 
 /// Signs with the server's own key.
-pub struct OwnKey(pub Arc<Notary>);
+struct OwnKey(Arc<Notary>);
 
 impl Signer for OwnKey {
     fn sign(&self, version: SignatureVersion, text: &str) -> String {
-        let version = match version {
-            SignatureVersion::One => delivery::SignatureVersion::V1,
-            SignatureVersion::Two => delivery::SignatureVersion::V2,
-        };
-        self.0.sign(version, text).unwrap_or_else(|error| {
+        self.0.sign(of_key(version), text).unwrap_or_else(|error| {
             // The message is worth more than its signature: who checks it will refuse it, who does not gets it.
             eprintln!("posthaste: a message goes out unsigned: {error}");
             String::new()
@@ -23,5 +75,64 @@ impl Signer for OwnKey {
 
     fn certificate_name(&self) -> String {
         self.0.certificate().map(|certificate| certificate.file_name.clone()).unwrap_or_default()
+    }
+}
+
+/// Knows what was signed before. What else is asked of it makes the whole worthless.
+struct Known<'a> {
+    notary: &'a Notary,
+    missed: AtomicBool,
+}
+
+impl Known<'_> {
+    fn or_missed(&self, known: Option<String>) -> String {
+        known.unwrap_or_else(|| {
+            self.missed.store(true, Ordering::Relaxed);
+            String::new()
+        })
+    }
+}
+
+impl Signer for Known<'_> {
+    fn sign(&self, version: SignatureVersion, text: &str) -> String {
+        // What will be made again need not be asked for any more.
+        let missed = self.missed.load(Ordering::Relaxed);
+        self.or_missed(if missed { None } else { self.notary.signed_before(of_key(version), text) })
+    }
+
+    fn certificate_name(&self) -> String {
+        self.or_missed(self.notary.made_certificate().map(|certificate| certificate.file_name.clone()))
+    }
+}
+
+fn of_key(version: SignatureVersion) -> delivery::SignatureVersion {
+    match version {
+        SignatureVersion::One => delivery::SignatureVersion::V1,
+        SignatureVersion::Two => delivery::SignatureVersion::V2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_signed_first_is_made_elsewhere_and_what_was_signed_before_here() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let signing = Signing::new(Arc::new(Notary::open(None).unwrap()));
+        let make = |text: &'static str| {
+            let made = signing.make(move |signer: &dyn Signer| {
+                let name = signer.certificate_name();
+                (name, signer.sign(SignatureVersion::Two, text), std::thread::current().id())
+            });
+            runtime.block_on(made).unwrap()
+        };
+        let here = std::thread::current().id();
+        let (name, signature, first) = make("hello");
+        assert!(name.starts_with("SimpleNotificationService-") && !signature.is_empty());
+        assert_ne!(first, here);
+        assert_eq!(make("hello"), (name.clone(), signature.clone(), here));
+        let (_, other, second) = make("something else");
+        assert!(other != signature && second != here);
     }
 }

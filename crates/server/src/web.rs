@@ -6,21 +6,22 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use delivery::Notary;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use journal::{ReadError, Reader};
+use kernel::parcel::PARCEL_SENT;
 use kernel::{Caller, Dice, Refusal, Secret, uuid_text};
 use machine::{Command, Reply};
-use notification::{Keys, Signer};
+use notification::{Keys, SignatureVersion, Signer};
 use sqs::operations::{self, Plan};
 use wire::{Credential, Decoded, Exchange};
 
 use crate::admin::Admin;
 use crate::engine::Handle;
 use crate::mailbox::{Tickets, ask};
+use crate::signing::Signing;
 
 /// A body beyond this is refused: a batch of 1 MiB can be six times as long in JSON, and base64 adds a third.
 const BODY_BYTES: usize = 16 << 20;
@@ -42,9 +43,7 @@ pub struct Desk {
     /// From which message ids are made; set before the first request is let in.
     pub secret: Arc<OnceLock<Secret>>,
     /// Signs what topics send.
-    pub signer: Arc<dyn Signer + Send + Sync>,
-    /// Keeps the key that signs, and its certificate.
-    pub notary: Arc<Notary>,
+    pub signing: Arc<Signing>,
     /// The URL under which others reach this server, if it was told; else it is taken from each request.
     pub public_url: Option<String>,
     /// The region of requests that are not signed.
@@ -96,8 +95,8 @@ impl Desk {
 
     /// The certificate with which receivers of notifications check their signatures.
     fn certificate(&self, path: &str) -> Response<Bytes> {
-        match self.notary.certificate() {
-            Ok(certificate) if path.strip_prefix('/') == Some(&certificate.file_name) => {
+        match self.signing.notary().made_certificate() {
+            Some(certificate) if path.strip_prefix('/') == Some(&certificate.file_name) => {
                 let mut response = Response::new(certificate.pem.clone().into());
                 let kind = HeaderValue::from_static("application/x-pem-file");
                 response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -145,6 +144,7 @@ impl Desk {
                 }
             }
             wire::Request::Sns(request) => {
+                self.signing.prepare();
                 let base = self.public_url.as_deref().unwrap_or(base);
                 let prepared = sns::operations::prepare(request, &caller, base, trace_header.as_ref());
                 let (command, plan) = match prepared {
@@ -201,9 +201,22 @@ impl Desk {
             }
             reply.forget(&gone);
         }
-        let Some(secret) = self.secret.get() else { return exchange.refuse(&internal()) };
-        let keys = Keys { secret, signer: &*self.signer };
-        match operations::present(reply, plan, base, &keys, &records) {
+        let Some(&secret) = self.secret.get() else { return exchange.refuse(&internal()) };
+        // What copies of a topic's message are read in may have to be signed.
+        let from_topic = records.iter().any(|(head, _)| head.first() == Some(&PARCEL_SENT));
+        let presented = if from_topic {
+            let (plan, base) = (plan.clone(), base.to_owned());
+            let present = move |signer: &dyn Signer| {
+                let keys = Keys { secret: &secret, signer };
+                operations::present(reply.clone(), &plan, &base, &keys, &records)
+            };
+            self.signing.make(present).await
+        } else {
+            let keys = Keys { secret: &secret, signer: &Unsigned };
+            Some(operations::present(reply, plan, base, &keys, &records))
+        };
+        let Some(presented) = presented else { return exchange.refuse(&internal()) };
+        match presented {
             Ok(response) => exchange.answer(&wire::Response::Sqs(response)),
             Err(malformed) => {
                 eprintln!("posthaste: request {}: {malformed}", exchange.request_id);
@@ -223,6 +236,19 @@ impl Desk {
         let account = if is_account { access_key } else { DEFAULT_ACCOUNT.to_owned() };
         let region = if region.is_empty() { self.region.clone() } else { region };
         Caller { principal: account.clone(), account, region, signed }
+    }
+}
+
+/// For what has nothing to be signed.
+struct Unsigned;
+
+impl Signer for Unsigned {
+    fn sign(&self, _: SignatureVersion, _: &str) -> String {
+        String::new()
+    }
+
+    fn certificate_name(&self) -> String {
+        String::new()
     }
 }
 
