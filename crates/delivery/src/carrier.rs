@@ -122,7 +122,7 @@ impl Carrier {
     }
 
     /// Makes one attempt. Dropping the future abandons it, in whatever state it is.
-    pub async fn carry(&self, parcel: Parcel) -> Outcome {
+    pub async fn carry(&self, parcel: &Parcel) -> Outcome {
         let gateway = match &parcel.payload {
             Payload::Http(post) => return self.endpoints.post(post).await,
             Payload::Email(email) => match &self.smtp {
@@ -135,9 +135,9 @@ impl Carrier {
             Payload::Stream(_) => &self.firehose,
         };
         match gateway {
-            Some(gateway) => gateway.send(&parcel).await,
+            Some(gateway) => gateway.send(parcel).await,
             None => {
-                self.outbox.put(&parcel);
+                self.outbox.put(parcel);
                 Outcome::Delivered { status: None }
             }
         }

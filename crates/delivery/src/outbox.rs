@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
 
-use crate::parcel::{EmailFormat, Origin, Parcel, Payload};
+use crate::parcel::{Origin, Parcel, Payload};
 
 /// How many parcels an outbox keeps, and of how many bytes together, unless it is told otherwise.
 pub(crate) const PARCELS: usize = 10_000;
@@ -69,7 +69,7 @@ impl Outbox {
 
     /// Puts a parcel in; the oldest make room for it.
     pub fn put(&self, parcel: &Parcel) {
-        let protocol = protocol(&parcel.payload);
+        let protocol = parcel.payload.protocol();
         let mut shelf = self.shelf();
         let id = shelf.count + 1;
         let mut shown = Map::new();
@@ -78,7 +78,7 @@ impl Outbox {
         let entry = Entry {
             id,
             protocol,
-            endpoint: endpoint(&parcel.payload).to_owned(),
+            endpoint: parcel.payload.endpoint().to_owned(),
             topic_arn: parcel.origin.topic_arn.clone(),
             subscription_arn: parcel.origin.subscription_arn.clone(),
             text: Value::Object(shown).to_string().into(),
@@ -132,33 +132,6 @@ impl Outbox {
     }
 }
 
-/// The protocol of a subscription that such a parcel is for.
-fn protocol(payload: &Payload) -> &'static str {
-    match payload {
-        Payload::Http(post) if post.url.starts_with("https:") => "https",
-        Payload::Http(_) => "http",
-        Payload::Email(email) => match email.format {
-            EmailFormat::Text => "email",
-            EmailFormat::Json => "email-json",
-        },
-        Payload::Sms(_) => "sms",
-        Payload::Push(_) => "application",
-        Payload::Function(_) => "lambda",
-        Payload::Stream(_) => "firehose",
-    }
-}
-
-fn endpoint(payload: &Payload) -> &str {
-    match payload {
-        Payload::Http(post) => &post.url,
-        Payload::Email(email) => &email.to,
-        Payload::Sms(sms) => &sms.phone,
-        Payload::Push(push) => &push.endpoint_arn,
-        Payload::Function(function) => &function.function_arn,
-        Payload::Stream(stream) => &stream.stream_arn,
-    }
-}
-
 /// A parcel's fields: as they stand in the outbox, and as a gateway gets them.
 pub(crate) fn show(parcel: &Parcel) -> Map<String, Value> {
     let Origin { at_ms, topic_arn, subscription_arn, message_id, attributes, confirmation } = &parcel.origin;
@@ -202,11 +175,11 @@ pub(crate) fn show(parcel: &Parcel) -> Map<String, Value> {
     let mut shown = Map::new();
     for (name, value) in [
         ("at", json!(at_ms)),
-        ("protocol", json!(protocol(&parcel.payload))),
+        ("protocol", json!(parcel.payload.protocol())),
         ("topic_arn", json!(topic_arn)),
         ("subscription_arn", json!(subscription_arn)),
         ("message_id", json!(message_id)),
-        ("endpoint", json!(endpoint(&parcel.payload))),
+        ("endpoint", json!(parcel.payload.endpoint())),
         ("subject", json!(subject)),
         ("body", json!(body)),
         ("attributes", Value::Object(attributes)),
@@ -227,7 +200,7 @@ fn text_or_nothing(bytes: &[u8]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parcel::{Attribute, Confirmation, Email, Function, Push, Sms, Stream};
+    use crate::parcel::{Attribute, Confirmation, Email, EmailFormat, Function, Push, Sms, Stream};
     use bytes::Bytes;
 
     fn sms(phone: &str, text: &str) -> Parcel {

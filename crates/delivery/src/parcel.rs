@@ -65,6 +65,36 @@ pub enum Payload {
     Stream(Stream),
 }
 
+impl Payload {
+    /// The protocol of a subscription that such a parcel is for.
+    pub fn protocol(&self) -> &'static str {
+        match self {
+            Payload::Http(post) if post.url.starts_with("https:") => "https",
+            Payload::Http(_) => "http",
+            Payload::Email(email) => match email.format {
+                EmailFormat::Text => "email",
+                EmailFormat::Json => "email-json",
+            },
+            Payload::Sms(_) => "sms",
+            Payload::Push(_) => "application",
+            Payload::Function(_) => "lambda",
+            Payload::Stream(_) => "firehose",
+        }
+    }
+
+    /// Where it goes. A URL may hold a user's name and password.
+    pub fn endpoint(&self) -> &str {
+        match self {
+            Payload::Http(post) => &post.url,
+            Payload::Email(email) => &email.to,
+            Payload::Sms(sms) => &sms.phone,
+            Payload::Push(push) => &push.endpoint_arn,
+            Payload::Function(function) => &function.function_arn,
+            Payload::Stream(stream) => &stream.stream_arn,
+        }
+    }
+}
+
 /// A POST request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HttpPost {

@@ -14,6 +14,7 @@ use sns::operations::text_messaging::{OptOut, Sender};
 
 use crate::clock::Clock;
 use crate::engine::{Handle, Message};
+use crate::failures::Failures;
 use crate::mailbox::{Tickets, ask};
 use crate::options::DurabilityOption;
 use crate::web::DEFAULT_ACCOUNT;
@@ -32,6 +33,8 @@ pub struct Admin {
     pub data: Option<String>,
     /// What left for somebody whom nobody was configured for.
     pub outbox: Arc<Outbox>,
+    /// What could not be delivered.
+    pub failures: Arc<Failures>,
     /// When the server started.
     pub started: Instant,
     /// The requests of this thread that wait.
@@ -51,6 +54,7 @@ impl Admin {
             (&Method::POST, "/_posthaste/reset" | "/_localstack/state/reset") => self.reset().await,
             (&Method::POST, "/_posthaste/sms") => self.text_came(body).await,
             (&Method::GET, "/_posthaste/outbox") => self.list_outbox(query),
+            (&Method::GET, "/_posthaste/failures") => self.list_failures(query),
             (&Method::DELETE, "/_posthaste/outbox") => {
                 self.outbox.clear();
                 Ok(json!({ "status": "ok" }))
@@ -58,6 +62,7 @@ impl Admin {
             _ => Err((
                 StatusCode::NOT_FOUND,
                 "There is GET /_posthaste/health, GET /_localstack/health, GET and DELETE /_posthaste/outbox, \
+                 GET /_posthaste/failures, \
                  POST /_posthaste/sms, and with --virtual-clock GET and POST /_posthaste/clock and POST /_posthaste/reset."
                     .into(),
             )),
@@ -127,6 +132,22 @@ impl Admin {
         }
     }
 
+    /// The attempts to deliver something that failed lately.
+    fn list_failures(&self, query: &str) -> Result<Value, (StatusCode, String)> {
+        let (mut topic_arn, mut subscription_arn) = (None, None);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "topic_arn" => topic_arn = Some(value),
+                "subscription_arn" => subscription_arn = Some(value),
+                _ => {
+                    let text = "Filter by topic_arn or subscription_arn";
+                    return Err((StatusCode::BAD_REQUEST, text.into()));
+                }
+            }
+        }
+        Ok(self.failures.list(topic_arn.as_deref(), subscription_arn.as_deref()))
+    }
+
     fn time(&self) -> Value {
         let now = self.clock.now();
         json!({ "now": now.0, "virtual": self.clock.is_virtual() })
@@ -156,6 +177,7 @@ impl Admin {
         self.demand_virtual_clock()?;
         self.carry_out(Message::Reset).await?;
         self.outbox.clear();
+        self.failures.clear();
         Ok(json!({ "status": "ok" }))
     }
 

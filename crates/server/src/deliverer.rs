@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::engine::{Handle, Message};
+use crate::failures::{Failure, Failures};
 use crate::packing::pack;
 use crate::signing::Signing;
 
@@ -36,6 +37,8 @@ pub struct Tools {
     pub secret: Arc<OnceLock<Secret>>,
     /// Signs.
     pub signing: Arc<Signing>,
+    /// Remembers what failed.
+    pub failures: Arc<Failures>,
     /// Hears how it went.
     pub engine: Handle,
     /// Says when it was.
@@ -93,7 +96,7 @@ fn report(engine: &Handle, number: u64, outcome: Outcome, parcel: Option<(Bytes,
 }
 
 async fn make(tools: Arc<Tools>, attempt: Attempt) {
-    let number = attempt.number;
+    let (number, before) = (attempt.number, attempt.attempts);
     let (head, tail) = match read(&tools.reader, attempt.parcel).await {
         Ok(record) => record,
         // It was written elsewhere meanwhile, or is over.
@@ -114,10 +117,13 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
         Some(Err(Malformed)) => return report(&tools.engine, number, Outcome::Refused, Some((head, tail))),
         None => return report(&tools.engine, number, Outcome::Failed, Some((head, tail))),
     };
-    let outcome = match tools.carrier.carry(parcel).await {
+    let outcome = match tools.carrier.carry(&parcel).await {
         delivery::Outcome::Delivered { .. } => Outcome::Delivered,
-        delivery::Outcome::Failed { permanent: true, .. } => Outcome::Refused,
-        delivery::Outcome::Failed { permanent: false, .. } => Outcome::Failed,
+        delivery::Outcome::Failed { permanent, status, reason } => {
+            let (at, attempt) = (tools.clock.now(), before + 1);
+            tools.failures.put(&parcel, &Failure { number, at, attempt, status, reason: &reason });
+            if permanent { Outcome::Refused } else { Outcome::Failed }
+        }
     };
     let letter = (outcome != Outcome::Delivered).then_some((head, tail));
     report(&tools.engine, number, outcome, letter);

@@ -14,6 +14,7 @@ mod init;
 
 mod deliverer;
 mod engine;
+mod failures;
 mod packing;
 mod signing;
 

@@ -15,6 +15,7 @@ use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::deliverer::{Deliverer, Tools};
 use crate::engine::{self, Handle, Message};
+use crate::failures::Failures;
 use crate::init;
 use crate::listener;
 use crate::mailbox::{Letterbox, Tickets};
@@ -65,11 +66,13 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let signing = Arc::new(Signing::new(Arc::new(Notary::open(settings.data.as_deref())?)));
     let carrier = Carrier::new(settings.delivery.clone())?;
     let outbox = carrier.outbox();
+    let failures = Arc::new(Failures::default());
     let deliverer = Deliverer::new(Tools {
         carrier,
         reader: reader.clone(),
         secret: secret.clone(),
         signing: signing.clone(),
+        failures: failures.clone(),
         engine: engine.clone(),
         clock: clock.clone(),
     });
@@ -82,7 +85,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     for (number, (desk, letterbox)) in desks.into_iter().zip(letterboxes).enumerate() {
         let (engine, reader, secret, clock) = (engine.clone(), reader.clone(), secret.clone(), clock.clone());
         let (journal, settings, stopping) = (journal.clone(), settings.clone(), stopping.clone());
-        let (signing, outbox) = (signing.clone(), outbox.clone());
+        let (signing, outbox, failures) = (signing.clone(), outbox.clone(), failures.clone());
         let seed = u64::from_le_bytes(random()?);
         http.push(std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
             listener::run_thread(async move {
@@ -96,6 +99,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     durability: settings.durability,
                     data: settings.data.as_ref().map(|data| data.display().to_string()),
                     outbox,
+                    failures,
                     started,
                     tickets: tickets.clone(),
                     region: settings.region.clone(),

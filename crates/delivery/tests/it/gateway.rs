@@ -33,7 +33,7 @@ fn parcels() -> Vec<Parcel> {
 async fn what_nobody_takes_goes_to_the_outbox() {
     let carrier = Carrier::new(Settings::default()).unwrap();
     for parcel in parcels() {
-        assert_eq!(carrier.carry(parcel).await, Outcome::Delivered { status: None });
+        assert_eq!(carrier.carry(&parcel).await, Outcome::Delivered { status: None });
     }
     let list: serde_json::Value = serde_json::from_str(&carrier.outbox().list(&Default::default())).unwrap();
     let protocols: Vec<&str> =
@@ -56,8 +56,8 @@ async fn a_gateway_gets_what_the_outbox_would_show() {
     let (carrier, without) =
         (Carrier::new(with_gateways).unwrap(), Carrier::new(Settings::default()).unwrap());
     for parcel in parcels() {
-        assert_eq!(carrier.carry(parcel.clone()).await, Outcome::Delivered { status: Some(200) });
-        without.carry(parcel).await;
+        assert_eq!(carrier.carry(&parcel).await, Outcome::Delivered { status: Some(200) });
+        without.carry(&parcel).await;
     }
     assert_eq!(carrier.outbox().list(&Default::default()), "{\"parcels\":[],\"dropped\":0}");
     let list: serde_json::Value = serde_json::from_str(&without.outbox().list(&Default::default())).unwrap();
@@ -75,7 +75,7 @@ async fn a_gateway_s_status_means_what_an_endpoint_s_means() {
         let receiver = Receiver::start(vec![Answer::status(status)]).await;
         let settings = Settings { sms_gateway: Some(receiver.url()), ..Settings::default() };
         let carrier = Carrier::new(settings).unwrap();
-        let (got, number, _) = failure(carrier.carry(parcels().remove(0)).await);
+        let (got, number, _) = failure(carrier.carry(&parcels().remove(0)).await);
         assert_eq!((got, number), (permanent, Some(status)));
         assert_eq!(carrier.outbox().list(&Default::default()), "{\"parcels\":[],\"dropped\":0}");
     }

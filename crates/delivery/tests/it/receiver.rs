@@ -161,7 +161,7 @@ pub fn parcel(url: &str) -> Parcel {
 }
 
 pub async fn post(carrier: &Carrier, url: &str) -> Outcome {
-    carrier.carry(parcel(url)).await
+    carrier.carry(&parcel(url)).await
 }
 
 /// Lets the carrier put its connection back, which it does after it has said how the attempt ended.

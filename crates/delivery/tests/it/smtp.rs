@@ -136,7 +136,7 @@ async fn an_e_mail_arrives_and_the_connection_is_used_again() {
     let server = Server::start(Manners::default()).await;
     let carrier = Carrier::new(settings(format!("smtp://{}", server.address))).unwrap();
     for _ in 0..2 {
-        assert_eq!(carrier.carry(email()).await, Outcome::Delivered { status: Some(250) });
+        assert_eq!(carrier.carry(&email()).await, Outcome::Delivered { status: Some(250) });
         settle().await;
     }
     let told = server.told();
@@ -168,7 +168,7 @@ async fn a_server_s_refusal_is_final_or_may_pass_as_its_code_says() {
     {
         let server = Server::start(Manners { recipient: Some(reply), ..Manners::default() }).await;
         let carrier = Carrier::new(settings(format!("smtp://{}", server.address))).unwrap();
-        let (got, number, reason) = failure(carrier.carry(email()).await);
+        let (got, number, reason) = failure(carrier.carry(&email()).await);
         assert_eq!((got, number), (permanent, Some(status)), "{reason}");
         assert!(reason.contains(&reply[4..]), "{reason}");
     }
@@ -178,12 +178,12 @@ async fn a_server_s_refusal_is_final_or_may_pass_as_its_code_says() {
 async fn no_server_or_a_silent_one_is_a_failure_that_may_pass() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let carrier = Carrier::new(settings(format!("smtp://{address}"))).unwrap();
-    let (permanent, status, _) = failure(carrier.carry(email()).await);
+    let (permanent, status, _) = failure(carrier.carry(&email()).await);
     assert_eq!((permanent, status), (false, None));
 
     let server = Server::start(Manners { silent: true, ..Manners::default() }).await;
     let carrier = Carrier::new(settings(format!("smtp://{}", server.address))).unwrap();
-    let (permanent, status, _) = failure(carrier.carry(email()).await);
+    let (permanent, status, _) = failure(carrier.carry(&email()).await);
     assert_eq!((permanent, status), (false, None));
 }
 
@@ -202,13 +202,13 @@ async fn tls_is_used_where_it_is_offered_and_a_password_goes_no_other_way() {
     for (scheme, manners) in [("smtp", offering), ("smtps", wrapped)] {
         let server = Server::start(manners).await;
         let url = format!("{scheme}://joe:secret@localhost:{}", server.address.port());
-        assert_eq!(trusting(url.clone()).carry(email()).await, delivered);
+        assert_eq!(trusting(url.clone()).carry(&email()).await, delivered);
         let told = server.told();
         let tls = told.iter().position(|line| line == "*").unwrap();
         let password = told.iter().position(|line| line.starts_with("AUTH PLAIN")).unwrap();
         assert!(tls < password, "{told:?}");
         // A certificate that nobody vouches for is no protection.
-        let (permanent, status, reason) = failure(Carrier::new(settings(url)).unwrap().carry(email()).await);
+        let (permanent, status, reason) = failure(Carrier::new(settings(url)).unwrap().carry(&email()).await);
         assert_eq!((permanent, status), (false, None));
         assert!(reason.contains("certificate"), "{reason}");
         assert!(!reason.contains("secret"));
@@ -216,10 +216,10 @@ async fn tls_is_used_where_it_is_offered_and_a_password_goes_no_other_way() {
 
     let plain = Server::start(Manners::default()).await;
     let url = format!("smtp://joe:secret@localhost:{}", plain.address.port());
-    let (permanent, _, _) = failure(trusting(url.clone()).carry(email()).await);
+    let (permanent, _, _) = failure(trusting(url.clone()).carry(&email()).await);
     assert!(!permanent);
     assert!(!plain.told().iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")));
-    assert_eq!(trusting(format!("{url}?tls=none")).carry(email()).await, delivered);
+    assert_eq!(trusting(format!("{url}?tls=none")).carry(&email()).await, delivered);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn a_carrier_may_be_dropped_where_there_is_no_runtime() {
     let (server, carrier) = runtime.block_on(async {
         let server = Server::start(Manners::default()).await;
         let carrier = Carrier::new(settings(format!("smtp://{}", server.address))).unwrap();
-        assert_eq!(carrier.carry(email()).await, Outcome::Delivered { status: Some(250) });
+        assert_eq!(carrier.carry(&email()).await, Outcome::Delivered { status: Some(250) });
         settle().await;
         (server, carrier)
     });

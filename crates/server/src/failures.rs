@@ -1,0 +1,160 @@
+//! The attempts to deliver something that failed lately, and why: for whoever wonders where a message is.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use delivery::Parcel;
+use kernel::{Time, iso8601};
+use serde_json::{Value, json};
+
+/// The newest failures, in memory.
+#[derive(Default)]
+pub struct Failures {
+    shelf: Mutex<Shelf>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    entries: VecDeque<Value>,
+    /// How many had to go to make room.
+    dropped: u64,
+}
+
+/// How many are kept. One takes less than a kilobyte.
+const KEPT: usize = 1000;
+
+/// Characters of a reason that are kept.
+const REASON: usize = 300;
+
+/// An attempt that failed.
+#[derive(Debug)]
+pub struct Failure<'a> {
+    /// The delivery's number.
+    pub number: u64,
+    /// When it was known.
+    pub at: Time,
+    /// Which attempt of this delivery it was, from one.
+    pub attempt: u32,
+    /// The status of the answer, if one came.
+    pub status: Option<u16>,
+    /// Why.
+    pub reason: &'a str,
+}
+
+impl Failures {
+    /// Remembers one, in the words of AWS's delivery status logs (SNS's developer guide, "Message delivery status").
+    pub fn put(&self, parcel: &Parcel, failure: &Failure<'_>) {
+        let origin = &parcel.origin;
+        let entry = json!({
+            "notification": {
+                "messageId": origin.message_id,
+                "topicArn": origin.topic_arn,
+                "subscriptionArn": origin.subscription_arn,
+                "timestamp": iso8601::write(failure.at.0.cast_signed()),
+            },
+            "delivery": {
+                "deliveryId": failure.number.to_string(),
+                "protocol": parcel.payload.protocol(),
+                "destination": without_password(parcel.payload.endpoint()),
+                "attempts": failure.attempt,
+                "statusCode": failure.status,
+                "providerResponse": failure.reason.chars().take(REASON).collect::<String>(),
+            },
+            "status": "FAILURE",
+        });
+        let mut shelf = self.shelf();
+        shelf.entries.push_back(entry);
+        if shelf.entries.len() > KEPT {
+            shelf.entries.pop_front();
+            shelf.dropped += 1;
+        }
+    }
+
+    /// What is known, oldest first; of one topic or subscription, if that is asked for.
+    pub fn list(&self, topic_arn: Option<&str>, subscription_arn: Option<&str>) -> Value {
+        let shelf = self.shelf();
+        let is_asked_for = |entry: &&Value| {
+            let is = |name: &str, wanted: Option<&str>| {
+                wanted.is_none_or(|wanted| entry["notification"][name] == wanted)
+            };
+            is("topicArn", topic_arn) && is("subscriptionArn", subscription_arn)
+        };
+        let entries: Vec<&Value> = shelf.entries.iter().filter(is_asked_for).collect();
+        json!({ "failures": entries, "dropped": shelf.dropped })
+    }
+
+    /// Forgets all.
+    pub fn clear(&self) {
+        *self.shelf() = Shelf::default();
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        // Nothing that holds the lock can panic half-way.
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A URL without the name and the password of a user.
+fn without_password(url: &str) -> String {
+    let after_scheme = url.find("://").map(|at| at + 3);
+    let parts = after_scheme.and_then(|start| {
+        let authority = url[start..].split(['/', '?', '#']).next()?;
+        Some((start, start + authority.rfind('@')? + 1))
+    });
+    match parts {
+        Some((start, end)) => format!("{}{}", &url[..start], &url[end..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use delivery::{Origin, Payload, Sms};
+
+    fn parcel(topic_arn: &str) -> Parcel {
+        let sms =
+            Sms { phone: "+1555".into(), sender_id: None, kind: "Promotional".into(), text: "hi".into() };
+        Parcel {
+            origin: Origin {
+                at_ms: 0,
+                topic_arn: Some(topic_arn.into()),
+                subscription_arn: None,
+                message_id: "id".into(),
+                attributes: Vec::new(),
+                confirmation: None,
+            },
+            payload: Payload::Sms(sms),
+        }
+    }
+
+    #[test]
+    fn the_newest_failures_are_told_with_status_and_reason() {
+        let failures = Failures::default();
+        for number in 0..=KEPT as u64 {
+            let failure = Failure { number, at: Time(0), attempt: 1, status: Some(503), reason: "try later" };
+            failures.put(&parcel(if number % 2 == 0 { "even" } else { "odd" }), &failure);
+        }
+        let told = failures.list(None, None);
+        assert_eq!(told["failures"].as_array().unwrap().len(), KEPT);
+        assert_eq!(told["dropped"], 1);
+        let odd = failures.list(Some("odd"), None);
+        assert_eq!(odd["failures"].as_array().unwrap().len(), KEPT / 2);
+        let delivery = &odd["failures"][0]["delivery"];
+        assert_eq!(delivery["statusCode"], 503);
+        assert_eq!(delivery["providerResponse"], "try later");
+        assert_eq!(delivery["destination"], "+1555");
+        assert_eq!(failures.list(None, Some("none"))["failures"].as_array().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn no_password_is_told() {
+        for (url, told) in [
+            ("http://me:secret@host/path@x", "http://host/path@x"),
+            ("https://host/path?a=b@c", "https://host/path?a=b@c"),
+            ("somebody@example.com", "somebody@example.com"),
+        ] {
+            assert_eq!(without_password(url), told);
+        }
+    }
+}
