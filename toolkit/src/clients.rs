@@ -45,6 +45,23 @@ impl Clients {
         }
     }
 
+    /// The same, in this region.
+    #[must_use]
+    pub fn in_region(&self, region: impl Into<String>) -> Clients {
+        Clients::new(&self.config.clone().into_builder().region(Region::new(region.into())).build())
+    }
+
+    /// The same, but each service at an endpoint of its own: for programs whose configuration names them apart.
+    #[must_use]
+    pub fn with_endpoints(&self, sqs: &str, sns: &str) -> Clients {
+        let at = |endpoint: &str| self.config.clone().into_builder().endpoint_url(endpoint).build();
+        Clients {
+            sqs: aws_sdk_sqs::Client::new(&at(sqs)),
+            sns: aws_sdk_sns::Client::new(&at(sns)),
+            config: self.config.clone(),
+        }
+    }
+
     /// The queue of this name or URL.
     ///
     /// # Errors

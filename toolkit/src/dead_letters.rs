@@ -290,7 +290,7 @@ impl DeadLetterMonitor {
         metrics::gauge!("dead_letters.depth", "queue" => queue.name().to_owned()).set(depth as f64);
         let mut report =
             DeadLetterReport { queue: queue.name().to_owned(), depth, ..DeadLetterReport::default() };
-        let (messages, receipts) = take(&self.clients, queue, self.most).await?;
+        let (messages, receipts) = take(&self.clients, queue, self.most, 30).await?;
         for message in &messages {
             let letter = DeadLetter::read(message);
             *report.by_category.entry((letter.category, letter.source.clone())).or_default() += 1;
@@ -373,7 +373,7 @@ pub async fn requeue(
     let (mut kept, mut next) = (Vec::new(), tokio::time::Instant::now());
     let pause = Duration::from_secs_f64((1.0 / per_second.max(1e-6)).min(86_400.0));
     loop {
-        let (messages, receipts) = take(clients, dead_letters, 10).await?;
+        let (messages, receipts) = take(clients, dead_letters, 10, 120).await?;
         if messages.is_empty() {
             break;
         }
@@ -406,16 +406,17 @@ pub async fn requeue(
     Ok(result)
 }
 
-/// Takes up to `most` messages, hidden for the time of a look.
+/// Takes up to `most` messages, hidden for so long should they not be given back: by somebody who was killed.
 async fn take(
     clients: &Clients,
     queue: &Queue,
     most: usize,
+    hidden_seconds: i32,
 ) -> Result<(Vec<SqsMessage>, Vec<String>), Fault> {
     let (mut messages, mut receipts) = (Vec::new(), Vec::new());
     while messages.len() < most {
         let call = clients.sqs.receive_message().queue_url(&queue.url).max_number_of_messages(10);
-        let call = call.visibility_timeout(120).message_attribute_names("All");
+        let call = call.visibility_timeout(hidden_seconds).message_attribute_names("All");
         let call = call.message_system_attribute_names(Name::All).wait_time_seconds(0);
         let received = call.send().await?.messages.unwrap_or_default();
         if received.is_empty() {
@@ -429,7 +430,7 @@ async fn take(
     Ok((messages, receipts))
 }
 
-/// Makes messages visible again at once. What cannot be given back comes back by itself in two minutes.
+/// Makes messages visible again at once. What cannot be given back comes back by itself, later.
 async fn give_back(clients: &Clients, queue: &Queue, receipts: &[String]) {
     for batch in receipts.chunks(10) {
         let batch: Vec<&str> = batch.iter().map(String::as_str).collect();

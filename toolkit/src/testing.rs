@@ -12,7 +12,18 @@ pub struct Server {
     child: Child,
     endpoint: String,
     program: PathBuf,
-    data: Option<tempfile::TempDir>,
+    data: Data,
+}
+
+/// Where it keeps what it is told.
+#[derive(Debug)]
+enum Data {
+    /// In memory.
+    Nowhere,
+    /// In a directory that goes with the server. It outlives the process, which is all that a test can kill.
+    Temporary(tempfile::TempDir),
+    /// In a directory that stays. It outlives the machine's power.
+    Kept(PathBuf),
 }
 
 /// Why no server could be started.
@@ -51,7 +62,7 @@ impl Server {
     /// # Errors
     /// When there is no program, or it does not start.
     pub fn in_memory() -> Result<Server, ServerError> {
-        Server::start(find_program()?, "127.0.0.1:0", None)
+        Server::start(find_program()?, "127.0.0.1:0", Data::Nowhere)
     }
 
     /// One that keeps its data in a temporary directory, so that it can be [killed](Self::kill) and
@@ -63,7 +74,16 @@ impl Server {
         let program = find_program()?;
         let data = tempfile::tempdir()
             .map_err(|why| ServerError::Unstartable { program: program.display().to_string(), why })?;
-        Server::start(program, "127.0.0.1:0", Some(data))
+        Server::start(program, "127.0.0.1:0", Data::Temporary(data))
+    }
+
+    /// One at this address, such as `127.0.0.1:4566`, that keeps its data in this directory for the next one. An interrupt from the
+    /// keyboard does not reach it, so that the program which started it can finish its work first.
+    ///
+    /// # Errors
+    /// When there is no program, or it does not start: the address is taken, or another server has the directory.
+    pub fn kept(address: &str, directory: impl Into<PathBuf>) -> Result<Server, ServerError> {
+        Server::start(find_program()?, address, Data::Kept(directory.into()))
     }
 
     /// Where it listens: `http://127.0.0.1:…`.
@@ -95,18 +115,13 @@ impl Server {
     pub fn restart(&mut self) -> Result<(), ServerError> {
         self.kill();
         let address = self.endpoint.trim_start_matches("http://").to_owned();
-        let (child, endpoint) =
-            launch(&self.program, &address, self.data.as_ref().map(tempfile::TempDir::path))?;
+        let (child, endpoint) = launch(&self.program, &address, &self.data)?;
         (self.child, self.endpoint) = (child, endpoint);
         Ok(())
     }
 
-    fn start(
-        program: PathBuf,
-        address: &str,
-        data: Option<tempfile::TempDir>,
-    ) -> Result<Server, ServerError> {
-        let (child, endpoint) = launch(&program, address, data.as_ref().map(tempfile::TempDir::path))?;
+    fn start(program: PathBuf, address: &str, data: Data) -> Result<Server, ServerError> {
+        let (child, endpoint) = launch(&program, address, &data)?;
         Ok(Server { child, endpoint, program, data })
     }
 }
@@ -118,13 +133,18 @@ impl Drop for Server {
 }
 
 /// Starts the program and waits for its word that it is ready.
-fn launch(program: &Path, address: &str, data: Option<&Path>) -> Result<(Child, String), ServerError> {
+fn launch(program: &Path, address: &str, data: &Data) -> Result<(Child, String), ServerError> {
     let mut command = Command::new(program);
     command.args(["--listen", address]);
     match data {
-        Some(data) => command.arg("--data").arg(data).args(["--durability", "os"]),
-        None => command.arg("--in-memory"),
+        Data::Nowhere => command.arg("--in-memory"),
+        Data::Temporary(folder) => command.arg("--data").arg(folder.path()).args(["--durability", "os"]),
+        Data::Kept(folder) => command.arg("--data").arg(folder).args(["--durability", "fsync"]),
     };
+    #[cfg(unix)]
+    if matches!(data, Data::Kept(_)) {
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    }
     // Settings of the tests' own surroundings are not this server's.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POSTHASTE_")) {
         command.env_remove(name);

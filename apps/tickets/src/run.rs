@@ -1,0 +1,223 @@
+//! The shop's services at work: the relay of the outbox, the two consumers, the monitor of dead letters, and who watches over them.
+
+use std::io::Read;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use toolkit::breaker::BreakerSettings;
+use toolkit::consumer::{ConsumerSettings, Running};
+use toolkit::health::{HealthCheck, Thresholds};
+use toolkit::outbox::{Relay, RelaySettings};
+use toolkit::{Backoff, Clients, Consumer, Fault, Queue};
+
+use crate::alerts::{self, Limits};
+use crate::consumers::{Once, PaymentEventConsumer, Reaction, TicketEventConsumer};
+use crate::dead_letters;
+use crate::events::Subject;
+use crate::metrics::Metrics;
+use crate::services::Shop;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::topology::{self, MAX_RECEIVE_COUNT, Topology};
+
+/// How `tickets run` works.
+#[derive(Args, Clone, Debug)]
+pub struct RunOptions {
+    /// Only these services; the others may run as processes of their own, on the same data
+    #[arg(long, value_delimiter = ',', value_name = "SERVICES")]
+    pub only: Vec<Service>,
+    /// How long a receive waits for a message: up to 20 seconds
+    #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=20))]
+    pub poll_wait: u64,
+    /// How long a message is hidden at a time while it is handled, if not as long as its queue says (30 seconds)
+    #[arg(long, value_name = "SECONDS")]
+    pub visibility: Option<u64>,
+    /// How many messages of a queue are handled at once
+    #[arg(long, default_value_t = 8)]
+    pub workers: usize,
+    /// How often the monitor looks at the dead letters
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    pub monitor_every: u64,
+    /// How often metrics are logged and checked against the limits
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub report_every: u64,
+    #[command(flatten)]
+    pub limits: Limits,
+    /// Ends when its standard input does, as it does when the process at its other end is gone
+    #[arg(long, hide = true)]
+    pub until_stdin_ends: bool,
+}
+
+/// What can run by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Service {
+    /// Publishes what the services wrote to the outbox
+    Relay,
+    /// The consumer of payment events
+    Payments,
+    /// The consumer of ticket events
+    Tickets,
+    /// The monitor of dead letters
+    Monitor,
+}
+
+impl RunOptions {
+    fn runs(&self, service: Service) -> bool {
+        self.only.is_empty() || self.only.contains(&service)
+    }
+
+    fn consumer_settings(&self) -> ConsumerSettings {
+        ConsumerSettings {
+            workers: self.workers,
+            prefetch: self.workers,
+            pollers: 1,
+            wait: Duration::from_secs(self.poll_wait),
+            visibility: self.visibility.map(Duration::from_secs),
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
+            // One address's mail server is not all of them: more must fail before everything waits.
+            breaker: BreakerSettings { failures: 30, open_for: Duration::from_secs(15) },
+            ..ConsumerSettings::default()
+        }
+    }
+}
+
+/// Runs until it is told to stop: by a signal, or by the end of its standard input.
+///
+/// # Errors
+/// When the database cannot be opened, or the queues and topics cannot be made.
+pub async fn run(settings: &Settings, options: &RunOptions) -> Result<(), Box<dyn std::error::Error>> {
+    let metrics = Metrics::default();
+    metrics::set_global_recorder(metrics.clone())?;
+    let store = Store::open(settings.folder()).await?;
+    let clients = settings.clients().await;
+    // A server that is just starting again is no reason to give up.
+    let topology = patiently(|| topology::ensure(&clients, settings)).await?;
+    let publishers = topology.publishers(&clients);
+    let shop = Shop::new(&store, &publishers);
+
+    let relay = options.runs(Service::Relay).then(|| {
+        let settings = RelaySettings {
+            every: Duration::from_millis(100),
+            backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
+            lease: Duration::from_secs(3),
+            ..RelaySettings::default()
+        };
+        let relay = Relay::new(&store.outbox).settings(settings);
+        publishers.all().fold(relay, |relay, publisher| relay.to(publisher.clone())).start()
+    });
+    let mut consumers = Vec::new();
+    if options.runs(Service::Payments) {
+        let reaction = || PaymentEventConsumer { shop: shop.clone() };
+        consumers.push(consume(&clients, &topology.payment_queue, options, &shop, reaction).await?);
+    }
+    if options.runs(Service::Tickets) {
+        let reaction = || TicketEventConsumer { shop: shop.clone() };
+        consumers.push(consume(&clients, &topology.ticket_queue, options, &shop, reaction).await?);
+    }
+    let every = Duration::from_secs(options.monitor_every.max(1));
+    let monitor = options
+        .runs(Service::Monitor)
+        .then(|| dead_letters::monitor(&clients, &topology, &store, settings.folder(), every).start());
+    let watching = alerts::watch(
+        queues_to_watch(&clients, &topology, options),
+        store.clone(),
+        metrics,
+        options.limits.clone(),
+        Duration::from_secs(options.report_every.max(1)),
+    );
+    let watching = tokio::spawn(watching);
+    let forgetting = tokio::spawn(forget(store.clone()));
+    tracing::info!(endpoint = settings.endpoints().0, data = %settings.folder().display(), "at work");
+
+    told_to_stop(options.until_stdin_ends).await?;
+    tracing::info!("finishing");
+    watching.abort();
+    forgetting.abort();
+    let stopping: Vec<_> = consumers.into_iter().map(|consumer| tokio::spawn(consumer.shutdown())).collect();
+    if let Some(monitor) = monitor {
+        monitor.shutdown().await;
+    }
+    for consumer in stopping {
+        consumer.await?;
+    }
+    if let Some(relay) = relay {
+        relay.shutdown().await;
+    }
+    Ok(())
+}
+
+async fn consume<T, R>(
+    clients: &Clients,
+    queue: &Queue,
+    options: &RunOptions,
+    shop: &Shop,
+    reaction: impl Fn() -> R,
+) -> Result<Running, Fault>
+where
+    T: toolkit::Message + Subject,
+    R: Reaction<T>,
+{
+    patiently(async || {
+        let handler = Once { shop: shop.clone(), reaction: reaction(), attempts: MAX_RECEIVE_COUNT };
+        let consumer = Consumer::<T>::new(clients, queue).settings(options.consumer_settings());
+        consumer.start(handler).await.map_err(|error| match error {
+            toolkit::consumer::StartError::Queue(fault) => fault,
+            error => Fault::permanent("Consumer", error.to_string()),
+        })
+    })
+    .await
+}
+
+fn queues_to_watch(clients: &Clients, topology: &Topology, options: &RunOptions) -> HealthCheck {
+    let check = HealthCheck::new(clients);
+    match options.runs(Service::Monitor) {
+        true => {
+            topology.pairs().iter().fold(check, |check, (queue, _)| check.queue(queue, Thresholds::default()))
+        }
+        false => check,
+    }
+}
+
+/// Forgets, once an hour, which messages were handled so long ago that they cannot come again.
+async fn forget(store: Store) {
+    loop {
+        if let Err(error) = toolkit::inbox::Inbox::expire(&store.inbox).await {
+            tracing::warn!(%error, "the inbox was not cleared");
+        }
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+    }
+}
+
+/// Tries again, for about a minute, what may succeed later.
+pub async fn patiently<T, F: AsyncFnMut() -> Result<T, Fault>>(mut attempt: F) -> Result<T, Fault> {
+    let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    let mut attempts = 1;
+    loop {
+        match attempt().await {
+            Err(fault) if fault.retryable && attempts < 20 => {
+                tracing::info!(%fault, attempts, "not yet");
+                tokio::time::sleep(backoff.delay(attempts)).await;
+                attempts += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn told_to_stop(until_stdin_ends: bool) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (ended, stdin_ends) = tokio::sync::oneshot::channel();
+    if until_stdin_ends {
+        // A thread of its own: a read of standard input cannot be broken off, and must not hold up the end.
+        std::thread::spawn(move || {
+            let _ = std::io::stdin().read_to_end(&mut Vec::new());
+            let _ = ended.send(());
+        });
+    }
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminate.recv() => Ok(()),
+        _ = stdin_ends, if until_stdin_ends => Ok(()),
+    }
+}

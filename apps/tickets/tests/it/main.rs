@@ -1,0 +1,1 @@
+//! The shop as a program: its days, its dead letters, its death.
