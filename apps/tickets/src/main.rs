@@ -104,7 +104,9 @@ async fn execute(program: Program) -> Result<ExitCode, Box<dyn std::error::Error
         Ok(level) => {
             level.parse().map_err(|_| "TICKETS_LOG is not one of error, warn, info, debug, trace")?
         }
-        Err(_) => tracing::Level::INFO,
+        Err(_) if matches!(command, Command::Run(_)) => tracing::Level::INFO,
+        // What is asked for is printed; the log would say it again.
+        Err(_) => tracing::Level::ERROR,
     };
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).init();
     let _server = settings.start_server_if_needed()?;
