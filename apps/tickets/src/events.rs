@@ -36,6 +36,7 @@ pub enum TicketEvent {
 }
 
 /// What happens to the events that tickets are sold for.
+#[expect(clippy::enum_variant_names, reason = "these are the names that the others read")]
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "eventType", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
 pub enum EventManagementEvent {

@@ -11,44 +11,6 @@ def name():
     return f"cli-{uuid.uuid4().hex[:10]}"
 
 
-def test_the_script_of_a_ticket_shop_sets_up_its_queues(shell):
-    # A setup script as people keep it in their repositories, with the endpoint's address alone replaced.
-    script = r"""
-    aws --endpoint-url=ENDPOINT sqs create-queue --queue-name payment-events-queue
-    aws --endpoint-url=ENDPOINT sqs create-queue --queue-name payment-events-dlq
-    aws --endpoint-url=ENDPOINT sqs create-queue --queue-name ticket-events-queue
-    aws --endpoint-url=ENDPOINT sqs create-queue --queue-name ticket-events-dlq
-
-    aws --endpoint-url=ENDPOINT sqs set-queue-attributes \
-      --queue-url ENDPOINT/000000000000/payment-events-queue \
-      --attributes '{"RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:000000000000:payment-events-dlq\",\"maxReceiveCount\":\"3\"}"}'
-    """
-    done = shell.run(script.replace("ENDPOINT", shell.endpoint))
-    for queue in ("payment-events-queue", "payment-events-dlq", "ticket-events-queue", "ticket-events-dlq"):
-        assert f"{shell.endpoint}/000000000000/{queue}" in done.stdout
-    url = f"{shell.endpoint}/000000000000/payment-events-queue"
-    shown = shell.aws(f"get-queue-attributes --queue-url {url} --attribute-names RedrivePolicy")
-    policy = json.loads(shown["Attributes"]["RedrivePolicy"])
-    assert policy["deadLetterTargetArn"] == "arn:aws:sqs:us-east-1:000000000000:payment-events-dlq"
-    assert int(policy["maxReceiveCount"]) == 3
-
-    # And it works as that guide says: a message that fails three times is found in the dead-letter queue.
-    event = json.dumps({"eventType": "PAYMENT_COMPLETED", "orderId": "uuid", "amount": 100.00})
-    shell.aws(f"send-message --queue-url {url} --message-body '{event}'")
-    for _ in range(3):
-        answer = shell.aws(f"receive-message --queue-url {url} --visibility-timeout 0")
-        assert answer["Messages"][0]["Body"] == event
-    assert shell.aws(f"receive-message --queue-url {url} --visibility-timeout 0") is None
-    dead = shell.aws(
-        f"receive-message --queue-url {shell.endpoint}/000000000000/payment-events-dlq "
-        "--attribute-names All --message-attribute-names All"
-    )["Messages"][0]
-    assert dead["Body"] == event
-    assert dead["Attributes"]["DeadLetterQueueSourceArn"] == "arn:aws:sqs:us-east-1:000000000000:payment-events-queue"
-    # Its operators then requeue what they have mended.
-    shell.aws("start-message-move-task --source-arn arn:aws:sqs:us-east-1:000000000000:payment-events-dlq")
-
-
 def test_the_first_steps_of_the_readme_work(shell, name):
     done = shell.run(
         f"""
