@@ -37,7 +37,7 @@ def test_a_payment_that_fails_three_times_is_found_among_the_dead_letters_and_re
         assert answer["Messages"][0]["Body"] == event
     assert shell.aws(f"receive-message --queue-url {url} --visibility-timeout 0") is None
 
-    # With all that the guide logs of a dead letter: its id, how often it was received, when it was sent, and what it says.
+    # With all that the guide logs of a dead letter: its id, its receive count, when it was sent, and what it says.
     (dead,) = shell.aws(f"receive-message --queue-url {dead_letters} --visibility-timeout 0 --attribute-names All")[
         "Messages"
     ]
