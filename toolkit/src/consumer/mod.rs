@@ -4,6 +4,7 @@ mod dead;
 mod decode;
 mod deletes;
 mod delivery;
+mod gather;
 mod held;
 mod poll;
 mod tallies;
@@ -21,6 +22,8 @@ use tokio_util::task::TaskTracker;
 
 pub use dead::{CATEGORY, Category, REASON, RECEIVE_COUNT, SOURCE};
 pub use delivery::{BatchHandler, BatchOutcome, Delivery, Handler, Outcome};
+
+pub use gather::{Gather, gather};
 
 pub(crate) use delivery::{attributes_of, group, receive_count, sent_at};
 pub(crate) use held::change_visibility;

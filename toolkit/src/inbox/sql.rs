@@ -1,14 +1,15 @@
 //! An inbox in a database, shared by all consumers of a queue; and, inside a business transaction, the strongest promise.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::consumer::{Delivery, Handler, Outcome};
+use crate::consumer::{BatchHandler, BatchOutcome, Delivery, Handler, Outcome};
 use crate::inbox::{Begin, Claim, Inbox, InboxError, InboxSettings};
 use crate::message::Message;
-use crate::sql::{Database, StoreError, from_now, migrate, now};
+use crate::sql::{Database, StoreError, from_json, from_now, migrate, now};
 
 /// Remembers in the table `toolkit_inbox`.
 #[derive(Clone, Debug)]
@@ -60,6 +61,48 @@ impl<D: Database> SqlInbox<D> {
                    WHERE toolkit_inbox.until_ms <= $4";
         let values = [(&*self.consumer).into(), key.into(), from_now(keep).into(), now().into()];
         Ok(D::execute(transaction, sql, &values).await? == 1)
+    }
+
+    /// As [`first_time`](Self::first_time) for many keys, with one statement: those of them that are new. A key that is given twice
+    /// is new once.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn first_times(
+        &self,
+        transaction: &mut D::Connection,
+        keys: &[&str],
+        keep: Duration,
+    ) -> Result<HashSet<String>, StoreError> {
+        // In one order for all, or two transactions could wait for each other.
+        let keys: BTreeSet<&str> = keys.iter().copied().collect();
+        let sql = from_json!(
+            D,
+            "INSERT INTO toolkit_inbox (consumer, message_key, claim, until_ms)
+             SELECT $2, value ->> 'k', NULL, $3 FROM ",
+            " WHERE TRUE
+             ON CONFLICT (consumer, message_key) DO UPDATE SET claim = NULL, until_ms = excluded.until_ms
+             WHERE toolkit_inbox.until_ms <= $4 RETURNING message_key"
+        );
+        let keys = keys_json(keys)?;
+        let values = [(&keys).into(), (&*self.consumer).into(), from_now(keep).into(), now().into()];
+        let rows = D::query(transaction, sql, &values).await?;
+        rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect()
+    }
+
+    /// Within a transaction of yours: these keys are to be as if they had never come.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn forget(&self, transaction: &mut D::Connection, keys: &[&str]) -> Result<(), StoreError> {
+        let sql = from_json!(
+            D,
+            "DELETE FROM toolkit_inbox WHERE consumer = $2 AND message_key IN (SELECT value ->> 'k' FROM ",
+            ")"
+        );
+        let keys = keys_json(keys.iter().copied())?;
+        D::execute(transaction, sql, &[(&keys).into(), (&*self.consumer).into()]).await?;
+        Ok(())
     }
 
     async fn begin_sql(&self, key: &str, lease: Duration) -> Result<Begin, StoreError> {
@@ -198,4 +241,112 @@ impl<D: Database, H> InTransaction<D, H> {
         }
         Ok(outcome)
     }
+}
+
+/// Deals with many messages inside one transaction.
+pub trait TransactionalBatchHandler<T, D: Database>: Send + Sync + 'static {
+    /// Does its work through `transaction`, and names those that failed. All messages are new and of different envelope ids. For
+    /// those that it names it must have changed nothing. Must not commit the transaction.
+    ///
+    /// # Errors
+    /// Then nothing has happened, and all come again.
+    fn handle_batch(
+        &self,
+        transaction: &mut D::Connection,
+        batch: &[Delivery<T>],
+    ) -> impl Future<Output = Result<BatchOutcome, StoreError>> + Send;
+
+    /// The transaction is durable: time to [wake](crate::outbox::Outbox::wake) a relay.
+    fn committed(&self) {}
+}
+
+/// As [`in_transaction`], with all messages of a batch in one transaction: what a database pays for a transaction is paid
+/// once for many. Put [`gather`](crate::consumer::gather) before it for batches larger than a receive's ten.
+///
+/// **Promise**: as [`in_transaction`]'s. If the transaction fails, all of the batch come again.
+pub fn batches_in_transaction<D: Database, H>(
+    inbox: SqlInbox<D>,
+    settings: InboxSettings,
+    handler: H,
+) -> BatchesInTransaction<D, H> {
+    BatchesInTransaction { inbox, settings, handler }
+}
+
+/// A handler of batches in a transaction with its inbox: see [`batches_in_transaction`].
+pub struct BatchesInTransaction<D, H> {
+    inbox: SqlInbox<D>,
+    settings: InboxSettings,
+    handler: H,
+}
+
+impl<T, D, H> BatchHandler<T> for BatchesInTransaction<D, H>
+where
+    T: Message,
+    D: Database,
+    H: TransactionalBatchHandler<T, D>,
+{
+    async fn handle_batch(&self, batch: Vec<Delivery<T>>) -> BatchOutcome {
+        let ids: Vec<String> = batch.iter().map(|delivery| delivery.message_id.clone()).collect();
+        match self.run(batch).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let reason = error.to_string();
+                BatchOutcome { failures: ids.into_iter().map(|id| (id, Outcome::retry(&reason))).collect() }
+            }
+        }
+    }
+}
+
+impl<D: Database, H> BatchesInTransaction<D, H> {
+    async fn run<T: Message>(&self, mut batch: Vec<Delivery<T>>) -> Result<BatchOutcome, StoreError>
+    where
+        H: TransactionalBatchHandler<T, D>,
+    {
+        let mut transaction = self.inbox.database.begin().await?;
+        let keys: Vec<&str> = batch.iter().map(|delivery| delivery.envelope.id.as_str()).collect();
+        let mut new = self.inbox.first_times(&mut transaction, &keys, self.settings.keep).await?;
+        let came = batch.len();
+        // The first of several equal ones; the others share its fate, good or bad.
+        let mut copies: Vec<(String, String)> = Vec::new();
+        let (ours, others): (Vec<_>, Vec<_>) =
+            batch.drain(..).partition(|delivery| new.remove(&delivery.envelope.id));
+        for other in others {
+            if ours.iter().any(|first| first.envelope.id == other.envelope.id) {
+                copies.push((other.message_id, other.envelope.id));
+            }
+        }
+        metrics::counter!("messages.duplicate").increment((came - ours.len()) as u64);
+        if ours.is_empty() {
+            return Ok(BatchOutcome::done());
+        }
+        let mut outcome = self.handler.handle_batch(&mut transaction, &ours).await?;
+        outcome.failures.retain(|(_, outcome)| *outcome != Outcome::Done);
+        let failed = ours.iter().filter_map(|delivery| {
+            let (_, outcome) = outcome.failures.iter().find(|(id, _)| *id == delivery.message_id)?;
+            Some((delivery.envelope.id.as_str(), outcome.clone()))
+        });
+        let failed: Vec<(&str, Outcome)> = failed.collect();
+        if failed.len() < ours.len() {
+            if !failed.is_empty() {
+                let keys: Vec<&str> = failed.iter().map(|(key, _)| *key).collect();
+                self.inbox.forget(&mut transaction, &keys).await?;
+            }
+            D::commit(transaction).await?;
+            self.handler.committed();
+        }
+        for (message_id, key) in copies {
+            if let Some((_, fate)) = failed.iter().find(|(failed, _)| *failed == key) {
+                outcome.failures.push((message_id, fate.clone()));
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+fn keys_json<'a>(keys: impl IntoIterator<Item = &'a str>) -> Result<String, serde_json::Error> {
+    #[derive(serde::Serialize)]
+    struct Key<'a> {
+        k: &'a str,
+    }
+    serde_json::to_string(&keys.into_iter().map(|k| Key { k }).collect::<Vec<_>>())
 }

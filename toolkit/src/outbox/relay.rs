@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::outbox::Outbox;
 use crate::publisher::{Prepared, PublishError, Publisher};
-use crate::sql::{Database, StoreError, from_now, now};
+use crate::sql::{Database, StoreError, from_json, from_now, now};
 
 /// Publishes the messages of an [`Outbox`].
 ///
@@ -124,43 +124,52 @@ impl<D: Database> Relay<D> {
         if !self.lead().await? {
             return Ok(Round::NothingToDo);
         }
+        // Each destination for itself: a slow one does not hold up the others.
+        let rounds =
+            self.publishers.iter().map(|(destination, publisher)| self.publish(destination, publisher));
         let mut published = false;
-        for (destination, publisher) in &self.publishers {
-            let entries = self.next(destination).await?;
-            if entries.is_empty() {
-                continue;
-            }
-            // Publishing may take long; another relay must not think that this one died.
-            let messages = entries.iter().map(|entry| entry.message.clone()).collect();
-            let publish = publisher.publish_prepared(messages);
-            tokio::pin!(publish);
-            let results = loop {
-                tokio::select! {
-                    results = &mut publish => break results,
-                    () = tokio::time::sleep(self.settings.lease / 3) => {
-                        // Another took over, since this one seemed dead: two at once would be out of order.
-                        if !self.lead().await? {
-                            return Ok(Round::NothingToDo);
-                        }
-                    }
-                }
-            };
-            let results = match results {
-                Ok(results) => results,
-                // One of them can never be sent (the destination's limits changed): find out which.
-                Err(_) => {
-                    let mut each = Vec::new();
-                    for entry in &entries {
-                        let alone = publisher.publish_prepared(vec![entry.message.clone()]).await;
-                        each.push(alone.and_then(|mut one| one.pop().unwrap_or(Err(PublishError::Closed))));
-                    }
-                    each
-                }
-            };
-            published |= results.iter().any(Result::is_ok);
-            self.settle(destination, &entries, results).await?;
+        for result in futures_util::future::join_all(rounds).await {
+            published |= result?;
         }
         Ok(if published { Round::Published } else { Round::NothingToDo })
+    }
+
+    /// Publishes one batch for a destination; `true` if something was taken.
+    async fn publish(&self, destination: &str, publisher: &Publisher) -> Result<bool, StoreError> {
+        let entries = self.next(destination).await?;
+        if entries.is_empty() {
+            return Ok(false);
+        }
+        // Publishing may take long; another relay must not think that this one died.
+        let messages = entries.iter().map(|entry| entry.message.clone()).collect();
+        let publish = publisher.publish_prepared(messages);
+        tokio::pin!(publish);
+        let results = loop {
+            tokio::select! {
+                results = &mut publish => break results,
+                () = tokio::time::sleep(self.settings.lease / 3) => {
+                    // Another took over, since this one seemed dead: two at once would be out of order.
+                    if !self.lead().await? {
+                        return Ok(false);
+                    }
+                }
+            }
+        };
+        let results = match results {
+            Ok(results) => results,
+            // One of them can never be sent (the destination's limits changed): find out which.
+            Err(_) => {
+                let mut each = Vec::new();
+                for entry in &entries {
+                    let alone = publisher.publish_prepared(vec![entry.message.clone()]).await;
+                    each.push(alone.and_then(|mut one| one.pop().unwrap_or(Err(PublishError::Closed))));
+                }
+                each
+            }
+        };
+        let published = results.iter().any(Result::is_ok);
+        self.settle(destination, &entries, results).await?;
+        Ok(published)
     }
 
     /// Whether this relay is the one that works.
@@ -182,11 +191,9 @@ impl<D: Database> Relay<D> {
 
     /// What may be published now. A message that waits for its next attempt holds back those behind it in its group.
     async fn next(&self, destination: &str) -> Result<Vec<Entry>, StoreError> {
-        let mut transaction = self.outbox.database.begin().await?;
         let sql = "SELECT id, message, attempts, due_ms FROM toolkit_outbox WHERE destination = $1 ORDER BY id LIMIT $2";
         let values = [destination.into(), i64::from(self.settings.batch).into()];
-        let rows = D::query(&mut transaction, sql, &values).await?;
-        D::commit(transaction).await?;
+        let rows = self.outbox.database.read(sql, &values).await?;
         let (now, mut held_back, mut entries) = (now(), HashSet::new(), Vec::new());
         for row in &rows {
             let message: Prepared = serde_json::from_str(row.text(1)?)?;
@@ -207,13 +214,20 @@ impl<D: Database> Relay<D> {
         results: Vec<Result<R, PublishError>>,
     ) -> Result<(), StoreError> {
         let mut transaction = self.outbox.database.begin().await?;
+        let taken = entries.iter().zip(&results).filter(|(_, result)| result.is_ok());
+        let taken: Vec<i64> = taken.map(|(entry, _)| entry.id).collect();
+        if !taken.is_empty() {
+            let sql = from_json!(
+                D,
+                "DELETE FROM toolkit_outbox WHERE id IN (SELECT CAST(value AS BIGINT) FROM ",
+                ")"
+            );
+            D::execute(&mut transaction, sql, &[(&serde_json::to_string(&taken)?).into()]).await?;
+        }
         for (entry, result) in entries.iter().zip(results) {
             let id = entry.id.into();
             match result {
-                Ok(_) => {
-                    D::execute(&mut transaction, "DELETE FROM toolkit_outbox WHERE id = $1", &[id]).await?;
-                }
-                Err(PublishError::EarlierFailed) => {}
+                Ok(_) | Err(PublishError::EarlierFailed) => {}
                 Err(error) => {
                     let (attempts, why) = (entry.attempts + 1, error.to_string());
                     if attempts >= i64::from(self.settings.attempts) {
