@@ -72,3 +72,28 @@ pub use publisher::Publisher;
 pub use queue::{Queue, QueueSpec};
 pub use topic::{Subscription, Topic, TopicSpec};
 pub use trace_context::{TraceContext, TraceContextError};
+
+/// The programs in `docs/patterns`, so that they cannot rot.
+#[cfg(doctest)]
+mod pages {
+    macro_rules! pages {
+        ($($(#[$condition:meta])? $name:ident $file:literal)*) => {
+            $($(#[$condition])? #[doc = include_str!(concat!("../../docs/patterns/", $file))] struct $name;)*
+        };
+    }
+    pages! {
+        Envelope "envelope.md"
+        Publisher "publisher.md"
+        Consumer "consumer.md"
+        #[cfg(feature = "sqlite")] Idempotency "idempotency.md"
+        #[cfg(feature = "sqlite")] Outbox "outbox.md"
+        RequestReply "request-reply.md"
+        #[cfg(feature = "claim-check")] ClaimCheck "claim-check.md"
+        #[cfg(feature = "sqlite")] Saga "saga.md"
+        #[cfg(feature = "sqlite")] EventSourcing "event-sourcing.md"
+        DeadLetters "dead-letters.md"
+        #[cfg(feature = "crypto")] Encryption "encryption.md"
+        Observability "observability.md"
+        CircuitBreaker "circuit-breaker.md"
+    }
+}

@@ -55,10 +55,10 @@ impl<D: Database> SqlInbox<D> {
         key: &str,
         keep: Duration,
     ) -> Result<bool, StoreError> {
-        // A claim that was left by `once` with the same name is no memory.
+        // A claim that `once` left under the same name is no memory: nothing says that its work was done.
         let sql = "INSERT INTO toolkit_inbox (consumer, message_key, claim, until_ms) VALUES ($1, $2, NULL, $3)
                    ON CONFLICT (consumer, message_key) DO UPDATE SET claim = NULL, until_ms = excluded.until_ms
-                   WHERE toolkit_inbox.until_ms <= $4";
+                   WHERE toolkit_inbox.claim IS NOT NULL OR toolkit_inbox.until_ms <= $4";
         let values = [(&*self.consumer).into(), key.into(), from_now(keep).into(), now().into()];
         Ok(D::execute(transaction, sql, &values).await? == 1)
     }

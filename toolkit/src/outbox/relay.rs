@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::outbox::Outbox;
-use crate::publisher::{Prepared, PublishError, Publisher};
+use crate::publisher::{Prepared, PublishError, Publisher, Receipt};
 use crate::sql::{Database, StoreError, from_json, from_now, now};
 
 /// Publishes the messages of an [`Outbox`].
@@ -50,6 +50,9 @@ impl Default for RelaySettings {
         }
     }
 }
+
+/// How many batches a round looks at for a message that may go.
+const LOOK_AHEAD: u32 = 50;
 
 struct Entry {
     id: i64,
@@ -140,36 +143,50 @@ impl<D: Database> Relay<D> {
         if entries.is_empty() {
             return Ok(false);
         }
-        // Publishing may take long; another relay must not think that this one died.
-        let messages = entries.iter().map(|entry| entry.message.clone()).collect();
+        let Some(results) = self.send(publisher, &entries).await? else { return Ok(false) };
+        let published = results.iter().any(Result::is_ok);
+        self.settle(destination, &entries, results).await?;
+        Ok(published)
+    }
+
+    /// Sends them; one result each. `None` when another relay took over, since this one seemed dead: two at once would be
+    /// out of order.
+    async fn send(
+        &self,
+        publisher: &Publisher,
+        entries: &[Entry],
+    ) -> Result<Option<Vec<Result<Receipt, PublishError>>>, StoreError> {
+        // What can never be sent (the destination's limits changed) must not stop the others, but those behind it in its group.
+        let (mut stopped, mut messages) = (HashSet::new(), Vec::with_capacity(entries.len()));
+        let mut unsendable: Vec<Option<PublishError>> = Vec::with_capacity(entries.len());
+        for Entry { message, .. } in entries {
+            let error = match &message.group {
+                Some(group) if stopped.contains(group) => Some(PublishError::EarlierFailed),
+                _ => publisher.check(message).err(),
+            };
+            match error {
+                Some(_) => stopped.extend(message.group.as_ref()),
+                None => messages.push(message.clone()),
+            }
+            unsendable.push(error);
+        }
         let publish = publisher.publish_prepared(messages);
         tokio::pin!(publish);
-        let results = loop {
+        let sent = loop {
             tokio::select! {
-                results = &mut publish => break results,
+                sent = &mut publish => break sent,
+                // It may take long; another relay must not think that this one died.
                 () = tokio::time::sleep(self.settings.lease / 3) => {
-                    // Another took over, since this one seemed dead: two at once would be out of order.
                     if !self.lead().await? {
-                        return Ok(false);
+                        return Ok(None);
                     }
                 }
             }
         };
-        let results = match results {
-            Ok(results) => results,
-            // One of them can never be sent (the destination's limits changed): find out which.
-            Err(_) => {
-                let mut each = Vec::new();
-                for entry in &entries {
-                    let alone = publisher.publish_prepared(vec![entry.message.clone()]).await;
-                    each.push(alone.and_then(|mut one| one.pop().unwrap_or(Err(PublishError::Closed))));
-                }
-                each
-            }
-        };
-        let published = results.iter().any(Result::is_ok);
-        self.settle(destination, &entries, results).await?;
-        Ok(published)
+        // All were checked, so there is one result for each; a missing one is tried again.
+        let mut sent = sent.unwrap_or_default().into_iter();
+        let mut next = || sent.next().unwrap_or(Err(PublishError::Closed));
+        Ok(Some(unsendable.into_iter().map(|error| error.map_or_else(&mut next, Err)).collect()))
     }
 
     /// Whether this relay is the one that works.
@@ -189,29 +206,40 @@ impl<D: Database> Relay<D> {
         Ok(ours)
     }
 
-    /// What may be published now. A message that waits for its next attempt holds back those behind it in its group.
+    /// What may be published now. A message that waits for its next attempt holds back those behind it in its group, and
+    /// nobody else: where a whole batch is held back, the next one is looked at.
     async fn next(&self, destination: &str) -> Result<Vec<Entry>, StoreError> {
-        let sql = "SELECT id, message, attempts, due_ms FROM toolkit_outbox WHERE destination = $1 ORDER BY id LIMIT $2";
-        let values = [destination.into(), i64::from(self.settings.batch).into()];
-        let rows = self.outbox.database.read(sql, &values).await?;
-        let (now, mut held_back, mut entries) = (now(), HashSet::new(), Vec::new());
-        for row in &rows {
-            let message: Prepared = serde_json::from_str(row.text(1)?)?;
-            let in_line = message.group.as_ref().is_some_and(|group| held_back.contains(group));
-            if in_line || row.int(3)? > now {
-                held_back.extend(message.group);
-                continue;
+        let most = self.settings.batch.max(1);
+        let (mut after, mut held_back, mut entries) = (0, HashSet::new(), Vec::new());
+        for _ in 0..LOOK_AHEAD {
+            let sql =
+                "SELECT id, message, attempts, due_ms FROM toolkit_outbox WHERE destination = $1 AND id > $2
+                       ORDER BY id LIMIT $3";
+            let values = [destination.into(), after.into(), i64::from(most).into()];
+            let rows = self.outbox.database.read(sql, &values).await?;
+            let now = now();
+            for row in &rows {
+                after = row.int(0)?;
+                let message: Prepared = serde_json::from_str(row.text(1)?)?;
+                let in_line = message.group.as_ref().is_some_and(|group| held_back.contains(group));
+                if in_line || row.int(3)? > now {
+                    held_back.extend(message.group);
+                    continue;
+                }
+                entries.push(Entry { id: after, message, attempts: row.int(2)? });
             }
-            entries.push(Entry { id: row.int(0)?, message, attempts: row.int(2)? });
+            if !entries.is_empty() || rows.len() < most as usize {
+                break;
+            }
         }
         Ok(entries)
     }
 
-    async fn settle<R>(
+    async fn settle(
         &self,
         destination: &str,
         entries: &[Entry],
-        results: Vec<Result<R, PublishError>>,
+        results: Vec<Result<Receipt, PublishError>>,
     ) -> Result<(), StoreError> {
         let mut transaction = self.outbox.database.begin().await?;
         let taken = entries.iter().zip(&results).filter(|(_, result)| result.is_ok());

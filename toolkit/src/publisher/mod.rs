@@ -288,7 +288,8 @@ impl Publisher {
         BatchingPublisher::new(self.clone(), linger)
     }
 
-    fn check(&self, message: &Prepared) -> Result<(), PublishError> {
+    /// Whether it could be sent at all.
+    pub(crate) fn check(&self, message: &Prepared) -> Result<(), PublishError> {
         let (size, most) = (message.size(), self.sink.max_bytes());
         if size > most {
             return Err(PublishError::TooLarge { id: message.id.clone(), size, most });

@@ -197,3 +197,19 @@ async fn in_a_transaction_changes_happen_once_whoever_dies() {
         changes_happen_once(pool, move || sqlx::PgPool::connect_lazy_with(options.clone())).await;
     }
 }
+
+#[tokio::test]
+async fn a_claim_left_by_a_handler_without_a_transaction_is_not_taken_for_its_work() {
+    let (_folder, pool) = sqlite().await;
+    let inbox = SqlInbox::new(&pool, "adder");
+    inbox.migrate().await.unwrap();
+    let (hour, mut firsts) = (Duration::from_secs(3600), Vec::new());
+    // A process of an older version of the program died at its work.
+    assert!(matches!(inbox.begin("m", hour).await.unwrap(), Begin::Run(_)));
+    for _ in 0..2 {
+        let mut transaction = Database::begin(&pool).await.unwrap();
+        firsts.push(inbox.first_time(&mut transaction, "m", hour).await.unwrap());
+        transaction.commit().await.unwrap();
+    }
+    assert_eq!(firsts, [true, false]);
+}

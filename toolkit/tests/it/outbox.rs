@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use toolkit::outbox::{Outbox, Relay, RelaySettings};
-use toolkit::publisher::{Outgoing, PublisherSettings};
+use toolkit::publisher::{Outgoing, Prepared, PublisherSettings, QueueSink, Receipt, Sink};
 use toolkit::sql::Database;
-use toolkit::{Backoff, Publisher, QueueSpec};
+use toolkit::{Backoff, Fault, Publisher, QueueSpec};
 
 use crate::common::{Faulty, Step, Trouble, drain, numbers, server};
 use crate::databases::{postgres, sqlite};
@@ -139,5 +140,66 @@ async fn what_is_refused_too_often_can_be_looked_at_and_replayed() {
     dead_letters_can_be_replayed(pool).await;
     if let Some((_server, pool)) = postgres().await {
         dead_letters_can_be_replayed(pool).await;
+    }
+}
+
+/// A queue that takes less than it did when its messages were written.
+struct Narrow(QueueSink);
+
+#[async_trait]
+impl Sink for Narrow {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+    fn is_fifo(&self) -> bool {
+        self.0.is_fifo()
+    }
+    fn max_bytes(&self) -> usize {
+        2_000
+    }
+    async fn send(&self, batch: &[&Prepared]) -> Result<Vec<Result<Receipt, Fault>>, Fault> {
+        self.0.send(batch).await
+    }
+}
+
+async fn nothing_overtakes_what_cannot_be_sent<D: Database>(database: D) {
+    let (_server, clients) = server().await;
+    let queue = QueueSpec::new("q.fifo").ensure(&clients).await.unwrap();
+    let outbox = Outbox::new(&database);
+    outbox.migrate().await.unwrap();
+    let plain = Publisher::queue(&clients, &queue);
+    // More of one group than a relay reads at a time, all behind one that is too large; and one of another group.
+    for number in (0..30).step_by(3).chain([1]) {
+        let mut message =
+            plain.prepare(Outgoing::new(Step { number }).group(format!("g{}", number % 3))).await.unwrap();
+        message.body.extend(std::iter::repeat_n(' ', if number == 0 { 3_000 } else { 0 }));
+        let mut transaction = database.begin().await.unwrap();
+        outbox.add_prepared(&mut transaction, plain.destination(), &message).await.unwrap();
+        D::commit(transaction).await.unwrap();
+    }
+    let hour = Duration::from_secs(3600);
+    let settings = RelaySettings { backoff: Backoff::new(hour, hour), ..quick() };
+    let narrow = Publisher::to(Narrow(QueueSink { sqs: clients.sqs.clone(), url: queue.url.clone() }));
+    let relay = Relay::new(&outbox).to(narrow).settings(settings).start();
+    let mut arrived = Vec::new();
+    // Those of the other group pass, also after the first round.
+    for number in [1, 4] {
+        while arrived.last() != Some(&number) {
+            arrived.extend(numbers(&drain(&clients, &queue).await));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        add(&outbox, &database, &plain, number + 3, true).await;
+    }
+    relay.shutdown().await;
+    assert!(arrived.starts_with(&[1, 4]) && arrived.iter().all(|number| number % 3 == 1), "{arrived:?}");
+    assert!(outbox.waiting().await.unwrap() >= 10);
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_holds_back_its_group_and_nobody_else() {
+    let (_folder, pool) = sqlite().await;
+    nothing_overtakes_what_cannot_be_sent(pool).await;
+    if let Some((_server, pool)) = postgres().await {
+        nothing_overtakes_what_cannot_be_sent(pool).await;
     }
 }
