@@ -192,7 +192,8 @@ fn links(folder: &Path, faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> 
 
 /// What git tracks or would track, without the folders that are made by tools.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
-    const MADE: &[&str] = &["target", "node_modules", "posthaste-data", "tickets-data", "corpus", "artifacts", "__pycache__"];
+    const MADE: &[&str] =
+        &["target", "node_modules", "posthaste-data", "tickets-data", "corpus", "artifacts", "__pycache__"];
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
