@@ -54,10 +54,12 @@ impl Clients {
     /// The same, but each service at an endpoint of its own: for programs whose configuration names them apart.
     #[must_use]
     pub fn with_endpoints(&self, sqs: &str, sns: &str) -> Clients {
-        let at = |endpoint: &str| self.config.clone().into_builder().endpoint_url(endpoint).build();
+        // In the services' own configuration, where no variable of the environment overrules it.
+        let for_sqs = aws_sdk_sqs::config::Builder::from(&self.config).endpoint_url(sqs).build();
+        let for_sns = aws_sdk_sns::config::Builder::from(&self.config).endpoint_url(sns).build();
         Clients {
-            sqs: aws_sdk_sqs::Client::new(&at(sqs)),
-            sns: aws_sdk_sns::Client::new(&at(sns)),
+            sqs: aws_sdk_sqs::Client::from_conf(for_sqs),
+            sns: aws_sdk_sns::Client::from_conf(for_sns),
             config: self.config.clone(),
         }
     }

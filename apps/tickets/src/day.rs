@@ -9,12 +9,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use toolkit::health::{HealthCheck, Thresholds};
+use toolkit::dead_letters::DeadLetterMonitor;
+use toolkit::health::{self, HealthCheck, Thresholds};
 use toolkit::sql::StoreError;
 use toolkit::testing::Server;
 use toolkit::{Clients, Publisher};
 
-use crate::dead_letters::{self, put_back};
+use crate::dead_letters::put_back;
 use crate::events::{Money, PaymentEvent, Subject};
 use crate::operate::may_succeed;
 use crate::run::patiently;
@@ -84,7 +85,6 @@ pub async fn day(
 /// A day in progress.
 struct Day {
     options: DayOptions,
-    settings: Settings,
     server: Option<Server>,
     clients: Clients,
     topology: Topology,
@@ -117,8 +117,7 @@ impl Day {
         terminal.follow(&store);
         let staff = Staff::new(&settings, options.visibility);
         let (hopeless, killed) = (Vec::new(), Vec::new());
-        let mut day =
-            Day { options, settings, server, clients, topology, shop, staff, terminal, hopeless, killed };
+        let mut day = Day { options, server, clients, topology, shop, staff, terminal, hopeless, killed };
         let waiting = day.messages().await?;
         if waiting > 0 {
             return Err(
@@ -194,13 +193,9 @@ impl Day {
         self.staff.dismiss_all()?;
         self.terminal.catch_up(&self.shop.store).await?;
         let mut left = Vec::new();
-        let monitor = dead_letters::monitor(
-            &self.clients,
-            &self.topology,
-            &self.shop.store,
-            self.settings.folder(),
-            Duration::from_secs(300),
-        );
+        let monitor = DeadLetterMonitor::new(&self.clients)
+            .watch(&self.topology.payment_dlq)
+            .watch(&self.topology.ticket_dlq);
         for report in monitor.look().await? {
             left.extend(report.new);
         }
@@ -331,8 +326,12 @@ impl Day {
     }
 }
 
-/// What the queues hold, or one more than nothing where one does not answer.
+/// How many messages the queues hold; one that does not answer may hold some.
 async fn held(check: &HealthCheck) -> Result<u64, Box<dyn std::error::Error>> {
     let checks = check.look().await.checks;
-    Ok(checks.iter().map(|queue| queue.depth + queue.in_flight + queue.delayed).sum())
+    let each = checks.iter().map(|queue| match queue.status {
+        health::Status::Unhealthy => queue.depth.max(1),
+        _ => queue.depth + queue.in_flight + queue.delayed,
+    });
+    Ok(each.sum())
 }

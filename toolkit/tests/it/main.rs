@@ -1,6 +1,7 @@
 //! Each pattern against a running server, and at its worst moment.
 
 mod claim_check;
+mod clients;
 mod common;
 mod consumer;
 mod crypto;
