@@ -12,6 +12,7 @@ use crate::store::Store;
 
 /// From when on somebody is told.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "When to raise an alert")]
 pub struct Limits {
     /// Dead letters in one queue
     #[arg(long, default_value_t = 1, value_name = "MESSAGES")]

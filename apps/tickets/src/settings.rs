@@ -13,6 +13,7 @@ pub const LOCAL: &str = "http://localhost:4566";
 
 /// What all commands need to know.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Where things are")]
 pub struct Settings {
     /// Where SQS answers. Without one: http://localhost:4566, where a Posthaste is started if nothing answers
     #[arg(long, env = "AWS_SQS_ENDPOINT", global = true, value_name = "URL")]
