@@ -73,6 +73,7 @@ impl Server {
             let sealed = (segment.number != recovered.end.segment()).then_some(u64::from(segment.bytes));
             machine.open_segment(segment.number, sealed);
         }
+        machine.replaying(recovered.now);
         let mut unknown = None;
         let mut replay = |entry: Entry<'_>| {
             let mut head = Cow::Borrowed(entry.head);

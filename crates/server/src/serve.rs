@@ -42,11 +42,11 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         }
         false => Options::default(),
     };
-    let opened = store::open(settings.data.as_ref(), settings.durability, limits)?;
+    let clock = Arc::new(if settings.virtual_clock { Clock::standing() } else { Clock::Real });
+    let opened = store::open(settings.data.as_ref(), settings.durability, limits, clock.now())?;
     for note in &opened.notes {
         eprintln!("posthaste: {note}");
     }
-    let clock = Arc::new(if settings.virtual_clock { Clock::standing() } else { Clock::Real });
     // One for each HTTP thread, and one for this.
     let letterboxes: Vec<Arc<Letterbox>> = (0..=settings.http_threads).map(|_| Arc::default()).collect();
     let own = letterboxes[settings.http_threads].clone();

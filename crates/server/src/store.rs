@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use journal::engines::{DirectoryError, Files, Memory};
 use journal::{Batch, Durability, Journal, Pipeline, Progress, ReadError, Reader, Record, Space, Storage};
 use kernel::codec::Malformed;
-use kernel::{Extent, Position};
+use kernel::{Extent, Position, Time};
 use machine::{Input, Machine, Options, Survivor};
 
 use sns::SubscriptionId;
@@ -64,11 +64,12 @@ pub struct Opened {
     pub notes: Vec<String>,
 }
 
-/// Opens a log and replays it.
+/// Opens a log and replays it, at `now` by the clock.
 pub fn open(
     data: Option<&PathBuf>,
     durability: DurabilityOption,
     options: Options,
+    now: Time,
 ) -> Result<Opened, StoreError> {
     let storage: Arc<dyn Storage> = match data {
         Some(path) => Arc::new(Files::open(path).map_err(StoreError::Directory)?),
@@ -84,6 +85,9 @@ pub fn open(
         let sealed = (segment.number != newest).then_some(u64::from(segment.bytes));
         machine.open_segment(segment.number, sealed);
     }
+    // It goes on at the clock's time, or where the log stopped if that was later.
+    let now = now.max(recovered.now);
+    machine.replaying(now);
     let mut unknown = None;
     let mut replay = |entry: journal::Entry<'_>| {
         if let Err(Malformed) = machine.replay(entry.extent, entry.head) {
@@ -95,7 +99,7 @@ pub fn open(
     if let Some(extent) = unknown {
         return Err(StoreError::Record(extent, data.cloned().unwrap_or_default()));
     }
-    machine.replayed(recovered.counter, recovered.now);
+    machine.replayed(recovered.counter, now);
     let mut notes = recovered.warnings;
     notes.extend(recovered.cut.map(|cut| {
         format!("{}: an unfinished write was cut off ({}); it was never acknowledged", cut.file, cut.why)

@@ -107,14 +107,40 @@ impl Dedup {
 
     /// Remembers an accepted message. Calls come in the order of `at`; an older key of the same value is forgotten.
     pub fn accept(&mut self, key: DedupKey, seq: Seq, at: Time) {
+        self.loaded();
+        let number = self.push(key, seq, at);
+        let mut index = self.index.take().unwrap_or_default();
+        self.enter(&mut index, key, number);
+        self.index = Some(index);
+    }
+
+    /// The same while a log is read: nothing is looked for until it has been read whole, and [`Dedup::loaded`] said.
+    pub fn load(&mut self, key: DedupKey, seq: Seq, at: Time) {
+        if self.index.is_some() {
+            return self.accept(key, seq, at);
+        }
+        self.push(key, seq, at);
+    }
+
+    /// What was loaded can be found from now on. An index that is made at once, of the size that it needs, costs a fraction of
+    /// one that grows.
+    pub fn loaded(&mut self) {
+        if self.index.is_some() || self.len == 0 {
+            return;
+        }
+        let mut index = Box::new(Index::with_room_for(self.len));
+        for offset in 0..self.len as u32 {
+            let number = self.oldest.wrapping_add(offset);
+            self.enter(&mut index, self.key(number), number);
+        }
+        self.index = Some(index);
+    }
+
+    fn push(&mut self, key: DedupKey, seq: Seq, at: Time) -> u32 {
         let at = at.0.max(self.newest_at);
         self.newest_seq = self.newest_seq.max(seq.0);
         self.newest_at = at;
         let number = self.oldest.wrapping_add(self.len as u32);
-        let mut index = self.index.take().unwrap_or_default();
-        if let Some(old) = index.find(key.hash(), |number| self.key(number) == key) {
-            index.remove(key.hash(), old);
-        }
         if self.blocks.back().is_none_or(|block| block.keys.len() == BLOCK) {
             self.blocks.push_back(Block::default());
         }
@@ -122,8 +148,14 @@ impl Dedup {
             block.push(key, seq.0 as u32, at as u32);
         }
         self.len += 1;
+        number
+    }
+
+    fn enter(&self, index: &mut Index, key: DedupKey, number: u32) {
+        if let Some(old) = index.find(key.hash(), |number| self.key(number) == key) {
+            index.remove(key.hash(), old);
+        }
         index.insert(key.hash(), number, |number| self.key(number).hash());
-        self.index = Some(index);
     }
 
     /// Forgets at most `most` of what no longer counts; says when the next one stops counting, `now` if there is more.
@@ -206,6 +238,28 @@ mod tests {
         }
         assert_eq!(dedup.expire(Time(u64::MAX / 2), usize::MAX), None);
         assert_eq!(dedup.len, 0);
+    }
+
+    #[test]
+    fn what_was_loaded_is_as_if_it_had_been_accepted() {
+        let (mut loaded, mut accepted) = (Dedup::default(), Dedup::default());
+        let key = |n: u64| DedupKey::new(&(n % 700).to_string(), None);
+        for n in 0..3000 {
+            loaded.load(key(n), Seq(n), Time(n * 200));
+            accepted.accept(key(n), Seq(n), Time(n * 200));
+        }
+        let now = Time(2_500 * 200 + WINDOW_MILLIS);
+        assert_eq!(loaded.expire(now, 100), accepted.expire(now, 100));
+        loaded.loaded();
+        for n in 3000..3100 {
+            loaded.load(key(n), Seq(n), Time(n * 200));
+            accepted.accept(key(n), Seq(n), Time(n * 200));
+        }
+        for now in [now, Time(0)] {
+            assert!((0..800).all(|n| loaded.find(key(n), now) == accepted.find(key(n), now)));
+        }
+        assert_eq!(loaded.expire(now, usize::MAX), accepted.expire(now, usize::MAX));
+        assert!((0..800).all(|n| loaded.find(key(n), now) == accepted.find(key(n), now)));
     }
 
     #[test]

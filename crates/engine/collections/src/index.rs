@@ -19,6 +19,14 @@ impl Default for Index {
 }
 
 impl Index {
+    /// An empty one that so many numbers find room in before it grows, if their hashes are spread evenly.
+    pub fn with_room_for(numbers: usize) -> Self {
+        // What chance puts into one shard more than into another is a few times the root of what is in it.
+        let each = numbers.div_ceil(SHARDS);
+        let each = each + 4 * each.isqrt();
+        Index { shards: (0..SHARDS).map(|_| Shard::with_room_for(each)).collect() }
+    }
+
     /// The number that was put under `hash` and that `is` recognises.
     pub fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
         let shard = &self.shards[shard_of(hash)];
@@ -67,6 +75,16 @@ const EMPTY: u8 = 0;
 const DEAD: u8 = 1;
 
 impl Shard {
+    fn with_room_for(numbers: usize) -> Shard {
+        let buckets = numbers.div_ceil(BUCKET * 7 / 8).max(1);
+        Shard {
+            tags: vec![[EMPTY; BUCKET]; buckets].into_boxed_slice(),
+            numbers: vec![0; buckets * BUCKET].into_boxed_slice(),
+            living: 0,
+            dead: 0,
+        }
+    }
+
     fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<usize> {
         let tag = tag_of(hash);
         self.walk(hash, |slots, bucket| {
@@ -130,16 +148,7 @@ impl Shard {
 
     /// Makes room, and living and empty slots only.
     fn rebuild(&mut self, hash_of: impl Fn(u32) -> u64) {
-        let buckets = (self.living * 5 / 4).div_ceil(BUCKET * 7 / 8).max(1);
-        let old = std::mem::replace(
-            self,
-            Shard {
-                tags: vec![[EMPTY; BUCKET]; buckets].into_boxed_slice(),
-                numbers: vec![0; buckets * BUCKET].into_boxed_slice(),
-                living: 0,
-                dead: 0,
-            },
-        );
+        let old = std::mem::replace(self, Shard::with_room_for(self.living * 5 / 4));
         for (&tag, &number) in old.tags.as_flattened().iter().zip(&old.numbers) {
             if tag != EMPTY && tag != DEAD {
                 self.put(hash_of(number), number);

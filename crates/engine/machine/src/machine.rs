@@ -37,7 +37,8 @@ pub struct Machine {
 
 impl Machine {
     /// A machine that goes on where a log ends. What the log holds is to be handed in with [`Machine::replay`] before
-    /// anything else: all of configuration first, then all of the flow.
+    /// anything else: all of configuration first, then all of the flow; between [`Machine::replaying`] and
+    /// [`Machine::replayed`].
     pub fn new(options: Options, appender: journal::Appender) -> Self {
         let end = appender.end();
         let mut ledger = Ledger::default();
@@ -67,6 +68,12 @@ impl Machine {
         }
     }
 
+    /// Before replay: the machine goes on at `now`, which is not before the log was last written.
+    pub fn replaying(&mut self, now: Time) {
+        self.sqs.replaying(now);
+        self.sns.replaying(now);
+    }
+
     /// A record of the log: what it says has happened.
     pub fn replay(&mut self, extent: Extent, head: &[u8]) -> Result<(), Malformed> {
         match Record::decode(head)? {
@@ -77,9 +84,9 @@ impl Machine {
         Ok(())
     }
 
-    /// After replay: numbers below `counter` are taken, and it was at least `now` when the log was last written.
+    /// After replay: numbers below `counter` are taken, and it is `now` at least: what [`Machine::replaying`] was told.
     pub fn replayed(&mut self, counter: u64, now: Time) {
-        self.sns.skip_to(counter);
+        self.sns.replayed(counter);
         self.agree_on_numbers();
         self.sqs.replayed(counter);
         self.now = self.now.max(now);

@@ -94,6 +94,8 @@ pub struct State {
     pub(crate) deliveries: Deliveries,
     pub(crate) replays: BTreeMap<SubscriptionId, Replay>,
     pub(crate) deadlines: Deadlines<Due>,
+    /// While a log is read: the moment before which nothing will be asked.
+    reading_until: Option<Time>,
 
     // What follows is not in the log: it is about what is to be looked at next.
     /// Replays that may go on.
@@ -163,6 +165,21 @@ impl State {
         self.next_number = self.next_number.max(number);
     }
 
+    /// A log is about to be read, all of it before anything is asked, at `now` or later. What no such moment needs to know is
+    /// not looked at. Ends with [`State::replayed`].
+    pub fn replaying(&mut self, now: Time) {
+        self.reading_until = Some(now);
+    }
+
+    /// After a log has been read whole: numbers below this one are taken.
+    pub fn replayed(&mut self, number: u64) {
+        self.skip_to(number);
+        self.reading_until = None;
+        for topic in self.topics.values_mut() {
+            topic.dedup.loaded();
+        }
+    }
+
     /// A fact becomes true. `at` is where its record lies. Applied live and when a log is read, in the order of the log.
     pub fn apply(&mut self, record: &Record, at: Extent, ledger: &mut Ledger) {
         match record {
@@ -201,8 +218,14 @@ impl State {
         let Some(deduplicates) = parcel.deduplicates.filter(|_| !parcel.forwarded) else { return };
         let Some(topic) = self.topics.get_mut(&TopicId(parcel.source)) else { return };
         let (Some(id), Some(group)) = (&parcel.deduplication_id, &parcel.group) else { return };
+        if self.reading_until.is_some_and(|until| parcel.at + dedup::WINDOW_MILLIS <= until) {
+            return;
+        }
         let key = DedupKey::new(id, (deduplicates == Deduplicates::InGroup).then_some(&**group));
-        topic.dedup.accept(key, Seq(parcel.number), parcel.at);
+        match self.reading_until {
+            Some(_) => topic.dedup.load(key, Seq(parcel.number), parcel.at),
+            None => topic.dedup.accept(key, Seq(parcel.number), parcel.at),
+        }
         ledger.keep_until(at.place.segment(), parcel.at + dedup::WINDOW_MILLIS);
         if topic.dedup_due.is_none() {
             let due = parcel.at + dedup::WINDOW_MILLIS;

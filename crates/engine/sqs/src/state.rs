@@ -77,6 +77,8 @@ pub struct State {
     rests: Vec<Rest>,
     /// Messages below this number were read from a log.
     replayed_below: u64,
+    /// While a log is read: the moment before which nothing will be asked.
+    reading_until: Option<Time>,
 
     // What follows is not in the log: it is about who asks at this moment, and about what is to be looked at next.
     pub(crate) waiting: BTreeMap<u64, (QueueId, u64)>,
@@ -110,11 +112,21 @@ impl State {
         self.next_seq = self.next_seq.max(seq);
     }
 
+    /// A log is about to be read, all of it before anything is asked, at `now` or later. What no such moment needs to know is
+    /// not looked at. Ends with [`State::replayed`].
+    pub fn replaying(&mut self, now: Time) {
+        self.reading_until = Some(now);
+    }
+
     /// After a log has been read whole: numbers below this one are taken, and some receives of these messages that were
     /// answered may not be in it.
     pub fn replayed(&mut self, seq: u64) {
         self.skip_to(seq);
         self.replayed_below = self.next_seq;
+        self.reading_until = None;
+        for queue in self.queues.values_mut() {
+            queue.dedup.loaded();
+        }
     }
 
     /// Whether a message was moved to where it is, and its record does not say so: another one does.
@@ -257,12 +269,18 @@ impl State {
     pub(crate) fn message_sent(&mut self, record: &MessageSent<'_>, at: Extent, ledger: &mut Ledger) {
         self.skip_to(record.seq.0 + 1);
         let Some(queue) = self.queues.get_mut(&record.queue) else { return };
+        let counts_no_more = |until: Time| record.sent + dedup::WINDOW_MILLIS <= until;
         if let Some(deduplication) = &record.deduplication
             && record.seq > queue.purged_through
+            && !self.reading_until.is_some_and(counts_no_more)
         {
             let group = if deduplication.in_group { record.group.as_deref() } else { None };
             if !record.forwarded {
-                queue.dedup.accept(DedupKey::new(&deduplication.id, group), record.seq, record.sent);
+                let key = DedupKey::new(&deduplication.id, group);
+                match self.reading_until {
+                    Some(_) => queue.dedup.load(key, record.seq, record.sent),
+                    None => queue.dedup.accept(key, record.seq, record.sent),
+                }
                 queue.watch_dedup(&mut self.deadlines);
             }
             ledger.keep_until(at.place.segment(), record.sent + dedup::WINDOW_MILLIS);
