@@ -101,6 +101,10 @@ fn refusals_say_what_aws_says() {
         (r#"{"x":"y"}"#, "\"x\" must be an object or an array", 7),
         (r#"{"x":[]}"#, "Empty arrays are not allowed", 8),
         (r#""x""#, "Filter is not an object", 2),
+        // Jackson passes the blank behind a number that stands alone.
+        ("0", "Filter is not an object", 2),
+        ("0 ", "Filter is not an object", 3),
+        ("0\r", "Filter is not an object", 2),
         (r#"{"x":[{"EXISTS":true}]}"#, "Unrecognized match type EXISTS", 21),
         (r#"{"x":[{"prefix":1}]}"#, "prefix match pattern must be a string", 18),
         (r#"{"x":[{"suffix":1}]}"#, "suffix match pattern must be a string", 18),
