@@ -1,0 +1,196 @@
+//! The system as processes that can be killed: a server, and a process for each service.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+use toolkit::Clients;
+use toolkit::health::{HealthCheck, Thresholds};
+use toolkit::testing::Server;
+
+use crate::audit::Books;
+use crate::places::{DEAD_LETTERS, People, Places};
+use crate::services::{Error, Service};
+use crate::store::Stores;
+
+/// Server and services, each a process. All end with this value.
+pub struct Fleet {
+    server: Option<Server>,
+    /// Where the server listens.
+    pub endpoint: Option<String>,
+    /// Clients of it.
+    pub clients: Clients,
+    /// The queues and topics.
+    pub places: Places,
+    /// The databases.
+    pub stores: Stores,
+    arguments: Vec<String>,
+    services: BTreeMap<Service, Child>,
+}
+
+/// Whom to kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    /// A service.
+    Service(Service),
+    /// The server.
+    Server,
+}
+
+impl std::fmt::Display for Victim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Victim::Service(service) => write!(f, "{service}"),
+            Victim::Server => f.write_str("server"),
+        }
+    }
+}
+
+impl Fleet {
+    /// Starts all of it. Without an endpoint, a server of its own with its data in `stores.folder`. `arguments` go to the services.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn start(
+        endpoint: Option<String>,
+        stores: &Stores,
+        people: &People,
+        arguments: Vec<String>,
+    ) -> Result<Fleet, Error> {
+        std::fs::create_dir_all(&stores.folder)?;
+        let server = match endpoint {
+            Some(_) => None,
+            None => Some(Server::kept("127.0.0.1:0", stores.folder.join("posthaste"))?),
+        };
+        let endpoint = endpoint.or_else(|| server.as_ref().map(|server| server.endpoint().to_owned()));
+        let clients = clients(endpoint.as_deref()).await;
+        let places = Places::ensure(&clients, people).await?;
+        let (stores, services) = (stores.clone(), BTreeMap::new());
+        let mut fleet = Fleet { server, endpoint, clients, places, stores, arguments, services };
+        for service in Service::ALL {
+            fleet.launch(service).await?;
+        }
+        Ok(fleet)
+    }
+
+    /// Whether the server is this fleet's own, and can be killed.
+    pub fn owns_server(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// `kill -9`.
+    pub async fn kill(&mut self, victim: Victim) {
+        match victim {
+            Victim::Server => {
+                if let Some(server) = &mut self.server {
+                    server.kill();
+                }
+            }
+            Victim::Service(service) => {
+                if let Some(mut child) = self.services.remove(&service) {
+                    // It may have ended by itself; then there is nothing to kill.
+                    let _ = child.kill().await;
+                }
+            }
+        }
+    }
+
+    /// Starts again what was killed.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn revive(&mut self, victim: Victim) -> Result<(), Error> {
+        match victim {
+            Victim::Server => match &mut self.server {
+                Some(server) => Ok(server.restart()?),
+                None => Ok(()),
+            },
+            Victim::Service(service) => self.launch(service).await,
+        }
+    }
+
+    async fn launch(&mut self, service: Service) -> Result<(), Error> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["run", service.as_str(), "--until-stdin-closes", "--no-setup"])
+            .arg("--data")
+            .arg(&self.stores.folder);
+        if let Some(endpoint) = &self.endpoint {
+            command.args(["--endpoint", endpoint]);
+        }
+        if let Some(url) = &self.stores.url {
+            command.args(["--database", url]);
+        }
+        if self.stores.full_sync {
+            command.arg("--full-sync");
+        }
+        command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        // It says one line when it is ready. (A server that is away at that moment is waited for by the SDK's own retries.)
+        let Some(stdout) = child.stdout.take() else { return Err("a service without output".into()) };
+        let mut lines = BufReader::new(stdout).lines();
+        let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await??;
+        if line.is_none() {
+            return Err(format!("the {service} service ended before it was ready").into());
+        }
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        self.services.insert(service, child);
+        Ok(())
+    }
+
+    /// Waits until every order has ended, and nothing waits anywhere; gives whether it came to that in time.
+    ///
+    /// # Errors
+    /// When a queue or a database cannot be asked.
+    pub async fn settle(&self, books: &Books, most: Duration) -> Result<bool, Error> {
+        let begun = Instant::now();
+        let mut quiet = 0;
+        while begun.elapsed() < most {
+            let busy = books.open_orders(i64::MAX).await? > 0
+                || books.waiting().await? > 0
+                || self.depth().await? > 0;
+            quiet = if busy { 0 } else { quiet + 1 };
+            // Twice, since a message may have been between an outbox and a queue.
+            if quiet == 2 {
+                return Ok(true);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Ok(false)
+    }
+
+    /// How many messages are in the queues, dead letters apart.
+    async fn depth(&self) -> Result<u64, Error> {
+        let mut check = HealthCheck::new(&self.clients);
+        for (queue, _) in DEAD_LETTERS {
+            check = check.queue(
+                &self.clients.queue(queue).await?,
+                Thresholds { degraded: 10_000, unhealthy: 100_000 },
+            );
+        }
+        let checks = check.look().await.checks;
+        Ok(checks.iter().map(|one| one.depth + one.in_flight + one.delayed).sum())
+    }
+}
+
+/// Clients of this endpoint, or of what the environment names.
+pub async fn clients(endpoint: Option<&str>) -> Clients {
+    match endpoint {
+        Some(endpoint) => Clients::local(endpoint).await,
+        None => Clients::from_env().await,
+    }
+}
+
+/// A folder of its own for a run that is to leave nothing.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn scratch() -> std::io::Result<(tempfile::TempDir, PathBuf)> {
+    let folder = tempfile::Builder::new().prefix("orders-").tempdir()?;
+    let path = folder.path().to_owned();
+    Ok((folder, path))
+}

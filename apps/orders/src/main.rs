@@ -1,0 +1,479 @@
+//! `orders`: an order-processing system of five services on queues and topics, and what it takes to run, load, break and audit it.
+
+mod audit;
+mod fleet;
+mod generate;
+mod load;
+mod model;
+mod places;
+mod services;
+mod store;
+mod trials;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use toolkit::testing::Server;
+
+use audit::{Books, audit};
+use fleet::{Fleet, clients, scratch};
+use generate::{Counter, Generator, Mix};
+use model::{Item, Order, Payment, now_ms};
+use places::{DEAD_LETTERS, People, Places};
+use services::gateway::Behaviour;
+use services::{Error, RunningService, Service, Settings, Surroundings};
+use store::Stores;
+
+/// An order-processing system on SQS and SNS: five services, their queues and topics, and their databases.
+///
+/// With nothing but `orders run` everything starts: a Posthaste server, all queues and topics, and the services. In another
+/// terminal, `orders submit` sends orders and shows what becomes of them.
+///
+/// Every command works against AWS, too, or any server that speaks its protocols: say --endpoint, or set the
+/// environment as for the AWS command line.
+#[derive(Parser)]
+#[command(name = "orders", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    surroundings: Place,
+}
+
+const EXAMPLES: &str = "Examples:
+  orders run                              everything, with a server of its own
+  orders submit --count 20                20 orders of all kinds, followed to their end
+  orders load --times 10 --seconds 60     ten times the targets' rates, and a table
+  orders trials --trials 100              kill -9 at random moments, then an audit
+  orders run payment --endpoint http://127.0.0.1:4566 --database postgres://localhost/shop";
+
+#[derive(Args)]
+struct Place {
+    /// Where SQS and SNS are. Without it: that of a running `orders run` with the same --data; else one is started.
+    #[arg(long, env = "AWS_ENDPOINT_URL", global = true, value_name = "URL")]
+    endpoint: Option<String>,
+    /// The folder of the SQLite databases, the archive of dead letters, and the data of a server of its own.
+    #[arg(long, global = true, default_value = "orders-data", value_name = "FOLDER")]
+    data: PathBuf,
+    /// A PostgreSQL database instead of SQLite: a schema for each service.
+    #[arg(long, env = "ORDERS_DATABASE", global = true, value_name = "URL")]
+    database: Option<String>,
+    /// SQLite: sync at every commit, for machines whose power may fail. (A crash of a program loses nothing either way.)
+    #[arg(long, global = true)]
+    full_sync: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Create all queues, dead-letter queues, topics and subscriptions, or bring them to their settings.
+    Setup(PeopleArgs),
+    /// Run services: those that are named, or all. Without an endpoint it starts a server, too.
+    Run(RunArgs),
+    /// Submit orders and follow each to its end.
+    Submit(SubmitArgs),
+    /// Drive everything at the targets' rates, kill each part, audit, and print target and achieved. Exit status 1 if one is missed.
+    Load(LoadArgs),
+    /// Kill services and the server at random moments, let all come to rest, and audit; again and again. Exit status 1 if a rule breaks.
+    Trials(TrialArgs),
+    /// Look whether money, stock and orders fit together, in all databases. Exit status 1 if not.
+    Audit,
+    /// Look at the dead letters of all queues; put some back.
+    DeadLetters(DeadLetterArgs),
+}
+
+#[derive(Args)]
+struct PeopleArgs {
+    /// Gets every event by e-mail, once it has confirmed the subscription.
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// Gets critical events by text message.
+    #[arg(long, value_name = "NUMBER")]
+    sms: Option<String>,
+}
+
+impl PeopleArgs {
+    fn people(&self) -> People {
+        People { email: self.email.clone(), phone: self.sms.clone() }
+    }
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// Which services; none: all.
+    services: Vec<Service>,
+    #[command(flatten)]
+    people: PeopleArgs,
+    #[command(flatten)]
+    settings: SettingArgs,
+    /// The queues are there already.
+    #[arg(long)]
+    no_setup: bool,
+    /// Ends when its standard input ends: for a parent process.
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
+}
+
+#[derive(Args)]
+struct SettingArgs {
+    /// How many seconds a message stays hidden after its consumer's death (a living one renews it).
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    hidden_for: u64,
+    /// How many seconds stock is kept for an order that is not paid.
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    reservation: u64,
+    /// How many products a new inventory has.
+    #[arg(long, default_value_t = 2_000)]
+    products: u32,
+    /// How many of each it has.
+    #[arg(long, default_value_t = 1_000_000)]
+    stock: i64,
+    /// How often the dead letters are looked at.
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    look_every: u64,
+    /// Share of the gateway's calls that fail before anything happens.
+    #[arg(long, default_value_t = Behaviour::default().failing, value_name = "SHARE")]
+    gateway_failing: f64,
+    /// Share of the gateway's calls that hang.
+    #[arg(long, default_value_t = Behaviour::default().stalling, value_name = "SHARE")]
+    gateway_stalling: f64,
+    /// Share of the gateway's calls that succeed and whose answer is lost.
+    #[arg(long, default_value_t = Behaviour::default().losing, value_name = "SHARE")]
+    gateway_losing: f64,
+    /// How long a call hangs.
+    #[arg(long, default_value_t = Behaviour::default().stall.as_secs(), value_name = "SECONDS")]
+    gateway_stall: u64,
+}
+
+impl SettingArgs {
+    fn settings(&self) -> Settings {
+        Settings {
+            hidden_for: Duration::from_secs(self.hidden_for),
+            reservation: Duration::from_secs(self.reservation),
+            products: self.products,
+            stock: self.stock,
+            look_every: Duration::from_secs(self.look_every),
+            gateway: Behaviour {
+                failing: self.gateway_failing,
+                stalling: self.gateway_stalling,
+                losing: self.gateway_losing,
+                stall: Duration::from_secs(self.gateway_stall),
+                ..Behaviour::default()
+            },
+        }
+    }
+}
+
+#[derive(Args)]
+struct SubmitArgs {
+    /// How many, of all kinds.
+    #[arg(long, default_value_t = 1)]
+    count: u32,
+    /// One order of this product, instead.
+    #[arg(long)]
+    product: Option<String>,
+    /// How many of it.
+    #[arg(long, default_value_t = 1)]
+    quantity: i64,
+    /// The card to charge: one that begins with `declined` has no money. Without it: on account.
+    #[arg(long)]
+    card: Option<String>,
+    /// Where to: no carrier goes to XX.
+    #[arg(long, default_value = "DE")]
+    country: String,
+    /// As a VIP customer.
+    #[arg(long)]
+    vip: bool,
+}
+
+#[derive(Args)]
+struct LoadArgs {
+    /// How many times the targets' rates (100 orders, 50 payments, 200 stock updates, 500 notifications a second).
+    #[arg(long, default_value_t = 10.0)]
+    times: f64,
+    /// How long.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Do not kill anything afterwards.
+    #[arg(long)]
+    no_kills: bool,
+    /// Keep the databases and the server's data in --data.
+    #[arg(long)]
+    keep: bool,
+}
+
+#[derive(Args)]
+struct TrialArgs {
+    /// How many trials.
+    #[arg(long, default_value_t = 10)]
+    trials: u32,
+    /// Orders in each.
+    #[arg(long, default_value_t = 150)]
+    orders: u32,
+    /// Kills in each.
+    #[arg(long, default_value_t = 4)]
+    kills: u32,
+    /// The first trial's seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Args)]
+struct DeadLetterArgs {
+    /// Put all of them back, whatever their reason.
+    #[arg(long)]
+    requeue: bool,
+    /// So many a second.
+    #[arg(long, default_value_t = 10.0)]
+    rate: f64,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // A single service is one thread: with a process each, more would only take turns on the same processors.
+    let alone = matches!(&cli.command, Command::Run(run) if run.services.len() == 1);
+    let mut builder = match alone {
+        true => tokio::runtime::Builder::new_current_thread(),
+        false => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let result = match builder.enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("orders: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode, Error> {
+    let place = cli.surroundings;
+    let good = match cli.command {
+        Command::Setup(args) => setup(&place, &args.people()).await.map(|()| true),
+        Command::Run(args) => serve(&place, &args).await.map(|()| true),
+        Command::Submit(args) => submit(&place, &args).await.map(|()| true),
+        Command::Load(args) => drive(place, &args).await,
+        Command::Trials(args) => {
+            let trials = trials::Trials {
+                trials: args.trials,
+                orders: args.orders,
+                kills: args.kills,
+                seed: args.seed,
+            };
+            trials::run(trials, place.database.as_deref()).await.map(|bad| bad == 0)
+        }
+        Command::Audit => {
+            let findings = audit(&Books::open(&place.stores()?).await?, None).await?;
+            print!("{findings}");
+            Ok(findings.holds())
+        }
+        Command::DeadLetters(args) => dead_letters(&place, &args).await.map(|()| true),
+    };
+    Ok(if good? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Place {
+    fn stores(&self) -> Result<Stores, Error> {
+        std::fs::create_dir_all(&self.data)?;
+        Ok(Stores { folder: self.data.clone(), url: self.database.clone(), full_sync: self.full_sync })
+    }
+
+    /// Where a running `orders run` has written its server's address.
+    fn note(&self) -> PathBuf {
+        self.data.join("endpoint")
+    }
+
+    /// What was said, or what a running system has noted, or nothing: then it is for the environment to say.
+    fn known_endpoint(&self) -> Option<String> {
+        let noted = || std::fs::read_to_string(self.note()).ok();
+        self.endpoint.clone().or_else(noted)
+    }
+}
+
+/// What the environment says of AWS, for those that have no endpoint.
+fn on_aws() -> bool {
+    ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL_SQS"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
+}
+
+async fn setup(place: &Place, people: &People) -> Result<(), Error> {
+    let clients = clients(place.known_endpoint().as_deref()).await;
+    let places = Places::ensure(&clients, people).await?;
+    for (queue, dead) in DEAD_LETTERS {
+        println!("queue  {queue:<22} dead letters: {dead}");
+    }
+    for topic in places.topics() {
+        println!("topic  {}", topic.arn);
+    }
+    println!(
+        "Alarms: none. They are CloudWatch's; they will be made here when the server offers CloudWatch."
+    );
+    Ok(())
+}
+
+async fn serve(place: &Place, args: &RunArgs) -> Result<(), Error> {
+    let stores = place.stores()?;
+    // All of it in one process, if nobody says where the queues are.
+    let server = match (&place.endpoint, on_aws()) {
+        (None, false) => {
+            let server = Server::kept("127.0.0.1:0", place.data.join("posthaste"))?;
+            std::fs::write(place.note(), server.endpoint())?;
+            println!("Posthaste listens at {}", server.endpoint());
+            Some(server)
+        }
+        _ => None,
+    };
+    let endpoint =
+        place.endpoint.clone().or_else(|| server.as_ref().map(|server| server.endpoint().to_owned()));
+    let clients = clients(endpoint.as_deref()).await;
+    let places = match args.no_setup {
+        false => Places::ensure(&clients, &args.people.people()).await?,
+        true => {
+            // The server may be on its way back.
+            let mut tries = 0;
+            loop {
+                tries += 1;
+                match Places::find(&clients).await {
+                    Ok(places) => break places,
+                    Err(fault) if fault.retryable && tries < 60 => {
+                        tokio::time::sleep(Duration::from_millis(500)).await
+                    }
+                    Err(fault) => return Err(fault.into()),
+                }
+            }
+        }
+    };
+    let around = Surroundings { clients, places, stores, settings: args.settings.settings() };
+    let wanted = if args.services.is_empty() { Service::ALL.to_vec() } else { args.services.clone() };
+    let mut running: Vec<RunningService> = Vec::new();
+    for service in wanted {
+        running.push(services::start(service, &around).await?);
+        println!("{service} is ready");
+    }
+    let nothing_more = async {
+        match args.until_stdin_closes {
+            true => stdin_closed().await,
+            false => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result?,
+        () = nothing_more => return Ok(()),
+    }
+    println!("Stopping; receives under way are awaited, for up to 20 seconds …");
+    let mut ends = tokio::task::JoinSet::new();
+    for service in running {
+        ends.spawn(service.shutdown());
+    }
+    ends.join_all().await;
+    if server.is_some() {
+        // It may be gone already.
+        let _ = std::fs::remove_file(place.note());
+    }
+    Ok(())
+}
+
+/// The parent has gone.
+async fn stdin_closed() {
+    let (closed, wait) = tokio::sync::oneshot::channel::<()>();
+    // A thread of its own, since a read of the standard input cannot be broken off.
+    std::thread::spawn(move || {
+        let _until_it_ends = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        drop(closed);
+    });
+    let _ = wait.await;
+}
+
+async fn submit(place: &Place, args: &SubmitArgs) -> Result<(), Error> {
+    let endpoint = place.known_endpoint();
+    if endpoint.is_none() && !on_aws() {
+        return Err("nothing runs here: start `orders run` first, or say --endpoint".into());
+    }
+    let clients = clients(endpoint.as_deref()).await;
+    let counter = Counter::new(&clients, &Places::find(&clients).await?);
+    let run = format!("o{:x}", now_ms());
+    let orders: Vec<Order> = match &args.product {
+        Some(product) => {
+            let item = Item { product_id: product.clone(), quantity: args.quantity, unit_price: 1_999 };
+            vec![Order {
+                order_id: format!("{run}-0"),
+                customer_id: "customer-0".into(),
+                tier: if args.vip { "vip" } else { "regular" }.into(),
+                total_amount: args.quantity.saturating_mul(item.unit_price),
+                items: vec![item],
+                payment: args.card.clone().map_or(Payment::Account, Payment::Card),
+                country: args.country.clone(),
+                submitted_ms: now_ms(),
+            }]
+        }
+        None => {
+            let mix = Mix { trouble: 0.1, ..Mix::trials(40) };
+            let mut generator = Generator::new(mix, run, fastrand::u64(..));
+            (0..args.count).map(|_| generator.order()).collect()
+        }
+    };
+    let mut open = counter.submit(orders).await;
+    println!("{} orders accepted", open.len());
+    let books = Books::open(&place.stores()?).await?;
+    let sql = "SELECT state, cents, ended_ms - submitted_ms, reason FROM orders WHERE id = $1 AND ended_ms IS NOT NULL";
+    let begun = tokio::time::Instant::now();
+    while !open.is_empty() && begun.elapsed() < Duration::from_secs(120) {
+        let mut still = Vec::new();
+        for id in open {
+            match audit::read(&books.orders, sql, &[(&id).into()]).await?.first() {
+                Some(row) => println!(
+                    "{id}  {:<9} after {:.2} s  {:>9.2}  {}",
+                    row.text(0)?,
+                    row.int(2)? as f64 / 1000.0,
+                    row.int(1)? as f64 / 100.0,
+                    row.maybe_text(3)?.unwrap_or_default()
+                ),
+                None => still.push(id),
+            }
+        }
+        open = still;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    match open.len() {
+        0 => Ok(()),
+        left => Err(format!("{left} orders have not ended: {}", open.join(", ")).into()),
+    }
+}
+
+async fn drive(place: Place, args: &LoadArgs) -> Result<bool, Error> {
+    let scratch = if args.keep { None } else { Some(scratch()?) };
+    let folder = scratch.as_ref().map_or(place.data.clone(), |(_, folder)| folder.clone());
+    let stores = Stores { folder, url: place.database.clone(), full_sync: place.full_sync };
+    let products = 2_000;
+    let arguments = vec!["--products".to_owned(), products.to_string()];
+    let mut fleet = Fleet::start(place.endpoint.clone(), &stores, &People::default(), arguments).await?;
+    let load =
+        load::Load { times: args.times, seconds: args.seconds.max(1), products, kills: !args.no_kills };
+    load::run(load, &mut fleet).await
+}
+
+async fn dead_letters(place: &Place, args: &DeadLetterArgs) -> Result<(), Error> {
+    let clients = clients(place.known_endpoint().as_deref()).await;
+    if args.requeue {
+        let moved = services::dead_letters::put_back(&clients, args.rate, |_| true).await?;
+        println!("{moved} put back");
+        return Ok(());
+    }
+    let mut monitor = toolkit::dead_letters::DeadLetterMonitor::new(&clients);
+    for (_, dead) in DEAD_LETTERS {
+        monitor = monitor.watch(&clients.queue(dead).await?);
+    }
+    for report in monitor.look().await? {
+        println!("{:<26} {} dead letters", report.queue, report.depth);
+        for letter in &report.new {
+            let what = letter.envelope.as_ref().map_or("unreadable", |(id, _)| id.as_str());
+            println!("  {:<18} {what}: {}", letter.category.as_str(), letter.reason);
+        }
+    }
+    Ok(())
+}

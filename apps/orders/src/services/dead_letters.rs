@@ -1,0 +1,90 @@
+//! Looks after the dead letters of all queues: logs, archives and reports each; puts back those that only a crash has made.
+
+use std::time::Duration;
+
+use toolkit::consumer::Category;
+use toolkit::dead_letters::{DeadLetter, DeadLetterMonitor, DeadLetterReport, FileArchive, requeue};
+use toolkit::publisher::Outgoing;
+use toolkit::{Clients, Envelope, Fault, Publisher};
+
+use crate::model::{Event, Happening};
+use crate::places::DEAD_LETTERS;
+use crate::services::{Error, RunningService, Surroundings, running};
+
+/// How often a letter is put back by itself before a person has to look at it.
+const ROUNDS: u32 = 3;
+/// So many a second are put back: work that has failed must not push aside work that has not.
+const RATE: f64 = 50.0;
+
+/// Starts it.
+///
+/// # Errors
+/// When a queue is missing.
+pub async fn start(around: &Surroundings) -> Result<RunningService, Error> {
+    let clients = &around.clients;
+    let health = Publisher::topic(clients, &around.places.system_health.arn).source("dead-letters");
+    let alert = move |report: &DeadLetterReport| {
+        let what = format!("{} new dead letters in {}", report.new.len(), report.queue);
+        eprintln!("dead letters: {what}");
+        let event = Event {
+            happening: Happening::DeadLetters,
+            order_id: String::new(),
+            customer_id: String::new(),
+            detail: Some(what),
+        };
+        let health = health.clone();
+        tokio::spawn(async move {
+            if let Err(error) = health.publish(Outgoing::new(event).attribute("critical", "true")).await {
+                eprintln!("dead letters: nobody could be told: {error}");
+            }
+        });
+    };
+    let archive = FileArchive::new(around.stores.folder.join("dead-letters.jsonl"));
+    let mut monitor =
+        DeadLetterMonitor::new(clients).every(around.settings.look_every).alert(alert).archive(archive);
+    for (_, dead) in DEAD_LETTERS {
+        monitor = monitor.watch(&clients.queue(dead).await?);
+    }
+    let mut running = running(Vec::new(), None);
+    running.monitor = Some(monitor.start());
+    let (clients, every, stop) = (clients.clone(), around.settings.look_every, running.stop.clone());
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                // Not at the moment at which the monitor looks.
+                () = tokio::time::sleep(every + Duration::from_millis(500)) => {}
+            }
+            match put_back(&clients, RATE, worth_another_round).await {
+                Ok(0) => {}
+                Ok(moved) => eprintln!("dead letters: {moved} put back"),
+                Err(fault) => eprintln!("dead letters: {fault}"),
+            }
+        }
+    });
+    Ok(running)
+}
+
+/// Puts chosen letters of all queues back where they came from; gives how many.
+///
+/// # Errors
+/// When a queue cannot be reached.
+pub async fn put_back(
+    clients: &Clients,
+    rate: f64,
+    choose: impl Fn(&DeadLetter) -> bool,
+) -> Result<u64, Fault> {
+    let mut moved = 0;
+    for (source, dead) in DEAD_LETTERS {
+        let (source, dead) = (clients.queue(source).await?, clients.queue(dead).await?);
+        moved += requeue(clients, &dead, &source, rate, &choose).await?.moved;
+    }
+    Ok(moved)
+}
+
+/// Its handler never said no: it died, or its database or the gateway was away.
+fn worth_another_round(letter: &DeadLetter) -> bool {
+    let frame: Option<Envelope<serde::de::IgnoredAny>> = serde_json::from_str(&letter.message).ok();
+    let rounds = frame.map_or(u32::MAX, |frame| frame.metadata.retry_count);
+    matches!(letter.category, Category::Unanswered | Category::AttemptsExhausted) && rounds < ROUNDS
+}

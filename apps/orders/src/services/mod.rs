@@ -1,0 +1,318 @@
+//! The five services and the watcher of dead letters: what they share, and how they are started.
+
+pub mod dead_letters;
+pub mod gateway;
+pub mod inventory;
+pub mod notification;
+pub mod order;
+pub mod payment;
+pub mod shipping;
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use tokio_util::sync::CancellationToken;
+use toolkit::consumer::{ConsumerSettings, Running};
+use toolkit::dead_letters::RunningMonitor;
+use toolkit::inbox::InboxSettings;
+use toolkit::outbox::{Outbox, Relay, RelaySettings, RunningRelay};
+use toolkit::publisher::{Outgoing, Prepared, PublisherSettings};
+use toolkit::sql::{Database, StoreError};
+use toolkit::{Backoff, Clients, Envelope, Message, Publisher, Queue, Topic};
+
+use crate::model::{Event, Happening};
+use crate::places::Places;
+use crate::store::{Stores, with_database};
+
+/// Any error on the way to a running service.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// One of the services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Service {
+    /// Validates orders and leads each to its end.
+    Order,
+    /// Reserves stock, and takes it out.
+    Inventory,
+    /// Charges cards and gives back.
+    Payment,
+    /// Ships.
+    Shipping,
+    /// Tells customers.
+    Notification,
+    /// Looks after the dead letters.
+    DeadLetters,
+}
+
+impl Service {
+    /// All of them.
+    pub const ALL: [Service; 6] = [
+        Service::Order,
+        Service::Inventory,
+        Service::Payment,
+        Service::Shipping,
+        Service::Notification,
+        Service::DeadLetters,
+    ];
+
+    /// Its name, and its database's.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Service::Order => "order",
+            Service::Inventory => "inventory",
+            Service::Payment => "payment",
+            Service::Shipping => "shipping",
+            Service::Notification => "notification",
+            Service::DeadLetters => "dead-letters",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What every service is given.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The SDKs' clients.
+    pub clients: Clients,
+    /// The queues and topics.
+    pub places: Places,
+    /// The databases.
+    pub stores: Stores,
+    /// How it works.
+    pub settings: Settings,
+}
+
+/// What can be chosen.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long a message stays hidden after its consumer's death; a living one renews it. (The queues' own visibility timeouts
+    /// are the longest that a foreign consumer may take.)
+    pub hidden_for: Duration,
+    /// How long stock is kept for an order that is not paid.
+    pub reservation: Duration,
+    /// How many products there are when the inventory is made.
+    pub products: u32,
+    /// How many of each.
+    pub stock: i64,
+    /// How the gateway behaves.
+    pub gateway: gateway::Behaviour,
+    /// How often the dead letters are looked at.
+    pub look_every: Duration,
+}
+
+/// A service at work.
+pub struct RunningService {
+    consumers: Vec<Running>,
+    relay: Option<RunningRelay>,
+    monitor: Option<RunningMonitor>,
+    stop: CancellationToken,
+}
+
+impl RunningService {
+    /// Stops it; nothing is lost or half done. Takes up to the wait of a receive.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        let mut ends = tokio::task::JoinSet::new();
+        for consumer in self.consumers {
+            ends.spawn(consumer.shutdown());
+        }
+        ends.join_all().await;
+        if let Some(relay) = self.relay {
+            relay.shutdown().await;
+        }
+        if let Some(monitor) = self.monitor {
+            monitor.shutdown().await;
+        }
+    }
+}
+
+/// Starts a service.
+///
+/// # Errors
+/// When its database or its queues cannot be reached.
+pub async fn start(service: Service, around: &Surroundings) -> Result<RunningService, Error> {
+    let store = around.stores.open(service.as_str()).await?;
+    match service {
+        Service::Order => with_database!(store, database => order::start(around, database).await),
+        Service::Inventory => with_database!(store, database => inventory::start(around, database).await),
+        Service::Payment => {
+            let gateway = around.stores.open("gateway").await?;
+            let gateway = with_database!(gateway, database => gateway::Gateway::open(database, around.settings.gateway).await?);
+            with_database!(store, database => payment::start(around, database, gateway).await)
+        }
+        Service::Shipping => with_database!(store, database => shipping::start(around, database).await),
+        Service::Notification => {
+            with_database!(store, database => notification::start(around, database).await)
+        }
+        Service::DeadLetters => dead_letters::start(around).await,
+    }
+}
+
+/// How a consumer of a service works.
+pub fn consuming(settings: &Settings, pollers: usize) -> ConsumerSettings {
+    ConsumerSettings {
+        pollers,
+        workers: 64,
+        prefetch: 300,
+        visibility: Some(settings.hidden_for),
+        backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(30)),
+        grace: Duration::from_secs(10),
+        ..ConsumerSettings::default()
+    }
+}
+
+/// How long handled messages are remembered: as long as a queue may keep a duplicate.
+pub fn remembering() -> InboxSettings {
+    InboxSettings::default()
+}
+
+/// The most messages of one transaction.
+pub const BATCH: usize = 200;
+
+/// Where a service's messages go: through its outbox, each to its queue or topic.
+pub struct Desk<D> {
+    outbox: Outbox<D>,
+    source: &'static str,
+    clients: Clients,
+    publishers: Vec<Publisher>,
+}
+
+impl<D: Database> Desk<D> {
+    /// Of this service.
+    pub async fn new(source: &'static str, clients: &Clients, database: &D) -> Result<Desk<D>, StoreError> {
+        let outbox = Outbox::new(database);
+        outbox.migrate().await?;
+        Ok(Desk { outbox, source, clients: clients.clone(), publishers: Vec::new() })
+    }
+
+    /// It sends to this queue; gives the place's number.
+    pub fn queue(&mut self, queue: &Queue) -> Place {
+        self.add(Publisher::queue(&self.clients, queue))
+    }
+
+    /// It publishes to this topic; gives the place's number.
+    pub fn topic(&mut self, topic: &Topic) -> Place {
+        self.add(Publisher::topic(&self.clients, &topic.arn))
+    }
+
+    fn add(&mut self, publisher: Publisher) -> Place {
+        let settings = PublisherSettings { in_flight: 8, ..PublisherSettings::default() };
+        self.publishers.push(publisher.source(self.source).settings(settings));
+        Place(self.publishers.len() - 1)
+    }
+
+    /// Begins to publish what is written.
+    pub fn relay(&self) -> RunningRelay {
+        let settings =
+            RelaySettings { batch: 400, lease: Duration::from_secs(5), ..RelaySettings::default() };
+        let relay = Relay::new(&self.outbox).settings(settings);
+        self.publishers.iter().fold(relay, |relay, publisher| relay.to(publisher.clone())).start()
+    }
+
+    /// The transaction is durable.
+    pub fn committed(&self) {
+        self.outbox.wake();
+    }
+
+    /// A batch's messages.
+    pub fn mail(&self) -> Mail<'_, D> {
+        Mail { desk: self, waiting: Vec::new() }
+    }
+}
+
+/// One of a desk's destinations.
+#[derive(Clone, Copy, Debug)]
+pub struct Place(usize);
+
+/// Messages that are written together.
+pub struct Mail<'a, D> {
+    desk: &'a Desk<D>,
+    waiting: Vec<(&'a str, Prepared)>,
+}
+
+impl<'a, D: Database> Mail<'a, D> {
+    /// Adds a message; its id is its own for ever, so that a repetition is known as one.
+    ///
+    /// # Errors
+    /// When it could never be sent.
+    pub async fn add<T: Message, C>(
+        &mut self,
+        to: Place,
+        id: String,
+        message: T,
+        group: Option<&str>,
+        cause: Option<&Envelope<C>>,
+    ) -> Result<(), StoreError> {
+        let desk = self.desk;
+        let publisher = &desk.publishers[to.0];
+        let mut outgoing = Outgoing::new(message).id(id);
+        if let Some(group) = group {
+            outgoing = outgoing.group(group);
+        }
+        if let Some(cause) = cause {
+            outgoing = outgoing.caused_by(cause);
+        }
+        self.put(publisher, outgoing).await
+    }
+
+    /// Adds an event.
+    ///
+    /// # Errors
+    /// When it could never be sent.
+    pub async fn event<C>(
+        &mut self,
+        to: Place,
+        happening: Happening,
+        (order_id, customer_id): (&str, &str),
+        detail: Option<String>,
+        cause: Option<&Envelope<C>>,
+    ) -> Result<(), StoreError> {
+        let desk = self.desk;
+        let publisher = &desk.publishers[to.0];
+        let event =
+            Event { happening, order_id: order_id.to_owned(), customer_id: customer_id.to_owned(), detail };
+        let mut outgoing = Outgoing::new(event).id(format!("{order_id}:{}", happening.as_str()));
+        if happening.is_critical() {
+            outgoing = outgoing.attribute("critical", "true");
+        }
+        if let Some(cause) = cause {
+            outgoing = outgoing.caused_by(cause);
+        }
+        self.put(publisher, outgoing).await
+    }
+
+    async fn put<T: Message>(
+        &mut self,
+        publisher: &'a Publisher,
+        outgoing: Outgoing<T>,
+    ) -> Result<(), StoreError> {
+        let prepared =
+            publisher.prepare(outgoing).await.map_err(|error| StoreError::Shape(error.to_string()))?;
+        self.waiting.push((publisher.destination(), prepared));
+        Ok(())
+    }
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn write(self, transaction: &mut D::Connection) -> Result<(), StoreError> {
+        self.desk.outbox.add_all_prepared(transaction, &self.waiting).await
+    }
+}
+
+/// A running service of these parts.
+fn running(consumers: Vec<Running>, relay: Option<RunningRelay>) -> RunningService {
+    RunningService { consumers, relay, monitor: None, stop: CancellationToken::new() }
+}
+
+/// JSON of rows, for [`toolkit::sql::from_json`].
+fn rows<T: serde::Serialize>(rows: &[T]) -> Result<String, StoreError> {
+    Ok(serde_json::to_string(rows)?)
+}
