@@ -51,7 +51,7 @@ impl std::fmt::Display for Victim {
 }
 
 impl Fleet {
-    /// Starts all of it. Without an endpoint, a server of its own with its data in `stores.folder`. `arguments` go to the services.
+    /// Starts all of it. Without an endpoint, a server of its own, whose data goes with it. `arguments` go to the services.
     ///
     /// # Errors
     /// When something does not start.
@@ -64,7 +64,7 @@ impl Fleet {
         std::fs::create_dir_all(&stores.folder)?;
         let server = match endpoint {
             Some(_) => None,
-            None => Some(Server::kept("127.0.0.1:0", stores.folder.join("posthaste"))?),
+            None => Some(Server::on_disk()?),
         };
         let endpoint = endpoint.or_else(|| server.as_ref().map(|server| server.endpoint().to_owned()));
         let clients = clients(endpoint.as_deref()).await;

@@ -26,6 +26,10 @@ use services::gateway::Behaviour;
 use services::{Error, RunningService, Service, Settings, Surroundings};
 use store::Stores;
 
+/// Much of what these services do is to take small pieces of memory and give them back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// An order-processing system on SQS and SNS: five services, their queues and topics, and their databases.
 ///
 /// With nothing but `orders run` everything starts: a Posthaste server, all queues and topics, and the services. In another
@@ -198,7 +202,7 @@ struct LoadArgs {
     /// Do not kill anything afterwards.
     #[arg(long)]
     no_kills: bool,
-    /// Keep the databases and the server's data in --data.
+    /// Keep the databases in --data.
     #[arg(long)]
     keep: bool,
 }

@@ -114,6 +114,9 @@ pub struct ConsumerSettings {
     pub pollers: usize,
     /// How long a receive waits for a message: up to 20 seconds.
     pub wait: Duration,
+    /// How long a poller rests after a receive that brought less than it could: a queue in which messages keep coming then gives
+    /// them in fewer, fuller receives. Zero: it asks again at once.
+    pub linger: Duration,
     /// How long a message is hidden at a time; heartbeats renew it. `None`: as the queue says.
     pub visibility: Option<Duration>,
     /// How often a message is handled at most before it is a dead letter. `None`: the maxReceiveCount of the queue, if any.
@@ -137,6 +140,7 @@ impl Default for ConsumerSettings {
             prefetch: 32,
             pollers: 2,
             wait: Duration::from_secs(20),
+            linger: Duration::ZERO,
             visibility: None,
             max_attempts: None,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),

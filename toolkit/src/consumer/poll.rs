@@ -55,6 +55,7 @@ pub(super) async fn poll(
                     return release(&core, received, Duration::ZERO).await;
                 }
                 let came = !received.is_empty();
+                let rests = came && !core.settings.linger.is_zero() && received.len() < wanted;
                 into_jobs(received, core.queue.is_fifo(), whole_batches).into_iter().for_each(&start);
                 if phase == Phase::HalfOpen && came {
                     // See how the trial goes before asking for more. (It may have been unreadable, and say nothing.)
@@ -62,6 +63,11 @@ pub(super) async fn poll(
                         () = core.breaker.change() => {}
                         () = core.stop.cancelled() => {}
                         () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                    }
+                } else if rests {
+                    tokio::select! {
+                        () = tokio::time::sleep(core.settings.linger) => {}
+                        () = core.stop.cancelled() => {}
                     }
                 }
             }

@@ -31,6 +31,9 @@ pub struct RelaySettings {
     pub batch: u32,
     /// How often it looks when nobody [wakes](Outbox::wake) it.
     pub every: Duration,
+    /// How long it waits before each look, also when it was woken: messages that are written one after the other then leave in fewer,
+    /// fuller requests.
+    pub linger: Duration,
     /// How often a message is tried before it is given up; each try is the publisher's whole patience.
     pub attempts: u32,
     /// The wait before a message is tried again.
@@ -44,6 +47,7 @@ impl Default for RelaySettings {
         RelaySettings {
             batch: 200,
             every: Duration::from_millis(500),
+            linger: Duration::ZERO,
             attempts: 10,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
             lease: Duration::from_secs(30),
@@ -96,6 +100,13 @@ impl<D: Database> Relay<D> {
     async fn run(self, stop: CancellationToken) {
         let mut failures = 0;
         loop {
+            if !self.settings.linger.is_zero() {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => break,
+                    () = tokio::time::sleep(self.settings.linger) => {}
+                }
+            }
             let pause = match self.round().await {
                 // There may be more.
                 Ok(Round::Published) => Duration::ZERO,
