@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::body::{Attribute, Attributes};
 use crate::clients::Clients;
 use crate::consumer::{
-    CATEGORY, Category, REASON, RECEIVE_COUNT, SOURCE, attributes_of, group, receive_count, sent_at,
+    CATEGORY, Category, REASON, RECEIVE_COUNT, Raw, SOURCE,
 };
 use crate::envelope::Envelope;
 use crate::fault::Fault;
@@ -62,7 +62,8 @@ fn unanswered() -> Category {
 
 impl DeadLetter {
     fn read(message: &SqsMessage) -> DeadLetter {
-        let attributes = attributes_of(message);
+        let raw = Raw::from(message.clone());
+        let attributes = raw.attributes;
         let text = |name: &str| attributes.get(name).and_then(Attribute::as_text);
         let category = Category::read(text(CATEGORY));
         let reason = text(REASON).unwrap_or("its handler never answered").to_owned();
@@ -72,18 +73,17 @@ impl DeadLetter {
         };
         let from = message.attributes.as_ref().and_then(|all| all.get(&Name::DeadLetterQueueSourceArn));
         let source = text(SOURCE).or_else(|| from?.rsplit(':').next()).map(str::to_owned);
-        let body = message.body.clone().unwrap_or_default();
-        let frame: Option<Envelope<serde::de::IgnoredAny>> = serde_json::from_str(&body).ok();
+        let frame: Option<Envelope<serde::de::IgnoredAny>> = serde_json::from_str(&raw.body).ok();
         DeadLetter {
-            message_id: message.message_id.clone().unwrap_or_default(),
+            message_id: raw.message_id,
             category,
             reason,
             source,
-            receive_count: counted.unwrap_or_else(|| receive_count(message)),
-            sent_timestamp: sent_at(message),
+            receive_count: counted.unwrap_or(raw.receive_count),
+            sent_timestamp: raw.sent_at,
             envelope: frame.map(|frame| (frame.id, frame.message_type)),
-            message: body,
-            group: group(message).map(str::to_owned),
+            message: raw.body,
+            group: raw.group,
             attributes,
         }
     }

@@ -14,6 +14,8 @@ pub mod body;
 // Where it travels.
 mod clients;
 
+mod direct;
+
 mod queue;
 
 mod topic;

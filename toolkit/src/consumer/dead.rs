@@ -1,12 +1,8 @@
 //! Moves a message to the dead letters, with the reason beside it.
 
-use std::sync::Arc;
-
-use aws_sdk_sqs::types::Message as SqsMessage;
-
 use crate::body::Attribute;
 use crate::clients::Clients;
-use crate::consumer::delivery;
+use crate::consumer::raw::Raw;
 use crate::fault::Fault;
 use crate::publisher::{Prepared, PublishError, Publisher};
 use crate::queue::Queue;
@@ -77,13 +73,13 @@ impl Graveyard {
     }
 
     /// Puts a copy there. The caller deletes the original only after that: a crash between the two leaves both.
-    pub async fn bury(&self, raw: &Arc<SqsMessage>, category: Category, reason: &str) -> Result<(), Fault> {
-        let mut attributes = delivery::attributes_of(raw);
+    pub async fn bury(&self, raw: &Raw, category: Category, reason: &str) -> Result<(), Fault> {
+        let mut attributes = raw.attributes.clone();
         let facts = [
             (REASON, Attribute::Text(printable(reason))),
             (CATEGORY, category.as_str().into()),
             (SOURCE, self.source.as_str().into()),
-            (RECEIVE_COUNT, i64::from(delivery::receive_count(raw)).into()),
+            (RECEIVE_COUNT, i64::from(raw.receive_count).into()),
         ];
         for (name, value) in facts {
             // It may have been dead before; then the newer reason counts.
@@ -91,14 +87,14 @@ impl Graveyard {
                 attributes.insert(name.to_owned(), value);
             }
         }
-        let id = raw.message_id.clone().unwrap_or_default();
-        let group = delivery::group(raw).map(str::to_owned);
+        let id = raw.message_id.clone();
+        let group = raw.group.clone();
         let group = if self.fifo { group.or_else(|| Some(self.source.clone())) } else { group };
         let mut message = Prepared {
             deduplication_id: self.fifo.then(|| id.clone()),
             id,
             message_type: String::new(),
-            body: raw.body.clone().unwrap_or_default(),
+            body: raw.body.clone(),
             attributes,
             group,
             delay_seconds: None,
@@ -106,7 +102,7 @@ impl Graveyard {
         let mut result = self.publisher.publish_prepared(vec![message.clone()]).await;
         if matches!(result, Err(PublishError::TooLarge { .. })) {
             // The message has the largest size allowed, so there is no room for a reason.
-            message.attributes = delivery::attributes_of(raw);
+            message.attributes = raw.attributes.clone();
             result = self.publisher.publish_prepared(vec![message]).await;
         }
         match result.map(|mut results| results.pop()) {

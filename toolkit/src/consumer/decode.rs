@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aws_sdk_sqs::types::Message as SqsMessage;
 use serde::Deserialize;
 
 use crate::body::{Attribute, Attributes, BodyError, BodyStep};
-use crate::consumer::delivery::{Delivery, attributes_of, group, receive_count, sent_at};
+use crate::consumer::delivery::Delivery;
+use crate::consumer::raw::Raw;
 use crate::envelope::{Envelope, EnvelopeError, Metadata};
 use crate::message::Message;
 use crate::publisher::BodyForm;
@@ -47,11 +47,11 @@ struct NotificationAttribute {
 }
 
 pub(super) async fn decode<T: Message>(
-    raw: &Arc<SqsMessage>,
+    raw: &Arc<Raw>,
     form: BodyForm,
     steps: &[Arc<dyn BodyStep>],
 ) -> Result<Delivery<T>, DecodeError> {
-    let text = raw.body.as_deref().unwrap_or_default();
+    let text = raw.body.as_str();
     let notification = unwrap_notification(text);
     let (text, wrapped_attributes) = match notification {
         Some((inner, attributes)) => (std::borrow::Cow::Owned(inner), Some(attributes)),
@@ -60,27 +60,27 @@ pub(super) async fn decode<T: Message>(
     let text = if steps.is_empty() {
         text
     } else {
-        let attributes = wrapped_attributes.clone().unwrap_or_else(|| attributes_of(raw));
+        let attributes = wrapped_attributes.as_ref().unwrap_or(&raw.attributes);
         let mut body = text.into_owned();
         for step in steps.iter().rev() {
-            body = step.incoming(body, &attributes).await.map_err(DecodeError::Step)?;
+            body = step.incoming(body, attributes).await.map_err(DecodeError::Step)?;
         }
         std::borrow::Cow::Owned(body)
     };
-    let message_id = raw.message_id.clone().unwrap_or_default();
+    let message_id = raw.message_id.clone();
     let envelope = match form {
         BodyForm::Envelope => Envelope::decode(&text)?,
         BodyForm::Bare => {
             let what = "the body";
             let data: T =
                 serde_json::from_str(&text).map_err(|why| EnvelopeError::Unreadable { what, why })?;
-            let attributes = wrapped_attributes.clone().unwrap_or_else(|| attributes_of(raw));
+            let attributes = wrapped_attributes.as_ref().unwrap_or(&raw.attributes);
             let text_of = |name| attributes.get(name).and_then(Attribute::as_text).map(str::to_owned);
             Envelope {
                 id: message_id.clone(),
                 message_type: text_of("type").unwrap_or_else(|| data.message_type().to_owned()),
                 source: text_of("source").unwrap_or_default(),
-                timestamp: sent_at(raw),
+                timestamp: raw.sent_at,
                 data,
                 metadata: Metadata { version: T::VERSION, ..Metadata::default() },
             }
@@ -89,9 +89,9 @@ pub(super) async fn decode<T: Message>(
     Ok(Delivery {
         envelope,
         message_id,
-        receive_count: receive_count(raw),
-        sent_at: sent_at(raw),
-        group: group(raw).map(str::to_owned),
+        receive_count: raw.receive_count,
+        sent_at: raw.sent_at,
+        group: raw.group.clone(),
         raw: raw.clone(),
         wrapped_attributes,
     })

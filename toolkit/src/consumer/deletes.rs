@@ -1,17 +1,19 @@
 //! Deletes what is done, ten at a time when there is much, at once when there is little.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::backoff::Backoff;
 use crate::body::BodyStep;
-use crate::consumer::delivery::attributes_of;
 use crate::consumer::held::Received;
 use crate::consumer::tallies::Tallies;
+use crate::direct::{BatchAnswer, Direct};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
@@ -32,6 +34,7 @@ pub(super) struct Finished {
 /// and so hidden, until they are deleted.
 pub(super) async fn delete(
     sqs: aws_sdk_sqs::Client,
+    direct: Arc<Direct>,
     url: String,
     backoff: Backoff,
     tallies: Arc<Tallies>,
@@ -46,7 +49,7 @@ pub(super) async fn delete(
             || (!waiting.is_empty() && under_way.is_empty())
         {
             let batch: Vec<Finished> = waiting.drain(..waiting.len().min(BATCH_ENTRIES)).collect();
-            under_way.push(delete_batch(&sqs, &url, backoff, &tallies, &steps, batch));
+            under_way.push(delete_batch(&sqs, &direct, &url, backoff, &tallies, &steps, batch));
         }
         let room = waiting.len() < BATCH_ENTRIES * REQUESTS;
         tokio::select! {
@@ -66,6 +69,7 @@ pub(super) async fn delete(
 
 async fn delete_batch(
     sqs: &aws_sdk_sqs::Client,
+    direct: &Direct,
     url: &str,
     backoff: Backoff,
     tallies: &Tallies,
@@ -74,7 +78,7 @@ async fn delete_batch(
 ) {
     let mut attempt = 1;
     loop {
-        let results = match request(sqs, url, &batch).await {
+        let results = match request(sqs, direct, url, &batch).await {
             Ok(results) => results,
             Err(fault) => vec![Err(fault); batch.len()],
         };
@@ -84,9 +88,8 @@ async fn delete_batch(
                 Ok(()) => {
                     tallies.deleted();
                     if finished.handled && !steps.is_empty() {
-                        let attributes = attributes_of(&finished.received.raw);
                         for step in steps {
-                            step.handled(&attributes).await;
+                            step.handled(&finished.received.raw.attributes).await;
                         }
                     }
                 }
@@ -106,20 +109,46 @@ async fn delete_batch(
     }
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Ask<'a> {
+    queue_url: &'a str,
+    entries: Vec<Entry<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry<'a> {
+    id: &'static str,
+    receipt_handle: &'a str,
+}
+
+/// Ids of a batch's entries.
+const IDS: [&str; BATCH_ENTRIES] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+/// How long an answer may take before the SDK asks again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 async fn request(
     sqs: &aws_sdk_sqs::Client,
+    direct: &Direct,
     url: &str,
     batch: &[Finished],
 ) -> Result<Vec<Result<(), Fault>>, Fault> {
+    let entries = IDS.iter().zip(batch);
+    let entries = entries.map(|(id, finished)| Entry { id, receipt_handle: finished.received.receipt() });
+    let ask = Ask { queue_url: url, entries: entries.collect() };
+    let mut results = vec![Ok(()); batch.len()];
+    if let Some(answer) = direct.call::<BatchAnswer>("DeleteMessageBatch", &ask, PATIENCE).await {
+        answer.failures(&mut results);
+        return Ok(results);
+    }
     let mut call = sqs.delete_message_batch().queue_url(url);
-    for (number, finished) in batch.iter().enumerate() {
-        let entry = DeleteMessageBatchRequestEntry::builder();
-        let entry = entry.id(number.to_string()).receipt_handle(finished.received.receipt()).build();
+    for entry in &ask.entries {
+        let entry =
+            DeleteMessageBatchRequestEntry::builder().id(entry.id).receipt_handle(entry.receipt_handle).build();
         call = call.entries(entry.map_err(|error| Fault::permanent("Construction", error.to_string()))?);
     }
-    let answer = call.send().await?;
-    let mut results = vec![Ok(()); batch.len()];
-    for failed in answer.failed {
+    for failed in call.send().await?.failed {
         if let Some(place) = failed.id.parse().ok().and_then(|number: usize| results.get_mut(number)) {
             *place = Err(Fault::of_entry(&failed.code, failed.message.as_deref(), failed.sender_fault));
         }

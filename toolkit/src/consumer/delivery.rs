@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_sqs::types::{Message as SqsMessage, MessageSystemAttributeName as Name};
 use jiff::Timestamp;
 
 use crate::body::{Attribute, Attributes};
+use crate::consumer::raw::Raw;
 use crate::envelope::Envelope;
 
 /// A message as it was handed out this time.
@@ -23,7 +23,7 @@ pub struct Delivery<T> {
     pub sent_at: Timestamp,
     /// Its message group.
     pub group: Option<String>,
-    pub(crate) raw: Arc<SqsMessage>,
+    pub(crate) raw: Arc<Raw>,
     /// Those of an SNS notification stand in its body.
     pub(crate) wrapped_attributes: Option<Attributes>,
 }
@@ -36,15 +36,12 @@ impl<T> Delivery<T> {
 
     /// One message attribute.
     pub fn attribute(&self, name: &str) -> Option<Attribute> {
-        match &self.wrapped_attributes {
-            Some(attributes) => attributes.get(name).cloned(),
-            None => self.raw.message_attributes.as_ref()?.get(name).map(read_attribute),
-        }
+        self.wrapped_attributes.as_ref().unwrap_or(&self.raw.attributes).get(name).cloned()
     }
 
     /// All message attributes.
     pub fn attributes(&self) -> Attributes {
-        self.wrapped_attributes.clone().unwrap_or_else(|| attributes_of(&self.raw))
+        self.wrapped_attributes.as_ref().unwrap_or(&self.raw.attributes).clone()
     }
 }
 
@@ -159,38 +156,4 @@ impl BatchOutcome {
         self.failures.push((message_id.into(), outcome));
         self
     }
-}
-
-pub(crate) fn attributes_of(raw: &SqsMessage) -> Attributes {
-    let attributes = raw.message_attributes.iter().flatten();
-    attributes.map(|(name, value)| (name.clone(), read_attribute(value))).collect()
-}
-
-pub(crate) fn read_attribute(value: &aws_sdk_sqs::types::MessageAttributeValue) -> Attribute {
-    let text = || value.string_value.clone().unwrap_or_default();
-    match value.data_type.as_str() {
-        kind if kind.starts_with("Number") => Attribute::Number(text()),
-        kind if kind.starts_with("Binary") => {
-            Attribute::Binary(value.binary_value.clone().map(|blob| blob.into_inner()).unwrap_or_default())
-        }
-        "String.Array" => Attribute::List(text()),
-        _ => Attribute::Text(text()),
-    }
-}
-
-pub(crate) fn receive_count(raw: &SqsMessage) -> u32 {
-    system(raw, &Name::ApproximateReceiveCount).and_then(|text| text.parse().ok()).unwrap_or(1)
-}
-
-pub(crate) fn sent_at(raw: &SqsMessage) -> Timestamp {
-    let milliseconds = system(raw, &Name::SentTimestamp).and_then(|text| text.parse().ok()).unwrap_or(0);
-    Timestamp::from_millisecond(milliseconds).unwrap_or_default()
-}
-
-pub(crate) fn group(raw: &SqsMessage) -> Option<&str> {
-    system(raw, &Name::MessageGroupId)
-}
-
-fn system<'a>(raw: &'a SqsMessage, name: &Name) -> Option<&'a str> {
-    raw.attributes.as_ref()?.get(name).map(String::as_str)
 }

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message as SqsMessage};
+use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::consumer::delivery;
+use crate::consumer::raw::Raw;
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
@@ -24,13 +24,13 @@ pub(super) struct Held {
 
 #[derive(Debug)]
 struct Hidden {
-    receipt: String,
+    raw: Arc<Raw>,
     renew_at: Instant,
 }
 
 /// One held message. Dropping it ends its heartbeats and frees its place.
 pub(super) struct Received {
-    pub raw: Arc<SqsMessage>,
+    pub raw: Arc<Raw>,
     key: u64,
     held: Arc<Held>,
     _place: OwnedSemaphorePermit,
@@ -42,12 +42,11 @@ impl Held {
     }
 
     /// Takes a message that was hidden from `asked` on.
-    pub fn hold(self: &Arc<Held>, raw: SqsMessage, place: OwnedSemaphorePermit, asked: Instant) -> Received {
+    pub fn hold(self: &Arc<Held>, raw: Raw, place: OwnedSemaphorePermit, asked: Instant) -> Received {
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
-        let receipt = raw.receipt_handle.clone().unwrap_or_default();
-        let renew_at = asked + self.visibility / 2;
-        self.lock().insert(key, Hidden { receipt, renew_at });
-        Received { raw: Arc::new(raw), key, held: self.clone(), _place: place }
+        let (raw, renew_at) = (Arc::new(raw), asked + self.visibility / 2);
+        self.lock().insert(key, Hidden { raw: raw.clone(), renew_at });
+        Received { raw, key, held: self.clone(), _place: place }
     }
 
     /// Hides again what is due, until told to stop.
@@ -59,13 +58,13 @@ impl Held {
                 () = tokio::time::sleep(pause) => {}
             }
             let now = Instant::now();
-            let due: Vec<(u64, String)> = {
+            let due: Vec<(u64, Arc<Raw>)> = {
                 let messages = self.lock();
                 let due = messages.iter().filter(|(_, hidden)| hidden.renew_at <= now);
-                due.map(|(key, hidden)| (*key, hidden.receipt.clone())).collect()
+                due.map(|(key, hidden)| (*key, hidden.raw.clone())).collect()
             };
             for batch in due.chunks(BATCH_ENTRIES) {
-                let receipts: Vec<&str> = batch.iter().map(|(_, receipt)| receipt.as_str()).collect();
+                let receipts: Vec<&str> = batch.iter().map(|(_, raw)| raw.receipt.as_str()).collect();
                 match change_visibility(&sqs, &url, &receipts, self.visibility).await {
                     Ok(results) => {
                         for ((key, _), result) in batch.iter().zip(results) {
@@ -104,15 +103,15 @@ impl Held {
 
 impl Received {
     pub fn receipt(&self) -> &str {
-        self.raw.receipt_handle.as_deref().unwrap_or_default()
+        &self.raw.receipt
     }
 
     pub fn message_id(&self) -> &str {
-        self.raw.message_id.as_deref().unwrap_or_default()
+        &self.raw.message_id
     }
 
     pub fn receive_count(&self) -> u32 {
-        delivery::receive_count(&self.raw)
+        self.raw.receive_count
     }
 
     /// Ends its heartbeats: from now on its visibility is somebody else's matter.

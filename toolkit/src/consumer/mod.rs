@@ -7,6 +7,7 @@ mod delivery;
 mod gather;
 mod held;
 mod poll;
+mod raw;
 mod tallies;
 mod work;
 
@@ -25,14 +26,15 @@ pub use delivery::{BatchHandler, BatchOutcome, Delivery, Handler, Outcome};
 
 pub use gather::{Gather, gather};
 
-pub(crate) use delivery::{attributes_of, group, receive_count, sent_at};
 pub(crate) use held::change_visibility;
+pub(crate) use raw::Raw;
 pub use tallies::Counts;
 
 use crate::backoff::Backoff;
 use crate::body::BodyStep;
 use crate::breaker::{BreakerSettings, CircuitBreaker, Phase};
 use crate::clients::Clients;
+use crate::direct::Direct;
 use crate::fault::Fault;
 use crate::message::Message;
 use crate::publisher::BodyForm;
@@ -254,6 +256,7 @@ impl<T: Message> Consumer<T> {
         let (done, to_delete) = mpsc::unbounded_channel();
         let core = Arc::new(Core {
             sqs: self.clients.sqs.clone(),
+            direct: Direct::new(&self.clients.sqs),
             graveyard: graveyard.map(|queue| dead::Graveyard::new(&self.clients, &queue, &self.queue)),
             queue: self.queue,
             settings,
@@ -272,6 +275,7 @@ impl<T: Message> Consumer<T> {
         let heart = held.clone().beat(core.sqs.clone(), core.queue.url.clone(), silence.clone());
         let deletes = deletes::delete(
             core.sqs.clone(),
+            core.direct.clone(),
             core.queue.url.clone(),
             settings.poll_backoff,
             tallies.clone(),

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_sqs::types::{Message as SqsMessage, MessageSystemAttributeName as Name};
+use aws_sdk_sqs::types::MessageSystemAttributeName as Name;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::breaker::Phase;
-use crate::consumer::delivery;
 use crate::consumer::held::{Held, Received, whole_seconds};
+use crate::consumer::raw::Raw;
 use crate::consumer::work::{Core, release};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
@@ -102,19 +103,51 @@ async fn take_places(
     Some(room)
 }
 
-async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<Vec<SqsMessage>, Fault> {
+/// What a receive says.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Ask<'a> {
+    queue_url: &'a str,
+    max_number_of_messages: i32,
+    wait_time_seconds: i32,
+    visibility_timeout: i32,
+    message_attribute_names: [&'static str; 1],
+    message_system_attribute_names: [&'a str; 3],
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    messages: Option<Vec<Raw>>,
+}
+
+/// How long beyond its wait an answer may take before the SDK asks again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<Vec<Raw>, Fault> {
+    let names = [Name::ApproximateReceiveCount, Name::SentTimestamp, Name::MessageGroupId];
+    let ask = Ask {
+        queue_url: &core.queue.url,
+        max_number_of_messages: i32::try_from(most).unwrap_or(1),
+        wait_time_seconds: whole_seconds(core.settings.wait).min(20),
+        visibility_timeout: whole_seconds(visibility),
+        message_attribute_names: ["All"],
+        message_system_attribute_names: names.each_ref().map(Name::as_str),
+    };
+    let patience = PATIENCE + core.settings.wait;
+    if let Some(answer) = core.direct.call::<Answer>("ReceiveMessage", &ask, patience).await {
+        return Ok(answer.messages.unwrap_or_default());
+    }
     let call = core
         .sqs
         .receive_message()
-        .queue_url(&core.queue.url)
-        .max_number_of_messages(i32::try_from(most).unwrap_or(1))
-        .wait_time_seconds(whole_seconds(core.settings.wait).min(20))
-        .visibility_timeout(whole_seconds(visibility))
+        .queue_url(ask.queue_url)
+        .max_number_of_messages(ask.max_number_of_messages)
+        .wait_time_seconds(ask.wait_time_seconds)
+        .visibility_timeout(ask.visibility_timeout)
         .message_attribute_names("All")
-        .message_system_attribute_names(Name::ApproximateReceiveCount)
-        .message_system_attribute_names(Name::SentTimestamp)
-        .message_system_attribute_names(Name::MessageGroupId);
-    Ok(call.send().await?.messages.unwrap_or_default())
+        .set_message_system_attribute_names(Some(names.into()));
+    Ok(call.send().await?.messages.unwrap_or_default().into_iter().map(Raw::from).collect())
 }
 
 /// On FIFO queues a group's messages stay together, in order.
@@ -131,7 +164,7 @@ fn into_jobs(received: Vec<Received>, fifo: bool, whole_batches: bool) -> Vec<Ve
     let mut jobs: Vec<Vec<Received>> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     for one in received {
-        let group = delivery::group(&one.raw).unwrap_or_default().to_owned();
+        let group = one.raw.group.clone().unwrap_or_default();
         let place = *places.entry(group).or_insert_with(|| {
             jobs.push(Vec::new());
             jobs.len() - 1

@@ -19,6 +19,7 @@ use crate::consumer::delivery::{BatchHandler, BatchOutcome, Delivery, Handler, O
 use crate::consumer::held::{Received, change_visibility};
 use crate::consumer::tallies::Tallies;
 use crate::consumer::{ConsumerSettings, decode};
+use crate::direct::Direct;
 use crate::message::Message;
 use crate::publisher::{BATCH_ENTRIES, BodyForm};
 use crate::queue::Queue;
@@ -26,6 +27,8 @@ use crate::queue::Queue;
 /// What all tasks of a consumer share.
 pub(super) struct Core {
     pub sqs: aws_sdk_sqs::Client,
+    /// The way of receives and deletes.
+    pub direct: Arc<Direct>,
     pub queue: Queue,
     pub settings: ConsumerSettings,
     pub form: BodyForm,
@@ -269,7 +272,7 @@ async fn bury(core: &Core, received: Received, category: Category, reason: &str)
             message_id,
             category = category.as_str(),
             reason,
-            body = received.raw.body.as_deref(),
+            body = received.raw.body.as_str(),
             "dropped, since there is no dead-letter queue"
         ),
     }

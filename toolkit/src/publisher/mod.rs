@@ -20,11 +20,13 @@ pub use sink::{BATCH_ENTRIES, QUEUE_BYTES, QueueSink, Receipt, Sink, TOPIC_BYTES
 use crate::backoff::Backoff;
 use crate::body::{Attribute, BodyError, BodyStep};
 use crate::clients::Clients;
+use crate::direct::Direct;
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::fault::Fault;
 use crate::message::Message;
 use crate::queue::Queue;
 use dispatch::{Dispatch, Item};
+use sink::DirectQueueSink;
 
 /// Sends messages to one queue or topic.
 ///
@@ -107,7 +109,8 @@ impl Default for PublisherSettings {
 impl Publisher {
     /// To a queue.
     pub fn queue(clients: &Clients, queue: &Queue) -> Publisher {
-        Publisher::to(QueueSink { sqs: clients.sqs.clone(), url: queue.url.clone() })
+        let inner = QueueSink { sqs: clients.sqs.clone(), url: queue.url.clone() };
+        Publisher::to(DirectQueueSink { inner, direct: Direct::new(&clients.sqs) })
     }
 
     /// To a topic, by its ARN.

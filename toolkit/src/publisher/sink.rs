@@ -1,12 +1,20 @@
 //! Where messages go: a queue or a topic, one batch at a time.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use aws_sdk_sns::primitives::Blob as SnsBlob;
 use aws_sdk_sns::types::{MessageAttributeValue as SnsAttribute, PublishBatchRequestEntry};
 use aws_sdk_sqs::primitives::Blob as SqsBlob;
 use aws_sdk_sqs::types::{MessageAttributeValue as SqsAttribute, SendMessageBatchRequestEntry};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
 
 use crate::body::Attribute;
+use crate::direct::{BatchAnswer, Direct};
 use crate::fault::Fault;
 use crate::publisher::Prepared;
 
@@ -91,6 +99,98 @@ impl Sink for QueueSink {
         for entry in answer.failed {
             let fault = Fault::of_entry(&entry.code, entry.message.as_deref(), entry.sender_fault);
             set(&mut results, &entry.id, Err(fault));
+        }
+        Ok(results)
+    }
+}
+
+/// A queue, past the SDK's machinery.
+pub(super) struct DirectQueueSink {
+    pub inner: QueueSink,
+    pub direct: Arc<Direct>,
+}
+
+/// How long an answer may take before the SDK asks again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Ask<'a> {
+    queue_url: &'a str,
+    entries: Vec<Entry<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry<'a> {
+    id: String,
+    message_body: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_group_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_deduplication_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    message_attributes: BTreeMap<&'a str, EntryAttribute<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct EntryAttribute<'a> {
+    data_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    string_value: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binary_value: Option<String>,
+}
+
+impl<'a> EntryAttribute<'a> {
+    fn of(value: &'a Attribute) -> EntryAttribute<'a> {
+        let (string_value, binary_value) = match value {
+            Attribute::Text(text) | Attribute::Number(text) | Attribute::List(text) => (Some(&**text), None),
+            Attribute::Binary(bytes) => (None, Some(BASE64.encode(bytes))),
+        };
+        EntryAttribute { data_type: value.data_type(), string_value, binary_value }
+    }
+}
+
+#[async_trait]
+impl Sink for DirectQueueSink {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn is_fifo(&self) -> bool {
+        self.inner.is_fifo()
+    }
+
+    fn max_bytes(&self) -> usize {
+        self.inner.max_bytes()
+    }
+
+    async fn send(&self, batch: &[&Prepared]) -> Result<Vec<Result<Receipt, Fault>>, Fault> {
+        let entries = batch.iter().enumerate().map(|(number, message)| Entry {
+            id: number.to_string(),
+            message_body: &message.body,
+            delay_seconds: message.delay_seconds,
+            message_group_id: message.group.as_deref(),
+            message_deduplication_id: message.deduplication_id.as_deref(),
+            message_attributes: message
+                .attributes
+                .iter()
+                .map(|(name, value)| (&**name, EntryAttribute::of(value)))
+                .collect(),
+        });
+        let ask = Ask { queue_url: &self.inner.url, entries: entries.collect() };
+        let Some(answer) = self.direct.call::<BatchAnswer>("SendMessageBatch", &ask, PATIENCE).await else {
+            return self.inner.send(batch).await;
+        };
+        let mut results = unanswered(batch.len());
+        answer.failures(&mut results);
+        for entry in answer.successful.unwrap_or_default() {
+            let receipt = Receipt { message_id: entry.message_id, sequence_number: entry.sequence_number };
+            set(&mut results, &entry.id, Ok(receipt));
         }
         Ok(results)
     }
