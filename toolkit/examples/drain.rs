@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use toolkit::consumer::{BatchOutcome, ConsumerSettings, Delivery};
-use toolkit::publisher::PublisherSettings;
+use toolkit::publisher::{PublishError, PublisherSettings};
 use toolkit::testing::Server;
 use toolkit::{Clients, Consumer, Message, Publisher, QueueSpec};
+
+const TASKS: u64 = 8;
 
 #[derive(Serialize, Deserialize)]
 struct Payload {
@@ -38,8 +40,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let queue = QueueSpec::new("toolkit-drain").ensure(&clients).await?;
     let settings = ConsumerSettings {
         workers: 400,
-        prefetch: 400,
-        pollers: 16,
+        prefetch: 800,
+        // Receives and deletes together as many as the connections of `posthaste bench`.
+        pollers: 32,
         wait: Duration::from_secs(1),
         ..ConsumerSettings::default()
     };
@@ -47,11 +50,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for batches in [false, true] {
         let publisher = Publisher::queue(&clients, &queue);
         let publisher =
-            publisher.settings(PublisherSettings { in_flight: 16, ..PublisherSettings::default() });
+            publisher.settings(PublisherSettings { in_flight: 8, ..PublisherSettings::default() });
         let begun = Instant::now();
-        let payload = |number| Payload { number, text: "x".repeat(200) };
-        for result in publisher.publish_all((0..messages).map(payload)).await? {
-            result?;
+        // As a service does: many tasks, none of which holds all messages at once.
+        let mut tasks = tokio::task::JoinSet::new();
+        for task in 0..TASKS {
+            let publisher = publisher.clone();
+            tasks.spawn(async move {
+                let mut own: Vec<u64> = (0..messages).filter(|number| number % TASKS == task).collect();
+                while !own.is_empty() {
+                    let chunk = own.split_off(own.len().saturating_sub(1_000));
+                    let payload = |number| Payload { number, text: "x".repeat(200) };
+                    for result in publisher.publish_all(chunk.into_iter().map(payload)).await? {
+                        result?;
+                    }
+                }
+                Ok::<(), PublishError>(())
+            });
+        }
+        while let Some(result) = tasks.join_next().await {
+            result??;
         }
         report("publish_all", messages, begun);
 

@@ -21,9 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::{Attribute, Attributes};
 use crate::clients::Clients;
-use crate::consumer::{
-    CATEGORY, Category, REASON, RECEIVE_COUNT, Raw, SOURCE,
-};
+use crate::consumer::{CATEGORY, Category, REASON, RECEIVE_COUNT, Raw, SOURCE};
 use crate::envelope::Envelope;
 use crate::fault::Fault;
 use crate::publisher::{Prepared, PublishError, Publisher};

@@ -87,7 +87,8 @@ impl Direct {
         let route = self.route.get_or_init(|| Route::learn(&self.sqs)).await.as_ref()?;
         let body = serde_json::to_vec(input).ok()?;
         let asked = tokio::time::timeout(patience, route.ask(operation, body));
-        let answer = asked.await.ok().flatten().and_then(|answer| serde_json::from_slice(&answer).ok());
+        let answer =
+            asked.await.ok().flatten().and_then(|answer| serde_json::from_slice(answer.as_ref()).ok());
         if answer.is_none() {
             tracing::debug!(operation, "no plain success: the SDK asks again");
             *rests_until() = Some(Instant::now() + REST);
@@ -141,7 +142,7 @@ impl Route {
     }
 
     /// The body of an answer that says 200.
-    async fn ask(&self, operation: &str, body: Vec<u8>) -> Option<Vec<u8>> {
+    async fn ask(&self, operation: &str, body: Vec<u8>) -> Option<impl AsRef<[u8]> + use<>> {
         let now = self.components.time_source().map_or_else(SystemTime::now, |source| source.now());
         let key = self.key(now).await?;
         let request = self.request(operation, body, &key, now)?;
@@ -151,7 +152,7 @@ impl Route {
             *self.key.lock().unwrap_or_else(PoisonError::into_inner) = None;
             return None;
         }
-        Some(ByteStream::new(answer.into_body()).collect().await.ok()?.to_vec())
+        Some(ByteStream::new(answer.into_body()).collect().await.ok()?.into_bytes())
     }
 
     fn request(&self, operation: &str, body: Vec<u8>, key: &Key, now: SystemTime) -> Option<HttpRequest> {
@@ -208,8 +209,7 @@ impl Route {
         }
         let resolver = self.components.identity_resolver(AuthSchemeId::new("sigv4"))?;
         let (cache, config) = (self.components.identity_cache(), ConfigBag::base());
-        let identity =
-            cache.resolve_cached_identity(resolver, &self.components, &config).await.ok()?;
+        let identity = cache.resolve_cached_identity(resolver, &self.components, &config).await.ok()?;
         let credentials = identity.data::<Credentials>()?;
         let same = today.filter(|key| {
             key.access_key == credentials.access_key_id()
@@ -336,7 +336,8 @@ mod tests {
             (Some("http://localhost:80/sqs"), "http://localhost:80/sqs/", "localhost"),
         ];
         let tokens = [None, Some("to/ken==")];
-        for (token, (endpoint, uri, host)) in tokens.map(|token| places.map(|place| (token, place))).concat() {
+        for (token, (endpoint, uri, host)) in tokens.map(|token| places.map(|place| (token, place))).concat()
+        {
             let route = Route::learn(&client(token, endpoint)).await.unwrap();
             assert_eq!((route.uri.as_str(), route.host.as_str()), (uri, host));
             assert_eq!((route.region.as_str(), route.service.as_str()), ("eu-west-1", "sqs"));
@@ -374,6 +375,8 @@ mod tests {
             .build();
         assert!(Route::learn(&Client::from_conf(anonymous)).await.is_none());
         let direct = Direct::new(&client(None, Some("http://127.0.0.1:1/a%20b")));
-        assert!(direct.call::<serde_json::Value>("ReceiveMessage", &1, Duration::from_secs(1)).await.is_none());
+        assert!(
+            direct.call::<serde_json::Value>("ReceiveMessage", &1, Duration::from_secs(1)).await.is_none()
+        );
     }
 }

@@ -17,7 +17,7 @@ use crate::direct::{BatchAnswer, Direct};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
-/// How many requests may be under way.
+/// How many requests may be under way; more where there are more pollers, or deletes would hold them back.
 const REQUESTS: usize = 4;
 const ATTEMPTS: u32 = 10;
 
@@ -36,22 +36,23 @@ pub(super) async fn delete(
     sqs: aws_sdk_sqs::Client,
     direct: Arc<Direct>,
     url: String,
-    backoff: Backoff,
+    (backoff, pollers): (Backoff, usize),
     tallies: Arc<Tallies>,
     steps: Vec<Arc<dyn BodyStep>>,
     mut done: mpsc::UnboundedReceiver<Finished>,
 ) {
+    let requests = REQUESTS.max(pollers);
     let mut waiting: Vec<Finished> = Vec::new();
     let mut under_way = FuturesUnordered::new();
     let mut open = true;
     while open || !waiting.is_empty() || !under_way.is_empty() {
-        while waiting.len() >= BATCH_ENTRIES && under_way.len() < REQUESTS
+        while waiting.len() >= BATCH_ENTRIES && under_way.len() < requests
             || (!waiting.is_empty() && under_way.is_empty())
         {
             let batch: Vec<Finished> = waiting.drain(..waiting.len().min(BATCH_ENTRIES)).collect();
             under_way.push(delete_batch(&sqs, &direct, &url, backoff, &tallies, &steps, batch));
         }
-        let room = waiting.len() < BATCH_ENTRIES * REQUESTS;
+        let room = waiting.len() < BATCH_ENTRIES * requests;
         tokio::select! {
             received = done.recv(), if open && room => match received {
                 Some(finished) => {
@@ -144,8 +145,10 @@ async fn request(
     }
     let mut call = sqs.delete_message_batch().queue_url(url);
     for entry in &ask.entries {
-        let entry =
-            DeleteMessageBatchRequestEntry::builder().id(entry.id).receipt_handle(entry.receipt_handle).build();
+        let entry = DeleteMessageBatchRequestEntry::builder()
+            .id(entry.id)
+            .receipt_handle(entry.receipt_handle)
+            .build();
         call = call.entries(entry.map_err(|error| Fault::permanent("Construction", error.to_string()))?);
     }
     for failed in call.send().await?.failed {

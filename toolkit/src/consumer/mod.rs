@@ -277,7 +277,7 @@ impl<T: Message> Consumer<T> {
             core.sqs.clone(),
             core.direct.clone(),
             core.queue.url.clone(),
-            settings.poll_backoff,
+            (settings.poll_backoff, settings.pollers),
             tallies.clone(),
             core.steps.clone(),
             to_delete,

@@ -85,18 +85,22 @@ pub(super) async fn poll(
     }
 }
 
-/// At least one place, and as many more as are free; none when the consumer stops.
+/// Places for a whole receive; none when the consumer stops.
+///
+/// Asking for one message whenever one place is free would cost ten requests for what one can bring. So a poller waits until a
+/// tenth message would have its place, but not for places that workers need: those it waits for are prefetch.
 async fn take_places(
     core: &Core,
     places: &Arc<Semaphore>,
     wanted: usize,
 ) -> Option<tokio::sync::OwnedSemaphorePermit> {
+    let least = core.settings.prefetch.clamp(1, wanted);
     let mut room = tokio::select! {
         biased;
         () = core.stop.cancelled() => return None,
-        room = places.clone().acquire_owned() => room.ok()?,
+        room = places.clone().acquire_many_owned(u32::try_from(least).unwrap_or(1)) => room.ok()?,
     };
-    let more = wanted.min(1 + places.available_permits()) - 1;
+    let more = (wanted - least).min(places.available_permits());
     if let Ok(more) = places.clone().try_acquire_many_owned(u32::try_from(more).unwrap_or(0)) {
         room.merge(more);
     }

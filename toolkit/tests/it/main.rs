@@ -7,6 +7,7 @@ mod consumer;
 mod crypto;
 mod databases;
 mod dead_letters;
+mod direct;
 mod event_store;
 mod health;
 mod inbox;

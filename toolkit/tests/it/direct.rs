@@ -1,0 +1,154 @@
+//! The hot calls go past the SDK's machinery: to the same effect, and back to it when anything is wrong.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_sqs::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_sqs::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_sqs::error::BoxError;
+use aws_sdk_sqs::primitives::Blob;
+use aws_sdk_sqs::types::MessageAttributeValue;
+use tokio::sync::mpsc;
+use toolkit::body::{Attribute, Attributes};
+use toolkit::consumer::{ConsumerSettings, Delivery};
+use toolkit::publisher::{Outgoing, PublishError, PublisherSettings};
+use toolkit::{Backoff, Clients, Consumer, Publisher, Queue, QueueSpec};
+
+use crate::common::{Step, receive, server};
+
+/// Counts what the SDK is about to send, by operation.
+#[derive(Clone, Debug, Default)]
+struct Counted(Arc<Mutex<BTreeMap<String, u32>>>);
+
+impl Intercept for Counted {
+    fn name(&self) -> &'static str {
+        "Counted"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let target = context.request().headers().get("x-amz-target").unwrap_or_default().to_owned();
+        *self.0.lock().unwrap().entry(target).or_default() += 1;
+        Ok(())
+    }
+}
+
+impl Counted {
+    fn watch(clients: &mut Clients) -> Counted {
+        let counted = Counted::default();
+        let config = aws_sdk_sqs::config::Builder::from(&clients.config).interceptor(counted.clone());
+        clients.sqs = aws_sdk_sqs::Client::from_conf(config.build());
+        counted
+    }
+
+    fn of(&self, operation: &str) -> u32 {
+        self.0.lock().unwrap().get(&format!("AmazonSQS.{operation}")).copied().unwrap_or(0)
+    }
+}
+
+/// What may stand in a message that is not plain in JSON.
+const AWKWARD: &str = "\"quotes\" \\ slashes / \n\t ünïcödé 🦀 \u{2028}";
+
+fn attributes() -> Attributes {
+    let all = [
+        ("text", Attribute::from(AWKWARD)),
+        ("number", Attribute::Number("-12.50".into())),
+        ("binary", Attribute::Binary(vec![0, 159, 255, 10])),
+        ("list", Attribute::List("[\"a\",1]".into())),
+    ];
+    all.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+async fn first_delivery(clients: &Clients, queue: &Queue) -> Delivery<Step> {
+    let (handled, mut seen) = mpsc::unbounded_channel();
+    let handler = move |delivery: Delivery<Step>| {
+        handled.send(delivery).unwrap();
+        async {}
+    };
+    let settings = ConsumerSettings { wait: Duration::from_secs(1), ..ConsumerSettings::default() };
+    let consumer = Consumer::new(clients, queue).settings(settings).without_dead_letters();
+    let running = consumer.start(handler).await.unwrap();
+    let delivery = seen.recv().await.unwrap();
+    assert_eq!(running.shutdown().await.deleted, 1);
+    delivery
+}
+
+#[tokio::test]
+async fn what_is_sent_past_the_sdk_is_what_the_sdk_receives_and_the_other_way_round() {
+    let (_server, mut clients) = server().await;
+    let queue = QueueSpec::new("q.fifo").ensure(&clients).await.unwrap();
+    let counted = Counted::watch(&mut clients);
+    let publisher = Publisher::queue(&clients, &queue).source("tests");
+    let mut message = Outgoing::new(Step { number: 1 }).group("g").deduplication_id("d").priority(AWKWARD);
+    for (name, value) in attributes() {
+        message = message.attribute(name, value);
+    }
+    let prepared = publisher.prepare(message).await.unwrap();
+    let receipt = publisher.publish_prepared(vec![prepared.clone()]).await.unwrap().remove(0).unwrap();
+    assert_eq!(counted.of("SendMessageBatch"), 0, "it went past the SDK");
+
+    let received = receive(&clients, &queue).await.remove(0);
+    assert_eq!(received.body(), Some(prepared.body.as_str()));
+    assert_eq!(received.message_id(), Some(receipt.message_id.as_str()));
+    let system = received.attributes().unwrap();
+    let system =
+        |name: &str| system.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value.as_str());
+    assert_eq!((system("MessageGroupId"), system("MessageDeduplicationId")), (Some("g"), Some("d")));
+    assert_eq!(system("SequenceNumber"), receipt.sequence_number.as_deref());
+    let read = |name: &str| received.message_attributes().unwrap()[name].clone();
+    assert_eq!(read("text").string_value(), Some(AWKWARD));
+    assert_eq!((read("number").data_type(), read("number").string_value()), ("Number", Some("-12.50")));
+    assert_eq!(read("list").data_type(), "String.Array");
+    assert_eq!(read("binary").binary_value().unwrap().as_ref(), [0, 159, 255, 10]);
+
+    // Back through a consumer.
+    let visible = clients.sqs.change_message_visibility().queue_url(&queue.url).visibility_timeout(0);
+    visible.receipt_handle(received.receipt_handle().unwrap()).send().await.unwrap();
+    let receives = counted.of("ReceiveMessage");
+    let delivery = first_delivery(&clients, &queue).await;
+    assert_eq!((delivery.receive_count, delivery.group.as_deref()), (2, Some("g")));
+    assert_eq!(delivery.attributes(), prepared.attributes);
+    assert_eq!(delivery.envelope.metadata.priority.as_deref(), Some(AWKWARD));
+    assert_eq!(delivery.sent_at.as_millisecond().to_string(), system("SentTimestamp").unwrap());
+    // One was prepared, to learn from it, and stopped.
+    assert!(counted.of("ReceiveMessage") <= receives + 1);
+    assert_eq!(counted.of("DeleteMessageBatch"), 0);
+
+    // From the SDK to a consumer.
+    let body = serde_json::to_string(&delivery.envelope).unwrap();
+    let binary = MessageAttributeValue::builder().data_type("Binary").binary_value(Blob::new([7, 0])).build();
+    let send = clients.sqs.send_message().queue_url(&queue.url).message_body(body).message_group_id("h");
+    let send = send.message_deduplication_id("e").message_attributes("b", binary.unwrap());
+    send.send().await.unwrap();
+    let again = first_delivery(&clients, &queue).await;
+    assert_eq!(again.envelope, delivery.envelope);
+    assert_eq!(again.attribute("b"), Some(Attribute::Binary(vec![7, 0])));
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_said_by_the_sdk() {
+    let (_server, mut clients) = server().await;
+    let queue = QueueSpec::new("q").ensure(&clients).await.unwrap();
+    let counted = Counted::watch(&mut clients);
+    let hurried = PublisherSettings {
+        attempts: 1,
+        backoff: Backoff::new(Duration::ZERO, Duration::ZERO),
+        ..PublisherSettings::default()
+    };
+    let publisher = Publisher::queue(&clients, &queue).settings(hurried);
+    publisher.publish(Step { number: 1 }).await.unwrap();
+    assert_eq!(counted.of("SendMessageBatch"), 0);
+    clients.sqs.delete_queue().queue_url(&queue.url).send().await.unwrap();
+    let call = clients.sqs.receive_message().queue_url(&queue.url).send().await;
+    let theirs = toolkit::Fault::from(call.unwrap_err());
+    let Err(PublishError::Refused { fault, .. }) = publisher.publish(Step { number: 2 }).await else {
+        panic!("there is no such queue");
+    };
+    assert_eq!((&fault.code, fault.retryable), (&theirs.code, false));
+    assert_eq!(counted.of("SendMessageBatch"), 1, "the SDK said it");
+}
