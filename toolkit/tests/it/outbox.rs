@@ -16,6 +16,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 fn quick() -> RelaySettings {
     RelaySettings {
         batch: 7,
+        linger: Duration::ZERO,
         every: Duration::from_millis(5),
         attempts: 3,
         backoff: Backoff::new(MILLISECOND, MILLISECOND),
