@@ -88,7 +88,7 @@ async fn trial(trials: Trials, seed: u64, database: Option<&str>) -> Result<Tria
     // A database of its own for each trial is for whoever gives the URL to see to.
     let stores = Stores { folder, url: database.map(str::to_owned), full_sync: false };
     // In every other trial reservations run out while payments are still tried.
-    let reservation = if seed % 2 == 0 { "900" } else { "2" };
+    let reservation = if seed.is_multiple_of(2) { "900" } else { "2" };
     let arguments = [
         "--hidden-for",
         "2",
