@@ -13,9 +13,10 @@ pub(crate) struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// What kind of error this is: the shape that `__type` names, or else the status.
+    /// What kind of error this is: the shape that `__type` names, in XML the code, or else the status.
     pub(crate) fn error_kind(&self) -> String {
         let shape = strings(&self.body).find(|(key, _)| *key == b"__type").map(|(_, value)| value);
+        let shape = shape.or_else(|| elements(&self.body, "Code").next());
         match shape.and_then(|shape| shape.rsplit(|&byte| byte == b'#').next()) {
             Some(shape) => format!("{} {}", self.status, String::from_utf8_lossy(shape)),
             None => format!("HTTP {}", self.status),
@@ -114,6 +115,20 @@ fn dechunk(mut rest: &[u8]) -> Option<Vec<u8>> {
         body.extend_from_slice(rest.get(..size)?);
         rest = rest.get(size + 2..)?;
     }
+}
+
+/// The text of every element of this name in an XML text, as it is written, at any depth; elements with attributes are not
+/// seen. It does not check that the text is XML.
+pub(crate) fn elements<'a>(xml: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let mark = format!("<{name}>");
+    let mut rest = xml;
+    std::iter::from_fn(move || {
+        let begin = memmem::find(rest, mark.as_bytes())? + mark.len();
+        let end = begin + memchr(b'<', &rest[begin..])?;
+        let text = &rest[begin..end];
+        rest = &rest[end..];
+        Some(text)
+    })
 }
 
 /// Every string value in a JSON text with the key that it stands under, both as they are written (escapes included), at any
@@ -235,5 +250,9 @@ mod tests {
             "400 QueueDoesNotExist"
         );
         assert_eq!(answer(b"<html>").error_kind(), "HTTP 400");
+        let xml = b"<ErrorResponse><Error><Type>Sender</Type><Code>NotFound</Code></Error></ErrorResponse>";
+        assert_eq!(answer(xml).error_kind(), "400 NotFound");
+        let list = b"<a><Id>1</Id><b><Id>2</Id></b><Id>un";
+        assert_eq!(elements(list, "Id").collect::<Vec<_>>(), [b"1", b"2"]);
     }
 }

@@ -22,13 +22,33 @@ pub struct Arguments {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4566")]
     pub endpoint: String,
 
-    /// Queues are created under this name and a number, and deleted afterwards
+    /// Queues and topics are created under this name and a number, and deleted afterwards
     #[arg(long, value_name = "NAME", default_value = "bench")]
     pub queue_prefix: String,
 
-    /// How many queues share the load
+    /// How many queues share the load; not for topics
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub queues: usize,
+
+    /// Queues that subscribe to the topic, raw (for `publish`, `publish-batch`, `fan-out`)
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub subscriptions: usize,
+
+    /// Each subscription filters by an attribute, and messages match one of them alone
+    #[arg(long)]
+    pub filtered: bool,
+
+    /// Messages carry the attribute that --filtered is about, though nothing filters by it
+    #[arg(long)]
+    pub attribute: bool,
+
+    /// So many deliveries wait for a dead HTTP endpoint while `deliver` measures a healthy one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub pending: u64,
+
+    /// How long the server is to wait before it tries the dead endpoint again: long enough for the measurement to fit in
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(5..=300))]
+    pub retry_seconds: u64,
 
     /// Use this queue, which exists, instead of creating one; what lies in it already is not counted (may be repeated)
     #[arg(long = "queue", value_name = "URL")]
@@ -58,16 +78,16 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub threads: usize,
 
-    /// How long a measurement lasts; `drain` ends when the queue is empty, if that is sooner
+    /// How long a measurement lasts; `drain` and `fan-out` end when the queues are empty, if that is sooner
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub duration: f64,
 
-    /// Load for this long before measuring (not for `drain`, nor with --messages)
+    /// Load for this long before measuring (not for `drain` and `fan-out`, nor with --messages)
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
     pub warmup: f64,
 
     /// Send so many messages, however long it takes (rounded up to whole batches on each connection); for `drain`, how many
-    /// to prefill (200,000 unless told)
+    /// to prefill (200,000 unless told), for `fan-out` how many to publish (20,000)
     #[arg(long, value_name = "N")]
     pub messages: Option<u64>,
 
@@ -75,7 +95,8 @@ pub struct Arguments {
     #[arg(long, value_name = "1..10", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10))]
     pub batch: u64,
 
-    /// Messages a second that the producers of all connections send together; without it, as fast as answers come
+    /// Messages a second that the producers of all connections send together; without it, as fast as answers come (for
+    /// `deliver`, 1,000)
     #[arg(long, value_name = "N")]
     pub rate: Option<f64>,
 
@@ -91,7 +112,7 @@ pub struct Arguments {
     #[arg(long)]
     pub no_checks: bool,
 
-    /// The server's process on this machine: its CPU time and memory are then reported too
+    /// The server's process on this machine: its CPU time, memory and bytes written to disk are then reported too
     #[arg(long, value_name = "PID")]
     pub server_pid: Option<u32>,
 
@@ -137,6 +158,29 @@ pub enum Task {
     ///
     /// Means: what an idle consumer that polls costs. Does not mean: long polls.
     Poll,
+    /// Publish to a topic as fast as answers come; each message goes to --subscriptions queues.
+    ///
+    /// Means: the rate and latency of acknowledged publishes, counted once each however many queues they reach; beside
+    /// `send`, what a copy costs. With --filtered, what subscriptions cost that do not want the message. That every queue
+    /// holds every message is checked afterwards. Does not mean: what consumers get meanwhile; nobody receives.
+    Publish,
+    /// PublishBatch of ten messages.
+    ///
+    /// Means and does not mean: as `publish`, with HTTP's cost shared by ten.
+    PublishBatch,
+    /// What was published to a topic is received and deleted from all of its queues, until they are empty.
+    ///
+    /// Means: how fast the copies go away; every message must come once from each queue, with its own bytes. Does not
+    /// mean: steady traffic, since nobody publishes.
+    FanOut,
+    /// Publish at a modest rate to a topic with one HTTP subscription, this program's own (the server must be on this
+    /// machine), raw.
+    ///
+    /// Means: each message's time from just before its publish to its arrival by HTTP. With --pending, first so many
+    /// messages are published to an endpoint that confirmed and then died: their memory, and the server's CPU between two
+    /// retries, are measured, then the healthy endpoint's deliveries beside them; at the end the dead endpoint comes
+    /// back and must get them all. Does not mean: signed envelopes, or peak rates.
+    Deliver,
 }
 
 impl Task {
@@ -149,6 +193,15 @@ impl Task {
             Task::EndToEnd => "end-to-end",
             Task::Cycle => "cycle",
             Task::Poll => "poll",
+            Task::Publish => "publish",
+            Task::PublishBatch => "publish-batch",
+            Task::FanOut => "fan-out",
+            Task::Deliver => "deliver",
         }
+    }
+
+    /// Its messages go to a topic.
+    pub fn publishes(self) -> bool {
+        matches!(self, Task::Publish | Task::PublishBatch | Task::FanOut | Task::Deliver)
     }
 }

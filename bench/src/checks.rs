@@ -5,14 +5,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use md5::{Digest, Md5};
 use memchr::memmem;
 
-use crate::answers::strings;
-use crate::ledger::{Arrival, IDENTITY_BYTES, Identity, put_hex};
+use crate::answers::{elements, strings};
+use crate::ledger::{Arrival, IDENTITY_BYTES, Identity, Ledger, put_hex};
 use crate::phase::Phase;
+use crate::requests::Operation;
 use crate::tally::Tally;
 
-/// How many of the messages `asked` for an answer to a send says it has.
-pub(crate) fn sent(answer: &[u8], asked: u64, tally: &mut Tally) -> u64 {
-    let taken = memmem::find_iter(answer, b"\"MessageId\"").count() as u64;
+/// How many of the messages `asked` for an answer to this operation says it has.
+pub(crate) fn sent(operation: Operation, answer: &[u8], asked: u64, tally: &mut Tally) -> u64 {
+    let mark: &[u8] = if operation.publishes() { b"<MessageId>" } else { b"\"MessageId\"" };
+    let taken = memmem::find_iter(answer, mark).count() as u64;
     if taken != asked {
         let refused = count_codes(answer, tally);
         if taken + refused != asked {
@@ -25,7 +27,8 @@ pub(crate) fn sent(answer: &[u8], asked: u64, tally: &mut Tally) -> u64 {
 /// Counts the failed entries of a batch's answer as errors.
 pub(crate) fn count_codes(answer: &[u8], tally: &mut Tally) -> u64 {
     let mut count = 0;
-    for (_, code) in strings(answer).filter(|(key, _)| *key == b"Code") {
+    let json = strings(answer).filter(|(key, _)| *key == b"Code").map(|(_, code)| code);
+    for code in json.chain(elements(answer, "Code")) {
         tally.error(format!("entry failed: {}", String::from_utf8_lossy(code)));
         count += 1;
     }
@@ -46,36 +49,50 @@ pub(crate) fn compare_sent<'a>(bodies: impl Iterator<Item = &'a [u8]>, answer: &
     }
 }
 
-/// Books a message that came.
+/// Books a message that came from the queue of this number.
 pub(crate) fn arrived(
     phase: &Phase<'_>,
+    queue: usize,
     body: &[u8],
     compare: bool,
     counts: bool,
     now: u64,
     tally: &mut Tally,
 ) {
-    let identity = match Identity::read(body) {
-        Some(identity) if identity.run == phase.run => identity,
-        _ => {
-            tally.foreign += 1;
-            return;
-        }
+    let Some(identity) = book(phase.ledger, phase.run, phase.filler, queue, body, compare, tally) else {
+        return;
     };
     phase.last_arrival.store(now, Relaxed);
-    match phase.ledger.arrive(&identity) {
+    if counts && phase.both_sides {
+        tally.end_to_end.saturating_record(now.saturating_sub(identity.sent_at).max(1));
+    }
+}
+
+/// Books a message that came at a place, and says which; `None` if it is of another run.
+pub(crate) fn book(
+    ledger: &Ledger,
+    run: u32,
+    filler: &[u8],
+    place: usize,
+    body: &[u8],
+    compare: bool,
+    tally: &mut Tally,
+) -> Option<Identity> {
+    let Some(identity) = Identity::read(body).filter(|identity| identity.run == run) else {
+        tally.foreign += 1;
+        return None;
+    };
+    match ledger.arrive(&identity, place) {
         Arrival::First => {}
         Arrival::Again => tally.error("a message came twice"),
         Arrival::OutOfOrder => tally.error("a group's message came out of order"),
         Arrival::NeverSent => tally.error("a message came that was never sent"),
     }
-    if counts && phase.both_sides {
-        tally.end_to_end.saturating_record(now.saturating_sub(identity.sent_at).max(1));
-    }
-    let other = |body: &[u8]| body[IDENTITY_BYTES..] != phase.filler[IDENTITY_BYTES..];
-    if body.len() != phase.filler.len() || (compare && other(body)) {
+    let other = |body: &[u8]| body[IDENTITY_BYTES..] != filler[IDENTITY_BYTES..];
+    if body.len() != filler.len() || (compare && other(body)) {
         tally.error("a message came with other bytes than were sent");
     }
+    Some(identity)
 }
 
 /// The digest as AWS writes it.

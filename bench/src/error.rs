@@ -23,6 +23,8 @@ pub enum Error {
         /// The beginning of the answer's body.
         body: String,
     },
+    /// A subscription of the benchmark's own HTTP receiver was not asked to confirm, or its confirmation was refused.
+    Unconfirmed,
     /// The event loop failed: out of file descriptors, for instance.
     System(io::Error),
     /// The results could not be written.
@@ -47,6 +49,12 @@ impl fmt::Display for Error {
             Error::Refused { operation, status, body } => {
                 write!(out, "{operation} was answered with {status}: {body}")
             }
+            Error::Unconfirmed => {
+                write!(
+                    out,
+                    "the subscription of the benchmark's HTTP receiver was not confirmed within ten seconds"
+                )
+            }
             Error::System(cause) => write!(out, "the client's event loop failed: {cause}"),
             Error::Output { path, cause } => write!(out, "cannot write {}: {cause}", path.display()),
             Error::Failed { failures: 1 } => write!(out, "a check failed; do not trust the numbers"),
@@ -61,7 +69,7 @@ impl std::error::Error for Error {
             Error::Unreachable { cause, .. } | Error::System(cause) | Error::Output { cause, .. } => {
                 Some(cause)
             }
-            Error::Arguments(_) | Error::Refused { .. } | Error::Failed { .. } => None,
+            Error::Arguments(_) | Error::Refused { .. } | Error::Unconfirmed | Error::Failed { .. } => None,
         }
     }
 }

@@ -63,22 +63,33 @@ pub(crate) struct Ledger {
     acknowledged: AtomicU64,
     failed: AtomicU64,
     arrived: AtomicU64,
-    /// One bit a message number, in pages that come when needed.
+    /// In how many places each message is to arrive: one, or one a queue of its topic.
+    copies: u64,
+    /// Different messages that came, by place.
+    arrived_at: Box<[AtomicU64]>,
+    /// One bit a message and place, in pages that come when needed.
     bits: Box<[OnceLock<Box<[AtomicU64]>>]>,
-    /// For each FIFO group, one more than the number of the last message that arrived.
+    /// For each FIFO group and place, one more than the number of the last message that arrived.
     last_in_group: Box<[AtomicU64]>,
 }
 
 impl Ledger {
     /// Books for a run with so many FIFO groups; 0 for standard queues, whose order is not checked.
     pub(crate) fn new(groups: usize) -> Ledger {
+        Ledger::of_copies(groups, 1)
+    }
+
+    /// The same for messages each of which is to arrive in so many places.
+    pub(crate) fn of_copies(groups: usize, copies: usize) -> Ledger {
         Ledger {
             issued: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             arrived: AtomicU64::new(0),
+            copies: copies as u64,
+            arrived_at: (0..copies).map(|_| AtomicU64::new(0)).collect(),
             bits: (0..PAGES).map(|_| OnceLock::new()).collect(),
-            last_in_group: (0..groups).map(|_| AtomicU64::new(0)).collect(),
+            last_in_group: (0..groups * copies).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
@@ -97,20 +108,23 @@ impl Ledger {
         self.failed.fetch_add(count, Relaxed);
     }
 
-    /// A message came.
-    pub(crate) fn arrive(&self, identity: &Identity) -> Arrival {
-        let page = (identity.number / PAGE) as usize;
+    /// A message came, at the place of this number.
+    pub(crate) fn arrive(&self, identity: &Identity, place: usize) -> Arrival {
+        let place = if self.copies == 1 { 0 } else { place };
+        let copy = identity.number.saturating_mul(self.copies).saturating_add(place as u64);
+        let page = (copy / PAGE) as usize;
         if identity.number >= self.issued.load(Relaxed) || page >= PAGES {
             return Arrival::NeverSent;
         }
         let page = self.bits[page].get_or_init(|| (0..PAGE / 64).map(|_| AtomicU64::new(0)).collect());
-        let bit = identity.number % PAGE;
+        let bit = copy % PAGE;
         let before = page[(bit / 64) as usize].fetch_or(1 << (bit % 64), Relaxed);
         if before & (1 << (bit % 64)) != 0 {
             return Arrival::Again;
         }
         self.arrived.fetch_add(1, Relaxed);
-        if let Some(last) = self.last_in_group.get(identity.group as usize)
+        self.arrived_at[place].fetch_add(1, Relaxed);
+        if let Some(last) = self.last_in_group.get(identity.group as usize * self.copies as usize + place)
             && last.fetch_max(identity.number + 1, Relaxed) > identity.number + 1
         {
             return Arrival::OutOfOrder;
@@ -128,15 +142,25 @@ impl Ledger {
         self.failed.load(Relaxed)
     }
 
-    /// Different messages that came.
+    /// In how many places each message is to arrive.
+    pub(crate) fn copies(&self) -> u64 {
+        self.copies
+    }
+
+    /// Different messages that came at one place.
+    pub(crate) fn arrived_at(&self, place: usize) -> u64 {
+        self.arrived_at[if self.copies == 1 { 0 } else { place }].load(Relaxed)
+    }
+
+    /// Different messages that came, each counted once a place.
     pub(crate) fn arrived(&self) -> u64 {
         self.arrived.load(Relaxed)
     }
 
-    /// Messages that are sent, not refused, and not yet here.
+    /// Messages that are sent, not refused, and not yet here, each counted once a place.
     pub(crate) fn outstanding(&self) -> u64 {
-        let gone = self.failed.load(Relaxed) + self.arrived.load(Relaxed);
-        self.issued.load(Relaxed).saturating_sub(gone)
+        let gone = self.failed.load(Relaxed) * self.copies + self.arrived.load(Relaxed);
+        (self.issued.load(Relaxed) * self.copies).saturating_sub(gone)
     }
 }
 
@@ -183,10 +207,10 @@ mod tests {
     fn the_ledger_tells_first_again_and_never_sent_apart() {
         let ledger = Ledger::new(0);
         assert_eq!(ledger.issue(PAGE + 5), 0);
-        assert_eq!(ledger.arrive(&message(3, 0)), Arrival::First);
-        assert_eq!(ledger.arrive(&message(PAGE + 4, 0)), Arrival::First);
-        assert_eq!(ledger.arrive(&message(3, 0)), Arrival::Again);
-        assert_eq!(ledger.arrive(&message(PAGE + 5, 0)), Arrival::NeverSent);
+        assert_eq!(ledger.arrive(&message(3, 0), 0), Arrival::First);
+        assert_eq!(ledger.arrive(&message(PAGE + 4, 0), 0), Arrival::First);
+        assert_eq!(ledger.arrive(&message(3, 0), 0), Arrival::Again);
+        assert_eq!(ledger.arrive(&message(PAGE + 5, 0), 0), Arrival::NeverSent);
         ledger.fail(1);
         assert_eq!((ledger.arrived(), ledger.outstanding()), (2, PAGE + 2));
     }
@@ -195,9 +219,22 @@ mod tests {
     fn a_group_out_of_order_is_noticed_and_groups_do_not_mind_each_other() {
         let ledger = Ledger::new(2);
         ledger.issue(10);
-        assert_eq!(ledger.arrive(&message(5, 0)), Arrival::First);
-        assert_eq!(ledger.arrive(&message(2, 1)), Arrival::First);
-        assert_eq!(ledger.arrive(&message(7, 0)), Arrival::First);
-        assert_eq!(ledger.arrive(&message(6, 0)), Arrival::OutOfOrder);
+        assert_eq!(ledger.arrive(&message(5, 0), 0), Arrival::First);
+        assert_eq!(ledger.arrive(&message(2, 1), 0), Arrival::First);
+        assert_eq!(ledger.arrive(&message(7, 0), 0), Arrival::First);
+        assert_eq!(ledger.arrive(&message(6, 0), 0), Arrival::OutOfOrder);
+    }
+
+    #[test]
+    fn a_message_of_a_topic_is_to_come_once_in_each_place() {
+        let ledger = Ledger::of_copies(1, 3);
+        ledger.issue(2);
+        assert_eq!(ledger.outstanding(), 6);
+        for place in 0..3 {
+            assert_eq!(ledger.arrive(&message(0, 0), place), Arrival::First);
+            assert_eq!(ledger.arrive(&message(0, 0), place), Arrival::Again);
+        }
+        assert_eq!(ledger.arrive(&message(1, 0), 1), Arrival::First);
+        assert_eq!((ledger.arrived_at(0), ledger.arrived_at(1), ledger.outstanding()), (1, 2, 2));
     }
 }

@@ -1,4 +1,4 @@
-//! Loads any SQS endpoint and measures it: rates, latencies, errors, and whether every message came back.
+//! Loads any SQS or SNS endpoint and measures it: rates, latencies, errors, and whether every message came back.
 //!
 //! The client shares the machine with the server that it measures, so it is cheap rather than general: one thread with an
 //! event loop, request bytes built before the start and patched in place, answers scanned rather than parsed. What it sends
@@ -18,16 +18,18 @@ mod ledger;
 mod load;
 mod phase;
 mod queues;
+mod receiver;
 mod report;
 mod requests;
 mod tally;
 mod tasks;
+mod topics;
 mod usage;
 mod worker;
 
 pub use arguments::{Arguments, Task};
 pub use error::Error;
-pub use report::{Latency, OperationReport, Report, grouped};
+pub use report::{Latency, OperationReport, Pending, Report, grouped};
 
 /// Measures each task in turn, prints a table for each, writes the JSON file if one is asked for.
 ///

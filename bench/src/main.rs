@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Loads any SQS endpoint and measures it.
+/// Loads any SQS or SNS endpoint and measures it.
 #[derive(Parser)]
 #[command(version)]
 struct Program {

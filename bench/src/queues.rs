@@ -55,6 +55,18 @@ impl Endpoint {
         }
     }
 
+    /// The queue's ARN, by which topics know it.
+    pub(crate) fn queue_arn(&self, queue_url: &str) -> Result<String, Error> {
+        let body = serde_json::json!({ "QueueUrl": queue_url, "AttributeNames": ["QueueArn"] });
+        let answer = self.call("GetQueueAttributes", &body)?;
+        let found = strings(&answer).find(|(key, _)| *key == b"QueueArn");
+        found.map(|(_, arn)| String::from_utf8_lossy(arn).into_owned()).ok_or_else(|| Error::Refused {
+            operation: "GetQueueAttributes",
+            status: 200,
+            body: beginning(&answer),
+        })
+    }
+
     /// How many messages the queue says it has: waiting, delayed and in flight.
     pub(crate) fn count_messages(&self, queue_url: &str) -> Result<u64, Error> {
         let body = serde_json::json!({ "QueueUrl": queue_url, "AttributeNames": [
@@ -73,18 +85,21 @@ impl Endpoint {
     }
 
     fn call(&self, operation: &'static str, body: &serde_json::Value) -> Result<Vec<u8>, Error> {
-        let body = body.to_string();
-        let (status, answer) =
-            self.exchange(&request(&self.host, operation, body.as_bytes())).map_err(|cause| {
-                // A socket's read timeout shows as WouldBlock.
-                let said = match cause.kind() {
-                    io::ErrorKind::WouldBlock => {
-                        format!("no answer to {operation} within {:?}", self.timeout)
-                    }
-                    _ => format!("{operation}: {cause}"),
-                };
-                Error::Unreachable { endpoint: self.host.clone(), cause: io::Error::new(cause.kind(), said) }
-            })?;
+        self.ask(operation, &request(&self.host, operation, body.to_string().as_bytes()))
+    }
+
+    /// Sends a whole request and returns the body of the answer, if its status is 200.
+    pub(crate) fn ask(&self, operation: &'static str, request: &[u8]) -> Result<Vec<u8>, Error> {
+        let (status, answer) = self.exchange(request).map_err(|cause| {
+            // A socket's read timeout shows as WouldBlock.
+            let said = match cause.kind() {
+                io::ErrorKind::WouldBlock => {
+                    format!("no answer to {operation} within {:?}", self.timeout)
+                }
+                _ => format!("{operation}: {cause}"),
+            };
+            Error::Unreachable { endpoint: self.host.clone(), cause: io::Error::new(cause.kind(), said) }
+        })?;
         if status == 200 {
             Ok(answer)
         } else {
@@ -111,7 +126,7 @@ impl Endpoint {
     }
 }
 
-fn beginning(answer: &[u8]) -> String {
+pub(crate) fn beginning(answer: &[u8]) -> String {
     String::from_utf8_lossy(answer).chars().take(300).collect()
 }
 

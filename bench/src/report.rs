@@ -22,6 +22,10 @@ pub struct Report {
     pub threads: usize,
     /// Queues that shared the load.
     pub queues: usize,
+    /// The queues are a topic's, and messages reach all of them, or one if they are filtered.
+    pub topic: bool,
+    /// Each of them has a filter.
+    pub filtered: bool,
     /// Their URLs, if they were kept.
     pub kept_queue_urls: Vec<String>,
     /// FIFO queues.
@@ -42,19 +46,23 @@ pub struct Report {
     pub empty_receives: u64,
     /// Latencies by API operation.
     pub operations: Vec<OperationReport>,
-    /// From just before a message's send to its arrival, for `end-to-end`.
+    /// From just before a message's send to its arrival, for `end-to-end` and `deliver`.
     pub end_to_end: Option<Latency>,
     /// CPU time that this client used within the window, in microseconds a request.
     pub client_cpu_micros_per_request: f64,
     /// The same of the server, if its process is known.
     pub server_cpu_micros_per_request: Option<f64>,
+    /// Bytes that the server gave the system to write to disk, a request, if its process is known.
+    pub server_disk_bytes_per_request: Option<f64>,
+    /// What waited for a dead endpoint meanwhile.
+    pub pending: Option<Pending>,
     /// Bytes of memory that the server has resident at the end, if its process is known.
     pub server_resident_bytes: Option<u64>,
     /// The answers were looked at; otherwise only counted.
     pub checked: bool,
     /// Messages that the server acknowledged during the whole run, prefill included.
     pub acknowledged: u64,
-    /// Different messages that came during the whole run, final sample included.
+    /// Different messages that came during the whole run, final sample included; a topic's once for each queue.
     pub arrived: u64,
     /// Digests and bodies that were compared.
     pub compared: u64,
@@ -64,6 +72,21 @@ pub struct Report {
     pub errors: BTreeMap<String, u64>,
     /// Why the numbers cannot be trusted; empty if they can.
     pub failures: Vec<String>,
+}
+
+/// Deliveries that wait for a dead endpoint, and what they cost.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pending {
+    /// How many.
+    pub messages: u64,
+    /// Bytes of the server's own memory (anonymous) that came with them, if its process is known.
+    pub own_bytes_added: Option<u64>,
+    /// Seconds between two retries in which nothing was asked of the server.
+    pub idle_seconds: f64,
+    /// Milliseconds of CPU that the server used in these.
+    pub idle_cpu_millis: Option<f64>,
+    /// How many came once the endpoint was back.
+    pub came: u64,
 }
 
 /// One API operation's part of a task.
@@ -115,14 +138,16 @@ impl Report {
     /// Prints the table to standard output.
     pub fn print(&self) {
         println!(
-            "\n{} · {} · {} B{} · {} connections · {} queue{} · {:.2} s",
+            "\n{} · {} · {} B{} · {} connections · {} {}queue{}{} · {:.2} s",
             self.task.name(),
             self.endpoint,
             self.size,
             if self.fifo { " · FIFO" } else { "" },
             self.connections,
             self.queues,
+            if self.filtered { "filtered " } else { "" },
             if self.queues == 1 { "" } else { "s" },
+            if self.topic { " of a topic" } else { "" },
             self.seconds,
         );
         println!(
@@ -145,10 +170,23 @@ impl Report {
         if let Some(server) = self.server_cpu_micros_per_request {
             print!(", server {server:.2} µs");
         }
+        if let Some(bytes) = self.server_disk_bytes_per_request {
+            print!("; to disk {bytes:.0} B a request");
+        }
         if let Some(bytes) = self.server_resident_bytes {
             print!("; server's memory {:.1} MiB", bytes as f64 / 1048576.0);
         }
         println!();
+        if let Some(pending) = &self.pending {
+            print!("  {} deliveries waited for a dead endpoint", pending.messages);
+            if let Some(bytes) = pending.own_bytes_added {
+                print!("; memory that came with them {:.1} MiB", bytes as f64 / 1048576.0);
+            }
+            if let Some(millis) = pending.idle_cpu_millis {
+                print!("; server's CPU in {:.1} s between retries {millis:.1} ms", pending.idle_seconds);
+            }
+            println!("; {} came when it was back", pending.came);
+        }
         if self.empty_receives > 0 {
             println!("  {} receives found nothing", self.empty_receives);
         }

@@ -4,7 +4,10 @@
 //! The headers are those that boto3 sends. The signature has the right form and is the same everywhere: servers for
 //! development do not check it, but they do parse it.
 
-use crate::ledger::{Identity, put_hex};
+use crate::ledger::{IDENTITY_BYTES, Identity, put_hex};
+
+/// The message attribute by which filtered subscriptions choose.
+pub(crate) const KIND: &str = "kind";
 
 /// The API operations that a run calls while it measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,16 +17,20 @@ pub(crate) enum Operation {
     Receive,
     Delete,
     DeleteBatch,
+    Publish,
+    PublishBatch,
 }
 
 impl Operation {
     /// All of them, in the order of their discriminants.
-    pub(crate) const ALL: [Operation; 5] = [
+    pub(crate) const ALL: [Operation; 7] = [
         Operation::Send,
         Operation::SendBatch,
         Operation::Receive,
         Operation::Delete,
         Operation::DeleteBatch,
+        Operation::Publish,
+        Operation::PublishBatch,
     ];
 
     /// The operation's name in the API.
@@ -34,13 +41,34 @@ impl Operation {
             Operation::Receive => "ReceiveMessage",
             Operation::Delete => "DeleteMessage",
             Operation::DeleteBatch => "DeleteMessageBatch",
+            Operation::Publish => "Publish",
+            Operation::PublishBatch => "PublishBatch",
         }
+    }
+
+    /// It brings new messages, to a queue or to a topic.
+    pub(crate) fn sends(self) -> bool {
+        self.publishes() || matches!(self, Operation::Send | Operation::SendBatch)
+    }
+
+    /// It is SNS's, whose answers are XML.
+    pub(crate) fn publishes(self) -> bool {
+        matches!(self, Operation::Publish | Operation::PublishBatch)
     }
 }
 
-/// A whole request for one operation with a JSON body.
+/// A whole request for one operation of SQS with a JSON body.
 pub(crate) fn request(host: &str, operation: &str, body: &[u8]) -> Vec<u8> {
-    let mut request = head(host, operation).bytes;
+    whole(head(host, operation), body)
+}
+
+/// A whole request for one operation of SNS, which a form's body names.
+pub(crate) fn form_request(host: &str, body: &[u8]) -> Vec<u8> {
+    whole(form_head(host), body)
+}
+
+fn whole(head: Head, body: &[u8]) -> Vec<u8> {
+    let mut request = head.bytes;
     request.extend_from_slice(format!("{}\r\n\r\n", body.len()).as_bytes());
     request.extend_from_slice(body);
     request
@@ -55,18 +83,34 @@ struct Head {
 }
 
 fn head(host: &str, operation: &str) -> Head {
+    head_of(
+        host,
+        "sqs",
+        "content-type;host;x-amz-date;x-amz-target;x-amzn-query-mode",
+        &format!(
+            "X-Amz-Target: AmazonSQS.{operation}\r\n\
+             x-amzn-query-mode: true\r\n\
+             Content-Type: application/x-amz-json-1.0\r\n"
+        ),
+    )
+}
+
+fn form_head(host: &str) -> Head {
+    let content = "Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n";
+    head_of(host, "sns", "content-type;host;x-amz-date", content)
+}
+
+fn head_of(host: &str, service: &str, signed: &str, content: &str) -> Head {
     let text = format!(
         "POST / HTTP/1.1\r\n\
          Host: {host}\r\n\
          Accept-Encoding: identity\r\n\
-         X-Amz-Target: AmazonSQS.{operation}\r\n\
-         x-amzn-query-mode: true\r\n\
-         Content-Type: application/x-amz-json-1.0\r\n\
+         {content}\
          User-Agent: Boto3/1.43.21 md/Botocore#1.43.21 ua/2.1 os/linux md/arch#x86_64 lang/python#3.11.7 \
          md/pyimpl#CPython cfg/retry-mode#standard Botocore/1.43.21 posthaste-bench/{version}\r\n\
          X-Amz-Date: 20260101T000000Z\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request, \
-         SignedHeaders=content-type;host;x-amz-date;x-amz-target;x-amzn-query-mode, \
+         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, \
+         SignedHeaders={signed}, \
          Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7\r\n\
          amz-sdk-invocation-id: 0d1f7a3c-52be-4c0e-9f61-000000000000\r\n\
          amz-sdk-request: attempt=1; max=3\r\n\
@@ -78,7 +122,7 @@ fn head(host: &str, operation: &str) -> Head {
     Head { bytes: text.into_bytes(), invocation }
 }
 
-/// SendMessage or SendMessageBatch with a fixed number of messages of a fixed size.
+/// SendMessage, SendMessageBatch, Publish or PublishBatch with a fixed number of messages of a fixed size.
 pub(crate) struct SendTemplate {
     pub(crate) operation: Operation,
     bytes: Vec<u8>,
@@ -143,6 +187,52 @@ impl SendTemplate {
         SendTemplate { operation, bytes, invocation, holes }
     }
 
+    /// Publish, or PublishBatch if `messages` is more than 1, to a topic. With a `kind` each message has the attribute
+    /// [`KIND`] of that value.
+    pub(crate) fn publish(
+        host: &str,
+        topic_arn: &str,
+        filler: &str,
+        fifo: bool,
+        messages: usize,
+        kind: Option<&str>,
+    ) -> SendTemplate {
+        let operation = if messages == 1 { Operation::Publish } else { Operation::PublishBatch };
+        let mut form = Form::of(operation.name());
+        form.field("TopicArn", topic_arn);
+        let mut holes = Vec::new();
+        for entry in 0..messages {
+            let before = match operation {
+                Operation::Publish => String::new(),
+                _ => format!("PublishBatchRequestEntries.member.{}.", entry + 1),
+            };
+            let name = |name: &str| format!("{before}{name}");
+            if operation == Operation::PublishBatch {
+                form.field(&name("Id"), &entry.to_string());
+            }
+            // The digits of the identity take one byte each, which letters of the filler need not when they are encoded.
+            let place =
+                form.field(&name("Message"), &("0".repeat(IDENTITY_BYTES) + &filler[IDENTITY_BYTES..]));
+            let fifo = fifo.then(|| {
+                let group = form.field(&name("MessageGroupId"), "g00000000") + 1;
+                (group, form.field(&name("MessageDeduplicationId"), "d00000000000000000000") + 1)
+            });
+            if let Some(kind) = kind {
+                form.field(&name("MessageAttributes.entry.1.Name"), KIND);
+                form.field(&name("MessageAttributes.entry.1.Value.DataType"), "String");
+                form.field(&name("MessageAttributes.entry.1.Value.StringValue"), kind);
+            }
+            holes.push(Holes { body: place, fifo });
+        }
+        let bytes = form_request(host, form.text.as_bytes());
+        let begin = bytes.len() - form.text.len();
+        for hole in &mut holes {
+            hole.body += begin;
+            hole.fifo = hole.fifo.map(|(group, deduplication)| (begin + group, begin + deduplication));
+        }
+        SendTemplate { operation, bytes, invocation: form_head(host).invocation, holes }
+    }
+
     /// How many messages one request carries.
     pub(crate) fn messages(&self) -> u64 {
         self.holes.len() as u64
@@ -169,9 +259,37 @@ impl SendTemplate {
         }
     }
 
-    /// The bodies, each of `size` bytes, in a request that [`SendTemplate::write`] made.
+    /// The bodies, each of `size` bytes, in a request to a queue that [`SendTemplate::write`] made.
     pub(crate) fn bodies<'a>(&'a self, request: &'a [u8], size: usize) -> impl Iterator<Item = &'a [u8]> {
         self.holes.iter().filter_map(move |hole| request.get(hole.body..hole.body + size))
+    }
+}
+
+/// A form as SNS reads it: `Action=…&Version=…&…`, values percent-encoded.
+pub(crate) struct Form {
+    pub(crate) text: String,
+}
+
+impl Form {
+    /// A form that asks for an operation of SNS.
+    pub(crate) fn of(action: &str) -> Form {
+        Form { text: format!("Action={action}&Version=2010-03-31") }
+    }
+
+    /// Adds a field, and returns where its value begins.
+    pub(crate) fn field(&mut self, name: &str, value: &str) -> usize {
+        self.text.push('&');
+        self.text.push_str(name);
+        self.text.push('=');
+        let begin = self.text.len();
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+                self.text.push(char::from(byte));
+            } else {
+                self.text.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        begin
     }
 }
 
@@ -327,6 +445,40 @@ mod tests {
         assert_eq!(body.get("MessageGroupId"), None);
         ReceiveTemplate::new("h:1", "http://h:1/q", 10, 20).write(2, &mut out);
         assert_eq!(body_of(&out)["WaitTimeSeconds"], 20);
+    }
+
+    #[test]
+    fn a_publish_is_a_form_whose_message_decodes_to_the_body_that_queues_will_get() {
+        let filler = "+/a".repeat(30);
+        for messages in [1, 10] {
+            let template = SendTemplate::publish("h:1", "arn:t.fifo", &filler, true, messages, Some("k 1"));
+            let mut out = Vec::new();
+            let identify = |entry| Identity { run: 1, number: 100 + entry, sent_at: 5, group: 7 };
+            template.write(0xfeed, &mut out, identify);
+            let text = String::from_utf8(out).unwrap();
+            let (head, form) = text.split_once("\r\n\r\n").unwrap();
+            assert!(head.contains("-00000000feed\r\n") && head.contains("/sns/aws4_request"), "{head}");
+            assert!(head.ends_with(&format!("Content-Length: {}", form.len())), "{head}");
+            let value = |name: &str| {
+                let field = form.split('&').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+                let decoded = field.unwrap().replace("%2B", "+").replace("%2F", "/");
+                decoded.replace("%20", " ").replace("%3A", ":")
+            };
+            assert_eq!(value("TopicArn"), "arn:t.fifo");
+            for entry in 0..messages {
+                let before = match messages {
+                    1 => String::new(),
+                    _ => format!("PublishBatchRequestEntries.member.{}.", entry + 1),
+                };
+                let body = value(&format!("{before}Message"));
+                assert_eq!(Identity::read(body.as_bytes()), Some(identify(entry as u64)));
+                assert_eq!(body[IDENTITY_BYTES..], filler[IDENTITY_BYTES..]);
+                assert_eq!(value(&format!("{before}MessageGroupId")), "g00000007");
+                let deduplication = format!("d00000001{:012x}", 100 + entry);
+                assert_eq!(value(&format!("{before}MessageDeduplicationId")), deduplication);
+                assert_eq!(value(&format!("{before}MessageAttributes.entry.1.Value.StringValue")), "k 1");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
-//! A measurement from beginning to end: queues, phases, checks, report.
+//! A measurement from beginning to end: queues and topics, phases, checks, report.
+
+mod deliveries;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -12,14 +15,20 @@ use crate::ledger::Ledger;
 use crate::load::Client;
 use crate::phase::{Phase, QueueTemplates, Window};
 use crate::queues::Endpoint;
+use crate::receiver::Receiver;
 use crate::report::{Latency, OperationReport, Report};
 use crate::requests::{DeleteTemplate, Operation, ReceiveTemplate, SendTemplate};
 use crate::tally::{Progress, Tally};
+use crate::topics::Subscriber;
 use crate::usage;
 use crate::worker::{Role, Worker};
 
 /// How many messages `drain` prefills unless told.
 const DRAIN_MESSAGES: u64 = 200_000;
+/// How many messages `fan-out` publishes unless told.
+const FAN_OUT_MESSAGES: u64 = 20_000;
+/// Messages a second of `deliver` unless told.
+const DELIVER_RATE: f64 = 1000.0;
 /// After a task that only sends, so many messages are received and compared.
 const SAMPLE_MESSAGES: u64 = 1000;
 /// Seconds of a consumer's long poll in `end-to-end`, the longest that SQS takes.
@@ -31,8 +40,8 @@ const COMPARE_EVERY: u64 = 61;
 pub(crate) fn measure(task: Task, arguments: &Arguments) -> Result<Report, Error> {
     validate(task, arguments)?;
     let endpoint = Endpoint::new(&arguments.endpoint, Duration::from_secs_f64(arguments.timeout))?;
-    let run = Run::begin(task, arguments, endpoint)?;
-    let result = run.measure();
+    let mut run = Run::new(task, arguments, endpoint);
+    let result = run.prepare().and_then(|()| run.measure());
     // The queues go even if the measurement failed, and its failure is the one to tell.
     let cleared = run.end();
     let mut report = result?;
@@ -43,8 +52,14 @@ pub(crate) fn measure(task: Task, arguments: &Arguments) -> Result<Report, Error
 }
 
 fn validate(task: Task, arguments: &Arguments) -> Result<(), Error> {
-    let batch = if task == Task::SendBatch { 10 } else { 1 };
-    let queues = arguments.queues.max(arguments.queue_urls.len());
+    let batch = if matches!(task, Task::SendBatch | Task::PublishBatch) { 10 } else { 1 };
+    let queues = match task {
+        // Each of the topic's queues needs a connection that empties it.
+        Task::FanOut if !arguments.filtered => arguments.subscriptions,
+        _ if task.publishes() => 1,
+        _ => arguments.queues.max(arguments.queue_urls.len()),
+    };
+    let returns = matches!(task, Task::EndToEnd | Task::FanOut | Task::Deliver);
     let sides = if task == Task::EndToEnd { 2 } else { 1 };
     let producers = arguments.connections / sides;
     let wrong = if arguments.size < SHORTEST_MESSAGE_BYTES {
@@ -59,8 +74,14 @@ fn validate(task: Task, arguments: &Arguments) -> Result<(), Error> {
         "--connections must be at least --threads".into()
     } else if arguments.fifo && (arguments.groups as usize) < producers {
         format!("--groups must be at least {producers}: each group belongs to one connection")
-    } else if arguments.no_checks && task == Task::EndToEnd {
-        "end-to-end needs messages that come back, so it cannot run with --no-checks".into()
+    } else if arguments.no_checks && returns {
+        format!("{} needs messages that come back, so it cannot run with --no-checks", task.name())
+    } else if task.publishes() && !arguments.queue_urls.is_empty() {
+        format!("{} makes queues of its own for its topic, so it cannot run with --queue", task.name())
+    } else if arguments.subscriptions == 0 {
+        "--subscriptions must be at least 1".into()
+    } else if task == Task::Deliver && arguments.fifo {
+        "HTTP endpoints do not subscribe to FIFO topics, so deliver cannot run with --fifo".into()
     } else if !(arguments.duration > 0.0 && arguments.warmup >= 0.0 && arguments.timeout > 0.0) {
         "--duration and --timeout must be above 0, --warmup at least 0".into()
     } else if arguments.rate.is_some_and(|rate| rate.is_nan() || rate <= 0.0) {
@@ -80,14 +101,32 @@ struct Run<'a> {
     number: u32,
     filler: String,
     queue_urls: Vec<String>,
+    /// The queues to which messages come: all, unless a topic's subscriptions filter.
+    reached: Vec<String>,
+    topic: Option<Topic>,
+    /// What `deliver` delivers to.
+    receivers: Option<deliveries::Receivers>,
     /// Messages that the queues held before.
     base: u64,
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
+    /// The clock of all phases.
+    clock: Instant,
+}
+
+/// Where messages are published, and with which value of the attribute that subscriptions filter by.
+struct Topic {
+    arn: String,
+    kind: Option<String>,
 }
 
 /// How a phase differs from the usual.
 struct Plan<'a> {
     label: &'a str,
+    /// Sends go to this topic, otherwise to the queues.
+    topic: Option<&'a Topic>,
+    ledger: &'a Ledger,
+    /// Gets what is published, and is to know when that counts.
+    receiver: Option<&'a Receiver>,
     /// What each connection is for.
     roles: Vec<Role>,
     /// Messages in one send; 1 is SendMessage.
@@ -105,40 +144,115 @@ struct Plan<'a> {
     duration: Option<Duration>,
 }
 
+/// What queues must hold by the books, and how to begin the complaint if they do not.
+struct Holding<'a> {
+    who: String,
+    urls: &'a [String],
+    least: u64,
+    most: u64,
+}
+
 /// What a phase measured.
 struct Measured {
     tally: Tally,
     window: Duration,
     client_cpu_nanos: u64,
     server_cpu_nanos: Option<u64>,
+    server_disk_bytes: Option<u64>,
 }
 
 impl<'a> Run<'a> {
-    fn begin(task: Task, arguments: &'a Arguments, endpoint: Endpoint) -> Result<Run<'a>, Error> {
-        let number = RandomState::new().build_hasher().finish() as u32;
-        let mut run = Run {
+    fn new(task: Task, arguments: &'a Arguments, endpoint: Endpoint) -> Run<'a> {
+        let copies = match task {
+            Task::Publish | Task::PublishBatch | Task::FanOut if !arguments.filtered => {
+                arguments.subscriptions
+            }
+            _ => 1,
+        };
+        let groups = if arguments.fifo { arguments.groups as usize } else { 0 };
+        Run {
             task,
             arguments,
             endpoint,
-            number,
+            number: RandomState::new().build_hasher().finish() as u32,
             filler: filler(arguments.size),
             queue_urls: arguments.queue_urls.clone(),
+            reached: Vec::new(),
+            topic: None,
+            receivers: None,
             base: 0,
-            ledger: Ledger::new(if arguments.fifo { arguments.groups as usize } else { 0 }),
-        };
-        if run.queue_urls.is_empty() {
-            for queue in 0..arguments.queues {
-                let suffix = if arguments.fifo { ".fifo" } else { "" };
-                let name = format!("{}-{number:08x}-{queue}{suffix}", arguments.queue_prefix);
-                run.queue_urls.push(run.endpoint.create_queue(&name, arguments.fifo)?);
-            }
-        } else if !arguments.no_checks {
-            run.base = run.count()?;
+            ledger: Arc::new(Ledger::of_copies(groups, copies)),
+            clock: Instant::now(),
         }
-        Ok(run)
+    }
+
+    /// Makes what the task needs. What it made before it failed, [`Run::end`] removes.
+    fn prepare(&mut self) -> Result<(), Error> {
+        let arguments = self.arguments;
+        let queues = match self.task {
+            Task::Deliver => 0,
+            task if task.publishes() => arguments.subscriptions,
+            _ => arguments.queues,
+        };
+        if self.queue_urls.is_empty() {
+            let bar = self.counting_bar("queues", queues as u64);
+            for queue in 0..queues {
+                let name = self.name(&queue.to_string());
+                self.queue_urls.push(self.endpoint.create_queue(&name, arguments.fifo)?);
+                bar.inc(1);
+            }
+            bar.finish_and_clear();
+        } else if !arguments.no_checks {
+            self.base = self.count(&self.queue_urls)?;
+        }
+        if self.task == Task::Deliver {
+            self.prepare_receivers()?;
+        } else if self.task.publishes() {
+            self.prepare_topic()?;
+        }
+        if self.reached.is_empty() {
+            self.reached = self.queue_urls.clone();
+        }
+        Ok(())
+    }
+
+    /// A topic to which all queues subscribe.
+    fn prepare_topic(&mut self) -> Result<(), Error> {
+        let arguments = self.arguments;
+        let kind = |queue: usize| format!("kind-{queue}");
+        // Neither the first nor the last, so that nothing is found by luck.
+        let wanted = arguments.subscriptions / 2;
+        let arn = self.endpoint.create_topic(&self.name("topic"), arguments.fifo)?;
+        let carries = arguments.filtered || arguments.attribute;
+        self.topic = Some(Topic { arn: arn.clone(), kind: carries.then(|| kind(wanted)) });
+        let bar = self.counting_bar("subscribe", self.queue_urls.len() as u64);
+        for (queue, url) in self.queue_urls.iter().enumerate() {
+            let subscriber = self.endpoint.queue_arn(url)?;
+            let filter = arguments.filtered.then(|| kind(queue));
+            self.endpoint.subscribe(&arn, &Subscriber::Queue(&subscriber), filter.as_deref(), None)?;
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        if arguments.filtered {
+            self.reached = vec![self.queue_urls[wanted].clone()];
+        }
+        Ok(())
+    }
+
+    fn name(&self, of: &str) -> String {
+        let suffix = if self.arguments.fifo { ".fifo" } else { "" };
+        format!("{}-{:08x}-{of}{suffix}", self.arguments.queue_prefix, self.number)
     }
 
     fn end(&self) -> Result<(), Error> {
+        if !self.arguments.keep
+            && let Some(topic) = &self.topic
+        {
+            self.endpoint.delete_topic(&topic.arn)?;
+        }
+        if let Some(receivers) = &self.receivers {
+            self.end_receivers(receivers)?;
+        }
         if self.arguments.keep || !self.arguments.queue_urls.is_empty() {
             return Ok(());
         }
@@ -150,6 +264,9 @@ impl<'a> Run<'a> {
         let checks = !self.arguments.no_checks;
         let usual = Plan {
             label: self.task.name(),
+            topic: self.topic.as_ref(),
+            ledger: &self.ledger,
+            receiver: None,
             roles: vec![Role::Producer; connections],
             batch: 1,
             receive: 10,
@@ -163,9 +280,11 @@ impl<'a> Run<'a> {
             duration: Some(Duration::from_secs_f64(self.arguments.duration)),
         };
         let mut before = Tally::new();
+        let mut pending = None;
+        let mut failures = Vec::new();
         let measured = match self.task {
-            Task::Send | Task::SendBatch => {
-                let batch = if self.task == Task::Send { 1 } else { 10 };
+            Task::Send | Task::SendBatch | Task::Publish | Task::PublishBatch => {
+                let batch = if matches!(self.task, Task::Send | Task::Publish) { 1 } else { 10 };
                 self.phase(match self.arguments.messages {
                     Some(_) => Plan {
                         batch,
@@ -177,9 +296,9 @@ impl<'a> Run<'a> {
                     None => Plan { batch, ..usual },
                 })?
             }
-            Task::Drain if checks => {
+            Task::Drain | Task::FanOut if checks => {
                 before = self.phase(self.prefill())?.tally;
-                let goal = Some(self.ledger.acknowledged());
+                let goal = Some(self.ledger.acknowledged() * self.ledger.copies());
                 self.phase(Plan {
                     roles: vec![Role::Consumer; connections],
                     goal,
@@ -187,7 +306,9 @@ impl<'a> Run<'a> {
                     ..usual
                 })?
             }
-            Task::Drain => self.phase(Plan { roles: vec![Role::Consumer; connections], ..usual })?,
+            Task::Drain | Task::FanOut => {
+                self.phase(Plan { roles: vec![Role::Consumer; connections], ..usual })?
+            }
             Task::EndToEnd => {
                 let roles = (0..connections).map(|slot| [Role::Producer, Role::Consumer][slot % 2]).collect();
                 let batch = self.arguments.batch as usize;
@@ -198,10 +319,18 @@ impl<'a> Run<'a> {
                 self.phase(Plan { roles: vec![Role::Cycler; connections], receive: 1, ..usual })?
             }
             Task::Poll => self.phase(Plan { roles: vec![Role::Poller; connections], ..usual })?,
+            Task::Deliver => {
+                let rate = Some(self.arguments.rate.unwrap_or(DELIVER_RATE));
+                let delivered = self.deliver(Plan { rate, ..usual })?;
+                (pending, failures) = (delivered.pending, delivered.failures);
+                delivered.measured
+            }
         };
         let resident = self.arguments.server_pid.and_then(usage::resident_bytes);
         let mut report = self.report(&measured);
         report.server_resident_bytes = resident;
+        report.pending = pending;
+        report.failures = failures;
         let mut tally = measured.tally;
         tally.add(before);
         if checks {
@@ -219,15 +348,19 @@ impl<'a> Run<'a> {
         Ok(report)
     }
 
-    fn prefill(&self) -> Plan<'static> {
+    fn prefill(&self) -> Plan<'_> {
+        let usual = if self.task == Task::FanOut { FAN_OUT_MESSAGES } else { DRAIN_MESSAGES };
         Plan {
             label: "prefill",
+            topic: self.topic.as_ref(),
+            ledger: &self.ledger,
+            receiver: None,
             roles: vec![Role::Producer; self.arguments.connections],
             batch: (LONGEST_REQUEST_BYTES / self.arguments.size).clamp(1, 10),
             receive: 10,
             wait_seconds: 0,
             compare_every: COMPARE_EVERY,
-            messages: Some(self.arguments.messages.unwrap_or(DRAIN_MESSAGES)),
+            messages: Some(self.arguments.messages.unwrap_or(usual)),
             rate: None,
             goal: None,
             outstanding: None,
@@ -245,32 +378,32 @@ impl<'a> Run<'a> {
         // The counts are called approximate, so a server may take a moment to bring them up to date.
         let patience = Duration::from_secs_f64(self.arguments.timeout.min(5.0));
         let begin = Instant::now();
-        let wrong = loop {
-            let gone = ledger.arrived() + tally.foreign;
-            let least = (self.base + ledger.acknowledged()).saturating_sub(gone);
-            // Each of those that failed may be there or not.
-            let most = least + ledger.failed();
-            let count = match self.count() {
-                Ok(count) => count,
-                Err(error) => break Some(format!("what the queues hold cannot be asked: {error}")),
+        for holding in self.holdings(tally.foreign) {
+            let wrong = loop {
+                let count = match self.count(holding.urls) {
+                    Ok(count) => count,
+                    Err(error) => break Some(format!("what the queues hold cannot be asked: {error}")),
+                };
+                if count >= holding.least && count <= holding.most {
+                    break None;
+                }
+                if begin.elapsed() > patience {
+                    break Some(format!(
+                        "{} they hold {count} messages; by what was acknowledged and came it must be {}",
+                        holding.who, holding.least
+                    ));
+                }
+                std::thread::sleep(Duration::from_millis(50));
             };
-            if count >= least && count <= most {
-                break None;
-            }
-            if begin.elapsed() > patience {
-                break Some(format!(
-                    "the queues say they hold {count} messages; by what was acknowledged and came it must be {least}"
-                ));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        };
-        report.failures.extend(wrong);
-        let only_sends = matches!(self.task, Task::Send | Task::SendBatch);
+            report.failures.extend(wrong);
+        }
+        let only_sends =
+            matches!(self.task, Task::Send | Task::SendBatch | Task::Publish | Task::PublishBatch);
         if only_sends && !self.arguments.keep && self.arguments.queue_urls.is_empty() {
-            let goal = ledger.acknowledged().min(SAMPLE_MESSAGES);
+            let goal = ledger.acknowledged().min(SAMPLE_MESSAGES) * ledger.copies();
             let plan = Plan {
                 label: "sample",
-                roles: vec![Role::Consumer; self.queue_urls.len().max(self.arguments.threads)],
+                roles: vec![Role::Consumer; self.reached.len().max(self.arguments.threads)],
                 goal: Some(goal),
                 compare_every: 1,
                 messages: None,
@@ -284,26 +417,63 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn count(&self) -> Result<u64, Error> {
-        self.queue_urls.iter().map(|url| self.endpoint.count_messages(url)).sum()
+    /// What each queue of a topic, or all queues without one together, must hold by the books.
+    fn holdings(&self, foreign: u64) -> Vec<Holding<'_>> {
+        let ledger = &self.ledger;
+        let holding = |who: String, urls, messages: u64, gone: u64| {
+            let least = messages.saturating_sub(gone);
+            // Each of those that failed may be there or not.
+            Holding { who, urls, least, most: least + ledger.failed() }
+        };
+        if self.topic.is_none() {
+            let messages = self.base + ledger.acknowledged();
+            let gone = ledger.arrived() + foreign;
+            return vec![holding("the queues say".into(), &self.queue_urls, messages, gone)];
+        }
+        let mut holdings = Vec::new();
+        for (place, url) in self.reached.iter().enumerate() {
+            let who = format!("of the topic's queues, number {place}:");
+            let gone = ledger.arrived_at(place);
+            holdings.push(holding(who, std::slice::from_ref(url), ledger.acknowledged(), gone));
+        }
+        for url in self.queue_urls.iter().filter(|url| !self.reached.contains(url)) {
+            let who = "the queues whose filters match nothing say".into();
+            holdings.push(Holding { who, urls: std::slice::from_ref(url), least: 0, most: 0 });
+        }
+        holdings
+    }
+
+    fn count(&self, urls: &[String]) -> Result<u64, Error> {
+        urls.iter().map(|url| self.endpoint.count_messages(url)).sum()
     }
 
     /// Connects, loads, and adds up.
     fn phase(&self, plan: Plan<'_>) -> Result<Measured, Error> {
         let arguments = self.arguments;
         let host = &self.endpoint.host;
+        let send = |url: &str| match plan.topic {
+            None => SendTemplate::new(host, url, &self.filler, arguments.fifo, plan.batch),
+            Some(topic) => {
+                let (arn, kind) = (&topic.arn, topic.kind.as_deref());
+                SendTemplate::publish(host, arn, &self.filler, arguments.fifo, plan.batch, kind)
+            }
+        };
         let templates = |url: &String| QueueTemplates {
-            send: SendTemplate::new(host, url, &self.filler, arguments.fifo, plan.batch),
+            send: send(url),
             receive: ReceiveTemplate::new(host, url, plan.receive, plan.wait_seconds),
             delete: DeleteTemplate::new(host, url, plan.receive > 1),
         };
-        let queues: Vec<QueueTemplates> = self.queue_urls.iter().map(templates).collect();
+        let mut queues: Vec<QueueTemplates> = self.reached.iter().map(templates).collect();
+        if queues.is_empty() {
+            // A topic without queues: what is there to receive and delete is never used.
+            queues.push(templates(&String::new()));
+        }
         let producers = plan.roles.iter().filter(|role| **role == Role::Producer).count();
         let batch = plan.batch as u64;
         let progress = Progress::default();
         let senders = if producers > 0 { producers } else { plan.roles.len() };
         let phase = Phase {
-            ledger: &self.ledger,
+            ledger: plan.ledger,
             progress: &progress,
             queues: &queues,
             run: self.number,
@@ -317,7 +487,7 @@ impl<'a> Run<'a> {
             goal: plan.goal,
             both_sides: producers > 0 && producers < plan.roles.len(),
             window: Window::default(),
-            clock: Instant::now(),
+            clock: self.clock,
             producers_at_work: AtomicUsize::new(producers),
             last_arrival: AtomicU64::new(0),
             stall_nanos: (arguments.timeout.min(15.0) * 1e9) as u64,
@@ -346,11 +516,16 @@ impl<'a> Run<'a> {
 
     /// Runs the clients, each on its thread, and shows how they get on.
     fn drive(&self, phase: &Phase<'_>, plan: &Plan<'_>, clients: Vec<Client>) -> Result<Measured, Error> {
-        let from = phase.now() + plan.warmup.as_nanos() as u64;
+        let began = phase.now();
+        let from = began + plan.warmup.as_nanos() as u64;
         let until = plan.duration.map_or(u64::MAX, |duration| from + duration.as_nanos() as u64);
         phase.window.from.store(from, Relaxed);
         phase.window.until.store(until, Relaxed);
-        phase.last_arrival.store(phase.now(), Relaxed);
+        phase.last_arrival.store(began, Relaxed);
+        if let Some(receiver) = plan.receiver {
+            receiver.measure_between(from, until);
+        }
+        let server_disk = || self.arguments.server_pid.and_then(usage::disk_bytes);
         let server_cpu = || self.arguments.server_pid.and_then(usage::cpu_nanos);
         let bar = self.bar(plan);
         let main = std::thread::current();
@@ -366,7 +541,7 @@ impl<'a> Run<'a> {
                     })
                 })
                 .collect();
-            let sample = || (usage::own_cpu_nanos(), server_cpu());
+            let sample = || (usage::own_cpu_nanos(), server_cpu(), server_disk());
             let mut first = None;
             let mut last = None;
             loop {
@@ -381,7 +556,7 @@ impl<'a> Run<'a> {
                 if finished {
                     break;
                 }
-                self.show(&bar, phase, plan, now.saturating_sub(from));
+                self.show(&bar, phase, plan, (now - began, now.saturating_sub(from)));
                 let boundary = [from, until].into_iter().find(|&boundary| boundary > now).unwrap_or(u64::MAX);
                 std::thread::park_timeout(Duration::from_nanos((boundary - now).min(100_000_000)));
             }
@@ -396,7 +571,7 @@ impl<'a> Run<'a> {
                         .map_err(Error::System)?,
                 );
             }
-            let ended = if until < u64::MAX && plan.goal.is_none_or(|goal| self.ledger.arrived() < goal) {
+            let ended = if until < u64::MAX && plan.goal.is_none_or(|goal| phase.ledger.arrived() < goal) {
                 until
             } else {
                 tally.last_answer
@@ -407,29 +582,40 @@ impl<'a> Run<'a> {
                 window: Duration::from_nanos(ended.saturating_sub(from)),
                 client_cpu_nanos: last.0.saturating_sub(first.0),
                 server_cpu_nanos: last.1.zip(first.1).map(|(last, first)| last.saturating_sub(first)),
+                server_disk_bytes: last.2.zip(first.2).map(|(last, first)| last.saturating_sub(first)),
             })
         })
     }
 
     fn bar(&self, plan: &Plan<'_>) -> ProgressBar {
+        let counted = plan.messages.or(plan.goal);
+        let length = counted.unwrap_or_else(|| plan.duration.unwrap_or_default().as_millis() as u64);
+        self.counting_bar(plan.label, length)
+    }
+
+    fn counting_bar(&self, label: &str, length: u64) -> ProgressBar {
         if self.arguments.quiet {
             return ProgressBar::hidden();
         }
-        let counted = plan.messages.or(plan.goal);
-        let length = counted.unwrap_or_else(|| plan.duration.unwrap_or_default().as_millis() as u64);
         let bar = ProgressBar::new(length.max(1));
         if let Ok(style) = ProgressStyle::with_template("{prefix:>12} {bar:30} {percent:>3} %  {msg}") {
             bar.set_style(style);
         }
-        bar.set_prefix(plan.label.to_owned());
+        bar.set_prefix(label.to_owned());
         bar
     }
 
-    fn show(&self, bar: &ProgressBar, phase: &Phase<'_>, plan: &Plan<'_>, elapsed: u64) {
+    fn show(
+        &self,
+        bar: &ProgressBar,
+        phase: &Phase<'_>,
+        plan: &Plan<'_>,
+        (since_begin, since_warm): (u64, u64),
+    ) {
         let messages = phase.progress.messages.load(Relaxed);
         let counted = plan.messages.or(plan.goal).is_some();
-        bar.set_position(if counted { messages } else { elapsed / 1_000_000 });
-        let seconds = phase.clock.elapsed().as_secs_f64();
+        bar.set_position(if counted { messages } else { since_warm / 1_000_000 });
+        let seconds = since_begin as f64 / 1e9;
         bar.set_message(format!("{:.0} messages/s", messages as f64 / seconds.max(0.001)));
     }
 
@@ -442,8 +628,12 @@ impl<'a> Run<'a> {
         };
         let messages = match self.task {
             Task::Send | Task::SendBatch => sum(&[Operation::Send, Operation::SendBatch]),
-            Task::Drain | Task::EndToEnd | Task::Cycle => sum(&[Operation::Delete, Operation::DeleteBatch]),
+            Task::Drain | Task::FanOut | Task::EndToEnd | Task::Cycle => {
+                sum(&[Operation::Delete, Operation::DeleteBatch])
+            }
             Task::Poll => sum(&[Operation::Receive]),
+            Task::Publish | Task::PublishBatch => sum(&[Operation::Publish, Operation::PublishBatch]),
+            Task::Deliver => tally.end_to_end.len(),
         };
         let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
         let per_request = |nanos: u64| nanos as f64 / 1e3 / requests.max(1) as f64;
@@ -455,6 +645,8 @@ impl<'a> Run<'a> {
             threads: arguments.threads,
             queues: self.queue_urls.len(),
             kept_queue_urls: if arguments.keep { self.queue_urls.clone() } else { Vec::new() },
+            topic: self.topic.is_some(),
+            filtered: self.topic.is_some() && arguments.filtered,
             fifo: arguments.fifo,
             size: arguments.size,
             seconds,
@@ -475,6 +667,10 @@ impl<'a> Run<'a> {
             end_to_end: (!tally.end_to_end.is_empty()).then(|| Latency::of(&tally.end_to_end)),
             client_cpu_micros_per_request: per_request(measured.client_cpu_nanos),
             server_cpu_micros_per_request: measured.server_cpu_nanos.map(per_request),
+            server_disk_bytes_per_request: measured
+                .server_disk_bytes
+                .map(|bytes| bytes as f64 / requests.max(1) as f64),
+            pending: None,
             server_resident_bytes: None,
             checked: !arguments.no_checks,
             acknowledged: 0,

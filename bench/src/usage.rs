@@ -17,10 +17,37 @@ pub(crate) fn cpu_nanos(pid: u32) -> Option<u64> {
     Some(ticks * 10_000_000)
 }
 
+/// Nanoseconds that all threads of a process have run, from the scheduler's own books: for spans too short for [`cpu_nanos`].
+/// Threads that have ended are not in it.
+pub(crate) fn scheduled_nanos(pid: u32) -> Option<u64> {
+    let mut sum = 0;
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        // It may end while it is being looked at.
+        let Ok(line) = std::fs::read_to_string(task.ok()?.path().join("schedstat")) else { continue };
+        sum += line.split(' ').next()?.parse::<u64>().ok()?;
+    }
+    Some(sum)
+}
+
+/// Bytes that a process has given the system to write to disk, in whole pages. Only its owner may ask.
+pub(crate) fn disk_bytes(pid: u32) -> Option<u64> {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    io.lines().find_map(|line| line.strip_prefix("write_bytes: "))?.parse().ok()
+}
+
+/// Bytes of memory that a process has resident and of its own, rather than of files.
+pub(crate) fn own_bytes(pid: u32) -> Option<u64> {
+    kib(pid, "RssAnon:")
+}
+
 /// Bytes of memory that a process has resident.
 pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
+    kib(pid, "VmRSS:")
+}
+
+fn kib(pid: u32, name: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
@@ -34,6 +61,9 @@ mod tests {
         let pid = std::process::id();
         assert!(cpu_nanos(pid).is_some());
         assert!(resident_bytes(pid).is_some_and(|bytes| bytes > 100_000));
+        assert!(own_bytes(pid) <= resident_bytes(pid));
+        assert!(scheduled_nanos(pid).is_some_and(|nanos| nanos > 0));
+        assert!(disk_bytes(pid).is_some());
         assert!(own_cpu_nanos() > 0);
         assert_eq!(cpu_nanos(u32::MAX), None);
     }

@@ -111,7 +111,7 @@ impl Worker {
             Outcome::Lost(operation) => {
                 self.last = Some(operation);
                 self.found_nothing = true;
-                if matches!(operation, Operation::Send | Operation::SendBatch) {
+                if operation.sends() {
                     phase.ledger.fail(phase.queues[self.queue].send.messages());
                 }
             }
@@ -235,7 +235,7 @@ impl Worker {
         tally: &mut Tally,
     ) -> u64 {
         let queue = &phase.queues[self.queue];
-        let sends = matches!(operation, Operation::Send | Operation::SendBatch);
+        let sends = operation.sends();
         if answer.status != 200 {
             tally.error(answer.error_kind());
             self.found_nothing = true;
@@ -249,10 +249,11 @@ impl Worker {
             && u64::from(self.invocation as u32) % phase.compare_every == 1 % phase.compare_every;
         if sends {
             let asked = queue.send.messages();
-            let taken = if phase.checks { sent(&answer.body, asked, tally) } else { asked };
+            let taken = if phase.checks { sent(operation, &answer.body, asked, tally) } else { asked };
             phase.ledger.acknowledge(taken);
             phase.ledger.fail(asked - taken);
-            if compare && taken == asked {
+            // SNS says no digest.
+            if compare && taken == asked && !operation.publishes() {
                 compare_sent(queue.send.bodies(out, phase.filler.len()), &answer.body, tally);
             }
             taken
@@ -264,7 +265,7 @@ impl Worker {
                 match key {
                     b"ReceiptHandle" => delete.handle(value),
                     b"Body" if phase.checks => {
-                        arrived(phase, value, compare, counts, now, tally);
+                        arrived(phase, self.queue, value, compare, counts, now, tally);
                         body = Some(value);
                     }
                     b"MD5OfBody" if compare => digest = Some(value),
