@@ -52,6 +52,11 @@ fn each_task_balances_its_books_against_an_honest_queue() {
         "end-to-end --connections 4 --rate 1000",
         "cycle --connections 4",
         "poll --connections 4",
+        "publish --connections 4 --subscriptions 3 --messages 500",
+        "publish --connections 4 --filtered --subscriptions 20",
+        "publish --connections 4 --attribute --subscriptions 1",
+        "publish-batch --connections 4 --subscriptions 2 --fifo --groups 9 --messages 400",
+        "fan-out --connections 4 --subscriptions 3 --messages 500 --duration 20",
     ] {
         let report = measure_one(Lie::None, line);
         assert!(report.failures.is_empty(), "{line}: {report:?}");
@@ -62,6 +67,30 @@ fn each_task_balances_its_books_against_an_honest_queue() {
         }
         assert_eq!(report.end_to_end.is_some(), report.task == Task::EndToEnd, "{line}: {report:?}");
     }
+}
+
+#[test]
+fn what_is_published_comes_once_from_each_queue_of_the_topic() {
+    let report =
+        measure_one(Lie::None, "fan-out --connections 6 --subscriptions 3 --messages 500 --duration 20");
+    assert_eq!((report.topic, report.queues), (true, 3));
+    assert_eq!(report.arrived, 3 * report.acknowledged, "{report:?}");
+    let report = measure_one(Lie::None, "fan-out --connections 2 --filtered --messages 500 --duration 20");
+    assert_eq!((report.filtered, report.queues), (true, 10));
+    assert_eq!(report.arrived, report.acknowledged, "{report:?}");
+}
+
+#[test]
+fn deliveries_are_timed_and_those_to_a_dead_endpoint_come_when_it_is_back() {
+    let report = measure_one(
+        Lie::None,
+        "deliver --connections 4 --rate 500 --duration 0.5 --pending 50 --retry-seconds 5",
+    );
+    assert!(report.failures.is_empty(), "{report:?}");
+    assert_eq!(report.arrived, report.acknowledged, "{report:?}");
+    assert!(report.messages > 50 && report.end_to_end.is_some(), "{report:?}");
+    let pending = report.pending.unwrap();
+    assert!(pending.messages >= 50 && pending.came == pending.messages, "{pending:?}");
 }
 
 #[test]
@@ -89,6 +118,33 @@ fn each_lie_makes_the_run_fail() {
             "SendMessage: connection closed without answer",
         ),
         (Lie::Reorders, drain, "a group's message came out of order"),
+        (
+            Lie::Loses,
+            "publish --connections 2 --subscriptions 3 --messages 200",
+            "they hold 199 messages; by what was acknowledged and came it must be 200",
+        ),
+        (
+            Lie::Repeats,
+            "fan-out --connections 3 --subscriptions 3 --messages 300 --duration 20",
+            "a message came twice",
+        ),
+        (
+            Lie::Changes,
+            "publish --connections 2 --subscriptions 3 --messages 200",
+            "a message came with other bytes than were sent",
+        ),
+        (Lie::Refuses, "publish --connections 2 --subscriptions 1 --messages 200", "500 InternalError"),
+        (
+            Lie::Refuses,
+            "publish-batch --connections 2 --subscriptions 1 --messages 200",
+            "entry failed: InternalError",
+        ),
+        (
+            Lie::Overdelivers,
+            "publish --connections 2 --filtered --subscriptions 3 --messages 20",
+            "the queues whose filters match nothing say they hold 20 messages",
+        ),
+        (Lie::Loses, "deliver --connections 2 --rate 1000 --duration 0.3", "1 messages were never delivered"),
     ] {
         let report = measure_one(lie, line);
         assert!(!report.failures.is_empty(), "{lie:?}: {report:?}");
@@ -132,6 +188,11 @@ fn arguments_that_contradict_each_other_are_refused_before_anything_is_sent() {
         "end-to-end --no-checks",
         "send --duration 0",
         "send --rate 0",
+        "fan-out --connections 2 --subscriptions 3",
+        "fan-out --no-checks",
+        "publish --queue http://queue/1/q",
+        "publish --subscriptions 0",
+        "deliver --fifo",
     ] {
         let outcome = measure(&arguments(nowhere, line));
         assert!(matches!(outcome, Err(Error::Arguments(_))), "{line}: {outcome:?}");
