@@ -10,6 +10,7 @@ mod footprint;
 mod page;
 mod process;
 mod tasks;
+mod topics;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -40,6 +41,9 @@ pub struct Options {
     /// How many messages that is
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     backlog_messages: u64,
+    /// Leave out what topics, filters and pending deliveries cost ours
+    #[arg(long)]
+    no_topics: bool,
     /// Leave the comparison out
     #[arg(long)]
     no_comparison: bool,
@@ -59,6 +63,8 @@ pub struct Findings {
     pub absent: Vec<(Contender, String)>,
     /// The comparison.
     pub comparison: tasks::Comparison,
+    /// What topics cost, if ours took part.
+    pub topics: Option<topics::Topics>,
     /// Start, memory, size and idle CPU, if ours took part.
     pub footprint: Option<footprint::Footprint>,
     /// The backlog, if asked for.
@@ -95,13 +101,17 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
         }
     }
     let ours = contenders.iter().any(|contender| contender.is_ours());
+    let topics = match ours && !options.no_topics {
+        true => Some(topics::measure(&kitchen, options.quick)?),
+        false => None,
+    };
     let footprint = if ours { Some(footprint::measure(&kitchen, options.quick)?) } else { None };
     let backlog = match options.backlog {
         true => Some(backlog::measure(&kitchen, options.backlog_messages)?),
         false => None,
     };
-    let findings = Findings { contenders, absent, comparison, footprint, backlog };
-    let partial = options.quick || !options.only.is_empty() || options.no_comparison;
+    let findings = Findings { contenders, absent, comparison, topics, footprint, backlog };
+    let partial = options.quick || !options.only.is_empty() || options.no_comparison || options.no_topics;
     let out = options.out.unwrap_or_else(|| match partial {
         true => kitchen.target.join("benchmarks.md"),
         false => kitchen.root.join("BENCHMARKS.md"),

@@ -106,7 +106,13 @@ pub fn measure(kitchen: &Kitchen, messages: u64) -> Result<Backlog, Box<dyn Erro
     })
 }
 
-fn measured(kitchen: &Kitchen, server: &Server, line: &str, minutes: u64) -> Result<Report, Box<dyn Error>> {
+/// Runs the client with the words of `line`; a check that failed is an error.
+pub fn measured(
+    kitchen: &Kitchen,
+    server: &Server,
+    line: &str,
+    minutes: u64,
+) -> Result<Report, Box<dyn Error>> {
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     match client(kitchen, server, &words, Duration::from_secs(60 * minutes))? {
         Outcome::Measured(report) if report.failures.is_empty() => Ok(*report),

@@ -71,9 +71,14 @@ impl Contender {
         matches!(self, OursOs | OursFsync | OursMemory)
     }
 
-    /// Somebody else's SQS server.
+    /// Somebody else's server.
     pub fn is_peer(self) -> bool {
         !self.is_ours() && self != Bare
+    }
+
+    /// It has topics.
+    pub fn serves_sns(self) -> bool {
+        !matches!(self, Bare | ElasticMq)
     }
 
     /// Seconds of load before a measurement counts: machines that compile what is hot need more.
@@ -231,7 +236,7 @@ impl Kitchen {
             }
             Ministack => {
                 let mut command = Command::new(home.join("venv/bin/ministack"));
-                command.env("GATEWAY_PORT", &port).env("LOG_LEVEL", "ERROR").env("SERVICES", "sqs");
+                command.env("GATEWAY_PORT", &port).env("LOG_LEVEL", "ERROR").env("SERVICES", "sqs,sns");
                 command
             }
             ElasticMq => {

@@ -8,6 +8,7 @@ use bench::{Report, grouped};
 use super::Findings;
 use super::contenders::{Contender, Kitchen};
 use super::tasks::{Case, Outcome, Spread};
+use super::topics::{Topics, Turn, over};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -40,6 +41,9 @@ pub fn write(findings: &Findings, kitchen: &Kitchen, words: &[&str]) -> String {
     }
     if findings.comparison.rounds() > 0 {
         comparison(&mut page, findings);
+    }
+    if let Some(found) = &findings.topics {
+        topics(&mut page, found);
     }
     if let Some(found) = &findings.footprint {
         let start = &found.start_millis;
@@ -204,6 +208,29 @@ fn targets(findings: &Findings) -> Vec<Target> {
     if let Some(ratio) = comparison.ratio(Case::Send256, OursFsync, OursOs) {
         target(format!("{}: fsync over os", Case::Send256.title()), true, 0.7, ratio.median, "");
     }
+    if let Some(found) = &findings.topics {
+        for (what, at_least, needed, ratio) in topic_ratios(found) {
+            target(what.into(), at_least, needed, ratio.median, "");
+        }
+        // Those limits were set for ten thousand.
+        let pending = |number: fn(&bench::Pending) -> Option<f64>| {
+            found.spread(|turn| {
+                turn.beside.pending.as_ref().filter(|pending| pending.messages >= 10_000).and_then(number)
+            })
+        };
+        let what = |text: &str| format!("10,000 deliveries pending for a dead HTTP endpoint: {text}");
+        if let Some(bytes) = pending(|pending| Some(pending.own_bytes_added? as f64)) {
+            target(what("memory added"), false, 20.0, bytes.median / MIB, " MiB");
+        }
+        if let Some(cpu) = pending(|pending| pending.idle_cpu_millis) {
+            target(what("CPU between two retries"), false, 0.0, cpu.median, " ms");
+        }
+        if pending(|_| Some(1.0)).is_some()
+            && let Some(ratio) = found.spread(|turn| over(&turn.beside, &turn.alone, Turn::arrival_p99))
+        {
+            target(what("p99 of a healthy endpoint's over that without them"), false, 1.2, ratio.median, "");
+        }
+    }
     // The limits were set for ten million messages and a million groups.
     if let Some(found) = findings.backlog.as_ref().filter(|found| found.messages == 10_000_000) {
         let what = |text: &str| format!("{} waiting messages: {text}", grouped(found.messages as f64));
@@ -234,6 +261,122 @@ fn targets(findings: &Findings) -> Vec<Target> {
         );
     }
     targets
+}
+
+/// What is wanted of topics, as ratios within each turn.
+fn topic_ratios(found: &Topics) -> Vec<(&'static str, bool, f64, Spread)> {
+    let rate = |report: &Report| Some(report.messages_per_second);
+    let disk = |report: &Report| report.server_disk_bytes_per_request;
+    let cpu = |report: &Report| report.server_cpu_micros_per_request;
+    [
+        (
+            "Publish to ten queues: rate over SendMessage's",
+            true,
+            0.5,
+            found.spread(|turn| over(&turn.ten, &turn.send, rate)),
+        ),
+        (
+            "Publish to ten queues: bytes to disk over SendMessage's",
+            false,
+            1.2,
+            found.spread(|turn| over(&turn.ten, &turn.send, disk)),
+        ),
+        (
+            "Publish past 1,000 filters, one of which matches: server CPU over that with 1 subscription",
+            false,
+            1.3,
+            found.spread(|turn| over(&turn.filtered, &turn.one, cpu)),
+        ),
+        (
+            "Publish past 1,000 filters, one of which matches: rate with 1 subscription over this",
+            false,
+            1.3,
+            found.spread(|turn| over(&turn.one, &turn.filtered, rate)),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(what, at_least, needed, ratio)| Some((what, at_least, needed, ratio?)))
+    .collect()
+}
+
+fn topics(page: &mut String, found: &Topics) {
+    _ = write!(
+        page,
+        "\n## Topics\n\n\
+         `--durability os`, {} turns of each in a row; a ratio is taken within each turn. Bodies of 1 KiB, raw delivery. A Publish\n\
+         counts once, however many queues it reaches, and all of them are looked at afterwards. Bytes to disk are those that\n\
+         the server gave the system, in whole pages.\n\n",
+        found.turns.len()
+    );
+    for failure in &found.failures {
+        _ = writeln!(page, "A turn was left out: {failure}\n");
+    }
+    if found.turns.is_empty() {
+        return;
+    }
+    page.push_str("| | requests/s | least–most | p50, ms | p99, ms | server CPU, µs a request | to disk, bytes a request |\n|---|---:|---:|---:|---:|---:|---:|\n");
+    let lines: [(&str, fn(&Turn) -> &Report); 4] = [
+        ("SendMessage", |turn| &turn.send),
+        ("Publish to ten queues", |turn| &turn.ten),
+        ("Publish to one queue, with an attribute", |turn| &turn.one),
+        ("Publish to one of 1,000 queues that filter by it", |turn| &turn.filtered),
+    ];
+    let cell = |spread: Option<Spread>, decimals: usize| {
+        spread.map(|spread| format!("{:.decimals$}", spread.median)).unwrap_or_default()
+    };
+    for (name, of) in lines {
+        let Some(rate) = found.spread(|turn| Some(of(turn).requests_per_second)) else { continue };
+        let latency = |which: fn(&bench::Latency) -> f64| {
+            found.spread(|turn| of(turn).operations.first().map(|line| which(&line.latency) / 1e3))
+        };
+        _ = writeln!(
+            page,
+            "| {name} | {} | {}–{} | {} | {} | {} | {} |",
+            grouped(rate.median),
+            grouped(rate.least),
+            grouped(rate.most),
+            cell(latency(|latency| latency.p50), 2),
+            cell(latency(|latency| latency.p99), 2),
+            cell(found.spread(|turn| of(turn).server_cpu_micros_per_request), 1),
+            cell(found.spread(|turn| of(turn).server_disk_bytes_per_request), 0),
+        );
+    }
+    page.push_str("\n| ratio | median | least–most |\n|---|---:|---:|\n");
+    for (what, _, _, ratio) in topic_ratios(found) {
+        _ = writeln!(page, "| {what} | {:.2} | {:.2}–{:.2} |", ratio.median, ratio.least, ratio.most);
+    }
+    let waiting = found.turns.iter().filter_map(|turn| turn.beside.pending.as_ref());
+    let waiting = waiting.map(|pending| pending.messages).max().unwrap_or(0);
+    _ = write!(
+        page,
+        "\nDeliveries by HTTP, 1,000 publishes a second, to an endpoint that answers at once; alone, and beside {} that wait for an\n\
+         endpoint that died after it had confirmed. All of these came when it was back.\n\n\
+         | | median | least–most |\n|---|---:|---:|\n",
+        grouped(waiting as f64)
+    );
+    let mut row = |what: &str, spread: Option<Spread>, unit: &str| {
+        if let Some(spread) = spread {
+            let (median, least, most) = (spread.median, spread.least, spread.most);
+            _ = writeln!(page, "| {what} | {median:.2}{unit} | {least:.2}–{most:.2} |");
+        }
+    };
+    let p99 = |report: &Report| Some(Turn::arrival_p99(report)? / 1e3);
+    let p50 = |report: &Report| Some(report.end_to_end.as_ref()?.p50 / 1e3);
+    row("publish to arrival p50, alone", found.spread(|turn| p50(&turn.alone)), " ms");
+    row("publish to arrival p50, beside them", found.spread(|turn| p50(&turn.beside)), " ms");
+    row("publish to arrival p99, alone", found.spread(|turn| p99(&turn.alone)), " ms");
+    row("publish to arrival p99, beside them", found.spread(|turn| p99(&turn.beside)), " ms");
+    row("p99, beside them over alone", found.spread(|turn| over(&turn.beside, &turn.alone, p99)), "");
+    let pending = |number: fn(&bench::Pending) -> Option<f64>| {
+        found.spread(|turn| turn.beside.pending.as_ref().and_then(number))
+    };
+    row(
+        "memory that came with them (anonymous)",
+        pending(|pending| Some(pending.own_bytes_added? as f64 / MIB)),
+        " MiB",
+    );
+    row("seconds between two retries that were looked at", pending(|pending| Some(pending.idle_seconds)), "");
+    row("server's CPU in these", pending(|pending| pending.idle_cpu_millis), " ms");
 }
 
 fn comparison(page: &mut String, findings: &Findings) {
@@ -331,7 +474,9 @@ fn latency_of(case: Case) -> &'static str {
     match case {
         Case::Send | Case::SendFifo | Case::Send256 => "SendMessage",
         Case::SendBatch => "SendMessageBatch",
-        Case::Drain | Case::DrainFifo => "ReceiveMessage",
+        Case::Publish => "Publish",
+        Case::PublishBatch => "PublishBatch",
+        Case::Drain | Case::DrainFifo | Case::FanOut => "ReceiveMessage",
         Case::EndToEnd | Case::Modest => "send to arrival",
     }
 }

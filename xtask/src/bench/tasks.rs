@@ -31,11 +31,17 @@ pub enum Case {
     DrainFifo,
     /// SendMessage from 256 connections.
     Send256,
+    /// Publish to a topic with ten queues.
+    Publish,
+    /// PublishBatch of ten to the same.
+    PublishBatch,
+    /// The backlog of a topic's ten queues.
+    FanOut,
 }
 
 impl Case {
     /// All, in order: the send rate tells how much to prefill.
-    pub const ALL: [Case; 8] = [
+    pub const ALL: [Case; 11] = [
         Case::Send,
         Case::SendBatch,
         Case::Drain,
@@ -44,6 +50,9 @@ impl Case {
         Case::SendFifo,
         Case::DrainFifo,
         Case::Send256,
+        Case::Publish,
+        Case::PublishBatch,
+        Case::FanOut,
     ];
 
     /// What it is, for the page.
@@ -57,6 +66,9 @@ impl Case {
             Case::SendFifo => "SendMessage, FIFO, 1,000 groups",
             Case::DrainFifo => "drain, FIFO, 1,000 groups",
             Case::Send256 => "SendMessage, 256 connections",
+            Case::Publish => "Publish to ten queues",
+            Case::PublishBatch => "PublishBatch(10) to ten queues",
+            Case::FanOut => "drain of a topic's ten queues",
         }
     }
 
@@ -70,16 +82,26 @@ impl Case {
             Case::SendFifo => "send --fifo",
             Case::DrainFifo => "drain --fifo",
             Case::Send256 => "send --connections 256",
+            Case::Publish => "publish",
+            Case::PublishBatch => "publish-batch",
+            Case::FanOut => "fan-out",
         }
+    }
+
+    /// It needs topics.
+    pub fn publishes(self) -> bool {
+        matches!(self, Case::Publish | Case::PublishBatch | Case::FanOut)
     }
 
     /// Whether this contender gets it.
     pub fn suits(self, contender: Contender, quick: bool) -> bool {
         match self {
             Case::Send | Case::SendBatch | Case::Drain => true,
-            Case::EndToEnd => contender != Contender::Bare,
+            Case::EndToEnd | Case::Publish => contender != Contender::Bare,
             Case::Send256 => matches!(contender, Contender::OursOs | Contender::OursFsync),
-            Case::Modest | Case::SendFifo | Case::DrainFifo => !quick && contender != Contender::Bare,
+            Case::Modest | Case::SendFifo | Case::DrainFifo | Case::PublishBatch | Case::FanOut => {
+                !quick && contender != Contender::Bare
+            }
         }
     }
 }
@@ -206,10 +228,14 @@ pub fn run(
         }
         Err(error) => return Err(error),
     };
-    let mut batch_rate: f64 = 0.0;
+    let (mut batch_rate, mut publish_rate): (f64, f64) = (0.0, 0.0);
     for case in Case::ALL.into_iter().filter(|case| case.suits(contender, quick)) {
         if let Some(broken) = into.broken_before(contender, case) {
             into.current.push((contender, case, broken));
+            continue;
+        }
+        if case.publishes() && !contender.serves_sns() {
+            into.current.push((contender, case, Outcome::Broken("has no topics".into())));
             continue;
         }
         let warmup = if quick { 0.3 } else { contender.warmup_seconds() };
@@ -221,12 +247,19 @@ pub fn run(
             let messages = (batch_rate * if quick { 1.0 } else { 3.0 }).clamp(500.0, 400_000.0);
             words.extend(["--messages".into(), format!("{messages:.0}")]);
         }
+        if case == Case::FanOut {
+            // Each of them is drained ten times.
+            let messages = publish_rate.clamp(100.0, 40_000.0);
+            words.extend(["--messages".into(), format!("{messages:.0}")]);
+        }
         if contender == Contender::Bare {
             words.push("--no-checks".into());
         }
         let outcome = client(kitchen, &server, &words, CASE_LIMIT)?;
-        if let (Case::SendBatch, Outcome::Measured(report)) = (case, &outcome) {
-            batch_rate = report.messages_per_second;
+        match (case, &outcome) {
+            (Case::SendBatch, Outcome::Measured(report)) => batch_rate = report.messages_per_second,
+            (Case::Publish, Outcome::Measured(report)) => publish_rate = report.messages_per_second,
+            _ => {}
         }
         into.current.push((contender, case, outcome));
     }
