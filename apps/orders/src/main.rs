@@ -178,8 +178,11 @@ struct SubmitArgs {
     #[arg(long)]
     product: Option<String>,
     /// How many of it.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
     quantity: i64,
+    /// What one costs, in cents.
+    #[arg(long, default_value_t = 1_999)]
+    price: i64,
     /// The card to charge: one that begins with `declined` has no money. Without it: on account.
     #[arg(long)]
     card: Option<String>,
@@ -403,7 +406,7 @@ async fn submit(place: &Place, args: &SubmitArgs) -> Result<(), Error> {
     let run = format!("o{:x}", now_ms());
     let orders: Vec<Order> = match &args.product {
         Some(product) => {
-            let item = Item { product_id: product.clone(), quantity: args.quantity, unit_price: 1_999 };
+            let item = Item { product_id: product.clone(), quantity: args.quantity, unit_price: args.price };
             vec![Order {
                 order_id: format!("{run}-0"),
                 customer_id: "customer-0".into(),

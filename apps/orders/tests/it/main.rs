@@ -1,0 +1,180 @@
+//! The system as a program: orders of all kinds to their ends, its queues' settings, deaths in the middle, and an audit that can fail.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use toolkit::testing::{Server, block_on};
+
+/// The program, with its things in this folder.
+fn orders(endpoint: Option<&str>, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orders"));
+    for (name, _) in
+        std::env::vars().filter(|(name, _)| name.starts_with("AWS_") || name.starts_with("ORDERS_"))
+    {
+        command.env_remove(name);
+    }
+    command.args(arguments).arg("--data").arg(folder);
+    if let Some(endpoint) = endpoint {
+        command.args(["--endpoint", endpoint]);
+    }
+    command
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// All services, ready to work.
+fn all_services(endpoint: &str, folder: &Path) -> Running {
+    let mut command = orders(Some(endpoint), folder, &["run", "--products", "40", "--stock", "60"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let running = Running(child);
+    assert!(lines.any(|line| line.unwrap() == "dead-letters is ready"), "a service did not start");
+    std::thread::spawn(move || lines.for_each(drop));
+    running
+}
+
+#[test]
+fn orders_of_all_kinds_come_to_their_ends_and_what_failed_is_undone() {
+    let (server, folder) = (Server::in_memory().unwrap(), tempfile::tempdir().unwrap());
+    let _services = all_services(server.endpoint(), folder.path());
+    let submit = |arguments: &[&str]| {
+        let arguments = [&["submit"], arguments].concat();
+        let output = orders(Some(server.endpoint()), folder.path(), &arguments).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    let kinds: [(&[&str], &str); 7] = [
+        (&["--product", "product-00001", "--card", "tok-1"], "completed"),
+        (&["--product", "product-00001", "--vip"], "completed"),
+        // Large: through the queue of its own.
+        (&["--product", "product-00002", "--price", "600000"], "completed"),
+        (&["--product", "product-00003", "--card", "declined"], "the card was declined"),
+        (&["--product", "rare-000", "--quantity", "4", "--card", "tok-2"], "rare-000 is not in stock"),
+        (&["--product", "product-00004", "--card", "tok-3", "--country", "XX"], "no carrier goes to XX"),
+        (&["--product", "product-00005", "--quantity", "-1"], "rejected"),
+    ];
+    for (arguments, end) in kinds {
+        let said = submit(arguments);
+        assert!(said.contains(end), "{arguments:?}: {said}");
+    }
+    // The stock of what was declined and of what could not be delivered is back: all 60 can be bought.
+    for product in ["product-00003", "product-00004"] {
+        assert!(submit(&["--product", product, "--quantity", "60"]).contains("completed"));
+    }
+    submit(&["--count", "20"]);
+
+    let audit = || orders(Some(server.endpoint()), folder.path(), &["audit"]).output().unwrap();
+    let good = audit();
+    assert!(good.status.success(), "{}", said(&good));
+
+    // An audit that finds nothing must be able to find something: a second charge for an order that has one.
+    block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("gateway.db"));
+        let ledger = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        let again =
+            "INSERT INTO ledger SELECT payment_key || '-again', order_id, cents, standing, at_ms FROM ledger
+                     WHERE standing = 'charged' LIMIT 1";
+        sqlx::query(again).execute(&ledger).await.unwrap();
+        ledger.close().await;
+    });
+    let bad = audit();
+    assert_eq!(bad.status.code(), Some(1), "{}", said(&bad));
+    assert!(said(&bad).contains("BROKEN no order is charged twice"), "{}", said(&bad));
+}
+
+#[test]
+fn the_queues_have_the_settings_of_the_design() {
+    let (server, folder) = (Server::in_memory().unwrap(), tempfile::tempdir().unwrap());
+    // Twice: what is there already is brought to its settings.
+    for _ in 0..2 {
+        let output = orders(Some(server.endpoint()), folder.path(), &["setup"]).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    block_on(async {
+        let clients = server.clients().await;
+        let expected: [(&str, &[(&str, &str)]); 5] = [
+            (
+                "orders",
+                &[
+                    ("VisibilityTimeout", "300"),
+                    ("MessageRetentionPeriod", "1209600"),
+                    ("ReceiveMessageWaitTimeSeconds", "20"),
+                    ("RedrivePolicy", ":orders-dlq\",\"maxReceiveCount\":3"),
+                ],
+            ),
+            (
+                "priority-orders.fifo",
+                &[
+                    ("VisibilityTimeout", "120"),
+                    ("ContentBasedDeduplication", "true"),
+                    ("FifoThroughputLimit", "perMessageGroupId"),
+                ],
+            ),
+            (
+                "payments",
+                &[("VisibilityTimeout", "600"), ("RedrivePolicy", ":payments-dlq\",\"maxReceiveCount\":5")],
+            ),
+            ("inventory.fifo", &[("FifoQueue", "true"), ("DeduplicationScope", "messageGroup")]),
+            ("notifications-dlq", &[("MessageRetentionPeriod", "1209600")]),
+        ];
+        for (name, attributes) in expected {
+            let queue = clients.queue(name).await.unwrap();
+            let call = clients.sqs.get_queue_attributes().queue_url(&queue.url).attribute_names("All".into());
+            let found = call.send().await.unwrap().attributes.unwrap();
+            for (attribute, value) in attributes {
+                let found = found.get(&(*attribute).into()).map(String::as_str).unwrap_or_default();
+                assert!(found.contains(value), "{name}: {attribute} is {found}");
+            }
+        }
+    });
+}
+
+#[test]
+fn services_and_the_server_may_die_at_any_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    // These seeds kill services that hold money and stock, and the server.
+    let arguments = ["trials", "--trials", "2", "--orders", "80", "--kills", "4", "--seed", "1"];
+    let output = orders(None, folder.path(), &arguments).output().unwrap();
+    let said = said(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("server") && said.contains("payment"), "{said}");
+    assert!(said.contains("2 trials, 160 orders, 8 kills: no order lost"), "{said}");
+}
+
+#[test]
+fn the_load_generator_measures_every_target_and_audits() {
+    let folder = tempfile::tempdir().unwrap();
+    let output =
+        orders(None, folder.path(), &["load", "--times", "0.2", "--seconds", "2", "--no-kills"]).output();
+    let said = said(&output.unwrap());
+    // Whether this machine is fast enough is not asked here.
+    let row = |name: &str| {
+        said.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{said}")).to_owned()
+    };
+    for name in [
+        "orders brought",
+        "payments,",
+        "stock updates,",
+        "notifications,",
+        "order:",
+        "payment:",
+        "stock update:",
+    ] {
+        assert!(row(name).contains('|'), "{said}");
+    }
+    assert!(row("consistency").contains("| met"), "{said}");
+    assert!(row("message delivery").contains("100.000 %"), "{said}");
+}
