@@ -11,7 +11,8 @@ use simulator::server::Server;
 use sns::deliveries::{Attempt, Outcome};
 use sns::operations::text_messaging::{OptOut, Sender};
 use sqs::QueueKey;
-use sqs::operations::{Receive, create_queue, receive_message};
+use sqs::operations::{Receive, create_queue, delete_message, receive_message};
+use sqs::rules::handle::Handle;
 
 const SECRET: Secret = Secret([7; 32]);
 
@@ -35,7 +36,19 @@ fn letters_to(name: &str) -> String {
     format!(r#"{{"deadLetterTargetArn":"{}"}}"#, queue(name).arn())
 }
 
+fn prepare(request: Request) -> sns::operations::Command {
+    let caller = Caller {
+        account: "000000000000".into(),
+        region: "us-east-1".into(),
+        principal: "000000000000".into(),
+        signed: true,
+    };
+    sns::operations::prepare(request, &caller, "http://localhost:4566", None).unwrap().0
+}
+
 struct Story {
+    disk: FaultyDisk,
+    log: journal::Options,
     server: Server,
     now: Time,
 }
@@ -44,12 +57,20 @@ impl Story {
     fn new() -> Self {
         let mut dice = Dice::from_seed(1);
         let disk = FaultyDisk::new(dice.split().into());
-        let log = journal::Options { segment_bytes: 1 << 20, log_id: 1, durable: true, recycled: 0 };
+        let log = journal::Options { segment_bytes: 4 << 10, log_id: 1, durable: true, recycled: 0 };
         let now = Time(1_700_000_000_000);
         let server = Server::start(&disk, &log, SECRET, now, None, &mut dice).unwrap();
-        let mut story = Story { server, now };
+        let mut story = Story { disk, log, server, now };
         story.settle();
         story
+    }
+
+    /// The power goes, and the server starts again.
+    fn crash(&mut self) {
+        self.disk.lose_power();
+        let mut dice = Dice::from_seed(2);
+        self.server = Server::start(&self.disk, &self.log, SECRET, self.now, None, &mut dice).unwrap();
+        self.settle();
     }
 
     /// Writes and syncs until nothing is left to do; what was answered.
@@ -75,14 +96,7 @@ impl Story {
     }
 
     fn ask_topic(&mut self, request: Request) -> sns::operations::Reply {
-        let caller = Caller {
-            account: "000000000000".into(),
-            region: "us-east-1".into(),
-            principal: "000000000000".into(),
-            signed: true,
-        };
-        let (command, _) = sns::operations::prepare(request, &caller, "http://localhost:4566", None).unwrap();
-        match self.ask(Command::Sns(command)) {
+        match self.ask(Command::Sns(prepare(request))) {
             Reply::Sns(reply) => reply,
             other => panic!("{other:?}"),
         }
@@ -115,6 +129,23 @@ impl Story {
         }));
     }
 
+    fn arn_of_only(&self, topic: &str) -> Option<String> {
+        let key =
+            sns::TopicKey { account: "000000000000".into(), region: "us-east-1".into(), name: topic.into() };
+        let sns = self.server.machine.sns();
+        let id = *sns.topic(&key)?.subscriptions.first()?;
+        Some(sns.subscription(id)?.arn.clone())
+    }
+
+    /// Asks, and has it written, but nothing read.
+    fn ask_without_reading(&mut self, request: Request) {
+        let command = Command::Sns(prepare(request));
+        self.server.machine.handle(self.now, Input::Request { ticket: 1, command });
+        self.server.flush(self.now);
+        while self.server.write(self.now).unwrap() {}
+        self.server.sync(self.now).unwrap();
+    }
+
     /// What is said of the replay of a topic's only subscription.
     fn replay_status(&mut self, topic: &str) -> Option<String> {
         let key =
@@ -135,17 +166,50 @@ impl Story {
         self.ask_topic(Request::Publish(input));
     }
 
-    /// The groups of what can be received, all of which is hidden from now on.
+    /// The numbers of what can be received, all of which is deleted.
     fn receive(&mut self, name: &str) -> Vec<u64> {
         let request =
             Receive { most: 10, visibility_seconds: Some(43_200), wait_seconds: Some(0), attempt: None };
         let command = receive_message::ReceiveMessage { queue: queue(name), request: Ok(request) };
-        match self.ask(Command::Sqs(sqs::operations::Command::ReceiveMessage(command))) {
-            Reply::Sqs(sqs::operations::Reply::Received(received)) => {
-                received.messages.iter().map(|message| message.origin.0).collect()
-            }
+        let received = match self.ask(Command::Sqs(sqs::operations::Command::ReceiveMessage(command))) {
+            Reply::Sqs(sqs::operations::Reply::Received(received)) => received,
             other => panic!("{other:?}"),
+        };
+        for message in &received.messages {
+            let handle = Handle {
+                queue: received.queue,
+                seq: message.seq,
+                receive: message.receives,
+                received: message.received,
+            };
+            let handle = handle.to_text().into();
+            let command = delete_message::DeleteMessage { queue: queue(name), handle };
+            self.ask(Command::Sqs(sqs::operations::Command::DeleteMessage(command)));
         }
+        received.messages.iter().map(|message| message.origin.0).collect()
+    }
+
+    /// So much happens elsewhere that what is dead in the log goes.
+    fn grow_old(&mut self, messages: usize) {
+        let topic = shapes::PublishInput { topic_arn: topic_arn("noise"), ..Default::default() };
+        self.create_queue("noise");
+        self.create_topic("noise", &[]);
+        self.subscribe("noise", "sqs", &queue("noise").arn().to_string(), &[]);
+        for _ in 0..messages {
+            self.publish(shapes::PublishInput { message: text("x".repeat(1000)), ..topic.clone() });
+            self.receive("noise");
+            self.pass(20);
+        }
+    }
+
+    fn publish_to_archive(&mut self, body: &str) {
+        self.publish(shapes::PublishInput {
+            topic_arn: topic_arn("old.fifo"),
+            message: text(body),
+            message_group_id: text("g"),
+            message_deduplication_id: text(&body[..1]),
+            ..Default::default()
+        });
     }
 
     fn pass(&mut self, seconds: u64) {
@@ -230,29 +294,79 @@ fn every_dead_letter_arrives_though_a_fifo_queue_has_had_its_deduplication_id() 
     assert_eq!(story.receive("letters.fifo").len(), 8);
 }
 
+const ARCHIVED: [(&str, &str); 2] =
+    [("FifoTopic", "true"), ("ArchivePolicy", r#"{"MessageRetentionPeriod":"1"}"#)];
+
+/// A replay from before the beginning of a story until so many minutes after it.
+fn replay_until(minutes: u64) -> String {
+    // 1700000000 is 2023-11-14T22:13:20Z.
+    let (hour, minute) = (22 + (13 + minutes) / 60, (13 + minutes) % 60);
+    format!(
+        r#"{{"PointType":"Timestamp","StartingPoint":"2023-11-14T22:00:00.000Z","EndingPoint":"2023-11-14T{hour}:{minute:02}:20.000Z"}}"#
+    )
+}
+
 #[test]
 fn a_replay_is_pending_then_in_progress_then_completed() {
     let mut story = Story::new();
     story.create_queue("copies");
-    story.create_topic(
-        "old.fifo",
-        &[("FifoTopic", "true"), ("ArchivePolicy", r#"{"MessageRetentionPeriod":"1"}"#)],
-    );
-    // 1700000000 is 2023-11-14T22:13:20Z.
-    let policy = r#"{"PointType":"Timestamp","StartingPoint":"2023-11-14T22:00:00.000Z","EndingPoint":"2023-11-14T22:14:20.000Z"}"#;
-    story.subscribe("old.fifo", "sqs", &queue("copies").arn().to_string(), &[("ReplayPolicy", policy)]);
+    story.create_topic("old.fifo", &ARCHIVED);
+    let endpoint = queue("copies").arn().to_string();
+    story.subscribe("old.fifo", "sqs", &endpoint, &[("ReplayPolicy", &replay_until(1))]);
     assert_eq!(story.replay_status("old.fifo").as_deref(), Some("Pending"));
-    story.publish(shapes::PublishInput {
-        topic_arn: topic_arn("old.fifo"),
-        message: text("hello"),
-        message_group_id: text("g"),
-        message_deduplication_id: text("d"),
-        ..Default::default()
-    });
+    story.publish_to_archive("hello");
     assert_eq!(story.replay_status("old.fifo").as_deref(), Some("In progress"));
     story.pass(61);
     assert_eq!(story.replay_status("old.fifo").as_deref(), Some("Completed"));
     assert_eq!(story.receive("copies").len(), 1);
+}
+
+#[test]
+fn a_replay_repeats_nothing_though_all_that_told_how_far_it_had_come_is_gone_from_the_log() {
+    let mut story = Story::new();
+    story.create_queue("copies");
+    story.create_topic("old.fifo", &ARCHIVED);
+    let endpoint = queue("copies").arn().to_string();
+    // Segments with more in them that lives than in the one that tells of the replay.
+    for number in 0..8 {
+        story.publish_to_archive(&format!("{number}{}", "x".repeat(400)));
+        story.grow_old(3);
+    }
+    story.subscribe("old.fifo", "sqs", &endpoint, &[("ReplayPolicy", &replay_until(100))]);
+    assert_eq!(story.receive("copies").len(), 8);
+    let told_in = story.server.machine.end().segment();
+    story.grow_old(40);
+    assert!(!story.server.machine.ledger().contains(told_in), "it has not gone");
+    for _ in 0..2 {
+        story.crash();
+        assert_eq!(story.receive("copies"), [0; 0]);
+        assert_eq!(story.replay_status("old.fifo").as_deref(), Some("In progress"));
+        story.grow_old(40);
+    }
+    story.publish_to_archive("c");
+    assert_eq!(story.receive("copies").len(), 1);
+}
+
+#[test]
+fn a_replay_that_replaces_another_begins_anew_even_after_a_crash() {
+    let mut story = Story::new();
+    story.create_queue("copies");
+    story.create_topic("old.fifo", &ARCHIVED);
+    let endpoint = queue("copies").arn().to_string();
+    for body in ["a", "b", "c"] {
+        story.publish_to_archive(body);
+    }
+    story.subscribe("old.fifo", "sqs", &endpoint, &[("ReplayPolicy", &replay_until(100))]);
+    assert_eq!(story.receive("copies").len(), 3);
+    let arn = story.arn_of_only("old.fifo").unwrap();
+    story.ask_without_reading(Request::SetSubscriptionAttributes(shapes::SetSubscriptionAttributesInput {
+        subscription_arn: text(arn),
+        attribute_name: text("ReplayPolicy"),
+        attribute_value: text(replay_until(101)),
+    }));
+    // It was set, and nothing had been read for it.
+    story.crash();
+    assert_eq!(story.receive("copies").len(), 3);
 }
 
 #[test]

@@ -350,9 +350,17 @@ impl Machine {
         self.fetch_more();
     }
 
-    /// The deliveries that a dead letter has ended stay ended, whatever becomes of the letter.
+    /// A replay has come as far as it has, whatever becomes of what it handed on.
+    fn say_progress_again(&mut self, at: Extent) {
+        if let Some(record) = self.sns.replay_advanced_again(at) {
+            self.commit_sns(&sns::records::Record::ReplayAdvanced(record));
+        }
+    }
+
+    /// The deliveries that a dead letter has ended stay ended, whatever becomes of the letter; and so with replays.
     fn say_ends_again(&mut self, head: &[u8], at: Extent) {
         let Ok(Record::Parcel(parcel)) = Record::decode(head) else { return };
+        self.say_progress_again(at);
         let ended = sns::survival::ended_again(&parcel.ends, at, &self.ledger);
         if !ended.is_empty() {
             let record = sns::records::DeliveriesEnded { ended };
@@ -382,7 +390,11 @@ impl Machine {
             Record::Sns(_) => of(self.sns.write_again(head, at, &self.ledger)?.is_some()),
             Record::Parcel(parcel) => {
                 let again = self.parcel_again(&parcel, at);
-                if is_payload_needed(&again) { Survival::Payload } else { of(!again.ends.is_empty()) }
+                if is_payload_needed(&again) {
+                    Survival::Payload
+                } else {
+                    of(!again.ends.is_empty() || self.sns.replay_advanced_again(at).is_some())
+                }
             }
         })
     }
@@ -410,6 +422,7 @@ impl Machine {
                         self.commit_parcel(&again, if is_needed { tail } else { &[] });
                         self.commit(placed);
                     }
+                    self.say_progress_again(at);
                 }
                 Err(Malformed) => {}
             }

@@ -131,6 +131,9 @@ impl Machine {
 
     /// What was read for a replay is handed to its queue again.
     pub(crate) fn recalled(&mut self, subscription: SubscriptionId, records: &[Survivor]) {
+        if records.first().is_some_and(|first| !self.sns.is_read_for(subscription, first.extent)) {
+            return;
+        }
         let mut through = None;
         for record in records {
             let tail = Bytes::copy_from_slice(&record.tail);

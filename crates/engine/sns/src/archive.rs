@@ -1,8 +1,8 @@
 //! What FIFO topics keep, and its replay to subscriptions that ask for it (facts/sns.md § 10).
 //!
 //! A message that is archived holds its record of the log for as long as the topic says. A replay goes through the archive in
-//! order and hands each message to the subscription's queue again; how far it has come is told by the copies themselves,
-//! so that no crash makes it skip or repeat one. Until it has caught up, the subscription gets nothing else: what is published
+//! order and hands each message to the subscription's queue again; how far it has come is told by the latest copy
+//! itself, which keeps its record until the next, so that no crash makes it skip or repeat one. Until it has caught up, the subscription gets nothing else: what is published
 //! meanwhile is archived, and comes in its turn.
 
 use collections::Entry;
@@ -12,7 +12,7 @@ use notification::Notification;
 use patterns::{Event, FilterPolicy, Scope};
 use serde_json::Value;
 
-use crate::records::SubscriptionDeclared;
+use crate::records::{ReplayAdvanced, SubscriptionDeclared};
 use crate::state::{Due, State};
 use crate::topic::Subscription;
 use crate::{SubscriptionId, TopicId};
@@ -21,13 +21,31 @@ use crate::{SubscriptionId, TopicId};
 #[derive(Clone, Debug)]
 pub struct Replay {
     topic: TopicId,
-    policy: String,
+    /// Numbers from this one on were given since it was asked for: copies below it are of a replay before.
+    began: u64,
     from: Time,
     to: Option<Time>,
     /// The next message is this one or a later one.
     next: u64,
-    /// Whether messages are being read for it.
-    reading: bool,
+    /// The first of the messages that are being read for it.
+    reading: Option<Extent>,
+    /// Where it stands what it handed on last, and which message that was.
+    fact: Option<(Extent, u64)>,
+}
+
+impl Replay {
+    /// The record at `at` says that it has handed on everything up to a message.
+    fn advance(&mut self, through: u64, at: Extent, ledger: &mut Ledger) {
+        self.next = self.next.max(through + 1);
+        if let Some((old, latest)) = self.fact {
+            if through < latest {
+                return;
+            }
+            ledger.release(old);
+        }
+        ledger.hold(at);
+        self.fact = Some((at, through));
+    }
 }
 
 /// What a replay needs next.
@@ -39,6 +57,9 @@ pub enum ReplayStep {
     Completed(Box<SubscriptionDeclared>),
 }
 
+/// The attribute that tells one replay of a subscription from another; users do not see it.
+pub(crate) const REPLAY_BEGAN: &str = "ReplayBegan";
+
 /// Messages that are read for a replay in one go.
 const READ_AT_ONCE: usize = 16;
 
@@ -48,9 +69,10 @@ const EXPIRED_AT_ONCE: usize = 1000;
 impl State {
     /// A message was published, or lies here now: its topic keeps it if it has an archive.
     pub(crate) fn archive(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
-        for copy in parcel.copies.iter().filter(|copy| copy.form.replayed) {
-            if let Some(replay) = self.replays.get_mut(&SubscriptionId(copy.form.subscription)) {
-                replay.next = replay.next.max(parcel.number + 1);
+        for copy in parcel.copies.iter().filter(|copy| copy.form.replayed && !parcel.forwarded) {
+            let replay = self.replays.get_mut(&SubscriptionId(copy.form.subscription));
+            if let Some(replay) = replay.filter(|replay| copy.seq >= replay.began) {
+                replay.advance(parcel.number, at, ledger);
             }
         }
         if parcel.archived_millis == 0 {
@@ -112,18 +134,41 @@ impl State {
     }
 
     /// A subscription has been declared: a replay that it asks for begins, or goes on.
-    pub(crate) fn watch_replay(&mut self, id: SubscriptionId) {
+    pub(crate) fn watch_replay(&mut self, id: SubscriptionId, ledger: &mut Ledger) {
         let Some(subscription) = self.subscriptions.get(&id) else { return };
-        let Some((policy, from, to)) = subscription.unfinished_replay() else {
-            self.replays.remove(&id);
-            return;
+        let Some((from, to)) = subscription.unfinished_replay() else {
+            return self.forget_replay(id, ledger);
         };
-        if self.replays.get(&id).is_none_or(|known| known.policy != policy) {
+        let began = subscription.replay_began();
+        if self.replays.get(&id).is_none_or(|known| known.began != began) {
             let topic = subscription.declared.topic;
-            let replay = Replay { topic, policy: policy.to_owned(), from, to, next: 0, reading: false };
+            self.forget_replay(id, ledger);
+            let replay = Replay { topic, began, from, to, next: 0, reading: None, fact: None };
             self.replays.insert(id, replay);
         }
         self.replays_to_look_at.insert(id);
+    }
+
+    /// A subscription's replay is over, or is replaced by another.
+    pub(crate) fn forget_replay(&mut self, id: SubscriptionId, ledger: &mut Ledger) {
+        if let Some((fact, _)) = self.replays.remove(&id).and_then(|replay| replay.fact) {
+            ledger.release(fact);
+        }
+    }
+
+    pub(crate) fn replay_advanced(&mut self, record: &ReplayAdvanced, at: Extent, ledger: &mut Ledger) {
+        let replay = self.replays.get_mut(&record.subscription);
+        if let Some(replay) = replay.filter(|replay| replay.began == record.began) {
+            replay.advance(record.through, at, ledger);
+        }
+    }
+
+    /// What is to be said again of a replay, if the record at `at` says how far it has come.
+    pub fn replay_advanced_again(&self, at: Extent) -> Option<ReplayAdvanced> {
+        self.replays.iter().find_map(|(&subscription, replay)| {
+            let (_, through) = replay.fact.filter(|&(fact, _)| fact == at)?;
+            Some(ReplayAdvanced { subscription, began: replay.began, through })
+        })
     }
 
     /// Whether a subscription's replay has handed over anything yet, and has not come to its end.
@@ -134,7 +179,9 @@ impl State {
     /// What the replays need next.
     pub fn next_replay_step(&mut self, now: Time) -> Option<ReplayStep> {
         while let Some(id) = self.replays_to_look_at.pop_first() {
-            let Some(replay) = self.replays.get_mut(&id).filter(|replay| !replay.reading) else { continue };
+            let Some(replay) = self.replays.get_mut(&id).filter(|replay| replay.reading.is_none()) else {
+                continue;
+            };
             let Some(topic) = self.topics.get(&replay.topic) else { continue };
             let is_within = |entry: &Entry| replay.to.is_none_or(|to| entry.sent <= to);
             let entries: Vec<Entry> = topic
@@ -144,8 +191,8 @@ impl State {
                 .take_while(is_within)
                 .take(READ_AT_ONCE)
                 .collect();
-            if !entries.is_empty() {
-                replay.reading = true;
+            if let Some(first) = entries.first() {
+                replay.reading = Some(first.extent);
                 return Some(ReplayStep::Read(id, entries.iter().map(|entry| entry.extent).collect()));
             }
             if let Some(to) = replay.to.filter(|&to| to > now) {
@@ -207,11 +254,16 @@ impl State {
         })
     }
 
+    /// Whether this is what is being read for a replay. What was read for one that was replaced meanwhile is not.
+    pub fn is_read_for(&self, id: SubscriptionId, first: Extent) -> bool {
+        self.replays.get(&id).is_some_and(|replay| replay.reading == Some(first))
+    }
+
     /// What was asked for has been read and handed on, up to this message; absent: nothing could be read, since it lies
     /// elsewhere by now.
     pub fn replay_read(&mut self, id: SubscriptionId, through: Option<u64>) {
         let Some(replay) = self.replays.get_mut(&id) else { return };
-        replay.reading = false;
+        replay.reading = None;
         if let Some(through) = through {
             replay.next = replay.next.max(through + 1);
         }
@@ -228,8 +280,8 @@ impl crate::topic::Topic {
 }
 
 impl Subscription {
-    /// The replay that it asks for and that has not ended: the policy, from when, until when.
-    fn unfinished_replay(&self) -> Option<(&str, Time, Option<Time>)> {
+    /// The replay that it asks for and that has not ended: from when, until when.
+    fn unfinished_replay(&self) -> Option<(Time, Option<Time>)> {
         if self.replay_has_ended() {
             return None;
         }
@@ -239,7 +291,13 @@ impl Subscription {
             let millis = iso8601::read(document.get(name)?.as_str()?)?;
             u64::try_from(millis).ok().map(Time)
         };
-        Some((policy, moment("StartingPoint")?, moment("EndingPoint")))
+        Some((moment("StartingPoint")?, moment("EndingPoint")))
+    }
+
+    /// The number that its replay began with; one that it asked for from the beginning began with itself.
+    fn replay_began(&self) -> u64 {
+        let began = self.attribute(REPLAY_BEGAN).and_then(|began| began.parse().ok());
+        began.unwrap_or(self.declared.id.0)
     }
 
     fn replay_has_ended(&self) -> bool {

@@ -210,6 +210,7 @@ impl State {
             }
             Record::DeliveryFailed(record) => self.delivery_failed(record, at, ledger),
             Record::DeliveriesEnded(record) => self.deliveries_ended(&record.ended, at, ledger),
+            Record::ReplayAdvanced(record) => self.replay_advanced(record, at, ledger),
         }
     }
 
@@ -268,7 +269,7 @@ impl State {
         };
         self.topics.insert(record.id, topic);
         for orphan in self.take_orphans(record.id) {
-            self.insert_subscription(orphan);
+            self.insert_subscription(orphan, ledger);
         }
     }
 
@@ -300,7 +301,7 @@ impl State {
             self.names.remove(topic.key());
         }
         for id in topic.subscriptions {
-            self.replays.remove(&id);
+            self.forget_replay(id, ledger);
             if let Some(subscription) = self.take_subscription(id) {
                 ledger.release(subscription.at);
                 self.forget_deliveries_of(id, ledger);
@@ -317,6 +318,7 @@ impl State {
         };
         if record.ended.is_some() {
             self.forget_deliveries_of(record.id, ledger);
+            self.forget_replay(record.id, ledger);
         }
         let mut declared_in = BTreeSet::from([at.place.segment()]);
         if let Some((old_at, old_in)) = before {
@@ -325,7 +327,7 @@ impl State {
         }
         let latest = Apart { declared: record.clone(), at, declared_in };
         if self.topics.contains_key(&record.topic) {
-            self.insert_subscription(latest);
+            self.insert_subscription(latest, ledger);
         } else {
             self.orphans_topics.insert(record.id, record.topic);
             self.orphans.entry(record.topic).or_default().insert(record.id, latest);
@@ -336,7 +338,7 @@ impl State {
         for &segment in &record.declared_in {
             ledger.bury(at.place, segment);
         }
-        self.replays.remove(&record.id);
+        self.forget_replay(record.id, ledger);
         if let Some(subscription) = self.take_subscription(record.id) {
             ledger.release(subscription.at);
             self.forget_deliveries_of(record.id, ledger);
@@ -376,7 +378,7 @@ impl State {
     }
 
     /// A subscription is one of its topic's from now on, unless it has ended.
-    fn insert_subscription(&mut self, latest: Apart) {
+    fn insert_subscription(&mut self, latest: Apart, ledger: &mut Ledger) {
         if let Some(until) = latest.until() {
             let id = latest.declared.id;
             self.deadlines.set(until, Due::ConfirmationEnds(id));
@@ -411,7 +413,7 @@ impl State {
             }
         }
         self.subscriptions.insert(id, subscription);
-        self.watch_replay(id);
+        self.watch_replay(id, ledger);
     }
 
     /// Undoes what [`State::insert_subscription`] did.

@@ -66,6 +66,7 @@ impl State {
             Record::DeliveryFailed(record) => {
                 self.delivery_fact_again(&record, at).map(Record::DeliveryFailed)
             }
+            Record::ReplayAdvanced(_) => self.replay_advanced_again(at).map(Record::ReplayAdvanced),
             Record::DeliveriesEnded(record) => {
                 let ended = ended_again(&record.ended, at, ledger);
                 (!ended.is_empty()).then_some(Record::DeliveriesEnded(DeliveriesEnded { ended }))

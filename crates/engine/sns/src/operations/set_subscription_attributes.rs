@@ -7,6 +7,7 @@ use kernel::Refusal;
 
 use super::subscribe::check_filter_quotas;
 use super::{Decision, Reply, Setting};
+use crate::archive::REPLAY_BEGAN;
 use crate::records::{Record, SubscriptionDeclared};
 use crate::refusals;
 use crate::rules::subscription_attributes::{self, Whose};
@@ -62,6 +63,13 @@ impl SetSubscriptionAttributes {
         }
         if attributes == declared.attributes {
             return Ok(Decision::answer(Reply::Done));
+        }
+        if self.name == "ReplayPolicy" {
+            // Another replay, even if it is the same over again.
+            match attributes.contains_key("ReplayPolicy") {
+                true => attributes.insert(REPLAY_BEGAN.to_owned(), state.next_number().to_string()),
+                false => attributes.remove(REPLAY_BEGAN),
+            };
         }
         let declared = SubscriptionDeclared { attributes, ..declared.clone() };
         Ok(Decision::done(vec![Record::SubscriptionDeclared(Box::new(declared))], Reply::Done))

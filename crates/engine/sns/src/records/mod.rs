@@ -13,6 +13,7 @@
 //! | 72 | `text_messaging_declared` | configuration | 1 |
 //! | 80 | `delivery_failed` | flow | 1 |
 //! | 81 | `deliveries_ended` | flow | 1 |
+//! | 82 | `replay_advanced` | flow | 1 |
 //!
 //! What is published is a parcel (`kernel::ParcelSent`, kind 128), which queues know, too.
 
@@ -49,6 +50,9 @@ pub use delivery_failed::DeliveryFailed;
 mod deliveries_ended;
 pub use deliveries_ended::DeliveriesEnded;
 
+mod replay_advanced;
+pub use replay_advanced::ReplayAdvanced;
+
 #[cfg(test)]
 mod tests;
 
@@ -72,6 +76,7 @@ pub enum Record {
     TextMessagingDeclared(Box<TextMessagingDeclared>),
     DeliveryFailed(DeliveryFailed),
     DeliveriesEnded(DeliveriesEnded),
+    ReplayAdvanced(ReplayAdvanced),
 }
 
 impl Record {
@@ -87,7 +92,7 @@ impl Record {
             | Record::PlatformEndpointDeclared(_)
             | Record::PlatformEndpointDeleted(_)
             | Record::TextMessagingDeclared(_) => true,
-            Record::DeliveryFailed(_) | Record::DeliveriesEnded(_) => false,
+            Record::DeliveryFailed(_) | Record::DeliveriesEnded(_) | Record::ReplayAdvanced(_) => false,
         }
     }
 
@@ -138,6 +143,10 @@ impl Record {
                 out.push(81);
                 record.encode(out);
             }
+            Record::ReplayAdvanced(record) => {
+                out.push(82);
+                record.encode(out);
+            }
         }
     }
 
@@ -157,6 +166,7 @@ impl Record {
             72 => Record::TextMessagingDeclared(Box::new(TextMessagingDeclared::decode(reader)?)),
             80 => Record::DeliveryFailed(DeliveryFailed::decode(reader)?),
             81 => Record::DeliveriesEnded(DeliveriesEnded::decode(reader)?),
+            82 => Record::ReplayAdvanced(ReplayAdvanced::decode(reader)?),
             _ => return Err(Malformed),
         };
         if reader.is_empty() { Ok(record) } else { Err(Malformed) }

@@ -80,6 +80,7 @@ fn samples() -> Vec<Record> {
             opted_in: BTreeMap::from([("+2".into(), Time(8)), ("+3".into(), Time(9))]),
             sandbox: BTreeMap::from([("+4".into(), SandboxNumber { passcode: 10, verified: true })]),
         })),
+        Record::ReplayAdvanced(ReplayAdvanced { subscription: SubscriptionId(5), began: 6, through: 7 }),
         Record::DeliveryFailed(DeliveryFailed { number: 1, attempts: 2, at: Time(3), due: Time(9) }),
         Record::DeliveriesEnded(DeliveriesEnded { ended: vec![Ended { number: 1, segment: 2 }] }),
     ]
