@@ -129,6 +129,13 @@ impl Story {
         }));
     }
 
+    /// What each subscription of a topic has still to get.
+    fn pending(&self, name: &str) -> Vec<usize> {
+        let mut topics = self.server.machine.sns().topics();
+        let view = topics.find(|view| view.topic.key().name == name).unwrap();
+        view.subscriptions.iter().map(|subscription| subscription.pending).collect()
+    }
+
     fn arn_of_only(&self, topic: &str) -> Option<String> {
         let key =
             sns::TopicKey { account: "000000000000".into(), region: "us-east-1".into(), name: topic.into() };
@@ -384,6 +391,9 @@ fn a_subscribed_telephone_that_has_opted_out_gets_nothing_and_its_dead_letter_qu
         shapes::PublishInput { topic_arn: topic_arn("news"), message: text("hello"), ..Default::default() };
     story.publish(published);
 
+    let seen: Vec<usize> = story.pending("news");
+    assert_eq!(seen, [0, 1]);
+    assert_eq!(story.server.machine.sns().deliveries_pending_directly(), 0);
     let (attempt, _) = story.attempt();
     assert_eq!(attempt.subscriber.map(|subscriber| subscriber.endpoint).as_deref(), Some("+15557654321"));
     assert_eq!(story.receive("letters").len(), 1);

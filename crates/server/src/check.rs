@@ -6,6 +6,9 @@ use std::path::Path;
 use journal::{Class, Entry, Report, check_showing};
 use kernel::{Extent, Place};
 use machine::{Machine, Options};
+use sns::views::SubscriptionView;
+
+use crate::failures::without_password;
 
 /// Verifies every byte and prints what there is. An error if anything that was durable is damaged.
 pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
@@ -37,6 +40,7 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
             return Err(format!("{unknown} records are none that this version knows: use a newer one").into());
         }
         print_queues(&machine);
+        print_topics(&machine);
         println!("\nEverything that was acknowledged is here, and as it was written.");
         return Ok(());
     }
@@ -86,5 +90,29 @@ fn print_queues(machine: &Machine) {
     }
     if none {
         println!("\nNo queues.");
+    }
+}
+
+fn print_topics(machine: &Machine) {
+    let mut none = true;
+    for view in machine.sns().topics() {
+        if std::mem::take(&mut none) {
+            println!("\n{:>12} {:>12}  topic, with its subscriptions", "to deliver", "archived");
+        }
+        let pending: usize = view.subscriptions.iter().map(|subscription| subscription.pending).sum();
+        println!("{:>12} {:>12}  {}", pending, view.archived, view.topic.arn);
+        for SubscriptionView { subscription, pending } in view.subscriptions {
+            let declared = &subscription.declared;
+            let endpoint = without_password(&declared.endpoint);
+            let confirmed = if subscription.is_confirmed() { "" } else { " (not confirmed)" };
+            println!("{pending:>12} {:>12}    {} {endpoint}{confirmed}", "", declared.protocol);
+        }
+    }
+    if none {
+        println!("\nNo topics.");
+    }
+    let direct = machine.sns().deliveries_pending_directly();
+    if direct > 0 {
+        println!("{direct:>12} {:>12}  to telephones and devices that have not subscribed", "");
     }
 }

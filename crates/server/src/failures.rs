@@ -95,7 +95,7 @@ impl Failures {
 }
 
 /// A URL without the name and the password of a user.
-fn without_password(url: &str) -> String {
+pub fn without_password(url: &str) -> String {
     let after_scheme = url.find("://").map(|at| at + 3);
     let parts = after_scheme.and_then(|start| {
         let authority = url[start..].split(['/', '?', '#']).next()?;

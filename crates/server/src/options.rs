@@ -75,7 +75,8 @@ pub struct ServeOptions {
     pub ca_file: Option<PathBuf>,
 
     /// Which addresses subscribers' URLs may not lead to: `none`; `neighbours`, this machine and its link, where clouds
-    /// keep their metadata; `non-public`, private networks, too [default: none]
+    /// keep their metadata; `non-public`, private networks, too [default: none, since a local server's subscribers are on its
+    /// machine; a server that others reach should say `neighbours` at least]
     #[arg(
         long,
         value_enum,

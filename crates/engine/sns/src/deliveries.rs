@@ -413,6 +413,11 @@ impl State {
 }
 
 impl Deliveries {
+    /// How many of a subscription are not over.
+    pub(crate) fn pending_of(&self, id: SubscriptionId) -> usize {
+        self.lanes.get(&id).map_or(0, |lane| lane.members.len())
+    }
+
     fn look_at(&mut self, id: SubscriptionId) {
         let most = if id.0 == 0 { UNDER_WAY_DIRECT } else { UNDER_WAY };
         if let Some(lane) = self.lanes.get(&id)

@@ -32,6 +32,8 @@ pub mod consequences;
 
 pub mod survival;
 
+pub mod views;
+
 pub mod limits;
 
 pub mod refusals;
