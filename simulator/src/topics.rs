@@ -14,10 +14,18 @@ pub struct Plan {
 }
 
 /// All topics.
-pub const TOPICS: [Plan; 3] = [
+pub const TOPICS: [Plan; 5] = [
     Plan { name: "news", attributes: &[] },
     Plan { name: "side", attributes: &[] },
     Plan { name: "news.fifo", attributes: &[("FifoTopic", "true")] },
+    Plan {
+        name: "content.fifo",
+        attributes: &[("FifoTopic", "true"), ("ContentBasedDeduplication", "true")],
+    },
+    Plan {
+        name: "grouped.fifo",
+        attributes: &[("FifoTopic", "true"), ("FifoThroughputScope", "MessageGroup")],
+    },
 ];
 
 /// Where a subscription leads.
@@ -63,7 +71,7 @@ const fn subscription(topic: usize, target: Target) -> Subscription {
 }
 
 /// All subscriptions.
-pub const SUBSCRIPTIONS: [Subscription; 14] = [
+pub const SUBSCRIPTIONS: [Subscription; 18] = [
     Subscription { attributes: &[RAW], ..subscription(0, Target::Queue(0)) },
     Subscription {
         attributes: &[("FilterPolicy", FILTERS[1].0)],
@@ -90,12 +98,27 @@ pub const SUBSCRIPTIONS: [Subscription; 14] = [
     subscription(2, Target::Queue(12)),
     Subscription { attributes: &[RAW], ..subscription(2, Target::Queue(8)) },
     Subscription { attributes: &[("FilterPolicy", FILTERS[1].0)], ..subscription(2, Target::Queue(11)) },
+    subscription(3, Target::Queue(12)),
+    Subscription { attributes: &[RAW], ..subscription(3, Target::Queue(9)) },
+    // A queue that compares ids of all groups would take only one of two groups' messages.
+    Subscription { attributes: &[RAW], ..subscription(4, Target::Queue(9)) },
+    subscription(4, Target::Queue(11)),
 ];
 
 impl Plan {
     /// Account, region and name.
     pub fn key(&self) -> TopicKey {
         TopicKey { account: "000000000000".into(), region: "us-east-1".into(), name: self.name.into() }
+    }
+
+    /// Whether what it was given before is told by the text.
+    pub fn is_content_based(&self) -> bool {
+        self.attributes.contains(&("ContentBasedDeduplication", "true"))
+    }
+
+    /// Whether its deduplication is by group.
+    pub fn deduplicates_by_group(&self) -> bool {
+        self.attributes.contains(&("FifoThroughputScope", "MessageGroup"))
     }
 
     /// Whether it is FIFO.

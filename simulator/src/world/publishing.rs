@@ -216,9 +216,9 @@ impl World {
                 }
             };
             let group = plan.is_fifo().then(|| format!("g{}", self.dice.below(4)));
-            let deduplication = plan.is_fifo().then(|| body.split(' ').next().unwrap_or_default().to_owned());
+            let id_of_text = plan.is_fifo().then(|| body.split(' ').next().unwrap_or_default().to_owned());
             let k = *self.dice.pick(&["a", "b", "c"]);
-            self.expect_of(topic, id, &body, k, group.as_deref(), deduplication.clone(), next_seq)?;
+            self.expect_of(topic, id, &body, k, group.as_deref(), id_of_text.clone(), next_seq)?;
             self.outcome.publishes += 1;
             numbers.push(number);
             let attribute = |data_type: &'static str, value: String| shapes::MessageAttributeValue {
@@ -234,7 +234,9 @@ impl World {
                 id: text(entry.to_string()),
                 message: text(body),
                 message_attributes: Some(api::Map(attributes)),
-                message_deduplication_id: deduplication.map(ByteString::from),
+                message_deduplication_id: id_of_text
+                    .filter(|_| !plan.is_content_based())
+                    .map(ByteString::from),
                 message_group_id: group.map(ByteString::from),
                 ..Default::default()
             });
@@ -267,12 +269,21 @@ impl World {
         body: &str,
         k: &str,
         group: Option<&str>,
-        deduplication: Option<String>,
+        id_of_text: Option<String>,
         next_seq: u64,
     ) -> Check {
         let now = self.now;
+        // What counts as the same: to the topic, and to each queue.
+        let same = |by_group: bool| {
+            let id = id_of_text.clone()?;
+            Some(match group {
+                Some(group) if by_group => format!("{id} in {group}"),
+                _ => id,
+            })
+        };
         let publish = self.history.publishing.publishes.len();
-        self.history.publish(id, deduplication.clone(), body.to_owned(), now, next_seq);
+        let deduplication = same(TOPICS[topic].deduplicates_by_group());
+        self.history.publish(id, deduplication, body.to_owned(), now, next_seq);
         for plan in SUBSCRIPTIONS.iter().filter(|plan| plan.topic == topic) {
             let Some((subscription, _)) = self.subscription(plan) else { continue };
             let known = self.server()?.machine.sns().subscription(subscription);
@@ -299,7 +310,7 @@ impl World {
                 queue,
                 queue_id,
                 group.map(str::to_owned),
-                deduplication.clone().filter(|_| fifo),
+                same(QUEUES[queue].deduplicates_by_group()).filter(|_| fifo),
                 body.to_owned(),
                 if fifo { 0 } else { QUEUES[queue].delay },
                 now,
