@@ -77,6 +77,8 @@ impl Stores {
             .synchronous(synchronous)
             .busy_timeout(Duration::from_secs(20))
             .pragma("cache_size", "-64000")
+            // 40 MB: a page that changes often is copied into the database once for many changes.
+            .pragma("wal_autocheckpoint", "10000")
             .pragma("temp_store", "memory");
         // One connection: who waits for it waits in a queue, and not by asking SQLite again and again.
         SqlitePoolOptions::new()

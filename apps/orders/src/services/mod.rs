@@ -178,7 +178,7 @@ pub fn remembering() -> InboxSettings {
 
 /// How long messages may wait for company, on their way out and on their way in. Eight such waits on an order's way are little
 /// beside its five seconds, and full requests cost a fifth of those with two messages each.
-const LINGER: Duration = Duration::from_millis(20);
+const LINGER: Duration = Duration::from_millis(50);
 
 /// The most messages of one transaction.
 pub const BATCH: usize = 200;
