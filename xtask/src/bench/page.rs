@@ -299,6 +299,9 @@ fn topic_ratios(found: &Topics) -> Vec<(&'static str, bool, f64, Spread)> {
     .collect()
 }
 
+/// One of the measurements of a turn.
+type OfTurn = fn(&Turn) -> &Report;
+
 fn topics(page: &mut String, found: &Topics) {
     _ = write!(
         page,
@@ -315,7 +318,7 @@ fn topics(page: &mut String, found: &Topics) {
         return;
     }
     page.push_str("| | requests/s | least–most | p50, ms | p99, ms | server CPU, µs a request | to disk, bytes a request |\n|---|---:|---:|---:|---:|---:|---:|\n");
-    let lines: [(&str, fn(&Turn) -> &Report); 4] = [
+    let lines: [(&str, OfTurn); 4] = [
         ("SendMessage", |turn| &turn.send),
         ("Publish to ten queues", |turn| &turn.ten),
         ("Publish to one queue, with an attribute", |turn| &turn.one),
