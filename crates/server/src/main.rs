@@ -67,7 +67,7 @@ enum Chore {
         /// The data directory
         directory: std::path::PathBuf,
     },
-    /// Load an SQS endpoint, this server's or another's, and measure it
+    /// Load an SQS or SNS endpoint, this server's or another's, and measure it
     Bench(bench::Arguments),
 }
 
