@@ -73,11 +73,11 @@ impl Direct {
         Arc::new(Direct { sqs: sqs.clone(), route: OnceCell::new(), rests_until: Mutex::default() })
     }
 
-    /// The answer to a call of this name, such as `ReceiveMessage`. `None`: ask the SDK.
+    /// The answer to a call of this name, such as `ReceiveMessage`, whose input is about so many bytes long. `None`: ask the SDK.
     pub async fn call<R: DeserializeOwned>(
         &self,
         operation: &str,
-        input: &impl Serialize,
+        (input, bytes): (&impl Serialize, usize),
         patience: Duration,
     ) -> Option<R> {
         let rests_until = || self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,7 +85,9 @@ impl Direct {
             return None;
         }
         let route = self.route.get_or_init(|| Route::learn(&self.sqs)).await.as_ref()?;
-        let body = serde_json::to_vec(input).ok()?;
+        // Growing bit by bit would copy a large batch several times.
+        let mut body = Vec::with_capacity(bytes);
+        serde_json::to_writer(&mut body, input).ok()?;
         let asked = tokio::time::timeout(patience, route.ask(operation, body));
         let answer =
             asked.await.ok().flatten().and_then(|answer| serde_json::from_slice(answer.as_ref()).ok());
@@ -376,7 +378,10 @@ mod tests {
         assert!(Route::learn(&Client::from_conf(anonymous)).await.is_none());
         let direct = Direct::new(&client(None, Some("http://127.0.0.1:1/a%20b")));
         assert!(
-            direct.call::<serde_json::Value>("ReceiveMessage", &1, Duration::from_secs(1)).await.is_none()
+            direct
+                .call::<serde_json::Value>("ReceiveMessage", (&1, 1), Duration::from_secs(1))
+                .await
+                .is_none()
         );
     }
 }

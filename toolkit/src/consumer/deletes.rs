@@ -139,7 +139,8 @@ async fn request(
     let entries = entries.map(|(id, finished)| Entry { id, receipt_handle: finished.received.receipt() });
     let ask = Ask { queue_url: url, entries: entries.collect() };
     let mut results = vec![Ok(()); batch.len()];
-    if let Some(answer) = direct.call::<BatchAnswer>("DeleteMessageBatch", &ask, PATIENCE).await {
+    let bytes = 256 + batch.iter().map(|finished| 64 + finished.received.receipt().len()).sum::<usize>();
+    if let Some(answer) = direct.call::<BatchAnswer>("DeleteMessageBatch", (&ask, bytes), PATIENCE).await {
         answer.failures(&mut results);
         return Ok(results);
     }

@@ -139,7 +139,7 @@ async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<Vec<R
         message_system_attribute_names: names.each_ref().map(Name::as_str),
     };
     let patience = PATIENCE + core.settings.wait;
-    if let Some(answer) = core.direct.call::<Answer>("ReceiveMessage", &ask, patience).await {
+    if let Some(answer) = core.direct.call::<Answer>("ReceiveMessage", (&ask, 512), patience).await {
         return Ok(answer.messages.unwrap_or_default());
     }
     let call = core

@@ -183,7 +183,10 @@ impl Sink for DirectQueueSink {
                 .collect(),
         });
         let ask = Ask { queue_url: &self.inner.url, entries: entries.collect() };
-        let Some(answer) = self.direct.call::<BatchAnswer>("SendMessageBatch", &ask, PATIENCE).await else {
+        // A JSON body within JSON has two bytes for each quote.
+        let bytes = 512 + batch.iter().map(|message| 512 + message.size() * 9 / 8).sum::<usize>();
+        let answer = self.direct.call::<BatchAnswer>("SendMessageBatch", (&ask, bytes), PATIENCE).await;
+        let Some(answer) = answer else {
             return self.inner.send(batch).await;
         };
         let mut results = unanswered(batch.len());
