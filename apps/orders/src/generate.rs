@@ -29,7 +29,7 @@ pub struct Mix {
 impl Mix {
     /// The mix of the load: half of the orders are paid by card, so that there is one payment for two orders, as the targets have it.
     pub fn load(products: u32) -> Mix {
-        Mix { products, card: 0.53, vip: 0.1, large: 0.03, two_lines: 0.05, trouble: 0.003 }
+        Mix { products, card: 0.56, vip: 0.1, large: 0.03, two_lines: 0.05, trouble: 0.003 }
     }
 
     /// A mix in which much goes wrong.
