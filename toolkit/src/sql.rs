@@ -275,7 +275,7 @@ macro_rules! database {
                 sql: &'static str,
                 values: &[Value<'_>],
             ) -> Result<Vec<Row>, StoreError> {
-                use sqlx::Row as _;
+                use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
                 let mut query = sqlx::query::<$database>(sql);
                 for value in values {
                     query = match *value {
@@ -286,7 +286,9 @@ macro_rules! database {
                 let rows = query.fetch_all(connection).await?;
                 let read = |row: &<$database as sqlx::Database>::Row| {
                     let cell = |column| -> Result<Cell, StoreError> {
-                        if let Ok(number) = row.try_get::<Option<i64>, _>(column) {
+                        // To ask a text for a number would have sqlx write an error for each.
+                        let is_text = row.try_get_raw(column)?.type_info().name() == "TEXT";
+                        if !is_text && let Ok(number) = row.try_get::<Option<i64>, _>(column) {
                             return Ok(number.map_or(Cell::Null, Cell::Int));
                         }
                         let text: Option<String> = row.try_get(column)?;
