@@ -1,6 +1,7 @@
 //! Everything that must pass before a change lands, in the order in which it fails fastest.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -18,16 +19,15 @@ pub fn run(quick: bool) -> Result<(), Box<dyn Error>> {
     cargo("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"], &[])?;
     let docs = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
     cargo("documentation", &docs, &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")])?;
-    cargo("tests of the workspace", &["test", "--workspace", "--no-fail-fast"], &[])?;
+    // The toolkit's and the systems' tests start the program, and cargo builds a program only for the tests of its own package.
+    cargo("the program", &["build", "--release", "--package", "posthaste-server"], &[])?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let program = target.join("release/posthaste");
+    let program = [("POSTHASTE_BIN", &*program.to_string_lossy())];
+    cargo("tests of the workspace", &["test", "--workspace", "--no-fail-fast"], &program)?;
     if !quick {
-        cargo("the program", &["build", "--release", "--package", "posthaste-server"], &[])?;
         heading("conformance: SDKs, tools and applications, and a server that is killed again and again");
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
-        let program = target.join("release/posthaste");
-        let status = Command::new("bash")
-            .arg(root().join("conformance/run"))
-            .env("POSTHASTE_BIN", program)
-            .status()?;
+        let status = Command::new("bash").arg(root().join("conformance/run")).envs(program).status()?;
         if !status.success() {
             return Err("conformance failed".into());
         }
