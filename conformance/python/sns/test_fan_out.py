@@ -8,7 +8,7 @@ import pytest
 from sns.raw import call
 from sns.signatures import verify
 from sns.support import ACCOUNT, TIMESTAMP, binary, envelope, messages, number, string
-from sqs.support import refused
+from sqs.support import digest, refused
 
 
 def test_an_envelope_has_these_keys_in_this_order(topic, queue):  # §7
@@ -132,6 +132,16 @@ def test_raw_delivery_is_the_message_alone(topic, queue):  # §7
     assert got["Body"] == "hello"
     assert got["MessageId"] != sent["MessageId"]
     assert "MessageAttributes" not in got
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], ["c", "a", "b"]])
+def test_a_raw_message_has_the_digest_of_its_attributes_in_whatever_order_they_came(topic, queue, names):  # §7
+    topic.subscribe_queue(queue, RawMessageDelivery=True)
+    values = {"a": string("x"), "b": number("1.50"), "c": binary(b"\x00\xff")}
+    topic.publish(MessageAttributes={name: values[name] for name in names})
+    got = queue.one(MessageAttributeNames=["All"])
+    assert got["MessageAttributes"] == values
+    assert got["MD5OfMessageAttributes"] == digest(values)
 
 
 def test_delivery_can_be_made_raw_and_back(topic, queue):  # §7

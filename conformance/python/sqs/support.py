@@ -1,6 +1,7 @@
 """The words that the tests of SQS are written in: a queue with its calls, and what a refusal must look like."""
 
 import contextlib
+import hashlib
 import itertools
 import json
 import types
@@ -120,3 +121,20 @@ def refused(code, status=None, text=None):
             assert seen.message == text
         return
     pytest.fail(f"the request was accepted, expected {code}", pytrace=True)
+
+
+def digest(attributes):
+    """MD5OfMessageAttributes as §5 describes it."""
+    out = bytearray()
+
+    def put(word):
+        out.extend(len(word).to_bytes(4, "big") + word)
+
+    for name in sorted(attributes):
+        value = attributes[name]
+        put(name.encode())
+        put(value["DataType"].encode())
+        is_binary = "BinaryValue" in value
+        out.append(2 if is_binary else 1)
+        put(value["BinaryValue"] if is_binary else value["StringValue"].encode())
+    return hashlib.md5(out).hexdigest()

@@ -1,12 +1,11 @@
 """Message attributes: their digests, what is accepted, and which of them a receive returns."""
 
-import hashlib
 import json
 import pathlib
 
 import pytest
 
-from sqs.support import refused
+from sqs.support import digest, refused
 
 CASES = pathlib.Path(__file__).parents[2] / "cases" / "sqs"
 VECTORS = json.loads((CASES / "digests.json").read_text())["digests"]
@@ -18,23 +17,6 @@ def text(value, kind="String"):
 
 def binary(value, kind="Binary"):
     return {"DataType": kind, "BinaryValue": value}
-
-
-def digest(attributes):
-    """MD5OfMessageAttributes as §5 describes it."""
-    out = bytearray()
-
-    def put(word):
-        out.extend(len(word).to_bytes(4, "big") + word)
-
-    for name in sorted(attributes):
-        value = attributes[name]
-        put(name.encode())
-        put(value["DataType"].encode())
-        is_binary = "BinaryValue" in value
-        out.append(2 if is_binary else 1)
-        put(value["BinaryValue"] if is_binary else value["StringValue"].encode())
-    return hashlib.md5(out).hexdigest()
 
 
 def from_vector(vector):

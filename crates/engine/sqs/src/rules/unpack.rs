@@ -16,7 +16,7 @@ pub fn unpack(
     tail: &Bytes,
     keys: &Keys<'_>,
 ) -> Result<Payload, Malformed> {
-    let notification = Notification::decode(tail)?;
+    let mut notification = Notification::decode(tail)?;
     // What could not be delivered elsewhere lies in a dead-letter queue as it would have been delivered.
     let protocol = Protocol::from_number(copy.form.text).unwrap_or(Protocol::Sqs);
     let sender = sender(&notification.topic_arn);
@@ -26,6 +26,8 @@ pub fn unpack(
             Protocol::Sqs => notification.message_md5,
             _ => Md5::digest(body.as_bytes()).into(),
         };
+        // They lie in the order in which they were published.
+        notification.attributes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         return Ok(Payload {
             body,
             body_md5,
