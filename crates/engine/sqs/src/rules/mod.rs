@@ -6,6 +6,8 @@ pub mod names;
 
 pub mod attributes;
 
+pub mod redrive;
+
 pub mod policy;
 
 pub mod allows;
