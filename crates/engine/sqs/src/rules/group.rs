@@ -36,6 +36,7 @@ const UNLISTED: u32 = u32::MAX;
 
 /// A group's place among the groups that have something to give.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(Rust, packed(4))] // There may be millions: sixteen bytes instead of twenty-four.
 pub struct Turn {
     /// Quiet groups come first: zero. Noisy ones by how many they have in flight, plus one.
     pub burden: u32,
