@@ -15,6 +15,7 @@ use sqs::{QueueId, Seq};
 
 use crate::publishing::{self, Publish, Publishing};
 use crate::queues::{FAMILIES, QUEUES};
+use crate::replays::Replay;
 use crate::topics::TOPICS;
 
 /// Says what is wrong.
@@ -120,7 +121,7 @@ pub struct History {
     pub publishing: Publishing,
     /// The states that a topic may be in, as `declared` has it for queues.
     topics: BTreeMap<usize, Vec<(u64, String)>>,
-    /// Dead letters that are there once the log is durable up to a position.
+    /// Dead letters, and what was replayed: there once the log is durable up to a position.
     letters: Vec<(Position, usize)>,
 }
 
@@ -175,25 +176,8 @@ impl History {
     // --- topics ---
 
     /// A client publishes something. What queues and endpoints are to have of it follows.
-    pub fn publish(
-        &mut self,
-        topic: u64,
-        deduplication: Option<String>,
-        body: String,
-        at: Time,
-        next_seq: u64,
-    ) {
-        self.publishing.publishes.push(Publish {
-            topic,
-            deduplication,
-            body,
-            at,
-            next_seq,
-            standing: publishing::Standing::Asked,
-            number: None,
-            copies: Vec::new(),
-            deliveries: Vec::new(),
-        });
+    pub fn publish(&mut self, publish: Publish) {
+        self.publishing.publishes.push(publish);
     }
 
     /// This message, which was just sent, is what a subscription gets of a publish.
@@ -270,6 +254,92 @@ impl History {
             self.accept(copy)?;
         }
         Ok(())
+    }
+
+    /// It is there with this number.
+    pub fn publish_seen(&mut self, publish: usize, number: u64) -> Check {
+        let known = self.publishing.publishes.get_mut(publish).ok_or("nobody has published it")?;
+        if known.number.is_some_and(|told| told != number) {
+            return Err(format!("publish {publish} was told to be {:?}, and is {number}", known.number));
+        }
+        known.number = Some(number);
+        self.accept_publish(publish)
+    }
+
+    /// A client asks for a replay, or for the same over again, since the server has died before it knew of it.
+    pub fn replay_asked(&mut self, replay: Replay) -> Check {
+        let key = (replay.subscription, replay.began);
+        self.forget_replays(|other| (other.subscription, other.began) == key)?;
+        self.publishing.replays.push(replay);
+        Ok(())
+    }
+
+    /// After a start these are all replays that there are, each subscription's latest. Those in doubt that began later were lost.
+    pub fn forget_lost_replays(&mut self, known: &BTreeMap<u64, u64>) -> Check {
+        let is_lost = |replay: &Replay| {
+            let latest = known.get(&replay.subscription);
+            replay.in_doubt && latest.is_none_or(|&latest| latest < replay.began)
+        };
+        self.forget_replays(is_lost)?;
+        self.publishing.replays.iter_mut().for_each(|replay| replay.in_doubt = false);
+        Ok(())
+    }
+
+    fn forget_replays(&mut self, which: impl Fn(&Replay) -> bool) -> Check {
+        let lost = self.publishing.replays.extract_if(.., |replay| which(replay));
+        let lost: Vec<usize> = lost.flat_map(|replay| replay.messages().collect::<Vec<_>>()).collect();
+        lost.into_iter().try_for_each(|message| self.take_back(message))
+    }
+
+    /// The replay of a subscription that began with this number.
+    pub fn replay(&mut self, subscription: u64, began: u64) -> Option<&mut Replay> {
+        let mut all = self.publishing.replays.iter_mut();
+        all.find(|replay| replay.subscription == subscription && replay.began == began)
+    }
+
+    /// A replay comes by something.
+    pub fn replay_comes_by(
+        &mut self,
+        (subscription, began): (u64, u64),
+        publish: usize,
+        number: u64,
+        now: Time,
+    ) -> Check {
+        let Publishing { replays, publishes, .. } = &mut self.publishing;
+        let mut all = replays.iter_mut();
+        let replay = all.find(|replay| replay.subscription == subscription && replay.began == began);
+        let lost = replay.ok_or("nobody has asked for it")?.comes_by(publishes, publish, number, now)?;
+        lost.into_iter().try_for_each(|message| self.take_back(message))
+    }
+
+    /// A message was not written before the server died.
+    fn take_back(&mut self, message: usize) -> Check {
+        if self.messages[message].standing == Standing::Accepted {
+            return Err(format!("message {message} is there, and its replay does not know it"));
+        }
+        self.refused(message);
+        Ok(())
+    }
+
+    /// This message, which was just sent, is what a replay has handed to a queue. The log ends at `end` then.
+    pub fn replay_copy(
+        &mut self,
+        (subscription, began): (u64, u64),
+        publish: usize,
+        message: usize,
+        raw: bool,
+        end: Position,
+    ) {
+        self.messages[message].publish = Some(publish);
+        self.publishing.replayed.insert((publish, subscription, began), (message, raw));
+        self.letters.push((end, message));
+    }
+
+    /// When nothing is left to do, a replay has come as far as it can.
+    pub fn check_replay(&self, subscription: u64, began: u64, now: Time) -> Check {
+        let mut all = self.publishing.replays.iter();
+        let replay = all.find(|replay| replay.subscription == subscription && replay.began == began);
+        replay.ok_or("a replay goes on that nobody has asked for")?.check(&self.publishing.publishes, now)
     }
 
     /// A delivery was given up at `now`; the log ends at `end` then. With it its dead letter is in a queue.

@@ -14,6 +14,8 @@ pub mod topics;
 
 pub mod publishing;
 
+pub mod replays;
+
 pub mod history;
 
 pub mod world;
@@ -34,16 +36,22 @@ pub enum Bug {
     RepeatedDelivery,
     /// Of what was published, a start overlooks a queue's copy, as if each had been a record of its own.
     SplitFanOut,
+    /// A start overlooks how far some replays have come.
+    RepeatedReplay,
+    /// A start overlooks that some messages are archived.
+    ForgottenArchive,
 }
 
 impl Bug {
     /// All of them, with their names.
-    pub const ALL: [(&'static str, Bug); 6] = [
+    pub const ALL: [(&'static str, Bug); 8] = [
         ("lost-ack", Bug::LostAck),
         ("resurrect", Bug::Resurrect),
         ("early-discard", Bug::EarlyDiscard),
         ("forgotten-delivery", Bug::ForgottenDelivery),
         ("repeated-delivery", Bug::RepeatedDelivery),
         ("split-fan-out", Bug::SplitFanOut),
+        ("repeated-replay", Bug::RepeatedReplay),
+        ("forgotten-archive", Bug::ForgottenArchive),
     ];
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kernel::{Position, Time};
 
 use crate::history::Check;
+use crate::replays::Replay;
 
 /// Whether something was published.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,8 +29,16 @@ pub struct Publish {
     pub topic: u64,
     /// Its deduplication id.
     pub deduplication: Option<String>,
+    /// Its group.
+    pub group: Option<String>,
     /// The text.
     pub body: String,
+    /// The attribute that filters ask for.
+    pub k: &'static str,
+    /// Whether its topic was to keep it.
+    pub archived: bool,
+    /// Whether its topic may have given up what it kept since.
+    pub archive_given_up: bool,
     /// The machine's time when it was asked for.
     pub at: Time,
     /// The next number that the machine would have given.
@@ -83,6 +92,10 @@ pub struct Publishing {
     by_subscription: BTreeMap<(usize, u64), usize>,
     /// Which message is one publish for one subscription, and whether it is raw.
     pub copies: BTreeMap<(usize, u64), (usize, bool)>,
+    /// What clients have asked to have replayed.
+    pub replays: Vec<Replay>,
+    /// The same as `copies` of what was replayed, by the number with which the replay began, too.
+    pub replayed: BTreeMap<(usize, u64, u64), (usize, bool)>,
 }
 
 impl Publishing {
@@ -175,6 +188,7 @@ impl Publishing {
     /// The server has died; its log was durable up to here, at least.
     pub fn crashed(&mut self, durable: Position) {
         self.durable(durable);
+        self.replays.iter_mut().for_each(|replay| replay.crashed(durable));
         for publish in &mut self.publishes {
             if publish.standing == Standing::Asked {
                 publish.standing = Standing::Doubt;
@@ -187,6 +201,16 @@ impl Publishing {
             delivery.possible_failures += delivery.failures.len() as u32;
             delivery.failures.clear();
         }
+    }
+
+    /// What a queue got of a publish for a subscription as its message with this number, and whether it is raw.
+    pub fn copy(&self, publish: usize, subscription: u64, seq: u64, replayed: bool) -> Option<(usize, bool)> {
+        if !replayed {
+            return self.copies.get(&(publish, subscription)).copied();
+        }
+        let began = self.replays.iter().filter(|replay| replay.subscription == subscription);
+        let began = began.map(|replay| replay.began).filter(|&began| began <= seq).max()?;
+        self.replayed.get(&(publish, subscription, began)).copied()
     }
 
     /// Every delivery that must be pending is.

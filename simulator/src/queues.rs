@@ -24,7 +24,7 @@ pub struct Plan {
 const DAYS4: u64 = 345_600;
 
 /// All queues.
-pub const QUEUES: [Plan; 13] = [
+pub const QUEUES: [Plan; 15] = [
     Plan {
         name: "plain",
         attributes: &[],
@@ -146,13 +146,34 @@ pub const QUEUES: [Plan; 13] = [
         family: 10,
         movable: false,
     },
+    Plan {
+        name: "replays.fifo",
+        attributes: &[("FifoQueue", "true")],
+        dead_letters: None,
+        retention: DAYS4,
+        delay: 0,
+        family: 11,
+        movable: false,
+    },
+    Plan {
+        name: "replays",
+        attributes: &[],
+        dead_letters: None,
+        retention: DAYS4,
+        delay: 0,
+        family: 12,
+        movable: false,
+    },
 ];
 
 /// How many of them there are in worlds without topics.
 pub const WITHOUT_TOPICS: usize = 10;
 
+/// How many of them there are in worlds without archives.
+pub const WITHOUT_ARCHIVES: usize = 13;
+
 /// How many families there are.
-pub const FAMILIES: usize = 11;
+pub const FAMILIES: usize = 13;
 
 impl Plan {
     /// Account, region and name.

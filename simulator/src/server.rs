@@ -28,6 +28,8 @@ pub struct Server {
     errands: VecDeque<Errand>,
     /// Deliveries that are to be tried.
     pub attempts: VecDeque<sns::deliveries::Attempt>,
+    /// What it was told since it was last asked of what it wanted read for replays.
+    pub recalled: Vec<Recalled>,
     /// What it wants dropped, once the log is durable up to a position.
     discards: VecDeque<(u32, Position)>,
     /// Whether the machine was told that there is little room.
@@ -35,6 +37,19 @@ pub struct Server {
     /// What was cut off when it started.
     pub cut: bool,
     bug: Option<Bug>,
+}
+
+/// What was read for a replay.
+#[derive(Debug)]
+pub struct Recalled {
+    /// Of which subscription.
+    pub subscription: sns::SubscriptionId,
+    /// Whether the replay still waited for it.
+    pub is_wanted: bool,
+    /// Heads and tails of the records.
+    pub records: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The next number that the machine would have given.
+    pub next_seq: u64,
 }
 
 enum Errand {
@@ -100,6 +115,7 @@ impl Server {
             errands: VecDeque::new(),
             discards: VecDeque::new(),
             attempts: VecDeque::new(),
+            recalled: Vec::new(),
             space_low: false,
             cut: recovered.cut.is_some(),
             bug,
@@ -208,7 +224,15 @@ impl Server {
                     let (head, tail) = (record.head.to_vec(), record.tail.to_vec());
                     records.push(Survivor { extent, head, tail });
                 }
-                let done = format!("recalled {} records", records.len());
+                let done = format!("recalled {} records for {subscription:?}", records.len());
+                let sns = self.machine.sns();
+                let first = records.first().map(|first: &Survivor| first.extent);
+                self.recalled.push(Recalled {
+                    subscription,
+                    is_wanted: first.is_some_and(|first| sns.is_read_for(subscription, first)),
+                    records: records.iter().map(|it| (it.head.clone(), it.tail.clone())).collect(),
+                    next_seq: self.machine.sqs().next_seq(),
+                });
                 self.machine.handle(now, Input::Recalled { subscription, records });
                 Ok(Some(done))
             }
@@ -256,14 +280,18 @@ fn overlook(bug: Option<Bug>, head: &[u8]) -> Option<Cow<'_, [u8]>> {
         {
             return None;
         }
-        Some(Bug::ForgottenDelivery | Bug::SplitFanOut) => {}
+        Some(Bug::ForgottenDelivery | Bug::SplitFanOut | Bug::RepeatedReplay | Bug::ForgottenArchive) => {}
         _ => return Some(Cow::Borrowed(head)),
     }
     let Ok(mut parcel) = ParcelSent::decode(head) else { return Some(Cow::Borrowed(head)) };
-    if bug == Some(Bug::ForgottenDelivery) {
-        parcel.deliveries.clear();
-    } else if parcel.copies.len() > 1 {
-        parcel.copies.pop();
+    match bug {
+        Some(Bug::ForgottenDelivery) => parcel.deliveries.clear(),
+        Some(Bug::RepeatedReplay) => {
+            parcel.copies.iter_mut().for_each(|copy| copy.form.replayed = false);
+        }
+        Some(Bug::ForgottenArchive) => parcel.archived_millis = 0,
+        _ if parcel.copies.len() > 1 => drop(parcel.copies.pop()),
+        _ => {}
     }
     let mut less = Vec::new();
     parcel.encode(&mut less);

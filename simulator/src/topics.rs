@@ -14,7 +14,7 @@ pub struct Plan {
 }
 
 /// All topics.
-pub const TOPICS: [Plan; 5] = [
+pub const TOPICS: [Plan; 7] = [
     Plan { name: "news", attributes: &[] },
     Plan { name: "side", attributes: &[] },
     Plan { name: "news.fifo", attributes: &[("FifoTopic", "true")] },
@@ -26,7 +26,26 @@ pub const TOPICS: [Plan; 5] = [
         name: "grouped.fifo",
         attributes: &[("FifoTopic", "true"), ("FifoThroughputScope", "MessageGroup")],
     },
+    Plan { name: "kept.fifo", attributes: &[("FifoTopic", "true"), ("ArchivePolicy", ARCHIVES[0])] },
+    Plan {
+        name: "content-kept.fifo",
+        attributes: &[
+            ("FifoTopic", "true"),
+            ("ContentBasedDeduplication", "true"),
+            ("ArchivePolicy", ARCHIVES[1]),
+        ],
+    },
 ];
+
+/// How many of them there are in worlds without archives; those that follow have one.
+pub const WITHOUT_ARCHIVES: usize = 5;
+
+/// The archives that a topic may have: of one day, of two, none.
+pub const ARCHIVES: [&str; 3] =
+    [r#"{"MessageRetentionPeriod":"1"}"#, r#"{"MessageRetentionPeriod":"2"}"#, "{}"];
+
+/// What the shortest of them keeps, in milliseconds.
+pub const SHORTEST_ARCHIVE: u64 = 86_400_000;
 
 /// Where a subscription leads.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +90,7 @@ const fn subscription(topic: usize, target: Target) -> Subscription {
 }
 
 /// All subscriptions.
-pub const SUBSCRIPTIONS: [Subscription; 18] = [
+pub const SUBSCRIPTIONS: [Subscription; 24] = [
     Subscription { attributes: &[RAW], ..subscription(0, Target::Queue(0)) },
     Subscription {
         attributes: &[("FilterPolicy", FILTERS[1].0)],
@@ -103,7 +122,20 @@ pub const SUBSCRIPTIONS: [Subscription; 18] = [
     // A queue that compares ids of all groups would take only one of two groups' messages.
     Subscription { attributes: &[RAW], ..subscription(4, Target::Queue(9)) },
     subscription(4, Target::Queue(11)),
+    Subscription { attributes: &[RAW], ..subscription(5, Target::Queue(13)) },
+    Subscription { attributes: &[("FilterPolicy", FILTERS[1].0)], ..subscription(5, Target::Queue(14)) },
+    Subscription { has_letters: true, ..subscription(5, Target::NoQueue) },
+    Subscription { attributes: &[FROM_THE_BEGINNING], ..subscription(6, Target::Queue(13)) },
+    Subscription { attributes: &[RAW, ("FilterPolicy", FILTERS[2].0)], ..subscription(6, Target::Queue(12)) },
+    Subscription { has_letters: true, ..subscription(6, Target::Queue(14)) },
 ];
+
+/// How many of them there are in worlds without archives.
+pub const WITHOUT_REPLAYS: usize = 18;
+
+/// A replay of all that there is, since worlds begin later.
+pub const FROM_THE_BEGINNING: (&str, &str) =
+    ("ReplayPolicy", r#"{"PointType":"Timestamp","StartingPoint":"2023-11-14T00:00:00.000Z"}"#);
 
 impl Plan {
     /// Account, region and name.

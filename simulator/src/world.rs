@@ -14,9 +14,9 @@ use sqs::rules::new_message::{AttributeDraft, MessageDraft};
 use crate::Bug;
 use crate::dice::Dice;
 use crate::history::{Deletion, History};
-use crate::queues::{FAMILIES, QUEUES, WITHOUT_TOPICS};
+use crate::queues::{self, FAMILIES, QUEUES, WITHOUT_TOPICS};
 use crate::server::{ErrandError, Server, StartError};
-use crate::topics::{SUBSCRIPTIONS, TOPICS};
+use crate::topics::{SUBSCRIPTIONS, TOPICS, WITHOUT_ARCHIVES, WITHOUT_REPLAYS};
 
 macro_rules! trace {
     ($world:expr, $($text:tt)*) => {
@@ -29,6 +29,7 @@ macro_rules! trace {
 }
 
 mod publishing;
+mod replaying;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -45,12 +46,14 @@ pub struct Options {
     pub bug: Option<Bug>,
     /// Whether there are topics, too.
     pub topics: bool,
+    /// Whether some of them keep what is published, to be replayed.
+    pub archives: bool,
 }
 
 impl Options {
     /// The usual length.
     pub fn new(seed: u64) -> Self {
-        Options { seed, steps: 1500, until: None, trace: false, bug: None, topics: false }
+        Options { seed, steps: 1500, until: None, trace: false, bug: None, topics: false, archives: false }
     }
 }
 
@@ -67,6 +70,8 @@ pub struct Outcome {
     pub publishes: u64,
     /// Attempts to deliver something to an endpoint outside.
     pub attempts: u64,
+    /// Messages that were handed on by replays.
+    pub replayed: u64,
     /// Losses of power.
     pub crashes: u64,
     /// Starts of a server that was stopped in order, or whose disk failed.
@@ -147,6 +152,12 @@ struct World {
     moving: bool,
     /// How many of [`QUEUES`] there are.
     queues: usize,
+    /// How many of [`TOPICS`] there are.
+    topics: usize,
+    /// How many of [`SUBSCRIPTIONS`] there are.
+    subscriptions: usize,
+    /// What replay policies say, by their text.
+    windows: replaying::Windows,
     /// Attempts to deliver something that were not answered yet.
     trying: Vec<publishing::Trying>,
     /// Attempts whose success may still be told, though the server that made them has died.
@@ -185,7 +196,14 @@ impl World {
             lately: Vec::new(),
             task: None,
             moving: false,
-            queues: if options.topics { QUEUES.len() } else { WITHOUT_TOPICS },
+            queues: match (options.topics, options.archives) {
+                (_, true) => QUEUES.len(),
+                (true, false) => queues::WITHOUT_ARCHIVES,
+                (false, false) => WITHOUT_TOPICS,
+            },
+            topics: if options.archives { TOPICS.len() } else { WITHOUT_ARCHIVES },
+            subscriptions: if options.archives { SUBSCRIPTIONS.len() } else { WITHOUT_REPLAYS },
+            windows: replaying::windows(),
             trying: Vec::new(),
             late: Vec::new(),
             full: false,
@@ -202,8 +220,8 @@ impl World {
             self.create(queue)?;
         }
         if self.options.topics {
-            (0..TOPICS.len()).try_for_each(|topic| self.create_topic(topic))?;
-            (0..SUBSCRIPTIONS.len()).try_for_each(|which| self.subscribe(which))?;
+            (0..self.topics).try_for_each(|topic| self.create_topic(topic))?;
+            (0..self.subscriptions).try_for_each(|which| self.subscribe(which))?;
         }
         while self.step < self.options.steps {
             if self.options.until == Some(self.step) {
@@ -306,6 +324,7 @@ impl World {
             Ok(Some(done)) => {
                 trace!(self, "{done}");
                 self.outcome.discards += u64::from(done.starts_with("discarded"));
+                self.take_recalled()?;
                 self.flush()?;
                 Ok(true)
             }
@@ -350,6 +369,9 @@ impl World {
             if !busy && self.server()?.is_idle() {
                 let end = self.server()?.machine.end();
                 trace!(self, "settled at {end:?}");
+                if self.options.archives {
+                    self.check_replays()?;
+                }
                 return self.check_counts();
             }
         }
@@ -444,6 +466,10 @@ impl World {
         self.on_disk(|server, now| server.write(now).map(drop))?;
         self.on_disk(Server::sync)?;
         self.crash(false)?;
+        // What has grown too old meanwhile goes a little at a time.
+        while self.options.archives && self.server()?.machine.has_background_work() {
+            self.flush()?;
+        }
         let after = self.portrait()?;
         if before != after && !self.moving {
             return Err(format!("the log says {after}, and the state was {before}"));

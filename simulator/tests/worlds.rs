@@ -52,6 +52,29 @@ fn worlds_with_topics_that_went_wrong_once_go_right() {
     }
 }
 
+fn with_archives(seed: u64) -> Options {
+    Options { archives: true, ..with_topics(seed) }
+}
+
+#[test]
+fn what_is_archived_is_replayed_once_and_in_order_whatever_happens_in_between() {
+    let mut replayed = 0;
+    for seed in 1..=100 {
+        let outcome = run(&with_archives(seed)).unwrap_or_else(|violation| panic!("{violation}"));
+        replayed += outcome.replayed;
+    }
+    assert!(replayed > 3_000, "only {replayed} messages were replayed");
+}
+
+#[test]
+fn worlds_with_archives_that_went_wrong_once_go_right() {
+    // Each found a fault that has been mended; the commits name the seeds.
+    for seed in [2, 3, 6, 7, 23, 165, 243] {
+        run(&Options { archives: true, topics: true, ..Options::new(seed) })
+            .unwrap_or_else(|violation| panic!("{violation}"));
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_world() {
     for (seed, topics) in [(1, false), (2, false), (3, true), (4, true)] {
@@ -101,4 +124,19 @@ fn a_delivery_that_a_start_repeats_is_found() {
 #[test]
 fn a_publish_that_reaches_only_some_of_its_queues_is_found() {
     assert!(found_with_topics(Bug::SplitFanOut) >= 5);
+}
+
+/// How many of some worlds with archives and with a fault go wrong.
+fn found_with_archives(bug: Bug) -> usize {
+    (1..=20).filter(|&seed| run(&Options { bug: Some(bug), ..with_archives(seed) }).is_err()).count()
+}
+
+#[test]
+fn a_replay_that_a_start_repeats_is_found() {
+    assert!(found_with_archives(Bug::RepeatedReplay) >= 5);
+}
+
+#[test]
+fn an_archive_that_a_start_forgets_is_found() {
+    assert!(found_with_archives(Bug::ForgottenArchive) >= 5);
 }

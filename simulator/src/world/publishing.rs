@@ -3,7 +3,8 @@
 use api::sns::{self as shapes, Request};
 use bytes::Bytes;
 use bytestring::ByteString;
-use kernel::parcel::PARCEL_SENT;
+use collections::dedup::WINDOW_MILLIS;
+use kernel::parcel::{Form, PARCEL_SENT};
 use kernel::{AttributeValue, Caller, Extent, ParcelSent, Place, Secret};
 use machine::{Command, Input};
 use notification::{Keys, Kind, Notification, SignatureVersion, Signer};
@@ -14,8 +15,9 @@ use sqs::operations::receive_message::Delivered;
 use sqs::rules::payload::Payload;
 
 use super::{Asked, Check, World, body_of};
+use crate::publishing::{Publish, Standing};
 use crate::queues::QUEUES;
-use crate::topics::{FILTERS, LETTERS, SUBSCRIPTIONS, Subscription, TOPICS, Target};
+use crate::topics::{FILTERS, LETTERS, SUBSCRIPTIONS, Subscription, TOPICS, Target, WITHOUT_ARCHIVES};
 
 pub(super) const SECRET: Secret = Secret([7; 32]);
 
@@ -55,7 +57,7 @@ impl Signer for Unsigned {
     }
 }
 
-fn text(text: impl Into<ByteString>) -> Option<ByteString> {
+pub(super) fn text(text: impl Into<ByteString>) -> Option<ByteString> {
     Some(text.into())
 }
 
@@ -64,7 +66,7 @@ fn map(pairs: &[(String, String)]) -> Option<api::Map<ByteString>> {
 }
 
 /// The number in the attribute of what was published.
-fn number_of(notification: &Notification) -> Option<usize> {
+pub(super) fn number_of(notification: &Notification) -> Option<usize> {
     let number = notification.attributes.iter().find(|attribute| &*attribute.name == "n")?;
     match &number.value {
         AttributeValue::Text(text) => text.parse().ok(),
@@ -72,12 +74,23 @@ fn number_of(notification: &Notification) -> Option<usize> {
     }
 }
 
+/// Whether a subscription's filter policy lets a message through.
+pub(super) fn wants(subscription: &sns::topic::Subscription, k: &str) -> Result<bool, String> {
+    let filter = subscription.attribute("FilterPolicy").unwrap_or_default();
+    let wanted = FILTERS.iter().find(|(policy, _)| *policy == filter);
+    let wanted = wanted.ok_or_else(|| format!("a filter that nobody has set: {filter}"))?.1;
+    Ok(wanted.is_empty() || wanted.contains(k))
+}
+
 impl World {
     // --- clients ---
 
     pub(super) fn topic_client(&mut self) -> Check {
-        let topic = self.dice.below(TOPICS.len() as u64) as usize;
-        let which = self.dice.below(SUBSCRIPTIONS.len() as u64) as usize;
+        if self.options.archives && self.dice.percent(45) {
+            return self.archive_client();
+        }
+        let topic = self.dice.below(self.topics as u64) as usize;
+        let which = self.dice.below(self.subscriptions as u64) as usize;
         match self.dice.below(1000) {
             0..300 => self.publish(topic, false),
             300..400 => self.publish(topic, true),
@@ -92,20 +105,26 @@ impl World {
         }
     }
 
-    fn ask_topic(&mut self, topic: usize, request: Request, asked: AskedTopic) -> Check {
+    pub(super) fn ask_topic(&mut self, topic: usize, request: Request, asked: AskedTopic) -> Check {
         let caller = Caller {
             account: "000000000000".into(),
             region: "us-east-1".into(),
             principal: "000000000000".into(),
             signed: self.dice.percent(80),
         };
+        let configures = matches!(asked, AskedTopic::Configure(_));
+        if configures {
+            trace!(self, "{request:?}");
+        }
         let (command, _) = sns::operations::prepare(request, &caller, "http://localhost:4566", None)
             .map_err(|refusal| format!("{asked:?} is refused before it is asked: {refusal:?}"))?;
-        let configures = matches!(asked, AskedTopic::Configure(_));
         let ticket = self.ask_any(Command::Sns(command), Asked::Topic(asked))?;
         if configures {
             let state = self.topic_state(topic)?;
             self.history.declare_topic(topic, ticket, state);
+            if topic >= WITHOUT_ARCHIVES {
+                self.look_at_replays(topic)?;
+            }
         }
         Ok(())
     }
@@ -123,6 +142,7 @@ impl World {
     }
 
     fn delete_topic(&mut self, topic: usize) -> Check {
+        self.replays_may_end(topic)?;
         let server = self.server()?;
         let subscriptions: Vec<u64> = match server.machine.sns().topic(&TOPICS[topic].key()) {
             Some(topic) => topic.subscriptions.iter().map(|id| id.0).collect(),
@@ -146,7 +166,7 @@ impl World {
     }
 
     /// What the machine knows of a subscription, if it is there: its number, its ARN.
-    fn subscription(&self, plan: &Subscription) -> Option<(SubscriptionId, String)> {
+    pub(super) fn subscription(&self, plan: &Subscription) -> Option<(SubscriptionId, String)> {
         let sns = self.server.as_ref()?.machine.sns();
         let topic = sns.topic(&TOPICS[plan.topic].key())?;
         let subscription = sns.subscription_to(topic.id(), plan.protocol(), &plan.endpoint())?;
@@ -164,15 +184,16 @@ impl World {
         self.ask_topic(plan.topic, Request::ConfirmSubscription(input), AskedTopic::Configure(plan.topic))
     }
 
-    fn unsubscribe(&mut self, which: usize) -> Check {
+    pub(super) fn unsubscribe(&mut self, which: usize) -> Check {
         let plan = &SUBSCRIPTIONS[which];
+        self.replays_may_end(plan.topic)?;
         let Some((id, arn)) = self.subscription(plan) else { return Ok(()) };
         self.history.publishing.excuse(id.0);
         let input = shapes::UnsubscribeInput { subscription_arn: text(arn) };
         self.ask_topic(plan.topic, Request::Unsubscribe(input), AskedTopic::Configure(plan.topic))
     }
 
-    fn set_subscription(&mut self, which: usize) -> Check {
+    pub(super) fn set_subscription(&mut self, which: usize) -> Check {
         let plan = &SUBSCRIPTIONS[which];
         let Some((_, arn)) = self.subscription(plan) else { return Ok(()) };
         let (name, value) = match self.dice.percent(50) {
@@ -191,12 +212,12 @@ impl World {
         )
     }
 
-    fn publish(&mut self, topic: usize, batch: bool) -> Check {
+    pub(super) fn publish(&mut self, topic: usize, batch: bool) -> Check {
         let plan = &TOPICS[topic];
         let server = self.server()?;
-        let Some(id) = server.machine.sns().topic(&plan.key()).map(|topic| topic.id().0) else {
-            return Ok(());
-        };
+        let Some(topic_now) = server.machine.sns().topic(&plan.key()) else { return Ok(()) };
+        let (id, archived) = (topic_now.id().0, topic_now.is_archived());
+        let keeps = topic >= WITHOUT_ARCHIVES;
         let next_seq = server.machine.sqs().next_seq();
         let count = if batch { 1 + self.dice.below(10) } else { 1 };
         let mut numbers = Vec::new();
@@ -205,6 +226,9 @@ impl World {
             let number = self.history.publishing.publishes.len();
             let again: Vec<usize> = (number.saturating_sub(40)..number)
                 .filter(|&other| self.history.publishing.publishes[other].topic == id)
+                // A queue takes what is replayed for what it was the first time. So that it does not matter, an archived
+                // topic's ids are used again only while the topic itself remembers them.
+                .filter(|&other| !keeps || self.is_fresh(other))
                 .collect();
             let repeated = plan.is_fifo() && !again.is_empty() && self.dice.percent(25);
             let original = if repeated { *self.dice.pick(&again) } else { number };
@@ -218,7 +242,23 @@ impl World {
             let group = plan.is_fifo().then(|| format!("g{}", self.dice.below(4)));
             let id_of_text = plan.is_fifo().then(|| body.split(' ').next().unwrap_or_default().to_owned());
             let k = *self.dice.pick(&["a", "b", "c"]);
-            self.expect_of(topic, id, &body, k, group.as_deref(), id_of_text.clone(), next_seq)?;
+            let standing = Standing::Asked;
+            let publish = Publish {
+                topic: id,
+                deduplication: None,
+                group: group.clone(),
+                body: body.clone(),
+                k,
+                archived,
+                archive_given_up: false,
+                at: self.now,
+                next_seq,
+                standing,
+                number: None,
+                copies: Vec::new(),
+                deliveries: Vec::new(),
+            };
+            self.expect_of(topic, publish, id_of_text.clone())?;
             self.outcome.publishes += 1;
             numbers.push(number);
             let attribute = |data_type: &'static str, value: String| shapes::MessageAttributeValue {
@@ -261,57 +301,45 @@ impl World {
     }
 
     /// Says who must get what is about to be published.
-    #[expect(clippy::too_many_arguments, reason = "all that is known of it")]
-    fn expect_of(
-        &mut self,
-        topic: usize,
-        id: u64,
-        body: &str,
-        k: &str,
-        group: Option<&str>,
-        id_of_text: Option<String>,
-        next_seq: u64,
-    ) -> Check {
+    fn expect_of(&mut self, topic: usize, publish: Publish, id_of_text: Option<String>) -> Check {
         let now = self.now;
+        let (body, group, k, next_seq) =
+            (publish.body.clone(), publish.group.clone(), publish.k, publish.next_seq);
         // What counts as the same: to the topic, and to each queue.
         let same = |by_group: bool| {
             let id = id_of_text.clone()?;
-            Some(match group {
+            Some(match &group {
                 Some(group) if by_group => format!("{id} in {group}"),
                 _ => id,
             })
         };
-        let publish = self.history.publishing.publishes.len();
         let deduplication = same(TOPICS[topic].deduplicates_by_group());
-        self.history.publish(id, deduplication, body.to_owned(), now, next_seq);
+        self.history.publish(Publish { deduplication, ..publish });
+        let publish = self.history.publishing.publishes.len() - 1;
         for plan in SUBSCRIPTIONS.iter().filter(|plan| plan.topic == topic) {
             let Some((subscription, _)) = self.subscription(plan) else { continue };
             let known = self.server()?.machine.sns().subscription(subscription);
             let Some(known) = known.filter(|known| known.is_confirmed()) else { continue };
-            let filter = known.attribute("FilterPolicy").unwrap_or_default();
-            let wanted = FILTERS.iter().find(|(policy, _)| *policy == filter);
-            let wanted = wanted.ok_or_else(|| format!("a filter that nobody has set: {filter}"))?.1;
-            if !wanted.is_empty() && !wanted.contains(k) {
+            if !known.gets_new_messages() {
+                self.owe(plan, publish)?;
+                continue;
+            }
+            if !wants(known, k)? {
                 continue;
             }
             let raw = known.is_raw();
-            let queue = match plan.target {
-                Target::Web(_) => {
-                    self.history.publishing.expect(publish, subscription.0, plan.retries);
-                    continue;
-                }
-                Target::Queue(queue) => Some(queue).filter(|&queue| self.id(queue).is_some()),
-                Target::NoQueue => None,
-            };
-            let Some(queue) = queue.or(plan.has_letters.then_some(LETTERS)) else { continue };
-            let Some(queue_id) = self.id(queue) else { continue };
+            if let Target::Web(_) = plan.target {
+                self.history.publishing.expect(publish, subscription.0, plan.retries);
+                continue;
+            }
+            let Some((queue, queue_id)) = self.target_of(plan) else { continue };
             let fifo = QUEUES[queue].is_fifo();
             let message = self.history.send(
                 queue,
                 queue_id,
-                group.map(str::to_owned),
+                group.clone(),
                 same(QUEUES[queue].deduplicates_by_group()).filter(|_| fifo),
-                body.to_owned(),
+                body.clone(),
                 if fifo { 0 } else { QUEUES[queue].delay },
                 now,
                 next_seq,
@@ -319,6 +347,21 @@ impl World {
             self.history.copy(publish, subscription.0, message, raw);
         }
         Ok(())
+    }
+
+    /// The queue to which a subscription's messages go: its own, or that of what cannot be delivered.
+    pub(super) fn target_of(&self, plan: &Subscription) -> Option<(usize, sqs::QueueId)> {
+        let own = match plan.target {
+            Target::Queue(queue) => self.id(queue).map(|id| (queue, id)),
+            Target::NoQueue | Target::Web(_) => None,
+        };
+        own.or_else(|| Some((LETTERS, self.id(LETTERS).filter(|_| plan.has_letters)?)))
+    }
+
+    /// Whether a topic still remembers what was published, and that was nothing that was published before.
+    fn is_fresh(&self, number: usize) -> bool {
+        let publish = &self.history.publishing.publishes[number];
+        publish.body.starts_with(&format!("p{number} ")) && publish.at + WINDOW_MILLIS > self.now
     }
 
     // --- answers ---
@@ -375,8 +418,9 @@ impl World {
         let copy = parcel
             .copy(delivered.copy.0)
             .ok_or_else(|| format!("{delivered:?} is none of the copies of {parcel:?}"))?;
-        let known = self.history.publishing.copies.get(&(publish, copy.form.subscription));
-        let Some(&(number, raw)) = known else {
+        let Form { subscription, replayed, .. } = copy.form;
+        let known = self.history.publishing.copy(publish, subscription, copy.origin, replayed);
+        let Some((number, raw)) = known else {
             return Err(format!(
                 "publish {publish} was given to subscription {}, which did not want it",
                 copy.form.subscription
@@ -396,6 +440,9 @@ impl World {
             let body = &self.history.messages[number].body;
             if !payload.body.contains(&format!("\"Message\":\"{body}\"")) {
                 return Err(format!("publish {publish} has another body: {}", payload.body));
+            }
+            if payload.body.ends_with(",\"Replayed\":true}") != replayed {
+                return Err(format!("publish {publish} is marked wrong: {}", payload.body));
             }
             payload.body = body.as_str().into();
         }
@@ -609,9 +656,12 @@ impl World {
 
     /// What a start must find of topics.
     pub(super) fn check_topics(&mut self) -> Check {
-        for topic in 0..TOPICS.len() {
+        for topic in 0..self.topics {
             let state = self.topic_state(topic)?;
             self.history.found_topic(topic, state)?;
+        }
+        if self.options.archives {
+            self.forget_lost_replays()?;
         }
         self.check_deliveries()
     }
@@ -630,7 +680,10 @@ impl World {
         // Those that nobody has confirmed end by themselves.
         for subscription in topic.subscriptions.iter().filter_map(|&id| sns.subscription(id)) {
             if subscription.is_confirmed() {
-                state += &format!("; {:?}", subscription.declared);
+                let mut declared = subscription.declared.clone();
+                // A replay comes to its end by itself, too.
+                declared.attributes.remove("ReplayStatus");
+                state += &format!("; {declared:?}");
             }
         }
         Ok(state)
@@ -651,6 +704,9 @@ impl World {
 
     /// All topics and queues go: then nothing must be left.
     pub(super) fn delete_all(&mut self) -> Check {
+        if self.options.archives {
+            self.give_up_archives()?;
+        }
         for topic in 0..TOPICS.len() {
             self.delete_topic(topic)?;
         }

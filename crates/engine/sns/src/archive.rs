@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::records::{ReplayAdvanced, SubscriptionDeclared};
 use crate::state::{Due, State};
-use crate::topic::Subscription;
+use crate::topic::{Subscription, Topic};
 use crate::{SubscriptionId, TopicId};
 
 /// A replay that has not come to its end.
@@ -34,6 +34,11 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// Whether what was published at that moment is in its window.
+    fn covers(&self, at: Time) -> bool {
+        self.from <= at && self.to.is_none_or(|to| at <= to)
+    }
+
     /// The record at `at` says that it has handed on everything up to a message.
     fn advance(&mut self, through: u64, at: Extent, ledger: &mut Ledger) {
         self.next = self.next.max(through + 1);
@@ -56,6 +61,9 @@ pub enum ReplayStep {
     /// It has come to its end: the subscription as it is from now on.
     Completed(Box<SubscriptionDeclared>),
 }
+
+/// The attribute of a topic that tells what it keeps from what an earlier archive has kept, to the number; users do not see it.
+pub(crate) const ARCHIVE_BEGAN: &str = "ArchiveBegan";
 
 /// The attribute that tells one replay of a subscription from another; users do not see it.
 pub(crate) const REPLAY_BEGAN: &str = "ReplayBegan";
@@ -80,8 +88,8 @@ impl State {
         }
         let id = TopicId(parcel.source);
         let Some(topic) = self.topics.get_mut(&id) else { return };
-        let (Some(millis), Some(since)) = (topic.archive_millis(), topic.archived_since()) else { return };
-        if parcel.at < since {
+        let Some(keeping) = topic.keeping() else { return };
+        if !keeping.keeps(Seq(parcel.number), parcel.at, self.reading_until.unwrap_or(parcel.at)) {
             return;
         }
         ledger.hold(at);
@@ -90,7 +98,7 @@ impl State {
             ledger.release(old.extent);
         }
         if topic.archive_due.is_none() {
-            let due = parcel.at + millis;
+            let due = parcel.at + keeping.millis;
             topic.archive_due = Some(due);
             self.deadlines.set(due, Due::ArchiveEnds(id));
         }
@@ -117,14 +125,13 @@ impl State {
         if let Some(due) = topic.archive_due.take() {
             self.deadlines.clear(due, Due::ArchiveEnds(id));
         }
-        let millis = topic.archive_millis();
+        let keeping = topic.keeping();
         for _ in 0..EXPIRED_AT_ONCE {
             let Some(oldest) = topic.archive.front() else { return };
-            if let Some(millis) = millis
-                && oldest.sent + millis > now
-            {
-                topic.archive_due = Some(oldest.sent + millis);
-                self.deadlines.set(oldest.sent + millis, Due::ArchiveEnds(id));
+            if let Some(keeping) = keeping.filter(|keeping| keeping.keeps(oldest.seq, oldest.sent, now)) {
+                let due = oldest.sent + keeping.millis;
+                topic.archive_due = Some(due);
+                self.deadlines.set(due, Due::ArchiveEnds(id));
                 return;
             }
             topic.archive.pop_front();
@@ -183,19 +190,21 @@ impl State {
                 continue;
             };
             let Some(topic) = self.topics.get(&replay.topic) else { continue };
-            let is_within = |entry: &Entry| replay.to.is_none_or(|to| entry.sent <= to);
+            let keeping = topic.keeping();
+            let is_kept =
+                |entry: &Entry| keeping.is_some_and(|keeping| keeping.keeps(entry.seq, entry.sent, now));
             let entries: Vec<Entry> = topic
                 .archive
                 .iter_from(Seq(replay.next))
-                .skip_while(|entry| entry.sent < replay.from)
-                .take_while(is_within)
+                .skip_while(|entry| entry.sent < replay.from || !is_kept(entry))
+                .take_while(|entry| replay.covers(entry.sent))
                 .take(READ_AT_ONCE)
                 .collect();
             if let Some(first) = entries.first() {
                 replay.reading = Some(first.extent);
                 return Some(ReplayStep::Read(id, entries.iter().map(|entry| entry.extent).collect()));
             }
-            if let Some(to) = replay.to.filter(|&to| to > now) {
+            if let Some(to) = replay.to.filter(|&to| to >= now) {
                 // What is yet to be published until then belongs to it.
                 self.deadlines.set(to + 1, Due::ReplayEnds(id));
                 continue;
@@ -209,7 +218,8 @@ impl State {
     }
 
     /// A message that was read for a replay, as a parcel for the subscription's queue; none if its filter does not want it or
-    /// its queue does not take it.
+    /// its queue does not take it, and if it has grown too old meanwhile or is not in the window of a replay that was asked for
+    /// since.
     pub fn replay<'a>(
         &self,
         id: SubscriptionId,
@@ -219,7 +229,10 @@ impl State {
         now: Time,
     ) -> Option<ParcelSent<'a>> {
         let subscription = self.subscriptions.get(&id)?;
-        if !subscription.wants(notification) {
+        let keeping = self.topics.get(&subscription.declared.topic)?.keeping()?;
+        let is_due =
+            self.replays.get(&id)?.covers(parcel.at) && keeping.keeps(Seq(parcel.number), parcel.at, now);
+        if !is_due || !subscription.wants(notification) {
             return None;
         }
         let form = Form { subscription: id.0, raw: subscription.is_raw(), text: 0, replayed: true };
@@ -271,11 +284,45 @@ impl State {
     }
 }
 
-impl crate::topic::Topic {
+/// What an archive keeps.
+#[derive(Clone, Copy, Debug)]
+struct Keeping {
+    /// What was published from then on.
+    since: Time,
+    /// And has this number or a higher one.
+    began: Seq,
+    /// For so long.
+    millis: u64,
+}
+
+impl Keeping {
+    /// Whether it keeps at `now` what was published at that moment, with that number.
+    fn keeps(self, number: Seq, at: Time, now: Time) -> bool {
+        self.began <= number && self.since <= at && now < at + self.millis
+    }
+}
+
+impl Topic {
     /// From when on it has an archive.
     pub fn archived_since(&self) -> Option<Time> {
         let since = iso8601::read(self.attribute("BeginningArchiveTime")?)?;
         u64::try_from(since).ok().map(Time)
+    }
+
+    fn keeping(&self) -> Option<Keeping> {
+        let began = self.attribute(ARCHIVE_BEGAN).and_then(|began| began.parse().ok());
+        Some(Keeping {
+            since: self.archived_since()?,
+            began: Seq(began.unwrap_or_default()),
+            millis: self.archive_millis()?,
+        })
+    }
+}
+
+impl SubscriptionDeclared {
+    /// The number of the replay that was asked for last, unless the subscription was made for it. Nothing else has this number.
+    pub(crate) fn replay_began(&self) -> Option<u64> {
+        self.attributes.get(REPLAY_BEGAN)?.parse().ok()
     }
 }
 
@@ -296,8 +343,7 @@ impl Subscription {
 
     /// The number that its replay began with; one that it asked for from the beginning began with itself.
     fn replay_began(&self) -> u64 {
-        let began = self.attribute(REPLAY_BEGAN).and_then(|began| began.parse().ok());
-        began.unwrap_or(self.declared.id.0)
+        self.declared.replay_began().unwrap_or(self.declared.id.0)
     }
 
     fn replay_has_ended(&self) -> bool {

@@ -95,7 +95,7 @@ pub struct State {
     pub(crate) replays: BTreeMap<SubscriptionId, Replay>,
     pub(crate) deadlines: Deadlines<Due>,
     /// While a log is read: the moment before which nothing will be asked.
-    reading_until: Option<Time>,
+    pub(crate) reading_until: Option<Time>,
 
     // What follows is not in the log: it is about what is to be looked at next.
     /// Replays that may go on.
@@ -245,7 +245,8 @@ impl State {
             topic.declared_in.retain(|&segment| ledger.contains(segment));
             topic.delivery_policy = delivery_policy(&record.attributes, Level::Topic);
             topic.declared = record.clone();
-            if topic.archive_millis().is_none() && !topic.archive.is_empty() {
+            if !topic.archive.is_empty() {
+                // It may be to be kept for a shorter time.
                 self.expiring.insert(record.id);
             }
             return;
@@ -310,7 +311,7 @@ impl State {
     }
 
     fn subscription_declared(&mut self, record: &SubscriptionDeclared, at: Extent, ledger: &mut Ledger) {
-        self.skip_to(record.id.0 + 1);
+        self.skip_to(record.id.0.max(record.replay_began().unwrap_or_default()) + 1);
         ledger.hold(at);
         let before = match self.take_subscription(record.id) {
             Some(old) => Some((old.at, old.declared_in)),

@@ -5,6 +5,7 @@ use kernel::{Caller, Refusal};
 
 use super::subscribe::LARGE_MESSAGES;
 use super::{Decision, Setting, redeclared};
+use crate::archive::ARCHIVE_BEGAN;
 use crate::rules::arns;
 use crate::rules::topic_attributes::{self, Fault};
 use crate::state::State;
@@ -43,6 +44,14 @@ impl SetTopicAttributes {
         }
         if self.name == "MaximumMessageSize" && !can_be_large(state, topic, &self.value) {
             return refusals::invalid(LARGE_MESSAGES).into();
+        }
+        // A topic with no archive before it begins one now.
+        match (topic.is_archived(), attributes.contains_key("ArchivePolicy")) {
+            (false, true) => {
+                attributes.insert(ARCHIVE_BEGAN.to_owned(), state.next_number().to_string());
+            }
+            (true, false) => drop(attributes.remove(ARCHIVE_BEGAN)),
+            _ => {}
         }
         redeclared(topic, |declared| declared.attributes = attributes)
     }

@@ -6,6 +6,7 @@ use kernel::{Time, iso8601};
 use serde_json::Value;
 
 use crate::TopicKey;
+use crate::archive::ARCHIVE_BEGAN;
 use crate::limits;
 use crate::rules::delivery_policy::{DeliveryPolicy, Level};
 use crate::rules::policy;
@@ -63,12 +64,21 @@ pub fn set(
         _ => logging(name, given)?,
     };
     if name == "ArchivePolicy" {
-        // From when on there can be something to replay. Another retention changes nothing of that.
+        // From when on there can be something to replay. A longer retention does not bring back what is gone.
+        let before = attributes.get(name).and_then(|policy| retention_days(policy));
+        let since = match (before, value.as_deref().and_then(retention_days)) {
+            (Some(before), Some(days)) if days > before => {
+                let gone = Time(now.millis().saturating_sub(before * DAY));
+                let known = attributes.get("BeginningArchiveTime").and_then(|since| iso8601::read(since));
+                Some(known.unwrap_or_default().max(gone.millis().cast_signed() + 1))
+            }
+            (None, Some(_)) => Some(now.millis().cast_signed()),
+            _ => None,
+        };
         if value.is_none() {
             attributes.remove("BeginningArchiveTime");
-        } else if !attributes.contains_key("BeginningArchiveTime") {
-            let since = iso8601::write_exactly(now.millis().cast_signed());
-            attributes.insert("BeginningArchiveTime".to_owned(), since);
+        } else if let Some(since) = since {
+            attributes.insert("BeginningArchiveTime".to_owned(), iso8601::write_exactly(since));
         }
     }
     match value {
@@ -121,7 +131,8 @@ pub fn show(topic: &Topic, now: Time) -> Vec<(String, String)> {
         shown.insert("FifoTopic".to_owned(), "true".to_owned());
         shown.insert("ContentBasedDeduplication".to_owned(), "false".to_owned());
     }
-    for (name, value) in attributes.iter().filter(|(name, _)| *name != "DataProtectionPolicy") {
+    let is_shown = |name: &str| !matches!(name, "DataProtectionPolicy" | ARCHIVE_BEGAN);
+    for (name, value) in attributes.iter().filter(|(name, _)| is_shown(name)) {
         shown.insert(name.clone(), value.clone());
     }
     if let Some(oldest) = topic.oldest_replayable(now) {
