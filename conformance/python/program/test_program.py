@@ -7,51 +7,14 @@ import json
 import os
 import subprocess
 import time
-import urllib.error
-import urllib.request
 
 import boto3
 import endpoint as endpoints
 import pytest
-from botocore.config import Config
+
+from program.support import ask, client
 
 pytestmark = pytest.mark.skipif("POSTHASTE_BIN" not in os.environ, reason="needs POSTHASTE_BIN to start")
-
-
-def client(server):
-    return boto3.client(
-        "sqs",
-        endpoint_url=server.url,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-
-
-def ask(server, path, order=None):
-    """A page of the program about itself: (status, answer)."""
-    body = None if order is None else json.dumps(order).encode()
-    request = urllib.request.Request(server.url + path, body, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read() or b"null")
-
-
-@pytest.fixture
-def start():
-    """A function that starts a server; all are ended after the test."""
-    running = []
-
-    def start(*flags):
-        running.append(endpoints.start(*map(str, flags)))
-        return running[-1]
-
-    yield start
-    for server in running:
-        server.close()
 
 
 def refusal(*flags):

@@ -86,3 +86,23 @@ def test_a_few_messages_in_flight_do_not_make_a_group_noisy(queue):  # §14
     queue.receive(10)
     queue.send("late", MessageGroupId="other")
     assert all(body.startswith("busy") for body in queue.bodies(10))
+
+
+def test_a_group_that_takes_long_is_noisy_however_few_its_messages_are(queue, clock):  # §14
+    send_many(queue, 3, "slow", "slow")
+    first = queue.one(VisibilityTimeout=300)
+    queue.one(VisibilityTimeout=300)
+    clock.advance(20)  # two messages, and all of the consumers' time
+    queue.delete_message(ReceiptHandle=first["ReceiptHandle"])
+    queue.send("quick", MessageGroupId="other")
+    assert queue.bodies(1) == ["quick"]
+    assert len(queue.bodies(1)) == 1
+
+
+def test_a_group_that_has_sent_nothing_for_five_minutes_is_quiet_again(queue, clock):  # §14
+    send_many(queue, 2, "slow", "slow")
+    first = queue.one(VisibilityTimeout=600)
+    clock.advance(301)
+    queue.delete_message(ReceiptHandle=first["ReceiptHandle"])
+    queue.send("quick", MessageGroupId="other")
+    assert queue.bodies(1)[0].startswith("slow")
