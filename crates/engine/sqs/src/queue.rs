@@ -9,6 +9,7 @@ use crate::records::QueueDeclared;
 use crate::rules::attempts::Attempts;
 use crate::rules::group::{Group, Groups, LOOSE, Turn};
 use crate::rules::settings::Settings;
+use crate::rules::shares::Shares;
 use crate::state::{Due, Waiter};
 use crate::{QueueId, QueueKey, Seq};
 use collections::dedup::Dedup;
@@ -62,6 +63,8 @@ pub struct Queue {
     pub(crate) waiters: BTreeMap<u64, Waiter>,
     /// Standard: whether the last message given was one that had been received before; the next should not be.
     pub(crate) gave_returned: bool,
+    /// Standard: what groups have taken of the consumers' time.
+    shares: Shares,
     retention_due: Option<Time>,
     /// The oldest that may have been listed since the retention deadline was last looked at.
     oldest_listed: Option<Time>,
@@ -164,6 +167,7 @@ impl Queue {
             attempts: Attempts::default(),
             waiters: BTreeMap::new(),
             gave_returned: false,
+            shares: Shares::default(),
             retention_due: None,
             oldest_listed: None,
             dedup_due: None,
@@ -429,10 +433,14 @@ impl Queue {
         let Some(group) = self.groups.get_mut(number) else { return };
         let order = if fifo { fifo_order(group, &self.touched) } else { standard_order(group) };
         let too_many = group.in_flight >= NOISY_IN_FLIGHT && u64::from(group.in_flight) * 10 > total;
+        if !fifo {
+            let named = (number != LOOSE).then_some((number, group.in_flight));
+            self.shares.note(now, total, named);
+        }
         let noisy = !fifo
             && number != LOOSE
             && group.sent_within(NOISY_SECONDS, now)
-            && (group.is_noisy() || too_many);
+            && (group.is_noisy() || too_many || self.shares.is_large(number));
         let burden = if noisy { group.in_flight + 1 } else { 0 };
         let turn = order.map(|order| Turn { burden, order, group: number });
         let before = group.turn(number);
@@ -449,6 +457,9 @@ impl Queue {
         }
         if turn.is_none() {
             self.groups.remove_if_empty(number);
+            if self.groups.get(number).is_none() {
+                self.shares.forget(number);
+            }
         }
     }
 
@@ -565,6 +576,7 @@ impl Queue {
         }
         self.dedup = Dedup::default();
         self.attempts = Attempts::default();
+        self.shares = Shares::default();
         self.ready.clear();
         self.visible_count = 0;
         self.in_flight_count = 0;

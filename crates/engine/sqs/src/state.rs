@@ -80,6 +80,9 @@ pub struct State {
     /// While a log is read: the moment before which nothing will be asked.
     reading_until: Option<Time>,
 
+    /// The moment that was told last. While a log is read it is none that matters.
+    now: Time,
+
     // What follows is not in the log: it is about who asks at this moment, and about what is to be looked at next.
     pub(crate) waiting: BTreeMap<u64, (QueueId, u64)>,
     pub(crate) next_waiter: u64,
@@ -417,7 +420,7 @@ impl State {
                 self.borrowed.remove(&(touched.extent.place, record.queue, message.seq));
             }
             // What comes after it in a FIFO group may be free now.
-            let now = touched.received;
+            let now = touched.received.max(self.now);
             queue.list(touched.group, now);
         }
         self.changed(record.queue);
@@ -488,6 +491,7 @@ impl State {
 
     /// Time has come to `now`: what follows from that alone, and needs no record, happens.
     pub fn advance(&mut self, now: Time) {
+        self.now = self.now.max(now);
         while let Some((_, due)) = self.deadlines.take_due(now) {
             match due {
                 Due::MessageDue(id, seq) => {

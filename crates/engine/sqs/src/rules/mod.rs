@@ -22,6 +22,8 @@ pub mod handle;
 
 pub mod group;
 
+pub mod shares;
+
 pub mod attempts;
 
 pub mod selection;

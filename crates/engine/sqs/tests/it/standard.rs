@@ -128,6 +128,22 @@ fn a_quiet_group_is_served_before_a_noisy_one() {
 }
 
 #[test]
+fn a_group_whose_few_messages_take_long_is_noisy() {
+    // § 14: more than a tenth of the consumers' time, with two messages in flight
+    check(
+        "create q visibility=300 | send q slow0 group=slow | send q slow1 group=slow | send q slow2 group=slow | receive q max=2 → slow0 slow1 | wait 20s | send q slow3 group=slow | delete q slow0 | send q quick group=other | receive q max=1 → quick | receive q max=1 → slow2",
+    );
+}
+
+#[test]
+fn a_slow_group_that_has_sent_nothing_for_five_minutes_is_quiet() {
+    // § 14
+    check(
+        "create q visibility=1000 | send q slow0 group=slow | send q slow1 group=slow | receive q max=1 → slow0 | wait 301s | delete q slow0 | send q quick group=other | receive q max=1 → slow1",
+    );
+}
+
+#[test]
 fn before_a_group_is_noisy_messages_come_in_order() {
     check("create q | send q a group=x | send q b group=y | send q c | receive q → a b c");
 }
