@@ -1,15 +1,16 @@
-//! The three calls that are nearly all of a queue's traffic, past the SDK's machinery: it is asked once how it would send, and this
-//! sends the like. Whatever is not a plain success is asked again through the SDK, which knows about errors.
+//! The few calls that are nearly all of the traffic of queues and topics, past the SDKs' machinery: it is asked once how it would
+//! send, and this sends the like. Whatever is not a plain success is asked again through the SDK, which knows about errors.
 //!
 //! The SDK builds each call of dozens of plug-ins, which costs several times what the call itself does: the measurements stand in
 //! `docs/patterns/speed.md`. Endpoint, signing region, HTTP client (with its connections, TLS and proxies) and
 //! credentials (with their cache and refresh) are the SDK's own; retries are the callers', who have them anyway.
 
+mod query;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::http::HttpRequest;
 use aws_sdk_sqs::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
@@ -27,6 +28,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
+pub(crate) use query::Form;
+
 use crate::fault::Fault;
 
 /// After a call that did not succeed all go through the SDK for so long: a queue that is gone, or a clock that is wrong, is not
@@ -35,17 +38,34 @@ const REST: Duration = Duration::from_secs(5);
 /// The SDK's cache is asked for credentials so often; it renews them in time.
 const CREDENTIALS_FOR: Duration = Duration::from_secs(1);
 
-/// Calls of one SQS client.
+/// Calls of one client.
 #[derive(Debug)]
 pub(crate) struct Direct {
-    sqs: Client,
+    client: Client,
     /// `None` inside: the SDK does something here that this does not know, such as another kind of signature.
     route: OnceCell<Option<Route>>,
     rests_until: Mutex<Option<Instant>>,
 }
 
+/// Whose calls they are.
+#[derive(Debug)]
+enum Client {
+    Sqs(aws_sdk_sqs::Client),
+    Sns(aws_sdk_sns::Client),
+}
+
+/// How a service is spoken to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Protocol {
+    /// SQS: JSON both ways, the operation in a header.
+    Json,
+    /// SNS: a form, which names the operation; the answer is XML.
+    Query,
+}
+
 /// What there is to know about sending.
 struct Route {
+    protocol: Protocol,
     uri: String,
     path: String,
     host: String,
@@ -69,8 +89,18 @@ struct Key {
 }
 
 impl Direct {
-    pub fn new(sqs: &Client) -> Arc<Direct> {
-        Arc::new(Direct { sqs: sqs.clone(), route: OnceCell::new(), rests_until: Mutex::default() })
+    /// Of SQS.
+    pub fn new(sqs: &aws_sdk_sqs::Client) -> Arc<Direct> {
+        Direct::of(Client::Sqs(sqs.clone()))
+    }
+
+    /// Of SNS.
+    pub fn topics(sns: &aws_sdk_sns::Client) -> Arc<Direct> {
+        Direct::of(Client::Sns(sns.clone()))
+    }
+
+    fn of(client: Client) -> Arc<Direct> {
+        Arc::new(Direct { client, route: OnceCell::new(), rests_until: Mutex::default() })
     }
 
     /// The answer to a call of this name, such as `ReceiveMessage`, whose input is about so many bytes long. `None`: ask the SDK.
@@ -80,17 +110,30 @@ impl Direct {
         (input, bytes): (&impl Serialize, usize),
         patience: Duration,
     ) -> Option<R> {
+        let write = || {
+            // Growing bit by bit would copy a large batch several times.
+            let mut body = Vec::with_capacity(bytes);
+            serde_json::to_writer(&mut body, input).ok()?;
+            Some(body)
+        };
+        self.exchange(operation, write, patience, |answer| serde_json::from_slice(answer).ok()).await
+    }
+
+    /// Writes a request, and reads its answer, unless there is reason to leave it to the SDK.
+    async fn exchange<R>(
+        &self,
+        operation: &str,
+        write: impl FnOnce() -> Option<Vec<u8>>,
+        patience: Duration,
+        read: impl FnOnce(&[u8]) -> Option<R>,
+    ) -> Option<R> {
         let rests_until = || self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
         if rests_until().is_some_and(|until| Instant::now() < until) {
             return None;
         }
-        let route = self.route.get_or_init(|| Route::learn(&self.sqs)).await.as_ref()?;
-        // Growing bit by bit would copy a large batch several times.
-        let mut body = Vec::with_capacity(bytes);
-        serde_json::to_writer(&mut body, input).ok()?;
-        let asked = tokio::time::timeout(patience, route.ask(operation, body));
-        let answer =
-            asked.await.ok().flatten().and_then(|answer| serde_json::from_slice(answer.as_ref()).ok());
+        let route = self.route.get_or_init(|| Route::learn(&self.client)).await.as_ref()?;
+        let asked = tokio::time::timeout(patience, route.ask(operation, write()?));
+        let answer = asked.await.ok().flatten().and_then(|answer| read(answer.as_ref()));
         if answer.is_none() {
             tracing::debug!(operation, "no plain success: the SDK asks again");
             *rests_until() = Some(Instant::now() + REST);
@@ -101,10 +144,19 @@ impl Direct {
 
 impl Route {
     /// Has the SDK prepare a call, and stops it before it leaves.
-    async fn learn(sqs: &Client) -> Option<Route> {
+    async fn learn(client: &Client) -> Option<Route> {
         let heard = Arc::new(Mutex::new(None));
-        let call = sqs.receive_message().queue_url("none").customize();
-        let _stopped = call.interceptor(Listen(heard.clone())).send().await;
+        let listen = Listen(heard.clone());
+        // Neither is heard to its end: the listener stops it.
+        match client {
+            Client::Sqs(sqs) => {
+                let call = sqs.receive_message().queue_url("none").customize();
+                let _stopped = call.interceptor(listen).send().await;
+            }
+            Client::Sns(sns) => {
+                let _stopped = sns.list_topics().customize().interceptor(listen).send().await;
+            }
+        }
         heard.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -114,7 +166,12 @@ impl Route {
         let credential = headers.get("authorization")?.strip_prefix("AWS4-HMAC-SHA256 Credential=")?;
         let mut scope = credential.split(',').next()?.rsplit('/');
         let (end, service, region) = (scope.next()?, scope.next()?, scope.next()?);
-        if end != "aws4_request" || headers.get("x-amz-target")? != "AmazonSQS.ReceiveMessage" {
+        let protocol = match (headers.get("x-amz-target"), headers.get("content-type")?) {
+            (Some("AmazonSQS.ReceiveMessage"), JSON) => Protocol::Json,
+            (None, FORM) => Protocol::Query,
+            _ => return None,
+        };
+        if end != "aws4_request" {
             return None;
         }
         let uri = request.uri();
@@ -131,6 +188,7 @@ impl Route {
         settings.set_connect_timeout(timeouts.and_then(TimeoutConfig::connect_timeout));
         settings.set_read_timeout(timeouts.and_then(TimeoutConfig::read_timeout));
         Some(Route {
+            protocol,
             uri: uri.to_owned(),
             path: path.to_owned(),
             host: host.strip_suffix(default_port).unwrap_or(host).to_owned(),
@@ -159,16 +217,17 @@ impl Route {
 
     fn request(&self, operation: &str, body: Vec<u8>, key: &Key, now: SystemTime) -> Option<HttpRequest> {
         let time = jiff::Timestamp::try_from(now).ok()?.strftime("%Y%m%dT%H%M%SZ").to_string();
-        let target = format!("AmazonSQS.{operation}");
-        let authorization = self.authorization(&target, &body, key, &time);
+        let authorization = self.authorization(operation, &body, key, &time);
         let mut request = HttpRequest::new(SdkBody::from(body));
         request.set_method("POST").ok()?;
         request.set_uri(self.uri.as_str()).ok()?;
         let headers = request.headers_mut();
-        headers.try_insert("content-type", CONTENT_TYPE).ok()?;
+        headers.try_insert("content-type", self.protocol.content_type()).ok()?;
         headers.try_insert("x-amz-date", time).ok()?;
-        headers.try_insert("x-amz-target", target).ok()?;
-        headers.try_insert("x-amzn-query-mode", "true").ok()?;
+        if self.protocol == Protocol::Json {
+            headers.try_insert("x-amz-target", format!("AmazonSQS.{operation}")).ok()?;
+            headers.try_insert("x-amzn-query-mode", "true").ok()?;
+        }
         headers.try_insert("user-agent", self.user_agent.clone()).ok()?;
         headers.try_insert("authorization", authorization).ok()?;
         if let Some(token) = &key.token {
@@ -177,17 +236,24 @@ impl Route {
         Some(request)
     }
 
-    /// Signature Version 4, for the one form of request that there is here.
-    fn authorization(&self, target: &str, body: &[u8], key: &Key, time: &str) -> String {
+    /// Signature Version 4, for the two forms of request that there are here.
+    fn authorization(&self, operation: &str, body: &[u8], key: &Key, time: &str) -> String {
         let Route { path, host, region, service, .. } = self;
         let (token_header, token_name) = match &key.token {
-            Some(token) => (format!("x-amz-security-token:{token}\n"), "x-amz-security-token;"),
+            Some(token) => (format!("x-amz-security-token:{token}\n"), ";x-amz-security-token"),
             None => (String::new(), ""),
         };
-        let signed = format!("content-type;host;x-amz-date;{token_name}x-amz-target;x-amzn-query-mode");
+        let (json_headers, json_names) = match self.protocol {
+            Protocol::Json => (
+                format!("x-amz-target:AmazonSQS.{operation}\nx-amzn-query-mode:true\n"),
+                ";x-amz-target;x-amzn-query-mode",
+            ),
+            Protocol::Query => (String::new(), ""),
+        };
+        let signed = format!("content-type;host;x-amz-date{token_name}{json_names}");
         let canonical = format!(
-            "POST\n{path}\n\ncontent-type:{CONTENT_TYPE}\nhost:{host}\nx-amz-date:{time}\n{token_header}\
-             x-amz-target:{target}\nx-amzn-query-mode:true\n\n{signed}\n{}",
+            "POST\n{path}\n\ncontent-type:{}\nhost:{host}\nx-amz-date:{time}\n{token_header}{json_headers}\n{signed}\n{}",
+            self.protocol.content_type(),
             hex(&Sha256::digest(body))
         );
         let scope = format!("{}/{region}/{service}/aws4_request", key.date);
@@ -252,7 +318,7 @@ pub(crate) struct Succeeded {
     pub sequence_number: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
 struct Failed {
     id: String,
@@ -274,7 +340,17 @@ impl BatchAnswer {
     }
 }
 
-const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
+const JSON: &str = "application/x-amz-json-1.0";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+impl Protocol {
+    fn content_type(self) -> &'static str {
+        match self {
+            Protocol::Json => JSON,
+            Protocol::Query => FORM,
+        }
+    }
+}
 
 impl fmt::Debug for Route {
     // Without what signs.
@@ -317,71 +393,83 @@ mod tests {
     use aws_sdk_sqs::config::{BehaviorVersion, Region};
     use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 
-    fn client(token: Option<&str>, endpoint: Option<&str>) -> Client {
-        let token = token.map(str::to_owned);
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-west-1"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .credentials_provider(Credentials::new("AKID", "secret", token, None, "tests"));
-        Client::from_conf(match endpoint {
-            Some(endpoint) => config.endpoint_url(endpoint).build(),
-            None => config.build(),
-        })
+    /// Clients of both services with these settings.
+    macro_rules! clients {
+        ($endpoint:expr, |$config:ident| $more:expr) => {{
+            macro_rules! client {
+                ($sdk:ident) => {{
+                    let $config = $sdk::Config::builder()
+                        .behavior_version(BehaviorVersion::latest())
+                        .region(Region::new("eu-west-1"))
+                        .http_client(aws_smithy_http_client::Builder::new().build_http());
+                    let config = $more;
+                    let endpoint: Option<&str> = $endpoint;
+                    $sdk::Client::from_conf(match endpoint {
+                        Some(endpoint) => config.endpoint_url(endpoint).build(),
+                        None => config.build(),
+                    })
+                }};
+            }
+            [Client::Sqs(client!(aws_sdk_sqs)), Client::Sns(client!(aws_sdk_sns))]
+        }};
+    }
+
+    fn clients(token: Option<&str>, endpoint: Option<&str>) -> [Client; 2] {
+        let credentials = Credentials::new("AKID", "secret", token.map(str::to_owned), None, "tests");
+        clients!(endpoint, |config| config.credentials_provider(credentials.clone()))
     }
 
     #[tokio::test]
     async fn what_is_sent_is_signed_as_the_sdk_signs_and_goes_where_the_sdk_goes() {
         let places = [
-            (None, "https://sqs.eu-west-1.amazonaws.com/", "sqs.eu-west-1.amazonaws.com"),
+            (None, "https://{}.eu-west-1.amazonaws.com/", "{}.eu-west-1.amazonaws.com"),
             (Some("http://127.0.0.1:4566"), "http://127.0.0.1:4566/", "127.0.0.1:4566"),
             (Some("http://localhost:80/sqs"), "http://localhost:80/sqs/", "localhost"),
         ];
         let tokens = [None, Some("to/ken==")];
         for (token, (endpoint, uri, host)) in tokens.map(|token| places.map(|place| (token, place))).concat()
         {
-            let route = Route::learn(&client(token, endpoint)).await.unwrap();
-            assert_eq!((route.uri.as_str(), route.host.as_str()), (uri, host));
-            assert_eq!((route.region.as_str(), route.service.as_str()), ("eu-west-1", "sqs"));
-            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-            let key = route.key(now).await.unwrap();
-            let request = route.request("DeleteMessageBatch", b"{}".to_vec(), &key, now).unwrap();
+            for (client, service) in clients(token, endpoint).iter().zip(["sqs", "sns"]) {
+                let (uri, host) = (uri.replace("{}", service), host.replace("{}", service));
+                let route = Route::learn(client).await.unwrap();
+                assert_eq!((&route.uri, &route.host), (&uri, &host));
+                assert_eq!((route.region.as_str(), route.service.as_str()), ("eu-west-1", service));
+                let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+                let key = route.key(now).await.unwrap();
+                let request = route.request("DeleteMessageBatch", b"{}".to_vec(), &key, now).unwrap();
 
-            let identity = Credentials::new("AKID", "secret", token.map(str::to_owned), None, "tests").into();
-            let parameters = aws_sigv4::sign::v4::SigningParams::builder()
-                .identity(&identity)
-                .region("eu-west-1")
-                .name("sqs")
-                .time(now)
-                .settings(SigningSettings::default())
-                .build()
-                .unwrap()
-                .into();
-            let unsigned = ["authorization", "x-amz-date", "x-amz-security-token", "user-agent"];
-            let headers = request.headers().iter().filter(|(name, _)| !unsigned.contains(name));
-            let theirs = SignableRequest::new("POST", uri, headers, SignableBody::Bytes(b"{}")).unwrap();
-            let (instructions, _) = sign(theirs, &parameters).unwrap().into_parts();
-            for (name, value) in instructions.headers() {
-                assert_eq!(request.headers().get(name), Some(value), "{name}");
+                let credentials = Credentials::new("AKID", "secret", token.map(str::to_owned), None, "tests");
+                let identity = credentials.into();
+                let parameters = aws_sigv4::sign::v4::SigningParams::builder()
+                    .identity(&identity)
+                    .region("eu-west-1")
+                    .name(service)
+                    .time(now)
+                    .settings(SigningSettings::default())
+                    .build()
+                    .unwrap()
+                    .into();
+                let unsigned = ["authorization", "x-amz-date", "x-amz-security-token", "user-agent"];
+                let headers = request.headers().iter().filter(|(name, _)| !unsigned.contains(name));
+                let body = SignableBody::Bytes(b"{}");
+                let theirs = SignableRequest::new("POST", uri, headers, body).unwrap();
+                let (instructions, _) = sign(theirs, &parameters).unwrap().into_parts();
+                for (name, value) in instructions.headers() {
+                    assert_eq!(request.headers().get(name), Some(value), "{name}");
+                }
             }
         }
     }
 
     #[tokio::test]
     async fn where_the_sdk_signs_nothing_it_is_left_to_it() {
-        let anonymous = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-west-1"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .allow_no_auth()
-            .build();
-        assert!(Route::learn(&Client::from_conf(anonymous)).await.is_none());
-        let direct = Direct::new(&client(None, Some("http://127.0.0.1:1/a%20b")));
-        assert!(
-            direct
-                .call::<serde_json::Value>("ReceiveMessage", (&1, 1), Duration::from_secs(1))
-                .await
-                .is_none()
-        );
+        for client in clients!(None, |config| config.allow_no_auth()) {
+            assert!(Route::learn(&client).await.is_none());
+        }
+        for client in clients(None, Some("http://127.0.0.1:1/a%20b")) {
+            let direct = Direct::of(client);
+            let second = Duration::from_secs(1);
+            assert!(direct.call::<serde_json::Value>("ReceiveMessage", (&1, 1), second).await.is_none());
+        }
     }
 }

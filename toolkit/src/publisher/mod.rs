@@ -26,7 +26,7 @@ use crate::fault::Fault;
 use crate::message::Message;
 use crate::queue::Queue;
 use dispatch::{Dispatch, Item};
-use sink::DirectQueueSink;
+use sink::{DirectQueueSink, DirectTopicSink};
 
 /// Sends messages to one queue or topic.
 ///
@@ -115,7 +115,8 @@ impl Publisher {
 
     /// To a topic, by its ARN.
     pub fn topic(clients: &Clients, arn: impl Into<String>) -> Publisher {
-        Publisher::to(TopicSink { sns: clients.sns.clone(), arn: arn.into() })
+        let inner = TopicSink { sns: clients.sns.clone(), arn: arn.into() };
+        Publisher::to(DirectTopicSink { inner, direct: Direct::topics(&clients.sns) })
     }
 
     /// To anything that takes batches.

@@ -12,8 +12,8 @@ use aws_sdk_sqs::types::MessageAttributeValue;
 use tokio::sync::mpsc;
 use toolkit::body::{Attribute, Attributes};
 use toolkit::consumer::{ConsumerSettings, Delivery};
-use toolkit::publisher::{Outgoing, PublishError, PublisherSettings};
-use toolkit::{Backoff, Clients, Consumer, Publisher, Queue, QueueSpec};
+use toolkit::publisher::{Outgoing, PublishError, PublisherSettings, TopicSink};
+use toolkit::{Backoff, Clients, Consumer, Publisher, Queue, QueueSpec, Subscription, TopicSpec};
 
 use crate::common::{Step, receive, server};
 
@@ -32,8 +32,15 @@ impl Intercept for Counted {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let target = context.request().headers().get("x-amz-target").unwrap_or_default().to_owned();
-        *self.0.lock().unwrap().entry(target).or_default() += 1;
+        let request = context.request();
+        // SQS names it in a header, SNS in its form.
+        let form = || request.body().bytes()?.strip_prefix(b"Action=")?.split(|byte| *byte == b'&').next();
+        let target = request.headers().get("x-amz-target").and_then(|target| target.split_once('.'));
+        let operation = match target {
+            Some((_, operation)) => operation.to_owned(),
+            None => String::from_utf8_lossy(form().unwrap_or_default()).into_owned(),
+        };
+        *self.0.lock().unwrap().entry(operation).or_default() += 1;
         Ok(())
     }
 }
@@ -43,11 +50,13 @@ impl Counted {
         let counted = Counted::default();
         let config = aws_sdk_sqs::config::Builder::from(&clients.config).interceptor(counted.clone());
         clients.sqs = aws_sdk_sqs::Client::from_conf(config.build());
+        let config = aws_sdk_sns::config::Builder::from(&clients.config).interceptor(counted.clone());
+        clients.sns = aws_sdk_sns::Client::from_conf(config.build());
         counted
     }
 
     fn of(&self, operation: &str) -> u32 {
-        self.0.lock().unwrap().get(&format!("AmazonSQS.{operation}")).copied().unwrap_or(0)
+        self.0.lock().unwrap().get(operation).copied().unwrap_or(0)
     }
 }
 
@@ -131,16 +140,79 @@ async fn what_is_sent_past_the_sdk_is_what_the_sdk_receives_and_the_other_way_ro
 }
 
 #[tokio::test]
+async fn what_is_published_past_the_sdk_is_what_the_sdk_publishes() {
+    let (_server, mut clients) = server().await;
+    let queue = QueueSpec::new("q.fifo").ensure(&clients).await.unwrap();
+    let topic = TopicSpec::new("t.fifo").ensure(&clients).await.unwrap();
+    Subscription::queue(&queue).ensure(&clients, &topic).await.unwrap();
+    let counted = Counted::watch(&mut clients);
+    let past = Publisher::topic(&clients, &topic.arn).source("tests");
+    let through = Publisher::to(TopicSink { sns: clients.sns.clone(), arn: topic.arn.clone() });
+    let mut heard = Vec::new();
+    for (publisher, id) in [(&past, "d"), (&through, "e")] {
+        let mut message = Outgoing::new(Step { number: 1 }).id("i").group("g").deduplication_id(id);
+        message = message.priority(AWKWARD);
+        for (name, value) in attributes() {
+            message = message.attribute(name, value);
+        }
+        // The same bytes by both ways.
+        let prepared = toolkit::publisher::Prepared {
+            deduplication_id: Some(id.to_owned()),
+            ..past.prepare(message).await.unwrap()
+        };
+        let receipt = publisher.publish_prepared(vec![prepared.clone()]).await.unwrap().remove(0).unwrap();
+        assert!(!receipt.message_id.is_empty() && receipt.sequence_number.is_some());
+        let received = receive(&clients, &queue).await.remove(0);
+        assert_eq!(received.body(), Some(prepared.body.as_str()));
+        let system = received.attributes().unwrap().iter();
+        let mut system: Vec<_> =
+            system.map(|(name, value)| (name.as_str().to_owned(), value.clone())).collect();
+        system.retain(|(name, _)| name == "MessageGroupId" || name == "MessageDeduplicationId");
+        system.sort();
+        assert_eq!(system[0].1, id);
+        heard.push((system.remove(1), received.message_attributes().unwrap().clone()));
+        let delete = clients.sqs.delete_message().queue_url(&queue.url);
+        delete.receipt_handle(received.receipt_handle().unwrap()).send().await.unwrap();
+    }
+    assert_eq!(heard[0].0, heard[1].0);
+    assert_eq!(heard[0].1, heard[1].1);
+    assert_eq!(heard[0].1["text"].string_value(), Some(AWKWARD));
+    assert_eq!(heard[0].1["binary"].binary_value().unwrap().as_ref(), [0, 159, 255, 10]);
+    assert_eq!(counted.of("PublishBatch"), 1, "one of the two went past the SDK");
+}
+
+fn hurried() -> PublisherSettings {
+    PublisherSettings {
+        attempts: 1,
+        backoff: Backoff::new(Duration::ZERO, Duration::ZERO),
+        ..PublisherSettings::default()
+    }
+}
+
+#[tokio::test]
+async fn what_a_topic_refuses_is_said_by_the_sdk() {
+    let (_server, mut clients) = server().await;
+    let topic = TopicSpec::new("t").ensure(&clients).await.unwrap();
+    let counted = Counted::watch(&mut clients);
+    let publisher = Publisher::topic(&clients, &topic.arn).settings(hurried());
+    publisher.publish(Step { number: 1 }).await.unwrap();
+    assert_eq!(counted.of("PublishBatch"), 0);
+    clients.sns.delete_topic().topic_arn(&topic.arn).send().await.unwrap();
+    let call = clients.sns.publish().topic_arn(&topic.arn).message("m").send().await;
+    let theirs = toolkit::Fault::from(call.unwrap_err());
+    let Err(PublishError::Refused { fault, .. }) = publisher.publish(Step { number: 2 }).await else {
+        panic!("there is no such topic");
+    };
+    assert_eq!((&fault.code, fault.retryable), (&theirs.code, false));
+    assert_eq!(counted.of("PublishBatch"), 1, "the SDK said it");
+}
+
+#[tokio::test]
 async fn what_goes_wrong_is_said_by_the_sdk() {
     let (_server, mut clients) = server().await;
     let queue = QueueSpec::new("q").ensure(&clients).await.unwrap();
     let counted = Counted::watch(&mut clients);
-    let hurried = PublisherSettings {
-        attempts: 1,
-        backoff: Backoff::new(Duration::ZERO, Duration::ZERO),
-        ..PublisherSettings::default()
-    };
-    let publisher = Publisher::queue(&clients, &queue).settings(hurried);
+    let publisher = Publisher::queue(&clients, &queue).settings(hurried());
     publisher.publish(Step { number: 1 }).await.unwrap();
     assert_eq!(counted.of("SendMessageBatch"), 0);
     clients.sqs.delete_queue().queue_url(&queue.url).send().await.unwrap();
