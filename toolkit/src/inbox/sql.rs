@@ -246,7 +246,8 @@ impl<D: Database, H> InTransaction<D, H> {
 /// Deals with many messages inside one transaction.
 pub trait TransactionalBatchHandler<T, D: Database>: Send + Sync + 'static {
     /// Does its work through `transaction`, and names those that failed. All messages are new and of different envelope ids. For
-    /// those that it names it must have changed nothing. Must not commit the transaction.
+    /// those that it names it must have changed nothing. Must not commit the transaction; what is to follow the commit, such as
+    /// [handing messages to a relay](crate::outbox::Outbox::committed), goes into `after`.
     ///
     /// # Errors
     /// Then nothing has happened, and all come again.
@@ -254,10 +255,19 @@ pub trait TransactionalBatchHandler<T, D: Database>: Send + Sync + 'static {
         &self,
         transaction: &mut D::Connection,
         batch: &[Delivery<T>],
+        after: &mut AfterCommit,
     ) -> impl Future<Output = Result<BatchOutcome, StoreError>> + Send;
+}
 
-    /// The transaction is durable: time to [wake](crate::outbox::Outbox::wake) a relay.
-    fn committed(&self) {}
+/// What is to happen as soon as a transaction is durable, and not at all if it is undone. (A crash in between prevents it, too.)
+#[derive(Default)]
+pub struct AfterCommit(Vec<Box<dyn FnOnce() + Send>>);
+
+impl AfterCommit {
+    /// This, after what was said before.
+    pub fn run(&mut self, then: impl FnOnce() + Send + 'static) {
+        self.0.push(Box::new(then));
+    }
 }
 
 /// As [`in_transaction`], with all messages of a batch in one transaction: what a database pays for a transaction is paid
@@ -319,7 +329,8 @@ impl<D: Database, H> BatchesInTransaction<D, H> {
         if ours.is_empty() {
             return Ok(BatchOutcome::done());
         }
-        let mut outcome = self.handler.handle_batch(&mut transaction, &ours).await?;
+        let mut after = AfterCommit::default();
+        let mut outcome = self.handler.handle_batch(&mut transaction, &ours, &mut after).await?;
         outcome.failures.retain(|(_, outcome)| *outcome != Outcome::Done);
         let failed = ours.iter().filter_map(|delivery| {
             let (_, outcome) = outcome.failures.iter().find(|(id, _)| *id == delivery.message_id)?;
@@ -332,7 +343,7 @@ impl<D: Database, H> BatchesInTransaction<D, H> {
                 self.inbox.forget(&mut transaction, &keys).await?;
             }
             D::commit(transaction).await?;
-            self.handler.committed();
+            after.0.into_iter().for_each(|then| then());
         }
         for (message_id, key) in copies {
             if let Some((_, fate)) = failed.iter().find(|(failed, _)| *failed == key) {

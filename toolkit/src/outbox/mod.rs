@@ -10,17 +10,19 @@
 //!                                        toolkit_outbox_dead: inspect, replay
 //! ```
 
+mod handover;
+mod lines;
 mod relay;
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-
+pub use handover::Written;
 pub use relay::{Relay, RelaySettings, RunningRelay};
 
 use crate::message::Message;
 use crate::publisher::{Outgoing, Prepared, PublishError, Publisher};
 use crate::sql::{Database, Dialect, Row, StoreError, from_json, migrate};
+use handover::Handover;
 
 /// Messages that wait in the database to be published.
 ///
@@ -29,6 +31,9 @@ use crate::sql::{Database, Dialect, Row, StoreError, from_json, migrate};
 /// destinations, the same deduplication id, which hides it for five minutes). Consumers behind an [inbox](crate::inbox) see it once.
 ///
 /// **Order**: by the order of the writes within a message group; two transactions that do not wait for each other have none.
+///
+/// What was written is [handed](Outbox::committed) to a relay in the same process after the commit, which then need not read it
+/// from the table. The table stays the truth: what was not handed over, or whose relay died, is read from there.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -52,9 +57,9 @@ use crate::sql::{Database, Dialect, Row, StoreError, from_json, migrate};
 ///
 /// let mut transaction = pool.begin().await?;
 /// sqlx::query("INSERT INTO orders VALUES ('o-1')").execute(&mut *transaction).await?;
-/// outbox.add(&mut transaction, &orders, OrderCreated { id: "o-1".into() }).await?;
+/// let written = outbox.add(&mut transaction, &orders, OrderCreated { id: "o-1".into() }).await?;
 /// transaction.commit().await?;
-/// outbox.wake();
+/// outbox.committed(written);
 ///
 /// let relay = Relay::new(&outbox).to(orders).start();
 /// # while outbox.waiting().await? > 0 { tokio::time::sleep(std::time::Duration::from_millis(5)).await; }
@@ -65,7 +70,7 @@ use crate::sql::{Database, Dialect, Row, StoreError, from_json, migrate};
 #[derive(Clone, Debug)]
 pub struct Outbox<D> {
     pub(crate) database: D,
-    pub(crate) woken: Arc<Notify>,
+    handover: Arc<Handover>,
 }
 
 /// `id` is the order.
@@ -110,7 +115,7 @@ const LEASES: &str = "CREATE TABLE IF NOT EXISTS toolkit_leases (
 impl<D: Database> Outbox<D> {
     /// In this database.
     pub fn new(database: &D) -> Outbox<D> {
-        Outbox { database: database.clone(), woken: Arc::new(Notify::new()) }
+        Outbox { database: database.clone(), handover: Arc::default() }
     }
 
     /// Makes the tables if they are missing.
@@ -135,41 +140,9 @@ impl<D: Database> Outbox<D> {
         transaction: &mut D::Connection,
         publisher: &Publisher,
         message: impl Into<Outgoing<T>>,
-    ) -> Result<(), OutboxError> {
+    ) -> Result<Written, OutboxError> {
         let prepared = publisher.prepare(message).await?;
-        self.add_prepared(transaction, publisher.destination(), &prepared).await
-    }
-
-    /// Writes many messages, each for its destination, in this order, with one statement. (`serde_json` makes text of
-    /// [`Prepared`] messages without failing for anything that lies in them.)
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn add_all_prepared(
-        &self,
-        transaction: &mut D::Connection,
-        messages: &[(&str, Prepared)],
-    ) -> Result<(), StoreError> {
-        if messages.is_empty() {
-            return Ok(());
-        }
-        #[derive(serde::Serialize)]
-        struct Line<'a> {
-            d: &'a str,
-            // Text within text: what the relay reads is what was written, whatever the database does with JSON.
-            m: String,
-        }
-        let mut lines = Vec::with_capacity(messages.len());
-        for (destination, message) in messages {
-            lines.push(Line { d: destination, m: serde_json::to_string(message)? });
-        }
-        let sql = from_json!(
-            D,
-            "INSERT INTO toolkit_outbox (destination, message) SELECT value ->> 'd', value ->> 'm' FROM ",
-            ""
-        );
-        D::execute(transaction, sql, &[(&serde_json::to_string(&lines)?).into()]).await?;
-        Ok(())
+        self.add_prepared(transaction, publisher.destination(), prepared).await
     }
 
     /// Writes a message that is prepared already.
@@ -180,17 +153,74 @@ impl<D: Database> Outbox<D> {
         &self,
         transaction: &mut D::Connection,
         destination: &str,
-        message: &Prepared,
-    ) -> Result<(), OutboxError> {
-        let json = serde_json::to_string(message).map_err(StoreError::from)?;
-        let sql = "INSERT INTO toolkit_outbox (destination, message) VALUES ($1, $2)";
-        D::execute(transaction, sql, &[destination.into(), (&json).into()]).await?;
-        Ok(())
+        message: Prepared,
+    ) -> Result<Written, OutboxError> {
+        Ok(self.add_all_prepared(transaction, vec![(destination, message)]).await?)
+    }
+
+    /// Writes many messages, each for its destination, in this order, with one statement. (`serde_json` makes text of
+    /// [`Prepared`] messages without failing for anything that lies in them.)
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn add_all_prepared(
+        &self,
+        transaction: &mut D::Connection,
+        messages: Vec<(&str, Prepared)>,
+    ) -> Result<Written, StoreError> {
+        if messages.is_empty() {
+            return Ok(Written::default());
+        }
+        #[derive(serde::Serialize)]
+        struct Line<'a> {
+            d: &'a str,
+            // Text within text: what the relay reads is what was written, whatever the database does with JSON.
+            m: String,
+        }
+        let mut lines = Vec::with_capacity(messages.len());
+        for (destination, message) in &messages {
+            lines.push(Line { d: destination, m: serde_json::to_string(message)? });
+        }
+        let lines = serde_json::to_string(&lines)?;
+        let ids = match D::DIALECT {
+            Dialect::Sqlite => {
+                let sql = from_json!(
+                    D,
+                    "INSERT INTO toolkit_outbox (destination, message) SELECT value ->> 'd', value ->> 'm' FROM ",
+                    ""
+                );
+                D::execute(transaction, sql, &[(&lines).into()]).await?;
+                // Nobody else writes meanwhile, so their ids are in a row.
+                let last = D::query(transaction, "SELECT last_insert_rowid()", &[]).await?;
+                let last = last.first().map_or(Ok(0), |row| row.int(0))?;
+                let count = i64::try_from(messages.len()).unwrap_or(i64::MAX);
+                (last - count + 1..=last).collect::<Vec<_>>()
+            }
+            Dialect::Postgres => {
+                let sql = from_json!(
+                    D,
+                    "INSERT INTO toolkit_outbox (destination, message) SELECT value ->> 'd', value ->> 'm' FROM ",
+                    " RETURNING id"
+                );
+                let rows = D::query(transaction, sql, &[(&lines).into()]).await?;
+                let mut ids = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
+                ids.sort_unstable();
+                ids
+            }
+        };
+        Ok(Written::of(ids, messages))
+    }
+
+    /// The transaction that wrote this is durable: a relay in this process publishes it soon. Must not be said before; a
+    /// message whose transaction is undone afterwards would be a ghost. Need not be said at all: a relay finds what nobody hands it,
+    /// a little later.
+    pub fn committed(&self, written: Written) {
+        self.handover.give(written);
     }
 
     /// Tells a relay in this process that something was committed, so that it need not wait for its next look.
     pub fn wake(&self) {
-        self.woken.notify_one();
+        self.handover.look();
     }
 
     /// How many messages wait.

@@ -2,15 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::outbox::Outbox;
-use crate::publisher::{Prepared, PublishError, Publisher, Receipt};
-use crate::sql::{Database, StoreError, from_json, from_now, now};
+use crate::outbox::lines::{Entry, Lines};
+use crate::publisher::{PublishError, Publisher, Receipt};
+use crate::sql::{Database, Dialect, Row, StoreError, from_json, from_now, now};
 
 /// Publishes the messages of an [`Outbox`].
 ///
@@ -27,12 +31,11 @@ pub struct Relay<D> {
 /// How a [`Relay`] works.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct RelaySettings {
-    /// How many messages are read at a time.
+    /// How many messages are read at a time, and published at a time to one destination.
     pub batch: u32,
-    /// How often it looks when nobody [wakes](Outbox::wake) it.
+    /// How often it looks into the table for what nobody [handed over](Outbox::committed).
     pub every: Duration,
-    /// How long it waits before each look, also when it was woken: messages that are written one after the other then leave in fewer,
-    /// fuller requests.
+    /// How long it waits after it was woken: messages that are written one after the other then leave in fewer, fuller requests.
     pub linger: Duration,
     /// How often a message is tried before it is given up; each try is the publisher's whole patience.
     pub attempts: u32,
@@ -55,14 +58,8 @@ impl Default for RelaySettings {
     }
 }
 
-/// How many batches a round looks at for a message that may go.
-const LOOK_AHEAD: u32 = 50;
-
-struct Entry {
-    id: i64,
-    message: Prepared,
-    attempts: i64,
-}
+/// How many batches of a destination are kept in memory, and looked at for a message that may go.
+const LOOK_AHEAD: usize = 50;
 
 impl<D: Database> Relay<D> {
     /// Of this outbox.
@@ -99,21 +96,10 @@ impl<D: Database> Relay<D> {
 
     async fn run(self, stop: CancellationToken) {
         let mut failures = 0;
-        loop {
-            if !self.settings.linger.is_zero() {
-                tokio::select! {
-                    biased;
-                    () = stop.cancelled() => break,
-                    () = tokio::time::sleep(self.settings.linger) => {}
-                }
-            }
-            let pause = match self.round().await {
-                // There may be more.
-                Ok(Round::Published) => Duration::ZERO,
-                Ok(Round::NothingToDo) => {
-                    failures = 0;
-                    self.settings.every
-                }
+        while !stop.is_cancelled() {
+            let pause = match self.work(&stop, &mut failures).await {
+                // Another relay works.
+                Ok(()) => self.settings.every,
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(%error, failures, "the outbox cannot be read");
@@ -121,9 +107,7 @@ impl<D: Database> Relay<D> {
                 }
             };
             tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                () = self.outbox.woken.notified() => {}
+                () = stop.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -133,79 +117,67 @@ impl<D: Database> Relay<D> {
         }
     }
 
-    /// Publishes one batch for each destination.
-    async fn round(&self) -> Result<Round, StoreError> {
+    /// Publishes for as long as this relay is the one that works, and is not stopped. What it knows of the table ends with that.
+    async fn work(&self, stop: &CancellationToken, failures: &mut u32) -> Result<(), StoreError> {
         if !self.lead().await? {
-            return Ok(Round::NothingToDo);
+            return Ok(());
         }
-        // Each destination for itself: a slow one does not hold up the others.
-        let rounds =
-            self.publishers.iter().map(|(destination, publisher)| self.publish(destination, publisher));
-        let mut published = false;
-        for result in futures_util::future::join_all(rounds).await {
-            published |= result?;
-        }
-        Ok(if published { Round::Published } else { Round::NothingToDo })
-    }
-
-    /// Publishes one batch for a destination; `true` if something was taken.
-    async fn publish(&self, destination: &str, publisher: &Publisher) -> Result<bool, StoreError> {
-        let entries = self.next(destination).await?;
-        if entries.is_empty() {
-            return Ok(false);
-        }
-        let Some(results) = self.send(publisher, &entries).await? else { return Ok(false) };
-        let published = results.iter().any(Result::is_ok);
-        self.settle(destination, &entries, results).await?;
-        Ok(published)
-    }
-
-    /// Sends them; one result each. `None` when another relay took over, since this one seemed dead: two at once would be
-    /// out of order.
-    async fn send(
-        &self,
-        publisher: &Publisher,
-        entries: &[Entry],
-    ) -> Result<Option<Vec<Result<Receipt, PublishError>>>, StoreError> {
-        // What can never be sent (the destination's limits changed) must not stop the others, but those behind it in its group.
-        let (mut stopped, mut messages) = (HashSet::new(), Vec::with_capacity(entries.len()));
-        let mut unsendable: Vec<Option<PublishError>> = Vec::with_capacity(entries.len());
-        for Entry { message, .. } in entries {
-            let error = match &message.group {
-                Some(group) if stopped.contains(group) => Some(PublishError::EarlierFailed),
-                _ => publisher.check(message).err(),
-            };
-            match error {
-                Some(_) => stopped.extend(message.group.as_ref()),
-                None => messages.push(message.clone()),
+        let settings = &self.settings;
+        let _open = self.outbox.handover.open();
+        let mut lines = Lines::new(self.publishers.keys(), settings.batch.max(1) as usize * LOOK_AHEAD);
+        let mut under_way = FuturesUnordered::new();
+        // An idle relay looks often enough to keep its lease.
+        let idle = settings.every.min(settings.lease / 4);
+        let (mut look_at, mut read_at) = (Instant::now(), Instant::now());
+        loop {
+            let stopping = stop.is_cancelled();
+            if stopping && under_way.is_empty() {
+                return Ok(());
             }
-            unsendable.push(error);
-        }
-        let publish = publisher.publish_prepared(messages);
-        tokio::pin!(publish);
-        let sent = loop {
             tokio::select! {
-                sent = &mut publish => break sent,
-                // It may take long; another relay must not think that this one died.
-                () = tokio::time::sleep(self.settings.lease / 3) => {
+                () = stop.cancelled(), if !stopping => {}
+                Some(ended) = under_way.next(), if !under_way.is_empty() => {
+                    let mut all: Vec<Ended> = vec![ended];
+                    while let Some(Some(more)) = under_way.next().now_or_never() {
+                        all.push(more);
+                    }
+                    let now = now();
+                    let more = self.settle(all, &mut lines).await?;
+                    if more.iter().any(|destination| lines.is_waiting(destination, now)) {
+                        look_at = look_at.min(Instant::now() + settings.linger);
+                    }
+                }
+                () = self.outbox.handover.woken() => look_at = look_at.min(Instant::now() + settings.linger),
+                () = tokio::time::sleep_until(look_at) => {
+                    // Two at once would be out of order.
                     if !self.lead().await? {
-                        return Ok(None);
+                        return Ok(());
+                    }
+                    look_at = Instant::now() + idle;
+                    if stopping {
+                        continue;
+                    }
+                    self.take_in(&mut lines, &mut read_at).await?;
+                    *failures = 0;
+                    for (destination, entries) in lines.start(settings.batch.max(1) as usize, now()) {
+                        // Lines are those of publishers.
+                        if let Some(publisher) = self.publishers.get(&destination) {
+                            // Each destination for itself: a slow one does not hold up the others.
+                            under_way.push(publish(publisher, destination, entries));
+                        }
                     }
                 }
             }
-        };
-        // All were checked, so there is one result for each; a missing one is tried again.
-        let mut sent = sent.unwrap_or_default().into_iter();
-        let mut next = || sent.next().unwrap_or(Err(PublishError::Closed));
-        Ok(Some(unsendable.into_iter().map(|error| error.map_or_else(&mut next, Err)).collect()))
+        }
     }
 
-    /// Whether this relay is the one that works.
+    /// Whether this relay is the one that works, and has been since it last asked.
     async fn lead(&self) -> Result<bool, StoreError> {
         let begun = Instant::now();
         let renewed = || self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = renewed().map(|at| begun.duration_since(at));
         // An idle relay need not write to the disk at each look.
-        if renewed().is_some_and(|at| begun.duration_since(at) < self.settings.lease / 4) {
+        if since.is_some_and(|since| since < self.settings.lease / 4) {
             return Ok(true);
         }
         let sql = "INSERT INTO toolkit_leases (name, holder, until_ms) VALUES ('outbox', $1, $2)
@@ -213,48 +185,98 @@ impl<D: Database> Relay<D> {
                    WHERE toolkit_leases.holder = excluded.holder OR toolkit_leases.until_ms <= $3";
         let values = [(&self.holder).into(), from_now(self.settings.lease).into(), now().into()];
         let ours = self.outbox.database.execute_alone(sql, &values).await? == 1;
-        *renewed() = ours.then_some(begun);
-        Ok(ours)
+        // Had it run out, another may have worked in between.
+        let lapsed = since.is_some_and(|since| since >= self.settings.lease);
+        *renewed() = (ours && !lapsed).then_some(begun);
+        Ok(ours && !lapsed)
     }
 
-    /// What may be published now. A message that waits for its next attempt holds back those behind it in its group, and
-    /// nobody else: where a whole batch is held back, the next one is looked at.
-    async fn next(&self, destination: &str) -> Result<Vec<Entry>, StoreError> {
-        let most = self.settings.batch.max(1);
-        let (mut after, mut held_back, mut entries) = (0, HashSet::new(), Vec::new());
-        for _ in 0..LOOK_AHEAD {
-            let sql =
-                "SELECT id, message, attempts, due_ms FROM toolkit_outbox WHERE destination = $1 AND id > $2
-                       ORDER BY id LIMIT $3";
-            let values = [destination.into(), after.into(), i64::from(most).into()];
-            let rows = self.outbox.database.read(sql, &values).await?;
-            let now = now();
-            for row in &rows {
-                after = row.int(0)?;
-                let message: Prepared = serde_json::from_str(row.text(1)?)?;
-                let in_line = message.group.as_ref().is_some_and(|group| held_back.contains(group));
-                if in_line || row.int(3)? > now {
-                    held_back.extend(message.group);
-                    continue;
-                }
-                entries.push(Entry { id: after, message, attempts: row.int(2)? });
+    /// Takes in what writers have handed over, and what only the table knows.
+    async fn take_in(&self, lines: &mut Lines, read_at: &mut Instant) -> Result<(), StoreError> {
+        let (letters, look) = self.outbox.handover.take();
+        for (id, letter) in letters {
+            // What the table has shown already came twice.
+            if id <= lines.seen {
+                continue;
             }
-            if !entries.is_empty() || rows.len() < most as usize {
-                break;
+            if id > lines.seen + 1 {
+                self.read(lines, id).await?;
+            }
+            let entry = || Ok::<_, StoreError>(Entry { id, message: letter.message, attempts: 0, due_ms: 0 });
+            lines.add(&letter.destination, id, entry)?;
+        }
+        if look || *read_at <= Instant::now() {
+            self.read(lines, i64::MAX).await?;
+            if D::DIALECT == Dialect::Postgres {
+                self.read_late(lines).await?;
+            }
+            *read_at = Instant::now() + self.settings.every;
+        }
+        for (destination, after, most) in lines.with_room() {
+            let sql = "SELECT id, destination, message, attempts, due_ms FROM toolkit_outbox
+                       WHERE destination = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4";
+            let limit = i64::try_from(most).unwrap_or(i64::MAX);
+            let values = [(&destination).into(), after.into(), lines.seen.into(), limit.into()];
+            let rows = self.outbox.database.read(sql, &values).await?;
+            lines.fill(&destination, most, rows.iter().map(entry).collect::<Result<_, _>>()?);
+        }
+        Ok(())
+    }
+
+    /// Reads on in the table, up to what stands before this id.
+    async fn read(&self, lines: &mut Lines, before: i64) -> Result<(), StoreError> {
+        let most = self.settings.batch.max(1);
+        loop {
+            let sql = "SELECT id, destination, message, attempts, due_ms FROM toolkit_outbox
+                       WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3";
+            let values = [lines.seen.into(), before.into(), i64::from(most).into()];
+            let rows = self.outbox.database.read(sql, &values).await?;
+            for row in &rows {
+                lines.add(row.text(1)?, row.int(0)?, || entry(row))?;
+            }
+            if rows.len() < most as usize {
+                return Ok(());
             }
         }
-        Ok(entries)
     }
 
-    async fn settle(
-        &self,
-        destination: &str,
-        entries: &[Entry],
-        results: Vec<Result<Receipt, PublishError>>,
-    ) -> Result<(), StoreError> {
+    /// Reads what has become visible only after younger rows: transactions that do not wait for each other end as they like. (On
+    /// SQLite writers take turns, and there is no such row.)
+    async fn read_late(&self, lines: &mut Lines) -> Result<(), StoreError> {
+        let (destinations, ids) = lines.complete();
+        let (destinations, ids) = (serde_json::to_string(&destinations)?, serde_json::to_string(&ids)?);
+        let sql = "SELECT id, destination, message, attempts, due_ms FROM toolkit_outbox WHERE id <= $1
+                     AND destination IN (SELECT jsonb_array_elements_text(CAST($2 AS JSONB)))
+                     AND id NOT IN (SELECT CAST(value AS BIGINT) FROM jsonb_array_elements_text(CAST($3 AS JSONB)) AS value)
+                   ORDER BY id LIMIT $4";
+        let most = i64::from(self.settings.batch.max(1));
+        let values = [lines.seen.into(), (&destinations).into(), (&ids).into(), most.into()];
+        for row in &self.outbox.database.read(sql, &values).await? {
+            lines.add(row.text(1)?, row.int(0)?, || entry(row))?;
+        }
+        Ok(())
+    }
+
+    /// Writes down what became of messages; gives their destinations.
+    async fn settle(&self, all: Vec<Ended>, lines: &mut Lines) -> Result<Vec<String>, StoreError> {
         let mut transaction = self.outbox.database.begin().await?;
-        let taken = entries.iter().zip(&results).filter(|(_, result)| result.is_ok());
-        let taken: Vec<i64> = taken.map(|(entry, _)| entry.id).collect();
+        let (mut taken, mut lines_again) = (Vec::new(), Vec::new());
+        for Ended { destination, entries, results } in all {
+            let mut again = Vec::new();
+            for (mut entry, result) in entries.into_iter().zip(results) {
+                match result {
+                    Ok(_) => taken.push(entry.id),
+                    Err(PublishError::EarlierFailed) => again.push(entry),
+                    Err(error) => {
+                        entry.attempts += 1;
+                        if self.failed(&mut transaction, &destination, &mut entry, &error).await? {
+                            again.push(entry);
+                        }
+                    }
+                }
+            }
+            lines_again.push((destination, again));
+        }
         if !taken.is_empty() {
             let sql = from_json!(
                 D,
@@ -263,42 +285,72 @@ impl<D: Database> Relay<D> {
             );
             D::execute(&mut transaction, sql, &[(&serde_json::to_string(&taken)?).into()]).await?;
         }
-        for (entry, result) in entries.iter().zip(results) {
-            let id = entry.id.into();
-            match result {
-                Ok(_) | Err(PublishError::EarlierFailed) => {}
-                Err(error) => {
-                    let (attempts, why) = (entry.attempts + 1, error.to_string());
-                    if attempts >= i64::from(self.settings.attempts) {
-                        tracing::error!(destination, id = %entry.message.id, attempts, %error, "given up: see toolkit_outbox_dead");
-                        let sql = "INSERT INTO toolkit_outbox_dead (id, destination, message, attempts, last_error, died_ms)
-                                   SELECT id, destination, message, $2, $3, $4 FROM toolkit_outbox WHERE id = $1";
-                        D::execute(
-                            &mut transaction,
-                            sql,
-                            &[id, attempts.into(), (&why).into(), now().into()],
-                        )
-                        .await?;
-                        D::execute(&mut transaction, "DELETE FROM toolkit_outbox WHERE id = $1", &[id])
-                            .await?;
-                        continue;
-                    }
-                    let attempt = u32::try_from(attempts).unwrap_or(u32::MAX);
-                    let due = from_now(self.settings.backoff.delay(attempt));
-                    let sql =
-                        "UPDATE toolkit_outbox SET attempts = $2, due_ms = $3, last_error = $4 WHERE id = $1";
-                    D::execute(&mut transaction, sql, &[id, attempts.into(), due.into(), (&why).into()])
-                        .await?;
-                }
-            }
+        D::commit(transaction).await?;
+        let finished = lines_again.into_iter().map(|(destination, again)| {
+            lines.finish(&destination, again);
+            destination
+        });
+        Ok(finished.collect())
+    }
+
+    /// A message was not taken; gives whether it is tried again, or is dead now.
+    async fn failed(
+        &self,
+        transaction: &mut D::Connection,
+        destination: &str,
+        entry: &mut Entry,
+        error: &PublishError,
+    ) -> Result<bool, StoreError> {
+        let (id, attempts, why) = (entry.id.into(), entry.attempts, error.to_string());
+        if attempts < i64::from(self.settings.attempts) {
+            entry.due_ms = from_now(self.settings.backoff.delay(u32::try_from(attempts).unwrap_or(u32::MAX)));
+            let sql = "UPDATE toolkit_outbox SET attempts = $2, due_ms = $3, last_error = $4 WHERE id = $1";
+            let values = [id, attempts.into(), entry.due_ms.into(), (&why).into()];
+            D::execute(transaction, sql, &values).await?;
+            return Ok(true);
         }
-        D::commit(transaction).await
+        tracing::error!(destination, id = %entry.message.id, attempts, %error, "given up: see toolkit_outbox_dead");
+        let sql = "INSERT INTO toolkit_outbox_dead (id, destination, message, attempts, last_error, died_ms)
+                   SELECT id, destination, message, $2, $3, $4 FROM toolkit_outbox WHERE id = $1";
+        let values = [id, attempts.into(), (&why).into(), now().into()];
+        D::execute(transaction, sql, &values).await?;
+        D::execute(transaction, "DELETE FROM toolkit_outbox WHERE id = $1", &[id]).await?;
+        Ok(false)
     }
 }
 
-enum Round {
-    Published,
-    NothingToDo,
+fn entry(row: &Row) -> Result<Entry, StoreError> {
+    let message = serde_json::from_str(row.text(2)?)?;
+    Ok(Entry { id: row.int(0)?, message, attempts: row.int(3)?, due_ms: row.int(4)? })
+}
+
+/// What became of messages of one destination.
+struct Ended {
+    destination: String,
+    entries: Vec<Entry>,
+    results: Vec<Result<Receipt, PublishError>>,
+}
+
+async fn publish(publisher: &Publisher, destination: String, entries: Vec<Entry>) -> Ended {
+    // What can never be sent (the destination's limits changed) must not stop the others, but those behind it in its group.
+    let (mut stopped, mut messages) = (HashSet::new(), Vec::with_capacity(entries.len()));
+    let mut unsendable: Vec<Option<PublishError>> = Vec::with_capacity(entries.len());
+    for Entry { message, .. } in &entries {
+        let error = match &message.group {
+            Some(group) if stopped.contains(group) => Some(PublishError::EarlierFailed),
+            _ => publisher.check(message).err(),
+        };
+        match error {
+            Some(_) => stopped.extend(message.group.as_ref()),
+            None => messages.push(message.clone()),
+        }
+        unsendable.push(error);
+    }
+    // All were checked, so there is one result for each; a missing one is tried again.
+    let mut sent = publisher.publish_prepared(messages).await.unwrap_or_default().into_iter();
+    let mut next = || sent.next().unwrap_or(Err(PublishError::Closed));
+    let results = unsendable.into_iter().map(|error| error.map_or_else(&mut next, Err)).collect();
+    Ended { destination, entries, results }
 }
 
 /// A relay at work. Dropping it stops it like a crash: the next one repeats what was not yet deleted.

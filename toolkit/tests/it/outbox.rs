@@ -98,6 +98,135 @@ async fn what_is_committed_is_published_in_order_and_nothing_else_is() {
     }
 }
 
+async fn all_published<D: Database>(outbox: &Outbox<D>) {
+    while outbox.waiting().await.unwrap() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// What becomes of a transaction that has written.
+#[derive(Clone, Copy)]
+enum Fate {
+    /// Committed, and handed over.
+    Handed,
+    /// Committed, and handed over only after the next one.
+    Late,
+    /// Committed, and left to be found in the table.
+    Found,
+    /// Committed by another program.
+    Foreign,
+    /// A ghost, if it were published.
+    Undone,
+}
+
+async fn handed_over_or_not_it_is_published_in_order<D: Database>(database: D) {
+    let (_server, clients) = server().await;
+    let queue = QueueSpec::new("q.fifo").ensure(&clients).await.unwrap();
+    let (outbox, foreign) = (Outbox::new(&database), Outbox::new(&database));
+    outbox.migrate().await.unwrap();
+    let plain = Publisher::queue(&clients, &queue);
+    let fates =
+        [Fate::Handed, Fate::Late, Fate::Handed, Fate::Found, Fate::Handed, Fate::Foreign, Fate::Undone];
+    let (mut relay, mut late, mut committed) = (None, Vec::new(), Vec::new());
+    for number in 0..300_u32 {
+        if number % 70 == 0 {
+            // The one before dies, wherever it happens to be.
+            drop(relay.replace(Relay::new(&outbox).to(plain.clone()).settings(quick()).start()));
+        }
+        let fate = fates[number as usize * 3 % fates.len()];
+        let writer = if matches!(fate, Fate::Foreign) { &foreign } else { &outbox };
+        let step = |number: u32| {
+            Outgoing::new(Step { number }).group(format!("g{}", number % 3)).id(number.to_string())
+        };
+        let mut transaction = database.begin().await.unwrap();
+        let mut written = writer.add(&mut transaction, &plain, step(2 * number)).await.unwrap();
+        written.and(writer.add(&mut transaction, &plain, step(2 * number + 1)).await.unwrap());
+        if matches!(fate, Fate::Undone) {
+            continue;
+        }
+        D::commit(transaction).await.unwrap();
+        committed.extend([2 * number, 2 * number + 1]);
+        match fate {
+            Fate::Handed => {
+                outbox.committed(written);
+                late.drain(..).for_each(|one| outbox.committed(one));
+            }
+            Fate::Late => late.push(written),
+            _ => {}
+        }
+        if number % 20 == 0 {
+            tokio::time::sleep(MILLISECOND).await;
+        }
+    }
+    all_published(&outbox).await;
+    let arrived = numbers(&drain(&clients, &queue).await);
+    for group in 0..3 {
+        let of_group = |numbers: &[u32]| -> Vec<u32> {
+            numbers.iter().copied().filter(|number| number % 3 == group).collect()
+        };
+        assert_eq!(of_group(&arrived), of_group(&committed), "the queue's deduplication makes repeats one");
+    }
+}
+
+#[tokio::test]
+async fn what_is_handed_over_and_what_is_found_keep_their_order() {
+    let (_folder, pool) = sqlite().await;
+    handed_over_or_not_it_is_published_in_order(pool).await;
+    if let Some((_server, pool)) = postgres().await {
+        handed_over_or_not_it_is_published_in_order(pool).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_handed_over_does_not_wait_for_a_look_into_the_table() {
+    let (_folder, pool) = sqlite().await;
+    let (_server, clients) = server().await;
+    let queue = QueueSpec::new("q.fifo").ensure(&clients).await.unwrap();
+    let outbox = Outbox::new(&pool);
+    outbox.migrate().await.unwrap();
+    let plain = Publisher::queue(&clients, &queue);
+    let hour = Duration::from_secs(3600);
+    let settings = RelaySettings { every: hour, lease: 4 * hour, ..quick() };
+    let relay = Relay::new(&outbox).to(plain.clone()).settings(settings).start();
+    for number in 0..3 {
+        let mut transaction = pool.begin().await.unwrap();
+        let message = Outgoing::new(Step { number }).group("g");
+        let written = outbox.add(&mut transaction, &plain, message).await.unwrap();
+        transaction.commit().await.unwrap();
+        match number {
+            2 => outbox.wake(),
+            _ => outbox.committed(written),
+        }
+        all_published(&outbox).await;
+    }
+    relay.shutdown().await;
+    assert_eq!(numbers(&drain(&clients, &queue).await), [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn what_becomes_visible_after_younger_messages_is_published_too() {
+    let Some((_database, pool)) = postgres().await else { return };
+    let (_server, clients) = server().await;
+    let queue = QueueSpec::new("q.fifo").ensure(&clients).await.unwrap();
+    let outbox = Outbox::new(&pool);
+    outbox.migrate().await.unwrap();
+    let plain = Publisher::queue(&clients, &queue);
+    let relay = Relay::new(&outbox).to(plain.clone()).settings(quick()).start();
+    let step = |number: u32| Outgoing::new(Step { number }).group("g");
+    let mut slow = pool.begin().await.unwrap();
+    let early = outbox.add(&mut slow, &plain, step(0)).await.unwrap();
+    let mut quick = pool.begin().await.unwrap();
+    let written = outbox.add(&mut quick, &plain, step(1)).await.unwrap();
+    quick.commit().await.unwrap();
+    outbox.committed(written);
+    all_published(&outbox).await;
+    slow.commit().await.unwrap();
+    outbox.committed(early);
+    all_published(&outbox).await;
+    relay.shutdown().await;
+    assert_eq!(numbers(&drain(&clients, &queue).await), [1, 0]);
+}
+
 async fn dead_letters_can_be_replayed<D: Database>(database: D) {
     let (_server, clients) = server().await;
     let queue = QueueSpec::new("q.fifo").ensure(&clients).await.unwrap();
@@ -175,7 +304,7 @@ async fn nothing_overtakes_what_cannot_be_sent<D: Database>(database: D) {
             plain.prepare(Outgoing::new(Step { number }).group(format!("g{}", number % 3))).await.unwrap();
         message.body.extend(std::iter::repeat_n(' ', if number == 0 { 3_000 } else { 0 }));
         let mut transaction = database.begin().await.unwrap();
-        outbox.add_prepared(&mut transaction, plain.destination(), &message).await.unwrap();
+        outbox.add_prepared(&mut transaction, plain.destination(), message).await.unwrap();
         D::commit(transaction).await.unwrap();
     }
     let hour = Duration::from_secs(3600);

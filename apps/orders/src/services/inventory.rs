@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use toolkit::consumer::{BatchOutcome, Delivery, gather};
-use toolkit::inbox::sql::{SqlInbox, TransactionalBatchHandler, batches_in_transaction};
+use toolkit::inbox::sql::{AfterCommit, SqlInbox, TransactionalBatchHandler, batches_in_transaction};
 use toolkit::sql::{Database, StoreError, from_json, migrate};
 use toolkit::{Consumer, Envelope};
 
@@ -149,6 +149,7 @@ impl<D: Database> TransactionalBatchHandler<StockCommand, D> for Inventory<D> {
         &self,
         transaction: &mut D::Connection,
         batch: &[Delivery<StockCommand>],
+        after: &mut AfterCommit,
     ) -> Result<BatchOutcome, StoreError> {
         #[derive(Serialize)]
         struct Update<'a> {
@@ -185,12 +186,8 @@ impl<D: Database> TransactionalBatchHandler<StockCommand, D> for Inventory<D> {
         );
         let updates = rows(&updates.collect::<Vec<_>>())?;
         D::execute(transaction, sql, &[(&updates).into(), now_ms().into()]).await?;
-        mail.write(transaction).await?;
+        mail.write(transaction, after).await?;
         Ok(BatchOutcome::done())
-    }
-
-    fn committed(&self) {
-        self.desk.committed();
     }
 }
 

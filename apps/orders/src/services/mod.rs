@@ -17,6 +17,7 @@ use toolkit::breaker::BreakerSettings;
 use toolkit::consumer::{ConsumerSettings, Running};
 use toolkit::dead_letters::RunningMonitor;
 use toolkit::inbox::InboxSettings;
+use toolkit::inbox::sql::AfterCommit;
 use toolkit::outbox::{Outbox, Relay, RelaySettings, RunningRelay};
 use toolkit::publisher::{Outgoing, Prepared, PublisherSettings};
 use toolkit::sql::{Database, StoreError};
@@ -227,11 +228,6 @@ impl<D: Database> Desk<D> {
         self.publishers.iter().fold(relay, |relay, publisher| relay.to(publisher.clone())).start()
     }
 
-    /// The transaction is durable.
-    pub fn committed(&self) {
-        self.outbox.wake();
-    }
-
     /// A batch's messages.
     pub fn mail(&self) -> Mail<'_, D> {
         Mail { desk: self, waiting: Vec::new() }
@@ -310,12 +306,19 @@ impl<'a, D: Database> Mail<'a, D> {
         Ok(())
     }
 
-    /// Writes them.
+    /// Writes them; once that is durable, they leave.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn write(self, transaction: &mut D::Connection) -> Result<(), StoreError> {
-        self.desk.outbox.add_all_prepared(transaction, &self.waiting).await
+    pub async fn write(
+        self,
+        transaction: &mut D::Connection,
+        after: &mut AfterCommit,
+    ) -> Result<(), StoreError> {
+        let outbox = self.desk.outbox.clone();
+        let written = outbox.add_all_prepared(transaction, self.waiting).await?;
+        after.run(move || outbox.committed(written));
+        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use toolkit::consumer::{BatchOutcome, Delivery, gather};
-use toolkit::inbox::sql::{SqlInbox, TransactionalBatchHandler, batches_in_transaction};
+use toolkit::inbox::sql::{AfterCommit, SqlInbox, TransactionalBatchHandler, batches_in_transaction};
 use toolkit::sql::{Database, StoreError, from_json, migrate};
 use toolkit::{Consumer, Envelope};
 
@@ -143,6 +143,7 @@ impl<D: Database> TransactionalBatchHandler<Order, D> for Intake<D> {
         &self,
         transaction: &mut D::Connection,
         batch: &[Delivery<Order>],
+        after: &mut AfterCommit,
     ) -> Result<BatchOutcome, StoreError> {
         #[derive(Serialize)]
         struct Row<'a> {
@@ -217,12 +218,8 @@ impl<D: Database> TransactionalBatchHandler<Order, D> for Intake<D> {
             let items = Lines { order: who, country: &order.country, items: &order.items };
             items.send(&mut mail, self.ways.inventory, StockWork::Reserve, cause).await?;
         }
-        mail.write(transaction).await?;
+        mail.write(transaction, after).await?;
         Ok(outcome)
-    }
-
-    fn committed(&self) {
-        self.desk.committed();
     }
 }
 
@@ -285,6 +282,7 @@ impl<D: Database> TransactionalBatchHandler<Event, D> for Lead<D> {
         &self,
         transaction: &mut D::Connection,
         batch: &[Delivery<Event>],
+        after: &mut AfterCommit,
     ) -> Result<BatchOutcome, StoreError> {
         let mut orders = load::<D>(transaction, batch).await?;
         let mut mail = self.desk.mail();
@@ -299,12 +297,8 @@ impl<D: Database> TransactionalBatchHandler<Event, D> for Lead<D> {
             }
         }
         save::<D>(transaction, &orders).await?;
-        mail.write(transaction).await?;
+        mail.write(transaction, after).await?;
         Ok(outcome)
-    }
-
-    fn committed(&self) {
-        self.desk.committed();
     }
 }
 

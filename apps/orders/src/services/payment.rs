@@ -11,7 +11,7 @@ use serde::Serialize;
 use toolkit::Consumer;
 use toolkit::consumer::{BatchHandler, BatchOutcome, Delivery, Gather, Outcome, gather};
 use toolkit::inbox::sql::{
-    BatchesInTransaction, SqlInbox, TransactionalBatchHandler, batches_in_transaction,
+    AfterCommit, BatchesInTransaction, SqlInbox, TransactionalBatchHandler, batches_in_transaction,
 };
 use toolkit::sql::{Database, StoreError, from_json, migrate};
 
@@ -118,6 +118,7 @@ impl<D: Database> TransactionalBatchHandler<PaymentCommand, D> for Recorder<D> {
         &self,
         transaction: &mut D::Connection,
         batch: &[Delivery<PaymentCommand>],
+        after: &mut AfterCommit,
     ) -> Result<BatchOutcome, StoreError> {
         #[derive(Serialize)]
         struct Row<'a> {
@@ -172,11 +173,7 @@ impl<D: Database> TransactionalBatchHandler<PaymentCommand, D> for Recorder<D> {
             " WHERE TRUE ON CONFLICT (order_id, work) DO NOTHING"
         );
         D::execute(transaction, sql, &[(&rows(&payments)?).into(), now_ms().into()]).await?;
-        mail.write(transaction).await?;
+        mail.write(transaction, after).await?;
         Ok(outcome)
-    }
-
-    fn committed(&self) {
-        self.desk.committed();
     }
 }

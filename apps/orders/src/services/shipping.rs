@@ -3,7 +3,7 @@
 use serde::Serialize;
 use toolkit::Consumer;
 use toolkit::consumer::{BatchOutcome, Delivery, gather};
-use toolkit::inbox::sql::{SqlInbox, TransactionalBatchHandler, batches_in_transaction};
+use toolkit::inbox::sql::{AfterCommit, SqlInbox, TransactionalBatchHandler, batches_in_transaction};
 use toolkit::sql::{Database, StoreError, from_json, migrate};
 
 use crate::model::{Happening, ShipCommand, now_ms};
@@ -48,6 +48,7 @@ impl<D: Database> TransactionalBatchHandler<ShipCommand, D> for Shipping<D> {
         &self,
         transaction: &mut D::Connection,
         batch: &[Delivery<ShipCommand>],
+        after: &mut AfterCommit,
     ) -> Result<BatchOutcome, StoreError> {
         #[derive(Serialize)]
         struct Row<'a> {
@@ -75,11 +76,7 @@ impl<D: Database> TransactionalBatchHandler<ShipCommand, D> for Shipping<D> {
             " WHERE TRUE ON CONFLICT (order_id) DO NOTHING"
         );
         D::execute(transaction, sql, &[(&rows(&shipments)?).into(), now_ms().into()]).await?;
-        mail.write(transaction).await?;
+        mail.write(transaction, after).await?;
         Ok(BatchOutcome::done())
-    }
-
-    fn committed(&self) {
-        self.desk.committed();
     }
 }
