@@ -1,7 +1,7 @@
 //! A circuit breaker: after many failures in a row nothing is tried for a while; then one thing is; then all again.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -21,6 +21,8 @@ use tokio::time::Instant;
 pub struct CircuitBreaker {
     settings: BreakerSettings,
     state: Mutex<State>,
+    /// Whether it is closed and nothing has failed since, which most often is all there is to know.
+    calm: AtomicBool,
     changed: Notify,
 }
 
@@ -61,11 +63,15 @@ pub enum Phase {
 impl CircuitBreaker {
     /// A closed one.
     pub fn new(settings: BreakerSettings) -> CircuitBreaker {
-        CircuitBreaker { settings, state: Mutex::new(State::Closed { failures: 0 }), changed: Notify::new() }
+        let state = Mutex::new(State::Closed { failures: 0 });
+        CircuitBreaker { settings, state, calm: AtomicBool::new(true), changed: Notify::new() }
     }
 
     /// What it lets through now.
     pub fn phase(&self) -> Phase {
+        if self.is_calm() {
+            return Phase::Closed;
+        }
         match *self.look() {
             State::Closed { .. } => Phase::Closed,
             State::Open { .. } => Phase::Open,
@@ -120,6 +126,15 @@ impl CircuitBreaker {
         }
     }
 
+    /// Leave to try, if everybody has it.
+    pub(crate) fn enter_now(&self) -> Option<Pass<'_>> {
+        (self.phase() == Phase::Closed).then(|| Pass { breaker: self, trial: false })
+    }
+
+    fn is_calm(&self) -> bool {
+        self.calm.load(Ordering::Acquire)
+    }
+
     /// The state, after what time alone has changed.
     fn look(&self) -> std::sync::MutexGuard<'_, State> {
         // Each change is one assignment, so a panic elsewhere leaves nothing half done.
@@ -133,6 +148,9 @@ impl CircuitBreaker {
     }
 
     fn success(&self, trial: bool) {
+        if self.is_calm() {
+            return;
+        }
         let mut state = self.look();
         match *state {
             State::Closed { failures: 0 } => return,
@@ -141,12 +159,14 @@ impl CircuitBreaker {
             // Something that began before the circuit opened.
             State::HalfOpen { .. } | State::Open { .. } => return,
         }
+        self.calm.store(true, Ordering::Release);
         drop(state);
         self.changed.notify_waiters();
     }
 
     fn failure(&self, trial: bool) {
         let mut state = self.look();
+        self.calm.store(false, Ordering::Release);
         let open = State::Open { until: Instant::now() + self.settings.open_for };
         match *state {
             State::Closed { failures } if failures + 1 >= self.settings.failures => *state = open,

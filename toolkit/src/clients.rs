@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_sqs::config::{Credentials, Region, SharedHttpClient};
+use aws_sdk_sqs::config::{Credentials, Region, RuntimeComponents, SharedHttpClient};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpConnector};
 
 use crate::fault::Fault;
 use crate::queue::Queue;
@@ -81,10 +83,37 @@ impl Clients {
 fn http_client() -> SharedHttpClient {
     let builder = aws_smithy_http_client::Builder::new().pool_idle_timeout(Duration::from_secs(60));
     #[cfg(feature = "https")]
-    {
+    let client = {
         use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
         builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
-    }
+    };
     #[cfg(not(feature = "https"))]
-    builder.build_http()
+    let client = builder.build_http();
+    SharedHttpClient::new(Known(client))
+}
+
+/// The HTTP client made here, which can be told from an application's own: nothing stands between it and the server, so where there is
+/// no TLS either, [direct](crate::direct) calls need not go through it.
+#[derive(Debug)]
+struct Known(SharedHttpClient);
+
+/// How it is known; also stands in the user agent.
+const NAME: &str = "posthaste-toolkit";
+
+pub(crate) fn is_known(client: &impl HttpClient) -> bool {
+    client.connector_metadata().is_some_and(|metadata| metadata.name() == NAME)
+}
+
+impl HttpClient for Known {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        Some(ConnectorMetadata::new(NAME, Some(env!("CARGO_PKG_VERSION").into())))
+    }
 }

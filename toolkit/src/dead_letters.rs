@@ -61,7 +61,7 @@ fn unanswered() -> Category {
 impl DeadLetter {
     fn read(message: &SqsMessage) -> DeadLetter {
         let raw = Raw::from(message.clone());
-        let attributes = raw.attributes;
+        let attributes = raw.attributes().clone();
         let text = |name: &str| attributes.get(name).and_then(Attribute::as_text);
         let category = Category::read(text(CATEGORY));
         let reason = text(REASON).unwrap_or("its handler never answered").to_owned();

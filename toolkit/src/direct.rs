@@ -2,13 +2,17 @@
 //! send, and this sends the like. Whatever is not a plain success is asked again through the SDK, which knows about errors.
 //!
 //! The SDK builds each call of dozens of plug-ins, which costs several times what the call itself does: the measurements stand in
-//! `docs/patterns/speed.md`. Endpoint, signing region, HTTP client (with its connections, TLS and proxies) and
-//! credentials (with their cache and refresh) are the SDK's own; retries are the callers', who have them anyway.
+//! `docs/patterns/speed.md`. Endpoint, signing region, and credentials (with their cache and refresh) are the SDK's own; so is the
+//! HTTP client (with its connections, TLS and proxies), unless it is this library's and there is no TLS to do: then the calls have
+//! [connections of their own](connection). Retries are the callers', who have them anyway.
+
+mod connection;
 
 mod query;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_sqs::config::http::HttpRequest;
@@ -30,13 +34,17 @@ use tokio::sync::OnceCell;
 
 pub(crate) use query::Form;
 
+use crate::clients;
 use crate::fault::Fault;
+use connection::Connections;
 
 /// After a call that did not succeed all go through the SDK for so long: a queue that is gone, or a clock that is wrong, is not
 /// asked twice each time.
 const REST: Duration = Duration::from_secs(5);
 /// The SDK's cache is asked for credentials so often; it renews them in time.
 const CREDENTIALS_FOR: Duration = Duration::from_secs(1);
+/// How long a connection may take, as the SDK has it, where nothing is configured.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 
 /// Calls of one client.
 #[derive(Debug)]
@@ -73,8 +81,10 @@ struct Route {
     service: String,
     user_agent: String,
     connector: SharedHttpConnector,
+    /// Instead of the connector, where it would do the same.
+    connections: Option<Connections>,
     components: RuntimeComponents,
-    key: Mutex<Option<Key>>,
+    key: Mutex<Option<Arc<Key>>>,
 }
 
 /// What signs for a day, or until the credentials change.
@@ -83,9 +93,24 @@ struct Key {
     access_key: String,
     secret: String,
     token: Option<String>,
-    date: String,
+    date: [u8; DATE],
+    /// `20261121/eu-west-1/sqs/aws4_request`
+    scope: String,
     signing_key: Arc<[u8]>,
     asked: Instant,
+}
+
+/// `20261121`
+const DATE: usize = 8;
+/// `20261121T091604Z`
+const TIME: usize = 16;
+
+/// The headers of a request that are not the same in all.
+struct Signed<'a> {
+    operation: &'a str,
+    time: &'a str,
+    authorization: &'a str,
+    token: Option<&'a str>,
 }
 
 impl Direct {
@@ -110,13 +135,24 @@ impl Direct {
         (input, bytes): (&impl Serialize, usize),
         patience: Duration,
     ) -> Option<R> {
+        self.read(operation, (input, bytes), patience, |answer| serde_json::from_slice(answer).ok()).await
+    }
+
+    /// As [`call`](Self::call), with a reader of one's own for the answer; what it cannot read the SDK is asked for again.
+    pub async fn read<R>(
+        &self,
+        operation: &str,
+        (input, bytes): (&impl Serialize, usize),
+        patience: Duration,
+        read: impl FnOnce(&[u8]) -> Option<R>,
+    ) -> Option<R> {
         let write = || {
             // Growing bit by bit would copy a large batch several times.
             let mut body = Vec::with_capacity(bytes);
             serde_json::to_writer(&mut body, input).ok()?;
             Some(body)
         };
-        self.exchange(operation, write, patience, |answer| serde_json::from_slice(answer).ok()).await
+        self.exchange(operation, write, patience, read).await
     }
 
     /// Writes a request, and reads its answer, unless there is reason to leave it to the SDK.
@@ -132,8 +168,8 @@ impl Direct {
             return None;
         }
         let route = self.route.get_or_init(|| Route::learn(&self.client)).await.as_ref()?;
-        let asked = tokio::time::timeout(patience, route.ask(operation, write()?));
-        let answer = asked.await.ok().flatten().and_then(|answer| read(answer.as_ref()));
+        let asked = tokio::time::timeout(patience, route.ask(operation, write()?, read));
+        let answer = asked.await.ok().flatten();
         if answer.is_none() {
             tracing::debug!(operation, "no plain success: the SDK asks again");
             *rests_until() = Some(Instant::now() + REST);
@@ -187,6 +223,14 @@ impl Route {
         let mut settings = HttpConnectorSettings::builder();
         settings.set_connect_timeout(timeouts.and_then(TimeoutConfig::connect_timeout));
         settings.set_read_timeout(timeouts.and_then(TimeoutConfig::read_timeout));
+        let http_client = components.http_client()?;
+        let connections = (scheme == "http" && clients::is_known(&http_client)).then(|| {
+            // A port stands at the end; in brackets it would be part of an address.
+            let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));
+            let address = if has_port { host.to_owned() } else { format!("{host}:80") };
+            let timeout = timeouts.and_then(TimeoutConfig::connect_timeout);
+            Connections::to(address, timeout.unwrap_or(CONNECT_TIMEOUT))
+        });
         Some(Route {
             protocol,
             uri: uri.to_owned(),
@@ -195,80 +239,136 @@ impl Route {
             region: region.to_owned(),
             service: service.to_owned(),
             user_agent: headers.get("user-agent").unwrap_or_default().to_owned(),
-            connector: components.http_client()?.http_connector(&settings.build(), components),
+            connector: http_client.http_connector(&settings.build(), components),
+            connections,
             components: components.clone(),
             key: Mutex::default(),
         })
     }
 
-    /// The body of an answer that says 200.
-    async fn ask(&self, operation: &str, body: Vec<u8>) -> Option<impl AsRef<[u8]> + use<>> {
+    /// What `read` makes of an answer that says 200.
+    async fn ask<R>(
+        &self,
+        operation: &str,
+        body: Vec<u8>,
+        read: impl FnOnce(&[u8]) -> Option<R>,
+    ) -> Option<R> {
         let now = self.components.time_source().map_or_else(SystemTime::now, |source| source.now());
-        let key = self.key(now).await?;
-        let request = self.request(operation, body, &key, now)?;
-        let answer = self.connector.call(request).await.ok()?;
-        if answer.status().as_u16() != 200 {
-            // They may have been withdrawn.
-            *self.key.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            return None;
+        let time = text_of(now)?;
+        let time = std::str::from_utf8(&time).ok()?;
+        let key = self.key(now, time).await?;
+        let authorization = self.authorization(operation, &body, &key, time);
+        let (authorization, token) = (authorization.as_str(), key.token.as_deref());
+        let signed = Signed { operation, time, authorization, token };
+        let Some(connections) = &self.connections else {
+            let answer = self.connector.call(self.request(&signed, body)?).await.ok()?;
+            self.check(answer.status().as_u16())?;
+            return read(&ByteStream::new(answer.into_body()).collect().await.ok()?.into_bytes());
+        };
+        let mut connection = connections.take().await.ok()?;
+        self.write_head(&signed, body.len(), &mut connection.head)?;
+        let answer = connection.exchange(&body).await.ok()?;
+        let result = self.check(answer.status).and_then(|()| read(connection.body(&answer)));
+        if answer.stays_open {
+            connections.give_back(connection);
         }
-        Some(ByteStream::new(answer.into_body()).collect().await.ok()?.into_bytes())
+        result
     }
 
-    fn request(&self, operation: &str, body: Vec<u8>, key: &Key, now: SystemTime) -> Option<HttpRequest> {
-        let time = jiff::Timestamp::try_from(now).ok()?.strftime("%Y%m%dT%H%M%SZ").to_string();
-        let authorization = self.authorization(operation, &body, key, &time);
+    fn check(&self, status: u16) -> Option<()> {
+        if status != 200 {
+            // They may have been withdrawn.
+            *self.kept_key() = None;
+            return None;
+        }
+        Some(())
+    }
+
+    fn request(&self, signed: &Signed<'_>, body: Vec<u8>) -> Option<HttpRequest> {
         let mut request = HttpRequest::new(SdkBody::from(body));
         request.set_method("POST").ok()?;
         request.set_uri(self.uri.as_str()).ok()?;
         let headers = request.headers_mut();
         headers.try_insert("content-type", self.protocol.content_type()).ok()?;
-        headers.try_insert("x-amz-date", time).ok()?;
+        headers.try_insert("x-amz-date", signed.time.to_owned()).ok()?;
         if self.protocol == Protocol::Json {
-            headers.try_insert("x-amz-target", format!("AmazonSQS.{operation}")).ok()?;
+            headers.try_insert("x-amz-target", [JSON_TARGET, signed.operation].concat()).ok()?;
             headers.try_insert("x-amzn-query-mode", "true").ok()?;
         }
         headers.try_insert("user-agent", self.user_agent.clone()).ok()?;
-        headers.try_insert("authorization", authorization).ok()?;
-        if let Some(token) = &key.token {
-            headers.try_insert("x-amz-security-token", token.clone()).ok()?;
+        headers.try_insert("authorization", signed.authorization.to_owned()).ok()?;
+        if let Some(token) = signed.token {
+            headers.try_insert("x-amz-security-token", token.to_owned()).ok()?;
         }
         Some(request)
     }
 
+    /// The same request, as it goes over the wire before its body.
+    fn write_head(&self, signed: &Signed<'_>, body_length: usize, head: &mut Vec<u8>) -> Option<()> {
+        let json = match self.protocol {
+            Protocol::Json => {
+                ["x-amzn-query-mode: true\r\nx-amz-target: ", JSON_TARGET, signed.operation, "\r\n"]
+            }
+            Protocol::Query => [""; 4],
+        };
+        let lines = [
+            ["POST ", &self.path, " HTTP/1.1\r\n"],
+            ["host: ", &self.host, "\r\n"],
+            ["content-type: ", self.protocol.content_type(), "\r\n"],
+            ["x-amz-date: ", signed.time, "\r\n"],
+            ["user-agent: ", &self.user_agent, "\r\n"],
+            ["authorization: ", signed.authorization, "\r\n"],
+        ];
+        head.clear();
+        for part in lines.iter().flatten().chain(&json) {
+            head.extend_from_slice(part.as_bytes());
+        }
+        if let Some(token) = signed.token {
+            if token.bytes().any(|byte| byte.is_ascii_control()) {
+                return None;
+            }
+            write!(head, "x-amz-security-token: {token}\r\n").ok()?;
+        }
+        write!(head, "content-length: {body_length}\r\n\r\n").ok()
+    }
+
     /// Signature Version 4, for the two forms of request that there are here.
     fn authorization(&self, operation: &str, body: &[u8], key: &Key, time: &str) -> String {
-        let Route { path, host, region, service, .. } = self;
         let (token_header, token_name) = match &key.token {
-            Some(token) => (format!("x-amz-security-token:{token}\n"), ";x-amz-security-token"),
-            None => (String::new(), ""),
+            Some(token) => (["x-amz-security-token:", token, "\n"], ";x-amz-security-token"),
+            None => ([""; 3], ""),
         };
         let (json_headers, json_names) = match self.protocol {
             Protocol::Json => (
-                format!("x-amz-target:AmazonSQS.{operation}\nx-amzn-query-mode:true\n"),
+                ["x-amz-target:", JSON_TARGET, operation, "\nx-amzn-query-mode:true\n"],
                 ";x-amz-target;x-amzn-query-mode",
             ),
-            Protocol::Query => (String::new(), ""),
+            Protocol::Query => ([""; 4], ""),
         };
-        let signed = format!("content-type;host;x-amz-date{token_name}{json_names}");
-        let canonical = format!(
-            "POST\n{path}\n\ncontent-type:{}\nhost:{host}\nx-amz-date:{time}\n{token_header}{json_headers}\n{signed}\n{}",
-            self.protocol.content_type(),
-            hex(&Sha256::digest(body))
-        );
-        let scope = format!("{}/{region}/{service}/aws4_request", key.date);
-        let to_sign =
-            format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex(&Sha256::digest(canonical.as_bytes())));
+        let names = ["content-type;host;x-amz-date", token_name, json_names];
+        let content_type = self.protocol.content_type();
+        let same = ["POST\n", &self.path, "\n\ncontent-type:", content_type, "\nhost:", &self.host];
+        let mut canonical = Sha256::new();
+        for part in same.iter().chain(&["\nx-amz-date:", time, "\n"]) {
+            canonical.update(part);
+        }
+        for part in token_header.iter().chain(&json_headers).chain(&["\n"]).chain(&names) {
+            canonical.update(part);
+        }
+        canonical.update("\n");
+        canonical.update(hex(&Sha256::digest(body)));
+        let canonical = hex(&canonical.finalize());
+        let canonical = std::str::from_utf8(&canonical).unwrap_or_default();
+        let to_sign = ["AWS4-HMAC-SHA256\n", time, "\n", &key.scope, "\n", canonical].concat();
         let signature = calculate_signature(&key.signing_key, to_sign.as_bytes());
-        let id = &key.access_key;
-        format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={signed}, Signature={signature}")
+        let (begin, signed, end) = ("AWS4-HMAC-SHA256 Credential=", ", SignedHeaders=", ", Signature=");
+        [&[begin, &key.access_key, "/", &key.scope, signed][..], &names, &[end, &signature]].concat().concat()
     }
 
-    /// What to sign with now.
-    async fn key(&self, now: SystemTime) -> Option<Key> {
-        let date = jiff::Timestamp::try_from(now).ok()?.strftime("%Y%m%d").to_string();
-        let kept = || self.key.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = kept().clone();
+    /// What to sign with now, which as text is `time`.
+    async fn key(&self, now: SystemTime, time: &str) -> Option<Arc<Key>> {
+        let date = *time.as_bytes().first_chunk::<DATE>()?;
+        let last = self.kept_key().clone();
         let today = last.filter(|key| key.date == date);
         if let Some(key) = &today
             && key.asked.elapsed() < CREDENTIALS_FOR
@@ -284,20 +384,50 @@ impl Route {
                 && key.secret == credentials.secret_access_key()
                 && key.token.as_deref() == credentials.session_token()
         });
-        let key = same.map(|key| Key { asked: Instant::now(), ..key }).unwrap_or_else(|| {
+        let key = same.map(|key| Key { asked: Instant::now(), ..(*key).clone() }).unwrap_or_else(|| {
+            let Route { region, service, .. } = self;
             let secret = credentials.secret_access_key();
             Key {
                 access_key: credentials.access_key_id().to_owned(),
                 secret: secret.to_owned(),
                 token: credentials.session_token().map(str::to_owned),
-                signing_key: generate_signing_key(secret, now, &self.region, &self.service).as_ref().into(),
+                scope: format!("{}/{region}/{service}/aws4_request", &time[..DATE]),
+                signing_key: generate_signing_key(secret, now, region, service).as_ref().into(),
                 date,
                 asked: Instant::now(),
             }
         });
-        *kept() = Some(key.clone());
+        let key = Arc::new(key);
+        *self.kept_key() = Some(key.clone());
         Some(key)
     }
+
+    fn kept_key(&self) -> MutexGuard<'_, Option<Arc<Key>>> {
+        self.key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `20261121T091604Z`
+fn text_of(time: SystemTime) -> Option<[u8; TIME]> {
+    let time = jiff::Timestamp::try_from(time).ok()?;
+    let time = jiff::tz::Offset::UTC.to_datetime(time);
+    let mut text = *b"00000000T000000Z";
+    let numbers = [
+        (0..4, time.year()),
+        (4..6, time.month().into()),
+        (6..8, time.day().into()),
+        (9..11, time.hour().into()),
+        (11..13, time.minute().into()),
+        (13..15, time.second().into()),
+    ];
+    for (digits, number) in numbers {
+        let mut rest = u16::try_from(number).ok()?;
+        for digit in text[digits].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+    }
+    Some(text)
 }
 
 /// The answer to a batch, whichever.
@@ -342,6 +472,8 @@ impl BatchAnswer {
 
 const JSON: &str = "application/x-amz-json-1.0";
 const FORM: &str = "application/x-www-form-urlencoded";
+/// What stands before the operation in the header that names it.
+const JSON_TARGET: &str = "AmazonSQS.";
 
 impl Protocol {
     fn content_type(self) -> &'static str {
@@ -380,14 +512,21 @@ impl Intercept for Listen {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Of a SHA-256 hash.
+fn hex(hash: &[u8]) -> [u8; 64] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut text = [b'0'; 64];
+    for (two, byte) in text.chunks_exact_mut(2).zip(hash) {
+        two[0] = DIGITS[usize::from(byte >> 4)];
+        two[1] = DIGITS[usize::from(byte & 15)];
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     use aws_sdk_sqs::config::{BehaviorVersion, Region};
@@ -435,8 +574,17 @@ mod tests {
                 assert_eq!((&route.uri, &route.host), (&uri, &host));
                 assert_eq!((route.region.as_str(), route.service.as_str()), ("eu-west-1", service));
                 let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-                let key = route.key(now).await.unwrap();
-                let request = route.request("DeleteMessageBatch", b"{}".to_vec(), &key, now).unwrap();
+                let time = text_of(now).unwrap();
+                let time = std::str::from_utf8(&time).unwrap();
+                assert_eq!(time, "20270115T080000Z");
+                let key = route.key(now, time).await.unwrap();
+                let operation = "DeleteMessageBatch";
+                let authorization = route.authorization(operation, b"{}", &key, time);
+                let signed = Signed { operation, time, authorization: &authorization, token };
+                let request = route.request(&signed, b"{}".to_vec()).unwrap();
+                let mut head = Vec::new();
+                route.write_head(&signed, 2, &mut head).unwrap();
+                same_headers(&head, &request, &host);
 
                 let credentials = Credentials::new("AKID", "secret", token.map(str::to_owned), None, "tests");
                 let identity = credentials.into();
@@ -459,6 +607,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What goes over a connection of ours is what goes over one of the SDK's.
+    fn same_headers(head: &[u8], theirs: &HttpRequest, host: &str) {
+        let mut headers = [httparse::EMPTY_HEADER; 20];
+        let mut ours = httparse::Request::new(&mut headers);
+        assert_eq!(ours.parse(head).unwrap(), httparse::Status::Complete(head.len()));
+        assert_eq!(ours.method, Some(theirs.method()));
+        assert!(theirs.uri().ends_with(ours.path.unwrap()));
+        let text = |value| std::str::from_utf8(value).unwrap();
+        let ours: BTreeMap<&str, &str> =
+            ours.headers.iter().map(|header| (header.name, text(header.value))).collect();
+        let mut expected: BTreeMap<&str, &str> = theirs.headers().iter().collect();
+        expected.extend([("host", host), ("content-length", "2")]);
+        assert_eq!(ours, expected);
     }
 
     #[tokio::test]

@@ -74,7 +74,7 @@ impl Graveyard {
 
     /// Puts a copy there. The caller deletes the original only after that: a crash between the two leaves both.
     pub async fn bury(&self, raw: &Raw, category: Category, reason: &str) -> Result<(), Fault> {
-        let mut attributes = raw.attributes.clone();
+        let mut attributes = raw.attributes().clone();
         let facts = [
             (REASON, Attribute::Text(printable(reason))),
             (CATEGORY, category.as_str().into()),
@@ -102,7 +102,7 @@ impl Graveyard {
         let mut result = self.publisher.publish_prepared(vec![message.clone()]).await;
         if matches!(result, Err(PublishError::TooLarge { .. })) {
             // The message has the largest size allowed, so there is no room for a reason.
-            message.attributes = raw.attributes.clone();
+            message.attributes = raw.attributes().clone();
             result = self.publisher.publish_prepared(vec![message]).await;
         }
         match result.map(|mut results| results.pop()) {

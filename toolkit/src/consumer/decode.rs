@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::body::{Attribute, Attributes, BodyError, BodyStep};
 use crate::consumer::delivery::Delivery;
-use crate::consumer::raw::Raw;
+use crate::consumer::held::Place;
 use crate::envelope::{Envelope, EnvelopeError, Metadata};
 use crate::message::Message;
 use crate::publisher::BodyForm;
@@ -47,11 +47,18 @@ struct NotificationAttribute {
 }
 
 pub(super) async fn decode<T: Message>(
-    raw: &Arc<Raw>,
+    raw: &Place,
     form: BodyForm,
     steps: &[Arc<dyn BodyStep>],
 ) -> Result<Delivery<T>, DecodeError> {
     let text = raw.body.as_str();
+    // What nearly all are. A notification of SNS is no envelope, so that one is looked for only in what cannot be read as one.
+    if steps.is_empty()
+        && form == BodyForm::Envelope
+        && let Ok(envelope) = Envelope::decode(text)
+    {
+        return Ok(delivery(raw, envelope, None));
+    }
     let notification = unwrap_notification(text);
     let (text, wrapped_attributes) = match notification {
         Some((inner, attributes)) => (std::borrow::Cow::Owned(inner), Some(attributes)),
@@ -60,24 +67,23 @@ pub(super) async fn decode<T: Message>(
     let text = if steps.is_empty() {
         text
     } else {
-        let attributes = wrapped_attributes.as_ref().unwrap_or(&raw.attributes);
+        let attributes = wrapped_attributes.as_ref().unwrap_or(raw.attributes());
         let mut body = text.into_owned();
         for step in steps.iter().rev() {
             body = step.incoming(body, attributes).await.map_err(DecodeError::Step)?;
         }
         std::borrow::Cow::Owned(body)
     };
-    let message_id = raw.message_id.clone();
     let envelope = match form {
         BodyForm::Envelope => Envelope::decode(&text)?,
         BodyForm::Bare => {
             let what = "the body";
             let data: T =
                 serde_json::from_str(&text).map_err(|why| EnvelopeError::Unreadable { what, why })?;
-            let attributes = wrapped_attributes.as_ref().unwrap_or(&raw.attributes);
+            let attributes = wrapped_attributes.as_ref().unwrap_or(raw.attributes());
             let text_of = |name| attributes.get(name).and_then(Attribute::as_text).map(str::to_owned);
             Envelope {
-                id: message_id.clone(),
+                id: raw.message_id.clone(),
                 message_type: text_of("type").unwrap_or_else(|| data.message_type().to_owned()),
                 source: text_of("source").unwrap_or_default(),
                 timestamp: raw.sent_at,
@@ -86,15 +92,19 @@ pub(super) async fn decode<T: Message>(
             }
         }
     };
-    Ok(Delivery {
+    Ok(delivery(raw, envelope, wrapped_attributes))
+}
+
+fn delivery<T>(raw: &Place, envelope: Envelope<T>, wrapped_attributes: Option<Attributes>) -> Delivery<T> {
+    Delivery {
         envelope,
-        message_id,
+        message_id: raw.message_id.clone(),
         receive_count: raw.receive_count,
         sent_at: raw.sent_at,
         group: raw.group.clone(),
         raw: raw.clone(),
         wrapped_attributes,
-    })
+    }
 }
 
 /// The message and its attributes, if this is a notification of SNS.

@@ -13,6 +13,7 @@ use crate::backoff::Backoff;
 use crate::body::BodyStep;
 use crate::consumer::held::Received;
 use crate::consumer::tallies::Tallies;
+use crate::consumer::work::Core;
 use crate::direct::{BatchAnswer, Direct};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
@@ -68,6 +69,15 @@ pub(super) async fn delete(
     }
 }
 
+/// Deletes what one receive brought, as soon as all of it is done, and leaves what does not succeed to the [deleter](delete).
+pub(super) async fn delete_at_once(core: &Core, finished: Vec<Finished>) {
+    let again = attempt(&core.sqs, &core.direct, &core.queue.url, &core.tallies, &core.steps, finished, true);
+    for finished in again.await {
+        // The deleter outlives all pollers.
+        let _ = core.done.send(finished);
+    }
+}
+
 async fn delete_batch(
     sqs: &aws_sdk_sqs::Client,
     direct: &Direct,
@@ -77,37 +87,49 @@ async fn delete_batch(
     steps: &[Arc<dyn BodyStep>],
     mut batch: Vec<Finished>,
 ) {
-    let mut attempt = 1;
-    loop {
-        let results = match request(sqs, direct, url, &batch).await {
-            Ok(results) => results,
-            Err(fault) => vec![Err(fault); batch.len()],
-        };
-        let mut again = Vec::new();
-        for (finished, result) in batch.into_iter().zip(results) {
-            match result {
-                Ok(()) => {
-                    tallies.deleted();
-                    if finished.handled && !steps.is_empty() {
-                        for step in steps {
-                            step.handled(&finished.received.raw.attributes).await;
-                        }
-                    }
-                }
-                Err(fault) if fault.retryable && attempt < ATTEMPTS => again.push(finished),
-                // It comes again although it was handled: at least once.
-                Err(fault) => {
-                    tracing::warn!(message_id = finished.received.message_id(), %fault, "handled, but not deleted");
-                }
-            }
-        }
-        if again.is_empty() {
+    for number in 1..=ATTEMPTS {
+        batch = attempt(sqs, direct, url, tallies, steps, batch, number < ATTEMPTS).await;
+        if batch.is_empty() {
             return;
         }
-        batch = again;
-        tokio::time::sleep(backoff.delay(attempt)).await;
-        attempt += 1;
+        tokio::time::sleep(backoff.delay(number)).await;
     }
+}
+
+/// Those that are to be tried again, if there is to be another attempt.
+async fn attempt(
+    sqs: &aws_sdk_sqs::Client,
+    direct: &Direct,
+    url: &str,
+    tallies: &Tallies,
+    steps: &[Arc<dyn BodyStep>],
+    batch: Vec<Finished>,
+    may_come_again: bool,
+) -> Vec<Finished> {
+    let results = match request(sqs, direct, url, &batch).await {
+        Ok(results) => results,
+        Err(fault) => vec![Err(fault); batch.len()],
+    };
+    let (mut deleted, mut again) = (0, Vec::new());
+    for (finished, result) in batch.into_iter().zip(results) {
+        match result {
+            Ok(()) => {
+                deleted += 1;
+                if finished.handled {
+                    for step in steps {
+                        step.handled(finished.received.raw.attributes()).await;
+                    }
+                }
+            }
+            Err(fault) if fault.retryable && may_come_again => again.push(finished),
+            // It comes again although it was handled: at least once.
+            Err(fault) => {
+                tracing::warn!(message_id = finished.received.message_id(), %fault, "handled, but not deleted");
+            }
+        }
+    }
+    tallies.deleted(deleted);
+    again
 }
 
 #[derive(Serialize)]

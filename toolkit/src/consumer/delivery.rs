@@ -1,13 +1,12 @@
 //! What a handler is given, and what it answers.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::body::{Attribute, Attributes};
-use crate::consumer::raw::Raw;
+use crate::consumer::held::Place;
 use crate::envelope::Envelope;
 
 /// A message as it was handed out this time.
@@ -23,7 +22,7 @@ pub struct Delivery<T> {
     pub sent_at: Timestamp,
     /// Its message group.
     pub group: Option<String>,
-    pub(crate) raw: Arc<Raw>,
+    pub(crate) raw: Place,
     /// Those of an SNS notification stand in its body.
     pub(crate) wrapped_attributes: Option<Attributes>,
 }
@@ -36,12 +35,12 @@ impl<T> Delivery<T> {
 
     /// One message attribute.
     pub fn attribute(&self, name: &str) -> Option<Attribute> {
-        self.wrapped_attributes.as_ref().unwrap_or(&self.raw.attributes).get(name).cloned()
+        self.wrapped_attributes.as_ref().unwrap_or(self.raw.attributes()).get(name).cloned()
     }
 
     /// All message attributes.
     pub fn attributes(&self) -> Attributes {
-        self.wrapped_attributes.as_ref().unwrap_or(&self.raw.attributes).clone()
+        self.wrapped_attributes.as_ref().unwrap_or(self.raw.attributes()).clone()
     }
 }
 

@@ -1,52 +1,98 @@
 //! The messages that this consumer holds: each stays hidden from others, by heartbeats, for as long as it is held.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::consumer::deletes::Finished;
 use crate::consumer::raw::Raw;
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
 /// What is held, and until when it is hidden.
-#[derive(Debug)]
 pub(super) struct Held {
     visibility: Duration,
     next_key: AtomicU64,
-    messages: Mutex<HashMap<u64, Hidden>>,
+    batches: Mutex<HashMap<u64, Hidden>>,
 }
 
-#[derive(Debug)]
 struct Hidden {
-    raw: Arc<Raw>,
+    batch: Arc<Batch>,
     renew_at: Instant,
+}
+
+/// What one receive brought: its messages are hidden together, and most often end together.
+pub(super) struct Batch {
+    messages: Arc<[Raw]>,
+    key: u64,
+    /// One bit for each message that is still held.
+    live: AtomicU32,
+    held: Arc<Held>,
+    places: Arc<Semaphore>,
+    /// What is done, as long as the poller still begins its messages; then it deletes them itself.
+    finished: Mutex<Option<Vec<Finished>>>,
+}
+
+/// A message within what its receive brought.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    messages: Arc<[Raw]>,
+    index: usize,
+}
+
+impl Deref for Place {
+    type Target = Raw;
+
+    fn deref(&self) -> &Raw {
+        &self.messages[self.index]
+    }
 }
 
 /// One held message. Dropping it ends its heartbeats and frees its place.
 pub(super) struct Received {
-    pub raw: Arc<Raw>,
-    key: u64,
-    held: Arc<Held>,
-    _place: OwnedSemaphorePermit,
+    pub raw: Place,
+    batch: Arc<Batch>,
 }
 
 impl Held {
     pub fn new(visibility: Duration) -> Arc<Held> {
-        Arc::new(Held { visibility, next_key: AtomicU64::new(0), messages: Mutex::default() })
+        Arc::new(Held { visibility, next_key: AtomicU64::new(0), batches: Mutex::default() })
     }
 
-    /// Takes a message that was hidden from `asked` on.
-    pub fn hold(self: &Arc<Held>, raw: Raw, place: OwnedSemaphorePermit, asked: Instant) -> Received {
+    /// Takes messages that were hidden from `asked` on, at most as many as there is room for.
+    pub fn hold(
+        self: &Arc<Held>,
+        messages: Vec<Raw>,
+        mut room: OwnedSemaphorePermit,
+        asked: Instant,
+    ) -> Arc<Batch> {
+        let places = room.semaphore().clone();
+        let count = messages.len();
+        if let Some(taken) = room.split(count) {
+            // They are given back one by one.
+            taken.forget();
+        }
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
-        let (raw, renew_at) = (Arc::new(raw), asked + self.visibility / 2);
-        self.lock().insert(key, Hidden { raw: raw.clone(), renew_at });
-        Received { raw, key, held: self.clone(), _place: place }
+        let batch = Arc::new(Batch {
+            messages: messages.into(),
+            key,
+            live: AtomicU32::new((1 << count) - 1),
+            held: self.clone(),
+            places,
+            finished: Mutex::new(Some(Vec::with_capacity(count))),
+        });
+        if count > 0 {
+            let hidden = Hidden { batch: batch.clone(), renew_at: asked + self.visibility / 2 };
+            self.lock().insert(key, hidden);
+        }
+        batch
     }
 
     /// Hides again what is due, until told to stop.
@@ -58,46 +104,81 @@ impl Held {
                 () = tokio::time::sleep(pause) => {}
             }
             let now = Instant::now();
-            let due: Vec<(u64, Arc<Raw>)> = {
-                let messages = self.lock();
-                let due = messages.iter().filter(|(_, hidden)| hidden.renew_at <= now);
-                due.map(|(key, hidden)| (*key, hidden.raw.clone())).collect()
+            let due: Vec<Arc<Batch>> = {
+                let batches = self.lock();
+                let due = batches.values().filter(|hidden| hidden.renew_at <= now);
+                due.map(|hidden| hidden.batch.clone()).collect()
             };
-            for batch in due.chunks(BATCH_ENTRIES) {
-                let receipts: Vec<&str> = batch.iter().map(|(_, raw)| raw.receipt.as_str()).collect();
-                match change_visibility(&sqs, &url, &receipts, self.visibility).await {
-                    Ok(results) => {
-                        for ((key, _), result) in batch.iter().zip(results) {
-                            match result {
-                                Ok(()) => self.renewed(*key, now),
-                                // Deleted or taken by another: nothing to keep hidden.
-                                Err(fault) if !fault.retryable => {
-                                    tracing::warn!(%fault, "a message is no longer ours; it may be handled twice");
-                                    self.forget(*key);
-                                }
-                                Err(fault) => tracing::debug!(%fault, "a heartbeat failed"),
-                            }
+            let live: Vec<(&Arc<Batch>, usize)> =
+                due.iter().flat_map(|batch| batch.live().map(move |index| (batch, index))).collect();
+            // Of a batch with a message that is not hidden yet all are tried again.
+            let mut failed: Vec<u64> = Vec::new();
+            for some in live.chunks(BATCH_ENTRIES) {
+                let receipts: Vec<&str> =
+                    some.iter().map(|(batch, index)| batch.messages[*index].receipt.as_str()).collect();
+                let results = match change_visibility(&sqs, &url, &receipts, self.visibility).await {
+                    Ok(results) => results,
+                    Err(fault) => {
+                        tracing::warn!(%fault, "heartbeats failed");
+                        failed.extend(some.iter().map(|(batch, _)| batch.key));
+                        continue;
+                    }
+                };
+                for ((batch, index), result) in some.iter().zip(results) {
+                    match result {
+                        Ok(()) => {}
+                        // Deleted or taken by another: nothing to keep hidden.
+                        Err(fault) if !fault.retryable => {
+                            tracing::warn!(%fault, "a message is no longer ours; it may be handled twice");
+                            batch.let_go(*index);
+                        }
+                        Err(fault) => {
+                            tracing::debug!(%fault, "a heartbeat failed");
+                            failed.push(batch.key);
                         }
                     }
-                    Err(fault) => tracing::warn!(%fault, "heartbeats failed"),
+                }
+            }
+            let mut batches = self.lock();
+            for batch in due.iter().filter(|batch| !failed.contains(&batch.key)) {
+                if let Some(hidden) = batches.get_mut(&batch.key) {
+                    hidden.renew_at = now + self.visibility / 2;
                 }
             }
         }
     }
 
-    fn renewed(&self, key: u64, now: Instant) {
-        if let Some(hidden) = self.lock().get_mut(&key) {
-            hidden.renew_at = now + self.visibility / 2;
-        }
-    }
-
-    fn forget(&self, key: u64) {
-        self.lock().remove(&key);
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Hidden>> {
         // Each change is one call of the map, so a panic elsewhere leaves nothing half done.
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Batch {
+    /// Its messages. To be called once.
+    pub fn received(self: &Arc<Batch>) -> impl ExactSizeIterator<Item = Received> + use<> {
+        let batch = self.clone();
+        (0..self.messages.len()).map(move |index| Received {
+            raw: Place { messages: batch.messages.clone(), index },
+            batch: batch.clone(),
+        })
+    }
+
+    /// What was done while its messages were begun. What is done from now on goes to the deleter.
+    pub fn finished(&self) -> Vec<Finished> {
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    }
+
+    fn live(&self) -> impl Iterator<Item = usize> + use<> {
+        let live = self.live.load(Ordering::Acquire);
+        (0..u32::BITS as usize).filter(move |index| live & (1 << index) != 0)
+    }
+
+    fn let_go(&self, index: usize) {
+        let bit = 1 << index;
+        if self.live.fetch_and(!bit, Ordering::AcqRel) == bit {
+            self.held.lock().remove(&self.key);
+        }
     }
 }
 
@@ -116,13 +197,29 @@ impl Received {
 
     /// Ends its heartbeats: from now on its visibility is somebody else's matter.
     pub fn let_go(&self) {
-        self.held.forget(self.key);
+        self.batch.let_go(self.raw.index);
+    }
+}
+
+impl Finished {
+    /// Puts it with what its poller deletes; gives it back if that has done so already.
+    pub fn with_its_batch(self) -> Option<Finished> {
+        let batch = self.received.batch.clone();
+        let mut finished = batch.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *finished {
+            Some(finished) => {
+                finished.push(self);
+                None
+            }
+            None => Some(self),
+        }
     }
 }
 
 impl Drop for Received {
     fn drop(&mut self) {
         self.let_go();
+        self.batch.places.add_permits(1);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Receives messages from a queue, hands them to a handler, and does with each what the handler says.
 
+mod at_once;
 mod dead;
 mod decode;
 mod deletes;
@@ -39,9 +40,10 @@ use crate::fault::Fault;
 use crate::message::Message;
 use crate::publisher::BodyForm;
 use crate::queue::Queue;
-use held::{Held, Received};
+use at_once::AtOnce;
+use held::Held;
 use tallies::Tallies;
-use work::Core;
+use work::{Core, Job};
 
 /// Receives messages of type `T` from one queue.
 ///
@@ -238,7 +240,7 @@ impl<T: Message> Consumer<T> {
 
     async fn launch<F, J>(self, whole_batches: bool, run: F) -> Result<Running, StartError>
     where
-        F: Fn(Arc<Core>, Vec<Received>) -> J + Clone + Send + Sync + 'static,
+        F: Fn(Arc<Core>, Job) -> J + Clone + Send + Sync + 'static,
         J: Future<Output = ()> + Send + 'static,
     {
         let policy = QueuePolicy::of(&self.clients, &self.queue).await.map_err(StartError::Queue)?;
@@ -288,14 +290,9 @@ impl<T: Message> Consumer<T> {
         let places = Arc::new(Semaphore::new(settings.workers.max(1) + settings.prefetch));
         let mut pollers = JoinSet::new();
         for _ in 0..settings.pollers.max(1) {
-            let (core, run, jobs) = (core.clone(), run.clone(), jobs.clone());
-            let start = {
-                let core = core.clone();
-                move |job| {
-                    jobs.spawn(run(core.clone(), job));
-                }
-            };
-            pollers.spawn(poll::poll(core, held.clone(), places.clone(), visibility, whole_batches, start));
+            let (core, run, at_once) = (core.clone(), run.clone(), AtOnce::new(jobs.clone()));
+            let places = places.clone();
+            pollers.spawn(poll::poll(core, held.clone(), places, visibility, whole_batches, at_once, run));
         }
         Ok(Running { core, pollers, jobs, heart, silence, deletes, tallies })
     }

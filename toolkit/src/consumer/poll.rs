@@ -1,64 +1,83 @@
 //! Asks the queue for messages, as many as there is room for, while the circuit is closed.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageSystemAttributeName as Name;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::breaker::Phase;
+use crate::consumer::at_once::AtOnce;
+use crate::consumer::deletes::delete_at_once;
 use crate::consumer::held::{Held, Received, whole_seconds};
 use crate::consumer::raw::Raw;
-use crate::consumer::work::{Core, release};
+use crate::consumer::work::{Core, Job, release};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
-/// Polls until the consumer stops. `start` takes what came, as jobs: what is in one job is handled in order.
-pub(super) async fn poll(
+/// Polls until the consumer stops. What came is handled by `run`, as jobs: what is in one job is handled in order.
+pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
     core: Arc<Core>,
     held: Arc<Held>,
     places: Arc<Semaphore>,
     visibility: Duration,
     whole_batches: bool,
-    start: impl Fn(Vec<Received>) + Send + Sync,
+    mut at_once: AtOnce,
+    run: impl Fn(Arc<Core>, Job) -> J + Send + Sync,
 ) {
     let mut failures = 0;
     while !core.stop.is_cancelled() {
-        let phase = tokio::select! {
-            phase = core.breaker.not_open() => phase,
-            () = core.stop.cancelled() => return,
+        let phase = match core.breaker.phase() {
+            Phase::Closed => Phase::Closed,
+            _ => tokio::select! {
+                phase = core.breaker.not_open() => phase,
+                () = core.stop.cancelled() => return,
+            },
         };
         let wanted = if phase == Phase::HalfOpen { 1 } else { BATCH_ENTRIES };
-        let Some(mut room) = take_places(&core, &places, wanted).await else { return };
+        let Some(room) = take_places(&core, &places, wanted).await else { return };
         let asked = Instant::now();
         // Not broken off when the consumer stops: the answer may be on its way, and its messages would hang until their
         // visibility ends.
         match receive(&core, room.num_permits(), visibility).await {
-            Ok(messages) => {
+            Ok(mut messages) => {
                 failures = 0;
                 core.tallies.received(messages.len());
-                let mut received = Vec::with_capacity(messages.len());
-                for raw in messages {
-                    match room.split(1) {
-                        Some(place) => received.push(held.hold(raw, place, asked)),
-                        // Never more than asked for; should it be, visibility brings it back.
-                        None => tracing::warn!(
-                            queue = core.queue.name(),
-                            "the queue gave more than was asked for"
-                        ),
-                    }
+                if messages.len() > room.num_permits() {
+                    // Never more than asked for; should it be, visibility brings it back.
+                    tracing::warn!(queue = core.queue.name(), "the queue gave more than was asked for");
+                    messages.truncate(room.num_permits());
                 }
-                drop(room);
+                let batch = held.hold(messages, room, asked);
+                let received = batch.received();
                 if core.stop.is_cancelled() {
                     return release(&core, received, Duration::ZERO).await;
                 }
-                let came = !received.is_empty();
-                let rests = came && !core.settings.linger.is_zero() && received.len() < wanted;
-                into_jobs(received, core.queue.is_fifo(), whole_batches).into_iter().for_each(&start);
-                if phase == Phase::HalfOpen && came {
+                let count = received.len();
+                let came = count > 0;
+                let rests = came && !core.settings.linger.is_zero() && count < wanted;
+                let jobs = into_jobs(received, core.queue.is_fifo(), whole_batches);
+                let mut jobs = Some(jobs.map(|job| run(core.clone(), job)));
+                poll_fn(|context| {
+                    at_once.begin(jobs.take().into_iter().flatten(), context);
+                    Poll::Ready(())
+                })
+                .await;
+                let finished = batch.finished();
+                if came && finished.len() == count {
+                    delete_at_once(&core, finished).await;
+                } else {
+                    // In company with what the others leave, later.
+                    for finished in finished {
+                        let _ = core.done.send(finished);
+                    }
+                }
+                if phase == Phase::HalfOpen && came && core.breaker.phase() == phase {
                     // See how the trial goes before asking for more. (It may have been unreadable, and say nothing.)
                     tokio::select! {
                         () = core.breaker.change() => {}
@@ -119,12 +138,6 @@ struct Ask<'a> {
     message_system_attribute_names: [&'a str; 3],
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answer {
-    messages: Option<Vec<Raw>>,
-}
-
 /// How long beyond its wait an answer may take before the SDK asks again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -139,8 +152,8 @@ async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<Vec<R
         message_system_attribute_names: names.each_ref().map(Name::as_str),
     };
     let patience = PATIENCE + core.settings.wait;
-    if let Some(answer) = core.direct.call::<Answer>("ReceiveMessage", (&ask, 512), patience).await {
-        return Ok(answer.messages.unwrap_or_default());
+    if let Some(messages) = core.direct.read("ReceiveMessage", (&ask, 512), patience, Raw::read_all).await {
+        return Ok(messages);
     }
     let call = core
         .sqs
@@ -155,25 +168,31 @@ async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<Vec<R
 }
 
 /// On FIFO queues a group's messages stay together, in order.
-fn into_jobs(received: Vec<Received>, fifo: bool, whole_batches: bool) -> Vec<Vec<Received>> {
-    if received.is_empty() {
-        return Vec::new();
-    }
+fn into_jobs(
+    received: impl Iterator<Item = Received>,
+    fifo: bool,
+    whole_batches: bool,
+) -> impl Iterator<Item = Job> {
+    let (mut together, mut singly) = (Vec::new(), None);
     if whole_batches {
-        return vec![received];
+        let received: Vec<Received> = received.collect();
+        if !received.is_empty() {
+            together.push(Job::many(received));
+        }
+    } else if !fifo {
+        singly = Some(received.map(Job::one));
+    } else {
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for one in received {
+            let group = one.raw.group.clone().unwrap_or_default();
+            match places.get(&group) {
+                Some(place) => together[*place].push(one),
+                None => {
+                    places.insert(group, together.len());
+                    together.push(Job::one(one));
+                }
+            }
+        }
     }
-    if !fifo {
-        return received.into_iter().map(|one| vec![one]).collect();
-    }
-    let mut jobs: Vec<Vec<Received>> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for one in received {
-        let group = one.raw.group.clone().unwrap_or_default();
-        let place = *places.entry(group).or_insert_with(|| {
-            jobs.push(Vec::new());
-            jobs.len() - 1
-        });
-        jobs[place].push(one);
-    }
-    jobs
+    singly.into_iter().flatten().chain(together)
 }

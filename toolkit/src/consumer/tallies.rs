@@ -81,8 +81,8 @@ impl Tallies {
     pub fn released(&self, messages: usize) {
         add(&self.released, messages as u64);
     }
-    pub fn deleted(&self) {
-        add(&self.deleted, 1);
+    pub fn deleted(&self, messages: usize) {
+        add(&self.deleted, messages as u64);
     }
 
     /// `latency`: from the send to the end of the handler.

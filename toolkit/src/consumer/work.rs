@@ -45,12 +45,37 @@ pub(super) struct Core {
     pub abort: CancellationToken,
 }
 
+/// Messages that are handled in order; nearly always one.
+pub(super) struct Job {
+    first: Option<Received>,
+    rest: Vec<Received>,
+}
+
+impl Job {
+    pub fn one(received: Received) -> Job {
+        Job { first: Some(received), rest: Vec::new() }
+    }
+
+    pub fn many(received: Vec<Received>) -> Job {
+        Job { first: None, rest: received }
+    }
+
+    pub fn push(&mut self, received: Received) {
+        self.rest.push(received);
+    }
+}
+
+impl IntoIterator for Job {
+    type Item = Received;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<Received>, std::vec::IntoIter<Received>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.rest)
+    }
+}
+
 /// Handles messages one after the other: on FIFO queues, those of one group.
-pub(super) async fn one_by_one<T: Message, H: Handler<T>>(
-    core: Arc<Core>,
-    handler: Arc<H>,
-    job: Vec<Received>,
-) {
+pub(super) async fn one_by_one<T: Message, H: Handler<T>>(core: Arc<Core>, handler: Arc<H>, job: Job) {
     let mut rest = job.into_iter();
     while let Some(received) = rest.next() {
         let Some(_worker) = begin(&core).await else {
@@ -75,11 +100,7 @@ pub(super) async fn one_by_one<T: Message, H: Handler<T>>(
 }
 
 /// Handles the messages of one receive together.
-pub(super) async fn together<T: Message, H: BatchHandler<T>>(
-    core: Arc<Core>,
-    handler: Arc<H>,
-    job: Vec<Received>,
-) {
+pub(super) async fn together<T: Message, H: BatchHandler<T>>(core: Arc<Core>, handler: Arc<H>, job: Job) {
     let Some(_worker) = begin(&core).await else {
         return release(&core, job, Duration::ZERO).await;
     };
@@ -135,6 +156,11 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(
 
 /// A worker's place; none when the consumer stops.
 async fn begin(core: &Core) -> Option<tokio::sync::SemaphorePermit<'_>> {
+    if !core.stop.is_cancelled()
+        && let Ok(permit) = core.workers.try_acquire()
+    {
+        return Some(permit);
+    }
     tokio::select! {
         biased;
         () = core.stop.cancelled() => None,
@@ -148,9 +174,12 @@ async fn attempt<T: Message, H: Handler<T>>(
     handler: &H,
     delivery: Delivery<T>,
 ) -> Option<Outcome> {
-    let pass = tokio::select! {
-        pass = core.breaker.enter() => pass,
-        () = core.stop.cancelled() => return None,
+    let pass = match core.breaker.enter_now() {
+        Some(pass) => pass,
+        None => tokio::select! {
+            pass = core.breaker.enter() => pass,
+            () = core.stop.cancelled() => return None,
+        },
     };
     let metadata = &delivery.envelope.metadata;
     let span = tracing::info_span!(
@@ -283,8 +312,10 @@ async fn bury(core: &Core, received: Received, category: Category, reason: &str)
 
 /// On its way out; `steps` only hear of those that were handled, since a dead letter still needs its payload.
 fn gone(core: &Core, received: Received, handled: bool) {
-    // The deleter outlives all jobs. Were it gone, the message would come again.
-    let _ = core.done.send(Finished { received, handled });
+    if let Some(finished) = (Finished { received, handled }).with_its_batch() {
+        // The deleter outlives all jobs. Were it gone, the message would come again.
+        let _ = core.done.send(finished);
+    }
 }
 
 /// Gives messages back without an attempt.

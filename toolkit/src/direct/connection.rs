@@ -1,0 +1,354 @@
+//! HTTP/1.1 connections without TLS, each driven by whoever asks: no task of its own to wake, no copy of the body on the way.
+//!
+//! An answer is read as it stands in the connection's buffer. What is not understood is an error; the caller asks in another way then.
+
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Servers close what is idle; most wait longer.
+const IDLE_FOR: Duration = Duration::from_secs(30);
+/// Ten messages of a few hundred bytes with all that is said of them.
+const USUAL_ANSWER: usize = 32 * 1024;
+/// What an idle connection keeps of its buffer.
+const KEPT: usize = 256 * 1024;
+const LONGEST_HEAD: usize = 64 * 1024;
+const MOST_HEADERS: usize = 64;
+
+/// The connections to one server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    /// `host:port`
+    address: String,
+    connect_timeout: Duration,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Connections {
+    pub fn to(address: String, connect_timeout: Duration) -> Connections {
+        Connections { address, connect_timeout, idle: Mutex::default() }
+    }
+
+    /// The one that was used last, or a new one.
+    pub async fn take(&self) -> io::Result<Connection> {
+        loop {
+            let last = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            match last {
+                None => break,
+                Some(connection) if connection.is_usable() => return Ok(connection),
+                Some(_closed) => {}
+            }
+        }
+        let stream = tokio::time::timeout(self.connect_timeout, TcpStream::connect(&self.address));
+        let stream = stream.await.map_err(io::Error::from)??;
+        stream.set_nodelay(true)?;
+        Ok(Connection {
+            stream,
+            head: Vec::with_capacity(1024),
+            incoming: Vec::with_capacity(USUAL_ANSWER),
+            idle_since: Instant::now(),
+        })
+    }
+
+    /// Back for the next one. (One that is not given back is closed.)
+    pub fn give_back(&self, mut connection: Connection) {
+        connection.incoming.clear();
+        connection.incoming.shrink_to(KEPT);
+        connection.idle_since = Instant::now();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+}
+
+/// A connection with no request under way.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    /// Of the next request.
+    pub head: Vec<u8>,
+    incoming: Vec<u8>,
+    idle_since: Instant,
+}
+
+/// An answer in the connection's buffer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub status: u16,
+    /// Whether the connection can be used again.
+    pub stays_open: bool,
+    body: Range<usize>,
+}
+
+impl Connection {
+    /// Sends the head and this body, and waits for the answer.
+    pub async fn exchange(&mut self, body: &[u8]) -> io::Result<Answer> {
+        self.write(body).await?;
+        self.incoming.clear();
+        let mut head = None;
+        loop {
+            if self.incoming.spare_capacity_mut().len() < 4096 {
+                self.incoming.reserve(USUAL_ANSWER);
+            }
+            let at_end = self.stream.read_buf(&mut self.incoming).await? == 0;
+            if head.is_none() {
+                head = Head::read(&self.incoming)?;
+                if let Some(Head { length, body: Framing::Length(bytes), .. }) = &head {
+                    self.incoming.reserve((length + bytes).saturating_sub(self.incoming.len()));
+                }
+            }
+            if let Some(head) = &head
+                && let Some(answer) = head.answer(&mut self.incoming, at_end)?
+            {
+                return Ok(answer);
+            }
+            if at_end {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    pub fn body(&self, answer: &Answer) -> &[u8] {
+        &self.incoming[answer.body.clone()]
+    }
+
+    async fn write(&mut self, body: &[u8]) -> io::Result<()> {
+        let mut written = self.stream.write_vectored(&[IoSlice::new(&self.head), IoSlice::new(body)]).await?;
+        if written < self.head.len() {
+            self.stream.write_all(&self.head[written..]).await?;
+            written = self.head.len();
+        }
+        self.stream.write_all(&body[written - self.head.len()..]).await
+    }
+
+    /// Not if it has been closed, or says what nobody asked for. (Asks the operating system only if there is something.)
+    fn is_usable(&self) -> bool {
+        let nothing = self.stream.try_read(&mut [0]);
+        nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            && self.idle_since.elapsed() < IDLE_FOR
+    }
+}
+
+/// What the beginning of an answer says.
+#[derive(Debug)]
+struct Head {
+    /// In bytes, the empty line included.
+    length: usize,
+    status: u16,
+    keeps_alive: bool,
+    body: Framing,
+}
+
+/// Where the body ends.
+#[derive(Debug)]
+enum Framing {
+    Length(usize),
+    Chunks,
+    /// With the connection.
+    Open,
+}
+
+impl Head {
+    /// `None`: not all is there yet.
+    fn read(bytes: &[u8]) -> io::Result<Option<Head>> {
+        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+        let mut response = httparse::Response::new(&mut headers);
+        let length = match response.parse(bytes).map_err(|why| malformed(why.to_string()))? {
+            httparse::Status::Complete(length) => length,
+            httparse::Status::Partial if bytes.len() > LONGEST_HEAD => {
+                return Err(malformed("an endless head"));
+            }
+            httparse::Status::Partial => return Ok(None),
+        };
+        let mut head = Head {
+            length,
+            status: response.code.unwrap_or(0),
+            keeps_alive: response.version == Some(1),
+            body: Framing::Open,
+        };
+        for header in &*response.headers {
+            let value = std::str::from_utf8(header.value).unwrap_or_default().trim();
+            // Their lengths tell most of the others apart.
+            if header.name.eq_ignore_ascii_case("content-length") {
+                if !matches!(head.body, Framing::Chunks) {
+                    head.body = Framing::Length(value.parse().map_err(|_| malformed("no such length"))?);
+                }
+            } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
+                if !value.eq_ignore_ascii_case("chunked") {
+                    return Err(malformed("an unknown transfer encoding"));
+                }
+                head.body = Framing::Chunks;
+            } else if header.name.eq_ignore_ascii_case("connection") {
+                head.keeps_alive &= !value.eq_ignore_ascii_case("close");
+            } else if header.name.eq_ignore_ascii_case("content-encoding") {
+                return Err(malformed("an encoding that was not asked for"));
+            }
+        }
+        Ok(Some(head))
+    }
+
+    /// The answer, once all of it is there. A body in chunks is put together where it stands.
+    fn answer(&self, bytes: &mut [u8], at_end: bool) -> io::Result<Option<Answer>> {
+        let (end, whole) = match self.body {
+            Framing::Length(length) => {
+                let end = self.length + length;
+                if bytes.len() < end {
+                    return Ok(None);
+                }
+                (end, bytes.len() == end)
+            }
+            Framing::Chunks => match dechunk(bytes, self.length)? {
+                None => return Ok(None),
+                Some((end, rest)) => (end, rest == bytes.len()),
+            },
+            Framing::Open if at_end => (bytes.len(), false),
+            Framing::Open => return Ok(None),
+        };
+        let stays_open = self.keeps_alive && whole && !at_end;
+        Ok(Some(Answer { status: self.status, stays_open, body: self.length..end }))
+    }
+}
+
+/// Puts the chunks that begin at `start` together there, once the last has come: the end of the body, and of what was read.
+fn dechunk(bytes: &mut [u8], start: usize) -> io::Result<Option<(usize, usize)>> {
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    let mut place = start;
+    loop {
+        let Some(line) = bytes[place..].windows(2).position(|two| two == b"\r\n") else { return Ok(None) };
+        let size = std::str::from_utf8(&bytes[place..place + line]).unwrap_or_default();
+        let size = size.split(';').next().unwrap_or_default().trim();
+        let size = usize::from_str_radix(size, 16).map_err(|_| malformed("no such chunk"))?;
+        place += line + 2;
+        if size == 0 {
+            break;
+        }
+        let end = place.checked_add(size).ok_or_else(|| malformed("no such chunk"))?;
+        match bytes.get(end..) {
+            Some([b'\r', b'\n', ..]) => {}
+            Some([_, _, ..]) => return Err(malformed("a chunk without an end")),
+            _ => return Ok(None),
+        }
+        parts.push(place..end);
+        place = end + 2;
+    }
+    // Nobody here sends trailers, so what follows is the empty line.
+    match bytes.get(place..) {
+        Some([b'\r', b'\n', ..]) => {}
+        Some([_, _, ..]) => return Err(malformed("trailers")),
+        _ => return Ok(None),
+    }
+    let mut end = start;
+    for part in parts {
+        let length = part.len();
+        bytes.copy_within(part, end);
+        end += length;
+    }
+    Ok(Some((end, place + 2)))
+}
+
+fn malformed(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// The body and whether the connection stays open, once `bytes` are a whole answer.
+    fn read(bytes: &[u8], at_end: bool) -> io::Result<Option<(u16, String, bool)>> {
+        let mut bytes = bytes.to_vec();
+        let Some(head) = Head::read(&bytes)? else { return Ok(None) };
+        let answer = head.answer(&mut bytes, at_end)?;
+        let text = |body: Range<usize>| String::from_utf8(bytes[body].to_vec()).unwrap();
+        Ok(answer.map(|answer| (answer.status, text(answer.body), answer.stays_open)))
+    }
+
+    #[test]
+    fn an_answer_is_whole_when_its_last_byte_is_there_and_not_before() {
+        let texts = [
+            &b"HTTP/1.1 200 OK\r\nContent-Type: x\r\ncontent-length: 13\r\n\r\nhello, world!"[..],
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n08;a=b\r\n, world!\r\n0\r\n\r\n",
+        ];
+        for text in texts {
+            for end in 0..text.len() {
+                assert_eq!(read(&text[..end], false).unwrap(), None, "at {end}");
+            }
+            assert_eq!(read(text, false).unwrap(), Some((200, "hello, world!".into(), true)));
+        }
+    }
+
+    #[test]
+    fn what_ends_with_its_connection_or_says_so_is_not_used_again() {
+        for (text, at_end) in [
+            (&b"HTTP/1.1 400 Bad\r\ncontent-length: 2\r\nConnection: Close\r\n\r\nno"[..], false),
+            (b"HTTP/1.0 400 Bad\r\ncontent-length: 2\r\n\r\nno", false),
+            (b"HTTP/1.1 400 Bad\r\n\r\nno", true),
+            (b"HTTP/1.1 400 Bad\r\ncontent-length: 2\r\n\r\nno", true),
+            (b"HTTP/1.1 400 Bad\r\ncontent-length: 2\r\n\r\nno, and more", false),
+        ] {
+            assert_eq!(read(text, at_end).unwrap(), Some((400, "no".into(), false)));
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error() {
+        for text in [
+            "SSH-2.0-OpenSSH\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 1\r\n\r\n?",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfive\r\nhello\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello, world\r\n0\r\n\r\n",
+        ] {
+            assert!(read(text.as_bytes(), false).is_err(), "{text}");
+        }
+        assert!(Head::read(&[b"HTTP/1.1 200 OK\r\na:", &*vec![b'b'; LONGEST_HEAD]].concat()).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again_until_the_server_closes_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        // Larger than any socket's buffer, so that nothing arrives at once.
+        let large = vec![b'a'; 3 << 20];
+        let expected = large.len();
+        let server = tokio::spawn(async move {
+            for connection in 0..2 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                for _ in 0..2 {
+                    let mut request = vec![0; "head".len() + expected];
+                    stream.read_exact(&mut request).await.unwrap();
+                    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {expected}\r\n\r\n");
+                    stream.write_all(head.as_bytes()).await.unwrap();
+                    request[4..].fill(b'0' + connection);
+                    stream.write_all(&request[4..]).await.unwrap();
+                }
+            }
+        });
+        let connections = Connections::to(address, Duration::from_secs(60));
+        let mut answered = Vec::new();
+        for _ in 0..4 {
+            let mut connection = connections.take().await.unwrap();
+            connection.head = b"head".to_vec();
+            let answer = connection.exchange(&large).await.unwrap();
+            assert!((answer.status, answer.stays_open) == (200, true));
+            let body = connection.body(&answer);
+            assert!(body.len() == expected && body.iter().all(|byte| *byte == body[0]));
+            answered.push(body[0]);
+            if answered.len() == 2 {
+                // The server drops its end after the second answer; wait for the word of it.
+                while connection.is_usable() {
+                    connection.stream.readable().await.unwrap();
+                }
+            }
+            connections.give_back(connection);
+        }
+        assert_eq!(answered, *b"0011");
+        server.await.unwrap();
+    }
+}
