@@ -93,7 +93,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn report(what: &str, messages: u64, (begun, before): (Instant, f64)) {
     let seconds = begun.elapsed().as_secs_f64();
     let (rate, own) = (messages as f64 / seconds, (processor_seconds() - before) / messages as f64 * 1e6);
-    println!("{what:<24} {messages} messages in {seconds:.2} s: {rate:.0} a second, {own:.1} µs of CPU time each");
+    println!(
+        "{what:<24} {messages} messages in {seconds:.2} s: {rate:.0} a second, {own:.1} µs of CPU time each"
+    );
 }
 
 fn now() -> (Instant, f64) {

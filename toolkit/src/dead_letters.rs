@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::{Attribute, Attributes};
 use crate::clients::Clients;
-use crate::consumer::{CATEGORY, Category, REASON, RECEIVE_COUNT, Raw, SOURCE};
+use crate::consumer::{CATEGORY, Category, REASON, RECEIVE_COUNT, Raw, RawBatch, SOURCE};
 use crate::envelope::Envelope;
 use crate::fault::Fault;
 use crate::publisher::{Prepared, PublishError, Publisher};
@@ -60,7 +60,7 @@ fn unanswered() -> Category {
 
 impl DeadLetter {
     fn read(message: &SqsMessage) -> DeadLetter {
-        let raw = Raw::from(message.clone());
+        let raw = Raw::of(&Arc::new(RawBatch::from(vec![message.clone()])), 0);
         let attributes = raw.attributes().clone();
         let text = |name: &str| attributes.get(name).and_then(Attribute::as_text);
         let category = Category::read(text(CATEGORY));
@@ -71,17 +71,17 @@ impl DeadLetter {
         };
         let from = message.attributes.as_ref().and_then(|all| all.get(&Name::DeadLetterQueueSourceArn));
         let source = text(SOURCE).or_else(|| from?.rsplit(':').next()).map(str::to_owned);
-        let frame: Option<Envelope<serde::de::IgnoredAny>> = serde_json::from_str(&raw.body).ok();
+        let frame: Option<Envelope<serde::de::IgnoredAny>> = serde_json::from_str(raw.body()).ok();
         DeadLetter {
-            message_id: raw.message_id,
+            message_id: raw.message_id().to_owned(),
             category,
             reason,
             source,
-            receive_count: counted.unwrap_or(raw.receive_count),
-            sent_timestamp: raw.sent_at,
+            receive_count: counted.unwrap_or(raw.receive_count()),
+            sent_timestamp: raw.sent_at(),
             envelope: frame.map(|frame| (frame.id, frame.message_type)),
-            message: raw.body,
-            group: raw.group,
+            message: raw.body().to_owned(),
+            group: raw.group().map(str::to_owned),
             attributes,
         }
     }

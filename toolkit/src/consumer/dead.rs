@@ -79,7 +79,7 @@ impl Graveyard {
             (REASON, Attribute::Text(printable(reason))),
             (CATEGORY, category.as_str().into()),
             (SOURCE, self.source.as_str().into()),
-            (RECEIVE_COUNT, i64::from(raw.receive_count).into()),
+            (RECEIVE_COUNT, i64::from(raw.receive_count()).into()),
         ];
         for (name, value) in facts {
             // It may have been dead before; then the newer reason counts.
@@ -87,14 +87,14 @@ impl Graveyard {
                 attributes.insert(name.to_owned(), value);
             }
         }
-        let id = raw.message_id.clone();
-        let group = raw.group.clone();
+        let id = raw.message_id().to_owned();
+        let group = raw.group().map(str::to_owned);
         let group = if self.fifo { group.or_else(|| Some(self.source.clone())) } else { group };
         let mut message = Prepared {
             deduplication_id: self.fifo.then(|| id.clone()),
             id,
             message_type: String::new(),
-            body: raw.body.clone(),
+            body: raw.body().to_owned(),
             attributes,
             group,
             delay_seconds: None,

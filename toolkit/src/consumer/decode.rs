@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::body::{Attribute, Attributes, BodyError, BodyStep};
 use crate::consumer::delivery::Delivery;
-use crate::consumer::held::Place;
+use crate::consumer::raw::Raw;
 use crate::envelope::{Envelope, EnvelopeError, Metadata};
 use crate::message::Message;
 use crate::publisher::BodyForm;
@@ -46,19 +46,24 @@ struct NotificationAttribute {
     value: String,
 }
 
+/// What nearly all are: an envelope and nothing around it. `None`: try [all there is](decode). (A notification of SNS is no envelope.)
+pub(super) fn at_once<T: Message>(
+    raw: &Raw,
+    form: BodyForm,
+    steps: &[Arc<dyn BodyStep>],
+) -> Option<Delivery<T>> {
+    if !steps.is_empty() || form != BodyForm::Envelope {
+        return None;
+    }
+    Some(delivery(raw, Envelope::decode(raw.body()).ok()?, None))
+}
+
 pub(super) async fn decode<T: Message>(
-    raw: &Place,
+    raw: &Raw,
     form: BodyForm,
     steps: &[Arc<dyn BodyStep>],
 ) -> Result<Delivery<T>, DecodeError> {
-    let text = raw.body.as_str();
-    // What nearly all are. A notification of SNS is no envelope, so that one is looked for only in what cannot be read as one.
-    if steps.is_empty()
-        && form == BodyForm::Envelope
-        && let Ok(envelope) = Envelope::decode(text)
-    {
-        return Ok(delivery(raw, envelope, None));
-    }
+    let text = raw.body();
     let notification = unwrap_notification(text);
     let (text, wrapped_attributes) = match notification {
         Some((inner, attributes)) => (std::borrow::Cow::Owned(inner), Some(attributes)),
@@ -83,10 +88,10 @@ pub(super) async fn decode<T: Message>(
             let attributes = wrapped_attributes.as_ref().unwrap_or(raw.attributes());
             let text_of = |name| attributes.get(name).and_then(Attribute::as_text).map(str::to_owned);
             Envelope {
-                id: raw.message_id.clone(),
+                id: raw.message_id().to_owned(),
                 message_type: text_of("type").unwrap_or_else(|| data.message_type().to_owned()),
                 source: text_of("source").unwrap_or_default(),
-                timestamp: raw.sent_at,
+                timestamp: raw.sent_at(),
                 data,
                 metadata: Metadata { version: T::VERSION, ..Metadata::default() },
             }
@@ -95,13 +100,13 @@ pub(super) async fn decode<T: Message>(
     Ok(delivery(raw, envelope, wrapped_attributes))
 }
 
-fn delivery<T>(raw: &Place, envelope: Envelope<T>, wrapped_attributes: Option<Attributes>) -> Delivery<T> {
+fn delivery<T>(raw: &Raw, envelope: Envelope<T>, wrapped_attributes: Option<Attributes>) -> Delivery<T> {
     Delivery {
         envelope,
-        message_id: raw.message_id.clone(),
-        receive_count: raw.receive_count,
-        sent_at: raw.sent_at,
-        group: raw.group.clone(),
+        message_id: raw.message_id().to_owned(),
+        receive_count: raw.receive_count(),
+        sent_at: raw.sent_at(),
+        group: raw.group().map(str::to_owned),
         raw: raw.clone(),
         wrapped_attributes,
     }

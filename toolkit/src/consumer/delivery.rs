@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::body::{Attribute, Attributes};
-use crate::consumer::held::Place;
+use crate::consumer::raw::Raw;
 use crate::envelope::Envelope;
 
 /// A message as it was handed out this time.
@@ -22,7 +22,7 @@ pub struct Delivery<T> {
     pub sent_at: Timestamp,
     /// Its message group.
     pub group: Option<String>,
-    pub(crate) raw: Place,
+    pub(crate) raw: Raw,
     /// Those of an SNS notification stand in its body.
     pub(crate) wrapped_attributes: Option<Attributes>,
 }

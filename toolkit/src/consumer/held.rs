@@ -1,7 +1,6 @@
 //! The messages that this consumer holds: each stays hidden from others, by heartbeats, for as long as it is held.
 
 use std::collections::HashMap;
-use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::consumer::deletes::Finished;
-use crate::consumer::raw::Raw;
+use crate::consumer::raw::{Raw, RawBatch};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
@@ -30,7 +29,7 @@ struct Hidden {
 
 /// What one receive brought: its messages are hidden together, and most often end together.
 pub(super) struct Batch {
-    messages: Arc<[Raw]>,
+    messages: Arc<RawBatch>,
     key: u64,
     /// One bit for each message that is still held.
     live: AtomicU32,
@@ -40,24 +39,9 @@ pub(super) struct Batch {
     finished: Mutex<Option<Vec<Finished>>>,
 }
 
-/// A message within what its receive brought.
-#[derive(Clone, Debug)]
-pub(crate) struct Place {
-    messages: Arc<[Raw]>,
-    index: usize,
-}
-
-impl Deref for Place {
-    type Target = Raw;
-
-    fn deref(&self) -> &Raw {
-        &self.messages[self.index]
-    }
-}
-
 /// One held message. Dropping it ends its heartbeats and frees its place.
 pub(super) struct Received {
-    pub raw: Place,
+    pub raw: Raw,
     batch: Arc<Batch>,
 }
 
@@ -69,7 +53,7 @@ impl Held {
     /// Takes messages that were hidden from `asked` on, at most as many as there is room for.
     pub fn hold(
         self: &Arc<Held>,
-        messages: Vec<Raw>,
+        messages: RawBatch,
         mut room: OwnedSemaphorePermit,
         asked: Instant,
     ) -> Arc<Batch> {
@@ -81,7 +65,7 @@ impl Held {
         }
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
         let batch = Arc::new(Batch {
-            messages: messages.into(),
+            messages: Arc::new(messages),
             key,
             live: AtomicU32::new((1 << count) - 1),
             held: self.clone(),
@@ -109,13 +93,16 @@ impl Held {
                 let due = batches.values().filter(|hidden| hidden.renew_at <= now);
                 due.map(|hidden| hidden.batch.clone()).collect()
             };
-            let live: Vec<(&Arc<Batch>, usize)> =
-                due.iter().flat_map(|batch| batch.live().map(move |index| (batch, index))).collect();
+            let live = |batch: &Arc<Batch>| {
+                let messages = batch.messages.clone();
+                batch.live().map(move |index| Raw::of(&messages, index))
+            };
+            let live: Vec<(&Arc<Batch>, Raw)> =
+                due.iter().flat_map(|batch| live(batch).map(move |raw| (batch, raw))).collect();
             // Of a batch with a message that is not hidden yet all are tried again.
             let mut failed: Vec<u64> = Vec::new();
             for some in live.chunks(BATCH_ENTRIES) {
-                let receipts: Vec<&str> =
-                    some.iter().map(|(batch, index)| batch.messages[*index].receipt.as_str()).collect();
+                let receipts: Vec<&str> = some.iter().map(|(_, raw)| raw.receipt()).collect();
                 let results = match change_visibility(&sqs, &url, &receipts, self.visibility).await {
                     Ok(results) => results,
                     Err(fault) => {
@@ -124,13 +111,13 @@ impl Held {
                         continue;
                     }
                 };
-                for ((batch, index), result) in some.iter().zip(results) {
+                for ((batch, raw), result) in some.iter().zip(results) {
                     match result {
                         Ok(()) => {}
                         // Deleted or taken by another: nothing to keep hidden.
                         Err(fault) if !fault.retryable => {
                             tracing::warn!(%fault, "a message is no longer ours; it may be handled twice");
-                            batch.let_go(*index);
+                            batch.let_go(raw.index());
                         }
                         Err(fault) => {
                             tracing::debug!(%fault, "a heartbeat failed");
@@ -158,10 +145,8 @@ impl Batch {
     /// Its messages. To be called once.
     pub fn received(self: &Arc<Batch>) -> impl ExactSizeIterator<Item = Received> + use<> {
         let batch = self.clone();
-        (0..self.messages.len()).map(move |index| Received {
-            raw: Place { messages: batch.messages.clone(), index },
-            batch: batch.clone(),
-        })
+        (0..self.messages.len())
+            .map(move |index| Received { raw: Raw::of(&batch.messages, index), batch: batch.clone() })
     }
 
     /// What was done while its messages were begun. What is done from now on goes to the deleter.
@@ -184,20 +169,20 @@ impl Batch {
 
 impl Received {
     pub fn receipt(&self) -> &str {
-        &self.raw.receipt
+        self.raw.receipt()
     }
 
     pub fn message_id(&self) -> &str {
-        &self.raw.message_id
+        self.raw.message_id()
     }
 
     pub fn receive_count(&self) -> u32 {
-        self.raw.receive_count
+        self.raw.receive_count()
     }
 
     /// Ends its heartbeats: from now on its visibility is somebody else's matter.
     pub fn let_go(&self) {
-        self.batch.let_go(self.raw.index);
+        self.batch.let_go(self.raw.index());
     }
 }
 

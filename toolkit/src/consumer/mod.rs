@@ -28,7 +28,7 @@ pub use delivery::{BatchHandler, BatchOutcome, Delivery, Handler, Outcome};
 pub use gather::{Gather, gather};
 
 pub(crate) use held::change_visibility;
-pub(crate) use raw::Raw;
+pub(crate) use raw::{Raw, RawBatch};
 pub use tallies::Counts;
 
 use crate::backoff::Backoff;

@@ -15,7 +15,7 @@ use crate::breaker::Phase;
 use crate::consumer::at_once::AtOnce;
 use crate::consumer::deletes::delete_at_once;
 use crate::consumer::held::{Held, Received, whole_seconds};
-use crate::consumer::raw::Raw;
+use crate::consumer::raw::RawBatch;
 use crate::consumer::work::{Core, Job, release};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
@@ -141,7 +141,7 @@ struct Ask<'a> {
 /// How long beyond its wait an answer may take before the SDK asks again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<Vec<Raw>, Fault> {
+async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<RawBatch, Fault> {
     let names = [Name::ApproximateReceiveCount, Name::SentTimestamp, Name::MessageGroupId];
     let ask = Ask {
         queue_url: &core.queue.url,
@@ -152,7 +152,7 @@ async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<Vec<R
         message_system_attribute_names: names.each_ref().map(Name::as_str),
     };
     let patience = PATIENCE + core.settings.wait;
-    if let Some(messages) = core.direct.read("ReceiveMessage", (&ask, 512), patience, Raw::read_all).await {
+    if let Some(messages) = core.direct.read("ReceiveMessage", (&ask, 512), patience, RawBatch::read).await {
         return Ok(messages);
     }
     let call = core
@@ -164,7 +164,7 @@ async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<Vec<R
         .visibility_timeout(ask.visibility_timeout)
         .message_attribute_names("All")
         .set_message_system_attribute_names(Some(names.into()));
-    Ok(call.send().await?.messages.unwrap_or_default().into_iter().map(Raw::from).collect())
+    Ok(call.send().await?.messages.unwrap_or_default().into())
 }
 
 /// On FIFO queues a group's messages stay together, in order.
@@ -184,7 +184,7 @@ fn into_jobs(
     } else {
         let mut places: HashMap<String, usize> = HashMap::new();
         for one in received {
-            let group = one.raw.group.clone().unwrap_or_default();
+            let group = one.raw.group().unwrap_or_default().to_owned();
             match places.get(&group) {
                 Some(place) => together[*place].push(one),
                 None => {

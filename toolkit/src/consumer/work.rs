@@ -81,7 +81,7 @@ pub(super) async fn one_by_one<T: Message, H: Handler<T>>(core: Arc<Core>, handl
         let Some(_worker) = begin(&core).await else {
             return release(&core, std::iter::once(received).chain(rest), Duration::ZERO).await;
         };
-        let settled = match decode::decode::<T>(&received.raw, core.form, &core.steps).await {
+        let settled = match decode::<T>(&core, &received).await {
             Err(error) => settle_unreadable(&core, received, &error).await,
             Ok(delivery) => match attempt(&core, &*handler, delivery).await {
                 None => {
@@ -106,7 +106,7 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(core: Arc<Core>, ha
     };
     let (mut received, mut deliveries) = (Vec::new(), Vec::new());
     for one in job {
-        match decode::decode::<T>(&one.raw, core.form, &core.steps).await {
+        match decode::<T>(&core, &one).await {
             Ok(delivery) => {
                 received.push(one);
                 deliveries.push(delivery);
@@ -151,6 +151,13 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(core: Arc<Core>, ha
     }
     for (id, _) in failures {
         tracing::warn!(message_id = %id, queue = core.queue.name(), "the batch handler named a message it was not given");
+    }
+}
+
+async fn decode<T: Message>(core: &Core, received: &Received) -> Result<Delivery<T>, DecodeError> {
+    match decode::at_once(&received.raw, core.form, &core.steps) {
+        Some(delivery) => Ok(delivery),
+        None => Box::pin(decode::decode(&received.raw, core.form, &core.steps)).await,
     }
 }
 
@@ -249,9 +256,10 @@ async fn settle_unreadable(core: &Core, received: Received, error: &DecodeError)
     if error.retryable() {
         return settle(core, received, Outcome::retry(error)).await;
     }
-    bury(core, received, Category::Unreadable, &error.to_string()).await
+    Box::pin(bury(core, received, Category::Unreadable, &error.to_string())).await
 }
 
+// What seldom happens is boxed here: it needs much memory, which each job would be given.
 async fn settle(core: &Core, received: Received, outcome: Outcome) -> Settled {
     match outcome {
         Outcome::Done => {
@@ -259,17 +267,17 @@ async fn settle(core: &Core, received: Received, outcome: Outcome) -> Settled {
             gone(core, received, true);
             Settled::Gone
         }
-        Outcome::GiveUp { reason } => bury(core, received, Category::GaveUp, &reason).await,
+        Outcome::GiveUp { reason } => Box::pin(bury(core, received, Category::GaveUp, &reason)).await,
         Outcome::Retry { reason, after } => {
             let attempts = received.receive_count();
             if core.max_attempts.is_some_and(|most| attempts >= most) {
-                return bury(core, received, Category::AttemptsExhausted, &reason).await;
+                return Box::pin(bury(core, received, Category::AttemptsExhausted, &reason)).await;
             }
             let after = after.unwrap_or_else(|| core.settings.backoff.delay(attempts));
             tracing::info!(queue = core.queue.name(), message_id = received.message_id(), attempts, %reason, ?after,
                 "to be handled again");
             core.tallies.retried();
-            hide(core, vec![received], after).await;
+            Box::pin(hide(core, vec![received], after)).await;
             Settled::Again(after)
         }
     }
@@ -301,7 +309,7 @@ async fn bury(core: &Core, received: Received, category: Category, reason: &str)
             message_id,
             category = category.as_str(),
             reason,
-            body = received.raw.body.as_str(),
+            body = received.raw.body(),
             "dropped, since there is no dead-letter queue"
         ),
     }
@@ -322,7 +330,7 @@ fn gone(core: &Core, received: Received, handled: bool) {
 pub(super) async fn release(core: &Core, messages: impl IntoIterator<Item = Received>, after: Duration) {
     let messages: Vec<Received> = messages.into_iter().collect();
     core.tallies.released(messages.len());
-    hide(core, messages, after).await;
+    Box::pin(hide(core, messages, after)).await;
 }
 
 /// Lets messages go, visible after so long. If it cannot be said to the queue, they come back when their visibility ends.
