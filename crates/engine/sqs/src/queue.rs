@@ -475,15 +475,18 @@ impl Queue {
     /// A group's place in the order may be that of a message that was received before. By the time that message expires it is
     /// gone, by its own deadline, and the group stands elsewhere.
     fn oldest(&self) -> Option<Time> {
-        // Noisy groups are few and stand at the end; FIFO groups and quiet ones are listed by age.
-        let noisy = self.ready.iter().rev().take_while(|turn| turn.burden > 0).take(16);
         let since = |turn: &Turn| {
             if !self.is_fifo() {
                 return Some(Time(turn.order));
             }
             head_sent(self.groups.get(turn.group)?, &self.touched)
         };
-        self.ready.first().into_iter().chain(noisy).filter_map(since).min()
+        self.ready.first().into_iter().chain(self.noisy()).filter_map(since).min()
+    }
+
+    /// Noisy groups are few and stand at the end, in another order than by age. If they are more, those with the most in flight.
+    fn noisy(&self) -> impl Iterator<Item = &Turn> {
+        self.ready.iter().rev().take_while(|turn| turn.burden > 0).take(16)
     }
 
     /// One deadline a queue is enough: when it comes, the next oldest message says when to look again. Only a group that is
@@ -514,18 +517,26 @@ impl Queue {
     /// The messages at the front of the groups' lanes that have expired, at most `most`.
     pub(crate) fn expired(&self, now: Time, most: usize) -> Vec<(Seq, Extent, u32)> {
         let mut found = Vec::new();
-        for &Turn { group: number, .. } in &self.ready {
-            let Some(group) = self.groups.get(number) else { continue };
+        // Whether there was something to find, and it was too young.
+        let look = |number: u32, found: &mut Vec<_>| {
+            let Some(group) = self.groups.get(number) else { return false };
             let before = found.len();
-            for entry in group.lane.iter() {
-                if !self.is_expired(entry.sent, now) || found.len() >= most {
+            for entry in group.lane.iter().take_while(|entry| self.is_expired(entry.sent, now)) {
+                if found.len() >= most {
                     break;
                 }
                 found.push((entry.seq, entry.extent, number));
             }
-            if found.len() >= most || (found.len() == before && !group.is_noisy() && !group.lane.is_empty()) {
+            found.len() == before && !group.lane.is_empty()
+        };
+        // FIFO groups and quiet ones are listed by age: behind one that is too young are younger ones.
+        for turn in self.ready.iter().take_while(|turn| turn.burden == 0) {
+            if look(turn.group, &mut found) || found.len() >= most {
                 break;
             }
+        }
+        for turn in self.noisy() {
+            look(turn.group, &mut found);
         }
         found
     }

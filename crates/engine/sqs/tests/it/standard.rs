@@ -144,6 +144,19 @@ fn a_slow_group_that_has_sent_nothing_for_five_minutes_is_quiet() {
 }
 
 #[test]
+fn what_a_noisy_group_has_expires_while_a_quiet_group_has_younger_messages() {
+    let mut world = World::new();
+    world.tell("create q retention=60 visibility=1000");
+    for n in 0..40 {
+        world.tell(&format!("send q n{n} group=noisy"));
+    }
+    for _ in 0..3 {
+        world.step_receive_ten();
+    }
+    world.tell("wait 30s | send q quiet group=small | wait 31s | count q 1/0/0 | receive q → quiet");
+}
+
+#[test]
 fn before_a_group_is_noisy_messages_come_in_order() {
     check("create q | send q a group=x | send q b group=y | send q c | receive q → a b c");
 }
