@@ -71,7 +71,11 @@ pub struct Metadata {
 impl<T: Message> Envelope<T> {
     /// A new envelope with a fresh id and trace, written now.
     pub fn new(source: impl Into<String>, data: T) -> Envelope<T> {
-        let id = Uuid::now_v7().to_string();
+        Envelope::with_id(Uuid::now_v7().to_string(), source, data)
+    }
+
+    /// A new envelope with this id and a fresh trace, written now.
+    pub(crate) fn with_id(id: String, source: impl Into<String>, data: T) -> Envelope<T> {
         let metadata = Metadata {
             version: T::VERSION,
             correlation_id: Some(id.clone()),

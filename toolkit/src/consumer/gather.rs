@@ -1,31 +1,44 @@
 //! Larger batches than a receive brings: the messages that wait while one batch is handled are the next one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{Mutex as Turn, oneshot};
+use tokio::sync::{Mutex as Turn, Notify, oneshot};
+use tokio::time::Instant;
 
 use crate::consumer::delivery::{BatchHandler, BatchOutcome, Delivery, Outcome};
 
 /// Hands what several receives brought to `handler` together, up to `most` messages at a time, one batch at a time. Nobody waits
-/// for company: a batch is what has come while the one before it was handled. Where a batch costs much and a message in it little (a
-/// transaction), throughput grows with the load.
+/// for company, unless [told to](Gather::linger): a batch is what has come while the one before it was handled. Where a batch costs
+/// much and a message in it little (a transaction), throughput grows with the load.
 ///
 /// Give the consumer as many workers as receives may wait: `most / 10` or more.
 ///
 /// (On FIFO queues order holds: the messages of a group are in one receive at a time.)
 pub fn gather<T, H>(most: usize, handler: H) -> Gather<T, H> {
-    Gather { most: most.max(1), handler, waiting: Mutex::default(), turn: Turn::new(()) }
+    Gather {
+        most: most.max(1),
+        linger: Duration::ZERO,
+        handler,
+        waiting: Mutex::default(),
+        full: Notify::new(),
+        turn: Turn::new(()),
+    }
 }
 
 /// A handler of larger batches: see [`gather`].
 pub struct Gather<T, H> {
     most: usize,
+    linger: Duration,
     handler: H,
     waiting: Mutex<Vec<Waiting<T>>>,
+    /// There is enough for a whole batch.
+    full: Notify,
     turn: Turn<()>,
 }
 
 struct Waiting<T> {
+    since: Instant,
     batch: Vec<Delivery<T>>,
     answer: oneshot::Sender<BatchOutcome>,
 }
@@ -34,7 +47,15 @@ impl<T: Send + 'static, H: BatchHandler<T>> BatchHandler<T> for Gather<T, H> {
     async fn handle_batch(&self, batch: Vec<Delivery<T>>) -> BatchOutcome {
         let ids: Arc<[String]> = batch.iter().map(|delivery| delivery.message_id.clone()).collect();
         let (answer, mut answered) = oneshot::channel();
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(Waiting { batch, answer });
+        let since = Instant::now();
+        let count = {
+            let mut waiting = self.waiting();
+            waiting.push(Waiting { since, batch, answer });
+            messages(&waiting)
+        };
+        if count >= self.most {
+            self.full.notify_one();
+        }
         loop {
             // Whoever has the turn does the work of all who wait; it may be that ours has been done meanwhile.
             let turn = tokio::select! {
@@ -51,10 +72,49 @@ impl<T: Send + 'static, H: BatchHandler<T>> BatchHandler<T> for Gather<T, H> {
     }
 }
 
+impl<T, H> Gather<T, H> {
+    /// A batch that is not full waits so long for company. With a steady stream of messages that makes fewer and larger batches, for
+    /// so much more delay.
+    #[must_use]
+    pub fn linger(mut self, linger: Duration) -> Gather<T, H> {
+        self.linger = linger;
+        self
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting<T>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when a batch is full, or has waited long enough.
+    async fn company(&self) {
+        loop {
+            let until = {
+                let waiting = self.waiting();
+                match waiting.first() {
+                    Some(first) if messages(&waiting) < self.most => first.since + self.linger,
+                    _ => return,
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return,
+                // It may have been said of a batch that is gone.
+                () = self.full.notified() => {}
+            }
+        }
+    }
+}
+
+fn messages<T>(waiting: &[Waiting<T>]) -> usize {
+    waiting.iter().map(|one| one.batch.len()).sum()
+}
+
 impl<T: Send + 'static, H: BatchHandler<T>> Gather<T, H> {
     async fn work(&self) {
+        if !self.linger.is_zero() {
+            self.company().await;
+        }
         let taken = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = self.waiting();
             let mut messages = 0;
             let fits = waiting.iter().take_while(|one| {
                 let first = messages == 0;

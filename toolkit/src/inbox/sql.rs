@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::consumer::{BatchHandler, BatchOutcome, Delivery, Handler, Outcome};
 use crate::inbox::{Begin, Claim, Inbox, InboxError, InboxSettings};
 use crate::message::Message;
-use crate::sql::{Database, StoreError, from_json, from_now, migrate, now};
+use crate::sql::{Database, Dialect, StoreError, from_json, from_now, migrate, now};
 
 /// Remembers in the table `toolkit_inbox`.
 #[derive(Clone, Debug)]
@@ -19,16 +19,22 @@ pub struct SqlInbox<D> {
     consumer: Arc<str>,
 }
 
-const SCHEMA: &[&str] = &[
-    "CREATE TABLE IF NOT EXISTS toolkit_inbox (
-        consumer TEXT NOT NULL,
-        message_key TEXT NOT NULL,
-        claim TEXT,
-        until_ms BIGINT NOT NULL,
-        PRIMARY KEY (consumer, message_key)
-    )",
-    "CREATE INDEX IF NOT EXISTS toolkit_inbox_until ON toolkit_inbox (until_ms)",
-];
+macro_rules! table {
+    () => {
+        "CREATE TABLE IF NOT EXISTS toolkit_inbox (
+            consumer TEXT NOT NULL,
+            message_key TEXT NOT NULL,
+            claim TEXT,
+            until_ms BIGINT NOT NULL,
+            PRIMARY KEY (consumer, message_key)
+        )"
+    };
+}
+
+/// On SQLite the rows lie in the order of the key, and not in an order of their own with a second tree that finds them by it.
+const SQLITE: &[&str] = &[concat!(table!(), " WITHOUT ROWID"), INDEX];
+const POSTGRES: &[&str] = &[table!(), INDEX];
+const INDEX: &str = "CREATE INDEX IF NOT EXISTS toolkit_inbox_until ON toolkit_inbox (until_ms)";
 
 impl<D: Database> SqlInbox<D> {
     /// For the consumer of this name: those of one name share a memory.
@@ -41,7 +47,11 @@ impl<D: Database> SqlInbox<D> {
     /// # Errors
     /// What the database says.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        migrate(&self.database, SCHEMA).await
+        let schema = match D::DIALECT {
+            Dialect::Sqlite => SQLITE,
+            Dialect::Postgres => POSTGRES,
+        };
+        migrate(&self.database, schema).await
     }
 
     /// Within a transaction of yours: `true` if this key is new, and now remembered, should the transaction commit; `false` if it

@@ -95,12 +95,9 @@ impl Lines {
         }
     }
 
-    /// Whether something of this line could be started.
-    pub fn is_waiting(&self, destination: &str, now_ms: i64) -> bool {
-        let line = self.lines.get(destination);
-        line.is_some_and(|line| {
-            line.behind.is_some() || line.waiting.values().any(|entry| entry.due_ms <= now_ms)
-        })
+    /// Whether so many messages wait for this destination, or more.
+    pub fn has(&self, destination: &str, count: usize) -> bool {
+        self.lines.get(destination).is_some_and(|line| line.waiting.len() >= count)
     }
 
     /// Lines with room again for what stands behind: since which id, and how many.

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -126,26 +126,24 @@ impl<D: Database> Relay<D> {
         let _open = self.outbox.handover.open();
         let mut lines = Lines::new(self.publishers.keys(), settings.batch.max(1) as usize * LOOK_AHEAD);
         let mut under_way = FuturesUnordered::new();
+        let mut ended: Vec<Ended> = Vec::new();
+        let most = settings.batch.max(1) as usize;
         // An idle relay looks often enough to keep its lease.
         let idle = settings.every.min(settings.lease / 4);
         let (mut look_at, mut read_at) = (Instant::now(), Instant::now());
         loop {
             let stopping = stop.is_cancelled();
-            if stopping && under_way.is_empty() {
+            if stopping && under_way.is_empty() && ended.is_empty() {
                 return Ok(());
             }
             tokio::select! {
                 () = stop.cancelled(), if !stopping => {}
-                Some(ended) = under_way.next(), if !under_way.is_empty() => {
-                    let mut all: Vec<Ended> = vec![ended];
-                    while let Some(Some(more)) = under_way.next().now_or_never() {
-                        all.push(more);
-                    }
-                    let now = now();
-                    let more = self.settle(all, &mut lines).await?;
-                    if more.iter().any(|destination| lines.is_waiting(destination, now)) {
-                        look_at = look_at.min(Instant::now() + settings.linger);
-                    }
+                Some(one) = under_way.next(), if !under_way.is_empty() => {
+                    let one: Ended = one;
+                    // Where the next batch is full, it need not wait; else one transaction settles what ends until the next look.
+                    let linger = if lines.has(&one.destination, most) { Duration::ZERO } else { settings.linger };
+                    look_at = look_at.min(Instant::now() + linger);
+                    ended.push(one);
                 }
                 () = self.outbox.handover.woken() => look_at = look_at.min(Instant::now() + settings.linger),
                 () = tokio::time::sleep_until(look_at) => {
@@ -154,12 +152,15 @@ impl<D: Database> Relay<D> {
                         return Ok(());
                     }
                     look_at = Instant::now() + idle;
+                    if !ended.is_empty() {
+                        self.settle(std::mem::take(&mut ended), &mut lines).await?;
+                    }
                     if stopping {
                         continue;
                     }
                     self.take_in(&mut lines, &mut read_at).await?;
                     *failures = 0;
-                    for (destination, entries) in lines.start(settings.batch.max(1) as usize, now()) {
+                    for (destination, entries) in lines.start(most, now()) {
                         // Lines are those of publishers.
                         if let Some(publisher) = self.publishers.get(&destination) {
                             // Each destination for itself: a slow one does not hold up the others.
@@ -257,10 +258,10 @@ impl<D: Database> Relay<D> {
         Ok(())
     }
 
-    /// Writes down what became of messages; gives their destinations.
-    async fn settle(&self, all: Vec<Ended>, lines: &mut Lines) -> Result<Vec<String>, StoreError> {
+    /// Writes down what became of messages, all at once.
+    async fn settle(&self, all: Vec<Ended>, lines: &mut Lines) -> Result<(), StoreError> {
         let mut transaction = self.outbox.database.begin().await?;
-        let (mut taken, mut lines_again) = (Vec::new(), Vec::new());
+        let (mut taken, mut finished) = (Vec::new(), Vec::new());
         for Ended { destination, entries, results } in all {
             let mut again = Vec::new();
             for (mut entry, result) in entries.into_iter().zip(results) {
@@ -275,7 +276,7 @@ impl<D: Database> Relay<D> {
                     }
                 }
             }
-            lines_again.push((destination, again));
+            finished.push((destination, again));
         }
         if !taken.is_empty() {
             let sql = from_json!(
@@ -286,11 +287,10 @@ impl<D: Database> Relay<D> {
             D::execute(&mut transaction, sql, &[(&serde_json::to_string(&taken)?).into()]).await?;
         }
         D::commit(transaction).await?;
-        let finished = lines_again.into_iter().map(|(destination, again)| {
+        for (destination, again) in finished {
             lines.finish(&destination, again);
-            destination
-        });
-        Ok(finished.collect())
+        }
+        Ok(())
     }
 
     /// A message was not taken; gives whether it is tried again, or is dead now.

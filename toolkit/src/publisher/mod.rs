@@ -237,11 +237,10 @@ impl Publisher {
     ) -> Result<Prepared, PublishError> {
         let Outgoing { data, id, cause, metadata, mut attributes, group, deduplication_id, delay } =
             message.into();
-        let mut envelope = Envelope::new(self.source.clone(), data);
-        if let Some(id) = id {
-            envelope.metadata.correlation_id = Some(id.clone());
-            envelope.id = id;
-        }
+        let mut envelope = match id {
+            Some(id) => Envelope::with_id(id, self.source.clone(), data),
+            None => Envelope::new(self.source.clone(), data),
+        };
         if let Some((cause_id, cause)) = cause {
             envelope.metadata.follow(&cause_id, &cause);
         }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
-use toolkit::sql::{Database, StoreError, from_json, migrate};
+use toolkit::sql::{Database, StoreError, from_json};
 
 use crate::model::now_ms;
-use crate::services::rows;
+use crate::services::{Tables, rows};
 
 /// How well it works. Shares are of 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,13 +81,15 @@ pub enum Standing {
 #[derive(Clone, Copy, Debug)]
 pub struct NoAnswer;
 
-const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS ledger (
+const TABLES: Tables = tables![
+    "CREATE TABLE IF NOT EXISTS ledger (
         payment_key TEXT PRIMARY KEY,
         order_id TEXT NOT NULL,
         cents BIGINT NOT NULL,
         standing TEXT NOT NULL,
         at_ms BIGINT NOT NULL
-    )"];
+    )"
+];
 
 /// The gateway, as its customers see it.
 #[derive(Clone, Debug)]
@@ -102,7 +104,7 @@ impl Gateway {
     /// # Errors
     /// What the database says.
     pub async fn open<D: Database>(database: D, behaviour: Behaviour) -> Result<Gateway, StoreError> {
-        migrate(&database, SCHEMA).await?;
+        TABLES.make(&database).await?;
         let (clerk, calls) = mpsc::channel(1_000);
         tokio::spawn(keep_ledger(database, calls));
         Ok(Gateway { behaviour, clerk })
@@ -136,10 +138,20 @@ impl Gateway {
     }
 }
 
+/// The most calls of a transaction, and how long the first of them waits for the others.
+const MOST: usize = 500;
+const COMPANY: Duration = Duration::from_millis(20);
+
 /// Does what is asked, many calls in a transaction. Ends with the last gateway's handle.
 async fn keep_ledger<D: Database>(database: D, mut calls: mpsc::Receiver<(Call, oneshot::Sender<Standing>)>) {
     let mut waiting = Vec::new();
-    while calls.recv_many(&mut waiting, 500).await > 0 {
+    while calls.recv_many(&mut waiting, MOST).await > 0 {
+        tokio::time::sleep(COMPANY).await;
+        while waiting.len() < MOST
+            && let Ok(call) = calls.try_recv()
+        {
+            waiting.push(call);
+        }
         let (asked, answers): (Vec<Call>, Vec<_>) = waiting.drain(..).unzip();
         match settle(&database, &asked).await {
             Ok(standings) => {

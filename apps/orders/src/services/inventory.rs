@@ -16,10 +16,11 @@ use toolkit::{Consumer, Envelope};
 
 use crate::model::{Happening, ShipCommand, StockCommand, StockWork, now_ms};
 use crate::services::{
-    BATCH, Desk, Error, Mail, Place, RunningService, Surroundings, consuming, remembering, rows, running,
+    BATCH, Desk, Error, LINGER, Mail, Place, RunningService, Surroundings, Tables, consuming, remembering,
+    rows, running,
 };
 
-const SCHEMA: &[&str] = &[
+const TABLES: Tables = tables![
     "CREATE TABLE IF NOT EXISTS stock (
         product TEXT PRIMARY KEY,
         initial BIGINT NOT NULL,
@@ -34,8 +35,6 @@ const SCHEMA: &[&str] = &[
         state TEXT NOT NULL,
         expires_ms BIGINT NOT NULL
     )",
-    // Those that may expire.
-    "CREATE INDEX IF NOT EXISTS reservations_open ON reservations (expires_ms) WHERE state IN ('open', 'held')",
     "CREATE TABLE IF NOT EXISTS reservation_lines (
         order_id TEXT NOT NULL,
         line BIGINT NOT NULL,
@@ -53,6 +52,11 @@ const SCHEMA: &[&str] = &[
         done_ms BIGINT NOT NULL,
         PRIMARY KEY (order_id, line, work)
     )",
+];
+
+/// Those that may expire.
+const INDEXES: &[&str] = &[
+    "CREATE INDEX IF NOT EXISTS reservations_open ON reservations (expires_ms) WHERE state IN ('open', 'held')",
 ];
 
 /// Of so small a share of its first stock, people are told.
@@ -78,7 +82,8 @@ const RARE_STOCK: i64 = 3;
 /// # Errors
 /// When its database or its queue cannot be reached.
 pub async fn start<D: Database>(around: &Surroundings, database: D) -> Result<RunningService, Error> {
-    migrate(&database, SCHEMA).await?;
+    TABLES.make(&database).await?;
+    migrate(&database, INDEXES).await?;
     stock_up(&database, around.settings.products, around.settings.stock).await?;
     let inbox = SqlInbox::new(&database, "inventory");
     inbox.migrate().await?;
@@ -91,7 +96,7 @@ pub async fn start<D: Database>(around: &Surroundings, database: D) -> Result<Ru
     let desk = Arc::new(desk);
     let relay = desk.relay();
     let inventory = Inventory { desk, ways, reservation: around.settings.reservation };
-    let handler = gather(BATCH, batches_in_transaction(inbox, remembering(), inventory));
+    let handler = gather(BATCH, batches_in_transaction(inbox, remembering(), inventory)).linger(LINGER);
     let consumer =
         Consumer::new(&around.clients, &around.places.inventory).settings(consuming(&around.settings, 4));
     let running = running(vec![consumer.start_batches(handler).await?], Some(relay));

@@ -1,5 +1,15 @@
 //! The five services and the watcher of dead letters: what they share, and how they are started.
 
+/// `CREATE TABLE` statements.
+macro_rules! tables {
+    ($($statement:literal),* $(,)?) => {
+        $crate::services::Tables {
+            plain: &[$($statement),*],
+            by_key: &[$(concat!($statement, " WITHOUT ROWID")),*],
+        }
+    };
+}
+
 pub mod dead_letters;
 pub mod gateway;
 pub mod inventory;
@@ -20,7 +30,7 @@ use toolkit::inbox::InboxSettings;
 use toolkit::inbox::sql::AfterCommit;
 use toolkit::outbox::{Outbox, Relay, RelaySettings, RunningRelay};
 use toolkit::publisher::{Outgoing, Prepared, PublisherSettings};
-use toolkit::sql::{Database, StoreError};
+use toolkit::sql::{Database, Dialect, StoreError, migrate};
 use toolkit::{Backoff, Clients, Envelope, Message, Publisher, Queue, Topic};
 
 use crate::model::{Event, Happening};
@@ -160,8 +170,9 @@ pub async fn start(service: Service, around: &Surroundings) -> Result<RunningSer
 pub fn consuming(settings: &Settings, pollers: usize) -> ConsumerSettings {
     ConsumerSettings {
         pollers,
-        workers: 64,
-        prefetch: 300,
+        // Those that wait for company hold places, too.
+        workers: 128,
+        prefetch: 1_000,
         linger: LINGER,
         visibility: Some(settings.hidden_for),
         // A gateway or a database that is away for some seconds must not stop a service for a minute.
@@ -177,8 +188,8 @@ pub fn remembering() -> InboxSettings {
     InboxSettings::default()
 }
 
-/// How long messages may wait for company, on their way out and on their way in. Eight such waits on an order's way are little
-/// beside its five seconds, and full requests cost a fifth of those with two messages each.
+/// How long messages may wait for company: on their way out, on their way in, and before a transaction. Some twenty such waits on an
+/// order's way are little beside its five seconds, and full requests and transactions cost a fifth of those with two messages each.
 const LINGER: Duration = Duration::from_millis(50);
 
 /// The most messages of one transaction.
@@ -325,6 +336,28 @@ impl<'a, D: Database> Mail<'a, D> {
 /// A running service of these parts.
 fn running(consumers: Vec<Running>, relay: Option<RunningRelay>) -> RunningService {
     RunningService { consumers, relay, monitor: None, stop: CancellationToken::new() }
+}
+
+/// Tables of a service.
+pub struct Tables {
+    /// As they are.
+    pub plain: &'static [&'static str],
+    /// The same with their rows in the order of the key, and not in an order of their own with a second tree that finds them by it.
+    pub by_key: &'static [&'static str],
+}
+
+impl Tables {
+    /// Makes them if they are missing.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn make<D: Database>(&self, database: &D) -> Result<(), StoreError> {
+        let statements = match D::DIALECT {
+            Dialect::Sqlite => self.by_key,
+            Dialect::Postgres => self.plain,
+        };
+        migrate(database, statements).await
+    }
 }
 
 /// JSON of rows, for [`toolkit::sql::from_json`].

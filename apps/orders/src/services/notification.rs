@@ -6,29 +6,32 @@
 use serde::Serialize;
 use toolkit::Consumer;
 use toolkit::consumer::{BatchHandler, BatchOutcome, Delivery, Outcome, gather};
-use toolkit::sql::{Database, StoreError, from_json, migrate};
+use toolkit::sql::{Database, StoreError, from_json};
 
 use crate::model::{Event, Happening, now_ms};
-use crate::services::{BATCH, Error, RunningService, Surroundings, consuming, rows, running};
+use crate::services::{BATCH, Error, LINGER, RunningService, Surroundings, Tables, consuming, rows, running};
 
-const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS notifications (
+const TABLES: Tables = tables![
+    "CREATE TABLE IF NOT EXISTS notifications (
         event_id TEXT PRIMARY KEY,
         order_id TEXT NOT NULL,
         channel TEXT NOT NULL,
         text TEXT NOT NULL,
         asked_ms BIGINT NOT NULL,
         sent_ms BIGINT NOT NULL
-    )"];
+    )"
+];
 
 /// Starts the service.
 ///
 /// # Errors
 /// When its database or its queue cannot be reached.
 pub async fn start<D: Database>(around: &Surroundings, database: D) -> Result<RunningService, Error> {
-    migrate(&database, SCHEMA).await?;
+    TABLES.make(&database).await?;
     let settings = consuming(&around.settings, 6);
     let consumer = Consumer::new(&around.clients, &around.places.notifications).settings(settings);
-    let consumer = consumer.start_batches(gather(2 * BATCH, Notification { database })).await?;
+    let handler = gather(2 * BATCH, Notification { database }).linger(LINGER);
+    let consumer = consumer.start_batches(handler).await?;
     Ok(running(vec![consumer], None))
 }
 

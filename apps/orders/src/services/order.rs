@@ -14,17 +14,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use toolkit::consumer::{BatchOutcome, Delivery, gather};
+use toolkit::consumer::{BatchHandler, BatchOutcome, Delivery, gather};
 use toolkit::inbox::sql::{AfterCommit, SqlInbox, TransactionalBatchHandler, batches_in_transaction};
-use toolkit::sql::{Database, StoreError, from_json, migrate};
+use toolkit::sql::{Database, StoreError, from_json};
 use toolkit::{Consumer, Envelope};
 
 use crate::model::{Event, Happening, Item, Order, Payment, PaymentCommand, StockCommand, StockWork, now_ms};
 use crate::services::{
-    BATCH, Desk, Error, Mail, Place, RunningService, Surroundings, consuming, remembering, rows, running,
+    BATCH, Desk, Error, LINGER, Mail, Place, RunningService, Surroundings, Tables, consuming, remembering,
+    rows, running,
 };
 
-const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS orders (
+const TABLES: Tables = tables![
+    "CREATE TABLE IF NOT EXISTS orders (
         id TEXT PRIMARY KEY,
         customer TEXT NOT NULL,
         route TEXT NOT NULL,
@@ -37,14 +39,15 @@ const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS orders (
         submitted_ms BIGINT NOT NULL,
         accepted_ms BIGINT NOT NULL,
         ended_ms BIGINT
-    )"];
+    )"
+];
 
 /// Starts the service.
 ///
 /// # Errors
 /// When its database or its queues cannot be reached.
 pub async fn start<D: Database>(around: &Surroundings, database: D) -> Result<RunningService, Error> {
-    migrate(&database, SCHEMA).await?;
+    TABLES.make(&database).await?;
     let orders = SqlInbox::new(&database, "orders");
     orders.migrate().await?;
     let events = SqlInbox::new(&database, "order-events");
@@ -59,13 +62,20 @@ pub async fn start<D: Database>(around: &Surroundings, database: D) -> Result<Ru
     let desk = Arc::new(desk);
     let relay = desk.relay();
     let mut consumers = Vec::new();
+    let intake = batches_in_transaction(orders, remembering(), Intake { desk: desk.clone(), ways });
+    // One for all three queues: one transaction for what they bring at the same time.
+    let intake = Arc::new(gather(BATCH, intake).linger(LINGER));
     for queue in [&places.orders, &places.priority_orders, &places.large_orders] {
-        let intake = Intake { desk: desk.clone(), ways };
-        let intake = gather(BATCH, batches_in_transaction(orders.clone(), remembering(), intake));
+        let intake = intake.clone();
+        let handler = move |batch: Vec<Delivery<Order>>| {
+            let intake = intake.clone();
+            async move { intake.handle_batch(batch).await }
+        };
         let consumer = Consumer::new(&around.clients, queue).settings(settings);
-        consumers.push(consumer.start_batches(intake).await?);
+        consumers.push(consumer.start_batches(handler).await?);
     }
-    let lead = gather(BATCH, batches_in_transaction(events, remembering(), Lead { desk, ways }));
+    let lead = batches_in_transaction(events, remembering(), Lead { desk, ways });
+    let lead = gather(BATCH, lead).linger(LINGER);
     let settings = consuming(&around.settings, 4);
     let consumer = Consumer::new(&around.clients, &places.order_events).settings(settings);
     consumers.push(consumer.start_batches(lead).await?);

@@ -13,12 +13,13 @@ use toolkit::consumer::{BatchHandler, BatchOutcome, Delivery, Gather, Outcome, g
 use toolkit::inbox::sql::{
     AfterCommit, BatchesInTransaction, SqlInbox, TransactionalBatchHandler, batches_in_transaction,
 };
-use toolkit::sql::{Database, StoreError, from_json, migrate};
+use toolkit::sql::{Database, StoreError, from_json};
 
 use crate::model::{Happening, PaymentCommand, now_ms};
 use crate::services::gateway::{Call, Gateway, Standing, Wish};
 use crate::services::{
-    BATCH, Desk, Error, Place, RunningService, Surroundings, consuming, remembering, rows, running,
+    BATCH, Desk, Error, LINGER, Place, RunningService, Surroundings, Tables, consuming, remembering, rows,
+    running,
 };
 
 /// How long the gateway is waited for.
@@ -26,7 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// At this attempt a charge is no longer tried: it is made void, and the order is told.
 const LAST_ATTEMPT: u32 = 5;
 
-const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS payments (
+const TABLES: Tables = tables![
+    "CREATE TABLE IF NOT EXISTS payments (
         order_id TEXT NOT NULL,
         work TEXT NOT NULL,
         cents BIGINT NOT NULL,
@@ -34,7 +36,8 @@ const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS payments (
         asked_ms BIGINT NOT NULL,
         done_ms BIGINT NOT NULL,
         PRIMARY KEY (order_id, work)
-    )"];
+    )"
+];
 
 /// Starts the service.
 ///
@@ -45,7 +48,7 @@ pub async fn start<D: Database>(
     database: D,
     gateway: Gateway,
 ) -> Result<RunningService, Error> {
-    migrate(&database, SCHEMA).await?;
+    TABLES.make(&database).await?;
     let inbox = SqlInbox::new(&database, "payment");
     inbox.migrate().await?;
     let mut desk = Desk::new("payment-service", &around.clients, &database).await?;
@@ -54,7 +57,8 @@ pub async fn start<D: Database>(
     let relay = desk.relay();
     let answers = Arc::new(Mutex::new(HashMap::new()));
     let recorder = Recorder { desk, told, answers: answers.clone() };
-    let recorder = Arc::new(gather(BATCH, batches_in_transaction(inbox, remembering(), recorder)));
+    let recorder = gather(BATCH, batches_in_transaction(inbox, remembering(), recorder)).linger(LINGER);
+    let recorder = Arc::new(recorder);
     let cashier = Arc::new(Cashier { gateway, recorder, answers });
     let settings = toolkit::consumer::ConsumerSettings {
         workers: 256,

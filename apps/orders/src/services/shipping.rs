@@ -4,35 +4,39 @@ use serde::Serialize;
 use toolkit::Consumer;
 use toolkit::consumer::{BatchOutcome, Delivery, gather};
 use toolkit::inbox::sql::{AfterCommit, SqlInbox, TransactionalBatchHandler, batches_in_transaction};
-use toolkit::sql::{Database, StoreError, from_json, migrate};
+use toolkit::sql::{Database, StoreError, from_json};
 
 use crate::model::{Happening, ShipCommand, now_ms};
 use crate::services::{
-    BATCH, Desk, Error, Place, RunningService, Surroundings, consuming, remembering, rows, running,
+    BATCH, Desk, Error, LINGER, Place, RunningService, Surroundings, Tables, consuming, remembering, rows,
+    running,
 };
 
 /// Where no carrier goes (a code that ISO 3166 leaves to its users).
 pub const NOWHERE: &str = "XX";
 
-const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS shipments (
+const TABLES: Tables = tables![
+    "CREATE TABLE IF NOT EXISTS shipments (
         order_id TEXT PRIMARY KEY,
         country TEXT NOT NULL,
         tracking TEXT,
         at_ms BIGINT NOT NULL
-    )"];
+    )"
+];
 
 /// Starts the service.
 ///
 /// # Errors
 /// When its database or its queue cannot be reached.
 pub async fn start<D: Database>(around: &Surroundings, database: D) -> Result<RunningService, Error> {
-    migrate(&database, SCHEMA).await?;
+    TABLES.make(&database).await?;
     let inbox = SqlInbox::new(&database, "shipping");
     inbox.migrate().await?;
     let mut desk = Desk::new("shipping-service", &around.clients, &database).await?;
     let told = desk.topic(&around.places.order_status);
     let relay = desk.relay();
-    let handler = gather(BATCH, batches_in_transaction(inbox, remembering(), Shipping { desk, told }));
+    let handler = batches_in_transaction(inbox, remembering(), Shipping { desk, told });
+    let handler = gather(BATCH, handler).linger(LINGER);
     let consumer =
         Consumer::new(&around.clients, &around.places.shipping).settings(consuming(&around.settings, 2));
     Ok(running(vec![consumer.start_batches(handler).await?], Some(relay)))
