@@ -71,17 +71,14 @@ pub struct Metadata {
 impl<T: Message> Envelope<T> {
     /// A new envelope with a fresh id and trace, written now.
     pub fn new(source: impl Into<String>, data: T) -> Envelope<T> {
-        Envelope::with_id(Uuid::now_v7().to_string(), source, data)
+        Envelope::of(Uuid::now_v7().to_string(), source, data, Metadata::default())
     }
 
-    /// A new envelope with this id and a fresh trace, written now.
-    pub(crate) fn with_id(id: String, source: impl Into<String>, data: T) -> Envelope<T> {
-        let metadata = Metadata {
-            version: T::VERSION,
-            correlation_id: Some(id.clone()),
-            traceparent: Some(TraceContext::root().to_string()),
-            ..Metadata::default()
-        };
+    /// A new envelope with this id, written now. What these metadata do not say begins here: correlation and trace.
+    pub(crate) fn of(id: String, source: impl Into<String>, data: T, metadata: Metadata) -> Envelope<T> {
+        let correlation_id = metadata.correlation_id.or_else(|| Some(id.clone()));
+        let traceparent = metadata.traceparent.or_else(|| Some(TraceContext::root().to_string()));
+        let metadata = Metadata { version: T::VERSION, correlation_id, traceparent, ..metadata };
         let message_type = data.message_type().to_owned();
         Envelope { id, message_type, source: source.into(), timestamp: Timestamp::now(), data, metadata }
     }

@@ -148,3 +148,91 @@ fn broken_off(ids: &[String]) -> BatchOutcome {
     let again = ids.iter().map(|id| (id.clone(), Outcome::retry("the batch was broken off")));
     BatchOutcome { failures: again.collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use serde::{Deserialize, Serialize};
+
+    use crate::Message;
+    use crate::consumer::raw::Raw;
+    use crate::envelope::Envelope;
+
+    #[derive(Serialize, Deserialize)]
+    struct Step;
+
+    impl Message for Step {
+        fn message_type(&self) -> &str {
+            "step"
+        }
+    }
+
+    fn deliveries(ids: &[&str]) -> Vec<Delivery<Step>> {
+        let one = |id: &&str| {
+            let raw = Raw {
+                message_id: (*id).to_owned(),
+                receipt: String::new(),
+                body: String::new(),
+                receive_count: 1,
+                sent_at: jiff::Timestamp::UNIX_EPOCH,
+                group: None,
+                attributes: Default::default(),
+            };
+            Delivery {
+                envelope: Envelope::new("tests", Step),
+                message_id: raw.message_id.clone(),
+                receive_count: 1,
+                sent_at: raw.sent_at,
+                group: None,
+                raw: Arc::new(raw),
+                wrapped_attributes: None,
+            }
+        };
+        ids.iter().map(one).collect()
+    }
+
+    /// Batches with the time at which they were handled.
+    type Seen = Arc<Mutex<Vec<(Duration, Vec<String>)>>>;
+
+    fn recorder(begun: Instant) -> (Seen, impl BatchHandler<Step>) {
+        let seen = Seen::default();
+        let by_handler = seen.clone();
+        let handler = move |batch: Vec<Delivery<Step>>| {
+            let ids = batch.into_iter().map(|one| one.message_id).collect();
+            by_handler.lock().unwrap().push((begun.elapsed(), ids));
+            async { BatchOutcome::done().failed("b", Outcome::retry("no")) }
+        };
+        (seen, handler)
+    }
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lingers_is_handled_together_and_each_hears_of_its_own() {
+        let (seen, handler) = recorder(Instant::now());
+        let gather = gather(10, handler).linger(50 * MILLISECOND);
+        let later = async {
+            tokio::time::sleep(30 * MILLISECOND).await;
+            gather.handle_batch(deliveries(&["b", "c"])).await
+        };
+        let (first, second) = tokio::join!(gather.handle_batch(deliveries(&["a"])), later);
+        assert_eq!((first.failures.len(), second.failures[0].0.as_str()), (0, "b"));
+        let (at, ids) = seen.lock().unwrap().remove(0);
+        assert!(at >= 50 * MILLISECOND && at < 60 * MILLISECOND, "{at:?}");
+        assert_eq!((ids, seen.lock().unwrap().len()), (vec!["a".to_owned(), "b".into(), "c".into()], 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_full_does_not_linger() {
+        let (seen, handler) = recorder(Instant::now());
+        let gather = gather(2, handler).linger(3_600_000 * MILLISECOND);
+        let later = async {
+            tokio::time::sleep(30 * MILLISECOND).await;
+            gather.handle_batch(deliveries(&["b"])).await
+        };
+        tokio::join!(gather.handle_batch(deliveries(&["a"])), later);
+        let (at, ids) = seen.lock().unwrap().remove(0);
+        assert!(at < 60 * MILLISECOND && ids.len() == 2, "{at:?} {ids:?}");
+    }
+}

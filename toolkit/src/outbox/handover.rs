@@ -34,8 +34,9 @@ impl Written {
     }
 }
 
-/// More than these are left to be read from the table.
+/// More messages than these, or larger ones, are left to be read from the table.
 const MOST: usize = 10_000;
+const MOST_BYTES: usize = 64 << 20;
 
 /// Where writers put what they have committed, and a relay finds it.
 #[derive(Debug, Default)]
@@ -51,6 +52,7 @@ struct Tray {
     /// Whether there is something in the table that is not here.
     look: bool,
     letters: BTreeMap<i64, Letter>,
+    bytes: usize,
 }
 
 impl Handover {
@@ -58,9 +60,12 @@ impl Handover {
         if written.messages.is_empty() {
             return;
         }
+        let bytes: usize = written.messages.iter().map(|(_, letter)| letter.message.size()).sum();
         let mut tray = self.tray();
-        if tray.open && tray.letters.len() + written.messages.len() <= MOST {
+        let count = tray.letters.len() + written.messages.len();
+        if tray.open && count <= MOST && tray.bytes + bytes <= MOST_BYTES {
             tray.letters.extend(written.messages);
+            tray.bytes += bytes;
         } else {
             tray.look = true;
         }
@@ -83,6 +88,7 @@ impl Handover {
     pub fn take(&self) -> (BTreeMap<i64, Letter>, bool) {
         let mut tray = self.tray();
         tray.open = true;
+        tray.bytes = 0;
         (std::mem::take(&mut tray.letters), std::mem::take(&mut tray.look))
     }
 
@@ -107,5 +113,6 @@ impl Drop for Open<'_> {
         tray.open = false;
         tray.look = true;
         tray.letters.clear();
+        tray.bytes = 0;
     }
 }

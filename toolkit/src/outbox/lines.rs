@@ -1,6 +1,7 @@
 //! What a relay knows of the table: for each destination the messages that wait, in order.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::publisher::Prepared;
 
@@ -8,7 +9,7 @@ use crate::publisher::Prepared;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub id: i64,
-    pub message: Prepared,
+    pub message: Arc<Prepared>,
     pub attempts: i64,
     pub due_ms: i64,
 }
@@ -17,10 +18,30 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Line {
     waiting: BTreeMap<i64, Entry>,
+    /// Of those that wait.
+    bytes: usize,
     /// Those that are being published.
     under_way: Vec<i64>,
     /// There was no room for those after this id; they stand in the table only.
     behind: Option<i64>,
+}
+
+/// The most that the messages of a line may have, besides their number.
+const ROOM_BYTES: usize = 64 << 20;
+
+impl Line {
+    fn put(&mut self, entry: Entry) {
+        self.bytes += entry.message.size();
+        if let Some(same) = self.waiting.insert(entry.id, entry) {
+            self.bytes -= same.message.size();
+        }
+    }
+
+    fn take(&mut self, id: i64) -> Option<Entry> {
+        let entry = self.waiting.remove(&id)?;
+        self.bytes -= entry.message.size();
+        Some(entry)
+    }
 }
 
 /// All destinations that the relay publishes to.
@@ -51,13 +72,14 @@ impl Lines {
         if line.behind.is_some_and(|last| last < id) {
             return Ok(());
         }
-        if line.waiting.len() >= self.room {
+        if line.waiting.len() >= self.room || line.bytes >= ROOM_BYTES {
             // Where it was seen late, those that are younger go behind with it.
-            line.waiting.split_off(&id);
+            let younger: Vec<i64> = line.waiting.range(id..).map(|(id, _)| *id).collect();
+            younger.into_iter().for_each(|id| drop(line.take(id)));
             line.behind = Some(id - 1);
             return Ok(());
         }
-        line.waiting.insert(id, entry()?);
+        line.put(entry()?);
         Ok(())
     }
 
@@ -80,7 +102,7 @@ impl Lines {
             if ids.is_empty() {
                 continue;
             }
-            let entries = ids.iter().filter_map(|id| line.waiting.remove(id)).collect();
+            let entries = ids.iter().filter_map(|id| line.take(*id)).collect();
             line.under_way = ids;
             all.push((destination.clone(), entries));
         }
@@ -91,7 +113,7 @@ impl Lines {
     pub fn finish(&mut self, destination: &str, again: impl IntoIterator<Item = Entry>) {
         if let Some(line) = self.lines.get_mut(destination) {
             line.under_way.clear();
-            line.waiting.extend(again.into_iter().map(|entry| (entry.id, entry)));
+            again.into_iter().for_each(|entry| line.put(entry));
         }
     }
 
@@ -100,20 +122,22 @@ impl Lines {
         self.lines.get(destination).is_some_and(|line| line.waiting.len() >= count)
     }
 
-    /// Lines with room again for what stands behind: since which id, and how many.
-    pub fn with_room(&self) -> Vec<(String, i64, usize)> {
-        let lines = self.lines.iter().filter(|(_, line)| line.waiting.len() <= self.room / 2);
-        lines
-            .filter_map(|(name, line)| Some((name.clone(), line.behind?, self.room - line.waiting.len())))
-            .collect()
+    /// Lines with room again for what stands behind, and after which id that stands.
+    pub fn with_room(&self) -> Vec<(String, i64)> {
+        let half_empty = |line: &Line| line.waiting.len() <= self.room / 2 && line.bytes <= ROOM_BYTES / 2;
+        let lines = self.lines.iter().filter(|(_, line)| half_empty(line));
+        lines.filter_map(|(name, line)| Some((name.clone(), line.behind?))).collect()
     }
 
     /// What stood behind in a line, of which so much was asked for.
     pub fn fill(&mut self, destination: &str, asked: usize, rows: Vec<Entry>) {
         if let Some(line) = self.lines.get_mut(destination) {
             line.behind = rows.last().map(|last| last.id).filter(|_| rows.len() >= asked);
-            let rows = rows.into_iter().filter(|entry| !line.under_way.contains(&entry.id));
-            line.waiting.extend(rows.map(|entry| (entry.id, entry)));
+            for entry in rows {
+                if !line.under_way.contains(&entry.id) {
+                    line.put(entry);
+                }
+            }
         }
     }
 
@@ -139,7 +163,7 @@ mod tests {
             deduplication_id: None,
             delay_seconds: None,
         };
-        Entry { id, message, attempts: 0, due_ms }
+        Entry { id, message: Arc::new(message), attempts: 0, due_ms }
     }
 
     impl Lines {
@@ -181,11 +205,11 @@ mod tests {
         assert_eq!(lines.complete().0, [""; 0]);
         assert_eq!(started(&mut lines, 2), [1, 2]);
         lines.finish("q", []);
-        assert_eq!(lines.with_room(), [("q".to_owned(), 4, 2)]);
+        assert_eq!(lines.with_room(), [("q".to_owned(), 4)]);
         lines.fill("q", 2, vec![entry(5, "g", 0), entry(6, "g", 0)]);
         assert_eq!(started(&mut lines, 9), [3, 4, 5, 6]);
         lines.finish("q", []);
-        assert_eq!(lines.with_room(), [("q".to_owned(), 6, 4)]);
+        assert_eq!(lines.with_room(), [("q".to_owned(), 6)]);
         lines.fill("q", 4, vec![entry(7, "g", 0), entry(8, "g", 0), entry(9, "g", 0)]);
         assert_eq!(started(&mut lines, 9), [7, 8, 9]);
         assert_eq!(lines.complete(), (vec!["q"], vec![7, 8, 9]));
@@ -200,6 +224,6 @@ mod tests {
         // 3 found no room: it and all that are younger stand in the table.
         assert_eq!(started(&mut lines, 9), [2]);
         lines.finish("q", []);
-        assert_eq!(lines.with_room(), [("q".to_owned(), 2, 3)]);
+        assert_eq!(lines.with_room(), [("q".to_owned(), 2)]);
     }
 }

@@ -1,7 +1,7 @@
 //! Publishes what an outbox holds: one relay at a time, in order, again and again until it is taken or given up.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::outbox::Outbox;
 use crate::outbox::lines::{Entry, Lines};
-use crate::publisher::{PublishError, Publisher, Receipt};
+use crate::publisher::{Prepared, PublishError, Publisher, Receipt};
 use crate::sql::{Database, Dialect, Row, StoreError, from_json, from_now, now};
 
 /// Publishes the messages of an [`Outbox`].
@@ -194,16 +194,18 @@ impl<D: Database> Relay<D> {
 
     /// Takes in what writers have handed over, and what only the table knows.
     async fn take_in(&self, lines: &mut Lines, read_at: &mut Instant) -> Result<(), StoreError> {
-        let (letters, look) = self.outbox.handover.take();
+        let (letters, mut look) = self.outbox.handover.take();
         for (id, letter) in letters {
-            // What the table has shown already came twice.
             if id <= lines.seen {
+                // The table has shown it already; unless a younger transaction ended before it.
+                look |= D::DIALECT == Dialect::Postgres;
                 continue;
             }
             if id > lines.seen + 1 {
                 self.read(lines, id).await?;
             }
-            let entry = || Ok::<_, StoreError>(Entry { id, message: letter.message, attempts: 0, due_ms: 0 });
+            let message = Arc::new(letter.message);
+            let entry = || Ok::<_, StoreError>(Entry { id, message, attempts: 0, due_ms: 0 });
             lines.add(&letter.destination, id, entry)?;
         }
         if look || *read_at <= Instant::now() {
@@ -213,13 +215,13 @@ impl<D: Database> Relay<D> {
             }
             *read_at = Instant::now() + self.settings.every;
         }
-        for (destination, after, most) in lines.with_room() {
+        for (destination, after) in lines.with_room() {
             let sql = "SELECT id, destination, message, attempts, due_ms FROM toolkit_outbox
                        WHERE destination = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4";
-            let limit = i64::try_from(most).unwrap_or(i64::MAX);
-            let values = [(&destination).into(), after.into(), lines.seen.into(), limit.into()];
+            let most = self.settings.batch.max(1);
+            let values = [(&destination).into(), after.into(), lines.seen.into(), i64::from(most).into()];
             let rows = self.outbox.database.read(sql, &values).await?;
-            lines.fill(&destination, most, rows.iter().map(entry).collect::<Result<_, _>>()?);
+            lines.fill(&destination, most as usize, rows.iter().map(entry).collect::<Result<_, _>>()?);
         }
         Ok(())
     }
@@ -320,7 +322,7 @@ impl<D: Database> Relay<D> {
 }
 
 fn entry(row: &Row) -> Result<Entry, StoreError> {
-    let message = serde_json::from_str(row.text(2)?)?;
+    let message: Arc<Prepared> = Arc::new(serde_json::from_str(row.text(2)?)?);
     Ok(Entry { id: row.int(0)?, message, attempts: row.int(3)?, due_ms: row.int(4)? })
 }
 
@@ -347,7 +349,7 @@ async fn publish(publisher: &Publisher, destination: String, entries: Vec<Entry>
         unsendable.push(error);
     }
     // All were checked, so there is one result for each; a missing one is tried again.
-    let mut sent = publisher.publish_prepared(messages).await.unwrap_or_default().into_iter();
+    let mut sent = publisher.publish_checked(messages).await.into_iter();
     let mut next = || sent.next().unwrap_or(Err(PublishError::Closed));
     let results = unsendable.into_iter().map(|error| error.map_or_else(&mut next, Err)).collect();
     Ended { destination, entries, results }

@@ -58,6 +58,7 @@ impl BatchingPublisher {
     pub async fn publish_prepared(&self, message: Prepared) -> Result<Receipt, PublishError> {
         self.publisher.check(&message)?;
         let (reply, answer) = oneshot::channel();
+        let message = Arc::new(message);
         self.sender.send(Item { message, reply }).await.map_err(|_| PublishError::Closed)?;
         answer.await.map_err(|_| PublishError::Closed)?
     }

@@ -14,7 +14,7 @@ use crate::publisher::{Prepared, PublishError, PublisherSettings, Tallies};
 
 /// A message and who waits for its fate.
 pub(super) struct Item {
-    pub message: Prepared,
+    pub message: Arc<Prepared>,
     pub reply: oneshot::Sender<Result<Receipt, PublishError>>,
 }
 
@@ -176,7 +176,7 @@ async fn send_batch(
     let mut broken = Vec::new();
     let mut attempt = 1;
     while !left.is_empty() {
-        let batch: Vec<&Prepared> = left.iter().map(|item| &item.message).collect();
+        let batch: Vec<&Prepared> = left.iter().map(|item| &*item.message).collect();
         let results = match sink.send(&batch).await {
             Ok(results) => results,
             Err(fault) => vec![Err(fault); batch.len()],

@@ -12,6 +12,7 @@ use std::time::Duration;
 use metrics::{Counter, Histogram, counter, histogram};
 use tokio::sync::oneshot;
 use tracing::Instrument;
+use uuid::Uuid;
 
 pub use batching::BatchingPublisher;
 pub use outgoing::{Outgoing, Prepared};
@@ -21,7 +22,7 @@ use crate::backoff::Backoff;
 use crate::body::{Attribute, BodyError, BodyStep};
 use crate::clients::Clients;
 use crate::direct::Direct;
-use crate::envelope::{Envelope, EnvelopeError};
+use crate::envelope::{Envelope, EnvelopeError, Metadata};
 use crate::fault::Fault;
 use crate::message::Message;
 use crate::queue::Queue;
@@ -211,6 +212,14 @@ impl Publisher {
         for message in &messages {
             self.check(message)?;
         }
+        Ok(self.publish_checked(messages.into_iter().map(Arc::new).collect()).await)
+    }
+
+    /// Publishes what was [checked](Self::check) already; one result each.
+    pub(crate) async fn publish_checked(
+        &self,
+        messages: Vec<Arc<Prepared>>,
+    ) -> Vec<Result<Receipt, PublishError>> {
         let mut dispatch = Dispatch::new(self.sink.clone(), self.settings, self.tallies.clone(), true);
         let mut answers = Vec::with_capacity(messages.len());
         for message in messages {
@@ -224,7 +233,7 @@ impl Publisher {
         for answer in answers {
             results.push(answer.await.unwrap_or(Err(PublishError::Closed)));
         }
-        Ok(results)
+        results
     }
 
     /// Makes text of a message, without sending it: for an `outbox`.
@@ -237,18 +246,15 @@ impl Publisher {
     ) -> Result<Prepared, PublishError> {
         let Outgoing { data, id, cause, metadata, mut attributes, group, deduplication_id, delay } =
             message.into();
-        let mut envelope = match id {
-            Some(id) => Envelope::with_id(id, self.source.clone(), data),
-            None => Envelope::new(self.source.clone(), data),
+        let inherited = cause.unwrap_or_default();
+        let metadata = Metadata {
+            correlation_id: metadata.correlation_id.or(inherited.correlation_id),
+            priority: metadata.priority,
+            reply_to: metadata.reply_to,
+            ..inherited
         };
-        if let Some((cause_id, cause)) = cause {
-            envelope.metadata.follow(&cause_id, &cause);
-        }
-        if metadata.correlation_id.is_some() {
-            envelope.metadata.correlation_id = metadata.correlation_id;
-        }
-        envelope.metadata.priority = metadata.priority;
-        envelope.metadata.reply_to = metadata.reply_to;
+        let id = id.unwrap_or_else(|| Uuid::now_v7().to_string());
+        let envelope = Envelope::of(id, self.source.clone(), data, metadata);
 
         attributes.entry("type".into()).or_insert_with(|| Attribute::Text(envelope.message_type.clone()));
         if !self.source.is_empty() {

@@ -25,7 +25,8 @@ pub struct Outgoing<T> {
     /// The message itself.
     pub data: T,
     pub(crate) id: Option<String>,
-    pub(crate) cause: Option<(String, Metadata)>,
+    /// What follows from its cause.
+    pub(crate) cause: Option<Metadata>,
     pub(crate) metadata: Metadata,
     pub(crate) attributes: Attributes,
     pub(crate) group: Option<String>,
@@ -65,7 +66,9 @@ impl<T> Outgoing<T> {
     /// The message that this one follows from: it continues that one's correlation and trace.
     #[must_use]
     pub fn caused_by<U>(mut self, cause: &Envelope<U>) -> Outgoing<T> {
-        self.cause = Some((cause.id.clone(), cause.metadata.clone()));
+        let mut follows = Metadata::default();
+        follows.follow(&cause.id, &cause.metadata);
+        self.cause = Some(follows);
         self
     }
 
