@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
+use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{PgPool, SqlitePool};
 use tempfile::TempDir;
@@ -51,23 +53,34 @@ pub async fn postgres() -> Option<(Postgres, PgPool)> {
     // Only a socket in the folder: no port to collide on.
     server.arg("-D").arg(&data).arg("-k").arg(folder.path()).args(["-h", "", "-F"]);
     let server = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let postgres = Postgres { server, folder };
+    let mut postgres = Postgres { server, folder };
     let options = sqlx::postgres::PgConnectOptions::new()
         .host(postgres.folder.path().to_str().unwrap())
         .username("postgres")
         .database("postgres");
-    for _ in 0..600 {
-        if let Ok(pool) = PgPool::connect_with(options.clone()).await {
-            return Some((postgres, pool));
+    // Left to itself a pool tries for half a minute, however often it is asked to.
+    let pool = || PgPoolOptions::new().acquire_timeout(Duration::from_secs(10));
+    let begun = Instant::now();
+    loop {
+        match pool().connect_with(options.clone()).await {
+            Ok(pool) => return Some((postgres, pool)),
+            Err(why) => {
+                let ended = postgres.server.try_wait().unwrap();
+                assert!(ended.is_none(), "PostgreSQL ended at once: {ended:?}");
+                assert!(begun.elapsed() < Duration::from_secs(60), "PostgreSQL did not start: {why}");
+            }
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("PostgreSQL did not start");
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        let _ = self.server.kill();
+        // Killed, it would leave its shared memory behind, of which the system has so many pieces and no more.
+        let quit = Command::new("kill").args(["-QUIT", &self.server.id().to_string()]).status();
+        if !quit.is_ok_and(|status| status.success()) {
+            let _ = self.server.kill();
+        }
         let _ = self.server.wait();
     }
 }
