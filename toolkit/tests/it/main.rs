@@ -15,4 +15,5 @@ mod outbox;
 mod publisher;
 mod request_reply;
 mod saga;
+mod sql;
 mod topic;

@@ -1,11 +1,15 @@
 //! Publishing over connections that fail: what is said to be sent is there, and in order where order was promised.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use toolkit::publisher::{Outgoing, PublishError, PublisherSettings};
-use toolkit::{Backoff, Publisher};
+use async_trait::async_trait;
+use tokio::time::Instant;
+use toolkit::publisher::{
+    BatchingPublisher, Outgoing, Prepared, PublishError, PublisherSettings, Receipt, Sink,
+};
+use toolkit::{Backoff, Fault, Publisher};
 
 use crate::common::{Faulty, Step, Trouble, drain, numbers, queue, receive, server};
 
@@ -174,6 +178,74 @@ async fn tasks_share_batches_and_a_lonely_message_does_not_wait_for_ever() {
     let lonely = Publisher::queue(&clients, &queue).batching(Duration::from_millis(1));
     lonely.publish(Step { number: 22 }).await.unwrap();
     assert_eq!(numbers(&drain(&clients, &queue).await), [22]);
+}
+
+/// A sink that notes when each batch came, and how large it was.
+#[derive(Clone, Default)]
+struct Clocked(Arc<Mutex<Vec<(Instant, usize)>>>);
+
+#[async_trait]
+impl Sink for Clocked {
+    fn name(&self) -> &str {
+        "clocked"
+    }
+    fn is_fifo(&self) -> bool {
+        false
+    }
+    fn max_bytes(&self) -> usize {
+        usize::MAX
+    }
+    async fn send(&self, batch: &[&Prepared]) -> Result<Vec<Result<Receipt, Fault>>, Fault> {
+        self.0.lock().unwrap().push((Instant::now(), batch.len()));
+        Ok(vec![Ok(Receipt::default()); batch.len()])
+    }
+}
+
+/// Has so many tasks publish a message each, and sees to it that all of them have handed it over.
+async fn hand_over(publisher: &BatchingPublisher, count: u32) -> Vec<tokio::task::JoinHandle<()>> {
+    let tasks = steps(count).map(|step| {
+        let publisher = publisher.clone();
+        tokio::spawn(async move {
+            publisher.publish(step).await.unwrap();
+        })
+    });
+    let tasks = tasks.collect();
+    // The clock stands while anybody can go on, and so the shortest time is when nobody can.
+    tokio::time::sleep(Duration::from_nanos(1)).await;
+    tasks
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_of_a_batch_waits_as_long_as_it_may_linger_and_a_full_batch_not_at_all() {
+    let sink = Clocked::default();
+    let linger = Duration::from_millis(100);
+    let publisher = Publisher::to(sink.clone()).batching(linger);
+    let sent = || std::mem::take(&mut *sink.0.lock().unwrap());
+
+    let begun = Instant::now();
+    let mut tasks = hand_over(&publisher, 3).await;
+    tokio::time::sleep(linger * 6 / 10).await;
+    tasks.extend(hand_over(&publisher, 2).await);
+    assert_eq!(sent(), []);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    // Counted from the first of them, not from the last.
+    let [(at, 5)] = sent()[..] else { panic!("one batch of all five") };
+    let about = |waited: Duration| (linger..linger + Duration::from_millis(5)).contains(&waited);
+    assert!(about(at - begun), "{:?}", at - begun);
+
+    // The next one has a time of its own, and what fills a batch does not wait.
+    tokio::time::sleep(linger * 5).await;
+    let begun = Instant::now();
+    let tasks = hand_over(&publisher, 12).await;
+    let [(at, 10)] = sent()[..] else { panic!("ten at once, two stay") };
+    assert!(at - begun < Duration::from_millis(5));
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let [(at, 2)] = sent()[..] else { panic!("the two") };
+    assert!(about(at - begun), "{:?}", at - begun);
 }
 
 #[tokio::test]
