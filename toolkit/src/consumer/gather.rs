@@ -151,16 +151,17 @@ fn broken_off(ids: &[String]) -> BatchOutcome {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+    use tokio::sync::{Semaphore, mpsc};
+    use tokio::task::JoinHandle;
+
     use super::*;
-
-    use serde::{Deserialize, Serialize};
-
-    use crate::Message;
-    use crate::consumer::raw::Raw;
+    use crate::consumer::raw::{Raw, RawBatch};
     use crate::envelope::Envelope;
+    use crate::message::Message;
 
-    #[derive(Serialize, Deserialize)]
-    struct Step;
+    #[derive(serde::Serialize, Deserialize, Debug)]
+    struct Step {}
 
     impl Message for Step {
         fn message_type(&self) -> &str {
@@ -168,28 +169,144 @@ mod tests {
         }
     }
 
-    fn deliveries(ids: &[&str]) -> Vec<Delivery<Step>> {
-        let one = |id: &&str| {
-            let raw = Raw {
-                message_id: (*id).to_owned(),
-                receipt: String::new(),
-                body: String::new(),
-                receive_count: 1,
-                sent_at: jiff::Timestamp::UNIX_EPOCH,
-                group: None,
-                attributes: Default::default(),
-            };
+    /// A receive with messages of these ids.
+    fn receive(ids: &[&str]) -> Vec<Delivery<Step>> {
+        let message = |id: &&str| serde_json::json!({ "MessageId": id, "ReceiptHandle": "r", "Body": "" });
+        let messages: Vec<_> = ids.iter().map(message).collect();
+        let answer = serde_json::json!({ "Messages": messages }).to_string();
+        let batch = Arc::new(RawBatch::read(answer.as_bytes()).unwrap());
+        let delivery = |index| {
+            let raw = Raw::of(&batch, index);
             Delivery {
-                envelope: Envelope::new("tests", Step),
-                message_id: raw.message_id.clone(),
+                envelope: Envelope::new("tests", Step {}),
+                message_id: raw.message_id().to_owned(),
                 receive_count: 1,
-                sent_at: raw.sent_at,
+                sent_at: raw.sent_at(),
                 group: None,
-                raw: Arc::new(raw),
+                raw,
                 wrapped_attributes: None,
             }
         };
-        ids.iter().map(one).collect()
+        (0..ids.len()).map(delivery).collect()
+    }
+
+    /// A gatherer whose handler tells of each batch, waits for leave, and fails the messages whose ids begin with `bad`; with
+    /// `panic` in it, it panics.
+    struct Fixture {
+        gather: Arc<dyn Fn(Vec<Delivery<Step>>) -> JoinHandle<BatchOutcome>>,
+        batches: mpsc::UnboundedReceiver<Vec<String>>,
+        leave: Arc<Semaphore>,
+    }
+
+    impl Fixture {
+        fn new(most: usize) -> Fixture {
+            let (told, batches) = mpsc::unbounded_channel();
+            let leave = Arc::new(Semaphore::new(0));
+            let handler = {
+                let leave = leave.clone();
+                move |batch: Vec<Delivery<Step>>| {
+                    let (told, leave) = (told.clone(), leave.clone());
+                    async move {
+                        let ids: Vec<String> =
+                            batch.into_iter().map(|delivery| delivery.message_id).collect();
+                        told.send(ids.clone()).unwrap();
+                        leave.acquire().await.unwrap().forget();
+                        assert!(!ids.contains(&"panic".to_owned()), "as it was told");
+                        let bad = ids.into_iter().filter(|id| id.starts_with("bad"));
+                        BatchOutcome { failures: bad.map(|id| (id, Outcome::give_up("bad"))).collect() }
+                    }
+                }
+            };
+            let gather = Arc::new(super::gather(most, handler));
+            let begin = move |batch| {
+                let gather = gather.clone();
+                tokio::spawn(async move { gather.handle_batch(batch).await })
+            };
+            Fixture { gather: Arc::new(begin), batches, leave }
+        }
+
+        /// Begins a receive, and lets it come as far as it can alone: the tests have one thread.
+        async fn begin(&self, ids: &[&str]) -> JoinHandle<BatchOutcome> {
+            let task = (self.gather)(receive(ids));
+            tokio::task::yield_now().await;
+            task
+        }
+    }
+
+    fn failed(ids: &[&str]) -> BatchOutcome {
+        ids.iter().fold(BatchOutcome::done(), |outcome, id| outcome.failed(*id, Outcome::give_up("bad")))
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_a_batch_is_handled_is_the_next_one_up_to_its_size() {
+        let mut fixture = Fixture::new(5);
+        let mut tasks = vec![fixture.begin(&["a", "b", "bad-c"]).await];
+        for ids in [["d", "bad-e"], ["f", "g"], ["h", "i"], ["bad-j", "k"]] {
+            tasks.push(fixture.begin(&ids).await);
+        }
+        fixture.leave.add_permits(3);
+        let mut outcomes = Vec::new();
+        for task in tasks {
+            outcomes.push(task.await.unwrap());
+        }
+        // Each is told of its own failures only.
+        let none: &[&str] = &[];
+        assert_eq!(outcomes, [&["bad-c"], &["bad-e"], none, none, &["bad-j"]].map(failed));
+        let expected = [&["a", "b", "bad-c"][..], &["d", "bad-e", "f", "g"], &["h", "i", "bad-j", "k"]];
+        for batch in expected {
+            assert_eq!(fixture.batches.try_recv().unwrap(), batch);
+        }
+        assert!(fixture.batches.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_receive_larger_than_a_batch_goes_whole() {
+        let mut fixture = Fixture::new(1);
+        fixture.leave.add_permits(1);
+        assert_eq!(fixture.begin(&["a", "bad-b"]).await.await.unwrap(), failed(&["bad-b"]));
+        assert_eq!(fixture.batches.recv().await.unwrap(), ["a", "bad-b"]);
+    }
+
+    #[tokio::test]
+    async fn when_the_one_at_work_is_broken_off_or_panics_its_company_comes_again_and_the_rest_go_on() {
+        for panics in [false, true] {
+            let mut fixture = Fixture::new(2);
+            let first = fixture.begin(&["a"]).await;
+            let at_work = fixture.begin(&[if panics { "panic" } else { "b" }]).await;
+            let company = fixture.begin(&["c"]).await;
+            let rest = fixture.begin(&["d"]).await;
+            fixture.leave.add_permits(1);
+            assert_eq!(first.await.unwrap(), BatchOutcome::done());
+            assert_eq!(fixture.batches.recv().await.unwrap(), ["a"]);
+            assert_eq!(fixture.batches.recv().await.unwrap().len(), 2);
+            if panics {
+                fixture.leave.add_permits(1);
+            } else {
+                at_work.abort();
+            }
+            assert!(at_work.await.is_err());
+            let again = BatchOutcome::done().failed("c", Outcome::retry("the batch was broken off"));
+            assert_eq!(company.await.unwrap(), again);
+            fixture.leave.add_permits(1);
+            assert_eq!(rest.await.unwrap(), BatchOutcome::done());
+            assert_eq!(fixture.batches.recv().await.unwrap(), ["d"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_who_stops_waiting_leaves_its_messages_out_of_the_outcome_of_others() {
+        let mut fixture = Fixture::new(10);
+        let first = fixture.begin(&["a"]).await;
+        let gone = fixture.begin(&["bad-b"]).await;
+        let other = fixture.begin(&["bad-c"]).await;
+        gone.abort();
+        assert!(gone.await.is_err());
+        fixture.leave.add_permits(2);
+        assert_eq!(first.await.unwrap(), BatchOutcome::done());
+        assert_eq!(other.await.unwrap(), failed(&["bad-c"]));
+        assert_eq!(fixture.batches.recv().await.unwrap(), ["a"]);
+        // It may be handled all the same: at least once.
+        assert_eq!(fixture.batches.recv().await.unwrap(), ["bad-b", "bad-c"]);
     }
 
     /// Batches with the time at which they were handled.
@@ -214,9 +331,9 @@ mod tests {
         let gather = gather(10, handler).linger(50 * MILLISECOND);
         let later = async {
             tokio::time::sleep(30 * MILLISECOND).await;
-            gather.handle_batch(deliveries(&["b", "c"])).await
+            gather.handle_batch(receive(&["b", "c"])).await
         };
-        let (first, second) = tokio::join!(gather.handle_batch(deliveries(&["a"])), later);
+        let (first, second) = tokio::join!(gather.handle_batch(receive(&["a"])), later);
         assert_eq!((first.failures.len(), second.failures[0].0.as_str()), (0, "b"));
         let (at, ids) = seen.lock().unwrap().remove(0);
         assert!(at >= 50 * MILLISECOND && at < 60 * MILLISECOND, "{at:?}");
@@ -229,9 +346,9 @@ mod tests {
         let gather = gather(2, handler).linger(3_600_000 * MILLISECOND);
         let later = async {
             tokio::time::sleep(30 * MILLISECOND).await;
-            gather.handle_batch(deliveries(&["b"])).await
+            gather.handle_batch(receive(&["b"])).await
         };
-        tokio::join!(gather.handle_batch(deliveries(&["a"])), later);
+        tokio::join!(gather.handle_batch(receive(&["a"])), later);
         let (at, ids) = seen.lock().unwrap().remove(0);
         assert!(at < 60 * MILLISECOND && ids.len() == 2, "{at:?} {ids:?}");
     }
