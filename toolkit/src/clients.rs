@@ -93,7 +93,7 @@ fn http_client() -> SharedHttpClient {
 }
 
 /// The HTTP client made here, which can be told from an application's own: nothing stands between it and the server, so where there is
-/// no TLS either, [direct](crate::direct) calls need not go through it.
+/// no TLS either, [direct](crate::direct) calls need not go through it. (It loads certificates for the first call that needs them.)
 #[derive(Debug)]
 struct Known(SharedHttpClient);
 

@@ -10,26 +10,23 @@ mod connection;
 
 mod query;
 
+mod signature;
+
 use std::fmt;
 use std::io::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_sqs::config::http::HttpRequest;
 use aws_sdk_sqs::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::config::{ConfigBag, Credentials, HttpClient, Intercept, RuntimeComponents};
+use aws_sdk_sqs::config::{ConfigBag, HttpClient, Intercept, RuntimeComponents};
 use aws_sdk_sqs::error::BoxError;
-use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
-use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector};
-use aws_smithy_runtime_api::client::identity::ResolveCachedIdentity;
-use aws_smithy_runtime_api::client::runtime_components::GetIdentityResolver;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 pub(crate) use query::Form;
@@ -37,12 +34,11 @@ pub(crate) use query::Form;
 use crate::clients;
 use crate::fault::Fault;
 use connection::Connections;
+use signature::{Key, text_of};
 
 /// After a call that did not succeed all go through the SDK for so long: a queue that is gone, or a clock that is wrong, is not
 /// asked twice each time.
 const REST: Duration = Duration::from_secs(5);
-/// The SDK's cache is asked for credentials so often; it renews them in time.
-const CREDENTIALS_FOR: Duration = Duration::from_secs(1);
 /// How long a connection may take, as the SDK has it, where nothing is configured.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 
@@ -86,24 +82,6 @@ struct Route {
     components: RuntimeComponents,
     key: Mutex<Option<Arc<Key>>>,
 }
-
-/// What signs for a day, or until the credentials change.
-#[derive(Clone)]
-struct Key {
-    access_key: String,
-    secret: String,
-    token: Option<String>,
-    date: [u8; DATE],
-    /// `20261121/eu-west-1/sqs/aws4_request`
-    scope: String,
-    signing_key: Arc<[u8]>,
-    asked: Instant,
-}
-
-/// `20261121`
-const DATE: usize = 8;
-/// `20261121T091604Z`
-const TIME: usize = 16;
 
 /// The headers of a request that are not the same in all.
 struct Signed<'a> {
@@ -331,103 +309,6 @@ impl Route {
         }
         write!(head, "content-length: {body_length}\r\n\r\n").ok()
     }
-
-    /// Signature Version 4, for the two forms of request that there are here.
-    fn authorization(&self, operation: &str, body: &[u8], key: &Key, time: &str) -> String {
-        let (token_header, token_name) = match &key.token {
-            Some(token) => (["x-amz-security-token:", token, "\n"], ";x-amz-security-token"),
-            None => ([""; 3], ""),
-        };
-        let (json_headers, json_names) = match self.protocol {
-            Protocol::Json => (
-                ["x-amz-target:", JSON_TARGET, operation, "\nx-amzn-query-mode:true\n"],
-                ";x-amz-target;x-amzn-query-mode",
-            ),
-            Protocol::Query => ([""; 4], ""),
-        };
-        let names = ["content-type;host;x-amz-date", token_name, json_names];
-        let content_type = self.protocol.content_type();
-        let same = ["POST\n", &self.path, "\n\ncontent-type:", content_type, "\nhost:", &self.host];
-        let mut canonical = Sha256::new();
-        for part in same.iter().chain(&["\nx-amz-date:", time, "\n"]) {
-            canonical.update(part);
-        }
-        for part in token_header.iter().chain(&json_headers).chain(&["\n"]).chain(&names) {
-            canonical.update(part);
-        }
-        canonical.update("\n");
-        canonical.update(hex(&Sha256::digest(body)));
-        let canonical = hex(&canonical.finalize());
-        let canonical = std::str::from_utf8(&canonical).unwrap_or_default();
-        let to_sign = ["AWS4-HMAC-SHA256\n", time, "\n", &key.scope, "\n", canonical].concat();
-        let signature = calculate_signature(&key.signing_key, to_sign.as_bytes());
-        let (begin, signed, end) = ("AWS4-HMAC-SHA256 Credential=", ", SignedHeaders=", ", Signature=");
-        [&[begin, &key.access_key, "/", &key.scope, signed][..], &names, &[end, &signature]].concat().concat()
-    }
-
-    /// What to sign with now, which as text is `time`.
-    async fn key(&self, now: SystemTime, time: &str) -> Option<Arc<Key>> {
-        let date = *time.as_bytes().first_chunk::<DATE>()?;
-        let last = self.kept_key().clone();
-        let today = last.filter(|key| key.date == date);
-        if let Some(key) = &today
-            && key.asked.elapsed() < CREDENTIALS_FOR
-        {
-            return today;
-        }
-        let resolver = self.components.identity_resolver(AuthSchemeId::new("sigv4"))?;
-        let (cache, config) = (self.components.identity_cache(), ConfigBag::base());
-        let identity = cache.resolve_cached_identity(resolver, &self.components, &config).await.ok()?;
-        let credentials = identity.data::<Credentials>()?;
-        let same = today.filter(|key| {
-            key.access_key == credentials.access_key_id()
-                && key.secret == credentials.secret_access_key()
-                && key.token.as_deref() == credentials.session_token()
-        });
-        let key = same.map(|key| Key { asked: Instant::now(), ..(*key).clone() }).unwrap_or_else(|| {
-            let Route { region, service, .. } = self;
-            let secret = credentials.secret_access_key();
-            Key {
-                access_key: credentials.access_key_id().to_owned(),
-                secret: secret.to_owned(),
-                token: credentials.session_token().map(str::to_owned),
-                scope: format!("{}/{region}/{service}/aws4_request", &time[..DATE]),
-                signing_key: generate_signing_key(secret, now, region, service).as_ref().into(),
-                date,
-                asked: Instant::now(),
-            }
-        });
-        let key = Arc::new(key);
-        *self.kept_key() = Some(key.clone());
-        Some(key)
-    }
-
-    fn kept_key(&self) -> MutexGuard<'_, Option<Arc<Key>>> {
-        self.key.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// `20261121T091604Z`
-fn text_of(time: SystemTime) -> Option<[u8; TIME]> {
-    let time = jiff::Timestamp::try_from(time).ok()?;
-    let time = jiff::tz::Offset::UTC.to_datetime(time);
-    let mut text = *b"00000000T000000Z";
-    let numbers = [
-        (0..4, time.year()),
-        (4..6, time.month().into()),
-        (6..8, time.day().into()),
-        (9..11, time.hour().into()),
-        (11..13, time.minute().into()),
-        (13..15, time.second().into()),
-    ];
-    for (digits, number) in numbers {
-        let mut rest = u16::try_from(number).ok()?;
-        for digit in text[digits].iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-    }
-    Some(text)
 }
 
 /// The answer to a batch, whichever.
@@ -512,24 +393,13 @@ impl Intercept for Listen {
     }
 }
 
-/// Of a SHA-256 hash.
-fn hex(hash: &[u8]) -> [u8; 64] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [b'0'; 64];
-    for (two, byte) in text.chunks_exact_mut(2).zip(hash) {
-        two[0] = DIGITS[usize::from(byte >> 4)];
-        two[1] = DIGITS[usize::from(byte & 15)];
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
 
-    use aws_sdk_sqs::config::{BehaviorVersion, Region};
+    use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
     use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 
     /// Clients of both services with these settings.

@@ -33,8 +33,11 @@ impl AtOnce {
         J: Future<Output = ()> + Send + 'static,
     {
         let begun = Instant::now();
-        for job in jobs {
-            if begun.elapsed() > ENOUGH {
+        let mut enough = false;
+        for (number, job) in jobs.enumerate() {
+            // The clock is read before the second, the third, the fifth and the ninth.
+            enough = enough || (number.is_power_of_two() && begun.elapsed() > ENOUGH);
+            if enough {
                 self.tasks.spawn(job);
                 continue;
             }
@@ -99,7 +102,11 @@ mod tests {
         let tasks = TaskTracker::new();
         let mut at_once = AtOnce::new(tasks.clone());
         let slow = |_| async { std::thread::sleep(ENOUGH * 2) };
-        poll_fn(|context| Poll::Ready(at_once.begin((0..3).map(slow), context))).await;
+        poll_fn(|context| {
+            at_once.begin((0..3).map(slow), context);
+            Poll::Ready(())
+        })
+        .await;
         assert_eq!(tasks.len(), 2);
     }
 }

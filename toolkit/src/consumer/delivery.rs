@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 
 use crate::body::{Attribute, Attributes};
@@ -113,8 +114,9 @@ where
     R: Future + Send,
     R::Output: Into<Outcome>,
 {
-    async fn handle(&self, delivery: Delivery<T>) -> Outcome {
-        self(delivery).await.into()
+    fn handle(&self, delivery: Delivery<T>) -> impl Future<Output = Outcome> + Send {
+        // An async function would need memory for the delivery besides that for the future.
+        self(delivery).map(Into::into)
     }
 }
 
@@ -130,8 +132,8 @@ where
     F: Fn(Vec<Delivery<T>>) -> R + Send + Sync + 'static,
     R: Future<Output = BatchOutcome> + Send,
 {
-    async fn handle_batch(&self, batch: Vec<Delivery<T>>) -> BatchOutcome {
-        self(batch).await
+    fn handle_batch(&self, batch: Vec<Delivery<T>>) -> impl Future<Output = BatchOutcome> + Send {
+        self(batch)
     }
 }
 

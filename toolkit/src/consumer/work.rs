@@ -1,6 +1,8 @@
 //! What happens to messages between the poll and the delete: wait for a worker, handle, settle.
 
-use std::panic::AssertUnwindSafe;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,7 +127,11 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(core: Arc<Core>, ha
     };
     let started = tokio::time::Instant::now();
     let sent_at: Vec<Timestamp> = deliveries.iter().map(|delivery| delivery.sent_at).collect();
-    let result = guard(&core, handler.handle_batch(deliveries)).await;
+    let begun = catch_unwind(AssertUnwindSafe(|| handler.handle_batch(deliveries)));
+    let result = match begun {
+        Ok(handling) => guard(&core, pin!(handling)).await,
+        Err(panic) => panicked(&core, &*panic),
+    };
     let outcome = match result {
         Attempt::Aborted => return release(&core, received, Duration::ZERO).await,
         Attempt::Ended(outcome) => outcome,
@@ -200,7 +206,13 @@ async fn attempt<T: Message, H: Handler<T>>(
         traceparent = metadata.traceparent.as_deref(),
     );
     let (started, sent_at) = (tokio::time::Instant::now(), delivery.sent_at);
-    let outcome = match guard(core, handler.handle(delivery)).instrument(span).await {
+    // A handler that is a closure runs to its first await in this call.
+    let begun = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| handler.handle(delivery))));
+    let attempt = match begun {
+        Ok(handling) => guard(core, pin!(handling)).instrument(span).await,
+        Err(panic) => panicked(core, &*panic),
+    };
+    let outcome = match attempt {
         Attempt::Aborted => return None,
         Attempt::Ended(outcome) => outcome,
         Attempt::Failed(reason) => Outcome::retry(reason),
@@ -223,7 +235,9 @@ enum Attempt<O> {
 }
 
 /// Runs a handler so that its panics, its slowness and the consumer's end are answers like others.
-async fn guard<O>(core: &Core, handler: impl Future<Output = O> + Send) -> Attempt<O> {
+///
+/// (The handler is pinned by the caller: an async function has two places for what it is given and then awaits.)
+async fn guard<O, F: Future<Output = O> + Send>(core: &Core, handler: Pin<&mut F>) -> Attempt<O> {
     let caught = AssertUnwindSafe(handler).catch_unwind();
     let timeout = async {
         match core.settings.handler_timeout {
@@ -235,16 +249,18 @@ async fn guard<O>(core: &Core, handler: impl Future<Output = O> + Send) -> Attem
         biased;
         result = caught => match result {
             Ok(outcome) => Attempt::Ended(outcome),
-            Err(panic) => {
-                let text = panic.downcast_ref::<String>().map(String::as_str);
-                let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-                tracing::error!(queue = core.queue.name(), panic = text, "a handler panicked");
-                Attempt::Failed(format!("the handler panicked: {text}"))
-            }
+            Err(panic) => panicked(core, &*panic),
         },
         () = core.abort.cancelled() => Attempt::Aborted,
         () = timeout => Attempt::Failed("the handler did not finish in time".to_owned()),
     }
+}
+
+fn panicked<O>(core: &Core, panic: &(dyn Any + Send)) -> Attempt<O> {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    tracing::error!(queue = core.queue.name(), panic = text, "a handler panicked");
+    Attempt::Failed(format!("the handler panicked: {text}"))
 }
 
 enum Settled {

@@ -170,22 +170,30 @@ async fn groups_are_handled_in_order_even_when_one_of_them_fails_at_first() {
     }
 }
 
-#[tokio::test]
-async fn a_panic_is_a_failure_like_others() {
+/// What the reason of the only dead letter says when a handler has run once.
+async fn reason_after(handler: impl toolkit::consumer::Handler<Step>) -> String {
     let (_server, clients) = server().await;
     let (queue, dead) = with_graveyard(&clients, "q", 1).await;
     send(&clients, &queue, 0..1).await;
-    let handler = |delivery: Delivery<Step>| async move {
-        assert!(delivery.data().number > 0, "zero");
-    };
     let running = Consumer::new(&clients, &queue).settings(settings()).start(handler).await.unwrap();
     deleted(&running, 1).await;
     running.shutdown().await;
     let letter = receive(&clients, &dead).await.pop().unwrap();
-    assert_eq!(
-        letter.message_attributes().unwrap()[REASON].string_value(),
-        Some("the handler panicked: zero")
-    );
+    letter.message_attributes().unwrap()[REASON].string_value().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failure_like_others() {
+    let later = |delivery: Delivery<Step>| async move {
+        tokio::task::yield_now().await;
+        assert!(delivery.data().number > 0, "zero");
+    };
+    assert_eq!(reason_after(later).await, "the handler panicked: zero");
+    let at_once = |delivery: Delivery<Step>| {
+        assert!(delivery.data().number > 0, "zero");
+        async {}
+    };
+    assert_eq!(reason_after(at_once).await, "the handler panicked: zero");
 }
 
 #[tokio::test]
