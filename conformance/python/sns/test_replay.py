@@ -165,6 +165,42 @@ def test_what_is_older_than_the_archive_is_not_replayed(create, create_queue, cl
     assert queue.bodies() == ["young"]
 
 
+def test_a_replay_replaces_another_that_has_handed_on_nothing(archived, create_queue, clock, now):  # §10
+    start = now()
+    fill(archived, "one", "two")
+    clock.advance(60)
+    queue = create_queue("q", fifo=True)
+    subscription = archived.subscribe_queue(queue, RawMessageDelivery=True)
+    subscription.set("ReplayPolicy", replay(now(), now(3600)))
+    assert subscription.attribute("ReplayStatus") == "Pending"
+    subscription.set("ReplayPolicy", replay(start, now()))
+    clock.advance(1)
+    completed(subscription, clock)
+    assert queue.bodies() == ["one", "two"]
+
+
+def test_a_longer_retention_brings_nothing_back_and_a_shorter_one_counts_at_once(create, create_queue, clock, now):
+    topic = create(
+        fifo=True, ContentBasedDeduplication="true", ArchivePolicy=json.dumps({"MessageRetentionPeriod": "1"})
+    )
+    start = now()
+    fill(topic, "gone")
+    clock.advance(DAY + 60)
+    topic.set("ArchivePolicy", ARCHIVE)
+    fill(topic, "old")
+    clock.advance(2 * DAY)
+    fill(topic, "young")
+    clock.advance(60)
+    first, second = create_queue("first", fifo=True), create_queue("second", fifo=True)
+    subscription = topic.subscribe_queue(first, ReplayPolicy=replay(start), RawMessageDelivery=True)
+    completed(subscription, clock)
+    assert first.bodies() == ["old", "young"]
+    topic.set("ArchivePolicy", json.dumps({"MessageRetentionPeriod": "1"}))
+    subscription = topic.subscribe_queue(second, ReplayPolicy=replay(start), RawMessageDelivery=True)
+    completed(subscription, clock)
+    assert second.bodies() == ["young"]
+
+
 @pytest.mark.parametrize(
     "policy",
     [
