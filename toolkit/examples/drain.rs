@@ -1,6 +1,6 @@
 //! Measures the library itself: how fast a publisher fills a queue and a consumer with an empty handler empties it.
 //!
-//!     cargo run --release -p posthaste-toolkit --example drain -- 200000
+//!     cargo run --release -p posthaste-toolkit --example drain -- 200000 [pollers]
 //!
 //! Starts a server of its own unless `AWS_ENDPOINT_URL` names one.
 
@@ -29,6 +29,8 @@ impl Message for Payload {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let messages: u64 = std::env::args().nth(1).map_or(Ok(100_000), |text| text.parse())?;
+    // Each has one request under way, as has a connection of `posthaste bench`, which has 64.
+    let pollers: usize = std::env::args().nth(2).map_or(Ok(32), |text| text.parse())?;
     let (_server, clients) = match std::env::var_os("AWS_ENDPOINT_URL") {
         Some(_) => (None, Clients::from_env().await),
         None => {
@@ -41,8 +43,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = ConsumerSettings {
         workers: 400,
         prefetch: 800,
-        // Receives and deletes together as many as the connections of `posthaste bench`.
-        pollers: 32,
+        pollers,
         wait: Duration::from_secs(1),
         ..ConsumerSettings::default()
     };

@@ -3,6 +3,7 @@
 //! A consumer reads thousands a second, and most of what stands beside a body nobody asks for. So the texts of one receive stand in one
 //! piece of memory, one after the other, and attributes are read when they are wanted.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -58,7 +59,8 @@ impl RawBatch {
         // Checked as a whole, and so not string by string.
         let answer = std::str::from_utf8(answer).ok()?;
         // Escapes are longer than what they stand for.
-        let mut texts = String::with_capacity(answer.len());
+        let mut texts = SPARE.take().unwrap_or_default();
+        texts.reserve(answer.len());
         let mut json = serde_json::Deserializer::from_str(answer);
         let messages = AnswerSeed(&mut texts).deserialize(&mut json).ok()?;
         json.end().ok()?;
@@ -72,6 +74,23 @@ impl RawBatch {
     /// Those after so many are left to come again.
     pub fn truncate(&mut self, most: usize) {
         self.messages.truncate(most);
+    }
+}
+
+thread_local! {
+    /// The memory of a batch that is over, for the next: large pieces cost an allocator more than small ones.
+    static SPARE: Cell<Option<String>> = const { Cell::new(None) };
+}
+const MOST_SPARE: usize = 256 * 1024;
+
+impl Drop for RawBatch {
+    fn drop(&mut self) {
+        let mut texts = std::mem::take(&mut self.texts);
+        if texts.capacity() <= MOST_SPARE {
+            texts.clear();
+            // A thread that ends needs none.
+            let _ = SPARE.try_with(|spare| spare.set(Some(texts)));
+        }
     }
 }
 
