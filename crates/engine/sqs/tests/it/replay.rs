@@ -106,13 +106,19 @@ proptest! {
         }
     }
 
-    /// On standard queues, too; but there the order may differ, and so what is received when.
+    /// On standard queues, too; but there the order may differ, and so what is received when: what groups have taken of the
+    /// consumers' time is not remembered. From then on as many messages live, but not as many of them are in flight.
     #[test]
     fn a_standard_world_that_crashes_and_cleans_has_the_messages_of_one_that_does_not(steps in steps()) {
         let (mut plain, mut crashing) = (World::new(), World::new());
         for world in [&mut plain, &mut crashing] {
             world.tell("create d | create q dlq=d max=1000 visibility=20");
         }
+        let mut alike = true;
+        let living = |world: &World| {
+            let (visible, in_flight, delayed) = world.counts("q");
+            visible + in_flight + delayed
+        };
         for (number, which) in steps.into_iter().enumerate() {
             let step = step("q", "d", false, number, which);
             if matches!(step.as_str(), "crash" | "clean") {
@@ -124,13 +130,15 @@ proptest! {
                     }
                 }
             } else {
-                plain.any("q", &step);
-                crashing.any("q", &step);
+                alike &= plain.any("q", &step) == crashing.any("q", &step);
             }
-            prop_assert_eq!(plain.counts("q"), crashing.counts("q"), "after {}", step);
+            prop_assert_eq!(living(&plain), living(&crashing), "after {}", step);
+            if alike {
+                prop_assert_eq!(plain.counts("q"), crashing.counts("q"), "after {}", step);
+            }
         }
         crashing.tell("clean | crash");
-        prop_assert_eq!(plain.counts("q"), crashing.counts("q"));
+        prop_assert_eq!(living(&plain), living(&crashing));
         for world in [&mut plain, &mut crashing] {
             world.tell("wait 1m");
         }
