@@ -12,6 +12,10 @@ use toolkit::publisher::{PublishError, PublisherSettings};
 use toolkit::testing::Server;
 use toolkit::{Clients, Consumer, Message, Publisher, QueueSpec};
 
+/// As `posthaste bench` has it, to be compared with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const TASKS: u64 = 8;
 
 #[derive(Serialize, Deserialize)]
