@@ -14,7 +14,8 @@ use sns::{SubscriptionId, ids};
 use sqs::operations::receive_message::Delivered;
 use sqs::rules::payload::Payload;
 
-use super::{Asked, Check, World, body_of};
+use super::clients::body_of;
+use super::{Asked, Check, World};
 use crate::publishing::{Publish, Standing};
 use crate::queues::QUEUES;
 use crate::topics::{FILTERS, LETTERS, SUBSCRIPTIONS, Subscription, TOPICS, Target, WITHOUT_ARCHIVES};

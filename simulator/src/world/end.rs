@@ -1,0 +1,87 @@
+//! The end of a world: the faults end, and what was acknowledged must come out.
+
+use sqs::operations::Receive;
+
+use super::{Check, World};
+
+impl World {
+    /// The faults end. Every queue is emptied; what was acknowledged must come out, and then the disk must be empty, too.
+    pub(super) fn finish(&mut self) -> Check {
+        self.calm = true;
+        self.disk.fail_in(None);
+        self.disk.leave_room(None);
+        self.full = false;
+        let power = self.dice.percent(50);
+        self.crash(power)?;
+        self.settle()?;
+        trace!(self, "{} messages are to be received", self.history.certain());
+        let mut quiet = 0;
+        while quiet < 8 {
+            self.step += 1;
+            if self.step > self.options.steps + 10_000 {
+                return Err("the queues do not run dry".into());
+            }
+            let before = self.history.deliveries;
+            for queue in 0..self.queues {
+                self.drain(queue)?;
+            }
+            self.endpoints_answer_well()?;
+            if self.history.deliveries == before {
+                quiet += 1;
+                self.pass(30_000)?;
+            } else {
+                quiet = 0;
+            }
+        }
+        self.history.check_drained()?;
+        self.check_counts()?;
+        if self.options.topics {
+            self.check_deliveries()?;
+            self.delete_all()?;
+        }
+        // When nothing happened for longer than anything is remembered, little may be left on the disk.
+        self.pass(3_600_000)?;
+        self.settle()?;
+        self.pass(3_600_000)?;
+        self.settle()?;
+        let server = self.server()?;
+        let live: u64 = server
+            .machine
+            .ledger()
+            .segments()
+            .map(|(_, used)| used.live_bytes + 100 * used.buries.values().map(|&n| u64::from(n)).sum::<u64>())
+            .sum();
+        let segment = u64::from(self.log.segment_bytes);
+        // The cleaner leaves a log alone that is less than twice what lives (tombstones included) and four segments.
+        // There are the open segment, some that are ready to be written, and indexes, which are large where messages
+        // are small.
+        let bound = 2 * live + (12 + self.log.recycled as u64) * segment;
+        let used = self.disk.used();
+        if used > bound {
+            return Err(format!("{used} bytes are on the disk, and {live} are needed: more than {bound}"));
+        }
+        self.moving = false;
+        self.restart()
+    }
+
+    fn drain(&mut self, queue: usize) -> Check {
+        if self.id(queue).is_none() {
+            return Ok(());
+        }
+        loop {
+            self.lately.clear();
+            let request =
+                Receive { most: 10, visibility_seconds: Some(10), wait_seconds: Some(0), attempt: None };
+            self.ask_receive(queue, request, 10)?;
+            self.settle()?;
+            let given = std::mem::take(&mut self.lately);
+            if given.is_empty() {
+                return Ok(());
+            }
+            let these: Vec<(usize, usize)> =
+                given.iter().map(|&number| (number, self.history.messages[number].given.len() - 1)).collect();
+            self.delete_these(&these)?;
+            self.settle()?;
+        }
+    }
+}

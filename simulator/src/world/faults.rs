@@ -1,0 +1,260 @@
+//! Time that passes, disks that fail, servers that die and start again, and what must be true of them then.
+
+use kernel::Time;
+use machine::Input;
+use sqs::QueueId;
+
+use super::{Asked, Check, World, publishing};
+use crate::Bug;
+use crate::queues::{FAMILIES, QUEUES};
+use crate::server::{ErrandError, Server, StartError};
+
+impl World {
+    pub(super) fn pass(&mut self, millis: u64) -> Check {
+        self.clock = self.clock + millis;
+        self.tell_time();
+        let now = self.now;
+        self.server()?.pass_time(now);
+        trace!(self, "it is {}", self.now.0);
+        Ok(())
+    }
+
+    pub(super) fn tell_time(&mut self) {
+        self.now = self.now.max(self.clock);
+        self.history.latest = self.history.latest.max(self.now);
+    }
+
+    pub(super) fn on_disk(&mut self, act: impl FnOnce(&mut Server, Time) -> std::io::Result<()>) -> Check {
+        let now = self.now;
+        if let Err(error) = act(self.server()?, now) {
+            return self.failed(&error.to_string());
+        }
+        self.flush()
+    }
+
+    /// The disk has failed: the server stops and is started again, or the machine goes down with it.
+    fn failed(&mut self, why: &str) -> Check {
+        trace!(self, "the disk fails: {why}");
+        let power = self.dice.percent(50);
+        self.crash(power)
+    }
+
+    pub(super) fn errand(&mut self) -> Result<bool, String> {
+        let now = self.now;
+        if self.options.bug == Some(Bug::EarlyDiscard) && self.dice.percent(5) {
+            let server = self.server()?;
+            let oldest = server.machine.ledger().oldest().unwrap_or(0);
+            if oldest > 0 && oldest + 1 < server.writer.durable().segment() {
+                // As if the machine had asked for it.
+                let dropped = server.writer.discard(oldest);
+                if dropped.is_ok() {
+                    server.machine.handle(now, Input::Discarded { segment: oldest });
+                }
+            }
+        }
+        match self.server()?.run_errand(now) {
+            Ok(None) => Ok(false),
+            Ok(Some(done)) => {
+                trace!(self, "{done}");
+                self.outcome.discards += u64::from(done.starts_with("discarded"));
+                self.take_recalled()?;
+                self.flush()?;
+                Ok(true)
+            }
+            Err(ErrandError::Disk(error)) => {
+                self.failed(&error.to_string())?;
+                Ok(true)
+            }
+            Err(ErrandError::Unreadable(what)) => Err(what),
+        }
+    }
+
+    pub(super) fn toggle_full(&mut self) {
+        self.full = !self.full;
+        let room = self.full.then(|| self.dice.below(3 * u64::from(self.log.segment_bytes)));
+        trace!(self, "room on the disk: {room:?}");
+        self.disk.leave_room(room);
+    }
+
+    /// Brings everything to the disk and lets cleaning come to its end.
+    pub(super) fn settle(&mut self) -> Check {
+        for _ in 0..2_000 {
+            let life = self.outcome.crashes + self.outcome.restarts;
+            let now = self.now;
+            self.tell_time();
+            self.server()?.pass_time(now);
+            self.flush()?;
+            loop {
+                let wrote = self.server()?.write(now);
+                match wrote {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => return self.failed(&error.to_string()),
+                }
+            }
+            self.on_disk(Server::sync)?;
+            self.on_disk(Server::tidy)?;
+            let busy = self.errand()?;
+            if life != self.outcome.crashes + self.outcome.restarts {
+                // The disk failed in between: that was all for now.
+                return Ok(());
+            }
+            if !busy && self.server()?.is_idle() {
+                let end = self.server()?.machine.end();
+                trace!(self, "settled at {end:?}");
+                if self.options.archives {
+                    self.check_replays()?;
+                }
+                return self.check_counts();
+            }
+        }
+        let ledger: Vec<_> = self.server()?.machine.ledger().segments().collect();
+        Err(format!("cleaning does not come to an end: {ledger:?}"))
+    }
+
+    /// The server dies. If the power goes with it, what was not synced may be lost.
+    pub(super) fn crash(&mut self, power: bool) -> Check {
+        self.stop();
+        if power {
+            trace!(self, "the power goes");
+            self.outcome.crashes += 1;
+            self.disk.lose_power();
+        } else {
+            trace!(self, "the process ends");
+            self.outcome.restarts += 1;
+            self.disk.fail_in(None);
+        }
+        self.start()
+    }
+
+    /// What was asked and not answered is in doubt.
+    fn stop(&mut self) {
+        let Some(server) = self.server.take() else { return };
+        self.history.crashed(server.writer.durable());
+        self.attempts_in_doubt();
+        for (_, (asked, _)) in std::mem::take(&mut self.asked) {
+            if let Asked::Receive { queue, .. } = asked {
+                self.history.receive_in_doubt(queue);
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self) -> Check {
+        let secret = publishing::SECRET;
+        if !self.calm && self.dice.percent(20) {
+            let operations = self.dice.below(30);
+            self.disk.fail_in(Some(operations));
+        }
+        let mut server = None;
+        for _ in 0..10 {
+            let mut dice = self.dice.split();
+            match Server::start(&self.disk, &self.log, secret, self.clock, self.options.bug, &mut dice) {
+                Ok(started) => {
+                    server = Some(started);
+                    break;
+                }
+                Err(StartError::Damaged(what)) => return Err(format!("the log is refused: {what}")),
+                Err(StartError::Disk(what)) => {
+                    trace!(self, "the start fails: {what}");
+                    self.disk.fail_in(None);
+                    self.disk.leave_room(None);
+                    self.full = false;
+                    if self.dice.percent(50) {
+                        self.disk.lose_power();
+                    }
+                }
+            }
+        }
+        let Some(server) = server else { return Err("the server does not start".into()) };
+        self.disk.fail_in(None);
+        self.outcome.cuts += u64::from(server.cut);
+        trace!(self, "started at {:?}", server.machine.end());
+        // The log's time is at least that of everything that was acknowledged. The clock may have been behind.
+        self.now = self.clock.max(self.history.latest);
+        self.clock = self.now;
+        self.server = Some(server);
+        self.tell_time();
+        let now = self.now;
+        for queue in 0..self.queues {
+            let state = self.state(queue)?;
+            self.history.found(queue, state)?;
+        }
+        self.check_topics()?;
+        self.server()?.pass_time(now);
+        self.check_counts()
+    }
+
+    /// The server is stopped in order and started again, and must then be what it was.
+    pub(super) fn restart(&mut self) -> Check {
+        let lives = self.outcome.crashes + self.outcome.restarts;
+        self.settle()?;
+        if lives != self.outcome.crashes + self.outcome.restarts {
+            return Ok(());
+        }
+        let before = self.portrait()?;
+        self.server()?.machine.mark();
+        self.flush()?;
+        self.on_disk(|server, now| server.write(now).map(drop))?;
+        self.on_disk(Server::sync)?;
+        self.crash(false)?;
+        // What has grown too old meanwhile goes a little at a time.
+        while self.options.archives && self.server()?.machine.has_background_work() {
+            self.flush()?;
+        }
+        let after = self.portrait()?;
+        if before != after && !self.moving {
+            return Err(format!("the log says {after}, and the state was {before}"));
+        }
+        Ok(())
+    }
+
+    /// What must be the same when it is built again from the log.
+    fn portrait(&mut self) -> Result<String, String> {
+        let server = self.server.as_ref().ok_or("the server is not running")?;
+        let mut portrait = String::new();
+        for plan in &QUEUES {
+            let counts = server.machine.sqs().queue(&plan.key()).map(sqs::queue::Queue::counts);
+            portrait += &format!("{} {counts:?}; ", plan.name);
+        }
+        for (segment, used) in server.machine.ledger().segments() {
+            if used.references > 0 {
+                portrait += &format!("{segment}: {} {}; ", used.references, used.live_bytes);
+            }
+        }
+        portrait += &self.portrait_of_topics()?;
+        Ok(portrait)
+    }
+
+    pub(super) fn check_counts(&mut self) -> Check {
+        let server = self.server.as_ref().ok_or("the server is not running")?;
+        let mut counts = [0; FAMILIES];
+        for plan in &QUEUES {
+            if let Some(queue) = server.machine.sqs().queue(&plan.key()) {
+                let (visible, in_flight, delayed) = queue.counts();
+                counts[plan.family] += visible + in_flight + delayed;
+            }
+        }
+        self.history.check_counts(&counts)
+    }
+
+    pub(super) fn state(&self, queue: usize) -> Result<String, String> {
+        let server = self.server.as_ref().ok_or("the server is not running")?;
+        Ok(match server.machine.sqs().queue(&QUEUES[queue].key()) {
+            None => "none".into(),
+            Some(queue) => format!(
+                "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+                queue.id,
+                queue.settings,
+                queue.tags,
+                queue.created,
+                queue.modified,
+                queue.purged_through,
+                queue.purged
+            ),
+        })
+    }
+
+    pub(super) fn id(&self, queue: usize) -> Option<QueueId> {
+        Some(self.server.as_ref()?.machine.sqs().queue(&QUEUES[queue].key())?.id)
+    }
+}
