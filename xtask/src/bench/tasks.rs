@@ -125,7 +125,7 @@ pub struct Comparison {
 /// The median of the rounds with the spread around it.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread {
-    /// The middle one.
+    /// The middle one, or what lies between the two in the middle.
     pub median: f64,
     /// The smallest.
     pub least: f64,
@@ -137,8 +137,10 @@ impl Spread {
     /// Of at least one number.
     pub fn of(mut numbers: Vec<f64>) -> Option<Spread> {
         numbers.sort_by(f64::total_cmp);
+        let (lower, upper) =
+            (numbers.get(numbers.len().checked_sub(1)? / 2)?, numbers.get(numbers.len() / 2)?);
         Some(Spread {
-            median: *numbers.get(numbers.len() / 2)?,
+            median: f64::midpoint(*lower, *upper),
             least: *numbers.first()?,
             most: *numbers.last()?,
         })
