@@ -258,6 +258,24 @@ impl Server {
         }
     }
 
+    /// Writes, syncs, reads and drops until nothing is left to do. What was answered.
+    ///
+    /// # Errors
+    /// When the disk fails: the server is of no use any more.
+    pub fn settle(&mut self, now: Time) -> Result<Vec<Answer>, ErrandError> {
+        let mut answers = Vec::new();
+        loop {
+            answers.extend(self.flush(now).into_iter().map(|(_, answer)| answer));
+            let wrote = self.write(now).map_err(ErrandError::Disk)?;
+            self.sync(now).map_err(ErrandError::Disk)?;
+            let did = self.run_errand(now)?;
+            if !wrote && did.is_none() && self.is_idle() {
+                answers.extend(self.flush(now).into_iter().map(|(_, answer)| answer));
+                return Ok(answers);
+            }
+        }
+    }
+
     /// Whether nothing is under way: nothing to write, read or drop.
     pub fn is_idle(&self) -> bool {
         self.batches.is_empty()

@@ -8,10 +8,11 @@ use bytestring::ByteString;
 use journal::engines::FaultyDisk;
 use kernel::{AttributeValue, Caller, ParcelSent, Refusal, Secret, Time};
 use machine::{Answer, Command, Input, Reply};
-use notification::{Keys, SignatureVersion, Signer};
+use notification::Keys;
 use proptest::prelude::*;
 use simulator::dice::Dice;
 use simulator::server::Server;
+use simulator::topics::Unsigned;
 use sns::TopicKey;
 use sns::operations::Reply as Told;
 use sqs::QueueKey;
@@ -179,19 +180,6 @@ fn map(pairs: &[(&'static str, &'static str)]) -> Option<api::Map<ByteString>> {
     Some(api::Map(pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect()))
 }
 
-/// Signs nothing: this is not about signatures.
-struct Unsigned;
-
-impl Signer for Unsigned {
-    fn sign(&self, _: SignatureVersion, _: &str) -> String {
-        "signature".into()
-    }
-
-    fn certificate_name(&self) -> String {
-        "certificate".into()
-    }
-}
-
 impl World {
     fn new() -> Self {
         let mut dice = Dice::from_seed(1);
@@ -211,17 +199,7 @@ impl World {
     }
 
     fn settle(&mut self) -> Vec<Answer> {
-        let mut answers = Vec::new();
-        loop {
-            answers.extend(self.server.flush(self.now).into_iter().map(|(_, answer)| answer));
-            let wrote = self.server.write(self.now).unwrap();
-            self.server.sync(self.now).unwrap();
-            let did = self.server.run_errand(self.now).unwrap();
-            if !wrote && did.is_none() && self.server.is_idle() {
-                answers.extend(self.server.flush(self.now).into_iter().map(|(_, answer)| answer));
-                return answers;
-            }
-        }
+        self.server.settle(self.now).unwrap()
     }
 
     fn ask_any(&mut self, command: Command) -> Answer {

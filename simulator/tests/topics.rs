@@ -75,17 +75,7 @@ impl Story {
 
     /// Writes and syncs until nothing is left to do; what was answered.
     fn settle(&mut self) -> Vec<Answer> {
-        let mut answers = Vec::new();
-        loop {
-            answers.extend(self.server.flush(self.now).into_iter().map(|(_, answer)| answer));
-            let wrote = self.server.write(self.now).unwrap();
-            self.server.sync(self.now).unwrap();
-            let did = self.server.run_errand(self.now).unwrap();
-            if !wrote && did.is_none() && self.server.is_idle() {
-                answers.extend(self.server.flush(self.now).into_iter().map(|(_, answer)| answer));
-                return answers;
-            }
-        }
+        self.server.settle(self.now).unwrap()
     }
 
     fn ask(&mut self, command: Command) -> Reply {

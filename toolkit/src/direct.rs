@@ -42,6 +42,9 @@ const REST: Duration = Duration::from_secs(5);
 /// How long a connection may take, as the SDK has it, where nothing is configured.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 
+/// How long an answer may take before the SDK asks again; a receive may wait besides.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Calls of one client.
 #[derive(Debug)]
 pub(crate) struct Direct {
@@ -309,6 +312,14 @@ impl Route {
         }
         write!(head, "content-length: {body_length}\r\n\r\n").ok()
     }
+}
+
+/// A batch for a queue, whichever.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct BatchAsk<'a, E> {
+    pub queue_url: &'a str,
+    pub entries: Vec<E>,
 }
 
 /// The answer to a batch, whichever.

@@ -7,7 +7,7 @@ use collections::dedup::WINDOW_MILLIS;
 use kernel::parcel::{Form, PARCEL_SENT};
 use kernel::{AttributeValue, Caller, Extent, ParcelSent, Place, Secret};
 use machine::{Command, Input};
-use notification::{Keys, Kind, Notification, SignatureVersion, Signer};
+use notification::{Keys, Kind, Notification};
 use sns::deliveries::{Attempt, Outcome};
 use sns::operations::Reply as SnsReply;
 use sns::{SubscriptionId, ids};
@@ -18,7 +18,9 @@ use super::clients::body_of;
 use super::{Asked, Check, World};
 use crate::publishing::{Publish, Standing};
 use crate::queues::QUEUES;
-use crate::topics::{FILTERS, LETTERS, SUBSCRIPTIONS, Subscription, TOPICS, Target, WITHOUT_ARCHIVES};
+use crate::topics::{
+    FILTERS, LETTERS, SUBSCRIPTIONS, Subscription, TOPICS, Target, Unsigned, WITHOUT_ARCHIVES,
+};
 
 pub(super) const SECRET: Secret = Secret([7; 32]);
 
@@ -43,19 +45,6 @@ pub(super) enum AskedTopic {
     Publish(Vec<usize>),
     /// To make it what the history was told then.
     Configure(usize),
-}
-
-/// Signs nothing: what is read here is not about signatures.
-struct Unsigned;
-
-impl Signer for Unsigned {
-    fn sign(&self, _: SignatureVersion, _: &str) -> String {
-        "signature".into()
-    }
-
-    fn certificate_name(&self) -> String {
-        "certificate".into()
-    }
 }
 
 pub(super) fn text(text: impl Into<ByteString>) -> Option<ByteString> {

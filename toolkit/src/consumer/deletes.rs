@@ -1,7 +1,6 @@
 //! Deletes what is done, ten at a time when there is much, at once when there is little.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use futures_util::StreamExt;
@@ -14,7 +13,7 @@ use crate::body::BodyStep;
 use crate::consumer::held::Received;
 use crate::consumer::tallies::Tallies;
 use crate::consumer::work::Core;
-use crate::direct::{BatchAnswer, Direct};
+use crate::direct::{BatchAnswer, BatchAsk, Direct, PATIENCE};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
@@ -134,13 +133,6 @@ async fn attempt(
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Ask<'a> {
-    queue_url: &'a str,
-    entries: Vec<Entry<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
 struct Entry<'a> {
     id: &'static str,
     receipt_handle: &'a str,
@@ -148,8 +140,6 @@ struct Entry<'a> {
 
 /// Ids of a batch's entries.
 const IDS: [&str; BATCH_ENTRIES] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
-/// How long an answer may take before the SDK asks again.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn request(
     sqs: &aws_sdk_sqs::Client,
@@ -159,7 +149,7 @@ async fn request(
 ) -> Result<Vec<Result<(), Fault>>, Fault> {
     let entries = IDS.iter().zip(batch);
     let entries = entries.map(|(id, finished)| Entry { id, receipt_handle: finished.received.receipt() });
-    let ask = Ask { queue_url: url, entries: entries.collect() };
+    let ask = BatchAsk { queue_url: url, entries: entries.collect() };
     let mut results = vec![Ok(()); batch.len()];
     let bytes = 256 + batch.iter().map(|finished| 64 + finished.received.receipt().len()).sum::<usize>();
     if let Some(answer) = direct.call::<BatchAnswer>("DeleteMessageBatch", (&ask, bytes), PATIENCE).await {

@@ -17,6 +17,7 @@ use crate::consumer::deletes::delete_at_once;
 use crate::consumer::held::{Held, Received, whole_seconds};
 use crate::consumer::raw::RawBatch;
 use crate::consumer::work::{Core, Job, release};
+use crate::direct::PATIENCE;
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
@@ -137,9 +138,6 @@ struct Ask<'a> {
     message_attribute_names: [&'static str; 1],
     message_system_attribute_names: [&'a str; 3],
 }
-
-/// How long beyond its wait an answer may take before the SDK asks again.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<RawBatch, Fault> {
     let names = [Name::ApproximateReceiveCount, Name::SentTimestamp, Name::MessageGroupId];

@@ -27,7 +27,7 @@ use crate::fault::Fault;
 use crate::message::Message;
 use crate::queue::Queue;
 use dispatch::{Dispatch, Item};
-use sink::{DirectQueueSink, DirectTopicSink};
+use sink::DirectSink;
 
 /// Sends messages to one queue or topic.
 ///
@@ -111,13 +111,13 @@ impl Publisher {
     /// To a queue.
     pub fn queue(clients: &Clients, queue: &Queue) -> Publisher {
         let inner = QueueSink { sqs: clients.sqs.clone(), url: queue.url.clone() };
-        Publisher::to(DirectQueueSink { inner, direct: Direct::new(&clients.sqs) })
+        Publisher::to(DirectSink { inner, direct: Direct::new(&clients.sqs) })
     }
 
     /// To a topic, by its ARN.
     pub fn topic(clients: &Clients, arn: impl Into<String>) -> Publisher {
         let inner = TopicSink { sns: clients.sns.clone(), arn: arn.into() };
-        Publisher::to(DirectTopicSink { inner, direct: Direct::topics(&clients.sns) })
+        Publisher::to(DirectSink { inner, direct: Direct::topics(&clients.sns) })
     }
 
     /// To anything that takes batches.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sns::primitives::Blob as SnsBlob;
@@ -14,7 +13,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
 use crate::body::Attribute;
-use crate::direct::{BatchAnswer, Direct, Form};
+use crate::direct::{BatchAnswer, BatchAsk, Direct, Form, PATIENCE};
 use crate::fault::Fault;
 use crate::publisher::Prepared;
 
@@ -104,20 +103,42 @@ impl Sink for QueueSink {
     }
 }
 
-/// A queue, past the SDK's machinery.
-pub(super) struct DirectQueueSink {
-    pub inner: QueueSink,
+/// A queue or a topic, past the SDK's machinery.
+pub(super) struct DirectSink<S> {
+    pub inner: S,
     pub direct: Arc<Direct>,
 }
 
-/// How long an answer may take before the SDK asks again.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// What can be sent to past the SDK's machinery.
+pub(super) trait SendDirect: Sink {
+    /// The answer to a batch. `None`: the SDK is to send it.
+    fn send_direct(
+        &self,
+        direct: &Direct,
+        batch: &[&Prepared],
+    ) -> impl Future<Output = Option<BatchAnswer>> + Send;
+}
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Ask<'a> {
-    queue_url: &'a str,
-    entries: Vec<Entry<'a>>,
+#[async_trait]
+impl<S: SendDirect> Sink for DirectSink<S> {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn is_fifo(&self) -> bool {
+        self.inner.is_fifo()
+    }
+
+    fn max_bytes(&self) -> usize {
+        self.inner.max_bytes()
+    }
+
+    async fn send(&self, batch: &[&Prepared]) -> Result<Vec<Result<Receipt, Fault>>, Fault> {
+        match self.inner.send_direct(&self.direct, batch).await {
+            Some(answer) => Ok(results(answer, batch.len())),
+            None => self.inner.send(batch).await,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -155,21 +176,8 @@ impl<'a> EntryAttribute<'a> {
     }
 }
 
-#[async_trait]
-impl Sink for DirectQueueSink {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn is_fifo(&self) -> bool {
-        self.inner.is_fifo()
-    }
-
-    fn max_bytes(&self) -> usize {
-        self.inner.max_bytes()
-    }
-
-    async fn send(&self, batch: &[&Prepared]) -> Result<Vec<Result<Receipt, Fault>>, Fault> {
+impl SendDirect for QueueSink {
+    async fn send_direct(&self, direct: &Direct, batch: &[&Prepared]) -> Option<BatchAnswer> {
         let entries = batch.iter().enumerate().map(|(number, message)| Entry {
             id: number.to_string(),
             message_body: &message.body,
@@ -182,14 +190,10 @@ impl Sink for DirectQueueSink {
                 .map(|(name, value)| (&**name, EntryAttribute::of(value)))
                 .collect(),
         });
-        let ask = Ask { queue_url: &self.inner.url, entries: entries.collect() };
+        let ask = BatchAsk { queue_url: &self.url, entries: entries.collect() };
         // A JSON body within JSON has two bytes for each quote.
         let bytes = 512 + batch.iter().map(|message| 512 + message.size() * 9 / 8).sum::<usize>();
-        let answer = self.direct.call::<BatchAnswer>("SendMessageBatch", (&ask, bytes), PATIENCE).await;
-        let Some(answer) = answer else {
-            return self.inner.send(batch).await;
-        };
-        Ok(results(answer, batch.len()))
+        direct.call("SendMessageBatch", (&ask, bytes), PATIENCE).await
     }
 }
 
@@ -257,31 +261,12 @@ impl Sink for TopicSink {
     }
 }
 
-/// A topic, past the SDK's machinery.
-pub(super) struct DirectTopicSink {
-    pub inner: TopicSink,
-    pub direct: Arc<Direct>,
-}
-
-#[async_trait]
-impl Sink for DirectTopicSink {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn is_fifo(&self) -> bool {
-        self.inner.is_fifo()
-    }
-
-    fn max_bytes(&self) -> usize {
-        self.inner.max_bytes()
-    }
-
-    async fn send(&self, batch: &[&Prepared]) -> Result<Vec<Result<Receipt, Fault>>, Fault> {
+impl SendDirect for TopicSink {
+    async fn send_direct(&self, direct: &Direct, batch: &[&Prepared]) -> Option<BatchAnswer> {
         // A JSON body has three bytes for each quote in a form.
         let bytes = 256 + batch.iter().map(|message| 768 + message.size() * 3 / 2).sum::<usize>();
         let mut form = Form::new("PublishBatch", bytes);
-        form.add(("", "TopicArn"), &self.inner.arn);
+        form.add(("", "TopicArn"), &self.arn);
         for (number, message) in batch.iter().enumerate() {
             let entry = format!("PublishBatchRequestEntries.member.{}.", number + 1);
             form.add((&entry, "Id"), &number.to_string());
@@ -306,10 +291,7 @@ impl Sink for DirectTopicSink {
                 }
             }
         }
-        match self.direct.batch("PublishBatch", form, PATIENCE).await {
-            Some(answer) => Ok(results(answer, batch.len())),
-            None => self.inner.send(batch).await,
-        }
+        direct.batch("PublishBatch", form, PATIENCE).await
     }
 }
 
