@@ -149,6 +149,17 @@ struct Entry {
     lines: usize,
 }
 
+impl Entry {
+    /// Nothing of it may be left with anybody.
+    fn is_undone(&self) -> bool {
+        matches!(self.state.as_str(), "cancelled" | "rejected")
+    }
+
+    fn has_ended(&self) -> bool {
+        self.state == "completed" || self.is_undone()
+    }
+}
+
 /// Looks at everything. `submitted`: orders that must be there, since their submission was accepted.
 ///
 /// While orders are under way, rules about ends are asked of those that have ended, and may be broken for the moment in which a
@@ -180,7 +191,7 @@ pub async fn audit(books: &Books, submitted: Option<&[String]>) -> Result<Findin
     }
     let rule = found.rule("every order has come to an end");
     for (id, order) in &orders {
-        let ended = matches!(order.state.as_str(), "completed" | "cancelled" | "rejected");
+        let ended = order.has_ended();
         rule.ask(ended, || format!("{id} is {}", order.state));
     }
     money(books, &orders, &mut found).await?;
@@ -213,8 +224,7 @@ async fn money(
         rule.ask(taken(id) == due, || format!("{id}: {} of {due} cents", taken(id)));
     }
     let rule = found.rule("of a cancelled or rejected order no money is kept");
-    for (id, _) in orders.iter().filter(|(_, order)| matches!(order.state.as_str(), "cancelled" | "rejected"))
-    {
+    for (id, _) in orders.iter().filter(|(_, order)| order.is_undone()) {
         rule.ask(taken(id) == 0, || format!("{id}: {} cents", taken(id)));
     }
     let rule = found.rule("the gateway has nothing that no order asked for");
@@ -261,8 +271,7 @@ async fn stock(
         rule.ask(sold == order.lines, || format!("{id}: {sold} of {} lines", order.lines));
     }
     let rule = found.rule("a cancelled or rejected order keeps no stock");
-    for (id, _) in orders.iter().filter(|(_, order)| matches!(order.state.as_str(), "cancelled" | "rejected"))
-    {
+    for (id, _) in orders.iter().filter(|(_, order)| order.is_undone()) {
         let kept = lines.get(id).into_iter().flatten().any(|state| state == "sold" || state == "held");
         rule.ask(!kept, || id.clone());
     }
@@ -279,7 +288,7 @@ async fn shipments(
     let shipped: HashSet<&str> = shipped.iter().map(|row| row.text(0)).collect::<Result<_, _>>()?;
     let rule = found.rule("what is completed is shipped, and nothing else");
     for (id, order) in orders {
-        let ended = matches!(order.state.as_str(), "completed" | "cancelled" | "rejected");
+        let ended = order.has_ended();
         rule.ask(!ended || shipped.contains(id.as_str()) == (order.state == "completed"), || id.clone());
     }
     Ok(())
