@@ -72,7 +72,8 @@ enum Chore {
 }
 
 fn main() -> ExitCode {
-    // Huge pages make an idle server ten times as large as it is. Where they cannot be disabled, it is just that.
+    // Huge pages make an idle server ten times as large as it is. The allocator asks for none (its feature `no_thp`: it
+    // would before this line); this is for systems that give them unasked. Where they cannot be disabled, it is just that.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     let cli = Cli::parse();
     let result: Result<(), Box<dyn std::error::Error>> = match cli.command {
