@@ -17,6 +17,13 @@ pub fn put_i64(out: &mut Vec<u8>, value: i64) {
     put_u64(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
+/// Appends a number as its difference to the one before, which it then takes the place of: short where neighbours are
+/// alike. The inverse is [`Reader::near`].
+pub fn put_near(out: &mut Vec<u8>, value: u64, before: &mut u64) {
+    put_i64(out, value.wrapping_sub(*before) as i64);
+    *before = value;
+}
+
 /// Appends a byte string with its length before it.
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_u64(out, bytes.len() as u64);
@@ -124,6 +131,12 @@ impl<'a> Reader<'a> {
     pub fn i64(&mut self) -> Result<i64, Malformed> {
         let raw = self.u64()?;
         Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
+    }
+
+    /// Reads what [`put_near`] wrote.
+    pub fn near(&mut self, before: &mut u64) -> Result<u64, Malformed> {
+        *before = before.wrapping_add(self.i64()? as u64);
+        Ok(*before)
     }
 
     /// Reads `len` bytes as they stand.

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::codec::{Malformed, Reader, put_i64, put_list, put_str, put_u64};
+use crate::codec::{Malformed, Reader, put_list, put_near, put_str, put_u64};
 use crate::{Arn, Time};
 
 /// The kind of its record in the log.
@@ -154,11 +154,20 @@ const IN_GROUP: u8 = 8;
 const FORWARDED: u8 = 16;
 const ARCHIVED: u8 = 32;
 const STYLE: u8 = 64;
+/// Queues, subscriptions and deliveries stand as differences. Logs from before have their numbers whole.
+const NEAR: u8 = 128;
+
+/// The numbers that the next taker's are written as differences to, since neighbours are mostly alike.
+struct Neighbour {
+    queue: u64,
+    subscription: u64,
+    number: u64,
+}
 
 impl<'a> ParcelSent<'a> {
     /// Appends its bytes, the kind before them.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let mut flags = 0;
+        let mut flags = NEAR;
         flags |= if self.group.is_some() { GROUP } else { 0 };
         flags |= if self.deduplication_id.is_some() { DEDUPLICATION_ID } else { 0 };
         flags |= deduplicates_bits(self.deduplicates, DEDUPLICATES, IN_GROUP);
@@ -179,13 +188,9 @@ impl<'a> ParcelSent<'a> {
         for text in [&self.group, &self.deduplication_id].into_iter().flatten() {
             put_str(out, text);
         }
-        // Numbers are drawn one after the other, so the difference to the one before is mostly one.
-        let mut before = self.number;
-        put_list(out, &self.copies, |out, copy| {
-            copy.encode(out, before);
-            before = copy.seq;
-        });
-        put_list(out, &self.deliveries, |out, delivery| delivery.encode(out));
+        let mut before = self.neighbour();
+        put_list(out, &self.copies, |out, copy| copy.encode(out, &mut before));
+        put_list(out, &self.deliveries, |out, delivery| delivery.encode(out, &mut before));
         put_list(out, &self.ends, |out, ended| {
             put_u64(out, ended.number);
             put_u64(out, ended.segment.into());
@@ -199,27 +204,32 @@ impl<'a> ParcelSent<'a> {
             return Err(Malformed);
         }
         let flags = reader.u8()?;
-        let number = reader.u64()?;
-        let mut before = number;
-        let parcel = ParcelSent {
-            number,
+        let mut parcel = ParcelSent {
+            number: reader.u64()?,
             source: reader.u64()?,
             at: Time(reader.u64()?),
             style: if flags & STYLE != 0 { reader.u8()? } else { 0 },
             archived_millis: if flags & ARCHIVED != 0 { reader.u64()? } else { 0 },
             group: if flags & GROUP != 0 { Some(reader.str()?.into()) } else { None },
             deduplication_id: if flags & DEDUPLICATION_ID != 0 { Some(reader.str()?.into()) } else { None },
-            copies: reader.list(|reader| {
-                let copy = Copy::decode(reader, before)?;
-                before = copy.seq;
-                Ok(copy)
-            })?,
-            deliveries: reader.list(Delivery::decode)?,
-            ends: reader.list(|reader| Ok(Ended { number: reader.u64()?, segment: reader.u32()? }))?,
+            copies: Vec::new(),
+            deliveries: Vec::new(),
+            ends: Vec::new(),
             deduplicates: deduplicates_of(flags, DEDUPLICATES, IN_GROUP),
             forwarded: flags & FORWARDED != 0,
         };
+        let near = flags & NEAR != 0;
+        let mut before = parcel.neighbour();
+        parcel.copies = reader.list(|reader| Copy::decode(reader, near, &mut before))?;
+        parcel.deliveries = reader.list(|reader| Delivery::decode(reader, near, &mut before))?;
+        parcel.ends = reader.list(|reader| Ok(Ended { number: reader.u64()?, segment: reader.u32()? }))?;
         if reader.is_empty() { Ok(parcel) } else { Err(Malformed) }
+    }
+
+    /// What the first taker's numbers are written as differences to: all are drawn from one counter, the topic's before its
+    /// queues' and subscriptions' as a rule, and the message's just before its copies'.
+    fn neighbour(&self) -> Neighbour {
+        Neighbour { queue: self.source, subscription: self.source, number: self.number }
     }
 
     /// The copy that a message was read from, by the number that its id is made of.
@@ -243,16 +253,16 @@ const SENT_AFTER: u8 = 64;
 const TEXT: u8 = 128;
 
 impl Copy {
-    fn encode(&self, out: &mut Vec<u8>, before: u64) {
+    fn encode(&self, out: &mut Vec<u8>, before: &mut Neighbour) {
         let mut flags = self.form.bits();
         flags |= if self.origin != self.seq { MOVED } else { 0 };
         flags |= if self.delay_seconds > 0 { DELAY } else { 0 };
         flags |= deduplicates_bits(self.deduplicates, COPY_DEDUPLICATES, COPY_IN_GROUP);
         flags |= if self.sent_after > 0 { SENT_AFTER } else { 0 };
         out.push(flags);
-        put_u64(out, self.queue);
-        put_i64(out, self.seq.wrapping_sub(before) as i64);
-        self.form.encode(out);
+        put_near(out, self.queue, &mut before.queue);
+        put_near(out, self.seq, &mut before.number);
+        self.form.encode(out, before);
         if self.origin != self.seq {
             put_u64(out, self.origin);
         }
@@ -264,14 +274,14 @@ impl Copy {
         }
     }
 
-    fn decode(reader: &mut Reader<'_>, before: u64) -> Result<Self, Malformed> {
+    fn decode(reader: &mut Reader<'_>, near: bool, before: &mut Neighbour) -> Result<Self, Malformed> {
         let flags = reader.u8()?;
-        let queue = reader.u64()?;
-        let seq = before.wrapping_add(reader.i64()? as u64);
+        let queue = number(reader, near, &mut before.queue)?;
+        let seq = reader.near(&mut before.number)?;
         Ok(Copy {
             queue,
             seq,
-            form: Form::decode(flags, reader)?,
+            form: Form::decode(flags, reader, near, before)?,
             origin: if flags & MOVED != 0 { reader.u64()? } else { seq },
             delay_seconds: if flags & DELAY != 0 { reader.u32()? } else { 0 },
             sent_after: if flags & SENT_AFTER != 0 { reader.u64()? } else { 0 },
@@ -283,21 +293,21 @@ impl Copy {
 const TRIED: u8 = 4;
 
 impl Delivery {
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, out: &mut Vec<u8>, before: &mut Neighbour) {
         let tried = self.attempts > 0 || self.due_after > 0;
         out.push(self.form.bits() | if tried { TRIED } else { 0 });
-        put_u64(out, self.number);
-        self.form.encode(out);
+        put_near(out, self.number, &mut before.number);
+        self.form.encode(out, before);
         if tried {
             put_u64(out, self.attempts.into());
             put_u64(out, self.due_after);
         }
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn decode(reader: &mut Reader<'_>, near: bool, before: &mut Neighbour) -> Result<Self, Malformed> {
         let flags = reader.u8()?;
-        let number = reader.u64()?;
-        let form = Form::decode(flags, reader)?;
+        let number = number(reader, near, &mut before.number)?;
+        let form = Form::decode(flags, reader, near, before)?;
         let (attempts, due_after) = if flags & TRIED != 0 { (reader.u32()?, reader.u64()?) } else { (0, 0) };
         Ok(Delivery { number, form, attempts, due_after })
     }
@@ -310,21 +320,30 @@ impl Form {
             | if self.text > 0 { TEXT } else { 0 }
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_u64(out, self.subscription);
+    fn encode(&self, out: &mut Vec<u8>, before: &mut Neighbour) {
+        put_near(out, self.subscription, &mut before.subscription);
         if self.text > 0 {
             out.push(self.text);
         }
     }
 
-    fn decode(flags: u8, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn decode(
+        flags: u8,
+        reader: &mut Reader<'_>,
+        near: bool,
+        before: &mut Neighbour,
+    ) -> Result<Self, Malformed> {
         Ok(Form {
             raw: flags & RAW != 0,
             replayed: flags & REPLAYED != 0,
-            subscription: reader.u64()?,
+            subscription: number(reader, near, &mut before.subscription)?,
             text: if flags & TEXT != 0 { reader.u8()? } else { 0 },
         })
     }
+}
+
+fn number(reader: &mut Reader<'_>, near: bool, before: &mut u64) -> Result<u64, Malformed> {
+    if near { reader.near(before) } else { reader.u64() }
 }
 
 fn deduplicates_bits(deduplicates: Option<Deduplicates>, any: u8, in_group: u8) -> u8 {
@@ -393,5 +412,51 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(ParcelSent::decode(&bytes[..cut]).is_err(), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_copy_in_each_of_many_queues_is_four_bytes() {
+        let copies = |count: u64| {
+            let copy = |at| Copy {
+                queue: 1_000_000 + 2 * at,
+                seq: 9_000_000_001 + at,
+                origin: 9_000_000_001 + at,
+                form: Form { subscription: 1_000_001 + 2 * at, raw: true, text: 0, replayed: false },
+                deduplicates: None,
+                delay_seconds: 0,
+                sent_after: 0,
+            };
+            let parcel = ParcelSent {
+                number: 9_000_000_000,
+                source: 999_999,
+                at: Time(1_700_000_000_000),
+                group: None,
+                deduplication_id: None,
+                copies: (0..count).map(copy).collect(),
+                deliveries: Vec::new(),
+                ends: Vec::new(),
+                style: 0,
+                archived_millis: 0,
+                deduplicates: None,
+                forwarded: false,
+            };
+            let mut bytes = Vec::new();
+            parcel.encode(&mut bytes);
+            assert_eq!(ParcelSent::decode(&bytes), Ok(parcel));
+            bytes.len()
+        };
+        assert_eq!(copies(11), copies(1) + 40);
+    }
+
+    #[test]
+    fn a_parcel_from_before_differences_is_read_as_it_was_meant() {
+        // One copy in queue 300 with number 21, for subscription 400; one delivery with number 500, for subscription 401.
+        let bytes = [PARCEL_SENT, 0, 20, 7, 9, 1, RAW, 0xac, 2, 2, 0x90, 3, 1, 0, 0xf4, 3, 0x91, 3, 0];
+        let parcel = ParcelSent::decode(&bytes).unwrap();
+        assert_eq!((parcel.number, parcel.source, parcel.at), (20, 7, Time(9)));
+        let copy = parcel.copies[0];
+        assert_eq!((copy.queue, copy.seq, copy.form.subscription), (300, 21, 400));
+        let delivery = parcel.deliveries[0];
+        assert_eq!((delivery.number, delivery.form.subscription), (500, 401));
     }
 }
