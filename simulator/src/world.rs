@@ -25,6 +25,7 @@ macro_rules! trace {
 
 mod answers;
 mod clients;
+mod delivering;
 mod end;
 mod faults;
 mod publishing;
@@ -158,9 +159,9 @@ struct World {
     /// What replay policies say, by their text.
     windows: replaying::Windows,
     /// Attempts to deliver something that were not answered yet.
-    trying: Vec<publishing::Trying>,
+    trying: Vec<delivering::Trying>,
     /// Attempts whose success may still be told, though the server that made them has died.
-    late: Vec<publishing::Trying>,
+    late: Vec<delivering::Trying>,
     full: bool,
     step: u64,
     /// No faults any more.

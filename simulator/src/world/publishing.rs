@@ -1,14 +1,12 @@
-//! Clients that publish and subscribe, and the endpoints outside, which answer as endpoints do.
+//! Clients that publish and subscribe, and what must be true of topics.
 
 use api::sns::{self as shapes, Request};
-use bytes::Bytes;
 use bytestring::ByteString;
 use collections::dedup::WINDOW_MILLIS;
 use kernel::parcel::{Form, PARCEL_SENT};
-use kernel::{AttributeValue, Caller, Extent, ParcelSent, Place, Secret};
-use machine::{Command, Input};
-use notification::{Keys, Kind, Notification};
-use sns::deliveries::{Attempt, Outcome};
+use kernel::{AttributeValue, Caller, ParcelSent, Secret};
+use machine::Command;
+use notification::{Keys, Notification};
 use sns::operations::Reply as SnsReply;
 use sns::{SubscriptionId, ids};
 use sqs::operations::receive_message::Delivered;
@@ -23,20 +21,6 @@ use crate::topics::{
 };
 
 pub(super) const SECRET: Secret = Secret([7; 32]);
-
-/// Endpoints that the machine tries at once, of one subscription and of none.
-const UNDER_WAY: usize = 32;
-const UNDER_WAY_DIRECT: usize = 256;
-
-/// An attempt that an endpoint has not answered.
-#[derive(Clone, Debug)]
-pub(super) struct Trying {
-    attempt: Attempt,
-    /// The delivery as the history knows it; none if it is not about something that was published.
-    delivery: Option<usize>,
-    /// Its parcel.
-    parcel: (Bytes, Bytes),
-}
 
 /// A question to a topic that was not answered yet.
 #[derive(Debug)]
@@ -439,210 +423,7 @@ impl World {
         Ok((number, payload))
     }
 
-    // --- endpoints outside ---
-
-    /// Takes up what the machine wants tried.
-    pub(super) fn take_attempts(&mut self) -> Check {
-        while let Some(attempt) = self.server()?.attempts.pop_front() {
-            self.take_attempt(attempt)?;
-        }
-        Ok(())
-    }
-
-    fn take_attempt(&mut self, attempt: Attempt) -> Check {
-        let server = self.server.as_ref().ok_or("the server is not running")?;
-        let Extent { place, len } = attempt.parcel;
-        if Place::new(place.segment(), place.offset() + len) > server.writer.durable() {
-            return Err(format!("{attempt:?} is made before its parcel is durable"));
-        }
-        let record = match server.reader.read_many(&[attempt.parcel]).pop() {
-            Some(Ok(record)) => record,
-            Some(Err(journal::ReadError::Gone)) => {
-                // It lies elsewhere by now.
-                let now = self.now;
-                let end =
-                    Input::Delivered { number: attempt.number, outcome: Outcome::NotMade, parcel: None };
-                self.server()?.machine.handle(now, end);
-                return Ok(());
-            }
-            Some(Err(error)) => return Err(format!("{attempt:?} cannot be read: {error}")),
-            None => return Err("nothing was read".into()),
-        };
-        let malformed = |_| format!("{attempt:?} is no parcel");
-        let parcel = ParcelSent::decode(&record.head).map_err(malformed)?;
-        if parcel.delivery(attempt.number).is_none() {
-            return Err(format!("{attempt:?} is not among the deliveries of {parcel:?}"));
-        }
-        let notification = Notification::decode(&record.tail).map_err(malformed)?;
-        let same =
-            self.trying.iter().filter(|other| other.attempt.form.subscription == attempt.form.subscription);
-        let most = if attempt.form.subscription == 0 { UNDER_WAY_DIRECT } else { UNDER_WAY };
-        if same.count() >= most {
-            return Err(format!("more than {most} attempts are under way with {attempt:?}"));
-        }
-        if self.trying.iter().any(|other| other.attempt.number == attempt.number) {
-            return Err(format!("{attempt:?} is made while it is under way"));
-        }
-        trace!(self, "    {attempt:?}");
-        self.outcome.attempts += 1;
-        let delivery = match (&notification.kind, number_of(&notification)) {
-            (Kind::Notification, Some(publish)) => {
-                if notification.message != self.history.publishing.publishes[publish].body {
-                    return Err(format!("publish {publish} has another body: {}", notification.message));
-                }
-                let is_pending = self.server()?.machine.sns().is_pending(attempt.number);
-                self.history.accept_publish(publish)?;
-                let subscription = attempt.form.subscription;
-                let history = &mut self.history.publishing;
-                if !is_pending {
-                    // It has ended while it waited to be made.
-                    return Ok(());
-                }
-                Some(history.attempted(publish, subscription, attempt.number, attempt.attempts)?)
-            }
-            (Kind::Notification, None) => {
-                return Err(format!("{attempt:?} is of nothing that was published"));
-            }
-            _ => None,
-        };
-        self.trying.push(Trying { attempt, delivery, parcel: (record.head, record.tail) });
-        Ok(())
-    }
-
-    /// An endpoint answers, or the answer that an endpoint gave to an earlier life of the server is told to this one.
-    fn endpoint_answers(&mut self) -> Check {
-        if !self.late.is_empty() && self.dice.percent(10) {
-            let which = self.dice.below(self.late.len() as u64) as usize;
-            let late = self.late.swap_remove(which);
-            // With that the delivery is over, and what is under way of it counts no longer.
-            self.trying.retain(|other| other.attempt.number != late.attempt.number);
-            return self.report(&late, Outcome::Delivered);
-        }
-        if self.trying.is_empty() {
-            return Ok(());
-        }
-        let which = self.dice.below(self.trying.len() as u64) as usize;
-        let tried = self.trying.swap_remove(which);
-        let confirmed = self.is_confirmed(SubscriptionId(tried.attempt.form.subscription));
-        let outcome = match self.dice.below(100) {
-            // What a topic says to a subscriber that has confirmed otherwise would become a dead letter like a message.
-            _ if tried.delivery.is_none() && confirmed => Outcome::Delivered,
-            0..45 => Outcome::Delivered,
-            45..80 => Outcome::Failed,
-            80..95 => Outcome::Refused,
-            _ => Outcome::NotMade,
-        };
-        self.report(&tried, outcome)?;
-        if outcome != Outcome::NotMade && self.dice.percent(10) {
-            self.report(&tried, outcome)?;
-        }
-        if outcome == Outcome::Delivered && self.dice.percent(5) {
-            self.late.push(tried);
-        }
-        Ok(())
-    }
-
-    fn is_confirmed(&self, id: SubscriptionId) -> bool {
-        let known = self.server.as_ref().and_then(|server| server.machine.sns().subscription(id));
-        known.is_some_and(|subscription| subscription.is_confirmed())
-    }
-
-    /// All endpoints answer well.
-    pub(super) fn endpoints_answer_well(&mut self) -> Check {
-        while let Some(tried) = self.trying.pop() {
-            self.report(&tried, Outcome::Delivered)?;
-        }
-        Ok(())
-    }
-
-    fn report(&mut self, tried: &Trying, outcome: Outcome) -> Check {
-        let now = self.now;
-        let number = tried.attempt.number;
-        trace!(self, "delivery {number}: {outcome:?}");
-        let server = self.server()?;
-        let sns = server.machine.sns();
-        let before = sns.pending().find(|&(other, _)| other == number).map(|(_, pending)| pending.attempts);
-        let has_letters = sns
-            .subscription(SubscriptionId(tried.attempt.form.subscription))
-            .is_some_and(|subscription| subscription.dead_letters().is_some());
-        // Now and then what was to be delivered cannot be read.
-        let readable = self.calm || !self.dice.percent(5);
-        let parcel = (outcome != Outcome::Delivered && readable).then(|| tried.parcel.clone());
-        let server = self.server()?;
-        server.machine.handle(now, Input::Delivered { number, outcome, parcel });
-        let is_pending = server.machine.sns().is_pending(number);
-        let end = server.machine.end();
-        let (Some(attempts), Some(index)) = (before, tried.delivery) else { return Ok(()) };
-        let delivery = &self.history.publishing.deliveries[index];
-        let given_up = match outcome {
-            Outcome::Refused => readable || !has_letters,
-            Outcome::Failed => attempts >= delivery.retries && (readable || !has_letters),
-            Outcome::Delivered | Outcome::NotMade => false,
-        };
-        if is_pending == (given_up || outcome == Outcome::Delivered) {
-            return Err(format!(
-                "delivery {number} after {attempts} attempts: {outcome:?} makes {is_pending}"
-            ));
-        }
-        if outcome == Outcome::Failed && is_pending && attempts < delivery.retries {
-            self.history.publishing.failed(index, end);
-        }
-        if !is_pending {
-            self.history.publishing.ended(index, end);
-        }
-        match self.id(LETTERS) {
-            Some(queue_id) if given_up && has_letters => self.letter(index, queue_id, tried, end),
-            _ => Ok(()),
-        }
-    }
-
-    /// A delivery was given up, and its dead letter is in the queue of letters.
-    fn letter(
-        &mut self,
-        index: usize,
-        queue_id: sqs::QueueId,
-        tried: &Trying,
-        end: kernel::Position,
-    ) -> Check {
-        let now = self.now;
-        let delivery = &self.history.publishing.deliveries[index];
-        let (publish, subscription) = (delivery.publish, delivery.subscription);
-        let letter = match delivery.letter {
-            Some(letter) => {
-                self.history.letter_again(letter, queue_id, now)?;
-                // What was asked to empty the queue before, and not answered yet, has not met it either.
-                for (asked, _) in self.asked.values_mut() {
-                    if let Asked::Empty { affected, .. } = asked {
-                        affected.retain(|&other| other != letter);
-                    }
-                }
-                letter
-            }
-            None => {
-                let body = self.history.publishing.publishes[publish].body.clone();
-                let next_seq = self.server()?.machine.sqs().next_seq();
-                let letter = self.history.send(LETTERS, queue_id, None, None, body, 0, now, next_seq);
-                let raw = tried.attempt.form.raw;
-                self.history.publishing.copies.insert((publish, subscription), (letter, raw));
-                letter
-            }
-        };
-        self.history.letter(index, letter, end);
-        Ok(())
-    }
-
     // --- ends and beginnings ---
-
-    /// The server has died with these attempts under way. Some had arrived.
-    pub(super) fn attempts_in_doubt(&mut self) {
-        for tried in std::mem::take(&mut self.trying) {
-            if self.dice.percent(20) {
-                self.late.push(tried);
-            }
-        }
-        let old = self.late.len().saturating_sub(20);
-        self.late.drain(..old);
-    }
 
     /// What a start must find of topics.
     pub(super) fn check_topics(&mut self) -> Check {
