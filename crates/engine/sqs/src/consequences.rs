@@ -192,6 +192,7 @@ impl State {
                 dead_letter_source: None,
                 deduplicates_by_id: fifo && touched.is_some_and(|touched| touched.deduplicates_by_id),
                 receives: 0,
+                receives_elsewhere: 0,
                 first_received: Time(0),
                 received: Time(0),
                 visible: now,

@@ -90,8 +90,10 @@ pub struct Touched {
     pub copy: Seq,
     /// Its group.
     pub group: u32,
-    /// How often it was received.
+    /// How often it was received, here and in the queues that it was moved out of as a dead letter.
     pub receives: u32,
+    /// How often of that in those other queues.
+    pub receives_elsewhere: u32,
     /// When first.
     pub first_received: Time,
     /// When last.
@@ -124,6 +126,7 @@ impl Touched {
             copy: origin,
             group,
             receives: 0,
+            receives_elsewhere: 0,
             first_received: Time(0),
             received: Time(0),
             visible: entry.sent,
@@ -135,6 +138,11 @@ impl Touched {
             placed: None,
             due: Time(0),
         }
+    }
+
+    /// How often it was received in this queue.
+    pub(crate) fn receives_here(&self) -> u32 {
+        self.receives.saturating_sub(self.receives_elsewhere)
     }
 }
 

@@ -459,6 +459,7 @@ impl State {
             }
         }
         touched.receives = record.receives;
+        touched.receives_elsewhere = record.receives_elsewhere;
         touched.first_received = record.first_received;
         touched.received = record.received;
         touched.visible = record.visible;

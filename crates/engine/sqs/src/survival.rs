@@ -209,6 +209,7 @@ pub(crate) fn placed(queue: &Queue, seq: Seq) -> Option<Draft<'static>> {
         dead_letter_source: touched.dead_letter_source.as_ref().map(|arn| Cow::Owned(arn.to_string())),
         deduplicates_by_id: touched.deduplicates_by_id,
         receives: touched.receives,
+        receives_elsewhere: touched.receives_elsewhere,
         first_received: touched.first_received,
         received: touched.received,
         visible: touched.visible,

@@ -42,10 +42,12 @@ impl<'s> DeadLetters<'s> {
     }
 
     /// Takes the message if it has been received often enough: delivered `maxReceiveCount` times, it moves at the next
-    /// attempt (facts/sqs.md § 8).
+    /// attempt (facts/sqs.md § 8). What it was received in other queues, whose dead letter it is here, does not count (AWS's
+    /// guide: how often a consumer can receive it "from a source queue"); `ApproximateReceiveCount` goes on.
     pub(crate) fn take(&mut self, candidate: &Candidate<'_>) -> bool {
         let Some((target, max_receives)) = self.target else { return false };
-        let Some(touched) = candidate.touched.filter(|touched| touched.receives >= max_receives) else {
+        let Some(touched) = candidate.touched.filter(|touched| touched.receives_here() >= max_receives)
+        else {
             return false;
         };
         let fifo = target.is_fifo();
@@ -61,6 +63,7 @@ impl<'s> DeadLetters<'s> {
             dead_letter_source: Some(Cow::Owned(self.source_arn.clone())),
             deduplicates_by_id: fifo,
             receives: touched.receives,
+            receives_elsewhere: touched.receives,
             first_received: touched.first_received,
             received: touched.received,
             visible: self.now,

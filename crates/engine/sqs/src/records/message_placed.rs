@@ -28,8 +28,10 @@ pub struct MessagePlaced<'a> {
     pub dead_letter_source: Option<Cow<'a, str>>,
     /// Whether its deduplication id is now its message id, as on a FIFO dead-letter queue.
     pub deduplicates_by_id: bool,
-    /// How often it has been received.
+    /// How often it has been received, here and in the queues that it was moved out of as a dead letter.
     pub receives: u32,
+    /// How often of that in those other queues. An older record does not say it: zero.
+    pub receives_elsewhere: u32,
     /// When first; zero if never.
     pub first_received: Time,
     /// When last; zero if never.
@@ -41,6 +43,7 @@ pub struct MessagePlaced<'a> {
 }
 
 const RENAMED: u8 = 4;
+const RECEIVED_ELSEWHERE: u8 = 8;
 
 impl<'a> MessagePlaced<'a> {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -63,12 +66,16 @@ impl<'a> MessagePlaced<'a> {
         out.push(
             u8::from(self.in_flight)
                 | u8::from(self.deduplicates_by_id) << 1
-                | if renamed { RENAMED } else { 0 },
+                | if renamed { RENAMED } else { 0 }
+                | if self.receives_elsewhere > 0 { RECEIVED_ELSEWHERE } else { 0 },
         );
         put_opt_str(out, self.group.as_deref());
         put_opt_str(out, self.dead_letter_source.as_deref());
         if renamed {
             put_u64(out, self.copy.0);
+        }
+        if self.receives_elsewhere > 0 {
+            put_u64(out, self.receives_elsewhere.into());
         }
     }
 
@@ -96,6 +103,7 @@ impl<'a> MessagePlaced<'a> {
             dead_letter_source,
             deduplicates_by_id: flags & 2 != 0,
             receives,
+            receives_elsewhere: if flags & RECEIVED_ELSEWHERE != 0 { reader.u32()? } else { 0 },
             first_received,
             received,
             visible,

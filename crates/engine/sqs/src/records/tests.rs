@@ -51,6 +51,7 @@ fn samples() -> Vec<Record<'static>> {
         dead_letter_source: Some("arn".into()),
         deduplicates_by_id: true,
         receives: 8,
+        receives_elsewhere: 5,
         first_received: Time(9),
         received: Time(10),
         visible: Time(11),

@@ -14,6 +14,21 @@ fn a_message_moves_when_it_would_be_received_once_too_often() {
 }
 
 #[test]
+fn a_dead_letter_queue_with_one_of_its_own_delivers_as_often_as_its_policy_says() {
+    // § 8: what it was received before counts for `ApproximateReceiveCount` only. Neither a crash nor the cleaner forgets
+    // where it was received.
+    let start = "create last | create middle dlq=last max=2 visibility=1 | create first dlq=middle max=3 visibility=1 \
+                 | send first a | receive first → a | wait 1s | receive first → a#2 | wait 1s | receive first → a#3 | wait 1s \
+                 | receive first → nothing";
+    for meanwhile in ["count first 0/0/0", "crash", "clean | crash"] {
+        check(&format!(
+            "{start} | {meanwhile} | receive middle → a#4 | wait 1s | {meanwhile} | receive middle → a#5 | wait 1s \
+             | receive middle → nothing | count middle 0/0/0 | {meanwhile} | receive last → a#6"
+        ));
+    }
+}
+
+#[test]
 fn a_message_whose_dead_letter_queue_is_gone_is_received_again() {
     // § 8
     check(&format!(
