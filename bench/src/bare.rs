@@ -87,10 +87,7 @@ fn serve(listener: std::net::TcpListener, answers: Answers) -> io::Result<()> {
             tokio::task::spawn_local(async move {
                 let service = service_fn(move |request| answer(answers.clone(), request));
                 // A connection that breaks is the client's affair.
-                _ = http1::Builder::new()
-                    .pipeline_flush(true)
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
+                _ = http1::Builder::new().writev(false).serve_connection(TokioIo::new(stream), service).await;
             });
         }
     })

@@ -211,6 +211,26 @@ def test_a_request_that_is_no_http_is_refused_and_not_fatal(endpoint):
     assert json_call(endpoint, "ListQueues").status == 200
 
 
+def test_a_wrong_request_is_told_so(endpoint):
+    for wrong, status in (
+        (b"HELLO WORLD\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nNo Name: x\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", b"400"),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: x\r\n" * 300 + b"\r\n", b"431"),
+    ):
+        assert exchange(endpoint, wrong).split(b" ")[1:2] == [status], wrong[:60]
+
+
+def test_an_answer_does_not_wait_for_the_rest_of_the_next_request(endpoint):
+    whole = b"GET /?Action=ListQueues&Version=2012-11-05 HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(address(endpoint), timeout=5) as connection:
+        connection.sendall(whole + whole[:40])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        connection.sendall(whole[40:])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
 def test_endless_headers_are_refused(endpoint):
     answer = exchange(endpoint, b"POST / HTTP/1.1\r\nHost: x\r\n" + b"X-Pad: " + b"x" * 2_000_000)
     assert answer == b"" or answer.split(b" ")[1].startswith(b"4")

@@ -152,7 +152,9 @@ where
     F: Future<Output = Response<Full<Bytes>>> + 'static,
 {
     let mut builder = hyper_util::server::conn::auto::Builder::new(LocalExecutor);
-    builder.http1().header_read_timeout(None).pipeline_flush(true);
+    // An answer is one write. (`pipeline_flush` would see to that, too; but it holds an answer back as long as anything else
+    // that the client has sent is not understood: half a request, or what is none and is to be told so.)
+    builder.http1().header_read_timeout(None).writev(false);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1024).keep_alive_interval(None);
     let own = line.clone();
     let service = service_fn(move |request| {
