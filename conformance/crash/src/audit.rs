@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::ledger::{Event, Queue, Shared};
 use crate::load::{HIDDEN_SECONDS, Session};
 use conformance_crash::http::{Client, Failure};
+use conformance_crash::patience::Patience;
 use conformance_crash::random::Random;
 
 /// How long a message may take to show: what may still hide it, and as much again for a slow machine.
@@ -17,7 +18,7 @@ const KEPT: u64 = 30;
 /// Receives from every queue until all is found that must be there.
 pub fn run(address: SocketAddr, shared: &Shared, random: &mut Random) -> Result<(), String> {
     let mut session = Session { client: Client::new(address), address };
-    let begun = Instant::now();
+    let mut patience = Patience::new(PATIENCE);
     loop {
         let mut idle = true;
         for queue in Queue::ALL {
@@ -27,7 +28,7 @@ pub fn run(address: SocketAddr, shared: &Shared, random: &mut Random) -> Result<
         if shared.with(|ledger| ledger.is_complete() || ledger.has_violations()) {
             break;
         }
-        if begun.elapsed() > PATIENCE {
+        if patience.is_over() {
             break;
         }
         if idle {

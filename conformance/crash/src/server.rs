@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::http::Client;
 use crate::options::Options;
+use crate::patience::Patience;
 
 /// Longer than any recovery takes; a disk that is busy with other things may need seconds for one sync.
 const READY_WITHIN: Duration = Duration::from_secs(120);
@@ -56,6 +57,7 @@ impl Server {
     /// Waits until the server answers; how long that took.
     pub fn wait_until_ready(&mut self) -> Result<Duration, String> {
         let begun = Instant::now();
+        let mut patience = Patience::new(READY_WITHIN);
         loop {
             let mut client = Client::new(self.address);
             if client.get("/_posthaste/health").is_ok_and(|status| status == 200) {
@@ -64,7 +66,7 @@ impl Server {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("the server did not start again ({status}):\n{}", self.told()));
             }
-            if begun.elapsed() > READY_WITHIN {
+            if patience.is_over() {
                 return Err(format!("the server was not ready within {READY_WITHIN:?}:\n{}", self.told()));
             }
             std::thread::sleep(Duration::from_millis(3));

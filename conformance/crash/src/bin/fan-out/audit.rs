@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use conformance_crash::http::Failure;
+use conformance_crash::patience::Patience;
 
 use crate::ledger::{self, Queue, Shared};
 use crate::load::{HIDDEN_SECONDS, Session};
@@ -18,7 +19,7 @@ const DELIVERED_WITHIN: Duration = Duration::from_secs(30);
 /// Receives from every queue until all is found that must be there.
 pub fn run(address: SocketAddr, shared: &Shared) -> Result<(), String> {
     let mut sessions = Queue::ALL.map(|queue| (queue, Session::new(address, shared)));
-    let begun = Instant::now();
+    let mut patience = Patience::new(PATIENCE);
     loop {
         let counts: Vec<Result<usize, Failure>> = thread::scope(|scope| {
             let all = sessions.iter_mut().map(|(queue, session)| scope.spawn(|| drain(session, *queue)));
@@ -33,7 +34,8 @@ pub fn run(address: SocketAddr, shared: &Shared) -> Result<(), String> {
             let ledger = ledger::lock(shared);
             ledger.has_violations() || (count == 0 && ledger.is_complete())
         };
-        if done || (count == 0 && begun.elapsed() > PATIENCE) {
+        let over = patience.is_over();
+        if done || (count == 0 && over) {
             break;
         }
         if count == 0 {
@@ -60,8 +62,8 @@ fn drain(session: &mut Session, queue: Queue) -> Result<usize, Failure> {
 
 /// Waits until the HTTP server has got all that it must get, or should have.
 pub fn await_deliveries(shared: &Shared) {
-    let begun = Instant::now();
-    while ledger::lock(shared).untold() > 0 && begun.elapsed() < DELIVERED_WITHIN {
+    let mut patience = Patience::new(DELIVERED_WITHIN);
+    while ledger::lock(shared).untold() > 0 && !patience.is_over() {
         thread::sleep(Duration::from_millis(20));
     }
     ledger::lock(shared).demand_told();
