@@ -1,10 +1,17 @@
-//! A Posthaste server as a child process, for tests and demonstrations: started on a free port, killed, started again.
+//! Servers as child processes, for tests and demonstrations: a Posthaste on a free port, killed and started again, and (on Unix) a
+//! PostgreSQL.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::clients::Clients;
+
+#[cfg(unix)]
+mod postgres;
+
+#[cfg(unix)]
+pub use postgres::Postgres;
 
 /// A running server. Ends with this value.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! The system as processes that can be killed: a server, and a process for each service.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -123,7 +122,7 @@ impl Fleet {
             command.args(["--endpoint", endpoint]);
         }
         if let Some(url) = &self.stores.url {
-            command.args(["--database", url]);
+            command.args(["--database", url, "--schema", &self.stores.schema]);
         }
         if self.stores.full_sync {
             command.arg("--full-sync");
@@ -183,14 +182,4 @@ pub async fn clients(endpoint: Option<&str>) -> Clients {
         Some(endpoint) => Clients::local(endpoint).await,
         None => Clients::from_env().await,
     }
-}
-
-/// A folder of its own for a run that is to leave nothing.
-///
-/// # Errors
-/// When it cannot be made.
-pub fn scratch() -> std::io::Result<(tempfile::TempDir, PathBuf)> {
-    let folder = tempfile::Builder::new().prefix("orders-").tempdir()?;
-    let path = folder.path().to_owned();
-    Ok((folder, path))
 }

@@ -18,7 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use toolkit::testing::Server;
 
 use audit::{Books, audit};
-use fleet::{Fleet, clients, scratch};
+use fleet::{Fleet, clients};
 use generate::{Counter, Generator, Mix};
 use model::{Item, Order, Payment, now_ms};
 use places::{DEAD_LETTERS, People, Places};
@@ -64,6 +64,9 @@ struct Place {
     /// A PostgreSQL database instead of SQLite: a schema for each service.
     #[arg(long, env = "ORDERS_DATABASE", global = true, value_name = "URL")]
     database: Option<String>,
+    /// PostgreSQL: how the schemas' names begin.
+    #[arg(long, global = true, default_value = "orders", value_name = "NAME", value_parser = schema)]
+    schema: String,
     /// SQLite: sync at every commit, for machines whose power may fail. (A crash of a program loses nothing either way.)
     #[arg(long, global = true)]
     full_sync: bool,
@@ -205,7 +208,7 @@ struct LoadArgs {
     /// Do not kill anything afterwards.
     #[arg(long)]
     no_kills: bool,
-    /// Keep the databases in --data.
+    /// Keep the databases, where --data and --database say.
     #[arg(long)]
     keep: bool,
 }
@@ -234,6 +237,18 @@ struct DeadLetterArgs {
     /// So many a second.
     #[arg(long, default_value_t = 10.0)]
     rate: f64,
+}
+
+/// A name that PostgreSQL takes without quotes.
+fn schema(name: &str) -> Result<String, String> {
+    let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+    match name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(plain)
+        && name.len() <= 40
+    {
+        true => Ok(name.to_owned()),
+        false => Err("up to 40 lower-case letters, digits and underscores, a letter first".to_owned()),
+    }
 }
 
 fn main() -> ExitCode {
@@ -286,7 +301,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Error> {
 impl Place {
     fn stores(&self) -> Result<Stores, Error> {
         std::fs::create_dir_all(&self.data)?;
-        Ok(Stores { folder: self.data.clone(), url: self.database.clone(), full_sync: self.full_sync })
+        let (folder, url, schema) = (self.data.clone(), self.database.clone(), self.schema.clone());
+        Ok(Stores { folder, url, schema, full_sync: self.full_sync })
     }
 
     /// Where a running `orders run` has written its server's address.
@@ -453,12 +469,19 @@ async fn submit(place: &Place, args: &SubmitArgs) -> Result<(), Error> {
 }
 
 async fn drive(place: Place, args: &LoadArgs) -> Result<bool, Error> {
-    let scratch = if args.keep { None } else { Some(scratch()?) };
-    let folder = scratch.as_ref().map_or(place.data.clone(), |(_, folder)| folder.clone());
-    let stores = Stores { folder, url: place.database.clone(), full_sync: place.full_sync };
+    if args.keep {
+        return drive_on(&place, args, &place.stores()?).await;
+    }
+    let scratch = Stores::scratch(place.database.as_deref(), place.full_sync)?;
+    let result = drive_on(&place, args, &scratch.stores).await;
+    scratch.remove().await?;
+    result
+}
+
+async fn drive_on(place: &Place, args: &LoadArgs, stores: &Stores) -> Result<bool, Error> {
     let products = 2_000;
     let arguments = vec!["--products".to_owned(), products.to_string()];
-    let mut fleet = Fleet::start(place.endpoint.clone(), &stores, &People::default(), arguments).await?;
+    let mut fleet = Fleet::start(place.endpoint.clone(), stores, &People::default(), arguments).await?;
     let load =
         load::Load { times: args.times, seconds: args.seconds.max(1), products, kills: !args.no_kills };
     load::run(load, &mut fleet).await

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Connection, PgConnection, PgPool, SqlitePool};
 
 /// Where the databases are.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Stores {
     pub folder: PathBuf,
     /// A PostgreSQL database.
     pub url: Option<String>,
+    /// There each service has a schema, whose name begins so: letters, digits and underscores.
+    pub schema: String,
     /// SQLite: sync at each commit, so that power may fail, too. (Otherwise a commit survives every crash of programs.)
     pub full_sync: bool,
 }
@@ -48,24 +50,31 @@ impl Stores {
         match &self.url {
             None => Ok(Store::Sqlite(self.sqlite(&self.folder.join(format!("{service}.db"))).await?)),
             Some(url) => {
-                let options = PgConnectOptions::from_str(url)?;
-                let plain = PgPoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-                // The names are this program's own: letters and no quotes.
-                let create = format!("CREATE SCHEMA IF NOT EXISTS orders_{}", service.replace('-', "_"));
+                let schema = format!("{}_{}", self.schema, service.replace('-', "_"));
                 // Two services that make one schema at the same time: the second finds it made.
                 for last in [false, true] {
-                    match sqlx::query(sqlx::AssertSqlSafe(create.clone())).execute(&plain).await {
+                    match run(url, format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await {
                         Err(error) if last => return Err(error),
                         Err(_) => {}
-                        Ok(_) => break,
+                        Ok(()) => break,
                     }
                 }
-                plain.close().await;
-                let schema = format!("orders_{}", service.replace('-', "_"));
-                let options = options.options([("search_path", schema)]);
+                let options = PgConnectOptions::from_str(url)?.options([("search_path", schema)]);
                 Ok(Store::Postgres(PgPoolOptions::new().max_connections(4).connect_with(options).await?))
             }
         }
+    }
+
+    /// Databases for a run that is to leave nothing, in a folder or schemas of their own.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn scratch(url: Option<&str>, full_sync: bool) -> std::io::Result<Scratch> {
+        let folder = tempfile::Builder::new().prefix("orders-").tempdir()?;
+        let schema = format!("orders_{:x}", fastrand::u64(..));
+        let stores =
+            Stores { folder: folder.path().to_owned(), url: url.map(str::to_owned), schema, full_sync };
+        Ok(Scratch { _folder: folder, stores })
     }
 
     async fn sqlite(&self, path: &Path) -> Result<SqlitePool, sqlx::Error> {
@@ -87,4 +96,37 @@ impl Stores {
             .connect_with(options)
             .await
     }
+}
+
+/// Databases that go when they are no longer wanted: see [`Stores::scratch`].
+pub struct Scratch {
+    _folder: tempfile::TempDir,
+    /// Where they are.
+    pub stores: Stores,
+}
+
+impl Scratch {
+    /// Removes them. (Dropping this value removes the folder alone.)
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub async fn remove(self) -> Result<(), sqlx::Error> {
+        let Some(url) = &self.stores.url else { return Ok(()) };
+        let each = format!(
+            "DO $$ DECLARE name TEXT; BEGIN
+                 FOR name IN SELECT nspname FROM pg_namespace WHERE starts_with(nspname, '{}_') LOOP
+                     EXECUTE 'DROP SCHEMA ' || name || ' CASCADE';
+                 END LOOP;
+             END $$",
+            self.stores.schema
+        );
+        run(url, each).await
+    }
+}
+
+/// Runs a statement on a connection of its own. The only names in it are this program's.
+async fn run(url: &str, statement: String) -> Result<(), sqlx::Error> {
+    let mut connection = PgConnection::connect_with(&PgConnectOptions::from_str(url)?).await?;
+    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
+    connection.close().await
 }

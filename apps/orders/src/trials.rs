@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{Instant, sleep};
 
 use crate::audit::{Books, audit};
-use crate::fleet::{Fleet, Victim, scratch};
+use crate::fleet::{Fleet, Victim};
 use crate::generate::{Counter, Generator, Mix};
 use crate::places::People;
 use crate::services::{Error, Service};
@@ -82,11 +82,15 @@ struct Trial {
 }
 
 async fn trial(trials: Trials, seed: u64, database: Option<&str>) -> Result<Trial, Error> {
+    let scratch = Stores::scratch(database, false)?;
+    let result = try_with(trials, seed, &scratch.stores).await;
+    scratch.remove().await?;
+    result
+}
+
+async fn try_with(trials: Trials, seed: u64, stores: &Stores) -> Result<Trial, Error> {
     let begun = Instant::now();
     let mut chance = Rng::with_seed(seed);
-    let (_folder, folder) = scratch()?;
-    // A database of its own for each trial is for whoever gives the URL to see to.
-    let stores = Stores { folder, url: database.map(str::to_owned), full_sync: false };
     // In every other trial reservations run out while payments are still tried.
     let reservation = if seed.is_multiple_of(2) { "900" } else { "2" };
     let arguments = [
@@ -110,8 +114,8 @@ async fn trial(trials: Trials, seed: u64, database: Option<&str>) -> Result<Tria
         "4",
     ];
     let arguments = arguments.map(str::to_owned).to_vec();
-    let mut fleet = Fleet::start(None, &stores, &People::default(), arguments).await?;
-    let books = Books::open(&stores).await?;
+    let mut fleet = Fleet::start(None, stores, &People::default(), arguments).await?;
+    let books = Books::open(stores).await?;
     let counter = Counter::new(&fleet.clients, &fleet.places);
     let mut generator = Generator::new(Mix::trials(40), format!("t{seed}"), seed);
     let orders = trials.orders;

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use toolkit::testing::{Server, block_on};
+use toolkit::testing::{Postgres, Server, block_on};
 
 /// The program, with its things in this folder.
 fn orders(endpoint: Option<&str>, folder: &Path, arguments: &[&str]) -> Command {
@@ -36,8 +36,9 @@ impl Drop for Running {
 }
 
 /// All services, ready to work.
-fn all_services(endpoint: &str, folder: &Path) -> Running {
-    let mut command = orders(Some(endpoint), folder, &["run", "--products", "40", "--stock", "60"]);
+fn all_services(endpoint: &str, folder: &Path, database: &[&str]) -> Running {
+    let arguments = [&["run", "--products", "40", "--stock", "60"], database].concat();
+    let mut command = orders(Some(endpoint), folder, &arguments);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let running = Running(child);
@@ -46,13 +47,25 @@ fn all_services(endpoint: &str, folder: &Path) -> Running {
     running
 }
 
-#[test]
-fn orders_of_all_kinds_come_to_their_ends_and_what_failed_is_undone() {
+/// A PostgreSQL, or `None` (said aloud) where none is installed.
+fn postgres() -> Option<Postgres> {
+    let postgres = Postgres::start().unwrap();
+    if postgres.is_none() {
+        eprintln!("SKIPPED: PostgreSQL's initdb is not installed");
+    }
+    postgres
+}
+
+/// Submits orders of all kinds, then audits; `database` says where the state is. `spoil` must make the audit fail.
+fn orders_of_all_kinds(database: &[&str], spoil: impl FnOnce(&Path)) {
     let (server, folder) = (Server::in_memory().unwrap(), tempfile::tempdir().unwrap());
-    let _services = all_services(server.endpoint(), folder.path());
+    let _services = all_services(server.endpoint(), folder.path(), database);
+    let run = |arguments: &[&str]| {
+        let arguments = [arguments, database].concat();
+        orders(Some(server.endpoint()), folder.path(), &arguments).output().unwrap()
+    };
     let submit = |arguments: &[&str]| {
-        let arguments = [&["submit"], arguments].concat();
-        let output = orders(Some(server.endpoint()), folder.path(), &arguments).output().unwrap();
+        let output = run(&[&["submit"], arguments].concat());
         assert!(output.status.success(), "{}", said(&output));
         said(&output)
     };
@@ -76,23 +89,45 @@ fn orders_of_all_kinds_come_to_their_ends_and_what_failed_is_undone() {
     }
     submit(&["--count", "20"]);
 
-    let audit = || orders(Some(server.endpoint()), folder.path(), &["audit"]).output().unwrap();
-    let good = audit();
+    let good = run(&["audit"]);
     assert!(good.status.success(), "{}", said(&good));
-
-    // An audit that finds nothing must be able to find something: a second charge for an order that has one.
-    block_on(async {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("gateway.db"));
-        let ledger = sqlx::SqlitePool::connect_with(options).await.unwrap();
-        let again =
-            "INSERT INTO ledger SELECT payment_key || '-again', order_id, cents, standing, at_ms FROM ledger
-                     WHERE standing = 'charged' LIMIT 1";
-        sqlx::query(again).execute(&ledger).await.unwrap();
-        ledger.close().await;
-    });
-    let bad = audit();
+    // An audit that finds nothing must be able to find something.
+    spoil(folder.path());
+    let bad = run(&["audit"]);
     assert_eq!(bad.status.code(), Some(1), "{}", said(&bad));
     assert!(said(&bad).contains("BROKEN no order is charged twice"), "{}", said(&bad));
+}
+
+/// A second charge for an order that has one.
+const CHARGED_AGAIN: &str =
+    "INSERT INTO ledger SELECT payment_key || '-again', order_id, cents, standing, at_ms FROM ledger
+     WHERE standing = 'charged' LIMIT 1";
+
+#[test]
+fn orders_of_all_kinds_come_to_their_ends_and_what_failed_is_undone() {
+    orders_of_all_kinds(&[], |folder| {
+        block_on(async {
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.join("gateway.db"));
+            let ledger = sqlx::SqlitePool::connect_with(options).await.unwrap();
+            sqlx::query(CHARGED_AGAIN).execute(&ledger).await.unwrap();
+            ledger.close().await;
+        })
+    });
+}
+
+#[test]
+fn orders_of_all_kinds_come_to_their_ends_with_the_state_in_postgresql() {
+    let Some(postgres) = postgres() else { return };
+    let url = postgres.url();
+    orders_of_all_kinds(&["--database", &url, "--schema", "shop"], |_| {
+        block_on(async {
+            let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+            let options = options.options([("search_path", "shop_gateway")]);
+            let ledger = sqlx::PgPool::connect_with(options).await.unwrap();
+            sqlx::query(CHARGED_AGAIN).execute(&ledger).await.unwrap();
+            ledger.close().await;
+        })
+    });
 }
 
 #[test]
@@ -142,16 +177,32 @@ fn the_queues_have_the_settings_of_the_design() {
     });
 }
 
-#[test]
-fn services_and_the_server_may_die_at_any_moment() {
+/// These seeds kill services that hold money and stock, and the server.
+fn kill(database: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
-    // These seeds kill services that hold money and stock, and the server.
     let arguments = ["trials", "--trials", "2", "--orders", "80", "--kills", "4", "--seed", "1"];
-    let output = orders(None, folder.path(), &arguments).output().unwrap();
+    let output = orders(None, folder.path(), &[&arguments, database].concat()).output().unwrap();
     let said = said(&output);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("server") && said.contains("payment"), "{said}");
     assert!(said.contains("2 trials, 160 orders, 8 kills: no order lost"), "{said}");
+}
+
+#[test]
+fn services_and_the_server_may_die_at_any_moment() {
+    kill(&[]);
+}
+
+#[test]
+fn services_and_the_server_may_die_at_any_moment_with_the_state_in_postgresql() {
+    let Some(postgres) = postgres() else { return };
+    kill(&["--database", &postgres.url()]);
+    // The trials leave nothing behind.
+    block_on(async {
+        let pool = sqlx::PgPool::connect(&postgres.url()).await.unwrap();
+        let left = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'orders%'";
+        assert!(sqlx::query(left).fetch_all(&pool).await.unwrap().is_empty());
+    });
 }
 
 #[test]
