@@ -9,7 +9,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::sql::{Database, Dialect, Row, StoreError, migrate, now};
+use crate::sql::{Database, Dialect, Row, StoreError, migrate, now, take_turns};
 
 /// State that is made of events.
 pub trait Aggregate: Serialize + DeserializeOwned + Default + Send + Sync {
@@ -177,12 +177,9 @@ impl<D: Database> EventStore<D> {
         expected: i64,
         events: &[E],
     ) -> Result<i64, AppendError> {
-        if D::DIALECT == Dialect::Postgres {
-            // One append at a time, so that positions are committed in their order: a projection that has read position 8 would
-            // never see a 7 that comes later.
-            let lock = "SELECT CAST(pg_advisory_xact_lock(7430282) AS TEXT)";
-            D::query(transaction, lock, &[]).await?;
-        }
+        // One append at a time, so that positions are committed in their order: a projection that has read position 8 would never see
+        // a 7 that comes later.
+        take_turns::<D>(transaction, "toolkit_events").await?;
         let sql = "SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) FROM toolkit_events WHERE stream = $1";
         let rows = D::query(transaction, sql, &[stream.into()]).await?;
         let actual = rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0);

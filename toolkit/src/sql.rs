@@ -211,15 +211,31 @@ impl From<serde_json::Error> for StoreError {
 /// What the database says.
 pub async fn migrate<D: Database>(database: &D, statements: &[&'static str]) -> Result<(), StoreError> {
     let mut transaction = database.begin().await?;
-    if D::DIALECT == Dialect::Postgres {
-        // Two programs that start together would both find the table missing.
-        let lock = "SELECT CAST(pg_advisory_xact_lock(7430281) AS TEXT)";
-        D::query(&mut transaction, lock, &[]).await?;
-    }
+    // Two programs that start together would both find the table missing.
+    take_turns::<D>(&mut transaction, "toolkit_migrate").await?;
     for statement in statements {
         D::execute(&mut transaction, statement, &[]).await?;
     }
     D::commit(transaction).await
+}
+
+/// Waits until no other transaction has this turn, and has it until its end. Transactions that read rows, decide, and write others need
+/// that: PostgreSQL would let two of them decide from what neither has written yet. (SQLite's take turns anyway.)
+///
+/// To be called before anything is read that is decided from. `turn` is a name within the current schema.
+///
+/// # Errors
+/// What the database says.
+pub async fn take_turns<D: Database>(
+    transaction: &mut D::Connection,
+    turn: &'static str,
+) -> Result<(), StoreError> {
+    if D::DIALECT == Dialect::Postgres {
+        let lock =
+            "SELECT CAST(pg_advisory_xact_lock(hashtextextended(current_schema() || '.' || $1, 0)) AS TEXT)";
+        D::query(transaction, lock, &[turn.into()]).await?;
+    }
+    Ok(())
 }
 
 /// Milliseconds since 1970.

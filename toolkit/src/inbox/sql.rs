@@ -92,7 +92,7 @@ impl<D: Database> SqlInbox<D> {
              SELECT $2, value ->> 'k', NULL, $3 FROM ",
             " WHERE TRUE
              ON CONFLICT (consumer, message_key) DO UPDATE SET claim = NULL, until_ms = excluded.until_ms
-             WHERE toolkit_inbox.until_ms <= $4 RETURNING message_key"
+             WHERE toolkit_inbox.claim IS NOT NULL OR toolkit_inbox.until_ms <= $4 RETURNING message_key"
         );
         let keys = keys_json(keys)?;
         let values = [(&keys).into(), (&*self.consumer).into(), from_now(keep).into(), now().into()];

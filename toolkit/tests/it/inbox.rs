@@ -203,13 +203,18 @@ async fn a_claim_left_by_a_handler_without_a_transaction_is_not_taken_for_its_wo
     let (_folder, pool) = sqlite().await;
     let inbox = SqlInbox::new(&pool, "adder");
     inbox.migrate().await.unwrap();
-    let (hour, mut firsts) = (Duration::from_secs(3600), Vec::new());
+    let hour = Duration::from_secs(3600);
     // A process of an older version of the program died at its work.
-    assert!(matches!(inbox.begin("m", hour).await.unwrap(), Begin::Run(_)));
+    for key in ["m", "n"] {
+        assert!(matches!(inbox.begin(key, hour).await.unwrap(), Begin::Run(_)));
+    }
+    let (mut firsts, mut counts) = (Vec::new(), Vec::new());
     for _ in 0..2 {
         let mut transaction = Database::begin(&pool).await.unwrap();
         firsts.push(inbox.first_time(&mut transaction, "m", hour).await.unwrap());
+        // And so where many are asked for at once.
+        counts.push(inbox.first_times(&mut transaction, &["m", "n"], hour).await.unwrap().len());
         transaction.commit().await.unwrap();
     }
-    assert_eq!(firsts, [true, false]);
+    assert_eq!((firsts, counts), (vec![true, false], vec![1, 0]));
 }

@@ -1,7 +1,7 @@
 //! Statements that are written once: they mean the same in both databases.
 
 use serde_json::json;
-use toolkit::sql::{Database, StoreError, Value, from_json, migrate};
+use toolkit::sql::{Database, StoreError, Value, from_json, migrate, take_turns};
 
 use crate::databases::{postgres, sqlite};
 
@@ -64,5 +64,36 @@ async fn many_rows_from_json_are_one_statement_in_both_databases() {
     many_rows_are_one_statement(pool).await;
     if let Some((_server, pool)) = postgres().await {
         many_rows_are_one_statement(pool).await;
+    }
+}
+
+/// Each reads how many shops there are and adds that many places: right only if nobody else is between the two.
+async fn transactions_that_take_turns_decide_from_what_the_last_has_written<D: Database>(database: D) {
+    migrate(&database, &[SHOPS]).await.unwrap();
+    add(&database, &json!([{ "name": "only", "places": 0 }])).await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let database = database.clone();
+        tasks.spawn(async move {
+            let mut transaction = database.begin().await?;
+            take_turns::<D>(&mut transaction, "shops").await?;
+            let places = D::query(&mut transaction, "SELECT places FROM shops", &[]).await?[0].int(0)?;
+            tokio::task::yield_now().await;
+            D::execute(&mut transaction, "UPDATE shops SET places = $1", &[(places + 1).into()]).await?;
+            D::commit(transaction).await
+        });
+    }
+    let results: Vec<Result<(), StoreError>> = tasks.join_all().await;
+    results.into_iter().for_each(|result| result.unwrap());
+    let rows = database.read("SELECT places FROM shops", &[]).await.unwrap();
+    assert_eq!(rows[0].int(0).unwrap(), 20);
+}
+
+#[tokio::test]
+async fn transactions_take_turns_in_both_databases() {
+    let (_folder, pool) = sqlite().await;
+    transactions_that_take_turns_decide_from_what_the_last_has_written(pool).await;
+    if let Some((_server, pool)) = postgres().await {
+        transactions_that_take_turns_decide_from_what_the_last_has_written(pool).await;
     }
 }

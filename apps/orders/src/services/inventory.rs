@@ -2,7 +2,8 @@
 //! negative; the database itself refuses it.
 //!
 //! Commands come in order for each product. Each batch is one transaction, that reads what it needs, changes it in memory, and writes
-//! it back if nobody else has changed it meanwhile (by the version of each product).
+//! it back. These transactions take turns, since whether an order is reserved depends on all of its lines, which may come to different
+//! processes at the same time. (That nobody has changed a product in between is checked besides, by its version.)
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use toolkit::consumer::{BatchOutcome, Delivery, gather};
 use toolkit::inbox::sql::{AfterCommit, SqlInbox, TransactionalBatchHandler, batches_in_transaction};
-use toolkit::sql::{Database, StoreError, from_json, migrate};
+use toolkit::sql::{Database, StoreError, from_json, migrate, take_turns};
 use toolkit::{Consumer, Envelope};
 
 use crate::model::{Happening, ShipCommand, StockCommand, StockWork, now_ms};
@@ -416,6 +417,7 @@ impl Shelf {
         orders: Vec<&str>,
         products: Vec<&str>,
     ) -> Result<Shelf, StoreError> {
+        take_turns::<D>(transaction, "shelf").await?;
         let mut shelf = Shelf::default();
         let orders = names(orders)?;
         let sql = from_json!(
@@ -560,6 +562,7 @@ async fn sweep<D: Database>(database: &D) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut transaction = database.begin().await?;
+    take_turns::<D>(&mut transaction, "shelf").await?;
     let due = D::query(&mut transaction, sql, &[now_ms().into()]).await?;
     let due: Vec<&str> = due.iter().map(|row| row.text(0)).collect::<Result<_, _>>()?;
     let mut shelf = Shelf::load::<D>(&mut transaction, due, Vec::new()).await?;

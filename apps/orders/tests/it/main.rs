@@ -130,6 +130,29 @@ fn orders_of_all_kinds_come_to_their_ends_with_the_state_in_postgresql() {
     });
 }
 
+/// Orders of several lines, whose reservations two processes write at the same time.
+fn two_of_each(database: &[&str]) {
+    let (server, folder) = (Server::in_memory().unwrap(), tempfile::tempdir().unwrap());
+    let _first = all_services(server.endpoint(), folder.path(), database);
+    let _second = all_services(server.endpoint(), folder.path(), database);
+    for arguments in [&["submit", "--count", "300"][..], &["audit"]] {
+        let arguments = [arguments, database].concat();
+        let output = orders(Some(server.endpoint()), folder.path(), &arguments).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
+}
+
+#[test]
+fn two_processes_of_each_service_share_the_work() {
+    two_of_each(&[]);
+}
+
+#[test]
+fn two_processes_of_each_service_share_the_work_with_the_state_in_postgresql() {
+    let Some(postgres) = postgres() else { return };
+    two_of_each(&["--database", &postgres.url()]);
+}
+
 #[test]
 fn the_queues_have_the_settings_of_the_design() {
     let (server, folder) = (Server::in_memory().unwrap(), tempfile::tempdir().unwrap());
