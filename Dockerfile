@@ -1,4 +1,5 @@
-FROM rust:1.95-slim AS build
+# Debian 12 in both stages: a program built against a newer C library would not start.
+FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
