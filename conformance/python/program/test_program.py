@@ -182,6 +182,65 @@ def test_a_mistake_in_declared_queues_is_told_with_file_line_and_field(tmp_path)
     assert "queues.toml" in told and "8" in told and "VisibilityTimeout" in told
 
 
+TOPICS = """
+[[queues]]
+name = "orders"
+
+[[topics]]
+name = "orders.fifo"
+[topics.attributes]
+ContentBasedDeduplication = true
+
+[[topics]]
+name = "events"
+
+[[topics.subscriptions]]
+queue = "orders"
+[topics.subscriptions.attributes]
+"""
+
+
+def test_declared_topics_change_with_the_file(start, tmp_path):
+    declared = tmp_path / "topics.toml"
+    for scope, policy in [
+        ("MessageAttributes", {"event": ["created"]}),
+        ("MessageBody", {"order": {"total": [{"numeric": [">", 100]}]}}),
+        ("MessageAttributes", {"event": ["cancelled"]}),
+    ]:
+        declared.write_text(f"{TOPICS}FilterPolicyScope = '{scope}'\nFilterPolicy = '{json.dumps(policy)}'\n")
+        server = start("--data", tmp_path / "data", "--init", declared)
+        sns = client(server, "sns")
+        topics = [topic["TopicArn"] for topic in sns.list_topics()["Topics"]]
+        assert [topic.rsplit(":", 1)[1] for topic in topics] == ["events", "orders.fifo"]
+        fifo = sns.get_topic_attributes(TopicArn=topics[1])["Attributes"]
+        assert (fifo["FifoTopic"], fifo["ContentBasedDeduplication"]) == ("true", "true")
+        (subscription,) = sns.list_subscriptions_by_topic(TopicArn=topics[0])["Subscriptions"]
+        shown = sns.get_subscription_attributes(SubscriptionArn=subscription["SubscriptionArn"])["Attributes"]
+        assert (shown["FilterPolicyScope"], json.loads(shown["FilterPolicy"])) == (scope, policy)
+        assert server.stop() == 0
+
+
+def test_a_mistake_in_declared_topics_is_told_with_file_line_and_field(tmp_path):
+    declared = tmp_path / "topics.toml"
+    declared.write_text(TOPICS + "FilterPolicy = { event = 'created' }\n")
+    told = refusal("--in-memory", "--listen", "127.0.0.1:0", "--init", declared)
+    line = len(TOPICS.splitlines()) + 1
+    assert f'topics.toml, line {line}: topic "events", subscription of ' in told and ", FilterPolicy: " in told
+
+
+# What the program is told ----------------------------------------------------------------------------------------
+
+
+def test_options_before_a_command_are_not_passed_over(tmp_path):
+    for flags in (["--in-memory"], ["--strict"], ["--listen", "127.0.0.1:0"]):
+        assert "cannot be used with" in refusal(*flags, "serve")
+        assert "cannot be used with" in refusal(*flags, "check", tmp_path)
+
+
+def test_a_directory_without_data_is_not_called_damaged(tmp_path):
+    assert "holds no data" in refusal("check", tmp_path)
+
+
 # The clock -------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import h2.connection
 import h2.events
 import pytest
 
-from sqs.raw import AUTHORIZATION, call, json_call, query_call
+from sqs.raw import AUTHORIZATION, XMLNS, call, json_call, query_call
 
 
 @pytest.fixture
@@ -56,6 +56,27 @@ def test_header_names_have_no_case(endpoint):  # protocols §14
 def test_queue_urls_are_built_from_the_host_that_the_client_used(endpoint):  # SQS of the README
     answer = json_call(endpoint, "CreateQueue", {"QueueName": "host-test"}, {"Host": "queues.example:4566"})
     assert answer.json()["QueueUrl"].startswith("http://queues.example:4566/")
+
+
+def test_an_empty_host_makes_a_url_that_can_be_used(endpoint):
+    answer = json_call(endpoint, "CreateQueue", {"QueueName": "host-test"}, {"Host": ""})
+    assert answer.json()["QueueUrl"] == "http://localhost/000000000000/host-test"
+
+
+def test_who_does_not_sign_says_the_region_by_the_host(endpoint):  # SQS of the README; sqs §1
+    def asked_of(host, action, path="/", **parameters):
+        headers = {"Authorization": None, "Host": host}
+        return query_call(endpoint, action, headers, path, "GET", **parameters)
+
+    for host, region in [
+        ("sqs.eu-west-1.localhost:4566", "eu-west-1"),
+        ("eu-north-1.queue.amazonaws.com", "eu-north-1"),
+        ("localhost:4566", "us-east-1"),
+    ]:
+        assert asked_of(host, "CreateQueue", QueueName="region-of-host").status == 200
+        path = "/000000000000/region-of-host"
+        shown = asked_of(host, "GetQueueAttributes", path, AttributeName__1="QueueArn").xml()
+        assert shown.findtext(f".//{XMLNS}Value") == f"arn:aws:sqs:{region}:000000000000:region-of-host"
 
 
 def test_a_preflight_request_of_a_browser_is_answered(endpoint):  # protocols §13

@@ -22,6 +22,8 @@ pub struct Report {
     pub segments: Vec<CheckedSegment>,
     /// What was durable and is not as it was written. Empty if all is well.
     pub damage: Vec<Damage>,
+    /// Whether no server has ever written here.
+    pub empty: bool,
     /// Where a write was never finished. The next start cuts it off; it was never acknowledged.
     pub torn: Option<Damage>,
 }
@@ -91,6 +93,7 @@ fn check_records(storage: &dyn Storage, seen: &mut dyn FnMut(Entry<'_>)) -> Resu
     let manifest = match Manifest::read(storage).doing("reading", || manifest_file.clone())? {
         Some(Ok(manifest)) => manifest,
         Some(Err(Unusable::Newer(version))) => return Err(Error::Newer { file: manifest_file, version }),
+        None if numbers.is_empty() => return Ok(Report { empty: true, ..report }),
         other => {
             let what = if other.is_some() { "it is not what was written there" } else { "it is missing" };
             report.damage.push(Damage { file: manifest_file, offset: 0, what: what.to_owned() });

@@ -20,6 +20,10 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
             configuration.push((entry.extent, entry.head.to_vec()));
         }
     })?;
+    if report.empty {
+        let text = format!("{} holds no data: no server has written there", directory.display());
+        return Err(text.into());
+    }
     print_segments(directory, &report);
     if report.damage.is_empty() {
         // As a start would do it: what there is first, then what happened to it.

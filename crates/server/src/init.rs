@@ -41,6 +41,7 @@ use toml::Spanned;
 
 use crate::engine::Handle;
 use crate::mailbox::{Tickets, ask};
+use crate::options::is_region;
 use crate::web::DEFAULT_ACCOUNT;
 use topics::{DeclaredTopic, TopicEntry};
 
@@ -58,7 +59,7 @@ struct File {
 struct QueueEntry {
     name: Spanned<String>,
     account: Option<Spanned<String>>,
-    region: Option<String>,
+    region: Option<Spanned<String>>,
     #[serde(default)]
     attributes: BTreeMap<Spanned<String>, toml::Value>,
     #[serde(default)]
@@ -85,7 +86,7 @@ pub struct Init {
 struct DeclaredQueue {
     name: String,
     account: String,
-    region: Option<String>,
+    region: String,
     line: usize,
     /// Without the redrive policy, which may name a queue that is declared further down.
     attributes: Vec<(String, String)>,
@@ -129,8 +130,8 @@ pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
         let fifo = name.ends_with(".fifo");
         rules::names::check_name(&name, fifo)
             .map_err(|refusal| mistake(line, format!("name = \"{name}\": {}", refusal.message)))?;
-        let account =
-            caller_of(entry.account, region).map_err(|(span, text)| mistake(line_of(span), text))?.account;
+        let Caller { account, region, .. } = caller_of(entry.account, entry.region, region)
+            .map_err(|(span, text)| mistake(line_of(span), text))?;
         let mut attributes = Vec::new();
         if fifo {
             attributes.push(("FifoQueue".to_owned(), "true".to_owned()));
@@ -158,27 +159,54 @@ pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
                 Some((dlq.name, dlq.max_receive_count))
             }
         };
+        // Which of the two is meant nobody can say.
+        let twin = |other: &&DeclaredQueue| {
+            (&other.name, &other.account, &other.region) == (&name, &account, &region)
+        };
+        if let Some(other) = queues.iter().find(twin) {
+            let text = format!("queue \"{name}\" is declared on line {} already", other.line);
+            return Err(mistake(line, text));
+        }
         queues.push(DeclaredQueue {
             name,
             account,
-            region: entry.region,
+            region,
             line: line.unwrap_or(1),
             attributes,
             dead_letter_queue,
             tags: entry.tags.into_iter().collect(),
         });
     }
-    let mut topics = Vec::new();
+    let mut topics: Vec<DeclaredTopic> = Vec::new();
     for entry in file.topics {
-        let line = line_of(entry.name.span()).unwrap_or(1);
-        let topic = topics::read(entry, line, region);
-        topics.push(topic.map_err(|(span, text)| mistake(line_of(span), text))?);
+        let topic = topics::read(entry, region, |span| line_of(span).unwrap_or(1));
+        let topic = topic.map_err(|(span, text)| mistake(line_of(span), text))?;
+        if let Some(other) = topics.iter().find(|other| other.is(&topic)) {
+            let text = format!("topic \"{}\" is declared on line {} already", topic.name, other.line);
+            return Err(mistake(Some(topic.line), text));
+        }
+        topics.push(topic);
     }
     Ok(Init { path: path.into(), queues, topics })
 }
 
 /// For whom something is declared; an account is twelve digits.
-fn caller_of(account: Option<Spanned<String>>, region: &str) -> Result<Caller, (Range<usize>, String)> {
+fn caller_of(
+    account: Option<Spanned<String>>,
+    region: Option<Spanned<String>>,
+    default_region: &str,
+) -> Result<Caller, (Range<usize>, String)> {
+    let region = match region {
+        None => default_region.to_owned(),
+        Some(region) if is_region(region.as_ref()) => region.into_inner(),
+        Some(region) => {
+            let text = format!(
+                "region = \"{}\": that is not the name of a region, such as us-east-1",
+                region.as_ref()
+            );
+            return Err((region.span(), text));
+        }
+    };
     let account = match account {
         None => DEFAULT_ACCOUNT.to_owned(),
         Some(account) => {
@@ -190,7 +218,7 @@ fn caller_of(account: Option<Spanned<String>>, region: &str) -> Result<Caller, (
             account.into_inner()
         }
     };
-    Ok(Caller { principal: account.clone(), account, region: region.to_owned(), signed: true })
+    Ok(Caller { principal: account.clone(), account, region, signed: true })
 }
 
 /// Attributes are texts; numbers and booleans stand for theirs, tables and lists for JSON documents.
@@ -205,19 +233,13 @@ fn attribute_text(value: &toml::Value) -> String {
 /// Makes it so.
 ///
 /// `base` is the URL under which subscribers reach this server.
-pub async fn apply(
-    init: &Init,
-    engine: &Handle,
-    tickets: &Tickets,
-    region: &str,
-    base: &str,
-) -> Result<(), InitError> {
+pub async fn apply(init: &Init, engine: &Handle, tickets: &Tickets, base: &str) -> Result<(), InitError> {
     let keys: Vec<QueueKey> = init
         .queues
         .iter()
         .map(|queue| QueueKey {
             account: queue.account.clone(),
-            region: queue.region.clone().unwrap_or_else(|| region.to_owned()),
+            region: queue.region.clone(),
             name: queue.name.clone(),
         })
         .collect();
@@ -236,17 +258,17 @@ pub async fn apply(
     }
     for topic in &init.topics {
         let declared = topics::declare(topic, base, engine, tickets).await;
-        declared.map_err(|refusal| InitError {
+        declared.map_err(|(line, message)| InitError {
             path: init.path.clone(),
-            line: Some(topic.line),
-            message: refusal.message.into_owned(),
+            line: Some(line),
+            message,
         })?;
     }
     Ok(())
 }
 
 fn has_redrive(queue: &DeclaredQueue) -> bool {
-    queue.attributes.iter().any(|(name, _)| name.starts_with("Redrive"))
+    queue.attributes.iter().any(|(name, _)| name == "RedrivePolicy")
 }
 
 async fn declare(
@@ -260,7 +282,7 @@ async fn declare(
     let mut attributes: Vec<(String, String)> = queue
         .attributes
         .iter()
-        .filter(|(name, _)| with_redrive || !name.starts_with("Redrive"))
+        .filter(|(name, _)| with_redrive || name != "RedrivePolicy")
         .cloned()
         .collect();
     if let (true, Some((name, count))) = (with_redrive, &queue.dead_letter_queue) {
@@ -323,6 +345,28 @@ mod tests {
         assert!(text.contains("line 4: topic \"a\"") && text.contains("pigeon"), "{text}");
         let text = mistake("[[queues]]\nname = \"a\"\naccount = \"1\"\n");
         assert!(text.contains("line 3: account"), "{text}");
+        let text = mistake("[[queues]]\nname = \"a\"\nregion = \"\"\n");
+        assert!(text.contains("line 3: region"), "{text}");
+        let text = mistake("[[queues]]\nname = \"a\"\n[[queues]]\nname = \"a\"\n");
+        assert!(text.contains("line 4: queue \"a\" is declared on line 2 already"), "{text}");
+        let text = mistake("[[topics]]\nname = \"a\"\n[[topics]]\nname = \"a\"\n");
+        assert!(text.contains("line 4: topic \"a\" is declared on line 2 already"), "{text}");
+        let text = mistake("[[topics]]\nname = \"a\"\n[topics.attributes]\nDisplay = \"x\"\n");
+        assert!(text.contains("line 4: topic \"a\", Display: there is no such attribute"), "{text}");
+        let text = mistake(
+            "[[topics]]\nname = \"a\"\n[[topics.subscriptions]]\nqueue = \"q\"\n[topics.subscriptions.attributes]\n\
+             FilterPolicy = { a = \"x\" }\n",
+        );
+        assert!(text.contains("line 6: topic \"a\"") && text.contains(":q, FilterPolicy: "), "{text}");
+    }
+
+    #[test]
+    fn a_fifo_topic_may_have_attributes_that_only_fifo_topics_have() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("topics.toml");
+        let text = "[[topics]]\nname = \"a.fifo\"\n[topics.attributes]\nContentBasedDeduplication = true\nFifoTopic = true\n";
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(read(&path, "us-east-1").unwrap().topics.len(), 1);
     }
 
     #[test]

@@ -33,13 +33,13 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: allocator::Mimalloc = allocator::Mimalloc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// A durable messaging server that speaks AWS's messaging APIs on one port.
 ///
 /// Without a command it serves: point any AWS SDK at http://127.0.0.1:4566 and use any credentials.
 #[derive(Parser)]
-#[command(name = "posthaste", version, after_help = EXAMPLES)]
+#[command(name = "posthaste", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Chore>,
@@ -75,10 +75,16 @@ fn main() -> ExitCode {
     // Huge pages make an idle server ten times as large as it is. The allocator asks for none (its feature `no_thp`: it
     // would before this line); this is for systems that give them unasked. Where they cannot be disabled, it is just that.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let serve = |options: options::ServeOptions, matches: &clap::ArgMatches| {
+        options.settle(matches).decide().map_err(Into::into).and_then(serve::run)
+    };
     let result: Result<(), Box<dyn std::error::Error>> = match cli.command {
-        None => cli.serve.decide().map_err(Into::into).and_then(serve::run),
-        Some(Chore::Serve(options)) => options.decide().map_err(Into::into).and_then(serve::run),
+        None => serve(cli.serve, &matches),
+        Some(Chore::Serve(options)) => {
+            serve(options, matches.subcommand_matches("serve").unwrap_or(&matches))
+        }
         Some(Chore::Check { directory }) => check::run(&directory),
         Some(Chore::Bench(arguments)) => bench::run(arguments).map_err(Into::into),
     };

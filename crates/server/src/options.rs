@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, ValueEnum};
 use serde::Deserialize;
 
 /// What `posthaste serve` can be told. Each can also be said in the environment and in the file.
@@ -15,11 +16,11 @@ pub struct ServeOptions {
     pub listen: Option<String>,
 
     /// Where to keep the data [default: ./posthaste-data]
-    #[arg(long, value_name = "DIR", env = "POSTHASTE_DATA", conflicts_with = "in_memory")]
+    #[arg(long, value_name = "DIR", env = "POSTHASTE_DATA")]
     pub data: Option<PathBuf>,
 
     /// Keep everything in memory: nothing survives. For tests
-    #[arg(long, env = "POSTHASTE_IN_MEMORY", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env = "POSTHASTE_IN_MEMORY", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = yes_or_no)]
     pub in_memory: Option<bool>,
 
     /// What "acknowledged" means: `fsync`, it is on disk; `os`, it survives this program's death, not the machine's
@@ -28,12 +29,12 @@ pub struct ServeOptions {
     pub durability: Option<DurabilityOption>,
 
     /// A clock that moves only by `POST /_posthaste/clock`. For tests
-    #[arg(long, env = "POSTHASTE_VIRTUAL_CLOCK", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env = "POSTHASTE_VIRTUAL_CLOCK", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = yes_or_no)]
     pub virtual_clock: Option<bool>,
 
     /// Keep to the rules that only slow a developer down, too: AWS's 60-second rules, the SMS sandbox, and that a queue's policy must let a
     /// topic send to it
-    #[arg(long, env = "POSTHASTE_STRICT", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env = "POSTHASTE_STRICT", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = yes_or_no)]
     pub strict: Option<bool>,
 
     /// The region of requests that are not signed [default: us-east-1]
@@ -90,12 +91,12 @@ pub struct ServeOptions {
     #[arg(long, value_name = "N", env = "POSTHASTE_HTTP_THREADS")]
     pub http_threads: Option<usize>,
 
-    /// A file that declares queues, applied at every start (TOML)
+    /// A file that declares queues and topics, applied at every start (TOML)
     #[arg(long, value_name = "FILE", env = "POSTHASTE_INIT")]
     pub init: Option<PathBuf>,
 
     /// Listen on an address that others can reach, although nobody's credentials are checked
-    #[arg(long, env = "POSTHASTE_INSECURE_PUBLIC", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, env = "POSTHASTE_INSECURE_PUBLIC", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = yes_or_no)]
     pub insecure_public: Option<bool>,
 
     /// A file with these options (TOML)
@@ -164,6 +165,10 @@ pub enum OptionsError {
     Public(SocketAddr),
     /// A region's name that is none.
     Region(String),
+    /// A URL that nobody could follow.
+    PublicUrl(String),
+    /// Both a directory and memory are to keep the data.
+    DirectoryAndMemory,
 }
 
 impl std::fmt::Display for OptionsError {
@@ -184,6 +189,12 @@ impl std::fmt::Display for OptionsError {
             OptionsError::Region(region) => {
                 write!(f, "\"{region}\" is not the name of a region, such as us-east-1")
             }
+            OptionsError::PublicUrl(url) => {
+                write!(f, "the public URL \"{url}\" is none that others could follow: say https://HOST or http://HOST:PORT")
+            }
+            OptionsError::DirectoryAndMemory => {
+                f.write_str("--data and --in-memory (or POSTHASTE_DATA and POSTHASTE_IN_MEMORY) contradict each other: leave one out")
+            }
         }
     }
 }
@@ -197,6 +208,18 @@ pub fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Optio
 }
 
 impl ServeOptions {
+    /// What the environment says about memory or a directory gives way to what a flag says about the other.
+    pub fn settle(mut self, matches: &ArgMatches) -> Self {
+        let by_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        if by_flag("data") && !by_flag("in_memory") {
+            self.in_memory = None;
+        }
+        if self.in_memory == Some(true) && by_flag("in_memory") && !by_flag("data") {
+            self.data = None;
+        }
+        self
+    }
+
     /// Decides everything: what flags and environment do not say, the file says; what neither says has a default.
     pub fn decide(self) -> Result<Settings, OptionsError> {
         let file = match &self.config {
@@ -217,11 +240,12 @@ impl ServeOptions {
             return Err(OptionsError::Public(*public));
         }
         let region = self.region.or(file.region).unwrap_or_else(|| "us-east-1".into());
-        if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        if !is_region(&region) {
             return Err(OptionsError::Region(region));
         }
         // What a flag says about memory or a directory outdoes what the file says about the other.
         let data = match (self.data, self.in_memory) {
+            (Some(_), Some(true)) => return Err(OptionsError::DirectoryAndMemory),
             (Some(data), _) => Some(data),
             (None, Some(true)) => None,
             (None, _) if file.in_memory == Some(true) => None,
@@ -236,7 +260,7 @@ impl ServeOptions {
             virtual_clock: self.virtual_clock.or(file.virtual_clock).unwrap_or(false),
             strict: self.strict.or(file.strict).unwrap_or(false),
             region,
-            public_url: self.public_url.or(file.public_url).map(|url| url.trim_end_matches('/').to_owned()),
+            public_url: self.public_url.or(file.public_url).map(public_url).transpose()?,
             delivery: delivery::Settings {
                 guard: match self.refuse_addresses.or(file.refuse_addresses) {
                     None | Some(RefusedAddresses::None) => delivery::Guard::Off,
@@ -258,6 +282,32 @@ impl ServeOptions {
     }
 }
 
+/// A switch, as flags and environments say it.
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        // A variable that is set to nothing is how a compose file says that nobody has set it.
+        "false" | "0" | "no" | "off" | "" => Ok(false),
+        _ => Err("say true or false".to_owned()),
+    }
+}
+
+/// Without a slash at its end.
+fn public_url(url: String) -> Result<String, OptionsError> {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
+    let is_url = !host.trim_end_matches('/').is_empty()
+        && url
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'"' | b'<' | b'>'))
+        && !host.starts_with([':', '/']);
+    if is_url { Ok(url.trim_end_matches('/').to_owned()) } else { Err(OptionsError::PublicUrl(url)) }
+}
+
+/// Whether this can be the name of a region.
+pub fn is_region(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 fn is_loopback(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_loopback(),
@@ -269,6 +319,8 @@ fn is_loopback(address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches;
+
     use super::*;
 
     fn with(listen: &str) -> Result<Settings, OptionsError> {
@@ -300,6 +352,41 @@ mod tests {
             text.contains("posthaste.toml") && text.contains("line 2") && text.contains("lissten"),
             "{text}"
         );
+    }
+
+    fn told(
+        arguments: &[&str],
+        environment: &[(&'static str, &'static str)],
+    ) -> Result<Settings, OptionsError> {
+        let mut command = ServeOptions::augment_args(clap::Command::new("posthaste"));
+        for (id, value) in environment {
+            // As if the variable had been set: where a value comes from is all that matters.
+            command = command.mut_arg(*id, |arg| arg.env(None).default_value(*value));
+        }
+        let matches = command.get_matches_from(std::iter::once(&"posthaste").chain(arguments));
+        ServeOptions::from_arg_matches(&matches).unwrap().settle(&matches).decide()
+    }
+
+    #[test]
+    fn flags_outdo_the_environment_about_where_the_data_is() {
+        let data = |arguments: &[&str], environment: &[(&'static str, &'static str)]| {
+            told(arguments, environment).unwrap().data.map(|data| data.display().to_string())
+        };
+        assert_eq!(data(&["--in-memory"], &[("data", "d")]), None);
+        assert_eq!(data(&["--data", "d"], &[("in_memory", "1")]), Some("d".to_owned()));
+        assert_eq!(data(&["--in-memory=no", "--data", "d"], &[]), Some("d".to_owned()));
+        assert_eq!(data(&[], &[("in_memory", ""), ("data", "d")]), Some("d".to_owned()));
+        assert!(matches!(told(&["--data", "d", "--in-memory"], &[]), Err(OptionsError::DirectoryAndMemory)));
+    }
+
+    #[test]
+    fn a_public_url_must_be_one() {
+        let url = |url: &str| public_url(url.to_owned());
+        assert_eq!(url("https://sns.example.com/").unwrap(), "https://sns.example.com");
+        assert_eq!(url("http://10.0.0.1:4566").unwrap(), "http://10.0.0.1:4566");
+        for none in ["", "foo", "ftp://x", "http://", "http:///x", "https://:80", "http://a b"] {
+            assert!(matches!(url(none), Err(OptionsError::PublicUrl(_))), "{none}");
+        }
     }
 
     #[test]

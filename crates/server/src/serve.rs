@@ -129,7 +129,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             tokio::task::spawn_local(tickets.clone().deliver(own));
             tokio::task::spawn_local(tickets.clone().take_turns(engine.clone()));
             let base = settings.public_url.clone().unwrap_or_else(|| url_of(&addresses));
-            init::apply(&init, &engine, &tickets, &settings.region, &base).await?;
+            init::apply(&init, &engine, &tickets, &base).await?;
         }
         let acceptors: Vec<_> = listeners
             .into_iter()

@@ -16,6 +16,7 @@ use kernel::{Caller, Dice, Refusal, Secret, uuid_text};
 use machine::{Command, Reply};
 use notification::{Keys, SignatureVersion, Signer};
 use sqs::operations::{self, Plan};
+use sqs::rules::names::region_of_host;
 use wire::{Credential, Decoded, Exchange};
 
 use crate::admin::Admin;
@@ -130,7 +131,7 @@ impl Desk {
 
     async fn carry_out(&self, decoded: Decoded, base: &str) -> Response<Bytes> {
         let Decoded { request, exchange, credential, trace_header } = decoded;
-        let caller = self.caller(credential);
+        let caller = self.caller(credential, base);
         match request {
             wire::Request::Sqs(request) => {
                 let (command, plan) = match operations::prepare(request, &caller, trace_header) {
@@ -226,7 +227,9 @@ impl Desk {
     }
 
     /// In the local posture whoever says an account is believed: twelve digits as the access key's id.
-    fn caller(&self, credential: Option<Credential>) -> Caller {
+    ///
+    /// Who does not sign says a region by the host that he asks, such as `sqs.eu-west-1.localhost`, if by anything.
+    fn caller(&self, credential: Option<Credential>, base: &str) -> Caller {
         let signed = credential.is_some();
         let (access_key, region) = match credential {
             Some(credential) => (credential.access_key, credential.region),
@@ -234,7 +237,12 @@ impl Desk {
         };
         let is_account = access_key.len() == 12 && access_key.bytes().all(|byte| byte.is_ascii_digit());
         let account = if is_account { access_key } else { DEFAULT_ACCOUNT.to_owned() };
-        let region = if region.is_empty() { self.region.clone() } else { region };
+        let host = || base.split_once("://").map_or(base, |(_, host)| host);
+        let region = if region.is_empty() {
+            region_of_host(host()).unwrap_or_else(|| self.region.clone())
+        } else {
+            region
+        };
         Caller { principal: account.clone(), account, region, signed }
     }
 }
@@ -263,6 +271,7 @@ fn base_url(head: &http::request::Parts) -> String {
         .authority()
         .map(|authority| authority.as_str())
         .or_else(|| head.headers.get(header::HOST)?.to_str().ok())
+        .filter(|host| !host.is_empty())
         .unwrap_or("localhost");
     let forwarded = head.headers.get("x-forwarded-proto").and_then(|proto| proto.to_str().ok());
     let scheme = if forwarded == Some("https") { "https" } else { "http" };

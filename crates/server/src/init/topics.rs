@@ -8,10 +8,13 @@ use api::sns::{
     SetTopicAttributesInput, SubscribeInput, Tag, TagResourceInput,
 };
 use api::{Map, Text};
-use kernel::{Arn, Caller, Refusal};
+use kernel::{Arn, Caller, Refusal, Time};
 use machine::{Command, Reply};
 use serde::Deserialize;
-use sns::operations;
+use sns::rules::endpoints;
+use sns::rules::subscription_attributes::{self, Whose};
+use sns::rules::topic_attributes::{self, Fault};
+use sns::{TopicKey, operations};
 use toml::Spanned;
 
 use super::{attribute_text, caller_of};
@@ -23,7 +26,7 @@ use crate::mailbox::{Tickets, ask};
 pub(super) struct TopicEntry {
     pub(super) name: Spanned<String>,
     account: Option<Spanned<String>>,
-    region: Option<String>,
+    region: Option<Spanned<String>>,
     #[serde(default)]
     attributes: BTreeMap<Spanned<String>, toml::Value>,
     #[serde(default)]
@@ -46,7 +49,7 @@ struct SubscriptionEntry {
 /// What a file declares of one topic.
 #[derive(Debug)]
 pub(super) struct DeclaredTopic {
-    name: String,
+    pub(super) name: String,
     caller: Caller,
     pub(super) line: usize,
     attributes: Vec<(String, String)>,
@@ -56,34 +59,58 @@ pub(super) struct DeclaredTopic {
 
 #[derive(Debug)]
 struct DeclaredSubscription {
+    line: usize,
     protocol: String,
     endpoint: String,
     attributes: Vec<(String, String)>,
 }
 
+impl DeclaredTopic {
+    /// Whether both are the same topic.
+    pub(super) fn is(&self, other: &DeclaredTopic) -> bool {
+        (&self.name, &self.caller) == (&other.name, &other.caller)
+    }
+}
+
 /// Where a mistake is, and which.
 pub(super) type Mistake = (Range<usize>, String);
 
-/// Checks an entry as far as that can be done without the server's state. `region` is where it is if it does not say.
-pub(super) fn read(entry: TopicEntry, line: usize, region: &str) -> Result<DeclaredTopic, Mistake> {
+/// Checks an entry as far as that can be done without the server's state. `region` is where it is if it does not say;
+/// `line_of` says on which line of the file something begins.
+pub(super) fn read(
+    entry: TopicEntry,
+    region: &str,
+    line_of: impl Fn(Range<usize>) -> usize,
+) -> Result<DeclaredTopic, Mistake> {
     let name_span = entry.name.span();
     let name = entry.name.into_inner();
-    let caller = caller_of(entry.account, entry.region.as_deref().unwrap_or(region))?;
+    let caller = caller_of(entry.account, entry.region, region)?;
     let mut attributes = Vec::new();
     if name.ends_with(".fifo") {
         attributes.push(("FifoTopic".to_owned(), "true".to_owned()));
     }
-    for (attribute, value) in entry.attributes {
-        let pair = (attribute.as_ref().clone(), attribute_text(&value));
-        check(&caller, create(&name, std::slice::from_ref(&pair)))
-            .map_err(|text| (attribute.span(), format!("topic \"{name}\", {}: {text}", pair.0)))?;
-        if pair.0 != "FifoTopic" {
-            attributes.push(pair);
-        }
-    }
     check(&caller, create(&name, &attributes))
         .map_err(|text| (name_span.clone(), format!("name = \"{name}\": {text}")))?;
-    let topic_arn = Arn::new("sns", &caller.region, &caller.account, &name).to_string();
+    let topic =
+        TopicKey { account: caller.account.clone(), region: caller.region.clone(), name: name.clone() };
+    let mut known = BTreeMap::new();
+    for (attribute, value) in entry.attributes {
+        let (span, attribute) = (attribute.span(), attribute.into_inner());
+        let value = attribute_text(&value);
+        let mistake = |text: &str| (span.clone(), format!("topic \"{name}\", {attribute}: {text}"));
+        if attribute == "FifoTopic" {
+            if value.eq_ignore_ascii_case("true") != topic.is_fifo() {
+                return Err(mistake("a FIFO topic is one whose name ends in .fifo"));
+            }
+            continue;
+        }
+        match topic_attributes::set(&mut known, &attribute, &value, &topic, Time(0)) {
+            Ok(()) => attributes.push((attribute, value)),
+            Err(Fault::Unknown) => return Err(mistake("there is no such attribute")),
+            Err(Fault::Value(text)) => return Err(mistake(&text)),
+        }
+    }
+    let topic_arn = topic.arn().to_string();
     let mut subscriptions = Vec::new();
     for subscription in entry.subscriptions {
         let (span, protocol, endpoint) =
@@ -105,15 +132,36 @@ pub(super) fn read(entry: TopicEntry, line: usize, region: &str) -> Result<Decla
                     return Err((name_span, text));
                 }
             };
-        let attributes = subscription.attributes.iter();
-        let attributes: Vec<(String, String)> =
-            attributes.map(|(name, value)| (name.as_ref().clone(), attribute_text(value))).collect();
-        check(&caller, subscribe(&topic_arn, &protocol, &endpoint, &attributes))
-            .map_err(|text| (span, format!("topic \"{name}\", subscription of {endpoint}: {text}")))?;
-        subscriptions.push(DeclaredSubscription { protocol, endpoint, attributes });
+        let of =
+            |what: &str, text: &str| format!("topic \"{name}\", subscription of {endpoint}{what}: {text}");
+        check(&caller, subscribe(&topic_arn, &protocol, &endpoint, &[]))
+            .map_err(|text| (span.clone(), of("", &text)))?;
+        let whose = Whose {
+            topic: &topic,
+            // That it has an archive may have been said elsewhere.
+            archived: true,
+            protocol: endpoints::protocol(&protocol)
+                .map_err(|refusal| (span.clone(), of("", &refusal.message)))?,
+            endpoint: &endpoint,
+            owner: &caller.account,
+        };
+        let mut attributes: Vec<(Range<usize>, String, String)> = subscription
+            .attributes
+            .iter()
+            .map(|(name, value)| (name.span(), name.as_ref().clone(), attribute_text(value)))
+            .collect();
+        // A policy is judged by its scope.
+        attributes.sort_by_key(|(_, name, _)| name != "FilterPolicyScope");
+        let mut known = BTreeMap::new();
+        for (span, name, value) in &attributes {
+            subscription_attributes::set(&mut known, name, Some(value), &whose)
+                .map_err(|text| (span.clone(), of(&format!(", {name}"), &text)))?;
+        }
+        let attributes = attributes.into_iter().map(|(_, name, value)| (name, value)).collect();
+        subscriptions.push(DeclaredSubscription { line: line_of(span), protocol, endpoint, attributes });
     }
     let tags = entry.tags.into_iter().collect();
-    Ok(DeclaredTopic { name, caller, line, attributes, tags, subscriptions })
+    Ok(DeclaredTopic { name, caller, line: line_of(name_span), attributes, tags, subscriptions })
 }
 
 fn check(caller: &Caller, request: Request) -> Result<(), String> {
@@ -148,7 +196,7 @@ pub(super) async fn declare(
     base: &str,
     engine: &Handle,
     tickets: &Tickets,
-) -> Result<(), Refusal> {
+) -> Result<(), (usize, String)> {
     let request = async |request: Request| -> Result<operations::Reply, Refusal> {
         let (command, _) = operations::prepare(request, &topic.caller, base, None)?;
         match ask(engine, tickets, Command::Sns(command)).await? {
@@ -158,9 +206,10 @@ pub(super) async fn declare(
     };
     let arn = Arn::new("sns", &topic.caller.region, &topic.caller.account, &topic.name).to_string();
     let text = |text: &str| Some(Text::from(text));
+    let fault = |refusal: Refusal| (topic.line, format!("topic \"{}\": {}", topic.name, refusal.message));
     if let Err(refusal) = request(create(&topic.name, &topic.attributes)).await {
         if !refusal.message.contains("already exists with different attributes") {
-            return Err(refusal);
+            return Err(fault(refusal));
         }
         for (name, value) in topic.attributes.iter().filter(|(name, _)| name != "FifoTopic") {
             request(Request::SetTopicAttributes(SetTopicAttributesInput {
@@ -168,38 +217,52 @@ pub(super) async fn declare(
                 attribute_name: text(name),
                 attribute_value: text(value),
             }))
-            .await?;
+            .await
+            .map_err(fault)?;
         }
     }
     if !topic.tags.is_empty() {
         let tag = |(key, value): &(String, String)| Tag { key: text(key), value: text(value) };
         let tags = Some(topic.tags.iter().map(tag).collect());
-        request(Request::TagResource(TagResourceInput { resource_arn: text(&arn), tags })).await?;
+        let tag = request(Request::TagResource(TagResourceInput { resource_arn: text(&arn), tags }));
+        tag.await.map_err(fault)?;
     }
     for subscription in &topic.subscriptions {
-        let DeclaredSubscription { protocol, endpoint, attributes } = subscription;
+        let DeclaredSubscription { line, protocol, endpoint, attributes } = subscription;
+        let fault = |refusal: Refusal| {
+            let text = format!("topic \"{}\", subscription of {endpoint}: {}", topic.name, refusal.message);
+            (*line, text)
+        };
         match request(subscribe(&arn, protocol, endpoint, attributes)).await {
             Err(refusal) if refusal.message.contains("already exists with different attributes") => {}
             answer => {
-                answer?;
+                answer.map_err(fault)?;
                 continue;
             }
         }
-        let known = request(subscribe(&arn, protocol, endpoint, &[])).await?;
+        let known = request(subscribe(&arn, protocol, endpoint, &[])).await.map_err(fault)?;
         let operations::Reply::Subscription(subscription_arn) = known else { continue };
         let read = GetSubscriptionAttributesInput { subscription_arn: text(&subscription_arn) };
-        let present = request(Request::GetSubscriptionAttributes(read)).await?;
-        for (name, value) in attributes {
-            let is_so = matches!(&present, operations::Reply::Attributes(present)
-                if present.iter().any(|(other, is)| other == name && is == value));
-            if !is_so {
-                request(Request::SetSubscriptionAttributes(SetSubscriptionAttributesInput {
-                    subscription_arn: text(&subscription_arn),
-                    attribute_name: text(name),
-                    attribute_value: text(value),
-                }))
-                .await?;
-            }
+        let present = request(Request::GetSubscriptionAttributes(read)).await.map_err(fault)?;
+        let is_so = |(name, value): &(String, String)| {
+            matches!(&present, operations::Reply::Attributes(present)
+                if present.iter().any(|(other, is)| other == name && is == value))
+        };
+        // Neither the policy there is need be right in the new scope, nor the new one in the scope there is.
+        let names = |name: &'static str| attributes.iter().find(move |(other, _)| other == name);
+        let policy_goes =
+            names("FilterPolicy").is_some() && names("FilterPolicyScope").is_some_and(|scope| !is_so(scope));
+        let none = policy_goes.then(|| ("FilterPolicy".to_owned(), String::new()));
+        let changed =
+            attributes.iter().filter(|pair| !is_so(pair) || (policy_goes && pair.0 == "FilterPolicy"));
+        for (name, value) in none.iter().chain(changed) {
+            request(Request::SetSubscriptionAttributes(SetSubscriptionAttributesInput {
+                subscription_arn: text(&subscription_arn),
+                attribute_name: text(name),
+                attribute_value: text(value),
+            }))
+            .await
+            .map_err(fault)?;
         }
     }
     Ok(())
