@@ -246,6 +246,16 @@ def test_quotes_and_carriage_returns_are_escaped_in_text(endpoint, queue):  # §
     assert text(answer.xml(), "ReceiveMessageResult/Message/Body") == body
 
 
+def test_what_xml_cannot_hold_does_not_spoil_the_answer(endpoint, queue):  # W3C's XML 1.0, § 2.2
+    queue.tag_queue(Tags={"bell": "\x07", "none": "\uffff"})
+    found = query_call(endpoint, "ListQueueTags", path=path_of(queue.url))
+    assert [value.text for value in found.xml().iter(f"{XMLNS}Value")] == ["\ufffd", "\ufffd"]
+    told = query_call(
+        endpoint, "SendMessage", path=path_of(queue.url), MessageBody="x", MessageGroupId="\x00", MessageDeduplicationId="x"
+    )
+    assert told.status == 400 and told.xml() is not None
+
+
 @pytest.mark.parametrize("form", [b"", b"Version=2012-11-05", b"=&&&=", b"Action="])
 def test_a_form_without_an_action_is_refused(endpoint, form):  # protocols §7
     answer = call(endpoint, body=form, headers={"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"})

@@ -27,19 +27,24 @@ impl Special for Json {
     }
 }
 
-/// What an XML text of SQS can't hold as it stands (facts/protocols.md § 12).
+/// What an XML text of SQS can't hold as it stands (facts/protocols.md § 12), or may not: control characters, of which the
+/// ends of lines and tabulators are none the worse, and 0xEF, with which U+FFFE and U+FFFF begin.
 pub(crate) enum Xml {}
 
 impl Special for Xml {
     #[inline]
     fn is_special(byte: u8) -> bool {
-        matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\r')
+        byte < 0x20 || matches!(byte, b'&' | b'<' | b'>' | b'"' | 0xEF)
     }
 
     #[inline]
     fn find(word: u64) -> u64 {
         // `<` and `>` differ in the bit 2 alone.
-        equal(word | ones(2), b'>') | equal(word, b'&') | equal(word, b'"') | equal(word, b'\r')
+        equal(word | ones(2), b'>')
+            | equal(word, b'&')
+            | equal(word, b'"')
+            | below(word, 0x20)
+            | equal(word, 0xEF)
     }
 }
 

@@ -42,20 +42,29 @@ impl Writer {
     }
 
     /// Writes text. SQS escapes quotation marks and carriage returns, too (facts/protocols.md § 12).
+    ///
+    /// What XML cannot hold at all becomes U+FFFD: one such character, in a tag or in what a topic has published, would else
+    /// make the whole answer unreadable.
     pub fn text(&mut self, text: &str) {
         let bytes = text.as_bytes();
         let mut at = scan::plain_len::<scan::Xml>(bytes);
         self.out.extend_from_slice(&bytes[..at]);
         while let Some(&byte) = bytes.get(at) {
-            self.raw(match byte {
-                b'&' => "&amp;",
-                b'<' => "&lt;",
-                b'>' => "&gt;",
-                b'"' => "&quot;",
-                // The scan stops at nothing else.
-                _ => "&#xD;",
-            });
-            at = scan::copy_plain::<scan::Xml>(bytes, at + 1, &mut self.out);
+            let mut next = at + 1;
+            match byte {
+                b'&' => self.raw("&amp;"),
+                b'<' => self.raw("&lt;"),
+                b'>' => self.raw("&gt;"),
+                b'"' => self.raw("&quot;"),
+                b'\r' => self.raw("&#xD;"),
+                b'\n' | b'\t' => self.out.push(byte),
+                0xEF if !matches!(bytes[next..], [0xBF, 0xBE | 0xBF, ..]) => self.out.push(byte),
+                _ => {
+                    self.raw("\u{FFFD}");
+                    next += if byte == 0xEF { 2 } else { 0 };
+                }
+            }
+            at = scan::copy_plain::<scan::Xml>(bytes, next, &mut self.out);
         }
     }
 
@@ -181,5 +190,21 @@ mod tests {
         let mut xml = Writer::default();
         xml.text("\"&<>\r\nü");
         assert_eq!(String::from_utf8(xml.finish()).unwrap(), "&quot;&amp;&lt;&gt;&#xD;\nü");
+    }
+
+    #[test]
+    fn what_xml_cannot_hold_is_replaced() {
+        let written = |text: &str| {
+            let mut xml = Writer::default();
+            xml.text(text);
+            String::from_utf8(xml.finish()).unwrap()
+        };
+        assert_eq!(
+            written("a\0b\u{1}\u{1f}\u{fffe}\u{ffff}c\0"),
+            "a\u{fffd}b\u{fffd}\u{fffd}\u{fffd}\u{fffd}c\u{fffd}"
+        );
+        // XML 1.0 allows these, though some look alike in UTF-8.
+        let allowed = "\t\n \u{7f}\u{80}\u{f000}\u{feff}\u{ff01}\u{fffd}\u{10000}\u{10ffff}".repeat(10);
+        assert_eq!(written(&allowed), allowed);
     }
 }
