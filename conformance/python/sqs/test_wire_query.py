@@ -209,6 +209,25 @@ def test_binary_attributes_in_a_batch_are_base64(endpoint, queue):  # §5; proto
     assert text(xml, entry + "MD5OfMessageAttributes") == "31a92b15d92f8db860eda32aceb656c3"
 
 
+def test_one_item_alone_needs_no_index(endpoint, queue):  # the examples of AWS's API reference
+    def ask(action, **parameters):
+        answer = query_call(endpoint, action, path=path_of(queue.url), **parameters)
+        assert answer.status == 200
+        return answer.xml()
+
+    ask("SetQueueAttributes", Attribute__Name="VisibilityTimeout", Attribute__Value="35")
+    assert queue.attribute("VisibilityTimeout") == "35"
+    shown = ask("GetQueueAttributes", AttributeName="All")
+    assert len(list(shown.iter(f"{XMLNS}Attribute"))) > 5
+    queue.send(MessageAttributes={"a": {"DataType": "String", "StringValue": "b"}})
+    found = ask("ReceiveMessage", AttributeName="All", MessageAttributeName="a")
+    assert found.find(f".//{XMLNS}Attribute") is not None and found.find(f".//{XMLNS}MessageAttribute") is not None
+    ask("TagQueue", Tag__Key="k", Tag__Value="v")
+    assert queue.list_queue_tags()["Tags"] == {"k": "v"}
+    ask("UntagQueue", TagKey="k")
+    assert "Tags" not in queue.list_queue_tags()
+
+
 def test_indexes_may_have_gaps(endpoint, queue):  # protocols §5
     form = {
         "SendMessageBatchRequestEntry__10__Id": "ten",

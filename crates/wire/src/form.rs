@@ -155,19 +155,26 @@ impl<'a> Scope<'a> {
     }
 
     /// A list: `name.1`, `name.2`, or `name.item.1` if its items have a name. `name=` is an empty one.
+    ///
+    /// One item alone need not have a number, unless it has a name: AWS's own examples say `AttributeName=All`.
     pub fn list<T: FormValue>(&self, name: &str, item: Option<&str>) -> Result<Option<Vec<T>>, FormFault> {
         let list = self.below(name);
         let items = item.map_or_else(|| list.clone(), |item| list.below(item));
         let numbers = items.numbers()?;
         if numbers.is_empty() {
-            return Ok(list.text().map(|_| Vec::new()));
+            return match list.text() {
+                Some(text) if text.is_empty() || item.is_some() => Ok(Some(Vec::new())),
+                None if item.is_some() => Ok(None),
+                _ => Ok(T::form_value(&list)?.map(|only| vec![only])),
+            };
         }
         let values = numbers.iter().map(|number| T::form_value(&items.below(number)));
         let values: Vec<Option<T>> = values.collect::<Result<_, _>>()?;
         Ok(Some(values.into_iter().flatten().collect()))
     }
 
-    /// A map: `name.1.key`, `name.1.value`, or `name.entry.1.key` if its entries have a name.
+    /// A map: `name.1.key`, `name.1.value`, or `name.entry.1.key` if its entries have a name. One entry alone need not have a
+    /// number, unless it has a name: AWS's own examples say `Attribute.Name=Policy`.
     pub fn map<T: FormValue>(
         &self,
         name: &str,
@@ -177,9 +184,10 @@ impl<'a> Scope<'a> {
     ) -> Result<Option<Map<T>>, FormFault> {
         let map = self.below(name);
         let entries = entry.map_or_else(|| map.clone(), |entry| map.below(entry));
+        let numbers = entries.numbers()?;
+        let alone = (numbers.is_empty() && entry.is_none()).then(|| entries.clone());
         let mut read = Vec::new();
-        for number in entries.numbers()? {
-            let entry = entries.below(&number);
+        for entry in numbers.iter().map(|number| entries.below(number)).chain(alone) {
             let key = entry.below(key).text().cloned();
             if let (Some(key), Some(value)) = (key, T::form_value(&entry.below(value))?) {
                 read.push((key, value));
@@ -279,7 +287,7 @@ impl FormValue for Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::sqs::{SendMessageBatchInput, SendMessageInput};
+    use api::sqs::{ReceiveMessageInput, SendMessageBatchInput, SendMessageInput, SetQueueAttributesInput};
 
     #[test]
     fn structures_lists_and_maps_are_read_by_their_names() {
@@ -298,6 +306,28 @@ mod tests {
         assert_eq!(entries[1].message_body.as_deref(), Some("two words"));
         let attributes = entries[0].message_attributes.as_ref().unwrap();
         assert_eq!(attributes.0[0].1.binary_value.as_deref(), Some(&b"hi"[..]));
+    }
+
+    #[test]
+    fn one_item_alone_needs_no_number() {
+        // As the examples of AWS's API reference have it.
+        let read =
+            |form: &str| ReceiveMessageInput::read_form(&Form::parse(form, "").unwrap().scope()).unwrap();
+        let names = |input: ReceiveMessageInput| {
+            input.attribute_names.map(|names| names.iter().map(|name| name.to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(names(read("AttributeName=All")), Some(vec!["All".to_owned()]));
+        assert_eq!(
+            names(read("AttributeName.1=a&AttributeName.2=b")),
+            Some(vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(names(read("AttributeName=")), Some(vec![]));
+        assert_eq!(names(read("AttributeNames=All")), None);
+        let form = Form::parse("Attribute.Name=DelaySeconds&Attribute.Value=35", "").unwrap();
+        let input = SetQueueAttributesInput::read_form(&form.scope()).unwrap();
+        assert_eq!(input.attributes.unwrap().0, [(Text::from("DelaySeconds"), Text::from("35"))]);
+        let form = Form::parse("AttributeName=x&Attribute=y", "").unwrap();
+        assert_eq!(SetQueueAttributesInput::read_form(&form.scope()).unwrap().attributes, None);
     }
 
     #[test]
