@@ -182,6 +182,19 @@ def test_a_task_fails_when_its_destination_vanishes(clock, running, sqs):  # §8
     assert task["FailureReason"] == "AWS.SimpleQueueService.NonExistentQueue"
 
 
+def test_a_message_that_came_from_no_queue_cannot_go_back(sqs, with_dead_letters, create, offered_clock):
+    # AWS's guide, "Troubleshoot Amazon SQS dead-letter queue and DLQ redrive issues"
+    _, dead = with_dead_letters()
+    dead.send("sent by hand")
+    sqs.start_message_move_task(SourceArn=dead.arn)
+    task = finished(sqs, dead.arn, offered_clock)
+    assert (task["Status"], task["FailureReason"]) == ("FAILED", "CouldNotDetermineMessageSource")
+    elsewhere = create()
+    sqs.start_message_move_task(SourceArn=dead.arn, DestinationArn=elsewhere.arn)
+    assert finished(sqs, dead.arn, offered_clock)["Status"] == "COMPLETED"
+    assert elsewhere.bodies() == ["sent by hand"]
+
+
 def test_tasks_are_listed_newest_first_and_one_by_default(clock, sqs, with_dead_letters):  # §2
     source, dead = with_dead_letters()
     for body in ("first", "second", "third"):

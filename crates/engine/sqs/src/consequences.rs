@@ -168,15 +168,15 @@ impl State {
         }
         let (most, pause) = pace(task.declared.rate);
         let mut transfer = Transfer::new(self, DropReason::Moved(id));
-        let mut homeless = false;
+        let mut homeless = None;
         select(source, now, &mut |candidate: Candidate<'_>| {
             let touched = candidate.touched;
-            let home = || {
-                let arn = touched?.dead_letter_source.as_deref()?;
-                self.named(&arn.parse().ok()?)
-            };
+            // What was sent here by a client or a topic came from no queue (AWS's guide, "Troubleshoot … DLQ redrive issues").
+            let came_from = || touched.and_then(|touched| touched.dead_letter_source.as_deref());
+            let home = || self.named(&came_from()?.parse().ok()?);
             let Some(to) = destination.or_else(home) else {
-                homeless = true;
+                homeless =
+                    if came_from().is_some() { missing } else { Some("CouldNotDetermineMessageSource") };
                 return false;
             };
             let (fifo, group) = (to.is_fifo(), candidate.group_name.map(|name| Cow::Owned(name.to_owned())));
@@ -201,11 +201,8 @@ impl State {
             transfer.len() < most as usize
         });
         if transfer.len() == 0 {
-            return if homeless {
-                end(MoveStatus::Failed, missing)
-            } else {
-                end(MoveStatus::Completed, None)
-            };
+            let status = if homeless.is_some() { MoveStatus::Failed } else { MoveStatus::Completed };
+            return end(status, homeless);
         }
         let records = transfer.into_drafts(source);
         self.deadlines.set(now + pause, Due::MoveStep(id));
