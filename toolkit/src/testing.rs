@@ -98,6 +98,11 @@ impl Server {
         &self.endpoint
     }
 
+    /// The program that was started.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Its process id.
     pub fn process_id(&self) -> u32 {
         self.child.id()
