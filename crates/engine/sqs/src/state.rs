@@ -574,6 +574,10 @@ impl State {
             self.deadlines.set(waiter.until, Due::PollEnds(id, number));
             self.waiting.insert(waiter.ticket, (id, number));
             queue.waiters.insert(number, waiter);
+            // It may have found as many dead letters as one receive moves, and something to give is behind them.
+            if queue.has_ready() {
+                self.woken.insert(id);
+            }
         }
     }
 

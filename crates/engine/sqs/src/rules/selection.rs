@@ -68,29 +68,23 @@ fn select_standard<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candida
     // No receive gives more than ten messages, so no more than ten groups can matter before something is given;
     // a few more make up for messages that are skipped because they have expired or go to the dead-letter queue.
     const GROUPS: usize = 16;
+    let mut turns = queue.ready.iter();
     let mut streams: Vec<Stream<'a>> = Vec::new();
-    for &Turn { burden, group: number, .. } in queue.ready.iter().take(GROUPS) {
-        if let Some(group) = queue.groups.get(number) {
-            streams.push(Stream {
-                burden,
-                number,
-                group,
-                waiting: Box::new(group.lane.iter()),
-                returned: Box::new(group.returned.iter().flat_map(|set| set.iter()).copied()),
-                next: [None, None],
-                gave_returned: queue.gave_returned,
-            });
-        }
-    }
-    for stream in &mut streams {
-        stream.fill();
-    }
     loop {
         let next = streams
             .iter_mut()
             .filter_map(|stream| Some((stream.burden, stream.since()?, stream)))
             .min_by_key(|(burden, since, _)| (*burden, *since));
-        let Some((_, _, stream)) = next else { return };
+        let Some((_, _, stream)) = next else {
+            // If all that these groups had was skipped, it is the turn of those behind them.
+            streams.clear();
+            let groups = turns.by_ref().take(GROUPS);
+            streams.extend(groups.filter_map(|turn| Stream::of(queue, turn)));
+            if streams.is_empty() {
+                return;
+            }
+            continue;
+        };
         let Some((seq, entry)) = stream.take() else { return };
         let candidate = match entry {
             Some(entry) => Some(untouched(entry, stream.number, stream.group)),
@@ -117,7 +111,22 @@ struct Stream<'a> {
     gave_returned: bool,
 }
 
-impl Stream<'_> {
+impl<'a> Stream<'a> {
+    fn of(queue: &'a Queue, &Turn { burden, group: number, .. }: &Turn) -> Option<Self> {
+        let group = queue.groups.get(number)?;
+        let mut stream = Stream {
+            burden,
+            number,
+            group,
+            waiting: Box::new(group.lane.iter()),
+            returned: Box::new(group.returned.iter().flat_map(|set| set.iter()).copied()),
+            next: [None, None],
+            gave_returned: queue.gave_returned,
+        };
+        stream.fill();
+        Some(stream)
+    }
+
     fn fill(&mut self) {
         if self.next[0].is_none() {
             self.next[0] = self.waiting.next().map(|entry| (entry.sent, entry.seq, Some(entry)));

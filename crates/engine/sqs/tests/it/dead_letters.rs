@@ -29,6 +29,34 @@ fn a_dead_letter_queue_with_one_of_its_own_delivers_as_often_as_its_policy_says(
 }
 
 #[test]
+fn dead_letters_in_its_way_keep_nothing_from_a_receive() {
+    // 40 groups with nothing but a dead letter come before the one that has more.
+    let each = |step: &dyn Fn(u32) -> String| (0..40).map(step).collect::<Vec<_>>().join(" | ");
+    let send = each(&|n| format!("send q a{n} group=g{n}"));
+    let receive = each(&|n| format!("receive q max=1 → a{n}"));
+    let start = format!(
+        "create d | create q dlq=d max=1 visibility=60 | {send} | {receive} | wait 60s | send q b group=h"
+    );
+    check(&format!("{start} | receive q → b | count q 0/1/0 | count d 40/0/0"));
+    check(&format!("{start} | poll q as x | x got b | count d 40/0/0"));
+}
+
+#[test]
+fn who_waits_for_a_message_gets_it_however_many_dead_letters_come_before_it() {
+    // One receive moves 128 of them.
+    let list = |most: u32, step: &dyn Fn(u32) -> String, between: &str| {
+        (0..most).map(step).collect::<Vec<_>>().join(between)
+    };
+    let send = list(200, &|n| format!("send q.fifo a{n} group=g{n} dedup=a{n}"), " | ");
+    let ten = |n: u32| list(10, &|m| format!("a{}", 10 * n + m), " ");
+    let receive = list(20, &|n| format!("receive q.fifo → {}", ten(n)), " | ");
+    check(&format!(
+        "create d.fifo | create q.fifo dlq=d.fifo max=1 visibility=60 | {send} | {receive} | wait 60s \
+         | send q.fifo b group=h dedup=b | poll q.fifo as x | x got b | count d.fifo 200/0/0"
+    ));
+}
+
+#[test]
 fn a_message_whose_dead_letter_queue_is_gone_is_received_again() {
     // § 8
     check(&format!(
