@@ -30,12 +30,21 @@ pub struct QueueHealth {
     pub status: Status,
     /// Why, in words.
     pub why: String,
+    /// Whether it could be asked. If not, it is unhealthy, and nothing is known of its messages.
+    pub answered: bool,
     /// Messages that wait.
     pub depth: u64,
     /// Messages that have been handed out and not yet dealt with.
     pub in_flight: u64,
     /// Messages that are not to be seen yet.
     pub delayed: u64,
+}
+
+impl QueueHealth {
+    /// How many messages are in it, whether they wait or not; `None` if it could not be asked.
+    pub fn messages(&self) -> Option<u64> {
+        self.answered.then_some(self.depth + self.in_flight + self.delayed)
+    }
 }
 
 /// The answer of a [`HealthCheck`]: JSON by serde, for a health endpoint.
@@ -124,6 +133,7 @@ impl HealthCheck {
             queue: name.clone(),
             status: Status::Unhealthy,
             why: String::new(),
+            answered: false,
             depth: 0,
             in_flight: 0,
             delayed: 0,
@@ -143,7 +153,8 @@ impl HealthCheck {
             depth if depth >= thresholds.degraded => Status::Degraded,
             _ => Status::Healthy,
         };
-        QueueHealth { status, why: format!("{depth} messages wait"), depth, in_flight, delayed, ..none }
+        let why = format!("{depth} messages wait");
+        QueueHealth { status, why, answered: true, depth, in_flight, delayed, ..none }
     }
 
     async fn ask(&self, queue: &Queue) -> Result<(u64, u64, u64), Fault> {

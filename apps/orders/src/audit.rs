@@ -40,25 +40,43 @@ impl Books {
         })
     }
 
-    /// How many orders have not come to an end, of those submitted until this time.
+    /// How many orders have not come to an end, by state, of those submitted until this time.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn open_orders(&self, submitted_until_ms: i64) -> Result<i64, StoreError> {
-        let sql = "SELECT COUNT(*) FROM orders WHERE ended_ms IS NULL AND submitted_ms <= $1";
-        number(&self.orders, sql, &[submitted_until_ms.into()]).await
+    pub async fn open_orders(&self, submitted_until_ms: i64) -> Result<Vec<(String, i64)>, StoreError> {
+        let sql = "SELECT state, COUNT(*) FROM orders WHERE ended_ms IS NULL AND submitted_ms <= $1
+                   GROUP BY state ORDER BY state";
+        let rows = read(&self.orders, sql, &[submitted_until_ms.into()]).await?;
+        rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.int(1)?))).collect()
     }
 
-    /// How many messages wait in outboxes.
+    /// The services in whose outboxes messages wait, and how many.
     ///
     /// # Errors
     /// What a database says.
-    pub async fn waiting(&self) -> Result<i64, StoreError> {
-        let mut waiting = 0;
-        for store in [&self.orders, &self.inventory, &self.payments, &self.shipping] {
-            waiting += number(store, "SELECT COUNT(*) FROM toolkit_outbox", &[]).await?;
+    pub async fn waiting(&self) -> Result<Vec<(&'static str, i64)>, StoreError> {
+        let mut waiting = Vec::new();
+        let outboxes = [
+            ("order", &self.orders),
+            ("inventory", &self.inventory),
+            ("payment", &self.payments),
+            ("shipping", &self.shipping),
+        ];
+        for (service, store) in outboxes {
+            waiting.push((service, number(store, "SELECT COUNT(*) FROM toolkit_outbox", &[]).await?));
         }
+        waiting.retain(|(_, count)| *count > 0);
         Ok(waiting)
+    }
+
+    /// How many of the orders that ended in that time have had no notification of it.
+    ///
+    /// # Errors
+    /// What a database says.
+    pub async fn untold(&self, from_ms: i64, until_ms: i64) -> Result<usize, StoreError> {
+        let (told, ended) = told(self, from_ms, until_ms).await?;
+        Ok(ended.saturating_sub(told))
     }
 }
 

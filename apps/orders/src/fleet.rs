@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::Instant;
 use toolkit::Clients;
 use toolkit::health::{HealthCheck, Thresholds};
 use toolkit::testing::Server;
 
 use crate::audit::Books;
+use crate::model::now_ms;
 use crate::places::{DEAD_LETTERS, People, Places};
 use crate::services::{Error, Service};
 use crate::store::Stores;
+use crate::waiting::{Unrest, wait};
 
 /// Server and services, each a process. All end with this value.
 pub struct Fleet {
@@ -27,6 +28,8 @@ pub struct Fleet {
     pub places: Places,
     /// The databases.
     pub stores: Stores,
+    queues: HealthCheck,
+    graves: HealthCheck,
     arguments: Vec<String>,
     services: BTreeMap<Service, Child>,
 }
@@ -68,8 +71,14 @@ impl Fleet {
         let endpoint = endpoint.or_else(|| server.as_ref().map(|server| server.endpoint().to_owned()));
         let clients = clients(endpoint.as_deref()).await;
         let places = Places::ensure(&clients, people).await?;
+        let (mut queues, mut graves) = (HealthCheck::new(&clients), HealthCheck::new(&clients));
+        for (queue, dead) in DEAD_LETTERS {
+            queues = queues.queue(&clients.queue(queue).await?, Thresholds::default());
+            graves = graves.queue(&clients.queue(dead).await?, Thresholds { degraded: 1, unhealthy: 100 });
+        }
         let (stores, services) = (stores.clone(), BTreeMap::new());
-        let mut fleet = Fleet { server, endpoint, clients, places, stores, arguments, services };
+        let mut fleet =
+            Fleet { server, endpoint, clients, places, stores, queues, graves, arguments, services };
         for service in Service::ALL {
             fleet.launch(service).await?;
         }
@@ -141,39 +150,60 @@ impl Fleet {
         Ok(())
     }
 
-    /// Waits until every order has ended, and nothing waits anywhere; gives whether it came to that in time.
+    /// Waits until every order has ended, nothing waits anywhere, and the ends since `from_ms` have been told; gives what is left
+    /// after `most`.
     ///
     /// # Errors
-    /// When a queue or a database cannot be asked.
-    pub async fn settle(&self, books: &Books, most: Duration) -> Result<bool, Error> {
-        let begun = Instant::now();
-        let mut quiet = 0;
-        while begun.elapsed() < most {
-            let busy = books.open_orders(i64::MAX).await? > 0
-                || books.waiting().await? > 0
-                || self.depth().await? > 0;
-            quiet = if busy { 0 } else { quiet + 1 };
-            // Twice, since a message may have been between an outbox and a queue.
-            if quiet == 2 {
-                return Ok(true);
+    /// When a database cannot be asked.
+    pub async fn settle(&self, books: &Books, from_ms: i64, most: Duration) -> Result<Unrest, Error> {
+        wait(most, async || {
+            let first = self.unrest(books, from_ms).await?;
+            if !first.is_rest() {
+                return Ok(first);
             }
+            // Twice, since a message may have been between an outbox and a queue.
             tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        Ok(false)
+            self.unrest(books, from_ms).await
+        })
+        .await
     }
 
-    /// How many messages are in the queues, dead letters apart.
-    async fn depth(&self) -> Result<u64, Error> {
-        let mut check = HealthCheck::new(&self.clients);
-        for (queue, _) in DEAD_LETTERS {
-            check = check.queue(
-                &self.clients.queue(queue).await?,
-                Thresholds { degraded: 10_000, unhealthy: 100_000 },
-            );
+    async fn unrest(&self, books: &Books, from_ms: i64) -> Result<Unrest, Error> {
+        let mut unrest = Unrest {
+            orders: books.open_orders(i64::MAX).await?,
+            outboxes: books.waiting().await?,
+            queues: messages(&self.queues).await,
+            dead: messages(&self.graves).await,
+            untold: 0,
+        };
+        // The dearest question, asked last.
+        if unrest.is_rest() {
+            unrest.untold = books.untold(from_ms, now_ms()).await?;
         }
-        let checks = check.look().await.checks;
-        Ok(checks.iter().map(|one| one.depth + one.in_flight + one.delayed).sum())
+        Ok(unrest)
     }
+
+    /// What is left of what came before a kill.
+    ///
+    /// # Errors
+    /// When a database cannot be asked.
+    pub async fn unrest_of_before(&self, books: &Books, killed_ms: i64) -> Result<Unrest, Error> {
+        let orders = books.open_orders(killed_ms).await?;
+        let mut unrest = Unrest { orders, dead: messages(&self.graves).await, ..Unrest::default() };
+        if unrest.is_rest() {
+            // Ends of the last minute before the kill, which may have been on their way to the customer.
+            unrest.untold = books.untold(killed_ms - 60_000, killed_ms).await?;
+        }
+        Ok(unrest)
+    }
+}
+
+/// The queues with messages in them, and how many.
+async fn messages(check: &HealthCheck) -> Vec<(String, u64)> {
+    let checks = check.look().await.checks.into_iter();
+    // One that does not answer may have any number.
+    let counts = checks.map(|check| (check.messages().unwrap_or(1), check.queue));
+    counts.filter(|(count, _)| *count > 0).map(|(count, queue)| (queue, count)).collect()
 }
 
 /// Clients of this endpoint, or of what the environment names.

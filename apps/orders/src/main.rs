@@ -9,6 +9,7 @@ mod places;
 mod services;
 mod store;
 mod trials;
+mod waiting;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -85,7 +86,7 @@ enum Command {
     /// Kill services and the server at random moments, let all come to rest, and audit; again and again. Exit status 1 if a rule breaks.
     Trials(TrialArgs),
     /// Look whether money, stock and orders fit together, in all databases. Exit status 1 if not.
-    Audit,
+    Audit(AuditArgs),
     /// Look at the dead letters of all queues; put some back.
     DeadLetters(DeadLetterArgs),
 }
@@ -136,8 +137,8 @@ struct SettingArgs {
     /// How many of each it has.
     #[arg(long, default_value_t = 1_000_000)]
     stock: i64,
-    /// How often the dead letters are looked at.
-    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    /// How often the dead letters are looked at. (A crash can make some, and two minutes is all that recovery may take.)
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     look_every: u64,
     /// Share of the gateway's calls that fail before anything happens.
     #[arg(long, default_value_t = Behaviour::default().failing, value_name = "SHARE")]
@@ -205,6 +206,9 @@ struct LoadArgs {
     /// How long.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// How long to wait for what is under way to come to its end, after the load and after each kill.
+    #[arg(long, default_value_t = 120, value_name = "SECONDS")]
+    patience: u64,
     /// Do not kill anything afterwards.
     #[arg(long)]
     no_kills: bool,
@@ -227,6 +231,13 @@ struct TrialArgs {
     /// The first trial's seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+#[derive(Args)]
+struct AuditArgs {
+    /// While orders are under way, books may disagree for a moment: look again for so long before it is believed.
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    patience: u64,
 }
 
 #[derive(Args)]
@@ -288,11 +299,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Error> {
             };
             trials::run(trials, place.database.as_deref()).await.map(|bad| bad == 0)
         }
-        Command::Audit => {
-            let findings = audit(&Books::open(&place.stores()?).await?, None).await?;
-            print!("{findings}");
-            Ok(findings.holds())
-        }
+        Command::Audit(args) => look_through_the_books(&place, &args).await,
         Command::DeadLetters(args) => dead_letters(&place, &args).await.map(|()| true),
     };
     Ok(if good? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -468,6 +475,20 @@ async fn submit(place: &Place, args: &SubmitArgs) -> Result<(), Error> {
     }
 }
 
+async fn look_through_the_books(place: &Place, args: &AuditArgs) -> Result<bool, Error> {
+    let books = Books::open(&place.stores()?).await?;
+    let begun = tokio::time::Instant::now();
+    let findings = loop {
+        let findings = audit(&books, None).await?;
+        if findings.holds() || begun.elapsed().as_secs() >= args.patience {
+            break findings;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    print!("{findings}");
+    Ok(findings.holds())
+}
+
 async fn drive(place: Place, args: &LoadArgs) -> Result<bool, Error> {
     if args.keep {
         return drive_on(&place, args, &place.stores()?).await;
@@ -482,8 +503,13 @@ async fn drive_on(place: &Place, args: &LoadArgs, stores: &Stores) -> Result<boo
     let products = 2_000;
     let arguments = vec!["--products".to_owned(), products.to_string()];
     let mut fleet = Fleet::start(place.endpoint.clone(), stores, &People::default(), arguments).await?;
-    let load =
-        load::Load { times: args.times, seconds: args.seconds.max(1), products, kills: !args.no_kills };
+    let load = load::Load {
+        times: args.times,
+        seconds: args.seconds.max(1),
+        patience: Duration::from_secs(args.patience),
+        products,
+        kills: !args.no_kills,
+    };
     load::run(load, &mut fleet).await
 }
 

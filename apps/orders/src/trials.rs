@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::audit::{Books, audit};
 use crate::fleet::{Fleet, Victim};
 use crate::generate::{Counter, Generator, Mix};
+use crate::model::now_ms;
 use crate::places::People;
 use crate::services::{Error, Service};
 use crate::store::Stores;
@@ -89,7 +90,7 @@ async fn trial(trials: Trials, seed: u64, database: Option<&str>) -> Result<Tria
 }
 
 async fn try_with(trials: Trials, seed: u64, stores: &Stores) -> Result<Trial, Error> {
-    let begun = Instant::now();
+    let (begun, began) = (Instant::now(), now_ms());
     let mut chance = Rng::with_seed(seed);
     // In every other trial reservations run out while payments are still tried.
     let reservation = if seed.is_multiple_of(2) { "900" } else { "2" };
@@ -143,13 +144,16 @@ async fn try_with(trials: Trials, seed: u64, stores: &Stores) -> Result<Trial, E
         fleet.revive(victim).await?;
     }
     let accepted = shop.await?;
-    let rested = fleet.settle(&books, REST).await?;
+    let left = fleet.settle(&books, began, REST).await?;
     let findings = audit(&books, Some(&accepted)).await?;
     Ok(Trial {
-        holds: rested && findings.holds(),
+        holds: left.is_rest() && findings.holds(),
         accepted: accepted.len(),
         killed,
         took: begun.elapsed(),
-        report: format!("{findings}{}", if rested { "" } else { "  it did not come to rest\n" }),
+        report: match left.is_rest() {
+            true => findings.to_string(),
+            false => format!("{findings}  it did not come to rest: {left}\n"),
+        },
     })
 }

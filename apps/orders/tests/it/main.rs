@@ -93,7 +93,7 @@ fn orders_of_all_kinds(database: &[&str], spoil: impl FnOnce(&Path)) {
     assert!(good.status.success(), "{}", said(&good));
     // An audit that finds nothing must be able to find something.
     spoil(folder.path());
-    let bad = run(&["audit"]);
+    let bad = run(&["audit", "--patience", "0"]);
     assert_eq!(bad.status.code(), Some(1), "{}", said(&bad));
     assert!(said(&bad).contains("BROKEN no order is charged twice"), "{}", said(&bad));
 }
@@ -251,4 +251,58 @@ fn the_load_generator_measures_every_target_and_audits() {
     }
     assert!(row("consistency").contains("| met"), "{said}");
     assert!(row("message delivery").contains("100.000 %"), "{said}");
+}
+
+/// Takes messages out of a queue that are not its own: `times` receives of each of the first ones that come, then it goes. Those that
+/// are not deleted are there again at once.
+fn thief(server: &Server, queue: &'static str, times: u32, delete: bool) -> std::thread::JoinHandle<()> {
+    let endpoint = server.endpoint().to_owned();
+    std::thread::spawn(move || {
+        block_on(async {
+            let clients = toolkit::Clients::local(&endpoint).await;
+            let url = clients.queue(queue).await.unwrap().url;
+            for _ in 0..times {
+                let messages = loop {
+                    let call = clients.sqs.receive_message().queue_url(&url).visibility_timeout(if delete {
+                        30
+                    } else {
+                        0
+                    });
+                    let call = call.max_number_of_messages(1).wait_time_seconds(20);
+                    let messages = call.send().await.unwrap().messages.unwrap_or_default();
+                    if !messages.is_empty() {
+                        break messages;
+                    }
+                };
+                for message in messages.into_iter().filter(|_| delete) {
+                    let receipt = message.receipt_handle.unwrap();
+                    clients
+                        .sqs
+                        .delete_message()
+                        .queue_url(&url)
+                        .receipt_handle(receipt)
+                        .send()
+                        .await
+                        .unwrap();
+                }
+            }
+        })
+    })
+}
+
+#[test]
+fn the_load_says_what_it_waits_for_and_fails_with_it() {
+    let (server, folder) = (Server::in_memory().unwrap(), tempfile::tempdir().unwrap());
+    let run =
+        |arguments: &[&str]| orders(Some(server.endpoint()), folder.path(), arguments).output().unwrap();
+    assert!(run(&["setup"]).status.success());
+    // An order that will never be shipped. The thief waits before the service does.
+    let thief = thief(&server, "shipping", 1, true);
+    let output = run(&["load", "--times", "0.2", "--seconds", "2", "--no-kills", "--patience", "3"]);
+    thief.join().unwrap();
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("waited 3 s, and no longer, for 1 order (1 fulfilling)"), "{said}");
+    assert!(said.contains("Not at rest: 1 order (1 fulfilling)"), "{said}");
+    assert!(said.contains("| MISSED |"), "{said}");
 }
