@@ -265,6 +265,25 @@ def test_a_virtual_clock_is_set_to_a_moment_but_never_back(start):
     assert ask(server, "/_posthaste/clock")[1]["now"] == 3786912000001
 
 
+def test_a_virtual_clock_goes_on_where_it_stopped(start, tmp_path):
+    server = start("--data", tmp_path, "--virtual-clock")
+    _, moved = ask(server, "/_posthaste/clock", {"advance": "3d"})
+    sqs = client(server)
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="x")
+    assert sqs.receive_message(QueueUrl=url)["Messages"]
+    server.close()
+    server = start("--data", tmp_path, "--virtual-clock")
+    assert ask(server, "/_posthaste/clock")[1]["now"] >= moved["now"]
+    ask(server, "/_posthaste/clock", {"advance": "31s"})
+    assert client(server).receive_message(QueueUrl=url)["Messages"]
+    server.close()
+    # Nor does a server with the machine's clock, which is behind, stand still.
+    sqs = client(start("--data", tmp_path))
+    sqs.send_message(QueueUrl=url, MessageBody="y", DelaySeconds=1)
+    assert sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"][0]["Body"] == "y"
+
+
 @pytest.mark.parametrize("order", [{}, {"advance": "soon"}, {"advance": "-1s"}, {"advance": "1s", "set": 1}, [], "x"])
 def test_an_order_that_the_clock_does_not_understand_is_refused(start, order):
     server = start("--in-memory", "--virtual-clock")

@@ -42,8 +42,9 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         }
         false => Options::default(),
     };
-    let clock = Arc::new(if settings.virtual_clock { Clock::standing() } else { Clock::Real });
+    let clock = Arc::new(if settings.virtual_clock { Clock::standing() } else { Clock::real() });
     let opened = store::open(settings.data.as_ref(), settings.durability, limits, clock.now())?;
+    clock.not_before(opened.now);
     for note in &opened.notes {
         eprintln!("posthaste: {note}");
     }

@@ -62,6 +62,8 @@ pub struct Opened {
     pub reader: Reader,
     /// What was repaired or cut, in words for the operator.
     pub notes: Vec<String>,
+    /// It is this late at least.
+    pub now: Time,
 }
 
 /// Opens a log and replays it, at `now` by the clock.
@@ -105,7 +107,7 @@ pub fn open(
         format!("{}: an unfinished write was cut off ({}); it was never acknowledged", cut.file, cut.why)
     }));
     let reader = journal.reader();
-    Ok(Opened { machine, journal, reader, notes })
+    Ok(Opened { machine, journal, reader, notes, now })
 }
 
 /// The log while the server runs.
