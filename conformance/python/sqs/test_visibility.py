@@ -140,12 +140,18 @@ def test_hidden_messages_count_as_in_flight(clock, queue):  # §3
 def test_only_the_newest_handle_governs_the_visibility(clock, queue):  # §5, §6
     queue.send()
     old = queue.one(VisibilityTimeout=0)
-    queue.one(VisibilityTimeout=60)
-    try:
-        queue.hide(old, 0)
-    except queue.sqs.exceptions.ClientError:
-        pass  # AWS's answer for an older handle is not recorded; the message must not be lost by it
+    new = queue.one(VisibilityTimeout=60)
+    for seconds in (0, 600):
+        with refused(
+            "InvalidParameterValue",
+            400,
+            f"Value {old['ReceiptHandle']} for parameter ReceiptHandle is invalid. Reason: Message does not exist or is "
+            "not available for visibility timeout change.",
+        ):
+            queue.hide(old, seconds)
+    assert queue.counts() == (0, 1, 0)
     clock.advance(61)
+    queue.hide(new, 0)
     assert queue.bodies() == ["hello"]
 
 
