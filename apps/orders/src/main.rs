@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use toolkit::Clients;
 use toolkit::testing::Server;
 
 use audit::{Books, audit};
@@ -137,9 +138,12 @@ struct SettingArgs {
     /// How many of each it has.
     #[arg(long, default_value_t = 1_000_000)]
     stock: i64,
-    /// How often the dead letters are looked at. (A crash can make some, and two minutes is all that recovery may take.)
+    /// How often dead letters and the queues' depths are looked at. (A crash can make some, and two minutes is all that recovery may take.)
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     look_every: u64,
+    /// Of so many waiting messages in a queue the operators are told.
+    #[arg(long, default_value_t = 10_000, value_name = "MESSAGES")]
+    alert_depth: u64,
     /// Share of the gateway's calls that fail before anything happens.
     #[arg(long, default_value_t = Behaviour::default().failing, value_name = "SHARE")]
     gateway_failing: f64,
@@ -162,6 +166,7 @@ impl SettingArgs {
             products: self.products,
             stock: self.stock,
             look_every: Duration::from_secs(self.look_every),
+            alert_depth: self.alert_depth,
             gateway: Behaviour {
                 failing: self.gateway_failing,
                 stalling: self.gateway_stalling,
@@ -334,8 +339,9 @@ fn on_aws() -> bool {
 async fn setup(place: &Place, people: &People) -> Result<(), Error> {
     let clients = clients(place.known_endpoint().as_deref()).await;
     let places = Places::ensure(&clients, people).await?;
-    for (queue, dead) in DEAD_LETTERS {
-        println!("queue  {queue:<22} dead letters: {dead}");
+    println!("{:<22} {:<9} {:>7} {:>9} {:>6}  dead letters", "queue", "kind", "hidden", "kept", "waits");
+    for (queue, _) in DEAD_LETTERS {
+        println!("{}", as_it_is(&clients, queue).await?);
     }
     for topic in places.topics() {
         println!("topic  {}", topic.arn);
@@ -344,6 +350,27 @@ async fn setup(place: &Place, people: &People) -> Result<(), Error> {
         "Alarms: none. They are CloudWatch's; they will be made here when the server offers CloudWatch."
     );
     Ok(())
+}
+
+/// A queue's settings, as the server says that they are.
+async fn as_it_is(clients: &Clients, queue: &str) -> Result<String, Error> {
+    let url = clients.queue(queue).await?.url;
+    let call = clients.sqs.get_queue_attributes().queue_url(url).attribute_names("All".into());
+    let found = call.send().await.map_err(toolkit::Fault::from)?.attributes.unwrap_or_default();
+    let get = |name: &str| found.get(&name.into()).cloned().unwrap_or_default();
+    let seconds = |name: &str| get(name).parse::<u64>().unwrap_or_default();
+    let policy: serde_json::Value = serde_json::from_str(&get("RedrivePolicy")).unwrap_or_default();
+    let dead =
+        policy["deadLetterTargetArn"].as_str().and_then(|arn| arn.rsplit(':').next()).unwrap_or("none");
+    let receives = policy["maxReceiveCount"].to_string();
+    Ok(format!(
+        "{queue:<22} {:<9} {:>5} s {:>4} days {:>4} s  {dead} after {} receives",
+        if get("FifoQueue") == "true" { "FIFO" } else { "standard" },
+        seconds("VisibilityTimeout"),
+        seconds("MessageRetentionPeriod") / 86_400,
+        seconds("ReceiveMessageWaitTimeSeconds"),
+        receives.trim_matches('"'),
+    ))
 }
 
 async fn serve(place: &Place, args: &RunArgs) -> Result<(), Error> {

@@ -95,6 +95,9 @@ impl Order {
         if self.customer_id.is_empty() {
             wrong.push("customerId is missing".to_owned());
         }
+        if self.payment == Payment::Card(String::new()) {
+            wrong.push("payment: the card is missing".to_owned());
+        }
         if self.items.is_empty() || self.items.len() > 50 {
             wrong.push("an order has 1 to 50 items".to_owned());
         }
@@ -174,6 +177,12 @@ pub enum Happening {
     /// Messages could not be handled.
     #[serde(rename = "system.dead-letters")]
     DeadLetters,
+    /// More messages wait in a queue than should, or it cannot be asked.
+    #[serde(rename = "system.queue-unwell")]
+    QueueUnwell,
+    /// It is well again.
+    #[serde(rename = "system.queue-well")]
+    QueueWell,
 }
 
 impl Happening {
@@ -195,14 +204,20 @@ impl Happening {
             Happening::Cancelled => "order.cancelled",
             Happening::InventoryLow => "inventory.low",
             Happening::DeadLetters => "system.dead-letters",
+            Happening::QueueUnwell => "system.queue-unwell",
+            Happening::QueueWell => "system.queue-well",
         }
     }
 
-    /// Worth a text message to the customer.
+    /// Worth a text message to the customer, or to the operators.
     pub fn is_critical(self) -> bool {
         matches!(
             self,
-            Happening::Rejected | Happening::PaymentFailed | Happening::Cancelled | Happening::DeadLetters
+            Happening::Rejected
+                | Happening::PaymentFailed
+                | Happening::Cancelled
+                | Happening::DeadLetters
+                | Happening::QueueUnwell
         )
     }
 }
@@ -262,6 +277,22 @@ pub enum StockWork {
     Release,
     /// It was taken out and cannot be shipped: put it back.
     Return,
+}
+
+impl StockCommand {
+    /// What is wrong with it, if anything. The order service's own commands are right; the queue takes anybody's.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), &'static str> {
+        let wrongs = [
+            (self.order_id.is_empty(), "orderId is missing"),
+            (self.product_id.is_empty(), "productId is missing"),
+            (self.quantity < 1, "quantity is below 1"),
+            (self.lines < 1 || !(0..self.lines).contains(&self.line), "line is not one of the order's lines"),
+        ];
+        wrongs.into_iter().find(|(is_so, _)| *is_so).map_or(Ok(()), |(_, wrong)| Err(wrong))
+    }
 }
 
 impl Message for StockCommand {
@@ -351,6 +382,8 @@ mod tests {
         assert!(wrong.contains("customerId") && wrong.contains("totalAmount"), "{wrong}");
         let huge = Item { product_id: "p-2".into(), quantity: 10_000, unit_price: i64::MAX };
         assert!(Order { items: vec![huge], ..order() }.validate().is_err());
+        let no_card = Order { payment: Payment::Card(String::new()), ..order() };
+        assert!(no_card.validate().unwrap_err().contains("card"));
         let twice = Order { items: vec![order().items[0].clone(); 2], total_amount: 2000, ..order() };
         assert!(twice.validate().unwrap_err().contains("two lines"));
     }

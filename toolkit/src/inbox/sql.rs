@@ -283,7 +283,9 @@ impl AfterCommit {
 /// As [`in_transaction`], with all messages of a batch in one transaction: what a database pays for a transaction is paid
 /// once for many. Put [`gather`](crate::consumer::gather) before it for batches larger than a receive's ten.
 ///
-/// **Promise**: as [`in_transaction`]'s. If the transaction fails, all of the batch come again.
+/// **Promise**: as [`in_transaction`]'s. Where the database refuses the transaction, because of one message perhaps, the batch's halves
+/// are tried apart, and theirs, until the message is alone that cannot be stored; it comes again, with those of its group behind it. If
+/// the database is away, all come again.
 pub fn batches_in_transaction<D: Database, H>(
     inbox: SqlInbox<D>,
     settings: InboxSettings,
@@ -306,41 +308,82 @@ where
     H: TransactionalBatchHandler<T, D>,
 {
     async fn handle_batch(&self, batch: Vec<Delivery<T>>) -> BatchOutcome {
-        let ids: Vec<String> = batch.iter().map(|delivery| delivery.message_id.clone()).collect();
-        match self.run(batch).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                let reason = error.to_string();
-                BatchOutcome { failures: ids.into_iter().map(|id| (id, Outcome::retry(&reason))).collect() }
+        let mut all = BatchOutcome::done();
+        // Groups of which a message failed: those behind it must not go before it.
+        let mut held_back: HashSet<String> = HashSet::new();
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            let (behind, mut part): (Vec<_>, Vec<_>) = part
+                .into_iter()
+                .partition(|one| one.group.as_ref().is_some_and(|group| held_back.contains(group)));
+            let behind = behind
+                .into_iter()
+                .map(|one| (one.message_id, Outcome::retry("one before it in its group failed")));
+            all.failures.extend(behind);
+            match self.run(&mut part).await {
+                Ok(outcome) => all.failures.extend(outcome.failures),
+                Err(error) if part.len() > 1 && is_refusal(&error) => {
+                    let second = part.split_off(part.len() / 2);
+                    parts.extend([second, part]);
+                }
+                Err(error) => {
+                    let again = part.into_iter().map(|one| {
+                        held_back.extend(one.group);
+                        (one.message_id, Outcome::retry(&error))
+                    });
+                    all.failures.extend(again);
+                }
             }
         }
+        all
+    }
+}
+
+/// Whether the database was there and did not want it.
+fn is_refusal(error: &StoreError) -> bool {
+    match error {
+        StoreError::Database(error) => error.as_database_error().is_some(),
+        StoreError::Shape(_) => true,
     }
 }
 
 impl<D: Database, H> BatchesInTransaction<D, H> {
-    async fn run<T: Message>(&self, mut batch: Vec<Delivery<T>>) -> Result<BatchOutcome, StoreError>
+    /// Handles these in one transaction. They are in `batch` still where the transaction failed.
+    async fn run<T: Message>(&self, batch: &mut Vec<Delivery<T>>) -> Result<BatchOutcome, StoreError>
     where
         H: TransactionalBatchHandler<T, D>,
     {
+        if batch.is_empty() {
+            return Ok(BatchOutcome::done());
+        }
         let mut transaction = self.inbox.database.begin().await?;
         let keys: Vec<&str> = batch.iter().map(|delivery| delivery.envelope.id.as_str()).collect();
         let mut new = self.inbox.first_times(&mut transaction, &keys, self.settings.keep).await?;
-        let came = batch.len();
-        // The first of several equal ones; the others share its fate, good or bad.
-        let mut copies: Vec<(String, String)> = Vec::new();
         let (ours, others): (Vec<_>, Vec<_>) =
             batch.drain(..).partition(|delivery| new.remove(&delivery.envelope.id));
-        for other in others {
-            if ours.iter().any(|first| first.envelope.id == other.envelope.id) {
-                copies.push((other.message_id, other.envelope.id));
-            }
-        }
-        metrics::counter!("messages.duplicate").increment((came - ours.len()) as u64);
+        metrics::counter!("messages.duplicate").increment(others.len() as u64);
         if ours.is_empty() {
             return Ok(BatchOutcome::done());
         }
+        let result = self.work(transaction, &ours, &others).await;
+        if result.is_err() {
+            batch.extend(ours.into_iter().chain(others));
+        }
+        result
+    }
+
+    /// `ours` are new; `others` have been handled before, or are copies of ours.
+    async fn work<T: Message>(
+        &self,
+        mut transaction: D::Transaction,
+        ours: &[Delivery<T>],
+        others: &[Delivery<T>],
+    ) -> Result<BatchOutcome, StoreError>
+    where
+        H: TransactionalBatchHandler<T, D>,
+    {
         let mut after = AfterCommit::default();
-        let mut outcome = self.handler.handle_batch(&mut transaction, &ours, &mut after).await?;
+        let mut outcome = self.handler.handle_batch(&mut transaction, ours, &mut after).await?;
         outcome.failures.retain(|(_, outcome)| *outcome != Outcome::Done);
         let failed = ours.iter().filter_map(|delivery| {
             let (_, outcome) = outcome.failures.iter().find(|(id, _)| *id == delivery.message_id)?;
@@ -355,9 +398,10 @@ impl<D: Database, H> BatchesInTransaction<D, H> {
             D::commit(transaction).await?;
             after.0.into_iter().for_each(|then| then());
         }
-        for (message_id, key) in copies {
-            if let Some((_, fate)) = failed.iter().find(|(failed, _)| *failed == key) {
-                outcome.failures.push((message_id, fate.clone()));
+        // Copies share the fate of the first.
+        for other in others {
+            if let Some((_, fate)) = failed.iter().find(|(failed, _)| *failed == other.envelope.id) {
+                outcome.failures.push((other.message_id.clone(), fate.clone()));
             }
         }
         Ok(outcome)

@@ -5,14 +5,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use toolkit::consumer::{ConsumerSettings, Delivery, Outcome};
-use toolkit::inbox::sql::{SqlInbox, TransactionalHandler, in_transaction};
+use toolkit::consumer::{BatchOutcome, ConsumerSettings, Delivery, Outcome, gather};
+use toolkit::inbox::sql::{
+    AfterCommit, SqlInbox, TransactionalBatchHandler, TransactionalHandler, batches_in_transaction,
+    in_transaction,
+};
 use toolkit::inbox::{Begin, Inbox, InboxSettings, MemoryInbox, once};
 use toolkit::publisher::Outgoing;
-use toolkit::sql::Database;
+use toolkit::sql::{Database, StoreError};
 use toolkit::{Clients, Consumer, Publisher, Queue, QueueSpec};
 
-use crate::common::{Step, server};
+use crate::common::{Step, drain, server};
 use crate::databases::{postgres, sqlite};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -217,4 +220,62 @@ async fn a_claim_left_by_a_handler_without_a_transaction_is_not_taken_for_its_wo
         transaction.commit().await.unwrap();
     }
     assert_eq!((firsts, counts), (vec![true, false], vec![1, 0]));
+}
+
+/// Stores numbers in a table that does not take them all.
+struct Store;
+
+impl<D: Database> TransactionalBatchHandler<Step, D> for Store {
+    async fn handle_batch(
+        &self,
+        transaction: &mut D::Connection,
+        batch: &[Delivery<Step>],
+        _: &mut AfterCommit,
+    ) -> Result<BatchOutcome, StoreError> {
+        for delivery in batch {
+            let number = i64::from(delivery.data().number);
+            D::execute(transaction, "INSERT INTO numbers VALUES ($1)", &[number.into()]).await?;
+        }
+        Ok(BatchOutcome::done())
+    }
+}
+
+async fn one_bad_message_does_not_hold_up_its_batch<D: Database>(database: D) {
+    let (_server, clients) = server().await;
+    let table = "CREATE TABLE numbers (number BIGINT PRIMARY KEY CHECK (number <> 13))";
+    database.execute_alone(table, &[]).await.unwrap();
+    let inbox = SqlInbox::new(&database, "numbers");
+    inbox.migrate().await.unwrap();
+    // Each of them twice.
+    let queue = repeated(&clients, 20, 2).await;
+    QueueSpec::new("q").dead_letters("q-dead", 2).ensure(&clients).await.unwrap();
+
+    let handler = gather(100, batches_in_transaction(inbox, InboxSettings::default(), Store));
+    let handler = handler.linger(Duration::from_millis(100));
+    let at_once = toolkit::Backoff::new(Duration::ZERO, Duration::ZERO);
+    let consumer = Consumer::<Step>::new(&clients, &queue);
+    let breaker = toolkit::breaker::BreakerSettings { failures: 100, ..Default::default() };
+    let consumer = consumer.settings(ConsumerSettings { backoff: at_once, breaker, ..settings() });
+    let running = consumer.start_batches(handler).await.unwrap();
+    let graveyard = clients.queue("q-dead").await.unwrap();
+    let mut dead = Vec::new();
+    while dead.len() < 2 {
+        dead.extend(drain(&clients, &graveyard).await.iter().map(|envelope| envelope.data.number));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    running.shutdown().await;
+    assert_eq!(dead, [13, 13]);
+    let rows = database.read("SELECT number FROM numbers ORDER BY number", &[]).await.unwrap();
+    let numbers: Vec<i64> = rows.iter().map(|row| row.int(0).unwrap()).collect();
+    assert_eq!(numbers, (0..20).filter(|number| *number != 13).collect::<Vec<_>>());
+    assert!(drain(&clients, &queue).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_does_not_hold_up_its_batch() {
+    let (_folder, pool) = sqlite().await;
+    one_bad_message_does_not_hold_up_its_batch(pool).await;
+    if let Some((_server, pool)) = postgres().await {
+        one_bad_message_does_not_hold_up_its_batch(pool).await;
+    }
 }

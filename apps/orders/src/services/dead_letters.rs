@@ -1,9 +1,12 @@
-//! Looks after the dead letters of all queues: logs, archives and reports each; puts back those that only a crash has made.
+//! Looks after the dead letters of all queues: logs, archives and reports each; puts back those that only a crash has made. And tells of
+//! queues in which too much waits.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use toolkit::consumer::Category;
 use toolkit::dead_letters::{DeadLetter, DeadLetterMonitor, DeadLetterReport, FileArchive, requeue};
+use toolkit::health::{HealthCheck, Status, Thresholds};
 use toolkit::publisher::Outgoing;
 use toolkit::{Clients, Envelope, Fault, Publisher};
 
@@ -23,21 +26,10 @@ const RATE: f64 = 50.0;
 pub async fn start(around: &Surroundings) -> Result<RunningService, Error> {
     let clients = &around.clients;
     let health = Publisher::topic(clients, &around.places.system_health.arn).source("dead-letters");
+    let told = health.clone();
     let alert = move |report: &DeadLetterReport| {
         let what = format!("{} new dead letters in {}", report.new.len(), report.queue);
-        eprintln!("dead letters: {what}");
-        let event = Event {
-            happening: Happening::DeadLetters,
-            order_id: String::new(),
-            customer_id: String::new(),
-            detail: Some(what),
-        };
-        let health = health.clone();
-        tokio::spawn(async move {
-            if let Err(error) = health.publish(Outgoing::new(event).attribute("critical", "true")).await {
-                eprintln!("dead letters: nobody could be told: {error}");
-            }
-        });
+        tokio::spawn(tell(told.clone(), Happening::DeadLetters, what));
     };
     let archive = FileArchive::new(around.stores.folder.join("dead-letters.jsonl"));
     let mut monitor =
@@ -62,7 +54,52 @@ pub async fn start(around: &Surroundings) -> Result<RunningService, Error> {
             }
         }
     });
+    let (mut queues, depth, stop) =
+        (HealthCheck::new(&around.clients), around.settings.alert_depth, running.stop.clone());
+    for (queue, _) in DEAD_LETTERS {
+        let thresholds = Thresholds { degraded: depth, unhealthy: depth.saturating_mul(10) };
+        queues = queues.queue(&around.clients.queue(queue).await?, thresholds);
+    }
+    let every = around.settings.look_every;
+    tokio::spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = watch(queues, health, every) => {}
+        }
+    });
     Ok(running)
+}
+
+/// Tells once of each queue that is not well, and once when it is well again.
+async fn watch(queues: HealthCheck, health: Publisher, every: Duration) {
+    let mut unwell = BTreeSet::new();
+    loop {
+        tokio::time::sleep(every).await;
+        for check in queues.look().await.checks {
+            let what = format!("{}: {}", check.queue, check.why);
+            let happening = match check.status {
+                Status::Healthy if unwell.remove(&check.queue) => Happening::QueueWell,
+                Status::Degraded | Status::Unhealthy if unwell.insert(check.queue.clone()) => {
+                    Happening::QueueUnwell
+                }
+                _ => continue,
+            };
+            tell(health.clone(), happening, what).await;
+        }
+    }
+}
+
+/// Tells the operators, here and by the topic.
+async fn tell(health: Publisher, happening: Happening, what: String) {
+    eprintln!("{}: {what}", happening.as_str());
+    let event = Event { happening, order_id: String::new(), customer_id: String::new(), detail: Some(what) };
+    let mut outgoing = Outgoing::new(event);
+    if happening.is_critical() {
+        outgoing = outgoing.attribute("critical", "true");
+    }
+    if let Err(error) = health.publish(outgoing).await {
+        eprintln!("{}: nobody could be told: {error}", happening.as_str());
+    }
 }
 
 /// Puts chosen letters of all queues back where they came from; gives how many.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use toolkit::consumer::{BatchOutcome, Delivery, gather};
+use toolkit::consumer::{BatchOutcome, Delivery, Outcome, gather};
 use toolkit::inbox::sql::{AfterCommit, SqlInbox, TransactionalBatchHandler, batches_in_transaction};
 use toolkit::sql::{Database, StoreError, from_json, migrate, take_turns};
 use toolkit::{Consumer, Envelope};
@@ -167,9 +167,15 @@ impl<D: Database> TransactionalBatchHandler<StockCommand, D> for Inventory<D> {
         let orders = batch.iter().map(|delivery| delivery.data().order_id.as_str());
         let products = batch.iter().map(|delivery| delivery.data().product_id.as_str());
         let mut shelf = Shelf::load::<D>(transaction, orders.collect(), products.collect()).await?;
-        let mut mail = self.desk.mail();
+        let (mut mail, mut outcome) = (self.desk.mail(), BatchOutcome::done());
+        let mut right = Vec::new();
         for delivery in batch {
             let command = delivery.data();
+            if let Err(wrong) = command.validate() {
+                outcome = outcome.failed(&delivery.message_id, Outcome::give_up(wrong));
+                continue;
+            }
+            right.push(delivery);
             let news =
                 shelf.apply(command, now_ms() + i64::try_from(self.reservation.as_millis()).unwrap_or(0));
             for one in news {
@@ -177,7 +183,7 @@ impl<D: Database> TransactionalBatchHandler<StockCommand, D> for Inventory<D> {
             }
         }
         shelf.save::<D>(transaction).await?;
-        let updates = batch.iter().map(|delivery| Update {
+        let updates = right.iter().map(|delivery| Update {
             order: &delivery.data().order_id,
             line: delivery.data().line,
             work: delivery.data().work,
@@ -193,7 +199,7 @@ impl<D: Database> TransactionalBatchHandler<StockCommand, D> for Inventory<D> {
         let updates = rows(&updates.collect::<Vec<_>>())?;
         D::execute(transaction, sql, &[(&updates).into(), now_ms().into()]).await?;
         mail.write(transaction, after).await?;
-        Ok(BatchOutcome::done())
+        Ok(outcome)
     }
 }
 

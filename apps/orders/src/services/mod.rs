@@ -114,8 +114,10 @@ pub struct Settings {
     pub stock: i64,
     /// How the gateway behaves.
     pub gateway: gateway::Behaviour,
-    /// How often the dead letters are looked at.
+    /// How often the dead letters and the queues' depths are looked at.
     pub look_every: Duration,
+    /// Of so many waiting messages in a queue somebody is told.
+    pub alert_depth: u64,
 }
 
 /// A service at work.

@@ -90,15 +90,17 @@ fn text(event: &Event) -> String {
         Happening::StockRejected | Happening::StockShort => {
             format!("Not all of your order {order} is in stock: {why}.")
         }
-        Happening::PaymentSucceeded => format!("Your order {order} is paid."),
+        Happening::PaymentSucceeded => format!("Your order {order} is paid: {why}."),
         Happening::PaymentInvoiced => format!("You will get an invoice for your order {order}."),
         Happening::PaymentFailed => format!("Your order {order} could not be paid: {why}."),
-        Happening::PaymentRefunded => format!("What you paid for your order {order} was given back."),
+        Happening::PaymentRefunded => format!("What you paid for your order {order} was given back: {why}."),
         Happening::Shipped => format!("Your order {order} is on its way: {why}."),
         Happening::Undeliverable => format!("Your order {order} cannot be delivered: {why}."),
         Happening::Completed => format!("Your order {order} is complete. Thank you."),
         Happening::Cancelled => format!("Your order {order} was cancelled: {why}."),
         Happening::InventoryLow => format!("To the warehouse: {why} runs low."),
-        Happening::DeadLetters => format!("To the operators: {why}."),
+        Happening::DeadLetters | Happening::QueueUnwell | Happening::QueueWell => {
+            format!("To the operators: {why}.")
+        }
     }
 }

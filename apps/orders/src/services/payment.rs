@@ -148,14 +148,21 @@ impl<D: Database> TransactionalBatchHandler<PaymentCommand, D> for Recorder<D> {
                     outcome.failed(&delivery.message_id, Outcome::retry("the gateway's answer is gone"));
                 continue;
             };
+            let amount = format!("{}.{:02}", command.cents / 100, command.cents % 100);
             let (name, happening, detail) = match standing {
-                Standing::Charged => ("charged", Happening::PaymentSucceeded, None),
-                Standing::Refunded => ("refunded", Happening::PaymentRefunded, None),
-                Standing::Declined => ("declined", Happening::PaymentFailed, Some("the card was declined")),
+                Standing::Charged => ("charged", Happening::PaymentSucceeded, format!("{amount} by card")),
+                Standing::Refunded => {
+                    ("refunded", Happening::PaymentRefunded, format!("{amount} to the card"))
+                }
+                Standing::Declined => {
+                    ("declined", Happening::PaymentFailed, "the card was declined".to_owned())
+                }
                 // Nothing was taken, so nothing has to be given back.
-                Standing::Void if command.refund => ("void", Happening::PaymentRefunded, None),
+                Standing::Void if command.refund => {
+                    ("void", Happening::PaymentRefunded, "nothing had been taken".to_owned())
+                }
                 Standing::Void => {
-                    ("void", Happening::PaymentFailed, Some("the gateway could not be reached"))
+                    ("void", Happening::PaymentFailed, "the gateway could not be reached".to_owned())
                 }
             };
             payments.push(Row {
@@ -166,8 +173,7 @@ impl<D: Database> TransactionalBatchHandler<PaymentCommand, D> for Recorder<D> {
                 asked: delivery.envelope.timestamp.as_millisecond(),
             });
             let who = (command.order_id.as_str(), command.customer_id.as_str());
-            let detail = detail.map(str::to_owned);
-            mail.event(self.told, happening, who, detail, Some(&delivery.envelope)).await?;
+            mail.event(self.told, happening, who, Some(detail), Some(&delivery.envelope)).await?;
         }
         let sql = from_json!(
             D,

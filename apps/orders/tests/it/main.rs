@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use serde_json::json;
 use toolkit::testing::{Postgres, Server, block_on};
 
 /// The program, with its things in this folder.
@@ -56,6 +57,24 @@ fn postgres() -> Option<Postgres> {
     postgres
 }
 
+/// Puts a message into a queue that the service cannot handle.
+fn send_nonsense(server: &Server, queue: &str, message_type: &str, data: serde_json::Value) {
+    let body = json!({
+        "id": format!("nonsense-{queue}"), "type": message_type, "source": "a partner",
+        "timestamp": "2026-01-01T00:00:00Z", "data": data, "metadata": { "version": "1.0" },
+    });
+    block_on(async {
+        let clients = server.clients().await;
+        let url = clients.queue(queue).await.unwrap().url;
+        let call = clients.sqs.send_message().queue_url(url).message_body(body.to_string());
+        let call = match queue.ends_with(".fifo") {
+            true => call.message_group_id("g").message_deduplication_id("d"),
+            false => call,
+        };
+        call.send().await.unwrap();
+    })
+}
+
 /// Submits orders of all kinds, then audits; `database` says where the state is. `spoil` must make the audit fail.
 fn orders_of_all_kinds(database: &[&str], spoil: impl FnOnce(&Path)) {
     let (server, folder) = (Server::in_memory().unwrap(), tempfile::tempdir().unwrap());
@@ -87,7 +106,17 @@ fn orders_of_all_kinds(database: &[&str], spoil: impl FnOnce(&Path)) {
     for product in ["product-00003", "product-00004"] {
         assert!(submit(&["--product", product, "--quantity", "60"]).contains("completed"));
     }
+    // What cannot be stored, or must not be: it becomes a dead letter, and holds up nobody.
+    let order = json!({ "orderId": "o-nul", "customerId": "c\u{0}", "items": [], "totalAmount": 1 });
+    send_nonsense(&server, "orders", "order.submitted", order);
+    let less_than_none = json!({
+        "work": "reserve", "orderId": "o-less", "customerId": "c", "country": "DE", "line": 0, "lines": 1,
+        "productId": "product-00006", "quantity": -5,
+    });
+    send_nonsense(&server, "inventory.fifo", "stock.reserve", less_than_none);
     submit(&["--count", "20"]);
+    let dead = said(&run(&["dead-letters"]));
+    assert!(dead.contains("quantity is below 1"), "{dead}");
 
     let good = run(&["audit"]);
     assert!(good.status.success(), "{}", said(&good));
