@@ -2,66 +2,84 @@
 
 use std::process::ExitCode;
 
+use clap::Parser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use indicatif::{ProgressBar, ProgressStyle};
 use simulator::{Bug, Options, run};
 
-const USAGE: &str = "\
-simulator [--seeds N] [--seed S] [--steps N] [--until STEP] [--trace] [--topics | --no-topics | --archives] [--bug NAME]
+/// Runs the server in simulated worlds, over a disk and a clock that fail, and sees whether it keeps what it promises
+#[derive(Parser)]
+#[command(
+    name = "simulator",
+    after_help = "Unless told otherwise, each seed is one world without topics, one with topics, and one with topics that keep and \
+                  replay what is published. The line that is printed for a world that goes wrong runs it again."
+)]
+struct Arguments {
+    /// Run so many seeds [default: 100, or the one of --seed]
+    #[arg(long, value_name = "N")]
+    seeds: Option<u64>,
+    /// Run the world of this seed; with --seeds, the first of them
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// How many steps a world has
+    #[arg(long, value_name = "N", default_value_t = Options::new(0).steps)]
+    steps: u64,
+    /// Stop at this step
+    #[arg(long, value_name = "STEP")]
+    until: Option<u64>,
+    /// Print what happens
+    #[arg(long)]
+    trace: bool,
+    /// Only worlds with topics that keep nothing
+    #[arg(long, conflicts_with_all = ["no_topics", "archives"])]
+    topics: bool,
+    /// Only worlds without topics
+    #[arg(long, conflicts_with = "archives")]
+    no_topics: bool,
+    /// Only worlds with topics that keep and replay what is published
+    #[arg(long)]
+    archives: bool,
+    /// Build in a fault, which must be found
+    #[arg(long, value_name = "NAME", value_parser = bugs())]
+    bug: Option<Bug>,
+}
 
-  --seeds N     Run N worlds (100)
-  --seed S      Run the world of this seed; with --seeds, the first of them
-  --steps N     How many steps a world has (1500)
-  --until STEP  Stop at this step
-  --trace       Print what happens
-  --topics      Only worlds with topics; otherwise each seed is one world without topics, one with topics, and one
-                with topics that keep and replay what is published
-  --no-topics   Only worlds without topics
-  --archives    Only worlds with topics that keep and replay what is published
-  --bug NAME    Build in a fault: lost-ack, resurrect, early-discard, forgotten-delivery, repeated-delivery,
-                split-fan-out, repeated-replay, forgotten-archive
-";
-
-fn main() -> ExitCode {
-    match parse() {
-        Ok((first, count, kinds, options)) => worlds(first, count, kinds, &options),
-        Err(what) => {
-            eprint!("simulator: {what}\n\n{USAGE}");
-            ExitCode::from(2)
-        }
-    }
+fn bugs() -> impl TypedValueParser<Value = Bug> {
+    PossibleValuesParser::new(Bug::ALL.map(|(name, _)| name)).map(|name| {
+        let bug = Bug::ALL.iter().find(|(known, _)| *known == name);
+        bug.unwrap_or_else(|| unreachable!("only these are possible")).1
+    })
 }
 
 /// Whether there are topics, and archives.
 type Kind = (bool, bool);
 
-fn parse() -> Result<(u64, u64, &'static [Kind], Options), String> {
-    let (mut seed, mut seeds) = (None, None);
-    let mut kinds: &[Kind] = &[(false, false), (true, false), (true, true)];
-    let mut options = Options::new(0);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut number = || {
-            let value = arguments.next().ok_or(format!("{argument} needs a number"))?;
-            value.parse::<u64>().map_err(|_| format!("{value} is no number"))
-        };
-        match &*argument {
-            "--seed" => seed = Some(number()?),
-            "--seeds" => seeds = Some(number()?),
-            "--steps" => options.steps = number()?,
-            "--until" => options.until = Some(number()?),
-            "--trace" => options.trace = true,
-            "--topics" => kinds = &[(true, false)],
-            "--no-topics" => kinds = &[(false, false)],
-            "--archives" => kinds = &[(true, true)],
-            "--bug" => {
-                let name = arguments.next().unwrap_or_default();
-                let bug = Bug::ALL.iter().find(|(known, _)| *known == name);
-                options.bug = Some(bug.ok_or(format!("there is no bug {name}"))?.1);
-            }
-            _ => return Err(format!("{argument}?")),
-        }
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let kinds: &[Kind] = match (arguments.no_topics, arguments.topics, arguments.archives) {
+        (true, _, _) => &[(false, false)],
+        (_, true, _) => &[(true, false)],
+        (_, _, true) => &[(true, true)],
+        _ => &[(false, false), (true, false), (true, true)],
+    };
+    let count = arguments.seeds.unwrap_or(if arguments.seed.is_some() { 1 } else { 100 });
+    let options = Options {
+        steps: arguments.steps,
+        until: arguments.until,
+        trace: arguments.trace,
+        bug: arguments.bug,
+        ..Options::new(0)
+    };
+    worlds(arguments.seed.unwrap_or(1), count, kinds, &options)
+}
+
+/// How far it is; shown on terminals alone.
+fn bar(worlds: u64) -> ProgressBar {
+    let bar = ProgressBar::new(worlds);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len} worlds  {msg}  {eta} left") {
+        bar.set_style(style);
     }
-    let count = seeds.unwrap_or(if seed.is_some() { 1 } else { 100 });
-    Ok((seed.unwrap_or(1), count, kinds, options))
+    bar
 }
 
 fn worlds(first: u64, count: u64, kinds: &[Kind], options: &Options) -> ExitCode {
@@ -69,10 +87,11 @@ fn worlds(first: u64, count: u64, kinds: &[Kind], options: &Options) -> ExitCode
     let mut failed = 0;
     let mut sum = simulator::Outcome::default();
     let all = (first..first + count).flat_map(|seed| kinds.iter().map(move |&kind| (seed, kind)));
+    let bar = bar(count * kinds.len() as u64);
     for (seed, (topics, archives)) in all {
         match run(&Options { seed, topics, archives, ..options.clone() }) {
             Ok(outcome) => {
-                print!("{}", outcome.trace);
+                bar.suspend(|| print!("{}", outcome.trace));
                 sum.sends += outcome.sends;
                 sum.deliveries += outcome.deliveries;
                 sum.publishes += outcome.publishes;
@@ -86,8 +105,7 @@ fn worlds(first: u64, count: u64, kinds: &[Kind], options: &Options) -> ExitCode
             }
             Err(violation) => {
                 failed += 1;
-                print!("{}", violation.trace);
-                println!("step {}: {}", violation.step, violation.what);
+                bar.set_message(format!("{failed} wrong"));
                 let bug = Bug::ALL.iter().find(|(_, bug)| Some(*bug) == options.bug);
                 let bug = bug.map_or(String::new(), |(name, _)| format!(" --bug {name}"));
                 let steps = options.steps;
@@ -96,12 +114,16 @@ fn worlds(first: u64, count: u64, kinds: &[Kind], options: &Options) -> ExitCode
                     (true, _) => "--topics",
                     (false, _) => "--no-topics",
                 };
-                println!(
-                    "cargo run --release -p posthaste-simulator -- --seed {seed} {kind} --steps {steps}{bug} --trace"
-                );
+                bar.suspend(|| {
+                    print!("{}", violation.trace);
+                    println!("step {}: {}", violation.step, violation.what);
+                    println!("cargo xtask simulate --seed {seed} {kind} --steps {steps}{bug} --trace");
+                });
             }
         }
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     println!(
         "{} worlds, {failed} wrong, in {:.1} s: {} messages sent, {} published, {} given, {} attempts to deliver, {} replayed; {} losses \
          of power, {} other starts, {} torn ends, {} segments dropped, {} requests refused by a full disk",
