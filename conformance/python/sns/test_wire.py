@@ -9,6 +9,7 @@ from sns.receiver import visit
 from sns.support import envelope
 from sqs import raw
 from sqs.raw import is_uuid
+from sqs.support import refused
 
 
 def test_an_answer_is_xml_with_a_request_id(endpoint, topic):  # §1; protocols §5, §8
@@ -148,11 +149,25 @@ def test_an_unsigned_link_with_a_wrong_token_is_refused(endpoint, topic):  # §4
     assert text(answer.xml(), "Error/Code") == "InvalidParameter"
 
 
-def test_an_unsigned_link_ends_a_subscription(endpoint, topic, queue):  # §1
-    subscription = topic.subscribe_queue(queue)
+def test_an_unsigned_link_ends_a_subscription(endpoint, topic):  # §1
+    subscription = topic.subscribe("sms", "+15551234567")
     fields = {"SubscriptionArn": subscription.arn}
     answer = call(endpoint, "Unsubscribe", fields, {"Authorization": None}, "GET", version=None)
     assert answer.status == 200
+    assert topic.subscriptions() == []
+
+
+def test_a_queues_subscription_is_ended_by_its_owner_only(endpoint, topic, queue, other_account):
+    # AWS's API reference, Unsubscribe: "Amazon SQS queue subscriptions require authentication for deletion"
+    subscription = topic.subscribe_queue(queue)
+    fields = {"SubscriptionArn": subscription.arn}
+    answer = call(endpoint, "Unsubscribe", fields, {"Authorization": None}, "GET", version=None)
+    assert answer.status == 403 and b"<Code>AuthorizationError</Code>" in answer.body
+    with refused("AuthorizationError", 403):
+        other_account[0].unsubscribe(SubscriptionArn=subscription.arn)
+    topic.publish("still there")
+    assert envelope(queue)["Message"] == "still there"
+    subscription.unsubscribe()
     assert topic.subscriptions() == []
 
 

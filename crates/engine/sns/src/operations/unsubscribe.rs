@@ -26,7 +26,8 @@ impl Unsubscribe {
     }
 
     /// Ends it; one that is not there has ended already (facts/sns.md § 2). Where somebody else than the owner ends it, the
-    /// endpoint is told how to undo that.
+    /// endpoint is told how to undo that. A queue could not be told: its subscription only its owner or the topic's can end
+    /// (AWS's API reference, Unsubscribe).
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(subscription) = state.subscription_by_arn(&self.arn) else {
             return Decision::answer(Reply::Done);
@@ -35,7 +36,9 @@ impl Unsubscribe {
         let topic_account = state.topic_of(declared.topic).map(|topic| &topic.key().account);
         let is_owner = self.caller.signed
             && (self.caller.account == declared.owner || Some(&self.caller.account) == topic_account);
-        if !is_owner && declared.confirmed.is_some_and(|confirmed| confirmed.authenticate_on_unsubscribe) {
+        let wants_owner = declared.protocol == "sqs"
+            || declared.confirmed.is_some_and(|confirmed| confirmed.authenticate_on_unsubscribe);
+        if !is_owner && wants_owner {
             return Refusal::new(
                 "AuthorizationErrorException",
                 "Unsubscribe requires an authenticated request of the owner of the topic or the subscription",
