@@ -21,8 +21,11 @@ pub const STEP_BYTES: u32 = 256 << 10;
 /// What a tombstone takes when it is written again, about.
 const TOMBSTONE_BYTES: u64 = 100;
 
-/// A log shorter than so many segments is left alone.
+/// A log shorter than so many segments is left alone, while there is room on the disk.
 const FEW_SEGMENTS: u64 = 4;
+
+/// On a full disk only a segment of which less than this part lives is written forward: it takes from the little that is left.
+const SCARCE: u64 = 8;
 
 /// The state of cleaning: which segments there are, which are going, which one is being written forward.
 #[derive(Debug, Default)]
@@ -84,8 +87,9 @@ impl Cleaning {
         Some(segment)
     }
 
-    /// A segment worth writing forward: the emptiest one, if more than half of the log is dead.
-    pub fn find_victim(&mut self, ledger: &Ledger, now: Time) -> Option<u32> {
+    /// A segment worth writing forward: the emptiest one, if more than half of the log is dead; or, if there is no room on the
+    /// disk, any that is nearly empty.
+    pub fn find_victim(&mut self, ledger: &Ledger, now: Time, space_low: bool) -> Option<u32> {
         if self.forwarding.is_some() || self.discarding.is_some() || !self.going.is_empty() {
             return None;
         }
@@ -102,18 +106,21 @@ impl Cleaning {
             })
             .collect();
         let segments = movable.len() as u64;
-        if segments < FEW_SEGMENTS {
-            return None;
+        if !space_low {
+            if segments < FEW_SEGMENTS {
+                return None;
+            }
+            let total: u64 = movable.iter().map(|(_, bytes, _)| bytes).sum();
+            let live: u64 = movable.iter().map(|(_, _, live)| live).sum();
+            // Twice what lives, and a few segments that come and go.
+            if total <= 2 * live + FEW_SEGMENTS * total / segments {
+                return None;
+            }
         }
-        let total: u64 = movable.iter().map(|(_, bytes, _)| bytes).sum();
-        let live: u64 = movable.iter().map(|(_, _, live)| live).sum();
-        // Twice what lives, and a few segments that come and go.
-        if total <= 2 * live + FEW_SEGMENTS * total / segments {
-            return None;
-        }
+        let part = if space_low { SCARCE } else { 2 };
         let (victim, ..) = movable
             .into_iter()
-            .filter(|(_, bytes, live)| live * 2 < *bytes)
+            .filter(|(_, bytes, live)| live * part < *bytes)
             .min_by_key(|(number, bytes, live)| (live * 1000 / bytes.max(&1), *number))?;
         self.forwarding = Some(Forwarding { segment: victim, to_fetch: VecDeque::new() });
         Some(victim)

@@ -313,10 +313,11 @@ impl Machine {
     }
 
     fn clean(&mut self) {
-        if self.look_for_dead {
+        // On a full disk nothing is sealed any more, which is what else makes one look.
+        if self.look_for_dead || self.space_low {
             self.look_for_dead = false;
             self.cleaning.find_dead(&self.ledger, self.now, self.appender.end());
-            if let Some(segment) = self.cleaning.find_victim(&self.ledger, self.now) {
+            if let Some(segment) = self.cleaning.find_victim(&self.ledger, self.now, self.space_low) {
                 self.outputs.push_back(Output::Survey { segment });
             }
         }
