@@ -146,14 +146,13 @@ impl Rule {
 impl std::fmt::Display for Findings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (state, count) in &self.states {
-            writeln!(f, "  {count:>8}  orders {state}")?;
+            writeln!(f, "         {count:>7}  orders {state}")?;
         }
         for rule in &self.rules {
             let word = if rule.broken == 0 { "holds" } else { "BROKEN" };
-            write!(f, "  {word:<6} {} ({} looked at", rule.name, rule.asked)?;
-            match rule.broken {
-                0 => writeln!(f, ")")?,
-                broken => writeln!(f, ", {broken} break it: {})", rule.examples.join("; "))?,
+            writeln!(f, "  {word:<6} {:>7}  {}", rule.asked, rule.name)?;
+            if rule.broken > 0 {
+                writeln!(f, "         {:>7}  break it: {}", rule.broken, rule.examples.join("; "))?;
             }
         }
         Ok(())
@@ -236,7 +235,7 @@ async fn money(
         let entries = ledger.get(id).into_iter().flatten();
         entries.filter(|(standing, _)| standing == "charged").map(|(_, cents)| cents).sum::<i64>()
     };
-    let rule = found.rule("a completed order by card is paid, to the cent; one on account is not charged");
+    let rule = found.rule("completed by card: paid to the cent; on account: not charged");
     for (id, order) in orders.iter().filter(|(_, order)| order.state == "completed") {
         let due = if order.card { order.cents } else { 0 };
         rule.ask(taken(id) == due, || format!("{id}: {} of {due} cents", taken(id)));
@@ -268,13 +267,12 @@ async fn stock(
         }
     }
     let stock = read(&books.inventory, "SELECT product, initial, on_hand, reserved FROM stock", &[]).await?;
-    let rule = found.rule("stock is never negative, and no more is reserved than there is");
+    let rule = found.rule("stock is never negative, nor reserved beyond what there is");
     for row in &stock {
         let (hand, reserved) = (row.int(2)?, row.int(3)?);
         rule.ask(hand >= 0 && reserved >= 0 && reserved <= hand, || format!("{row:?}"));
     }
-    let rule =
-        found.rule("what there was is what there is and what was sold; what is reserved is what orders hold");
+    let rule = found.rule("stock adds up: was = is + sold; reserved = held by orders");
     for row in &stock {
         let of = |map: &HashMap<String, i64>, product: &str| map.get(product).copied().unwrap_or(0);
         let (product, initial, hand, reserved) = (row.text(0)?, row.int(1)?, row.int(2)?, row.int(3)?);

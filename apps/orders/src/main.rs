@@ -27,6 +27,7 @@ use places::{DEAD_LETTERS, People, Places};
 use services::gateway::Behaviour;
 use services::{Error, RunningService, Service, Settings, Surroundings};
 use store::Stores;
+use waiting::{Unrest, many};
 
 /// Much of what these services do is to take small pieces of memory and give them back.
 #[global_allocator]
@@ -56,6 +57,7 @@ const EXAMPLES: &str = "Examples:
   orders run payment --endpoint http://127.0.0.1:4566 --database postgres://localhost/shop";
 
 #[derive(Args)]
+#[command(next_help_heading = "Where things are")]
 struct Place {
     /// Where SQS and SNS are. Without it: that of a running `orders run` with the same --data; else one is started.
     #[arg(long, env = "AWS_ENDPOINT_URL", global = true, value_name = "URL")]
@@ -124,6 +126,8 @@ struct RunArgs {
     until_stdin_closes: bool,
 }
 
+const GATEWAY: &str = "The simulated gateway";
+
 #[derive(Args)]
 struct SettingArgs {
     /// How many seconds a message stays hidden after its consumer's death (a living one renews it).
@@ -145,16 +149,16 @@ struct SettingArgs {
     #[arg(long, default_value_t = 10_000, value_name = "MESSAGES")]
     alert_depth: u64,
     /// Share of the gateway's calls that fail before anything happens.
-    #[arg(long, default_value_t = Behaviour::default().failing, value_name = "SHARE")]
+    #[arg(long, default_value_t = Behaviour::default().failing, value_name = "SHARE", help_heading = GATEWAY)]
     gateway_failing: f64,
     /// Share of the gateway's calls that hang.
-    #[arg(long, default_value_t = Behaviour::default().stalling, value_name = "SHARE")]
+    #[arg(long, default_value_t = Behaviour::default().stalling, value_name = "SHARE", help_heading = GATEWAY)]
     gateway_stalling: f64,
     /// Share of the gateway's calls that succeed and whose answer is lost.
-    #[arg(long, default_value_t = Behaviour::default().losing, value_name = "SHARE")]
+    #[arg(long, default_value_t = Behaviour::default().losing, value_name = "SHARE", help_heading = GATEWAY)]
     gateway_losing: f64,
     /// How long a call hangs.
-    #[arg(long, default_value_t = Behaviour::default().stall.as_secs(), value_name = "SECONDS")]
+    #[arg(long, default_value_t = Behaviour::default().stall.as_secs(), value_name = "SECONDS", help_heading = GATEWAY)]
     gateway_stall: u64,
 }
 
@@ -275,6 +279,7 @@ fn main() -> ExitCode {
         true => tokio::runtime::Builder::new_current_thread(),
         false => tokio::runtime::Builder::new_multi_thread(),
     };
+    let endpoint = cli.surroundings.known_endpoint();
     let result = match builder.enable_all().build() {
         Ok(runtime) => runtime.block_on(run(cli)),
         Err(error) => Err(error.into()),
@@ -282,8 +287,35 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("orders: {error}");
-            ExitCode::FAILURE
+            let fault = error.downcast_ref::<toolkit::Fault>();
+            match endpoint.filter(|_| fault.is_some_and(|fault| fault.code == "Connection")) {
+                Some(endpoint) => eprintln!("orders: {endpoint} does not answer ({error})"),
+                None => eprintln!("orders: {error}"),
+            }
+            if error.is::<Interrupted>() { ExitCode::from(130) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// Ctrl-C. What was started has been ended, and what was made for this run alone is gone.
+#[derive(Debug)]
+struct Interrupted;
+
+impl std::error::Error for Interrupted {}
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("interrupted; all that was started has been ended")
+    }
+}
+
+/// Breaks off at Ctrl-C: services and server of a fleet end with it.
+async fn until_interrupted<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::select! {
+        result = work => result,
+        signal = tokio::signal::ctrl_c() => {
+            signal?;
+            Err(Interrupted.into())
         }
     }
 }
@@ -378,6 +410,13 @@ async fn serve(place: &Place, args: &RunArgs) -> Result<(), Error> {
     // All of it in one process, if nobody says where the queues are.
     let server = match (&place.endpoint, on_aws()) {
         (None, false) => {
+            if let Some(other) = place.known_endpoint().filter(|noted| answers(noted)) {
+                return Err(format!(
+                    "another `orders run` works in {} already; its server is {other}",
+                    place.data.display()
+                )
+                .into());
+            }
             let server = Server::kept("127.0.0.1:0", place.data.join("posthaste"))?;
             std::fs::write(place.note(), server.endpoint())?;
             println!("Posthaste listens at {}", server.endpoint());
@@ -412,6 +451,11 @@ async fn serve(place: &Place, args: &RunArgs) -> Result<(), Error> {
         running.push(services::start(service, &around).await?);
         println!("{service} is ready");
     }
+    if args.services.is_empty() {
+        println!(
+            "All services are ready. In another terminal: orders submit --count 20. Here: Ctrl-C ends all of it."
+        );
+    }
     let nothing_more = async {
         match args.until_stdin_closes {
             true => stdin_closed().await,
@@ -422,17 +466,29 @@ async fn serve(place: &Place, args: &RunArgs) -> Result<(), Error> {
         result = tokio::signal::ctrl_c() => result?,
         () = nothing_more => return Ok(()),
     }
-    println!("Stopping; receives under way are awaited, for up to 20 seconds …");
+    println!(
+        "Stopping; receives under way are awaited, for up to 20 seconds. (Ctrl-C again ends it now; nothing is lost.)"
+    );
     let mut ends = tokio::task::JoinSet::new();
     for service in running {
         ends.spawn(service.shutdown());
     }
-    ends.join_all().await;
+    tokio::select! {
+        _ = ends.join_all() => {}
+        result = tokio::signal::ctrl_c() => result?,
+    }
     if server.is_some() {
         // It may be gone already.
         let _ = std::fs::remove_file(place.note());
     }
     Ok(())
+}
+
+/// Whether anything takes connections there.
+fn answers(endpoint: &str) -> bool {
+    let host = endpoint.trim_start_matches("http://").trim_end_matches('/');
+    let mut addresses = std::net::ToSocketAddrs::to_socket_addrs(host).into_iter().flatten();
+    addresses.any(|address| std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok())
 }
 
 /// The parent has gone.
@@ -475,11 +531,17 @@ async fn submit(place: &Place, args: &SubmitArgs) -> Result<(), Error> {
         }
     };
     let mut open = counter.submit(orders).await;
-    println!("{} orders accepted", open.len());
+    println!("{} accepted", many(open.len() as i64, "order"));
     let books = Books::open(&place.stores()?).await?;
     let sql = "SELECT state, cents, ended_ms - submitted_ms, reason FROM orders WHERE id = $1 AND ended_ms IS NOT NULL";
-    let begun = tokio::time::Instant::now();
+    let (begun, mut said) = (tokio::time::Instant::now(), 0);
     while !open.is_empty() && begun.elapsed() < Duration::from_secs(120) {
+        if begun.elapsed().as_secs() >= said + 10 {
+            said += 10;
+            let states = books.open_orders(i64::MAX).await?;
+            let unrest = Unrest { orders: states, ..Unrest::default() };
+            println!("after {said} s: {} under way; all that is open: {unrest}", open.len());
+        }
         let mut still = Vec::new();
         for id in open {
             match audit::read(&books.orders, sql, &[(&id).into()]).await?.first() {
@@ -498,7 +560,12 @@ async fn submit(place: &Place, args: &SubmitArgs) -> Result<(), Error> {
     }
     match open.len() {
         0 => Ok(()),
-        left => Err(format!("{left} orders have not ended: {}", open.join(", ")).into()),
+        left => {
+            let first: Vec<&str> = open.iter().map(String::as_str).take(5).collect();
+            let more = if left > 5 { ", …" } else { "" };
+            Err(format!("not ended after 120 s: {} ({}{more})", many(left as i64, "order"), first.join(", "))
+                .into())
+        }
     }
 }
 
@@ -518,10 +585,10 @@ async fn look_through_the_books(place: &Place, args: &AuditArgs) -> Result<bool,
 
 async fn drive(place: Place, args: &LoadArgs) -> Result<bool, Error> {
     if args.keep {
-        return drive_on(&place, args, &place.stores()?).await;
+        return until_interrupted(drive_on(&place, args, &place.stores()?)).await;
     }
     let scratch = Stores::scratch(place.database.as_deref(), place.full_sync)?;
-    let result = drive_on(&place, args, &scratch.stores).await;
+    let result = until_interrupted(drive_on(&place, args, &scratch.stores)).await;
     scratch.remove().await?;
     result
 }

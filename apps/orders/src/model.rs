@@ -114,7 +114,8 @@ impl Order {
         let lines = self.items.iter().map(|item| item.quantity.checked_mul(item.unit_price));
         let sum = lines.into_iter().try_fold(0_i64, |sum, line| sum.checked_add(line?));
         if sum != Some(self.total_amount) || self.total_amount <= 0 {
-            wrong.push(format!("totalAmount is {}, the items' sum is {sum:?}", self.total_amount));
+            let sum = sum.map_or("beyond all bounds".to_owned(), |sum| sum.to_string());
+            wrong.push(format!("totalAmount is {}, the items' sum is {sum}", self.total_amount));
         }
         if self.country.len() != 2 {
             wrong.push("country must have two letters".to_owned());

@@ -84,7 +84,7 @@ struct Trial {
 
 async fn trial(trials: Trials, seed: u64, database: Option<&str>) -> Result<Trial, Error> {
     let scratch = Stores::scratch(database, false)?;
-    let result = try_with(trials, seed, &scratch.stores).await;
+    let result = crate::until_interrupted(try_with(trials, seed, &scratch.stores)).await;
     scratch.remove().await?;
     result
 }

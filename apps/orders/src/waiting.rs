@@ -53,7 +53,8 @@ impl fmt::Display for Unrest {
     }
 }
 
-fn many(count: i64, one: &str) -> String {
+/// So many, in words.
+pub fn many(count: i64, one: &str) -> String {
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
