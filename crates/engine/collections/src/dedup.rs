@@ -10,10 +10,10 @@ use crate::Index;
 /// The deduplication interval (facts/sqs.md § 7).
 pub const WINDOW_MILLIS: u64 = 5 * 60 * 1000;
 
-/// What two messages must share to be taken for one: 96 bits of SHA-256 over the deduplication id, and the group if
-/// the scope is the group. (Ten million keys share one by accident once in 10^15 windows.)
+/// What two messages must share to be taken for one: 80 bits of SHA-256 over the deduplication id, and the group if the scope is
+/// the group. (Of ten million keys, two are the same by accident once in 10^10 windows: in a hundred thousand years.)
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DedupKey([u8; 12]);
+pub struct DedupKey([u8; 10]);
 
 impl DedupKey {
     /// The key of a deduplication id, in a group if the scope is the group.
@@ -26,15 +26,14 @@ impl DedupKey {
             hash.update(group.as_bytes());
         }
         let digest = hash.finalize();
-        let mut key = [0; 12];
-        key.copy_from_slice(&digest[..12]);
+        let mut key = [0; 10];
+        key.copy_from_slice(&digest[..10]);
         DedupKey(key)
     }
 
-    fn hash(self) -> u64 {
-        let mut low = [0; 8];
-        low.copy_from_slice(&self.0[..8]);
-        u64::from_le_bytes(low)
+    fn hash(self) -> u32 {
+        let [a, b, c, d, ..] = self.0;
+        u32::from_le_bytes([a, b, c, d])
     }
 }
 

@@ -2,71 +2,163 @@
 
 /// Maps hashes to numbers; the caller says which of the numbers with that hash is meant.
 ///
-/// One large table would stop the engine for tens of milliseconds when a million entries are moved to a larger one;
-/// these 64 are moved one at a time. A general table doubles; where there are millions of entries of five bytes each,
-/// what stands empty then is too much, so these grow by a quarter.
+/// One large table would stop the engine for tens of milliseconds when a million entries are moved to a larger one. So no
+/// table has more than some thousands: one that would becomes sixteen, told apart by the next four bits of the hash. A general
+/// table doubles; where there are millions of entries of five bytes each, what stands empty then is too much, so these grow by
+/// a quarter.
+///
+/// `Kept` is what stands beside a number: nothing, and whoever inserts tells again what the hash of a number is; or the hash,
+/// where numbers are few and to find their hashes again is dear.
 #[derive(Clone, Debug)]
-pub struct Index {
-    shards: Box<[Shard]>,
+pub struct Index<Kept = ()> {
+    root: Node<Kept>,
 }
 
-const SHARDS: usize = 64;
+#[derive(Clone, Debug)]
+enum Node<Kept> {
+    Table(Table<Kept>),
+    Split(Box<[Node<Kept>; FAN]>),
+}
 
-impl Default for Index {
+const FAN: usize = 16;
+
+/// How many a table may hold before it becomes [`FAN`].
+const MOST: usize = 4096;
+
+/// As deep as the hash has bits to spare. (Then it holds a thousand million.)
+const DEEPEST: u32 = 5;
+
+impl<Kept: Copy + Default> Default for Index<Kept> {
     fn default() -> Self {
-        Index { shards: (0..SHARDS).map(|_| Shard::default()).collect() }
+        Index { root: Node::Table(Table::default()) }
     }
 }
 
-impl Index {
+impl Index<()> {
+    /// Puts a number; `hash_of` gives the hash of any number in the index.
+    pub fn insert(&mut self, hash: u32, number: u32, hash_of: impl Fn(u32) -> u32) {
+        self.root.insert(hash, 0, ((), number), &|(), number| hash_of(number));
+    }
+}
+
+impl Index<u32> {
+    /// Puts a number, and keeps its hash.
+    pub fn insert(&mut self, hash: u32, number: u32) {
+        self.root.insert(hash, 0, (hash, number), &|hash, _| hash);
+    }
+}
+
+impl<Kept: Copy + Default> Index<Kept> {
     /// An empty one that so many numbers find room in before it grows, if their hashes are spread evenly.
     pub fn with_room_for(numbers: usize) -> Self {
-        // What chance puts into one shard more than into another is a few times the root of what is in it.
-        let each = numbers.div_ceil(SHARDS);
-        let each = each + 4 * each.isqrt();
-        Index { shards: (0..SHARDS).map(|_| Shard::with_room_for(each)).collect() }
+        Index { root: Node::with_room_for(numbers, 0) }
     }
 
     /// The number that was put under `hash` and that `is` recognises.
-    pub fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
-        let shard = &self.shards[shard_of(hash)];
-        Some(shard.numbers[shard.find(hash, is)?])
-    }
-
-    /// Puts a number; `hash_of` gives the hash of any number in the index.
-    pub fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
-        self.shards[shard_of(hash)].insert(hash, number, hash_of);
+    pub fn find(&self, hash: u32, is: impl Fn(u32) -> bool) -> Option<u32> {
+        let mut node = &self.root;
+        let mut depth = 0;
+        loop {
+            match node {
+                Node::Split(nodes) => node = &nodes[branch_of(hash, depth)],
+                Node::Table(table) => {
+                    let (bucket, slot) = table.find(hash, depth, is)?;
+                    return Some(table.buckets[bucket].numbers[slot]);
+                }
+            }
+            depth += 1;
+        }
     }
 
     /// Takes a number out.
-    pub fn remove(&mut self, hash: u64, number: u32) {
-        self.shards[shard_of(hash)].remove(hash, number);
+    pub fn remove(&mut self, hash: u32, number: u32) {
+        let mut node = &mut self.root;
+        let mut depth = 0;
+        loop {
+            match node {
+                Node::Split(nodes) => node = &mut nodes[branch_of(hash, depth)],
+                Node::Table(table) => return table.remove(hash, depth, number),
+            }
+            depth += 1;
+        }
+    }
+
+    #[cfg(test)]
+    fn slots(&self) -> usize {
+        let (mut slots, mut nodes) = (0, vec![&self.root]);
+        while let Some(node) = nodes.pop() {
+            match node {
+                Node::Split(more) => nodes.extend(more.iter()),
+                Node::Table(table) => slots += table.buckets.len() * BUCKET,
+            }
+        }
+        slots
     }
 }
 
-// Three parts of a hash: which shard, where in it, and what is compared before the caller is asked.
+// Three parts of a hash: which table, where in it, and what is compared before the caller is asked.
 
-fn shard_of(hash: u64) -> usize {
-    (hash >> 40) as usize % SHARDS
+fn branch_of(hash: u32, depth: u32) -> usize {
+    (hash << (4 * depth) >> 28) as usize
 }
 
-fn home_of(hash: u64, buckets: usize) -> usize {
-    ((u64::from(hash as u32) * buckets as u64) >> 32) as usize
+fn home_of(hash: u32, depth: u32, buckets: usize) -> usize {
+    ((u64::from(hash << (4 * depth)) * buckets as u64) >> 32) as usize
 }
 
-fn tag_of(hash: u64) -> u8 {
-    (hash >> 48) as u8 | 0x80
+fn tag_of(hash: u32) -> u8 {
+    hash as u8 | 0x80
 }
 
-/// An open-addressed table. A bucket is eight tags, which are looked at together, and eight numbers; what finds no room
-/// in its bucket is in the next one that has some.
+impl<Kept: Copy + Default> Node<Kept> {
+    fn with_room_for(numbers: usize, depth: u32) -> Self {
+        if numbers <= MOST || depth == DEEPEST {
+            return Node::Table(Table::with_room_for(numbers));
+        }
+        // What chance puts into one more than into another is a few times the root of what is in it.
+        let each = numbers.div_ceil(FAN);
+        let each = each + 4 * each.isqrt();
+        Node::Split(Box::new(std::array::from_fn(|_| Node::with_room_for(each, depth + 1))))
+    }
+
+    fn insert(&mut self, hash: u32, depth: u32, entry: (Kept, u32), hash_of: &impl Fn(Kept, u32) -> u32) {
+        match self {
+            Node::Split(nodes) => nodes[branch_of(hash, depth)].insert(hash, depth + 1, entry, hash_of),
+            Node::Table(table) if table.has_room() => table.put(hash, depth, entry),
+            Node::Table(table) if table.living < MOST || depth == DEEPEST => {
+                let old = std::mem::replace(table, Table::with_room_for(table.living * 5 / 4));
+                for entry in old.entries() {
+                    table.put(hash_of(entry.0, entry.1), depth, entry);
+                }
+                table.put(hash, depth, entry);
+            }
+            Node::Table(table) => {
+                let old = std::mem::take(table);
+                *self = Node::with_room_for(old.living.max(MOST + 1), depth);
+                for entry in old.entries() {
+                    self.insert(hash_of(entry.0, entry.1), depth, entry, hash_of);
+                }
+                self.insert(hash, depth, entry, hash_of);
+            }
+        }
+    }
+}
+
+/// An open-addressed table. What finds no room in its bucket is in the next one that has some.
 #[derive(Clone, Debug, Default)]
-struct Shard {
-    tags: Box<[[u8; BUCKET]]>,
-    numbers: Box<[u32]>,
+struct Table<Kept> {
+    buckets: Box<[Bucket<Kept>]>,
     living: usize,
     /// Slots that are free but have to be passed by, because something may lie behind.
     dead: usize,
+}
+
+/// Eight numbers and their tags, which are looked at together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket<Kept> {
+    tags: [u8; BUCKET],
+    numbers: [u32; BUCKET],
+    kept: [Kept; BUCKET],
 }
 
 const BUCKET: usize = 8;
@@ -74,86 +166,76 @@ const BUCKET: usize = 8;
 const EMPTY: u8 = 0;
 const DEAD: u8 = 1;
 
-impl Shard {
-    fn with_room_for(numbers: usize) -> Shard {
+impl<Kept: Copy + Default> Table<Kept> {
+    fn with_room_for(numbers: usize) -> Self {
         let buckets = numbers.div_ceil(BUCKET * 7 / 8).max(1);
-        Shard {
-            tags: vec![[EMPTY; BUCKET]; buckets].into_boxed_slice(),
-            numbers: vec![0; buckets * BUCKET].into_boxed_slice(),
-            living: 0,
-            dead: 0,
-        }
+        Table { buckets: vec![Bucket::default(); buckets].into_boxed_slice(), living: 0, dead: 0 }
     }
 
-    fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<usize> {
+    /// One in eight slots stays empty, so that every walk ends soon.
+    fn has_room(&self) -> bool {
+        8 * (self.living + self.dead + 1) <= 7 * BUCKET * self.buckets.len()
+    }
+
+    fn find(&self, hash: u32, depth: u32, is: impl Fn(u32) -> bool) -> Option<(usize, usize)> {
         let tag = tag_of(hash);
-        self.walk(hash, |slots, bucket| {
-            let mut same = equal(bucket, tag);
+        self.walk(hash, depth, |at, bucket| {
+            let mut same = equal(bucket.tags, tag);
             while same != 0 {
-                let slot = slots + first(same);
-                if is(self.numbers[slot]) {
-                    return Some(Some(slot));
+                let slot = first(same);
+                if is(bucket.numbers[slot]) {
+                    return Some(Some((at, slot)));
                 }
                 same &= same - 1;
             }
-            (equal(bucket, EMPTY) != 0).then_some(None)
+            (equal(bucket.tags, EMPTY) != 0).then_some(None)
         })?
     }
 
-    /// Shows the buckets where something with this hash may be, each with its first slot, until an answer is found.
-    fn walk<T>(&self, hash: u64, mut look: impl FnMut(usize, &[u8; BUCKET]) -> Option<T>) -> Option<T> {
-        let home = home_of(hash, self.tags.len());
-        let (before, after) = self.tags.split_at_checked(home)?;
-        let buckets = (home..).zip(after).chain((0..).zip(before));
-        for (bucket, tags) in buckets {
-            if let Some(answer) = look(bucket * BUCKET, tags) {
-                return Some(answer);
-            }
-        }
-        None
+    /// Shows the buckets where something with this hash may be, until an answer is found.
+    fn walk<T>(
+        &self,
+        hash: u32,
+        depth: u32,
+        mut look: impl FnMut(usize, &Bucket<Kept>) -> Option<T>,
+    ) -> Option<T> {
+        let home = home_of(hash, depth, self.buckets.len());
+        let (before, after) = self.buckets.split_at_checked(home)?;
+        (home..).zip(after).chain((0..).zip(before)).find_map(|(at, bucket)| look(at, bucket))
     }
 
-    fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
-        // One in eight slots stays empty, so that every walk ends soon.
-        if 8 * (self.living + self.dead + 1) > 7 * self.numbers.len() {
-            self.rebuild(hash_of);
-        }
-        self.put(hash, number);
-    }
-
-    fn put(&mut self, hash: u64, number: u32) {
-        let free = self.walk(hash, |slots, bucket| {
+    /// Puts an entry where there is room for it.
+    fn put(&mut self, hash: u32, depth: u32, (kept, number): (Kept, u32)) {
+        let free = self.walk(hash, depth, |at, bucket| {
             // Only the two kinds of free slots have no high bit.
-            let free = !u64::from_le_bytes(*bucket) & HIGH;
-            (free != 0).then(|| slots + first(free))
+            let free = !u64::from_le_bytes(bucket.tags) & HIGH;
+            (free != 0).then(|| (at, first(free)))
         });
-        // There is always one: `insert` sees to it.
-        let Some(slot) = free else { return };
-        let tag = &mut self.tags[slot / BUCKET][slot % BUCKET];
-        self.dead -= usize::from(*tag == DEAD);
-        *tag = tag_of(hash);
-        self.numbers[slot] = number;
+        // There is always one: `has_room` was asked.
+        let Some((at, slot)) = free else { return };
+        let bucket = &mut self.buckets[at];
+        self.dead -= usize::from(bucket.tags[slot] == DEAD);
+        bucket.tags[slot] = tag_of(hash);
+        bucket.numbers[slot] = number;
+        bucket.kept[slot] = kept;
         self.living += 1;
     }
 
-    fn remove(&mut self, hash: u64, number: u32) {
-        let Some(slot) = self.find(hash, |other| other == number) else { return };
-        let bucket = &mut self.tags[slot / BUCKET];
+    fn remove(&mut self, hash: u32, depth: u32, number: u32) {
+        let Some((at, slot)) = self.find(hash, depth, |other| other == number) else { return };
+        let tags = &mut self.buckets[at].tags;
         // Nobody walks past a bucket that has an empty slot.
-        let passed = equal(bucket, EMPTY) == 0;
-        bucket[slot % BUCKET] = if passed { DEAD } else { EMPTY };
+        let passed = equal(*tags, EMPTY) == 0;
+        tags[slot] = if passed { DEAD } else { EMPTY };
         self.dead += usize::from(passed);
         self.living -= 1;
     }
 
-    /// Makes room, and living and empty slots only.
-    fn rebuild(&mut self, hash_of: impl Fn(u32) -> u64) {
-        let old = std::mem::replace(self, Shard::with_room_for(self.living * 5 / 4));
-        for (&tag, &number) in old.tags.as_flattened().iter().zip(&old.numbers) {
-            if tag != EMPTY && tag != DEAD {
-                self.put(hash_of(number), number);
-            }
-        }
+    fn entries(&self) -> impl Iterator<Item = (Kept, u32)> {
+        self.buckets.iter().flat_map(|bucket| {
+            let slots = (0..BUCKET).filter(|&slot| bucket.tags[slot] & 0x80 != 0);
+            slots.map(|slot| (bucket.kept[slot], bucket.numbers[slot]))
+        })
     }
 }
 
@@ -161,8 +243,8 @@ const LOW: u64 = u64::from_le_bytes([1; BUCKET]);
 const HIGH: u64 = LOW << 7;
 
 /// The high bit of every byte that is `tag`.
-fn equal(bucket: &[u8; BUCKET], tag: u8) -> u64 {
-    let different = u64::from_le_bytes(*bucket) ^ (LOW * u64::from(tag));
+fn equal(tags: [u8; BUCKET], tag: u8) -> u64 {
+    let different = u64::from_le_bytes(tags) ^ (LOW * u64::from(tag));
     // A byte is zero if it has no high bit, and adding 127 to the rest of it gives none.
     !(((different & !HIGH) + !HIGH) | different) & HIGH
 }
@@ -180,44 +262,87 @@ mod tests {
 
     use super::*;
 
-    /// Few homes, few tags and one shard, so that everything collides.
-    fn hash(number: u32) -> u64 {
-        u64::from(number % 7) << 48 | u64::from(number % 11) << 28
+    /// Few homes, few tags and one table, so that everything collides.
+    fn crowded(number: u32) -> u32 {
+        number % 11 << 20 | number % 7
+    }
+
+    fn spread(number: u32) -> u32 {
+        (u64::from(number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
     }
 
     proptest! {
         #[test]
         fn an_index_is_a_set_of_numbers(steps in proptest::collection::vec((any::<bool>(), 0u32..300), 0..2000)) {
-            let mut index = Index::default();
+            let mut index = Index::<()>::default();
+            let mut keeping = Index::<u32>::default();
             let mut model = BTreeSet::new();
             for (add, number) in steps {
-                let found = index.find(hash(number), |other| other == number);
+                let found = index.find(crowded(number), |other| other == number);
                 prop_assert_eq!(found, model.get(&number).copied());
                 if !add {
-                    index.remove(hash(number), number);
+                    index.remove(crowded(number), number);
+                    keeping.remove(crowded(number), number);
                     model.remove(&number);
                 } else if model.insert(number) {
-                    index.insert(hash(number), number, hash);
+                    index.insert(crowded(number), number, crowded);
+                    keeping.insert(crowded(number), number);
                 }
             }
             for number in 0..300 {
-                let found = index.find(hash(number), |other| other == number);
+                let found = index.find(crowded(number), |other| other == number);
                 prop_assert_eq!(found, model.get(&number).copied());
+                prop_assert_eq!(found, keeping.find(crowded(number), |other| other == number));
             }
         }
     }
 
     #[test]
+    fn a_large_index_is_many_small_tables_and_finds_all_that_is_in_it() {
+        let mut grown = Index::<()>::default();
+        let mut made = Index::<u32>::with_room_for(300_000);
+        let room = made.slots();
+        for number in 0..300_000 {
+            grown.insert(spread(number), number, spread);
+            made.insert(spread(number), number);
+        }
+        assert_eq!(made.slots(), room, "there was room for all");
+        let mut nodes = vec![&grown.root];
+        while let Some(node) = nodes.pop() {
+            match node {
+                Node::Split(more) => nodes.extend(more.iter()),
+                Node::Table(table) => assert!(table.living <= 2 * MOST, "{} in one table", table.living),
+            }
+        }
+        for number in 0..300_000 {
+            assert_eq!(grown.find(spread(number), |other| other == number), Some(number));
+            assert_eq!(made.find(spread(number), |other| other == number), Some(number));
+            grown.remove(spread(number), number);
+        }
+        assert!((0..300_000).all(|number| grown.find(spread(number), |_| true).is_none()));
+    }
+
+    #[test]
+    fn an_index_whose_hashes_are_all_the_same_still_holds_its_numbers() {
+        let mut index = Index::<u32>::default();
+        for number in 0..10_000 {
+            index.insert(7, number);
+        }
+        assert!(
+            (0..10_000).step_by(997).all(|number| index.find(7, |other| other == number) == Some(number))
+        );
+    }
+
+    #[test]
     fn an_index_that_is_filled_and_emptied_at_the_same_rate_stays_dense() {
-        let spread = |number: u32| u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut index = Index::default();
+        let mut index = Index::<()>::default();
         for number in 0..400_000u32 {
             index.insert(spread(number), number, spread);
             if number >= 50_000 {
                 index.remove(spread(number - 50_000), number - 50_000);
             }
         }
-        let slots: usize = index.shards.iter().map(|shard| shard.numbers.len()).sum();
+        let slots = index.slots();
         assert!(slots < 50_000 * 3 / 2, "{slots} slots for 50,000 numbers");
         for number in 350_000..400_000 {
             assert_eq!(index.find(spread(number), |other| other == number), Some(number));

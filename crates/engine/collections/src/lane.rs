@@ -3,283 +3,149 @@
 //! A backlog is consumed from its front, so nothing but the front has to be at hand. Each entry is written as the
 //! difference to the one before it: for messages sent one after the other that is about five bytes, where a struct
 //! would be forty. Entries stand in chunks of at most [`CHUNK`]; putting one in the middle rewrites one chunk.
-//!
-//! A queue may have a million lanes of a few messages each (FIFO groups), so what only a longer lane needs stands apart.
 
 use std::collections::VecDeque;
 
-use kernel::codec::Reader;
-use kernel::{Extent, Place, Seq, Time};
+use kernel::Seq;
+
+use crate::entry::{Basis, Entry};
 
 /// Entries a chunk: large enough that its header costs about a byte an entry, small enough that rewriting one is cheap.
 const CHUNK: u16 = 64;
 
-/// A message that waits: which it is, where it lies, when it was sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entry {
-    /// Its sequence number.
-    pub seq: Seq,
-    /// Where its record lies in the log.
-    pub extent: Extent,
-    /// When it was sent (for a message that waits for its delay to end, too).
-    pub sent: Time,
-    /// A number of the caller's, zero for most lanes: the group, where messages of several groups share a lane.
-    pub tag: u32,
-}
-
 /// Waiting messages in the order of their sequence numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Lane {
-    head: Chunk,
-    long: Option<Box<Long>>,
-    /// What the next entry is a difference to, if the lane is short: two of its numbers are not far from the head's.
-    tail_end: Place,
-    tail_seq: u32,
-    tail_sent: u32,
-}
-
-/// What a lane of more than one chunk has instead and besides.
-#[derive(Clone, Debug, Default)]
-struct Long {
+    /// None of them empty, each with the last number in it.
+    chunks: VecDeque<(u64, Chunk)>,
     len: u64,
+    /// What the next entry is a difference to.
     tail: Basis,
-    /// The last number in the head.
-    head_last: u64,
-    /// The chunks after the head, each with the last number in it.
-    more: VecDeque<(u64, Chunk)>,
 }
 
 impl Lane {
     /// How many wait.
     pub fn len(&self) -> u64 {
-        self.long.as_ref().map_or(u64::from(self.head.count), |long| long.len)
+        self.len
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.head.count == 0
+        self.len == 0
     }
 
     /// The first.
     pub fn front(&self) -> Option<Entry> {
-        self.head.entries().next()
+        self.chunks.front()?.1.entries().next()
     }
 
     /// All, first to last.
     pub fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
-        let more = self.long.iter().flat_map(|long| long.more.iter());
-        self.head.entries().chain(more.flat_map(|(_, chunk)| chunk.entries()))
+        self.chunks.iter().flat_map(|(_, chunk)| chunk.entries())
     }
 
     /// Those with this number or a later one, first to last; finds the first without looking at those before.
     pub fn iter_from(&self, seq: Seq) -> impl Iterator<Item = Entry> + '_ {
-        let first = self.chunk_of(seq);
-        let chunks = 1 + self.long.as_ref().map_or(0, |long| long.more.len());
-        (first..chunks).flat_map(|index| self.chunk(index).entries()).skip_while(move |entry| entry.seq < seq)
+        let chunks = self.chunks.range(self.chunk_of(seq)..);
+        chunks.flat_map(|(_, chunk)| chunk.entries()).skip_while(move |entry| entry.seq < seq)
     }
 
     /// Puts a message where its sequence number belongs: at the end, in O(1), for a new one; in the middle, by
     /// rewriting one chunk, for one that comes late. One with the same number is replaced and returned.
     pub fn put(&mut self, entry: Entry) -> Option<Entry> {
-        if self.is_empty() {
-            self.head = Chunk::from_entries(&[entry]);
-            self.set_tail(Basis::after(&entry));
-            return None;
-        }
-        let tail = self.tail();
-        if entry.seq.0 > tail.seq {
-            self.push(entry, tail);
+        if self.is_empty() || entry.seq.0 > self.tail.seq {
+            self.push(entry);
             return None;
         }
         let index = self.chunk_of(entry.seq);
-        let mut entries: Vec<Entry> = self.chunk(index).entries().collect();
+        let mut entries: Vec<Entry> = self.chunks[index].1.entries().collect();
         let replaced = match entries.binary_search_by_key(&entry.seq, |entry| entry.seq) {
             Ok(at) => Some(std::mem::replace(&mut entries[at], entry)),
             Err(at) => {
                 entries.insert(at, entry);
+                self.len += 1;
                 None
             }
         };
-        let middle = entries.len() / 2;
-        if entries.len() > usize::from(CHUNK) {
-            self.lengthen(tail);
-            self.set_chunk(index, &entries[..middle]);
-            let rest = &entries[middle..];
-            let last = rest.last().map_or(0, |entry| entry.seq.0);
-            if let Some(long) = &mut self.long {
-                long.more.insert(index, (last, Chunk::from_entries(rest)));
-            }
-        } else {
-            self.set_chunk(index, &entries);
+        let middle = if entries.len() > usize::from(CHUNK) { entries.len() / 2 } else { 0 };
+        let (before, rest) = entries.split_at(middle);
+        self.chunks[index] = Chunk::of(rest);
+        if !before.is_empty() {
+            self.chunks.insert(index, Chunk::of(before));
         }
-        self.changed(i64::from(replaced.is_none()));
+        self.changed();
         replaced
     }
 
     /// Takes the first.
     pub fn pop_front(&mut self) -> Option<Entry> {
-        let tail = self.tail();
-        let entry = self.head.pop()?;
-        match &mut self.long {
-            Some(long) => long.len -= 1,
-            None => self.set_tail(tail),
+        let (_, chunk) = self.chunks.front_mut()?;
+        let entry = chunk.pop()?;
+        if chunk.count == 0 {
+            self.chunks.pop_front();
+            if self.chunks.capacity() > 64 && self.chunks.capacity() > 4 * self.chunks.len() {
+                self.chunks.shrink_to(2 * self.chunks.len());
+            }
         }
-        self.settle();
+        self.len -= 1;
         Some(entry)
     }
 
-    /// Takes the one with this number: in O(1) at the front, by rewriting one chunk elsewhere.
+    /// Takes the one with this number: at the front in O(1), by rewriting one chunk elsewhere.
     pub fn remove(&mut self, seq: Seq) -> Option<Entry> {
         if self.front()?.seq == seq {
             return self.pop_front();
         }
-        if seq.0 > self.tail().seq {
+        if seq.0 > self.tail.seq {
             return None;
         }
         let index = self.chunk_of(seq);
-        let mut entries: Vec<Entry> = self.chunk(index).entries().collect();
+        let mut entries: Vec<Entry> = self.chunks[index].1.entries().collect();
         let at = entries.binary_search_by_key(&seq, |entry| entry.seq).ok()?;
         let removed = entries.remove(at);
-        match &mut self.long {
-            Some(long) if entries.is_empty() && index > 0 => {
-                long.more.remove(index - 1);
-            }
-            _ => self.set_chunk(index, &entries),
+        if entries.is_empty() {
+            self.chunks.remove(index);
+        } else {
+            self.chunks[index] = Chunk::of(&entries);
         }
-        self.settle();
-        self.changed(-1);
+        self.len -= 1;
+        self.changed();
         Some(removed)
     }
 
     /// The one with this number.
     pub fn get(&self, seq: Seq) -> Option<Entry> {
-        if seq.0 > self.tail().seq {
-            return None;
-        }
-        self.chunk(self.chunk_of(seq)).entries().find(|entry| entry.seq == seq)
+        let (_, chunk) = self.chunks.get(self.chunk_of(seq))?;
+        chunk.entries().find(|entry| entry.seq == seq)
     }
 
-    /// What the next entry is a difference to.
-    fn tail(&self) -> Basis {
-        match &self.long {
-            Some(long) => long.tail,
-            None => {
-                let Basis { seq, sent, .. } = self.head.basis;
-                Basis {
-                    seq: seq.wrapping_add(u64::from(self.tail_seq.wrapping_sub(seq as u32))),
-                    end: self.tail_end,
-                    sent: sent
-                        .wrapping_add_signed(i64::from(self.tail_sent.wrapping_sub(sent as u32) as i32)),
+    fn push(&mut self, entry: Entry) {
+        let tail = std::mem::replace(&mut self.tail, Basis::after(&entry));
+        self.len += 1;
+        match self.chunks.back_mut() {
+            Some((last, chunk)) if chunk.count < CHUNK => {
+                chunk.push(entry, tail);
+                *last = entry.seq.0;
+            }
+            full => {
+                if let Some((_, full)) = full {
+                    full.resize(usize::from(full.end));
                 }
+                self.chunks.push_back(Chunk::of(&[entry]));
             }
         }
     }
 
-    fn set_tail(&mut self, tail: Basis) {
-        if let Some(long) = &mut self.long {
-            long.tail = tail;
-            return;
-        }
-        self.tail_end = tail.end;
-        self.tail_seq = tail.seq as u32;
-        self.tail_sent = tail.sent as u32;
-        if self.tail() != tail {
-            self.lengthen(tail);
-        }
-    }
-
-    fn push(&mut self, entry: Entry, tail: Basis) {
-        if self.head.count == CHUNK {
-            self.lengthen(tail);
-        }
-        let after = Basis::after(&entry);
-        let Some(long) = &mut self.long else {
-            self.head.push(entry, tail);
-            self.set_tail(after);
-            return;
-        };
-        let (last_seq, last) = match long.more.back_mut() {
-            Some((last_seq, chunk)) => (last_seq, chunk),
-            None => (&mut long.head_last, &mut self.head),
-        };
-        if last.count < CHUNK {
-            last.push(entry, tail);
-            *last_seq = entry.seq.0;
-        } else {
-            last.resize(usize::from(last.end));
-            long.more.push_back((entry.seq.0, Chunk::from_entries(&[entry])));
-        }
-        long.tail = after;
-        long.len += 1;
-    }
-
-    /// Gives a short lane what a long one has.
-    fn lengthen(&mut self, tail: Basis) {
-        if self.long.is_none() {
-            let len = u64::from(self.head.count);
-            self.long = Some(Box::new(Long { len, tail, head_last: tail.seq, more: VecDeque::new() }));
-        }
-    }
-
-    /// Makes the head the first chunk that has an entry.
-    fn settle(&mut self) {
-        if self.head.count > 0 {
-            return;
-        }
-        self.head = Chunk::default();
-        let Some(long) = &mut self.long else { return };
-        match long.more.pop_front() {
-            Some((last, next)) => {
-                self.head = next;
-                long.head_last = last;
-                if long.more.capacity() > 64 && long.more.capacity() > 4 * long.more.len() {
-                    long.more.shrink_to(2 * long.more.len());
-                }
-            }
-            None => self.long = None,
-        }
-    }
-
-    /// Entries have changed in the middle, and so many have come.
-    fn changed(&mut self, by: i64) {
-        if let Some(long) = &mut self.long {
-            long.len = long.len.wrapping_add_signed(by);
-        }
-        let more = self.long.as_ref().and_then(|long| long.more.back());
-        let last = more.map_or(&self.head, |(_, chunk)| chunk);
-        if let Some(last) = last.entries().last() {
-            self.set_tail(Basis::after(&last));
+    /// Entries have changed in the middle.
+    fn changed(&mut self) {
+        if let Some(last) = self.chunks.back().and_then(|(_, chunk)| chunk.entries().last()) {
+            self.tail = Basis::after(&last);
         }
     }
 
     /// The index of the chunk that holds `seq` or where it would go: the first whose last number is not smaller.
     fn chunk_of(&self, seq: Seq) -> usize {
-        match &self.long {
-            Some(long) if long.head_last < seq.0 => {
-                (1 + long.more.partition_point(|&(last, _)| last < seq.0)).min(long.more.len())
-            }
-            _ => 0,
-        }
-    }
-
-    fn chunk(&self, index: usize) -> &Chunk {
-        match (index, &self.long) {
-            (1.., Some(long)) => long.more.get(index - 1).map_or(&self.head, |(_, chunk)| chunk),
-            _ => &self.head,
-        }
-    }
-
-    fn set_chunk(&mut self, index: usize, entries: &[Entry]) {
-        let last = entries.last().map_or(0, |entry| entry.seq.0);
-        let chunk = Chunk::from_entries(entries);
-        match (index, &mut self.long) {
-            (1.., Some(long)) => long.more[index - 1] = (last, chunk),
-            (_, Some(long)) => {
-                long.head_last = last;
-                self.head = chunk;
-            }
-            (_, None) => self.head = chunk,
-        }
+        self.chunks.partition_point(|&(last, _)| last < seq.0).min(self.chunks.len().saturating_sub(1))
     }
 }
 
@@ -291,28 +157,31 @@ struct Chunk {
     read: u16,
     end: u16,
     count: u16,
-    /// What that first entry is a difference to.
+    /// The length of most messages, perhaps: the first one's.
+    usual: u32,
+    /// What the first entry that is still there is a difference to.
     basis: Basis,
 }
 
 impl Chunk {
-    fn from_entries(entries: &[Entry]) -> Chunk {
+    /// A chunk, and the last number in it.
+    fn of(entries: &[Entry]) -> (u64, Chunk) {
         let mut chunk = Chunk::default();
-        let Some(first) = entries.first() else { return chunk };
-        // The first entry's own values, so that its difference is zero and nothing large is written.
-        let mut basis = Basis { seq: first.seq.0, end: first.extent.place, sent: first.sent.0 };
-        chunk.basis = basis;
+        if let Some(first) = entries.first() {
+            chunk.basis = Basis::of(first);
+            chunk.usual = first.extent.len;
+        }
+        let mut basis = chunk.basis;
         for entry in entries {
             chunk.push(*entry, basis);
             basis = Basis::after(entry);
         }
-        chunk
+        (basis.seq, chunk)
     }
 
     fn push(&mut self, entry: Entry, basis: Basis) {
-        let mut written = Written::default();
-        basis.put(&mut written, &entry);
-        let written = &written.bytes[..written.len];
+        let written = basis.write(&entry, self.usual);
+        let written = written.bytes();
         let mut end = usize::from(self.end);
         if end + written.len() > self.bytes.len() {
             let read = usize::from(self.read);
@@ -323,7 +192,7 @@ impl Chunk {
             }
             let needed = end + written.len();
             if needed > self.bytes.len() {
-                // In the steps that allocators have. Doubling would leave half of a million short lanes empty.
+                // In the steps that allocators have. Doubling would leave much of many lanes empty.
                 self.resize(needed.next_multiple_of((needed.next_power_of_two() / 8).max(16)));
             }
         }
@@ -339,134 +208,37 @@ impl Chunk {
         self.bytes = bytes.into_boxed_slice();
     }
 
-    fn entries(&self) -> ChunkEntries<'_> {
+    fn entries(&self) -> Entries<'_> {
         let bytes = self.bytes.get(usize::from(self.read)..usize::from(self.end)).unwrap_or(&[]);
-        ChunkEntries { reader: Reader::new(bytes), basis: self.basis }
+        Entries { bytes: bytes.iter().copied(), basis: self.basis, usual: self.usual }
     }
 
     fn pop(&mut self) -> Option<Entry> {
         let mut entries = self.entries();
         let entry = entries.next()?;
-        self.read = self.end - entries.reader.rest().len() as u16;
+        self.read = self.end - entries.bytes.len() as u16;
         self.count -= 1;
         self.basis = Basis::after(&entry);
         Some(entry)
     }
 }
 
-struct ChunkEntries<'a> {
-    reader: Reader<'a>,
+/// The entries that some bytes are.
+struct Entries<'a> {
+    bytes: std::iter::Copied<std::slice::Iter<'a, u8>>,
     basis: Basis,
+    usual: u32,
 }
 
-impl Iterator for ChunkEntries<'_> {
+impl Iterator for Entries<'_> {
     type Item = Entry;
 
     #[inline]
     fn next(&mut self) -> Option<Entry> {
-        let entry = self.basis.take(&mut self.reader)?;
+        let entry = self.basis.read(&mut self.bytes, self.usual)?;
         self.basis = Basis::after(&entry);
         Some(entry)
     }
-}
-
-/// What an entry is written as a difference to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Basis {
-    seq: u64,
-    end: Place,
-    sent: u64,
-}
-
-impl Basis {
-    fn after(entry: &Entry) -> Basis {
-        let place = entry.extent.place;
-        Basis {
-            seq: entry.seq.0,
-            end: Place::new(place.segment(), place.offset().wrapping_add(entry.extent.len)),
-            sent: entry.sent.0,
-        }
-    }
-
-    fn put(&self, out: &mut Written, entry: &Entry) {
-        // In the same segment, how much further on; in another one, which and where. One bit says which of the two,
-        // and one whether a tag follows.
-        let place = entry.extent.place;
-        let elsewhere = place.segment() != self.end.segment();
-        let gap = if elsewhere {
-            i64::from(place.segment()) - i64::from(self.end.segment())
-        } else {
-            i64::from(place.offset()) - i64::from(self.end.offset())
-        };
-        out.put_u64(zigzag(gap) << 2 | u64::from(entry.tag != 0) << 1 | u64::from(elsewhere));
-        if elsewhere {
-            out.put_u64(u64::from(place.offset()));
-        }
-        out.put_u64(entry.seq.0.wrapping_sub(self.seq));
-        out.put_u64(u64::from(entry.extent.len));
-        out.put_u64(zigzag(entry.sent.0.wrapping_sub(self.sent) as i64));
-        if entry.tag != 0 {
-            out.put_u64(u64::from(entry.tag));
-        }
-    }
-
-    #[inline]
-    fn take(&self, reader: &mut Reader<'_>) -> Option<Entry> {
-        if reader.is_empty() {
-            return None;
-        }
-        let first = reader.u64().ok()?;
-        let (gap, tagged, elsewhere) = (unzigzag(first >> 2) as u32, first & 2 != 0, first & 1 != 0);
-        let place = if elsewhere {
-            Place::new(self.end.segment().wrapping_add(gap), reader.u32().ok()?)
-        } else {
-            Place::new(self.end.segment(), self.end.offset().wrapping_add(gap))
-        };
-        let step = reader.u64().ok()?;
-        let len = reader.u32().ok()?;
-        let later = unzigzag(reader.u64().ok()?);
-        let tag = if tagged { reader.u32().ok()? } else { 0 };
-        Some(Entry {
-            seq: Seq(self.seq.wrapping_add(step)),
-            extent: Extent { place, len },
-            sent: Time(self.sent.wrapping_add(later as u64)),
-            tag,
-        })
-    }
-}
-
-/// One entry's bytes, before it is known how much room they take: six numbers of at most ten bytes.
-struct Written {
-    bytes: [u8; 60],
-    len: usize,
-}
-
-impl Default for Written {
-    fn default() -> Self {
-        Written { bytes: [0; 60], len: 0 }
-    }
-}
-
-impl Written {
-    /// As `kernel::codec::put_u64` writes it.
-    fn put_u64(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.bytes[self.len] = value as u8 | 0x80;
-            self.len += 1;
-            value >>= 7;
-        }
-        self.bytes[self.len] = value as u8;
-        self.len += 1;
-    }
-}
-
-/// Small magnitudes of either sign become small numbers.
-fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)) as u64
-}
-
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
 #[cfg(test)]
@@ -475,12 +247,17 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use kernel::{Extent, Place, Time};
+
     use super::*;
 
     fn entry(seq: u64, at: u64) -> Entry {
         Entry {
             seq: Seq(seq),
-            extent: Extent { place: Place::from_bits(1 << 32 | at), len: 300 },
+            extent: Extent {
+                place: Place::from_bits(1 << 32 | at),
+                len: 300 + u32::from(seq.is_multiple_of(3)),
+            },
             sent: Time(1_000_000 + seq),
             tag: seq.is_multiple_of(5) as u32 * 7,
         }
@@ -492,13 +269,7 @@ mod tests {
         for seq in 0..10_000u64 {
             lane.put(Entry { tag: 0, ..entry(seq + 1, seq * 340) });
         }
-        let bytes: usize = lane.head.bytes.len()
-            + lane
-                .long
-                .iter()
-                .flat_map(|long| long.more.iter())
-                .map(|(_, chunk)| chunk.bytes.len())
-                .sum::<usize>();
+        let bytes: usize = lane.chunks.iter().map(|(_, chunk)| chunk.bytes.len()).sum();
         assert!(bytes < 60_000, "{bytes} bytes for 10,000 messages");
     }
 
@@ -511,7 +282,8 @@ mod tests {
                 lane.pop_front();
             }
         }
-        assert!(lane.head.bytes.len() < 1000, "{} bytes for 30 messages", lane.head.bytes.len());
+        let bytes: usize = lane.chunks.iter().map(|(_, chunk)| chunk.bytes.len()).sum();
+        assert!(bytes < 1000, "{bytes} bytes for 30 messages");
     }
 
     #[derive(Clone, Debug)]

@@ -5,8 +5,17 @@
 pub mod index;
 pub use index::Index;
 
+pub mod slab;
+pub use slab::Slab;
+
+pub mod entry;
+pub use entry::Entry;
+
 pub mod lane;
-pub use lane::{Entry, Lane};
+pub use lane::Lane;
+
+pub mod short_lane;
+pub use short_lane::{Cells, ShortLane};
 
 pub mod dedup;
 pub use dedup::{Dedup, DedupKey};

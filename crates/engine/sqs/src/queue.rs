@@ -13,7 +13,7 @@ use crate::rules::shares::Shares;
 use crate::state::{Due, Waiter};
 use crate::{QueueId, QueueKey, Seq};
 use collections::dedup::Dedup;
-use collections::lane::{Entry, Lane};
+use collections::{Entry, Lane};
 
 /// Which delay a lane of delayed messages stands for: a message's own, or the queue's (which may change).
 pub(crate) const QUEUE_DELAY: u32 = u32::MAX;
@@ -241,7 +241,7 @@ impl Queue {
         match delay {
             Some(delay) => {
                 let group = self.groups.get_mut(number)?;
-                group.delayed += 1;
+                group.delay_begins();
                 group.sent(entry.sent);
                 let delayed = self.delayed.entry(delay).or_default();
                 delayed.lane.put(Entry { tag: number, ..entry });
@@ -254,15 +254,15 @@ impl Queue {
     }
 
     fn enter_lane(&mut self, number: u32, entry: Entry) -> Option<Extent> {
-        let group = self.groups.get_mut(number)?;
+        let (group, cells) = self.groups.get_mut_with_cells(number)?;
         group.sent(entry.sent);
-        let replaced = group.lane.put(Entry { tag: 0, ..entry });
+        let replaced = group.lane.put(Entry { tag: 0, ..entry }, cells);
         match replaced {
             Some(old) => Some(old.extent),
             None => {
                 self.visible_count += 1;
                 // Behind others of its group it changes nothing about when the group's turn comes.
-                let first = group.lane.front().is_none_or(|front| front.seq == entry.seq);
+                let first = group.lane.front(cells).is_none_or(|front| front.seq == entry.seq);
                 if first || group.turn(number).is_none() {
                     self.list(number, entry.sent);
                 }
@@ -289,7 +289,7 @@ impl Queue {
                     delayed.lane.pop_front();
                     self.delayed_count -= 1;
                     if let Some(group) = self.groups.get_mut(front.tag) {
-                        group.delayed -= 1;
+                        group.delay_ends();
                     }
                     self.enter_lane(front.tag, front);
                 }
@@ -343,7 +343,7 @@ impl Queue {
             }
             if let Some(group) = self.groups.get_mut(touched.group) {
                 if touched.in_flight {
-                    group.in_flight -= 1;
+                    group.flight_ends();
                 } else if !fifo {
                     group.take_returned(touched.visible, seq);
                 }
@@ -354,7 +354,8 @@ impl Queue {
             return Some(touched);
         }
         let number = self.groups.find(group_name)?;
-        if let Some(entry) = self.groups.get_mut(number)?.lane.remove(seq) {
+        let (group, cells) = self.groups.get_mut_with_cells(number)?;
+        if let Some(entry) = group.lane.remove(seq, cells) {
             self.visible_count -= 1;
             return Some(Touched::new(entry, number, seq));
         }
@@ -363,7 +364,7 @@ impl Queue {
             if let Some(entry) = delayed.lane.remove(seq) {
                 self.delayed_count -= 1;
                 if let Some(group) = self.groups.get_mut(entry.tag) {
-                    group.delayed -= 1;
+                    group.delay_ends();
                 }
                 return Some(Touched::new(entry, entry.tag, seq));
             }
@@ -384,7 +385,7 @@ impl Queue {
         }
         if let Some(group) = self.groups.get_mut(touched.group) {
             if touched.in_flight {
-                group.in_flight += 1;
+                group.flight_begins();
             } else if !fifo {
                 group.add_returned(touched.visible, seq);
             }
@@ -438,18 +439,21 @@ impl Queue {
     pub(crate) fn list(&mut self, number: u32, now: Time) {
         let fifo = self.is_fifo();
         let total = self.in_flight_count;
-        let Some(group) = self.groups.get_mut(number) else { return };
-        let order = if fifo { fifo_order(group, &self.touched) } else { standard_order(group) };
-        let too_many = group.in_flight >= NOISY_IN_FLIGHT && u64::from(group.in_flight) * 10 > total;
+        let Some((group, cells)) = self.groups.get_mut_with_cells(number) else { return };
+        let waiting = group.lane.front(cells);
+        let order =
+            if fifo { fifo_order(waiting, group, &self.touched) } else { standard_order(waiting, group) };
+        let in_flight = group.in_flight();
+        let too_many = in_flight >= NOISY_IN_FLIGHT && u64::from(in_flight) * 10 > total;
         if !fifo {
-            let named = (number != LOOSE).then_some((number, group.in_flight));
+            let named = (number != LOOSE).then_some((number, in_flight));
             self.shares.note(now, total, named);
         }
         let noisy = !fifo
             && number != LOOSE
             && group.sent_within(NOISY_SECONDS, now)
             && (group.is_noisy() || too_many || self.shares.is_large(number));
-        let burden = if noisy { group.in_flight + 1 } else { 0 };
+        let burden = if noisy { in_flight + 1 } else { 0 };
         let turn = order.map(|order| Turn { burden, order, group: number });
         let before = group.turn(number);
         if turn != before {
@@ -458,7 +462,8 @@ impl Queue {
             }
             if let Some(turn) = turn {
                 self.ready.insert(turn);
-                let since = if fifo { head_sent(group, &self.touched) } else { Some(Time(turn.order)) };
+                let since =
+                    if fifo { head_sent(waiting, group, &self.touched) } else { Some(Time(turn.order)) };
                 self.oldest_listed = self.oldest_listed.into_iter().chain(since).min();
             }
             group.set_turn(turn);
@@ -487,7 +492,8 @@ impl Queue {
             if !self.is_fifo() {
                 return Some(Time(turn.order));
             }
-            head_sent(self.groups.get(turn.group)?, &self.touched)
+            let group = self.groups.get(turn.group)?;
+            head_sent(group.lane.front(self.groups.cells()), group, &self.touched)
         };
         self.ready.first().into_iter().chain(self.noisy()).filter_map(since).min()
     }
@@ -529,7 +535,8 @@ impl Queue {
         let look = |number: u32, found: &mut Vec<_>| {
             let Some(group) = self.groups.get(number) else { return false };
             let before = found.len();
-            for entry in group.lane.iter().take_while(|entry| self.is_expired(entry.sent, now)) {
+            let waiting = group.lane.iter(self.groups.cells());
+            for entry in waiting.take_while(|entry| self.is_expired(entry.sent, now)) {
                 if found.len() >= most {
                     break;
                 }
@@ -609,7 +616,7 @@ impl Queue {
     /// Where a waiting message lies, if it waits here and was never received.
     pub(crate) fn waiting(&self, seq: Seq, group_name: Option<&str>) -> Option<(Entry, Option<u32>)> {
         let group = self.groups.find(group_name).and_then(|number| self.groups.get(number));
-        if let Some(entry) = group.and_then(|group| group.lane.get(seq)) {
+        if let Some(entry) = group.and_then(|group| group.lane.get(seq, self.groups.cells())) {
             return Some((entry, None));
         }
         self.delayed.iter().find_map(|(&delay, delayed)| Some((delayed.lane.get(seq)?, Some(delay))))
@@ -617,7 +624,9 @@ impl Queue {
 
     /// Where a waiting message lies whose group is not known, and its group's number. Looks into every group.
     pub(crate) fn find_waiting(&self, seq: Seq) -> Option<(Entry, u32)> {
-        let in_group = self.groups.iter().find_map(|(number, group)| Some((group.lane.get(seq)?, number)));
+        let cells = self.groups.cells();
+        let in_group =
+            self.groups.iter().find_map(|(number, group)| Some((group.lane.get(seq, cells)?, number)));
         in_group.or_else(|| {
             let entry = self.delayed.values().find_map(|delayed| delayed.lane.get(seq))?;
             Some((entry, entry.tag))
@@ -651,9 +660,10 @@ impl Rest {
     }
 }
 
-/// FIFO: the number of the group's first message, if that one can be received now (facts/sqs.md § 7).
-fn fifo_order(group: &Group, touched: &BTreeMap<Seq, Touched>) -> Option<u64> {
-    let waiting = group.lane.front().map(|entry| entry.seq);
+/// FIFO: the number of the group's first message, if that one can be received now (facts/sqs.md § 7). `waiting` is the first
+/// that was never received.
+fn fifo_order(waiting: Option<Entry>, group: &Group, touched: &BTreeMap<Seq, Touched>) -> Option<u64> {
+    let waiting = waiting.map(|entry| entry.seq);
     let member = group.first_returned().map(|(_, seq)| seq);
     match (waiting, member) {
         (Some(waiting), None) => Some(waiting.0),
@@ -664,15 +674,14 @@ fn fifo_order(group: &Group, touched: &BTreeMap<Seq, Touched>) -> Option<u64> {
 }
 
 /// FIFO: when the group's first message was sent. Those behind it are younger.
-fn head_sent(group: &Group, touched: &BTreeMap<Seq, Touched>) -> Option<Time> {
-    let waiting = group.lane.front().map(|entry| entry.sent);
+fn head_sent(waiting: Option<Entry>, group: &Group, touched: &BTreeMap<Seq, Touched>) -> Option<Time> {
     let member = group.first_returned().and_then(|(_, seq)| Some(touched.get(&seq)?.sent));
-    waiting.into_iter().chain(member).min()
+    waiting.map(|entry| entry.sent).into_iter().chain(member).min()
 }
 
 /// Standard: since when the group's oldest message can be received.
-fn standard_order(group: &Group) -> Option<u64> {
-    let waiting = group.lane.front().map(|entry| entry.sent.0);
+fn standard_order(waiting: Option<Entry>, group: &Group) -> Option<u64> {
+    let waiting = waiting.map(|entry| entry.sent.0);
     let returned = group.first_returned().map(|(since, _)| since.0);
     match (waiting, returned) {
         (Some(waiting), Some(returned)) => Some(waiting.min(returned)),

@@ -14,8 +14,8 @@ use crate::records::{
 use crate::rules::attempts::{self, Attempt};
 use crate::rules::settings::Settings;
 use crate::{QueueId, QueueKey, Seq, TaskId};
+use collections::Entry;
 use collections::dedup::{self, DedupKey};
-use collections::lane::Entry;
 
 /// What falls due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

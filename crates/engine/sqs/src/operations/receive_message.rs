@@ -267,6 +267,6 @@ fn repeat(queue: &Queue, request: &Receive, now: Time) -> Option<(Vec<Draft<'sta
 
 /// A group's id, for a record.
 pub(crate) fn group_name(queue: &Queue, number: u32) -> Option<Cow<'static, str>> {
-    let name = queue.groups.get(number)?.name.as_deref()?;
+    let name = queue.groups.get(number)?.name()?;
     Some(Cow::Owned(name.to_owned()))
 }

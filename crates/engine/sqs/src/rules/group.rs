@@ -3,32 +3,37 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher};
 
-use kernel::Time;
+use kernel::{Seq, Time};
 
-use crate::Seq;
-use collections::index::Index;
-use collections::lane::Lane;
+use collections::{Cells, Entry, Index, ShortLane, Slab};
 
 /// The messages of a queue that share a `MessageGroupId`, or (on a standard queue) that have none. There may be
 /// millions, so every byte counts.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// Its id; `None` for the messages without one.
-    pub name: Option<Box<str>>,
+    name: Option<Name>,
     /// Those that were never received.
-    pub lane: Lane,
-    /// Those that were received or moved in, are still there, and are next in some order. FIFO: all of them, by number
-    /// alone (the time is zero). Standard: those that can be received again, by the moment since when they can.
-    pub returned: Option<Box<BTreeSet<(Time, Seq)>>>,
-    /// How many are in flight.
-    pub in_flight: u32,
-    /// How many wait in the queue's delay lanes.
-    pub delayed: u32,
+    pub lane: ShortLane,
+    /// What does not simply wait, if there is any.
+    moving: Option<Box<Moving>>,
     /// When it last got a message, in seconds.
     last_sent: u32,
     /// Under what the queue lists it as having something to give; its burden is [`UNLISTED`] if it has nothing.
     burden: u32,
     order: u64,
+}
+
+/// What of a group does not simply wait. Few groups at a time have any.
+#[derive(Clone, Debug, Default)]
+struct Moving {
+    /// Those that were received or moved in, are still there, and are next in some order. FIFO: all of them, by number
+    /// alone (the time is zero). Standard: those that can be received again, by the moment since when they can.
+    returned: BTreeSet<(Time, Seq)>,
+    /// How many are in flight.
+    in_flight: u32,
+    /// How many wait in the queue's delay lanes.
+    delayed: u32,
 }
 
 /// No group has so many in flight.
@@ -47,22 +52,25 @@ pub struct Turn {
 }
 
 impl Group {
-    fn new(name: Option<Box<str>>) -> Self {
+    fn new(name: Option<&str>) -> Self {
         Group {
-            name,
-            lane: Lane::default(),
-            returned: None,
-            in_flight: 0,
-            delayed: 0,
+            name: name.map(Name::new),
+            lane: ShortLane::default(),
+            moving: None,
             last_sent: 0,
             burden: UNLISTED,
             order: 0,
         }
     }
 
+    /// Its id; `None` for the messages without one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_ref().map(Name::as_str)
+    }
+
     /// Whether nothing of it is left.
     pub fn is_empty(&self) -> bool {
-        self.lane.is_empty() && self.returned.is_none() && self.in_flight == 0 && self.delayed == 0
+        self.lane.is_empty() && self.moving.is_none()
     }
 
     /// It got a message.
@@ -90,38 +98,108 @@ impl Group {
         (self.burden, self.order) = turn.map_or((UNLISTED, 0), |turn| (turn.burden, turn.order));
     }
 
-    /// Adds to the returned ones, a set that is only there when it is needed.
+    /// How many are in flight.
+    pub fn in_flight(&self) -> u32 {
+        self.moving.as_ref().map_or(0, |moving| moving.in_flight)
+    }
+
+    /// One more is in flight.
+    pub fn flight_begins(&mut self) {
+        self.change(|moving| moving.in_flight += 1);
+    }
+
+    /// One is in flight no longer.
+    pub fn flight_ends(&mut self) {
+        self.change(|moving| moving.in_flight -= 1);
+    }
+
+    /// One more waits in the queue's delay lanes.
+    pub fn delay_begins(&mut self) {
+        self.change(|moving| moving.delayed += 1);
+    }
+
+    /// One waits there no longer.
+    pub fn delay_ends(&mut self) {
+        self.change(|moving| moving.delayed -= 1);
+    }
+
+    /// Adds to the returned ones.
     pub fn add_returned(&mut self, since: Time, seq: Seq) {
-        self.returned.get_or_insert_default().insert((since, seq));
+        self.change(|moving| {
+            moving.returned.insert((since, seq));
+        });
     }
 
     /// Takes from the returned ones.
     pub fn take_returned(&mut self, since: Time, seq: Seq) {
-        if let Some(returned) = &mut self.returned {
-            returned.remove(&(since, seq));
-            if returned.is_empty() {
-                self.returned = None;
-            }
-        }
+        self.change(|moving| {
+            moving.returned.remove(&(since, seq));
+        });
+    }
+
+    /// Those that were received or moved in, are still there, and are next in some order. FIFO: all of them, by number
+    /// alone (the time is zero). Standard: those that can be received again, by the moment since when they can.
+    pub fn returned(&self) -> impl Iterator<Item = (Time, Seq)> {
+        self.moving.iter().flat_map(|moving| moving.returned.iter().copied())
     }
 
     /// The first of the returned ones.
     pub fn first_returned(&self) -> Option<(Time, Seq)> {
-        self.returned.as_ref()?.first().copied()
+        self.moving.as_ref()?.returned.first().copied()
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Moving)) {
+        let moving = self.moving.get_or_insert_default();
+        change(moving);
+        if moving.in_flight == 0 && moving.delayed == 0 && moving.returned.is_empty() {
+            self.moving = None;
+        }
+    }
+}
+
+/// A group's id: with the group if it is short, so that to find a group by its id is to look in one place.
+#[derive(Clone, Debug)]
+enum Name {
+    Short(u8, [u8; 22]),
+    Long(Box<str>),
+}
+
+impl Name {
+    fn new(name: &str) -> Self {
+        let mut bytes = [0; 22];
+        match bytes.get_mut(..name.len()) {
+            Some(start) => {
+                start.copy_from_slice(name.as_bytes());
+                Name::Short(name.len() as u8, bytes)
+            }
+            None => Name::Long(name.into()),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Name::Short(len, bytes) => &bytes[..usize::from(*len)],
+            Name::Long(name) => name.as_bytes(),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        // It was made of text.
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 
 /// The groups of a queue, numbered; a number is used again when its group is gone.
 #[derive(Clone, Debug, Default)]
 pub struct Groups {
-    /// In blocks, all but the last full, so that growing copies little.
-    blocks: Vec<Vec<Option<Group>>>,
-    free: Vec<u32>,
-    index: Option<Box<Index>>,
+    slab: Slab<Option<Group>>,
+    /// What the groups' lanes are made of.
+    cells: Cells,
+    index: Index<u32>,
     seed: u64,
+    /// The one that is being dismantled.
+    last: Option<Group>,
 }
-
-const BLOCK: usize = 512;
 
 /// The number of the messages without a group.
 pub const LOOSE: u32 = 0;
@@ -129,62 +207,40 @@ pub const LOOSE: u32 = 0;
 impl Groups {
     /// No groups but the one of messages without a group. `seed` keeps others from choosing ids that collide.
     pub fn new(seed: u64) -> Self {
-        Groups { blocks: vec![vec![Some(Group::new(None))]], free: Vec::new(), index: None, seed }
+        let mut slab = Slab::default();
+        // The first number is zero.
+        slab.insert(Some(Group::new(None)));
+        Groups { slab, seed, ..Groups::default() }
     }
 
-    fn hash(&self, name: &str) -> u64 {
+    fn hash(&self, name: &[u8]) -> u32 {
         let mut hasher = DefaultHasher::new();
         hasher.write_u64(self.seed);
-        hasher.write(name.as_bytes());
-        hasher.finish()
+        hasher.write(name);
+        hasher.finish() as u32
     }
 
     /// The group of this id, if it has messages; [`LOOSE`] for none.
     pub fn find(&self, name: Option<&str>) -> Option<u32> {
         let Some(name) = name else { return Some(LOOSE) };
-        self.find_hashed(name, self.hash(name))
+        self.find_hashed(name.as_bytes(), self.hash(name.as_bytes()))
     }
 
-    fn find_hashed(&self, name: &str, hash: u64) -> Option<u32> {
-        let is = |number: u32| self.get(number).is_some_and(|group| group.name.as_deref() == Some(name));
-        self.index.as_ref()?.find(hash, is)
+    fn find_hashed(&self, name: &[u8], hash: u32) -> Option<u32> {
+        let name_of = |number: u32| Some(self.get(number)?.name.as_ref()?.as_bytes());
+        self.index.find(hash, |number| name_of(number) == Some(name))
     }
 
     /// The group of this id, made if it is not there.
     pub fn find_or_add(&mut self, name: Option<&str>) -> u32 {
         let Some(name) = name else { return LOOSE };
-        let hash = self.hash(name);
-        if let Some(number) = self.find_hashed(name, hash) {
+        let hash = self.hash(name.as_bytes());
+        if let Some(number) = self.find_hashed(name.as_bytes(), hash) {
             return number;
         }
-        let group = Some(Group::new(Some(name.into())));
-        let number = match self.free.pop() {
-            Some(number) => {
-                self.blocks[number as usize / BLOCK][number as usize % BLOCK] = group;
-                number
-            }
-            None => self.push(group),
-        };
-        let mut index = self.index.take().unwrap_or_default();
-        index.insert(hash, number, |number| {
-            self.get(number).and_then(|group| group.name.as_deref()).map_or(0, |name| self.hash(name))
-        });
-        self.index = Some(index);
+        let number = self.slab.insert(Some(Group::new(Some(name))));
+        self.index.insert(hash, number);
         number
-    }
-
-    fn push(&mut self, group: Option<Group>) -> u32 {
-        if self.blocks.last().is_none_or(|block| block.len() == BLOCK) {
-            self.blocks.push(Vec::new());
-        }
-        if let Some(block) = self.blocks.last_mut() {
-            block.push(group);
-        }
-        self.slots() as u32 - 1
-    }
-
-    fn slots(&self) -> usize {
-        self.blocks.last().map_or(0, |last| (self.blocks.len() - 1) * BLOCK + last.len())
     }
 
     /// Forgets a group that has become empty.
@@ -192,62 +248,55 @@ impl Groups {
         if number == LOOSE || !self.get(number).is_some_and(Group::is_empty) {
             return;
         }
-        if let Some(group) = self.blocks[number as usize / BLOCK][number as usize % BLOCK].take() {
-            self.free.push(number);
-            let hash = self.hash(group.name.as_deref().unwrap_or_default());
-            if let Some(index) = &mut self.index {
-                index.remove(hash, number);
-            }
-            if self.free.len() + 1 == self.slots() {
-                // Only the group without a name is left: give the memory back.
-                self.blocks.truncate(1);
-                self.blocks.shrink_to_fit();
-                self.blocks[0].truncate(1);
-                self.blocks[0].shrink_to_fit();
-                self.free = Vec::new();
-                self.index = None;
-            }
+        if let Some(Group { name: Some(name), .. }) = self.slab.remove(number) {
+            self.index.remove(self.hash(name.as_bytes()), number);
+        }
+        if self.slab.len() == 1 {
+            // Only the group without a name is left: give the memory back.
+            self.index = Index::default();
         }
     }
 
     /// The group with this number.
     pub fn get(&self, number: u32) -> Option<&Group> {
-        self.blocks.get(number as usize / BLOCK)?.get(number as usize % BLOCK)?.as_ref()
+        self.slab.get(number)?.as_ref()
     }
 
     /// The group with this number.
     pub fn get_mut(&mut self, number: u32) -> Option<&mut Group> {
-        self.blocks.get_mut(number as usize / BLOCK)?.get_mut(number as usize % BLOCK)?.as_mut()
+        self.slab.get_mut(number)?.as_mut()
+    }
+
+    /// What the groups' lanes are made of.
+    pub fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    /// The group with this number, and what its lane is made of.
+    pub fn get_mut_with_cells(&mut self, number: u32) -> Option<(&mut Group, &mut Cells)> {
+        Some((self.slab.get_mut(number)?.as_mut()?, &mut self.cells))
     }
 
     /// All groups, with their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Group)> {
-        let slots = self.blocks.iter().flatten();
-        slots.enumerate().filter_map(|(number, group)| Some((number as u32, group.as_ref()?)))
+        self.slab.iter().filter_map(|(number, group)| Some((number, group.as_ref()?)))
     }
 
-    /// Takes groups off the end until `most` messages or so have been taken; empty when nothing is left.
-    pub fn dismantle(&mut self, most: usize, mut each: impl FnMut(collections::lane::Entry)) -> bool {
-        let mut taken = 0;
-        while let Some(block) = self.blocks.last_mut() {
-            while let Some(group) = block.last_mut() {
-                if let Some(group) = group {
-                    while let Some(entry) = group.lane.pop_front() {
-                        each(entry);
-                        taken += 1;
-                        if taken >= most {
-                            return false;
-                        }
-                    }
+    /// Takes groups off the end until `most` messages or so have been taken; says whether nothing is left.
+    pub fn dismantle(&mut self, most: usize, mut each: impl FnMut(Entry)) -> bool {
+        for _ in 0..most {
+            if let Some(group) = &mut self.last {
+                match group.lane.pop_front(&mut self.cells) {
+                    Some(entry) => each(entry),
+                    None => self.last = None,
                 }
-                block.pop();
-                taken += 1;
-                if taken >= most {
-                    return false;
+            } else {
+                match self.slab.take_down() {
+                    Some(group) => self.last = group,
+                    None => return true,
                 }
             }
-            self.blocks.pop();
         }
-        true
+        false
     }
 }

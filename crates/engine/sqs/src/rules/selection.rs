@@ -7,7 +7,7 @@ use kernel::{Extent, Time};
 use crate::Seq;
 use crate::queue::{Queue, Touched};
 use crate::rules::group::{Group, Turn};
-use collections::lane::Entry;
+use collections::Entry;
 
 /// A message that could be given now.
 #[derive(Clone, Debug)]
@@ -36,9 +36,8 @@ pub fn select<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'a
 fn select_fifo<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'a>) -> bool) {
     for &Turn { group: number, .. } in &queue.ready {
         let Some(group) = queue.groups.get(number) else { continue };
-        let mut waiting = group.lane.iter().peekable();
-        let members = group.returned.iter().flat_map(|returned| returned.iter());
-        let mut members = members.map(|&(_, seq)| seq).peekable();
+        let mut waiting = group.lane.iter(queue.groups.cells()).peekable();
+        let mut members = group.returned().map(|(_, seq)| seq).peekable();
         loop {
             let from_lane = match (waiting.peek(), members.peek()) {
                 (Some(entry), Some(&member)) => entry.seq < member,
@@ -118,8 +117,8 @@ impl<'a> Stream<'a> {
             burden,
             number,
             group,
-            waiting: Box::new(group.lane.iter()),
-            returned: Box::new(group.returned.iter().flat_map(|set| set.iter()).copied()),
+            waiting: Box::new(group.lane.iter(queue.groups.cells())),
+            returned: Box::new(group.returned()),
             next: [None, None],
             gave_returned: queue.gave_returned,
         };
@@ -156,7 +155,7 @@ fn untouched<'a>(entry: Entry, number: u32, group: &'a Group) -> Candidate<'a> {
         extent: entry.extent,
         sent: entry.sent,
         group: number,
-        group_name: group.name.as_deref(),
+        group_name: group.name(),
         touched: None,
     }
 }
@@ -168,7 +167,7 @@ fn touched<'a>(queue: &'a Queue, seq: Seq, number: u32, group: &'a Group) -> Opt
         extent: touched.extent,
         sent: touched.sent,
         group: number,
-        group_name: group.name.as_deref(),
+        group_name: group.name(),
         touched: Some(touched),
     })
 }
