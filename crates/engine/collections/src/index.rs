@@ -1,5 +1,7 @@
 //! A hash index from keys that live elsewhere to small numbers, which grows in small steps and is never half empty.
 
+use std::hint::black_box;
+
 /// Maps hashes to numbers; the caller says which of the numbers with that hash is meant.
 ///
 /// One large table would stop the engine for tens of milliseconds when a million entries are moved to a larger one. So no
@@ -7,17 +9,37 @@
 /// table doubles; where there are millions of entries of five bytes each, what stands empty then is too much, so these grow by
 /// a quarter.
 ///
-/// `Kept` is what stands beside a number: nothing, and whoever inserts tells again what the hash of a number is; or the hash,
-/// where numbers are few and to find their hashes again is dear.
+/// `K` is what is kept of the hash beside a number: nothing, and whoever inserts tells again what the hash of a number is; or all
+/// of it, where numbers are few and to look at what they stand for is dear.
 #[derive(Clone, Debug)]
-pub struct Index<Kept = ()> {
-    root: Node<Kept>,
+pub struct Index<K = ()> {
+    root: Node<K>,
+}
+
+/// What is kept of a hash.
+pub trait Kept: Copy + Default {
+    /// Whether it can have been kept of this hash.
+    fn may_be(self, hash: u32) -> bool;
+}
+
+impl Kept for () {
+    #[inline]
+    fn may_be(self, _: u32) -> bool {
+        true
+    }
+}
+
+impl Kept for u32 {
+    #[inline]
+    fn may_be(self, hash: u32) -> bool {
+        self == hash
+    }
 }
 
 #[derive(Clone, Debug)]
-enum Node<Kept> {
-    Table(Table<Kept>),
-    Split(Box<[Node<Kept>; FAN]>),
+enum Node<K> {
+    Table(Table<K>),
+    Split(Box<[Node<K>; FAN]>),
 }
 
 const FAN: usize = 16;
@@ -28,7 +50,7 @@ const MOST: usize = 4096;
 /// As deep as the hash has bits to spare. (Then it holds a thousand million.)
 const DEEPEST: u32 = 5;
 
-impl<Kept: Copy + Default> Default for Index<Kept> {
+impl<K: Kept> Default for Index<K> {
     fn default() -> Self {
         Index { root: Node::Table(Table::default()) }
     }
@@ -48,7 +70,7 @@ impl Index<u32> {
     }
 }
 
-impl<Kept: Copy + Default> Index<Kept> {
+impl<K: Kept> Index<K> {
     /// An empty one that so many numbers find room in before it grows, if their hashes are spread evenly.
     pub fn with_room_for(numbers: usize) -> Self {
         Index { root: Node::with_room_for(numbers, 0) }
@@ -56,15 +78,26 @@ impl<Kept: Copy + Default> Index<Kept> {
 
     /// The number that was put under `hash` and that `is` recognises.
     pub fn find(&self, hash: u32, is: impl Fn(u32) -> bool) -> Option<u32> {
+        let (table, depth) = self.table(hash);
+        let (bucket, slot) = table.find(hash, depth, is)?;
+        Some(table.buckets[bucket].numbers[slot])
+    }
+
+    /// Looks where `hash` would be found, so that it is at hand when it is asked for.
+    #[inline]
+    pub fn look_ahead(&self, hash: u32) {
+        let (table, depth) = self.table(hash);
+        black_box(table.buckets.get(home_of(hash, depth, table.buckets.len())).map(|bucket| bucket.tags[0]));
+    }
+
+    #[inline]
+    fn table(&self, hash: u32) -> (&Table<K>, u32) {
         let mut node = &self.root;
         let mut depth = 0;
         loop {
             match node {
                 Node::Split(nodes) => node = &nodes[branch_of(hash, depth)],
-                Node::Table(table) => {
-                    let (bucket, slot) = table.find(hash, depth, is)?;
-                    return Some(table.buckets[bucket].numbers[slot]);
-                }
+                Node::Table(table) => return (table, depth),
             }
             depth += 1;
         }
@@ -110,7 +143,7 @@ fn tag_of(hash: u32) -> u8 {
     hash as u8 | 0x80
 }
 
-impl<Kept: Copy + Default> Node<Kept> {
+impl<K: Kept> Node<K> {
     fn with_room_for(numbers: usize, depth: u32) -> Self {
         if numbers <= MOST || depth == DEEPEST {
             return Node::Table(Table::with_room_for(numbers));
@@ -121,7 +154,7 @@ impl<Kept: Copy + Default> Node<Kept> {
         Node::Split(Box::new(std::array::from_fn(|_| Node::with_room_for(each, depth + 1))))
     }
 
-    fn insert(&mut self, hash: u32, depth: u32, entry: (Kept, u32), hash_of: &impl Fn(Kept, u32) -> u32) {
+    fn insert(&mut self, hash: u32, depth: u32, entry: (K, u32), hash_of: &impl Fn(K, u32) -> u32) {
         match self {
             Node::Split(nodes) => nodes[branch_of(hash, depth)].insert(hash, depth + 1, entry, hash_of),
             Node::Table(table) if table.has_room() => table.put(hash, depth, entry),
@@ -146,8 +179,8 @@ impl<Kept: Copy + Default> Node<Kept> {
 
 /// An open-addressed table. What finds no room in its bucket is in the next one that has some.
 #[derive(Clone, Debug, Default)]
-struct Table<Kept> {
-    buckets: Box<[Bucket<Kept>]>,
+struct Table<K> {
+    buckets: Box<[Bucket<K>]>,
     living: usize,
     /// Slots that are free but have to be passed by, because something may lie behind.
     dead: usize,
@@ -155,10 +188,10 @@ struct Table<Kept> {
 
 /// Eight numbers and their tags, which are looked at together.
 #[derive(Clone, Copy, Debug, Default)]
-struct Bucket<Kept> {
+struct Bucket<K> {
     tags: [u8; BUCKET],
     numbers: [u32; BUCKET],
-    kept: [Kept; BUCKET],
+    kept: [K; BUCKET],
 }
 
 const BUCKET: usize = 8;
@@ -166,7 +199,7 @@ const BUCKET: usize = 8;
 const EMPTY: u8 = 0;
 const DEAD: u8 = 1;
 
-impl<Kept: Copy + Default> Table<Kept> {
+impl<K: Kept> Table<K> {
     fn with_room_for(numbers: usize) -> Self {
         let buckets = numbers.div_ceil(BUCKET * 7 / 8).max(1);
         Table { buckets: vec![Bucket::default(); buckets].into_boxed_slice(), living: 0, dead: 0 }
@@ -183,7 +216,7 @@ impl<Kept: Copy + Default> Table<Kept> {
             let mut same = equal(bucket.tags, tag);
             while same != 0 {
                 let slot = first(same);
-                if is(bucket.numbers[slot]) {
+                if bucket.kept[slot].may_be(hash) && is(bucket.numbers[slot]) {
                     return Some(Some((at, slot)));
                 }
                 same &= same - 1;
@@ -193,19 +226,29 @@ impl<Kept: Copy + Default> Table<Kept> {
     }
 
     /// Shows the buckets where something with this hash may be, until an answer is found.
+    #[inline]
     fn walk<T>(
         &self,
         hash: u32,
         depth: u32,
-        mut look: impl FnMut(usize, &Bucket<Kept>) -> Option<T>,
+        mut look: impl FnMut(usize, &Bucket<K>) -> Option<T>,
     ) -> Option<T> {
         let home = home_of(hash, depth, self.buckets.len());
-        let (before, after) = self.buckets.split_at_checked(home)?;
-        (home..).zip(after).chain((0..).zip(before)).find_map(|(at, bucket)| look(at, bucket))
+        let mut at = home;
+        while let Some(bucket) = self.buckets.get(at) {
+            if let Some(answer) = look(at, bucket) {
+                return Some(answer);
+            }
+            at = if at + 1 == self.buckets.len() { 0 } else { at + 1 };
+            if at == home {
+                break;
+            }
+        }
+        None
     }
 
     /// Puts an entry where there is room for it.
-    fn put(&mut self, hash: u32, depth: u32, (kept, number): (Kept, u32)) {
+    fn put(&mut self, hash: u32, depth: u32, (kept, number): (K, u32)) {
         let free = self.walk(hash, depth, |at, bucket| {
             // Only the two kinds of free slots have no high bit.
             let free = !u64::from_le_bytes(bucket.tags) & HIGH;
@@ -231,7 +274,7 @@ impl<Kept: Copy + Default> Table<Kept> {
         self.living -= 1;
     }
 
-    fn entries(&self) -> impl Iterator<Item = (Kept, u32)> {
+    fn entries(&self) -> impl Iterator<Item = (K, u32)> {
         self.buckets.iter().flat_map(|bucket| {
             let slots = (0..BUCKET).filter(|&slot| bucket.tags[slot] & 0x80 != 0);
             slots.map(|slot| (bucket.kept[slot], bucket.numbers[slot]))

@@ -39,6 +39,11 @@ impl Lane {
         self.chunks.front()?.1.entries().next()
     }
 
+    /// The number of the last.
+    pub fn last(&self) -> Option<Seq> {
+        (!self.is_empty()).then_some(Seq(self.tail.seq))
+    }
+
     /// All, first to last.
     pub fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
         self.chunks.iter().flat_map(|(_, chunk)| chunk.entries())
@@ -315,6 +320,7 @@ mod tests {
                 }
                 prop_assert_eq!(lane.len(), model.len() as u64);
                 prop_assert_eq!(lane.front(), model.values().next().copied());
+                prop_assert_eq!(lane.last(), model.keys().next_back().map(|&seq| Seq(seq)));
             }
             for seq in 0..400 {
                 prop_assert_eq!(lane.get(Seq(seq)), model.get(&seq).copied());

@@ -3,6 +3,7 @@
 //! A queue may have a million groups of a few messages each. What such a lane is by itself counts, then, and how it grows does:
 //! from one cell to the next, so that nothing is moved, and nothing is left behind in another size.
 
+use std::hint::black_box;
 use std::num::NonZeroU8;
 
 use kernel::{Place, Seq};
@@ -62,6 +63,14 @@ impl ShortLane {
         }
     }
 
+    /// The number of the last.
+    pub fn last(&self) -> Option<Seq> {
+        match &self.0 {
+            Form::Short(chain) => (chain.count > 0).then(|| Seq(chain.tail().seq)),
+            Form::Long(lane) => lane.last(),
+        }
+    }
+
     /// All, first to last.
     pub fn iter<'a>(&'a self, cells: &'a Cells) -> impl Iterator<Item = Entry> + 'a {
         let (short, long) = match &self.0 {
@@ -77,6 +86,14 @@ impl ShortLane {
             Form::Short(chain) if chain.count == 0 || seq.0 > chain.tail().seq => None,
             Form::Short(chain) => chain.entries(cells).find(|entry| entry.seq == seq),
             Form::Long(lane) => lane.get(seq),
+        }
+    }
+
+    /// Looks where the next one will be put, so that it is at hand when it is.
+    #[inline]
+    pub fn look_ahead(&self, cells: &Cells) {
+        if let Form::Short(Chain { last, .. }) = &self.0 {
+            black_box(cells.0.get(*last).map(|cell| cell.next));
         }
     }
 
@@ -413,6 +430,7 @@ mod tests {
                 }
                 prop_assert_eq!(lane.is_empty(), model.is_empty());
                 prop_assert_eq!(lane.front(&cells), model.values().next().copied());
+                prop_assert_eq!(lane.last(), model.keys().next_back().map(|&seq| Seq(seq)));
             }
             for (lane, model) in &mut lanes {
                 for seq in 0..300 {

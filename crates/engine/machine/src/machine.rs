@@ -88,7 +88,7 @@ impl Machine {
     pub fn replayed(&mut self, counter: u64, now: Time) {
         self.sns.replayed(counter);
         self.agree_on_numbers();
-        self.sqs.replayed(counter);
+        self.sqs.replayed(counter, &mut self.ledger);
         self.now = self.now.max(now);
     }
 

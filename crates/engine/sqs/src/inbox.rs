@@ -61,6 +61,7 @@ impl Queues for State {
 impl State {
     /// A parcel was sent: the queues among its takers have their copies.
     pub fn parcel_sent(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
+        self.catch_up(ledger);
         self.skip_to(parcel.number + 1);
         for copy in &parcel.copies {
             self.message_sent(&message_of(parcel, copy), at, ledger);

@@ -14,6 +14,8 @@ pub mod queue;
 
 pub mod state;
 
+mod reading;
+
 pub mod limits;
 
 pub mod refusals;

@@ -256,13 +256,14 @@ impl Queue {
     fn enter_lane(&mut self, number: u32, entry: Entry) -> Option<Extent> {
         let (group, cells) = self.groups.get_mut_with_cells(number)?;
         group.sent(entry.sent);
+        let behind = group.lane.last().is_some_and(|last| last < entry.seq);
         let replaced = group.lane.put(Entry { tag: 0, ..entry }, cells);
         match replaced {
             Some(old) => Some(old.extent),
             None => {
                 self.visible_count += 1;
                 // Behind others of its group it changes nothing about when the group's turn comes.
-                let first = group.lane.front(cells).is_none_or(|front| front.seq == entry.seq);
+                let first = !behind && group.lane.front(cells).is_none_or(|front| front.seq == entry.seq);
                 if first || group.turn(number).is_none() {
                     self.list(number, entry.sent);
                 }

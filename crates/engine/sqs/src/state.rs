@@ -7,6 +7,7 @@ use kernel::{Deadlines, Extent, Ledger, Place, Secret, Time};
 
 use crate::operations::Draft;
 use crate::queue::{QUEUE_DELAY, Queue, Rest, Touched};
+use crate::reading::Ahead;
 use crate::records::{
     DropReason, MessagePlaced, MessageSent, MessagesDropped, MessagesReceived, MoveStatus, MoveTaskDeclared,
     QueueDeclared, QueueDeleted, ReceivedMessage, Record, VisibilityChanged,
@@ -79,6 +80,8 @@ pub struct State {
     replayed_below: u64,
     /// While a log is read: the moment before which nothing will be asked.
     reading_until: Option<Time>,
+    /// What was read and is still to be applied.
+    pub(crate) ahead: Ahead,
 
     /// The moment that was told last. While a log is read it is none that matters.
     now: Time,
@@ -123,7 +126,9 @@ impl State {
 
     /// After a log has been read whole: numbers below this one are taken, and some receives of these messages that were
     /// answered may not be in it.
-    pub fn replayed(&mut self, seq: u64) {
+    pub fn replayed(&mut self, seq: u64, ledger: &mut Ledger) {
+        self.catch_up(ledger);
+        self.ahead = Ahead::default();
         self.skip_to(seq);
         self.replayed_below = self.next_seq;
         self.reading_until = None;
@@ -153,6 +158,13 @@ impl State {
 
     /// A fact becomes true. `at` is where its record lies. Applied live and when a log is read, in the order of the log.
     pub fn apply(&mut self, record: &Record<'_>, at: Extent, ledger: &mut Ledger) {
+        if let Record::MessageSent(record) = record
+            && let Some(group) = &record.group
+            && self.reading_until.is_some()
+        {
+            return self.read_message(record, group, at, ledger);
+        }
+        self.catch_up(ledger);
         match record {
             Record::ServerIdentified(record) => {
                 if let Some((_, old)) = self.secret.replace((record.secret, at)) {

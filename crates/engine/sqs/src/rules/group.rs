@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher};
+use std::hint::black_box;
 
 use kernel::{Seq, Time};
 
@@ -241,6 +242,23 @@ impl Groups {
         let number = self.slab.insert(Some(Group::new(Some(name))));
         self.index.insert(hash, number);
         number
+    }
+
+    /// Looks at what it takes to put a message into each of these groups, all at once, so that it is at hand when that is done.
+    pub fn look_ahead<'a>(&self, names: impl Iterator<Item = &'a str>) {
+        let hashes: Vec<u32> = names.map(|name| self.hash(name.as_bytes())).collect();
+        for &hash in &hashes {
+            self.index.look_ahead(hash);
+        }
+        // Two ids may share a hash; then it is the wrong group that is looked at, and nothing is lost but time.
+        let numbers: Vec<u32> = hashes.iter().filter_map(|&hash| self.index.find(hash, |_| true)).collect();
+        let groups = || numbers.iter().filter_map(|&number| self.get(number));
+        for group in groups() {
+            black_box((group.name.is_some(), group.is_empty(), group.order));
+        }
+        for group in groups() {
+            group.lane.look_ahead(&self.cells);
+        }
     }
 
     /// Forgets a group that has become empty.

@@ -444,6 +444,7 @@ impl World {
     fn crash(&mut self) {
         let next_seq = self.state.next_seq();
         self.state = State::default();
+        self.state.replaying(self.now);
         self.ledger = Ledger::default();
         for place in self.log.keys() {
             self.ledger.open(place.segment());
@@ -457,7 +458,7 @@ impl World {
                 }
             }
         }
-        self.state.replayed(next_seq);
+        self.state.replayed(next_seq, &mut self.ledger);
         self.follow_up();
     }
 
