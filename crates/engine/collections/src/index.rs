@@ -307,7 +307,7 @@ mod tests {
 
     /// Few homes, few tags and one table, so that everything collides.
     fn crowded(number: u32) -> u32 {
-        number % 11 << 20 | number % 7
+        ((number % 11) << 20) | (number % 7)
     }
 
     fn spread(number: u32) -> u32 {

@@ -373,7 +373,7 @@ mod tests {
     fn ten_messages_of_one_group_among_a_million_need_four_cells() {
         let (mut lane, mut cells) = (ShortLane::default(), Cells::default());
         for round in 0..10 {
-            let place = Place::from_bits(7 << 32 | round * 6 << 32 | (round * 1_234_567 + 60_000_000));
+            let place = Place::new(7 + 6 * round as u32, 60_000_000 + 700_000 * round as u32);
             lane.put(
                 Entry {
                     seq: Seq(round * 1_000_000 + 500),
