@@ -90,6 +90,7 @@ impl Machine {
         self.agree_on_numbers();
         self.sqs.replayed(counter, &mut self.ledger);
         self.now = self.now.max(now);
+        self.commit(self.sqs.histories_cut_off());
     }
 
     /// The secret from which message ids are made, once there is one.

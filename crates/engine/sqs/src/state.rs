@@ -348,6 +348,8 @@ impl State {
         let mut attempt = Vec::new();
         let mut listed = None;
         for message in &record.messages {
+            // Also what is not known here: it may have been written forward to behind this.
+            attempt.push((message.seq, message.receives));
             let Some(mut touched) = queue.detach(message.seq, message.group.as_deref(), &mut self.deadlines)
             else {
                 continue;
@@ -361,7 +363,6 @@ impl State {
             if let Some(old) = touched.fact.replace(share) {
                 ledger.release(old);
             }
-            attempt.push((message.seq, message.receives));
             let group = touched.group;
             queue.attach(message.seq, touched, &mut self.deadlines);
             // Messages of one group come together: one look at it is enough.
@@ -384,6 +385,11 @@ impl State {
     fn visibility_changed(&mut self, record: &VisibilityChanged<'_>, at: Extent, ledger: &mut Ledger) {
         let share = share_of(at, record.messages.len());
         let Some(queue) = self.queues.get_mut(&record.queue) else { return };
+        if let Some(id) = &record.attempt
+            && let Some(changed) = record.messages.last()
+        {
+            queue.attempts.extend(id, changed.until);
+        }
         for changed in &record.messages {
             let message = &changed.message;
             let Some(mut touched) = queue.detach(message.seq, message.group.as_deref(), &mut self.deadlines)
@@ -397,9 +403,6 @@ impl State {
             ledger.hold(share);
             if let Some(old) = touched.fact.replace(share) {
                 ledger.release(old);
-            }
-            if let Some(id) = &record.attempt {
-                queue.attempts.extend(id, changed.until);
             }
             let group = touched.group;
             queue.attach(message.seq, touched, &mut self.deadlines);

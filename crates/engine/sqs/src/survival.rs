@@ -7,7 +7,7 @@ use kernel::{Extent, Ledger, Place};
 
 use crate::operations::Draft;
 use crate::operations::receive_message::group_name;
-use crate::queue::{QUEUE_DELAY, Queue};
+use crate::queue::{QUEUE_DELAY, Queue, Touched};
 use crate::records::{
     DropReason, DroppedMessage, MessagePlaced, MessageSent, MessagesDropped, MoveTaskDeclared, QueueDeleted,
     Record,
@@ -84,6 +84,22 @@ impl State {
             drafts.extend(placed(queue, seq));
         }
         Ok(drafts)
+    }
+
+    /// After a log has been read: what is to be said again of messages that were written forward. If the record that tells their
+    /// history and should have followed was lost with the power, older ones tell it. These would be read before the message
+    /// is there, and so be forgotten, once the segment is gone in which it lay before.
+    pub fn histories_cut_off(&self) -> Vec<Draft<'static>> {
+        let is_cut_off = |touched: &Touched| {
+            let facts = [touched.fact, touched.placed];
+            facts.into_iter().flatten().any(|fact| fact.place < touched.extent.place)
+        };
+        let mut drafts = Vec::new();
+        for queue in self.queues.values() {
+            let cut_off = queue.touched.iter().filter(|(_, touched)| is_cut_off(touched));
+            drafts.extend(cut_off.filter_map(|(&seq, _)| placed(queue, seq)));
+        }
+        drafts
     }
 
     /// The messages whose payload lies at `at`: the record's own, and those that were moved.
