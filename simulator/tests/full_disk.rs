@@ -1,4 +1,4 @@
-//! A disk that was full has room again when what filled it is gone, though no time passes and nothing else is written.
+//! What filled a disk makes room when it is gone, though no time passes and nothing else is written.
 
 use journal::engines::FaultyDisk;
 use kernel::{Secret, Time};
@@ -99,4 +99,24 @@ fn what_is_deleted_on_a_full_disk_makes_room_again() {
             running.turn();
         }
     }
+}
+
+#[test]
+fn segments_go_when_the_last_of_their_messages_is_deleted() {
+    let mut dice = Dice::from_seed(1);
+    let disk = FaultyDisk::new(dice.split().into());
+    let log = journal::Options { segment_bytes: SEGMENT as u32, log_id: 1, durable: true, recycled: 0 };
+    let server = Server::start(&disk, &log, Secret([1; 32]), NOW, None, &mut dice);
+    let mut running = Running { server: server.map_err(|_| ()).unwrap(), ticket: 0 };
+    let create = operations::create_queue::CreateQueue::new(key(), [], []).unwrap();
+    running.ask(operations::Command::CreateQueue(create)).unwrap();
+    for _ in 0..300 {
+        running.send().unwrap();
+    }
+    let full = running.server.machine.ledger().segments().count();
+    assert!(full > 18, "{full} segments");
+    while running.drain() > 0 {}
+    running.turn();
+    let empty = running.server.machine.ledger().segments().count();
+    assert!(empty <= 4, "of {full} segments {empty} are still there");
 }

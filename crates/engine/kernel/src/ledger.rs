@@ -32,6 +32,8 @@ impl SegmentUse {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     segments: BTreeMap<u32, SegmentUse>,
+    /// Whether nothing refers any more to a segment that is full, since that was last asked for.
+    has_emptied: bool,
 }
 
 impl Ledger {
@@ -44,11 +46,20 @@ impl Ledger {
 
     /// It refers to it no longer. Segments that are gone are ignored.
     pub fn release(&mut self, extent: Extent) {
-        if let Some(segment) = self.segments.get_mut(&extent.place.segment()) {
-            debug_assert!(segment.references > 0, "{extent:?} was released more often than held");
-            segment.references = segment.references.saturating_sub(1);
-            segment.live_bytes = segment.live_bytes.saturating_sub(u64::from(extent.len));
+        let number = extent.place.segment();
+        let Some(segment) = self.segments.get_mut(&number) else { return };
+        debug_assert!(segment.references > 0, "{extent:?} was released more often than held");
+        segment.references = segment.references.saturating_sub(1);
+        segment.live_bytes = segment.live_bytes.saturating_sub(u64::from(extent.len));
+        if segment.references == 0 {
+            // The newest is still being written; on quiet days it is empty again and again.
+            self.has_emptied |= self.segments.last_key_value().is_some_and(|(&newest, _)| newest != number);
         }
+    }
+
+    /// Whether nothing refers any more to a segment that is full, since this was last asked.
+    pub fn take_emptied(&mut self) -> bool {
+        std::mem::take(&mut self.has_emptied)
     }
 
     /// The record at `tombstone` says that what lies in segment `buried` is dead.
@@ -150,6 +161,19 @@ mod tests {
         );
         ledger.dropped(1);
         assert!(ledger.segments[&2].is_dead(Time(0)));
+    }
+
+    #[test]
+    fn a_full_segment_to_which_nothing_refers_any_more_is_told_of_once() {
+        let mut ledger = Ledger::default();
+        ledger.hold(extent(1));
+        ledger.release(extent(1));
+        assert!(!ledger.take_emptied(), "the newest is still being written");
+        ledger.hold(extent(1));
+        ledger.hold(extent(2));
+        ledger.release(extent(1));
+        assert!(ledger.take_emptied());
+        assert!(!ledger.take_emptied());
     }
 
     #[test]

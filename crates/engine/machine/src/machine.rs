@@ -314,6 +314,7 @@ impl Machine {
     }
 
     fn clean(&mut self) {
+        self.look_for_dead |= self.ledger.take_emptied();
         // On a full disk nothing is sealed any more, which is what else makes one look.
         if self.look_for_dead || self.space_low {
             self.look_for_dead = false;
