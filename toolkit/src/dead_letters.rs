@@ -370,38 +370,51 @@ pub async fn requeue(
     let mut result = Requeued::default();
     let (mut kept, mut next) = (Vec::new(), tokio::time::Instant::now());
     let pause = Duration::from_secs_f64((1.0 / per_second.max(1e-6)).min(86_400.0));
-    loop {
-        let (messages, receipts) = take(clients, dead_letters, 10, 120).await?;
+    let failure = loop {
+        let (messages, receipts) = match take(clients, dead_letters, 10, 120).await {
+            Ok(taken) => taken,
+            Err(fault) => break Some(fault),
+        };
         if messages.is_empty() {
-            break;
+            break None;
         }
+        let mut failure = None;
         for (message, receipt) in messages.iter().zip(receipts) {
             let letter = DeadLetter::read(message);
-            if !choose(&letter) {
+            if failure.is_some() || !choose(&letter) {
                 kept.push(receipt);
                 result.left += 1;
                 continue;
             }
             tokio::time::sleep_until(next).await;
             next = next.max(tokio::time::Instant::now()) + pause;
-            match publisher
-                .publish_prepared(vec![letter.revived(target.is_fifo())])
-                .await
-                .map(|mut results| results.pop())
-            {
-                Ok(Some(Ok(_))) => {}
-                Ok(Some(Err(PublishError::Refused { fault, .. }))) => return Err(fault),
-                Ok(Some(Err(error))) | Err(error) => {
-                    return Err(Fault::permanent("Requeue", error.to_string()));
+            match put_back(&publisher, letter.revived(target.is_fifo())).await {
+                Ok(()) => result.moved += 1,
+                Err(fault) => {
+                    kept.push(receipt);
+                    failure = Some(fault);
+                    continue;
                 }
-                Ok(None) => return Err(Fault::permanent("Requeue", "no answer")),
             }
-            clients.sqs.delete_message().queue_url(&dead_letters.url).receipt_handle(receipt).send().await?;
-            result.moved += 1;
+            let delete = clients.sqs.delete_message().queue_url(&dead_letters.url).receipt_handle(receipt);
+            failure = delete.send().await.err().map(Fault::from);
         }
-    }
+        if failure.is_some() {
+            break failure;
+        }
+    };
     give_back(clients, dead_letters, &kept).await;
-    Ok(result)
+    failure.map_or(Ok(result), Err)
+}
+
+async fn put_back(publisher: &Publisher, letter: Prepared) -> Result<(), Fault> {
+    let sent = publisher.publish_prepared(vec![letter]).await.map(|mut results| results.pop());
+    match sent {
+        Ok(Some(Ok(_))) => Ok(()),
+        Ok(Some(Err(PublishError::Refused { fault, .. }))) => Err(fault),
+        Ok(Some(Err(error))) | Err(error) => Err(Fault::permanent("Requeue", error.to_string())),
+        Ok(None) => Err(Fault::permanent("Requeue", "no answer")),
+    }
 }
 
 /// Takes up to `most` messages, hidden for so long should they not be given back: by somebody who was killed.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use toolkit::dead_letters::DeadLetterMonitor;
-use toolkit::health::{self, HealthCheck, Thresholds};
+use toolkit::health::{HealthCheck, Thresholds};
 use toolkit::sql::StoreError;
 use toolkit::testing::Server;
 use toolkit::{Clients, Publisher};
@@ -76,10 +76,21 @@ pub async fn day(
         "The shop opens. Endpoint {sqs}, {whose}; data in {}",
         settings.folder().display()
     ));
-    let mut day = Day::begin(settings, options.clone(), server, terminal).await?;
-    day.business().await?;
-    day.mend_and_requeue().await?;
-    day.close().await
+    let whole = async {
+        let mut day = Day::begin(settings, options.clone(), server, terminal).await?;
+        day.business().await?;
+        day.mend_and_requeue().await?;
+        day.close().await
+    };
+    tokio::select! {
+        result = whole => result,
+        signal = tokio::signal::ctrl_c() => {
+            signal?;
+            // Services, the server and the folder of this day end with it.
+            eprintln!("tickets: the day was broken off; all that was started has been ended");
+            Ok(ExitCode::from(130))
+        }
+    }
 }
 
 /// A day in progress.
@@ -281,16 +292,26 @@ impl Day {
     /// Waits until each message has been handled or is a dead letter, and no queue holds anything. Gives up when nothing has happened
     /// for as long as the day's patience: the audit will say what is missing.
     async fn settle(&self) -> Result<(), Box<dyn std::error::Error>> {
-        let (mut progress, mut since) = (0, Instant::now());
+        let (mut progress, mut since, mut said) = (0, Instant::now(), 0);
         loop {
             let store = &self.shop.store;
             let now = audit::lines(store).await?;
             if now != progress {
-                (progress, since) = (now, Instant::now());
+                (progress, since, said) = (now, Instant::now(), 0);
             }
-            let quiet = audit::unfinished(store).await? == 0 && store.outbox.waiting().await? == 0;
+            let (unfinished, outbox) = (audit::unfinished(store).await?, store.outbox.waiting().await?);
+            let quiet = unfinished == 0 && outbox == 0;
             if quiet && self.messages_to_handle().await? == 0 || !self.patient(since) {
                 return Ok(());
+            }
+            let silence = since.elapsed().as_secs();
+            if silence >= said + 10 {
+                said = silence;
+                let queues = self.messages_to_handle().await?;
+                let waits = format!(
+                    "{unfinished} messages not handled, {outbox} in the outbox, {queues} in the queues"
+                );
+                self.headline(&format!("Nothing for {silence} s; still waiting: {waits}")).await?;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -329,9 +350,6 @@ impl Day {
 /// How many messages the queues hold; one that does not answer may hold some.
 async fn held(check: &HealthCheck) -> Result<u64, Box<dyn std::error::Error>> {
     let checks = check.look().await.checks;
-    let each = checks.iter().map(|queue| match queue.status {
-        health::Status::Unhealthy => queue.depth.max(1),
-        _ => queue.depth + queue.in_flight + queue.delayed,
-    });
+    let each = checks.iter().map(|queue| queue.messages().unwrap_or(1));
     Ok(each.sum())
 }

@@ -85,10 +85,15 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let endpoint = program.settings.endpoints().0.to_owned();
     match runtime.block_on(execute(program)) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("tickets: {error}");
+            let fault = error.downcast_ref::<toolkit::Fault>();
+            match fault.is_some_and(|fault| fault.code == "Connection") {
+                true => eprintln!("tickets: {endpoint} does not answer ({error})"),
+                false => eprintln!("tickets: {error}"),
+            }
             ExitCode::FAILURE
         }
     }

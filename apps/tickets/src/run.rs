@@ -7,8 +7,9 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use toolkit::breaker::BreakerSettings;
 use toolkit::consumer::{ConsumerSettings, Running};
+use toolkit::dead_letters::RunningMonitor;
 use toolkit::health::{HealthCheck, Thresholds};
-use toolkit::outbox::{Relay, RelaySettings};
+use toolkit::outbox::{Relay, RelaySettings, RunningRelay};
 use toolkit::{Backoff, Clients, Consumer, Fault, Queue};
 
 use crate::alerts::{self, Limits};
@@ -131,9 +132,25 @@ pub async fn run(settings: &Settings, options: &RunOptions) -> Result<(), Box<dy
     tracing::info!(endpoint = settings.endpoints().0, data = %settings.folder().display(), "at work");
 
     told_to_stop(options.until_stdin_ends).await?;
-    tracing::info!("finishing");
+    tracing::info!(
+        "finishing; receives under way are awaited, for up to {} seconds (Ctrl-C again ends it now; nothing is lost)",
+        options.poll_wait
+    );
     watching.abort();
     forgetting.abort();
+    tokio::select! {
+        result = finish(consumers, monitor, relay) => result?,
+        result = tokio::signal::ctrl_c() => result?,
+    }
+    Ok(())
+}
+
+/// Ends what runs, with nothing half done.
+async fn finish(
+    consumers: Vec<Running>,
+    monitor: Option<RunningMonitor>,
+    relay: Option<RunningRelay>,
+) -> Result<(), tokio::task::JoinError> {
     let stopping: Vec<_> = consumers.into_iter().map(|consumer| tokio::spawn(consumer.shutdown())).collect();
     if let Some(monitor) = monitor {
         monitor.shutdown().await;

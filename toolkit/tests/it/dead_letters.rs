@@ -3,9 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use toolkit::consumer::{Category, ConsumerSettings, Delivery, Outcome};
 use toolkit::dead_letters::{DeadLetterMonitor, DeadLetterReport, FileArchive, requeue};
-use toolkit::{Consumer, Publisher, QueueSpec};
+use toolkit::health::{HealthCheck, Thresholds};
+use toolkit::publisher::Outgoing;
+use toolkit::{Clients, Consumer, Publisher, Queue, QueueSpec};
 
 use crate::common::{Step, drain, numbers, receive, server};
 
@@ -74,4 +79,63 @@ async fn dead_letters_are_noticed_once_sorted_archived_and_put_back_by_choice() 
     assert_eq!(found, [1, 3, 5]);
     assert!(back.iter().all(|envelope| envelope.metadata.retry_count == 1));
     assert_eq!(receive(&clients, &dead).await.len().min(5), 5, "the others are where they were, and visible");
+}
+
+/// A way to the server that is cut for good, before the server hears of it, at the first request of this operation.
+async fn cut_at(endpoint: &str, operation: &'static str) -> (String, Arc<Notify>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, cut) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(Notify::new()));
+    let (server, heard) = (endpoint.trim_start_matches("http://").to_owned(), cut.clone());
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (server, heard) = (TcpStream::connect(&server).await.unwrap(), heard.clone());
+            tokio::spawn(async move {
+                let (mut from, mut to) = client.into_split();
+                let (mut answers, mut requests) = server.into_split();
+                tokio::spawn(async move { tokio::io::copy(&mut answers, &mut to).await });
+                let mut some = vec![0; 1 << 16];
+                while let Ok(length @ 1..) = from.read(&mut some).await {
+                    if String::from_utf8_lossy(&some[..length]).contains(operation) {
+                        heard.notify_one();
+                        return std::future::pending().await;
+                    }
+                    requests.write_all(&some[..length]).await.unwrap();
+                }
+            });
+        }
+    });
+    (address, cut)
+}
+
+#[tokio::test]
+async fn a_crash_between_putting_back_and_deleting_leaves_both_with_one_id() {
+    let (server, clients) = server().await;
+    let queue = QueueSpec::new("q").dead_letters("dead", 1).ensure(&clients).await.unwrap();
+    let dead = clients.queue("dead").await.unwrap();
+    let letter = Outgoing::new(Step { number: 7 }).id("the letter");
+    Publisher::queue(&clients, &dead).publish(letter).await.unwrap();
+
+    let (way, cut) = cut_at(server.endpoint(), "AmazonSQS.DeleteMessage").await;
+    let dying = Clients::local(&way).await;
+    tokio::select! {
+        done = requeue(&dying, &dead, &queue, 1_000.0, |_| true) => panic!("it lived: {done:?}"),
+        () = cut.notified() => {}
+    }
+    let back = drain(&clients, &queue).await;
+    assert_eq!(back.iter().map(|envelope| envelope.id.as_str()).collect::<Vec<_>>(), ["the letter"]);
+    let check = HealthCheck::new(&clients).queue(&dead, Thresholds::default()).look().await;
+    assert_eq!(check.checks[0].messages(), Some(1), "it is among the dead letters still");
+}
+
+#[tokio::test]
+async fn what_cannot_be_put_back_is_seen_again_at_once() {
+    let (_server, clients) = server().await;
+    let dead = QueueSpec::new("dead").ensure(&clients).await.unwrap();
+    for number in 0..3 {
+        Publisher::queue(&clients, &dead).publish(Step { number }).await.unwrap();
+    }
+    let nowhere = Queue::at(dead.url.replace("dead", "nowhere"));
+    let fault = requeue(&clients, &dead, &nowhere, 1_000.0, |_| true).await.unwrap_err();
+    assert!(fault.code.contains("NonExistentQueue") || fault.code.contains("QueueDoesNotExist"), "{fault}");
+    assert_eq!(receive(&clients, &dead).await.len(), 3);
 }

@@ -15,6 +15,8 @@ use crate::store::Store;
 #[derive(Clone)]
 pub struct Terminal {
     colours: bool,
+    /// Its columns; none where it is no terminal: then lines are as long as they are.
+    columns: Option<usize>,
     duplicates: bool,
     /// The last lines of the two logs that were shown; the lock also keeps lines whole.
     shown: Arc<Mutex<(i64, i64)>>,
@@ -26,7 +28,9 @@ impl Terminal {
     /// With or without the lines of duplicates.
     pub fn new(duplicates: bool) -> Terminal {
         let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Terminal { colours, duplicates, shown: Arc::default() }
+        let columns = terminal_size::terminal_size_of(std::io::stdout());
+        let columns = columns.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0);
+        Terminal { colours, columns, duplicates, shown: Arc::default() }
     }
 
     /// Something that concerns everybody.
@@ -80,10 +84,17 @@ impl Terminal {
             _ if !self.duplicates => return,
             _ => ("2", "duplicate"),
         };
-        let time = Timestamp::from_millisecond(*at_ms).unwrap_or_default().strftime("%H:%M:%S%.3f");
+        let time = Timestamp::from_millisecond(*at_ms).unwrap_or_default();
         let attempt = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
-        let word = self.paint(colour, &format!("{word:<11}"));
-        say(&format!("{time} {event_type:<22} {subject:<10} {word} {detail}{attempt}"));
+        let what = format!("{event_type:<22} {subject:<10} {}", self.paint(colour, &format!("{word:<11}")));
+        let detail = format!("{detail}{attempt}");
+        let (wide, narrow) = (time.strftime("%H:%M:%S%.3f"), time.strftime("%H:%M:%S"));
+        match self.columns.map(|columns| fit(&detail, columns, status == "ISSUED")) {
+            None | Some(Fit::Beside) => say(&format!("{wide} {what} {detail}")),
+            Some(Fit::BesideNarrow) => say(&format!("{narrow} {what} {detail}")),
+            Some(Fit::Below) => say(&format!("{narrow} {what}\n         {detail}")),
+            Some(Fit::Nowhere) => say(&format!("{narrow} {what}")),
+        }
     }
 
     /// What the day came to.
@@ -91,11 +102,11 @@ impl Terminal {
         let _whole_lines = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         say(&format!("\n{}\n", self.paint("1", "The day")));
         let heads =
-            ["event type", "issued", "handled", "retries", "duplicates", "requeued", "dead", "LOST", "TWICE"];
+            ["event type", "issued", "handled", "retries", "copies", "requeued", "dead", "LOST", "TWICE"];
         say(&row(heads[0], heads[1..].iter().map(|head| (*head).to_owned())));
         for kind in audit.kinds.iter().chain([&audit.total]) {
             if kind.event_type == audit.total.event_type {
-                say(&"─".repeat(24 + 8 * 11));
+                say(&"─".repeat(80));
             }
             let numbers = [
                 kind.issued,
@@ -116,7 +127,8 @@ impl Terminal {
         }
         for letter in left {
             let body: String = letter.message.chars().take(60).collect();
-            say(&format!("left for a person: {} ({}): {body}", letter.category.as_str(), letter.reason));
+            say(&format!("left for a person: {} ({})", letter.category.as_str(), letter.reason));
+            say(&format!("    {body}"));
         }
         for fault in &audit.faults {
             say(&self.paint("1;31", &format!("FAULT: {fault}")));
@@ -133,11 +145,54 @@ impl Terminal {
     }
 }
 
+/// Where the detail of a line goes.
+#[derive(Debug, PartialEq)]
+enum Fit {
+    Beside,
+    /// After a shorter time.
+    BesideNarrow,
+    Below,
+    /// Which queues and topics a kind of event goes to follows from its name.
+    Nowhere,
+}
+
+/// Columns of a line without its detail, with milliseconds and without.
+const WIDE: usize = 59;
+const NARROW: usize = WIDE - 4;
+
+fn fit(detail: &str, columns: usize, issued: bool) -> Fit {
+    match detail.chars().count() {
+        // A terminal is wide or narrow for all lines.
+        length if columns >= 100 && WIDE + length <= columns => Fit::Beside,
+        length if NARROW + length <= columns => Fit::BesideNarrow,
+        _ if issued => Fit::Nowhere,
+        _ => Fit::Below,
+    }
+}
+
+/// 80 columns.
 fn row(first: &str, numbers: impl Iterator<Item = String>) -> String {
-    numbers.fold(format!("{first:<24}"), |line, number| format!("{line}{number:>11}"))
+    numbers
+        .zip([7, 8, 8, 7, 9, 6, 6, 7])
+        .fold(format!("{first:<22}"), |line, (number, width)| format!("{line}{number:>width$}"))
 }
 
 /// A closed pipe at the other end is no reason to break off the day.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fits_its_terminal() {
+        let long = "the mail server of down.example does not answer";
+        assert_eq!(fit(long, 140, false), Fit::Beside);
+        assert_eq!(fit(long, 103, false), Fit::BesideNarrow);
+        assert_eq!(fit(long, 80, false), Fit::Below);
+        assert_eq!(fit("to payment-events-queue and payment-events", 80, true), Fit::Nowhere);
+        assert_eq!(row("TICKET_DELIVERY_FAILED", (0..8).map(|_| "12345".to_owned())).chars().count(), 80);
+    }
 }
