@@ -24,7 +24,7 @@ pub struct ServeOptions {
     pub in_memory: Option<bool>,
 
     /// What "acknowledged" means: `fsync`, it is on disk; `os`, it survives this program's death, not the machine's
-    /// [default: fsync]
+    /// [default: fsync; in memory: os]
     #[arg(long, value_enum, env = "POSTHASTE_DURABILITY")]
     pub durability: Option<DurabilityOption>,
 
@@ -251,12 +251,14 @@ impl ServeOptions {
             (None, _) if file.in_memory == Some(true) => None,
             (None, _) => Some(file.data.unwrap_or_else(|| "posthaste-data".into())),
         };
+        // Where nothing survives there is no disk to wait for, and no thread to hand over to that waits for it.
+        let by_itself = if data.is_some() { DurabilityOption::Fsync } else { DurabilityOption::Os };
         let by_default = delivery::Settings::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Settings {
             listen: addresses,
             data,
-            durability: self.durability.or(file.durability).unwrap_or(DurabilityOption::Fsync),
+            durability: self.durability.or(file.durability).unwrap_or(by_itself),
             virtual_clock: self.virtual_clock.or(file.virtual_clock).unwrap_or(false),
             strict: self.strict.or(file.strict).unwrap_or(false),
             region,
@@ -406,5 +408,16 @@ mod tests {
         assert_eq!(settings.durability, DurabilityOption::Os);
         assert!(settings.strict);
         assert_eq!(settings.listen[0].port(), 1);
+    }
+
+    #[test]
+    fn in_memory_no_disk_is_waited_for_unless_somebody_says_so() {
+        let decide = |durability| {
+            let options = ServeOptions { in_memory: Some(true), durability, ..Default::default() };
+            options.decide().unwrap().durability
+        };
+        assert_eq!(decide(None), DurabilityOption::Os);
+        assert_eq!(decide(Some(DurabilityOption::Fsync)), DurabilityOption::Fsync);
+        assert_eq!(ServeOptions::default().decide().unwrap().durability, DurabilityOption::Fsync);
     }
 }
