@@ -14,7 +14,7 @@ mod signature;
 
 use std::fmt;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_sqs::config::http::HttpRequest;
@@ -33,8 +33,8 @@ pub(crate) use query::Form;
 
 use crate::clients;
 use crate::fault::Fault;
-use connection::Connections;
-use signature::{Key, text_of};
+use connection::{Connection, Connections};
+use signature::{Key, TIME, text_of};
 
 /// After a call that did not succeed all go through the SDK for so long: a queue that is gone, or a clock that is wrong, is not
 /// asked twice each time.
@@ -127,13 +127,31 @@ impl Direct {
         patience: Duration,
         read: impl FnOnce(&[u8]) -> Option<R>,
     ) -> Option<R> {
-        let write = || {
-            // Growing bit by bit would copy a large batch several times.
-            let mut body = Vec::with_capacity(bytes);
-            serde_json::to_writer(&mut body, input).ok()?;
-            Some(body)
-        };
+        let write = || written(input, bytes);
         self.exchange(operation, write, patience, read).await
+    }
+
+    /// Sends two calls, the second behind the first without waiting for its answer. Each is an operation, its input, and about how many
+    /// bytes that is long. `None`: this cannot be done here; nothing has been sent.
+    pub async fn in_a_row(
+        &self,
+        (first, first_input, first_bytes): (&'static str, &impl Serialize, usize),
+        (second, second_input, second_bytes): (&'static str, &impl Serialize, usize),
+    ) -> Option<InARow<'_>> {
+        if self.rests() {
+            return None;
+        }
+        let route = self.route.get()?.as_ref()?;
+        let connections = route.connections.as_ref()?;
+        let mut connection = connections.take_pipelining()?;
+        let (first_body, body) = (written(first_input, first_bytes)?, written(second_input, second_bytes)?);
+        connection.outgoing.clear();
+        route.write_head(first, &first_body, &mut connection.outgoing).await?;
+        connection.outgoing.extend_from_slice(&first_body);
+        route.write_head(second, &body, &mut connection.outgoing).await?;
+        let sent = tokio::time::timeout(PATIENCE, connection.send(&body)).await;
+        let connection = matches!(sent, Ok(Ok(()))).then_some(connection);
+        Some(InARow { direct: self, route, connections, connection, operations: vec![second, first] })
     }
 
     /// Writes a request, and reads its answer, unless there is reason to leave it to the SDK.
@@ -144,18 +162,76 @@ impl Direct {
         patience: Duration,
         read: impl FnOnce(&[u8]) -> Option<R>,
     ) -> Option<R> {
-        let rests_until = || self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if rests_until().is_some_and(|until| Instant::now() < until) {
+        if self.rests() {
             return None;
         }
         let route = self.route.get_or_init(|| Route::learn(&self.client)).await.as_ref()?;
         let asked = tokio::time::timeout(patience, route.ask(operation, write()?, read));
         let answer = asked.await.ok().flatten();
         if answer.is_none() {
-            tracing::debug!(operation, "no plain success: the SDK asks again");
-            *rests_until() = Some(Instant::now() + REST);
+            self.rest(operation);
         }
         answer
+    }
+
+    fn rests(&self) -> bool {
+        self.rests_until().is_some_and(|until| Instant::now() < until)
+    }
+
+    fn rest(&self, operation: &str) {
+        tracing::debug!(operation, "no plain success: the SDK asks again");
+        *self.rests_until() = Some(Instant::now() + REST);
+    }
+
+    fn rests_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn written(input: &impl Serialize, bytes: usize) -> Option<Vec<u8>> {
+    // Growing bit by bit would copy a large batch several times.
+    let mut body = Vec::with_capacity(bytes);
+    serde_json::to_writer(&mut body, input).ok()?;
+    Some(body)
+}
+
+/// Two calls that have been sent one behind the other, and are being answered in that order.
+pub(crate) struct InARow<'a> {
+    direct: &'a Direct,
+    route: &'a Route,
+    connections: &'a Connections,
+    /// None when it has failed.
+    connection: Option<Connection>,
+    /// Those to be answered; the next stands last.
+    operations: Vec<&'static str>,
+}
+
+impl InARow<'_> {
+    /// The answer to the next of the calls. `None`: ask the SDK.
+    pub async fn answer<R>(
+        &mut self,
+        patience: Duration,
+        read: impl FnOnce(&[u8]) -> Option<R>,
+    ) -> Option<R> {
+        let operation = self.operations.pop()?;
+        let result = self.next(patience, read).await;
+        if result.is_none() {
+            self.direct.rest(operation);
+        }
+        result
+    }
+
+    async fn next<R>(&mut self, patience: Duration, read: impl FnOnce(&[u8]) -> Option<R>) -> Option<R> {
+        // Where anything goes wrong it is not put back: who knows what comes from it then.
+        let mut connection = self.connection.take()?;
+        let answer = tokio::time::timeout(patience, connection.answer()).await.ok()?.ok()?;
+        let result = self.route.check(answer.status).and_then(|()| read(connection.body(&answer)));
+        if self.operations.is_empty() {
+            self.connections.give_back(connection, &answer);
+        } else if answer.stays_open {
+            self.connection = Some(connection);
+        }
+        result
     }
 }
 
@@ -234,26 +310,40 @@ impl Route {
         body: Vec<u8>,
         read: impl FnOnce(&[u8]) -> Option<R>,
     ) -> Option<R> {
-        let now = self.components.time_source().map_or_else(SystemTime::now, |source| source.now());
-        let time = text_of(now)?;
-        let time = std::str::from_utf8(&time).ok()?;
-        let key = self.key(now, time).await?;
-        let authorization = self.authorization(operation, &body, &key, time);
-        let (authorization, token) = (authorization.as_str(), key.token.as_deref());
-        let signed = Signed { operation, time, authorization, token };
         let Some(connections) = &self.connections else {
+            let (time, key) = self.time_and_key().await?;
+            let time = std::str::from_utf8(&time).ok()?;
+            let authorization = self.authorization(operation, &body, &key, time);
+            let signed =
+                Signed { operation, time, authorization: &authorization, token: key.token.as_deref() };
             let answer = self.connector.call(self.request(&signed, body)?).await.ok()?;
             self.check(answer.status().as_u16())?;
             return read(&ByteStream::new(answer.into_body()).collect().await.ok()?.into_bytes());
         };
         let mut connection = connections.take().await.ok()?;
-        self.write_head(&signed, body.len(), &mut connection.head)?;
-        let answer = connection.exchange(&body).await.ok()?;
+        connection.outgoing.clear();
+        self.write_head(operation, &body, &mut connection.outgoing).await?;
+        connection.send(&body).await.ok()?;
+        let answer = connection.answer().await.ok()?;
         let result = self.check(answer.status).and_then(|()| read(connection.body(&answer)));
-        if answer.stays_open {
-            connections.give_back(connection);
-        }
+        connections.give_back(connection, &answer);
         result
+    }
+
+    /// Writes all of a request that goes before this body.
+    async fn write_head(&self, operation: &str, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        let (time, key) = self.time_and_key().await?;
+        let time = std::str::from_utf8(&time).ok()?;
+        let authorization = self.authorization(operation, body, &key, time);
+        let signed = Signed { operation, time, authorization: &authorization, token: key.token.as_deref() };
+        self.write_signed_head(&signed, body.len(), out)
+    }
+
+    async fn time_and_key(&self) -> Option<([u8; TIME], Arc<Key>)> {
+        let now = self.components.time_source().map_or_else(SystemTime::now, |source| source.now());
+        let time = text_of(now)?;
+        let key = self.key(now, std::str::from_utf8(&time).ok()?).await?;
+        Some((time, key))
     }
 
     fn check(&self, status: u16) -> Option<()> {
@@ -285,7 +375,7 @@ impl Route {
     }
 
     /// The same request, as it goes over the wire before its body.
-    fn write_head(&self, signed: &Signed<'_>, body_length: usize, head: &mut Vec<u8>) -> Option<()> {
+    fn write_signed_head(&self, signed: &Signed<'_>, body_length: usize, head: &mut Vec<u8>) -> Option<()> {
         let json = match self.protocol {
             Protocol::Json => {
                 ["x-amzn-query-mode: true\r\nx-amz-target: ", JSON_TARGET, signed.operation, "\r\n"]
@@ -300,7 +390,6 @@ impl Route {
             ["user-agent: ", &self.user_agent, "\r\n"],
             ["authorization: ", signed.authorization, "\r\n"],
         ];
-        head.clear();
         for part in lines.iter().flatten().chain(&json) {
             head.extend_from_slice(part.as_bytes());
         }
@@ -330,6 +419,13 @@ pub(crate) struct BatchAnswer {
     failed: Option<Vec<Failed>>,
 }
 
+/// What an answer to a batch says for those to whom nothing else matters.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Failures {
+    pub failed: Option<Vec<Failed>>,
+}
+
 /// An entry that was taken. Ids and receipts are there for messages that were sent.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -340,24 +436,36 @@ pub(crate) struct Succeeded {
     pub sequence_number: Option<String>,
 }
 
+/// An entry that was not taken.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
-struct Failed {
-    id: String,
-    code: String,
+pub(crate) struct Failed {
+    pub id: String,
+    pub code: String,
     #[serde(default)]
-    message: Option<String>,
+    pub message: Option<String>,
     #[serde(default)]
-    sender_fault: bool,
+    pub sender_fault: bool,
 }
 
 impl BatchAnswer {
     /// Notes which failed, by their places.
     pub fn failures<R>(&self, results: &mut [Result<R, Fault>]) {
-        for Failed { id, code, message, sender_fault } in self.failed.iter().flatten() {
-            if let Some(place) = id.parse().ok().and_then(|number: usize| results.get_mut(number)) {
-                *place = Err(Fault::of_entry(code, message.as_deref(), *sender_fault));
-            }
+        note(&self.failed, results);
+    }
+}
+
+impl Failures {
+    /// Notes which failed, by their places.
+    pub fn note<R>(&self, results: &mut [Result<R, Fault>]) {
+        note(&self.failed, results);
+    }
+}
+
+fn note<R>(failed: &Option<Vec<Failed>>, results: &mut [Result<R, Fault>]) {
+    for Failed { id, code, message, sender_fault } in failed.iter().flatten() {
+        if let Some(place) = id.parse().ok().and_then(|number: usize| results.get_mut(number)) {
+            *place = Err(Fault::of_entry(code, message.as_deref(), *sender_fault));
         }
     }
 }
@@ -464,7 +572,7 @@ mod tests {
                 let signed = Signed { operation, time, authorization: &authorization, token };
                 let request = route.request(&signed, b"{}".to_vec()).unwrap();
                 let mut head = Vec::new();
-                route.write_head(&signed, 2, &mut head).unwrap();
+                route.write_signed_head(&signed, 2, &mut head).unwrap();
                 same_headers(&head, &request, &host);
 
                 let credentials = Credentials::new("AKID", "secret", token.map(str::to_owned), None, "tests");

@@ -13,7 +13,7 @@ use crate::body::BodyStep;
 use crate::consumer::held::Received;
 use crate::consumer::tallies::Tallies;
 use crate::consumer::work::Core;
-use crate::direct::{BatchAnswer, BatchAsk, Direct, PATIENCE};
+use crate::direct::{BatchAsk, Direct, Failed, Failures, InARow, PATIENCE};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
@@ -70,8 +70,33 @@ pub(super) async fn delete(
 
 /// Deletes what one receive brought, as soon as all of it is done, and leaves what does not succeed to the [deleter](delete).
 pub(super) async fn delete_at_once(core: &Core, finished: Vec<Finished>) {
-    let again = attempt(&core.sqs, &core.direct, &core.queue.url, &core.tallies, &core.steps, finished, true);
-    for finished in again.await {
+    let results = request(&core.sqs, &core.direct, &core.queue.url, &finished).await;
+    settle_at_once(core, finished, results).await;
+}
+
+/// As [`delete_at_once`], and sends the next receive behind the delete without waiting for its answer; that receive's own answer is
+/// still to be asked for. `None`: that cannot be done now; what is finished is as it was.
+pub(super) async fn delete_and_receive<'a>(
+    core: &'a Core,
+    finished: &mut Vec<Finished>,
+    receive: (&impl Serialize, usize),
+) -> Option<InARow<'a>> {
+    let (delete, bytes) = batch_ask(&core.queue.url, finished);
+    let (receive, receive_bytes) = receive;
+    let delete = ("DeleteMessageBatch", &delete, bytes);
+    let mut answers = core.direct.in_a_row(delete, ("ReceiveMessage", receive, receive_bytes)).await?;
+    let finished = std::mem::take(finished);
+    let answer = answers.answer(PATIENCE, |answer| serde_json::from_slice::<Failures>(answer).ok()).await;
+    match answer {
+        Some(answer) => settle_at_once(core, finished, Ok(answer)).await,
+        // Whether it has come there or not, it does no harm twice.
+        None => finished.into_iter().for_each(|finished| drop(core.done.send(finished))),
+    }
+    Some(answers)
+}
+
+async fn settle_at_once(core: &Core, finished: Vec<Finished>, answer: Result<Failures, Fault>) {
+    for finished in settle(&core.tallies, &core.steps, finished, answer, true).await {
         // The deleter outlives all pollers.
         let _ = core.done.send(finished);
     }
@@ -87,7 +112,8 @@ async fn delete_batch(
     mut batch: Vec<Finished>,
 ) {
     for number in 1..=ATTEMPTS {
-        batch = attempt(sqs, direct, url, tallies, steps, batch, number < ATTEMPTS).await;
+        let answer = request(sqs, direct, url, &batch).await;
+        batch = settle(tallies, steps, batch, answer, number < ATTEMPTS).await;
         if batch.is_empty() {
             return;
         }
@@ -96,19 +122,18 @@ async fn delete_batch(
 }
 
 /// Those that are to be tried again, if there is to be another attempt.
-async fn attempt(
-    sqs: &aws_sdk_sqs::Client,
-    direct: &Direct,
-    url: &str,
+async fn settle(
     tallies: &Tallies,
     steps: &[Arc<dyn BodyStep>],
     batch: Vec<Finished>,
+    answer: Result<Failures, Fault>,
     may_come_again: bool,
 ) -> Vec<Finished> {
-    let results = match request(sqs, direct, url, &batch).await {
-        Ok(results) => results,
-        Err(fault) => vec![Err(fault); batch.len()],
-    };
+    let mut results = vec![Ok(()); batch.len()];
+    match answer {
+        Ok(answer) => answer.note(&mut results),
+        Err(fault) => results.fill(Err(fault)),
+    }
     let (mut deleted, mut again) = (0, Vec::new());
     for (finished, result) in batch.into_iter().zip(results) {
         match result {
@@ -141,20 +166,22 @@ struct Entry<'a> {
 /// Ids of a batch's entries.
 const IDS: [&str; BATCH_ENTRIES] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
+fn batch_ask<'a>(url: &'a str, batch: &'a [Finished]) -> (BatchAsk<'a, Entry<'a>>, usize) {
+    let entries = IDS.iter().zip(batch);
+    let entries = entries.map(|(id, finished)| Entry { id, receipt_handle: finished.received.receipt() });
+    let bytes = 256 + batch.iter().map(|finished| 64 + finished.received.receipt().len()).sum::<usize>();
+    (BatchAsk { queue_url: url, entries: entries.collect() }, bytes)
+}
+
 async fn request(
     sqs: &aws_sdk_sqs::Client,
     direct: &Direct,
     url: &str,
     batch: &[Finished],
-) -> Result<Vec<Result<(), Fault>>, Fault> {
-    let entries = IDS.iter().zip(batch);
-    let entries = entries.map(|(id, finished)| Entry { id, receipt_handle: finished.received.receipt() });
-    let ask = BatchAsk { queue_url: url, entries: entries.collect() };
-    let mut results = vec![Ok(()); batch.len()];
-    let bytes = 256 + batch.iter().map(|finished| 64 + finished.received.receipt().len()).sum::<usize>();
-    if let Some(answer) = direct.call::<BatchAnswer>("DeleteMessageBatch", (&ask, bytes), PATIENCE).await {
-        answer.failures(&mut results);
-        return Ok(results);
+) -> Result<Failures, Fault> {
+    let (ask, bytes) = batch_ask(url, batch);
+    if let Some(answer) = direct.call::<Failures>("DeleteMessageBatch", (&ask, bytes), PATIENCE).await {
+        return Ok(answer);
     }
     let mut call = sqs.delete_message_batch().queue_url(url);
     for entry in &ask.entries {
@@ -164,10 +191,17 @@ async fn request(
             .build();
         call = call.entries(entry.map_err(|error| Fault::permanent("Construction", error.to_string()))?);
     }
-    for failed in call.send().await?.failed {
-        if let Some(place) = failed.id.parse().ok().and_then(|number: usize| results.get_mut(number)) {
-            *place = Err(Fault::of_entry(&failed.code, failed.message.as_deref(), failed.sender_fault));
-        }
-    }
-    Ok(results)
+    let failed = call.send().await?.failed.into_iter();
+    Ok(Failures {
+        failed: Some(
+            failed
+                .map(|failed| Failed {
+                    id: failed.id,
+                    code: failed.code,
+                    message: failed.message,
+                    sender_fault: failed.sender_fault,
+                })
+                .collect(),
+        ),
+    })
 }

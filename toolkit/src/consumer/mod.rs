@@ -9,11 +9,13 @@ mod gather;
 mod held;
 mod poll;
 mod raw;
+mod reader;
 mod tallies;
 mod work;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -43,7 +45,7 @@ use crate::queue::Queue;
 use at_once::AtOnce;
 use held::Held;
 use tallies::Tallies;
-use work::{Core, Job};
+use work::{Core, Job, Shop};
 
 /// Receives messages of type `T` from one queue.
 ///
@@ -218,9 +220,9 @@ impl<T: Message> Consumer<T> {
     /// When the queue cannot be looked at, or it has no dead-letter queue and none was named.
     pub async fn start<H: Handler<T>>(self, handler: H) -> Result<Running, StartError> {
         let handler = Arc::new(handler);
-        self.launch(false, move |core, job| {
-            let handler = handler.clone();
-            work::one_by_one::<T, H>(core, handler, job)
+        self.launch(false, move |core| {
+            let shop = Arc::new(Shop { core, handler: handler.clone() });
+            move |job| work::one_by_one::<T, H>(shop.clone(), job)
         })
         .await
     }
@@ -231,16 +233,21 @@ impl<T: Message> Consumer<T> {
     /// As [`start`](Self::start).
     pub async fn start_batches<H: BatchHandler<T>>(self, handler: H) -> Result<Running, StartError> {
         let handler = Arc::new(handler);
-        self.launch(true, move |core, job| {
-            let handler = handler.clone();
-            work::together::<T, H>(core, handler, job)
+        self.launch(true, move |core| {
+            let shop = Arc::new(Shop { core, handler: handler.clone() });
+            move |job| work::together::<T, H>(shop.clone(), job)
         })
         .await
     }
 
-    async fn launch<F, J>(self, whole_batches: bool, run: F) -> Result<Running, StartError>
+    /// `shop` makes for each poller what its jobs share, and runs them with.
+    async fn launch<F, J>(
+        self,
+        whole_batches: bool,
+        shop: impl Fn(Arc<Core>) -> F,
+    ) -> Result<Running, StartError>
     where
-        F: Fn(Arc<Core>, Job) -> J + Clone + Send + Sync + 'static,
+        F: Fn(Job) -> J + Send + Sync + 'static,
         J: Future<Output = ()> + Send + 'static,
     {
         let policy = QueuePolicy::of(&self.clients, &self.queue).await.map_err(StartError::Queue)?;
@@ -270,6 +277,7 @@ impl<T: Message> Consumer<T> {
             done,
             tallies: tallies.clone(),
             stop: CancellationToken::new(),
+            stopping: AtomicBool::new(false),
             abort: CancellationToken::new(),
         });
         let held = Held::new(visibility);
@@ -290,9 +298,9 @@ impl<T: Message> Consumer<T> {
         let places = Arc::new(Semaphore::new(settings.workers.max(1) + settings.prefetch));
         let mut pollers = JoinSet::new();
         for _ in 0..settings.pollers.max(1) {
-            let (core, run, at_once) = (core.clone(), run.clone(), AtOnce::new(jobs.clone()));
-            let places = places.clone();
-            pollers.spawn(poll::poll(core, held.clone(), places, visibility, whole_batches, at_once, run));
+            let (core, run, at_once) = (core.clone(), shop(core.clone()), AtOnce::new(jobs.clone()));
+            let (held, places) = (held.clone(), places.clone());
+            pollers.spawn(poll::poll(core, held, places, visibility, whole_batches, at_once, run));
         }
         Ok(Running { core, pollers, jobs, heart, silence, deletes, tallies })
     }
@@ -370,7 +378,7 @@ impl Running {
     ///
     /// Takes up to the [`wait`](ConsumerSettings::wait) of a receive.
     pub async fn shutdown(mut self) -> Counts {
-        self.core.stop.cancel();
+        self.core.begin_to_stop();
         let abort = self.core.abort.clone();
         let grace = self.core.settings.grace;
         let overdue = tokio::spawn(async move {
@@ -401,7 +409,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.core.stop.cancel();
+        self.core.begin_to_stop();
         self.core.abort.cancel();
         self.heart.abort();
         self.deletes.abort();

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageSystemAttributeName as Name;
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::breaker::Phase;
 use crate::consumer::at_once::AtOnce;
-use crate::consumer::deletes::delete_at_once;
+use crate::consumer::deletes::{Finished, delete_and_receive, delete_at_once};
 use crate::consumer::held::{Held, Received, whole_seconds};
 use crate::consumer::raw::RawBatch;
 use crate::consumer::work::{Core, Job, release};
-use crate::direct::PATIENCE;
+use crate::direct::{InARow, PATIENCE};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
@@ -29,23 +29,44 @@ pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
     visibility: Duration,
     whole_batches: bool,
     mut at_once: AtOnce,
-    run: impl Fn(Arc<Core>, Job) -> J + Send + Sync,
+    run: impl Fn(Job) -> J + Send + Sync,
 ) {
     let mut failures = 0;
-    while !core.stop.is_cancelled() {
-        let phase = match core.breaker.phase() {
-            Phase::Closed => Phase::Closed,
-            _ => tokio::select! {
-                phase = core.breaker.not_open() => phase,
-                () = core.stop.cancelled() => return,
-            },
+    // A receive that has been sent behind a delete.
+    let mut sent: Option<Sent<'_>> = None;
+    while sent.is_some() || !core.stop.is_cancelled() {
+        let mut phase = Phase::Closed;
+        let mut wanted = BATCH_ENTRIES;
+        let (answer, room, asked) = match sent.take() {
+            Some(Sent { mut answers, room, asked }) => {
+                let answer = answers.answer(PATIENCE + core.settings.wait, RawBatch::read).await;
+                if answer.is_none() && core.stop.is_cancelled() {
+                    return;
+                }
+                (answer, room, asked)
+            }
+            None => {
+                phase = match core.breaker.phase() {
+                    Phase::Closed => Phase::Closed,
+                    _ => tokio::select! {
+                        phase = core.breaker.not_open() => phase,
+                        () = core.stop.cancelled() => return,
+                    },
+                };
+                if phase == Phase::HalfOpen {
+                    wanted = 1;
+                }
+                let Some(room) = take_places(&core, &places, wanted).await else { return };
+                (None, room, Instant::now())
+            }
         };
-        let wanted = if phase == Phase::HalfOpen { 1 } else { BATCH_ENTRIES };
-        let Some(room) = take_places(&core, &places, wanted).await else { return };
-        let asked = Instant::now();
         // Not broken off when the consumer stops: the answer may be on its way, and its messages would hang until their
         // visibility ends.
-        match receive(&core, room.num_permits(), visibility).await {
+        let received = match answer {
+            Some(messages) => Ok(messages),
+            None => receive(&core, room.num_permits(), visibility).await,
+        };
+        match received {
             Ok(mut messages) => {
                 failures = 0;
                 core.tallies.received(messages.len());
@@ -63,15 +84,22 @@ pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
                 let came = count > 0;
                 let rests = came && !core.settings.linger.is_zero() && count < wanted;
                 let jobs = into_jobs(received, core.queue.is_fifo(), whole_batches);
-                let mut jobs = Some(jobs.map(|job| run(core.clone(), job)));
+                let mut jobs = Some(jobs.map(&run));
                 poll_fn(|context| {
                     at_once.begin(jobs.take().into_iter().flatten(), context);
                     Poll::Ready(())
                 })
                 .await;
-                let finished = batch.finished();
+                let mut finished = batch.finished();
+                drop(batch);
+                core.tallies.done(finished.iter().filter(|finished| finished.handled).count());
                 if came && finished.len() == count {
-                    delete_at_once(&core, finished).await;
+                    if phase == Phase::Closed && !rests {
+                        sent = receive_behind(&core, &places, visibility, &mut finished).await;
+                    }
+                    if sent.is_none() {
+                        delete_at_once(&core, finished).await;
+                    }
                 } else {
                     // In company with what the others leave, later.
                     for finished in finished {
@@ -105,15 +133,34 @@ pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
     }
 }
 
+/// A receive that is under way, for so many messages.
+struct Sent<'a> {
+    answers: InARow<'a>,
+    room: OwnedSemaphorePermit,
+    asked: Instant,
+}
+
+/// Deletes what is finished with a receive behind it, if there is room and no reason to wait.
+async fn receive_behind<'a>(
+    core: &'a Core,
+    places: &Arc<Semaphore>,
+    visibility: Duration,
+    finished: &mut Vec<Finished>,
+) -> Option<Sent<'a>> {
+    if core.stop.is_cancelled() || core.breaker.phase() != Phase::Closed {
+        return None;
+    }
+    let room = places.clone().try_acquire_many_owned(BATCH_ENTRIES as u32).ok()?;
+    let (receive, asked) = (ask(core, room.num_permits(), visibility), Instant::now());
+    let answers = delete_and_receive(core, finished, (&receive, ASK_BYTES)).await?;
+    Some(Sent { answers, room, asked })
+}
+
 /// Places for a whole receive; none when the consumer stops.
 ///
 /// Asking for one message whenever one place is free would cost ten requests for what one can bring. So a poller waits until a
 /// tenth message would have its place, but not for places that workers need: those it waits for are prefetch.
-async fn take_places(
-    core: &Core,
-    places: &Arc<Semaphore>,
-    wanted: usize,
-) -> Option<tokio::sync::OwnedSemaphorePermit> {
+async fn take_places(core: &Core, places: &Arc<Semaphore>, wanted: usize) -> Option<OwnedSemaphorePermit> {
     let least = core.settings.prefetch.clamp(1, wanted);
     let mut room = tokio::select! {
         biased;
@@ -139,18 +186,29 @@ struct Ask<'a> {
     message_system_attribute_names: [&'a str; 3],
 }
 
-async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<RawBatch, Fault> {
-    let names = [Name::ApproximateReceiveCount, Name::SentTimestamp, Name::MessageGroupId];
-    let ask = Ask {
+/// About its length.
+const ASK_BYTES: usize = 512;
+
+/// What is asked for beside the bodies.
+static SYSTEM_NAMES: [Name; 3] = [Name::ApproximateReceiveCount, Name::SentTimestamp, Name::MessageGroupId];
+
+fn ask(core: &Core, most: usize, visibility: Duration) -> Ask<'_> {
+    Ask {
         queue_url: &core.queue.url,
         max_number_of_messages: i32::try_from(most).unwrap_or(1),
         wait_time_seconds: whole_seconds(core.settings.wait).min(20),
         visibility_timeout: whole_seconds(visibility),
         message_attribute_names: ["All"],
-        message_system_attribute_names: names.each_ref().map(Name::as_str),
-    };
+        message_system_attribute_names: SYSTEM_NAMES.each_ref().map(Name::as_str),
+    }
+}
+
+async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<RawBatch, Fault> {
+    let ask = ask(core, most, visibility);
     let patience = PATIENCE + core.settings.wait;
-    if let Some(messages) = core.direct.read("ReceiveMessage", (&ask, 512), patience, RawBatch::read).await {
+    if let Some(messages) =
+        core.direct.read("ReceiveMessage", (&ask, ASK_BYTES), patience, RawBatch::read).await
+    {
         return Ok(messages);
     }
     let call = core
@@ -161,7 +219,7 @@ async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<RawBa
         .wait_time_seconds(ask.wait_time_seconds)
         .visibility_timeout(ask.visibility_timeout)
         .message_attribute_names("All")
-        .set_message_system_attribute_names(Some(names.into()));
+        .set_message_system_attribute_names(Some(SYSTEM_NAMES.to_vec()));
     Ok(call.send().await?.messages.unwrap_or_default().into())
 }
 

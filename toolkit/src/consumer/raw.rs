@@ -6,7 +6,6 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::marker::PhantomData;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
@@ -15,10 +14,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::body::{Attribute, Attributes};
+use crate::consumer::reader::{Reader, Span};
 
 /// What one receive brought.
 #[derive(Default)]
@@ -46,25 +44,20 @@ struct Entry {
     attributes: OnceLock<Attributes>,
 }
 
-/// From one byte of the texts to another.
-#[derive(Clone, Copy, Default)]
-struct Span {
-    start: usize,
-    end: usize,
-}
-
 impl RawBatch {
     /// The answer to a receive, in JSON.
-    pub fn read(answer: &[u8]) -> Option<RawBatch> {
-        // Checked as a whole, and so not string by string.
-        let answer = std::str::from_utf8(answer).ok()?;
-        // Escapes are longer than what they stand for.
-        let mut texts = SPARE.take().unwrap_or_default();
-        texts.reserve(answer.len());
-        let mut json = serde_json::Deserializer::from_str(answer);
-        let messages = AnswerSeed(&mut texts).deserialize(&mut json).ok()?;
-        json.end().ok()?;
-        Some(RawBatch { texts, messages })
+    pub fn read(json: &[u8]) -> Option<RawBatch> {
+        let mut reader = Reader::new(json, SPARE.take().unwrap_or_default());
+        let mut messages = Vec::with_capacity(10);
+        reader.object(|reader, key| match key {
+            b"Messages" if !reader.null() => reader.array(|reader| {
+                messages.push(Entry::read(reader)?);
+                Some(())
+            }),
+            b"Messages" => Some(()),
+            _ => reader.skip(),
+        })?;
+        Some(RawBatch { texts: reader.finish()?, messages })
     }
 
     pub fn len(&self) -> usize {
@@ -91,6 +84,43 @@ impl Drop for RawBatch {
             // A thread that ends needs none.
             let _ = SPARE.try_with(|spare| spare.set(Some(texts)));
         }
+    }
+}
+
+impl Entry {
+    fn read(reader: &mut Reader<'_>) -> Option<Entry> {
+        let (mut message_id, mut receipt, mut body) = (None, None, None);
+        let (mut group, mut receive_count, mut sent_at) = (None, None, None);
+        let mut attributes_json = Span::default();
+        reader.object(|reader, key| {
+            match key {
+                b"MessageId" => message_id = Some(reader.string()?),
+                b"ReceiptHandle" => receipt = Some(reader.string()?),
+                b"Body" => body = Some(reader.string()?),
+                b"Attributes" if !reader.null() => reader.object(|reader, key| {
+                    match key {
+                        b"ApproximateReceiveCount" => receive_count = reader.number()?,
+                        b"SentTimestamp" => sent_at = reader.number()?,
+                        b"MessageGroupId" if !reader.null() => group = Some(reader.string()?),
+                        _ => reader.skip()?,
+                    }
+                    Some(())
+                })?,
+                b"MessageAttributes" if !reader.null() => attributes_json = reader.raw()?,
+                _ => reader.skip()?,
+            }
+            Some(())
+        })?;
+        Some(Entry {
+            message_id: message_id?,
+            receipt: receipt?,
+            body: body?,
+            group,
+            receive_count: receive_count.and_then(|count| u32::try_from(count).ok()).unwrap_or(1),
+            sent_at: time(sent_at.and_then(|sent_at| i64::try_from(sent_at).ok())),
+            attributes_json,
+            attributes: OnceLock::new(),
+        })
     }
 }
 
@@ -218,188 +248,12 @@ fn read_attribute(data_type: &str, text: Option<String>, bytes: impl FnOnce() ->
     }
 }
 
-/// `{"Messages": [...]}`, its texts put behind those that are there.
-struct AnswerSeed<'t>(&'t mut String);
-
-/// `[...]`
-struct MessagesSeed<'t>(&'t mut String);
-
-/// One message.
-struct MessageSeed<'t>(&'t mut String);
-
-/// A string.
-struct TextSeed<'t>(&'t mut String);
-
-/// A message's members that are of interest.
-#[derive(Deserialize)]
-enum Member {
-    MessageId,
-    ReceiptHandle,
-    Body,
-    Attributes,
-    MessageAttributes,
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct WireSystem {
-    #[serde(deserialize_with = "in_text")]
-    approximate_receive_count: Option<u32>,
-    #[serde(deserialize_with = "in_text")]
-    sent_timestamp: Option<i64>,
-    message_group_id: Option<String>,
-}
-
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct WireAttribute {
     data_type: String,
     string_value: Option<String>,
     binary_value: Option<String>,
-}
-
-impl<'de> DeserializeSeed<'de> for AnswerSeed<'_> {
-    type Value = Vec<Entry>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Entry>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for AnswerSeed<'_> {
-    type Value = Vec<Entry>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the answer to a receive")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Entry>, A::Error> {
-        #[derive(Deserialize)]
-        enum Key {
-            Messages,
-            #[serde(other)]
-            Other,
-        }
-        let mut messages = Vec::new();
-        while let Some(key) = map.next_key()? {
-            match key {
-                Key::Messages => messages = map.next_value_seed(MessagesSeed(&mut *self.0))?,
-                Key::Other => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(messages)
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for MessagesSeed<'_> {
-    type Value = Vec<Entry>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Entry>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for MessagesSeed<'_> {
-    type Value = Vec<Entry>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("messages")
-    }
-
-    fn visit_unit<E>(self) -> Result<Vec<Entry>, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Entry>, A::Error> {
-        let mut messages = Vec::with_capacity(10);
-        while let Some(message) = seq.next_element_seed(MessageSeed(&mut *self.0))? {
-            messages.push(message);
-        }
-        Ok(messages)
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for MessageSeed<'_> {
-    type Value = Entry;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Entry, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for MessageSeed<'_> {
-    type Value = Entry;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a message")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
-        let texts = self.0;
-        let (mut message_id, mut receipt, mut body, mut attributes_json) = (None, None, None, None);
-        let mut system = WireSystem::default();
-        while let Some(member) = map.next_key()? {
-            match member {
-                Member::MessageId => message_id = Some(map.next_value_seed(TextSeed(texts))?),
-                Member::ReceiptHandle => receipt = Some(map.next_value_seed(TextSeed(texts))?),
-                Member::Body => body = Some(map.next_value_seed(TextSeed(texts))?),
-                Member::Attributes => system = map.next_value::<Option<WireSystem>>()?.unwrap_or_default(),
-                Member::MessageAttributes => {
-                    let json: Option<&RawValue> = map.next_value()?;
-                    attributes_json = json.map(|json| push(texts, json.get()));
-                }
-                Member::Other => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        let missing = A::Error::missing_field;
-        Ok(Entry {
-            message_id: message_id.ok_or_else(|| missing("MessageId"))?,
-            receipt: receipt.ok_or_else(|| missing("ReceiptHandle"))?,
-            body: body.ok_or_else(|| missing("Body"))?,
-            group: system.message_group_id.map(|group| push(texts, &group)),
-            receive_count: system.approximate_receive_count.unwrap_or(1),
-            sent_at: time(system.sent_timestamp),
-            attributes_json: attributes_json.unwrap_or_default(),
-            attributes: OnceLock::new(),
-        })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for TextSeed<'_> {
-    type Value = Span;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Span, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for TextSeed<'_> {
-    type Value = Span;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Span, E> {
-        Ok(push(self.0, text))
-    }
-}
-
-/// A number written as a string; `None` if it is none.
-fn in_text<'a, N: FromStr, D: Deserializer<'a>>(deserializer: D) -> Result<Option<N>, D::Error> {
-    struct Text<N>(PhantomData<N>);
-    impl<N: FromStr> Visitor<'_> for Text<N> {
-        type Value = Option<N>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a number in a string")
-        }
-        fn visit_str<E>(self, text: &str) -> Result<Option<N>, E> {
-            Ok(text.parse().ok())
-        }
-    }
-    deserializer.deserialize_str(Text(PhantomData))
 }
 
 #[cfg(test)]
@@ -437,7 +291,7 @@ mod tests {
             assert!(RawBatch::read(empty).unwrap().len() == 0);
         }
         for wrong in
-            [&b"<ReceiveMessageResponse/>"[..], br#"{"Messages":[{}]}"#, b"{} {}", b"{\"a\":\"\xff\"}"]
+            [&b"<ReceiveMessageResponse/>"[..], br#"{"Messages":[{}]}"#, b"{} {}", b"{\"a\":\"\x1f\"}"]
         {
             assert!(RawBatch::read(wrong).is_none());
         }

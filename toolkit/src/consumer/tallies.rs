@@ -69,8 +69,8 @@ impl Tallies {
     pub fn received(&self, messages: usize) {
         add(&self.received, messages as u64);
     }
-    pub fn done(&self) {
-        add(&self.done, 1);
+    pub fn done(&self, messages: usize) {
+        add(&self.done, messages as u64);
     }
     pub fn retried(&self) {
         add(&self.retried, 1);

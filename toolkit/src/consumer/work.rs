@@ -4,6 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -43,8 +44,24 @@ pub(super) struct Core {
     pub tallies: Arc<Tallies>,
     /// No new work.
     pub stop: CancellationToken,
+    /// The same, for who only looks: a token is locked for that.
+    pub stopping: AtomicBool,
     /// Running handlers end, too.
     pub abort: CancellationToken,
+}
+
+impl Core {
+    /// From now on there is no new work.
+    pub fn begin_to_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.stop.cancel();
+    }
+}
+
+/// What the jobs of one poller share. (What all pollers share is counted by each of them, or two threads would fight for the count.)
+pub(super) struct Shop<H> {
+    pub core: Arc<Core>,
+    pub handler: Arc<H>,
 }
 
 /// Messages that are handled in order; nearly always one.
@@ -77,44 +94,46 @@ impl IntoIterator for Job {
 }
 
 /// Handles messages one after the other: on FIFO queues, those of one group.
-pub(super) async fn one_by_one<T: Message, H: Handler<T>>(core: Arc<Core>, handler: Arc<H>, job: Job) {
+pub(super) async fn one_by_one<T: Message, H: Handler<T>>(shop: Arc<Shop<H>>, job: Job) {
+    let core = &*shop.core;
     let mut rest = job.into_iter();
     while let Some(received) = rest.next() {
-        let Some(_worker) = begin(&core).await else {
-            return release(&core, std::iter::once(received).chain(rest), Duration::ZERO).await;
+        let Some(_worker) = begin(core).await else {
+            return release(core, std::iter::once(received).chain(rest), Duration::ZERO).await;
         };
-        let settled = match decode::<T>(&core, &received).await {
-            Err(error) => settle_unreadable(&core, received, &error).await,
-            Ok(delivery) => match attempt(&core, &*handler, delivery).await {
+        let settled = match decode::<T>(core, &received).await {
+            Err(error) => settle_unreadable(core, received, &error).await,
+            Ok(delivery) => match attempt(core, &*shop.handler, delivery).await {
                 None => {
-                    return release(&core, std::iter::once(received).chain(rest), Duration::ZERO).await;
+                    return release(core, std::iter::once(received).chain(rest), Duration::ZERO).await;
                 }
-                Some(outcome) => settle(&core, received, outcome).await,
+                Some(outcome) => settle(core, received, outcome).await,
             },
         };
         // What comes after it in its group must not overtake it.
         if let Settled::Again(after) = settled
             && core.queue.is_fifo()
         {
-            return release(&core, rest, after).await;
+            return release(core, rest, after).await;
         }
     }
 }
 
 /// Handles the messages of one receive together.
-pub(super) async fn together<T: Message, H: BatchHandler<T>>(core: Arc<Core>, handler: Arc<H>, job: Job) {
-    let Some(_worker) = begin(&core).await else {
-        return release(&core, job, Duration::ZERO).await;
+pub(super) async fn together<T: Message, H: BatchHandler<T>>(shop: Arc<Shop<H>>, job: Job) {
+    let core = &*shop.core;
+    let Some(_worker) = begin(core).await else {
+        return release(core, job, Duration::ZERO).await;
     };
     let (mut received, mut deliveries) = (Vec::new(), Vec::new());
     for one in job {
-        match decode::<T>(&core, &one).await {
+        match decode::<T>(core, &one).await {
             Ok(delivery) => {
                 received.push(one);
                 deliveries.push(delivery);
             }
             Err(error) => {
-                settle_unreadable(&core, one, &error).await;
+                settle_unreadable(core, one, &error).await;
             }
         }
     }
@@ -123,17 +142,17 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(core: Arc<Core>, ha
     }
     let pass = tokio::select! {
         pass = core.breaker.enter() => pass,
-        () = core.stop.cancelled() => return release(&core, received, Duration::ZERO).await,
+        () = core.stop.cancelled() => return release(core, received, Duration::ZERO).await,
     };
     let started = tokio::time::Instant::now();
     let sent_at: Vec<Timestamp> = deliveries.iter().map(|delivery| delivery.sent_at).collect();
-    let begun = catch_unwind(AssertUnwindSafe(|| handler.handle_batch(deliveries)));
+    let begun = catch_unwind(AssertUnwindSafe(|| shop.handler.handle_batch(deliveries)));
     let result = match begun {
-        Ok(handling) => guard(&core, pin!(handling)).await,
-        Err(panic) => panicked(&core, &*panic),
+        Ok(handling) => guard(core, pin!(handling)).await,
+        Err(panic) => panicked(core, &*panic),
     };
     let outcome = match result {
-        Attempt::Aborted => return release(&core, received, Duration::ZERO).await,
+        Attempt::Aborted => return release(core, received, Duration::ZERO).await,
         Attempt::Ended(outcome) => outcome,
         Attempt::Failed(reason) => {
             let all = received.iter().map(|one| (one.message_id().to_owned(), Outcome::retry(&reason)));
@@ -153,7 +172,7 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(core: Arc<Core>, ha
         core.tallies.handled(started.elapsed(), since(sent_at));
         let place = failures.iter().position(|(id, _)| id == one.message_id());
         let outcome = place.map_or(Outcome::Done, |place| failures.swap_remove(place).1);
-        settle(&core, one, outcome).await;
+        settle(core, one, outcome).await;
     }
     for (id, _) in failures {
         tracing::warn!(message_id = %id, queue = core.queue.name(), "the batch handler named a message it was not given");
@@ -169,7 +188,7 @@ async fn decode<T: Message>(core: &Core, received: &Received) -> Result<Delivery
 
 /// A worker's place; none when the consumer stops.
 async fn begin(core: &Core) -> Option<tokio::sync::SemaphorePermit<'_>> {
-    if !core.stop.is_cancelled()
+    if !core.stopping.load(Ordering::Acquire)
         && let Ok(permit) = core.workers.try_acquire()
     {
         return Some(permit);
@@ -279,7 +298,6 @@ async fn settle_unreadable(core: &Core, received: Received, error: &DecodeError)
 async fn settle(core: &Core, received: Received, outcome: Outcome) -> Settled {
     match outcome {
         Outcome::Done => {
-            core.tallies.done();
             gone(core, received, true);
             Settled::Gone
         }
@@ -337,6 +355,7 @@ async fn bury(core: &Core, received: Received, category: Category, reason: &str)
 /// On its way out; `steps` only hear of those that were handled, since a dead letter still needs its payload.
 fn gone(core: &Core, received: Received, handled: bool) {
     if let Some(finished) = (Finished { received, handled }).with_its_batch() {
+        core.tallies.done(usize::from(handled));
         // The deleter outlives all jobs. Were it gone, the message would come again.
         let _ = core.done.send(finished);
     }

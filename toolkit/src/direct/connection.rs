@@ -1,9 +1,15 @@
 //! HTTP/1.1 connections without TLS, each driven by whoever asks: no task of its own to wake, no copy of the body on the way.
 //!
 //! An answer is read as it stands in the connection's buffer. What is not understood is an error; the caller asks in another way then.
+//!
+//! A second request may be sent behind the first before that is answered (pipelining): one write instead of two, and the server reads once.
+//! All of HTTP/1.1's servers should take that, and not all do; so only to a server that says that it is a Posthaste.
 
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,10 +20,19 @@ use tokio::net::TcpStream;
 const IDLE_FOR: Duration = Duration::from_secs(30);
 /// Ten messages of a few hundred bytes with all that is said of them.
 const USUAL_ANSWER: usize = 32 * 1024;
-/// What an idle connection keeps of its buffer.
+/// What a thread keeps of a buffer.
 const KEPT: usize = 256 * 1024;
 const LONGEST_HEAD: usize = 64 * 1024;
 const MOST_HEADERS: usize = 64;
+/// How a server that takes one request behind the other begins the header `server`.
+const PIPELINES: &[u8] = b"posthaste";
+
+thread_local! {
+    /// The buffers of what comes and of what goes, where no connection of this thread is in the midst of it: a connection that waits
+    /// has none, and the one whose turn is next finds them in the processor's cache.
+    static INCOMING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static OUTGOING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// The connections to one server.
 #[derive(Debug)]
@@ -35,12 +50,10 @@ impl Connections {
 
     /// The one that was used last, or a new one.
     pub async fn take(&self) -> io::Result<Connection> {
-        loop {
-            let last = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            match last {
-                None => break,
-                Some(connection) if connection.is_usable() => return Ok(connection),
-                Some(_closed) => {}
+        while let Some(mut connection) = self.last() {
+            if connection.is_usable() {
+                connection.outgoing = OUTGOING.take();
+                return Ok(connection);
             }
         }
         let stream = tokio::time::timeout(self.connect_timeout, TcpStream::connect(&self.address));
@@ -48,18 +61,36 @@ impl Connections {
         stream.set_nodelay(true)?;
         Ok(Connection {
             stream,
-            head: Vec::with_capacity(1024),
-            incoming: Vec::with_capacity(USUAL_ANSWER),
+            outgoing: OUTGOING.take(),
+            incoming: Vec::new(),
+            next: 0,
+            pipelines: false,
             idle_since: Instant::now(),
         })
     }
 
-    /// Back for the next one. (One that is not given back is closed.)
-    pub fn give_back(&self, mut connection: Connection) {
-        connection.incoming.clear();
-        connection.incoming.shrink_to(KEPT);
+    /// The one that was used last, if its server takes one request behind the other.
+    pub fn take_pipelining(&self) -> Option<Connection> {
+        let connection = self.last()?;
+        if !connection.pipelines {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            return None;
+        }
+        connection.is_usable().then(|| Connection { outgoing: OUTGOING.take(), ..connection })
+    }
+
+    /// Back for the next one after this last answer, if that leaves it open. (One that is not given back is closed.)
+    pub fn give_back(&self, mut connection: Connection, answer: &Answer) {
+        if !answer.stays_open || connection.next < connection.incoming.len() {
+            return;
+        }
+        keep(&INCOMING, std::mem::take(&mut connection.incoming));
         connection.idle_since = Instant::now();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+
+    fn last(&self) -> Option<Connection> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 }
 
@@ -67,9 +98,12 @@ impl Connections {
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
-    /// Of the next request.
-    pub head: Vec<u8>,
+    /// What goes before the body that is sent next: its head, and requests before it.
+    pub outgoing: Vec<u8>,
     incoming: Vec<u8>,
+    /// Where in it the next answer begins.
+    next: usize,
+    pipelines: bool,
     idle_since: Instant,
 }
 
@@ -80,47 +114,75 @@ pub(super) struct Answer {
     /// Whether the connection can be used again.
     pub stays_open: bool,
     body: Range<usize>,
+    /// Of all of it.
+    length: usize,
 }
 
 impl Connection {
-    /// Sends the head and this body, and waits for the answer.
-    pub async fn exchange(&mut self, body: &[u8]) -> io::Result<Answer> {
-        self.write(body).await?;
+    /// Sends what is outgoing, and this body behind it.
+    pub async fn send(&mut self, body: &[u8]) -> io::Result<()> {
         self.incoming.clear();
-        let mut head = None;
+        self.next = 0;
+        let head = self.outgoing.as_slice();
+        let mut written = self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]).await?;
+        if written < head.len() {
+            self.stream.write_all(&head[written..]).await?;
+            written = head.len();
+        }
+        self.stream.write_all(&body[written - head.len()..]).await?;
+        keep(&OUTGOING, std::mem::take(&mut self.outgoing));
+        Ok(())
+    }
+
+    /// The next answer. What has come of one behind it stays for the next call.
+    pub async fn answer(&mut self) -> io::Result<Answer> {
+        let (mut head, mut at_end) = (None, false);
+        if self.next == self.incoming.len() {
+            self.incoming.clear();
+            self.next = 0;
+        }
         loop {
-            if self.incoming.spare_capacity_mut().len() < 4096 {
-                self.incoming.reserve(USUAL_ANSWER);
-            }
-            let at_end = self.stream.read_buf(&mut self.incoming).await? == 0;
-            if head.is_none() {
-                head = Head::read(&self.incoming)?;
-                if let Some(Head { length, body: Framing::Length(bytes), .. }) = &head {
-                    self.incoming.reserve((length + bytes).saturating_sub(self.incoming.len()));
-                }
+            let unread = &mut self.incoming[self.next..];
+            if head.is_none() && !unread.is_empty() {
+                head = Head::read(unread)?;
             }
             if let Some(head) = &head
-                && let Some(answer) = head.answer(&mut self.incoming, at_end)?
+                && let Some(mut answer) = head.answer(unread, at_end)?
             {
+                self.pipelines = head.pipelines;
+                answer.body = self.next + answer.body.start..self.next + answer.body.end;
+                self.next += answer.length;
                 return Ok(answer);
             }
             if at_end {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
+            if let Some(Head { length, body: Framing::Length(bytes), .. }) = &head {
+                self.incoming.reserve((length + bytes).saturating_sub(self.incoming.len() - self.next));
+            }
+            at_end = self.read().await? == 0;
         }
+    }
+
+    async fn read(&mut self) -> io::Result<usize> {
+        poll_fn(|context| {
+            if self.incoming.capacity() == 0 {
+                self.incoming = INCOMING.take();
+            }
+            if self.incoming.spare_capacity_mut().len() < 4096 {
+                self.incoming.reserve(USUAL_ANSWER);
+            }
+            let read = pin!(self.stream.read_buf(&mut self.incoming)).poll(context);
+            if read.is_pending() && self.incoming.is_empty() {
+                keep(&INCOMING, std::mem::take(&mut self.incoming));
+            }
+            read
+        })
+        .await
     }
 
     pub fn body(&self, answer: &Answer) -> &[u8] {
         &self.incoming[answer.body.clone()]
-    }
-
-    async fn write(&mut self, body: &[u8]) -> io::Result<()> {
-        let mut written = self.stream.write_vectored(&[IoSlice::new(&self.head), IoSlice::new(body)]).await?;
-        if written < self.head.len() {
-            self.stream.write_all(&self.head[written..]).await?;
-            written = self.head.len();
-        }
-        self.stream.write_all(&body[written - self.head.len()..]).await
     }
 
     /// Not if it has been closed, or says what nobody asked for. (Asks the operating system only if there is something.)
@@ -131,6 +193,15 @@ impl Connection {
     }
 }
 
+/// For this thread's next.
+fn keep(place: &'static std::thread::LocalKey<Cell<Vec<u8>>>, mut buffer: Vec<u8>) {
+    if buffer.capacity() <= KEPT {
+        buffer.clear();
+        // A thread that ends needs none.
+        let _ = place.try_with(|place| place.set(buffer));
+    }
+}
+
 /// What the beginning of an answer says.
 #[derive(Debug)]
 struct Head {
@@ -138,6 +209,7 @@ struct Head {
     length: usize,
     status: u16,
     keeps_alive: bool,
+    pipelines: bool,
     body: Framing,
 }
 
@@ -166,6 +238,7 @@ impl Head {
             length,
             status: response.code.unwrap_or(0),
             keeps_alive: response.version == Some(1),
+            pipelines: false,
             body: Framing::Open,
         };
         for header in &*response.headers {
@@ -182,6 +255,8 @@ impl Head {
                 head.body = Framing::Chunks;
             } else if header.name.eq_ignore_ascii_case("connection") {
                 head.keeps_alive &= !value.eq_ignore_ascii_case("close");
+            } else if header.name.eq_ignore_ascii_case("server") {
+                head.pipelines = header.value.starts_with(PIPELINES);
             } else if header.name.eq_ignore_ascii_case("content-encoding") {
                 return Err(malformed("an encoding that was not asked for"));
             }
@@ -191,23 +266,23 @@ impl Head {
 
     /// The answer, once all of it is there. A body in chunks is put together where it stands.
     fn answer(&self, bytes: &mut [u8], at_end: bool) -> io::Result<Option<Answer>> {
-        let (end, whole) = match self.body {
+        let (end, length) = match self.body {
             Framing::Length(length) => {
-                let end = self.length + length;
+                let end = self.length.checked_add(length).ok_or_else(|| malformed("no such length"))?;
                 if bytes.len() < end {
                     return Ok(None);
                 }
-                (end, bytes.len() == end)
+                (end, end)
             }
             Framing::Chunks => match dechunk(bytes, self.length)? {
                 None => return Ok(None),
-                Some((end, rest)) => (end, rest == bytes.len()),
+                Some(ends) => ends,
             },
-            Framing::Open if at_end => (bytes.len(), false),
+            Framing::Open if at_end => (bytes.len(), bytes.len()),
             Framing::Open => return Ok(None),
         };
-        let stays_open = self.keeps_alive && whole && !at_end;
-        Ok(Some(Answer { status: self.status, stays_open, body: self.length..end }))
+        let stays_open = self.keeps_alive && !at_end;
+        Ok(Some(Answer { status: self.status, stays_open, body: self.length..end, length }))
     }
 }
 
@@ -264,7 +339,8 @@ mod tests {
         let Some(head) = Head::read(&bytes)? else { return Ok(None) };
         let answer = head.answer(&mut bytes, at_end)?;
         let text = |body: Range<usize>| String::from_utf8(bytes[body].to_vec()).unwrap();
-        Ok(answer.map(|answer| (answer.status, text(answer.body), answer.stays_open)))
+        let stays = |answer: &Answer| answer.stays_open && answer.length == bytes.len();
+        Ok(answer.map(|answer| (answer.status, text(answer.body.clone()), stays(&answer))))
     }
 
     #[test]
@@ -334,8 +410,9 @@ mod tests {
         let mut answered = Vec::new();
         for _ in 0..4 {
             let mut connection = connections.take().await.unwrap();
-            connection.head = b"head".to_vec();
-            let answer = connection.exchange(&large).await.unwrap();
+            connection.outgoing.extend_from_slice(b"head");
+            connection.send(&large).await.unwrap();
+            let answer = connection.answer().await.unwrap();
             assert!((answer.status, answer.stays_open) == (200, true));
             let body = connection.body(&answer);
             assert!(body.len() == expected && body.iter().all(|byte| *byte == body[0]));
@@ -346,9 +423,51 @@ mod tests {
                     connection.stream.readable().await.unwrap();
                 }
             }
-            connections.give_back(connection);
+            assert!(!connection.pipelines);
+            connections.give_back(connection, &answer);
         }
+        assert!(connections.take_pipelining().is_none());
+        assert_eq!(connections.idle.lock().unwrap().len(), 1, "it is still there for others");
         assert_eq!(answered, *b"0011");
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn of_two_answers_that_come_together_the_second_waits_for_its_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let first = "HTTP/1.1 200 OK\r\nserver: posthaste\r\ncontent-length: 3\r\n\r\none";
+        let chunks =
+            "HTTP/1.1 200 OK\r\nserver: posthaste\r\ntransfer-encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\n";
+        // Cut wherever a packet may end.
+        let both = [first, chunks].concat();
+        let cuts = 0..=both.len();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for cut in cuts {
+                stream.read_exact(&mut [0; 4]).await.unwrap();
+                let (begin, end) = both.split_at(cut);
+                stream.write_all(begin.as_bytes()).await.unwrap();
+                tokio::task::yield_now().await;
+                stream.write_all(end.as_bytes()).await.unwrap();
+            }
+        });
+        let connections = Connections::to(address, Duration::from_secs(60));
+        for asked in 0..=first.len() + chunks.len() {
+            let connection = if asked == 0 { None } else { connections.take_pipelining() };
+            assert_eq!(connection.is_some(), asked > 0, "it has said that it takes this");
+            let mut connection = match connection {
+                Some(connection) => connection,
+                None => connections.take().await.unwrap(),
+            };
+            connection.outgoing.extend_from_slice(b"as");
+            connection.send(b"ks").await.unwrap();
+            let answer = connection.answer().await.unwrap();
+            assert_eq!((connection.body(&answer), answer.stays_open), (&b"one"[..], true));
+            let answer = connection.answer().await.unwrap();
+            assert_eq!((connection.body(&answer), answer.stays_open), (&b"two"[..], true));
+            connections.give_back(connection, &answer);
+        }
         server.await.unwrap();
     }
 }

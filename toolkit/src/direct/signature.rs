@@ -31,7 +31,7 @@ pub(super) struct Key {
 /// `20261121`
 const DATE: usize = 8;
 /// `20261121T091604Z`
-const TIME: usize = 16;
+pub(super) const TIME: usize = 16;
 
 impl Route {
     /// Signature Version 4, for the two forms of request that there are here.

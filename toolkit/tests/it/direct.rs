@@ -1,6 +1,7 @@
 //! The hot calls go past the SDK's machinery: to the same effect, and back to it when anything is wrong.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,10 +10,13 @@ use aws_sdk_sqs::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sqs::error::BoxError;
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::MessageAttributeValue;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use toolkit::body::{Attribute, Attributes};
-use toolkit::consumer::{ConsumerSettings, Delivery};
+use toolkit::consumer::{ConsumerSettings, Counts, Delivery};
 use toolkit::publisher::{Outgoing, PublishError, PublisherSettings, TopicSink};
+use toolkit::testing::Server;
 use toolkit::{Backoff, Clients, Consumer, Publisher, Queue, QueueSpec, Subscription, TopicSpec};
 
 use crate::common::{Step, receive, server};
@@ -223,4 +227,127 @@ async fn what_goes_wrong_is_said_by_the_sdk() {
     };
     assert_eq!((&fault.code, fault.retryable), (&theirs.code, false));
     assert_eq!(counted.of("SendMessageBatch"), 1, "the SDK said it");
+}
+
+/// What goes over the connections to a server, seen by somebody between.
+#[derive(Debug, Default)]
+struct Watched {
+    /// How many requests were under way at once on one connection, at most.
+    most: AtomicUsize,
+    /// How many connections were cut.
+    cut: AtomicUsize,
+}
+
+/// How the one between meddles.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Meddling {
+    None,
+    /// The server is said to be another.
+    Renames,
+    /// The first connection with two requests under way is cut when the first of them has been answered.
+    Cuts,
+}
+
+async fn between(server: &Server, meddling: Meddling) -> (Clients, Arc<Watched>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let to = server.endpoint().trim_start_matches("http://").to_owned();
+    let watched = Arc::new(Watched::default());
+    let seen = watched.clone();
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let server = TcpStream::connect(&to).await.unwrap();
+            tokio::spawn(converse(client, server, meddling, seen.clone()));
+        }
+    });
+    (Clients::local(&endpoint).await, watched)
+}
+
+async fn converse(mut client: TcpStream, mut server: TcpStream, meddling: Meddling, seen: Arc<Watched>) {
+    let (mut from_client, mut from_server) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    let count = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).filter(|at| at == &what).count();
+    let mut under_way = 0;
+    loop {
+        tokio::select! {
+            read = client.read(&mut from_client) => {
+                let bytes = &from_client[..read.unwrap_or(0)];
+                under_way += count(bytes, b"POST / HTTP/1.1\r\n");
+                seen.most.fetch_max(under_way, Ordering::SeqCst);
+                if bytes.is_empty() || server.write_all(bytes).await.is_err() {
+                    return;
+                }
+            }
+            read = server.read(&mut from_server) => {
+                let bytes = &mut from_server[..read.unwrap_or(0)];
+                let was = under_way;
+                under_way -= count(bytes, b"HTTP/1.1 200 OK\r\n");
+                if meddling == Meddling::Renames
+                    && let Some(at) = bytes.windows(17).position(|at| at == b"server: posthaste")
+                {
+                    bytes[at..at + 17].copy_from_slice(b"server: elsewhere");
+                }
+                let cut = meddling == Meddling::Cuts && was == 2 && seen.cut.fetch_add(1, Ordering::SeqCst) == 0;
+                let second = bytes.windows(9).skip(1).position(|at| at == b"HTTP/1.1 ");
+                let answer = if cut { second.map_or(&*bytes, |at| &bytes[..at + 1]) } else { &*bytes };
+                if bytes.is_empty() || client.write_all(answer).await.is_err() || cut {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Has a consumer empty a queue of sixty messages through somebody between, and says how often each was handled.
+async fn emptied(meddling: Meddling) -> (BTreeMap<u32, u32>, Counts, Arc<Watched>) {
+    let (server, clients) = server().await;
+    let queue = QueueSpec::new("q").ensure(&clients).await.unwrap();
+    let publisher = Publisher::queue(&clients, &queue);
+    for result in publisher.publish_all((0..60).map(|number| Step { number })).await.unwrap() {
+        result.unwrap();
+    }
+    let (clients, watched) = between(&server, meddling).await;
+    let (handled, mut seen) = mpsc::unbounded_channel();
+    let handler = move |delivery: Delivery<Step>| {
+        handled.send(delivery.data().number).unwrap();
+        async {}
+    };
+    let settings = ConsumerSettings {
+        pollers: 1,
+        wait: Duration::from_secs(1),
+        visibility: Some(Duration::from_secs(1)),
+        ..ConsumerSettings::default()
+    };
+    let consumer = Consumer::new(&clients, &queue).settings(settings).without_dead_letters();
+    let running = consumer.start(handler).await.unwrap();
+    let mut times = BTreeMap::new();
+    while times.len() < 60 {
+        *times.entry(seen.recv().await.unwrap()).or_default() += 1;
+    }
+    let counts = running.shutdown().await;
+    let left = clients.sqs.get_queue_attributes().queue_url(&queue.url);
+    let left = left.attribute_names(aws_sdk_sqs::types::QueueAttributeName::All).send().await.unwrap();
+    let left = left.attributes.unwrap();
+    for name in ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"] {
+        assert_eq!(left[&name.into()], "0", "{name}");
+    }
+    (times, counts, watched)
+}
+
+#[tokio::test]
+async fn a_receive_follows_its_delete_at_once_where_the_server_takes_that() {
+    for (meddling, most) in [(Meddling::None, 2), (Meddling::Renames, 1)] {
+        let (times, counts, watched) = emptied(meddling).await;
+        assert!(times.values().all(|times| *times == 1), "{times:?}");
+        assert_eq!((counts.done, counts.deleted, counts.released), (60, 60, 0));
+        assert_eq!(watched.most.load(Ordering::SeqCst), most, "{meddling:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_lost_receive_behind_a_delete_had_brought_comes_again() {
+    let (times, counts, watched) = emptied(Meddling::Cuts).await;
+    assert!(watched.cut.load(Ordering::SeqCst) >= 1);
+    assert!(times.values().all(|times| *times == 1), "what was deleted does not come again: {times:?}");
+    assert_eq!((counts.done, counts.deleted), (60, 60));
 }
