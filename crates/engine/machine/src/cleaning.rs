@@ -88,8 +88,14 @@ impl Cleaning {
     }
 
     /// A segment worth writing forward: the emptiest one, if more than half of the log is dead; or, if there is no room on the
-    /// disk, any that is nearly empty.
-    pub fn find_victim(&mut self, ledger: &Ledger, now: Time, space_low: bool) -> Option<u32> {
+    /// disk, any that is nearly empty. It lies whole before `durable`: of one that is still being written not all can be read.
+    pub fn find_victim(
+        &mut self,
+        ledger: &Ledger,
+        now: Time,
+        durable: Position,
+        space_low: bool,
+    ) -> Option<u32> {
         if self.forwarding.is_some() || self.discarding.is_some() || !self.going.is_empty() {
             return None;
         }
@@ -98,6 +104,7 @@ impl Cleaning {
         let movable: Vec<(u32, u64, u64)> = ledger
             .segments()
             .filter(|(_, segment)| segment.keep_until <= now && segment.replaces.is_empty())
+            .filter(|&(number, _)| number < durable.segment())
             .filter_map(|(number, segment)| {
                 let bytes = *self.sealed.get(&number)?;
                 let tombstones: u64 = segment.buries.values().map(|&count| u64::from(count)).sum();

@@ -319,7 +319,9 @@ impl Machine {
         if self.look_for_dead || self.space_low {
             self.look_for_dead = false;
             self.cleaning.find_dead(&self.ledger, self.now, self.appender.end());
-            if let Some(segment) = self.cleaning.find_victim(&self.ledger, self.now, self.space_low) {
+            let durable = self.outbox.durable();
+            if let Some(segment) = self.cleaning.find_victim(&self.ledger, self.now, durable, self.space_low)
+            {
                 self.outputs.push_back(Output::Survey { segment });
             }
         }

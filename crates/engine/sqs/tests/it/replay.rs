@@ -49,6 +49,27 @@ fn what_was_deleted_stays_so_though_a_crash_cut_short_its_writing_forward() {
     ));
 }
 
+#[test]
+fn a_history_that_was_cut_off_its_message_is_not_forgotten_when_the_old_segment_goes() {
+    // `a` has a segment of its own; what it is written forward as is a record that is kept and one, its history, that is lost.
+    let filler = "x".repeat(1900);
+    check(&format!(
+        "create q | create other | send other 1{filler} | send q a | send other 2{filler} | receive q visibility=600 → a | \
+         send other 3{filler} | forward a | forget | send other 4{filler} | discard | crash | count q 0/1/0 | receive q → nothing | \
+         wait 10m | receive q → a#2",
+    ));
+}
+
+#[test]
+fn an_attempt_is_repeated_whole_though_one_of_its_messages_was_written_forward() {
+    let filler = "x".repeat(1900);
+    check(&format!(
+        "create q.fifo | create other | send other 1{filler} | send q.fifo a group=1 dedup=a | send other 2{filler} | \
+         send q.fifo b group=1 dedup=b | wait 5m | receive q.fifo visibility=600 attempt=t → a b | send other 3{filler} | forward a | \
+         send other 4{filler} | discard | crash | receive q.fifo visibility=600 attempt=t → a b",
+    ));
+}
+
 /// What happens to both worlds; the queue is `q`, or `q.fifo`.
 fn step(
     name: &str,

@@ -459,6 +459,8 @@ impl World {
             }
         }
         self.state.replayed(next_seq, &mut self.ledger);
+        let cut_off = self.state.histories_cut_off();
+        self.record(cut_off);
         self.follow_up();
     }
 
