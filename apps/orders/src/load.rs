@@ -14,7 +14,7 @@ use crate::generate::{Counter, Generator, Mix};
 use crate::model::now_ms;
 use crate::services::{Error, Service};
 use crate::store::Store;
-use crate::waiting::{Unrest, wait};
+use crate::waiting::{LONGEST_STEP, Unrest, wait};
 
 /// What is driven.
 #[derive(Clone, Copy, Debug)]
@@ -164,9 +164,12 @@ impl Shop {
             let mut tick = interval(Duration::from_millis(50));
             // A tick that comes late brings more orders, not fewer.
             tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            let (begun, mut offered) = (Instant::now(), 0);
+            let (mut begun, mut last, mut offered) = (Instant::now(), Instant::now(), 0);
             while !stopping.is_cancelled() {
                 tick.tick().await;
+                // But a machine that stood still has had no customers meanwhile.
+                let pause = last.elapsed().saturating_sub(LONGEST_STEP);
+                (begun, last) = (begun + pause, Instant::now());
                 let due = (begun.elapsed().as_secs_f64() * rate) as usize;
                 let orders: Vec<_> = (offered..due).map(|_| generator.order()).collect();
                 offered = due.max(offered);

@@ -60,6 +60,8 @@ pub fn many(count: i64, one: &str) -> String {
 
 /// How often it is said what is waited for, where there is no terminal.
 const SAY_EVERY: Duration = Duration::from_secs(10);
+/// What may lie between two looks; anything longer is held to be a pause of the whole machine, in which nobody could have done anything.
+pub const LONGEST_STEP: Duration = Duration::from_secs(5);
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -75,9 +77,12 @@ pub async fn wait(
     let bar = ProgressBar::new_spinner();
     bar.set_style(ProgressStyle::with_template("  {spinner} {elapsed} waiting for {wide_msg}")?);
     let (begun, mut said) = (Instant::now(), Instant::now());
+    let (mut waited, mut last) = (Duration::ZERO, Instant::now());
     loop {
         let unrest = look().await?;
-        let in_vain = begun.elapsed() >= most;
+        waited += last.elapsed().min(LONGEST_STEP);
+        last = Instant::now();
+        let in_vain = waited >= most;
         if unrest.is_rest() || in_vain {
             bar.finish_and_clear();
             if in_vain && !unrest.is_rest() {
