@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use collections::dedup::WINDOW_MILLIS;
 use kernel::{Place, Position, Time};
 use sqs::operations::receive_message::Delivered;
-use sqs::rules::handle::Handle;
 use sqs::{QueueId, Seq};
 
 use crate::publishing::Publishing;
@@ -283,12 +282,7 @@ impl History {
             let (receives, received) = (delivered.receives, delivered.received);
             let count = Count { receives, received, first: delivered.first_received, at };
             message.counts.entry(delivered.origin).or_default().push(count);
-            let handle = Handle {
-                queue: queue_id,
-                seq: delivered.seq,
-                receive: delivered.receives,
-                received: delivered.received,
-            };
+            let handle = delivered.handle(queue_id);
             let given = Given { queue, queue_id, received: (received, receives), handle: handle.to_text() };
             // An answer that waits for another message comes late.
             let place = message.given.partition_point(|other| other.received <= given.received);

@@ -7,7 +7,6 @@ use simulator::dice::Dice;
 use simulator::server::Server;
 use sqs::QueueKey;
 use sqs::operations::{self, Receive};
-use sqs::rules::handle::Handle;
 use sqs::rules::new_message::MessageDraft;
 
 const NOW: Time = Time(1_700_000_000_000);
@@ -62,13 +61,7 @@ impl Running {
         let answer = self.ask(operations::Command::ReceiveMessage(receive));
         let Ok(Reply::Sqs(operations::Reply::Received(received))) = answer else { panic!("{answer:?}") };
         for message in &received.messages {
-            let handle = Handle {
-                queue: received.queue,
-                seq: message.seq,
-                receive: message.receives,
-                received: message.received,
-            };
-            let handle = handle.to_text().into();
+            let handle = message.handle(received.queue).to_text().into();
             let delete = operations::delete_message::DeleteMessage { queue: key(), handle };
             self.ask(operations::Command::DeleteMessage(delete)).unwrap();
         }

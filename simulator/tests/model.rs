@@ -7,7 +7,6 @@ use machine::{Answer, Command, Input, Machine, Options, Output, Reply};
 use proptest::prelude::*;
 use sqs::operations::receive_message::Received;
 use sqs::operations::{self, Receive, Reply as Answered};
-use sqs::rules::handle::Handle;
 use sqs::rules::new_message::MessageDraft;
 use sqs::{QueueKey, Seq};
 
@@ -247,12 +246,7 @@ impl World {
             message.visible = now + visibility * 1000;
             message.received = true;
             assert_eq!(delivered.receives, message.receives);
-            let handle = Handle {
-                queue: received.queue,
-                seq: delivered.seq,
-                receive: delivered.receives,
-                received: delivered.received,
-            };
+            let handle = delivered.handle(received.queue);
             self.model.given.push((delivered.origin, queue, handle.to_text(), delivered.receives));
         }
     }

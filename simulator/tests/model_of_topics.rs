@@ -18,7 +18,6 @@ use sns::operations::Reply as Told;
 use sqs::QueueKey;
 use sqs::operations::receive_message::Delivered;
 use sqs::operations::{self, Receive, Reply as Answered};
-use sqs::rules::handle::Handle;
 
 const SECRET: Secret = Secret([7; 32]);
 
@@ -454,12 +453,7 @@ impl World {
             }
             for delivered in &received.messages {
                 given.push(self.read(queue, delivered));
-                let handle = Handle {
-                    queue: received.queue,
-                    seq: delivered.seq,
-                    receive: delivered.receives,
-                    received: delivered.received,
-                };
+                let handle = delivered.handle(received.queue);
                 let delete = operations::delete_message::DeleteMessage {
                     queue: queue_key(queue),
                     handle: handle.to_text().into(),

@@ -12,7 +12,6 @@ use sns::deliveries::{Attempt, Outcome};
 use sns::operations::text_messaging::{OptOut, Sender};
 use sqs::QueueKey;
 use sqs::operations::{Receive, create_queue, delete_message, receive_message};
-use sqs::rules::handle::Handle;
 
 const SECRET: Secret = Secret([7; 32]);
 
@@ -173,13 +172,7 @@ impl Story {
             other => panic!("{other:?}"),
         };
         for message in &received.messages {
-            let handle = Handle {
-                queue: received.queue,
-                seq: message.seq,
-                receive: message.receives,
-                received: message.received,
-            };
-            let handle = handle.to_text().into();
+            let handle = message.handle(received.queue).to_text().into();
             let command = delete_message::DeleteMessage { queue: queue(name), handle };
             self.ask(Command::Sqs(sqs::operations::Command::DeleteMessage(command)));
         }

@@ -181,7 +181,7 @@ pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
     for entry in file.topics {
         let topic = topics::read(entry, region, |span| line_of(span).unwrap_or(1));
         let topic = topic.map_err(|(span, text)| mistake(line_of(span), text))?;
-        if let Some(other) = topics.iter().find(|other| other.is(&topic)) {
+        if let Some(other) = topics.iter().find(|other| other.arn == topic.arn) {
             let text = format!("topic \"{}\" is declared on line {} already", topic.name, other.line);
             return Err(mistake(Some(topic.line), text));
         }

@@ -50,6 +50,8 @@ struct SubscriptionEntry {
 #[derive(Debug)]
 pub(super) struct DeclaredTopic {
     pub(super) name: String,
+    /// Which it is.
+    pub(super) arn: String,
     caller: Caller,
     pub(super) line: usize,
     attributes: Vec<(String, String)>,
@@ -63,13 +65,6 @@ struct DeclaredSubscription {
     protocol: String,
     endpoint: String,
     attributes: Vec<(String, String)>,
-}
-
-impl DeclaredTopic {
-    /// Whether both are the same topic.
-    pub(super) fn is(&self, other: &DeclaredTopic) -> bool {
-        (&self.name, &self.caller) == (&other.name, &other.caller)
-    }
 }
 
 /// Where a mistake is, and which.
@@ -110,7 +105,7 @@ pub(super) fn read(
             Err(Fault::Value(text)) => return Err(mistake(&text)),
         }
     }
-    let topic_arn = topic.arn().to_string();
+    let arn = topic.arn().to_string();
     let mut subscriptions = Vec::new();
     for subscription in entry.subscriptions {
         let (span, protocol, endpoint) =
@@ -134,7 +129,7 @@ pub(super) fn read(
             };
         let of =
             |what: &str, text: &str| format!("topic \"{name}\", subscription of {endpoint}{what}: {text}");
-        check(&caller, subscribe(&topic_arn, &protocol, &endpoint, &[]))
+        check(&caller, subscribe(&arn, &protocol, &endpoint, &[]))
             .map_err(|text| (span.clone(), of("", &text)))?;
         let whose = Whose {
             topic: &topic,
@@ -161,7 +156,7 @@ pub(super) fn read(
         subscriptions.push(DeclaredSubscription { line: line_of(span), protocol, endpoint, attributes });
     }
     let tags = entry.tags.into_iter().collect();
-    Ok(DeclaredTopic { name, caller, line: line_of(name_span), attributes, tags, subscriptions })
+    Ok(DeclaredTopic { name, arn, caller, line: line_of(name_span), attributes, tags, subscriptions })
 }
 
 fn check(caller: &Caller, request: Request) -> Result<(), String> {
@@ -204,7 +199,6 @@ pub(super) async fn declare(
             Reply::Sqs(_) => Err(Refusal::new("InternalError", "another service answered")),
         }
     };
-    let arn = Arn::new("sns", &topic.caller.region, &topic.caller.account, &topic.name).to_string();
     let text = |text: &str| Some(Text::from(text));
     let fault = |refusal: Refusal| (topic.line, format!("topic \"{}\": {}", topic.name, refusal.message));
     if let Err(refusal) = request(create(&topic.name, &topic.attributes)).await {
@@ -213,7 +207,7 @@ pub(super) async fn declare(
         }
         for (name, value) in topic.attributes.iter().filter(|(name, _)| name != "FifoTopic") {
             request(Request::SetTopicAttributes(SetTopicAttributesInput {
-                topic_arn: text(&arn),
+                topic_arn: text(&topic.arn),
                 attribute_name: text(name),
                 attribute_value: text(value),
             }))
@@ -224,7 +218,7 @@ pub(super) async fn declare(
     if !topic.tags.is_empty() {
         let tag = |(key, value): &(String, String)| Tag { key: text(key), value: text(value) };
         let tags = Some(topic.tags.iter().map(tag).collect());
-        let tag = request(Request::TagResource(TagResourceInput { resource_arn: text(&arn), tags }));
+        let tag = request(Request::TagResource(TagResourceInput { resource_arn: text(&topic.arn), tags }));
         tag.await.map_err(fault)?;
     }
     for subscription in &topic.subscriptions {
@@ -233,14 +227,14 @@ pub(super) async fn declare(
             let text = format!("topic \"{}\", subscription of {endpoint}: {}", topic.name, refusal.message);
             (*line, text)
         };
-        match request(subscribe(&arn, protocol, endpoint, attributes)).await {
+        match request(subscribe(&topic.arn, protocol, endpoint, attributes)).await {
             Err(refusal) if refusal.message.contains("already exists with different attributes") => {}
             answer => {
                 answer.map_err(fault)?;
                 continue;
             }
         }
-        let known = request(subscribe(&arn, protocol, endpoint, &[])).await.map_err(fault)?;
+        let known = request(subscribe(&topic.arn, protocol, endpoint, &[])).await.map_err(fault)?;
         let operations::Reply::Subscription(subscription_arn) = known else { continue };
         let read = GetSubscriptionAttributesInput { subscription_arn: text(&subscription_arn) };
         let present = request(Request::GetSubscriptionAttributes(read)).await.map_err(fault)?;

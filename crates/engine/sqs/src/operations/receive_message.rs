@@ -12,6 +12,7 @@ use super::reply::Reply;
 use super::{Decision, Draft, Outcome, Setting};
 use crate::queue::Queue;
 use crate::records::{ChangedMessage, MessagesReceived, ReceivedMessage, Record, VisibilityChanged};
+use crate::rules::handle::Handle;
 use crate::rules::names;
 use crate::rules::new_message::check_id;
 use crate::rules::selection::{Candidate, select};
@@ -107,6 +108,13 @@ pub struct Delivered {
     pub dead_letter_source: Option<Arc<str>>,
     /// Whether its deduplication id is its message id.
     pub deduplicates_by_id: bool,
+}
+
+impl Delivered {
+    /// What the client who gets it from this queue is to name it by.
+    pub fn handle(&self, queue: QueueId) -> Handle {
+        Handle { queue, seq: self.seq, receive: self.receives, received: self.received }
+    }
 }
 
 /// Dead letters that one receive moves out of its way at the most, so that no receive takes long.

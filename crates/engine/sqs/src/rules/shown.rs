@@ -12,7 +12,6 @@ use crate::inbox::message_of;
 use crate::operations::receive_message::{Delivered, Received};
 use crate::records::{MessageSent, Record};
 use crate::rules::attributes::Attribute as QueueAttribute;
-use crate::rules::handle::Handle;
 use crate::rules::new_message::attributes_md5;
 use crate::rules::payload::{Attribute, AttributeValue, Payload};
 use crate::rules::unpack::unpack;
@@ -101,12 +100,7 @@ impl Shown {
             (sent, Payload::decode(tail)?)
         };
         let id = message_id(keys.secret, message.origin);
-        let handle = Handle {
-            queue: received.queue,
-            seq: message.seq,
-            receive: message.receives,
-            received: message.received,
-        };
+        let handle = message.handle(received.queue);
         let attributes: Vec<Attribute> = payload
             .attributes
             .iter()

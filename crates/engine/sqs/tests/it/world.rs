@@ -25,7 +25,6 @@ use bytestring::ByteString;
 use kernel::{Extent, Ledger, Place, Secret, Time};
 use sqs::operations::*;
 use sqs::records::{QueueDeclared, QueueDeleted, Record, ServerIdentified};
-use sqs::rules::handle::Handle;
 use sqs::rules::new_message::MessageDraft;
 use sqs::rules::payload::Payload;
 use sqs::rules::settings::{FifoSettings, RedrivePolicy, Settings};
@@ -375,12 +374,7 @@ impl World {
         for message in received.messages {
             let (_, tail) = &self.log[&message.extent.place];
             let body = Payload::decode(&tail.clone().into()).unwrap().body.to_string();
-            let handle = Handle {
-                queue: received.queue,
-                seq: message.seq,
-                receive: message.receives,
-                received: message.received,
-            };
+            let handle = message.handle(received.queue);
             self.handles.entry((name.into(), body.clone())).or_default().push(handle.to_text().into());
             shown.push(if message.receives > 1 { format!("{body}#{}", message.receives) } else { body });
         }
