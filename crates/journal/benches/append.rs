@@ -44,7 +44,7 @@ fn cpu() -> Duration {
 }
 
 fn append(directory: &Path, records: u32) {
-    for durability in [Durability::Os, Durability::Fsync { threads: 3 }] {
+    for durability in [Durability::Os, Durability::Fsync { threads: 3, pace: Duration::from_micros(500) }] {
         let path = directory.join(format!("{durability:?}").replace(|c: char| !c.is_alphanumeric(), ""));
         let journal = Journal::open(Arc::new(Files::open(&path).unwrap()), &Options::default()).unwrap();
         let mut appender = journal.appender();
@@ -133,7 +133,9 @@ fn open(directory: &Path) {
             let path = directory.join(i.to_string());
             let start = Instant::now();
             let journal = Journal::open(Arc::new(Files::open(&path).unwrap()), &Options::default()).unwrap();
-            let pipeline = journal.into_pipeline(Durability::Fsync { threads: 3 }, |_| {}).unwrap();
+            let pipeline = journal
+                .into_pipeline(Durability::Fsync { threads: 3, pace: Duration::from_micros(500) }, |_| {})
+                .unwrap();
             let time = start.elapsed();
             drop(pipeline);
             time

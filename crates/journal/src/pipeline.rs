@@ -1,19 +1,21 @@
 //! The write side with threads: while the disk syncs one batch, the next is written and the engine works on a third.
 //!
-//! One thread writes what waits, as one write. In [`Durability::Fsync`] a few threads sync, and overlap: as soon as
-//! something is written and one of them is free it begins, even if others are not done. In [`Durability::Os`] a batch is
-//! written by whoever hands it in, if nothing else is being written: that takes less time than to wake a thread. One more
-//! thread, the keeper, does what nobody should wait for: makes the next segment ready, writes indexes, drops segments. All
-//! of them block when there is nothing to do; there is no timer.
+//! A thread takes all that waits, as one write. In [`Durability::Fsync`] it then syncs it itself, and a few such threads
+//! overlap: one writes at a time, but as soon as it is done and something waits another may begin, while the first
+//! syncs. What arrives meanwhile makes one group, and nothing is handed from thread to thread on its way to the disk. In
+//! [`Durability::Os`] a batch is written by whoever hands it in, if nothing else is being written: that takes less time
+//! than to wake a thread. One more thread, the keeper, does what nobody should wait for: makes the next segment ready,
+//! writes indexes, drops segments. All of them block when there is nothing to do; there is no timer.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use kernel::Position;
 
-use crate::appender::{Batch, Piece};
+use crate::appender::Batch;
 use crate::error::named;
 use crate::index::IndexBuilder;
 use crate::journal::Journal;
@@ -23,7 +25,9 @@ use crate::storage::{File, Storage};
 use crate::writer::{Current, Space};
 
 mod keeping;
+mod writing;
 use keeping::keep;
+use writing::{write, write_batches};
 
 /// When a write counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +38,9 @@ pub enum Durability {
     Fsync {
         /// How many syncs may be under way at once.
         threads: usize,
+        /// Where a sync takes this long, another begins meanwhile: that many times as long, that many more. Where it does
+        /// not, more of them would only make smaller groups, and each costs a write, a sync and several wake-ups.
+        pace: Duration,
     },
 }
 
@@ -52,8 +59,6 @@ pub enum Progress {
     Failed(io::Error),
 }
 
-/// More than this is not gathered into one write.
-const WRITE_BYTES: usize = 4 << 20;
 /// More than this is not written on the thread of whoever hands it in: the copy takes that long.
 const WRITE_AT_ONCE_BYTES: usize = 1 << 20;
 /// How many written batches are held for [`Pipeline::spent`].
@@ -70,8 +75,9 @@ struct Shared {
     state: Mutex<State>,
     /// Taken for the time of a write, never while `state` is held.
     current: Mutex<Current>,
-    for_writer: Condvar,
-    for_syncers: Condvar,
+    for_writers: Condvar,
+    /// Whoever writes waits here for the next segment.
+    for_segment: Condvar,
     for_keeper: Condvar,
     reporter: Mutex<Reporter>,
     storage: Arc<dyn Storage>,
@@ -103,11 +109,19 @@ struct State {
     /// Bytes written since the last attempt.
     since_attempt: u64,
     closing: bool,
-    writer_done: bool,
     failed: bool,
-    /// Whether the writer waits for the next segment.
+    /// Whether a thread is writing what it has taken out of the queue.
+    writing: bool,
+    /// How many are syncing.
+    syncing: usize,
+    /// What a sync takes on this disk: near the fastest of the latest ones.
+    sync_time: Duration,
+    /// Whether the one that writes waits for the next segment.
     starved: bool,
-    writer_idle: bool,
+    /// How many threads wait for something to write.
+    idle_writers: usize,
+    /// Whether one of them has been woken, and has not come yet.
+    called: bool,
     keeper_idle: bool,
 }
 
@@ -141,7 +155,7 @@ impl Journal {
     ) -> io::Result<Pipeline> {
         let syncers = match durability {
             Durability::Os => 0,
-            Durability::Fsync { threads } => threads.max(1),
+            Durability::Fsync { threads, .. } => threads.max(1),
         };
         let reader = self.reader();
         let storage = self.keeper.storage.clone();
@@ -167,17 +181,20 @@ impl Journal {
             retry: false,
             since_attempt: 0,
             closing: false,
-            writer_done: false,
             failed: false,
+            writing: false,
+            syncing: 0,
+            sync_time: Duration::ZERO,
             starved: false,
-            writer_idle: false,
+            idle_writers: 0,
+            called: false,
             keeper_idle: false,
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             current: Mutex::new(Current { builder: self.open, file: self.file }),
-            for_writer: Condvar::new(),
-            for_syncers: Condvar::new(),
+            for_writers: Condvar::new(),
+            for_segment: Condvar::new(),
             for_keeper: Condvar::new(),
             reporter: Mutex::new(Reporter { tell: Box::new(progress), written, durable, failed: false }),
             storage: storage.clone(),
@@ -185,9 +202,8 @@ impl Journal {
             durability,
         });
         let mut pipeline = Pipeline { shared, reader, threads: Vec::new() };
-        pipeline.spawn("journal-write", write)?;
-        for number in 0..syncers {
-            pipeline.spawn("journal-sync", move |shared| sync(shared, number))?;
+        for number in 0..syncers.max(1) {
+            pipeline.spawn("journal-write", move |shared| write(shared, number))?;
         }
         let (keeper, recycled) = (self.keeper, self.recycled);
         pipeline.spawn("journal-keep", move |shared| keep(shared, keeper, recycled))?;
@@ -219,7 +235,7 @@ impl Pipeline {
         if state.failed {
             return None;
         }
-        // A batch that begins a new segment is the writer's, who knows how to wait for one.
+        // A batch that begins a new segment may have to wait for one.
         let at_once = shared.durability == Durability::Os
             && state.submitted == state.written
             && batch.end.segment() == state.written.segment()
@@ -227,14 +243,18 @@ impl Pipeline {
         state.submitted = batch.end;
         if !at_once {
             state.queue.push_back(batch);
-            shared.wake_writer(&state);
+            shared.wake_writer(&mut state);
             return None;
         }
         drop(state);
         let mut batches = vec![batch];
         match write_batches(shared, &mut shared.current(), &mut batches) {
             Ok(()) => {
-                let end = shared.note_written(&mut batches)?;
+                let mut state = shared.state();
+                state.note_written(&mut batches);
+                let end = state.written;
+                shared.written_news(&state);
+                drop(state);
                 shared.reporter().written = end;
                 Some(end)
             }
@@ -341,9 +361,11 @@ impl Shared {
         condvar.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wake_writer(&self, state: &State) {
-        if state.writer_idle {
-            self.for_writer.notify_one();
+    /// Wakes a thread for what waits to be written, if one sleeps that could write it now.
+    fn wake_writer(&self, state: &mut State) {
+        if state.idle_writers > 0 && !state.called && state.may_write(self.durability) {
+            state.called = true;
+            self.for_writers.notify_one();
         }
     }
 
@@ -354,31 +376,17 @@ impl Shared {
     }
 
     fn wake_all(&self) {
-        self.for_writer.notify_all();
-        self.for_syncers.notify_all();
+        self.for_writers.notify_all();
+        self.for_segment.notify_all();
         self.for_keeper.notify_all();
     }
 
-    /// Notes that these batches have been written, and wakes who waits for that. Says where the log ends now; nothing is
-    /// left of the list.
-    fn note_written(&self, batches: &mut Vec<Batch>) -> Option<Position> {
-        let end = batches.last()?.end;
-        let bytes: usize = batches.iter().map(Batch::bytes).sum();
-        let mut state = self.state();
-        state.written = end;
-        let room = SPENT.saturating_sub(state.spent.len());
-        state.spent.extend(batches.drain(..).take(room));
-        state.since_attempt += bytes as u64;
+    /// Wakes the keeper if something was written that is news for it.
+    fn written_news(&self, state: &State) {
         let alone = self.durability == Durability::Os;
-        if state.wants_segment(self.segment_bytes) || alone && !state.discards.is_empty() {
-            self.wake_keeper(&state);
+        if state.wants_segment(self.segment_bytes) || alone && (state.closing || !state.discards.is_empty()) {
+            self.wake_keeper(state);
         }
-        let sync = state.begun < end && !alone;
-        drop(state);
-        if sync {
-            self.for_syncers.notify_one();
-        }
-        Some(end)
     }
 
     fn report(&self, progress: Progress) {
@@ -440,120 +448,5 @@ impl Drop for Alarm<'_> {
         if thread::panicking() {
             self.0.fail(io::Error::other("a thread of the journal panicked"));
         }
-    }
-}
-
-/// The thread that writes.
-fn write(shared: &Shared) {
-    let mut batches = Vec::new();
-    loop {
-        let mut state = shared.state();
-        while state.queue.is_empty() && !state.closing && !state.failed {
-            state.writer_idle = true;
-            state = Shared::wait(&shared.for_writer, state);
-            state.writer_idle = false;
-        }
-        if state.failed || state.queue.is_empty() {
-            state.writer_done = true;
-            shared.wake_all();
-            return;
-        }
-        let mut bytes = 0;
-        while bytes < WRITE_BYTES
-            && let Some(batch) = state.queue.pop_front()
-        {
-            bytes += batch.bytes();
-            batches.push(batch);
-        }
-        drop(state);
-        if let Err(error) = write_batches(shared, &mut shared.current(), &mut batches) {
-            return shared.fail(error);
-        }
-        if let Some(end) = shared.note_written(&mut batches) {
-            shared.report(Progress::Written(end));
-        }
-    }
-}
-
-fn write_batches(shared: &Shared, current: &mut Current, batches: &mut [Batch]) -> io::Result<()> {
-    let mut pieces: Vec<&mut Piece> = batches.iter_mut().flat_map(|batch| &mut batch.pieces).collect();
-    let mut slices = Vec::new();
-    for run in pieces.chunk_by_mut(|one, next| one.segment == next.segment) {
-        if run[0].segment != current.builder.segment() {
-            roll(shared, current, run[0].segment)?;
-        }
-        for piece in &mut *run {
-            current.seal(piece)?;
-        }
-        slices.clear();
-        slices.extend(run.iter().map(|piece| &piece.bytes[..]));
-        let written = current.file.write_at(&slices, u64::from(run[0].offset));
-        named(written, "writing", || shared.storage.describe(&names::segment(run[0].segment)))?;
-    }
-    Ok(())
-}
-
-/// Goes on to the next segment, which the keeper has made ready, or is about to.
-fn roll(shared: &Shared, current: &mut Current, segment: u32) -> io::Result<()> {
-    let mut state = shared.state();
-    state.starved = state.ahead.is_empty();
-    state.retry |= state.starved;
-    let ahead = loop {
-        if let Some(ahead) = state.ahead.pop_front() {
-            break ahead;
-        }
-        if state.failed {
-            return Err(io::Error::other("the log failed before"));
-        }
-        if state.low && !state.retry {
-            return Err(io::Error::new(io::ErrorKind::StorageFull, "no space is left for the next segment"));
-        }
-        shared.for_keeper.notify_one();
-        state.writer_idle = true;
-        state = Shared::wait(&shared.for_writer, state);
-        state.writer_idle = false;
-    };
-    if ahead.dirty.number != segment {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the batch leaves out a segment"));
-    }
-    state.starved = false;
-    state.dirty.push_back(ahead.dirty);
-    let next = Current { builder: IndexBuilder::new(segment), file: ahead.file };
-    state.sealed.push_back(std::mem::replace(current, next).builder);
-    Ok(())
-}
-
-/// A thread that syncs.
-fn sync(shared: &Shared, thread: usize) {
-    loop {
-        let mut state = shared.state();
-        loop {
-            let caught_up = state.begun >= state.written;
-            if state.failed || caught_up && state.writer_done {
-                return;
-            }
-            if state.settled && !caught_up {
-                break;
-            }
-            state = Shared::wait(&shared.for_syncers, state);
-        }
-        let target = state.written;
-        let files = state.to_sync(target, thread);
-        state.begun = target;
-        drop(state);
-        for (number, file) in files {
-            if let Err(error) =
-                named(file.sync(), "syncing", || shared.storage.describe(&names::segment(number)))
-            {
-                return shared.fail(error);
-            }
-        }
-        let mut state = shared.state();
-        state.durable_up_to(target);
-        if !state.sealed.is_empty() || !state.discards.is_empty() || state.closing {
-            shared.wake_keeper(&state);
-        }
-        drop(state);
-        shared.report(Progress::Durable(target));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use journal::engines::{DirectoryError, Files, Memory};
 use journal::{Batch, Durability, Journal, Pipeline, Progress, ReadError, Reader, Record, Space, Storage};
@@ -16,8 +17,12 @@ use sns::SubscriptionId;
 use crate::engine::Handle;
 use crate::options::DurabilityOption;
 
-/// Syncs that may be under way at once: one more than hides the time of one, measured on a disk that takes milliseconds.
-const SYNC_THREADS: usize = 3;
+/// Syncs that may be under way at once. Where one takes 4 ms, 8 carried a sixth more than 3, and 12 no more than 8.
+const SYNC_THREADS: usize = 8;
+
+/// The least time from one sync's beginning to the next one's. Groups of this much make as many messages a second as
+/// smaller ones, with a third less switching between threads.
+const SYNC_PACE: Duration = Duration::from_micros(500);
 
 /// Why the log cannot be used.
 #[derive(Debug)]
@@ -134,7 +139,7 @@ impl Opened {
         let counts_when_written = durability == DurabilityOption::Os;
         let mode = match durability {
             DurabilityOption::Os => Durability::Os,
-            DurabilityOption::Fsync => Durability::Fsync { threads: SYNC_THREADS },
+            DurabilityOption::Fsync => Durability::Fsync { threads: SYNC_THREADS, pace: SYNC_PACE },
         };
         handle.durable(self.journal.recovered().end);
         let pipeline = self

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use kernel::Position;
 
+use super::writing::sync_files;
 use super::{Ahead, Dirty, Durability, Progress, Shared, State};
-use crate::error::named;
 use crate::index::IndexBuilder;
 use crate::keeper::{Keeper, is_full};
-use crate::names;
 use crate::storage::File;
 use crate::writer::Space;
 
@@ -63,7 +62,7 @@ impl State {
                 return Some(Task::Sync(end));
             }
         }
-        if self.closing && self.writer_done {
+        if self.is_over() {
             if alone && self.durable < self.written {
                 return Some(Task::Sync(self.written));
             }
@@ -79,7 +78,7 @@ impl State {
 pub fn keep(shared: &Shared, mut keeper: Keeper, recycled: usize) {
     let syncers = match shared.durability {
         Durability::Os => 0,
-        Durability::Fsync { threads } => threads.max(1),
+        Durability::Fsync { threads, .. } => threads.max(1),
     };
     loop {
         let mut state = shared.state();
@@ -118,7 +117,7 @@ pub fn keep(shared: &Shared, mut keeper: Keeper, recycled: usize) {
 impl Shared {
     fn settled(&self) {
         self.state().settled = true;
-        self.for_syncers.notify_all();
+        self.for_writers.notify_all();
     }
 
     /// Notes whether there was space, and reports it if that is news.
@@ -129,8 +128,8 @@ impl Shared {
         state.low = low;
         state.retry = false;
         state.since_attempt = 0;
-        self.wake_writer(&state);
         drop(state);
+        self.for_segment.notify_all();
         if news {
             self.report(Progress::Space(space));
         }
@@ -154,13 +153,6 @@ impl Shared {
         self.space(Space::Ok);
         Ok(())
     }
-}
-
-fn sync_files(shared: &Shared, files: Vec<(u32, Arc<dyn File>)>) -> io::Result<()> {
-    for (number, file) in files {
-        named(file.sync(), "syncing", || shared.storage.describe(&names::segment(number)))?;
-    }
-    Ok(())
 }
 
 fn prepare(shared: &Shared, keeper: &mut Keeper, syncers: usize) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use kernel::Dice;
 use posthaste_journal::engines::{FaultyDisk, Files, Memory};
@@ -11,7 +12,7 @@ use posthaste_journal::{
     Storage, Time,
 };
 
-const FSYNC: Durability = Durability::Fsync { threads: 2 };
+const FSYNC: Durability = Durability::Fsync { threads: 2, pace: Duration::ZERO };
 
 fn options() -> Options {
     Options { segment_bytes: 16 << 10, log_id: 7, ..Options::default() }
@@ -96,6 +97,8 @@ fn everything_submitted_is_reported_readable_and_there_after_a_restart() {
                     assert!(to > last);
                     last = to;
                 }
+                // That it was written may have been seen before it was reported.
+                Progress::Written(to) if durability == Durability::Os => assert!(to <= end && last < to),
                 other => panic!("{other:?}"),
             }
         }
@@ -175,6 +178,11 @@ impl Gated {
             gate = self.gate.1.wait(gate).unwrap();
         }
         gate.waiting.clone()
+    }
+
+    /// How many have come to the gate.
+    fn arrived(&self) -> u64 {
+        self.gate.0.lock().unwrap().arrived
     }
 
     fn let_through(&self, which: u64) {
@@ -262,6 +270,24 @@ fn syncs_overlap_and_the_later_one_counts_for_the_earlier() {
     storage.open();
     assert_eq!(pipeline.close().unwrap(), third);
     assert_eq!(told.try_iter().count(), 0, "what was reported is not reported again");
+}
+
+#[test]
+fn what_arrives_during_a_sync_that_is_not_slow_is_one_group() {
+    let storage = Gated::default();
+    let unhurried = Durability::Fsync { threads: 2, pace: Duration::from_secs(3600) };
+    let (mut appender, pipeline, told) = start(Arc::new(storage.clone()), unhurried);
+    let (_, first) = submit(&mut appender, &pipeline, 10);
+    wait_durable(&told, first);
+    storage.close();
+    submit(&mut appender, &pipeline, 10);
+    let before = storage.until_waiting(1)[0];
+    submit(&mut appender, &pipeline, 10);
+    let (_, last) = submit(&mut appender, &pipeline, 10);
+    assert!(pipeline.written() < last, "it waits for the sync that is under way");
+    storage.open();
+    wait_durable(&told, last);
+    assert_eq!(storage.arrived(), before + 1);
 }
 
 #[test]
