@@ -180,7 +180,7 @@ impl World {
             segment_bytes: *dice.pick(&[4 << 10, 8 << 10, 16 << 10]),
             log_id: dice.roll(),
             durable: true,
-            recycled: dice.below(3) as usize,
+            recycled: dice.below(6) as usize,
         };
         World {
             options: options.clone(),

@@ -25,7 +25,8 @@ pub struct Options {
     pub log_id: u64,
     /// Whether what is recovered must be durable before the log is open: with [`Durability::Fsync`](crate::Durability).
     pub durable: bool,
-    /// How many dropped segments are kept to be written again, beside the one that is always ready.
+    /// How many dropped segments are kept to be written again, beside the one that is always ready. That is cheaper than
+    /// to take new ones from the file system, whose pages must be found first, and which must note what has been written.
     pub recycled: usize,
 }
 
@@ -35,7 +36,7 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             log_id: std::hash::RandomState::new().build_hasher().finish(),
             durable: true,
-            recycled: 1,
+            recycled: 4,
         }
     }
 }

@@ -67,6 +67,14 @@ impl Keeper {
         Ok((number, file))
     }
 
+    /// Removes the last segment that was made ready: something else needs its room.
+    pub fn give_back(&mut self) -> io::Result<()> {
+        let name = names::segment(self.last);
+        self.named(self.storage.remove(&name), "removing", &name)?;
+        self.last -= 1;
+        Ok(())
+    }
+
     /// Writes the index of a segment that is full and synced.
     pub fn index(&self, builder: &IndexBuilder) -> io::Result<()> {
         let (next, name) = (names::index_next(builder.segment()), names::index(builder.segment()));

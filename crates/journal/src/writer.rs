@@ -196,8 +196,16 @@ impl Writer {
 
     fn try_tidy(&mut self) -> io::Result<()> {
         while !self.sealed.is_empty() {
-            self.keeper.index(&self.sealed[0])?;
-            self.sealed.remove(0);
+            match self.keeper.index(&self.sealed[0]) {
+                Err(error) if is_full(&error) && self.ahead.len() > 1 => {
+                    self.ahead.pop_back();
+                    self.keeper.give_back()?;
+                }
+                other => {
+                    other?;
+                    self.sealed.remove(0);
+                }
+            }
         }
         if self.ahead.is_empty() {
             let prepared = self.keeper.prepare()?;

@@ -105,7 +105,7 @@ pub fn keep(shared: &Shared, mut keeper: Keeper, recycled: usize) {
                 shared.report(Progress::Durable(to));
             }),
             Task::Prepare => prepare(shared, &mut keeper, syncers),
-            Task::Index(builder) => index(shared, &keeper, builder),
+            Task::Index(builder) => index(shared, &mut keeper, builder),
             Task::Discard(segment) => discard(shared, &mut keeper, segment, recycle, syncers),
         };
         if let Err(error) = outcome {
@@ -166,13 +166,21 @@ fn prepare(shared: &Shared, keeper: &mut Keeper, syncers: usize) -> io::Result<(
     }
 }
 
-fn index(shared: &Shared, keeper: &Keeper, builder: IndexBuilder) -> io::Result<()> {
+fn index(shared: &Shared, keeper: &mut Keeper, builder: IndexBuilder) -> io::Result<()> {
     match keeper.index(&builder) {
         Err(error) if is_full(&error) => {
-            // Without an index the segment is read whole at the next start, and that is all.
-            shared.state().sealed.push_front(builder);
-            shared.space(Space::Low);
-            Ok(())
+            let mut state = shared.state();
+            state.sealed.push_front(builder);
+            let spare = if state.ahead.len() > 1 { state.ahead.pop_back() } else { None };
+            drop(state);
+            match spare {
+                Some(_) => keeper.give_back(),
+                None => {
+                    // Without an index the segment is read whole at the next start, and that is all.
+                    shared.space(Space::Low);
+                    Ok(())
+                }
+            }
         }
         other => {
             shared.relax();

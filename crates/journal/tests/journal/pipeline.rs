@@ -390,6 +390,36 @@ fn a_full_disk_is_reported_ahead_of_need_and_dropping_segments_makes_room() {
 }
 
 #[test]
+fn a_segment_that_was_kept_to_be_written_again_makes_room_for_an_index() {
+    for durability in [FSYNC, Durability::Os] {
+        let storage = FaultyDisk::new(Dice::from_seed(1));
+        let (mut appender, pipeline, told) = start(Arc::new(storage.clone()), durability);
+        while appender.end().segment() < 7 {
+            submit(&mut appender, &pipeline, 1000);
+        }
+        let end = appender.end();
+        (1..=4).for_each(|segment| pipeline.discard(segment, end));
+        wait(&told, |progress| matches!(progress, Progress::Discarded(4)));
+        let kept = |number: u32| storage.list().unwrap().contains(&format!("{number:08}.log"));
+        assert!(kept(9), "segments are ready to be written again");
+        let last = (9..).find(|&number| !kept(number + 1)).unwrap();
+        while !storage.list().unwrap().contains(&"00000006.idx".to_owned()) {
+            std::thread::yield_now();
+        }
+        storage.leave_room(Some(0));
+        while appender.end().segment() < 8 {
+            submit(&mut appender, &pipeline, 1000);
+        }
+        assert_eq!(pipeline.close().unwrap(), appender.end());
+        assert!(storage.list().unwrap().contains(&"00000007.idx".to_owned()));
+        assert!(!kept(last));
+        assert!(told.try_iter().all(|progress| !matches!(progress, Progress::Space(Space::Low))));
+        let journal = Journal::open(Arc::new(storage), &options()).unwrap();
+        assert_eq!(journal.recovered().end, appender.end());
+    }
+}
+
+#[test]
 fn a_segment_is_dropped_only_when_the_log_is_durable_up_to_where_its_survivors_are() {
     let storage = Gated::default();
     let (mut appender, pipeline, told) = start(Arc::new(storage.clone()), FSYNC);
