@@ -55,6 +55,8 @@ pub struct Desk {
 #[derive(Clone, Debug)]
 pub struct Porter {
     desks: Vec<(mpsc::UnboundedSender<StdStream>, Arc<AtomicUsize>)>,
+    /// Connections that were handed out.
+    handed: Arc<AtomicUsize>,
 }
 
 /// A porter and a desk for each of `threads` threads.
@@ -66,7 +68,7 @@ pub fn open(threads: usize) -> (Porter, Vec<Desk>) {
             ((sender, open.clone()), Desk { connections, open })
         })
         .unzip();
-    (Porter { desks: senders }, desks)
+    (Porter { desks: senders, handed: Arc::default() }, desks)
 }
 
 impl Porter {
@@ -90,12 +92,20 @@ impl Porter {
     }
 
     fn hand(&self, stream: StdStream) {
-        let fewest = self.desks.iter().min_by_key(|(_, open)| open.load(Ordering::Relaxed));
-        if let Some((sender, open)) = fewest {
-            open.fetch_add(1, Ordering::Relaxed);
-            // A desk closes only when the server stops.
-            let _ = sender.send(stream);
-        }
+        let (sender, open) = &self.desks[self.next()];
+        open.fetch_add(1, Ordering::Relaxed);
+        // A desk closes only when the server stops.
+        let _ = sender.send(stream);
+    }
+
+    /// The desk that has fewest. Clients often open connections of several kinds by turns: who gets the first of a round
+    /// changes without a period, or one thread would have all that send and another all that receive.
+    fn next(&self) -> usize {
+        let desks = self.desks.len();
+        let round = self.handed.fetch_add(1, Ordering::Relaxed) / desks;
+        let first = round.count_ones() as usize;
+        let by_turns = (first..first + desks).map(|number| number % desks);
+        by_turns.min_by_key(|&number| self.desks[number].1.load(Ordering::Relaxed)).unwrap_or_default()
     }
 }
 
@@ -295,4 +305,26 @@ pub fn run_thread<F: Future<Output = ()>>(task: F) -> std::io::Result<()> {
         .build()?;
     LocalSet::new().block_on(&runtime, task);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_of_two_kinds_that_are_opened_by_turns_are_shared_out_evenly() {
+        for desks in [1, 2, 3, 4] {
+            let (porter, _ends) = open(desks);
+            let mut kinds = vec![[0_i32; 2]; desks];
+            for connection in 0..64 * desks {
+                let desk = porter.next();
+                porter.desks[desk].1.fetch_add(1, Ordering::Relaxed);
+                kinds[desk][connection % 2] += 1;
+            }
+            for [some, others] in kinds {
+                assert_eq!(some + others, 64);
+                assert!((some - others).abs() <= 16, "{desks} desks: {some} and {others}");
+            }
+        }
+    }
 }
