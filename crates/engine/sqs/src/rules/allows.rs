@@ -3,16 +3,22 @@
 use serde_json::Value;
 
 /// Whether a policy allows `sqs:SendMessage` on the queue to the service `sns.amazonaws.com` on behalf of `source_arn`.
-/// Without a policy nobody but the owner may. A condition that is not known here is not met.
+/// Without a policy nobody but the owner may. A condition with an operator that is not known here is not met.
 pub fn topic_may_send(policy: Option<&str>, queue_arn: &str, source_arn: &str) -> bool {
     let Some(document) = policy.and_then(|text| serde_json::from_str::<Value>(text).ok()) else {
         return false;
     };
     let mut allowed = false;
     for statement in one_or_many(document.get("Statement")) {
-        let applies = is_for_topics(statement.get("Principal"))
-            && one_or_many(statement.get("Action")).into_iter().filter_map(Value::as_str).any(is_sending)
-            && is_among(statement.get("Resource"), queue_arn)
+        let names = |element: &str, its_opposite: &str, is_named: &dyn Fn(&Value) -> bool| match statement
+            .get(element)
+        {
+            Some(named) => is_named(named),
+            None => statement.get(its_opposite).is_some_and(|named| !is_named(named)),
+        };
+        let applies = names("Principal", "NotPrincipal", &is_for_topics)
+            && names("Action", "NotAction", &|actions| texts(actions).any(is_sending))
+            && names("Resource", "NotResource", &|resources| is_among(resources, queue_arn))
             && conditions_are_met(statement.get("Condition"), source_arn);
         match statement.get("Effect").and_then(Value::as_str) {
             Some("Deny") if applies => return false,
@@ -31,17 +37,18 @@ fn one_or_many(value: Option<&Value>) -> Vec<&Value> {
     }
 }
 
-fn is_for_topics(principal: Option<&Value>) -> bool {
-    let is_anybody = |value: &Value| value.as_str() == Some("*");
+fn texts(values: &Value) -> impl Iterator<Item = &str> {
+    one_or_many(Some(values)).into_iter().filter_map(Value::as_str)
+}
+
+fn is_for_topics(principal: &Value) -> bool {
     match principal {
-        Some(Value::Object(by_kind)) => {
-            one_or_many(by_kind.get("Service"))
-                .iter()
-                .any(|name| name.as_str() == Some("sns.amazonaws.com") || is_anybody(name))
-                || one_or_many(by_kind.get("AWS")).into_iter().any(is_anybody)
+        Value::Object(by_kind) => {
+            let of_kind = |kind: &str| by_kind.get(kind).into_iter().flat_map(texts);
+            of_kind("Service").any(|name| name == "sns.amazonaws.com" || name == "*")
+                || of_kind("AWS").any(|name| name == "*")
         }
-        Some(value) => is_anybody(value),
-        None => false,
+        value => texts(value).any(|name| name == "*"),
     }
 }
 
@@ -49,11 +56,8 @@ fn is_sending(action: &str) -> bool {
     matches_pattern(&action.to_ascii_lowercase(), "sqs:sendmessage")
 }
 
-fn is_among(patterns: Option<&Value>, text: &str) -> bool {
-    one_or_many(patterns)
-        .iter()
-        .filter_map(|pattern| pattern.as_str())
-        .any(|pattern| matches_pattern(pattern, text))
+fn is_among(patterns: &Value, text: &str) -> bool {
+    texts(patterns).any(|pattern| matches_pattern(pattern, text))
 }
 
 fn conditions_are_met(condition: Option<&Value>, source_arn: &str) -> bool {
@@ -62,18 +66,51 @@ fn conditions_are_met(condition: Option<&Value>, source_arn: &str) -> bool {
     let account = source_arn.split(':').nth(4).unwrap_or_default();
     operators.iter().all(|(operator, keys)| {
         let Some(keys) = keys.as_object() else { return false };
-        let is_exact = matches!(operator.as_str(), "StringEquals");
-        let is_pattern = matches!(operator.as_str(), "ArnEquals" | "ArnLike" | "StringLike");
         keys.iter().all(|(key, wanted)| {
             let given = match key.to_ascii_lowercase().as_str() {
-                "aws:sourcearn" => source_arn,
-                "aws:sourceaccount" | "aws:sourceowner" => account,
-                _ => return false,
+                "aws:sourcearn" => Some(source_arn),
+                "aws:sourceaccount" | "aws:sourceowner" => Some(account),
+                // As SNS's calls to SQS are.
+                "aws:securetransport" | "aws:principalisawsservice" => Some("true"),
+                "aws:principalservicename" => Some("sns.amazonaws.com"),
+                _ => None,
             };
-            let exactly = || one_or_many(Some(wanted)).iter().any(|wanted| wanted.as_str() == Some(given));
-            (is_exact && exactly()) || (is_pattern && is_among(Some(wanted), given))
+            is_met(operator, wanted, given)
         })
     })
+}
+
+/// Whether one key of a condition is as it is wanted (IAM's user guide: "condition operators"). All keys that are known here
+/// have one value, so that any of them is all of them.
+fn is_met(operator: &str, wanted: &Value, given: Option<&str>) -> bool {
+    let wanted: Vec<String> = one_or_many(Some(wanted))
+        .into_iter()
+        .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        .collect();
+    let (of_all, operator) = match operator.strip_prefix("ForAllValues:") {
+        Some(operator) => (true, operator),
+        None => (false, operator.strip_prefix("ForAnyValue:").unwrap_or(operator)),
+    };
+    if operator == "Null" {
+        return wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case("true") == given.is_none());
+    }
+    let (if_exists, operator) = match operator.strip_suffix("IfExists") {
+        Some(operator) => (true, operator),
+        None => (false, operator),
+    };
+    let (is_denied, equal): (bool, fn(&str, &str) -> bool) = match operator {
+        "StringEquals" => (false, |wanted, given| wanted == given),
+        "StringNotEquals" => (true, |wanted, given| wanted == given),
+        "StringEqualsIgnoreCase" | "Bool" => (false, str::eq_ignore_ascii_case),
+        "StringNotEqualsIgnoreCase" => (true, str::eq_ignore_ascii_case),
+        "StringLike" | "ArnEquals" | "ArnLike" => (false, matches_pattern),
+        "StringNotLike" | "ArnNotEquals" | "ArnNotLike" => (true, matches_pattern),
+        _ => return false,
+    };
+    match given {
+        Some(given) => wanted.iter().any(|wanted| equal(wanted, given)) != is_denied,
+        None => if_exists || of_all || is_denied,
+    }
 }
 
 /// `*` stands for any characters, `?` for one.
@@ -129,11 +166,51 @@ mod tests {
             (policy("Allow", r#"{"AWS":"*"}"#, ""), true),
             (policy("Allow", r#"{"Service":"events.amazonaws.com"}"#, ""), false),
             (policy("Deny", service, ""), false),
-            (policy("Allow", service, r#","Condition":{"Bool":{"aws:SecureTransport":"true"}}"#), false),
+            (policy("Allow", service, r#","Condition":{"Bool":{"aws:SecureTransport":"true"}}"#), true),
+            (policy("Allow", service, r#","Condition":{"Bool":{"aws:SecureTransport":false}}"#), false),
         ] {
             assert_eq!(topic_may_send(Some(&text), QUEUE, TOPIC), allowed, "{text}");
         }
         assert!(!topic_may_send(None, QUEUE, TOPIC));
+    }
+
+    #[test]
+    fn a_condition_is_met_as_its_operator_says() {
+        for (condition, met) in [
+            (r#""StringEquals":{"aws:SourceAccount":["111111111111","000000000000"]}"#, true),
+            (r#""StringNotEquals":{"aws:SourceAccount":["111111111111","000000000000"]}"#, false),
+            (r#""StringNotEquals":{"aws:SourceAccount":"111111111111"}"#, true),
+            (r#""StringEqualsIgnoreCase":{"AWS:PrincipalServiceName":"SNS.amazonaws.com"}"#, true),
+            (r#""ArnNotLike":{"aws:SourceArn":"arn:aws:sns:*:000000000000:*"}"#, false),
+            (r#""ForAnyValue:ArnLike":{"aws:SourceArn":["arn:aws:sns:*:1:*","arn:aws:sns:*:*:t"]}"#, true),
+            (r#""StringEquals":{"aws:SourceVpc":"vpc-1"}"#, false),
+            (r#""StringNotEquals":{"aws:SourceVpc":"vpc-1"}"#, true),
+            (r#""StringEqualsIfExists":{"aws:SourceVpc":"vpc-1"}"#, true),
+            (r#""StringEqualsIfExists":{"aws:SourceAccount":"111111111111"}"#, false),
+            (r#""ForAllValues:StringEquals":{"aws:SourceVpc":"vpc-1"}"#, true),
+            (r#""ForAnyValue:StringEquals":{"aws:SourceVpc":"vpc-1"}"#, false),
+            (r#""Null":{"aws:SourceVpc":"true","aws:SourceArn":"false"}"#, true),
+            (r#""Null":{"aws:SourceArn":true}"#, false),
+            (r#""IpAddress":{"aws:SourceIp":"10.0.0.0/8"}"#, false),
+            (r#""ArnLike":{"aws:SourceArn":"*"},"StringEquals":{"aws:SourceAccount":"1"}"#, false),
+        ] {
+            let text = policy("Allow", "\"*\"", &format!(r#","Condition":{{{condition}}}"#));
+            assert_eq!(topic_may_send(Some(&text), QUEUE, TOPIC), met, "{condition}");
+        }
+    }
+
+    #[test]
+    fn a_statement_may_say_what_it_is_not_about() {
+        let allowed = policy("Allow", "\"*\"", "");
+        for (text, may_send) in [
+            (allowed.replace(r#""Action":"sqs:SendMessage""#, r#""NotAction":"sqs:DeleteQueue""#), true),
+            (allowed.replace(r#""Action":"sqs:SendMessage""#, r#""NotAction":"sqs:Send*""#), false),
+            (allowed.replace(r#""Resource":"#, r#""NotResource":"#), false),
+            (allowed.replace(r#""Principal":"*""#, r#""NotPrincipal":{"AWS":"111111111111"}"#), true),
+            (allowed.replace(r#""Principal":"*","#, ""), false),
+        ] {
+            assert_eq!(topic_may_send(Some(&text), QUEUE, TOPIC), may_send, "{text}");
+        }
     }
 
     #[test]
