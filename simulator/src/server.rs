@@ -147,6 +147,8 @@ impl Server {
                 Output::Recall { subscription, extents } => {
                     self.errands.push_back(Errand::Recall(subscription, extents));
                 }
+                // It is for operators.
+                Output::Refused(_) => {}
                 Output::Survey { segment } => self.errands.push_back(Errand::Survey(segment)),
                 Output::Fetch(extents) => self.errands.push_back(Errand::Fetch(extents)),
                 Output::Discard { segment } => self.discards.push_back((segment, self.machine.end())),

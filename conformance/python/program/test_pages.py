@@ -96,6 +96,30 @@ def test_attempts_that_failed_are_listed_with_the_reason(server):
     assert failures(server) == []
 
 
+@pytest.mark.parametrize("flags, refusal", [([], "exist"), (["--strict"], "policy")])
+@pytest.mark.parametrize("with_dead_letters", [False, True])
+def test_what_a_queue_does_not_take_is_listed_with_the_reason(start, flags, refusal, with_dead_letters):
+    server = start("--in-memory", "--virtual-clock", *flags)
+    sns, sqs = client(server, "sns"), client(server, "sqs")
+    topic = sns.create_topic(Name="news")["TopicArn"]
+    url, letters = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("feed", "letters"))
+    letters_arn = "arn:aws:sqs:us-east-1:000000000000:letters"
+    everybody = '{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}]}'
+    sqs.set_queue_attributes(QueueUrl=letters, Attributes={"Policy": everybody})
+    attributes = {"RedrivePolicy": '{"deadLetterTargetArn":"%s"}' % letters_arn} if with_dead_letters else {}
+    arn = "arn:aws:sqs:us-east-1:000000000000:feed"
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes)["SubscriptionArn"]
+    if not flags:
+        sqs.delete_queue(QueueUrl=url)
+    message_id = sns.publish(TopicArn=topic, Message="hello")["MessageId"]
+    (failure,) = failures(server, f"?subscription_arn={subscription}")
+    assert failure["notification"]["messageId"] == message_id
+    assert failure["delivery"]["protocol"] == "sqs" and failure["delivery"]["destination"] == arn
+    assert refusal in failure["delivery"]["providerResponse"]
+    assert ("dead-letter" in failure["delivery"]["providerResponse"]) == with_dead_letters
+    assert len(sqs.receive_message(QueueUrl=letters).get("Messages", [])) == with_dead_letters
+
+
 # What would have left --------------------------------------------------------------------------------------------
 
 

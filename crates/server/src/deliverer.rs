@@ -10,6 +10,7 @@ use kernel::{Extent, Secret};
 use machine::Input;
 use notification::Signer;
 use sns::deliveries::{Attempt, Outcome};
+use sns::fanout::Refused;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
@@ -49,6 +50,26 @@ impl Deliverer {
     /// Nothing is under way.
     pub fn new(tools: Tools) -> Self {
         Deliverer { tools: Arc::new(tools), attempts: Mutex::default() }
+    }
+
+    /// Remembers that somebody did not take a message.
+    pub fn refused(&self, refused: &Refused) {
+        let tools = &self.tools;
+        // Nothing is published before there is a secret.
+        let Some(secret) = tools.secret.get() else { return };
+        tools.failures.put(&Failure {
+            message_id: &notification::message_id(secret, refused.message),
+            topic_arn: Some(&refused.topic_arn),
+            subscription_arn: Some(&refused.subscription_arn),
+            protocol: &refused.protocol,
+            destination: &refused.endpoint,
+            delivery: None,
+            at: refused.at,
+            attempt: 1,
+            status: None,
+            reason: refused.reason,
+            is_dead_letter: refused.is_dead_letter,
+        });
     }
 
     /// Makes an attempt. Its end comes back as a message to the engine.
@@ -121,7 +142,21 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
         delivery::Outcome::Delivered { .. } => Outcome::Delivered,
         delivery::Outcome::Failed { permanent, status, reason } => {
             let (at, attempt) = (tools.clock.now(), before + 1);
-            tools.failures.put(&parcel, &Failure { number, at, attempt, status, reason: &reason });
+            let origin = &parcel.origin;
+            tools.failures.put(&Failure {
+                message_id: &origin.message_id,
+                topic_arn: origin.topic_arn.as_deref(),
+                subscription_arn: origin.subscription_arn.as_deref(),
+                protocol: parcel.payload.protocol(),
+                destination: parcel.payload.endpoint(),
+                delivery: Some(number),
+                at,
+                attempt,
+                status,
+                reason: &reason,
+                // That is known only when the engine has heard of it.
+                is_dead_letter: false,
+            });
             if permanent { Outcome::Refused } else { Outcome::Failed }
         }
     };

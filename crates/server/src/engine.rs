@@ -346,6 +346,7 @@ impl Engine {
                     }
                 }
                 Output::Deliver(attempt) => self.deliverer.deliver(*attempt),
+                Output::Refused(refused) => self.deliverer.refused(&refused),
                 Output::Survey { segment } => self.store.survey(segment),
                 Output::Fetch(extents) => self.store.fetch(extents),
                 Output::Recall { subscription, extents } => self.store.recall(subscription, extents),

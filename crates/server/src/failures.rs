@@ -1,9 +1,8 @@
-//! The attempts to deliver something that failed lately, and why: for whoever wonders where a message is.
+//! What could not be delivered lately, and why: for whoever wonders where a message is.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use delivery::Parcel;
 use kernel::{Time, iso8601};
 use serde_json::{Value, json};
 
@@ -26,11 +25,21 @@ const KEPT: usize = 1000;
 /// Characters of a reason that are kept.
 const REASON: usize = 300;
 
-/// An attempt that failed.
+/// An attempt that failed, or a message that somebody did not take.
 #[derive(Debug)]
 pub struct Failure<'a> {
-    /// The delivery's number.
-    pub number: u64,
+    /// The message.
+    pub message_id: &'a str,
+    /// Its topic, if it was published to one.
+    pub topic_arn: Option<&'a str>,
+    /// Whose it was.
+    pub subscription_arn: Option<&'a str>,
+    /// `sqs`, `https`, …
+    pub protocol: &'a str,
+    /// Where to: an ARN, a URL, a number.
+    pub destination: &'a str,
+    /// The delivery's number, if it is one that has attempts.
+    pub delivery: Option<u64>,
     /// When it was known.
     pub at: Time,
     /// Which attempt of this delivery it was, from one.
@@ -39,26 +48,31 @@ pub struct Failure<'a> {
     pub status: Option<u16>,
     /// Why.
     pub reason: &'a str,
+    /// Whether it lies in the subscription's dead-letter queue for that reason.
+    pub is_dead_letter: bool,
 }
 
 impl Failures {
     /// Remembers one, in the words of AWS's delivery status logs (SNS's developer guide, "Message delivery status").
-    pub fn put(&self, parcel: &Parcel, failure: &Failure<'_>) {
-        let origin = &parcel.origin;
+    pub fn put(&self, failure: &Failure<'_>) {
+        let mut reason: String = failure.reason.chars().take(REASON).collect();
+        if failure.is_dead_letter {
+            reason.push_str("; it is in the subscription's dead-letter queue");
+        }
         let entry = json!({
             "notification": {
-                "messageId": origin.message_id,
-                "topicArn": origin.topic_arn,
-                "subscriptionArn": origin.subscription_arn,
+                "messageId": failure.message_id,
+                "topicArn": failure.topic_arn,
+                "subscriptionArn": failure.subscription_arn,
                 "timestamp": iso8601::write(failure.at.0.cast_signed()),
             },
             "delivery": {
-                "deliveryId": failure.number.to_string(),
-                "protocol": parcel.payload.protocol(),
-                "destination": without_password(parcel.payload.endpoint()),
+                "deliveryId": failure.delivery.map(|number| number.to_string()),
+                "protocol": failure.protocol,
+                "destination": without_password(failure.destination),
                 "attempts": failure.attempt,
                 "statusCode": failure.status,
-                "providerResponse": failure.reason.chars().take(REASON).collect::<String>(),
+                "providerResponse": reason,
             },
             "status": "FAILURE",
         });
@@ -110,30 +124,24 @@ pub fn without_password(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use delivery::{Origin, Payload, Sms};
-
-    fn parcel(topic_arn: &str) -> Parcel {
-        let sms =
-            Sms { phone: "+1555".into(), sender_id: None, kind: "Promotional".into(), text: "hi".into() };
-        Parcel {
-            origin: Origin {
-                at_ms: 0,
-                topic_arn: Some(topic_arn.into()),
-                subscription_arn: None,
-                message_id: "id".into(),
-                attributes: Vec::new(),
-                confirmation: None,
-            },
-            payload: Payload::Sms(sms),
-        }
-    }
 
     #[test]
     fn the_newest_failures_are_told_with_status_and_reason() {
         let failures = Failures::default();
         for number in 0..=KEPT as u64 {
-            let failure = Failure { number, at: Time(0), attempt: 1, status: Some(503), reason: "try later" };
-            failures.put(&parcel(if number % 2 == 0 { "even" } else { "odd" }), &failure);
+            failures.put(&Failure {
+                message_id: "id",
+                topic_arn: Some(if number % 2 == 0 { "even" } else { "odd" }),
+                subscription_arn: None,
+                protocol: "sms",
+                destination: "+1555",
+                delivery: Some(number),
+                at: Time(0),
+                attempt: 1,
+                status: Some(503),
+                reason: "try later",
+                is_dead_letter: false,
+            });
         }
         let told = failures.list(None, None);
         assert_eq!(told["failures"].as_array().unwrap().len(), KEPT);

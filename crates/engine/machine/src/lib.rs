@@ -120,6 +120,8 @@ pub enum Output {
     },
     /// Try to deliver something, and say how it went with [`Input::Delivered`].
     Deliver(Box<sns::deliveries::Attempt>),
+    /// Tell the operator that somebody did not take a message, if he asks.
+    Refused(Box<sns::fanout::Refused>),
     /// Read the heads of a sealed segment and hand them in with [`Input::Surveyed`].
     Survey {
         /// Which.

@@ -284,6 +284,7 @@ impl Machine {
         Some(match self.outbox.take()? {
             Release::Reply(ticket, answer) => Output::Reply { ticket, answer },
             Release::Deliver(attempt) => Output::Deliver(attempt),
+            Release::Refused(refused) => Output::Refused(refused),
             Release::Recall(subscription, extents) => Output::Recall { subscription, extents },
         })
     }

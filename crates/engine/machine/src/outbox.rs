@@ -15,6 +15,8 @@ pub enum Release {
     Recall(sns::SubscriptionId, Vec<kernel::Extent>),
     /// An attempt to deliver something.
     Deliver(Box<sns::deliveries::Attempt>),
+    /// Somebody did not take a message.
+    Refused(Box<sns::fanout::Refused>),
 }
 
 /// Things that wait for positions, given back in the order of the positions.

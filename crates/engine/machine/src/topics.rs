@@ -58,12 +58,15 @@ impl Machine {
             let fifo = topic.is_fifo();
             let number = match self.sns.fan_out(topic, post, &self.sqs, &self.options.sns_limits, self.now) {
                 FanOut::Duplicate(number) => number,
-                FanOut::Parcel(parcel) => {
+                FanOut::Parcel(parcel, refused) => {
                     // What nobody gets is remembered by its number alone.
                     let is_wanted = !parcel.copies.is_empty()
                         || !parcel.deliveries.is_empty()
                         || parcel.archived_millis > 0;
                     self.commit_parcel(&parcel, if is_wanted { &post.payload } else { &[] });
+                    for refused in refused {
+                        self.outbox.put(self.appender.end(), Release::Refused(Box::new(refused)));
+                    }
                     parcel.number
                 }
             };

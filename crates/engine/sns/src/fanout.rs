@@ -15,10 +15,31 @@ use crate::topic::Topic;
 /// What becomes of a message that is published.
 #[derive(Debug)]
 pub enum FanOut<'a> {
-    /// It goes to all who want it.
-    Parcel(ParcelSent<'a>),
+    /// It goes to all who want it; but for those who do not take it.
+    Parcel(ParcelSent<'a>, Vec<Refused>),
     /// A FIFO topic has had it in the last five minutes, under this number.
     Duplicate(u64),
+}
+
+/// A subscription that wanted a message which its endpoint does not take: for whoever wonders where it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// The number of the message.
+    pub message: u64,
+    /// When it was published.
+    pub at: Time,
+    /// The topic's ARN.
+    pub topic_arn: String,
+    /// The subscription's.
+    pub subscription_arn: String,
+    /// `sqs`, or `sms`.
+    pub protocol: String,
+    /// The queue's ARN, or the telephone's number.
+    pub endpoint: String,
+    /// Why.
+    pub reason: &'static str,
+    /// Whether the subscription's dead-letter queue has it.
+    pub is_dead_letter: bool,
 }
 
 impl State {
@@ -54,7 +75,7 @@ impl State {
             deduplication_id: deduplication_id.map(|id| Cow::Borrowed(&**id)),
             ..self.parcel(topic.id().0, topic.signature_version().style(), now)
         };
-        let mut next = parcel.number + 1;
+        let (mut next, mut refused) = (parcel.number + 1, Vec::new());
         let wanting = topic.interests.wanting(&post.message, &post.attributes);
         for subscription in wanting.iter().filter_map(|id| self.subscriptions.get(id)) {
             let raw = subscription.is_raw();
@@ -75,10 +96,10 @@ impl State {
             };
             // A letter that has too many attributes for a queue is dead for that reason: it gets there all the same.
             let letter = |text| subscription.dead_letters().map(|queue| offer(&queue, 0, true, text));
-            let taken = match &subscription.queue {
+            let (taken, reason) = match &subscription.queue {
                 Some(queue) => match offer(queue, post.attributes.len(), false, 0) {
-                    Taken::Refused(_) => letter(0),
-                    taken => Some(taken),
+                    Taken::Refused(reason) => (letter(0), Some(reason)),
+                    taken => (Some(taken), None),
                 },
                 None => {
                     let protocol = Protocol::from_name(&subscription.declared.protocol);
@@ -87,7 +108,10 @@ impl State {
                     let reaches =
                         || self.platforms.reaches(&key.account, &key.region, to, limits.sms_sandbox);
                     match protocol {
-                        Some(Protocol::Sms) if !reaches() => letter(text),
+                        Some(Protocol::Sms) if !reaches() => (
+                            letter(text),
+                            Some("the telephone wants no messages, or is not verified in the sandbox"),
+                        ),
                         _ => {
                             let form = form(text);
                             let delivery = Delivery { number: next, form, attempts: 0, due_after: 0 };
@@ -98,12 +122,23 @@ impl State {
                     }
                 }
             };
+            let is_taken = matches!(taken, Some(Taken::Copy(_)));
             if let Some(Taken::Copy(copy)) = taken {
                 parcel.copies.push(copy);
                 next += 1;
             }
+            refused.extend(reason.map(|reason| Refused {
+                message: parcel.number,
+                at: now,
+                topic_arn: topic.arn.clone(),
+                subscription_arn: subscription.arn.clone(),
+                protocol: subscription.declared.protocol.clone(),
+                endpoint: subscription.declared.endpoint.clone(),
+                reason,
+                is_dead_letter: is_taken,
+            }));
         }
-        FanOut::Parcel(parcel)
+        FanOut::Parcel(parcel, refused)
     }
 }
 
