@@ -48,12 +48,23 @@ pub struct Options {
     pub topics: bool,
     /// Whether some of them keep what is published, to be replayed.
     pub archives: bool,
+    /// Whether half of the deletes are asked for together with a receive.
+    pub turns: bool,
 }
 
 impl Options {
     /// The usual length.
     pub fn new(seed: u64) -> Self {
-        Options { seed, steps: 1500, until: None, trace: false, bug: None, topics: false, archives: false }
+        Options {
+            seed,
+            steps: 1500,
+            until: None,
+            trace: false,
+            bug: None,
+            topics: false,
+            archives: false,
+            turns: false,
+        }
     }
 }
 
@@ -123,6 +134,7 @@ enum Asked {
     Send(Vec<usize>),
     Receive { queue: usize, attempt: bool, visibility: u64 },
     Delete(Vec<Deletion>),
+    Turn { deletions: Vec<Deletion>, queue: usize, visibility: u64 },
     Change { number: usize, given: usize, change: u32, until: Time },
     Configure { queue: usize },
     Empty { queue: usize, affected: Vec<usize>, why: &'static str },

@@ -25,6 +25,7 @@ enum Step {
     SendFifo { group: u8, id: u8 },
     Receive { queue: usize, most: u32, visibility: u64 },
     Delete(usize),
+    DeleteAndReceive { which: usize, most: u32, visibility: u64 },
     Change(usize, u64),
     Wait(u64),
 }
@@ -39,6 +40,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..3usize, 1..=10u32, visibility.clone())
             .prop_map(|(queue, most, visibility)| Step::Receive { queue, most, visibility }),
         4 => any::<usize>().prop_map(Step::Delete),
+        2 => (any::<usize>(), 1..=10u32, visibility.clone())
+            .prop_map(|(which, most, visibility)| Step::DeleteAndReceive { which, most, visibility }),
         2 => (any::<usize>(), visibility).prop_map(|(which, seconds)| Step::Change(which, seconds)),
         4 => wait.prop_map(Step::Wait),
     ]
@@ -75,6 +78,13 @@ struct World {
 
 fn key(queue: usize) -> QueueKey {
     QueueKey { account: "000000000000".into(), region: "us-east-1".into(), name: NAMES[queue].into() }
+}
+
+/// One that does not wait.
+fn receive(queue: usize, most: u32, visibility: u64) -> operations::receive_message::ReceiveMessage {
+    let request =
+        Receive { most, visibility_seconds: Some(visibility as u32), wait_seconds: Some(0), attempt: None };
+    operations::receive_message::ReceiveMessage { queue: key(queue), request: Ok(request) }
 }
 
 impl World {
@@ -176,15 +186,7 @@ impl World {
                 }
             }
             Step::Receive { queue, most, visibility } => {
-                let request = Receive {
-                    most,
-                    visibility_seconds: Some(visibility as u32),
-                    wait_seconds: Some(0),
-                    attempt: None,
-                };
-                let command =
-                    operations::receive_message::ReceiveMessage { queue: key(queue), request: Ok(request) };
-                match self.ask(operations::Command::ReceiveMessage(command)) {
+                match self.ask(operations::Command::ReceiveMessage(receive(queue, most, visibility))) {
                     Ok(Answered::Received(received)) => {
                         self.received(queue, most as usize, visibility, &received);
                     }
@@ -192,6 +194,9 @@ impl World {
                 }
             }
             Step::Delete(which) => self.delete(which),
+            Step::DeleteAndReceive { which, most, visibility } => {
+                self.delete_and_receive(which, most, visibility);
+            }
             Step::Change(which, seconds) => self.change(which, seconds),
         }
     }
@@ -260,18 +265,41 @@ impl World {
         let Some((seq, queue, handle, receive)) = self.pick(which) else { return };
         let command = operations::delete_message::DeleteMessage { queue: key(queue), handle: handle.into() };
         let answer = self.ask(operations::Command::DeleteMessage(command));
+        assert!(matches!(answer, Ok(Answered::Done) | Err(_)), "{answer:?}");
+        self.deleted(seq, queue, receive, answer.is_ok());
+    }
+
+    /// Both in one request, from the queue where the message was given.
+    fn delete_and_receive(&mut self, which: usize, most: u32, visibility: u64) {
+        let Some((seq, queue, handle, number)) = self.pick(which) else { return };
+        let entries = Ok(vec![("0".into(), handle.into())]);
+        let delete = operations::delete_message_batch::DeleteMessageBatch { queue: key(queue), entries };
+        let receive = receive(queue, most, visibility);
+        let both = operations::delete_and_receive_messages::DeleteAndReceiveMessages { delete, receive };
+        match self.ask(operations::Command::DeleteAndReceiveMessages(both)) {
+            Ok(Answered::DeletedAndReceived(outcome, received)) => {
+                assert_eq!(outcome.successful.len() + outcome.failed.len(), 1);
+                self.deleted(seq, queue, number, outcome.failed.is_empty());
+                self.received(queue, most as usize, visibility, &received);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A delete by the handle of this receive has succeeded, or not.
+    fn deleted(&mut self, seq: Seq, queue: usize, receive: u32, succeeded: bool) {
         let Some(message) = self.model.messages.get(&seq).cloned() else {
-            assert_eq!(answer, Ok(Answered::Done), "what is gone can be deleted");
+            assert!(succeeded, "what is gone can be deleted");
             return;
         };
         if queue == ORDER {
             let current = message.receives == receive && message.visible > self.now;
-            assert_eq!(answer.is_ok(), current, "only the latest receive counts, while it hides the message");
+            assert_eq!(succeeded, current, "only the latest receive counts, while it hides the message");
             if current {
                 self.model.messages.remove(&seq);
             }
         } else {
-            assert_eq!(answer, Ok(Answered::Done));
+            assert!(succeeded);
             // A message that may have moved may have been missed; so may one that is in the other queue.
             let may_have_moved = message.queue == WORK && message.receives >= MOST_RECEIVES;
             if message.queue == queue && (!may_have_moved || message.visible > self.now) {

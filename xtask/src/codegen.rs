@@ -129,7 +129,7 @@ mod tests {
                 "Gone": {"type": "structure", "exception": true, "error": {"code": "IsGone", "httpStatusCode": 410}}
             }
         });
-        Model { service: "posts".into(), json, implemented: vec!["Ping".into()] }
+        Model { service: "posts".into(), json, implemented: vec!["Ping".into()], additions: Vec::new() }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! AWS's models of its services, and our corrections to them.
+//! AWS's models of its services, our corrections to them, and what we add.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,8 @@ pub struct Model {
     pub json: Value,
     /// The operations that the server carries out.
     pub implemented: Vec<String>,
+    /// The operations of our own, which AWS does not have.
+    pub additions: Vec<String>,
 }
 
 impl Model {
@@ -72,13 +74,15 @@ impl Model {
             parent.insert(name.to_owned(), patch["set"].clone());
         }
         let implemented = std::fs::read_to_string(folder.join("implemented.txt"))?;
-        let implemented: Vec<String> = implemented.lines().map(str::to_owned).collect();
+        let mut implemented: Vec<String> = implemented.lines().map(str::to_owned).collect();
         for operation in &implemented {
             if json["operations"].get(operation).is_none() {
                 return Err(format!("{service} has no operation {operation}").into());
             }
         }
-        Ok(Model { service: service.to_owned(), json, implemented })
+        let additions = add(&mut json, &folder.join("additions.json"))?;
+        implemented.extend(additions.iter().cloned());
+        Ok(Model { service: service.to_owned(), json, implemented, additions })
     }
 
     /// The model's shapes by name.
@@ -90,4 +94,24 @@ impl Model {
     pub fn operations(&self) -> Result<&Map<String, Value>, Box<dyn Error>> {
         self.json["operations"].as_object().ok_or_else(|| "the model has no operations".into())
     }
+}
+
+/// Puts the operations and shapes of a file, if there is one, beside AWS's, and gives back the operations' names.
+fn add(model: &mut Value, file: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    if !file.exists() {
+        return Ok(Vec::new());
+    }
+    let additions: Value = serde_json::from_slice(&std::fs::read(file)?)?;
+    // Under this no operation of AWS's is asked for.
+    let target = additions["targetPrefix"].as_str().ok_or("additions have a targetPrefix of their own")?;
+    model["metadata"]["additionsTargetPrefix"] = target.into();
+    for part in ["operations", "shapes"] {
+        for (name, value) in additions[part].as_object().into_iter().flatten() {
+            if model[part].get(name).is_some() {
+                return Err(format!("AWS's model has {name}, which is to be added").into());
+            }
+            model[part][name] = value.clone();
+        }
+    }
+    Ok(additions["operations"].as_object().into_iter().flat_map(Map::keys).cloned().collect())
 }

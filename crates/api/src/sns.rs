@@ -764,6 +764,11 @@ impl Operation {
         true
     }
 
+    /// Whether it is an operation of our own, which AWS does not have.
+    pub const fn is_addition(self) -> bool {
+        false
+    }
+
     /// The operation of this name.
     pub fn from_name(name: &str) -> Option<Operation> {
         Some(match name {

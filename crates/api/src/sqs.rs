@@ -334,6 +334,22 @@ pub struct UntagQueueInput {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteAndReceiveMessagesInput {
+    pub queue_url: Option<Text>,
+    pub entries: Option<Vec<DeleteMessageBatchRequestEntry>>,
+    pub message_system_attribute_names: Option<Vec<Text>>,
+    pub message_attribute_names: Option<Vec<Text>>,
+    pub max_number_of_messages: Option<i32>,
+    pub visibility_timeout: Option<i32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteAndReceiveMessagesOutput {
+    pub failed: Option<Vec<BatchResultErrorEntry>>,
+    pub messages: Option<Vec<Message>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPermissionOutput {}
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -386,6 +402,7 @@ pub enum Request {
     StartMessageMoveTask(StartMessageMoveTaskInput),
     TagQueue(TagQueueInput),
     UntagQueue(UntagQueueInput),
+    DeleteAndReceiveMessages(DeleteAndReceiveMessagesInput),
 }
 
 /// The answer of any operation.
@@ -414,6 +431,7 @@ pub enum Response {
     StartMessageMoveTask(StartMessageMoveTaskOutput),
     TagQueue(TagQueueOutput),
     UntagQueue(UntagQueueOutput),
+    DeleteAndReceiveMessages(DeleteAndReceiveMessagesOutput),
 }
 
 /// Which operation.
@@ -442,6 +460,7 @@ pub enum Operation {
     StartMessageMoveTask,
     TagQueue,
     UntagQueue,
+    DeleteAndReceiveMessages,
 }
 
 impl Operation {
@@ -470,6 +489,7 @@ impl Operation {
         Operation::StartMessageMoveTask,
         Operation::TagQueue,
         Operation::UntagQueue,
+        Operation::DeleteAndReceiveMessages,
     ];
 
     /// AWS's name of the operation.
@@ -498,12 +518,18 @@ impl Operation {
             Operation::StartMessageMoveTask => "StartMessageMoveTask",
             Operation::TagQueue => "TagQueue",
             Operation::UntagQueue => "UntagQueue",
+            Operation::DeleteAndReceiveMessages => "DeleteAndReceiveMessages",
         }
     }
 
     /// Whether this server carries it out.
     pub const fn is_implemented(self) -> bool {
         true
+    }
+
+    /// Whether it is an operation of our own, which AWS does not have.
+    pub const fn is_addition(self) -> bool {
+        matches!(self, Operation::DeleteAndReceiveMessages)
     }
 
     /// The operation of this name.
@@ -532,6 +558,7 @@ impl Operation {
             "StartMessageMoveTask" => Operation::StartMessageMoveTask,
             "TagQueue" => Operation::TagQueue,
             "UntagQueue" => Operation::UntagQueue,
+            "DeleteAndReceiveMessages" => Operation::DeleteAndReceiveMessages,
             _ => return None,
         })
     }

@@ -73,9 +73,15 @@ fn decode_json(
     let target = headers.target.unwrap_or_default();
     // The operation's name is what follows the last dot.
     let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
-    let service = SERVICES.iter().copied().find(|service| service.json_target == Some(prefix));
+    let found = SERVICES.iter().copied().find_map(|service| {
+        let is_addition = service.additions_target == Some(prefix);
+        (is_addition || service.json_target == Some(prefix)).then_some((service, is_addition))
+    });
+    let service = found.map(|(service, _)| service);
     exchange.service = service;
-    exchange.operation = service.and_then(|service| Operation::from_name(service, name));
+    exchange.operation = found.and_then(|(service, is_addition)| {
+        Operation::from_name(service, name).filter(|operation| operation.is_addition() == is_addition)
+    });
     let Some(operation) = exchange.operation else {
         // AWS says nothing more where the service is right. Where it is not, this can only be us.
         let message = match service {
@@ -135,7 +141,9 @@ fn decode_query(
     let of_queue = service.name == "sqs" && is_queue_path;
     // These are asked of the service, not of a queue (facts/sqs.md § 12).
     let of_service = matches!(&*action, "CreateQueue" | "ListQueues");
-    exchange.operation = Operation::from_name(service, &action).filter(|_| !(of_queue && of_service));
+    // What AWS does not have is asked for in JSON alone, under a name space of its own.
+    exchange.operation = Operation::from_name(service, &action)
+        .filter(|operation| !(of_queue && of_service) && !operation.is_addition());
     if of_queue {
         // A queue URL in the parameters outdoes the one that was asked.
         form.set_default("QueueUrl", path.into());
@@ -171,7 +179,10 @@ fn service_of_query(
         .find(|service| Some(service.signing_name) == signed)
         .or_else(|| services().find(|service| version.is_some_and(|version| *version == service.version)))
         .or_else(|| {
-            let mut able = services().filter(|service| Operation::from_name(service, action).is_some());
+            let knows = |service: &&Service| {
+                Operation::from_name(service, action).is_some_and(|operation| !operation.is_addition())
+            };
+            let mut able = services().filter(knows);
             let only = able.next().filter(|_| version.is_none() && !is_queue_path);
             only.filter(|_| able.next().is_none())
         })

@@ -18,6 +18,16 @@ fn model() -> Value {
     model
 }
 
+/// The same with what we add, which is spoken in JSON alone.
+fn model_with_additions() -> (Value, Value) {
+    let mut model = model();
+    let additions: Value = serde_json::from_str(include_str!("../../../models/sqs/additions.json")).unwrap();
+    for (name, shape) in additions["shapes"].as_object().unwrap() {
+        model["shapes"][name] = shape.clone();
+    }
+    (model, additions)
+}
+
 /// Numbers from a seed.
 struct Numbers(u64);
 
@@ -261,6 +271,20 @@ proptest! {
             let (from_form, _) = ask_query(operation, &form, "*/*");
             prop_assert_eq!(&from_json, &from_form);
             prop_assert!(!format!("{:?}", from_json).contains("None"), "{}: {:?}", operation, from_json);
+        }
+    }
+
+    #[test]
+    fn what_is_added_is_read_and_written_completely(seed in any::<u64>()) {
+        let (model, additions) = model_with_additions();
+        let prefix = additions["targetPrefix"].as_str().unwrap();
+        for (name, definition) in additions["operations"].as_object().unwrap() {
+            let value = sample(&model, definition["input"]["shape"].as_str().unwrap(), &mut Numbers(seed));
+            let (request, exchange) = ask(&[("x-amz-target", &format!("{prefix}.{name}"))], value.to_string());
+            prop_assert!(!format!("{request:?}").contains("None"), "{request:?}");
+            let value = sample(&model, definition["output"]["shape"].as_str().unwrap(), &mut Numbers(seed));
+            let answer = exchange.answer(&response(name, &value));
+            prop_assert_eq!(serde_json::from_slice::<Value>(answer.body()).unwrap(), value);
         }
     }
 

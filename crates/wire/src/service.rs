@@ -11,6 +11,8 @@ pub struct Service {
     pub version: &'static str,
     /// What stands before the dot in `X-Amz-Target`; none if it is not spoken in JSON.
     pub json_target: Option<&'static str>,
+    /// The same of the operations that AWS does not have, if there are any.
+    pub additions_target: Option<&'static str>,
     /// Which version of the JSON protocol it speaks: `1.0` or `1.1`.
     pub json_version: &'static str,
     /// Whether it is spoken in the query protocol.

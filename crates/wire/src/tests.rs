@@ -42,7 +42,7 @@ fn text(response: &HttpResponse<Bytes>) -> &str {
 
 #[test]
 fn every_operation_is_understood_in_both_protocols() {
-    for operation in sqs::Operation::ALL {
+    for operation in sqs::Operation::ALL.iter().filter(|operation| !operation.is_addition()) {
         let name = operation.name();
         assert_eq!(json(name, "{}").unwrap().exchange.operation, Some(Operation::Sqs(*operation)));
         assert_eq!(
@@ -50,6 +50,24 @@ fn every_operation_is_understood_in_both_protocols() {
             Some(Operation::Sqs(*operation))
         );
     }
+}
+
+#[test]
+fn what_aws_does_not_have_is_understood_in_json_under_a_name_space_of_its_own() {
+    let additions: Vec<_> = sqs::Operation::ALL.iter().filter(|operation| operation.is_addition()).collect();
+    assert_eq!(additions, [&sqs::Operation::DeleteAndReceiveMessages]);
+    let name = "DeleteAndReceiveMessages";
+    let target = |prefix: &str, name: &str| {
+        ask("POST", "/", &[("x-amz-target", &format!("{prefix}.{name}"))], "{}")
+            .map(|decoded| decoded.exchange.operation)
+            .map_err(|failure| failure.answer().status())
+    };
+    assert_eq!(target("Posthaste", name), Ok(Some(Operation::Sqs(*additions[0]))));
+    let refused = Err(http::StatusCode::BAD_REQUEST);
+    assert_eq!(target("AmazonSQS", name), refused);
+    assert_eq!(target("Posthaste", "ReceiveMessage"), refused);
+    assert!(query("POST", "/", &format!("Action={name}")).is_err());
+    assert!(query("POST", "/000000000000/q", &format!("Action={name}&Version=2012-11-05")).is_err());
 }
 
 #[test]

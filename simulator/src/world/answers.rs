@@ -1,9 +1,10 @@
 //! What the server answers, against what it may answer.
 
 use machine::{Answer, Reply};
-use sqs::operations::{self, Reply as SqsReply};
+use sqs::operations::{self, BatchOutcome, Reply as SqsReply};
 
 use super::{Asked, Check, World, publishing};
+use crate::history::Deletion;
 use crate::queues::QUEUES;
 
 impl World {
@@ -45,7 +46,7 @@ impl World {
             let fitting = full
                 || match &asked {
                     Asked::Send(_) | Asked::Receive { .. } | Asked::Empty { .. } | Asked::Topic(_) => false,
-                    Asked::Delete(_) => {
+                    Asked::Delete(_) | Asked::Turn { .. } => {
                         matches!(
                             refusal.shape,
                             "ReceiptHandleIsInvalid" | "QueueDoesNotExist" | "InvalidParameterValueException"
@@ -53,7 +54,9 @@ impl World {
                     }
                     Asked::Change { .. } | Asked::Move | Asked::Cancel | Asked::Configure { .. } => true,
                 };
-            if !fitting || (full && matches!(asked, Asked::Delete(_) | Asked::Receive { .. })) {
+            if !fitting
+                || (full && matches!(asked, Asked::Delete(_) | Asked::Turn { .. } | Asked::Receive { .. }))
+            {
                 return Err(format!("{asked:?} was refused: {refusal:?}"));
             }
         }
@@ -73,21 +76,16 @@ impl World {
             }
             (Asked::Delete(deletions), Ok(SqsReply::Done)) => self.history.deleted(deletions[0]),
             (Asked::Delete(deletions), Ok(SqsReply::DoneBatch(outcome))) => {
-                for (id, result) in outcome
-                    .successful
-                    .iter()
-                    .map(|(id, ())| (id, true))
-                    .chain(outcome.failed.iter().map(|(id, _)| (id, false)))
-                {
-                    let at: usize = id.parse().map_err(|_| format!("there was no entry {id}"))?;
-                    if result {
-                        self.history.deleted(deletions[at]);
-                    } else {
-                        self.history.not_deleted(deletions[at]);
-                    }
-                }
+                self.deleted(&deletions, &outcome)?;
             }
-            (Asked::Delete(deletions), Err(_)) => {
+            (
+                Asked::Turn { deletions, queue, visibility },
+                Ok(SqsReply::DeletedAndReceived(outcome, received)),
+            ) => {
+                self.deleted(&deletions, &outcome)?;
+                self.received(queue, false, visibility, &received)?;
+            }
+            (Asked::Delete(deletions) | Asked::Turn { deletions, .. }, Err(_)) => {
                 deletions.iter().for_each(|&deletion| self.history.not_deleted(deletion));
             }
             (Asked::Change { number, given, change, until }, Ok(SqsReply::Done)) => {
@@ -107,6 +105,23 @@ impl World {
             (Asked::Receive { .. }, Ok(SqsReply::Done))
             | (Asked::Move | Asked::Cancel | Asked::Change { .. }, _) => {}
             (asked, answer) => return Err(format!("{asked:?} was answered {answer:?}")),
+        }
+        Ok(())
+    }
+
+    fn deleted(&mut self, deletions: &[Deletion], outcome: &BatchOutcome<()>) -> Check {
+        for (id, result) in outcome
+            .successful
+            .iter()
+            .map(|(id, ())| (id, true))
+            .chain(outcome.failed.iter().map(|(id, _)| (id, false)))
+        {
+            let at: usize = id.parse().map_err(|_| format!("there was no entry {id}"))?;
+            if result {
+                self.history.deleted(deletions[at]);
+            } else {
+                self.history.not_deleted(deletions[at]);
+            }
         }
         Ok(())
     }

@@ -232,7 +232,36 @@ impl World {
 
     fn delete(&mut self) -> Check {
         let Some((number, which)) = self.pick_given() else { return Ok(()) };
+        if self.options.turns && self.dice.percent(50) {
+            return self.delete_and_receive(number, which);
+        }
         self.delete_these(&[(number, which)])
+    }
+
+    /// Deletes a message that was given, and receives from the same queue, in one request.
+    fn delete_and_receive(&mut self, number: usize, which: usize) -> Check {
+        let given = self.history.messages[number].given[which].clone();
+        let queue = given.queue;
+        let visibility = *self.dice.pick(&[0, 1, 5, 30, 120]);
+        let entries = Ok(vec![("0".into(), given.handle.into())]);
+        let delete =
+            operations::delete_message_batch::DeleteMessageBatch { queue: QUEUES[queue].key(), entries };
+        let request = Receive {
+            most: *self.dice.pick(&[1, 3, 10]),
+            visibility_seconds: Some(visibility as u32),
+            wait_seconds: Some(0),
+            attempt: None,
+        };
+        let receive =
+            operations::receive_message::ReceiveMessage { queue: QUEUES[queue].key(), request: Ok(request) };
+        let both = operations::delete_and_receive_messages::DeleteAndReceiveMessages { delete, receive };
+        let now = self.now;
+        let deletions = vec![self.history.delete(number, which, now)];
+        self.ask(
+            operations::Command::DeleteAndReceiveMessages(both),
+            Asked::Turn { deletions, queue, visibility },
+        )?;
+        Ok(())
     }
 
     /// Deletes messages that were given, all from one queue.

@@ -133,7 +133,7 @@ impl World {
         self.history.crashed(server.writer.durable());
         self.attempts_in_doubt();
         for (_, (asked, _)) in std::mem::take(&mut self.asked) {
-            if let Asked::Receive { queue, .. } = asked {
+            if let Asked::Receive { queue, .. } | Asked::Turn { queue, .. } = asked {
                 self.history.receive_in_doubt(queue);
             }
         }

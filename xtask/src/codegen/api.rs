@@ -73,6 +73,14 @@ fn operations(view: &View<'_>, body: &mut String) -> Result<(), Box<dyn Error>> 
         let list: Vec<String> = implemented.iter().map(|name| format!("Operation::{name}")).collect();
         writeln!(body, "matches!(self, {})", list.join(" | "))?;
     }
+    body.push_str("}\n\n/// Whether it is an operation of our own, which AWS does not have.\npub const fn is_addition(self) -> bool {\n");
+    let additions: Vec<String> =
+        view.model.additions.iter().map(|name| format!("Operation::{name}")).collect();
+    if additions.is_empty() {
+        body.push_str("false\n");
+    } else {
+        writeln!(body, "matches!(self, {})", additions.join(" | "))?;
+    }
     body.push_str("}\n\n/// The operation of this name.\npub fn from_name(name: &str) -> Option<Operation> {\nSome(match name {\n");
     for operation in view.operations.keys() {
         writeln!(body, "\"{operation}\" => Operation::{operation},")?;

@@ -48,11 +48,12 @@ fn service(view: &View<'_>, body: &mut String) -> Result<()> {
     let required = |name: &str| view.metadata(name).ok_or_else(|| format!("{} has no {name}", view.service));
     let endpoint = required("endpointPrefix")?;
     let target = if view.speaks("json") { view.metadata("targetPrefix") } else { None };
+    let additions = view.metadata("additionsTargetPrefix");
     let is_query_compatible = view.model.json["metadata"].get("awsQueryCompatible").is_some();
     writeln!(
         body,
         "/// The service as a whole.\npub const SERVICE: Service = Service {{\n\
-         name: \"{}\",\nsigning_name: \"{}\",\nversion: \"{}\",\njson_target: {target:?},\njson_version: {:?},\n\
+         name: \"{}\",\nsigning_name: \"{}\",\nversion: \"{}\",\njson_target: {target:?},\nadditions_target: {additions:?},\njson_version: {:?},\n\
          speaks_query: {},\nis_query_compatible: {is_query_compatible},\nxml_namespace: \"{}\",\n\
          shape_namespace: \"{}\",\nerrors: ERRORS,\n}};\n",
         view.service,

@@ -45,6 +45,8 @@ pub fn services(views: &[&View<'_>]) -> Result<String, Box<dyn Error>> {
         "impl Operation {\n/// AWS's name of it.\npub const fn name(self) -> &'static str {\nmatch self {\n",
     );
     arms(&mut out, &|_, variant| format!("Operation::{variant}(operation) => operation.name()"));
+    out.push_str("}\n}\n\n/// Whether it is an operation of our own, which AWS does not have.\npub const fn is_addition(self) -> bool {\nmatch self {\n");
+    arms(&mut out, &|_, variant| format!("Operation::{variant}(operation) => operation.is_addition()"));
     out.push_str("}\n}\n\n/// Whose operation it is.\npub const fn service(self) -> &'static Service {\nmatch self {\n");
     arms(&mut out, &|view, variant| format!("Operation::{variant}(_) => &{}::SERVICE", view.service));
     out.push_str(

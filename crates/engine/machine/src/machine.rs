@@ -170,8 +170,13 @@ impl Machine {
             Command::Sns(command) => return self.sns_request(ticket, command),
             Command::Sqs(command) => command,
         };
-        let setting = Setting { now: self.now, limits: &self.options.sqs_limits, ticket };
-        let decision = command.decide(&self.sqs, &setting);
+        let limits = self.options.sqs_limits;
+        let setting = Setting { now: self.now, limits: &limits, ticket };
+        let mut decision = command.decide(&self.sqs, &setting);
+        if let Outcome::Halfway(deleted) = decision.outcome {
+            self.commit(decision.records);
+            decision = command.decide_the_rest(deleted, &self.sqs, &setting);
+        }
         self.commit(decision.records);
         self.settle(Some(ticket), decision.outcome);
     }
@@ -200,7 +205,8 @@ impl Machine {
                 self.outbox.put(rests_on, Release::Reply(ticket, answer.map(Reply::Sqs)));
             }
             Outcome::Wait(queue, waiter) => self.sqs.wait(queue, waiter),
-            Outcome::Silence => {}
+            // A request goes on with its other half before it is settled, and nothing else has any.
+            Outcome::Halfway(_) | Outcome::Silence => {}
         }
     }
 

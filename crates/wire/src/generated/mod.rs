@@ -48,6 +48,14 @@ impl Operation {
         }
     }
 
+    /// Whether it is an operation of our own, which AWS does not have.
+    pub const fn is_addition(self) -> bool {
+        match self {
+            Operation::Sns(operation) => operation.is_addition(),
+            Operation::Sqs(operation) => operation.is_addition(),
+        }
+    }
+
     /// Whose operation it is.
     pub const fn service(self) -> &'static Service {
         match self {

@@ -17,6 +17,7 @@ pub const SERVICE: Service = Service {
     signing_name: "sns",
     version: "2010-03-31",
     json_target: None,
+    additions_target: None,
     json_version: "1.0",
     speaks_query: true,
     is_query_compatible: false,

@@ -15,6 +15,7 @@ pub const SERVICE: Service = Service {
     signing_name: "sqs",
     version: "2012-11-05",
     json_target: Some("AmazonSQS"),
+    additions_target: Some("Posthaste"),
     json_version: "1.0",
     speaks_query: true,
     is_query_compatible: true,
@@ -121,6 +122,7 @@ pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Result<
         Operation::StartMessageMoveTask => Request::StartMessageMoveTask(reader.document()?),
         Operation::TagQueue => Request::TagQueue(reader.document()?),
         Operation::UntagQueue => Request::UntagQueue(reader.document()?),
+        Operation::DeleteAndReceiveMessages => Request::DeleteAndReceiveMessages(reader.document()?),
     })
 }
 
@@ -154,6 +156,7 @@ pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Result<Request, For
         Operation::StartMessageMoveTask => Request::StartMessageMoveTask(ReadForm::read_form(scope)?),
         Operation::TagQueue => Request::TagQueue(ReadForm::read_form(scope)?),
         Operation::UntagQueue => Request::UntagQueue(ReadForm::read_form(scope)?),
+        Operation::DeleteAndReceiveMessages => Request::DeleteAndReceiveMessages(ReadForm::read_form(scope)?),
     })
 }
 
@@ -183,6 +186,7 @@ pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
         Response::StartMessageMoveTask(output) => output.write_xml(xml),
         Response::TagQueue(output) => output.write_xml(xml),
         Response::UntagQueue(output) => output.write_xml(xml),
+        Response::DeleteAndReceiveMessages(output) => output.write_xml(xml),
     }
 }
 
@@ -212,6 +216,7 @@ pub fn write_json(response: &Response, writer: &mut json::Writer) {
         Response::StartMessageMoveTask(output) => writer.document(output),
         Response::TagQueue(output) => writer.document(output),
         Response::UntagQueue(output) => writer.document(output),
+        Response::DeleteAndReceiveMessages(output) => writer.document(output),
     }
 }
 
@@ -241,6 +246,7 @@ pub const fn operation_of(response: &Response) -> Operation {
         Response::StartMessageMoveTask(_) => Operation::StartMessageMoveTask,
         Response::TagQueue(_) => Operation::TagQueue,
         Response::UntagQueue(_) => Operation::UntagQueue,
+        Response::DeleteAndReceiveMessages(_) => Operation::DeleteAndReceiveMessages,
     }
 }
 
@@ -287,6 +293,7 @@ pub fn read_response(operation: Operation, reader: &mut json::Reader<'_>) -> Res
         Operation::StartMessageMoveTask => Response::StartMessageMoveTask(reader.document()?),
         Operation::TagQueue => Response::TagQueue(reader.document()?),
         Operation::UntagQueue => Response::UntagQueue(reader.document()?),
+        Operation::DeleteAndReceiveMessages => Response::DeleteAndReceiveMessages(reader.document()?),
     })
 }
 
@@ -1464,6 +1471,60 @@ impl ReadMembers for UntagQueueInput {
 impl ReadForm for UntagQueueInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(UntagQueueInput { queue_url: scope.member("QueueUrl")?, tag_keys: scope.list("TagKey", None)? })
+    }
+}
+
+impl ReadMembers for DeleteAndReceiveMessagesInput {
+    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+        match name {
+            "QueueUrl" => self.queue_url = reader.optional()?,
+            "Entries" => self.entries = reader.optional()?,
+            "MessageSystemAttributeNames" => self.message_system_attribute_names = reader.optional()?,
+            "MessageAttributeNames" => self.message_attribute_names = reader.optional()?,
+            "MaxNumberOfMessages" => self.max_number_of_messages = reader.optional()?,
+            "VisibilityTimeout" => self.visibility_timeout = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl ReadForm for DeleteAndReceiveMessagesInput {
+    fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
+        Ok(DeleteAndReceiveMessagesInput {
+            queue_url: scope.member("QueueUrl")?,
+            entries: scope.list("DeleteMessageBatchRequestEntry", None)?,
+            message_system_attribute_names: scope.list("MessageSystemAttributeName", None)?,
+            message_attribute_names: scope.list("MessageAttributeName", None)?,
+            max_number_of_messages: scope.member("MaxNumberOfMessages")?,
+            visibility_timeout: scope.member("VisibilityTimeout")?,
+        })
+    }
+}
+
+#[cfg(test)]
+impl ReadMembers for DeleteAndReceiveMessagesOutput {
+    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+        match name {
+            "Failed" => self.failed = reader.optional()?,
+            "Messages" => self.messages = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl WriteMembers for DeleteAndReceiveMessagesOutput {
+    fn write_members(&self, members: &mut Members<'_>) {
+        members.put("Failed", &self.failed);
+        members.put("Messages", &self.messages);
+    }
+}
+
+impl WriteXml for DeleteAndReceiveMessagesOutput {
+    fn write_xml(&self, xml: &mut xml::Writer) {
+        xml.list("BatchResultErrorEntry", None, &self.failed);
+        xml.list("Message", None, &self.messages);
     }
 }
 

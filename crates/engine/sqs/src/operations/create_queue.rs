@@ -191,7 +191,9 @@ pub(super) mod testing {
             }
             match decision.outcome {
                 Outcome::Reply(reply) => reply,
-                Outcome::Wait(..) | Outcome::Silence => panic!("an answer was expected at once"),
+                Outcome::Halfway(_) | Outcome::Wait(..) | Outcome::Silence => {
+                    panic!("an answer was expected at once")
+                }
             }
         }
 

@@ -42,6 +42,8 @@ impl<'a> From<Record<'a>> for Draft<'a> {
 pub enum Outcome {
     /// An answer, or a refusal, as soon as what it rests on is durable.
     Reply(Result<Reply, Refusal>),
+    /// Nothing yet: these were deleted, and as soon as that is applied, [`Command::decide_the_rest`] is to be asked.
+    Halfway(BatchOutcome<()>),
     /// Nothing yet: the receive waits for a message in this queue.
     Wait(QueueId, Waiter),
     /// Nothing: nobody asked.
@@ -91,6 +93,7 @@ pub enum Command {
     ReceiveMessage(receive_message::ReceiveMessage),
     DeleteMessage(delete_message::DeleteMessage),
     DeleteMessageBatch(delete_message_batch::DeleteMessageBatch),
+    DeleteAndReceiveMessages(delete_and_receive_messages::DeleteAndReceiveMessages),
     ChangeMessageVisibility(change_message_visibility::ChangeMessageVisibility),
     ChangeMessageVisibilityBatch(change_message_visibility_batch::ChangeMessageVisibilityBatch),
     CreateQueue(create_queue::CreateQueue),
@@ -118,6 +121,7 @@ mod shapes;
 pub use shapes::{Plan, needs, prepare, present};
 
 pub(crate) mod batch;
+pub use batch::BatchOutcome;
 pub(crate) mod dead_letters;
 
 pub mod send_message;
@@ -128,6 +132,8 @@ pub use receive_message::Receive;
 
 pub mod delete_message;
 pub mod delete_message_batch;
+
+pub mod delete_and_receive_messages;
 
 pub mod change_message_visibility;
 pub mod change_message_visibility_batch;
@@ -161,6 +167,7 @@ impl Command {
             Command::ReceiveMessage(command) => command.decide(state, setting),
             Command::DeleteMessage(command) => command.decide(state, setting),
             Command::DeleteMessageBatch(command) => command.decide(state, setting),
+            Command::DeleteAndReceiveMessages(command) => command.decide(state, setting),
             Command::ChangeMessageVisibility(command) => command.decide(state, setting),
             Command::ChangeMessageVisibilityBatch(command) => command.decide(state, setting),
             Command::CreateQueue(command) => command.decide(state, setting),
@@ -179,6 +186,20 @@ impl Command {
             Command::StartMessageMoveTask(command) => command.decide(state, setting),
             Command::CancelMessageMoveTask(command) => command.decide(state, setting),
             Command::ListMessageMoveTasks(command) => command.decide(state, setting),
+        }
+    }
+
+    /// Decides the second half, when the first has been applied.
+    pub fn decide_the_rest<'a>(
+        &'a self,
+        deleted: BatchOutcome<()>,
+        state: &State,
+        setting: &Setting<'_>,
+    ) -> Decision<'a> {
+        match self {
+            Command::DeleteAndReceiveMessages(command) => command.decide_the_rest(deleted, state, setting),
+            // No other has halves.
+            _ => Decision::answer(Reply::DoneBatch(deleted)),
         }
     }
 

@@ -31,6 +31,8 @@ pub enum Reply {
     Received(Received),
     /// What became of the entries of any other batch.
     DoneBatch(BatchOutcome<()>),
+    /// What became of the messages to be deleted, and others, or none.
+    DeletedAndReceived(BatchOutcome<()>, Received),
     /// A move task has begun.
     MoveStarted {
         /// Its number.

@@ -46,6 +46,12 @@ pub fn prepare(request: Request, caller: &Caller, trace: Option<Text>) -> Result
             Operation::CreateQueue,
             Command::CreateQueue(create_queue::CreateQueue::prepare(&input, caller)?),
         ),
+        Request::DeleteAndReceiveMessages(input) => {
+            let (command, what) =
+                delete_and_receive_messages::DeleteAndReceiveMessages::prepare(input, caller)?;
+            shown = what;
+            (Operation::DeleteAndReceiveMessages, Command::DeleteAndReceiveMessages(command))
+        }
         Request::DeleteMessage(input) => (
             Operation::DeleteMessage,
             Command::DeleteMessage(delete_message::DeleteMessage::prepare(input, caller)?),
@@ -121,10 +127,25 @@ pub fn prepare(request: Request, caller: &Caller, trace: Option<Text>) -> Result
     Ok((command, Plan { operation, shown }))
 }
 
+impl Plan {
+    /// Messages as the client wants to see them; absent if there are none.
+    fn messages(
+        &self,
+        received: &receive_message::Received,
+        keys: &Keys<'_>,
+        records: &[(Bytes, Bytes)],
+    ) -> Result<Option<Vec<api::sqs::Message>>, Malformed> {
+        let messages = self.shown.present(received, records, keys)?;
+        Ok((!messages.is_empty()).then_some(messages))
+    }
+}
+
 /// Where the records lie that an answer needs, in the order in which it needs them.
 pub fn needs(reply: &Reply) -> Vec<Extent> {
     match reply {
-        Reply::Received(received) => received.messages.iter().map(|message| message.extent).collect(),
+        Reply::Received(received) | Reply::DeletedAndReceived(_, received) => {
+            received.messages.iter().map(|message| message.extent).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -132,7 +153,7 @@ pub fn needs(reply: &Reply) -> Vec<Extent> {
 impl Reply {
     /// Leaves out messages, by their positions in ascending order, whose records are gone.
     pub fn forget(&mut self, gone: &[usize]) {
-        if let Reply::Received(received) = self {
+        if let Reply::Received(received) | Reply::DeletedAndReceived(_, received) = self {
             for &at in gone.iter().rev() {
                 received.messages.remove(at);
             }
@@ -158,9 +179,14 @@ pub fn present(
             Response::SendMessageBatch(send_message_batch::SendMessageBatch::present(outcome, keys.secret))
         }
         (Operation::ReceiveMessage, Reply::Received(received)) => {
-            let messages = plan.shown.present(&received, records, keys)?;
-            let messages = (!messages.is_empty()).then_some(messages);
+            let messages = plan.messages(&received, keys, records)?;
             Response::ReceiveMessage(ReceiveMessageOutput { messages })
+        }
+        (Operation::DeleteAndReceiveMessages, Reply::DeletedAndReceived(deleted, received)) => {
+            let messages = plan.messages(&received, keys, records)?;
+            Response::DeleteAndReceiveMessages(
+                delete_and_receive_messages::DeleteAndReceiveMessages::present(deleted, messages),
+            )
         }
         (Operation::DeleteMessage, Reply::Done) => Response::DeleteMessage(DeleteMessageOutput {}),
         (Operation::DeleteMessageBatch, Reply::DoneBatch(outcome)) => {

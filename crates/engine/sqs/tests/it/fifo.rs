@@ -25,6 +25,18 @@ fn a_group_with_a_message_in_flight_gives_nothing_not_even_new_ones() {
 }
 
 #[test]
+fn a_group_goes_on_in_the_request_that_deletes_what_held_it_back() {
+    check(
+        "create q.fifo | send q.fifo a group=1 dedup=a | send q.fifo b group=1 dedup=b | send q.fifo c group=1 dedup=c \
+         | receive q.fifo max=1 → a | turn q.fifo a max=1 → b | receive q.fifo → nothing | turn q.fifo b → c",
+    );
+    // By a handle that does not hide it any more, a message of a FIFO queue is not deleted.
+    check(
+        "create q.fifo visibility=1 | send q.fifo a group=1 dedup=a | receive q.fifo → a | wait 1s | turn q.fifo a → failed 0: a#2",
+    );
+}
+
+#[test]
 fn a_group_gives_from_its_head_up_to_the_first_hidden_message() {
     // § 7, recorded in November 2025
     let start = "create q.fifo | send q.fifo a group=1 dedup=a | send q.fifo b group=1 dedup=b \

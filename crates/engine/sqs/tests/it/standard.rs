@@ -29,6 +29,25 @@ fn a_deleted_message_does_not_come_back_even_by_an_old_handle() {
 }
 
 #[test]
+fn what_is_deleted_and_received_in_one_request_is_deleted_first() {
+    check(
+        "create q | send q a | send q b | send q c | receive q max=2 → a b | turn q a b → c | turn q c → nothing",
+    );
+    // What could be received again is not given to who deletes it.
+    check(
+        "create q visibility=1 | send q a | send q b | receive q max=1 → a | wait 2s | turn q a → b | count q 0/1/0",
+    );
+    // Each delete fails alone, and keeps nobody from receiving.
+    check("create q | send q a | send q b | receive q max=1 → a | turn q a ! → failed 1: b | count q 0/1/0");
+    check("create q | send q a | receive q → a | turn q a a max=1 → nothing");
+    check(
+        "create q | send q a | send q b | receive q max=1 → a | turn q a visibility=5 → b | crash | receive q → nothing | wait 5s \
+         | receive q → b#2 | count q 0/1/0",
+    );
+    check("create q | send q a | receive q → a | drop q | turn q a → refused: QueueDoesNotExist");
+}
+
+#[test]
 fn a_receive_with_visibility_zero_hides_nothing_but_counts() {
     // § 6
     check("create q | send q a | receive q visibility=0 → a | receive q visibility=0 → a#2 | count q 1/0/0");

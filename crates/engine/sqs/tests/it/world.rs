@@ -8,6 +8,7 @@
 //! | `send q body [group=g] [dedup=d] [delay=5]` | accepted; `→ same as body` for a duplicate |
 //! | `receive q [max=10] [visibility=5] [attempt=a] → a b#2` | exactly these, in order; `#n`: received n times; `→ nothing` |
 //! | `poll q [wait=20] [max=1] as p` | a receive that waits; later `p got a` or `p got nothing` or `p waits` |
+//! | `turn q body … [max=10] [visibility=5] → a b` | these are deleted by their latest handles (`!` by one that is none), and a receive follows in the same request; `→ failed 1: a` if a delete fails |
 //! | `delete q body` / `release q body` / `extend q body 60` | by the latest handle; `→ refused` if it fails |
 //! | `wait 31s` | time passes |
 //! | `purge q`, `drop q` | all messages go, the queue goes |
@@ -209,6 +210,35 @@ impl World {
                 let command = delete_message::DeleteMessage { queue: key(name), handle };
                 refused_or_done(self.ask(Command::DeleteMessage(command)))
             }
+            ["turn", name, ..] => {
+                let handle = |(at, body): (usize, &&str)| {
+                    let handle = if *body == "!" { "!".into() } else { self.handle(name, body) };
+                    (at.to_string().into(), handle)
+                };
+                let entries = plain[2..].iter().enumerate().map(handle).collect();
+                let delete =
+                    delete_message_batch::DeleteMessageBatch { queue: key(name), entries: Ok(entries) };
+                let request = Receive {
+                    most: number("max").unwrap_or(10),
+                    visibility_seconds: number("visibility"),
+                    wait_seconds: Some(0),
+                    attempt: None,
+                };
+                let receive = receive_message::ReceiveMessage { queue: key(name), request: Ok(request) };
+                let both = delete_and_receive_messages::DeleteAndReceiveMessages { delete, receive };
+                match self.ask(Command::DeleteAndReceiveMessages(both)) {
+                    Some(Ok(Reply::DeletedAndReceived(deleted, received))) => {
+                        let shown = self.show(name, received);
+                        let failed: Vec<_> = deleted.failed.iter().map(|(id, _)| id.to_string()).collect();
+                        if failed.is_empty() {
+                            shown
+                        } else {
+                            format!("failed {}: {shown}", failed.join(" "))
+                        }
+                    }
+                    other => refused(other),
+                }
+            }
             ["release", name, body] => self.change(name, body, 0),
             ["extend", name, body, seconds] => self.change(name, body, seconds.parse().unwrap()),
             ["wait", time] => {
@@ -388,7 +418,11 @@ impl World {
         self.next_ticket += 1;
         let limits = sqs::limits::Limits::strict();
         let setting = Setting { now: self.now, limits: &limits, ticket };
-        let decision = command.decide(&self.state, &setting);
+        let mut decision = command.decide(&self.state, &setting);
+        if let Outcome::Halfway(deleted) = decision.outcome {
+            self.record(decision.records);
+            decision = command.decide_the_rest(deleted, &self.state, &setting);
+        }
         self.record(decision.records);
         let answer = match decision.outcome {
             Outcome::Reply(answer) => Some(answer),
@@ -396,6 +430,7 @@ impl World {
                 self.state.wait(queue, waiter);
                 None
             }
+            Outcome::Halfway(_) => panic!("a request has two halves at the most"),
             Outcome::Silence => None,
         };
         self.follow_up();

@@ -1,0 +1,140 @@
+//! DeleteAndReceiveMessages, which AWS does not have: a client is done with up to ten messages, and gets the next ones with the answer.
+//!
+//! It is DeleteMessageBatch and then ReceiveMessage without a wait, as if nobody's request had come between them. What is deleted is
+//! gone before the receive looks: a message cannot be deleted and given, and a FIFO queue's group goes on with its next message.
+
+use api::sqs::{
+    DeleteAndReceiveMessagesInput, DeleteAndReceiveMessagesOutput, DeleteMessageBatchInput, Message,
+    ReceiveMessageInput,
+};
+use kernel::{Caller, Refusal};
+
+use super::batch::{BatchOutcome, present_failed};
+use super::delete_message_batch::DeleteMessageBatch;
+use super::receive_message::ReceiveMessage;
+use super::reply::Reply;
+use super::{Decision, Outcome, Setting};
+use crate::rules::shown::Shown;
+use crate::state::State;
+
+/// DeleteAndReceiveMessages.
+#[derive(Clone, Debug)]
+pub struct DeleteAndReceiveMessages {
+    /// What is done first.
+    pub delete: DeleteMessageBatch,
+    /// What is done then. It does not wait.
+    pub receive: ReceiveMessage,
+}
+
+impl DeleteAndReceiveMessages {
+    /// Reads the request: what is asked of the queue, and what of the messages is to be shown.
+    pub fn prepare(input: DeleteAndReceiveMessagesInput, caller: &Caller) -> Result<(Self, Shown), Refusal> {
+        let receive = ReceiveMessageInput {
+            queue_url: input.queue_url.clone(),
+            message_system_attribute_names: input.message_system_attribute_names,
+            message_attribute_names: input.message_attribute_names,
+            max_number_of_messages: input.max_number_of_messages,
+            visibility_timeout: input.visibility_timeout,
+            wait_time_seconds: Some(0),
+            ..ReceiveMessageInput::default()
+        };
+        let delete = DeleteMessageBatchInput { queue_url: input.queue_url, entries: input.entries };
+        let delete = DeleteMessageBatch::prepare(delete, caller)?;
+        let (receive, shown) = ReceiveMessage::prepare(&receive, caller)?;
+        Ok((DeleteAndReceiveMessages { delete, receive }, shown))
+    }
+
+    /// The answer.
+    pub fn present(
+        failed: BatchOutcome<()>,
+        messages: Option<Vec<Message>>,
+    ) -> DeleteAndReceiveMessagesOutput {
+        DeleteAndReceiveMessagesOutput { failed: present_failed(failed.failed), messages }
+    }
+
+    /// Drops what DeleteMessageBatch would. What is wrong with the receive, whatever the queue, is said before anything is done.
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let Decision { records, outcome } = self.delete.decide(state, setting);
+        match (outcome, &self.receive.request) {
+            (Outcome::Reply(Ok(Reply::DoneBatch(_))), Err(refusal)) => refusal.clone().into(),
+            (Outcome::Reply(Ok(Reply::DoneBatch(deleted))), Ok(_)) => {
+                Decision { records, outcome: Outcome::Halfway(deleted) }
+            }
+            (outcome, _) => Decision { records, outcome },
+        }
+    }
+
+    /// Gives what is there now that the deleted are gone. (A standard queue that still has too many messages in flight refuses that,
+    /// as it refuses a receive; what was deleted stays deleted.)
+    pub fn decide_the_rest(
+        &self,
+        deleted: BatchOutcome<()>,
+        state: &State,
+        setting: &Setting<'_>,
+    ) -> Decision<'_> {
+        let Decision { records, outcome } = self.receive.decide(state, setting);
+        let outcome = match outcome {
+            Outcome::Reply(Ok(Reply::Received(received))) => {
+                Outcome::Reply(Ok(Reply::DeletedAndReceived(deleted, received)))
+            }
+            outcome => outcome,
+        };
+        Decision { records, outcome }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::sqs::DeleteMessageBatchRequestEntry;
+
+    use super::super::create_queue::testing::{ACCOUNT, World, caller};
+    use super::*;
+
+    fn refusal(change: impl FnOnce(&mut DeleteAndReceiveMessagesInput)) -> &'static str {
+        let mut world = World::new();
+        world.create("q", &[]);
+        let entry = DeleteMessageBatchRequestEntry { id: Some("a".into()), receipt_handle: Some("!".into()) };
+        let mut input = DeleteAndReceiveMessagesInput {
+            queue_url: Some(format!("http://localhost/{ACCOUNT}/q").into()),
+            entries: Some(vec![entry]),
+            ..DeleteAndReceiveMessagesInput::default()
+        };
+        change(&mut input);
+        let both = match DeleteAndReceiveMessages::prepare(input, &caller()) {
+            Ok((both, _)) => both,
+            Err(refusal) => return refusal.shape,
+        };
+        let decided = |state: &State, setting: &Setting<'_>| {
+            let decision = both.decide(state, setting);
+            match &decision.outcome {
+                Outcome::Halfway(_) => Decision::answer(Reply::Done),
+                _ => {
+                    assert!(decision.records.is_empty(), "what is refused does nothing");
+                    Decision { records: Vec::new(), outcome: decision.outcome }
+                }
+            }
+        };
+        world.ask(decided).err().map_or("", |refusal| refusal.shape)
+    }
+
+    #[test]
+    fn it_is_refused_where_one_of_the_two_is_before_anything_is_done() {
+        assert_eq!(refusal(|_| {}), "");
+        assert_eq!(refusal(|input| input.queue_url = None), "MissingRequiredParameterException");
+        let elsewhere = format!("http://localhost/{ACCOUNT}/other");
+        assert_eq!(refusal(|input| input.queue_url = Some(elsewhere.into())), "QueueDoesNotExist");
+        assert_eq!(refusal(|input| input.entries = None), "EmptyBatchRequest");
+        let twice = |input: &mut DeleteAndReceiveMessagesInput| {
+            let entries = input.entries.clone();
+            input.entries.iter_mut().for_each(|all| all.extend(entries.clone().into_iter().flatten()));
+        };
+        assert_eq!(refusal(twice), "BatchEntryIdsNotDistinct");
+        assert_eq!(
+            refusal(|input| input.max_number_of_messages = Some(11)),
+            "InvalidParameterValueException"
+        );
+        assert_eq!(refusal(|input| input.visibility_timeout = Some(-1)), "InvalidParameterValueException");
+        let names = Some(vec!["Colour".into()]);
+        assert_eq!(refusal(|input| input.message_system_attribute_names = names), "InvalidAttributeName");
+    }
+}
