@@ -8,14 +8,13 @@
 
 mod connection;
 
-mod in_a_row;
-
 mod query;
 
 mod signature;
 
 use std::fmt;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -31,7 +30,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
-pub(crate) use in_a_row::InARow;
 pub(crate) use query::Form;
 
 use crate::clients;
@@ -42,6 +40,8 @@ use signature::{Key, TIME, text_of};
 /// After a call that did not succeed all go through the SDK for so long: a queue that is gone, or a clock that is wrong, is not
 /// asked twice each time.
 const REST: Duration = Duration::from_secs(5);
+/// After an operation of Posthaste's own did not succeed, be it that the server does not know it yet, AWS's are used for so long.
+const AWS_ONLY: Duration = Duration::from_secs(60);
 /// How long a connection may take, as the SDK has it, where nothing is configured.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 
@@ -55,6 +55,7 @@ pub(crate) struct Direct {
     /// `None` inside: the SDK does something here that this does not know, such as another kind of signature.
     route: OnceCell<Option<Route>>,
     rests_until: Mutex<Option<Instant>>,
+    aws_only_until: Mutex<Option<Instant>>,
 }
 
 /// Whose calls they are.
@@ -87,11 +88,13 @@ struct Route {
     connections: Option<Connections>,
     components: RuntimeComponents,
     key: Mutex<Option<Arc<Key>>>,
+    /// Whether the server has said in its last answer that it is a Posthaste.
+    is_posthaste: AtomicBool,
 }
 
 /// The headers of a request that are not the same in all.
 struct Signed<'a> {
-    operation: &'a str,
+    target: &'a str,
     time: &'a str,
     authorization: &'a str,
     token: Option<&'a str>,
@@ -109,35 +112,63 @@ impl Direct {
     }
 
     fn of(client: Client) -> Arc<Direct> {
-        Arc::new(Direct { client, route: OnceCell::new(), rests_until: Mutex::default() })
+        Arc::new(Direct {
+            client,
+            route: OnceCell::new(),
+            rests_until: Mutex::default(),
+            aws_only_until: Mutex::default(),
+        })
     }
 
-    /// The answer to a call of this name, such as `ReceiveMessage`, whose input is about so many bytes long. `None`: ask the SDK.
+    /// The answer to a call with this target, such as `AmazonSQS.ReceiveMessage`, whose input is about so many bytes long. `None`: ask the
+    /// SDK.
     pub async fn call<R: DeserializeOwned>(
         &self,
-        operation: &str,
+        target: &str,
         (input, bytes): (&impl Serialize, usize),
         patience: Duration,
     ) -> Option<R> {
-        self.read(operation, (input, bytes), patience, |answer| serde_json::from_slice(answer).ok()).await
+        self.read(target, (input, bytes), patience, |answer| serde_json::from_slice(answer).ok()).await
     }
 
     /// As [`call`](Self::call), with a reader of one's own for the answer; what it cannot read the SDK is asked for again.
     pub async fn read<R>(
         &self,
-        operation: &str,
+        target: &str,
         (input, bytes): (&impl Serialize, usize),
         patience: Duration,
         read: impl FnOnce(&[u8]) -> Option<R>,
     ) -> Option<R> {
         let write = || written(input, bytes);
-        self.exchange(operation, write, patience, read).await
+        self.exchange(target, write, patience, read).await
+    }
+
+    /// As [`read`](Self::read), for an operation that AWS does not have. `None`: the server is no Posthaste, or an older one, or something
+    /// went wrong; do the same with AWS's operations, which may have been done already.
+    pub async fn ask_posthaste<R>(
+        &self,
+        target: &str,
+        (input, bytes): (&impl Serialize, usize),
+        read: impl FnOnce(&[u8]) -> Option<R>,
+    ) -> Option<R> {
+        // Known from the answer to some other call.
+        let route = self.route.get()?.as_ref()?;
+        if !route.is_posthaste.load(Ordering::Relaxed) || is_ahead(&self.aws_only_until) || self.rests() {
+            return None;
+        }
+        let asked = tokio::time::timeout(PATIENCE, route.ask(target, written(input, bytes)?, read));
+        let answer = asked.await.ok().flatten();
+        if answer.is_none() {
+            tracing::debug!(target, "no plain success: AWS's operations are used for a while");
+            *lock(&self.aws_only_until) = Some(Instant::now() + AWS_ONLY);
+        }
+        answer
     }
 
     /// Writes a request, and reads its answer, unless there is reason to leave it to the SDK.
     async fn exchange<R>(
         &self,
-        operation: &str,
+        target: &str,
         write: impl FnOnce() -> Option<Vec<u8>>,
         patience: Duration,
         read: impl FnOnce(&[u8]) -> Option<R>,
@@ -146,26 +177,26 @@ impl Direct {
             return None;
         }
         let route = self.route.get_or_init(|| Route::learn(&self.client)).await.as_ref()?;
-        let asked = tokio::time::timeout(patience, route.ask(operation, write()?, read));
+        let asked = tokio::time::timeout(patience, route.ask(target, write()?, read));
         let answer = asked.await.ok().flatten();
         if answer.is_none() {
-            self.rest(operation);
+            tracing::debug!(target, "no plain success: the SDK asks again");
+            *lock(&self.rests_until) = Some(Instant::now() + REST);
         }
         answer
     }
 
     fn rests(&self) -> bool {
-        self.rests_until().is_some_and(|until| Instant::now() < until)
+        is_ahead(&self.rests_until)
     }
+}
 
-    fn rest(&self, operation: &str) {
-        tracing::debug!(operation, "no plain success: the SDK asks again");
-        *self.rests_until() = Some(Instant::now() + REST);
-    }
+fn is_ahead(time: &Mutex<Option<Instant>>) -> bool {
+    lock(time).is_some_and(|time| Instant::now() < time)
+}
 
-    fn rests_until(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn written(input: &impl Serialize, bytes: usize) -> Option<Vec<u8>> {
@@ -240,43 +271,30 @@ impl Route {
             connections,
             components: components.clone(),
             key: Mutex::default(),
+            is_posthaste: AtomicBool::new(false),
         })
     }
 
     /// What `read` makes of an answer that says 200.
-    async fn ask<R>(
-        &self,
-        operation: &str,
-        body: Vec<u8>,
-        read: impl FnOnce(&[u8]) -> Option<R>,
-    ) -> Option<R> {
+    async fn ask<R>(&self, target: &str, body: Vec<u8>, read: impl FnOnce(&[u8]) -> Option<R>) -> Option<R> {
+        let (time, key) = self.time_and_key().await?;
+        let time = std::str::from_utf8(&time).ok()?;
+        let authorization = self.authorization(target, &body, &key, time);
+        let signed = Signed { target, time, authorization: &authorization, token: key.token.as_deref() };
         let Some(connections) = &self.connections else {
-            let (time, key) = self.time_and_key().await?;
-            let time = std::str::from_utf8(&time).ok()?;
-            let authorization = self.authorization(operation, &body, &key, time);
-            let signed =
-                Signed { operation, time, authorization: &authorization, token: key.token.as_deref() };
             let answer = self.connector.call(self.request(&signed, body)?).await.ok()?;
-            self.check(answer.status().as_u16())?;
+            let server = answer.headers().get("server").unwrap_or_default();
+            self.check(answer.status().as_u16(), server.starts_with(POSTHASTE))?;
             return read(&ByteStream::new(answer.into_body()).collect().await.ok()?.into_bytes());
         };
         let mut connection = connections.take().await.ok()?;
-        connection.outgoing.clear();
-        self.write_head(operation, &body, &mut connection.outgoing).await?;
+        self.write_head(&signed, body.len(), &mut connection.head)?;
         connection.send(&body).await.ok()?;
         let answer = connection.answer().await.ok()?;
-        let result = self.check(answer.status).and_then(|()| read(connection.body(&answer)));
+        let result =
+            self.check(answer.status, answer.is_posthaste).and_then(|()| read(connection.body(&answer)));
         connections.give_back(connection, &answer);
         result
-    }
-
-    /// Writes all of a request that goes before this body.
-    async fn write_head(&self, operation: &str, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
-        let (time, key) = self.time_and_key().await?;
-        let time = std::str::from_utf8(&time).ok()?;
-        let authorization = self.authorization(operation, body, &key, time);
-        let signed = Signed { operation, time, authorization: &authorization, token: key.token.as_deref() };
-        self.write_signed_head(&signed, body.len(), out)
     }
 
     async fn time_and_key(&self) -> Option<([u8; TIME], Arc<Key>)> {
@@ -286,7 +304,11 @@ impl Route {
         Some((time, key))
     }
 
-    fn check(&self, status: u16) -> Option<()> {
+    fn check(&self, status: u16, is_posthaste: bool) -> Option<()> {
+        // Written only where it changes: all threads read it.
+        if self.is_posthaste.load(Ordering::Relaxed) != is_posthaste {
+            self.is_posthaste.store(is_posthaste, Ordering::Relaxed);
+        }
         if status != 200 {
             // They may have been withdrawn.
             *self.kept_key() = None;
@@ -303,7 +325,7 @@ impl Route {
         headers.try_insert("content-type", self.protocol.content_type()).ok()?;
         headers.try_insert("x-amz-date", signed.time.to_owned()).ok()?;
         if self.protocol == Protocol::Json {
-            headers.try_insert("x-amz-target", [JSON_TARGET, signed.operation].concat()).ok()?;
+            headers.try_insert("x-amz-target", signed.target.to_owned()).ok()?;
             headers.try_insert("x-amzn-query-mode", "true").ok()?;
         }
         headers.try_insert("user-agent", self.user_agent.clone()).ok()?;
@@ -315,13 +337,12 @@ impl Route {
     }
 
     /// The same request, as it goes over the wire before its body.
-    fn write_signed_head(&self, signed: &Signed<'_>, body_length: usize, head: &mut Vec<u8>) -> Option<()> {
+    fn write_head(&self, signed: &Signed<'_>, body_length: usize, head: &mut Vec<u8>) -> Option<()> {
         let json = match self.protocol {
-            Protocol::Json => {
-                ["x-amzn-query-mode: true\r\nx-amz-target: ", JSON_TARGET, signed.operation, "\r\n"]
-            }
-            Protocol::Query => [""; 4],
+            Protocol::Json => ["x-amzn-query-mode: true\r\nx-amz-target: ", signed.target, "\r\n"],
+            Protocol::Query => [""; 3],
         };
+        head.clear();
         let lines = [
             ["POST ", &self.path, " HTTP/1.1\r\n"],
             ["host: ", &self.host, "\r\n"],
@@ -360,7 +381,7 @@ pub(crate) struct BatchAnswer {
 }
 
 /// What an answer to a batch says for those to whom nothing else matters.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Failures {
     pub failed: Option<Vec<Failed>>,
@@ -412,8 +433,8 @@ fn note<R>(failed: &Option<Vec<Failed>>, results: &mut [Result<R, Fault>]) {
 
 const JSON: &str = "application/x-amz-json-1.0";
 const FORM: &str = "application/x-www-form-urlencoded";
-/// What stands before the operation in the header that names it.
-const JSON_TARGET: &str = "AmazonSQS.";
+/// How a Posthaste begins the header `server`.
+const POSTHASTE: &str = "posthaste";
 
 impl Protocol {
     fn content_type(self) -> &'static str {
@@ -507,12 +528,12 @@ mod tests {
                 let time = std::str::from_utf8(&time).unwrap();
                 assert_eq!(time, "20270115T080000Z");
                 let key = route.key(now, time).await.unwrap();
-                let operation = "DeleteMessageBatch";
-                let authorization = route.authorization(operation, b"{}", &key, time);
-                let signed = Signed { operation, time, authorization: &authorization, token };
+                let target = "AmazonSQS.DeleteMessageBatch";
+                let authorization = route.authorization(target, b"{}", &key, time);
+                let signed = Signed { target, time, authorization: &authorization, token };
                 let request = route.request(&signed, b"{}".to_vec()).unwrap();
                 let mut head = Vec::new();
-                route.write_signed_head(&signed, 2, &mut head).unwrap();
+                route.write_head(&signed, 2, &mut head).unwrap();
                 same_headers(&head, &request, &host);
 
                 let credentials = Credentials::new("AKID", "secret", token.map(str::to_owned), None, "tests");
@@ -561,7 +582,9 @@ mod tests {
         for client in clients(None, Some("http://127.0.0.1:1/a%20b")) {
             let direct = Direct::of(client);
             let second = Duration::from_secs(1);
-            assert!(direct.call::<serde_json::Value>("ReceiveMessage", (&1, 1), second).await.is_none());
+            assert!(
+                direct.call::<serde_json::Value>("AmazonSQS.ReceiveMessage", (&1, 1), second).await.is_none()
+            );
         }
     }
 }

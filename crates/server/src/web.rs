@@ -60,7 +60,7 @@ impl Desk {
     pub async fn serve(self: Rc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let allow_origin = request.headers().contains_key(header::ORIGIN);
         let mut response = self.route(request).await;
-        // The toolkit's consumers know by it that they may send a request before the last has been answered.
+        // The toolkit's consumers know by it that they may ask for what AWS does not have.
         response.headers_mut().insert(header::SERVER, HeaderValue::from_static("posthaste"));
         if allow_origin {
             cors(response.headers_mut());

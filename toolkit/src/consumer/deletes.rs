@@ -11,9 +11,10 @@ use tokio::sync::mpsc;
 use crate::backoff::Backoff;
 use crate::body::BodyStep;
 use crate::consumer::held::Received;
+use crate::consumer::raw::RawBatch;
 use crate::consumer::tallies::Tallies;
 use crate::consumer::work::Core;
-use crate::direct::{BatchAsk, Direct, Failed, Failures, InARow, PATIENCE};
+use crate::direct::{BatchAsk, Direct, Failed, Failures, PATIENCE};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
@@ -74,25 +75,29 @@ pub(super) async fn delete_at_once(core: &Core, finished: Vec<Finished>) {
     settle_at_once(core, finished, results).await;
 }
 
-/// As [`delete_at_once`], and sends the next receive behind the delete without waiting for its answer; that receive's own answer is
-/// still to be asked for. `None`: that cannot be done now; what is finished is as it was.
-pub(super) async fn delete_and_receive<'a>(
-    core: &'a Core,
+/// As [`delete_at_once`], and receives with the same request what is there, without a wait. `None`: that cannot be done here, or
+/// something went wrong; what is finished is as it was.
+pub(super) async fn delete_and_receive(
+    core: &Core,
     finished: &mut Vec<Finished>,
-    receive: (&impl Serialize, usize),
-) -> Option<InARow<'a>> {
+    receive: impl Serialize,
+) -> Option<RawBatch> {
     let (delete, bytes) = batch_ask(&core.queue.url, finished);
-    let (receive, receive_bytes) = receive;
-    let delete = ("DeleteMessageBatch", &delete, bytes);
-    let mut answers = core.direct.in_a_row(delete, ("ReceiveMessage", receive, receive_bytes)).await?;
-    let finished = std::mem::take(finished);
-    let answer = answers.answer(PATIENCE, |answer| serde_json::from_slice::<Failures>(answer).ok()).await;
-    match answer {
-        Some(answer) => settle_at_once(core, finished, Ok(answer)).await,
-        // Whether it has come there or not, it does no harm twice.
-        None => finished.into_iter().for_each(|finished| drop(core.done.send(finished))),
-    }
-    Some(answers)
+    let both = Both { delete, receive };
+    let target = "Posthaste.DeleteAndReceiveMessages";
+    let answer = core.direct.ask_posthaste(target, (&both, bytes), RawBatch::read_with_failures).await;
+    let (messages, failures) = answer?;
+    settle_at_once(core, std::mem::take(finished), Ok(failures)).await;
+    Some(messages)
+}
+
+/// A delete and the receive behind it.
+#[derive(Serialize)]
+struct Both<D, R> {
+    #[serde(flatten)]
+    delete: D,
+    #[serde(flatten)]
+    receive: R,
 }
 
 async fn settle_at_once(core: &Core, finished: Vec<Finished>, answer: Result<Failures, Fault>) {
@@ -180,7 +185,9 @@ async fn request(
     batch: &[Finished],
 ) -> Result<Failures, Fault> {
     let (ask, bytes) = batch_ask(url, batch);
-    if let Some(answer) = direct.call::<Failures>("DeleteMessageBatch", (&ask, bytes), PATIENCE).await {
+    if let Some(answer) =
+        direct.call::<Failures>("AmazonSQS.DeleteMessageBatch", (&ask, bytes), PATIENCE).await
+    {
         return Ok(answer);
     }
     let mut call = sqs.delete_message_batch().queue_url(url);

@@ -17,7 +17,7 @@ use crate::consumer::deletes::{Finished, delete_and_receive, delete_at_once};
 use crate::consumer::held::{Held, Received, whole_seconds};
 use crate::consumer::raw::RawBatch;
 use crate::consumer::work::{Core, Job, release};
-use crate::direct::{InARow, PATIENCE};
+use crate::direct::PATIENCE;
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
@@ -32,19 +32,13 @@ pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
     run: impl Fn(Job) -> J + Send + Sync,
 ) {
     let mut failures = 0;
-    // A receive that has been sent behind a delete.
-    let mut sent: Option<Sent<'_>> = None;
-    while sent.is_some() || !core.stop.is_cancelled() {
+    // What came with the answer to deletes.
+    let mut came_along: Option<Came> = None;
+    while came_along.is_some() || !core.stop.is_cancelled() {
         let mut phase = Phase::Closed;
         let mut wanted = BATCH_ENTRIES;
-        let (answer, room, asked) = match sent.take() {
-            Some(Sent { mut answers, room, asked }) => {
-                let answer = answers.answer(PATIENCE + core.settings.wait, RawBatch::read).await;
-                if answer.is_none() && core.stop.is_cancelled() {
-                    return;
-                }
-                (answer, room, asked)
-            }
+        let (answer, room, asked) = match came_along.take() {
+            Some(Came { messages, room, asked }) => (Some(messages), room, asked),
             None => {
                 phase = match core.breaker.phase() {
                     Phase::Closed => Phase::Closed,
@@ -95,9 +89,9 @@ pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
                 core.tallies.done(finished.iter().filter(|finished| finished.handled).count());
                 if came && finished.len() == count {
                     if phase == Phase::Closed && !rests {
-                        sent = receive_behind(&core, &places, visibility, &mut finished).await;
+                        came_along = turn(&core, &places, visibility, &mut finished).await;
                     }
-                    if sent.is_none() {
+                    if !finished.is_empty() {
                         delete_at_once(&core, finished).await;
                     }
                 } else {
@@ -133,27 +127,28 @@ pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
     }
 }
 
-/// A receive that is under way, for so many messages.
-struct Sent<'a> {
-    answers: InARow<'a>,
+/// What a receive has brought, and the places that were taken for it.
+struct Came {
+    messages: RawBatch,
     room: OwnedSemaphorePermit,
     asked: Instant,
 }
 
-/// Deletes what is finished with a receive behind it, if there is room and no reason to wait.
-async fn receive_behind<'a>(
-    core: &'a Core,
+/// Deletes what is finished and receives in the same request, if there is room and no reason to wait. What is still finished after it is
+/// to be deleted in another way. `None`: nothing has come, or there was nothing to come.
+async fn turn(
+    core: &Core,
     places: &Arc<Semaphore>,
     visibility: Duration,
     finished: &mut Vec<Finished>,
-) -> Option<Sent<'a>> {
+) -> Option<Came> {
     if core.stop.is_cancelled() || core.breaker.phase() != Phase::Closed {
         return None;
     }
     let room = places.clone().try_acquire_many_owned(BATCH_ENTRIES as u32).ok()?;
-    let (receive, asked) = (ask(core, room.num_permits(), visibility), Instant::now());
-    let answers = delete_and_receive(core, finished, (&receive, ASK_BYTES)).await?;
-    Some(Sent { answers, room, asked })
+    let asked = Instant::now();
+    let messages = delete_and_receive(core, finished, Wanted::of(room.num_permits(), visibility)).await?;
+    (messages.len() > 0).then_some(Came { messages, room, asked })
 }
 
 /// Places for a whole receive; none when the consumer stops.
@@ -179,35 +174,46 @@ async fn take_places(core: &Core, places: &Arc<Semaphore>, wanted: usize) -> Opt
 #[serde(rename_all = "PascalCase")]
 struct Ask<'a> {
     queue_url: &'a str,
-    max_number_of_messages: i32,
     wait_time_seconds: i32,
+    #[serde(flatten)]
+    wanted: Wanted,
+}
+
+/// Which messages, and what is asked for beside their bodies.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Wanted {
+    max_number_of_messages: i32,
     visibility_timeout: i32,
     message_attribute_names: [&'static str; 1],
-    message_system_attribute_names: [&'a str; 3],
+    message_system_attribute_names: [&'static str; 3],
 }
 
 /// About its length.
 const ASK_BYTES: usize = 512;
 
-/// What is asked for beside the bodies.
 static SYSTEM_NAMES: [Name; 3] = [Name::ApproximateReceiveCount, Name::SentTimestamp, Name::MessageGroupId];
 
-fn ask(core: &Core, most: usize, visibility: Duration) -> Ask<'_> {
-    Ask {
-        queue_url: &core.queue.url,
-        max_number_of_messages: i32::try_from(most).unwrap_or(1),
-        wait_time_seconds: whole_seconds(core.settings.wait).min(20),
-        visibility_timeout: whole_seconds(visibility),
-        message_attribute_names: ["All"],
-        message_system_attribute_names: SYSTEM_NAMES.each_ref().map(Name::as_str),
+impl Wanted {
+    fn of(most: usize, visibility: Duration) -> Wanted {
+        Wanted {
+            max_number_of_messages: i32::try_from(most).unwrap_or(1),
+            visibility_timeout: whole_seconds(visibility),
+            message_attribute_names: ["All"],
+            message_system_attribute_names: SYSTEM_NAMES.each_ref().map(Name::as_str),
+        }
     }
 }
 
 async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<RawBatch, Fault> {
-    let ask = ask(core, most, visibility);
+    let ask = Ask {
+        queue_url: &core.queue.url,
+        wait_time_seconds: whole_seconds(core.settings.wait).min(20),
+        wanted: Wanted::of(most, visibility),
+    };
     let patience = PATIENCE + core.settings.wait;
     if let Some(messages) =
-        core.direct.read("ReceiveMessage", (&ask, ASK_BYTES), patience, RawBatch::read).await
+        core.direct.read("AmazonSQS.ReceiveMessage", (&ask, ASK_BYTES), patience, RawBatch::read).await
     {
         return Ok(messages);
     }
@@ -215,9 +221,9 @@ async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<RawBa
         .sqs
         .receive_message()
         .queue_url(ask.queue_url)
-        .max_number_of_messages(ask.max_number_of_messages)
+        .max_number_of_messages(ask.wanted.max_number_of_messages)
         .wait_time_seconds(ask.wait_time_seconds)
-        .visibility_timeout(ask.visibility_timeout)
+        .visibility_timeout(ask.wanted.visibility_timeout)
         .message_attribute_names("All")
         .set_message_system_attribute_names(Some(SYSTEM_NAMES.to_vec()));
     Ok(call.send().await?.messages.unwrap_or_default().into())

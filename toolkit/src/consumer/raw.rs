@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use crate::body::{Attribute, Attributes};
 use crate::consumer::reader::{Reader, Span};
+use crate::direct::Failures;
 
 /// What one receive brought.
 #[derive(Default)]
@@ -47,17 +48,27 @@ struct Entry {
 impl RawBatch {
     /// The answer to a receive, in JSON.
     pub fn read(json: &[u8]) -> Option<RawBatch> {
+        RawBatch::read_with_failures(json).map(|(messages, _)| messages)
+    }
+
+    /// The answer to a receive that was asked for together with deletes: the messages, and which of those failed.
+    pub fn read_with_failures(json: &[u8]) -> Option<(RawBatch, Failures)> {
         let mut reader = Reader::new(json, SPARE.take().unwrap_or_default());
         let mut messages = Vec::with_capacity(10);
+        let mut failures = Failures::default();
         reader.object(|reader, key| match key {
             b"Messages" if !reader.null() => reader.array(|reader| {
                 messages.push(Entry::read(reader)?);
                 Some(())
             }),
             b"Messages" => Some(()),
+            b"Failed" => {
+                failures.failed = serde_json::from_slice(reader.slice()?).ok()?;
+                Some(())
+            }
             _ => reader.skip(),
         })?;
-        Some(RawBatch { texts: reader.finish()?, messages })
+        Some((RawBatch { texts: reader.finish()?, messages }, failures))
     }
 
     pub fn len(&self) -> usize {
@@ -283,6 +294,29 @@ mod tests {
             ("t", Attribute::Text("\n".into())),
         ];
         assert_eq!(*second.attributes(), expected.map(|(name, value)| (name.to_owned(), value)).into());
+    }
+
+    #[test]
+    fn deletes_that_failed_are_read_beside_the_messages() {
+        let message = r#"{"MessageId":"m","ReceiptHandle":"r","Body":"b"}"#;
+        let failed = r#"{"Id":"1","SenderFault":false,"Code":"InternalError","Message":"why"}"#;
+        for answer in [
+            format!(r#"{{"Failed":[{failed}],"Messages":[{message}]}}"#),
+            format!(r#"{{"Messages":[{message}], "Failed": [{failed}] }}"#),
+        ] {
+            let (messages, failures) = RawBatch::read_with_failures(answer.as_bytes()).unwrap();
+            let mut results = vec![Ok(()); 2];
+            failures.note(&mut results);
+            assert!(messages.len() == 1 && results[0].is_ok() && results[1].as_ref().unwrap_err().retryable);
+        }
+        for none in ["{}", r#"{"Failed":null}"#] {
+            let (messages, failures) = RawBatch::read_with_failures(none.as_bytes()).unwrap();
+            assert!(messages.len() == 0 && failures.failed.is_none());
+        }
+        assert!(
+            RawBatch::read_with_failures(br#"{"Failed":[1]}"#).is_none(),
+            "who knows what has become of them"
+        );
     }
 
     #[test]

@@ -120,20 +120,24 @@ impl<'j> Reader<'j> {
 
     /// A number in a string; none inside if it is something else.
     pub fn number(&mut self) -> Option<Option<u64>> {
-        let start = self.at;
-        self.skip()?;
-        let text = self.json[start..self.at].trim_ascii();
+        let text = self.slice()?.trim_ascii();
         let digits = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
         Some(digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()))
     }
 
     /// Any value, kept as it is written.
     pub fn raw(&mut self) -> Option<Span> {
-        let (start, begin) = (self.at, self.kept);
+        let start = self.kept;
+        let value = self.slice()?;
+        self.keep(value);
+        Some(Span { start, end: self.kept })
+    }
+
+    /// Any value as it is written, not kept.
+    pub fn slice(&mut self) -> Option<&'j [u8]> {
+        let start = self.at;
         self.skip()?;
-        let json = self.json;
-        self.keep(&json[start..self.at]);
-        Some(Span { start: begin, end: self.kept })
+        Some(&self.json[start..self.at])
     }
 
     /// Whether the next value was `null`.

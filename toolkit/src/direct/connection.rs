@@ -1,9 +1,6 @@
 //! HTTP/1.1 connections without TLS, each driven by whoever asks: no task of its own to wake, no copy of the body on the way.
 //!
 //! An answer is read as it stands in the connection's buffer. What is not understood is an error; the caller asks in another way then.
-//!
-//! A second request may be sent behind the first before that is answered (pipelining): one write instead of two, and the server reads once.
-//! All of HTTP/1.1's servers should take that, and not all do; so only to a server that says that it is a Posthaste.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -16,6 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::direct::POSTHASTE;
+
 /// Servers close what is idle; most wait longer.
 const IDLE_FOR: Duration = Duration::from_secs(30);
 /// Ten messages of a few hundred bytes with all that is said of them.
@@ -24,14 +23,12 @@ const USUAL_ANSWER: usize = 32 * 1024;
 const KEPT: usize = 256 * 1024;
 const LONGEST_HEAD: usize = 64 * 1024;
 const MOST_HEADERS: usize = 64;
-/// How a server that takes one request behind the other begins the header `server`.
-const PIPELINES: &[u8] = b"posthaste";
 
 thread_local! {
-    /// The buffers of what comes and of what goes, where no connection of this thread is in the midst of it: a connection that waits
+    /// The buffers of what comes and of heads, where no connection of this thread is in the midst of it: a connection that waits
     /// has none, and the one whose turn is next finds them in the processor's cache.
     static INCOMING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    static OUTGOING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static HEAD: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// The connections to one server.
@@ -52,36 +49,19 @@ impl Connections {
     pub async fn take(&self) -> io::Result<Connection> {
         while let Some(mut connection) = self.last() {
             if connection.is_usable() {
-                connection.outgoing = OUTGOING.take();
+                connection.head = HEAD.take();
                 return Ok(connection);
             }
         }
         let stream = tokio::time::timeout(self.connect_timeout, TcpStream::connect(&self.address));
         let stream = stream.await.map_err(io::Error::from)??;
         stream.set_nodelay(true)?;
-        Ok(Connection {
-            stream,
-            outgoing: OUTGOING.take(),
-            incoming: Vec::new(),
-            next: 0,
-            pipelines: false,
-            idle_since: Instant::now(),
-        })
+        Ok(Connection { stream, head: HEAD.take(), incoming: Vec::new(), idle_since: Instant::now() })
     }
 
-    /// The one that was used last, if its server takes one request behind the other.
-    pub fn take_pipelining(&self) -> Option<Connection> {
-        let connection = self.last()?;
-        if !connection.pipelines {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-            return None;
-        }
-        connection.is_usable().then(|| Connection { outgoing: OUTGOING.take(), ..connection })
-    }
-
-    /// Back for the next one after this last answer, if that leaves it open. (One that is not given back is closed.)
+    /// Back for the next one after this answer, if that leaves it open. (One that is not given back is closed.)
     pub fn give_back(&self, mut connection: Connection, answer: &Answer) {
-        if !answer.stays_open || connection.next < connection.incoming.len() {
+        if !answer.stays_open {
             return;
         }
         keep(&INCOMING, std::mem::take(&mut connection.incoming));
@@ -98,12 +78,9 @@ impl Connections {
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
-    /// What goes before the body that is sent next: its head, and requests before it.
-    pub outgoing: Vec<u8>,
+    /// What goes before the body that is sent next.
+    pub head: Vec<u8>,
     incoming: Vec<u8>,
-    /// Where in it the next answer begins.
-    next: usize,
-    pipelines: bool,
     idle_since: Instant,
 }
 
@@ -113,52 +90,43 @@ pub(super) struct Answer {
     pub status: u16,
     /// Whether the connection can be used again.
     pub stays_open: bool,
+    /// Whether the server says that it is one.
+    pub is_posthaste: bool,
     body: Range<usize>,
-    /// Of all of it.
-    length: usize,
 }
 
 impl Connection {
-    /// Sends what is outgoing, and this body behind it.
+    /// Sends the head, and this body behind it.
     pub async fn send(&mut self, body: &[u8]) -> io::Result<()> {
         self.incoming.clear();
-        self.next = 0;
-        let head = self.outgoing.as_slice();
+        let head = self.head.as_slice();
         let mut written = self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]).await?;
         if written < head.len() {
             self.stream.write_all(&head[written..]).await?;
             written = head.len();
         }
         self.stream.write_all(&body[written - head.len()..]).await?;
-        keep(&OUTGOING, std::mem::take(&mut self.outgoing));
+        keep(&HEAD, std::mem::take(&mut self.head));
         Ok(())
     }
 
-    /// The next answer. What has come of one behind it stays for the next call.
+    /// The answer to what was sent.
     pub async fn answer(&mut self) -> io::Result<Answer> {
         let (mut head, mut at_end) = (None, false);
-        if self.next == self.incoming.len() {
-            self.incoming.clear();
-            self.next = 0;
-        }
         loop {
-            let unread = &mut self.incoming[self.next..];
-            if head.is_none() && !unread.is_empty() {
-                head = Head::read(unread)?;
+            if head.is_none() && !self.incoming.is_empty() {
+                head = Head::read(&self.incoming)?;
             }
             if let Some(head) = &head
-                && let Some(mut answer) = head.answer(unread, at_end)?
+                && let Some(answer) = head.answer(&mut self.incoming, at_end)?
             {
-                self.pipelines = head.pipelines;
-                answer.body = self.next + answer.body.start..self.next + answer.body.end;
-                self.next += answer.length;
                 return Ok(answer);
             }
             if at_end {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             if let Some(Head { length, body: Framing::Length(bytes), .. }) = &head {
-                self.incoming.reserve((length + bytes).saturating_sub(self.incoming.len() - self.next));
+                self.incoming.reserve((length + bytes).saturating_sub(self.incoming.len()));
             }
             at_end = self.read().await? == 0;
         }
@@ -209,7 +177,7 @@ struct Head {
     length: usize,
     status: u16,
     keeps_alive: bool,
-    pipelines: bool,
+    is_posthaste: bool,
     body: Framing,
 }
 
@@ -238,7 +206,7 @@ impl Head {
             length,
             status: response.code.unwrap_or(0),
             keeps_alive: response.version == Some(1),
-            pipelines: false,
+            is_posthaste: false,
             body: Framing::Open,
         };
         for header in &*response.headers {
@@ -256,7 +224,7 @@ impl Head {
             } else if header.name.eq_ignore_ascii_case("connection") {
                 head.keeps_alive &= !value.eq_ignore_ascii_case("close");
             } else if header.name.eq_ignore_ascii_case("server") {
-                head.pipelines = header.value.starts_with(PIPELINES);
+                head.is_posthaste = value.starts_with(POSTHASTE);
             } else if header.name.eq_ignore_ascii_case("content-encoding") {
                 return Err(malformed("an encoding that was not asked for"));
             }
@@ -281,8 +249,9 @@ impl Head {
             Framing::Open if at_end => (bytes.len(), bytes.len()),
             Framing::Open => return Ok(None),
         };
-        let stays_open = self.keeps_alive && !at_end;
-        Ok(Some(Answer { status: self.status, stays_open, body: self.length..end, length }))
+        let stays_open = self.keeps_alive && !at_end && length == bytes.len();
+        let (status, is_posthaste) = (self.status, self.is_posthaste);
+        Ok(Some(Answer { status, stays_open, is_posthaste, body: self.length..end }))
     }
 }
 
@@ -339,8 +308,7 @@ mod tests {
         let Some(head) = Head::read(&bytes)? else { return Ok(None) };
         let answer = head.answer(&mut bytes, at_end)?;
         let text = |body: Range<usize>| String::from_utf8(bytes[body].to_vec()).unwrap();
-        let stays = |answer: &Answer| answer.stays_open && answer.length == bytes.len();
-        Ok(answer.map(|answer| (answer.status, text(answer.body.clone()), stays(&answer))))
+        Ok(answer.map(|answer| (answer.status, text(answer.body), answer.stays_open)))
     }
 
     #[test]
@@ -367,6 +335,14 @@ mod tests {
             (b"HTTP/1.1 400 Bad\r\ncontent-length: 2\r\n\r\nno, and more", false),
         ] {
             assert_eq!(read(text, at_end).unwrap(), Some((400, "no".into(), false)));
+        }
+    }
+
+    #[test]
+    fn a_posthaste_is_known_by_its_name() {
+        for (name, is_posthaste) in [("posthaste", true), ("posthaste/2", true), ("Server", false)] {
+            let text = format!("HTTP/1.1 200 OK\r\nServer: {name}\r\ncontent-length: 0\r\n\r\n");
+            assert_eq!(Head::read(text.as_bytes()).unwrap().unwrap().is_posthaste, is_posthaste);
         }
     }
 
@@ -410,7 +386,8 @@ mod tests {
         let mut answered = Vec::new();
         for _ in 0..4 {
             let mut connection = connections.take().await.unwrap();
-            connection.outgoing.extend_from_slice(b"head");
+            connection.head.clear();
+            connection.head.extend_from_slice(b"head");
             connection.send(&large).await.unwrap();
             let answer = connection.answer().await.unwrap();
             assert!((answer.status, answer.stays_open) == (200, true));
@@ -423,51 +400,11 @@ mod tests {
                     connection.stream.readable().await.unwrap();
                 }
             }
-            assert!(!connection.pipelines);
+            assert!(!answer.is_posthaste);
             connections.give_back(connection, &answer);
         }
-        assert!(connections.take_pipelining().is_none());
         assert_eq!(connections.idle.lock().unwrap().len(), 1, "it is still there for others");
         assert_eq!(answered, *b"0011");
-        server.await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn of_two_answers_that_come_together_the_second_waits_for_its_turn() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let first = "HTTP/1.1 200 OK\r\nserver: posthaste\r\ncontent-length: 3\r\n\r\none";
-        let chunks =
-            "HTTP/1.1 200 OK\r\nserver: posthaste\r\ntransfer-encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\n";
-        // Cut wherever a packet may end.
-        let both = [first, chunks].concat();
-        let cuts = 0..=both.len();
-        let server = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            for cut in cuts {
-                stream.read_exact(&mut [0; 4]).await.unwrap();
-                let (begin, end) = both.split_at(cut);
-                stream.write_all(begin.as_bytes()).await.unwrap();
-                tokio::task::yield_now().await;
-                stream.write_all(end.as_bytes()).await.unwrap();
-            }
-        });
-        let connections = Connections::to(address, Duration::from_secs(60));
-        for asked in 0..=first.len() + chunks.len() {
-            let connection = if asked == 0 { None } else { connections.take_pipelining() };
-            assert_eq!(connection.is_some(), asked > 0, "it has said that it takes this");
-            let mut connection = match connection {
-                Some(connection) => connection,
-                None => connections.take().await.unwrap(),
-            };
-            connection.outgoing.extend_from_slice(b"as");
-            connection.send(b"ks").await.unwrap();
-            let answer = connection.answer().await.unwrap();
-            assert_eq!((connection.body(&answer), answer.stays_open), (&b"one"[..], true));
-            let answer = connection.answer().await.unwrap();
-            assert_eq!((connection.body(&answer), answer.stays_open), (&b"two"[..], true));
-            connections.give_back(connection, &answer);
-        }
         server.await.unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! Signature Version 4, for the few forms of request that there are here: with a key that is kept for the day, and in one pass.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_sqs::config::{ConfigBag, Credentials};
@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::identity::ResolveCachedIdentity;
 use aws_smithy_runtime_api::client::runtime_components::GetIdentityResolver;
 use sha2::{Digest, Sha256};
 
-use crate::direct::{JSON_TARGET, Protocol, Route};
+use crate::direct::{Protocol, Route, lock};
 
 /// The SDK's cache is asked for credentials so often; it renews them in time.
 const CREDENTIALS_FOR: Duration = Duration::from_secs(1);
@@ -35,17 +35,16 @@ pub(super) const TIME: usize = 16;
 
 impl Route {
     /// Signature Version 4, for the two forms of request that there are here.
-    pub fn authorization(&self, operation: &str, body: &[u8], key: &Key, time: &str) -> String {
+    pub fn authorization(&self, target: &str, body: &[u8], key: &Key, time: &str) -> String {
         let (token_header, token_name) = match &key.token {
             Some(token) => (["x-amz-security-token:", token, "\n"], ";x-amz-security-token"),
             None => ([""; 3], ""),
         };
         let (json_headers, json_names) = match self.protocol {
-            Protocol::Json => (
-                ["x-amz-target:", JSON_TARGET, operation, "\nx-amzn-query-mode:true\n"],
-                ";x-amz-target;x-amzn-query-mode",
-            ),
-            Protocol::Query => ([""; 4], ""),
+            Protocol::Json => {
+                (["x-amz-target:", target, "\nx-amzn-query-mode:true\n"], ";x-amz-target;x-amzn-query-mode")
+            }
+            Protocol::Query => ([""; 3], ""),
         };
         let names = ["content-type;host;x-amz-date", token_name, json_names];
         let content_type = self.protocol.content_type();
@@ -105,7 +104,7 @@ impl Route {
     }
 
     pub fn kept_key(&self) -> MutexGuard<'_, Option<Arc<Key>>> {
-        self.key.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.key)
     }
 }
 

@@ -193,7 +193,7 @@ impl SendDirect for QueueSink {
         let ask = BatchAsk { queue_url: &self.url, entries: entries.collect() };
         // A JSON body within JSON has two bytes for each quote.
         let bytes = 512 + batch.iter().map(|message| 512 + message.size() * 9 / 8).sum::<usize>();
-        direct.call("SendMessageBatch", (&ask, bytes), PATIENCE).await
+        direct.call("AmazonSQS.SendMessageBatch", (&ask, bytes), PATIENCE).await
     }
 }
 

@@ -10,6 +10,7 @@ use aws_sdk_sqs::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sqs::error::BoxError;
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::MessageAttributeValue;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -232,8 +233,8 @@ async fn what_goes_wrong_is_said_by_the_sdk() {
 /// What goes over the connections to a server, seen by somebody between.
 #[derive(Debug, Default)]
 struct Watched {
-    /// How many requests were under way at once on one connection, at most.
-    most: AtomicUsize,
+    /// How often deletes and a receive were asked for in one request.
+    turns: AtomicUsize,
     /// How many connections were cut.
     cut: AtomicUsize,
 }
@@ -244,7 +245,9 @@ enum Meddling {
     None,
     /// The server is said to be another.
     Renames,
-    /// The first connection with two requests under way is cut when the first of them has been answered.
+    /// The server knows AWS's operations alone.
+    Older,
+    /// The first answer to deletes and a receive in one request is lost.
     Cuts,
 }
 
@@ -265,32 +268,34 @@ async fn between(server: &Server, meddling: Meddling) -> (Clients, Arc<Watched>)
 }
 
 async fn converse(mut client: TcpStream, mut server: TcpStream, meddling: Meddling, seen: Arc<Watched>) {
+    const TARGET: &[u8] = b"x-amz-target: Posthaste.DeleteAndReceiveMessages\r\n";
     let (mut from_client, mut from_server) = (vec![0; 1 << 20], vec![0; 1 << 20]);
-    let count = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).filter(|at| at == &what).count();
-    let mut under_way = 0;
+    let place = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|at| at == what);
+    let mut cuts = false;
     loop {
         tokio::select! {
             read = client.read(&mut from_client) => {
-                let bytes = &from_client[..read.unwrap_or(0)];
-                under_way += count(bytes, b"POST / HTTP/1.1\r\n");
-                seen.most.fetch_max(under_way, Ordering::SeqCst);
+                let bytes = &mut from_client[..read.unwrap_or(0)];
+                if let Some(at) = place(bytes, TARGET) {
+                    let turns = seen.turns.fetch_add(1, Ordering::SeqCst);
+                    cuts = meddling == Meddling::Cuts && turns == 0;
+                    if meddling == Meddling::Older {
+                        bytes[at + TARGET.len() - 3] = b'z';
+                    }
+                }
                 if bytes.is_empty() || server.write_all(bytes).await.is_err() {
                     return;
                 }
             }
             read = server.read(&mut from_server) => {
                 let bytes = &mut from_server[..read.unwrap_or(0)];
-                let was = under_way;
-                under_way -= count(bytes, b"HTTP/1.1 200 OK\r\n");
-                if meddling == Meddling::Renames
-                    && let Some(at) = bytes.windows(17).position(|at| at == b"server: posthaste")
-                {
+                if meddling == Meddling::Renames && let Some(at) = place(bytes, b"server: posthaste") {
                     bytes[at..at + 17].copy_from_slice(b"server: elsewhere");
                 }
-                let cut = meddling == Meddling::Cuts && was == 2 && seen.cut.fetch_add(1, Ordering::SeqCst) == 0;
-                let second = bytes.windows(9).skip(1).position(|at| at == b"HTTP/1.1 ");
-                let answer = if cut { second.map_or(&*bytes, |at| &bytes[..at + 1]) } else { &*bytes };
-                if bytes.is_empty() || client.write_all(answer).await.is_err() || cut {
+                if cuts {
+                    seen.cut.fetch_add(1, Ordering::SeqCst);
+                }
+                if bytes.is_empty() || cuts || client.write_all(bytes).await.is_err() {
                     return;
                 }
             }
@@ -335,19 +340,91 @@ async fn emptied(meddling: Meddling) -> (BTreeMap<u32, u32>, Counts, Arc<Watched
 }
 
 #[tokio::test]
-async fn a_receive_follows_its_delete_at_once_where_the_server_takes_that() {
-    for (meddling, most) in [(Meddling::None, 2), (Meddling::Renames, 1)] {
+async fn deletes_bring_the_next_messages_where_the_server_is_a_posthaste_that_knows_how() {
+    for (meddling, turns) in [(Meddling::None, 6), (Meddling::Renames, 0), (Meddling::Older, 1)] {
         let (times, counts, watched) = emptied(meddling).await;
         assert!(times.values().all(|times| *times == 1), "{times:?}");
-        assert_eq!((counts.done, counts.deleted, counts.released), (60, 60, 0));
-        assert_eq!(watched.most.load(Ordering::SeqCst), most, "{meddling:?}");
+        assert_eq!((counts.received, counts.done, counts.deleted, counts.released), (60, 60, 60, 0));
+        assert_eq!(watched.turns.load(Ordering::SeqCst), turns, "{meddling:?}");
     }
 }
 
 #[tokio::test]
-async fn what_a_lost_receive_behind_a_delete_had_brought_comes_again() {
+async fn when_the_answer_to_deletes_is_lost_what_had_come_with_it_comes_again() {
     let (times, counts, watched) = emptied(Meddling::Cuts).await;
-    assert!(watched.cut.load(Ordering::SeqCst) >= 1);
+    let seen = (watched.turns.load(Ordering::SeqCst), watched.cut.load(Ordering::SeqCst));
+    assert_eq!(seen, (1, 1), "AWS's operations are used after it");
     assert!(times.values().all(|times| *times == 1), "what was deleted does not come again: {times:?}");
     assert_eq!((counts.done, counts.deleted), (60, 60));
+}
+
+/// A request by hand: the answer's status and body.
+async fn post(server: &Server, target: &str, body: &Value) -> (u16, Value) {
+    let body = body.to_string();
+    let host = server.endpoint().trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-amz-json-1.0\r\nx-amz-target: {target}\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all([head, body].concat().as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap())
+}
+
+#[tokio::test]
+async fn one_request_deletes_and_receives_as_two_of_aws_would() {
+    let (server, clients) = server().await;
+    let queue = QueueSpec::new("q").ensure(&clients).await.unwrap();
+    let publisher = Publisher::queue(&clients, &queue);
+    for result in publisher.publish_all((0..12).map(|number| Step { number })).await.unwrap() {
+        result.unwrap();
+    }
+    let url = &queue.url;
+    let most = |most: u32| json!({ "QueueUrl": url, "MaxNumberOfMessages": most });
+    let messages = |answer: &Value| answer["Messages"].as_array().cloned().unwrap_or_default();
+    let (status, first) = post(&server, "AmazonSQS.ReceiveMessage", &most(1)).await;
+    let first = messages(&first).remove(0);
+    assert_eq!(status, 200);
+
+    let target = "Posthaste.DeleteAndReceiveMessages";
+    let mut ask = most(10);
+    ask["Entries"] =
+        json!([{ "Id": "a", "ReceiptHandle": first["ReceiptHandle"] }, { "Id": "b", "ReceiptHandle": "?" }]);
+    ask["MessageSystemAttributeNames"] = json!(["ApproximateReceiveCount"]);
+    let (status, answer) = post(&server, target, &ask).await;
+    let ten = messages(&answer);
+    assert_eq!((status, ten.len()), (200, 10));
+    assert!(ten.iter().all(|message| message["Attributes"] == json!({ "ApproximateReceiveCount": "1" })));
+    assert!(
+        ten.iter()
+            .all(|message| message["MessageId"] != first["MessageId"] && message["MD5OfBody"].is_string())
+    );
+    let delete = json!({ "QueueUrl": url, "Entries": [{ "Id": "b", "ReceiptHandle": "?" }] });
+    let (_, theirs) = post(&server, "AmazonSQS.DeleteMessageBatch", &delete).await;
+    assert_eq!(answer["Failed"], theirs["Failed"]);
+    assert_eq!(answer["Failed"][0]["Code"], "ReceiptHandleIsInvalid");
+
+    let handles = ten.iter().enumerate();
+    ask["Entries"] = handles
+        .map(|(id, message)| json!({ "Id": id.to_string(), "ReceiptHandle": message["ReceiptHandle"] }))
+        .collect();
+    let (status, answer) = post(&server, target, &ask).await;
+    assert_eq!((status, messages(&answer).len(), answer.get("Failed")), (200, 1, None));
+    ask["Entries"] = json!([{ "Id": "a", "ReceiptHandle": messages(&answer)[0]["ReceiptHandle"] }]);
+    assert_eq!(post(&server, target, &ask).await, (200, json!({})), "it does not wait");
+
+    for (change, code) in [
+        (json!({ "Entries": [] }), "EmptyBatchRequest"),
+        (json!({ "MaxNumberOfMessages": 0 }), "InvalidParameterValueException"),
+        (json!({ "QueueUrl": format!("{url}-none") }), "QueueDoesNotExist"),
+    ] {
+        let mut wrong = ask.clone();
+        wrong.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let (status, answer) = post(&server, target, &wrong).await;
+        assert_eq!((status, answer["__type"].as_str().unwrap().rsplit('#').next()), (400, Some(code)));
+    }
 }
