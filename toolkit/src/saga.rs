@@ -7,10 +7,12 @@
 //!   release ◀── refund ◀── (undo, last first) ──▶ undone
 //! ```
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +22,7 @@ use crate::sql::{Database, Row, StoreError, from_now, migrate, now};
 /// One step of a saga over the data `S`.
 ///
 /// **Needs** `act` and `undo` to bear repetition: a crash after the work and before its memory makes them run again. Give the outside
-/// world the [`key`](StepContext::key), which is the same in each repetition.
+/// world the [`key`](StepContext::key), which is the same in each repetition. A panic is a failure worth another attempt.
 #[async_trait]
 pub trait SagaStep<S>: Send + Sync + 'static {
     /// Its name, unique within the saga. It is stored: do not change it while sagas run.
@@ -35,7 +37,8 @@ pub trait SagaStep<S>: Send + Sync + 'static {
     /// Makes up for it. Also called for a step that failed, or may have: it may find nothing to undo.
     ///
     /// # Errors
-    /// Tried again, as often as it takes, with growing waits: an undo has no way back.
+    /// Tried again, as often as it takes, with growing waits: an undo has no way back. ([`Sagas::resume`] turns to other sagas
+    /// meanwhile.)
     async fn undo(&self, context: &StepContext<'_>, data: &mut S) -> Result<(), StepError>;
 }
 
@@ -181,6 +184,16 @@ struct Stored<S> {
     last_error: Option<String>,
 }
 
+/// How a turn of a saga went.
+enum Went {
+    /// One step further, which is stored.
+    On,
+    /// To another process.
+    Away,
+    /// It cannot be undone at present.
+    Nowhere,
+}
+
 impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas<D, S> {
     /// Sagas of this kind. Its name is stored.
     pub fn new(database: &D, kind: &str) -> Sagas<D, S> {
@@ -262,6 +275,11 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
     /// # Errors
     /// What the database says; then the saga stays where it is, to be resumed.
     pub async fn run(&self, id: &str) -> Result<Option<SagaState<S>>, StoreError> {
+        self.work(id, u32::MAX).await
+    }
+
+    /// As [`run`](Self::run), but a compensation that has failed so often is put off.
+    async fn work(&self, id: &str, undo_attempts: u32) -> Result<Option<SagaState<S>>, StoreError> {
         // One for each run, so that two runs in one process stay apart, too.
         let holder = &uuid::Uuid::new_v4().to_string();
         if !self.claim(id, holder).await? {
@@ -271,18 +289,24 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         let stored = self.load(&mut transaction, id).await?;
         D::commit(transaction).await?;
         let Some(mut saga) = stored else { return Ok(None) };
+        let mut rests_until = 0;
         while !matches!(saga.status, SagaStatus::Done | SagaStatus::Undone) {
-            let going = match saga.status {
+            let went = match saga.status {
                 SagaStatus::Running => self.forward(id, holder, &mut saga).await?,
-                _ => self.backward(id, holder, &mut saga).await?,
+                _ => self.backward(id, holder, &mut saga, undo_attempts).await?,
             };
-            if !going {
+            match went {
+                Went::On => {}
                 // Another process took it, since this one seemed dead.
-                return Ok(None);
+                Went::Away => return Ok(None),
+                Went::Nowhere => {
+                    rests_until = from_now(self.settings.backoff.most);
+                    break;
+                }
             }
         }
-        let sql = "UPDATE toolkit_sagas SET holder = NULL, until_ms = 0 WHERE kind = $1 AND id = $2 AND holder = $3";
-        let values = [(&self.kind).into(), id.into(), holder.into()];
+        let sql = "UPDATE toolkit_sagas SET holder = NULL, until_ms = $4 WHERE kind = $1 AND id = $2 AND holder = $3";
+        let values = [(&self.kind).into(), id.into(), holder.into(), rests_until.into()];
         self.database.execute_alone(sql, &values).await?;
         let Stored { data, status, done, last_error, .. } = saga;
         Ok(Some(SagaState { data, status, done, last_error }))
@@ -291,8 +315,11 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
     /// Runs up to `most` sagas that nobody is at: those that were begun and not yet run, and those of processes that died. Gives
     /// how many it brought to an end. Call it at start, and now and then.
     ///
+    /// One that cannot go on holds up nobody: where a compensation has failed [`attempts`](SagaSettings::attempts) times, the saga
+    /// rests for the backoff's longest wait, and a later call takes it up again.
+    ///
     /// # Errors
-    /// What the database says.
+    /// What the database says. Or that a saga is not one of this program's: then the others have been run all the same.
     pub async fn resume(&self, most: u32) -> Result<u32, StoreError> {
         let mut transaction = self.database.begin().await?;
         let sql = "SELECT id FROM toolkit_sagas WHERE kind = $1 AND status IN ('running', 'undoing') AND until_ms <= $2
@@ -300,15 +327,26 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         let values = [(&self.kind).into(), now().into(), i64::from(most).into()];
         let rows = D::query(&mut transaction, sql, &values).await?;
         D::commit(transaction).await?;
-        let mut ended = 0;
+        let (mut ended, mut foreign) = (0, None);
         for row in &rows {
-            ended += u32::from(self.run(row.text(0)?).await?.is_some());
+            let id = row.text(0)?;
+            match self.work(id, self.settings.attempts).await {
+                Ok(Some(saga)) => {
+                    ended += u32::from(matches!(saga.status, SagaStatus::Done | SagaStatus::Undone))
+                }
+                Ok(None) => {}
+                Err(error @ StoreError::Shape(_)) => {
+                    tracing::error!(saga = id, kind = self.kind, %error, "this program cannot run it");
+                    foreign = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(ended)
+        foreign.map_or(Ok(ended), Err)
     }
 
-    /// Does the next step, or begins to undo. `false` when the saga is no longer ours.
-    async fn forward(&self, id: &str, holder: &str, saga: &mut Stored<S>) -> Result<bool, StoreError> {
+    /// Does the next step, or begins to undo.
+    async fn forward(&self, id: &str, holder: &str, saga: &mut Stored<S>) -> Result<Went, StoreError> {
         let Some(step) = self.steps.iter().find(|step| !saga.done.iter().any(|done| done == step.name()))
         else {
             saga.status = SagaStatus::Done;
@@ -316,16 +354,18 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         };
         // Noted before it begins: after a crash it may have happened.
         saga.begun = Some(step.name().to_owned());
-        if !self.save(id, holder, saga).await? {
-            return Ok(false);
+        if let Went::Away = self.save(id, holder, saga).await? {
+            return Ok(Went::Away);
         }
         let key = format!("{}/{id}/{}", self.kind, step.name());
         let mut failures = 0;
         loop {
             let context = StepContext { saga_id: id, key: &key, failures };
-            let Some(result) = self.while_claimed(id, holder, step.act(&context, &mut saga.data)).await?
-            else {
-                return Ok(false);
+            let act = AssertUnwindSafe(step.act(&context, &mut saga.data)).catch_unwind();
+            let Some(result) = self.while_claimed(id, holder, act).await? else { return Ok(Went::Away) };
+            let result = match result {
+                Ok(result) => result,
+                Err(_) => self.after_panic(id, step.name(), saga).await?,
             };
             match result {
                 Ok(()) => {
@@ -338,7 +378,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
                     failures += 1;
                     let pause = tokio::time::sleep(self.settings.backoff.delay(failures));
                     if self.while_claimed(id, holder, pause).await?.is_none() {
-                        return Ok(false);
+                        return Ok(Went::Away);
                     }
                 }
                 Err(error) => {
@@ -352,8 +392,14 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         }
     }
 
-    /// Undoes the last of what may have been done. `false` when the saga is no longer ours.
-    async fn backward(&self, id: &str, holder: &str, saga: &mut Stored<S>) -> Result<bool, StoreError> {
+    /// Undoes the last of what may have been done.
+    async fn backward(
+        &self,
+        id: &str,
+        holder: &str,
+        saga: &mut Stored<S>,
+        attempts: u32,
+    ) -> Result<Went, StoreError> {
         let Some(name) = saga.begun.clone().or_else(|| saga.done.last().cloned()) else {
             saga.status = SagaStatus::Undone;
             return self.save(id, holder, saga).await;
@@ -367,22 +413,45 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         let mut failures = 0;
         loop {
             let context = StepContext { saga_id: id, key: &key, failures };
-            let Some(result) = self.while_claimed(id, holder, step.undo(&context, &mut saga.data)).await?
-            else {
-                return Ok(false);
+            let undo = AssertUnwindSafe(step.undo(&context, &mut saga.data)).catch_unwind();
+            let Some(result) = self.while_claimed(id, holder, undo).await? else { return Ok(Went::Away) };
+            let result = match result {
+                Ok(result) => result,
+                Err(_) => self.after_panic(id, &name, saga).await?,
             };
             let Err(error) = result else { break };
             failures += 1;
             tracing::error!(saga = id, step = name, %error, failures, "a compensation failed and is tried again");
+            metrics::counter!("saga.undo_failed", "kind" => self.kind.clone()).increment(1);
+            if failures >= attempts {
+                return Ok(Went::Nowhere);
+            }
             let pause = tokio::time::sleep(self.settings.backoff.delay(failures));
             if self.while_claimed(id, holder, pause).await?.is_none() {
-                return Ok(false);
+                return Ok(Went::Away);
             }
         }
         if saga.begun.take().is_none() {
             saga.done.pop();
         }
         self.save(id, holder, saga).await
+    }
+
+    /// What a panic left of the data goes: it is as it was stored.
+    async fn after_panic(
+        &self,
+        id: &str,
+        step: &str,
+        saga: &mut Stored<S>,
+    ) -> Result<Result<(), StepError>, StoreError> {
+        tracing::error!(saga = id, step, "a step panicked");
+        let mut transaction = self.database.begin().await?;
+        let stored = self.load(&mut transaction, id).await?;
+        D::commit(transaction).await?;
+        if let Some(stored) = stored {
+            saga.data = stored.data;
+        }
+        Ok(Err(StepError::Retry("the step panicked".to_owned())))
     }
 
     /// Awaits something while the claim is kept; `None` when it is lost.
@@ -431,7 +500,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
     }
 
     /// Makes the saga's state durable, if it is still ours.
-    async fn save(&self, id: &str, holder: &str, saga: &Stored<S>) -> Result<bool, StoreError> {
+    async fn save(&self, id: &str, holder: &str, saga: &Stored<S>) -> Result<Went, StoreError> {
         let sql = "UPDATE toolkit_sagas SET status = $4, data = $5, done = $6, begun = $7, last_error = $8, until_ms = $9
                    WHERE kind = $1 AND id = $2 AND holder = $3";
         let status = match saga.status {
@@ -452,6 +521,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
             saga.last_error.as_deref().into(),
             from_now(self.settings.lease).into(),
         ];
-        Ok(self.database.execute_alone(sql, &values).await? == 1)
+        let ours = self.database.execute_alone(sql, &values).await? == 1;
+        Ok(if ours { Went::On } else { Went::Away })
     }
 }

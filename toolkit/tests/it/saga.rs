@@ -159,3 +159,78 @@ async fn a_saga_is_run_by_one_at_a_time() {
     assert!(ended >= 1);
     assert_eq!(*world.seen.lock().unwrap(), ["do a", "do b", "do c"]);
 }
+
+/// Does what its saga's data say.
+struct Moody;
+
+#[async_trait]
+impl SagaStep<String> for Moody {
+    fn name(&self) -> &str {
+        "moody"
+    }
+
+    async fn act(&self, context: &StepContext<'_>, mood: &mut String) -> Result<(), StepError> {
+        match mood.as_str() {
+            "stubborn" => Err(StepError::Fail("no".to_owned())),
+            "nervous" if context.failures == 0 => {
+                mood.clear();
+                panic!("as it was told");
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn undo(&self, _: &StepContext<'_>, _: &mut String) -> Result<(), StepError> {
+        Err(StepError::Retry("not today".to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn one_saga_that_cannot_go_on_holds_up_no_other() {
+    let (_folder, pool) = sqlite().await;
+    let millisecond = Duration::from_millis(1);
+    let settings = SagaSettings {
+        attempts: 3,
+        backoff: Backoff::new(millisecond, 100 * millisecond),
+        ..SagaSettings::default()
+    };
+    let sagas = Sagas::new(&pool, "moods").settings(settings).step(Moody);
+    sagas.migrate().await.unwrap();
+    // In the order in which they are resumed.
+    for (id, mood) in [("1", "stubborn"), ("2", "of another program"), ("3", "nervous"), ("4", "calm")] {
+        sagas.begin(id, &mood.to_owned()).await.unwrap();
+    }
+    sqlx::query("UPDATE toolkit_sagas SET data = '17' WHERE id = '2'").execute(&pool).await.unwrap();
+
+    let resumed = tokio::time::timeout(Duration::from_secs(60), sagas.resume(10)).await;
+    let foreign = resumed.expect("an undo that fails must not keep the others waiting").unwrap_err();
+    assert!(foreign.to_string().contains("cannot be read"), "{foreign}");
+    let state = async |id| sagas.state(id).await.unwrap().unwrap();
+    assert_eq!(state("1").await.status, SagaStatus::Undoing);
+    for (id, mood) in [("3", "nervous"), ("4", "calm")] {
+        // What the panic had begun to change is as it was.
+        assert_eq!((state(id).await.status, state(id).await.data), (SagaStatus::Done, mood.to_owned()));
+    }
+    // It rests, and is then taken up again.
+    assert_eq!(sagas.resume(10).await.unwrap(), 0);
+    tokio::time::sleep(200 * millisecond).await;
+    let works = Sagas::new(&pool, "moods").settings(settings).step(Undoable);
+    assert_eq!(works.resume(1).await.unwrap(), 1);
+    assert_eq!(state("1").await.status, SagaStatus::Undone);
+}
+
+/// [`Moody`], mended.
+struct Undoable;
+
+#[async_trait]
+impl SagaStep<String> for Undoable {
+    fn name(&self) -> &str {
+        "moody"
+    }
+    async fn act(&self, _: &StepContext<'_>, _: &mut String) -> Result<(), StepError> {
+        Ok(())
+    }
+    async fn undo(&self, _: &StepContext<'_>, _: &mut String) -> Result<(), StepError> {
+        Ok(())
+    }
+}
