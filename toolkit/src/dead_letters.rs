@@ -6,10 +6,10 @@
 //!      └── requeue ───┘  (at a rate, those that you choose)
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::{Attribute, Attributes};
 use crate::clients::Clients;
-use crate::consumer::{CATEGORY, Category, REASON, RECEIVE_COUNT, Raw, RawBatch, SOURCE};
+use crate::consumer::{
+    CATEGORY, Category, REASON, RECEIVE_COUNT, Raw, RawBatch, SOURCE, unwrap_notification,
+};
 use crate::envelope::Envelope;
 use crate::fault::Fault;
 use crate::publisher::{Prepared, PublishError, Publisher};
@@ -44,7 +46,7 @@ pub struct DeadLetter {
     pub receive_count: u32,
     /// When it was first sent, or moved here with its reason.
     pub sent_timestamp: Timestamp,
-    /// The envelope's id and type, where the body is an envelope.
+    /// The envelope's id and type, where the body is an envelope, or one is in what SNS has put around it.
     pub envelope: Option<(String, String)>,
     /// The message.
     pub message: String,
@@ -71,7 +73,9 @@ impl DeadLetter {
         };
         let from = message.attributes.as_ref().and_then(|all| all.get(&Name::DeadLetterQueueSourceArn));
         let source = text(SOURCE).or_else(|| from?.rsplit(':').next()).map(str::to_owned);
-        let frame: Option<Envelope<serde::de::IgnoredAny>> = serde_json::from_str(raw.body()).ok();
+        let inner = unwrap_notification(raw.body()).map(|(inner, _)| inner);
+        let frame = serde_json::from_str(inner.as_deref().unwrap_or(raw.body())).ok();
+        let frame: Option<Envelope<serde::de::IgnoredAny>> = frame;
         DeadLetter {
             message_id: raw.message_id().to_owned(),
             category,
@@ -110,7 +114,7 @@ fn counted_up(body: &str) -> String {
     let Ok(mut envelope) = serde_json::from_str::<Envelope<Box<serde_json::value::RawValue>>>(body) else {
         return body.to_owned();
     };
-    envelope.metadata.retry_count += 1;
+    envelope.metadata.retry_count = envelope.metadata.retry_count.saturating_add(1);
     serde_json::to_string(&envelope).unwrap_or_else(|_| body.to_owned())
 }
 
@@ -178,7 +182,11 @@ pub struct DeadLetterReport {
 /// Looks after dead-letter queues.
 ///
 /// **Promise**: it changes nothing. A look hides what it has seen for the time of the look only; letters leave the queue by
-/// [`requeue`] and by retention alone. Each letter is logged, archived and reported *at least once*: again after a restart.
+/// [`requeue`] and by retention alone. Each letter is logged, archived and reported *at least once*: again after a restart. Each of the
+/// three goes on without the others, and each queue without the others: a full disk keeps nobody from being alerted.
+///
+/// (Of a FIFO queue's message group SQS hands out no more than one receive's ten letters at a time; those behind them are counted in
+/// [`depth`](DeadLetterReport::depth), and seen once the first are gone.)
 ///
 /// ```
 /// # toolkit::testing::block_on(async {
@@ -200,20 +208,30 @@ pub struct DeadLetterMonitor {
     clients: Clients,
     queues: Vec<Queue>,
     every: Duration,
-    most: usize,
     hooks: Vec<Arc<dyn AlertHook>>,
     archive: Option<Arc<dyn Archive>>,
-    known: Mutex<BTreeMap<String, Timestamp>>,
+    known: Mutex<BTreeMap<String, Known>>,
 }
 
+/// A letter that has been reported.
+#[derive(Clone, Copy)]
+struct Known {
+    since: Timestamp,
+    archived: bool,
+}
+
+/// The most letters of a look. (SQS has at most 120,000 messages of a queue in hands at a time.)
+const MOST: usize = 100_000;
+/// How long letters are hidden should they not be given back: by somebody who was killed.
+const HIDDEN_SECONDS: i32 = 120;
+
 impl DeadLetterMonitor {
-    /// Of nothing yet; every five minutes, 1,000 letters a look.
+    /// Of nothing yet; every five minutes.
     pub fn new(clients: &Clients) -> DeadLetterMonitor {
         DeadLetterMonitor {
             clients: clients.clone(),
             queues: Vec::new(),
             every: Duration::from_secs(300),
-            most: 1_000,
             hooks: Vec::new(),
             archive: None,
             known: Mutex::default(),
@@ -251,17 +269,21 @@ impl DeadLetterMonitor {
     /// Looks into each queue once.
     ///
     /// # Errors
-    /// When a queue cannot be looked into.
+    /// When a queue cannot be looked into; the others have been, and their letters reported.
     pub async fn look(&self) -> Result<Vec<DeadLetterReport>, Fault> {
-        let mut reports = Vec::new();
+        let (mut reports, mut failure) = (Vec::new(), None);
         for queue in &self.queues {
-            let report = self.look_into(queue).await?;
+            let (report, fault) = self.look_into(queue).await;
             if !report.new.is_empty() {
                 self.hooks.iter().for_each(|hook| hook.alert(&report));
             }
             reports.push(report);
+            if let Some(fault) = fault {
+                tracing::warn!(queue = queue.name(), %fault, "cannot look into the dead letters");
+                failure = failure.or(Some(fault));
+            }
         }
-        Ok(reports)
+        failure.map_or(Ok(reports), Err)
     }
 
     /// Looks now and then, until told to stop. Must be called within a tokio runtime.
@@ -270,9 +292,8 @@ impl DeadLetterMonitor {
         let stopping = stop.clone();
         let task = tokio::spawn(async move {
             loop {
-                if let Err(fault) = self.look().await {
-                    tracing::warn!(%fault, "cannot look into the dead letters");
-                }
+                // What went wrong has been logged, and is tried again at the next look.
+                let _ = self.look().await;
                 tokio::select! {
                     () = stopping.cancelled() => return,
                     () = tokio::time::sleep(self.every) => {}
@@ -282,43 +303,79 @@ impl DeadLetterMonitor {
         RunningMonitor { stop, task }
     }
 
-    async fn look_into(&self, queue: &Queue) -> Result<DeadLetterReport, Fault> {
-        let depth = queue.attribute(&self.clients, QueueAttributeName::ApproximateNumberOfMessages).await?;
-        let depth = depth.and_then(|text| text.parse().ok()).unwrap_or(0);
-        metrics::gauge!("dead_letters.depth", "queue" => queue.name().to_owned()).set(depth as f64);
-        let mut report =
-            DeadLetterReport { queue: queue.name().to_owned(), depth, ..DeadLetterReport::default() };
-        let (messages, receipts) = take(&self.clients, queue, self.most, 30).await?;
-        for message in &messages {
-            let letter = DeadLetter::read(message);
-            *report.by_category.entry((letter.category, letter.source.clone())).or_default() += 1;
-            if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&letter.message_id) {
-                continue;
+    /// What was found, and what ended the look too early.
+    async fn look_into(&self, queue: &Queue) -> (DeadLetterReport, Option<Fault>) {
+        let mut report = DeadLetterReport { queue: queue.name().to_owned(), ..DeadLetterReport::default() };
+        let depth = queue.attribute(&self.clients, QueueAttributeName::ApproximateNumberOfMessages).await;
+        match depth {
+            Ok(depth) => report.depth = depth.and_then(|text| text.parse().ok()).unwrap_or(0),
+            Err(fault) => return (report, Some(fault)),
+        }
+        metrics::gauge!("dead_letters.depth", "queue" => queue.name().to_owned()).set(report.depth as f64);
+        // Of each letter no more is kept than its receipt: there may be many, and large ones.
+        let (mut seen, mut receipts, mut again, mut failure) = (HashSet::new(), Vec::new(), 0, None);
+        while receipts.len() < MOST {
+            let messages = match receive(&self.clients, queue, 10).await {
+                Ok(messages) => messages,
+                Err(fault) => {
+                    failure = Some(fault);
+                    break;
+                }
+            };
+            for message in &messages {
+                receipts.push(message.receipt_handle.clone().unwrap_or_default());
+                let letter = DeadLetter::read(message);
+                again += 1;
+                if seen.insert(letter.message_id.clone()) {
+                    *report.by_category.entry((letter.category, letter.source.clone())).or_default() += 1;
+                    report.new.extend(self.note(queue, letter).await);
+                    again = 0;
+                }
             }
+            // It may have taken so long that all have come again.
+            if messages.is_empty() || again > seen.len() {
+                break;
+            }
+        }
+        give_back(&self.clients, queue, &receipts).await;
+        // Letters live 14 days at most, so what was noted before that is gone.
+        let then = Timestamp::now().as_second() - 15 * 86_400;
+        self.known().retain(|_, known| known.since.as_second() > then);
+        (report, failure)
+    }
+
+    /// Logs, counts and archives a letter as far as that has not been done; gives it back if it is new.
+    async fn note(&self, queue: &Queue, letter: DeadLetter) -> Option<DeadLetter> {
+        let known = self.known().get(&letter.message_id).copied();
+        if known.is_some_and(|known| known.archived) {
+            return None;
+        }
+        if known.is_none() {
             let (id, message_type) = letter.envelope.clone().unwrap_or_default();
             tracing::warn!(
                 queue = queue.name(), message_id = %letter.message_id, category = letter.category.as_str(),
                 reason = %letter.reason, source = letter.source.as_deref(), receive_count = letter.receive_count,
                 sent = %letter.sent_timestamp, %id, %message_type, body = %letter.message, "dead letter"
             );
-            if let Some(archive) = &self.archive
-                && let Err(error) = archive.keep(queue.name(), &letter).await
-            {
-                tracing::error!(%error, "a dead letter was not archived");
-                continue;
-            }
-            let labels = [("queue", report.queue.clone()), ("category", letter.category.as_str().to_owned())];
+            let labels =
+                [("queue", queue.name().to_owned()), ("category", letter.category.as_str().to_owned())];
             metrics::counter!("dead_letters.new", &labels).increment(1);
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.insert(letter.message_id.clone(), Timestamp::now());
-            report.new.push(letter);
         }
-        give_back(&self.clients, queue, &receipts).await;
-        // Letters live 14 days at most, so what was noted before that is gone.
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let then = Timestamp::now().as_second() - 15 * 86_400;
-        known.retain(|_, noted| noted.as_second() > then);
-        Ok(report)
+        let archived = match &self.archive {
+            None => Ok(()),
+            Some(archive) => archive.keep(queue.name(), &letter).await,
+        };
+        if let Err(error) = &archived {
+            tracing::error!(message_id = %letter.message_id, %error, "a dead letter was not archived; the next look tries again");
+        }
+        let since = known.map_or_else(Timestamp::now, |known| known.since);
+        self.known().insert(letter.message_id.clone(), Known { since, archived: archived.is_ok() });
+        known.is_none().then_some(letter)
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
+        // Each change is one call of the map, so a panic elsewhere leaves nothing half done.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -357,6 +414,8 @@ pub struct Requeued {
 /// **Promise**: *at least once*: a letter is deleted after it has been accepted; a crash between the two leaves both, with one envelope
 /// id. The reason of its death is taken off, and its envelope's retry count goes up by one.
 ///
+/// In a FIFO queue a letter that is left keeps those behind it in its group from being looked at, once ten have been.
+///
 /// # Errors
 /// When a queue cannot be reached. What was moved until then stays moved.
 pub async fn requeue(
@@ -368,43 +427,55 @@ pub async fn requeue(
 ) -> Result<Requeued, Fault> {
     let publisher = Publisher::queue(clients, target);
     let mut result = Requeued::default();
-    let (mut kept, mut next) = (Vec::new(), tokio::time::Instant::now());
+    let (mut left, mut kept, mut next) = (HashSet::new(), Vec::new(), tokio::time::Instant::now());
     let pause = Duration::from_secs_f64((1.0 / per_second.max(1e-6)).min(86_400.0));
+    let (at_once, mut again) = (at_once(per_second), 0);
     let failure = loop {
-        let (messages, receipts) = match take(clients, dead_letters, 10, 120).await {
-            Ok(taken) => taken,
+        if at_once == 1 {
+            // They must not wait in our hands for longer than they are hidden.
+            tokio::time::sleep_until(next).await;
+        }
+        let messages = match receive(clients, dead_letters, at_once).await {
+            Ok(messages) => messages,
             Err(fault) => break Some(fault),
         };
         if messages.is_empty() {
             break None;
         }
         let mut failure = None;
-        for (message, receipt) in messages.iter().zip(receipts) {
+        for message in &messages {
             let letter = DeadLetter::read(message);
-            if failure.is_some() || !choose(&letter) {
+            let receipt = message.receipt_handle.clone().unwrap_or_default();
+            if failure.is_some() || left.contains(&letter.message_id) || !choose(&letter) {
+                again = if left.insert(letter.message_id) { 0 } else { again + 1 };
                 kept.push(receipt);
-                result.left += 1;
                 continue;
             }
+            again = 0;
             tokio::time::sleep_until(next).await;
             next = next.max(tokio::time::Instant::now()) + pause;
-            match put_back(&publisher, letter.revived(target.is_fifo())).await {
-                Ok(()) => result.moved += 1,
-                Err(fault) => {
-                    kept.push(receipt);
-                    failure = Some(fault);
-                    continue;
-                }
+            if let Err(fault) = put_back(&publisher, letter.revived(target.is_fifo())).await {
+                kept.push(receipt);
+                failure = Some(fault);
+                continue;
             }
+            result.moved += 1;
             let delete = clients.sqs.delete_message().queue_url(&dead_letters.url).receipt_handle(receipt);
             failure = delete.send().await.err().map(Fault::from);
         }
-        if failure.is_some() {
+        // It has taken so long that all that are to stay have come again, and nothing else has.
+        if failure.is_some() || again > left.len() {
             break failure;
         }
     };
+    result.left = left.len() as u64;
     give_back(clients, dead_letters, &kept).await;
     failure.map_or(Ok(result), Err)
+}
+
+/// How many letters are taken in hand at a time: what is put back in half the time that they are hidden.
+fn at_once(per_second: f64) -> i32 {
+    (per_second.max(0.0) * f64::from(HIDDEN_SECONDS) / 2.0).clamp(1.0, 10.0) as i32
 }
 
 async fn put_back(publisher: &Publisher, letter: Prepared) -> Result<(), Fault> {
@@ -417,28 +488,12 @@ async fn put_back(publisher: &Publisher, letter: Prepared) -> Result<(), Fault> 
     }
 }
 
-/// Takes up to `most` messages, hidden for so long should they not be given back: by somebody who was killed.
-async fn take(
-    clients: &Clients,
-    queue: &Queue,
-    most: usize,
-    hidden_seconds: i32,
-) -> Result<(Vec<SqsMessage>, Vec<String>), Fault> {
-    let (mut messages, mut receipts) = (Vec::new(), Vec::new());
-    while messages.len() < most {
-        let call = clients.sqs.receive_message().queue_url(&queue.url).max_number_of_messages(10);
-        let call = call.visibility_timeout(hidden_seconds).message_attribute_names("All");
-        let call = call.message_system_attribute_names(Name::All).wait_time_seconds(0);
-        let received = call.send().await?.messages.unwrap_or_default();
-        if received.is_empty() {
-            break;
-        }
-        for message in received {
-            receipts.push(message.receipt_handle.clone().unwrap_or_default());
-            messages.push(message);
-        }
-    }
-    Ok((messages, receipts))
+/// Takes up to `most` messages, ten at most, hidden until they are given back.
+async fn receive(clients: &Clients, queue: &Queue, most: i32) -> Result<Vec<SqsMessage>, Fault> {
+    let call = clients.sqs.receive_message().queue_url(&queue.url).max_number_of_messages(most);
+    let call = call.visibility_timeout(HIDDEN_SECONDS).message_attribute_names("All");
+    let call = call.message_system_attribute_names(Name::All).wait_time_seconds(0);
+    Ok(call.send().await?.messages.unwrap_or_default())
 }
 
 /// Makes messages visible again at once. What cannot be given back comes back by itself, later.
@@ -450,5 +505,21 @@ async fn give_back(clients: &Clients, queue: &Queue, receipts: &[String]) {
         if let Err(fault) = result {
             tracing::debug!(queue = queue.name(), %fault, "dead letters come back later");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_letter_waits_in_the_hands_of_a_slow_requeue_until_it_is_visible_again() {
+        assert_eq!([0.0, 0.001, 0.02, 0.05, 0.1, 1_000.0, f64::NAN].map(at_once), [1, 1, 1, 3, 6, 10, 1]);
+    }
+
+    #[test]
+    fn a_retry_count_that_cannot_grow_does_not() {
+        let body = format!(r#"{{"id":"a","type":"t","data":1,"metadata":{{"retryCount":{}}}}}"#, u32::MAX);
+        assert!(counted_up(&body).contains(&u32::MAX.to_string()));
     }
 }

@@ -29,6 +29,7 @@ pub use delivery::{BatchHandler, BatchOutcome, Delivery, Handler, Outcome};
 
 pub use gather::{Gather, gather};
 
+pub(crate) use decode::unwrap_notification;
 pub(crate) use held::change_visibility;
 pub(crate) use raw::{Raw, RawBatch};
 pub use tallies::Counts;

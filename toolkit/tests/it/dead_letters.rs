@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use toolkit::consumer::{Category, ConsumerSettings, Delivery, Outcome};
-use toolkit::dead_letters::{DeadLetterMonitor, DeadLetterReport, FileArchive, requeue};
+use toolkit::dead_letters::{Archive, DeadLetter, DeadLetterMonitor, DeadLetterReport, FileArchive, requeue};
 use toolkit::health::{HealthCheck, Thresholds};
 use toolkit::publisher::Outgoing;
 use toolkit::{Clients, Consumer, Publisher, Queue, QueueSpec};
@@ -138,4 +138,59 @@ async fn what_cannot_be_put_back_is_seen_again_at_once() {
     let fault = requeue(&clients, &dead, &nowhere, 1_000.0, |_| true).await.unwrap_err();
     assert!(fault.code.contains("NonExistentQueue") || fault.code.contains("QueueDoesNotExist"), "{fault}");
     assert_eq!(receive(&clients, &dead).await.len(), 3);
+}
+
+/// An archive whose disk is full at first.
+struct Full(Arc<Mutex<(bool, usize)>>);
+
+#[async_trait::async_trait]
+impl Archive for Full {
+    async fn keep(&self, _: &str, _: &DeadLetter) -> std::io::Result<()> {
+        let mut disk = self.0.lock().unwrap();
+        match disk.0 {
+            true => Err(std::io::ErrorKind::StorageFull.into()),
+            false => {
+                disk.1 += 1;
+                Ok(())
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_letter_is_reported_however_many_there_are_and_whatever_else_fails() {
+    let (_server, clients) = server().await;
+    let dead = QueueSpec::new("dead").ensure(&clients).await.unwrap();
+    let letters = (0..1_205).map(|number| Step { number });
+    Publisher::queue(&clients, &dead).publish_all(letters).await.unwrap();
+    let gone = Queue::at(dead.url.replace("dead", "gone"));
+    let (alerts, disk): (Arc<Mutex<Vec<usize>>>, _) = (Arc::default(), Arc::new(Mutex::new((true, 0))));
+    let heard = alerts.clone();
+    let monitor = DeadLetterMonitor::new(&clients)
+        .watch(&gone)
+        .watch(&dead)
+        .archive(Full(disk.clone()))
+        .alert(move |report: &DeadLetterReport| heard.lock().unwrap().push(report.new.len()));
+    // The first queue is not there, and the archive is full.
+    assert!(monitor.look().await.is_err());
+    assert_eq!(*alerts.lock().unwrap(), [1_205]);
+    // What could not be archived is, as soon as that can be done; and nobody is told again.
+    disk.lock().unwrap().0 = false;
+    for _ in 0..2 {
+        assert!(monitor.look().await.is_err());
+        assert_eq!((disk.lock().unwrap().1, alerts.lock().unwrap().len()), (1_205, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_letter_in_snss_wrapping_is_known_by_its_envelope() {
+    let (_server, clients) = server().await;
+    let dead = QueueSpec::new("dead").ensure(&clients).await.unwrap();
+    let topic = toolkit::TopicSpec::new("t").ensure(&clients).await.unwrap();
+    let wrapped = toolkit::Subscription::queue(&dead).attribute("RawMessageDelivery", "false");
+    wrapped.ensure(&clients, &topic).await.unwrap();
+    let letter = Outgoing::new(Step { number: 7 }).id("the letter");
+    Publisher::topic(&clients, &topic.arn).publish(letter).await.unwrap();
+    let report = DeadLetterMonitor::new(&clients).watch(&dead).look().await.unwrap().pop().unwrap();
+    assert_eq!(report.new[0].envelope, Some(("the letter".to_owned(), "step".to_owned())));
 }
