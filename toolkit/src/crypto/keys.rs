@@ -1,8 +1,9 @@
 //! Where keys come from: a provider makes a key for the data, and wraps it in one that never leaves it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -66,10 +67,21 @@ impl KeyError {
 /// ```json
 /// { "current": "2026-11", "keys": { "2026-11": "<32 bytes in base64>", "2026-05": "…" } }
 /// ```
+///
+/// A file that is [rotated](Self::rotate), or replaced, is read again by programs that run: by who is to open something with a key that
+/// he does not know, at once; by who seals, with his next data key.
 pub struct LocalKeys {
+    path: PathBuf,
+    ring: RwLock<Arc<Ring>>,
+    random: SystemRandom,
+}
+
+/// What the file says.
+struct Ring {
     current: String,
     keys: BTreeMap<String, LessSafeKey>,
-    random: SystemRandom,
+    /// The file that said so.
+    version: Option<(SystemTime, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -78,14 +90,11 @@ struct KeyFile {
     keys: BTreeMap<String, String>,
 }
 
-impl LocalKeys {
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is not such a file.
-    pub fn read(path: impl AsRef<Path>) -> Result<LocalKeys, KeyError> {
-        let path = path.as_ref();
+impl Ring {
+    fn read(path: &Path) -> Result<Ring, KeyError> {
         let wrong = |why: String| KeyError::permanent(format!("{}: {why}", path.display()));
+        // Before it is read: should it be replaced in between, it is read again.
+        let version = version(path);
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let file: KeyFile = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         let mut keys = BTreeMap::new();
@@ -98,7 +107,48 @@ impl LocalKeys {
         if !keys.contains_key(&file.current) {
             return Err(wrong(format!("the current key, {}, is missing", file.current)));
         }
-        Ok(LocalKeys { current: file.current, keys, random: SystemRandom::new() })
+        Ok(Ring { current: file.current, keys, version })
+    }
+}
+
+/// What tells one file of this name from the next.
+fn version(path: &Path) -> Option<(SystemTime, u64)> {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.modified().ok()?, file.len()))
+}
+
+impl LocalKeys {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not such a file.
+    pub fn read(path: impl AsRef<Path>) -> Result<LocalKeys, KeyError> {
+        let path = path.as_ref().to_owned();
+        let ring = RwLock::new(Arc::new(Ring::read(&path)?));
+        Ok(LocalKeys { path, ring, random: SystemRandom::new() })
+    }
+
+    fn ring(&self) -> Arc<Ring> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The keys as the file has them now; as they were, where it cannot be read.
+    fn newest(&self) -> Arc<Ring> {
+        let known = self.ring();
+        if version(&self.path) == known.version {
+            return known;
+        }
+        match Ring::read(&self.path) {
+            Ok(ring) => {
+                let ring = Arc::new(ring);
+                *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring.clone();
+                ring
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the keys stay as they were");
+                known
+            }
+        }
     }
 
     /// Adds a new key to the file, which is made if missing, and makes it the current one. Older keys stay, to read what they sealed.
@@ -147,16 +197,21 @@ impl KeyProvider for LocalKeys {
     async fn new_data_key(&self) -> Result<DataKey, KeyError> {
         let mut plain = [0; 32];
         self.random.fill(&mut plain).map_err(|_| KeyError::permanent("the system has no randomness"))?;
-        let Some(key) = self.keys.get(&self.current) else {
+        let Ring { current, keys, .. } = &*self.newest();
+        let Some(key) = keys.get(current) else {
             return Err(KeyError::permanent("the current key is missing"));
         };
-        let wrapped = seal(key, &self.random, self.current.as_bytes(), &plain)?;
-        Ok(DataKey { key_id: self.current.clone(), wrapped, plain })
+        let wrapped = seal(key, &self.random, current.as_bytes(), &plain)?;
+        Ok(DataKey { key_id: current.clone(), wrapped, plain })
     }
 
     async fn unwrap_data_key(&self, key_id: &str, wrapped: &[u8]) -> Result<[u8; 32], KeyError> {
+        let mut ring = self.ring();
+        if !ring.keys.contains_key(key_id) {
+            ring = self.newest();
+        }
         let key =
-            self.keys.get(key_id).ok_or_else(|| KeyError::permanent(format!("there is no key {key_id}")))?;
+            ring.keys.get(key_id).ok_or_else(|| KeyError::permanent(format!("there is no key {key_id}")))?;
         let plain = open(key, key_id.as_bytes(), wrapped)?;
         plain.try_into().map_err(|_| KeyError::permanent("the data key has not 32 bytes"))
     }

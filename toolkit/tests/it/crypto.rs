@@ -6,7 +6,8 @@ use std::time::Duration;
 use toolkit::body::{Attribute, Attributes, BodyStep};
 use toolkit::consumer::{CATEGORY, ConsumerSettings, Delivery, REASON};
 use toolkit::crypto::{
-    AuditAction, AuditEvent, Encryption, LocalKeys, SIGNATURE, SIGNATURE_KEY, Signatory, Signing, SigningKeys,
+    AuditAction, AuditEvent, Encryption, KeyProvider, LocalKeys, SIGNATURE, SIGNATURE_KEY, Signatory,
+    Signing, SigningKeys,
 };
 use toolkit::{Consumer, Publisher, QueueSpec};
 
@@ -128,4 +129,26 @@ async fn a_signature_fits_one_body_and_one_key() {
     attributes.remove(SIGNATURE);
     assert!(shop.incoming(body, &attributes).await.is_err());
     assert!(SigningKeys::new().hmac("short", b"short").is_err());
+}
+
+#[tokio::test]
+async fn programs_that_run_take_up_a_rotated_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    LocalKeys::rotate(&path, "old").unwrap();
+    let provider = LocalKeys::read(&path).unwrap();
+    assert_eq!(provider.new_data_key().await.unwrap().key_id, "old");
+    let reader = Encryption::new(LocalKeys::read(&path).unwrap());
+    LocalKeys::rotate(&path, "new").unwrap();
+    // Another process has been started since.
+    let other = Encryption::new(LocalKeys::read(&path).unwrap());
+    let sealed = other.outgoing("hello".to_owned(), &mut Attributes::new()).await.unwrap();
+    assert!(sealed.contains("\"new\""), "{sealed}");
+    assert_eq!(reader.incoming(sealed, &Attributes::new()).await.unwrap(), "hello");
+    assert_eq!(provider.new_data_key().await.unwrap().key_id, "new");
+    // Half a file, or none, is no reason to forget what is known.
+    std::fs::write(&path, "{").unwrap();
+    assert_eq!(provider.new_data_key().await.unwrap().key_id, "new");
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(provider.new_data_key().await.unwrap().key_id, "new");
 }
