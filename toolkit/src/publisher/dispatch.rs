@@ -179,6 +179,7 @@ async fn send_batch(
         let batch: Vec<&Prepared> = left.iter().map(|item| &*item.message).collect();
         let results = match sink.send(&batch).await {
             Ok(results) => results,
+            Err(fault) if batch.len() > 1 && may_be_of_one(&fault) => one_by_one(&*sink, &batch).await,
             Err(fault) => vec![Err(fault); batch.len()],
         };
         let mut again = Vec::new();
@@ -211,6 +212,24 @@ async fn send_batch(
         }
     }
     Finished { groups, broken }
+}
+
+/// Whether one message may have had the whole request refused. (It is not of the messages where nothing would be taken from this sender
+/// by this destination.)
+fn may_be_of_one(fault: &Fault) -> bool {
+    let of_all = ["NonExistentQueue", "DoesNotExist", "NotFound", "AccessDenied", "Authorization", "Token"];
+    !fault.retryable && !of_all.iter().any(|word| fault.code.contains(word))
+}
+
+/// A message that is refused must not take its company with it.
+async fn one_by_one(sink: &dyn Sink, batch: &[&Prepared]) -> Vec<Result<Receipt, Fault>> {
+    let mut results = Vec::with_capacity(batch.len());
+    for message in batch {
+        let result = sink.send(&[*message]).await.map(|mut results| results.pop());
+        let unanswered = || Err(Fault::passing("Unanswered", "the answer does not mention this entry"));
+        results.push(result.and_then(|result| result.unwrap_or_else(unanswered)));
+    }
+    results
 }
 
 fn refused(fault: Fault, attempts: u32) -> PublishError {

@@ -35,8 +35,8 @@ use sink::DirectSink;
 /// there all the same, when only the answer was lost; and a retry after a lost answer makes a standard queue hold the message
 /// twice (with the same envelope id). A FIFO queue drops such a repeat for five minutes.
 ///
-/// Everything is serialised before anything is sent: a message that cannot be written, or is too large, stops the
-/// whole call before its first byte leaves.
+/// Everything is serialised before anything is sent: a message that cannot be written, is too large, or could not be sent for anything
+/// else that lies in it, stops the whole call before its first byte leaves.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -170,7 +170,7 @@ impl Publisher {
     ///
     /// # Errors
     /// Before sending: [`PublishError::Unwritable`], [`PublishError::Step`], [`PublishError::TooLarge`],
-    /// [`PublishError::GroupMissing`]. After all attempts: [`PublishError::Refused`].
+    /// [`PublishError::GroupMissing`], [`PublishError::Unsendable`]. After all attempts: [`PublishError::Refused`].
     pub async fn publish<T: Message>(
         &self,
         message: impl Into<Outgoing<T>>,
@@ -306,7 +306,10 @@ impl Publisher {
         if self.sink.is_fifo() && message.group.is_none() {
             return Err(PublishError::GroupMissing { id: message.id.clone() });
         }
-        Ok(())
+        match message.flaw() {
+            Some(why) => Err(PublishError::Unsendable { id: message.id.clone(), why }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -343,6 +346,14 @@ pub enum PublishError {
     GroupMissing {
         /// The envelope's id.
         id: String,
+    },
+    /// No queue or topic would take it. Nothing of the call was sent.
+    #[error("message {id} cannot be sent: {why}")]
+    Unsendable {
+        /// The envelope's id.
+        id: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// The service refused it, or could not be reached, until the attempts were used up.
     #[error("not accepted after {attempts} attempts: {fault}")]

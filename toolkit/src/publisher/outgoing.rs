@@ -151,4 +151,94 @@ impl Prepared {
         let attributes = self.attributes.iter().map(|(name, value)| name.len() + value.size());
         self.body.len() + attributes.sum::<usize>()
     }
+
+    /// What SQS and SNS would refuse whenever it is sent (AWS's documentation of SendMessage and of message attributes).
+    pub(crate) fn flaw(&self) -> Option<String> {
+        if self.body.is_empty() {
+            return Some("its body is empty".to_owned());
+        }
+        if !is_sendable(&self.body) {
+            return Some("its body has characters that XML 1.0 forbids".to_owned());
+        }
+        for (what, id) in [("message group", &self.group), ("deduplication id", &self.deduplication_id)] {
+            if let Some(id) = id
+                && !((1..=MOST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
+            {
+                let some: String = id.chars().take(MOST_ID).collect();
+                return Some(format!(
+                    "its {what} must have 1 to {MOST_ID} letters, digits or punctuation marks of ASCII: \"{some}\""
+                ));
+            }
+        }
+        if self.attributes.len() > MOST_ATTRIBUTES {
+            let count = self.attributes.len();
+            return Some(format!("it has {count} message attributes, which may be {MOST_ATTRIBUTES}"));
+        }
+        self.attributes.iter().find_map(|(name, value)| {
+            let empty = match value {
+                Attribute::Text(text) | Attribute::Number(text) | Attribute::List(text) => {
+                    if !is_sendable(text) {
+                        return Some(format!("its attribute {name} has characters that XML 1.0 forbids"));
+                    }
+                    text.is_empty()
+                }
+                Attribute::Binary(bytes) => bytes.is_empty(),
+            };
+            (empty || name.is_empty()).then(|| format!("its attribute \"{name}\" is empty"))
+        })
+    }
+}
+
+/// The longest group and deduplication id.
+const MOST_ID: usize = 128;
+/// The most attributes of a message. (SNS takes more, and does not deliver them raw.)
+const MOST_ATTRIBUTES: usize = 10;
+
+/// Whether all of its characters are among those that SQS takes: tab, line feed, carriage return, and all from the space on but U+FFFE
+/// and U+FFFF.
+fn is_sendable(text: &str) -> bool {
+    let forbidden = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    // The two have three bytes of which the first is rare.
+    !text.bytes().any(forbidden)
+        && !(text.as_bytes().contains(&0xef) && text.contains(['\u{fffe}', '\u{ffff}']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message() -> Prepared {
+        Prepared {
+            id: "m".into(),
+            message_type: "t".into(),
+            body: "{}\t\r\n\u{fffd}\u{1f600}".into(),
+            attributes: Attributes::from([("type".into(), "t".into())]),
+            group: Some("customer-7!".into()),
+            deduplication_id: Some("x".repeat(128)),
+            delay_seconds: None,
+        }
+    }
+
+    #[test]
+    fn what_no_queue_would_take_is_known_before_it_is_sent() {
+        assert_eq!(message().flaw(), None);
+        let many: Attributes = (0..11).map(|number| (format!("a{number}"), 1.into())).collect();
+        let flawed = [
+            (Prepared { body: String::new(), ..message() }, "empty"),
+            (Prepared { body: "a\u{1}".into(), ..message() }, "XML"),
+            (Prepared { body: "a\u{ffff}".into(), ..message() }, "XML"),
+            (Prepared { group: Some("brass lamp".into()), ..message() }, "group"),
+            (Prepared { group: Some("löwe".into()), ..message() }, "group"),
+            (Prepared { deduplication_id: Some("x".repeat(129)), ..message() }, "deduplication"),
+            (Prepared { attributes: many, ..message() }, "11 message attributes"),
+            (
+                Prepared { attributes: Attributes::from([("a".into(), "".into())]), ..message() },
+                "\"a\" is empty",
+            ),
+            (Prepared { attributes: Attributes::from([("a".into(), "\u{2}".into())]), ..message() }, "XML"),
+        ];
+        for (message, why) in flawed {
+            assert!(message.flaw().is_some_and(|flaw| flaw.contains(why)), "{message:?}");
+        }
+    }
 }

@@ -68,6 +68,8 @@ pub enum Trouble {
     None,
     /// It never arrives.
     Lost,
+    /// It is refused as a whole, for good.
+    Refused,
     /// It arrives, and its answer does not.
     AnswerLost,
     /// These entries are refused; whether for good is said beside.
@@ -112,6 +114,7 @@ impl Sink for Faulty {
         match trouble {
             Trouble::None => self.inner.send(batch).await,
             Trouble::Lost => Err(Fault::passing("Connection", "lost")),
+            Trouble::Refused => Err(Fault::permanent("InvalidParameterValue", "no")),
             Trouble::AnswerLost => {
                 self.inner.send(batch).await?;
                 Err(Fault::passing("Connection", "the answer was lost"))

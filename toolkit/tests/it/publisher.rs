@@ -272,3 +272,31 @@ async fn what_was_acknowledged_survives_the_server_and_what_was_not_is_sent_agai
     work.await.unwrap();
     assert_eq!(numbers(&drain(&clients, &queue).await), (0..200).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn a_message_for_which_a_whole_request_is_refused_does_not_take_its_company_with_it() {
+    let (_server, clients) = server().await;
+    let queue = queue(&clients, "q").await;
+    let faulty = Faulty::new(&clients, &queue, |_, batch| {
+        match batch.iter().any(|message| message.body.contains("\"number\":3}")) {
+            true => Trouble::Refused,
+            false => Trouble::None,
+        }
+    });
+    let results = Publisher::to(faulty).settings(quick()).publish_all(steps(15)).await.unwrap();
+    for (number, result) in results.iter().enumerate() {
+        assert_eq!(result.is_err(), number == 3, "{number}: {result:?}");
+    }
+    assert_eq!(drain(&clients, &queue).await.len(), 14);
+}
+
+#[tokio::test]
+async fn what_no_queue_would_take_is_refused_before_anything_is_sent() {
+    let (_server, clients) = server().await;
+    let queue = queue(&clients, "q.fifo").await;
+    let messages =
+        [Outgoing::new(Step { number: 1 }).group("g"), Outgoing::new(Step { number: 2 }).group("a lamp")];
+    let refused = Publisher::queue(&clients, &queue).publish_all(messages).await.unwrap_err();
+    assert!(matches!(&refused, PublishError::Unsendable { why, .. } if why.contains("a lamp")), "{refused}");
+    assert!(drain(&clients, &queue).await.is_empty());
+}
