@@ -3,7 +3,7 @@
 //! ```text
 //!   requester ── request {id, reply_to} ──▶ [requests] ──▶ responder
 //!       ▲                                                     │
-//!       └────────── [replies] ◀── reply {correlation id} ─────┘
+//!       └────────── [replies] ◀── reply {causation id} ───────┘
 //! ```
 
 use std::collections::HashMap;
@@ -30,7 +30,8 @@ use crate::queue::{Queue, QueueSpec};
 /// ([`Outgoing::id`]) to responders behind an [inbox](crate::inbox).
 ///
 /// **Needs** a reply queue that nobody else reads: a temporary one for each process, or a lasting one for each instance of
-/// a service. Any number of requests may wait on it at once.
+/// a service. Any number of requests may wait on it at once. (Steps of the publisher, such as encryption, are for the request; the
+/// answer travels as it is.)
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -73,8 +74,9 @@ pub struct Requester {
     reader: JoinHandle<()>,
 }
 
+/// Who waits for an answer, by the id of the request; several where one id was asked again before the first had its answer.
 #[derive(Default)]
-struct Waiting(Mutex<HashMap<String, oneshot::Sender<String>>>);
+struct Waiting(Mutex<HashMap<String, Vec<oneshot::Sender<String>>>>);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -140,10 +142,11 @@ impl Requester {
     ) -> Result<Envelope<A>, RequestError> {
         let prepared = self.publisher.prepare(request.into().reply_to(&self.replies.url)).await?;
         let id = prepared.id.clone();
+        // Goes after the receiver, whatever ends this.
+        let _forget = Forget { waiting: &self.waiting, id: &id };
         let (sender, receiver) = oneshot::channel();
         // Before it is sent: the answer may be quick.
-        self.waiting.lock().insert(id.clone(), sender);
-        let _forget = Forget { waiting: &self.waiting, id: &id };
+        self.waiting.lock().entry(id.clone()).or_default().push(sender);
         for result in self.publisher.publish_prepared(vec![prepared]).await? {
             result?;
         }
@@ -180,7 +183,7 @@ impl Drop for Requester {
 }
 
 impl Waiting {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<String>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<oneshot::Sender<String>>>> {
         // Each change is one call of the map, so a panic elsewhere leaves nothing half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -193,7 +196,14 @@ struct Forget<'a> {
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        self.waiting.lock().remove(self.id);
+        let mut waiting = self.waiting.lock();
+        if let Some(senders) = waiting.get_mut(self.id) {
+            // Ours is one whose receiver is gone.
+            senders.retain(|sender| !sender.is_closed());
+            if senders.is_empty() {
+                waiting.remove(self.id);
+            }
+        }
     }
 }
 
@@ -220,7 +230,7 @@ async fn read_replies(clients: Clients, replies: Queue, waiting: Arc<Waiting>) {
                 let asked = envelope.metadata.causation_id.as_ref().and_then(|id| waiting.lock().remove(id));
                 match asked {
                     // Whoever gave up in this moment has his timeout.
-                    Some(asked) => drop(asked.send(body)),
+                    Some(asked) => asked.into_iter().for_each(|asked| drop(asked.send(body.clone()))),
                     None => tracing::debug!(id = %envelope.id, "an answer that nobody waits for"),
                 }
             }

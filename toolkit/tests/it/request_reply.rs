@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use toolkit::consumer::{ConsumerSettings, Delivery};
+use toolkit::publisher::Outgoing;
 use toolkit::request_reply::{RequestError, Requester, responder};
 use toolkit::{Clients, Consumer, Message, Publisher, Queue, QueueSpec};
 
@@ -91,6 +92,33 @@ async fn a_responder_that_dies_before_it_answers_is_replaced_by_the_next() {
     };
     let (answer, running) = tokio::join!(asking, replaced);
     assert_eq!(answer.unwrap().data.0, 42);
+    running.shutdown().await;
+    requester.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_too_late_is_nobody_elses() {
+    let (_server, clients) = server().await;
+    let requests = requests(&clients).await;
+    let requester = Requester::temporary(&clients, Publisher::queue(&clients, &requests)).await.unwrap();
+    // Nobody answers yet.
+    let late = requester.ask::<Step, Doubled>(Step { number: 1 }, Duration::from_millis(50)).await;
+    assert!(matches!(late, Err(RequestError::Timeout(_))));
+    let answering = responder(&clients, "doubler", double);
+    let running = Consumer::new(&clients, &requests).settings(settings()).start(answering).await.unwrap();
+    while running.counts().done < 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for number in 2..5 {
+        let answer = requester.ask::<Step, Doubled>(Step { number }, PATIENCE).await.unwrap();
+        assert_eq!(answer.data.0, number * 2);
+    }
+    // One question under one id, asked again by one who has lost patience with the first: both hear the answer.
+    let ask =
+        |patience| requester.ask::<Step, Doubled>(Outgoing::new(Step { number: 6 }).id("six"), patience);
+    let (first, impatient, second) = tokio::join!(ask(PATIENCE), ask(Duration::ZERO), ask(PATIENCE));
+    assert!(matches!(impatient, Err(RequestError::Timeout(_))));
+    assert_eq!((first.unwrap().data.0, second.unwrap().data.0), (12, 12));
     running.shutdown().await;
     requester.close().await.unwrap();
 }
