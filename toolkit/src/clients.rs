@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::config::{Credentials, Region, RuntimeComponents, SharedHttpClient};
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpConnector};
@@ -25,13 +26,15 @@ impl Clients {
     /// As every AWS SDK does it: `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_SQS`, `…_SNS`), `AWS_REGION`,
     /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, the profile, the machine's role. Without an endpoint: AWS.
     pub async fn from_env() -> Clients {
-        Clients::new(&aws_config::defaults(BehaviorVersion::latest()).http_client(http_client()).load().await)
+        let loader = aws_config::defaults(BehaviorVersion::latest());
+        Clients::new(&loader.http_client(http_client()).timeout_config(timeouts()).load().await)
     }
 
     /// A server that asks nobody's name, such as a local Posthaste: `http://127.0.0.1:4566`.
     pub async fn local(endpoint: &str) -> Clients {
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http_client())
+            .timeout_config(timeouts())
             .endpoint_url(endpoint)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "local"));
@@ -77,6 +80,14 @@ impl Clients {
         let found = self.sqs.get_queue_url().queue_name(name_or_url).send().await?;
         Ok(Queue::at(found.queue_url().unwrap_or_default()))
     }
+}
+
+/// The SDKs wait for an answer for ever unless told; a receive may rightly take 20 seconds.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .read_timeout(Duration::from_secs(35))
+        .build()
 }
 
 /// The connections: kept, and shared by both clients.
