@@ -8,7 +8,8 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use toolkit::claim_check::ClaimCheck;
+use toolkit::body::{Attributes, BodyStep};
+use toolkit::claim_check::{CLAIM_CHECK, ClaimCheck};
 use toolkit::consumer::{ConsumerSettings, Delivery, Outcome};
 use toolkit::{Consumer, Message, Publisher, QueueSpec};
 
@@ -102,4 +103,25 @@ async fn a_ticket_cannot_lead_out_of_its_folder_and_a_lost_payload_is_said() {
     reasons.sort_unstable();
     assert!(reasons[0].contains("does not lie below reports"), "{reasons:?}");
     assert!(reasons[1].contains("the payload is gone"), "{reasons:?}");
+}
+
+#[tokio::test]
+async fn what_a_crash_left_without_a_message_is_swept_away_and_nothing_younger() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
+    let step = ClaimCheck::new(store.clone(), "reports").larger_than(10);
+    let mut attributes = [Attributes::new(), Attributes::new()];
+    for attributes in &mut attributes {
+        // The object is written; the publisher dies before it sends the ticket.
+        step.outgoing("more than ten bytes".to_owned(), attributes).await.unwrap();
+    }
+    let old = folder.path().join(attributes[0][CLAIM_CHECK].as_text().unwrap());
+    let two_days_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 86_400);
+    std::fs::File::options().write(true).open(&old).unwrap().set_modified(two_days_ago).unwrap();
+    store.put_opts(&"others/old".into(), "not ours".into(), Default::default()).await.unwrap();
+    let others = folder.path().join("others/old");
+    std::fs::File::options().write(true).open(others).unwrap().set_modified(two_days_ago).unwrap();
+    assert_eq!(step.sweep(Duration::from_secs(86_400)).await.unwrap(), 1);
+    assert!(!old.exists());
+    assert_eq!(objects(&store).await, 2);
 }
