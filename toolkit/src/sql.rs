@@ -238,6 +238,15 @@ pub async fn take_turns<D: Database>(
     Ok(())
 }
 
+/// Fails where a statement of this transaction has failed, even if whoever made it did not mind. PostgreSQL answers the commit of such a
+/// transaction by undoing it, and calls that a success.
+pub(crate) async fn is_whole<D: Database>(transaction: &mut D::Connection) -> Result<(), StoreError> {
+    if D::DIALECT == Dialect::Postgres {
+        D::execute(transaction, "SELECT", &[]).await?;
+    }
+    Ok(())
+}
+
 /// Milliseconds since 1970.
 pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()

@@ -57,6 +57,14 @@ pub enum Outcome {
         /// When; `None`: as the consumer's backoff says.
         after: Option<Duration>,
     },
+    /// It comes again, as with [`Retry`](Self::Retry); but nothing has failed that the circuit breaker should know of: somebody
+    /// else is at it, or it must wait for something.
+    NotYet {
+        /// Why.
+        reason: String,
+        /// When.
+        after: Duration,
+    },
     /// No attempt will help: it becomes a dead letter.
     GiveUp {
         /// Why.
@@ -73,6 +81,16 @@ impl Outcome {
     /// Again after so long (in whole seconds, rounded up).
     pub fn retry_after(after: Duration, reason: impl fmt::Display) -> Outcome {
         Outcome::Retry { reason: reason.to_string(), after: Some(after) }
+    }
+
+    /// Again after so long (in whole seconds, rounded up), without this being a failure.
+    pub fn not_yet(after: Duration, reason: impl fmt::Display) -> Outcome {
+        Outcome::NotYet { reason: reason.to_string(), after }
+    }
+
+    /// Whether the message is to come again.
+    pub(crate) fn comes_again(&self) -> bool {
+        matches!(self, Outcome::Retry { .. } | Outcome::NotYet { .. })
     }
 
     /// To the dead letters.

@@ -144,11 +144,26 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(shop: Arc<Shop<H>>,
         pass = core.breaker.enter() => pass,
         () = core.stop.cancelled() => return release(core, received, Duration::ZERO).await,
     };
+    let span = tracing::info_span!("handle_batch", queue = core.queue.name(), messages = deliveries.len());
+    // A batch has many traces.
+    for delivery in &deliveries {
+        let metadata = &delivery.envelope.metadata;
+        tracing::debug!(
+            parent: &span,
+            message_id = %delivery.message_id,
+            id = %delivery.envelope.id,
+            message_type = %delivery.envelope.message_type,
+            receive_count = delivery.receive_count,
+            correlation_id = metadata.correlation_id.as_deref(),
+            traceparent = metadata.traceparent.as_deref(),
+            "in this batch"
+        );
+    }
     let started = tokio::time::Instant::now();
     let sent_at: Vec<Timestamp> = deliveries.iter().map(|delivery| delivery.sent_at).collect();
-    let begun = catch_unwind(AssertUnwindSafe(|| shop.handler.handle_batch(deliveries)));
+    let begun = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| shop.handler.handle_batch(deliveries))));
     let result = match begun {
-        Ok(handling) => guard(core, pin!(handling)).await,
+        Ok(handling) => guard(core, pin!(handling)).instrument(span).await,
         Err(panic) => panicked(core, &*panic),
     };
     let outcome = match result {
@@ -162,11 +177,15 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(shop: Arc<Shop<H>>,
     // What fails beside others that succeed is the message's own trouble.
     let to_retry =
         outcome.failures.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Retry { .. })).count();
+    let again = outcome.failures.iter().filter(|(_, outcome)| outcome.comes_again()).count();
     if to_retry >= received.len() {
         pass.failure()
+    } else if again >= received.len() {
+        drop(pass)
     } else {
         pass.success()
     }
+    core.tallies.circuit(core.breaker.phase() != crate::breaker::Phase::Closed);
     let mut failures = outcome.failures;
     for (one, sent_at) in received.into_iter().zip(sent_at) {
         core.tallies.handled(started.elapsed(), since(sent_at));
@@ -237,10 +256,10 @@ async fn attempt<T: Message, H: Handler<T>>(
         Attempt::Failed(reason) => Outcome::retry(reason),
     };
     core.tallies.handled(started.elapsed(), since(sent_at));
-    if matches!(outcome, Outcome::Retry { .. }) {
-        pass.failure()
-    } else {
-        pass.success()
+    match outcome {
+        Outcome::Retry { .. } => pass.failure(),
+        Outcome::NotYet { .. } => drop(pass),
+        Outcome::Done | Outcome::GiveUp { .. } => pass.success(),
     }
     core.tallies.circuit(core.breaker.phase() != crate::breaker::Phase::Closed);
     Some(outcome)
@@ -302,19 +321,23 @@ async fn settle(core: &Core, received: Received, outcome: Outcome) -> Settled {
             Settled::Gone
         }
         Outcome::GiveUp { reason } => Box::pin(bury(core, received, Category::GaveUp, &reason)).await,
-        Outcome::Retry { reason, after } => {
-            let attempts = received.receive_count();
-            if core.max_attempts.is_some_and(|most| attempts >= most) {
-                return Box::pin(bury(core, received, Category::AttemptsExhausted, &reason)).await;
-            }
-            let after = after.unwrap_or_else(|| core.settings.backoff.delay(attempts));
-            tracing::info!(queue = core.queue.name(), message_id = received.message_id(), attempts, %reason, ?after,
-                "to be handled again");
-            core.tallies.retried();
-            Box::pin(hide(core, vec![received], after)).await;
-            Settled::Again(after)
-        }
+        Outcome::Retry { reason, after } => Box::pin(again(core, received, reason, after)).await,
+        Outcome::NotYet { reason, after } => Box::pin(again(core, received, reason, Some(after))).await,
     }
+}
+
+/// Back into the queue; to the dead letters if it has come too often.
+async fn again(core: &Core, received: Received, reason: String, after: Option<Duration>) -> Settled {
+    let attempts = received.receive_count();
+    if core.max_attempts.is_some_and(|most| attempts >= most) {
+        return bury(core, received, Category::AttemptsExhausted, &reason).await;
+    }
+    let after = after.unwrap_or_else(|| core.settings.backoff.delay(attempts));
+    tracing::info!(queue = core.queue.name(), message_id = received.message_id(), attempts, %reason, ?after,
+        "to be handled again");
+    core.tallies.retried();
+    hide(core, vec![received], after).await;
+    Settled::Again(after)
 }
 
 /// To the dead letters; if that fails, the message stays where it is, since losing it would be worse.

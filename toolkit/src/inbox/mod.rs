@@ -13,7 +13,7 @@ mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -50,7 +50,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// When the memory cannot be reached; then others wait until the lease ends.
     async fn abandon(&self, key: &str, claim: &Claim) -> Result<(), InboxError>;
 
-    /// Forgets what was to be kept until now; gives how many.
+    /// Forgets what was to be kept until now; gives how many. The handlers of this module, and [`sql`]'s, see to it once a minute.
     ///
     /// # Errors
     /// When the memory cannot be reached.
@@ -151,7 +151,7 @@ impl Default for InboxSettings {
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
 pub fn once<H>(inbox: impl Into<Arc<dyn Inbox>>, settings: InboxSettings, handler: H) -> Once<H> {
-    Once { inbox: inbox.into(), settings, handler }
+    Once { inbox: inbox.into(), settings, handler, forgetting: Forgetting::default() }
 }
 
 /// A handler behind an [`Inbox`]: see [`once`].
@@ -159,10 +159,39 @@ pub struct Once<H> {
     inbox: Arc<dyn Inbox>,
     settings: InboxSettings,
     handler: H,
+    forgetting: Forgetting,
+}
+
+/// Has an inbox forget, now and then: otherwise it would grow for ever.
+#[derive(Default)]
+struct Forgetting {
+    due: Mutex<Option<tokio::time::Instant>>,
+}
+
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+impl Forgetting {
+    /// To be called for each message. Costs next to nothing when it is not yet time, and nobody waits for it when it is.
+    fn now_and_then(&self, inbox: impl FnOnce() -> Arc<dyn Inbox>) {
+        let now = tokio::time::Instant::now();
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        if due.is_some_and(|due| now < due) {
+            return;
+        }
+        *due = Some(now + FORGET_EVERY);
+        drop(due);
+        let inbox = inbox();
+        tokio::spawn(async move {
+            if let Err(error) = inbox.expire().await {
+                tracing::warn!(%error, "what is old was not forgotten");
+            }
+        });
+    }
 }
 
 impl<T: Message, H: Handler<T>> Handler<T> for Once<H> {
     async fn handle(&self, delivery: Delivery<T>) -> Outcome {
+        self.forgetting.now_and_then(|| self.inbox.clone());
         let key = delivery.envelope.id.clone();
         let lease = self.settings.lease;
         // A duplicate's twin is usually done in a moment; asking again costs less than a round through the queue.
@@ -178,7 +207,7 @@ impl<T: Message, H: Handler<T>> Handler<T> for Once<H> {
                 Ok(Begin::Busy(left)) if tokio::time::Instant::now() < patient_until => {
                     tokio::time::sleep(left.min(ASK_AGAIN)).await;
                 }
-                Ok(Begin::Busy(left)) => return Outcome::retry_after(left, "a duplicate is being handled"),
+                Ok(Begin::Busy(left)) => return Outcome::not_yet(left, "a duplicate is being handled"),
                 Err(error) => return Outcome::retry(error),
             }
         };

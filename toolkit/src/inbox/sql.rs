@@ -1,15 +1,15 @@
 //! An inbox in a database, shared by all consumers of a queue; and, inside a business transaction, the strongest promise.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::consumer::{BatchHandler, BatchOutcome, Delivery, Handler, Outcome};
-use crate::inbox::{Begin, Claim, Inbox, InboxError, InboxSettings};
+use crate::inbox::{Begin, Claim, Forgetting, Inbox, InboxError, InboxSettings};
 use crate::message::Message;
-use crate::sql::{Database, Dialect, StoreError, from_json, from_now, migrate, now};
+use crate::sql::{Database, Dialect, StoreError, from_json, from_now, is_whole, migrate, now};
 
 /// Remembers in the table `toolkit_inbox`.
 #[derive(Clone, Debug)]
@@ -178,8 +178,17 @@ impl<D: Database> Inbox for SqlInbox<D> {
     }
 
     async fn expire(&self) -> Result<u64, InboxError> {
-        let sql = "DELETE FROM toolkit_inbox WHERE consumer = $1 AND until_ms <= $2";
-        Ok(self.database.execute_alone(sql, &[(&*self.consumer).into(), now().into()]).await?)
+        // Not all at once, so that nobody else waits long; and again whether it is old, since it may just have been claimed.
+        let sql = "DELETE FROM toolkit_inbox WHERE consumer = $1 AND until_ms <= $2 AND message_key IN
+                       (SELECT message_key FROM toolkit_inbox WHERE consumer = $1 AND until_ms <= $2 LIMIT 1000)";
+        let (now, mut all) = (now(), 0);
+        loop {
+            let some = self.database.execute_alone(sql, &[(&*self.consumer).into(), now.into()]).await?;
+            all += some;
+            if some == 0 {
+                return Ok(all);
+            }
+        }
     }
 }
 
@@ -210,13 +219,15 @@ pub trait TransactionalHandler<T, D: Database>: Send + Sync + 'static {
 /// **Promise**: effectively once. The changes and the memory of the message commit together: a crash before the commit leaves
 /// neither, and the message comes again; a crash after it leaves both, and the message that comes again changes nothing.
 ///
-/// **Needs** a handler whose effects all go through the transaction: messages too, by an [outbox](crate::outbox).
+/// **Needs** a handler whose effects all go through the transaction: messages too, by an [outbox](crate::outbox). (On PostgreSQL a
+/// statement that fails takes the transaction with it, whatever the handler makes of the error: then the message comes again, even
+/// after [`Outcome::Done`]. Try what may fail behind a savepoint.)
 pub fn in_transaction<D: Database, H>(
     inbox: SqlInbox<D>,
     settings: InboxSettings,
     handler: H,
 ) -> InTransaction<D, H> {
-    InTransaction { inbox, settings, handler }
+    InTransaction { inbox, settings, handler, forgetting: Forgetting::default() }
 }
 
 /// A handler in a transaction with its inbox: see [`in_transaction`].
@@ -224,10 +235,12 @@ pub struct InTransaction<D, H> {
     inbox: SqlInbox<D>,
     settings: InboxSettings,
     handler: H,
+    forgetting: Forgetting,
 }
 
 impl<T: Message, D: Database, H: TransactionalHandler<T, D>> Handler<T> for InTransaction<D, H> {
     async fn handle(&self, delivery: Delivery<T>) -> Outcome {
+        self.forgetting.now_and_then(|| self.inbox.clone().into());
         match self.run(&delivery).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::retry(error),
@@ -247,6 +260,7 @@ impl<D: Database, H> InTransaction<D, H> {
         }
         let outcome = self.handler.handle(&mut transaction, delivery).await;
         if outcome == Outcome::Done {
+            is_whole::<D>(&mut transaction).await?;
             D::commit(transaction).await?;
         }
         Ok(outcome)
@@ -291,7 +305,7 @@ pub fn batches_in_transaction<D: Database, H>(
     settings: InboxSettings,
     handler: H,
 ) -> BatchesInTransaction<D, H> {
-    BatchesInTransaction { inbox, settings, handler }
+    BatchesInTransaction { inbox, settings, handler, forgetting: Forgetting::default() }
 }
 
 /// A handler of batches in a transaction with its inbox: see [`batches_in_transaction`].
@@ -299,6 +313,7 @@ pub struct BatchesInTransaction<D, H> {
     inbox: SqlInbox<D>,
     settings: InboxSettings,
     handler: H,
+    forgetting: Forgetting,
 }
 
 impl<T, D, H> BatchHandler<T> for BatchesInTransaction<D, H>
@@ -308,6 +323,7 @@ where
     H: TransactionalBatchHandler<T, D>,
 {
     async fn handle_batch(&self, batch: Vec<Delivery<T>>) -> BatchOutcome {
+        self.forgetting.now_and_then(|| self.inbox.clone().into());
         let mut all = BatchOutcome::done();
         // Groups of which a message failed: those behind it must not go before it.
         let mut held_back: HashSet<String> = HashSet::new();
@@ -320,8 +336,20 @@ where
                 .into_iter()
                 .map(|one| (one.message_id, Outcome::retry("one before it in its group failed")));
             all.failures.extend(behind);
+            let groups: HashMap<String, String> = match parts.is_empty() {
+                true => HashMap::new(),
+                false => {
+                    let grouped =
+                        part.iter().filter_map(|one| Some((one.message_id.clone(), one.group.clone()?)));
+                    grouped.collect()
+                }
+            };
             match self.run(&mut part).await {
-                Ok(outcome) => all.failures.extend(outcome.failures),
+                Ok(outcome) => {
+                    let again = outcome.failures.iter().filter(|(_, outcome)| outcome.comes_again());
+                    held_back.extend(again.filter_map(|(id, _)| groups.get(id).cloned()));
+                    all.failures.extend(outcome.failures);
+                }
                 Err(error) if part.len() > 1 && is_refusal(&error) => {
                     let second = part.split_off(part.len() / 2);
                     parts.extend([second, part]);
@@ -395,6 +423,7 @@ impl<D: Database, H> BatchesInTransaction<D, H> {
                 let keys: Vec<&str> = failed.iter().map(|(key, _)| *key).collect();
                 self.inbox.forget(&mut transaction, &keys).await?;
             }
+            is_whole::<D>(&mut transaction).await?;
             D::commit(transaction).await?;
             after.0.into_iter().for_each(|then| then());
         }

@@ -279,3 +279,139 @@ async fn what_cannot_be_stored_does_not_hold_up_its_batch() {
         one_bad_message_does_not_hold_up_its_batch(pool).await;
     }
 }
+
+/// Stores numbers, and does not mind what the database says to 13.
+struct Careless;
+
+impl<D: Database> TransactionalHandler<Step, D> for Careless {
+    async fn handle(&self, transaction: &mut D::Connection, delivery: &Delivery<Step>) -> Outcome {
+        let number = i64::from(delivery.data().number);
+        let _ = D::execute(transaction, "INSERT INTO numbers VALUES ($1)", &[number.into()]).await;
+        if number == 13 {
+            let _ = D::execute(transaction, "INSERT INTO numbers VALUES (14)", &[]).await;
+        }
+        Outcome::Done
+    }
+}
+
+#[tokio::test]
+async fn a_message_whose_transaction_postgresql_undoes_at_its_commit_is_not_done() {
+    let Some((_database, pool)) = postgres().await else { return };
+    let (_server, clients) = server().await;
+    let table = "CREATE TABLE numbers (number BIGINT PRIMARY KEY CHECK (number <> 13))";
+    pool.execute_alone(table, &[]).await.unwrap();
+    let inbox = SqlInbox::new(&pool, "numbers");
+    inbox.migrate().await.unwrap();
+    let queue = QueueSpec::new("q").dead_letters("q-dead", 1).ensure(&clients).await.unwrap();
+    Publisher::queue(&clients, &queue).publish_all([Step { number: 12 }, Step { number: 13 }]).await.unwrap();
+    let handler = in_transaction(inbox, InboxSettings::default(), Careless);
+    let running = Consumer::<Step>::new(&clients, &queue).settings(settings()).start(handler).await.unwrap();
+    while running.counts().deleted < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let counts = running.shutdown().await;
+    assert_eq!((counts.done, counts.dead_lettered), (1, 1));
+    let rows = pool.read("SELECT number FROM numbers", &[]).await.unwrap();
+    assert_eq!((rows.len(), rows[0].int(0).unwrap()), (1, 12));
+}
+
+/// Stores numbers and keeps their order; 2 is to come again.
+struct InOrder;
+
+impl<D: Database> TransactionalBatchHandler<Step, D> for InOrder {
+    async fn handle_batch(
+        &self,
+        transaction: &mut D::Connection,
+        batch: &[Delivery<Step>],
+        _: &mut AfterCommit,
+    ) -> Result<BatchOutcome, StoreError> {
+        let mut outcome = BatchOutcome::done();
+        for delivery in batch {
+            match i64::from(delivery.data().number) {
+                2 => outcome = outcome.failed(&delivery.message_id, Outcome::retry("not yet")),
+                number => {
+                    D::execute(transaction, "INSERT INTO numbers VALUES ($1)", &[number.into()]).await?;
+                }
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+#[tokio::test]
+async fn what_comes_again_holds_back_its_group_also_where_its_batch_is_taken_apart() {
+    let (_folder, pool) = sqlite().await;
+    let (_server, clients) = server().await;
+    let table = "CREATE TABLE numbers (number BIGINT PRIMARY KEY CHECK (number <> 13))";
+    pool.execute_alone(table, &[]).await.unwrap();
+    let inbox = SqlInbox::new(&pool, "numbers");
+    inbox.migrate().await.unwrap();
+    let queue = QueueSpec::new("q.fifo").dead_letters("q-dead.fifo", 1000).ensure(&clients).await.unwrap();
+    // 13 has the batch taken apart; 2 stands in its first half, and 4, of the same group, in the second.
+    let messages = [(1, "a"), (2, "b"), (4, "b"), (13, "c")]
+        .map(|(number, group)| Outgoing::new(Step { number }).group(group));
+    for result in Publisher::queue(&clients, &queue).publish_all(messages).await.unwrap() {
+        result.unwrap();
+    }
+    let handler = batches_in_transaction(inbox, InboxSettings::default(), InOrder);
+    let later = toolkit::Backoff::new(MINUTE, MINUTE);
+    let running = Consumer::<Step>::new(&clients, &queue)
+        .settings(ConsumerSettings { backoff: later, ..settings() })
+        .start_batches(handler)
+        .await
+        .unwrap();
+    while running.counts().retried < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(running.shutdown().await.done, 1);
+    let rows = pool.read("SELECT number FROM numbers", &[]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.int(0).unwrap()).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test]
+async fn handlers_have_their_inbox_forget_what_need_not_be_kept() {
+    let (_folder, pool) = sqlite().await;
+    let (_server, clients) = server().await;
+    pool.execute_alone("CREATE TABLE numbers (number BIGINT)", &[]).await.unwrap();
+    let inbox = SqlInbox::new(&pool, "numbers");
+    inbox.migrate().await.unwrap();
+    let mut transaction = Database::begin(&pool).await.unwrap();
+    let old: Vec<String> = (0..2_500).map(|number| format!("old-{number}")).collect();
+    let old: Vec<&str> = old.iter().map(String::as_str).collect();
+    inbox.first_times(&mut transaction, &old, Duration::ZERO).await.unwrap();
+    transaction.commit().await.unwrap();
+    let queue = repeated(&clients, 1, 1).await;
+    let handler = in_transaction(inbox, InboxSettings::default(), Careless);
+    let running = Consumer::<Step>::new(&clients, &queue).settings(settings()).start(handler).await.unwrap();
+    loop {
+        let rows = pool.read("SELECT message_key FROM toolkit_inbox", &[]).await.unwrap();
+        if rows.len() == 1 && rows[0].text(0).unwrap() == "0" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn duplicates_that_wait_for_a_slow_twin_do_not_open_the_circuit() {
+    let (_server, clients) = server().await;
+    let queue = repeated(&clients, 1, 9).await;
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let handler = {
+        let gate = gate.clone();
+        move |_: Delivery<Step>| {
+            let gate = gate.clone();
+            async move { gate.acquire().await.unwrap().forget() }
+        }
+    };
+    let impatient = InboxSettings { patience: Duration::ZERO, lease: MINUTE, ..InboxSettings::default() };
+    let handler = once(MemoryInbox::new(), impatient, handler);
+    let running = Consumer::<Step>::new(&clients, &queue).settings(settings()).start(handler).await.unwrap();
+    while running.counts().retried < 8 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(running.circuit(), toolkit::breaker::Phase::Closed);
+    gate.add_permits(1);
+    running.shutdown().await;
+}
