@@ -11,6 +11,7 @@ mod direct;
 mod event_store;
 mod health;
 mod inbox;
+mod observability;
 mod outbox;
 mod publisher;
 mod request_reply;
