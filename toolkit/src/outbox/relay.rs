@@ -73,7 +73,8 @@ impl<D: Database> Relay<D> {
         }
     }
 
-    /// Publishes what was written for this publisher's destination. Messages for destinations that no publisher was named for wait.
+    /// Publishes what was written for this publisher's destination. Messages for destinations that no publisher was named for wait: since
+    /// one relay works at a time, give all relays of a database the same publishers.
     #[must_use]
     pub fn to(mut self, publisher: Publisher) -> Relay<D> {
         self.publishers.insert(publisher.destination().to_owned(), publisher);
