@@ -303,7 +303,7 @@ async fn latencies(books: &Books, from: i64, until: i64) -> Result<Vec<Line>, Er
         lines.push(Line {
             what,
             target: format!("< {:.1} s", target as f64 / 1000.0),
-            achieved: format!("{:.3} s (P99 {:.3})", secs(p95), secs(p99)),
+            achieved: format!("{} s (P99 {})", secs(p95), secs(p99)),
             met: count > 0 && p95 < target,
         });
     }
@@ -331,8 +331,10 @@ fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
 }
 
-fn secs(milliseconds: i64) -> f64 {
-    milliseconds as f64 / 1000.0
+/// In four or five figures: the table is narrow.
+fn secs(milliseconds: i64) -> String {
+    let seconds = milliseconds as f64 / 1000.0;
+    if seconds < 10.0 { format!("{seconds:.3}") } else { format!("{seconds:.1}") }
 }
 
 /// A table of at most 80 columns.

@@ -143,19 +143,19 @@ struct SettingArgs {
     #[arg(long, default_value_t = 1_000_000)]
     stock: i64,
     /// How often dead letters and the queues' depths are looked at. (A crash can make some, and two minutes is all that recovery may take.)
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     look_every: u64,
     /// Of so many waiting messages in a queue the operators are told.
-    #[arg(long, default_value_t = 10_000, value_name = "MESSAGES")]
+    #[arg(long, default_value_t = 10_000, value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
     alert_depth: u64,
     /// Share of the gateway's calls that fail before anything happens.
-    #[arg(long, default_value_t = Behaviour::default().failing, value_name = "SHARE", help_heading = GATEWAY)]
+    #[arg(long, default_value_t = Behaviour::default().failing, value_name = "SHARE", value_parser = share, help_heading = GATEWAY)]
     gateway_failing: f64,
     /// Share of the gateway's calls that hang.
-    #[arg(long, default_value_t = Behaviour::default().stalling, value_name = "SHARE", help_heading = GATEWAY)]
+    #[arg(long, default_value_t = Behaviour::default().stalling, value_name = "SHARE", value_parser = share, help_heading = GATEWAY)]
     gateway_stalling: f64,
     /// Share of the gateway's calls that succeed and whose answer is lost.
-    #[arg(long, default_value_t = Behaviour::default().losing, value_name = "SHARE", help_heading = GATEWAY)]
+    #[arg(long, default_value_t = Behaviour::default().losing, value_name = "SHARE", value_parser = share, help_heading = GATEWAY)]
     gateway_losing: f64,
     /// How long a call hangs.
     #[arg(long, default_value_t = Behaviour::default().stall.as_secs(), value_name = "SECONDS", help_heading = GATEWAY)]
@@ -210,7 +210,7 @@ struct SubmitArgs {
 #[derive(Args)]
 struct LoadArgs {
     /// How many times the targets' rates (100 orders, 50 payments, 200 stock updates, 500 notifications a second).
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 10.0, value_parser = above_zero)]
     times: f64,
     /// How long.
     #[arg(long, default_value_t = 60)]
@@ -255,8 +255,18 @@ struct DeadLetterArgs {
     #[arg(long)]
     requeue: bool,
     /// So many a second.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 10.0, value_parser = above_zero)]
     rate: f64,
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().map_err(|error| error.to_string())?;
+    if number > 0.0 && number.is_finite() { Ok(number) } else { Err("it must be above zero".to_owned()) }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().map_err(|error| error.to_string())?;
+    if (0.0..=1.0).contains(&number) { Ok(number) } else { Err("a share is from 0 to 1".to_owned()) }
 }
 
 /// A name that PostgreSQL takes without quotes.
@@ -462,8 +472,10 @@ async fn serve(place: &Place, args: &RunArgs) -> Result<(), Error> {
             false => std::future::pending().await,
         }
     };
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         result = tokio::signal::ctrl_c() => result?,
+        _ = terminate.recv() => {}
         () = nothing_more => return Ok(()),
     }
     println!(

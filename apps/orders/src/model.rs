@@ -89,8 +89,9 @@ impl Order {
     /// All that is wrong, for the customer to read.
     pub fn validate(&self) -> Result<(), String> {
         let mut wrong = Vec::new();
-        if self.order_id.is_empty() || self.order_id.len() > 100 {
-            wrong.push("orderId must have 1 to 100 characters".to_owned());
+        // Both become ids of queues: of deduplication, and of message groups, which have 128 such characters at most.
+        if !is_plain(&self.order_id, 100) {
+            wrong.push("orderId must have 1 to 100 letters, digits or punctuation marks of ASCII".to_owned());
         }
         if self.customer_id.is_empty() {
             wrong.push("customerId is missing".to_owned());
@@ -102,7 +103,12 @@ impl Order {
             wrong.push("an order has 1 to 50 items".to_owned());
         }
         for item in &self.items {
-            if item.product_id.is_empty() || !(1..=10_000).contains(&item.quantity) || item.unit_price < 0 {
+            if !is_plain(&item.product_id, 100) {
+                let some: String = item.product_id.chars().take(100).collect();
+                wrong.push(format!(
+                    "productId \"{some}\" must have 1 to 100 letters, digits or punctuation marks of ASCII"
+                ));
+            } else if !(1..=10_000).contains(&item.quantity) || item.unit_price < 0 {
                 wrong.push(format!("\"{}\" × {} is no item", item.product_id, item.quantity));
             }
         }
@@ -122,6 +128,10 @@ impl Order {
         }
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
     }
+}
+
+fn is_plain(id: &str, most: usize) -> bool {
+    (1..=most).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl Message for Order {
@@ -385,6 +395,17 @@ mod tests {
         assert!(Order { items: vec![huge], ..order() }.validate().is_err());
         let no_card = Order { payment: Payment::Card(String::new()), ..order() };
         assert!(no_card.validate().unwrap_err().contains("card"));
+        for id in ["", "brass lamp", "löwe", &"x".repeat(101)] {
+            let item = Item { product_id: id.to_owned(), ..order().items[0].clone() };
+            assert!(
+                Order { items: vec![item], ..order() }.validate().unwrap_err().contains("productId"),
+                "{id}"
+            );
+            assert!(
+                Order { order_id: id.to_owned(), ..order() }.validate().unwrap_err().contains("orderId"),
+                "{id}"
+            );
+        }
         let twice = Order { items: vec![order().items[0].clone(); 2], total_amount: 2000, ..order() };
         assert!(twice.validate().unwrap_err().contains("two lines"));
     }
