@@ -77,7 +77,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let program = Program::parse();
+    let mut program = Program::parse();
+    program.settings = program.settings.or_as_the_sdks_find_them();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -16,7 +16,7 @@ use crate::topology;
 #[derive(Args, Clone, Debug)]
 pub struct MonitorOptions {
     /// Looks again and again, this often, instead of once
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     every: Option<u64>,
 }
 
@@ -30,8 +30,13 @@ pub struct RequeueOptions {
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     /// At most so many a second
-    #[arg(long, default_value_t = 50.0)]
+    #[arg(long, default_value_t = 50.0, value_parser = above_zero)]
     rate: f64,
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().map_err(|error| error.to_string())?;
+    if number > 0.0 && number.is_finite() { Ok(number) } else { Err("it must be above zero".to_owned()) }
 }
 
 /// Why a letter is dead.

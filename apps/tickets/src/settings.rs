@@ -15,10 +15,11 @@ pub const LOCAL: &str = "http://localhost:4566";
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Where things are")]
 pub struct Settings {
-    /// Where SQS answers. Without one: http://localhost:4566, where a Posthaste is started if nothing answers
+    /// Where SQS answers [default: AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL; without one http://localhost:4566, where a Posthaste is
+    /// started if nothing answers]
     #[arg(long, env = "AWS_SQS_ENDPOINT", global = true, value_name = "URL")]
     pub sqs_endpoint: Option<String>,
-    /// Where SNS answers [default: where SQS does]
+    /// Where SNS answers [default: AWS_ENDPOINT_URL_SNS, AWS_ENDPOINT_URL; without one where SQS does]
     #[arg(long, env = "AWS_SNS_ENDPOINT", global = true, value_name = "URL")]
     pub sns_endpoint: Option<String>,
     /// The region
@@ -70,6 +71,18 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Takes endpoints that are not given from the variables that every AWS SDK reads.
+    #[must_use]
+    pub fn or_as_the_sdks_find_them(mut self) -> Settings {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let found = |service| variable(service).or_else(|| variable("AWS_ENDPOINT_URL"));
+        if self.sqs_endpoint.is_none() && self.sns_endpoint.is_none() {
+            self.sqs_endpoint = found("AWS_ENDPOINT_URL_SQS");
+            self.sns_endpoint = found("AWS_ENDPOINT_URL_SNS");
+        }
+        self
+    }
+
     /// Starts a Posthaste at the default place, if no endpoint is given and nothing answers there.
     ///
     /// # Errors

@@ -93,6 +93,15 @@ async fn setup_makes_the_queues_and_topics_with_their_settings() {
     }
 }
 
+#[tokio::test]
+async fn the_sdks_own_variable_says_where_the_queues_are() {
+    let (server, folder) = (Server::in_memory().unwrap(), tempfile::tempdir().unwrap());
+    let mut command = tickets(None, folder.path(), &["setup"]);
+    let output = command.env("AWS_ENDPOINT_URL", server.endpoint()).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(server.clients().await.queue("payment-events-queue").await.is_ok(), "{}", said(&output));
+}
+
 async fn attributes(clients: &Clients, queue: &str) -> std::collections::HashMap<String, String> {
     let url = clients.queue(queue).await.unwrap().url;
     let found =
