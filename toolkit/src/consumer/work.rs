@@ -1,6 +1,7 @@
 //! What happens to messages between the poll and the delete: wait for a worker, handle, settle.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -126,16 +127,31 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(shop: Arc<Shop<H>>,
         return release(core, job, Duration::ZERO).await;
     };
     let (mut received, mut deliveries) = (Vec::new(), Vec::new());
+    // Groups of which a message is to come again: those behind it must not overtake it.
+    let mut held_back: HashMap<String, (Duration, Vec<Received>)> = HashMap::new();
     for one in job {
+        let group = one.raw.group().filter(|_| core.queue.is_fifo());
+        if let Some((_, behind)) = group.and_then(|group| held_back.get_mut(group)) {
+            behind.push(one);
+            continue;
+        }
         match decode::<T>(core, &one).await {
             Ok(delivery) => {
                 received.push(one);
                 deliveries.push(delivery);
             }
             Err(error) => {
-                settle_unreadable(core, one, &error).await;
+                let group = group.map(str::to_owned);
+                if let (Settled::Again(after), Some(group)) =
+                    (settle_unreadable(core, one, &error).await, group)
+                {
+                    held_back.insert(group, (after, Vec::new()));
+                }
             }
         }
+    }
+    for (after, behind) in held_back.into_values().filter(|(_, behind)| !behind.is_empty()) {
+        release(core, behind, after).await;
     }
     if deliveries.is_empty() {
         return;

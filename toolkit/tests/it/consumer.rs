@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, mpsc};
+use toolkit::body::{Attributes, BodyError, BodyStep};
 use toolkit::breaker::{BreakerSettings, Phase};
 use toolkit::consumer::{
     BatchOutcome, CATEGORY, ConsumerSettings, Delivery, Outcome, REASON, Running, SOURCE,
@@ -405,4 +406,47 @@ async fn when_the_server_dies_again_and_again_every_message_is_still_handled() {
     }
     running.shutdown().await;
     assert!(drain(&clients, &dead).await.is_empty());
+}
+
+/// An object store, perhaps, that is away when the first message is read for the first time.
+struct Away(AtomicBool);
+
+#[async_trait::async_trait]
+impl BodyStep for Away {
+    async fn outgoing(&self, body: String, _: &mut Attributes) -> Result<String, BodyError> {
+        Ok(body)
+    }
+    async fn incoming(&self, body: String, _: &Attributes) -> Result<String, BodyError> {
+        match body.contains("\"number\":0}") && !self.0.swap(true, Ordering::SeqCst) {
+            true => Err(BodyError::passing("away")),
+            false => Ok(body),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_at_present_holds_back_its_group_also_in_batches() {
+    let (_server, clients) = server().await;
+    let (queue, _) = with_graveyard(&clients, "q.fifo", 100).await;
+    send(&clients, &queue, 0..9).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let handler = {
+        let seen = seen.clone();
+        move |batch: Vec<Delivery<Step>>| {
+            seen.lock().unwrap().extend(batch.iter().map(|delivery| delivery.data().number));
+            async { BatchOutcome::done() }
+        }
+    };
+    let at_once = toolkit::Backoff::new(Duration::ZERO, Duration::ZERO);
+    let step: Arc<dyn BodyStep> = Arc::new(Away(AtomicBool::new(false)));
+    let consumer =
+        Consumer::new(&clients, &queue).settings(ConsumerSettings { backoff: at_once, ..settings() });
+    let running = consumer.step(step).start_batches(handler).await.unwrap();
+    deleted(&running, 9).await;
+    running.shutdown().await;
+    let seen = seen.lock().unwrap();
+    for group in 0..3 {
+        let of_group: Vec<u32> = seen.iter().copied().filter(|number| number % 3 == group).collect();
+        assert_eq!(of_group, [group, group + 3, group + 6], "{seen:?}");
+    }
 }
