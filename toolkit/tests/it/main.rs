@@ -11,6 +11,8 @@ mod direct;
 mod event_store;
 mod health;
 mod inbox;
+#[cfg(feature = "kms")]
+mod kms;
 mod observability;
 mod outbox;
 mod publisher;
