@@ -160,7 +160,9 @@ impl Default for SagaSettings {
     }
 }
 
-const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS toolkit_sagas (
+/// `until_ms`: until when nobody else takes it up; when it ended, if it has.
+const SCHEMA: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS toolkit_sagas (
     kind TEXT NOT NULL,
     id TEXT NOT NULL,
     status TEXT NOT NULL,
@@ -171,7 +173,9 @@ const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS toolkit_sagas (
     holder TEXT,
     until_ms BIGINT NOT NULL,
     PRIMARY KEY (kind, id)
-)"];
+)",
+    "CREATE INDEX IF NOT EXISTS toolkit_sagas_until ON toolkit_sagas (kind, status, until_ms)",
+];
 
 /// A saga as it is stored.
 struct Stored<S> {
@@ -289,7 +293,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         let stored = self.load(&mut transaction, id).await?;
         D::commit(transaction).await?;
         let Some(mut saga) = stored else { return Ok(None) };
-        let mut rests_until = 0;
+        let mut until = None;
         while !matches!(saga.status, SagaStatus::Done | SagaStatus::Undone) {
             let went = match saga.status {
                 SagaStatus::Running => self.forward(id, holder, &mut saga).await?,
@@ -300,13 +304,13 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
                 // Another process took it, since this one seemed dead.
                 Went::Away => return Ok(None),
                 Went::Nowhere => {
-                    rests_until = from_now(self.settings.backoff.most);
+                    until = Some(from_now(self.settings.backoff.most));
                     break;
                 }
             }
         }
         let sql = "UPDATE toolkit_sagas SET holder = NULL, until_ms = $4 WHERE kind = $1 AND id = $2 AND holder = $3";
-        let values = [(&self.kind).into(), id.into(), holder.into(), rests_until.into()];
+        let values = [(&self.kind).into(), id.into(), holder.into(), until.unwrap_or_else(now).into()];
         self.database.execute_alone(sql, &values).await?;
         let Stored { data, status, done, last_error, .. } = saga;
         Ok(Some(SagaState { data, status, done, last_error }))
@@ -343,6 +347,18 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
             }
         }
         foreign.map_or(Ok(ended), Err)
+    }
+
+    /// Forgets the sagas that ended so long ago; gives how many. Otherwise they are kept for ever. One that is forgotten may
+    /// [begin](Self::begin) again under its id.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn forget(&self, age: Duration) -> Result<u64, StoreError> {
+        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        let sql =
+            "DELETE FROM toolkit_sagas WHERE kind = $1 AND status IN ('done', 'undone') AND until_ms <= $2";
+        self.database.execute_alone(sql, &[(&self.kind).into(), now().saturating_sub(age).into()]).await
     }
 
     /// Does the next step, or begins to undo.

@@ -217,6 +217,13 @@ async fn one_saga_that_cannot_go_on_holds_up_no_other() {
     let works = Sagas::new(&pool, "moods").settings(settings).step(Undoable);
     assert_eq!(works.resume(1).await.unwrap(), 1);
     assert_eq!(state("1").await.status, SagaStatus::Undone);
+
+    // Those that have ended are forgotten when they are old enough; 2 has not.
+    assert_eq!(sagas.forget(Duration::from_secs(3_600)).await.unwrap(), 0);
+    assert_eq!(sagas.forget(Duration::ZERO).await.unwrap(), 3);
+    let left: Vec<String> =
+        sqlx::query_scalar("SELECT id FROM toolkit_sagas").fetch_all(&pool).await.unwrap();
+    assert_eq!(left, ["2"]);
 }
 
 /// [`Moody`], mended.
