@@ -222,6 +222,8 @@ struct Known {
 
 /// The most letters of a look. (SQS has at most 120,000 messages of a queue in hands at a time.)
 const MOST: usize = 100_000;
+/// The most bytes of new letters that a report holds, about; the next look finds the others.
+const MOST_BYTES: usize = 64 << 20;
 /// How long letters are hidden should they not be given back: by somebody who was killed.
 const HIDDEN_SECONDS: i32 = 120;
 
@@ -312,9 +314,10 @@ impl DeadLetterMonitor {
             Err(fault) => return (report, Some(fault)),
         }
         metrics::gauge!("dead_letters.depth", "queue" => queue.name().to_owned()).set(report.depth as f64);
-        // Of each letter no more is kept than its receipt: there may be many, and large ones.
-        let (mut seen, mut receipts, mut again, mut failure) = (HashSet::new(), Vec::new(), 0, None);
-        while receipts.len() < MOST {
+        // Of a known letter no more is kept than its receipt: there may be many, and large ones.
+        let (mut seen, mut receipts, mut failure) = (HashSet::new(), Vec::new(), None);
+        let (mut again, mut bytes) = (0, 0);
+        while receipts.len() < MOST && bytes < MOST_BYTES {
             let messages = match receive(&self.clients, queue, 10).await {
                 Ok(messages) => messages,
                 Err(fault) => {
@@ -328,7 +331,10 @@ impl DeadLetterMonitor {
                 again += 1;
                 if seen.insert(letter.message_id.clone()) {
                     *report.by_category.entry((letter.category, letter.source.clone())).or_default() += 1;
-                    report.new.extend(self.note(queue, letter).await);
+                    if let Some(letter) = self.note(queue, letter).await {
+                        bytes += letter.message.len();
+                        report.new.push(letter);
+                    }
                     again = 0;
                 }
             }

@@ -236,11 +236,9 @@ impl<D: Database> Outbox<D> {
     /// # Errors
     /// What the database says.
     pub async fn dead(&self, most: u32) -> Result<Vec<DeadMessage>, StoreError> {
-        let mut transaction = self.database.begin().await?;
         let sql = "SELECT id, destination, message, attempts, last_error, died_ms FROM toolkit_outbox_dead
                    ORDER BY id LIMIT $1";
-        let rows = D::query(&mut transaction, sql, &[i64::from(most).into()]).await?;
-        D::commit(transaction).await?;
+        let rows = self.database.read(sql, &[i64::from(most).into()]).await?;
         rows.iter().map(DeadMessage::read).collect()
     }
 
@@ -250,13 +248,16 @@ impl<D: Database> Outbox<D> {
     /// What the database says.
     pub async fn replay(&self, id: i64) -> Result<bool, StoreError> {
         let mut transaction = self.database.begin().await?;
-        let copy = "INSERT INTO toolkit_outbox (destination, message)
-                    SELECT destination, message FROM toolkit_outbox_dead WHERE id = $1";
-        let found = D::execute(&mut transaction, copy, &[id.into()]).await?;
-        D::execute(&mut transaction, "DELETE FROM toolkit_outbox_dead WHERE id = $1", &[id.into()]).await?;
+        // First it is taken away: of two who replay it at the same time, one finds it.
+        let take = "DELETE FROM toolkit_outbox_dead WHERE id = $1 RETURNING destination, message";
+        let Some(dead) = D::query(&mut transaction, take, &[id.into()]).await?.pop() else {
+            return Ok(false);
+        };
+        let put = "INSERT INTO toolkit_outbox (destination, message) VALUES ($1, $2)";
+        D::execute(&mut transaction, put, &[dead.text(0)?.into(), dead.text(1)?.into()]).await?;
         D::commit(transaction).await?;
         self.wake();
-        Ok(found > 0)
+        Ok(true)
     }
 
     /// Forgets a dead message. `false` if there is none of this id.
@@ -269,9 +270,7 @@ impl<D: Database> Outbox<D> {
     }
 
     async fn count(&self, sql: &'static str) -> Result<u64, StoreError> {
-        let mut transaction = self.database.begin().await?;
-        let rows = D::query(&mut transaction, sql, &[]).await?;
-        D::commit(transaction).await?;
+        let rows = self.database.read(sql, &[]).await?;
         let count = rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0);
         Ok(u64::try_from(count).unwrap_or(0))
     }

@@ -306,7 +306,12 @@ impl Publisher {
         if self.sink.is_fifo() && message.group.is_none() {
             return Err(PublishError::GroupMissing { id: message.id.clone() });
         }
-        match message.flaw() {
+        let flaw = match message.delay_seconds {
+            Some(1..) if self.sink.is_fifo() => Some("a FIFO destination takes no delay".to_owned()),
+            Some(901..) => Some("a delay is at most 15 minutes".to_owned()),
+            _ => message.flaw(),
+        };
+        match flaw {
             Some(why) => Err(PublishError::Unsendable { id: message.id.clone(), why }),
             None => Ok(()),
         }

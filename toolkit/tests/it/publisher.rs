@@ -298,5 +298,8 @@ async fn what_no_queue_would_take_is_refused_before_anything_is_sent() {
         [Outgoing::new(Step { number: 1 }).group("g"), Outgoing::new(Step { number: 2 }).group("a lamp")];
     let refused = Publisher::queue(&clients, &queue).publish_all(messages).await.unwrap_err();
     assert!(matches!(&refused, PublishError::Unsendable { why, .. } if why.contains("a lamp")), "{refused}");
+    let late = Outgoing::new(Step { number: 3 }).group("g").delay(Duration::from_secs(5));
+    let refused = Publisher::queue(&clients, &queue).publish(late).await.unwrap_err();
+    assert!(matches!(&refused, PublishError::Unsendable { why, .. } if why.contains("delay")), "{refused}");
     assert!(drain(&clients, &queue).await.is_empty());
 }
