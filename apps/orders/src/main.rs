@@ -369,6 +369,15 @@ impl Place {
         let noted = || std::fs::read_to_string(self.note()).ok();
         self.endpoint.clone().or_else(noted)
     }
+
+    /// Clients of a system that is there.
+    async fn clients(&self) -> Result<Clients, Error> {
+        let endpoint = self.known_endpoint();
+        if endpoint.is_none() && !on_aws() {
+            return Err("nothing runs here: start `orders run` first, or say --endpoint".into());
+        }
+        Ok(clients(endpoint.as_deref()).await)
+    }
 }
 
 /// What the environment says of AWS, for those that have no endpoint.
@@ -379,7 +388,7 @@ fn on_aws() -> bool {
 }
 
 async fn setup(place: &Place, people: &People) -> Result<(), Error> {
-    let clients = clients(place.known_endpoint().as_deref()).await;
+    let clients = place.clients().await?;
     let places = Places::ensure(&clients, people).await?;
     println!("{:<22} {:<9} {:>7} {:>9} {:>6}  dead letters", "queue", "kind", "hidden", "kept", "waits");
     for (queue, _) in DEAD_LETTERS {
@@ -515,11 +524,7 @@ async fn stdin_closed() {
 }
 
 async fn submit(place: &Place, args: &SubmitArgs) -> Result<(), Error> {
-    let endpoint = place.known_endpoint();
-    if endpoint.is_none() && !on_aws() {
-        return Err("nothing runs here: start `orders run` first, or say --endpoint".into());
-    }
-    let clients = clients(endpoint.as_deref()).await;
+    let clients = place.clients().await?;
     let counter = Counter::new(&clients, &Places::find(&clients).await?);
     let run = format!("o{:x}", now_ms());
     let orders: Vec<Order> = match &args.product {
@@ -582,6 +587,11 @@ async fn submit(place: &Place, args: &SubmitArgs) -> Result<(), Error> {
 }
 
 async fn look_through_the_books(place: &Place, args: &AuditArgs) -> Result<bool, Error> {
+    if place.database.is_none() && !place.data.join("order.db").exists() {
+        return Err(
+            format!("there are no books in {}: nothing has run there yet", place.data.display()).into()
+        );
+    }
     let books = Books::open(&place.stores()?).await?;
     let begun = tokio::time::Instant::now();
     let findings = loop {
@@ -620,7 +630,7 @@ async fn drive_on(place: &Place, args: &LoadArgs, stores: &Stores) -> Result<boo
 }
 
 async fn dead_letters(place: &Place, args: &DeadLetterArgs) -> Result<(), Error> {
-    let clients = clients(place.known_endpoint().as_deref()).await;
+    let clients = place.clients().await?;
     if args.requeue {
         let moved = services::dead_letters::put_back(&clients, args.rate, |_| true).await?;
         println!("{moved} put back");

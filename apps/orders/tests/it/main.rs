@@ -461,3 +461,18 @@ fn a_service_that_is_told_to_end_ends_well_and_so_does_the_server_that_it_starte
     let address = endpoint.strip_prefix("http://").unwrap();
     assert!(std::net::TcpStream::connect(address).is_err(), "its server is left over");
 }
+
+#[test]
+fn where_nothing_runs_or_ran_it_is_said_so() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["submit"][..], &["setup"], &["dead-letters"], &["audit"]] {
+        let output = orders(None, folder.path(), arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(
+            said(&output).starts_with("orders: ") && said(&output).contains("nothing"),
+            "{}",
+            said(&output)
+        );
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "and nothing is made");
+}
