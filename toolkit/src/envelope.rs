@@ -254,4 +254,22 @@ mod tests {
         assert_eq!(sent.trace().unwrap().trace_id, order.trace().unwrap().trace_id);
         assert_ne!(sent.trace().unwrap().span_id, paid.trace().unwrap().span_id);
     }
+
+    #[test]
+    fn a_trace_that_cannot_be_read_ends_and_a_new_one_begins() {
+        let mut order = Envelope::new("shop", Paid { cents: 1 });
+        order.metadata.traceparent = Some("00-not-a-trace".to_owned());
+        order.metadata.tracestate = Some("vendor=1".to_owned());
+        let paid = Envelope::new("till", Paid { cents: 1 }).caused_by(&order);
+        assert_eq!((order.trace(), paid.metadata.tracestate.as_deref()), (None, None));
+        assert!(paid.trace().is_some());
+        assert_eq!(paid.metadata.correlation_id, order.metadata.correlation_id);
+        // One that can be read goes on, with what its vendor has added.
+        order.metadata.traceparent =
+            Some("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00-more".to_owned());
+        let paid = Envelope::new("till", Paid { cents: 1 }).caused_by(&order);
+        let trace = paid.trace().unwrap();
+        assert_eq!((trace.trace_id, trace.sampled), (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, false));
+        assert_eq!(paid.metadata.tracestate.as_deref(), Some("vendor=1"));
+    }
 }

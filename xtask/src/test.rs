@@ -26,8 +26,7 @@ pub fn run(quick: bool) -> Result<(), Box<dyn Error>> {
     let program = [("POSTHASTE_BIN", &*program.to_string_lossy())];
     cargo("tests of the workspace", &["test", "--workspace", "--no-fail-fast"], &program)?;
     if !quick {
-        let optional =
-            ["test", "--package", "posthaste-toolkit", "--features", "kms", "--test", "it", "kms"];
+        let optional = ["test", "--package", "posthaste-toolkit", "--features", "kms", "--test", "it", "kms"];
         cargo("the toolkit with KMS", &optional, &program)?;
         heading("conformance: SDKs, tools and applications, and a server that is killed again and again");
         let status = Command::new("bash").arg(root().join("conformance/run")).envs(program).status()?;

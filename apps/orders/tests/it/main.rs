@@ -189,46 +189,74 @@ fn the_queues_have_the_settings_of_the_design() {
     let (server, folder) = (Server::in_memory().unwrap(), tempfile::tempdir().unwrap());
     // Twice: what is there already is brought to its settings.
     for _ in 0..2 {
-        let output = orders(Some(server.endpoint()), folder.path(), &["setup"]).output().unwrap();
+        let arguments = ["setup", "--email", "ops@shop.example", "--sms", "+15550100"];
+        let output = orders(Some(server.endpoint()), folder.path(), &arguments).output().unwrap();
         assert!(output.status.success(), "{}", said(&output));
     }
     block_on(async {
         let clients = server.clients().await;
-        let expected: [(&str, &[(&str, &str)]); 5] = [
-            (
-                "orders",
-                &[
-                    ("VisibilityTimeout", "300"),
-                    ("MessageRetentionPeriod", "1209600"),
-                    ("ReceiveMessageWaitTimeSeconds", "20"),
-                    ("RedrivePolicy", ":orders-dlq\",\"maxReceiveCount\":3"),
-                ],
-            ),
-            (
-                "priority-orders.fifo",
-                &[
-                    ("VisibilityTimeout", "120"),
-                    ("ContentBasedDeduplication", "true"),
-                    ("FifoThroughputLimit", "perMessageGroupId"),
-                ],
-            ),
-            (
-                "payments",
-                &[("VisibilityTimeout", "600"), ("RedrivePolicy", ":payments-dlq\",\"maxReceiveCount\":5")],
-            ),
-            ("inventory.fifo", &[("FifoQueue", "true"), ("DeduplicationScope", "messageGroup")]),
-            ("notifications-dlq", &[("MessageRetentionPeriod", "1209600")]),
+        // Name, visibility timeout, retention, receives before it is a dead letter.
+        let expected = [
+            ("orders", 300, 1_209_600, 3),
+            ("priority-orders.fifo", 120, 345_600, 3),
+            ("large-orders", 300, 1_209_600, 3),
+            ("payments", 600, 345_600, 5),
+            ("inventory.fifo", 60, 345_600, 20),
+            ("shipping", 300, 345_600, 5),
+            ("order-events", 300, 345_600, 5),
+            ("notifications", 60, 345_600, 2),
         ];
-        for (name, attributes) in expected {
-            let queue = clients.queue(name).await.unwrap();
-            let call = clients.sqs.get_queue_attributes().queue_url(&queue.url).attribute_names("All".into());
-            let found = call.send().await.unwrap().attributes.unwrap();
-            for (attribute, value) in attributes {
-                let found = found.get(&(*attribute).into()).map(String::as_str).unwrap_or_default();
-                assert!(found.contains(value), "{name}: {attribute} is {found}");
+        for (name, visibility, retention, receives) in expected {
+            let found = attributes(&clients, name).await;
+            assert_eq!(found["VisibilityTimeout"], visibility.to_string(), "{name}");
+            assert_eq!(found["MessageRetentionPeriod"], retention.to_string(), "{name}");
+            assert_eq!(found["ReceiveMessageWaitTimeSeconds"], "20", "{name}");
+            let policy: serde_json::Value = serde_json::from_str(&found["RedrivePolicy"]).unwrap();
+            assert_eq!(policy["maxReceiveCount"], receives, "{name}");
+            let dead = policy["deadLetterTargetArn"].as_str().unwrap().rsplit(':').next().unwrap();
+            let (plain, fifo) = name.strip_suffix(".fifo").map_or((name, ""), |plain| (plain, ".fifo"));
+            assert_eq!(dead, format!("{plain}-dlq{fifo}"));
+            assert_eq!(attributes(&clients, dead).await["MessageRetentionPeriod"], "1209600", "{dead}");
+            if !fifo.is_empty() {
+                assert_eq!(found["DeduplicationScope"], "messageGroup", "{name}");
+                assert_eq!(found["FifoThroughputLimit"], "perMessageGroupId", "{name}");
             }
         }
+        assert_eq!(attributes(&clients, "priority-orders.fifo").await["ContentBasedDeduplication"], "true");
+
+        for topic in ["order-status", "payment-notifications", "inventory-alerts", "system-health"] {
+            let arn = format!("arn:aws:sns:us-east-1:000000000000:{topic}");
+            let found = clients.sns.list_subscriptions_by_topic().topic_arn(arn).send().await.unwrap();
+            let mut heard: Vec<(String, String)> = Vec::new();
+            for one in found.subscriptions() {
+                let end = one.endpoint().unwrap().rsplit(':').next().unwrap().to_owned();
+                if one.protocol() == Some("sms") {
+                    let arn = one.subscription_arn().unwrap();
+                    let of =
+                        clients.sns.get_subscription_attributes().subscription_arn(arn).send().await.unwrap();
+                    assert_eq!(of.attributes().unwrap()["FilterPolicy"], r#"{"critical":["true"]}"#);
+                }
+                heard.push((one.protocol().unwrap().to_owned(), end));
+            }
+            heard.sort();
+            let mut expected =
+                vec![("email", "ops@shop.example"), ("sms", "+15550100"), ("sqs", "notifications")];
+            if matches!(topic, "order-status" | "payment-notifications") {
+                expected.push(("sqs", "order-events"));
+            }
+            expected.sort_unstable();
+            let expected: Vec<_> =
+                expected.iter().map(|(how, who)| ((*how).to_owned(), (*who).to_owned())).collect();
+            assert_eq!(heard, expected, "{topic}");
+        }
     });
+}
+
+async fn attributes(clients: &toolkit::Clients, queue: &str) -> std::collections::HashMap<String, String> {
+    let url = clients.queue(queue).await.unwrap().url;
+    let found = clients.sqs.get_queue_attributes().queue_url(url).attribute_names("All".into()).send().await;
+    let found = found.unwrap().attributes.unwrap_or_default();
+    found.into_iter().map(|(name, value)| (name.as_str().to_owned(), value)).collect()
 }
 
 /// These seeds kill services that hold money and stock, and the server.
