@@ -178,12 +178,13 @@ impl<D: Database> Inbox for SqlInbox<D> {
     }
 
     async fn expire(&self) -> Result<u64, InboxError> {
-        // Not all at once, so that nobody else waits long; and again whether it is old, since it may just have been claimed.
-        let sql = "DELETE FROM toolkit_inbox WHERE consumer = $1 AND until_ms <= $2 AND message_key IN
-                       (SELECT message_key FROM toolkit_inbox WHERE consumer = $1 AND until_ms <= $2 LIMIT 1000)";
+        // Whosever it is: what is old is old for all, and by the consumer's name alone a database would look at everything that he
+        // remembers. Not all at once, so that nobody waits long; and again whether it is old, since it may just have been claimed.
+        let sql = "DELETE FROM toolkit_inbox WHERE until_ms <= $1 AND (consumer, message_key) IN
+                       (SELECT consumer, message_key FROM toolkit_inbox WHERE until_ms <= $1 LIMIT 1000)";
         let (now, mut all) = (now(), 0);
         loop {
-            let some = self.database.execute_alone(sql, &[(&*self.consumer).into(), now.into()]).await?;
+            let some = self.database.execute_alone(sql, &[now.into()]).await?;
             all += some;
             if some == 0 {
                 return Ok(all);
