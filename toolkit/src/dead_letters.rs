@@ -6,6 +6,8 @@
 //!      └── requeue ───┘  (at a rate, those that you choose)
 //! ```
 
+mod requeue;
+
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -26,8 +28,10 @@ use crate::consumer::{
 };
 use crate::envelope::Envelope;
 use crate::fault::Fault;
-use crate::publisher::{Prepared, PublishError, Publisher};
+use crate::publisher::Prepared;
 use crate::queue::Queue;
+
+pub use requeue::{Requeued, requeue};
 
 /// A message that nobody could handle.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -406,94 +410,6 @@ impl Drop for RunningMonitor {
     }
 }
 
-/// What a [`requeue`] did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Requeued {
-    /// Put back into the queue.
-    pub moved: u64,
-    /// Left among the dead.
-    pub left: u64,
-}
-
-/// Puts the letters that `choose` says yes to back into `target`, no more than `per_second` of them a second.
-///
-/// **Promise**: *at least once*: a letter is deleted after it has been accepted; a crash between the two leaves both, with one envelope
-/// id. The reason of its death is taken off, and its envelope's retry count goes up by one.
-///
-/// In a FIFO queue a letter that is left keeps those behind it in its group from being looked at, once ten have been.
-///
-/// # Errors
-/// When a queue cannot be reached. What was moved until then stays moved.
-pub async fn requeue(
-    clients: &Clients,
-    dead_letters: &Queue,
-    target: &Queue,
-    per_second: f64,
-    mut choose: impl FnMut(&DeadLetter) -> bool,
-) -> Result<Requeued, Fault> {
-    let publisher = Publisher::queue(clients, target);
-    let mut result = Requeued::default();
-    let (mut left, mut kept, mut next) = (HashSet::new(), Vec::new(), tokio::time::Instant::now());
-    let pause = Duration::from_secs_f64((1.0 / per_second.max(1e-6)).min(86_400.0));
-    let (at_once, mut again) = (at_once(per_second), 0);
-    let failure = loop {
-        if at_once == 1 {
-            // They must not wait in our hands for longer than they are hidden.
-            tokio::time::sleep_until(next).await;
-        }
-        let messages = match receive(clients, dead_letters, at_once).await {
-            Ok(messages) => messages,
-            Err(fault) => break Some(fault),
-        };
-        if messages.is_empty() {
-            break None;
-        }
-        let mut failure = None;
-        for message in &messages {
-            let letter = DeadLetter::read(message);
-            let receipt = message.receipt_handle.clone().unwrap_or_default();
-            if failure.is_some() || left.contains(&letter.message_id) || !choose(&letter) {
-                again = if left.insert(letter.message_id) { 0 } else { again + 1 };
-                kept.push(receipt);
-                continue;
-            }
-            again = 0;
-            tokio::time::sleep_until(next).await;
-            next = next.max(tokio::time::Instant::now()) + pause;
-            if let Err(fault) = put_back(&publisher, letter.revived(target.is_fifo())).await {
-                kept.push(receipt);
-                failure = Some(fault);
-                continue;
-            }
-            result.moved += 1;
-            let delete = clients.sqs.delete_message().queue_url(&dead_letters.url).receipt_handle(receipt);
-            failure = delete.send().await.err().map(Fault::from);
-        }
-        // It has taken so long that all that are to stay have come again, and nothing else has.
-        if failure.is_some() || again > left.len() {
-            break failure;
-        }
-    };
-    result.left = left.len() as u64;
-    give_back(clients, dead_letters, &kept).await;
-    failure.map_or(Ok(result), Err)
-}
-
-/// How many letters are taken in hand at a time: what is put back in half the time that they are hidden.
-fn at_once(per_second: f64) -> i32 {
-    (per_second.max(0.0) * f64::from(HIDDEN_SECONDS) / 2.0).clamp(1.0, 10.0) as i32
-}
-
-async fn put_back(publisher: &Publisher, letter: Prepared) -> Result<(), Fault> {
-    let sent = publisher.publish_prepared(vec![letter]).await.map(|mut results| results.pop());
-    match sent {
-        Ok(Some(Ok(_))) => Ok(()),
-        Ok(Some(Err(PublishError::Refused { fault, .. }))) => Err(fault),
-        Ok(Some(Err(error))) | Err(error) => Err(Fault::permanent("Requeue", error.to_string())),
-        Ok(None) => Err(Fault::permanent("Requeue", "no answer")),
-    }
-}
-
 /// Takes up to `most` messages, ten at most, hidden until they are given back.
 async fn receive(clients: &Clients, queue: &Queue, most: i32) -> Result<Vec<SqsMessage>, Fault> {
     let call = clients.sqs.receive_message().queue_url(&queue.url).max_number_of_messages(most);
@@ -517,11 +433,6 @@ async fn give_back(clients: &Clients, queue: &Queue, receipts: &[String]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_letter_waits_in_the_hands_of_a_slow_requeue_until_it_is_visible_again() {
-        assert_eq!([0.0, 0.001, 0.02, 0.05, 0.1, 1_000.0, f64::NAN].map(at_once), [1, 1, 1, 3, 6, 10, 1]);
-    }
 
     #[test]
     fn a_retry_count_that_cannot_grow_does_not() {
