@@ -152,3 +152,41 @@ async fn programs_that_run_take_up_a_rotated_key() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!(provider.new_data_key().await.unwrap().key_id, "new");
 }
+
+#[tokio::test]
+async fn each_use_of_a_key_is_an_audit_event_and_each_refusal_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    LocalKeys::rotate(&path, "k").unwrap();
+    let events: Arc<Mutex<Vec<AuditEvent>>> = Arc::default();
+    let hook = || {
+        let events = events.clone();
+        move |event: &AuditEvent| events.lock().unwrap().push(event.clone())
+    };
+    let signing = signing().audit(hook());
+    let sealing = Encryption::new(LocalKeys::read(&path).unwrap()).audit(hook());
+    let mut attributes = Attributes::new();
+    let signed = signing.outgoing("pay 5".to_owned(), &mut attributes).await.unwrap();
+    let sealed = sealing.outgoing(signed, &mut attributes).await.unwrap();
+    let opened = sealing.incoming(sealed.clone(), &attributes).await.unwrap();
+    signing.incoming(opened, &attributes).await.unwrap();
+    // Somebody changes the amount, and somebody seals with a key of his own.
+    assert!(signing.incoming("pay 500".to_owned(), &attributes).await.is_err());
+    let foreign = sealed.replace("\"k\"", "\"other\"");
+    assert!(sealing.incoming(foreign, &attributes).await.is_err());
+    let seen: Vec<(AuditAction, String, bool)> = events
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|event| (event.action, event.key_id.clone(), event.refused.is_some()))
+        .collect();
+    let expected = [
+        (AuditAction::Sign, "h-1", false),
+        (AuditAction::Encrypt, "k", false),
+        (AuditAction::Decrypt, "k", false),
+        (AuditAction::Verify, "h-1", false),
+        (AuditAction::Verify, "h-1", true),
+        (AuditAction::Decrypt, "other", true),
+    ];
+    assert_eq!(seen, expected.map(|(action, key, refused)| (action, key.to_owned(), refused)));
+}
