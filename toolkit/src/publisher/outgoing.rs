@@ -162,7 +162,7 @@ impl Prepared {
         }
         for (what, id) in [("message group", &self.group), ("deduplication id", &self.deduplication_id)] {
             if let Some(id) = id
-                && !((1..=MOST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
+                && (!(1..=MOST_ID).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_graphic()))
             {
                 let some: String = id.chars().take(MOST_ID).collect();
                 return Some(format!(
@@ -199,8 +199,8 @@ const MOST_ATTRIBUTES: usize = 10;
 fn is_sendable(text: &str) -> bool {
     let forbidden = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
     // The two have three bytes of which the first is rare.
-    !text.bytes().any(forbidden)
-        && !(text.as_bytes().contains(&0xef) && text.contains(['\u{fffe}', '\u{ffff}']))
+    let rare = || text.as_bytes().contains(&0xef) && text.contains(['\u{fffe}', '\u{ffff}']);
+    !(text.bytes().any(forbidden) || rare())
 }
 
 #[cfg(test)]

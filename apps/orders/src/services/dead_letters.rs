@@ -105,18 +105,24 @@ async fn tell(health: Publisher, happening: Happening, what: String) {
 /// Puts chosen letters of all queues back where they came from; gives how many.
 ///
 /// # Errors
-/// When a queue cannot be reached.
+/// When a queue cannot be reached; the others' letters have been put back.
 pub async fn put_back(
     clients: &Clients,
     rate: f64,
     choose: impl Fn(&DeadLetter) -> bool,
 ) -> Result<u64, Fault> {
-    let mut moved = 0;
+    let (mut moved, mut failure) = (0, None);
     for (source, dead) in DEAD_LETTERS {
-        let (source, dead) = (clients.queue(source).await?, clients.queue(dead).await?);
-        moved += requeue(clients, &dead, &source, rate, &choose).await?.moved;
+        let one = async {
+            let (source, dead) = (clients.queue(source).await?, clients.queue(dead).await?);
+            requeue(clients, &dead, &source, rate, &choose).await
+        };
+        match one.await {
+            Ok(requeued) => moved += requeued.moved,
+            Err(fault) => failure = failure.or(Some(fault)),
+        }
     }
-    Ok(moved)
+    failure.map_or(Ok(moved), Err)
 }
 
 /// Its handler never said no: it died, or its database or the gateway was away.
