@@ -1,8 +1,8 @@
 //! The write side with threads: while the disk syncs one batch, the next is written and the engine works on a third.
 //!
-//! A thread takes all that waits, as one write. In [`Durability::Fsync`] it then syncs it itself, and a few such threads
-//! overlap: one writes at a time, but as soon as it is done and something waits another may begin, while the first
-//! syncs. What arrives meanwhile makes one group, and nothing is handed from thread to thread on its way to the disk. In
+//! A thread takes all that waits, as one write. In [`Durability::Fsync`] it then syncs it itself, so that nothing is handed
+//! from thread to thread on its way to the disk. What arrives meanwhile is the next group: it is taken when that sync is
+//! done or, where syncs are slow, by another such thread before; one writes at a time, but their syncs overlap. In
 //! [`Durability::Os`] a batch is written by whoever hands it in, if nothing else is being written: that takes less time
 //! than to wake a thread. One more thread, the keeper, does what nobody should wait for: makes the next segment ready,
 //! writes indexes, drops segments. All of them block when there is nothing to do; there is no timer.
