@@ -143,7 +143,7 @@ fn decode_query(
     let of_service = matches!(&*action, "CreateQueue" | "ListQueues");
     // What AWS does not have is asked for in JSON alone, under a name space of its own.
     exchange.operation = Operation::from_name(service, &action)
-        .filter(|operation| !(of_queue && of_service) && !operation.is_addition());
+        .filter(|operation| !(operation.is_addition() || of_queue && of_service));
     if of_queue {
         // A queue URL in the parameters outdoes the one that was asked.
         form.set_default("QueueUrl", path.into());

@@ -21,6 +21,9 @@ pub(super) struct Reader<'j> {
 
 /// How many bytes are looked at together.
 const STRIDE: usize = size_of::<u128>();
+/// How many bytes of a string are looked at together: JSON in JSON has an escape every few bytes, and to find one after the other would
+/// mean to wait for each.
+const BLOCK: usize = 64;
 /// Objects and arrays inside each other that are skipped; servers' answers are three deep.
 const DEEPEST: usize = 64;
 
@@ -81,6 +84,52 @@ impl<'j> Reader<'j> {
         let json = self.json;
         let (mut at, mut kept) = (self.at, self.kept);
         let start = kept;
+        // Strides that begin in the block may end behind it.
+        'blocks: while let Some(bytes) = json.get(at..)?.first_chunk::<{ BLOCK + STRIDE }>() {
+            let (block, _) = bytes.split_first_chunk::<BLOCK>()?;
+            let mut marks = marks(block);
+            let mut run = 0;
+            loop {
+                let end = marks.trailing_zeros() as usize;
+                let plain = end - run;
+                let mut copied = 0;
+                while copied < plain {
+                    let stride = bytes.get(run + copied..)?.first_chunk::<STRIDE>()?;
+                    *self.texts.get_mut(kept + copied..)?.first_chunk_mut::<STRIDE>()? = *stride;
+                    copied += STRIDE;
+                }
+                kept += plain;
+                if end == BLOCK {
+                    at += BLOCK;
+                    continue 'blocks;
+                }
+                match (bytes[end], bytes[end + 1]) {
+                    (b'"', _) => {
+                        (self.at, self.kept) = (at + end + 1, kept);
+                        return Some(Span { start, end: kept });
+                    }
+                    // Nearly all escapes in JSON that stands in a string.
+                    (b'\\', byte @ (b'"' | b'\\')) => {
+                        *self.texts.get_mut(kept)? = byte;
+                        kept += 1;
+                        run = end + 2;
+                        if run >= BLOCK {
+                            at += run;
+                            continue 'blocks;
+                        }
+                        marks &= u64::MAX << run;
+                    }
+                    (b'\\', _) => {
+                        (self.at, self.kept) = (at + end + 1, kept);
+                        self.escape()?;
+                        (at, kept) = (self.at, self.kept);
+                        continue 'blocks;
+                    }
+                    _ => return None,
+                }
+            }
+        }
+        // The last of all.
         loop {
             if let Some(bytes) = json.get(at..)?.first_chunk::<STRIDE>() {
                 *self.texts.get_mut(kept..)?.first_chunk_mut::<STRIDE>()? = *bytes;
@@ -96,7 +145,6 @@ impl<'j> Reader<'j> {
                     (self.at, self.kept) = (at + 1, kept);
                     return Some(Span { start, end: kept });
                 }
-                // Nearly all escapes in JSON that stands in a string.
                 [b'\\', byte @ (b'"' | b'\\'), ..] => {
                     *self.texts.get_mut(kept)? = byte;
                     at += 2;
@@ -260,6 +308,18 @@ impl<'j> Reader<'j> {
     }
 }
 
+/// A bit for each of these bytes that is a quote, a backslash or a control character; the first is the lowest.
+fn marks(block: &[u8; BLOCK]) -> u64 {
+    // Ones and zeros first, which the compiler makes of many bytes at once.
+    let marked = block.map(|byte| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < b' '));
+    let (words, _) = marked.as_chunks::<8>();
+    let bits = |word: &[u8; 8]| {
+        // Gathers the lowest bit of each byte in the highest byte.
+        u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    };
+    words.iter().rev().fold(0, |marks, word| marks << 8 | bits(word))
+}
+
 /// How many of these bytes come before the first that is a quote, a backslash or a control character.
 fn plain(bytes: [u8; STRIDE]) -> usize {
     const ONES: u128 = u128::from_ne_bytes([1; STRIDE]);
@@ -299,7 +359,9 @@ mod tests {
             "\"\"\"\"\"\"\"\"\"",
         ];
         for text in awkward {
-            for (before, behind) in (0..20).flat_map(|before| (0..20).map(move |behind| (before, behind))) {
+            let short = (0..20).flat_map(|before| (0..20).map(move |behind| (before, behind)));
+            let long = (0..140).flat_map(|before| [50, 100].map(move |behind| (before, behind)));
+            for (before, behind) in short.chain(long) {
                 let text = ["x".repeat(before).as_str(), text, &"ÿ".repeat(behind)].concat();
                 let json = serde_json::to_string(&text).unwrap();
                 assert_eq!(read_string(&json).as_ref(), Some(&text));

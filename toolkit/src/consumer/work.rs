@@ -1,6 +1,7 @@
 //! What happens to messages between the poll and the delete: wait for a worker, handle, settle.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -175,7 +177,7 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(shop: Arc<Shop<H>>,
             "in this batch"
         );
     }
-    let started = tokio::time::Instant::now();
+    let started = Instant::now();
     let sent_at: Vec<Timestamp> = deliveries.iter().map(|delivery| delivery.sent_at).collect();
     let begun = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| shop.handler.handle_batch(deliveries))));
     let result = match begun {
@@ -203,8 +205,9 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(shop: Arc<Shop<H>>,
     }
     core.tallies.circuit(core.breaker.phase() != crate::breaker::Phase::Closed);
     let mut failures = outcome.failures;
+    let ended = Instant::now();
     for (one, sent_at) in received.into_iter().zip(sent_at) {
-        core.tallies.handled(started.elapsed(), since(sent_at));
+        core.tallies.handled(ended.duration_since(started), from_to(sent_at, ended));
         let place = failures.iter().position(|(id, _)| id == one.message_id());
         let outcome = place.map_or(Outcome::Done, |place| failures.swap_remove(place).1);
         settle(core, one, outcome).await;
@@ -259,7 +262,7 @@ async fn attempt<T: Message, H: Handler<T>>(
         correlation_id = metadata.correlation_id.as_deref(),
         traceparent = metadata.traceparent.as_deref(),
     );
-    let (started, sent_at) = (tokio::time::Instant::now(), delivery.sent_at);
+    let (started, sent_at) = (Instant::now(), delivery.sent_at);
     // A handler that is a closure runs to its first await in this call.
     let begun = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| handler.handle(delivery))));
     let attempt = match begun {
@@ -271,7 +274,8 @@ async fn attempt<T: Message, H: Handler<T>>(
         Attempt::Ended(outcome) => outcome,
         Attempt::Failed(reason) => Outcome::retry(reason),
     };
-    core.tallies.handled(started.elapsed(), since(sent_at));
+    let ended = Instant::now();
+    core.tallies.handled(ended.duration_since(started), from_to(sent_at, ended));
     match outcome {
         Outcome::Retry { .. } => pass.failure(),
         Outcome::NotYet { .. } => drop(pass),
@@ -427,6 +431,23 @@ async fn hide(core: &Core, messages: Vec<Received>, after: Duration) {
     }
 }
 
-fn since(time: Timestamp) -> Duration {
-    Duration::try_from(Timestamp::now().duration_since(time)).unwrap_or_default()
+/// From that time to this moment; not less than nothing.
+fn from_to(time: Timestamp, moment: Instant) -> Duration {
+    Duration::try_from(time_of(moment).duration_since(time)).unwrap_or_default()
+}
+
+thread_local! {
+    /// A moment, and what the machine's clock said then: a clock is not read for nothing.
+    static CLOCK: Cell<Option<(Instant, Timestamp)>> = const { Cell::new(None) };
+}
+
+/// What the machine's clock says at this moment, about: it may have been set within the last second.
+fn time_of(moment: Instant) -> Timestamp {
+    let fresh = |(read, _): &(Instant, Timestamp)| moment.duration_since(*read) < Duration::from_secs(1);
+    let (read, time) = CLOCK.get().filter(fresh).unwrap_or_else(|| {
+        let now = (Instant::now(), Timestamp::now());
+        CLOCK.set(Some(now));
+        now
+    });
+    time.saturating_add(moment.duration_since(read)).unwrap_or(time)
 }

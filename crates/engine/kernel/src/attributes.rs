@@ -83,5 +83,5 @@ pub fn take_attributes(reader: &mut Reader<'_>, bytes: &Bytes) -> Result<Vec<Att
 
 /// Reads a text as a slice of `bytes`, over which `reader` reads.
 pub fn take_text(reader: &mut Reader<'_>, bytes: &Bytes) -> Result<ByteString, Malformed> {
-    ByteString::try_from(bytes.slice_ref(reader.str()?.as_bytes())).map_err(|_| Malformed)
+    ByteString::try_from(bytes.slice_ref(reader.bytes()?)).map_err(|_| Malformed)
 }

@@ -37,6 +37,8 @@ pub struct Shown {
     system: u16,
     /// `MessageAttributeNames`.
     names: Vec<Text>,
+    /// Whether digests are left out.
+    without_digests: bool,
 }
 
 impl Shown {
@@ -56,7 +58,13 @@ impl Shown {
                 }
             }
         }
-        Ok(Shown { system, names: input.message_attribute_names.clone().unwrap_or_default() })
+        let names = input.message_attribute_names.clone().unwrap_or_default();
+        Ok(Shown { system, names, without_digests: false })
+    }
+
+    /// The same, without the digests by which AWS's SDKs check what they were given.
+    pub fn without_digests(self) -> Shown {
+        Shown { without_digests: true, ..self }
     }
 
     fn wants(&self, attribute: &str) -> bool {
@@ -101,19 +109,17 @@ impl Shown {
         };
         let id = message_id(keys.secret, message.origin);
         let handle = message.handle(received.queue);
-        let attributes: Vec<Attribute> = payload
-            .attributes
-            .iter()
-            .filter(|attribute| self.wants_attribute(&attribute.name))
-            .cloned()
-            .collect();
+        let system = self.system(message, &sent, &payload, &id);
+        let mut attributes = payload.attributes;
+        attributes.retain(|attribute| self.wants_attribute(&attribute.name));
+        let digests = !self.without_digests;
         Ok(Message {
-            attributes: self.system(message, &sent, &payload, &id),
+            attributes: system,
             message_id: Some(id.into()),
             receipt_handle: Some(handle.to_text().into()),
-            md5_of_body: Some(hex(&payload.body_md5).into()),
+            md5_of_body: digests.then(|| hex(&payload.body_md5).into()),
             body: Some(payload.body),
-            md5_of_message_attributes: (!attributes.is_empty())
+            md5_of_message_attributes: (digests && !attributes.is_empty())
                 .then(|| hex(&attributes_md5(&attributes)).into()),
             message_attributes: (!attributes.is_empty())
                 .then(|| Map(attributes.into_iter().map(attribute_shape).collect())),
