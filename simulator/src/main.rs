@@ -39,6 +39,9 @@ struct Arguments {
     /// Only worlds with topics that keep and replay what is published
     #[arg(long)]
     archives: bool,
+    /// Half of the deletes are asked for together with a receive
+    #[arg(long)]
+    turns: bool,
     /// Build in a fault, which must be found
     #[arg(long, value_name = "NAME", value_parser = bugs())]
     bug: Option<Bug>,
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         until: arguments.until,
         trace: arguments.trace,
         bug: arguments.bug,
+        turns: arguments.turns,
         ..Options::new(0)
     };
     worlds(arguments.seed.unwrap_or(1), count, kinds, &options)
@@ -108,7 +112,7 @@ fn worlds(first: u64, count: u64, kinds: &[Kind], options: &Options) -> ExitCode
                 bar.set_message(format!("{failed} wrong"));
                 let bug = Bug::ALL.iter().find(|(_, bug)| Some(*bug) == options.bug);
                 let bug = bug.map_or(String::new(), |(name, _)| format!(" --bug {name}"));
-                let steps = options.steps;
+                let (steps, turns) = (options.steps, if options.turns { " --turns" } else { "" });
                 let kind = match (topics, archives) {
                     (_, true) => "--archives",
                     (true, _) => "--topics",
@@ -117,7 +121,7 @@ fn worlds(first: u64, count: u64, kinds: &[Kind], options: &Options) -> ExitCode
                 bar.suspend(|| {
                     print!("{}", violation.trace);
                     println!("step {}: {}", violation.step, violation.what);
-                    println!("cargo xtask simulate --seed {seed} {kind} --steps {steps}{bug} --trace");
+                    println!("cargo xtask simulate --seed {seed} {kind}{turns} --steps {steps}{bug} --trace");
                 });
             }
         }
