@@ -19,6 +19,7 @@ use std::sync::Arc;
 pub use handover::Written;
 pub use relay::{Relay, RelaySettings, RunningRelay};
 
+use crate::body::Attributes;
 use crate::message::Message;
 use crate::publisher::{Outgoing, Prepared, PublishError, Publisher};
 use crate::sql::{Database, Dialect, Row, StoreError, from_json, migrate};
@@ -283,7 +284,7 @@ pub struct DeadMessage {
     pub id: i64,
     /// Where it should have gone.
     pub destination: String,
-    /// The message.
+    /// The message. Of a row that was none, what stood there is the body.
     pub message: Prepared,
     /// How often it was tried.
     pub attempts: i64,
@@ -295,14 +296,27 @@ pub struct DeadMessage {
 
 impl DeadMessage {
     fn read(row: &Row) -> Result<DeadMessage, StoreError> {
+        let message = row.text(2)?;
         Ok(DeadMessage {
             id: row.int(0)?,
             destination: row.text(1)?.to_owned(),
-            message: serde_json::from_str(row.text(2)?)?,
+            message: serde_json::from_str(message).unwrap_or_else(|_| unreadable(message)),
             attempts: row.int(3)?,
             last_error: row.maybe_text(4)?.unwrap_or_default().to_owned(),
             died_at: jiff::Timestamp::from_millisecond(row.int(5)?).unwrap_or_default(),
         })
+    }
+}
+
+fn unreadable(text: &str) -> Prepared {
+    Prepared {
+        id: String::new(),
+        message_type: String::new(),
+        body: text.to_owned(),
+        attributes: Attributes::new(),
+        group: None,
+        deduplication_id: None,
+        delay_seconds: None,
     }
 }
 

@@ -222,7 +222,17 @@ impl<D: Database> Relay<D> {
             let most = self.settings.batch.max(1);
             let values = [(&destination).into(), after.into(), lines.seen.into(), i64::from(most).into()];
             let rows = self.outbox.database.read(sql, &values).await?;
-            lines.fill(&destination, most as usize, rows.iter().map(entry).collect::<Result<_, _>>()?);
+            let mut entries = Vec::with_capacity(rows.len());
+            for row in &rows {
+                match entry(row) {
+                    Ok(entry) => entries.push(entry),
+                    Err(error) => self.unreadable(row, error).await?,
+                }
+            }
+            // Where one was taken out, the next look asks again.
+            if entries.len() == rows.len() {
+                lines.fill(&destination, most as usize, entries);
+            }
         }
         Ok(())
     }
@@ -236,12 +246,29 @@ impl<D: Database> Relay<D> {
             let values = [lines.seen.into(), before.into(), i64::from(most).into()];
             let rows = self.outbox.database.read(sql, &values).await?;
             for row in &rows {
-                lines.add(row.text(1)?, row.int(0)?, || entry(row))?;
+                self.add(lines, row).await?;
             }
             if rows.len() < most as usize {
                 return Ok(());
             }
         }
+    }
+
+    async fn add(&self, lines: &mut Lines, row: &Row) -> Result<(), StoreError> {
+        match lines.add(row.text(1)?, row.int(0)?, || entry(row)) {
+            Ok(()) => Ok(()),
+            Err(error) => self.unreadable(row, error).await,
+        }
+    }
+
+    /// A row that is no message, written by another program perhaps, must not stop all the others.
+    async fn unreadable(&self, row: &Row, error: StoreError) -> Result<(), StoreError> {
+        let StoreError::Shape(why) = error else { return Err(error) };
+        let (id, why) = (row.int(0)?, format!("it cannot be read: {why}"));
+        tracing::error!(id, destination = row.text(1)?, why, "given up: see toolkit_outbox_dead");
+        let mut transaction = self.outbox.database.begin().await?;
+        give_up::<D>(&mut transaction, id, row.int(3)?, &why).await?;
+        D::commit(transaction).await
     }
 
     /// Reads what has become visible only after younger rows: transactions that do not wait for each other end as they like. (On
@@ -256,7 +283,7 @@ impl<D: Database> Relay<D> {
         let most = i64::from(self.settings.batch.max(1));
         let values = [lines.seen.into(), (&destinations).into(), (&ids).into(), most.into()];
         for row in &self.outbox.database.read(sql, &values).await? {
-            lines.add(row.text(1)?, row.int(0)?, || entry(row))?;
+            self.add(lines, row).await?;
         }
         Ok(())
     }
@@ -313,13 +340,23 @@ impl<D: Database> Relay<D> {
             return Ok(true);
         }
         tracing::error!(destination, id = %entry.message.id, attempts, %error, "given up: see toolkit_outbox_dead");
-        let sql = "INSERT INTO toolkit_outbox_dead (id, destination, message, attempts, last_error, died_ms)
-                   SELECT id, destination, message, $2, $3, $4 FROM toolkit_outbox WHERE id = $1";
-        let values = [id, attempts.into(), (&why).into(), now().into()];
-        D::execute(transaction, sql, &values).await?;
-        D::execute(transaction, "DELETE FROM toolkit_outbox WHERE id = $1", &[id]).await?;
+        give_up::<D>(transaction, entry.id, attempts, &why).await?;
         Ok(false)
     }
+}
+
+/// To the dead messages.
+async fn give_up<D: Database>(
+    transaction: &mut D::Connection,
+    id: i64,
+    attempts: i64,
+    why: &str,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO toolkit_outbox_dead (id, destination, message, attempts, last_error, died_ms)
+               SELECT id, destination, message, $2, $3, $4 FROM toolkit_outbox WHERE id = $1";
+    D::execute(transaction, sql, &[id.into(), attempts.into(), why.into(), now().into()]).await?;
+    D::execute(transaction, "DELETE FROM toolkit_outbox WHERE id = $1", &[id.into()]).await?;
+    Ok(())
 }
 
 fn entry(row: &Row) -> Result<Entry, StoreError> {

@@ -333,3 +333,40 @@ async fn what_cannot_be_sent_holds_back_its_group_and_nobody_else() {
         nothing_overtakes_what_cannot_be_sent(pool).await;
     }
 }
+
+async fn a_row_that_is_no_message<D: Database>(database: D) {
+    let (_server, clients) = server().await;
+    let queue = QueueSpec::new("q.fifo").ensure(&clients).await.unwrap();
+    let outbox = Outbox::new(&database);
+    outbox.migrate().await.unwrap();
+    let publisher = Publisher::queue(&clients, &queue);
+    // More than the relay keeps in memory at a time, so that some are read later.
+    for number in 0..400 {
+        if number == 1 || number == 390 {
+            let sql =
+                "INSERT INTO toolkit_outbox (destination, message) VALUES ('q.fifo', 'by another program')";
+            database.execute_alone(sql, &[]).await.unwrap();
+        }
+        add(&outbox, &database, &publisher, number, true).await;
+    }
+    let relay = Relay::new(&outbox).to(publisher).settings(quick()).start();
+    all_published(&outbox).await;
+    relay.shutdown().await;
+    let arrived = numbers(&drain(&clients, &queue).await);
+    assert_eq!(arrived.len(), 400);
+    let dead = outbox.dead(10).await.unwrap();
+    assert_eq!(dead.len(), 2);
+    for one in dead {
+        assert!(one.last_error.contains("cannot be read"), "{}", one.last_error);
+        assert_eq!((one.destination.as_str(), one.message.body.as_str()), ("q.fifo", "by another program"));
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_message_does_not_stop_the_others() {
+    let (_folder, pool) = sqlite().await;
+    a_row_that_is_no_message(pool).await;
+    if let Some((_server, pool)) = postgres().await {
+        a_row_that_is_no_message(pool).await;
+    }
+}
