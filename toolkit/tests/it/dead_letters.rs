@@ -183,6 +183,18 @@ async fn every_letter_is_reported_however_many_there_are_and_whatever_else_fails
 }
 
 #[tokio::test]
+async fn no_more_letters_are_put_back_in_a_second_than_was_said() {
+    let (_server, clients) = server().await;
+    let (dead, queue) = (QueueSpec::new("dead"), QueueSpec::new("q"));
+    let (dead, queue) = (dead.ensure(&clients).await.unwrap(), queue.ensure(&clients).await.unwrap());
+    Publisher::queue(&clients, &dead).publish_all((0..5).map(|number| Step { number })).await.unwrap();
+    let begun = std::time::Instant::now();
+    assert_eq!(requeue(&clients, &dead, &queue, 10.0, |_| true).await.unwrap().moved, 5);
+    // However slow this machine is, it cannot have been faster.
+    assert!(begun.elapsed() >= Duration::from_millis(400));
+}
+
+#[tokio::test]
 async fn a_letter_in_snss_wrapping_is_known_by_its_envelope() {
     let (_server, clients) = server().await;
     let dead = QueueSpec::new("dead").ensure(&clients).await.unwrap();

@@ -119,6 +119,16 @@ async fn an_answer_that_comes_too_late_is_nobody_elses() {
     let (first, impatient, second) = tokio::join!(ask(PATIENCE), ask(Duration::ZERO), ask(PATIENCE));
     assert!(matches!(impatient, Err(RequestError::Timeout(_))));
     assert_eq!((first.unwrap().data.0, second.unwrap().data.0), (12, 12));
+    // The same at a lasting queue, where an answer to somebody who is gone may lie still.
+    let lasting = QueueSpec::new("answers").ensure(&clients).await.unwrap();
+    for number in [7, 8] {
+        let shared = Requester::shared(&clients, Publisher::queue(&clients, &requests), &lasting);
+        let gone = shared.ask::<Step, Doubled>(Step { number: 100 }, Duration::ZERO).await;
+        assert!(matches!(gone, Err(RequestError::Timeout(_))));
+        assert_eq!(shared.ask::<Step, Doubled>(Step { number }, PATIENCE).await.unwrap().data.0, number * 2);
+        shared.close().await.unwrap();
+    }
+    assert!(clients.queue("answers").await.is_ok(), "it is not the requester's to delete");
     running.shutdown().await;
     requester.close().await.unwrap();
 }
