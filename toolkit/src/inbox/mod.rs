@@ -50,7 +50,7 @@ pub trait Inbox: Send + Sync + 'static {
     /// When the memory cannot be reached; then others wait until the lease ends.
     async fn abandon(&self, key: &str, claim: &Claim) -> Result<(), InboxError>;
 
-    /// Forgets what was to be kept until now; gives how many. The handlers of this module, and [`sql`]'s, see to it once a minute.
+    /// Forgets what was to be kept until now; gives how many. The handlers of this module, and those of `sql`, see to it once a minute.
     ///
     /// # Errors
     /// When the memory cannot be reached.
