@@ -186,7 +186,7 @@ pub struct DeadLetterReport {
 /// Looks after dead-letter queues.
 ///
 /// **Promise**: it changes nothing. A look hides what it has seen for the time of the look only; letters leave the queue by
-/// [`requeue`] and by retention alone. Each letter is logged, archived and reported *at least once*: again after a restart. Each of the
+/// [`requeue()`] and by retention alone. Each letter is logged, archived and reported *at least once*: again after a restart. Each of the
 /// three goes on without the others, and each queue without the others: a full disk keeps nobody from being alerted.
 ///
 /// (Of a FIFO queue's message group SQS hands out no more than one receive's ten letters at a time; those behind them are counted in

@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use crate::publisher::{Prepared, PublishError, Publisher};
 use crate::queue::Queue;
 
-/// What a [`requeue`] did.
+/// What a [`requeue()`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Requeued {
     /// Put back into the queue.
