@@ -20,8 +20,8 @@ use crate::waiting::{Unrest, wait};
 /// Server and services, each a process. All end with this value.
 pub struct Fleet {
     server: Option<Server>,
-    /// Where the server listens.
-    pub endpoint: Option<String>,
+    /// Where the server listens, or [`AWS`].
+    endpoint: String,
     /// Clients of it.
     pub clients: Clients,
     /// The queues and topics.
@@ -68,8 +68,9 @@ impl Fleet {
             Some(_) => None,
             None => Some(Server::on_disk()?),
         };
-        let endpoint = endpoint.or_else(|| server.as_ref().map(|server| server.endpoint().to_owned()));
-        let clients = clients(endpoint.as_deref()).await;
+        let said = endpoint.as_deref().or(server.as_ref().map(Server::endpoint));
+        let endpoint = said.unwrap_or(AWS).to_owned();
+        let clients = clients(&endpoint).await;
         let places = Places::ensure(&clients, people).await?;
         let (mut queues, mut graves) = (HealthCheck::new(&clients), HealthCheck::new(&clients));
         for (queue, dead) in DEAD_LETTERS {
@@ -126,10 +127,8 @@ impl Fleet {
         command
             .args(["run", service.as_str(), "--until-stdin-closes", "--no-setup"])
             .arg("--data")
-            .arg(&self.stores.folder);
-        if let Some(endpoint) = &self.endpoint {
-            command.args(["--endpoint", endpoint]);
-        }
+            .arg(&self.stores.folder)
+            .args(["--endpoint", &self.endpoint]);
         if let Some(url) = &self.stores.url {
             command.args(["--database", url, "--schema", &self.stores.schema]);
         }
@@ -206,10 +205,13 @@ async fn messages(check: &HealthCheck) -> Vec<(String, u64)> {
     counts.filter(|(count, _)| *count > 0).map(|(count, queue)| (queue, count)).collect()
 }
 
-/// Clients of this endpoint, or of what the environment names.
-pub async fn clients(endpoint: Option<&str>) -> Clients {
+/// The endpoint that is wherever the environment says: AWS, if it says nothing.
+pub const AWS: &str = "aws";
+
+/// Clients of an endpoint: of a server's URL, or [`AWS`].
+pub async fn clients(endpoint: &str) -> Clients {
     match endpoint {
-        Some(endpoint) => Clients::local(endpoint).await,
-        None => Clients::from_env().await,
+        AWS => Clients::from_env().await,
+        url => Clients::local(url).await,
     }
 }

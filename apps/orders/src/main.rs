@@ -20,7 +20,7 @@ use toolkit::Clients;
 use toolkit::testing::Server;
 
 use audit::{Books, audit};
-use fleet::{Fleet, clients};
+use fleet::{AWS, Fleet, clients};
 use generate::{Counter, Generator, Mix};
 use model::{Item, Order, Payment, now_ms};
 use places::{DEAD_LETTERS, People, Places};
@@ -38,8 +38,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// With nothing but `orders run` everything starts: a Posthaste server, all queues and topics, and the services. In another
 /// terminal, `orders submit` sends orders and shows what becomes of them.
 ///
-/// Every command works against AWS, too, or any server that speaks its protocols: say --endpoint, or set the
-/// environment as for the AWS command line.
+/// Every command works against AWS, too, or any server that speaks its protocols: say --endpoint.
 #[derive(Parser)]
 #[command(name = "orders", version, after_help = EXAMPLES)]
 struct Cli {
@@ -59,8 +58,9 @@ const EXAMPLES: &str = "Examples:
 #[derive(Args)]
 #[command(next_help_heading = "Where things are")]
 struct Place {
-    /// Where SQS and SNS are. Without it: that of a running `orders run` with the same --data; else one is started.
-    #[arg(long, env = "AWS_ENDPOINT_URL", global = true, value_name = "URL")]
+    /// Where SQS and SNS are; `aws`: where the environment says, as for the AWS command line. Without it: that of a running
+    /// `orders run` with the same --data; else one is started.
+    #[arg(long, env = "AWS_ENDPOINT_URL", global = true, value_name = "URL|aws")]
     endpoint: Option<String>,
     /// The folder of the SQLite databases, the archive of dead letters, and the data of a server of its own.
     #[arg(long, global = true, default_value = "orders-data", value_name = "FOLDER")]
@@ -364,7 +364,7 @@ impl Place {
         self.data.join("endpoint")
     }
 
-    /// What was said, or what a running system has noted, or nothing: then it is for the environment to say.
+    /// What was said, or what a running system has noted.
     fn known_endpoint(&self) -> Option<String> {
         let noted = || std::fs::read_to_string(self.note()).ok();
         self.endpoint.clone().or_else(noted)
@@ -372,19 +372,11 @@ impl Place {
 
     /// Clients of a system that is there.
     async fn clients(&self) -> Result<Clients, Error> {
-        let endpoint = self.known_endpoint();
-        if endpoint.is_none() && !on_aws() {
-            return Err("nothing runs here: start `orders run` first, or say --endpoint".into());
+        match self.known_endpoint() {
+            Some(endpoint) => Ok(clients(&endpoint).await),
+            None => Err("nothing runs here: start `orders run` first, or say --endpoint".into()),
         }
-        Ok(clients(endpoint.as_deref()).await)
     }
-}
-
-/// What the environment says of AWS, for those that have no endpoint.
-fn on_aws() -> bool {
-    ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL_SQS"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some())
 }
 
 async fn setup(place: &Place, people: &People) -> Result<(), Error> {
@@ -427,8 +419,8 @@ async fn as_it_is(clients: &Clients, queue: &str) -> Result<String, Error> {
 async fn serve(place: &Place, args: &RunArgs) -> Result<(), Error> {
     let stores = place.stores()?;
     // All of it in one process, if nobody says where the queues are.
-    let server = match (&place.endpoint, on_aws()) {
-        (None, false) => {
+    let server = match &place.endpoint {
+        None => {
             if let Some(other) = place.known_endpoint().filter(|noted| answers(noted)) {
                 return Err(format!(
                     "another `orders run` works in {} already; its server is {other}",
@@ -441,11 +433,10 @@ async fn serve(place: &Place, args: &RunArgs) -> Result<(), Error> {
             println!("Posthaste listens at {}", server.endpoint());
             Some(server)
         }
-        _ => None,
+        Some(_) => None,
     };
-    let endpoint =
-        place.endpoint.clone().or_else(|| server.as_ref().map(|server| server.endpoint().to_owned()));
-    let clients = clients(endpoint.as_deref()).await;
+    let said = place.endpoint.as_deref().or(server.as_ref().map(Server::endpoint));
+    let clients = clients(said.unwrap_or(AWS)).await;
     let places = match args.no_setup {
         false => Places::ensure(&clients, &args.people.people()).await?,
         true => {

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::backoff::Backoff;
 use crate::body::BodyStep;
+use crate::consumer::decode::unwrap_notification;
 use crate::consumer::held::Received;
 use crate::consumer::raw::RawBatch;
 use crate::consumer::tallies::Tallies;
@@ -144,9 +145,11 @@ async fn settle(
         match result {
             Ok(()) => {
                 deleted += 1;
-                if finished.handled {
+                if finished.handled && !steps.is_empty() {
+                    let raw = &finished.received.raw;
+                    let wrapped = unwrap_notification(raw.body()).map(|(_, attributes)| attributes);
                     for step in steps {
-                        step.handled(finished.received.raw.attributes()).await;
+                        step.handled(wrapped.as_ref().unwrap_or(raw.attributes())).await;
                     }
                 }
             }

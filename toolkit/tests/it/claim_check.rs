@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use toolkit::body::{Attributes, BodyStep};
 use toolkit::claim_check::{CLAIM_CHECK, ClaimCheck};
 use toolkit::consumer::{ConsumerSettings, Delivery, Outcome};
-use toolkit::{Consumer, Message, Publisher, QueueSpec};
+use toolkit::{Consumer, Message, Publisher, QueueSpec, Subscription, TopicSpec};
 
 use crate::common::{receive, server};
 
@@ -70,6 +70,33 @@ async fn a_payload_lives_until_its_message_is_handled_and_a_dead_letter_keeps_it
     assert!(receive(&clients, &dead).await[0].body().unwrap().contains("claimCheck"));
     assert_eq!(step.sweep(Duration::from_secs(3600)).await.unwrap(), 0);
     assert_eq!(objects(&store).await, 1);
+}
+
+#[tokio::test]
+async fn a_payload_that_came_in_a_notification_goes_when_it_is_handled() {
+    let (_server, clients) = server().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
+    let step = ClaimCheck::new(store.clone(), "reports").larger_than(1_000).delete_when_handled(true);
+    let queue = QueueSpec::new("q").ensure(&clients).await.unwrap();
+    let topic = TopicSpec::new("t").ensure(&clients).await.unwrap();
+    let wrapped = Subscription::queue(&queue).attribute("RawMessageDelivery", "false");
+    wrapped.ensure(&clients, &topic).await.unwrap();
+    let publisher = Publisher::topic(&clients, &topic.arn).step(step.clone());
+    publisher.publish(Report("good".repeat(1_000))).await.unwrap();
+    assert_eq!(objects(&store).await, 1);
+
+    let (seen, mut handled) = mpsc::unbounded_channel();
+    let handler = move |delivery: Delivery<Report>| {
+        seen.send(delivery.data().0.len()).unwrap();
+        async {}
+    };
+    let settings = ConsumerSettings { wait: Duration::from_secs(1), ..ConsumerSettings::default() };
+    let consumer = Consumer::new(&clients, &queue).settings(settings).without_dead_letters().step(step);
+    let running = consumer.start(handler).await.unwrap();
+    assert_eq!(handled.recv().await, Some(4_000));
+    running.shutdown().await;
+    assert_eq!(objects(&store).await, 0);
 }
 
 #[tokio::test]
