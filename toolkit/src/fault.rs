@@ -32,6 +32,14 @@ impl Fault {
         Fault { code: code.into(), message: message.into(), retryable: true }
     }
 
+    /// Whether one message may be at fault, and others would be taken. (It is not of the message where nothing would be taken from
+    /// this sender by this destination.)
+    pub(crate) fn may_be_of_one_message(&self) -> bool {
+        let of_all =
+            ["NonExistentQueue", "DoesNotExist", "NotFound", "AccessDenied", "Authorization", "Token"];
+        !self.retryable && !of_all.iter().any(|word| self.code.contains(word))
+    }
+
     /// An entry of a batch answer: `sender_fault` is AWS's word for "do not send it again".
     pub(crate) fn of_entry(code: &str, message: Option<&str>, sender_fault: bool) -> Fault {
         let retryable = !sender_fault || is_throttling(code);

@@ -23,6 +23,8 @@ pub struct Requeued {
 /// **Promise**: *at least once*: a letter is deleted after it has been accepted; a crash between the two leaves both, with one envelope
 /// id. The reason of its death is taken off, and its envelope's retry count goes up by one.
 ///
+/// A letter that the queue does not take, whatever it is, is left and logged; it keeps back no other.
+///
 /// In a FIFO queue a letter that is left keeps those behind it in its group from being looked at, once ten have been.
 ///
 /// # Errors
@@ -63,9 +65,15 @@ pub async fn requeue(
             again = 0;
             tokio::time::sleep_until(next).await;
             next = next.max(tokio::time::Instant::now()) + pause;
+            let message_id = letter.message_id.clone();
             if let Err(fault) = put_back(&publisher, letter.revived(target.is_fifo())).await {
                 kept.push(receipt);
-                failure = Some(fault);
+                if fault.may_be_of_one_message() {
+                    tracing::warn!(message_id, %fault, queue = target.name(), "a dead letter cannot be put back");
+                    left.insert(message_id);
+                } else {
+                    failure = Some(fault);
+                }
                 continue;
             }
             result.moved += 1;

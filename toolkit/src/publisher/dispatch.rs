@@ -179,7 +179,9 @@ async fn send_batch(
         let batch: Vec<&Prepared> = left.iter().map(|item| &*item.message).collect();
         let results = match sink.send(&batch).await {
             Ok(results) => results,
-            Err(fault) if batch.len() > 1 && may_be_of_one(&fault) => one_by_one(&*sink, &batch).await,
+            Err(fault) if batch.len() > 1 && fault.may_be_of_one_message() => {
+                one_by_one(&*sink, &batch).await
+            }
             Err(fault) => vec![Err(fault); batch.len()],
         };
         let mut again = Vec::new();
@@ -212,13 +214,6 @@ async fn send_batch(
         }
     }
     Finished { groups, broken }
-}
-
-/// Whether one message may have had the whole request refused. (It is not of the messages where nothing would be taken from this sender
-/// by this destination.)
-fn may_be_of_one(fault: &Fault) -> bool {
-    let of_all = ["NonExistentQueue", "DoesNotExist", "NotFound", "AccessDenied", "Authorization", "Token"];
-    !fault.retryable && !of_all.iter().any(|word| fault.code.contains(word))
 }
 
 /// A message that is refused must not take its company with it.

@@ -140,6 +140,29 @@ async fn what_cannot_be_put_back_is_seen_again_at_once() {
     assert_eq!(receive(&clients, &dead).await.len(), 3);
 }
 
+#[tokio::test]
+async fn a_letter_that_the_queue_does_not_take_keeps_back_no_other() {
+    let (_server, clients) = server().await;
+    let dead = QueueSpec::new("dead").ensure(&clients).await.unwrap();
+    let queue = QueueSpec::new("q")
+        .attribute(aws_sdk_sqs::types::QueueAttributeName::MaximumMessageSize, 1024)
+        .ensure(&clients)
+        .await
+        .unwrap();
+    let send = |number: u32, filler: usize| {
+        let body = serde_json::json!({ "number": number, "filler": "x".repeat(filler) }).to_string();
+        clients.sqs.send_message().queue_url(&dead.url).message_body(body).send()
+    };
+    for (number, filler) in [(0, 10), (1, 2_000), (2, 10)] {
+        send(number, filler).await.unwrap();
+    }
+    let moved = requeue(&clients, &dead, &queue, 1_000.0, |_| true).await.unwrap();
+    assert_eq!((moved.moved, moved.left), (2, 1));
+    let left = receive(&clients, &dead).await;
+    assert_eq!(left.len(), 1);
+    assert!(left[0].body().unwrap().contains("\"number\":1"));
+}
+
 /// An archive whose disk is full at first.
 struct Full(Arc<Mutex<(bool, usize)>>);
 
