@@ -307,7 +307,7 @@ impl Publisher {
             return Err(PublishError::GroupMissing { id: message.id.clone() });
         }
         let flaw = match message.delay_seconds {
-            Some(1..) if self.sink.is_fifo() => Some("a FIFO destination takes no delay".to_owned()),
+            Some(1..) if !self.sink.takes_delays() => Some("only a standard queue takes a delay".to_owned()),
             Some(901..) => Some("a delay is at most 15 minutes".to_owned()),
             _ => message.flaw(),
         };

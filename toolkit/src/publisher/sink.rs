@@ -33,6 +33,11 @@ pub trait Sink: Send + Sync + 'static {
     /// Whether messages of one group keep their order.
     fn is_fifo(&self) -> bool;
 
+    /// Whether a message can be hidden there at first: in a standard queue alone.
+    fn takes_delays(&self) -> bool {
+        !self.is_fifo()
+    }
+
     /// The most bytes of one batch.
     fn max_bytes(&self) -> usize;
 
@@ -127,6 +132,10 @@ impl<S: SendDirect> Sink for DirectSink<S> {
 
     fn is_fifo(&self) -> bool {
         self.inner.is_fifo()
+    }
+
+    fn takes_delays(&self) -> bool {
+        self.inner.takes_delays()
     }
 
     fn max_bytes(&self) -> usize {
@@ -225,6 +234,10 @@ impl Sink for TopicSink {
 
     fn is_fifo(&self) -> bool {
         self.arn.ends_with(".fifo")
+    }
+
+    fn takes_delays(&self) -> bool {
+        false
     }
 
     fn max_bytes(&self) -> usize {

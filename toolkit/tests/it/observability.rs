@@ -209,6 +209,9 @@ async fn spans_follow_a_message_from_publisher_to_consumer_and_on_to_what_follow
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
+    // While there is only one subscriber, `tracing` takes it for the one of whichever thread comes first to what is logged; here other
+    // tests run in threads that have none.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
     let _logging = tracing::subscriber::set_default(subscriber);
     let (_server, clients) = server().await;
     let [first, second, third] = ["first", "second", "third"].map(QueueSpec::new);

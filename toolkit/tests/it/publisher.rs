@@ -301,5 +301,9 @@ async fn what_no_queue_would_take_is_refused_before_anything_is_sent() {
     let late = Outgoing::new(Step { number: 3 }).group("g").delay(Duration::from_secs(5));
     let refused = Publisher::queue(&clients, &queue).publish(late).await.unwrap_err();
     assert!(matches!(&refused, PublishError::Unsendable { why, .. } if why.contains("delay")), "{refused}");
+    let topic = toolkit::TopicSpec::new("t").ensure(&clients).await.unwrap();
+    let late = Outgoing::new(Step { number: 4 }).delay(Duration::from_secs(5));
+    let refused = Publisher::topic(&clients, &topic.arn).publish(late).await.unwrap_err();
+    assert!(matches!(&refused, PublishError::Unsendable { why, .. } if why.contains("delay")), "{refused}");
     assert!(drain(&clients, &queue).await.is_empty());
 }
