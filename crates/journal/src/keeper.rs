@@ -15,6 +15,10 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// So many segments that are ready to be written stay: one that the log goes on in, and one for what comes until others die.
+/// More may have to make room for an index.
+pub const READY: usize = 2;
+
 pub struct Keeper {
     pub storage: Arc<dyn Storage>,
     pub cache: Arc<Cache>,

@@ -11,7 +11,7 @@ use crate::error::named;
 use crate::format;
 use crate::index::IndexBuilder;
 use crate::journal::Journal;
-use crate::keeper::{Keeper, is_full};
+use crate::keeper::{Keeper, READY, is_full};
 use crate::names;
 use crate::reader::Reader;
 use crate::storage::File;
@@ -197,7 +197,7 @@ impl Writer {
     fn try_tidy(&mut self) -> io::Result<()> {
         while !self.sealed.is_empty() {
             match self.keeper.index(&self.sealed[0]) {
-                Err(error) if is_full(&error) && self.ahead.len() > 1 => {
+                Err(error) if is_full(&error) && self.ahead.len() > READY => {
                     self.ahead.pop_back();
                     self.keeper.give_back()?;
                 }

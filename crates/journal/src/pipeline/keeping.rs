@@ -8,7 +8,7 @@ use kernel::Position;
 use super::writing::sync_files;
 use super::{Ahead, Dirty, Durability, Progress, Shared, State};
 use crate::index::IndexBuilder;
-use crate::keeper::{Keeper, is_full};
+use crate::keeper::{Keeper, READY, is_full};
 use crate::storage::File;
 use crate::writer::Space;
 
@@ -171,7 +171,7 @@ fn index(shared: &Shared, keeper: &mut Keeper, builder: IndexBuilder) -> io::Res
         Err(error) if is_full(&error) => {
             let mut state = shared.state();
             state.sealed.push_front(builder);
-            let spare = if state.ahead.len() > 1 { state.ahead.pop_back() } else { None };
+            let spare = if state.ahead.len() > READY { state.ahead.pop_back() } else { None };
             drop(state);
             match spare {
                 Some(_) => keeper.give_back(),
