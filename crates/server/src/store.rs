@@ -20,8 +20,8 @@ use crate::options::DurabilityOption;
 /// Syncs that may be under way at once. Where one takes 4 ms, 8 carried a sixth more than 3, and 12 no more than 8.
 const SYNC_THREADS: usize = 8;
 
-/// The least time from one sync's beginning to the next one's. Groups of this much make as many messages a second as
-/// smaller ones, with a third less switching between threads.
+/// Syncs that take less than this follow one another. On a disk of 0.2 ms that carried as many messages a second as three that
+/// overlap, with a quarter less switching between threads.
 const SYNC_PACE: Duration = Duration::from_micros(500);
 
 /// Why the log cannot be used.

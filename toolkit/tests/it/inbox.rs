@@ -222,7 +222,16 @@ async fn a_claim_left_by_a_handler_without_a_transaction_is_not_taken_for_its_wo
     assert_eq!((firsts, counts), (vec![true, false], vec![1, 0]));
 }
 
-/// Stores numbers in a table that does not take them all.
+/// An inbox beside a table of numbers that does not take them all.
+async fn all_but_13<D: Database>(database: &D) -> SqlInbox<D> {
+    let table = "CREATE TABLE numbers (number BIGINT PRIMARY KEY CHECK (number <> 13))";
+    database.execute_alone(table, &[]).await.unwrap();
+    let inbox = SqlInbox::new(database, "numbers");
+    inbox.migrate().await.unwrap();
+    inbox
+}
+
+/// Stores numbers in that table.
 struct Store;
 
 impl<D: Database> TransactionalBatchHandler<Step, D> for Store {
@@ -242,10 +251,7 @@ impl<D: Database> TransactionalBatchHandler<Step, D> for Store {
 
 async fn one_bad_message_does_not_hold_up_its_batch<D: Database>(database: D) {
     let (_server, clients) = server().await;
-    let table = "CREATE TABLE numbers (number BIGINT PRIMARY KEY CHECK (number <> 13))";
-    database.execute_alone(table, &[]).await.unwrap();
-    let inbox = SqlInbox::new(&database, "numbers");
-    inbox.migrate().await.unwrap();
+    let inbox = all_but_13(&database).await;
     // Each of them twice.
     let queue = repeated(&clients, 20, 2).await;
     QueueSpec::new("q").dead_letters("q-dead", 2).ensure(&clients).await.unwrap();
@@ -298,10 +304,7 @@ impl<D: Database> TransactionalHandler<Step, D> for Careless {
 async fn a_message_whose_transaction_postgresql_undoes_at_its_commit_is_not_done() {
     let Some((_database, pool)) = postgres().await else { return };
     let (_server, clients) = server().await;
-    let table = "CREATE TABLE numbers (number BIGINT PRIMARY KEY CHECK (number <> 13))";
-    pool.execute_alone(table, &[]).await.unwrap();
-    let inbox = SqlInbox::new(&pool, "numbers");
-    inbox.migrate().await.unwrap();
+    let inbox = all_but_13(&pool).await;
     let queue = QueueSpec::new("q").dead_letters("q-dead", 1).ensure(&clients).await.unwrap();
     Publisher::queue(&clients, &queue).publish_all([Step { number: 12 }, Step { number: 13 }]).await.unwrap();
     let handler = in_transaction(inbox, InboxSettings::default(), Careless);
@@ -342,10 +345,7 @@ impl<D: Database> TransactionalBatchHandler<Step, D> for InOrder {
 async fn what_comes_again_holds_back_its_group_also_where_its_batch_is_taken_apart() {
     let (_folder, pool) = sqlite().await;
     let (_server, clients) = server().await;
-    let table = "CREATE TABLE numbers (number BIGINT PRIMARY KEY CHECK (number <> 13))";
-    pool.execute_alone(table, &[]).await.unwrap();
-    let inbox = SqlInbox::new(&pool, "numbers");
-    inbox.migrate().await.unwrap();
+    let inbox = all_but_13(&pool).await;
     let queue = QueueSpec::new("q.fifo").dead_letters("q-dead.fifo", 1000).ensure(&clients).await.unwrap();
     // 13 has the batch taken apart; 2 stands in its first half, and 4, of the same group, in the second.
     let messages = [(1, "a"), (2, "b"), (4, "b"), (13, "c")]
