@@ -66,6 +66,7 @@ func equal[T any](t *testing.T, got, want T) {
 func client(t *testing.T) *sns.Client {
 	return sns.New(sns.Options{
 		BaseEndpoint: aws.String(endpoint.URL(t)),
+		HTTPClient:   endpoint.NewHTTPClient(),
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
 		Retryer:      aws.NopRetryer{},
@@ -88,6 +89,7 @@ func createQueue(t *testing.T, attributes map[string]string) queue {
 	t.Helper()
 	c := sqs.New(sqs.Options{
 		BaseEndpoint: aws.String(endpoint.URL(t)),
+		HTTPClient:   endpoint.NewHTTPClient(),
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
 		Retryer:      aws.NopRetryer{},
@@ -408,6 +410,7 @@ func TestAServerThatFailsIsTriedAgain(t *testing.T) {
 func TestTopicsAreListedPageByPage(t *testing.T) {
 	c := sns.New(sns.Options{
 		BaseEndpoint: aws.String(endpoint.URL(t)),
+		HTTPClient:   endpoint.NewHTTPClient(),
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("202020202020", "test", ""),
 	})

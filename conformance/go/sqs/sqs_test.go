@@ -34,6 +34,7 @@ type queue struct {
 func client(t *testing.T) *sqs.Client {
 	return sqs.New(sqs.Options{
 		BaseEndpoint: aws.String(endpoint.URL(t)),
+		HTTPClient:   endpoint.NewHTTPClient(),
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
 		Retryer:      aws.NopRetryer{},
