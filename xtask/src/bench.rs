@@ -1,8 +1,8 @@
 //! Measures ours, the bare server and the peers in one run, and writes BENCHMARKS.md.
 //!
-//! Each round starts every contender anew, one after the other, and runs all tasks on it; rounds repeat. A ratio is taken
-//! within each round, between neighbours in time, and the median of the rounds is reported with their spread: the machine is
-//! shared and its speed drifts, but it drifts less within a round than between runs.
+//! Each round starts every contender anew and gives each task to one after the other; rounds repeat. A ratio is taken within
+//! each round, between neighbours in time, and the median of the rounds is reported with their spread: the machine is shared
+//! and its speed drifts, but it drifts less within a task than between rounds or runs.
 
 mod backlog;
 mod contenders;
@@ -93,10 +93,8 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     if !options.no_comparison {
         let rounds = if options.quick { 1 } else { options.rounds.max(1) };
         for round in 1..=rounds {
-            for &contender in &contenders {
-                eprintln!("round {round} of {rounds}: {}", contender.name());
-                tasks::run(&kitchen, contender, options.quick, &mut comparison)?;
-            }
+            eprintln!("round {round} of {rounds}");
+            tasks::run(&kitchen, &contenders, options.quick, &mut comparison)?;
             comparison.end_round();
         }
     }

@@ -58,12 +58,24 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    /// Lets it stand still, whatever it has to do.
+    pub fn pause(&self) -> Result<(), Box<dyn Error>> {
+        self.signal("-STOP")
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) -> Result<(), Box<dyn Error>> {
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, signal: &str) -> Result<(), Box<dyn Error>> {
+        let sent = Command::new("kill").args([signal, &self.pid().to_string()]).status()?;
+        if sent.success() { Ok(()) } else { Err(format!("kill {signal} failed").into()) }
+    }
+
     /// Ends it as an operator would (SIGTERM) and waits.
     pub fn terminate(mut self) -> Result<ExitStatus, Box<dyn Error>> {
-        let killed = Command::new("kill").arg(self.pid().to_string()).status()?;
-        if !killed.success() {
-            return Err("kill failed".into());
-        }
+        self.signal("-TERM")?;
         let begin = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {

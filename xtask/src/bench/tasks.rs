@@ -211,61 +211,103 @@ fn trusted(round: &[(Contender, Case, Outcome)], contender: Contender, case: Cas
     }
 }
 
-/// Starts a contender, gives it every case that suits it, and ends it.
+/// A contender that runs, or the reason why it does not.
+struct Seat {
+    contender: Contender,
+    server: Result<Server, String>,
+    /// SendMessageBatch's messages a second: how much to prefill.
+    batch_rate: f64,
+    /// Publish's messages a second.
+    publish_rate: f64,
+    _data: tempfile::TempDir,
+}
+
+/// One round: starts all contenders, gives each case to one after the other while all others stand still, and ends them.
+///
+/// The machine's speed drifts; so those that are compared on a case run it within seconds of each other. What one has left
+/// to the operating system to write is written before the next begins: nobody pays for another's disk.
 pub fn run(
     kitchen: &Kitchen,
-    contender: Contender,
+    contenders: &[Contender],
     quick: bool,
     into: &mut Comparison,
 ) -> Result<(), Box<dyn Error>> {
-    let data = kitchen.data()?;
-    let server = match kitchen.start(contender, data.path()) {
-        Ok(server) => server,
-        // Ours must start; that another does not is a finding.
-        Err(error) if contender.is_peer() => {
-            let broken = |case| (contender, case, Outcome::Broken(error.to_string()));
-            into.current
-                .extend(Case::ALL.into_iter().filter(|case| case.suits(contender, quick)).map(broken));
-            return Ok(());
+    let mut seats = Vec::new();
+    for &contender in contenders {
+        let data = kitchen.data()?;
+        let server = match kitchen.start(contender, data.path()) {
+            Ok(server) => {
+                server.pause()?;
+                Ok(server)
+            }
+            // Ours must start; that another does not is a finding.
+            Err(error) if contender.is_peer() => Err(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        seats.push(Seat { contender, server, batch_rate: 0.0, publish_rate: 0.0, _data: data });
+    }
+    for case in Case::ALL {
+        for seat in seats.iter_mut().filter(|seat| case.suits(seat.contender, quick)) {
+            let outcome = seat.take(kitchen, case, quick, into)?;
+            into.current.push((seat.contender, case, outcome));
         }
-        Err(error) => return Err(error),
-    };
-    let (mut batch_rate, mut publish_rate): (f64, f64) = (0.0, 0.0);
-    for case in Case::ALL.into_iter().filter(|case| case.suits(contender, quick)) {
-        if let Some(broken) = into.broken_before(contender, case) {
-            into.current.push((contender, case, broken));
-            continue;
+    }
+    Ok(())
+}
+
+impl Seat {
+    /// One case, unless it is known that it cannot be had.
+    fn take(
+        &mut self,
+        kitchen: &Kitchen,
+        case: Case,
+        quick: bool,
+        known: &Comparison,
+    ) -> Result<Outcome, Box<dyn Error>> {
+        if let Some(broken) = known.broken_before(self.contender, case) {
+            return Ok(broken);
         }
-        if case.publishes() && !contender.serves_sns() {
-            into.current.push((contender, case, Outcome::Broken("has no topics".into())));
-            continue;
+        if case.publishes() && !self.contender.serves_sns() {
+            return Ok(Outcome::Broken("has no topics".into()));
         }
-        let warmup = if quick { 0.3 } else { contender.warmup_seconds() };
+        let server = match &self.server {
+            Ok(server) => server,
+            Err(reason) => return Ok(Outcome::Broken(reason.clone())),
+        };
+        eprint!("  {}", self.contender.name());
+        rustix::fs::sync();
+        server.resume()?;
+        let outcome = client(kitchen, server, &self.words(case, quick), CASE_LIMIT)?;
+        server.pause()?;
+        match (case, &outcome) {
+            (Case::SendBatch, Outcome::Measured(report)) => self.batch_rate = report.messages_per_second,
+            (Case::Publish, Outcome::Measured(report)) => self.publish_rate = report.messages_per_second,
+            _ => {}
+        }
+        Ok(outcome)
+    }
+
+    /// What the client is told.
+    fn words(&self, case: Case, quick: bool) -> Vec<String> {
+        let warmup = if quick { 0.3 } else { self.contender.warmup_seconds() };
         let mut words: Vec<String> = case.arguments().split(' ').map(str::to_owned).collect();
         words.extend(["--warmup".into(), warmup.to_string()]);
         words.extend(["--duration".into(), if quick { "1" } else { "4" }.into()]);
-        if matches!(case, Case::Drain | Case::DrainFifo) && contender != Contender::Bare {
+        if matches!(case, Case::Drain | Case::DrainFifo) && self.contender != Contender::Bare {
             // As much as can be sent in a few seconds, so that a slow one is not prefilled for minutes.
-            let messages = (batch_rate * if quick { 1.0 } else { 3.0 }).clamp(500.0, 400_000.0);
+            let messages = (self.batch_rate * if quick { 1.0 } else { 3.0 }).clamp(500.0, 400_000.0);
             words.extend(["--messages".into(), format!("{messages:.0}")]);
         }
         if case == Case::FanOut {
             // Each of them is drained ten times.
-            let messages = publish_rate.clamp(100.0, 40_000.0);
+            let messages = self.publish_rate.clamp(100.0, 40_000.0);
             words.extend(["--messages".into(), format!("{messages:.0}")]);
         }
-        if contender == Contender::Bare {
+        if self.contender == Contender::Bare {
             words.push("--no-checks".into());
         }
-        let outcome = client(kitchen, &server, &words, CASE_LIMIT)?;
-        match (case, &outcome) {
-            (Case::SendBatch, Outcome::Measured(report)) => batch_rate = report.messages_per_second,
-            (Case::Publish, Outcome::Measured(report)) => publish_rate = report.messages_per_second,
-            _ => {}
-        }
-        into.current.push((contender, case, outcome));
+        words
     }
-    Ok(())
 }
 
 /// Runs the client to its end, or ends it after `limit`.
