@@ -420,6 +420,24 @@ fn a_segment_that_was_kept_to_be_written_again_makes_room_for_an_index() {
 }
 
 #[test]
+fn a_full_segment_is_synced_though_others_are_ready() {
+    let (mut appender, pipeline, told) = start(Arc::new(Memory::new()), Durability::Os);
+    while appender.end().segment() < 5 {
+        submit(&mut appender, &pipeline, 1000);
+    }
+    let end = appender.end();
+    (1..=4).for_each(|segment| pipeline.discard(segment, end));
+    wait(&told, |progress| matches!(progress, Progress::Discarded(4)));
+    // Those four are written again, so that none has to be made.
+    for segment in 6..=8 {
+        while appender.end().segment() < segment {
+            submit(&mut appender, &pipeline, 1000);
+        }
+        wait(&told, |progress| matches!(progress, Progress::Durable(to) if to.segment() >= segment - 1));
+    }
+}
+
+#[test]
 fn a_segment_is_dropped_only_when_the_log_is_durable_up_to_where_its_survivors_are() {
     let storage = Gated::default();
     let (mut appender, pipeline, told) = start(Arc::new(storage.clone()), FSYNC);
