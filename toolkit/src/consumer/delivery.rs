@@ -78,7 +78,8 @@ impl Outcome {
         Outcome::Retry { reason: reason.to_string(), after: None }
     }
 
-    /// Again after so long (in whole seconds, rounded up).
+    /// Again after so long (in whole seconds, rounded up). AWS hides a message for at most 12 hours from its receive; what goes
+    /// beyond is cut off.
     pub fn retry_after(after: Duration, reason: impl fmt::Display) -> Outcome {
         Outcome::Retry { reason: reason.to_string(), after: Some(after) }
     }

@@ -31,6 +31,8 @@ struct Hidden {
 pub(super) struct Batch {
     messages: Arc<RawBatch>,
     key: u64,
+    /// When the receive was asked for: not after the queue counts from.
+    asked: Instant,
     /// One bit for each message that is still held.
     live: AtomicU32,
     held: Arc<Held>,
@@ -67,6 +69,7 @@ impl Held {
         let batch = Arc::new(Batch {
             messages: Arc::new(messages),
             key,
+            asked,
             live: AtomicU32::new((1 << count) - 1),
             held: self.clone(),
             places,
@@ -180,6 +183,11 @@ impl Received {
         self.raw.receive_count()
     }
 
+    /// For how long from now it can be hidden.
+    pub fn hideable(&self) -> Duration {
+        hideable(self.batch.asked.elapsed())
+    }
+
     /// Ends its heartbeats: from now on its visibility is somebody else's matter.
     pub fn let_go(&self) {
         self.batch.let_go(self.raw.index());
@@ -234,8 +242,32 @@ pub(crate) async fn change_visibility(
     Ok(results)
 }
 
+/// A message that was received so long ago can be hidden for so long from now: AWS counts its 12 hours from the receive, and
+/// refuses what goes beyond (facts/sqs.md § 6). A minute of them is left for the way.
+fn hideable(held_for: Duration) -> Duration {
+    MOST_HIDDEN.saturating_sub(held_for + Duration::from_secs(60))
+}
+
+/// AWS's 12 hours.
+const MOST_HIDDEN: Duration = Duration::from_secs(43_200);
+
 /// Rounded up, at most AWS's 12 hours.
 pub(super) fn whole_seconds(time: Duration) -> i32 {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
-    i32::try_from(seconds.min(43_200)).unwrap_or(43_200)
+    i32::try_from(seconds.min(MOST_HIDDEN.as_secs())).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_is_hidden_beyond_twelve_hours_from_its_receive() {
+        for held_for in [0, 1, 3_600, 43_139, 43_140, 43_200, 90_000].map(Duration::from_secs) {
+            let hidden = whole_seconds(hideable(held_for + Duration::from_millis(1)));
+            assert!(hidden == 0 || held_for.as_secs() + hidden as u64 <= 43_200, "{held_for:?}: {hidden}");
+        }
+        assert_eq!(whole_seconds(hideable(Duration::from_secs(3_600))), 39_540);
+        assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
+    }
 }

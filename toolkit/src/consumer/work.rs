@@ -416,9 +416,15 @@ async fn hide(core: &Core, messages: Vec<Received>, after: Duration) {
     for batch in messages.chunks(BATCH_ENTRIES) {
         batch.iter().for_each(Received::let_go);
         let receipts: Vec<&str> = batch.iter().map(Received::receipt).collect();
+        let after = batch.iter().map(Received::hideable).fold(after, Duration::min);
         for attempt in 1..=3 {
             match change_visibility(&core.sqs, &core.queue.url, &receipts, after).await {
-                Ok(_) => break,
+                Ok(results) => {
+                    for fault in results.into_iter().filter_map(Result::err) {
+                        tracing::warn!(queue = core.queue.name(), %fault, "a message comes back when it will");
+                    }
+                    break;
+                }
                 Err(fault) if fault.retryable && attempt < 3 => {
                     tokio::time::sleep(core.settings.poll_backoff.delay(attempt)).await;
                 }
