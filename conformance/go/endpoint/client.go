@@ -13,7 +13,7 @@ import (
 // The SDK (smithy-go 1.28.8) closes the body of a request as soon as the head of its answer is there. Where net/http has
 // written that body and not yet looked for its end, it is told io.EOF by WriteTo, takes that for a failed write and closes
 // the connection. What an answer holds beyond the 4 KiB that were read by then is lost: "use of closed network
-// connection", in three of a hundred receives of 1 MiB on one machine (aws/aws-sdk-go-v2 issue 2737).
+// connection", in five of a hundred receives of 1 MiB on one machine (aws/aws-sdk-go-v2 issue 2737).
 type HTTPClient struct{ *awshttp.BuildableClient }
 
 // NewHTTPClient makes one, with connections of its own.

@@ -147,9 +147,10 @@ fn head(page: &mut String, findings: &Findings, kitchen: &Kitchen, words: &[&str
     page.push_str(
         "\nEach round starts every server anew. A task is given to one after the other within seconds, while all others stand\n\
          still and after what was written before is on the disk; then the next task follows. A number is the median of the\n\
-         rounds, with the least and the most; a ratio is taken within each round. The bare server parses no JSON, checks nothing, computes no\n\
-         digest and keeps nothing: it is the ceiling that HTTP sets on this machine, not a rival. All others' answers are\n\
-         checked: each message that was acknowledged is there or came, once, with its own bytes, and FIFO groups in order.\n",
+         rounds, with the least and the most; a ratio is taken within each round. The bare server parses no JSON, checks\n\
+         nothing, computes no digest and keeps nothing: it is the ceiling that HTTP sets on this machine, not a rival. All\n\
+         others' answers are checked: each message that was acknowledged is there or came, once, with its own bytes, and FIFO\n\
+         groups in order.\n",
     );
 }
 
