@@ -383,9 +383,8 @@ impl Shared {
 
     /// Wakes the keeper if something was written that is news for it.
     fn written_news(&self, state: &State) {
-        let has_task = state.closing || !state.discards.is_empty() || !state.sealed.is_empty();
         let alone = self.durability == Durability::Os;
-        if state.wants_segment(self.segment_bytes) || alone && has_task {
+        if state.wants_segment(self.segment_bytes) || alone && state.keeper_has_work() {
             self.wake_keeper(state);
         }
     }

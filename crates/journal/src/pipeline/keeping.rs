@@ -33,6 +33,11 @@ impl State {
             && self.may_take_space()
     }
 
+    /// Whether something waits for the keeper that what was written or synced may let it do.
+    pub fn keeper_has_work(&self) -> bool {
+        self.closing || !self.discards.is_empty() || !self.sealed.is_empty()
+    }
+
     fn may_take_space(&self) -> bool {
         !self.low || self.retry || self.since_attempt >= RETRY_BYTES
     }

@@ -107,7 +107,7 @@ pub fn write(shared: &Shared, thread: usize) {
             let mut state = shared.state();
             state.synced_in(begun.elapsed());
             state.durable_up_to(end);
-            if !state.sealed.is_empty() || !state.discards.is_empty() || state.closing {
+            if state.keeper_has_work() {
                 shared.wake_keeper(&state);
             }
             drop(state);
