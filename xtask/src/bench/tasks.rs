@@ -215,10 +215,6 @@ fn trusted(round: &[(Contender, Case, Outcome)], contender: Contender, case: Cas
 struct Seat {
     contender: Contender,
     server: Result<Server, String>,
-    /// SendMessageBatch's messages a second: how much to prefill.
-    batch_rate: f64,
-    /// Publish's messages a second.
-    publish_rate: f64,
     _data: tempfile::TempDir,
 }
 
@@ -244,10 +240,10 @@ pub fn run(
             Err(error) if contender.is_peer() => Err(error.to_string()),
             Err(error) => return Err(error),
         };
-        seats.push(Seat { contender, server, batch_rate: 0.0, publish_rate: 0.0, _data: data });
+        seats.push(Seat { contender, server, _data: data });
     }
     for case in Case::ALL {
-        for seat in seats.iter_mut().filter(|seat| case.suits(seat.contender, quick)) {
+        for seat in seats.iter().filter(|seat| case.suits(seat.contender, quick)) {
             let outcome = seat.take(kitchen, case, quick, into)?;
             into.current.push((seat.contender, case, outcome));
         }
@@ -258,7 +254,7 @@ pub fn run(
 impl Seat {
     /// One case, unless it is known that it cannot be had.
     fn take(
-        &mut self,
+        &self,
         kitchen: &Kitchen,
         case: Case,
         quick: bool,
@@ -277,30 +273,30 @@ impl Seat {
         eprint!("  {}", self.contender.name());
         rustix::fs::sync();
         server.resume()?;
-        let outcome = client(kitchen, server, &self.words(case, quick), CASE_LIMIT)?;
+        let outcome = client(kitchen, server, &self.words(case, quick, known), CASE_LIMIT)?;
         server.pause()?;
-        match (case, &outcome) {
-            (Case::SendBatch, Outcome::Measured(report)) => self.batch_rate = report.messages_per_second,
-            (Case::Publish, Outcome::Measured(report)) => self.publish_rate = report.messages_per_second,
-            _ => {}
-        }
         Ok(outcome)
     }
 
     /// What the client is told.
-    fn words(&self, case: Case, quick: bool) -> Vec<String> {
+    fn words(&self, case: Case, quick: bool, known: &Comparison) -> Vec<String> {
+        // How fast it was at an earlier case of this round.
+        let rate = |earlier| match find(&known.current, self.contender, earlier) {
+            Some(Outcome::Measured(report)) => report.messages_per_second,
+            _ => 0.0,
+        };
         let warmup = if quick { 0.3 } else { self.contender.warmup_seconds() };
         let mut words: Vec<String> = case.arguments().split(' ').map(str::to_owned).collect();
         words.extend(["--warmup".into(), warmup.to_string()]);
         words.extend(["--duration".into(), if quick { "1" } else { "4" }.into()]);
         if matches!(case, Case::Drain | Case::DrainFifo) && self.contender != Contender::Bare {
             // As much as can be sent in a few seconds, so that a slow one is not prefilled for minutes.
-            let messages = (self.batch_rate * if quick { 1.0 } else { 3.0 }).clamp(500.0, 400_000.0);
+            let messages = (rate(Case::SendBatch) * if quick { 1.0 } else { 3.0 }).clamp(500.0, 400_000.0);
             words.extend(["--messages".into(), format!("{messages:.0}")]);
         }
         if case == Case::FanOut {
             // Each of them is drained ten times.
-            let messages = self.publish_rate.clamp(100.0, 40_000.0);
+            let messages = rate(Case::Publish).clamp(100.0, 40_000.0);
             words.extend(["--messages".into(), format!("{messages:.0}")]);
         }
         if self.contender == Contender::Bare {
