@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -64,13 +63,7 @@ func equal[T any](t *testing.T, got, want T) {
 }
 
 func client(t *testing.T) *sns.Client {
-	return sns.New(sns.Options{
-		BaseEndpoint: aws.String(endpoint.URL(t)),
-		HTTPClient:   endpoint.NewHTTPClient(),
-		Region:       "us-east-1",
-		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-		Retryer:      aws.NopRetryer{},
-	})
+	return sns.NewFromConfig(endpoint.Config(t, "test"))
 }
 
 func createTopic(t *testing.T, attributes map[string]string) topic {
@@ -87,13 +80,7 @@ func createTopic(t *testing.T, attributes map[string]string) topic {
 
 func createQueue(t *testing.T, attributes map[string]string) queue {
 	t.Helper()
-	c := sqs.New(sqs.Options{
-		BaseEndpoint: aws.String(endpoint.URL(t)),
-		HTTPClient:   endpoint.NewHTTPClient(),
-		Region:       "us-east-1",
-		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-		Retryer:      aws.NopRetryer{},
-	})
+	c := sqs.NewFromConfig(endpoint.Config(t, "test"))
 	name := unique("go")
 	if attributes["FifoQueue"] == "true" {
 		name += ".fifo"
@@ -408,12 +395,7 @@ func TestAServerThatFailsIsTriedAgain(t *testing.T) {
 }
 
 func TestTopicsAreListedPageByPage(t *testing.T) {
-	c := sns.New(sns.Options{
-		BaseEndpoint: aws.String(endpoint.URL(t)),
-		HTTPClient:   endpoint.NewHTTPClient(),
-		Region:       "us-east-1",
-		Credentials:  credentials.NewStaticCredentialsProvider("202020202020", "test", ""),
-	})
+	c := sns.NewFromConfig(endpoint.Config(t, "202020202020"))
 	want := map[string]bool{}
 	for range 101 {
 		made, err := c.CreateTopic(t.Context(), &sns.CreateTopicInput{Name: aws.String(unique("page"))})

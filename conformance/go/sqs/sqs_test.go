@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
@@ -32,13 +31,7 @@ type queue struct {
 }
 
 func client(t *testing.T) *sqs.Client {
-	return sqs.New(sqs.Options{
-		BaseEndpoint: aws.String(endpoint.URL(t)),
-		HTTPClient:   endpoint.NewHTTPClient(),
-		Region:       "us-east-1",
-		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-		Retryer:      aws.NopRetryer{},
-	})
+	return sqs.NewFromConfig(endpoint.Config(t, "test"))
 }
 
 func unique(word string) string {
