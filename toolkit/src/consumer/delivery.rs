@@ -84,7 +84,7 @@ impl Outcome {
         Outcome::Retry { reason: reason.to_string(), after: Some(after) }
     }
 
-    /// Again after so long (in whole seconds, rounded up), without this being a failure.
+    /// As [`retry_after`](Self::retry_after), without this being a failure.
     pub fn not_yet(after: Duration, reason: impl fmt::Display) -> Outcome {
         Outcome::NotYet { reason: reason.to_string(), after }
     }
