@@ -35,7 +35,12 @@ impl State {
 
     /// Whether something waits for the keeper that what was written or synced may let it do.
     pub fn keeper_has_work(&self) -> bool {
-        self.closing || !self.discards.is_empty() || !self.sealed.is_empty()
+        self.closing
+            || !self.discards.is_empty()
+            || self.sealed.front().is_some_and(|full| {
+                // What is synced waits only for space for its index, if there is none now.
+                self.durable < full.end() || self.may_take_space()
+            })
     }
 
     fn may_take_space(&self) -> bool {
