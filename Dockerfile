@@ -3,10 +3,10 @@ FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --package posthaste-server
+RUN rustup component add llvm-tools && cargo --locked xtask release
 
 FROM gcr.io/distroless/cc-debian12
-COPY --from=build /src/target/release/posthaste /posthaste
+COPY --from=build /src/target/dist/posthaste /posthaste
 VOLUME /data
 EXPOSE 4566
 # Inside a container only published ports can be reached: publish on 127.0.0.1 (see compose.yaml).

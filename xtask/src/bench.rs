@@ -5,11 +5,11 @@
 //! and its speed drifts, but it drifts less within a task than between rounds or runs.
 
 mod backlog;
-mod contenders;
+pub mod contenders;
 mod footprint;
 mod page;
-mod process;
-mod tasks;
+pub mod process;
+pub mod tasks;
 mod topics;
 
 use std::error::Error;
@@ -18,6 +18,9 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use contenders::{Contender, Kitchen};
+
+use crate::release;
+use crate::workspace::{cargo, show, target};
 
 /// What the user may ask for.
 #[derive(Parser)]
@@ -29,7 +32,7 @@ pub struct Options {
     /// Only these contenders: ours, ours-os, ours-fsync, ours-memory, bare, peers, fauxqs, moto, ministack, elasticmq
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     only: Vec<String>,
-    /// One short round of the main tasks: to see that all works, not for numbers
+    /// One short round of the main tasks, with an ordinary release build: to see that all works, not for numbers
     #[arg(long)]
     quick: bool,
     /// Rounds of the comparison
@@ -47,7 +50,7 @@ pub struct Options {
     /// Leave the comparison out
     #[arg(long)]
     no_comparison: bool,
-    /// Use this `posthaste` instead of building one
+    /// Use this `posthaste` instead of building one as `cargo xtask release` does
     #[arg(long, value_name = "PROGRAM")]
     posthaste: Option<PathBuf>,
     /// Where to write; with --quick or --only it is target/benchmarks.md unless told
@@ -57,6 +60,8 @@ pub struct Options {
 
 /// All that one run found.
 pub struct Findings {
+    /// How ours was built.
+    pub built: String,
     /// The contenders that took part, in order.
     pub contenders: Vec<Contender>,
     /// Contenders that could not, and why.
@@ -78,7 +83,8 @@ pub struct Findings {
 /// If something cannot be built, started, or written. A contender whose checks fail is shown as such and is no error.
 pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     let options = Options::parse_from([&["bench"], words].concat());
-    let mut kitchen = Kitchen::build(options.posthaste.clone())?;
+    let (posthaste, built) = ours(&options)?;
+    let mut kitchen = Kitchen::build(posthaste)?;
     let mut contenders = contenders::select(&options.only)?;
     let mut absent = Vec::new();
     contenders.retain(|&contender| match kitchen.install(contender) {
@@ -108,7 +114,7 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
         true => Some(backlog::measure(&kitchen, options.backlog_messages)?),
         false => None,
     };
-    let findings = Findings { contenders, absent, comparison, topics, footprint, backlog };
+    let findings = Findings { built, contenders, absent, comparison, topics, footprint, backlog };
     let partial = options.quick || !options.only.is_empty() || options.no_comparison || options.no_topics;
     let out = options.out.unwrap_or_else(|| match partial {
         true => kitchen.target.join("benchmarks.md"),
@@ -119,4 +125,16 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     println!("{page}");
     eprintln!("written to {}", out.display());
     Ok(())
+}
+
+/// The program to measure, and how it was built.
+fn ours(options: &Options) -> Result<(PathBuf, String), Box<dyn Error>> {
+    if let Some(program) = &options.posthaste {
+        return Ok((program.clone(), format!("the program {}, as it was given", program.display())));
+    }
+    if options.quick {
+        show("ours", &mut cargo(&["build", "--release", "--package", "posthaste-server"]))?;
+        return Ok((target().join("release/posthaste"), "built by `cargo build --release`".into()));
+    }
+    Ok((release::program()?, "built by `cargo xtask release`, with a profile of its own running".into()))
 }

@@ -10,7 +10,8 @@ mod view;
 use std::error::Error;
 use std::path::Path;
 
-use crate::model::{Model, root};
+use crate::model::Model;
+use crate::workspace::root;
 use view::View;
 
 /// The services that are generated, by their folders under `models`: the third word of their ARNs.

@@ -3,9 +3,11 @@
 mod bench;
 mod codegen;
 mod model;
+mod release;
 mod simulate;
 mod test;
 mod tidy;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -17,6 +19,7 @@ cargo xtask CHORE
   model SERVICE FILE   Take over AWS's model of a service (botocore's service-2.json), without its prose
   codegen [--check]    Write the shapes and codecs of all services from their models; or see that they are up to date
   simulate [--seeds N] [--seed S] [--until STEP] [--trace]   Run the server in simulated worlds; more with --help
+  release              Build the program for production: with a profile of its own running; takes about seven minutes
   bench [--only NAMES] [--quick] [--backlog] [--out FILE]   Measure ours, a bare server and peers; more with --help
 ";
 
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         ["codegen", "--check"] => codegen::run(true),
         ["simulate", ref arguments @ ..] => simulate::run(arguments),
         ["bench", ref arguments @ ..] => bench::run(arguments),
+        ["release"] => release::run(),
         ["model", service, file] => model::take_over(service, file.as_ref()),
         _ => {
             print!("{USAGE}");

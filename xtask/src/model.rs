@@ -1,15 +1,11 @@
 //! AWS's models of its services, our corrections to them, and what we add.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
-/// The folder of the repository.
-pub fn root() -> PathBuf {
-    // Cargo runs xtask with its own folder here; the repository is the one above.
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
-}
+use crate::workspace::root;
 
 /// Copies AWS's model of a service to `models/SERVICE/service.json`, without its prose.
 pub fn take_over(service: &str, file: &Path) -> Result<(), Box<dyn Error>> {

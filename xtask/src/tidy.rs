@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::model::root;
+use crate::workspace::root;
 
 /// Which of our packages each may depend on, for others than tests. What is not here may depend on anything.
 const ARROWS: &[(&str, &[&str])] = &[

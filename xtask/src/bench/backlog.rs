@@ -8,7 +8,7 @@ use bench::Report;
 
 use super::contenders::{Contender, Kitchen};
 use super::process::{Server, ask};
-use super::tasks::{Outcome, Spread, client};
+use super::tasks::{Spread, measured};
 
 /// Connections of the receivers whose latency is measured; few, so that it is the server's and not that of waiting in line.
 const RECEIVERS: usize = 8;
@@ -106,21 +106,6 @@ pub fn measure(kitchen: &Kitchen, messages: u64) -> Result<Backlog, Box<dyn Erro
     })
 }
 
-/// Runs the client with the words of `line`; a check that failed is an error.
-pub fn measured(
-    kitchen: &Kitchen,
-    server: &Server,
-    line: &str,
-    minutes: u64,
-) -> Result<Report, Box<dyn Error>> {
-    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-    match client(kitchen, server, &words, Duration::from_secs(60 * minutes))? {
-        Outcome::Measured(report) if report.failures.is_empty() => Ok(*report),
-        Outcome::Measured(report) => Err(format!("{line}: {:?}", report.failures).into()),
-        Outcome::Broken(reason) => Err(format!("{line}: {reason}").into()),
-    }
-}
-
 /// Messages of 256 bytes; `more` are arguments of the client.
 fn fill(kitchen: &Kitchen, server: &Server, messages: u64, more: &str) -> Result<Report, Box<dyn Error>> {
     measured(kitchen, server, &format!("send-batch --size 256 --messages {messages} --keep {more}"), 30)
@@ -147,7 +132,8 @@ fn settled(server: &Server) -> Result<(u64, u64), Box<dyn Error>> {
 
 fn count(address: SocketAddr, url: &str) -> Result<String, Box<dyn Error>> {
     let body = format!("{{\"QueueUrl\":\"{url}\",\"AttributeNames\":[\"ApproximateNumberOfMessages\"]}}");
-    let (status, answer) = ask(address, "GetQueueAttributes", &body).ok_or("the server does not answer")?;
+    let (status, answer) =
+        ask(address, "AmazonSQS.GetQueueAttributes", &body).ok_or("the server does not answer")?;
     if status == 200 { Ok(answer) } else { Err(format!("GetQueueAttributes: {status} {answer}").into()) }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::process::{Server, free_port};
+use crate::workspace::{cargo, root, run, show, target};
 
 /// A server that takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,22 +127,15 @@ pub struct Kitchen {
 }
 
 impl Kitchen {
-    /// Builds ours, the client and the bare server.
-    pub fn build(posthaste: Option<PathBuf>) -> Result<Kitchen, Box<dyn Error>> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask lies in the root")?.to_owned();
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-        let mut build = Command::new("cargo");
-        build.args(["build", "--release", "--package", "posthaste-bench"]).current_dir(&root);
-        if posthaste.is_none() {
-            build.args(["--package", "posthaste-server"]);
-        }
-        run(&mut build)?;
+    /// Builds the client and the bare server; `posthaste` is there already.
+    pub fn build(posthaste: PathBuf) -> Result<Kitchen, Box<dyn Error>> {
+        let (root, target) = (root(), target());
+        show("the client", &mut cargo(&["build", "--release", "--package", "posthaste-bench"]))?;
         let release = target.join("release");
         // The data of a run lie beside the build, on a real disk: /tmp is memory on many machines.
         std::fs::create_dir_all(target.join("bench-data"))?;
         Ok(Kitchen {
-            posthaste: posthaste.unwrap_or_else(|| release.join("posthaste")),
+            posthaste,
             client: release.join("posthaste-bench"),
             bare: release.join("bare_hyper"),
             peers: target.join("bench-peers"),
@@ -166,7 +160,7 @@ impl Kitchen {
         std::fs::create_dir_all(&home)?;
         let pip = |package: String| -> Result<(), Box<dyn Error>> {
             run(Command::new("python3").args(["-m", "venv"]).arg(home.join("venv")))?;
-            run(Command::new(home.join("venv/bin/pip")).args(["install", "--quiet", &package]))
+            run(Command::new(home.join("venv/bin/pip")).args(["install", "--quiet", &package])).map(drop)
         };
         match contender {
             Fauxqs => {
@@ -267,17 +261,4 @@ fn elasticmq_pom() -> String {
          <dependencies><dependency><groupId>org.elasticmq</groupId><artifactId>elasticmq-server_2.13</artifactId>\
          <version>{ELASTICMQ}</version></dependency></dependencies></project>\n"
     )
-}
-
-/// Runs a command to its end.
-fn run(command: &mut Command) -> Result<(), Box<dyn Error>> {
-    let name = command.get_program().display().to_string();
-    let output = command.output().map_err(|error| format!("{name}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let text =
-        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-    let end: Vec<&str> = text.lines().rev().take(8).collect();
-    Err(format!("{name}: {}: {}", output.status, end.into_iter().rev().collect::<Vec<_>>().join("; ")).into())
 }

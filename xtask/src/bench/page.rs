@@ -138,6 +138,9 @@ fn head(page: &mut String, findings: &Findings, kitchen: &Kitchen, words: &[&str
         said("uname", &["-r"]),
         said("rustc", &["--version"]),
     );
+    if findings.contenders.iter().any(|contender| contender.is_ours()) {
+        _ = writeln!(page, "- ours is {}", findings.built);
+    }
     for contender in &findings.contenders {
         _ = writeln!(page, "- **{}**: {}", contender.name(), contender.description());
     }

@@ -32,7 +32,7 @@ impl Server {
         let child =
             command.spawn().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
         let mut server = Server { child, address, first_answer: Duration::ZERO, log: log.to_owned() };
-        while ask(address, "ListQueues", "{}").is_none_or(|(status, _)| status != 200) {
+        while ask(address, "AmazonSQS.ListQueues", "{}").is_none_or(|(status, _)| status != 200) {
             if let Some(status) = server.child.try_wait()? {
                 return Err(
                     format!("ended with {status} before it answered; it said: {}", server.said()).into()
@@ -120,14 +120,28 @@ impl Drop for Server {
     }
 }
 
-/// One call on a connection of its own: status and body, or nothing if the server is not there.
-pub fn ask(address: SocketAddr, operation: &str, body: &str) -> Option<(u16, String)> {
+/// One call in JSON of the operation that `target` names, on a connection of its own: status and body, or nothing if the
+/// server is not there.
+pub fn ask(address: SocketAddr, target: &str, body: &str) -> Option<(u16, String)> {
+    exchange(
+        address,
+        "sqs",
+        &format!("X-Amz-Target: {target}\r\nContent-Type: application/x-amz-json-1.0"),
+        body,
+    )
+}
+
+/// The same in the query protocol: the body is a form that names the operation.
+pub fn ask_form(address: SocketAddr, service: &str, body: &str) -> Option<(u16, String)> {
+    exchange(address, service, "Content-Type: application/x-www-form-urlencoded; charset=utf-8", body)
+}
+
+fn exchange(address: SocketAddr, service: &str, headers: &str, body: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     let request = format!(
-        "POST / HTTP/1.1\r\nHost: {address}\r\nX-Amz-Target: AmazonSQS.{operation}\r\nConnection: close\r\n\
-         Content-Type: application/x-amz-json-1.0\r\nX-Amz-Date: 20260101T000000Z\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request, \
+        "POST / HTTP/1.1\r\nHost: {address}\r\n{headers}\r\nConnection: close\r\nX-Amz-Date: 20260101T000000Z\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, \
          SignedHeaders=host;x-amz-date, Signature={:064}\r\nContent-Length: {}\r\n\r\n{body}",
         0,
         body.len(),

@@ -340,3 +340,18 @@ pub fn client(
         None => Outcome::Broken(std::fs::read_to_string(said.path())?.trim().replace('\n', "; ")),
     })
 }
+
+/// Runs the client with the words of `line`; a check that failed is an error.
+pub fn measured(
+    kitchen: &Kitchen,
+    server: &Server,
+    line: &str,
+    minutes: u64,
+) -> Result<Report, Box<dyn Error>> {
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    match client(kitchen, server, &words, Duration::from_secs(60 * minutes))? {
+        Outcome::Measured(report) if report.failures.is_empty() => Ok(*report),
+        Outcome::Measured(report) => Err(format!("{line}: {:?}", report.failures).into()),
+        Outcome::Broken(reason) => Err(format!("{line}: {reason}").into()),
+    }
+}

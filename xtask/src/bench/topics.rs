@@ -5,9 +5,8 @@ use std::error::Error;
 
 use bench::Report;
 
-use super::backlog::measured;
 use super::contenders::{Contender, Kitchen};
-use super::tasks::Spread;
+use super::tasks::{Spread, measured};
 
 /// Minutes after which one step is given up.
 const STEP_MINUTES: u64 = 5;

@@ -1,0 +1,105 @@
+//! What the program is put to work with: the bench's tasks with each durability, what users do besides, restarts, and its
+//! other chores. What is never run here is built to be small rather than fast.
+
+use std::error::Error;
+use std::path::Path;
+use std::process::Command;
+use std::time::SystemTime;
+
+use super::everyday;
+use crate::bench::contenders::{Contender, Kitchen};
+use crate::bench::process::Server;
+use crate::bench::tasks::measured;
+use crate::workspace::run;
+
+/// Minutes after which a task is given up: it counts, so it is slower than usual.
+const TASK_MINUTES: u64 = 3;
+
+/// What the bench does, besides how long.
+const TASKS: &[&str] = &[
+    "send",
+    "send-batch",
+    "drain --messages 50000",
+    "end-to-end",
+    "end-to-end --batch 1",
+    // Little to do at a time: most receives wait.
+    "end-to-end --batch 1 --rate 1000",
+    "end-to-end --size 65536 --connections 8 --window 200",
+    "cycle",
+    "poll",
+    "send --fifo",
+    "drain --fifo --messages 20000",
+    "end-to-end --fifo",
+    "publish",
+    "publish-batch",
+    "publish --subscriptions 100 --filtered",
+    "fan-out --messages 3000",
+    "deliver",
+];
+
+/// Messages that a restart finds.
+const BACKLOG: &str = "send-batch --messages 100000 --keep";
+
+/// Runs the program, which must write its counts to `counts` when it ends.
+pub fn train(program: &Path, counts: &Path) -> Result<(), Box<dyn Error>> {
+    let kitchen = Kitchen::build(program.to_owned())?;
+    let timed = |task: &str| format!("{task} --warmup 0 --duration 2");
+    for contender in [Contender::OursFsync, Contender::OursOs] {
+        eprintln!("   {}", contender.description());
+        let data = kitchen.data()?;
+        let server = kitchen.start(contender, data.path())?;
+        for task in TASKS {
+            measured(&kitchen, &server, &timed(task), TASK_MINUTES)?;
+        }
+        everyday::live(server.address)?;
+        measured(&kitchen, &server, BACKLOG, TASK_MINUTES)?;
+        end(server, counts)?;
+        // The one starts from what an orderly end left, the other from what a crash did.
+        let restarted = kitchen.start(contender, data.path())?;
+        measured(&kitchen, &restarted, BACKLOG, TASK_MINUTES)?;
+        drop(restarted);
+        end(kitchen.start(contender, data.path())?, counts)?;
+        run(Command::new(program).arg("check").arg(data.path()))?;
+    }
+    let data = kitchen.data()?;
+    let server = kitchen.start(Contender::OursMemory, data.path())?;
+    eprintln!("   {}, and posthaste bench", Contender::OursMemory.description());
+    everyday::live(server.address)?;
+    let mut bench = Command::new(program);
+    bench.args([
+        "bench",
+        "send",
+        "end-to-end",
+        "publish",
+        "--quiet",
+        "--duration",
+        "2",
+        "--warmup",
+        "0",
+        "--endpoint",
+    ]);
+    run(bench.arg(server.endpoint()))?;
+    end(server, counts)
+}
+
+/// Ends a server, which then adds what it has counted to what is in `counts`.
+fn end(server: Server, counts: &Path) -> Result<(), Box<dyn Error>> {
+    let before = written(counts)?;
+    let status = server.terminate()?;
+    if !status.success() {
+        return Err(format!("the server ended with {status}").into());
+    }
+    match written(counts)? == before {
+        true => Err(format!("the server has ended, but added nothing to {}", counts.display()).into()),
+        false => Ok(()),
+    }
+}
+
+/// When counts were last written.
+fn written(counts: &Path) -> std::io::Result<Option<SystemTime>> {
+    let mut last = None;
+    for file in std::fs::read_dir(counts)? {
+        last = last.max(Some(file?.metadata()?.modified()?));
+    }
+    Ok(last)
+}
