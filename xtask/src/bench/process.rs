@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// A running server; it is killed when dropped.
 pub struct Server {
     child: Child,
@@ -60,22 +62,22 @@ impl Server {
 
     /// Lets it stand still, whatever it has to do.
     pub fn pause(&self) -> Result<(), Box<dyn Error>> {
-        self.signal("-STOP")
+        self.signal(Signal::STOP)
     }
 
     /// Lets it go on.
     pub fn resume(&self) -> Result<(), Box<dyn Error>> {
-        self.signal("-CONT")
+        self.signal(Signal::CONT)
     }
 
-    fn signal(&self, signal: &str) -> Result<(), Box<dyn Error>> {
-        let sent = Command::new("kill").args([signal, &self.pid().to_string()]).status()?;
-        if sent.success() { Ok(()) } else { Err(format!("kill {signal} failed").into()) }
+    fn signal(&self, signal: Signal) -> Result<(), Box<dyn Error>> {
+        kill_process(Pid::from_child(&self.child), signal)
+            .map_err(|error| format!("{signal:?}: {error}").into())
     }
 
     /// Ends it as an operator would (SIGTERM) and waits.
     pub fn terminate(mut self) -> Result<ExitStatus, Box<dyn Error>> {
-        self.signal("-TERM")?;
+        self.signal(Signal::TERM)?;
         let begin = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
