@@ -19,7 +19,7 @@ cargo xtask CHORE
   model SERVICE FILE   Take over AWS's model of a service (botocore's service-2.json), without its prose
   codegen [--check]    Write the shapes and codecs of all services from their models; or see that they are up to date
   simulate [--seeds N] [--seed S] [--until STEP] [--trace]   Run the server in simulated worlds; more with --help
-  release              Build the program for production: with a profile of its own running; takes about seven minutes
+  release              Build the program for production: with a profile of its own running; takes five to ten minutes
   bench [--only NAMES] [--quick] [--backlog] [--out FILE]   Measure ours, a bare server and peers; more with --help
 ";
 
