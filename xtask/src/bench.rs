@@ -20,7 +20,7 @@ use clap::Parser;
 use contenders::{Contender, Kitchen};
 
 use crate::release;
-use crate::workspace::{cargo, show, target};
+use crate::workspace::{cargo, root, show, target};
 
 /// What the user may ask for.
 #[derive(Parser)]
@@ -117,10 +117,10 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     let findings = Findings { built, contenders, absent, comparison, topics, footprint, backlog };
     let partial = options.quick || !options.only.is_empty() || options.no_comparison || options.no_topics;
     let out = options.out.unwrap_or_else(|| match partial {
-        true => kitchen.target.join("benchmarks.md"),
-        false => kitchen.root.join("BENCHMARKS.md"),
+        true => target().join("benchmarks.md"),
+        false => root().join("BENCHMARKS.md"),
     });
-    let page = page::write(&findings, &kitchen, words);
+    let page = page::write(&findings, words);
     std::fs::write(&out, &page).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
     println!("{page}");
     eprintln!("written to {}", out.display());

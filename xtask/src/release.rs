@@ -23,7 +23,7 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     let workshop = Workshop::open()?;
     let instrumented = workshop.instrumented()?;
     workshop.optimized(&instrumented)?;
-    let finished = target().join("dist/posthaste");
+    let finished = finished();
     let bytes = std::fs::metadata(&finished)?.len();
     println!("{}, {:.1} MB", finished.display(), bytes as f64 / 1e6);
     Ok(())
@@ -45,6 +45,11 @@ pub fn program() -> Result<PathBuf, Box<dyn Error>> {
         Ok(age) if age > newest => Ok(optimized),
         _ => workshop.optimized(&instrumented),
     }
+}
+
+/// Where the user finds the program. `cargo build --profile dist` would leave one there, too, that knows no counts.
+fn finished() -> PathBuf {
+    target().join("dist/posthaste")
 }
 
 /// The folder of the program that counts.
@@ -121,10 +126,10 @@ impl Workshop {
             self.build(OPTIMIZED, &format!("-Cprofile-use={}", profile.display()))
         })?;
         // A program that runs cannot be written to, but its name can be given to another.
-        let dist = target().join("dist");
-        std::fs::create_dir_all(&dist)?;
-        std::fs::copy(&optimized, dist.join("posthaste.new"))?;
-        std::fs::rename(dist.join("posthaste.new"), dist.join("posthaste"))?;
+        let next = finished().with_extension("new");
+        std::fs::create_dir_all(target().join("dist"))?;
+        std::fs::copy(&optimized, &next)?;
+        std::fs::rename(&next, finished())?;
         Ok(optimized)
     }
 }

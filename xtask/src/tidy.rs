@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
-use crate::workspace::root;
+use crate::workspace::{self, cargo, root};
 
 /// Which of our packages each may depend on, for others than tests. What is not here may depend on anything.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -83,15 +82,8 @@ pub fn run() -> Result<(), Box<dyn Error>> {
 }
 
 fn packages(faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--locked"])
-        .current_dir(root())
-        .output()?;
-    if !output.status.success() {
-        return Err(format!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr)).into());
-    }
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let metadata = workspace::run(&mut cargo(&["metadata", "--format-version", "1", "--locked"]))?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let name = package["name"].as_str().unwrap_or_default();
         if let Some((_, allowed)) = ARROWS.iter().find(|(of, _)| *of == name) {

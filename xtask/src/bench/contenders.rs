@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::process::{Server, free_port};
-use crate::workspace::{cargo, root, run, show, target};
+use crate::workspace::{cargo, run, show, target};
 
 /// A server that takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,10 +113,6 @@ pub fn select(only: &[String]) -> Result<Vec<Contender>, Box<dyn Error>> {
 
 /// Where things are built and installed.
 pub struct Kitchen {
-    /// The repository.
-    pub root: PathBuf,
-    /// Where cargo builds.
-    pub target: PathBuf,
     /// The program `posthaste`.
     pub posthaste: PathBuf,
     /// The load generator.
@@ -129,7 +125,7 @@ pub struct Kitchen {
 impl Kitchen {
     /// Builds the client and the bare server; `posthaste` is there already.
     pub fn build(posthaste: PathBuf) -> Result<Kitchen, Box<dyn Error>> {
-        let (root, target) = (root(), target());
+        let target = target();
         show("the client", &mut cargo(&["build", "--release", "--package", "posthaste-bench"]))?;
         let release = target.join("release");
         // The data of a run lie beside the build, on a real disk: /tmp is memory on many machines.
@@ -140,8 +136,6 @@ impl Kitchen {
             bare: release.join("bare_hyper"),
             peers: target.join("bench-peers"),
             scratch: tempfile::TempDir::new_in(target.join("bench-data"))?,
-            root,
-            target,
         })
     }
 

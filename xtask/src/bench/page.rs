@@ -6,9 +6,10 @@ use std::process::Command;
 use bench::{Report, grouped};
 
 use super::Findings;
-use super::contenders::{Contender, Kitchen};
+use super::contenders::Contender;
 use super::tasks::{Case, Outcome, Spread};
 use super::topics::{Topics, Turn, over};
+use crate::workspace::{root, run};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -23,12 +24,12 @@ struct Target {
 }
 
 /// The whole page.
-pub fn write(findings: &Findings, kitchen: &Kitchen, words: &[&str]) -> String {
+pub fn write(findings: &Findings, words: &[&str]) -> String {
     let mut page = String::from("# Benchmarks\n\n");
     if words.contains(&"--quick") {
         page.push_str("**A trial run (--quick): one round of a second each, hardly warmed up. Do not quote its numbers.**\n\n");
     }
-    head(&mut page, findings, kitchen, words);
+    head(&mut page, findings, words);
     page.push_str("\n## Targets\n\n");
     let targets = targets(findings);
     if targets.is_empty() {
@@ -112,10 +113,11 @@ pub fn write(findings: &Findings, kitchen: &Kitchen, words: &[&str]) -> String {
     page
 }
 
-fn head(page: &mut String, findings: &Findings, kitchen: &Kitchen, words: &[&str]) {
+fn head(page: &mut String, findings: &Findings, words: &[&str]) {
     let said = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).current_dir(&kitchen.root).output().ok();
-        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+        // What cannot be asked here is left empty.
+        let said = run(Command::new(program).args(arguments).current_dir(root()));
+        said.unwrap_or_default().trim().to_owned()
     };
     let line_of = |file: &str, name: &str| {
         let text = std::fs::read_to_string(file).unwrap_or_default();

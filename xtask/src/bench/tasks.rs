@@ -8,6 +8,7 @@ use bench::Report;
 
 use super::contenders::{Contender, Kitchen};
 use super::process::Server;
+use crate::workspace::target;
 
 /// A case that takes longer than this, prefill and checks included, is given up.
 const CASE_LIMIT: Duration = Duration::from_secs(90);
@@ -313,11 +314,11 @@ pub fn client(
     words: &[String],
     limit: Duration,
 ) -> Result<Outcome, Box<dyn Error>> {
-    let json = tempfile::NamedTempFile::new_in(&kitchen.target)?;
+    let json = tempfile::NamedTempFile::new_in(target())?;
     let mut command = Command::new(&kitchen.client);
     command.args(words).args(["--quiet", "--endpoint", &server.endpoint()]);
     command.args(["--server-pid", &server.pid().to_string(), "--json"]).arg(json.path());
-    let said = tempfile::NamedTempFile::new_in(&kitchen.target)?;
+    let said = tempfile::NamedTempFile::new_in(target())?;
     let mut child = command.stdout(Stdio::null()).stderr(said.reopen()?).spawn()?;
     let begin = Instant::now();
     while child.try_wait()?.is_none() {

@@ -67,20 +67,8 @@ pub fn train(program: &Path, counts: &Path) -> Result<(), Box<dyn Error>> {
     let server = kitchen.start(Contender::OursMemory, data.path())?;
     eprintln!("   {}, and posthaste bench", Contender::OursMemory.description());
     everyday::live(server.address)?;
-    let mut bench = Command::new(program);
-    bench.args([
-        "bench",
-        "send",
-        "end-to-end",
-        "publish",
-        "--quiet",
-        "--duration",
-        "2",
-        "--warmup",
-        "0",
-        "--endpoint",
-    ]);
-    run(bench.arg(server.endpoint()))?;
+    let line = "bench send end-to-end publish --quiet --duration 2 --warmup 0 --endpoint";
+    run(Command::new(program).args(line.split(' ')).arg(server.endpoint()))?;
     end(server, counts)
 }
 
