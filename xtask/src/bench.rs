@@ -5,6 +5,7 @@
 //! and its speed drifts, but it drifts less within a task than between rounds or runs.
 
 mod backlog;
+mod cliffs;
 pub mod contenders;
 mod footprint;
 mod page;
@@ -50,6 +51,13 @@ pub struct Options {
     /// Leave the comparison out
     #[arg(long)]
     no_comparison: bool,
+    /// Only sweep each dimension from little to much (queues, groups, filters, …), with a light client beside it; writes that
+    /// section of BENCHMARKS.md alone. Takes about ten minutes
+    #[arg(long)]
+    cliffs: bool,
+    /// With --cliffs: only dimensions whose names contain one of these; the table is printed, not written
+    #[arg(long, value_delimiter = ',', value_name = "PARTS", requires = "cliffs")]
+    dimensions: Vec<String>,
     /// Use this `posthaste` instead of building one as `cargo xtask release` does
     #[arg(long, value_name = "PROGRAM")]
     posthaste: Option<PathBuf>,
@@ -85,6 +93,9 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     let options = Options::parse_from([&["bench"], words].concat());
     let (posthaste, built) = ours(&options)?;
     let mut kitchen = Kitchen::build(posthaste)?;
+    if options.cliffs {
+        return sweep(&kitchen, &options);
+    }
     let mut contenders = contenders::select(&options.only)?;
     let mut absent = Vec::new();
     contenders.retain(|&contender| match kitchen.install(contender) {
@@ -120,9 +131,33 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
         true => target().join("benchmarks.md"),
         false => root().join("BENCHMARKS.md"),
     });
-    let page = page::write(&findings, words);
+    let mut page = page::write(&findings, words);
+    // What the sweep of another run has found stays.
+    if let Some(cliffs) = std::fs::read_to_string(&out).ok().as_deref().and_then(cliffs::in_page) {
+        page = cliffs::put(&page, cliffs);
+    }
     std::fs::write(&out, &page).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
     println!("{page}");
+    eprintln!("written to {}", out.display());
+    Ok(())
+}
+
+/// Looks for cliffs, and writes what was found into the page.
+fn sweep(kitchen: &Kitchen, options: &Options) -> Result<(), Box<dyn Error>> {
+    let section = cliffs::measure(kitchen, options.quick, &options.dimensions)?;
+    println!("{section}");
+    let out = match &options.out {
+        Some(out) => out.clone(),
+        None if options.quick || !options.dimensions.is_empty() => return Ok(()),
+        None => root().join("BENCHMARKS.md"),
+    };
+    let cannot = |what: &str, error: std::io::Error| format!("cannot {what} {}: {error}", out.display());
+    let page = match std::fs::read_to_string(&out) {
+        Ok(page) => page,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(cannot("read", error).into()),
+    };
+    std::fs::write(&out, cliffs::put(&page, &section)).map_err(|error| cannot("write", error))?;
     eprintln!("written to {}", out.display());
     Ok(())
 }
