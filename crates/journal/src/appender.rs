@@ -83,6 +83,13 @@ impl Batch {
     }
 }
 
+/// A record's head would be longer than it may be. Nothing was added to the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Overlong {
+    /// How long it would be.
+    pub bytes: usize,
+}
+
 /// Buffers larger than this are not kept for later batches.
 const SPARE_BYTES: usize = 1 << 20;
 /// How many buffers are kept for later batches.
@@ -123,11 +130,28 @@ impl Appender {
     /// by place.
     ///
     /// # Panics
-    /// If the head is 16 MiB or longer. Heads are made by the engine from requests whose size is bounded far below.
+    /// If the head is 16 MiB or longer: for callers whose heads are of a known length. Others call
+    /// [`try_push`](Appender::try_push).
     pub fn push(&mut self, class: Class, head: impl FnOnce(&mut Vec<u8>), tail: &[u8]) -> Extent {
+        match self.try_push(class, HEAD_LIMIT - 1, head, tail) {
+            Ok(extent) => extent,
+            Err(Overlong { bytes }) => panic!("a record's head of {bytes} bytes"),
+        }
+    }
+
+    /// The same, unless the head is longer than `most` bytes, or than the format allows: then the log stays as it was, and
+    /// the caller writes less, or refuses what asked for it.
+    pub fn try_push(
+        &mut self,
+        class: Class,
+        most: usize,
+        head: impl FnOnce(&mut Vec<u8>),
+        tail: &[u8],
+    ) -> Result<Extent, Overlong> {
         if self.open && self.bytes.len() - self.frame_at() >= FRAME_BYTES {
             self.close_frame();
         }
+        let was_open = self.open;
         if !self.open {
             self.open_frame();
         }
@@ -135,7 +159,16 @@ impl Appender {
         self.bytes.extend_from_slice(&[0; RECORD_HEADER]);
         head(&mut self.bytes);
         let head_len = self.bytes.len() - at - RECORD_HEADER;
-        assert!(head_len < HEAD_LIMIT, "a record's head of {head_len} bytes");
+        if head_len > most.min(HEAD_LIMIT - 1) {
+            self.bytes.truncate(at);
+            if !was_open {
+                // No frame without records, but by `mark`.
+                self.bytes.truncate(self.frame_at());
+                self.frames.pop();
+                self.open = false;
+            }
+            return Err(Overlong { bytes: head_len });
+        }
         let end = self.base as usize + self.bytes.len() + tail.len();
         if end > self.segment_bytes as usize && self.base as usize + at > FRAME_HEADER {
             at = self.roll(at);
@@ -147,7 +180,8 @@ impl Appender {
             frame.records += 1;
         }
         self.records += 1;
-        Extent { place: Place::new(self.segment, self.base + at as u32), len: (self.bytes.len() - at) as u32 }
+        let place = Place::new(self.segment, self.base + at as u32);
+        Ok(Extent { place, len: (self.bytes.len() - at) as u32 })
     }
 
     /// Where the log ends with everything that was pushed: when the log is durable up to here, all of it is.
@@ -359,6 +393,33 @@ mod tests {
         let batch = appender.take(Time(0), Place::new(1, 0), 0).unwrap();
         assert_eq!(batch.pieces.len(), 1);
         assert_eq!(batch.end.segment(), 3);
+    }
+
+    #[test]
+    fn a_head_that_is_too_long_is_refused_and_leaves_nothing_behind() {
+        let (mut appender, mut other) = (appender(1 << 20), appender(1 << 20));
+        let long = |appender: &mut Appender| {
+            appender.try_push(Class::Flow, 9, |out| out.extend_from_slice(&[1; 10]), &[2; 50])
+        };
+        assert_eq!(long(&mut appender), Err(Overlong { bytes: 10 }));
+        assert!(appender.take(Time(0), Place::new(1, 0), 0).is_none());
+        for appender in [&mut appender, &mut other] {
+            appender.push(Class::Flow, |out| out.push(1), &[3; 10]);
+        }
+        assert_eq!(long(&mut appender), Err(Overlong { bytes: 10 }));
+        for appender in [&mut appender, &mut other] {
+            appender.push(Class::Flow, |out| out.push(2), &[4; 10]);
+        }
+        let batches = [&mut appender, &mut other].map(|it| it.take(Time(0), Place::new(1, 0), 0).unwrap());
+        assert_eq!(batches[0].pieces[0].bytes, batches[1].pieces[0].bytes);
+        assert_eq!(appender.sequence, other.sequence);
+        let longest = |out: &mut Vec<u8>| out.resize(out.len() + HEAD_LIMIT, 0);
+        let refused = appender.try_push(Class::Flow, usize::MAX, longest, &[]);
+        assert_eq!(
+            refused,
+            Err(Overlong { bytes: HEAD_LIMIT }),
+            "the format has no more bytes for its length"
+        );
     }
 
     #[test]

@@ -33,5 +33,7 @@ pub use attributes::{Attribute, AttributeValue};
 
 pub mod policy;
 
+pub mod gather;
+
 pub mod parcel;
 pub use parcel::ParcelSent;

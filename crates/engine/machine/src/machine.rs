@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
+use journal::Overlong;
 use kernel::codec::Malformed;
+use kernel::gather::{FACT_BYTES, GATHERED_BYTES};
 use kernel::{Extent, Ledger, ParcelSent, Place, Position, Refusal, Secret, Time};
 use sqs::operations::{Draft, Outcome, Setting};
 use sqs::records::ServerIdentified;
@@ -90,7 +92,7 @@ impl Machine {
         self.agree_on_numbers();
         self.sqs.replayed(counter, &mut self.ledger);
         self.now = self.now.max(now);
-        self.commit(self.sqs.histories_cut_off());
+        self.note(self.sqs.histories_cut_off());
     }
 
     /// The secret from which message ids are made, once there is one.
@@ -133,7 +135,7 @@ impl Machine {
             Input::Space { low } => self.space_low = low,
             Input::Identify { secret } => {
                 let record = sqs::records::Record::ServerIdentified(ServerIdentified { secret });
-                self.commit(vec![record.into()]);
+                self.note(vec![record.into()]);
             }
             Input::Surveyed { segment, records } => self.surveyed(segment, &records),
             Input::Fetched(survivors) => self.fetched(&survivors),
@@ -144,9 +146,9 @@ impl Machine {
             }
             Input::Reset => {
                 let records = self.sqs.reset(self.now);
-                self.commit(records);
+                self.note(records);
                 for record in self.sns.reset() {
-                    self.commit_sns(&record);
+                    self.note_sns(&record);
                 }
             }
             Input::Stop => self.sqs.end_polls(),
@@ -174,26 +176,56 @@ impl Machine {
         let setting = Setting { now: self.now, limits: &limits, ticket };
         let mut decision = command.decide(&self.sqs, &setting);
         if let Outcome::Halfway(deleted) = decision.outcome {
-            self.commit(decision.records);
+            self.note(decision.records);
             decision = command.decide_the_rest(deleted, &self.sqs, &setting);
         }
-        self.commit(decision.records);
-        self.settle(Some(ticket), decision.outcome);
+        let outcome = match self.commit(decision.records, FACT_BYTES) {
+            Ok(()) => decision.outcome,
+            Err(overlong) => Outcome::Reply(Err(too_long("InvalidParameterValueException", overlong))),
+        };
+        self.settle(Some(ticket), outcome);
     }
 
-    /// Records facts and makes them true.
-    fn commit(&mut self, drafts: Vec<Draft<'_>>) {
+    /// Records facts and makes them true, unless the head of the first is longer than `most`. Only a declaration can be, since
+    /// its attributes are what a client says, and a request declares one thing.
+    fn commit(&mut self, drafts: Vec<Draft<'_>>, mut most: usize) -> Result<(), Overlong> {
         for draft in drafts {
-            let class = if draft.record.is_configuration() {
-                journal::Class::Configuration
-            } else {
-                journal::Class::Flow
-            };
-            let extent = self.appender.push(class, |head| draft.record.encode(head), &draft.tail);
-            self.ledger.open(extent.place.segment());
+            let class = class_of(draft.record.is_configuration());
+            let extent = self.record(class, most, |head| draft.record.encode(head), &draft.tail)?;
             self.sqs.apply(&draft.record, extent, &mut self.ledger);
+            most = usize::MAX;
         }
         self.agree_on_numbers();
+        Ok(())
+    }
+
+    /// Records facts that the machine itself has made: they are short, or no longer than when they were recorded before.
+    pub(crate) fn note(&mut self, drafts: Vec<Draft<'_>>) {
+        let noted = self.commit(drafts, usize::MAX);
+        debug_assert!(noted.is_ok(), "{noted:?}");
+    }
+
+    /// Adds a record to the log.
+    pub(crate) fn record(
+        &mut self,
+        class: journal::Class,
+        most: usize,
+        head: impl FnOnce(&mut Vec<u8>),
+        tail: &[u8],
+    ) -> Result<Extent, Overlong> {
+        let mut bytes = 0;
+        let head = |out: &mut Vec<u8>| {
+            let before = out.len();
+            head(out);
+            bytes = out.len() - before;
+        };
+        let extent = self.appender.try_push(class, most, head, tail)?;
+        debug_assert!(
+            class == journal::Class::Configuration || bytes <= 2 * GATHERED_BYTES,
+            "a record of the flow has a head of {bytes} bytes: what gathers must be divided"
+        );
+        self.ledger.open(extent.place.segment());
+        Ok(extent)
     }
 
     /// Sends an outcome on its way.
@@ -235,11 +267,11 @@ impl Machine {
 
     fn follow_up(&mut self) {
         while let Some(consequence) = self.sqs.follow_up(self.now) {
-            self.commit(consequence.records);
+            self.note(consequence.records);
             self.settle(consequence.ticket, consequence.outcome);
         }
         while let Some(records) = self.sns.follow_up(self.now) {
-            records.iter().for_each(|record| self.commit_sns(record));
+            records.iter().for_each(|record| self.note_sns(record));
         }
         self.go_on_replaying();
         self.start_deliveries();
@@ -365,7 +397,7 @@ impl Machine {
     /// A replay has come as far as it has, whatever becomes of what it handed on.
     fn say_progress_again(&mut self, at: Extent) {
         if let Some(record) = self.sns.replay_advanced_again(at) {
-            self.commit_sns(&sns::records::Record::ReplayAdvanced(record));
+            self.note_sns(&sns::records::Record::ReplayAdvanced(record));
         }
     }
 
@@ -376,7 +408,7 @@ impl Machine {
         let ended = sns::survival::ended_again(&parcel.ends, at, &self.ledger);
         if !ended.is_empty() {
             let record = sns::records::DeliveriesEnded { ended };
-            self.commit_sns(&sns::records::Record::DeliveriesEnded(record));
+            self.note_sns(&sns::records::Record::DeliveriesEnded(record));
         }
     }
 
@@ -418,12 +450,12 @@ impl Machine {
             match Record::decode(head) {
                 Ok(Record::Sqs(_)) => {
                     if let Ok(drafts) = self.sqs.write_again(head, tail, at, &self.ledger) {
-                        self.commit(drafts);
+                        self.note(drafts);
                     }
                 }
                 Ok(Record::Sns(_)) => {
                     if let Ok(Some(record)) = self.sns.write_again(head, at, &self.ledger) {
-                        self.commit_sns(&record);
+                        self.note_sns(&record);
                     }
                 }
                 Ok(Record::Parcel(parcel)) => {
@@ -432,7 +464,7 @@ impl Machine {
                     if is_needed || !again.ends.is_empty() {
                         let placed = self.sqs.placed_again(&again.copies);
                         self.commit_parcel(&again, if is_needed { tail } else { &[] });
-                        self.commit(placed);
+                        self.note(placed);
                     }
                     self.say_progress_again(at);
                 }
@@ -457,6 +489,21 @@ impl Machine {
 /// Whether anybody still needs what a parcel carries.
 fn is_payload_needed(parcel: &ParcelSent<'_>) -> bool {
     !parcel.copies.is_empty() || !parcel.deliveries.is_empty() || parcel.archived_millis > 0
+}
+
+/// In which of the two passes over a log a record is read.
+pub(crate) fn class_of(is_configuration: bool) -> journal::Class {
+    if is_configuration { journal::Class::Configuration } else { journal::Class::Flow }
+}
+
+/// What a client hears that asks for more than a record can hold.
+pub(crate) fn too_long(shape: &'static str, overlong: Overlong) -> Refusal {
+    let text = format!(
+        "With this change the resource's attributes, tags and policies take {} bytes together; {FACT_BYTES} are the most that a \
+         resource can have.",
+        overlong.bytes
+    );
+    Refusal::new(shape, text)
 }
 
 pub(crate) fn end_of(extent: Extent) -> Position {

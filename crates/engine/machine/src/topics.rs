@@ -1,7 +1,9 @@
 //! What topics want: their messages handed to queues in the same record, deliveries on their way, and the ends of these.
 
 use bytes::Bytes;
+use journal::Overlong;
 use kernel::codec::Malformed;
+use kernel::gather::FACT_BYTES;
 use kernel::parcel::{Delivery, Form, Offer, Queues, Taken};
 use kernel::{ParcelSent, Refusal};
 use notification::Notification;
@@ -13,7 +15,7 @@ use sns::operations::{Command, Direct, Posting, Reply, Setting, publish::Publish
 use sns::records::{DeliveriesEnded, Record};
 
 use crate::Survivor;
-use crate::machine::{Machine, end_of};
+use crate::machine::{Machine, class_of, end_of, too_long};
 use crate::outbox::Release;
 
 /// A delivery that is given up while its text cannot be read is tried again after so long.
@@ -28,8 +30,11 @@ impl Machine {
         let limits = self.options.sns_limits;
         let setting = Setting { now: self.now, limits: &limits, secret: &secret };
         let decision = command.decide(&self.sns, &setting);
-        for record in &decision.records {
-            self.commit_sns(record);
+        for (at, record) in decision.records.iter().enumerate() {
+            let most = if at == 0 { FACT_BYTES } else { usize::MAX };
+            if let Err(overlong) = self.commit_sns(record, most) {
+                return self.answer_sns(ticket, Err(too_long("InvalidParameterException", overlong)));
+            }
         }
         for notice in &decision.notices {
             if let Some((parcel, payload)) = self.sns.say(notice, &self.sqs, &secret, self.now) {
@@ -90,13 +95,19 @@ impl Machine {
         Reply::Published(Published { number: parcel.number, fifo: false })
     }
 
-    pub(crate) fn commit_sns(&mut self, record: &Record) {
-        let class =
-            if record.is_configuration() { journal::Class::Configuration } else { journal::Class::Flow };
-        let at = self.appender.push(class, |head| record.encode(head), &[]);
-        self.ledger.open(at.place.segment());
+    /// Records a fact and makes it true, unless its head is longer than `most`.
+    fn commit_sns(&mut self, record: &Record, most: usize) -> Result<(), Overlong> {
+        let class = class_of(record.is_configuration());
+        let at = self.record(class, most, |head| record.encode(head), &[])?;
         self.sns.apply(record, at, &mut self.ledger);
         self.agree_on_numbers();
+        Ok(())
+    }
+
+    /// Records a fact that the machine itself has made: it is short, or no longer than when it was recorded before.
+    pub(crate) fn note_sns(&mut self, record: &Record) {
+        let noted = self.commit_sns(record, usize::MAX);
+        debug_assert!(noted.is_ok(), "{noted:?}");
     }
 
     /// A parcel is recorded and becomes true: for its topic, and for every queue that has a copy.
@@ -127,7 +138,7 @@ impl Machine {
                     let end = end.unwrap_or_else(|| self.appender.end());
                     self.outbox.put(end, Release::Recall(subscription, extents));
                 }
-                ReplayStep::Completed(declared) => self.commit_sns(&Record::SubscriptionDeclared(declared)),
+                ReplayStep::Completed(declared) => self.note_sns(&Record::SubscriptionDeclared(declared)),
             }
         }
     }
@@ -167,7 +178,7 @@ impl Machine {
         }
         match self.sns.attempt_ended(number, outcome, self.now) {
             None => {}
-            Some(Consequence::Record(record)) => self.commit_sns(&record),
+            Some(Consequence::Record(record)) => self.note_sns(&record),
             Some(Consequence::DeadLetter { ended, queue, form }) => {
                 let Some((head, tail)) = &parcel else {
                     // A delivery does not end without its letter, which needs its text.
@@ -176,7 +187,7 @@ impl Machine {
                 let Ok(parcel) = letter(head, tail) else {
                     // It never will be a letter either.
                     let record = DeliveriesEnded { ended: vec![ended] };
-                    return self.commit_sns(&Record::DeliveriesEnded(record));
+                    return self.note_sns(&Record::DeliveriesEnded(record));
                 };
                 let offer = Offer {
                     queue: &queue,

@@ -33,7 +33,7 @@ impl Consequence {
     }
 }
 
-/// Expired messages that one record drops at the most.
+/// Expired messages that one step drops at the most.
 const EXPIRED: usize = 1000;
 
 /// Messages that one step of a move task without a rate moves, and how long it leaves to others before the next.
@@ -87,14 +87,16 @@ impl State {
                 }
             };
             add(seq);
-            while let Some(&(next, seq)) = self.overdue_messages.front()
-                && next == id
-            {
+            for _ in 1..EXPIRED {
+                let Some(&(next, seq)) = self.overdue_messages.front() else { break };
+                if next != id {
+                    break;
+                }
                 add(seq);
                 self.overdue_messages.pop_front();
             }
             if !messages.is_empty() {
-                return Some(Consequence::silent(vec![expired(id, messages)]));
+                return Some(Consequence::silent(expired(id, messages)));
             }
         }
         None
@@ -117,7 +119,7 @@ impl State {
             .collect();
         // There may be more; and if not, the next deadline is to be found.
         self.overdue_queues.insert(id);
-        Some(Consequence::silent(vec![expired(id, messages)]))
+        Some(Consequence::silent(expired(id, messages)))
     }
 
     /// The client that has waited longest gets what there is.
@@ -224,6 +226,7 @@ fn pace(rate: Option<u32>) -> (u32, u64) {
     }
 }
 
-fn expired(queue: QueueId, messages: Vec<DroppedMessage<'static>>) -> Draft<'static> {
-    Record::MessagesDropped(MessagesDropped { queue, reason: DropReason::Expired, messages }).into()
+fn expired(queue: QueueId, messages: Vec<DroppedMessage<'static>>) -> Vec<Draft<'static>> {
+    let records = MessagesDropped::of(queue, DropReason::Expired, messages);
+    records.map(|record| Record::MessagesDropped(record).into()).collect()
 }

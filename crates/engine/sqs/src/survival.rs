@@ -174,9 +174,9 @@ impl State {
                 facts_of(record.queue, &mut record.messages.iter().map(|changed| changed.message.seq))
             }
             Record::MessagePlaced(record) => facts_of(record.queue, &mut std::iter::once(record.seq)),
-            Record::MessagesDropped(record) => tombstones(record, at, ledger).into_iter().collect(),
+            Record::MessagesDropped(record) => tombstones(record, at, ledger),
             Record::MessagesMoved(record) => {
-                let mut drafts: Vec<_> = tombstones(&record.dropped, at, ledger).into_iter().collect();
+                let mut drafts = tombstones(&record.dropped, at, ledger);
                 for placed in &record.placed {
                     drafts.extend(facts_of(placed.queue, &mut std::iter::once(placed.seq)));
                 }
@@ -186,8 +186,9 @@ impl State {
     }
 }
 
-/// What has to be said again of messages that are gone: those whose segments are still there.
-fn tombstones(record: &MessagesDropped<'_>, at: Extent, ledger: &Ledger) -> Option<Draft<'static>> {
+/// What has to be said again of messages that are gone: those whose segments are still there. Older versions wrote records of
+/// any length.
+fn tombstones(record: &MessagesDropped<'_>, at: Extent, ledger: &Ledger) -> Vec<Draft<'static>> {
     let messages: Vec<_> = record
         .messages
         .iter()
@@ -198,11 +199,8 @@ fn tombstones(record: &MessagesDropped<'_>, at: Extent, ledger: &Ledger) -> Opti
             group: message.group.as_ref().map(|group| Cow::Owned(group.to_string())),
         })
         .collect();
-    if messages.is_empty() {
-        return None;
-    }
-    let again = MessagesDropped { queue: record.queue, reason: DropReason::Forwarded, messages };
-    Some(Record::MessagesDropped(again).into())
+    let again = MessagesDropped::of(record.queue, DropReason::Forwarded, messages);
+    again.map(|again| Record::MessagesDropped(again).into()).collect()
 }
 
 /// Whether the latest fact about a message stands in the record at `place`, or what no later one repeats.

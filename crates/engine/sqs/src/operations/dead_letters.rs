@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use kernel::Time;
+use kernel::gather::in_records;
 
 use super::Draft;
 use crate::queue::Queue;
@@ -81,17 +82,17 @@ impl<'s> DeadLetters<'s> {
 pub(crate) struct Transfer {
     next_seq: u64,
     reason: DropReason,
-    dropped: Vec<DroppedMessage<'static>>,
-    placed: Vec<MessagePlaced<'static>>,
+    /// What is no longer where it was, and what it is from now on.
+    moved: Vec<(DroppedMessage<'static>, MessagePlaced<'static>)>,
 }
 
 impl Transfer {
     pub(crate) fn new(state: &State, reason: DropReason) -> Self {
-        Transfer { next_seq: state.next_seq, reason, dropped: Vec::new(), placed: Vec::new() }
+        Transfer { next_seq: state.next_seq, reason, moved: Vec::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.dropped.len()
+        self.moved.len()
     }
 
     /// Takes a message out of `source`; `place` says, for its new number, what it is from now on.
@@ -104,19 +105,23 @@ impl Transfer {
         debug_assert!(source.groups.get(candidate.group).is_some());
         let seq = Seq(self.next_seq);
         self.next_seq += 1;
-        self.dropped.push(DroppedMessage {
+        let dropped = DroppedMessage {
             seq: candidate.seq,
             place: candidate.extent.place,
             group: candidate.group_name.map(|name| Cow::Owned(name.to_owned())),
-        });
-        self.placed.push(place(seq));
+        };
+        self.moved.push((dropped, place(seq)));
     }
 
+    /// Each message is in one record, in both of its conditions; several may share one.
     pub(crate) fn into_drafts(self, source: &Queue) -> Vec<Draft<'static>> {
-        if self.dropped.is_empty() {
-            return Vec::new();
-        }
-        let dropped = MessagesDropped { queue: source.id, reason: self.reason, messages: self.dropped };
-        vec![Record::MessagesMoved(MessagesMoved { dropped, placed: self.placed }).into()]
+        let (queue, reason) = (source.id, self.reason);
+        let records = in_records(self.moved, |(dropped, placed)| dropped.most_bytes() + placed.most_bytes());
+        let draft = |moved: Vec<(DroppedMessage<'static>, MessagePlaced<'static>)>| {
+            let (messages, placed) = moved.into_iter().unzip();
+            let dropped = MessagesDropped { queue, reason, messages };
+            Record::MessagesMoved(MessagesMoved { dropped, placed }).into()
+        };
+        records.into_iter().map(draft).collect()
     }
 }

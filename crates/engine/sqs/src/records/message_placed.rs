@@ -46,6 +46,12 @@ const RENAMED: u8 = 4;
 const RECEIVED_ELSEWHERE: u8 = 8;
 
 impl<'a> MessagePlaced<'a> {
+    /// What it takes in a record at the most.
+    pub(crate) fn most_bytes(&self) -> usize {
+        let texts = [&self.group, &self.dead_letter_source];
+        118 + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
+    }
+
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         for number in [
             self.queue.0,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use kernel::Place;
 use kernel::codec::{Malformed, Reader, put_list, put_opt_str, put_u64};
+use kernel::gather::in_records;
 
 use crate::{QueueId, Seq, TaskId};
 
@@ -44,7 +45,24 @@ pub struct DroppedMessage<'a> {
     pub group: Option<Cow<'a, str>>,
 }
 
+impl DroppedMessage<'_> {
+    /// What it takes in a record at the most.
+    pub(crate) fn most_bytes(&self) -> usize {
+        26 + self.group.as_ref().map_or(0, |group| group.len())
+    }
+}
+
 impl<'a> MessagesDropped<'a> {
+    /// Messages that are gone from a queue, in as many records as they need.
+    pub(crate) fn of(
+        queue: QueueId,
+        reason: DropReason,
+        messages: Vec<DroppedMessage<'a>>,
+    ) -> impl Iterator<Item = Self> {
+        let records = in_records(messages, DroppedMessage::most_bytes).into_iter();
+        records.map(move |messages| MessagesDropped { queue, reason, messages })
+    }
+
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         put_u64(out, self.queue.0);
         match self.reason {

@@ -1,0 +1,218 @@
+//! Whatever gathers, no record is long: not when many messages expire at once, nor when they are moved or written forward.
+
+use journal::engines::FaultyDisk;
+use kernel::{Secret, Time};
+use machine::{Answer, Command, Input, Reply};
+use simulator::dice::Dice;
+use simulator::server::Server;
+use sqs::QueueKey;
+use sqs::operations::{self, Receive};
+use sqs::rules::new_message::MessageDraft;
+
+const START: Time = Time(1_700_000_000_000);
+const DAY: u64 = 86_400_000;
+/// The longest head that names many facts.
+const LONGEST: usize = 64 << 10;
+
+fn key(name: &str) -> QueueKey {
+    QueueKey { account: "000000000000".into(), region: "us-east-1".into(), name: name.into() }
+}
+
+struct Running {
+    disk: FaultyDisk,
+    log: journal::Options,
+    dice: Dice,
+    server: Server,
+    now: Time,
+    ticket: u64,
+}
+
+impl Running {
+    fn new(segment_bytes: u32) -> Running {
+        let mut dice = Dice::from_seed(1);
+        let disk = FaultyDisk::new(dice.split().into());
+        let log = journal::Options { segment_bytes, log_id: 1, durable: true, recycled: 0 };
+        let server =
+            Server::start(&disk, &log, Secret([1; 32]), START, None, &mut dice).map_err(|_| ()).unwrap();
+        Running { disk, log, dice, server, now: START, ticket: 0 }
+    }
+
+    /// The process dies, and starts again so much later.
+    fn restart_after(&mut self, millis: u64) {
+        self.now = self.now + millis;
+        let started = Server::start(&self.disk, &self.log, Secret([1; 32]), self.now, None, &mut self.dice);
+        self.server = started.map_err(|_| ()).unwrap();
+        self.server.pass_time(self.now);
+        self.settle();
+    }
+
+    fn pass(&mut self, millis: u64) {
+        self.now = self.now + millis;
+        self.server.pass_time(self.now);
+        self.settle();
+    }
+
+    /// All that the disk has to do.
+    fn settle(&mut self) -> Vec<(u64, Answer)> {
+        let mut answers = Vec::new();
+        loop {
+            answers.extend(self.server.flush(self.now));
+            let mut busy = self.server.write(self.now).unwrap();
+            self.server.sync(self.now).unwrap();
+            busy |= self.server.run_errand(self.now).map_err(|_| ()).unwrap().is_some();
+            if !busy && self.server.is_idle() {
+                return answers;
+            }
+        }
+    }
+
+    fn ask(&mut self, command: operations::Command) -> Answer {
+        self.ticket += 1;
+        let (ticket, command) = (self.ticket, Command::Sqs(command));
+        self.server.machine.handle(self.now, Input::Request { ticket, command });
+        let mut answers = self.server.flush(self.now);
+        if answers.is_empty() {
+            self.server.write(self.now).unwrap();
+            self.server.sync(self.now).unwrap();
+            answers = self.server.flush(self.now);
+        }
+        answers.pop().expect("every request here is answered at once").1
+    }
+
+    fn create(&mut self, name: &str, attributes: &[(&str, &str)]) {
+        let create =
+            operations::create_queue::CreateQueue::new(key(name), attributes.iter().copied(), []).unwrap();
+        self.ask(operations::Command::CreateQueue(create)).unwrap();
+    }
+
+    /// Sends messages, each in a group of its own with a long name.
+    fn send(&mut self, name: &str, many: usize) {
+        for batch in 0..many.div_ceil(10) {
+            let entries = (0..10).map(|entry| {
+                let group = format!("{:0>128}", batch * 10 + entry);
+                let draft = MessageDraft {
+                    body: "x".into(),
+                    deduplication_id: Some(group.clone().into()),
+                    group: Some(group.into()),
+                    ..MessageDraft::default()
+                };
+                (entry.to_string().into(), draft.check("000000000000", true))
+            });
+            let entries = Ok(entries.collect());
+            let send = operations::send_message_batch::SendMessageBatch { queue: key(name), entries };
+            self.ask(operations::Command::SendMessageBatch(send)).unwrap();
+        }
+    }
+
+    /// Receives everything once; how many there were.
+    fn receive(&mut self, name: &str) -> usize {
+        let mut given = 0;
+        loop {
+            let request =
+                Receive { most: 10, visibility_seconds: Some(60), wait_seconds: Some(0), attempt: None };
+            let receive =
+                operations::receive_message::ReceiveMessage { queue: key(name), request: Ok(request) };
+            match self.ask(operations::Command::ReceiveMessage(receive)) {
+                Ok(Reply::Sqs(operations::Reply::Received(received))) if received.messages.is_empty() => {
+                    return given;
+                }
+                Ok(Reply::Sqs(operations::Reply::Received(received))) => given += received.messages.len(),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn counts(&self, name: &str) -> (u64, u64, u64) {
+        self.server.machine.sqs().queue(&key(name)).unwrap().counts()
+    }
+
+    /// The longest head of all records of the log.
+    fn longest_head(&self) -> usize {
+        let mut longest = 0;
+        for (segment, _) in self.server.machine.ledger().segments() {
+            let survey = self.server.reader.survey(segment, |entry| longest = longest.max(entry.head.len()));
+            // The one that is being written may have nothing yet.
+            let _ = survey;
+        }
+        longest
+    }
+}
+
+const MANY: usize = 3000;
+
+#[test]
+fn many_messages_that_were_received_expire_at_once() {
+    let mut running = Running::new(1 << 20);
+    running.create("q.fifo", &[("FifoQueue", "true")]);
+    running.send("q.fifo", MANY);
+    assert_eq!(running.receive("q.fifo"), MANY);
+    running.pass(61_000);
+    assert_eq!(running.counts("q.fifo"), (MANY as u64, 0, 0));
+    running.pass(5 * DAY);
+    assert_eq!(running.counts("q.fifo"), (0, 0, 0));
+    assert!(running.longest_head() < LONGEST);
+}
+
+#[test]
+fn many_messages_expire_while_the_server_is_off() {
+    let mut running = Running::new(1 << 20);
+    running.create("q.fifo", &[("FifoQueue", "true")]);
+    running.create("r.fifo", &[("FifoQueue", "true")]);
+    running.send("q.fifo", MANY);
+    running.send("r.fifo", MANY);
+    assert_eq!(running.receive("q.fifo"), MANY);
+    running.settle();
+    running.restart_after(6 * DAY);
+    assert_eq!(running.counts("q.fifo"), (0, 0, 0));
+    assert_eq!(running.counts("r.fifo"), (0, 0, 0));
+    assert!(running.longest_head() < LONGEST);
+    running.restart_after(1);
+    assert_eq!(running.counts("q.fifo"), (0, 0, 0));
+}
+
+#[test]
+fn many_messages_move_and_come_back() {
+    let mut running = Running::new(1 << 20);
+    running.create("dead.fifo", &[("FifoQueue", "true")]);
+    let policy = format!(r#"{{"maxReceiveCount":1,"deadLetterTargetArn":"{}"}}"#, key("dead.fifo").arn());
+    running.create("q.fifo", &[("FifoQueue", "true"), ("RedrivePolicy", &policy)]);
+    running.send("q.fifo", MANY);
+    assert_eq!(running.receive("q.fifo"), MANY);
+    running.pass(61_000);
+    // As many dead letters as one receive moves leave without an answer; the next goes on.
+    for _ in 0..MANY / 100 {
+        running.receive("q.fifo");
+    }
+    assert_eq!(running.counts("dead.fifo"), (MANY as u64, 0, 0));
+    let start = operations::start_message_move_task::StartMessageMoveTask {
+        source: Ok(key("dead.fifo").arn()),
+        destination: Ok(None),
+        rate: Ok(None),
+    };
+    running.ask(operations::Command::StartMessageMoveTask(start)).unwrap();
+    running.pass(10_000);
+    assert_eq!(running.counts("dead.fifo"), (0, 0, 0));
+    assert_eq!(running.counts("q.fifo"), (MANY as u64, 0, 0));
+    running.restart_after(1);
+    assert_eq!(running.counts("q.fifo"), (MANY as u64, 0, 0));
+    assert!(running.longest_head() < LONGEST);
+}
+
+#[test]
+fn a_declaration_that_no_record_can_hold_is_refused() {
+    let mut running = Running::new(1 << 20);
+    running.create("dead", &[]);
+    running.create("q", &[]);
+    let policy = format!(
+        r#"{{"maxReceiveCount":1,"deadLetterTargetArn":"{}"{}}}"#,
+        key("dead").arn(),
+        " ".repeat(17 << 20)
+    );
+    let set =
+        operations::set_queue_attributes::SetQueueAttributes::new(key("q"), [("RedrivePolicy", &*policy)]);
+    let answer = running.ask(operations::Command::SetQueueAttributes(set));
+    assert_eq!(answer.unwrap_err().shape, "InvalidParameterValueException");
+    assert!(running.server.machine.sqs().queue(&key("q")).unwrap().settings.redrive.is_none());
+    running.restart_after(1);
+    assert!(running.server.machine.sqs().queue(&key("q")).unwrap().settings.redrive.is_none());
+}
