@@ -1,6 +1,7 @@
 //! What is swept: each dimension with its least and its most, how the server is brought there, and which operation is then measured.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -163,11 +164,17 @@ impl<'a> Sweep<'a> {
             connection.create_queue(&subscriber(number), json!({"ReceiveMessageWaitTimeSeconds": "0"}))?;
             let endpoint = format!("arn:aws:sqs:us-east-1:000000000000:{}", subscriber(number));
             let policy = filter(number).map(|policy| policy.to_string());
-            let mut parameters =
-                vec![("TopicArn", arn.as_str()), ("Protocol", "sqs"), ("Endpoint", endpoint.as_str())];
+            let mut parameters = vec![
+                ("TopicArn", arn.as_str()),
+                ("Protocol", "sqs"),
+                ("Endpoint", endpoint.as_str()),
+                // An envelope's signature costs more than all that is swept here.
+                ("Attributes.entry.1.key", "RawMessageDelivery"),
+                ("Attributes.entry.1.value", "true"),
+            ];
             if let Some(policy) = &policy {
-                parameters.push(("Attributes.entry.1.key", "FilterPolicy"));
-                parameters.push(("Attributes.entry.1.value", policy));
+                parameters.push(("Attributes.entry.2.key", "FilterPolicy"));
+                parameters.push(("Attributes.entry.2.value", policy));
             }
             connection.sns("Subscribe", &parameters).map(drop)
         })?;
@@ -319,11 +326,12 @@ pub const ALL: &[Dimension] = &[
                 message["MessageGroupId"] = json!(format!("g{number}"));
                 message["MessageDeduplicationId"] = json!(number.to_string());
             })?;
-            sweep.again(|connection, number| {
-                let thread = format!("{:?}", std::thread::current().id());
+            let next = AtomicU64::new(count);
+            sweep.again(|connection, _| {
+                let number = next.fetch_add(1, Ordering::Relaxed);
                 let message = json!({
-                    "QueueUrl": url, "MessageBody": "a message", "MessageGroupId": format!("{thread}-{number}"),
-                    "MessageDeduplicationId": format!("{thread}-{number}-{:?}", Instant::now()),
+                    "QueueUrl": url, "MessageBody": "a message", "MessageGroupId": format!("g{number}"),
+                    "MessageDeduplicationId": number.to_string(),
                 });
                 connection.sqs("SendMessage", &message)?;
                 connection.receive_and_delete(&url).map(drop)
