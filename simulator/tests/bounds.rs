@@ -71,8 +71,7 @@ impl Running {
         let (ticket, command) = (self.ticket, Command::Sqs(command));
         self.server.machine.handle(self.now, Input::Request { ticket, command });
         let mut answers = self.server.flush(self.now);
-        if answers.is_empty() {
-            self.server.write(self.now).unwrap();
+        while answers.is_empty() && self.server.write(self.now).unwrap() {
             self.server.sync(self.now).unwrap();
             answers = self.server.flush(self.now);
         }
@@ -101,6 +100,35 @@ impl Running {
             let entries = Ok(entries.collect());
             let send = operations::send_message_batch::SendMessageBatch { queue: key(name), entries };
             self.ask(operations::Command::SendMessageBatch(send)).unwrap();
+        }
+    }
+
+    /// Sends a FIFO message; its number.
+    fn send_one(&mut self, name: &str, id: usize) -> Result<u64, String> {
+        let draft = MessageDraft {
+            body: "x".into(),
+            deduplication_id: Some(id.to_string().into()),
+            group: Some("g".into()),
+            ..MessageDraft::default()
+        };
+        let message = draft.check("000000000000", true);
+        let send = operations::send_message::SendMessage { queue: key(name), message };
+        match self.ask(operations::Command::SendMessage(send)) {
+            Ok(Reply::Sqs(operations::Reply::Sent(sent))) => Ok(sent.seq.0),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    /// Receives and deletes what is there.
+    fn take(&mut self, name: &str) {
+        let request = Receive { most: 10, visibility_seconds: None, wait_seconds: Some(0), attempt: None };
+        let receive = operations::receive_message::ReceiveMessage { queue: key(name), request: Ok(request) };
+        let answer = self.ask(operations::Command::ReceiveMessage(receive));
+        let Ok(Reply::Sqs(operations::Reply::Received(received))) = answer else { panic!("{answer:?}") };
+        for message in &received.messages {
+            let handle = message.handle(received.queue).to_text().into();
+            let delete = operations::delete_message::DeleteMessage { queue: key(name), handle };
+            self.ask(operations::Command::DeleteMessage(delete)).unwrap();
         }
     }
 
@@ -136,6 +164,65 @@ impl Running {
         }
         longest
     }
+}
+
+/// Standard messages that come and go, and one FIFO message in so many, deleted at once.
+fn traffic(running: &mut Running, rounds: usize, one_in: usize) -> usize {
+    let mut most = 0;
+    for round in 0..rounds {
+        let body = "x".repeat(1000);
+        let draft = MessageDraft { body: body.into(), ..MessageDraft::default() };
+        let message = draft.check("000000000000", false);
+        let send = operations::send_message::SendMessage { queue: key("plain"), message };
+        running.ask(operations::Command::SendMessage(send)).unwrap();
+        running.take("plain");
+        if round % one_in == 0 {
+            running.send_one("q.fifo", round).unwrap();
+            running.take("q.fifo");
+        }
+        if round % 50 == 0 {
+            running.now = running.now + 100;
+            running.server.pass_time(running.now);
+            running.settle();
+            most = most.max(running.server.machine.ledger().segments().count());
+        }
+    }
+    most
+}
+
+#[test]
+fn a_trickle_of_fifo_messages_holds_no_segments() {
+    let mut counts = Vec::new();
+    for one_in in [usize::MAX, 200] {
+        let mut running = Running::new(32 << 10);
+        running.create("plain", &[]);
+        running.create("q.fifo", &[("FifoQueue", "true")]);
+        // Ten seconds.
+        counts.push(traffic(&mut running, 5000, one_in));
+    }
+    // Some 170 segments are written.
+    assert!(counts[1] <= 2 * counts[0] + 2, "{counts:?} segments without FIFO messages and with them");
+}
+
+#[test]
+fn ids_count_for_five_minutes_whatever_becomes_of_their_segments() {
+    let mut running = Running::new(32 << 10);
+    running.create("plain", &[]);
+    running.create("q.fifo", &[("FifoQueue", "true")]);
+    let began = running.now;
+    let Ok(first) = running.send_one("q.fifo", usize::MAX) else { panic!("it was sent") };
+    running.take("q.fifo");
+    for _ in 0..4 {
+        traffic(&mut running, 1000, 20);
+        running.restart_after(60_000);
+    }
+    let oldest = running.server.machine.ledger().oldest();
+    assert!(oldest > Some(20), "the first segments have gone: {oldest:?}");
+    let millis = 5 * 60_000 - (running.now - began) - 1;
+    running.pass(millis);
+    assert_eq!(running.send_one("q.fifo", usize::MAX), Ok(first), "it still counts");
+    running.pass(1);
+    assert_ne!(running.send_one("q.fifo", usize::MAX), Ok(first), "it counts no more");
 }
 
 const MANY: usize = 3000;

@@ -188,7 +188,7 @@ impl Story {
         for _ in 0..messages {
             self.publish(shapes::PublishInput { message: text("x".repeat(1000)), ..topic.clone() });
             self.receive("noise");
-            self.pass(20);
+            self.pass(5);
         }
     }
 
@@ -325,7 +325,10 @@ fn a_replay_repeats_nothing_though_all_that_told_how_far_it_had_come_is_gone_fro
     story.subscribe("old.fifo", "sqs", &endpoint, &[("ReplayPolicy", &replay_until(100))]);
     assert_eq!(story.receive("copies").len(), 8);
     let told_in = story.server.machine.end().segment();
-    story.grow_old(40);
+    // When a segment is worth writing forward depends on all others.
+    for _ in 0..10 {
+        story.grow_old(40);
+    }
     assert!(!story.server.machine.ledger().contains(told_in), "it has not gone");
     for _ in 0..2 {
         story.crash();

@@ -31,6 +31,16 @@ impl DedupKey {
         DedupKey(key)
     }
 
+    /// The key of these bytes, which another key gave.
+    pub fn from_bytes(bytes: [u8; 10]) -> DedupKey {
+        DedupKey(bytes)
+    }
+
+    /// What it is, to be kept elsewhere.
+    pub fn to_bytes(self) -> [u8; 10] {
+        self.0
+    }
+
     fn hash(self) -> u32 {
         let [a, b, c, d, ..] = self.0;
         u32::from_le_bytes([a, b, c, d])
@@ -50,7 +60,13 @@ pub struct Dedup {
     newest_seq: u64,
     newest_at: u64,
     index: Option<Box<Index>>,
+    /// What was loaded out of order.
+    late: Option<Box<Late>>,
 }
+
+/// Accepted messages that were read from a log behind later ones.
+#[derive(Clone, Debug, Default)]
+struct Late(Vec<(Time, Seq, DedupKey)>);
 
 /// A thousand accepted messages: their keys, and apart from them, since neighbours share most of it, the rest.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +117,12 @@ impl Dedup {
         if self.time(at) + WINDOW_MILLIS <= now {
             return None;
         }
-        Some(Seq(self.newest_seq - u64::from((self.newest_seq as u32).wrapping_sub(seq))))
+        Some(self.seq(seq))
+    }
+
+    /// The number whose low bits these are.
+    fn seq(&self, low: u32) -> Seq {
+        Seq(self.newest_seq - u64::from((self.newest_seq as u32).wrapping_sub(low)))
     }
 
     /// Remembers an accepted message. Calls come in the order of `at`; an older key of the same value is forgotten.
@@ -121,9 +142,35 @@ impl Dedup {
         self.push(key, seq, at);
     }
 
+    /// The same for what stands in the log behind messages that were accepted later, since it was written again; perhaps it was
+    /// loaded before.
+    pub fn load_late(&mut self, key: DedupKey, seq: Seq, at: Time) {
+        self.late.get_or_insert_default().0.push((at, seq, key));
+    }
+
+    /// Brings what was loaded late to its place. An entry that came after its time would count for too long.
+    fn sort_in(&mut self) {
+        let Some(late) = self.late.take() else { return };
+        let mut all = late.0;
+        all.extend((0..self.len as u32).filter_map(|offset| {
+            let number = self.oldest.wrapping_add(offset);
+            let (block, at) = self.place(number);
+            let (seq, at) = self.blocks.get(block)?.get(at)?;
+            Some((self.time(at), self.seq(seq), self.key(number)))
+        }));
+        // By time and number: in the order in which they were accepted.
+        all.sort_unstable_by_key(|&(at, seq, _)| (at, seq));
+        all.dedup_by_key(|&mut (_, seq, key)| (seq, key));
+        *self = Dedup::default();
+        for (at, seq, key) in all {
+            self.push(key, seq, at);
+        }
+    }
+
     /// What was loaded can be found from now on. An index that is made at once, of the size that it needs, costs a fraction of
     /// one that grows.
     pub fn loaded(&mut self) {
+        self.sort_in();
         if self.index.is_some() || self.len == 0 {
             return;
         }
@@ -267,6 +314,29 @@ mod tests {
         }
         assert_eq!(loaded.expire(now, usize::MAX), accepted.expire(now, usize::MAX));
         assert!((0..800).all(|n| loaded.find(key(n), now) == accepted.find(key(n), now)));
+    }
+
+    #[test]
+    fn what_is_loaded_late_counts_from_when_it_was_accepted() {
+        let (mut loaded, mut accepted) = (Dedup::default(), Dedup::default());
+        let key = |n: u64| DedupKey::new(&(n % 1700).to_string(), None);
+        for n in 0..3000 {
+            accepted.accept(key(n), Seq(n), Time(n / 7 * 200));
+        }
+        // Some are there twice, some come only late.
+        for n in (0..3000).filter(|n| n % 3 > 0) {
+            loaded.load(key(n), Seq(n), Time(n / 7 * 200));
+        }
+        for n in (0..3000).rev().filter(|n| n % 2 == 0 || n % 3 == 0) {
+            loaded.load_late(key(n), Seq(n), Time(n / 7 * 200));
+        }
+        loaded.loaded();
+        assert_eq!(loaded.len, accepted.len);
+        for now in [0, 50_000, 80_000].map(|millis| Time(millis + WINDOW_MILLIS)) {
+            assert!((0..1800).all(|n| loaded.find(key(n), now) == accepted.find(key(n), now)));
+            assert_eq!(loaded.expire(now, usize::MAX), accepted.expire(now, usize::MAX));
+            assert!((0..1800).all(|n| loaded.find(key(n), now) == accepted.find(key(n), now)));
+        }
     }
 
     #[test]

@@ -17,7 +17,10 @@ pub struct SegmentUse {
     /// Segments from which records were written forward to here. What becomes of such a record is said with this place in
     /// mind: as long as one of those segments exists, this one has to, or a tombstone could go before its dead.
     pub replaces: BTreeSet<u32>,
-    /// Not to be dropped before this moment: facts about what is already dead (deduplication) are read from here.
+    /// How many facts about what may be dead already (deduplication) are read from here, and until when the last of them
+    /// counts. Before that the segment goes only if they have been written again elsewhere.
+    pub remembers: u32,
+    /// See `remembers`.
     pub keep_until: Time,
 }
 
@@ -79,9 +82,10 @@ impl Ledger {
         }
     }
 
-    /// Keeps a segment until a moment, whatever else happens.
-    pub fn keep_until(&mut self, segment: u32, until: Time) {
+    /// A record of this segment says something that counts until a moment, whatever becomes of what it is about.
+    pub fn remember(&mut self, segment: u32, until: Time) {
         let segment = self.segments.entry(segment).or_default();
+        segment.remembers = segment.remembers.saturating_add(1);
         segment.keep_until = segment.keep_until.max(until);
     }
 
@@ -114,10 +118,12 @@ impl Ledger {
         self.segments.keys().next().copied()
     }
 
-    /// What a segment buries has been said again elsewhere.
-    pub fn tombstones_copied(&mut self, segment: u32) {
+    /// What a segment buries, and what it remembers, has been said again elsewhere.
+    pub fn facts_copied(&mut self, segment: u32) {
         if let Some(segment) = self.segments.get_mut(&segment) {
             segment.buries.clear();
+            segment.remembers = 0;
+            segment.keep_until = Time(0);
         }
     }
 
@@ -179,8 +185,10 @@ mod tests {
     #[test]
     fn a_kept_segment_is_not_dead_before_its_time() {
         let mut ledger = Ledger::default();
-        ledger.keep_until(3, Time(500));
+        ledger.remember(3, Time(500));
         assert!(!ledger.segments[&3].is_dead(Time(499)));
         assert!(ledger.segments[&3].is_dead(Time(500)));
+        ledger.facts_copied(3);
+        assert!(ledger.segments[&3].is_dead(Time(0)), "what it remembers is said elsewhere");
     }
 }

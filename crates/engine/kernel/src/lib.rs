@@ -35,5 +35,8 @@ pub mod policy;
 
 pub mod gather;
 
+pub mod remembered;
+pub use remembered::{IdsRemembered, RememberedId};
+
 pub mod parcel;
 pub use parcel::ParcelSent;

@@ -21,6 +21,17 @@ pub const STEP_BYTES: u32 = 256 << 10;
 /// What a tombstone takes when it is written again, about.
 const TOMBSTONE_BYTES: u64 = 100;
 
+/// What an id that is remembered (for deduplication) takes when it is written again, about.
+const ID_BYTES: u64 = 16;
+
+/// An id weighs more than it takes, while there is room on the disk: it stops counting soon, and until then it should not be
+/// written again more than once or twice.
+const ID_WEIGHT: u64 = 320;
+
+/// Heads of a segment that are looked at, or records that are written forward, in one step, counted by who is to be looked at for
+/// them.
+pub const STEP_RECORDS: usize = 500;
+
 /// A log shorter than so many segments is left alone, while there is room on the disk.
 const FEW_SEGMENTS: u64 = 4;
 
@@ -45,8 +56,12 @@ pub struct Cleaning {
 pub struct Forwarding {
     /// Which.
     pub segment: u32,
+    /// Heads of its records that are still to be looked at; absent: they have not been read yet, or all were looked at.
+    pub surveyed: Option<VecDeque<(Extent, Vec<u8>)>>,
     /// Records that are still to be fetched.
     pub to_fetch: VecDeque<Extent>,
+    /// Records that were fetched and are still to be written.
+    pub fetched: VecDeque<Survivor>,
 }
 
 impl Cleaning {
@@ -99,17 +114,19 @@ impl Cleaning {
         if self.forwarding.is_some() || self.discarding.is_some() || !self.going.is_empty() {
             return None;
         }
-        // What must stay for a while can't be helped, and says nothing about the others. So must what was written forward from
-        // a segment that is still there: that one goes first.
+        // What was written forward from a segment that is still there must stay: that one goes first.
+        let id_bytes = if space_low { ID_BYTES } else { ID_WEIGHT };
         let movable: Vec<(u32, u64, u64)> = ledger
             .segments()
-            .filter(|(_, segment)| segment.keep_until <= now && segment.replaces.is_empty())
+            .filter(|(_, segment)| segment.replaces.is_empty())
             .filter(|&(number, _)| number < durable.segment())
             .filter_map(|(number, segment)| {
                 let bytes = *self.sealed.get(&number)?;
                 let tombstones: u64 = segment.buries.values().map(|&count| u64::from(count)).sum();
-                // Tombstones are written forward, too: who takes them for dead writes them forward for ever.
-                Some((number, bytes, bytes.min(segment.live_bytes + tombstones * TOMBSTONE_BYTES)))
+                let ids = if segment.keep_until > now { u64::from(segment.remembers) } else { 0 };
+                // Tombstones are written forward, too: who takes them for dead writes them forward for ever. So are ids.
+                let facts = tombstones * TOMBSTONE_BYTES + ids * id_bytes;
+                Some((number, bytes, bytes.min(segment.live_bytes + facts)))
             })
             .collect();
         let segments = movable.len() as u64;
@@ -129,8 +146,19 @@ impl Cleaning {
             .into_iter()
             .filter(|(_, bytes, live)| live * part < *bytes)
             .min_by_key(|(number, bytes, live)| (live * 1000 / bytes.max(&1), *number))?;
-        self.forwarding = Some(Forwarding { segment: victim, to_fetch: VecDeque::new() });
+        self.forwarding = Some(Forwarding {
+            segment: victim,
+            surveyed: None,
+            to_fetch: VecDeque::new(),
+            fetched: VecDeque::new(),
+        });
         Some(victim)
+    }
+
+    /// Whether something was read and is still to be looked at or written.
+    pub fn has_work(&self) -> bool {
+        let work = |forwarding: &Forwarding| forwarding.surveyed.is_some() || !forwarding.fetched.is_empty();
+        self.forwarding.as_ref().is_some_and(work)
     }
 
     /// The next records of the segment that is being written forward; none if it is done.

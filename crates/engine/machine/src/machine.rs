@@ -4,16 +4,21 @@ use std::collections::VecDeque;
 
 use journal::Overlong;
 use kernel::codec::Malformed;
-use kernel::gather::{FACT_BYTES, GATHERED_BYTES};
-use kernel::{Extent, Ledger, ParcelSent, Place, Position, Refusal, Secret, Time};
+use kernel::gather::{FACT_BYTES, GATHERED_BYTES, in_records};
+use kernel::{
+    Extent, IdsRemembered, Ledger, ParcelSent, Place, Position, Refusal, RememberedId, Secret, Time,
+};
 use sqs::operations::{Draft, Outcome, Setting};
 use sqs::records::ServerIdentified;
 use sqs::survival::Survival;
 
-use crate::cleaning::{Cleaning, Survivor};
+use crate::cleaning::{Cleaning, STEP_RECORDS, Survivor};
 use crate::outbox::{Outbox, Release};
 use crate::record::Record;
 use crate::{Command, Input, Options, Output, Reply};
+
+/// A head that names many costs as much as so many records that take so many bytes each.
+const HEAD_BYTES: usize = 32;
 
 /// All services and what they need to be one: the log's writing end, the ledger, the outbox.
 #[derive(Debug)]
@@ -82,6 +87,7 @@ impl Machine {
             Record::Sqs(record) => self.sqs.apply(&record, extent, &mut self.ledger),
             Record::Sns(record) => self.sns.apply(&record, extent, &mut self.ledger),
             Record::Parcel(parcel) => self.apply_parcel(&parcel, extent),
+            Record::Ids(record) => self.apply_ids(&record, extent),
         }
         Ok(())
     }
@@ -137,8 +143,8 @@ impl Machine {
                 let record = sqs::records::Record::ServerIdentified(ServerIdentified { secret });
                 self.note(vec![record.into()]);
             }
-            Input::Surveyed { segment, records } => self.surveyed(segment, &records),
-            Input::Fetched(survivors) => self.fetched(&survivors),
+            Input::Surveyed { segment, records } => self.surveyed(segment, records),
+            Input::Fetched(survivors) => self.fetched(survivors),
             Input::Discarded { segment } => {
                 self.ledger.dropped(segment);
                 self.cleaning.discarded(segment);
@@ -283,6 +289,7 @@ impl Machine {
         if self.has_background_work() {
             self.sqs.work_in_background(&mut self.ledger);
             self.sns.work_in_background(self.now, &mut self.ledger);
+            self.write_forward();
             self.look_for_dead = true;
         }
         let counter = self.sqs.next_seq();
@@ -344,7 +351,7 @@ impl Machine {
 
     /// Whether there is work to be done as soon as nothing else is: then call [`Machine::flush`] again.
     pub fn has_background_work(&self) -> bool {
-        self.sqs.has_background_work() || self.sns.has_background_work()
+        self.sqs.has_background_work() || self.sns.has_background_work() || self.cleaning.has_work()
     }
 
     /// A batch has been written: its buffers can be used again.
@@ -369,29 +376,96 @@ impl Machine {
         }
     }
 
-    fn surveyed(&mut self, segment: u32, records: &[(Extent, Vec<u8>)]) {
-        let mut facts = Vec::new();
-        let mut payloads = VecDeque::new();
-        for (extent, head) in records {
-            match self.survival(head, *extent) {
-                Ok(Survival::Payload) => {
-                    // Its payload may die before it is fetched; what it says of the dead is needed even so.
-                    self.say_ends_again(head, *extent);
-                    payloads.push_back(*extent);
-                }
-                Ok(Survival::Fact) => {
-                    facts.push(Survivor { extent: *extent, head: head.clone(), tail: Vec::new() });
-                }
-                // What cannot be read was refused when the log was opened, so it cannot be here.
-                Ok(Survival::Dead) | Err(Malformed) => {}
-            }
-        }
-        self.write_again(&facts);
-        self.ledger.tombstones_copied(segment);
+    fn surveyed(&mut self, segment: u32, records: Vec<(Extent, Vec<u8>)>) {
         if let Some(forwarding) = self.cleaning.forwarding.as_mut().filter(|now| now.segment == segment) {
-            forwarding.to_fetch = payloads;
+            forwarding.surveyed = Some(records.into());
         }
-        self.fetch_more();
+    }
+
+    /// Goes on with the segment that is being written forward: a step at a time, so that requests come between.
+    fn write_forward(&mut self) {
+        let Some(forwarding) = &mut self.cleaning.forwarding else { return };
+        let segment = forwarding.segment;
+        let mut room = STEP_RECORDS;
+        if let Some(mut heads) = forwarding.surveyed.take() {
+            let mut ids = Vec::new();
+            while room > 0
+                && let Some((extent, head)) = heads.pop_front()
+            {
+                room = room.saturating_sub(1 + head.len() / HEAD_BYTES);
+                self.look_at_head(extent, head, &mut ids);
+            }
+            for ids in in_records(ids, RememberedId::most_bytes) {
+                self.commit_ids(&IdsRemembered { ids });
+            }
+            // It may have died meanwhile.
+            let Some(forwarding) = &mut self.cleaning.forwarding else { return };
+            if !heads.is_empty() {
+                forwarding.surveyed = Some(heads);
+                return;
+            }
+            self.ledger.facts_copied(segment);
+            return self.fetch_more();
+        }
+        while room > 0
+            && let Some(forwarding) = &mut self.cleaning.forwarding
+            && let Some(survivor) = forwarding.fetched.pop_front()
+        {
+            room = room.saturating_sub(1 + survivor.head.len() / HEAD_BYTES);
+            self.write_again(&survivor);
+        }
+        if self.cleaning.forwarding.as_ref().is_some_and(|forwarding| forwarding.fetched.is_empty()) {
+            self.fetch_more();
+        }
+    }
+
+    /// What a record of a segment that is being given up still says is said again, or its payload is to be fetched for that.
+    fn look_at_head(&mut self, extent: Extent, head: Vec<u8>, ids: &mut Vec<RememberedId>) {
+        self.find_ids(&head, ids);
+        match self.survival(&head, extent) {
+            Ok(Survival::Payload) => {
+                // Its payload may die before it is fetched; what it says of the dead is needed even so.
+                self.say_ends_again(&head, extent);
+                if let Some(forwarding) = &mut self.cleaning.forwarding {
+                    forwarding.to_fetch.push_back(extent);
+                }
+            }
+            Ok(Survival::Fact) => self.write_again(&Survivor { extent, head, tail: Vec::new() }),
+            // What cannot be read was refused when the log was opened, so it cannot be here.
+            Ok(Survival::Dead) | Err(Malformed) => {}
+        }
+    }
+
+    /// The deduplication ids that a record tells and that still count.
+    fn find_ids(&self, head: &[u8], ids: &mut Vec<RememberedId>) {
+        match Record::decode(head) {
+            Ok(Record::Sqs(sqs::records::Record::MessageSent(record))) => {
+                ids.extend(self.sqs.id_to_remember(&record));
+            }
+            Ok(Record::Parcel(parcel)) => {
+                ids.extend(self.sns.id_to_remember(&parcel, self.now));
+                ids.extend(self.sqs.ids_to_remember(&parcel));
+            }
+            Ok(Record::Ids(record)) => {
+                let counts =
+                    |id: &RememberedId| self.sqs.still_counts(id) || self.sns.still_counts(id, self.now);
+                ids.extend(record.ids.into_iter().filter(counts));
+            }
+            Ok(Record::Sqs(_) | Record::Sns(_)) | Err(Malformed) => {}
+        }
+    }
+
+    fn commit_ids(&mut self, record: &IdsRemembered) {
+        let noted = self.record(journal::Class::Flow, usize::MAX, |head| record.encode(head), &[]);
+        debug_assert!(noted.is_ok(), "{noted:?}");
+        if let Ok(at) = noted {
+            self.apply_ids(record, at);
+        }
+    }
+
+    fn apply_ids(&mut self, record: &IdsRemembered, at: Extent) {
+        self.sns.ids_remembered(record, at, &mut self.ledger);
+        self.sqs.ids_remembered(record, at, &mut self.ledger);
     }
 
     /// A replay has come as far as it has, whatever becomes of what it handed on.
@@ -412,9 +486,16 @@ impl Machine {
         }
     }
 
-    fn fetched(&mut self, survivors: &[Survivor]) {
-        self.write_again(survivors);
-        self.fetch_more();
+    fn fetched(&mut self, survivors: Vec<Survivor>) {
+        let Some(forwarding) = &mut self.cleaning.forwarding else { return };
+        match survivors.first() {
+            None => self.fetch_more(),
+            // Perhaps its segment has died meanwhile, and another is being written forward.
+            Some(first) if first.extent.place.segment() == forwarding.segment => {
+                forwarding.fetched.extend(survivors);
+            }
+            Some(_) => {}
+        }
     }
 
     fn fetch_more(&mut self) {
@@ -440,36 +521,37 @@ impl Machine {
                     of(!again.ends.is_empty() || self.sns.replay_advanced_again(at).is_some())
                 }
             }
+            // What of them still counts is gathered.
+            Record::Ids(_) => Survival::Dead,
         })
     }
 
-    fn write_again(&mut self, survivors: &[Survivor]) {
-        for survivor in survivors {
-            // What was alive when it was asked for may have died since: then nothing is written.
-            let (head, tail, at) = (&survivor.head, &survivor.tail, survivor.extent);
-            match Record::decode(head) {
-                Ok(Record::Sqs(_)) => {
-                    if let Ok(drafts) = self.sqs.write_again(head, tail, at, &self.ledger) {
-                        self.note(drafts);
-                    }
+    fn write_again(&mut self, survivor: &Survivor) {
+        // What was alive when it was asked for may have died since: then nothing is written.
+        let (head, tail, at) = (&survivor.head, &survivor.tail, survivor.extent);
+        match Record::decode(head) {
+            Ok(Record::Sqs(_)) => {
+                if let Ok(drafts) = self.sqs.write_again(head, tail, at, &self.ledger) {
+                    self.note(drafts);
                 }
-                Ok(Record::Sns(_)) => {
-                    if let Ok(Some(record)) = self.sns.write_again(head, at, &self.ledger) {
-                        self.note_sns(&record);
-                    }
-                }
-                Ok(Record::Parcel(parcel)) => {
-                    let again = self.parcel_again(&parcel, at);
-                    let is_needed = is_payload_needed(&again);
-                    if is_needed || !again.ends.is_empty() {
-                        let placed = self.sqs.placed_again(&again.copies);
-                        self.commit_parcel(&again, if is_needed { tail } else { &[] });
-                        self.note(placed);
-                    }
-                    self.say_progress_again(at);
-                }
-                Err(Malformed) => {}
             }
+            Ok(Record::Sns(_)) => {
+                if let Ok(Some(record)) = self.sns.write_again(head, at, &self.ledger) {
+                    self.note_sns(&record);
+                }
+            }
+            Ok(Record::Parcel(parcel)) => {
+                let again = self.parcel_again(&parcel, at);
+                let is_needed = is_payload_needed(&again);
+                if is_needed || !again.ends.is_empty() {
+                    let placed = self.sqs.placed_again(&again.copies);
+                    self.commit_parcel(&again, if is_needed { tail } else { &[] });
+                    self.note(placed);
+                }
+                self.say_progress_again(at);
+            }
+            // They are gathered from the heads alone.
+            Ok(Record::Ids(_)) | Err(Malformed) => {}
         }
     }
 

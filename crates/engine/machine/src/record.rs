@@ -1,8 +1,9 @@
 //! A record of any service, and what of it still holds.
 
-use kernel::ParcelSent;
 use kernel::codec::Malformed;
 use kernel::parcel::PARCEL_SENT;
+use kernel::remembered::IDS_REMEMBERED;
+use kernel::{IdsRemembered, ParcelSent};
 
 /// A fact, by whose it is.
 pub enum Record<'a> {
@@ -12,6 +13,8 @@ pub enum Record<'a> {
     Sns(sns::records::Record),
     /// About both.
     Parcel(ParcelSent<'a>),
+    /// About both, too.
+    Ids(IdsRemembered),
 }
 
 impl<'a> Record<'a> {
@@ -19,6 +22,7 @@ impl<'a> Record<'a> {
     pub fn decode(head: &'a [u8]) -> Result<Self, Malformed> {
         match head.first() {
             Some(&PARCEL_SENT) => ParcelSent::decode(head).map(Record::Parcel),
+            Some(&IDS_REMEMBERED) => IdsRemembered::decode(head).map(Record::Ids),
             Some(kind) if sns::records::KINDS.contains(kind) => {
                 sns::records::Record::decode(head).map(Record::Sns)
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use collections::{Dedup, DedupKey, Lane, dedup};
 use kernel::parcel::Deduplicates;
-use kernel::{Deadlines, Extent, Ledger, ParcelSent, Seq, Time};
+use kernel::{Deadlines, Extent, IdsRemembered, Ledger, ParcelSent, RememberedId, Seq, Time};
 
 use crate::archive::Replay;
 use crate::deliveries::Deliveries;
@@ -175,8 +175,15 @@ impl State {
     pub fn replayed(&mut self, number: u64) {
         self.skip_to(number);
         self.reading_until = None;
-        for topic in self.topics.values_mut() {
+        for (&id, topic) in &mut self.topics {
             topic.dedup.loaded();
+            if topic.dedup_due.is_none()
+                && let Some(oldest) = topic.dedup.oldest_at()
+            {
+                let due = oldest + dedup::WINDOW_MILLIS;
+                topic.dedup_due = Some(due);
+                self.deadlines.set(due, Due::DedupEnds(id));
+            }
         }
     }
 
@@ -227,12 +234,42 @@ impl State {
             Some(_) => topic.dedup.load(key, Seq(parcel.number), parcel.at),
             None => topic.dedup.accept(key, Seq(parcel.number), parcel.at),
         }
-        ledger.keep_until(at.place.segment(), parcel.at + dedup::WINDOW_MILLIS);
+        ledger.remember(at.place.segment(), parcel.at + dedup::WINDOW_MILLIS);
         if topic.dedup_due.is_none() {
             let due = parcel.at + dedup::WINDOW_MILLIS;
             topic.dedup_due = Some(due);
             self.deadlines.set(due, Due::DedupEnds(topic.declared.id));
         }
+    }
+
+    /// Deduplication ids are told in a record at `at`, too: those that are of topics.
+    pub fn ids_remembered(&mut self, record: &IdsRemembered, at: Extent, ledger: &mut Ledger) {
+        for id in &record.ids {
+            let Some(topic) = self.topics.get_mut(&TopicId(id.owner)) else { continue };
+            let until = id.at + dedup::WINDOW_MILLIS;
+            if self.reading_until.is_some_and(|now| until <= now) {
+                continue;
+            }
+            ledger.remember(at.place.segment(), until);
+            if self.reading_until.is_some() {
+                topic.dedup.load_late(DedupKey::from_bytes(id.key), Seq(id.message), id.at);
+            }
+        }
+    }
+
+    /// What a parcel is remembered for, if its topic must still know its deduplication id at `now`.
+    pub fn id_to_remember(&self, parcel: &ParcelSent<'_>, now: Time) -> Option<RememberedId> {
+        let deduplicates = parcel.deduplicates.filter(|_| !parcel.forwarded)?;
+        let (id, group) = (parcel.deduplication_id.as_deref()?, parcel.group.as_deref()?);
+        let remembered =
+            RememberedId { owner: parcel.source, message: parcel.number, at: parcel.at, key: [0; 10] };
+        let key = || DedupKey::new(id, (deduplicates == Deduplicates::InGroup).then_some(group)).to_bytes();
+        self.still_counts(&remembered, now).then(|| RememberedId { key: key(), ..remembered })
+    }
+
+    /// Whether an id that a topic has accepted still counts at `now`.
+    pub fn still_counts(&self, id: &RememberedId, now: Time) -> bool {
+        self.topics.contains_key(&TopicId(id.owner)) && now < id.at + dedup::WINDOW_MILLIS
     }
 
     fn topic_declared(&mut self, record: &TopicDeclared, at: Extent, ledger: &mut Ledger) {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use kernel::parcel::{Copy, Deduplicates, Offer, Queues, Taken};
-use kernel::{Extent, Ledger, ParcelSent};
+use kernel::{Extent, Ledger, ParcelSent, RememberedId};
 
 use crate::operations::Draft;
 use crate::queue::QUEUE_DELAY;
@@ -66,6 +66,12 @@ impl State {
         for copy in &parcel.copies {
             self.message_sent(&message_of(parcel, copy), at, ledger);
         }
+    }
+
+    /// What the copies of a parcel are remembered for, in queues that must still know its deduplication id.
+    pub fn ids_to_remember(&self, parcel: &ParcelSent<'_>) -> Vec<RememberedId> {
+        let copies = parcel.copies.iter().filter(|copy| copy.deduplicates.is_some());
+        copies.filter_map(|copy| self.id_to_remember(&message_of(parcel, copy))).collect()
     }
 
     /// The copies whose payload still lies in the record at `at`: the parcel's own, and those that were moved since.

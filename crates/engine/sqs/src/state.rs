@@ -1,16 +1,18 @@
 //! What is remembered of all queues, and `apply`, the only function that changes what the log says.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use kernel::{Deadlines, Extent, Ledger, Place, Secret, Time};
+use kernel::{Deadlines, Extent, IdsRemembered, Ledger, Place, RememberedId, Secret, Time};
 
 use crate::operations::Draft;
 use crate::queue::{QUEUE_DELAY, Queue, Rest, Touched};
 use crate::reading::Ahead;
 use crate::records::{
-    DropReason, MessagePlaced, MessageSent, MessagesDropped, MessagesReceived, MoveStatus, MoveTaskDeclared,
-    QueueDeclared, QueueDeleted, ReceivedMessage, Record, VisibilityChanged,
+    AttemptRemembered, Deduplication, DropReason, MessagePlaced, MessageSent, MessagesDropped,
+    MessagesReceived, MoveStatus, MoveTaskDeclared, QueueDeclared, QueueDeleted, ReceivedMessage, Record,
+    VisibilityChanged,
 };
 use crate::rules::attempts::{self, Attempt};
 use crate::rules::settings::Settings;
@@ -134,6 +136,7 @@ impl State {
         self.reading_until = None;
         for queue in self.queues.values_mut() {
             queue.dedup.loaded();
+            queue.watch_dedup(&mut self.deadlines);
         }
     }
 
@@ -180,6 +183,7 @@ impl State {
             Record::VisibilityChanged(record) => self.visibility_changed(record, at, ledger),
             Record::MessagesDropped(record) => self.messages_dropped(record, at, ledger),
             Record::MessagePlaced(record) => self.message_placed(record, at, ledger),
+            Record::AttemptRemembered(record) => self.attempt_remembered(record, at, ledger),
             Record::MessagesMoved(record) => {
                 let share = share_of(at, record.placed.len());
                 for placed in &record.placed {
@@ -285,20 +289,17 @@ impl State {
         self.skip_to(record.seq.0 + 1);
         let Some(queue) = self.queues.get_mut(&record.queue) else { return };
         let counts_no_more = |until: Time| record.sent + dedup::WINDOW_MILLIS <= until;
-        if let Some(deduplication) = &record.deduplication
+        if let Some(deduplication) = record.deduplication.as_ref().filter(|_| !record.forwarded)
             && record.seq > queue.purged_through
             && !self.reading_until.is_some_and(counts_no_more)
         {
-            let group = if deduplication.in_group { record.group.as_deref() } else { None };
-            if !record.forwarded {
-                let key = DedupKey::new(&deduplication.id, group);
-                match self.reading_until {
-                    Some(_) => queue.dedup.load(key, record.seq, record.sent),
-                    None => queue.dedup.accept(key, record.seq, record.sent),
-                }
-                queue.watch_dedup(&mut self.deadlines);
+            let key = dedup_key(record, deduplication);
+            match self.reading_until {
+                Some(_) => queue.dedup.load(key, record.seq, record.sent),
+                None => queue.dedup.accept(key, record.seq, record.sent),
             }
-            ledger.keep_until(at.place.segment(), record.sent + dedup::WINDOW_MILLIS);
+            queue.watch_dedup(&mut self.deadlines);
+            ledger.remember(at.place.segment(), record.sent + dedup::WINDOW_MILLIS);
         }
         if record.seq <= queue.purged_through {
             return;
@@ -377,9 +378,68 @@ impl State {
         }
         if let Some(id) = &record.attempt {
             queue.attempts.remember(id, Attempt { at: record.at, until: record.until, messages: attempt });
-            ledger.keep_until(at.place.segment(), record.at + attempts::WINDOW_MILLIS);
+            ledger.remember(at.place.segment(), record.at + attempts::WINDOW_MILLIS);
         }
         self.changed(record.queue);
+    }
+
+    fn attempt_remembered(&mut self, record: &AttemptRemembered<'_>, at: Extent, ledger: &mut Ledger) {
+        let Some(queue) = self.queues.get_mut(&record.queue) else { return };
+        ledger.remember(at.place.segment(), record.at + attempts::WINDOW_MILLIS);
+        if self.reading_until.is_some() {
+            let attempt = Attempt { at: record.at, until: record.until, messages: record.messages.clone() };
+            queue.attempts.remember(&record.attempt, attempt);
+        }
+    }
+
+    /// Deduplication ids are told in a record at `at`, too: those that are of queues.
+    pub fn ids_remembered(&mut self, record: &IdsRemembered, at: Extent, ledger: &mut Ledger) {
+        self.catch_up(ledger);
+        for id in &record.ids {
+            let Some(queue) = self.queues.get_mut(&QueueId(id.owner)) else { continue };
+            let until = id.at + dedup::WINDOW_MILLIS;
+            if Seq(id.message) <= queue.purged_through || self.reading_until.is_some_and(|now| until <= now) {
+                continue;
+            }
+            ledger.remember(at.place.segment(), until);
+            if self.reading_until.is_some() {
+                queue.dedup.load_late(DedupKey::from_bytes(id.key), Seq(id.message), id.at);
+            }
+        }
+    }
+
+    /// What a message that was sent is remembered for, if its queue must still know its deduplication id.
+    pub fn id_to_remember(&self, record: &MessageSent<'_>) -> Option<RememberedId> {
+        let deduplication = record.deduplication.as_ref().filter(|_| !record.forwarded)?;
+        let key = || dedup_key(record, deduplication).to_bytes();
+        let id = RememberedId { owner: record.queue.0, message: record.seq.0, at: record.sent, key: [0; 10] };
+        self.still_counts(&id).then(|| RememberedId { key: key(), ..id })
+    }
+
+    /// Whether an id that a queue has accepted still counts.
+    pub fn still_counts(&self, id: &RememberedId) -> bool {
+        let queue = self.queues.get(&QueueId(id.owner));
+        queue.is_some_and(|queue| Seq(id.message) > queue.purged_through)
+            && self.now < id.at + dedup::WINDOW_MILLIS
+    }
+
+    /// What is to be said again of an attempt that was told when it was received at `at`, if it can still be repeated.
+    pub(crate) fn attempt_again(
+        &self,
+        id: QueueId,
+        attempt: Option<&str>,
+        is_it: impl Fn(&Attempt) -> bool,
+    ) -> Option<Draft<'static>> {
+        let attempt_id = attempt?;
+        let attempt = self.queues.get(&id)?.attempts.find(attempt_id, self.now).filter(|it| is_it(it))?;
+        let record = AttemptRemembered {
+            queue: id,
+            attempt: Cow::Owned(attempt_id.to_owned()),
+            at: attempt.at,
+            until: attempt.until,
+            messages: attempt.messages.clone(),
+        };
+        Some(Record::AttemptRemembered(record).into())
     }
 
     fn visibility_changed(&mut self, record: &VisibilityChanged<'_>, at: Extent, ledger: &mut Ledger) {
@@ -389,6 +449,7 @@ impl State {
             && let Some(changed) = record.messages.last()
         {
             queue.attempts.extend(id, changed.until);
+            ledger.remember(at.place.segment(), changed.received + attempts::WINDOW_MILLIS);
         }
         for changed in &record.messages {
             let message = &changed.message;
@@ -622,6 +683,11 @@ fn redrive(queue: &QueueKey, settings: &Settings) -> Option<(QueueKey, QueueKey)
 /// A record about several messages is needed by each of them: the part that is one message's.
 fn share_of(at: Extent, messages: usize) -> Extent {
     Extent { len: at.len / messages.max(1) as u32, ..at }
+}
+
+fn dedup_key(record: &MessageSent<'_>, deduplication: &Deduplication<'_>) -> DedupKey {
+    let group = if deduplication.in_group { record.group.as_deref() } else { None };
+    DedupKey::new(&deduplication.id, group)
 }
 
 fn set_receives(touched: &mut Touched, message: &ReceivedMessage<'_>) {

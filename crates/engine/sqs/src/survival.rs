@@ -168,10 +168,23 @@ impl State {
             // Handled by the callers, since it needs the payload.
             Record::MessageSent(_) => Vec::new(),
             Record::MessagesReceived(record) => {
-                facts_of(record.queue, &mut record.messages.iter().map(|message| message.seq))
+                let mut drafts =
+                    facts_of(record.queue, &mut record.messages.iter().map(|message| message.seq));
+                let attempt = record.attempt.as_deref();
+                drafts.extend(self.attempt_again(record.queue, attempt, |it| it.at == record.at));
+                drafts
             }
             Record::VisibilityChanged(record) => {
-                facts_of(record.queue, &mut record.messages.iter().map(|changed| changed.message.seq))
+                let mut drafts =
+                    facts_of(record.queue, &mut record.messages.iter().map(|changed| changed.message.seq));
+                let received = record.messages.last().map(|changed| changed.received);
+                let attempt = record.attempt.as_deref();
+                drafts.extend(self.attempt_again(record.queue, attempt, |it| Some(it.at) == received));
+                drafts
+            }
+            Record::AttemptRemembered(record) => {
+                let again = self.attempt_again(record.queue, Some(&record.attempt), |it| it.at == record.at);
+                again.into_iter().collect()
             }
             Record::MessagePlaced(record) => facts_of(record.queue, &mut std::iter::once(record.seq)),
             Record::MessagesDropped(record) => tombstones(record, at, ledger),

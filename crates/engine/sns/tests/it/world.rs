@@ -203,7 +203,7 @@ impl World {
                 self.record(&[record]);
             }
         }
-        self.ledger.tombstones_copied(segment);
+        self.ledger.facts_copied(segment);
         let unused = self.ledger.segments().find(|(number, _)| *number == segment);
         let still_needed = unused.map(|(_, unused)| unused.references);
         assert!(

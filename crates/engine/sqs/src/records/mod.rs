@@ -12,6 +12,7 @@
 //! | 19 | `messages_dropped` | flow | 1 |
 //! | 20 | `message_placed` | flow | 1 |
 //! | 21 | `messages_moved` | flow | 1 |
+//! | 22 | `attempt_remembered` | flow | 1 |
 //!
 //! Configuration is applied before all flow when a log is read, so a record of the flow always meets the queue that it
 //! speaks of in its latest form. Every record can be applied to a state that has seen more or less than the one it was
@@ -47,6 +48,9 @@ pub use message_placed::MessagePlaced;
 mod messages_moved;
 pub use messages_moved::MessagesMoved;
 
+mod attempt_remembered;
+pub use attempt_remembered::AttemptRemembered;
+
 use kernel::codec::{Malformed, Reader};
 
 /// A fact about queues.
@@ -63,6 +67,7 @@ pub enum Record<'a> {
     MessagesDropped(MessagesDropped<'a>),
     MessagePlaced(Box<MessagePlaced<'a>>),
     MessagesMoved(MessagesMoved<'a>),
+    AttemptRemembered(AttemptRemembered<'a>),
 }
 
 impl<'a> Record<'a> {
@@ -120,6 +125,10 @@ impl<'a> Record<'a> {
                 out.push(21);
                 record.encode(out);
             }
+            Record::AttemptRemembered(record) => {
+                out.push(22);
+                record.encode(out);
+            }
         }
     }
 
@@ -138,6 +147,7 @@ impl<'a> Record<'a> {
             19 => Record::MessagesDropped(MessagesDropped::decode(reader)?),
             20 => Record::MessagePlaced(Box::new(MessagePlaced::decode(reader)?)),
             21 => Record::MessagesMoved(MessagesMoved::decode(reader)?),
+            22 => Record::AttemptRemembered(AttemptRemembered::decode(reader)?),
             _ => return Err(Malformed),
         };
         if reader.is_empty() { Ok(record) } else { Err(Malformed) }

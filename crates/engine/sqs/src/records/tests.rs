@@ -132,6 +132,13 @@ fn samples() -> Vec<Record<'static>> {
             },
             placed: vec![placed.clone()],
         }),
+        Record::AttemptRemembered(AttemptRemembered {
+            queue: QueueId(1),
+            attempt: "a".into(),
+            at: Time(5),
+            until: Time(6),
+            messages: vec![(Seq(2), 3)],
+        }),
     ]
 }
 

@@ -65,6 +65,39 @@ fn duplicates_are_accepted_and_dropped_for_five_minutes() {
 }
 
 #[test]
+fn a_deduplication_id_outlives_the_segment_of_its_message() {
+    let fill = |id: &str| format!("send q.fifo {id:x>1900} group=2 dedup={id}");
+    for (scope, group) in [("", "3"), ("scope=group", "1")] {
+        check(&format!(
+            "create q.fifo {scope} | send q.fifo a group=1 dedup=d | receive q.fifo → a | delete q.fifo a | wait 100s | {} \
+             | clean | wait 100s | {} | clean | crash | wait 99s | send q.fifo b group={group} dedup=d → same as a \
+             | wait 1s | send q.fifo c group={group} dedup=d | send q.fifo e group={group} dedup=d → same as c",
+            fill("f"),
+            fill("g"),
+        ));
+    }
+    // What is purged is forgotten, wherever it was written.
+    check(&format!(
+        "create q.fifo | send q.fifo a group=1 dedup=d | receive q.fifo → a | delete q.fifo a | {} | clean | purge q.fifo \
+         | crash | send q.fifo b group=1 dedup=d | receive q.fifo → b",
+        fill("f"),
+    ));
+}
+
+#[test]
+fn a_receive_can_be_repeated_though_its_segment_has_gone() {
+    let fill = |id: &str| format!("send q.fifo {id:x>1900} group=2 dedup={id}");
+    check(&format!(
+        "create q.fifo | send q.fifo a group=1 dedup=a | receive q.fifo max=1 attempt=t → a | {} | clean | crash | wait 20s \
+         | receive q.fifo max=1 attempt=t → a | {} | clean | {} | clean | crash | wait 29s \
+         | receive q.fifo max=1 attempt=t → a",
+        fill("f"),
+        fill("g"),
+        fill("h"),
+    ));
+}
+
+#[test]
 fn a_purge_forgets_deduplication_ids() {
     // § 7
     check(

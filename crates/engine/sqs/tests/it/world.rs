@@ -23,7 +23,7 @@
 use std::collections::BTreeMap;
 
 use bytestring::ByteString;
-use kernel::{Extent, Ledger, Place, Secret, Time};
+use kernel::{Extent, IdsRemembered, Ledger, Place, Secret, Time};
 use sqs::operations::*;
 use sqs::records::{QueueDeclared, QueueDeleted, Record, ServerIdentified};
 use sqs::rules::new_message::MessageDraft;
@@ -456,17 +456,22 @@ impl World {
         for draft in drafts {
             let mut head = Vec::new();
             draft.record.encode(&mut head);
-            let len = (head.len() + draft.tail.len()) as u32;
-            if self.offset + len > SEGMENT {
-                self.segment += 1;
-                self.offset = 0;
-            }
-            let extent = Extent { place: Place::new(self.segment, self.offset), len };
-            self.offset += len;
-            self.log.insert(extent.place, (head, draft.tail.to_vec()));
-            self.ledger.open(self.segment);
+            let extent = self.append(head, draft.tail.to_vec());
             self.state.apply(&draft.record, extent, &mut self.ledger);
         }
+    }
+
+    fn append(&mut self, head: Vec<u8>, tail: Vec<u8>) -> Extent {
+        let len = (head.len() + tail.len()) as u32;
+        if self.offset + len > SEGMENT {
+            self.segment += 1;
+            self.offset = 0;
+        }
+        let extent = Extent { place: Place::new(self.segment, self.offset), len };
+        self.offset += len;
+        self.log.insert(extent.place, (head, tail));
+        self.ledger.open(self.segment);
+        extent
     }
 
     /// Reads the log again, as a start after a crash does.
@@ -480,9 +485,15 @@ impl World {
         }
         for configuration in [true, false] {
             for (&place, (head, tail)) in &self.log {
+                let extent = Extent { place, len: (head.len() + tail.len()) as u32 };
+                if let Ok(ids) = IdsRemembered::decode(head) {
+                    if !configuration {
+                        self.state.ids_remembered(&ids, extent, &mut self.ledger);
+                    }
+                    continue;
+                }
                 let record = Record::decode(head).unwrap();
                 if record.is_configuration() == configuration {
-                    let extent = Extent { place, len: (head.len() + tail.len()) as u32 };
                     self.state.apply(&record, extent, &mut self.ledger);
                 }
             }
@@ -529,8 +540,16 @@ impl World {
                 .range(Place::new(segment, 0)..Place::new(segment + 1, 0))
                 .map(|(place, bytes)| (*place, bytes.clone()))
                 .collect();
+            let mut ids = Vec::new();
             for (place, (head, tail)) in &records {
                 let extent = Extent { place: *place, len: (head.len() + tail.len()) as u32 };
+                if let Ok(record) = IdsRemembered::decode(head) {
+                    ids.extend(record.ids.into_iter().filter(|id| self.state.still_counts(id)));
+                    continue;
+                }
+                if let Ok(Record::MessageSent(record)) = Record::decode(head) {
+                    ids.extend(self.state.id_to_remember(&record));
+                }
                 let survival = self.state.survival(head, extent, &self.ledger).unwrap();
                 let drafts = self.state.write_again(head, tail, extent, &self.ledger).unwrap();
                 assert_eq!(drafts.is_empty(), survival == Survival::Dead);
@@ -540,7 +559,14 @@ impl World {
                     self.record(vec![Draft { record, tail: tail.into() }]);
                 }
             }
-            self.ledger.tombstones_copied(segment);
+            if !ids.is_empty() {
+                let record = IdsRemembered { ids };
+                let mut head = Vec::new();
+                record.encode(&mut head);
+                let extent = self.append(head, Vec::new());
+                self.state.ids_remembered(&record, extent, &mut self.ledger);
+            }
+            self.ledger.facts_copied(segment);
             let unused = self
                 .ledger
                 .segments()
