@@ -25,7 +25,7 @@ pub struct AddPermission {
 impl AddPermission {
     /// Reads the request.
     pub fn prepare(input: &AddPermissionInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = queue_of_url(input.queue_url.as_deref(), caller)?;
         let accounts: Option<Vec<&str>> = input
             .aws_account_ids
             .as_ref()

@@ -28,7 +28,7 @@ pub struct ChangeMessageVisibility {
 impl ChangeMessageVisibility {
     /// Reads the request.
     pub fn prepare(input: ChangeMessageVisibilityInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
         let handle = input.receipt_handle.ok_or_else(|| refusals::parameter_missing("ReceiptHandle"))?;
         if input.visibility_timeout.is_none() {
             return Err(refusals::parameter_missing("VisibilityTimeout"));

@@ -38,7 +38,7 @@ pub struct Entry {
 impl ChangeMessageVisibilityBatch {
     /// Reads the request.
     pub fn prepare(input: ChangeMessageVisibilityBatchInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
         let entry = |entry: ChangeMessageVisibilityBatchRequestEntry| Entry {
             id: entry.id.unwrap_or_default(),
             handle: entry.receipt_handle.unwrap_or_default(),

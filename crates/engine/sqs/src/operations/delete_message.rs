@@ -26,7 +26,7 @@ pub struct DeleteMessage {
 impl DeleteMessage {
     /// Reads the request.
     pub fn prepare(input: DeleteMessageInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
         let handle = input.receipt_handle.ok_or_else(|| refusals::parameter_missing("ReceiptHandle"))?;
         Ok(DeleteMessage { queue, handle })
     }

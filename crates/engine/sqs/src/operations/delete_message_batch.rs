@@ -28,7 +28,7 @@ pub struct DeleteMessageBatch {
 impl DeleteMessageBatch {
     /// Reads the request.
     pub fn prepare(input: DeleteMessageBatchInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
         let entry = |entry: DeleteMessageBatchRequestEntry| {
             (entry.id.unwrap_or_default(), entry.receipt_handle.unwrap_or_default())
         };

@@ -20,7 +20,7 @@ pub struct DeleteQueue {
 impl DeleteQueue {
     /// Reads the request.
     pub fn prepare(input: &DeleteQueueInput, caller: &Caller) -> Result<Self, Refusal> {
-        Ok(DeleteQueue { queue: queue_of_url(input.queue_url.as_deref(), &caller.region)? })
+        Ok(DeleteQueue { queue: queue_of_url(input.queue_url.as_deref(), caller)? })
     }
 
     /// Deletes it, whatever is in it.

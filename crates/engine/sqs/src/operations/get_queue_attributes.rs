@@ -22,7 +22,7 @@ pub struct GetQueueAttributes {
 impl GetQueueAttributes {
     /// Reads the request.
     pub fn prepare(input: &GetQueueAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = queue_of_url(input.queue_url.as_deref(), caller)?;
         let names = input.attribute_names.iter().flatten().map(|name| &**name);
         Ok(GetQueueAttributes::new(queue, names))
     }

@@ -25,7 +25,7 @@ pub struct ListDeadLetterSourceQueues {
 impl ListDeadLetterSourceQueues {
     /// Reads the request.
     pub fn prepare(input: &ListDeadLetterSourceQueuesInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = queue_of_url(input.queue_url.as_deref(), caller)?;
         let page = Page::new(input.next_token.as_deref(), input.max_results);
         Ok(ListDeadLetterSourceQueues { queue, page })
     }

@@ -19,7 +19,7 @@ pub struct ListQueueTags {
 impl ListQueueTags {
     /// Reads the request.
     pub fn prepare(input: &ListQueueTagsInput, caller: &Caller) -> Result<Self, Refusal> {
-        Ok(ListQueueTags { queue: queue_of_url(input.queue_url.as_deref(), &caller.region)? })
+        Ok(ListQueueTags { queue: queue_of_url(input.queue_url.as_deref(), caller)? })
     }
 
     /// Tells all of them.

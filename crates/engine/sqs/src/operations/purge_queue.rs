@@ -21,7 +21,7 @@ pub struct PurgeQueue {
 impl PurgeQueue {
     /// Reads the request.
     pub fn prepare(input: &PurgeQueueInput, caller: &Caller) -> Result<Self, Refusal> {
-        Ok(PurgeQueue { queue: queue_of_url(input.queue_url.as_deref(), &caller.region)? })
+        Ok(PurgeQueue { queue: queue_of_url(input.queue_url.as_deref(), caller)? })
     }
 
     /// Gives up every message that was accepted until now: visible, in flight and delayed (facts/sqs.md § 2).

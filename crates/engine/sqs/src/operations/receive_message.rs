@@ -123,7 +123,7 @@ const DEAD_LETTERS: usize = 128;
 impl ReceiveMessage {
     /// Reads the request: what is asked of the queue, and what of the messages is to be shown.
     pub fn prepare(input: &ReceiveMessageInput, caller: &Caller) -> Result<(Self, Shown), Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
         let shown = Shown::prepare(input);
         let (shown, request) = match shown {
             Ok(shown) => (shown, Receive::prepare(input)),

@@ -22,7 +22,7 @@ pub struct RemovePermission {
 impl RemovePermission {
     /// Reads the request.
     pub fn prepare(input: &RemovePermissionInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = queue_of_url(input.queue_url.as_deref(), caller)?;
         Ok(RemovePermission { queue, label: policy::check_label(input.label.as_deref()) })
     }
 

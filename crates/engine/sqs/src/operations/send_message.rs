@@ -44,7 +44,7 @@ pub struct Sent {
 impl SendMessage {
     /// Reads the request; hashes and encodes the message.
     pub fn prepare(input: SendMessageInput, caller: &Caller, trace: Option<Text>) -> Result<Self, Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
         if input.message_body.is_none() {
             return Err(refusals::parameter_missing("MessageBody"));
         }

@@ -34,7 +34,7 @@ impl SendMessageBatch {
         caller: &Caller,
         trace: Option<Text>,
     ) -> Result<Self, Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
         let entries = checked(input.entries).and_then(|entries| messages(entries, &queue, caller, trace));
         Ok(SendMessageBatch { queue, entries })
     }

@@ -25,7 +25,7 @@ pub struct SetQueueAttributes {
 impl SetQueueAttributes {
     /// Reads the request.
     pub fn prepare(input: &SetQueueAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = queue_of_url(input.queue_url.as_deref(), caller)?;
         Ok(SetQueueAttributes::new(queue, pairs(&input.attributes)))
     }
 
@@ -253,7 +253,8 @@ mod tests {
         let set =
             SetQueueAttributes::prepare(&input("http://sqs.eu-west-1.h/000000000000/q"), &caller()).unwrap();
         assert_eq!(set.queue, QueueKey { region: "eu-west-1".to_owned(), ..key("q") });
-        let refusal = SetQueueAttributes::prepare(&input("q"), &caller()).unwrap_err();
+        assert_eq!(SetQueueAttributes::prepare(&input("q"), &caller()).unwrap().queue, key("q"));
+        let refusal = SetQueueAttributes::prepare(&input("/q"), &caller()).unwrap_err();
         assert_eq!(refusal.shape, "InvalidAddress");
     }
 }

@@ -26,7 +26,7 @@ pub struct TagQueue {
 impl TagQueue {
     /// Reads the request.
     pub fn prepare(input: &TagQueueInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = queue_of_url(input.queue_url.as_deref(), caller)?;
         Ok(TagQueue::new(queue, pairs(&input.tags)))
     }
 

@@ -21,7 +21,7 @@ pub struct UntagQueue {
 impl UntagQueue {
     /// Reads the request.
     pub fn prepare(input: &UntagQueueInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = queue_of_url(input.queue_url.as_deref(), &caller.region)?;
+        let queue = queue_of_url(input.queue_url.as_deref(), caller)?;
         Ok(UntagQueue::new(queue, input.tag_keys.iter().flatten().map(|key| &**key)))
     }
 

@@ -1,7 +1,7 @@
 //! Queues' names and URLs: which names are legal, and which queue a URL denotes, whatever host it goes
 //! through.
 
-use kernel::Refusal;
+use kernel::{Caller, Refusal};
 
 use crate::{QueueKey, refusals};
 
@@ -34,10 +34,15 @@ pub fn check_name(name: &str, fifo: bool) -> Result<(), Refusal> {
 ///
 /// A URL or a path alone; any host, since a client may reach the server by a name of which the server knows
 /// nothing. The region is the one that the path or the host names (`/queue/REGION/ACCOUNT/NAME`,
-/// `sqs.REGION.…`, `REGION.queue.…`), else the one that the request was signed for.
-pub fn queue_of_url(url: Option<&str>, region: &str) -> Result<QueueKey, Refusal> {
+/// `sqs.REGION.…`, `REGION.queue.…`), else the one that the request was signed for. Or a queue's name, as AWS takes
+/// it, too: of the caller's own account, in the region that the request was signed for.
+pub fn queue_of_url(url: Option<&str>, caller: &Caller) -> Result<QueueKey, Refusal> {
     let url = url.filter(|url| !url.is_empty()).ok_or_else(|| refusals::parameter_missing("QueueUrl"))?;
-    parse_url(url, region).ok_or_else(|| refusals::address_invalid(url))
+    if check_name(url, url.ends_with(FIFO_SUFFIX)).is_ok() {
+        let Caller { account, region, .. } = caller;
+        return Ok(QueueKey { account: account.clone(), region: region.clone(), name: url.to_owned() });
+    }
+    parse_url(url, &caller.region).ok_or_else(|| refusals::address_invalid(url))
 }
 
 fn parse_url(url: &str, region: &str) -> Option<QueueKey> {
@@ -100,6 +105,15 @@ pub fn url(base: &str, key: &QueueKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn caller() -> Caller {
+        Caller {
+            account: "111111111111".to_owned(),
+            region: "eu-west-1".to_owned(),
+            principal: "111111111111".to_owned(),
+            signed: true,
+        }
+    }
 
     #[test]
     fn names_are_judged_as_aws_judges_them() {
@@ -164,7 +178,20 @@ mod tests {
                 region: region.to_owned(),
                 name: "q.fifo".to_owned(),
             };
-            assert_eq!(queue_of_url(Some(url), "eu-west-1"), Ok(key), "{url}");
+            assert_eq!(queue_of_url(Some(url), &caller()), Ok(key), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_queue_s_name_denotes_the_caller_s_own_queue() {
+        // As AWS takes it: getmoto/moto's pull request 5073, floci-io/floci's issue 979.
+        for name in ["q", "Orders_2-b", "orders.fifo", &"a".repeat(80)] {
+            let key = QueueKey {
+                account: "111111111111".to_owned(),
+                region: "eu-west-1".to_owned(),
+                name: name.to_owned(),
+            };
+            assert_eq!(queue_of_url(Some(name), &caller()), Ok(key));
         }
     }
 
@@ -172,8 +199,15 @@ mod tests {
     fn an_address_that_denotes_no_queue_is_refused() {
         // facts/sqs.md § 11
         for url in [
-            "q",
             "/q",
+            "q/",
+            "a.b",
+            "a b",
+            ".fifo",
+            &"a".repeat(81),
+            "localhost:4566",
+            "arn:aws:sqs:eu-west-1:000000000000:q",
+            "000000000000/q",
             "http://localhost:4566",
             "http://localhost:4566/",
             "http://localhost:4566/000000000000",
@@ -183,12 +217,12 @@ mod tests {
             "http://localhost:4566/000000000000/q/r",
             "http://localhost:4566/queue/us-west-1/000000000000/q/r",
         ] {
-            let refusal = queue_of_url(Some(url), "eu-west-1").unwrap_err();
+            let refusal = queue_of_url(Some(url), &caller()).unwrap_err();
             assert_eq!(refusal.shape, "InvalidAddress", "{url}");
             assert_eq!(refusal.message, format!("The address {url} is not valid for this endpoint."));
         }
         for absent in [None, Some("")] {
-            let refusal = queue_of_url(absent, "eu-west-1").unwrap_err();
+            let refusal = queue_of_url(absent, &caller()).unwrap_err();
             assert_eq!(refusal.shape, "MissingRequiredParameterException");
             assert_eq!(refusal.message, "The request must contain the parameter QueueUrl.");
         }
@@ -203,6 +237,6 @@ mod tests {
         };
         let url = url("http://localhost:4566/", &key);
         assert_eq!(url, "http://localhost:4566/123456789012/q");
-        assert_eq!(queue_of_url(Some(&url), "eu-west-1"), Ok(key));
+        assert_eq!(queue_of_url(Some(&url), &caller()), Ok(key));
     }
 }
