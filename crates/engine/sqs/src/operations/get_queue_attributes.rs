@@ -129,8 +129,8 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_shown_as_they_were_given() {
-        // facts/sqs.md § 3
+    fn documents_are_shown_as_they_were_given_but_for_the_redrive_policy() {
+        // facts/sqs.md § 3; and hashicorp/terraform's pull request 5888
         let mut world = World::new();
         let redrive =
             r#"{ "maxReceiveCount": "3", "deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:d" }"#;
@@ -139,7 +139,13 @@ mod tests {
         world.create("q", &[("RedrivePolicy", redrive), ("RedriveAllowPolicy", allow)]);
         assert_eq!(
             get(&mut world, "q", &["RedrivePolicy", "RedriveAllowPolicy", "Policy"]),
-            pairs(&[("RedrivePolicy", redrive), ("RedriveAllowPolicy", allow)])
+            pairs(&[
+                (
+                    "RedrivePolicy",
+                    r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:d","maxReceiveCount":3}"#
+                ),
+                ("RedriveAllowPolicy", allow)
+            ])
         );
     }
 

@@ -355,7 +355,7 @@ pub fn show(queue: &Queue, attribute: Attribute) -> Option<String> {
         A::QueueArn => Some(queue.key.arn().to_string()),
         A::ReceiveMessageWaitTimeSeconds => Some(settings.wait_seconds.to_string()),
         A::RedriveAllowPolicy => settings.redrive_allow.as_ref().map(|policy| policy.text.clone()),
-        A::RedrivePolicy => settings.redrive.as_ref().map(|policy| policy.text.clone()),
+        A::RedrivePolicy => settings.redrive.as_ref().map(RedrivePolicy::shown),
         A::SqsManagedSseEnabled => Some(settings.sqs_managed_sse.to_string()),
         A::VisibilityTimeout => Some(settings.visibility_seconds.to_string()),
     }

@@ -2,6 +2,7 @@
 
 use kernel::codec::{Malformed, Reader, put_opt_str, put_str, put_u64};
 use kernel::{Arn, Time};
+use serde_json::Value;
 
 /// A queue's attributes that can be set. Units are in the names; sources and ranges in `limits`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,8 +60,17 @@ pub struct RedrivePolicy {
     pub target: Arn,
     /// How often a message is delivered before it moves (1 to 1,000).
     pub max_receives: u32,
-    /// The document as it was given, which is how it is shown.
+    /// The document as it was given.
     pub text: String,
+}
+
+impl RedrivePolicy {
+    /// The document as it is shown: with the count as a number, however it was given (hashicorp/terraform's pull request 5888:
+    /// "the AWS API accepts either, but will always return an integer"), and in the order of AWS's examples.
+    pub fn shown(&self) -> String {
+        let target = Value::from(self.target.to_string());
+        format!("{{\"deadLetterTargetArn\":{target},\"maxReceiveCount\":{}}}", self.max_receives)
+    }
 }
 
 /// `RedriveAllowPolicy`.
