@@ -125,7 +125,7 @@ impl MessageDraft {
         if self.body.is_empty() {
             return Err(refusals::parameter_missing("MessageBody"));
         }
-        check_characters(&self.body)?;
+        check_body(&self.body)?;
         let delay_seconds = match self.delay_seconds {
             None => None,
             Some(delay @ 0..=900) => Some(delay as u32),
@@ -214,27 +214,47 @@ pub fn attributes_md5<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -
 }
 
 /// Only some characters can stand in a body (facts/sqs.md § 4).
-fn check_characters(body: &str) -> Result<(), Refusal> {
+fn check_body(body: &str) -> Result<(), Refusal> {
+    match illegal_character(body) {
+        None => Ok(()),
+        Some(character) => {
+            Err(Refusal::new("InvalidMessageContents", illegal(character, "the message body")))
+        }
+    }
+}
+
+/// The same characters can stand in an attribute's type and value (AWS's guide, "message attribute components"). AWS then says
+/// InvalidParameterValue (observed by LocalStack's authors); the text is our own.
+fn check_attribute_text(text: &str, name: &str) -> Result<(), Refusal> {
+    match illegal_character(text) {
+        None => Ok(()),
+        Some(character) => {
+            let whereabouts = format!("the message attribute '{name}'");
+            Err(refusals::parameter_invalid(illegal(character, &whereabouts)))
+        }
+    }
+}
+
+fn illegal(character: char, whereabouts: &str) -> String {
+    format!(
+        "Invalid binary character '#x{:X}' was found in {whereabouts}, the set of allowed characters is \
+         #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
+        character as u32
+    )
+}
+
+/// The first character that can stand neither in a body nor in an attribute, if there is one.
+fn illegal_character(text: &str) -> Option<char> {
     // Nearly all bodies have neither control characters nor U+FFFE and U+FFFF, whose UTF-8 begins with 0xEF; and of those
     // that have some, nearly all have only tabs and ends of lines.
-    if !any(body, |byte| (byte < 0x20) | (byte == 0xEF))
-        || !any(body, |byte| (byte < 0x20) & !matches!(byte, 0x9 | 0xA | 0xD) | (byte == 0xEF))
+    if !any(text, |byte| (byte < 0x20) | (byte == 0xEF))
+        || !any(text, |byte| (byte < 0x20) & !matches!(byte, 0x9 | 0xA | 0xD) | (byte == 0xEF))
     {
-        return Ok(());
+        return None;
     }
-    match body.chars().find(
+    text.chars().find(
         |&c| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'),
-    ) {
-        None => Ok(()),
-        Some(character) => Err(Refusal::new(
-            "InvalidMessageContents",
-            format!(
-                "Invalid binary character '#x{:X}' was found in the message body, the set of allowed characters is \
-                 #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF",
-                character as u32
-            ),
-        )),
-    }
+    )
 }
 
 /// Whether a text has such a byte. Whole pieces are looked at without leaving early, so that the compiler can look at many
@@ -294,6 +314,7 @@ fn check_attribute(draft: AttributeDraft) -> Result<Attribute, Refusal> {
     if data_type.len() > 256 {
         return Err(bad_type());
     }
+    check_attribute_text(&data_type, &name)?;
     if draft.has_lists {
         return Err(Refusal::new(
             "UnsupportedOperation",
@@ -303,7 +324,7 @@ fn check_attribute(draft: AttributeDraft) -> Result<Attribute, Refusal> {
     let value = match data_type.split('.').next() {
         Some("String") => {
             let text = draft.text.filter(|text| !text.is_empty()).ok_or_else(|| empty("String"))?;
-            check_characters(&text)?;
+            check_attribute_text(&text, &name)?;
             AttributeValue::Text(text)
         }
         Some("Number") => {
@@ -367,6 +388,7 @@ fn check_system_attributes(drafts: Vec<AttributeDraft>) -> Result<Vec<Attribute>
                     "Message (system) attribute 'AWSTraceHeader' must contain a non-empty value of type 'String'.",
                 )
             })?;
+            check_attribute_text(&text, &draft.name)?;
             Ok(Attribute {
                 name: draft.name,
                 data_type: ByteString::from_static("String"),
@@ -428,11 +450,35 @@ mod tests {
     fn a_body_has_only_characters_that_xml_could_carry() {
         // facts/sqs.md § 4
         for good in ["\t\r\n ~", "\u{d7ff}\u{e000}\u{fffd}\u{10000}\u{10ffff}", "\u{ff00}"] {
-            assert_eq!(check_characters(good), Ok(()));
+            assert_eq!(check_body(good), Ok(()));
         }
         for bad in ["\0", "a\u{8}", "\u{b}", "\u{1f}", "ab\u{fffe}", "\u{ffff}"] {
-            assert_eq!(check_characters(bad).unwrap_err().shape, "InvalidMessageContents");
+            assert_eq!(check_body(bad).unwrap_err().shape, "InvalidMessageContents");
         }
+    }
+
+    #[test]
+    fn so_has_an_attribute_but_the_refusal_is_another() {
+        let refused = |name: &str, data_type: &str, text: &str| {
+            let draft = AttributeDraft {
+                name: name.into(),
+                data_type: Some(data_type.into()),
+                text: Some(text.into()),
+                ..Default::default()
+            };
+            let (attributes, system_attributes) = match name {
+                "AWSTraceHeader" => (vec![], vec![draft]),
+                _ => (vec![draft], vec![]),
+            };
+            let draft =
+                MessageDraft { body: "a".into(), attributes, system_attributes, ..Default::default() };
+            draft.check("0", false).err().map(|refusal| (refusal.shape, refusal.message.contains("#x1F")))
+        };
+        assert_eq!(refused("x", "String", "\t\r\n"), None);
+        let expected = Some(("InvalidParameterValueException", true));
+        assert_eq!(refused("x", "String", "a\u{1f}"), expected);
+        assert_eq!(refused("x", "String.a\u{1f}", "a"), expected);
+        assert_eq!(refused("AWSTraceHeader", "String", "a\u{1f}"), expected);
     }
 
     #[test]
