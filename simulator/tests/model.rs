@@ -57,6 +57,9 @@ struct Message {
     receives: u32,
     /// Whether it was received and is hidden until then, rather than delayed.
     received: bool,
+    /// Among those that can be received from the same moment on: first what was never received, then what came back by itself,
+    /// each by number; then what clients gave back, as they did.
+    turn: (u8, u64),
 }
 
 #[derive(Default)]
@@ -67,6 +70,20 @@ struct Model {
     ids: BTreeMap<u8, (u64, Seq)>,
     /// What was given: the message, from which queue, the handle, and which receive it was.
     given: Vec<(Seq, usize, String, u32)>,
+    /// How many messages clients gave back at once.
+    returns: u64,
+}
+
+impl Model {
+    /// The message can be received again `seconds` from `now` on.
+    fn hide(&mut self, seq: Seq, now: u64, seconds: u64) {
+        self.returns += 1;
+        let turn = if seconds == 0 { (2, self.returns) } else { (1, seq.0) };
+        if let Some(message) = self.messages.get_mut(&seq) {
+            message.visible = now + seconds * 1000;
+            message.turn = turn;
+        }
+    }
 }
 
 struct World {
@@ -164,6 +181,7 @@ impl World {
                     visible: self.now + delay * 1000,
                     receives: 0,
                     received: false,
+                    turn: (0, seq.0),
                 };
                 assert!(self.model.messages.insert(seq, message).is_none());
             }
@@ -180,7 +198,9 @@ impl World {
                     _ => {
                         self.model.ids.insert(id, (self.now, seq));
                         let visible = self.now;
-                        let message = Message { queue: ORDER, group, visible, receives: 0, received: false };
+                        let turn = (0, seq.0);
+                        let message =
+                            Message { queue: ORDER, group, visible, receives: 0, received: false, turn };
                         assert!(self.model.messages.insert(seq, message).is_none());
                     }
                 }
@@ -209,7 +229,7 @@ impl World {
         if queue == ORDER {
             // Of each group the first messages, up to the first that is hidden, in their order.
             let mut blocked = [false; 3];
-            let mut free: [Vec<Seq>; 3] = Default::default();
+            let mut free: Vec<Vec<Seq>> = vec![Vec::new(); 3];
             for (&seq, message) in messages.iter().filter(|(_, message)| message.queue == ORDER) {
                 let group = usize::from(message.group);
                 blocked[group] |= !available(message);
@@ -217,13 +237,11 @@ impl World {
                     free[group].push(seq);
                 }
             }
-            let all: usize = free.iter().map(Vec::len).sum();
-            assert_eq!(given.len(), all.min(most), "as many as there are");
-            for (group, free) in free.iter().enumerate() {
-                let of_group: Vec<Seq> =
-                    given.iter().filter(|seq| usize::from(messages[seq].group) == group).copied().collect();
-                assert!(free.starts_with(&of_group), "{of_group:?} of {free:?}");
-            }
+            // The group that has waited longest comes first; it waits since its first message was sent, or came back.
+            free.retain(|free| !free.is_empty());
+            free.sort_by_key(|free| (messages[&free[0]].visible, messages[&free[0]].turn));
+            let expected: Vec<Seq> = free.into_iter().flatten().take(most).collect();
+            assert_eq!(given, expected);
         } else {
             let dies = |message: &Message| message.queue == WORK && message.receives >= MOST_RECEIVES;
             // A message that has been received often enough moves when a receive comes upon it: until it is seen in the
@@ -248,9 +266,9 @@ impl World {
             let message = self.model.messages.get_mut(&delivered.origin).unwrap();
             message.queue = queue;
             message.receives += 1;
-            message.visible = now + visibility * 1000;
             message.received = true;
             assert_eq!(delivered.receives, message.receives);
+            self.model.hide(delivered.origin, now, visibility);
             let handle = delivered.handle(received.queue);
             self.model.given.push((delivered.origin, queue, handle.to_text(), delivered.receives));
         }
@@ -292,61 +310,13 @@ impl World {
             assert!(succeeded, "what is gone can be deleted");
             return;
         };
-        if queue == ORDER {
-            let current = message.receives == receive && message.visible > self.now;
-            assert_eq!(succeeded, current, "only the latest receive counts, while it hides the message");
-            if current {
-                self.model.messages.remove(&seq);
-            }
-        } else {
-            assert!(succeeded);
-            // A message that may have moved may have been missed; so may one that is in the other queue.
-            let may_have_moved = message.queue == WORK && message.receives >= MOST_RECEIVES;
-            if message.queue == queue && (!may_have_moved || message.visible > self.now) {
-                self.model.messages.remove(&seq);
-            } else if may_have_moved {
-                // Find out: it must be in one of the queues, or gone.
-                self.resolve(seq);
-            }
-        }
-    }
-
-    /// Brings a message that may have moved to the dead-letter queue, or finds that it is gone: with every receive from
-    /// the work queue all that are to move do.
-    fn resolve(&mut self, seq: Seq) {
-        let count = |world: &World| {
-            let of = |queue: usize| {
-                let (visible, in_flight, delayed) = world.machine.sqs().queue(&key(queue)).unwrap().counts();
-                visible + in_flight + delayed
-            };
-            (of(WORK) + of(DEAD)) as usize
-        };
-        let known = self.model.messages.values().filter(|message| message.queue != ORDER).count();
-        if count(self) < known {
-            self.model.messages.remove(&seq);
-        }
-    }
-
-    fn change(&mut self, which: usize, seconds: u64) {
-        let Some((seq, queue, handle, receive)) = self.pick(which) else { return };
-        let command = operations::change_message_visibility::ChangeMessageVisibility {
-            queue: key(queue),
-            handle: handle.into(),
-            visibility_seconds: Ok(seconds as u32),
-        };
-        let answer = self.ask(operations::Command::ChangeMessageVisibility(command));
-        let now = self.now;
-        let Some(message) = self.model.messages.get_mut(&seq) else {
-            assert!(answer.is_err(), "what is gone can't be hidden");
-            return;
-        };
         let current = message.receives == receive && (queue != ORDER || message.visible > now);
         if !current {
             assert!(answer.is_err(), "only the latest receive counts, on FIFO while it hides the message");
         }
         if answer.is_ok() {
             assert!(message.received && message.queue == queue);
-            message.visible = now + seconds * 1000;
+            self.model.hide(seq, now, seconds);
         }
     }
 

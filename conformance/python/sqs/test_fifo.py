@@ -260,6 +260,68 @@ def test_showing_only_the_head_again_returns_it_alone(clock, fifo, seconds):  # 
     assert fifo.bodies() == ["1"]
 
 
+# The next five orders are recorded of AWS (LocalStack's tests that are marked aws.validated).
+
+
+def test_a_group_given_back_goes_behind_the_groups_that_waited(fifo):
+    for body, group in [("a1", "a"), ("a2", "a"), ("b1", "b")]:
+        send(fifo, body, group=group)
+    held = fifo.receive(2)
+    assert [message["Body"] for message in held] == ["a1", "a2"]
+    fifo.hide(held[0], 0)
+    assert fifo.bodies(3) == ["b1", "a1"]
+
+
+def test_a_group_whose_visibility_ended_goes_behind_the_groups_that_waited(clock, fifo):
+    for body, group in [("a1", "a"), ("a2", "a"), ("b1", "b")]:
+        send(fifo, body, group=group)
+    fifo.hide(fifo.receive(2)[0], 1)
+    clock.advance(2)
+    assert fifo.bodies(3) == ["b1", "a1"]
+
+
+def test_groups_received_with_visibility_zero_go_behind_the_groups_that_waited(fifo):
+    for body in ["a1", "b1", "b2", "c1", "a2"]:
+        send(fifo, body, group=body[0])
+    assert fifo.bodies(3, VisibilityTimeout=0) == ["a1", "a2", "b1"]
+    assert fifo.bodies(10, VisibilityTimeout=0) == ["c1", "a1", "a2", "b1", "b2"]
+
+
+def test_groups_come_back_in_the_order_in_which_their_visibility_ended(clock, fifo):
+    for body in ["a1", "a2", "a3", "a4", "b1", "c1"]:
+        send(fifo, body, group=body[0])
+    assert fifo.bodies(2, VisibilityTimeout=1) == ["a1", "a2"]
+    assert fifo.bodies(1, VisibilityTimeout=1) == ["b1"]
+    clock.advance(2)
+    assert fifo.bodies(10, VisibilityTimeout=0) == ["c1", "a1", "a2", "a3", "a4", "b1"]
+
+
+def test_a_group_of_which_all_that_was_received_is_deleted_waits_by_its_next_message(fifo):
+    for body in ["a1", "b1", "a2", "b2", "a3", "a4", "c1"]:
+        send(fifo, body, group=body[0])
+    for message in fifo.receive(2):
+        fifo.delete(message)
+    assert fifo.bodies() == ["b1", "b2", "a3", "a4", "c1"]
+
+
+@pytest.mark.parametrize("fail", ["give back", "time out"])
+def test_groups_that_fail_keep_no_other_group_from_being_served(clock, fifo, fail):  # design: no group waits for ever
+    for group in "abcde":
+        send(fifo, group, group=group)
+    for group in "abcdea":
+        message = fifo.one(VisibilityTimeout=1)
+        assert message["Body"] == group
+        clock.advance(2) if fail == "time out" else fifo.hide(message, 0)
+    clock.advance(1)
+    send(fifo, "f", group="f")
+    served = []
+    while "f" not in served:
+        message = fifo.one(VisibilityTimeout=1)
+        served.append(message["Body"])
+        clock.advance(2) if fail == "time out" else fifo.hide(message, 0)
+    assert served == ["b", "c", "d", "e", "a", "f"]
+
+
 def test_messages_behind_a_locked_group_do_not_count_as_in_flight(fifo):  # §7
     for n in range(5):
         send(fifo, str(n))

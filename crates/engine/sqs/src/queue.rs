@@ -7,7 +7,7 @@ use kernel::{Deadlines, Extent, Ledger, Time};
 
 use crate::records::QueueDeclared;
 use crate::rules::attempts::Attempts;
-use crate::rules::group::{Group, Groups, LOOSE, Turn};
+use crate::rules::group::{BY_ITSELF, Group, Groups, LOOSE, NEVER, Returned, Turn};
 use crate::rules::settings::Settings;
 use crate::rules::shares::Shares;
 use crate::state::{Due, Waiter};
@@ -63,6 +63,8 @@ pub struct Queue {
     pub(crate) waiters: BTreeMap<u64, Waiter>,
     /// Standard: whether the last message given was one that had been received before; the next should not be.
     pub(crate) gave_returned: bool,
+    /// How many messages clients gave back: it tells the order of those of the same millisecond.
+    returns: u32,
     /// Standard: what groups have taken of the consumers' time.
     shares: Shares,
     retention_due: Option<Time>,
@@ -102,6 +104,8 @@ pub struct Touched {
     pub visible: Time,
     /// Whether it is hidden until then.
     pub in_flight: bool,
+    /// If it is not: how it came back, as [`Returned`] has it.
+    pub(crate) returned: u32,
     /// Whether its deduplication id is its message id.
     pub deduplicates_by_id: bool,
     /// Whether its payload lies in a record that names another message.
@@ -131,6 +135,7 @@ impl Touched {
             received: Time(0),
             visible: entry.sent,
             in_flight: false,
+            returned: NEVER,
             deduplicates_by_id: false,
             borrowed: false,
             dead_letter_source: None,
@@ -143,6 +148,15 @@ impl Touched {
     /// How often it was received in this queue.
     pub(crate) fn receives_here(&self) -> u32 {
         self.receives.saturating_sub(self.receives_elsewhere)
+    }
+
+    /// Its place among the returned messages of its group, if it has one now.
+    fn place_in_group(&self, seq: Seq, fifo: bool) -> Option<Returned> {
+        match (fifo, self.in_flight) {
+            (true, _) => Some((Time(0), 0, seq)),
+            (false, true) => None,
+            (false, false) => Some((self.visible, self.returned, seq)),
+        }
     }
 }
 
@@ -175,6 +189,7 @@ impl Queue {
             attempts: Attempts::default(),
             waiters: BTreeMap::new(),
             gave_returned: false,
+            returns: BY_ITSELF,
             shares: Shares::default(),
             retention_due: None,
             oldest_listed: None,
@@ -345,11 +360,9 @@ impl Queue {
             if let Some(group) = self.groups.get_mut(touched.group) {
                 if touched.in_flight {
                     group.flight_ends();
-                } else if !fifo {
-                    group.take_returned(touched.visible, seq);
                 }
-                if fifo {
-                    group.take_returned(Time(0), seq);
+                if let Some(returned) = touched.place_in_group(seq, fifo) {
+                    group.take_returned(returned);
                 }
             }
             return Some(touched);
@@ -387,14 +400,18 @@ impl Queue {
         if let Some(group) = self.groups.get_mut(touched.group) {
             if touched.in_flight {
                 group.flight_begins();
-            } else if !fifo {
-                group.add_returned(touched.visible, seq);
             }
-            if fifo {
-                group.add_returned(Time(0), seq);
+            if let Some(returned) = touched.place_in_group(seq, fifo) {
+                group.add_returned(returned);
             }
         }
         self.touched.insert(seq, touched);
+    }
+
+    /// A client has given a message back, or received it without hiding it: how it came back.
+    pub(crate) fn given_back(&mut self) -> u32 {
+        self.returns = self.returns.checked_add(1).unwrap_or(BY_ITSELF + 1);
+        self.returns
     }
 
     /// A message's own deadline has come: says whether it has expired; if not, it can be received again.
@@ -405,8 +422,9 @@ impl Queue {
         }
         let number = touched.group;
         if let Some(mut touched) = self.detach(seq, None, deadlines) {
-            if touched.visible <= now {
+            if touched.in_flight && touched.visible <= now {
                 touched.in_flight = false;
+                touched.returned = BY_ITSELF;
             }
             self.attach(seq, touched, deadlines);
         }
@@ -442,20 +460,18 @@ impl Queue {
         let total = self.in_flight_count;
         let Some((group, cells)) = self.groups.get_mut_with_cells(number) else { return };
         let waiting = group.lane.front(cells);
-        let order =
-            if fifo { fifo_order(waiting, group, &self.touched) } else { standard_order(waiting, group) };
-        let in_flight = group.in_flight();
-        let too_many = in_flight >= NOISY_IN_FLIGHT && u64::from(in_flight) * 10 > total;
-        if !fifo {
+        let turn = if fifo {
+            fifo_turn(waiting, group, number, &self.touched)
+        } else {
+            let in_flight = group.in_flight();
+            let too_many = in_flight >= NOISY_IN_FLIGHT && u64::from(in_flight) * 10 > total;
             let named = (number != LOOSE).then_some((number, in_flight));
             self.shares.note(now, total, named);
-        }
-        let noisy = !fifo
-            && number != LOOSE
-            && group.sent_within(NOISY_SECONDS, now)
-            && (group.is_noisy() || too_many || self.shares.is_large(number));
-        let burden = if noisy { in_flight + 1 } else { 0 };
-        let turn = order.map(|order| Turn { burden, order, group: number });
+            let noisy = number != LOOSE
+                && group.sent_within(NOISY_SECONDS, now)
+                && (group.is_noisy() || too_many || self.shares.is_large(number));
+            standard_turn(waiting, group, number, if noisy { in_flight + 1 } else { 0 })
+        };
         let before = group.turn(number);
         if turn != before {
             if let Some(before) = before {
@@ -463,9 +479,8 @@ impl Queue {
             }
             if let Some(turn) = turn {
                 self.ready.insert(turn);
-                let since =
-                    if fifo { head_sent(waiting, group, &self.touched) } else { Some(Time(turn.order)) };
-                self.oldest_listed = self.oldest_listed.into_iter().chain(since).min();
+                let since = turn.since(fifo);
+                self.oldest_listed = Some(self.oldest_listed.map_or(since, |oldest| oldest.min(since)));
             }
             group.set_turn(turn);
         }
@@ -486,22 +501,18 @@ impl Queue {
 
     /// No message that was never received and could be is older than this; nothing if there is none.
     ///
-    /// A group's place in the order may be that of a message that was received before. By the time that message expires it is
-    /// gone, by its own deadline, and the group stands elsewhere.
+    /// A group may wait since a message came back that was sent before. By the time that message has expired since it came back,
+    /// it is gone by its own deadline, and the group stands elsewhere. What waits behind the first message of a FIFO group is
+    /// younger than that one.
     fn oldest(&self) -> Option<Time> {
-        let since = |turn: &Turn| {
-            if !self.is_fifo() {
-                return Some(Time(turn.order));
-            }
-            let group = self.groups.get(turn.group)?;
-            head_sent(group.lane.front(self.groups.cells()), group, &self.touched)
-        };
-        self.ready.first().into_iter().chain(self.noisy()).filter_map(since).min()
+        let fifo = self.is_fifo();
+        self.ready.first().into_iter().chain(self.noisy()).map(|turn| turn.since(fifo)).min()
     }
 
     /// Noisy groups are few and stand at the end, in another order than by age. If they are more, those with the most in flight.
     fn noisy(&self) -> impl Iterator<Item = &Turn> {
-        self.ready.iter().rev().take_while(|turn| turn.burden > 0).take(16)
+        let fifo = self.is_fifo();
+        self.ready.iter().rev().take_while(move |turn| !fifo && turn.burden() > 0).take(16)
     }
 
     /// One deadline a queue is enough: when it comes, the next oldest message says when to look again. Only a group that is
@@ -531,11 +542,10 @@ impl Queue {
 
     /// The messages at the front of the groups' lanes that have expired, at most `most`.
     pub(crate) fn expired(&self, now: Time, most: usize) -> Vec<(Seq, Extent, u32)> {
+        let fifo = self.is_fifo();
         let mut found = Vec::new();
-        // Whether there was something to find, and it was too young.
         let look = |number: u32, found: &mut Vec<_>| {
-            let Some(group) = self.groups.get(number) else { return false };
-            let before = found.len();
+            let Some(group) = self.groups.get(number) else { return };
             let waiting = group.lane.iter(self.groups.cells());
             for entry in waiting.take_while(|entry| self.is_expired(entry.sent, now)) {
                 if found.len() >= most {
@@ -543,13 +553,14 @@ impl Queue {
                 }
                 found.push((entry.seq, entry.extent, number));
             }
-            found.len() == before && !group.lane.is_empty()
         };
-        // FIFO groups and quiet ones are listed by age: behind one that is too young are younger ones.
-        for turn in self.ready.iter().take_while(|turn| turn.burden == 0) {
-            if look(turn.group, &mut found) || found.len() >= most {
+        // FIFO groups and quiet ones are listed by the moment since when they wait: behind one that waits since a moment that is
+        // too young are only such.
+        for turn in self.ready.iter().take_while(|turn| fifo || turn.burden() == 0) {
+            if !self.is_expired(turn.since(fifo), now) || found.len() >= most {
                 break;
             }
+            look(turn.group, &mut found);
         }
         for turn in self.noisy() {
             look(turn.group, &mut found);
@@ -661,31 +672,30 @@ impl Rest {
     }
 }
 
-/// FIFO: the number of the group's first message, if that one can be received now (facts/sqs.md § 7). `waiting` is the first
-/// that was never received.
-fn fifo_order(waiting: Option<Entry>, group: &Group, touched: &BTreeMap<Seq, Touched>) -> Option<u64> {
-    let waiting = waiting.map(|entry| entry.seq);
-    let member = group.first_returned().map(|(_, seq)| seq);
+/// FIFO: the group's turn, if its first message can be received now (facts/sqs.md § 7). `waiting` is the first that was never
+/// received.
+fn fifo_turn(
+    waiting: Option<Entry>,
+    group: &Group,
+    number: u32,
+    touched: &BTreeMap<Seq, Touched>,
+) -> Option<Turn> {
+    let member = group.first_returned().map(|(_, _, seq)| seq);
     match (waiting, member) {
-        (Some(waiting), None) => Some(waiting.0),
-        (Some(waiting), Some(member)) if waiting < member => Some(waiting.0),
-        (_, Some(member)) => touched.get(&member).filter(|touched| !touched.in_flight).map(|_| member.0),
-        (None, None) => None,
+        (Some(entry), member) if member.is_none_or(|member| entry.seq < member) => {
+            Some(Turn::fifo((entry.sent, NEVER, entry.seq), number))
+        }
+        (_, Some(member)) => {
+            let head = touched.get(&member).filter(|head| !head.in_flight)?;
+            Some(Turn::fifo((head.visible, head.returned, member), number))
+        }
+        (_, None) => None,
     }
 }
 
-/// FIFO: when the group's first message was sent. Those behind it are younger.
-fn head_sent(waiting: Option<Entry>, group: &Group, touched: &BTreeMap<Seq, Touched>) -> Option<Time> {
-    let member = group.first_returned().and_then(|(_, seq)| Some(touched.get(&seq)?.sent));
-    waiting.map(|entry| entry.sent).into_iter().chain(member).min()
-}
-
-/// Standard: since when the group's oldest message can be received.
-fn standard_order(waiting: Option<Entry>, group: &Group) -> Option<u64> {
-    let waiting = waiting.map(|entry| entry.sent.0);
-    let returned = group.first_returned().map(|(since, _)| since.0);
-    match (waiting, returned) {
-        (Some(waiting), Some(returned)) => Some(waiting.min(returned)),
-        (waiting, returned) => waiting.or(returned),
-    }
+/// Standard: the group's turn, if it has a message that can be received.
+fn standard_turn(waiting: Option<Entry>, group: &Group, number: u32, burden: u32) -> Option<Turn> {
+    let waiting = waiting.map(|entry| (entry.sent, NEVER, entry.seq));
+    let first = waiting.into_iter().chain(group.first_returned()).min()?;
+    Some(Turn::standard(burden, first, number))
 }

@@ -15,6 +15,7 @@ use crate::records::{
     VisibilityChanged,
 };
 use crate::rules::attempts::{self, Attempt};
+use crate::rules::group::{BY_ITSELF, NEVER};
 use crate::rules::settings::Settings;
 use crate::{QueueId, QueueKey, Seq, TaskId};
 use collections::Entry;
@@ -360,6 +361,9 @@ impl State {
             touched.received = record.at;
             touched.visible = record.until;
             touched.in_flight = record.until > record.at;
+            if !touched.in_flight {
+                touched.returned = queue.given_back();
+            }
             ledger.hold(share);
             if let Some(old) = touched.fact.replace(share) {
                 ledger.release(old);
@@ -461,6 +465,9 @@ impl State {
             touched.received = changed.received;
             touched.visible = changed.until;
             touched.in_flight = changed.until > record.at;
+            if !touched.in_flight {
+                touched.returned = queue.given_back();
+            }
             ledger.hold(share);
             if let Some(old) = touched.fact.replace(share) {
                 ledger.release(old);
@@ -517,8 +524,14 @@ impl State {
         let entry = Entry { seq: record.seq, extent: record.extent, sent: record.sent, tag: 0 };
         let number = queue.groups.find_or_add(record.group.as_deref());
         let mut touched = Touched::new(entry, number, record.origin);
+        if record.receives > record.receives_elsewhere {
+            touched.returned = BY_ITSELF;
+        }
         match known {
             Some(known) => {
+                if known.visible == record.visible && known.returned != NEVER {
+                    touched.returned = known.returned;
+                }
                 touched.borrowed = known.borrowed && known.extent == record.extent;
                 touched.extent = known.extent;
                 // If its payload was written elsewhere since, the parcel there calls it by another name.

@@ -20,36 +20,99 @@ pub struct Group {
     moving: Option<Box<Moving>>,
     /// When it last got a message, in seconds.
     last_sent: u32,
-    /// Under what the queue lists it as having something to give; its burden is [`UNLISTED`] if it has nothing.
-    burden: u32,
-    order: u64,
+    /// Under what the queue lists it as having something to give; `upper` is [`UNLISTED`] if it has nothing.
+    upper: u32,
+    lower: u64,
 }
 
 /// What of a group does not simply wait. Few groups at a time have any.
 #[derive(Clone, Debug, Default)]
 struct Moving {
-    /// Those that were received or moved in, are still there, and are next in some order. FIFO: all of them, by number
-    /// alone (the time is zero). Standard: those that can be received again, by the moment since when they can.
-    returned: BTreeSet<(Time, Seq)>,
+    /// Messages that were received or moved in, in the order in which they are given. FIFO: all of them, by number
+    /// alone. Standard: those that can be received again, by the moment since when they can.
+    returned: BTreeSet<Returned>,
     /// How many are in flight.
     in_flight: u32,
     /// How many wait in the queue's delay lanes.
     delayed: u32,
 }
 
-/// No group has so many in flight.
+/// No turn has it: no group has so many in flight, and no moment is so late.
 const UNLISTED: u32 = u32::MAX;
 
-/// A group's place among the groups that have something to give.
+/// A returned message's place in its group: since when it can be received, how it came back, its number.
+/// FIFO: the number alone; the others are zero.
+pub type Returned = (Time, u32, Seq);
+
+/// How a message came back: it did not, since it was never received (here).
+pub const NEVER: u32 = 0;
+/// How a message came back: its visibility timeout ended. Any other number: a client gave it back, and this is how many such
+/// there had been in the queue.
+pub const BY_ITSELF: u32 = 1;
+
+/// A group's place among the groups that have something to give: the lowest is given first.
+///
+/// Standard: quiet groups first, then noisy ones by how many messages they have in flight; among equals the one that has waited
+/// longest. FIFO: the one that has waited longest.
+///
+/// A group waits since its oldest message was sent, or since that message came back: so a group whose message comes back goes
+/// behind all that wait already, and no group waits for ever. In one millisecond, what was never received comes before what came
+/// back by itself, each by number, and both before what clients gave back, in the order in which they did.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(Rust, packed(4))] // There may be millions: sixteen bytes instead of twenty-four.
 pub struct Turn {
-    /// Quiet groups come first: zero. Noisy ones by how many they have in flight, plus one.
-    pub burden: u32,
-    /// The oldest first: FIFO by sequence number, standard by the moment since when it can be received.
-    pub order: u64,
+    /// Standard: the burden. FIFO: the upper bits of the moment.
+    upper: u32,
+    /// The moment (FIFO: its lower bits), and what tells apart groups that wait since the same moment.
+    lower: u64,
     /// The group's number.
     pub group: u32,
+}
+
+/// Bits of a moment.
+const MOMENT_BITS: u32 = 43;
+/// Of these, a FIFO queue's `lower` has so many.
+const FIFO_MOMENT_BITS: u32 = 11;
+/// Later moments count as this one; it is in the year 2248.
+const LATEST: u64 = (1 << MOMENT_BITS) - 1 - (1 << FIFO_MOMENT_BITS);
+/// What tells apart groups of a standard queue that wait since the same moment.
+const STANDARD_TIE_BITS: u32 = 64 - MOMENT_BITS;
+/// And those of a FIFO queue.
+const FIFO_TIE_BITS: u32 = 64 - FIFO_MOMENT_BITS;
+
+/// Two bits for how a message came back, then what is left of its number, or of how many came back before.
+fn tie(returned: u32, seq: Seq, bits: u32) -> u64 {
+    let number = if returned <= BY_ITSELF { seq.0 } else { returned.into() };
+    u64::from(returned.min(BY_ITSELF + 1)) << (bits - 2) | number & ((1 << (bits - 2)) - 1)
+}
+
+impl Turn {
+    /// On a standard queue, of a group whose first message is `seq`. `burden`: zero for a quiet group, for a noisy one how many it
+    /// has in flight, plus one. `returned`: how the message came back.
+    pub fn standard(burden: u32, (since, returned, seq): Returned, group: u32) -> Self {
+        let tie = tie(returned, seq, STANDARD_TIE_BITS);
+        Turn { upper: burden.min(UNLISTED - 1), lower: since.0.min(LATEST) << STANDARD_TIE_BITS | tie, group }
+    }
+
+    /// On a FIFO queue, of a group whose first message is `seq`. `returned`: how the message came back.
+    pub fn fifo((since, returned, seq): Returned, group: u32) -> Self {
+        let since = since.0.min(LATEST);
+        let tie = tie(returned, seq, FIFO_TIE_BITS);
+        Turn { upper: (since >> FIFO_MOMENT_BITS) as u32, lower: since << FIFO_TIE_BITS | tie, group }
+    }
+
+    /// Standard: how much the group burdens the queue.
+    pub fn burden(&self) -> u32 {
+        self.upper
+    }
+
+    /// Since when the group has waited.
+    pub fn since(&self, fifo: bool) -> Time {
+        Time(match fifo {
+            true => u64::from(self.upper) << FIFO_MOMENT_BITS | self.lower >> FIFO_TIE_BITS,
+            false => self.lower >> STANDARD_TIE_BITS,
+        })
+    }
 }
 
 impl Group {
@@ -59,8 +122,8 @@ impl Group {
             lane: ShortLane::default(),
             moving: None,
             last_sent: 0,
-            burden: UNLISTED,
-            order: 0,
+            upper: UNLISTED,
+            lower: 0,
         }
     }
 
@@ -86,17 +149,17 @@ impl Group {
 
     /// Its turn, if it has something to give. `number` is its own.
     pub fn turn(&self, number: u32) -> Option<Turn> {
-        (self.burden != UNLISTED).then_some(Turn { burden: self.burden, order: self.order, group: number })
+        (self.upper != UNLISTED).then_some(Turn { upper: self.upper, lower: self.lower, group: number })
     }
 
     /// Standard: whether it takes more than its share (fair queues). A group that has nothing to give does not.
     pub fn is_noisy(&self) -> bool {
-        self.burden != UNLISTED && self.burden > 0
+        self.upper != UNLISTED && self.upper > 0
     }
 
     /// Sets its turn.
     pub fn set_turn(&mut self, turn: Option<Turn>) {
-        (self.burden, self.order) = turn.map_or((UNLISTED, 0), |turn| (turn.burden, turn.order));
+        (self.upper, self.lower) = turn.map_or((UNLISTED, 0), |turn| (turn.upper, turn.lower));
     }
 
     /// How many are in flight.
@@ -125,27 +188,27 @@ impl Group {
     }
 
     /// Adds to the returned ones.
-    pub fn add_returned(&mut self, since: Time, seq: Seq) {
+    pub fn add_returned(&mut self, returned: Returned) {
         self.change(|moving| {
-            moving.returned.insert((since, seq));
+            moving.returned.insert(returned);
         });
     }
 
     /// Takes from the returned ones.
-    pub fn take_returned(&mut self, since: Time, seq: Seq) {
+    pub fn take_returned(&mut self, returned: Returned) {
         self.change(|moving| {
-            moving.returned.remove(&(since, seq));
+            moving.returned.remove(&returned);
         });
     }
 
-    /// Those that were received or moved in, are still there, and are next in some order. FIFO: all of them, by number
-    /// alone (the time is zero). Standard: those that can be received again, by the moment since when they can.
-    pub fn returned(&self) -> impl Iterator<Item = (Time, Seq)> {
+    /// Messages that were received or moved in, in the order in which they are given. FIFO: all of them, by number
+    /// alone. Standard: those that can be received again, by the moment since when they can.
+    pub fn returned(&self) -> impl Iterator<Item = Returned> {
         self.moving.iter().flat_map(|moving| moving.returned.iter().copied())
     }
 
     /// The first of the returned ones.
-    pub fn first_returned(&self) -> Option<(Time, Seq)> {
+    pub fn first_returned(&self) -> Option<Returned> {
         self.moving.as_ref()?.returned.first().copied()
     }
 
@@ -254,7 +317,7 @@ impl Groups {
         let numbers: Vec<u32> = hashes.iter().filter_map(|&hash| self.index.find(hash, |_| true)).collect();
         let groups = || numbers.iter().filter_map(|&number| self.get(number));
         for group in groups() {
-            black_box((group.name.is_some(), group.is_empty(), group.order));
+            black_box((group.name.is_some(), group.is_empty(), group.lower));
         }
         for group in groups() {
             group.lane.look_ahead(&self.cells);
@@ -316,5 +379,45 @@ impl Groups {
             }
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time(1_780_000_000_123);
+
+    #[test]
+    fn a_turn_is_by_moment_then_by_what_was_sent_then_by_what_came_back() {
+        for fifo in [true, false] {
+            let turn = |since: Time, returned: u32, seq: u64| match fifo {
+                true => Turn::fifo((since, returned, Seq(seq)), 1),
+                false => Turn::standard(0, (since, returned, Seq(seq)), 1),
+            };
+            let (before, later) = (Time(NOW.0 - 1), NOW + 1);
+            assert!(turn(before, 9, 9) < turn(NOW, NEVER, 1), "{fifo}");
+            assert!(turn(NOW, NEVER, 1) < turn(NOW, NEVER, 2), "{fifo}");
+            assert!(turn(NOW, NEVER, u64::MAX) < turn(NOW, BY_ITSELF, 1), "{fifo}");
+            assert!(turn(NOW, BY_ITSELF, 1) < turn(NOW, BY_ITSELF, 2), "{fifo}");
+            assert!(turn(NOW, BY_ITSELF, u64::MAX) < turn(NOW, 2, 1), "{fifo}");
+            assert!(turn(NOW, 2, 9) < turn(NOW, 3, 1), "{fifo}");
+            assert!(turn(NOW, 3, 1) < turn(later, NEVER, 1), "{fifo}");
+            for since in [Time(0), before, NOW, Time(LATEST)] {
+                assert_eq!(turn(since, 7, 3).since(fifo), since);
+            }
+        }
+        let first = |burden: u32, since: Time| Turn::standard(burden, (since, NEVER, Seq(1)), 1);
+        assert!(first(0, NOW) < first(1, Time(0)));
+    }
+
+    #[test]
+    fn no_moment_makes_a_group_that_is_listed_seem_not_to_be() {
+        let latest = (Time(u64::MAX), u32::MAX, Seq(u64::MAX));
+        for turn in [Turn::fifo(latest, 1), Turn::standard(u32::MAX, latest, 1)] {
+            let mut group = Group::new(None);
+            group.set_turn(Some(turn));
+            assert_eq!(group.turn(1), Some(turn));
+        }
     }
 }

@@ -6,7 +6,7 @@ use kernel::{Extent, Time};
 
 use crate::Seq;
 use crate::queue::{Queue, Touched};
-use crate::rules::group::{Group, Turn};
+use crate::rules::group::{Group, NEVER, Returned, Turn};
 use collections::Entry;
 
 /// A message that could be given now.
@@ -32,12 +32,13 @@ pub fn select<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'a
 }
 
 /// FIFO: as much as possible from the group whose turn it is, then from the next. Within a group: from the head up to
-/// the first message that is still hidden (facts/sqs.md § 7).
+/// the first message that is still hidden (facts/sqs.md § 7). The order of the groups is that of [`Turn`].
 fn select_fifo<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'a>) -> bool) {
-    for &Turn { group: number, .. } in &queue.ready {
+    for turn in &queue.ready {
+        let number = turn.group;
         let Some(group) = queue.groups.get(number) else { continue };
         let mut waiting = group.lane.iter(queue.groups.cells()).peekable();
-        let mut members = group.returned().map(|(_, seq)| seq).peekable();
+        let mut members = group.returned().map(|(_, _, seq)| seq).peekable();
         loop {
             let from_lane = match (waiting.peek(), members.peek()) {
                 (Some(entry), Some(&member)) => entry.seq < member,
@@ -104,17 +105,18 @@ struct Stream<'a> {
     number: u32,
     group: &'a Group,
     waiting: Box<dyn Iterator<Item = Entry> + 'a>,
-    returned: Box<dyn Iterator<Item = (Time, Seq)> + 'a>,
-    /// The next never-received message and the next returned one: since when, which, and the entry of the former.
-    next: [Option<(Time, Seq, Option<Entry>)>; 2],
+    returned: Box<dyn Iterator<Item = Returned> + 'a>,
+    /// The next never-received message and the next returned one: its place, and the entry of the former.
+    next: [Option<(Returned, Option<Entry>)>; 2],
     gave_returned: bool,
 }
 
 impl<'a> Stream<'a> {
-    fn of(queue: &'a Queue, &Turn { burden, group: number, .. }: &Turn) -> Option<Self> {
+    fn of(queue: &'a Queue, turn: &Turn) -> Option<Self> {
+        let number = turn.group;
         let group = queue.groups.get(number)?;
         let mut stream = Stream {
-            burden,
+            burden: turn.burden(),
             number,
             group,
             waiting: Box::new(group.lane.iter(queue.groups.cells())),
@@ -128,22 +130,22 @@ impl<'a> Stream<'a> {
 
     fn fill(&mut self) {
         if self.next[0].is_none() {
-            self.next[0] = self.waiting.next().map(|entry| (entry.sent, entry.seq, Some(entry)));
+            self.next[0] = self.waiting.next().map(|entry| ((entry.sent, NEVER, entry.seq), Some(entry)));
         }
         if self.next[1].is_none() {
-            self.next[1] = self.returned.next().map(|(since, seq)| (since, seq, None));
+            self.next[1] = self.returned.next().map(|returned| (returned, None));
         }
     }
 
-    /// Since when its next message can be received; of two since the same moment the first sent comes first.
-    fn since(&self) -> Option<(Time, Seq)> {
-        self.next.iter().flatten().map(|&(since, seq, _)| (since, seq)).min()
+    /// The place of its next message, in the order that [`Turn`] has.
+    fn since(&self) -> Option<Returned> {
+        self.next.iter().flatten().map(|&(place, _)| place).min()
     }
 
     fn take(&mut self) -> Option<(Seq, Option<Entry>)> {
         let returned = self.next[1].is_some() && (self.next[0].is_none() || !self.gave_returned);
         self.gave_returned = returned;
-        let (_, seq, entry) = self.next[usize::from(returned)].take()?;
+        let ((_, _, seq), entry) = self.next[usize::from(returned)].take()?;
         self.fill();
         Some((seq, entry))
     }

@@ -51,7 +51,7 @@ fn who_waits_for_a_message_gets_it_however_many_dead_letters_come_before_it() {
     let ten = |n: u32| list(10, &|m| format!("a{}", 10 * n + m), " ");
     let receive = list(20, &|n| format!("receive q.fifo → {}", ten(n)), " | ");
     check(&format!(
-        "create d.fifo | create q.fifo dlq=d.fifo max=1 visibility=60 | {send} | {receive} | wait 60s \
+        "create d.fifo | create q.fifo dlq=d.fifo max=1 visibility=60 | {send} | {receive} | wait 61s \
          | send q.fifo b group=h dedup=b | poll q.fifo as x | x got b | count d.fifo 200/0/0"
     ));
 }

@@ -48,6 +48,79 @@ fn a_group_gives_from_its_head_up_to_the_first_hidden_message() {
 }
 
 #[test]
+fn a_group_whose_message_came_back_goes_behind_those_that_waited() {
+    // Recorded from AWS (LocalStack's `test_fifo_message_group_visibility_after_terminate_visibility_timeout`,
+    // `…_after_change_message_visibility`, `test_fifo_receive_message_with_zero_visibility_timeout`,
+    // `test_fifo_receive_message_visibility_timeout_shared_in_group`, `test_fifo_message_group_visibility_after_delete`).
+    let start = "create q.fifo | send q.fifo a1 group=a dedup=1 | send q.fifo a2 group=a dedup=2 | send q.fifo b1 group=b dedup=3 \
+                 | receive q.fifo max=2 → a1 a2";
+    check(&format!("{start} | release q.fifo a1 | receive q.fifo max=3 → b1 a1#2"));
+    check(&format!("{start} | extend q.fifo a1 1 | wait 2s | receive q.fifo max=3 → b1 a1#2"));
+    check(
+        "create q.fifo | send q.fifo a1 group=a dedup=1 | send q.fifo b1 group=b dedup=2 | send q.fifo b2 group=b dedup=3 \
+         | send q.fifo c1 group=c dedup=4 | send q.fifo a2 group=a dedup=5 | receive q.fifo max=3 visibility=0 → a1 a2 b1 \
+         | receive q.fifo visibility=0 → c1 a1#2 a2#2 b1#2 b2",
+    );
+    check(
+        "create q.fifo visibility=1 | send q.fifo a1 group=a dedup=1 | send q.fifo a2 group=a dedup=2 | send q.fifo a3 group=a dedup=3 \
+         | send q.fifo b1 group=b dedup=4 | send q.fifo c1 group=c dedup=5 | receive q.fifo max=2 → a1 a2 \
+         | receive q.fifo max=1 → b1 | wait 2s | receive q.fifo visibility=0 → c1 a1#2 a2#2 a3 b1#2",
+    );
+    // A group of which everything was deleted that had been received waits since its next message was sent.
+    check(
+        "create q.fifo | send q.fifo a1 group=a dedup=1 | send q.fifo b1 group=b dedup=2 | send q.fifo b2 group=b dedup=3 \
+         | send q.fifo a2 group=a dedup=4 | send q.fifo c1 group=c dedup=5 | receive q.fifo max=1 → a1 | delete q.fifo a1 \
+         | receive q.fifo → b1 b2 a2 c1",
+    );
+}
+
+#[test]
+fn groups_whose_messages_fail_keep_no_other_from_being_served() {
+    let fail = |group: &str, receives: usize| match receives {
+        1 => format!("receive q.fifo max=1 → {group} | release q.fifo {group} | "),
+        n => format!("receive q.fifo max=1 → {group}#{n} | release q.fifo {group} | "),
+    };
+    let mut story = "create q.fifo | ".to_owned();
+    for group in ["a", "b", "c", "d", "e"] {
+        story += &format!("send q.fifo {group} group={group} dedup={group} | ");
+    }
+    for group in ["a", "b", "c", "d", "e", "a"] {
+        story += &fail(group, if story.contains(&format!("release q.fifo {group}")) { 2 } else { 1 });
+    }
+    // A sixth goes behind those that came back before it was sent, and before all that come back later.
+    story += "wait 1s | send q.fifo f group=f dedup=f | ";
+    for group in ["b", "c", "d", "e"] {
+        story += &fail(group, 2);
+    }
+    story += &fail("a", 3);
+    story += "receive q.fifo max=1 → f | delete q.fifo f | receive q.fifo max=1 → b#3";
+    check(&story);
+}
+
+#[test]
+fn groups_come_in_the_same_order_after_a_restart() {
+    // A release, a timeout that ended before what was sent last, one that ends while the server is down.
+    check(
+        "create q.fifo | send q.fifo a group=a dedup=a | send q.fifo b group=b dedup=b | send q.fifo c group=c dedup=c \
+         | receive q.fifo max=1 visibility=2 → a | receive q.fifo max=1 visibility=20 → b | receive q.fifo max=1 → c \
+         | wait 1s | release q.fifo c | wait 2s | send q.fifo d group=d dedup=d | crash | wait 30s | send q.fifo e group=e dedup=e \
+         | crash | receive q.fifo → c#2 a#2 d b#2 e",
+    );
+}
+
+#[test]
+fn what_waits_behind_a_message_that_came_back_expires_with_it() {
+    check(
+        "create q.fifo retention=60 | send q.fifo a1 group=a dedup=1 | send q.fifo a2 group=a dedup=2 | receive q.fifo max=1 visibility=59 → a1 \
+         | wait 50s | release q.fifo a1 | send q.fifo b1 group=b dedup=3 | wait 10s | count q.fifo 1/0/0 | receive q.fifo → b1",
+    );
+    check(
+        "create q.fifo retention=60 | send q.fifo a1 group=a dedup=1 | receive q.fifo max=1 → a1 | wait 10s | send q.fifo b1 group=b dedup=2 \
+         | wait 10s | release q.fifo a1 | wait 40s | count q.fifo 1/0/0 | wait 10s | count q.fifo 0/0/0",
+    );
+}
+
+#[test]
 fn duplicates_are_accepted_and_dropped_for_five_minutes() {
     // § 7
     check(

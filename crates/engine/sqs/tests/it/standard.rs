@@ -133,6 +133,19 @@ fn messages_that_came_back_and_new_ones_take_turns() {
 }
 
 #[test]
+fn groups_whose_messages_fail_keep_no_other_from_being_served() {
+    check(
+        "create q | send q a group=a | send q b group=b | send q c group=c | receive q max=1 → a | release q a \
+         | receive q max=1 → b | release q b | receive q max=1 visibility=0 → c | receive q max=1 → a#2 | release q a \
+         | receive q max=1 → b#2 | release q b | receive q max=1 → c#2 | release q c | receive q → a#3 b#3 c#3",
+    );
+    check(
+        "create q | send q a group=a | receive q → a | release q a | wait 1s | send q b group=b | receive q max=1 → a#2 \
+         | release q a | receive q max=1 → b",
+    );
+}
+
+#[test]
 fn a_quiet_group_is_served_before_a_noisy_one() {
     // § 14: noisy from 30 in flight and a tenth of all
     let mut world = World::new();
