@@ -448,11 +448,14 @@ impl History {
         message.changes
     }
 
-    /// It was done, and nobody was given the message since.
+    /// It was done. On a standard queue that counts even if others were given the message before it was asked for.
     pub fn visibility_changed(&mut self, number: usize, given: usize, change: u32, until: Time) {
         let message = &mut self.messages[number];
-        if given + 1 == message.given.len() && change == message.changes {
-            message.hidden = Some((message.given[given].queue_id, until));
+        let (Some(by), Some(last)) = (message.given.get(given), message.given.last()) else { return };
+        let by_an_older =
+            !QUEUES[by.queue].is_fifo() && last.queue_id == by.queue_id && last.received.0 < message.changed;
+        if (given + 1 == message.given.len() || by_an_older) && change == message.changes {
+            message.hidden = Some((by.queue_id, until));
         }
     }
 

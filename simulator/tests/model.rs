@@ -310,9 +310,59 @@ impl World {
             assert!(succeeded, "what is gone can be deleted");
             return;
         };
-        let current = message.receives == receive && (queue != ORDER || message.visible > now);
-        if !current {
-            assert!(answer.is_err(), "only the latest receive counts, on FIFO while it hides the message");
+        if queue == ORDER {
+            let current = message.receives == receive && message.visible > self.now;
+            assert_eq!(succeeded, current, "only the latest receive counts, while it hides the message");
+            if current {
+                self.model.messages.remove(&seq);
+            }
+        } else {
+            assert!(succeeded);
+            // A message that may have moved may have been missed; so may one that is in the other queue.
+            let may_have_moved = message.queue == WORK && message.receives >= MOST_RECEIVES;
+            if message.queue == queue && (!may_have_moved || message.visible > self.now) {
+                self.model.messages.remove(&seq);
+            } else if may_have_moved {
+                // Find out: it must be in one of the queues, or gone.
+                self.resolve(seq);
+            }
+        }
+    }
+
+    /// Brings a message that may have moved to the dead-letter queue, or finds that it is gone: with every receive from
+    /// the work queue all that are to move do.
+    fn resolve(&mut self, seq: Seq) {
+        let count = |world: &World| {
+            let of = |queue: usize| {
+                let (visible, in_flight, delayed) = world.machine.sqs().queue(&key(queue)).unwrap().counts();
+                visible + in_flight + delayed
+            };
+            (of(WORK) + of(DEAD)) as usize
+        };
+        let known = self.model.messages.values().filter(|message| message.queue != ORDER).count();
+        if count(self) < known {
+            self.model.messages.remove(&seq);
+        }
+    }
+
+    fn change(&mut self, which: usize, seconds: u64) {
+        let Some((seq, queue, handle, receive)) = self.pick(which) else { return };
+        let command = operations::change_message_visibility::ChangeMessageVisibility {
+            queue: key(queue),
+            handle: handle.into(),
+            visibility_seconds: Ok(seconds as u32),
+        };
+        let answer = self.ask(operations::Command::ChangeMessageVisibility(command));
+        let now = self.now;
+        let Some(message) = self.model.messages.get_mut(&seq) else {
+            assert!(answer.is_err(), "what is gone can't be hidden");
+            return;
+        };
+        if queue == ORDER {
+            let current = message.receives == receive && message.visible > now;
+            assert_eq!(answer.is_ok(), current, "only the latest receive counts, while it hides the message");
+        } else if message.queue == queue && (queue == DEAD || message.receives < MOST_RECEIVES) {
+            assert!(answer.is_ok(), "every handle of a message that is certainly there counts: {answer:?}");
         }
         if answer.is_ok() {
             assert!(message.received && message.queue == queue);

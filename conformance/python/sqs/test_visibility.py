@@ -137,22 +137,39 @@ def test_hidden_messages_count_as_in_flight(clock, queue):  # §3
     assert queue.counts() == (3, 0, 0)
 
 
-def test_only_the_newest_handle_governs_the_visibility(clock, queue):  # §5, §6
+def test_an_older_handle_changes_the_visibility_of_a_message_that_was_received_again(clock, queue):  # observed of AWS
     queue.send()
     old = queue.one(VisibilityTimeout=0)
-    new = queue.one(VisibilityTimeout=60)
-    for seconds in (0, 600):
-        with refused(
-            "InvalidParameterValue",
-            400,
-            f"Value {old['ReceiptHandle']} for parameter ReceiptHandle is invalid. Reason: Message does not exist or is "
-            "not available for visibility timeout change.",
-        ):
-            queue.hide(old, seconds)
+    queue.one(VisibilityTimeout=60)
+    queue.hide(old, 600)
     assert queue.counts() == (0, 1, 0)
     clock.advance(61)
-    queue.hide(new, 0)
+    assert queue.bodies() == []
+    queue.hide(old, 0)
     assert queue.bodies() == ["hello"]
+
+
+def test_an_older_handle_in_a_batch_changes_the_visibility_too(queue):  # observed of AWS
+    queue.send()
+    old = queue.one(VisibilityTimeout=0)
+    queue.one(VisibilityTimeout=60)
+    entry = {"Id": "a", "ReceiptHandle": old["ReceiptHandle"], "VisibilityTimeout": 0}
+    answer = queue.change_message_visibility_batch(Entries=[entry])
+    assert [entry["Id"] for entry in answer["Successful"]] == ["a"] and not answer.get("Failed")
+    assert queue.bodies() == ["hello"]
+
+
+def test_on_fifo_only_the_newest_handle_changes_the_visibility(clock, fifo):  # §6
+    fifo.send(MessageGroupId="g")
+    old = fifo.one(VisibilityTimeout=0)
+    new = fifo.one(VisibilityTimeout=60)
+    for seconds in (0, 600):
+        text = f"Value {old['ReceiptHandle']} for parameter ReceiptHandle is invalid. {GONE}"
+        with refused("InvalidParameterValue", 400, text):
+            fifo.hide(old, seconds)
+    assert fifo.counts() == (0, 1, 0)
+    fifo.hide(new, 0)
+    assert fifo.bodies() == ["hello"]
 
 
 def test_a_batch_changes_the_visibility_of_each_message(clock, queue):  # §2

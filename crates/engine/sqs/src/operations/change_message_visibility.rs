@@ -72,11 +72,11 @@ pub(super) fn record(
     Record::VisibilityChanged(VisibilityChanged { queue: queue.id, at: now, attempt: None, messages }).into()
 }
 
-/// The message with its new visibility. On a standard queue it may be visible again, as long as it is there and nobody else
-/// has received it since; on FIFO the receive must still hide it (facts/sqs.md § 6).
+/// The message with its new visibility. On a standard queue any of its handles will do, as long as it is there: it may be
+/// visible again, or somebody else may have received it since. On FIFO the receive must still hide it (facts/sqs.md § 6).
 ///
-/// Who was too slow can thus not give back, or keep hidden, what somebody else works on by now. (What AWS then says is seen in
-/// mapbox/ecs-watchbot's issue 135.)
+/// That AWS takes an older handle of a standard queue for a message in other hands was observed of AWS; its documentation warns
+/// only that such a handle may not delete.
 pub(super) fn changed(
     queue: &Queue,
     text: &str,
@@ -90,11 +90,7 @@ pub(super) fn changed(
         .touched
         .get(&handle.seq)
         .filter(|touched| !queue.is_expired(touched.sent, now))
-        .filter(|touched| match queue.is_fifo() {
-            true => touched.in_flight && touched.receives == handle.receive,
-            // A crash may have forgotten receives, so it can be fewer.
-            false => touched.receives <= handle.receive,
-        })
+        .filter(|touched| !queue.is_fifo() || touched.in_flight && touched.receives == handle.receive)
         .ok_or_else(|| refusals::not_in_flight(text))?;
     let limit = limits::VISIBILITY_SECONDS;
     if (now - touched.received) + u64::from(seconds) * 1000 > u64::from(limit) * 1000 {
