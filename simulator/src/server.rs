@@ -77,12 +77,25 @@ impl Server {
         bug: Option<Bug>,
         dice: &mut Dice,
     ) -> Result<Server, StartError> {
+        Server::start_with(Options::default(), disk, log, secret, now, bug, dice)
+    }
+
+    /// The same with other limits.
+    pub fn start_with(
+        options: Options,
+        disk: &FaultyDisk,
+        log: &journal::Options,
+        secret: Secret,
+        now: Time,
+        bug: Option<Bug>,
+        dice: &mut Dice,
+    ) -> Result<Server, StartError> {
         let explain = |error: journal::Error| match error {
             journal::Error::Io { .. } => StartError::Disk(error.to_string()),
             other => StartError::Damaged(other.to_string()),
         };
         let mut journal = Journal::open(Arc::new(disk.clone()), log).map_err(explain)?;
-        let mut machine = Machine::new(Options::default(), journal.appender());
+        let mut machine = Machine::new(options, journal.appender());
         let recovered = journal.recovered().clone();
         for segment in &recovered.segments {
             let sealed = (segment.number != recovered.end.segment()).then_some(u64::from(segment.bytes));

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use journal::engines::FaultyDisk;
 use kernel::{Caller, Secret, Time};
-use machine::{Answer, Command, Input, Reply};
+use machine::{Answer, Command, Input, Options, Reply};
 use simulator::dice::Dice;
 use simulator::server::Server;
 use sns::deliveries::{Attempt, Outcome};
@@ -54,11 +54,15 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
+        Story::with(Options::default())
+    }
+
+    fn with(options: Options) -> Self {
         let mut dice = Dice::from_seed(1);
         let disk = FaultyDisk::new(dice.split().into());
         let log = journal::Options { segment_bytes: 4 << 10, log_id: 1, durable: true, recycled: 0 };
         let now = Time(1_700_000_000_000);
-        let server = Server::start(&disk, &log, SECRET, now, None, &mut dice).unwrap();
+        let server = Server::start_with(options, &disk, &log, SECRET, now, None, &mut dice).unwrap();
         let mut story = Story { disk, log, server, now };
         story.settle();
         story
@@ -95,6 +99,18 @@ impl Story {
         let fifo = [("FifoQueue", "true")];
         let attributes = if name.ends_with(".fifo") { &fifo[..] } else { &[] };
         let create = create_queue::CreateQueue::new(queue(name), attributes.iter().copied(), []).unwrap();
+        self.ask(Command::Sqs(sqs::operations::Command::CreateQueue(create)));
+    }
+
+    /// A queue whose policy lets this topic send to it.
+    fn create_queue_for(&mut self, name: &str, topic: &str) {
+        let policy = format!(
+            r#"{{"Statement":{{"Effect":"Allow","Principal":{{"Service":"sns.amazonaws.com"}},"Action":"sqs:SendMessage",
+            "Resource":"{}","Condition":{{"ArnEquals":{{"aws:SourceArn":"{}"}}}}}}}}"#,
+            queue(name).arn(),
+            topic_arn(topic).unwrap()
+        );
+        let create = create_queue::CreateQueue::new(queue(name), [("Policy", &*policy)], []).unwrap();
         self.ask(Command::Sqs(sqs::operations::Command::CreateQueue(create)));
     }
 
@@ -282,6 +298,68 @@ fn every_dead_letter_arrives_though_a_fifo_queue_has_had_its_deduplication_id() 
         }
     }
     assert_eq!(story.receive("letters.fifo").len(), 8);
+}
+
+/// Queues' policies count.
+fn strict() -> Options {
+    let sns_limits = sns::limits::Limits { queue_policies: true, ..sns::limits::Limits::relaxed() };
+    Options { sns_limits, ..Options::default() }
+}
+
+#[test]
+fn a_dead_letter_queue_s_policy_is_asked_on_every_way_to_it() {
+    // facts/sns.md §§ 9, 12
+    for (allowing, arrived) in [("news", 1), ("other", 0)] {
+        // A queue that does not take the message.
+        let mut story = Story::with(strict());
+        story.create_queue_for("letters", allowing);
+        story.create_topic("news", &[]);
+        let letters = letters_to("letters");
+        let nowhere = queue("nowhere").arn().to_string();
+        story.subscribe("news", "sqs", &nowhere, &[("RedrivePolicy", &letters)]);
+        let hello = shapes::PublishInput {
+            topic_arn: topic_arn("news"),
+            message: text("hello"),
+            ..Default::default()
+        };
+        story.publish(hello.clone());
+        assert_eq!(story.receive("letters").len(), arrived, "refused by a queue");
+
+        // A delivery that is given up.
+        let mut story = Story::with(strict());
+        story.create_queue_for("letters", allowing);
+        story.create_topic("news", &[]);
+        story.subscribe("news", "sms", "+15551234567", &[("RedrivePolicy", &letters)]);
+        story.publish(hello);
+        let (attempt, parcel) = story.attempt();
+        story.ends(&attempt, Outcome::Refused, Some(parcel));
+        assert_eq!(story.server.machine.sns().deliveries_pending(), 0);
+        assert_eq!(story.receive("letters").len(), arrived, "given up");
+    }
+    for (allowing, arrived) in [("old.fifo", 1), ("other", 0)] {
+        // A replay to a queue that does not take the message.
+        let mut story = Story::with(strict());
+        story.create_queue_for("letters", allowing);
+        story.create_topic("old.fifo", &ARCHIVED);
+        story.publish_to_archive("hello");
+        let attributes = [("RedrivePolicy", &*letters_to("letters")), ("ReplayPolicy", &replay_until(100))];
+        let nowhere = queue("nowhere").arn().to_string();
+        story.subscribe("old.fifo", "sqs", &nowhere, &attributes);
+        assert_eq!(story.receive("letters").len(), arrived, "replayed");
+    }
+}
+
+#[test]
+fn a_queue_s_policy_is_asked_when_a_topic_replays_to_it() {
+    for (allowing, arrived) in [("old.fifo", 1), ("other", 0)] {
+        let mut story = Story::with(strict());
+        story.create_queue_for("copies", allowing);
+        story.create_topic("old.fifo", &ARCHIVED);
+        story.publish_to_archive("hello");
+        let copies = queue("copies").arn().to_string();
+        story.subscribe("old.fifo", "sqs", &copies, &[("ReplayPolicy", &replay_until(100))]);
+        assert_eq!(story.receive("copies").len(), arrived);
+    }
 }
 
 const ARCHIVED: [(&str, &str); 2] =

@@ -37,7 +37,7 @@ impl Machine {
             }
         }
         for notice in &decision.notices {
-            if let Some((parcel, payload)) = self.sns.say(notice, &self.sqs, &secret, self.now) {
+            if let Some((parcel, payload)) = self.sns.say(notice, &self.sqs, &limits, &secret, self.now) {
                 self.commit_parcel(&parcel, &payload);
             }
         }
@@ -157,7 +157,8 @@ impl Machine {
                 break;
             };
             through = Some(parcel.number);
-            let again = self.sns.replay(subscription, parcel, &notification, &self.sqs, self.now);
+            let limits = &self.options.sns_limits;
+            let again = self.sns.replay(subscription, parcel, &notification, &self.sqs, limits, self.now);
             if let Some(again) = again {
                 self.commit_parcel(&again, &tail);
             }
@@ -179,7 +180,7 @@ impl Machine {
         match self.sns.attempt_ended(number, outcome, self.now) {
             None => {}
             Some(Consequence::Record(record)) => self.note_sns(&record),
-            Some(Consequence::DeadLetter { ended, queue, form }) => {
+            Some(Consequence::DeadLetter { ended, queue, topic, form }) => {
                 let Some((head, tail)) = &parcel else {
                     // A delivery does not end without its letter, which needs its text.
                     return self.sns.put_off(number, self.now + PUT_OFF_MILLIS);
@@ -199,7 +200,7 @@ impl Machine {
                     attributes: 0,
                     form,
                     is_dead_letter: true,
-                    must_be_allowed: None,
+                    must_be_allowed: self.options.sns_limits.queue_policies.then_some(&*topic),
                 };
                 let copies = match self.sqs.offer(&offer) {
                     Taken::Copy(copy) => {

@@ -12,6 +12,7 @@ use notification::Notification;
 use patterns::{Event, FilterPolicy, Scope};
 use serde_json::Value;
 
+use crate::limits::Limits;
 use crate::records::{ReplayAdvanced, SubscriptionDeclared};
 use crate::state::{Due, State};
 use crate::topic::{Subscription, Topic};
@@ -226,10 +227,12 @@ impl State {
         parcel: ParcelSent<'a>,
         notification: &Notification,
         queues: &dyn Queues,
+        limits: &Limits,
         now: Time,
     ) -> Option<ParcelSent<'a>> {
         let subscription = self.subscriptions.get(&id)?;
-        let keeping = self.topics.get(&subscription.declared.topic)?.keeping()?;
+        let topic = self.topics.get(&subscription.declared.topic)?;
+        let keeping = topic.keeping()?;
         let is_due =
             self.replays.get(&id)?.covers(parcel.at) && keeping.keeps(Seq(parcel.number), parcel.at, now);
         if !is_due || !subscription.wants(notification) {
@@ -247,7 +250,7 @@ impl State {
                 attributes: notification.attributes.len(),
                 form,
                 is_dead_letter,
-                must_be_allowed: None,
+                must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
             })
         };
         let taken = match offer(subscription.queue.as_ref()?, false) {

@@ -130,6 +130,8 @@ pub enum Consequence {
         ended: Ended,
         /// The queue's ARN.
         queue: kernel::Arn,
+        /// The topic's ARN.
+        topic: String,
         /// In which form the letter is read: as it would have been delivered.
         form: Form,
     },
@@ -370,9 +372,12 @@ impl State {
         }
         // What a topic asks somebody who has not subscribed yet is no message that could be lost.
         let subscriber = subscription.filter(|subscription| subscription.is_confirmed());
-        match subscriber.and_then(|subscription| subscription.dead_letters()) {
-            Some(queue) => Some(Consequence::DeadLetter { ended, queue, form: pending.form }),
-            None => Some(over()),
+        match (topic, subscriber.and_then(|subscription| subscription.dead_letters())) {
+            (Some(topic), Some(queue)) => {
+                let topic = topic.arn.clone();
+                Some(Consequence::DeadLetter { ended, queue, topic, form: pending.form })
+            }
+            _ => Some(over()),
         }
     }
 

@@ -5,6 +5,7 @@ use kernel::{ParcelSent, Secret, Time};
 use notification::{Kind, Notification, Protocol, SignatureVersion};
 
 use crate::ids::{confirmation_token, subscription_uuid};
+use crate::limits::Limits;
 use crate::operations::Notice;
 use crate::records::SubscriptionDeclared;
 use crate::state::State;
@@ -15,6 +16,7 @@ impl State {
         &self,
         notice: &Notice<'_>,
         queues: &dyn Queues,
+        limits: &Limits,
         secret: &Secret,
         now: Time,
     ) -> Option<(ParcelSent<'static>, Vec<u8>)> {
@@ -46,7 +48,7 @@ impl State {
                             attributes: 0,
                             form,
                             is_dead_letter: false,
-                            must_be_allowed: None,
+                            must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
                         };
                         let Taken::Copy(copy) = queues.offer(&offer) else { return None };
                         parcel.copies.push(copy);
