@@ -54,8 +54,8 @@ def test_header_names_have_no_case(endpoint):  # protocols §14
 
 
 def test_queue_urls_are_built_from_the_host_that_the_client_used(endpoint):  # SQS of the README
-    answer = json_call(endpoint, "CreateQueue", {"QueueName": "host-test"}, {"Host": "queues.example:4566"})
-    assert answer.json()["QueueUrl"].startswith("http://queues.example:4566/")
+    answer = json_call(endpoint, "CreateQueue", {"QueueName": "host-test"}, {"Host": "queues.localhost:4566"})
+    assert answer.json()["QueueUrl"].startswith("http://queues.localhost:4566/")
 
 
 def test_an_empty_host_makes_a_url_that_can_be_used(endpoint):
@@ -79,26 +79,43 @@ def test_who_does_not_sign_says_the_region_by_the_host(endpoint):  # SQS of the 
         assert shown.findtext(f".//{XMLNS}Value") == f"arn:aws:sqs:{region}:000000000000:region-of-host"
 
 
-def test_a_preflight_request_of_a_browser_is_answered(endpoint):  # protocols §13
-    answer = call(
+def refuses_pages(endpoint):
+    """Whether the endpoint keeps web pages out, which AWS's does not: it checks credentials."""
+    return call(endpoint, "GET", "/_posthaste/health").status == 200
+
+
+def test_a_page_from_elsewhere_is_refused(endpoint):  # design §5
+    if not refuses_pages(endpoint):
+        pytest.skip("this endpoint is not Posthaste")
+    page = {"Origin": "http://app.example"}
+    preflight = call(endpoint, "OPTIONS", headers=page | {"Access-Control-Request-Method": "POST"})
+    asked = json_call(endpoint, "ListQueues", headers=page)
+    followed = query_call(endpoint, "ListQueues", {"Sec-Fetch-Site": "cross-site"}, "/", "GET")
+    rebound = json_call(endpoint, "ListQueues", headers={"Host": "app.example"})
+    for answer in (preflight, asked, followed, rebound):
+        assert answer.status == 403 and "access-control-allow-origin" not in answer.headers
+    assert "--allow-origin http://app.example" in asked.json()["message"]
+    assert "--allow-host app.example" in rebound.json()["message"]
+
+
+def test_a_page_of_the_endpoint_s_own_may_ask(endpoint):  # protocols §13
+    page = {"Origin": endpoint.url.rstrip("/")}
+    preflight = call(
         endpoint,
         "OPTIONS",
-        headers={
-            "Origin": "http://app.example",
+        headers=page
+        | {
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "content-type,x-amz-target,x-amz-date,authorization,amz-sdk-request",
         },
     )
-    assert answer.status in (200, 204)
-    assert answer.headers["access-control-allow-origin"] in ("*", "http://app.example")
-    assert "POST" in answer.headers["access-control-allow-methods"]
-    allowed = answer.headers["access-control-allow-headers"].lower()
+    assert preflight.status in (200, 204)
+    assert preflight.headers["access-control-allow-origin"] in ("*", page["Origin"])
+    assert "POST" in preflight.headers["access-control-allow-methods"]
+    allowed = preflight.headers["access-control-allow-headers"].lower()
     assert allowed == "*" or all(name in allowed for name in ("x-amz-target", "authorization", "amz-sdk-request"))
-
-
-def test_answers_to_browsers_allow_their_origin(endpoint):  # protocols §13
-    answer = json_call(endpoint, "ListQueues", headers={"Origin": "http://app.example"})
-    assert answer.headers["access-control-allow-origin"] in ("*", "http://app.example")
+    answer = json_call(endpoint, "ListQueues", headers=page)
+    assert answer.headers["access-control-allow-origin"] in ("*", page["Origin"])
 
 
 def test_health_is_told_with_version_and_journal(endpoint):
@@ -235,16 +252,16 @@ def test_a_request_that_is_no_http_is_refused_and_not_fatal(endpoint):
 def test_a_wrong_request_is_told_so(endpoint):
     for wrong, status in (
         (b"HELLO WORLD\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nNo Name: x\r\n\r\n", b"400"),
-        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", b"400"),
-        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: x\r\n" * 300 + b"\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nNo Name: x\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", b"400"),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: x\r\n" * 300 + b"\r\n", b"431"),
     ):
         assert exchange(endpoint, wrong).split(b" ")[1:2] == [status], wrong[:60]
 
 
 def test_an_answer_does_not_wait_for_the_rest_of_the_next_request(endpoint):
-    whole = b"GET /?Action=ListQueues&Version=2012-11-05 HTTP/1.1\r\nHost: x\r\n\r\n"
+    whole = b"GET /?Action=ListQueues&Version=2012-11-05 HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with socket.create_connection(address(endpoint), timeout=5) as connection:
         connection.sendall(whole + whole[:40])
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
@@ -253,14 +270,14 @@ def test_an_answer_does_not_wait_for_the_rest_of_the_next_request(endpoint):
 
 
 def test_endless_headers_are_refused(endpoint):
-    answer = exchange(endpoint, b"POST / HTTP/1.1\r\nHost: x\r\n" + b"X-Pad: " + b"x" * 2_000_000)
+    answer = exchange(endpoint, b"POST / HTTP/1.1\r\nHost: localhost\r\n" + b"X-Pad: " + b"x" * 2_000_000)
     assert answer == b"" or answer.split(b" ")[1].startswith(b"4")
     assert json_call(endpoint, "ListQueues").status == 200
 
 
 def test_a_huge_declared_body_is_refused_without_being_read(endpoint):  # protocols §13
     head = (
-        "POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: AmazonSQS.SendMessage\r\n"
+        "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AmazonSQS.SendMessage\r\n"
         "Content-Type: application/x-amz-json-1.0\r\nContent-Length: 1000000000000\r\n\r\n{"
     )
     with socket.create_connection(address(endpoint), timeout=5) as connection:
@@ -286,7 +303,7 @@ def test_a_body_in_chunks_is_accepted(endpoint, queue):  # protocols §13
 def test_a_client_that_expects_continue_is_told_to(endpoint, queue):  # protocols §13
     body = json.dumps({"QueueUrl": queue.url, "MessageBody": "x"}).encode()
     head = (
-        "POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: AmazonSQS.SendMessage\r\nExpect: 100-continue\r\n"
+        "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AmazonSQS.SendMessage\r\nExpect: 100-continue\r\n"
         f"Content-Type: application/x-amz-json-1.0\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     with socket.create_connection(address(endpoint), timeout=10) as connection:
@@ -301,7 +318,7 @@ def test_a_client_that_expects_continue_is_told_to(endpoint, queue):  # protocol
 
 def test_requests_sent_before_the_answers_are_answered_in_order(endpoint):
     one = (
-        b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: AmazonSQS.%s\r\n"
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: AmazonSQS.%s\r\n"
         b"Content-Type: application/x-amz-json-1.0\r\nContent-Length: 2\r\n\r\n{}"
     )
     with socket.create_connection(address(endpoint), timeout=10) as connection:

@@ -71,14 +71,7 @@ impl Admin {
             Ok(document) => (StatusCode::OK, document),
             Err((status, message)) => (status, json!({ "message": message })),
         };
-        let mut text = document.to_string();
-        text.push('\n');
-        let mut response = Response::new(if method == Method::HEAD { Bytes::new() } else { text.into() });
-        *response.status_mut() = status;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-        response
+        self::answer(method, status, &document)
     }
 
     fn health(&self) -> Value {
@@ -196,6 +189,16 @@ impl Admin {
         self.engine.put(message(done));
         carried_out.await.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "The server is stopping".into()))
     }
+}
+
+/// A document as an answer.
+pub fn answer(method: &Method, status: StatusCode, document: &Value) -> Response<Bytes> {
+    let mut text = document.to_string();
+    text.push('\n');
+    let mut response = Response::new(if method == Method::HEAD { Bytes::new() } else { text.into() });
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
 }
 
 /// LocalStack's shape, so that scripts that wait for it wait for us.

@@ -8,6 +8,9 @@ mod listener;
 
 mod web;
 
+mod address;
+mod door;
+
 mod admin;
 
 mod init;

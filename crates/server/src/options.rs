@@ -7,6 +7,8 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 use serde::Deserialize;
 
+use crate::door::Door;
+
 /// What `posthaste serve` can be told. Each can also be said in the environment and in the file.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -41,8 +43,8 @@ pub struct ServeOptions {
     #[arg(long, env = "POSTHASTE_REGION")]
     pub region: Option<String>,
 
-    /// The URL under which subscribers reach this server, for the links in notifications [default: as the client did that
-    /// publishes or subscribes]
+    /// The URL under which clients and subscribers reach this server: queue URLs and the links in notifications begin with it
+    /// [default: the address of each request, or of the proxy that X-Forwarded-Host, -Proto and -Port name]
     #[arg(long, value_name = "URL", env = "POSTHASTE_PUBLIC_URL")]
     pub public_url: Option<String>,
 
@@ -95,6 +97,28 @@ pub struct ServeOptions {
     #[arg(long, value_name = "FILE", env = "POSTHASTE_INIT")]
     pub init: Option<PathBuf>,
 
+    /// A name of this server that it cannot know of itself, such as queues.test or *.queues.test; `*`: any name. May be repeated.
+    /// Known are localhost, addresses, the host of --public-url; with --insecure-public names without a dot, as containers have
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "POSTHASTE_ALLOW_HOST",
+        value_delimiter = ',',
+        help_heading = "Browsers"
+    )]
+    pub allow_host: Option<Vec<String>>,
+
+    /// The origin of web pages that may use this server, such as http://localhost:3000 or http://localhost:*; `*`: all pages
+    /// there are. May be repeated
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        env = "POSTHASTE_ALLOW_ORIGIN",
+        value_delimiter = ',',
+        help_heading = "Browsers"
+    )]
+    pub allow_origin: Option<Vec<String>>,
+
     /// Listen on an address that others can reach, although nobody's credentials are checked
     #[arg(long, env = "POSTHASTE_INSECURE_PUBLIC", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = yes_or_no)]
     pub insecure_public: Option<bool>,
@@ -142,8 +166,10 @@ pub struct Settings {
     pub strict: bool,
     /// The region of requests that are not signed.
     pub region: String,
-    /// The URL under which subscribers reach this server, without a slash at its end.
+    /// The URL under which clients and subscribers reach this server, without a slash at its end.
     pub public_url: Option<String>,
+    /// Who may ask.
+    pub door: Door,
     /// How deliveries leave the building.
     pub delivery: delivery::Settings,
     /// Threads that speak HTTP.
@@ -167,6 +193,8 @@ pub enum OptionsError {
     Region(String),
     /// A URL that nobody could follow.
     PublicUrl(String),
+    /// A host's name or an origin that is none; the text says which.
+    Door(String),
     /// Both a directory and memory are to keep the data.
     DirectoryAndMemory,
 }
@@ -192,6 +220,7 @@ impl std::fmt::Display for OptionsError {
             OptionsError::PublicUrl(url) => {
                 write!(f, "the public URL \"{url}\" is none that others could follow: say https://HOST or http://HOST:PORT")
             }
+            OptionsError::Door(text) => f.write_str(text),
             OptionsError::DirectoryAndMemory => {
                 f.write_str("--data and --in-memory (or POSTHASTE_DATA and POSTHASTE_IN_MEMORY) contradict each other: leave one out")
             }
@@ -234,11 +263,19 @@ impl ServeOptions {
         if addresses.is_empty() {
             return Err(OptionsError::Address(listen, "the name has no address".into()));
         }
-        if !self.insecure_public.or(file.insecure_public).unwrap_or(false)
-            && let Some(public) = addresses.iter().find(|address| !is_loopback(address.ip()))
-        {
+        let is_public = self.insecure_public.or(file.insecure_public).unwrap_or(false);
+        if !is_public && let Some(public) = addresses.iter().find(|address| !is_loopback(address.ip())) {
             return Err(OptionsError::Public(*public));
         }
+        let public_url = self.public_url.or(file.public_url).map(public_url).transpose()?;
+        // A variable that is set to nothing names nothing.
+        let list = |list: Option<Vec<String>>| {
+            list.map(|list| list.into_iter().filter(|text| !text.is_empty()).collect())
+        };
+        let allow_host: Vec<String> = list(self.allow_host).or(file.allow_host).unwrap_or_default();
+        let allow_origin: Vec<String> = list(self.allow_origin).or(file.allow_origin).unwrap_or_default();
+        let door = Door::new(&allow_host, &allow_origin, public_url.as_deref(), is_public)
+            .map_err(OptionsError::Door)?;
         let region = self.region.or(file.region).unwrap_or_else(|| "us-east-1".into());
         if !is_region(&region) {
             return Err(OptionsError::Region(region));
@@ -262,7 +299,8 @@ impl ServeOptions {
             virtual_clock: self.virtual_clock.or(file.virtual_clock).unwrap_or(false),
             strict: self.strict.or(file.strict).unwrap_or(false),
             region,
-            public_url: self.public_url.or(file.public_url).map(public_url).transpose()?,
+            public_url,
+            door,
             delivery: delivery::Settings {
                 guard: match self.refuse_addresses.or(file.refuse_addresses) {
                     None | Some(RefusedAddresses::None) => delivery::Guard::Off,

@@ -111,6 +111,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     reader,
                     secret,
                     signing,
+                    door: settings.door,
                     public_url: settings.public_url,
                     region: settings.region,
                     admin: Rc::new(admin),

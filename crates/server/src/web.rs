@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use journal::{ReadError, Reader};
 use kernel::parcel::PARCEL_SENT;
@@ -19,7 +19,8 @@ use sqs::operations::{self, Plan};
 use sqs::rules::names::region_of_host;
 use wire::{Credential, Decoded, Exchange};
 
-use crate::admin::Admin;
+use crate::admin::{self, Admin};
+use crate::door::{Door, Turned, Visit};
 use crate::engine::Handle;
 use crate::mailbox::{Tickets, ask};
 use crate::signing::Signing;
@@ -45,6 +46,8 @@ pub struct Desk {
     pub secret: Arc<OnceLock<Secret>>,
     /// Signs what topics send.
     pub signing: Arc<Signing>,
+    /// Who may ask.
+    pub door: Door,
     /// The URL under which others reach this server, if it was told; else it is taken from each request.
     pub public_url: Option<String>,
     /// The region of requests that are not signed.
@@ -58,20 +61,23 @@ pub struct Desk {
 impl Desk {
     /// Answers a request.
     pub async fn serve(self: Rc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let allow_origin = request.headers().contains_key(header::ORIGIN);
-        let mut response = self.route(request).await;
+        let (head, body) = request.into_parts();
+        let mut response = match self.door.judge(&head) {
+            Ok(visit) => {
+                let mut response = self.route(&head, body, &visit).await;
+                visit.allow(response.headers_mut());
+                response
+            }
+            Err(turned) => self.turn_away(&head, &turned),
+        };
         // The toolkit's consumers know by it that they may ask for what AWS does not have.
         response.headers_mut().insert(header::SERVER, HeaderValue::from_static("posthaste"));
-        if allow_origin {
-            cors(response.headers_mut());
-        }
         response.map(Full::new)
     }
 
-    async fn route(&self, request: Request<Incoming>) -> Response<Bytes> {
-        let (head, body) = request.into_parts();
+    async fn route(&self, head: &http::request::Parts, body: Incoming, visit: &Visit) -> Response<Bytes> {
         if head.method == Method::OPTIONS {
-            return preflight(&head.headers);
+            return visit.preflight(&head.headers);
         }
         let body = match self.read_body(body).await {
             Ok(body) => body,
@@ -87,13 +93,24 @@ impl Desk {
             return self.certificate(path);
         }
         let request_id = self.request_id();
-        match wire::decode(&head, body, request_id) {
+        match wire::decode(head, body, request_id) {
             Err(failure) => failure.answer(),
-            Ok(decoded) => {
-                let base = base_url(&head);
-                self.carry_out(decoded, &base).await
-            }
+            Ok(decoded) => self.carry_out(decoded, visit).await,
         }
+    }
+
+    /// Says why a request is not let in, in the form in which its client reads errors.
+    fn turn_away(&self, head: &http::request::Parts, turned: &Turned) -> Response<Bytes> {
+        let message = turned.to_string();
+        if head.uri.path().starts_with("/_") {
+            return admin::answer(
+                &head.method,
+                StatusCode::FORBIDDEN,
+                &serde_json::json!({ "message": message }),
+            );
+        }
+        let exchange = wire::exchange_of(head, self.request_id());
+        exchange.refuse(&Refusal::new("AccessDeniedException", message))
     }
 
     /// The certificate with which receivers of notifications check their signatures.
@@ -131,9 +148,11 @@ impl Desk {
         uuid_text(bytes)
     }
 
-    async fn carry_out(&self, decoded: Decoded, base: &str) -> Response<Bytes> {
+    async fn carry_out(&self, decoded: Decoded, visit: &Visit) -> Response<Bytes> {
         let Decoded { request, exchange, credential, trace_header } = decoded;
-        let caller = self.caller(credential, base);
+        let caller = self.caller(credential, &visit.url);
+        // What links and queue URLs begin with.
+        let base = self.public_url.as_deref().unwrap_or(&visit.url);
         match request {
             wire::Request::Sqs(request) => {
                 let (command, plan) = match operations::prepare(request, &caller, trace_header) {
@@ -148,7 +167,6 @@ impl Desk {
             }
             wire::Request::Sns(request) => {
                 self.signing.prepare();
-                let base = self.public_url.as_deref().unwrap_or(base);
                 let prepared = sns::operations::prepare(request, &caller, base, trace_header.as_ref());
                 let (command, plan) = match prepared {
                     Ok(prepared) => prepared,
@@ -231,7 +249,7 @@ impl Desk {
     /// In the local posture whoever says an account is believed: twelve digits as the access key's id.
     ///
     /// Who does not sign says a region by the host that he asks, such as `sqs.eu-west-1.localhost`, if by anything.
-    fn caller(&self, credential: Option<Credential>, base: &str) -> Caller {
+    fn caller(&self, credential: Option<Credential>, asked: &str) -> Caller {
         let signed = credential.is_some();
         let (access_key, region) = match credential {
             Some(credential) => (credential.access_key, credential.region),
@@ -239,7 +257,7 @@ impl Desk {
         };
         let is_account = access_key.len() == 12 && access_key.bytes().all(|byte| byte.is_ascii_digit());
         let account = if is_account { access_key } else { DEFAULT_ACCOUNT.to_owned() };
-        let host = || base.split_once("://").map_or(base, |(_, host)| host);
+        let host = || asked.split_once("://").map_or(asked, |(_, host)| host);
         let region = if region.is_empty() {
             region_of_host(host()).unwrap_or_else(|| self.region.clone())
         } else {
@@ -266,46 +284,10 @@ fn internal() -> Refusal {
     Refusal::new("InternalFailure", "The server failed to answer. Its log says why, by this request's id.")
 }
 
-/// The URL under which the client reached this server, so that queue URLs work where the client is.
-fn base_url(head: &http::request::Parts) -> String {
-    let host = head
-        .uri
-        .authority()
-        .map(|authority| authority.as_str())
-        .or_else(|| head.headers.get(header::HOST)?.to_str().ok())
-        .filter(|host| !host.is_empty())
-        .unwrap_or("localhost");
-    let forwarded = head.headers.get("x-forwarded-proto").and_then(|proto| proto.to_str().ok());
-    let scheme = if forwarded == Some("https") { "https" } else { "http" };
-    format!("{scheme}://{host}")
-}
-
 fn plain(status: StatusCode, text: &'static str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(text.as_bytes()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
-}
-
-/// What a browser wants to know before it sends a request from another origin.
-fn preflight(headers: &HeaderMap) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    cors(response.headers_mut());
-    let out = response.headers_mut();
-    out.insert(
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("HEAD,GET,PUT,POST,DELETE,OPTIONS,PATCH"),
-    );
-    let wanted = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
-    out.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.unwrap_or(HeaderValue::from_static("*")));
-    out.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("172800"));
-    response
-}
-
-fn cors(headers: &mut HeaderMap) {
-    const EXPOSED: &str = "x-amzn-requestid,x-amzn-query-error,x-amzn-errortype,date,content-length";
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-    headers.append(header::VARY, HeaderValue::from_static("origin"));
 }

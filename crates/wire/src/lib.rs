@@ -21,7 +21,7 @@ pub mod signature;
 pub use signature::Credential;
 
 mod request;
-pub use request::{Decoded, decode};
+pub use request::{Decoded, decode, exchange_of};
 
 mod exchange;
 pub use exchange::{Exchange, Failure, Protocol};

@@ -31,36 +31,47 @@ pub struct Decoded {
 /// Bytes that a compressed body may become at the most. A message of 1 MiB can be six times as long in JSON.
 const INFLATED_BYTES: u64 = 16 << 20;
 
-/// Understands a request. `request_id` is how this exchange will be called in the answer.
-pub fn decode(head: &Parts, body: Bytes, request_id: String) -> Result<Decoded, Box<Failure>> {
-    let headers = Headers::of(&head.headers);
+/// How the client of a request wants to be answered, as far as its head says.
+pub fn exchange_of(head: &Parts, request_id: String) -> Exchange {
+    exchange(head, &Headers::of(&head.headers), request_id)
+}
+
+fn exchange(head: &Parts, headers: &Headers<'_>, request_id: String) -> Exchange {
     let content_type = headers.content_type.unwrap_or_default();
+    let head_only = head.method == Method::HEAD;
     // Who speaks JSON but names no target wants to be told so in JSON.
     if headers.target.is_some() || begins_with(content_type, "application/x-amz-json-") {
-        let protocol =
-            if content_type.contains("x-amz-json-1.1") { Protocol::Json11 } else { Protocol::Json10 };
-        let exchange = Exchange {
-            protocol,
+        let is_11 = content_type.contains("x-amz-json-1.1");
+        return Exchange {
+            protocol: if is_11 { Protocol::Json11 } else { Protocol::Json10 },
             service: None,
             operation: None,
             query_mode: headers.query_mode.is_some_and(|mode| mode.trim() == "true"),
             accept: Accept::Json,
             request_id,
-            head_only: head.method == Method::HEAD,
+            head_only,
         };
-        return decode_json(head, &headers, body, exchange);
     }
     let accept = headers.accept.unwrap_or_default();
-    let exchange = Exchange {
+    Exchange {
         protocol: Protocol::Query,
         service: None,
         operation: None,
         query_mode: true,
         accept: if accept.contains("application/json") { Accept::Json } else { Accept::Xml },
         request_id,
-        head_only: head.method == Method::HEAD,
-    };
-    let is_form = begins_with(content_type, "application/x-www-form-urlencoded");
+        head_only,
+    }
+}
+
+/// Understands a request. `request_id` is how this exchange will be called in the answer.
+pub fn decode(head: &Parts, body: Bytes, request_id: String) -> Result<Decoded, Box<Failure>> {
+    let headers = Headers::of(&head.headers);
+    let exchange = exchange(head, &headers, request_id);
+    if exchange.protocol != Protocol::Query {
+        return decode_json(head, &headers, body, exchange);
+    }
+    let is_form = begins_with(headers.content_type.unwrap_or_default(), "application/x-www-form-urlencoded");
     decode_query(head, &headers, if is_form { body } else { Bytes::new() }, exchange)
 }
 

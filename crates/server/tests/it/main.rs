@@ -1,0 +1,5 @@
+//! The built program, asked over its sockets.
+
+mod server;
+
+mod browsers;

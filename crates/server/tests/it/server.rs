@@ -1,0 +1,111 @@
+//! A server of its own for each test, and a client that writes HTTP by hand.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running server; it is killed when it is dropped.
+pub struct Server {
+    pub address: SocketAddr,
+    process: Child,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// In small letters, as they came.
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+impl Server {
+    /// Starts the program in memory, on a free port, with more options.
+    pub fn start(options: &[&str]) -> Server {
+        Server::run(Command::new(env!("CARGO_BIN_EXE_posthaste")).arg("--in-memory").args(options))
+    }
+
+    /// Starts what the command says and waits until it is ready.
+    pub fn run(command: &mut Command) -> Server {
+        let command = command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
+        let address = url.unwrap_or_else(|| panic!("it does not start: {line:?}")).parse().unwrap();
+        Server { address, process }
+    }
+
+    /// A connection that gives up after a while.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    }
+
+    /// Sends a request with these headers, and no others but those that HTTP needs.
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut stream = self.connect();
+        let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            request += &format!("Host: {}\r\n", self.address);
+        }
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        request += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(request.as_bytes()).unwrap();
+        read_answer(&mut stream)
+    }
+
+    /// Asks SQS in JSON.
+    pub fn sqs(&self, operation: &str, body: &str) -> Answer {
+        let target = format!("AmazonSQS.{operation}");
+        let headers = [("X-Amz-Target", &*target), ("Content-Type", "application/x-amz-json-1.0")];
+        self.ask("POST", "/", &headers, body)
+    }
+
+    /// Asks in the query protocol.
+    pub fn query(&self, form: &str) -> Answer {
+        self.ask("POST", "/", &[("Content-Type", "application/x-www-form-urlencoded")], form)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Asks again and again, until there is an answer. What never comes fails the test after a minute.
+pub fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never comes");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Reads an answer until the server closes the connection.
+pub fn read_answer(stream: &mut TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    // The server may close before it has read all of the request.
+    let _ = stream.read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+    Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+}
