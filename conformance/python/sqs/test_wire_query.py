@@ -228,6 +228,13 @@ def test_one_item_alone_needs_no_index(endpoint, queue):  # the examples of AWS'
     assert "Tags" not in queue.list_queue_tags()
 
 
+@pytest.mark.parametrize("name", ["Tag", "Tags"])
+def test_tags_have_two_names(endpoint, queue, name):  # Java's SDK 1.x and 2.x up to 2.20 says Tags.1.Key, all others Tag.1.Key
+    form = {f"{name}__1__Key": "k", f"{name}__1__Value": "v", f"{name}__2__Key": "l", f"{name}__2__Value": "w"}
+    assert query_call(endpoint, "TagQueue", QueueUrl=queue.url, **form).status == 200
+    assert queue.list_queue_tags()["Tags"] == {"k": "v", "l": "w"}
+
+
 def test_indexes_may_have_gaps(endpoint, queue):  # protocols §5
     form = {
         "SendMessageBatchRequestEntry__10__Id": "ten",

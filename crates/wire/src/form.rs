@@ -174,7 +174,7 @@ impl<'a> Scope<'a> {
     }
 
     /// A map: `name.1.key`, `name.1.value`, or `name.entry.1.key` if its entries have a name. One entry alone need not have a
-    /// number, unless it has a name: AWS's own examples say `Attribute.Name=Policy`.
+    /// number, unless it has a name: AWS's own examples say `Attribute.Name=Policy`. What is called `key` may be called `name`.
     pub fn map<T: FormValue>(
         &self,
         name: &str,
@@ -188,7 +188,8 @@ impl<'a> Scope<'a> {
         let alone = (numbers.is_empty() && entry.is_none()).then(|| entries.clone());
         let mut read = Vec::new();
         for entry in numbers.iter().map(|number| entries.below(number)).chain(alone) {
-            let key = entry.below(key).text().cloned();
+            let named = |name| entry.below(name).text().cloned();
+            let key = named(key).or_else(|| if key == "key" { named("name") } else { None });
             if let (Some(key), Some(value)) = (key, T::form_value(&entry.below(value))?) {
                 read.push((key, value));
             }
@@ -287,7 +288,11 @@ impl FormValue for Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::sqs::{ReceiveMessageInput, SendMessageBatchInput, SendMessageInput, SetQueueAttributesInput};
+    use api::sns::CreateTopicInput;
+    use api::sqs::{
+        CreateQueueInput, ReceiveMessageInput, SendMessageBatchInput, SendMessageInput,
+        SetQueueAttributesInput, TagQueueInput,
+    };
 
     #[test]
     fn structures_lists_and_maps_are_read_by_their_names() {
@@ -328,6 +333,26 @@ mod tests {
         assert_eq!(input.attributes.unwrap().0, [(Text::from("DelaySeconds"), Text::from("35"))]);
         let form = Form::parse("AttributeName=x&Attribute=y", "").unwrap();
         assert_eq!(SetQueueAttributesInput::read_form(&form.scope()).unwrap().attributes, None);
+    }
+
+    #[test]
+    fn a_map_is_read_by_every_name_that_sdks_have_for_it() {
+        // boto3's and most others'; Java's of 1.x and up to 2.20 (TagQueueRequestMarshaller).
+        for form in ["Tag.1.Key=k&Tag.1.Value=v", "Tags.1.Key=k&Tags.1.Value=v"] {
+            let form = Form::parse(form, "").unwrap();
+            let input = TagQueueInput::read_form(&form.scope()).unwrap();
+            assert_eq!(input.tags.unwrap().0, [(Text::from("k"), Text::from("v"))]);
+        }
+        // Where the member has a name of its own, all SDKs use that.
+        let form = Form::parse("tags.1.Key=k&tags.1.Value=v", "").unwrap();
+        assert_eq!(CreateQueueInput::read_form(&form.scope()).unwrap().tags, None);
+        // ex_aws (Elixir) calls a key a name; AWS takes both (ex_aws_sns, pull request 103).
+        for key in ["key", "name"] {
+            let form = format!("Attributes.entry.1.{key}=DisplayName&Attributes.entry.1.value=v");
+            let form = Form::parse(&form, "").unwrap();
+            let input = CreateTopicInput::read_form(&form.scope()).unwrap();
+            assert_eq!(input.attributes.unwrap().0, [(Text::from("DisplayName"), Text::from("v"))]);
+        }
     }
 
     #[test]

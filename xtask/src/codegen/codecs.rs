@@ -190,18 +190,19 @@ fn read_form(view: &View<'_>, body: &mut String, name: &str, members: &[Member<'
         body,
         "impl ReadForm for {name} {{\nfn read_form({unused}scope: &Scope<'_>) -> Result<Self, FormFault> {{\nOk({name} {{"
     )?;
-    for Member { field, query, shape, flattened, .. } in members {
+    for Member { field, query, query_of_java, shape, flattened, .. } in members {
         match shape["type"].as_str() {
             Some("list") => {
                 writeln!(body, "{field}: scope.list(\"{query}\", {})?,", item(view, shape, *flattened))?;
             }
             Some("map") => {
                 let (key, value) = view.map_names(shape);
-                writeln!(
-                    body,
-                    "{field}: scope.map(\"{query}\", {}, \"{key}\", \"{value}\")?,",
-                    entry(*flattened)
-                )?;
+                let entry = entry(*flattened);
+                let read = |name: &str| format!("scope.map(\"{name}\", {entry}, \"{key}\", \"{value}\")?");
+                match query_of_java {
+                    None => writeln!(body, "{field}: {},", read(query))?,
+                    Some(other) => writeln!(body, "{field}: {}.or({}),", read(query), read(other))?,
+                }
             }
             _ => writeln!(body, "{field}: scope.member(\"{query}\")?,")?,
         }

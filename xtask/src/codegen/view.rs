@@ -30,6 +30,9 @@ pub struct Member<'a> {
     pub field: String,
     /// As in the query protocol.
     pub query: &'a str,
+    /// As in requests of SDKs that look at the member alone, where the map that it holds lends a name: Java's, up to the last
+    /// release that speaks the query protocol (`TagQueueRequestMarshaller`: `Tags.1.Key`, where others say `Tag.1.Key`).
+    pub query_of_java: Option<&'a str>,
     /// As in the query protocol's JSON answers, if there it has another name.
     pub query_json: Option<&'a str>,
     pub shape: &'a Value,
@@ -155,8 +158,19 @@ impl<'a> View<'a> {
                 // A flattened list or map may lend its own name, or its items'.
                 let lent = || self.query_name(shape).or_else(|| self.query_name(&shape["member"]));
                 let query = self.query_name(member).or_else(|| lent().filter(|_| flattened)).unwrap_or(name);
+                let is_lent = self.query_name(member).is_none() && query != name;
+                let query_of_java = (is_lent && shape["type"] == "map").then_some(name.as_str());
                 let query_json = member["queryJsonName"].as_str();
-                Some(Member { name, field: snake(name), query, query_json, shape, shape_name, flattened })
+                Some(Member {
+                    name,
+                    field: snake(name),
+                    query,
+                    query_of_java,
+                    query_json,
+                    shape,
+                    shape_name,
+                    flattened,
+                })
             })
             .collect()
     }

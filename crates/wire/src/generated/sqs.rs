@@ -1452,7 +1452,7 @@ impl ReadForm for TagQueueInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(TagQueueInput {
             queue_url: scope.member("QueueUrl")?,
-            tags: scope.map("Tag", None, "Key", "Value")?,
+            tags: scope.map("Tag", None, "Key", "Value")?.or(scope.map("Tags", None, "Key", "Value")?),
         })
     }
 }
