@@ -93,6 +93,20 @@ def test_an_envelope_has_a_sequence_number_and_no_signature(fifo, fifo_queue):  
     assert found["SequenceNumber"] == sent["SequenceNumber"]
 
 
+def test_a_standard_queue_is_told_no_group(fifo, topic, queue, fifo_queue):
+    # AWS's documentation of SNS, "Message grouping for FIFO topics": not passed on to standard queues. A standard topic's
+    # is (recorded in August 2025).
+    fifo.subscribe_queue(queue)
+    fifo.subscribe_queue(fifo_queue)
+    publish(fifo, group="g1")
+    assert fifo_queue.one()["Attributes"]["MessageGroupId"] == "g1"
+    got = queue.one()
+    assert "MessageGroupId" not in got["Attributes"] and "MessageDeduplicationId" not in got["Attributes"]
+    topic.subscribe_queue(queue)
+    topic.publish(MessageGroupId="g2")
+    assert queue.one()["Attributes"]["MessageGroupId"] == "g2"
+
+
 def test_a_standard_queue_gets_messages_too(fifo, queue):  # §10, §14.13
     fifo.subscribe_queue(queue)
     for n in range(3):

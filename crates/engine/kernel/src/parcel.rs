@@ -67,6 +67,8 @@ pub struct Copy {
     pub delay_seconds: u32,
     /// When it was sent to its queue, after the parcel's `at`, in milliseconds.
     pub sent_after: u64,
+    /// The parcel's group is not this copy's: a FIFO topic does not pass its groups on to standard queues.
+    pub without_group: bool,
 }
 
 /// A delivery that leaves the building.
@@ -237,6 +239,11 @@ impl<'a> ParcelSent<'a> {
         self.copies.iter().find(|copy| copy.origin == origin)
     }
 
+    /// The `MessageGroupId` of one of the copies.
+    pub fn group_of(&self, copy: &Copy) -> Option<&str> {
+        self.group.as_deref().filter(|_| !copy.without_group)
+    }
+
     /// The delivery of this number.
     pub fn delivery(&self, number: u64) -> Option<&Delivery> {
         self.deliveries.iter().find(|delivery| delivery.number == number)
@@ -249,6 +256,9 @@ const MOVED: u8 = 4;
 const DELAY: u8 = 8;
 const COPY_DEDUPLICATES: u8 = 16;
 const COPY_IN_GROUP: u8 = 32;
+/// The same bit where the copy's queue compares no deduplication ids: that it is set there means that the copy has no group.
+/// Older logs never have it there, and older readers pass it over.
+const WITHOUT_GROUP: u8 = COPY_IN_GROUP;
 const SENT_AFTER: u8 = 64;
 const TEXT: u8 = 128;
 
@@ -258,6 +268,7 @@ impl Copy {
         flags |= if self.origin != self.seq { MOVED } else { 0 };
         flags |= if self.delay_seconds > 0 { DELAY } else { 0 };
         flags |= deduplicates_bits(self.deduplicates, COPY_DEDUPLICATES, COPY_IN_GROUP);
+        flags |= if self.without_group && self.deduplicates.is_none() { WITHOUT_GROUP } else { 0 };
         flags |= if self.sent_after > 0 { SENT_AFTER } else { 0 };
         out.push(flags);
         put_near(out, self.queue, &mut before.queue);
@@ -286,6 +297,7 @@ impl Copy {
             delay_seconds: if flags & DELAY != 0 { reader.u32()? } else { 0 },
             sent_after: if flags & SENT_AFTER != 0 { reader.u64()? } else { 0 },
             deduplicates: deduplicates_of(flags, COPY_DEDUPLICATES, COPY_IN_GROUP),
+            without_group: flags & (COPY_DEDUPLICATES | WITHOUT_GROUP) == WITHOUT_GROUP,
         })
     }
 }
@@ -377,6 +389,7 @@ mod tests {
             deduplicates: Some(Deduplicates::InGroup),
             delay_seconds: 0,
             sent_after: 0,
+            without_group: false,
         };
         let parcel = ParcelSent {
             number: 100,
@@ -393,6 +406,7 @@ mod tests {
                     delay_seconds: 5,
                     sent_after: 8,
                     deduplicates: None,
+                    without_group: true,
                     ..copy
                 },
             ],
@@ -425,6 +439,7 @@ mod tests {
                 deduplicates: None,
                 delay_seconds: 0,
                 sent_after: 0,
+                without_group: false,
             };
             let parcel = ParcelSent {
                 number: 9_000_000_000,

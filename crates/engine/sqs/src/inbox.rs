@@ -54,6 +54,9 @@ impl Queues for State {
             delay_seconds: if deduplicates.is_some() { 0 } else { queue.settings.delay_seconds },
             deduplicates,
             sent_after: 0,
+            // Only a FIFO topic's messages have a deduplication id (AWS's documentation of SNS, "Message grouping for FIFO
+            // topics": "Message group ID is not passed to Amazon SQS standard queues").
+            without_group: queue.settings.fifo.is_none() && offer.deduplication_id.is_some(),
         })
     }
 }
@@ -109,7 +112,7 @@ impl State {
             now.origin = touched.origin.0;
             now.sent_after = touched.sent - parcel.at;
         }
-        now.delay_seconds = match queue.waiting(seq, parcel.group.as_deref()) {
+        now.delay_seconds = match queue.waiting(seq, parcel.group_of(copy)) {
             Some((_, Some(QUEUE_DELAY))) => queue.settings.delay_seconds,
             Some((_, Some(delay))) => delay,
             _ => 0,
@@ -125,7 +128,7 @@ pub(crate) fn message_of<'a>(parcel: &'a ParcelSent<'_>, copy: &Copy) -> Message
         seq: Seq(copy.seq),
         origin: Seq(copy.origin),
         sent: parcel.at + copy.sent_after,
-        group: parcel.group.as_deref().map(Cow::Borrowed),
+        group: parcel.group_of(copy).map(Cow::Borrowed),
         deduplication: copy.deduplicates.and_then(|deduplicates| {
             let id = Cow::Borrowed(parcel.deduplication_id.as_deref()?);
             Some(Deduplication { id, in_group: deduplicates == Deduplicates::InGroup })
