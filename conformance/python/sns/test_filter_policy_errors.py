@@ -83,6 +83,12 @@ def test_a_refusal_says_where(topic, subscription, create_queue, name):  # §11,
         assert re.fullmatch(source, where), message
 
 
+def test_places_are_those_in_the_policy_without_blanks(topic, subscription, create_queue):  # recorded in May 2024
+    text = 'FilterPolicy: "suffix" must be an object or an array'
+    source = '\n at [Source: (String)"{"key":{"suffix":"value"}}"; line: 1, column: 19]'
+    both(topic, subscription, create_queue(), '{\n "key" : {"suffix": "value"}}', text + source)
+
+
 @pytest.mark.parametrize("name", WITHOUT_POSITION)
 def test_a_refusal_of_an_address_does_not_say_where(topic, subscription, create_queue, name):  # §11
     policy, text = WITHOUT_POSITION[name]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::compile::{Dialect, RESERVED, compile};
 use crate::event::Event;
-use crate::json::{Malformed, Token, Tokens};
+use crate::json::{Malformed, Token, Tokens, minify};
 use crate::set::Matcher;
 
 /// What a filter policy is compared with: the subscription's attribute `FilterPolicyScope`.
@@ -32,23 +32,22 @@ pub struct FilterPolicy {
 }
 
 impl FilterPolicy {
-    /// Reads a policy and checks it as SNS does, in this order: size, JSON, nesting, number of keys, combinations,
-    /// grammar. (Only the texts are known from AWS; the order is a guess.)
+    /// Reads a policy and checks it as SNS does, in this order: size, JSON, number of keys, combinations, grammar, nesting.
+    /// (That nesting comes after grammar is recorded; the rest of the order is a guess.)
+    ///
+    /// AWS reads the JSON before it looks at the grammar. So a fault in the JSON does not quote the policy, and one in the
+    /// grammar quotes it without blanks and counts columns in that (both recorded).
     pub fn parse(text: &str, scope: Scope) -> Result<FilterPolicy, PolicyFault> {
         if text.len() > BYTES_LIMIT {
             return Err(PolicyFault::of_policy("Filter policy is too long".to_owned()));
         }
-        let size = measure(text).map_err(|fault| {
-            PolicyFault::of_policy(format!("failed to parse JSON. {}", fault.describe(text)))
+        let mut tokens = Tokens::redacted(text);
+        let size = measure(&mut tokens).map_err(|fault| {
+            PolicyFault::of_policy(format!("failed to parse JSON. {}", tokens.describe(&fault)))
         })?;
-        if let Some(size) = size {
+        if let Some(size) = &size {
             if size.empty {
                 return Ok(FilterPolicy { matcher: Matcher::of_all(), accepts_all: true });
-            }
-            if size.nested && scope == Scope::MessageAttributes {
-                return Err(PolicyFault::unnamed(
-                    "Filter policy scope MessageAttributes does not support nested filter policy",
-                ));
             }
             if size.keys > KEYS_LIMIT {
                 let reason = format!("Filter policy can not have more than {KEYS_LIMIT} keys");
@@ -58,8 +57,18 @@ impl FilterPolicy {
                 return Err(PolicyFault::of_policy("Filter policy is too complex".to_owned()));
             }
         }
-        let pattern = compile(text, Dialect::FilterPolicy)
-            .map_err(|fault| PolicyFault::of_policy(fault.describe(text)))?;
+        let pattern = compile(text, Dialect::FilterPolicy).map_err(|fault| {
+            let again = minify(text).map(|minified| {
+                let refusal = compile(&minified, Dialect::FilterPolicy).err();
+                refusal.map(|fault| fault.describe(&minified))
+            });
+            PolicyFault::of_policy(again.ok().flatten().unwrap_or_else(|| fault.describe(text)))
+        })?;
+        if size.is_some_and(|size| size.nested) && scope == Scope::MessageAttributes {
+            return Err(PolicyFault::unnamed(
+                "Filter policy scope MessageAttributes does not support nested filter policy",
+            ));
+        }
         Ok(FilterPolicy { matcher: Matcher::new(pattern), accepts_all: false })
     }
 
@@ -121,6 +130,25 @@ impl fmt::Display for PolicyFault {
 
 impl std::error::Error for PolicyFault {}
 
+/// What is wrong with a text that is no JSON, in the words of the parser that AWS uses: what follows `failed to parse JSON. `.
+/// Nothing if this parser has no objection.
+///
+/// ```
+/// let fault = patterns::json_fault("{invalidjson}").unwrap();
+/// assert!(fault.starts_with("Unexpected character ('i' (code 105)): was expecting double-quote to start field name\n at "));
+/// assert!(fault.ends_with("line: 1, column: 2]"));
+/// ```
+pub fn json_fault(text: &str) -> Option<String> {
+    let mut tokens = Tokens::redacted(text);
+    loop {
+        match tokens.next() {
+            Ok(Token::End) => return None,
+            Ok(_) => {}
+            Err(fault) => return Some(tokens.describe(&fault)),
+        }
+    }
+}
+
 /// What the limits count.
 struct Size {
     /// Paths with conditions; of alternatives, those of the one that has the most.
@@ -136,10 +164,9 @@ struct Size {
 }
 
 /// Measures a policy; nothing if it is no object. What the grammar refuses is not judged here.
-fn measure(text: &str) -> Result<Option<Size>, Malformed> {
-    let mut tokens = Tokens::new(text);
+fn measure(tokens: &mut Tokens<'_>) -> Result<Option<Size>, Malformed> {
     let size = match tokens.next()? {
-        Token::ObjectStart => Some(object(&mut tokens, 1)?),
+        Token::ObjectStart => Some(object(tokens, 1)?),
         _ => {
             tokens.skip_value()?;
             None

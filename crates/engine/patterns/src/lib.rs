@@ -23,7 +23,9 @@
 //! crate's `DESIGN.md`.
 
 mod filter_policy;
-pub use filter_policy::{BYTES_LIMIT, COMBINATIONS_LIMIT, FilterPolicy, KEYS_LIMIT, PolicyFault, Scope};
+pub use filter_policy::{
+    BYTES_LIMIT, COMBINATIONS_LIMIT, FilterPolicy, KEYS_LIMIT, PolicyFault, Scope, json_fault,
+};
 
 mod event_pattern;
 pub use event_pattern::{EventPattern, PatternFault};

@@ -8,6 +8,9 @@ mod numerals;
 mod words;
 pub(crate) use words::Malformed;
 
+mod minify;
+pub(crate) use minify::minify;
+
 use std::borrow::Cow;
 
 use words::{VALUES, describe, is_identifier_part, is_identifier_start, location, non_standard, utf16_len};
@@ -43,6 +46,8 @@ struct Level {
 /// Reads tokens one after the other.
 pub(crate) struct Tokens<'a> {
     text: &'a str,
+    /// Whether refusals keep to themselves what the text was.
+    redacted: bool,
     at: usize,
     token: Token,
     /// The value after the name that was handed out last.
@@ -58,6 +63,7 @@ impl<'a> Tokens<'a> {
     pub fn new(text: &'a str) -> Self {
         Tokens {
             text,
+            redacted: false,
             at: 0,
             token: Token::End,
             pending: None,
@@ -66,6 +72,23 @@ impl<'a> Tokens<'a> {
             number: (0, 0),
             levels: Vec::new(),
         }
+    }
+
+    /// The same for a text of which refusals are not to tell: they say `REDACTED` in its place.
+    pub fn redacted(text: &'a str) -> Self {
+        Tokens { redacted: true, ..Tokens::new(text) }
+    }
+
+    /// A refusal in Jackson's words, with its place.
+    pub fn describe(&self, fault: &Malformed) -> String {
+        match fault.at {
+            Some(at) => format!("{}\n at {}", fault.what, self.location(at, 0)),
+            None => fault.what.clone(),
+        }
+    }
+
+    fn location(&self, at: usize, columns: usize) -> String {
+        location(self.text, at, columns, self.redacted)
     }
 
     /// The name that was read last.
@@ -88,9 +111,9 @@ impl<'a> Tokens<'a> {
     pub fn behind(&self, fault: &Malformed) -> String {
         match fault.at {
             Some(at) if self.text.get(at..self.at).is_some_and(|passed| passed.chars().count() == 1) => {
-                location(self.text, at, 1)
+                self.location(at, 1)
             }
-            _ => location(self.text, self.at, 0),
+            _ => self.location(self.at, 0),
         }
     }
 
@@ -147,7 +170,7 @@ impl<'a> Tokens<'a> {
                 None => Ok(Token::End),
                 Some(level) => {
                     let kind = if level.object { "Object" } else { "Array" };
-                    let start = location(self.text, level.start, 0);
+                    let start = self.location(level.start, 0);
                     Err(self.refuse(format!(
                         "Unexpected end-of-input: expected close marker for {kind} (start marker at {start})"
                     )))
@@ -217,7 +240,7 @@ impl<'a> Tokens<'a> {
             Some(level) => {
                 let kind = if level.object { "Object" } else { "Array" };
                 let expected = if object { ']' } else { '}' };
-                let start = location(self.text, level.start, 0);
+                let start = self.location(level.start, 0);
                 let what = format!(
                     "Unexpected close marker '{}': expected '{expected}' (for {kind} starting at {start})",
                     char::from(byte)
@@ -275,7 +298,10 @@ impl<'a> Tokens<'a> {
                 break;
             }
         }
-        Malformed { what: format!("Unrecognized token '{word}': was expecting {VALUES}"), at: Some(start) }
+        // Jackson 2.22 gives the place where the word begins; the Jackson that reads SNS's policies, that where it ends
+        // (recorded in October 2025).
+        let at = if self.redacted { self.at } else { start };
+        Malformed { what: format!("Unrecognized token '{word}': was expecting {VALUES}"), at: Some(at) }
     }
 
     /// What begins with the byte that has just been passed, and is no value.

@@ -20,14 +20,15 @@ impl Malformed {
     /// What, and where, in Jackson's words.
     pub fn describe(&self, text: &str) -> String {
         match self.at {
-            Some(at) => format!("{}\n at {}", self.what, location(text, at, 0)),
+            Some(at) => format!("{}\n at {}", self.what, location(text, at, 0, false)),
             None => self.what.clone(),
         }
     }
 }
 
-/// `[Source: (String)"…"; line: 1, column: 11]`: the place of a character, or so many columns behind it.
-pub(super) fn location(text: &str, at: usize, columns: usize) -> String {
+/// `[Source: (String)"…"; line: 1, column: 11]`: the place of a character, or so many columns behind it. Where the text is
+/// redacted, as Jackson does by default, other words stand in its place.
+pub(super) fn location(text: &str, at: usize, columns: usize, redacted: bool) -> String {
     let at = text.floor_char_boundary(at);
     let mut line = 1;
     let mut line_start = 0;
@@ -40,6 +41,10 @@ pub(super) fn location(text: &str, at: usize, columns: usize) -> String {
         line_start = newline + 1;
     }
     let column = utf16_len(&text[line_start..at]) + 1 + columns;
+    if redacted {
+        let source = "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled)";
+        return format!("[Source: {source}; line: {line}, column: {column}]");
+    }
     let quoted: Vec<u16> = text.encode_utf16().take(QUOTED_LIMIT).collect();
     let left_out = match utf16_len(text) - quoted.len() {
         0 => String::new(),

@@ -174,8 +174,56 @@ fn what_is_not_json_is_refused_with_its_place() {
     assert_eq!(
         refusal("{\n \"a\": [this]}", Scope::MessageAttributes),
         "FilterPolicy: failed to parse JSON. Unrecognized token 'this': was expecting (JSON String, Number, Array, \
-         Object or token 'null', 'true' or 'false')\n at [Source: (String)\"{\n \"a\": [this]}\"; line: 2, column: 8]"
+         Object or token 'null', 'true' or 'false')\n at [Source: REDACTED \
+         (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 2, column: 12]"
     );
+}
+
+#[test]
+fn what_was_recorded_of_aws_is_said_here() {
+    // Recorded in May 2024 of policies that were sent with blanks behind colons and commas, of the default scope. Grammar comes
+    // before nesting.
+    for (policy, reason, column) in [
+        (r#"{"key":[["value"]]}"#, "Match value must be String, number, true, false, or null", 10),
+        (r#"{"key":[{"wrong-operator":true}]}"#, "Unrecognized match type wrong-operator", 31),
+        (r#"{"key":[{"suffix":"value","prefix":"value2"}]}"#, "Only one key allowed in match expression", 37),
+        (r#"{"key":[{"suffix":100}]}"#, "suffix match pattern must be a string", 22),
+        (r#"{"key":[{"suffix":null}]}"#, "suffix match pattern must be a string", 23),
+        (r#"{"key":{"suffix":"value"}}"#, "\"suffix\" must be an object or an array", 19),
+        (r#"{"key":[{"suffix":[]}]}"#, "suffix match pattern must be a string", 20),
+        (r#"{"key":[{"suffix":["test","test2"]}]}"#, "suffix match pattern must be a string", 20),
+        (r#"{"key":{"suffix":"value","prefix":"value"}}"#, "\"suffix\" must be an object or an array", 19),
+        (r#"{"key":{"not-an-operator":"value"}}"#, "\"not-an-operator\" must be an object or an array", 28),
+        (r#"{"key":[{"numeric":[]}]}"#, "Invalid member in numeric match: ]", 22),
+        (r#"{"key":[{"numeric":["operator"]}]}"#, "Unrecognized numeric range operator: operator", 32),
+        (r#"{"key":[{"numeric":[1,"<="]}]}"#, "Invalid member in numeric match: 1", 22),
+        (r#"{"key":[{"numeric":["=","000"]}]}"#, "Value of equals must be numeric", 26),
+        (r#"{"key":[{"numeric":[">="]}]}"#, "Value of >= must be numeric", 26),
+        (r#"{"key":[{"numeric":["<",100,">",10]}]}"#, "Too many elements in numeric expression", 30),
+        (r#"{"key":[{"numeric":[">=",1,">",2]}]}"#, "Bad numeric range operator: >", 31),
+        (r#"{"key":[{"numeric":[">",3,"<",1]}]}"#, "Bottom must be less than top", 33),
+        (r#"{"key":[{"numeric":[">",20,"<="]}]}"#, "Value of <= must be numeric", 33),
+        (r#"{"key":[{"numeric":[">",20,30]}]}"#, "Bad value in numeric range: 30", 30),
+        (r#"{"key":[{"numeric":[">",20,"test"]}]}"#, "Bad numeric range operator: test", 34),
+        (r#"{"key":[{"numeric":[">","20","<","30"]}]}"#, "Value of > must be numeric", 26),
+        (r#"{"key":[{"numeric":[">",20,"<","30"]}]}"#, "Value of < must be numeric", 33),
+        (r#"{"key":[{"numeric":[">",20,"<",30,"<",50]}]}"#, "Too many terms in numeric range expression", 36),
+        (r#"{"key":[{"exists":null}]}"#, "exists match pattern must be either true or false.", 23),
+        (r#"{"key":[{"exists":"no"}]}"#, "exists match pattern must be either true or false.", 20),
+        (
+            r#"{"key":[{"anything-but":{"wrong-operator":null}}]}"#,
+            "Unsupported anything-but pattern: wrong-operator",
+            47,
+        ),
+        (r#"{"key":[{"anything-but":{"suffix":"test"}}]}"#, "Unsupported anything-but pattern: suffix", 36),
+        (r#"{"key":[{"anything-but":{"exists":false}}]}"#, "Unsupported anything-but pattern: exists", 40),
+        (r#"{"key":[{"anything-but":{"prefix":false}}]}"#, "prefix match pattern must be a string", 40),
+    ] {
+        let sent = policy.replace(':', " : ").replace(',', ",\n ");
+        let expected =
+            format!("FilterPolicy: {reason}\n at [Source: (String)\"{policy}\"; line: 1, column: {column}]");
+        assert_eq!(refusal(&sent, Scope::MessageAttributes), expected);
+    }
 }
 
 #[test]
