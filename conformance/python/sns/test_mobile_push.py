@@ -64,6 +64,27 @@ def test_applications_are_listed_changed_and_deleted(sns, application):  # §2
         application.attributes()
 
 
+@pytest.mark.parametrize(
+    ("platform", "more", "method"),
+    [
+        ("GCM", {}, "Key"),
+        ("GCM", {"PlatformCredential": '{"type":"service_account"}'}, "Token"),
+        ("APNS", {}, "Certificate"),
+        ("APNS_SANDBOX", {"ApplePlatformTeamID": "A1B2C3D4E5", "ApplePlatformBundleID": "com.example.app"}, "Token"),
+        ("ADM", {}, None),
+    ],
+)
+def test_an_application_tells_its_kind_of_credentials(sns, platform, more, method):  # AWS's documentation
+    assert Application(sns, platform, **more).attributes().get("AuthenticationMethod") == method
+
+
+def test_user_data_has_a_limit(application):
+    application.device(CustomUserData="x" * 2048)
+    text = "Invalid value for attribute: CustomUserData: must be at most 2048 bytes long in UTF-8 encoding"
+    with refused("InvalidParameter", 400, f"Invalid parameter: Attributes Reason: {text}"):
+        application.device(CustomUserData="x" * 2049)
+
+
 def test_secrets_are_not_told(application):
     found = application.attributes()
     assert "secret" not in json.dumps(found)
@@ -109,6 +130,8 @@ def test_a_device_can_be_disabled(sns, application):  # §5
     assert attributes(sns, device)["Enabled"] == "false"
     with refused("EndpointDisabled", 400, "Endpoint is disabled"):
         sns.publish(TargetArn=device, Message="x")
+    with refused("EndpointDisabled", 400, "Endpoint is disabled"):  # before its structure is looked at
+        sns.publish(TargetArn=device, Message="no JSON", MessageStructure="json")
     sns.set_endpoint_attributes(EndpointArn=device, Attributes={"Enabled": "true"})
     assert sns.publish(TargetArn=device, Message="x")["MessageId"]
 

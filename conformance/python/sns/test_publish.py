@@ -27,6 +27,11 @@ def test_a_topic_may_be_the_target(topic, queue):  # §2
     assert json.loads(queue.one()["Body"])["Message"] == "by target"
 
 
+def test_an_empty_topic_arn_is_an_arn_of_one_element(sns):  # recorded in March 2024
+    with refused("InvalidParameter", 400, "Invalid parameter: TopicArn Reason: An ARN must have at least 6 elements, not 1"):
+        sns.publish(TopicArn="", Message="x")
+
+
 def test_an_empty_message_is_refused(topic):  # §5
     with refused("InvalidParameter", 400, "Invalid parameter: Empty message"):
         topic.publish("")

@@ -22,7 +22,7 @@ pub struct ListSubscriptions {
     pub whose: Whose,
     /// Which of them: those after this one, and how many.
     pub page: Page,
-    after: SubscriptionId,
+    after: Option<SubscriptionId>,
 }
 
 /// Whose subscriptions are listed.
@@ -64,13 +64,13 @@ impl ListSubscriptions {
 
     fn new(whose: Whose, token: Option<&str>) -> Result<Self, Refusal> {
         let page = Page::new(token)?;
-        let after = SubscriptionId(page.after_number()?.unwrap_or_default());
+        let after = page.after_number()?.map(SubscriptionId);
         Ok(ListSubscriptions { whose, page, after })
     }
 
     /// Tells of them.
     pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
-        let after = (Bound::Excluded(self.after), Bound::Unbounded);
+        let after = (self.after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
         let item = |subscription: &Subscription| {
             let topic = state.topic_of(subscription.declared.topic);
             let topic = topic.map(|topic| topic.arn.clone()).unwrap_or_default();

@@ -158,21 +158,22 @@ pub struct ListPlatformApplications {
     pub region: String,
     /// Which of them.
     pub page: Page,
-    after: ApplicationId,
+    after: Option<ApplicationId>,
 }
 
 impl ListPlatformApplications {
     /// Reads the request.
     pub fn prepare(input: &ListPlatformApplicationsInput, caller: &Caller) -> Result<Self, Refusal> {
         let page = Page::new(input.next_token.as_deref())?;
-        let after = ApplicationId(page.after_number()?.unwrap_or_default());
+        let after = page.after_number()?.map(ApplicationId);
         let (account, region) = (caller.account.clone(), caller.region.clone());
         Ok(ListPlatformApplications { account, region, page, after })
     }
 
     /// Tells of them, oldest first.
     pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
-        let all = state.platforms.applications.range((Bound::Excluded(self.after), Bound::Unbounded));
+        let start = self.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let all = state.platforms.applications.range((start, Bound::Unbounded));
         let theirs = all.filter(|(_, application)| {
             let key = &application.declared.key;
             key.account == self.account && key.region == self.region
@@ -199,5 +200,9 @@ impl ListPlatformApplications {
 fn shown(application: &PlatformApplication) -> Vec<(String, String)> {
     let mut shown = application.declared.attributes.clone();
     shown.retain(|name, _| !platforms::SECRETS.contains(&name.as_str()));
+    let declared = &application.declared;
+    if let Some(method) = platforms::authentication_method(&declared.key.platform, &declared.attributes) {
+        shown.insert("AuthenticationMethod".to_owned(), method.to_owned());
+    }
     shown.into_iter().collect()
 }

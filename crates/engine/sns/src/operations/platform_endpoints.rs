@@ -1,6 +1,7 @@
 //! The five operations on endpoints of mobile platforms: an application on somebody's device.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use api::sns::{
     CreatePlatformEndpointInput, CreatePlatformEndpointOutput, DeleteEndpointInput,
@@ -183,7 +184,7 @@ pub struct ListEndpoints {
     pub application: ApplicationKey,
     /// Which of them.
     pub page: Page,
-    after: EndpointId,
+    after: Option<EndpointId>,
 }
 
 impl ListEndpoints {
@@ -191,7 +192,7 @@ impl ListEndpoints {
     pub fn prepare(input: &ListEndpointsByPlatformApplicationInput) -> Result<Self, Refusal> {
         let application = platforms::application(input.platform_application_arn.as_deref())?;
         let page = Page::new(input.next_token.as_deref())?;
-        let after = EndpointId(page.after_number()?.unwrap_or_default());
+        let after = page.after_number()?.map(EndpointId);
         Ok(ListEndpoints { application, page, after })
     }
 
@@ -200,9 +201,13 @@ impl ListEndpoints {
         let Some(application) = state.platforms.application(&self.application) else {
             return refusals::application_missing().into();
         };
-        let rest = (application.declared.id, EndpointId(self.after.0 + 1));
-        let last = (application.declared.id, EndpointId(u64::MAX));
-        let members = state.platforms.members.range(rest..=last);
+        let of = application.declared.id;
+        let start = match self.after {
+            Some(after) => Bound::Excluded((of, after)),
+            None => Bound::Included((of, EndpointId(0))),
+        };
+        let members = state.platforms.members.range((start, Bound::Unbounded));
+        let members = members.take_while(|(application, _)| *application == of);
         let items = members.filter_map(|(_, id)| {
             let endpoint = state.platforms.endpoints.get(id)?;
             Some((id.0.to_string(), ListedPlatform { arn: endpoint.arn(), attributes: shown(endpoint) }))

@@ -7,7 +7,7 @@ use notification::Protocol;
 
 use super::text_messaging::Sender;
 use super::{Decision, Direct, Outcome, Posting, Reply, Setting};
-use crate::platforms::PlatformApplication;
+use crate::platforms::{PlatformApplication, PlatformEndpoint};
 use crate::rules::arns;
 use crate::rules::endpoints::is_telephone_number;
 use crate::rules::post::{Post, PostDraft, Surroundings};
@@ -20,7 +20,7 @@ use crate::{TopicKey, refusals};
 pub struct Publish {
     /// Where to.
     pub target: Target,
-    /// What, or what is wrong with it whatever the topic.
+    /// What; or what is wrong with it whatever the topic, of which a mobile endpoint is told only if it can get messages.
     pub post: Result<Post, Refusal>,
 }
 
@@ -67,11 +67,24 @@ impl Publish {
             deduplication_id: input.message_deduplication_id,
         };
         let around = Surroundings { target_arn: &target_arn, endpoint, fifo, base, trace, path: "" };
-        Ok(Publish { post: draft.check(&around), target })
+        let post = match draft.check(&around) {
+            // What is wrong with a structure shows when it is rendered for its taker: after AWS has looked whether there is one.
+            Err(fault) if !fault.of_structure => return Err(fault.refusal),
+            checked => checked.map_err(|fault| fault.refusal),
+        };
+        Ok(Publish { post, target })
     }
 
     /// Hands it on to be published.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+        let endpoint = match &self.target {
+            Target::Endpoint(arn) => match state.platforms.endpoint(arn).map(|known| ready(state, known)) {
+                None => return endpoint_missing().into(),
+                Some(Err(refusal)) => return refusal.into(),
+                Some(Ok(id)) => id,
+            },
+            _ => 0,
+        };
         let post = match &self.post {
             Ok(post) => post,
             Err(refusal) => return refusal.clone().into(),
@@ -84,16 +97,8 @@ impl Publish {
                 }
                 Outcome::Post(Posting { topic: topic.id(), posts: vec![post], ids: None })
             }
-            Target::Endpoint(arn) => {
-                let Some(endpoint) = state.platforms.endpoint(arn) else { return endpoint_missing().into() };
-                if !state.platforms.application_of(endpoint).is_some_and(PlatformApplication::is_enabled) {
-                    let text = "Platform application is disabled";
-                    return Refusal::new("PlatformApplicationDisabledException", text).into();
-                }
-                if !endpoint.is_enabled() {
-                    return Refusal::new("EndpointDisabledException", "Endpoint is disabled").into();
-                }
-                Outcome::Direct(Direct { post, protocol: Protocol::Application, to: endpoint.declared.id.0 })
+            Target::Endpoint(_) => {
+                Outcome::Direct(Direct { post, protocol: Protocol::Application, to: endpoint })
             }
             // Whom it does not reach gets nothing, and the sender is not told.
             Target::Telephone(number, Sender { account, region }) => {
@@ -115,6 +120,18 @@ impl Publish {
     }
 }
 
+/// The number of an endpoint to which messages can go.
+fn ready(state: &State, endpoint: &PlatformEndpoint) -> Result<u64, Refusal> {
+    if !state.platforms.application_of(endpoint).is_some_and(PlatformApplication::is_enabled) {
+        let text = "Platform application is disabled";
+        return Err(Refusal::new("PlatformApplicationDisabledException", text));
+    }
+    if !endpoint.is_enabled() {
+        return Err(Refusal::new("EndpointDisabledException", "Endpoint is disabled"));
+    }
+    Ok(endpoint.declared.id.0)
+}
+
 fn target(input: &PublishInput, caller: &Caller) -> Result<Target, Refusal> {
     let (arn, parameter) = match (&input.topic_arn, &input.target_arn, &input.phone_number) {
         (Some(arn), None, None) => (arn, "TopicArn"),
@@ -131,6 +148,10 @@ fn target(input: &PublishInput, caller: &Caller) -> Result<Target, Refusal> {
     };
     if parameter == "TargetArn" && arn.contains(":endpoint/") {
         return Ok(Target::Endpoint(arn.to_string()));
+    }
+    if parameter == "TopicArn" && arn.is_empty() {
+        // Where a topic is required, AWS says that there is none; here it need not be given.
+        return Err(refusals::invalid("TopicArn Reason: An ARN must have at least 6 elements, not 1"));
     }
     let topic = arns::topic(Some(arn), parameter).map_err(|refusal| match parameter {
         "TargetArn" => endpoint_missing(),

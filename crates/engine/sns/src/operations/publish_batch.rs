@@ -55,7 +55,7 @@ impl PublishBatch {
             let around = Surroundings { target_arn: &arn, endpoint: None, fifo, base, trace, path: &path };
             match draft.check(&around) {
                 Ok(post) => posts.push((entry.id.unwrap_or_default(), post)),
-                Err(refusal) => return Ok(PublishBatch { topic, entries: Err(refusal) }),
+                Err(fault) => return Ok(PublishBatch { topic, entries: Err(fault.refusal) }),
             }
         }
         Ok(PublishBatch { topic, entries: Ok(posts) })

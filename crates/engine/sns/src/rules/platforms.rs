@@ -115,12 +115,34 @@ pub fn check_endpoint(attributes: &BTreeMap<String, String>) -> Result<(), Refus
     attributes.get("CustomUserData").map_or(Ok(()), |data| check_user_data(data))
 }
 
+/// What AWS adds to the attributes of an application for Apple's or Google's platforms: `AuthenticationMethod`, the kind of
+/// its credentials (AWS's documentation of GetPlatformApplicationAttributes: token or certificate, token or key).
+///
+/// Apple's tokens come with the team and the bundle that they are for; one of Google's is the text of a JSON object.
+pub fn authentication_method(platform: &str, attributes: &BTreeMap<String, String>) -> Option<&'static str> {
+    let has = |name: &str| attributes.get(name).is_some_and(|value| !value.is_empty());
+    match platform {
+        "GCM" => {
+            let credential = attributes.get("PlatformCredential").map(|text| text.trim_start());
+            Some(if credential.is_some_and(|text| text.starts_with('{')) { "Token" } else { "Key" })
+        }
+        apple if apple.starts_with("APNS") || apple.starts_with("MACOS") => {
+            let is_token = has("ApplePlatformTeamID") || has("ApplePlatformBundleID");
+            Some(if is_token { "Token" } else { "Certificate" })
+        }
+        _ => None,
+    }
+}
+
 /// Checks an endpoint's user data.
-pub fn check_user_data(data: &str) -> Result<(), Refusal> {
+fn check_user_data(data: &str) -> Result<(), Refusal> {
     if data.len() <= USER_DATA_BYTES {
         return Ok(());
     }
-    Err(refusals::invalid("CustomUserData Reason: must be at most 2048 bytes long in UTF-8 encoding"))
+    Err(refusals::invalid(format_args!(
+        "Attributes Reason: Invalid value for attribute: CustomUserData: must be at most {USER_DATA_BYTES} bytes long in \
+         UTF-8 encoding"
+    )))
 }
 
 /// A map that must not be empty.

@@ -44,6 +44,21 @@ pub struct PostDraft {
     pub deduplication_id: Option<ByteString>,
 }
 
+/// What is wrong with a message, whatever its topic.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PostFault {
+    /// What AWS says.
+    pub refusal: Refusal,
+    /// Whether it is about the texts of a message with the structure `json`.
+    pub of_structure: bool,
+}
+
+impl From<Refusal> for PostFault {
+    fn from(refusal: Refusal) -> Self {
+        PostFault { refusal, of_structure: false }
+    }
+}
+
 /// What surrounds a message.
 #[derive(Clone, Debug)]
 pub struct Surroundings<'a> {
@@ -63,7 +78,7 @@ pub struct Surroundings<'a> {
 
 impl PostDraft {
     /// Checks it, hashes it, encodes it (facts/sns.md § 5).
-    pub fn check(self, around: &Surroundings<'_>) -> Result<Post, Refusal> {
+    pub fn check(self, around: &Surroundings<'_>) -> Result<Post, PostFault> {
         let attributes = self
             .attributes
             .into_iter()
@@ -71,7 +86,7 @@ impl PostDraft {
             .collect::<Result<Vec<_>, _>>()?;
         let message = self.message.unwrap_or_default();
         if message.is_empty() {
-            return Err(refusals::invalid("Empty message"));
+            return Err(refusals::invalid("Empty message").into());
         }
         if let Some(subject) = &self.subject {
             check_subject(subject)?;
@@ -85,8 +100,11 @@ impl PostDraft {
         }
         let structured = match self.structure.as_deref() {
             None => None,
-            Some("json") => Some(texts_of(&message)?),
-            Some(_) => return Err(refusals::invalid("MessageStructure")),
+            Some("json") => {
+                let texts = texts_of(&message);
+                Some(texts.map_err(|refusal| PostFault { refusal, of_structure: true })?)
+            }
+            Some(_) => return Err(refusals::invalid("MessageStructure").into()),
         };
         let size = message.len() + size_of(&attributes);
         let (default, texts) = structured.unwrap_or((message.clone(), Vec::new()));
@@ -175,10 +193,12 @@ fn check_attribute(
             ),
         ));
     };
-    let kind = data_type.split('.').next().unwrap_or_default();
+    // A custom label follows the point, if there is one.
+    let (kind, label) =
+        data_type.split_once('.').map_or((&*data_type, None), |(kind, label)| (kind, Some(label)));
     let field = match kind {
-        "String" | "Number" => "String",
-        "Binary" => "Binary",
+        "String" | "Number" if label != Some("") => "String",
+        "Binary" if label != Some("") => "Binary",
         _ => {
             return Err(attribute_invalid(format_args!(
                 "The message attribute '{name}' has an invalid message attribute type, the set of supported type \
@@ -251,4 +271,34 @@ fn attribute_invalid(text: impl std::fmt::Display) -> Refusal {
 
 fn hex(bytes: &[u8]) -> ByteString {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attribute(data_type: &str, text: &str) -> Result<Attribute, String> {
+        let value = api::sns::MessageAttributeValue {
+            data_type: Some(data_type.into()),
+            string_value: Some(text.into()),
+            binary_value: None,
+        };
+        check_attribute("a".into(), value, "").map_err(|refusal| refusal.message.into_owned())
+    }
+
+    #[test]
+    fn a_data_type_is_one_of_three_with_a_label_or_without() {
+        // facts/sns.md § 5; that a label is not empty, as SQS has it (facts/sqs.md § 5)
+        for data_type in ["String", "String.Array", "Number", "Number.int", "String.a.b"] {
+            assert!(attribute(data_type, "1").is_ok(), "{data_type}");
+        }
+        for data_type in ["String.", "Number.", "Binary.", "Strings", ".String", "string"] {
+            assert_eq!(
+                attribute(data_type, "1").unwrap_err(),
+                "The message attribute 'a' has an invalid message attribute type, the set of supported type prefixes is \
+                 Binary, Number, and String.",
+                "{data_type}"
+            );
+        }
+    }
 }

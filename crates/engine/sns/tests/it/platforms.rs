@@ -53,7 +53,7 @@ fn an_application_is_made_once_and_keeps_its_secrets() {
     let get =
         || GetPlatformApplicationAttributesInput { platform_application_arn: Some(arn.as_str().into()) };
     let shown = plain(ask!(world, GetPlatformApplicationAttributes, get()).unwrap().attributes);
-    assert_eq!(shown.keys().collect::<Vec<_>>(), ["Enabled", "EventEndpointCreated"]);
+    assert_eq!(shown.keys().collect::<Vec<_>>(), ["AuthenticationMethod", "Enabled", "EventEndpointCreated"]);
     let delete = || DeletePlatformApplicationInput { platform_application_arn: Some(arn.as_str().into()) };
     ask!(world, DeletePlatformApplication, delete()).unwrap();
     ask!(world, DeletePlatformApplication, delete()).unwrap();
@@ -109,6 +109,80 @@ fn what_is_wrong_with_an_application_is_said() {
 }
 
 #[test]
+fn the_first_application_of_a_fresh_server_is_listed_and_so_are_its_endpoints() {
+    let mut world = World::new();
+    let first = application(&mut world, "a", &[KEY]).unwrap();
+    let second = application(&mut world, "b", &[KEY]).unwrap();
+    let list = ListPlatformApplicationsInput { next_token: None };
+    let listed = ask!(world, ListPlatformApplications, list).unwrap().platform_applications.unwrap();
+    let arns: Vec<_> =
+        listed.iter().map(|listed| listed.platform_application_arn.as_deref().unwrap()).collect();
+    assert_eq!(arns, [&*first, &*second]);
+    let device = endpoint(&mut world, &first, "device", &[]).unwrap();
+    let list = |token: Option<&str>| ListEndpointsByPlatformApplicationInput {
+        platform_application_arn: Some(first.as_str().into()),
+        next_token: token.map(Into::into),
+    };
+    let listed = ask!(world, ListEndpointsByPlatformApplication, list(None)).unwrap().endpoints.unwrap();
+    assert_eq!(listed[0].endpoint_arn.as_deref(), Some(&*device));
+    // The greatest number there is, in base64: behind it there is nothing.
+    let last = list(Some("MTg0NDY3NDQwNzM3MDk1NTE2MTU="));
+    assert_eq!(ask!(world, ListEndpointsByPlatformApplication, last).unwrap().endpoints.unwrap().len(), 0);
+}
+
+#[test]
+fn an_application_tells_what_kind_of_credentials_it_has() {
+    // AWS's documentation of GetPlatformApplicationAttributes; of Google's also "Firebase Cloud Messaging authentication"
+    let mut world = World::new();
+    let apple = [("PlatformCredential", "key"), ("PlatformPrincipal", "principal")];
+    let token = [&apple[..], &[("ApplePlatformTeamID", "A1B2C3D4E5")]].concat();
+    for (platform, given, method) in [
+        ("GCM", &[KEY][..], Some("Key")),
+        ("GCM", &[("PlatformCredential", "{\"type\":\"service_account\"}")], Some("Token")),
+        ("APNS", &apple, Some("Certificate")),
+        ("APNS_SANDBOX", &token, Some("Token")),
+        ("ADM", &apple, None),
+    ] {
+        let input = CreatePlatformApplicationInput {
+            name: Some("x".into()),
+            platform: Some(platform.into()),
+            attributes: map(given),
+        };
+        let arn = ask!(world, CreatePlatformApplication, input).unwrap().platform_application_arn;
+        let get = GetPlatformApplicationAttributesInput { platform_application_arn: arn.clone() };
+        let shown = plain(ask!(world, GetPlatformApplicationAttributes, get).unwrap().attributes);
+        assert_eq!(shown.get("AuthenticationMethod").map(String::as_str), method, "{platform} {given:?}");
+        let delete = DeletePlatformApplicationInput { platform_application_arn: arn };
+        ask!(world, DeletePlatformApplication, delete).unwrap();
+    }
+}
+
+#[test]
+fn a_disabled_endpoint_is_told_before_what_is_wrong_with_a_structure() {
+    let mut world = World::new();
+    let application = application(&mut world, "a", &[KEY]).unwrap();
+    let arn = endpoint(&mut world, &application, "device", &[("Enabled", "false")]).unwrap();
+    let publish = |arn: &str, message: &str| PublishInput {
+        target_arn: Some(arn.into()),
+        message: Some(message.into()),
+        message_structure: Some("json".into()),
+        ..PublishInput::default()
+    };
+    let disabled = Err("EndpointDisabledException: Endpoint is disabled".to_owned());
+    assert_eq!(ask!(world, Publish, publish(&arn, "no JSON")).map(drop), disabled);
+    assert_eq!(ask!(world, Publish, publish(&arn, "")).map(drop), invalid("Empty message"));
+    let enable = SetEndpointAttributesInput {
+        endpoint_arn: Some(arn.as_str().into()),
+        attributes: map(&[("Enabled", "true")]),
+    };
+    ask!(world, SetEndpointAttributes, enable).unwrap();
+    assert_eq!(
+        ask!(world, Publish, publish(&arn, "no JSON")).map(drop),
+        invalid("Message Structure - JSON message body failed to parse")
+    );
+}
+
+#[test]
 fn a_device_has_one_endpoint() {
     let mut world = World::new();
     let application = application(&mut world, "a", &[KEY]).unwrap();
@@ -123,7 +197,10 @@ fn a_device_has_one_endpoint() {
     let long = "x".repeat(2049);
     assert_eq!(
         endpoint(&mut world, &application, "other", &[("CustomUserData", &long)]),
-        invalid("CustomUserData Reason: must be at most 2048 bytes long in UTF-8 encoding")
+        invalid(
+            "Attributes Reason: Invalid value for attribute: CustomUserData: must be at most 2048 bytes long in UTF-8 \
+             encoding"
+        )
     );
 }
 
