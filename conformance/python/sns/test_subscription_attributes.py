@@ -160,6 +160,30 @@ def test_a_fifo_queue_at_a_fifo_topic_needs_fifo_dead_letters(fifo, fifo_queue, 
     fifo.subscribe_queue(create_queue("standard"), RedrivePolicy=policy)
 
 
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [
+        (
+            "{invalidjson}",
+            "Unexpected character ('i' (code 105)): was expecting double-quote to start field name\n at [Source: REDACTED "
+            "(`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, column: 2]",
+        ),
+        (
+            "invalid",
+            "Unrecognized token 'invalid': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or "
+            "'false')\n at [Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, column: 8]",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["RedrivePolicy", "FilterPolicy"])
+def test_what_is_no_json_is_refused_in_the_words_of_awss_parser(topic, queue, name, policy, text):  # recorded October 2025
+    text = f"{name}: failed to parse JSON. {text}"
+    with refused("InvalidParameter", 400, f"Invalid parameter: Attributes Reason: {text}"):
+        topic.subscribe_queue(queue, **{name: policy})
+    with refused("InvalidParameter", 400, f"Invalid parameter: {text}"):
+        topic.subscribe_queue(queue).set(name, policy)
+
+
 def test_the_delivery_policy_of_an_http_subscription_shows_in_the_effective_one(topic, receiver):  # §9
     subscription = topic.subscribe("http", receiver.url)
     subscription.set("DeliveryPolicy", {"healthyRetryPolicy": RETRY_POLICY})

@@ -62,6 +62,18 @@ def test_the_default_delivery_policy_is_told_letter_by_letter(topic):  # §3
     assert topic.attribute("EffectiveDeliveryPolicy") == json.dumps(DEFAULT_DELIVERY_POLICY, separators=(",", ":"))
 
 
+def test_a_delivery_policy_reads_back_as_it_was_sent(topic):
+    retries = {"minDelayTarget": 5, "maxDelayTarget": 6, "numRetries": 1}
+    topic.set("DeliveryPolicy", json.dumps({"http": {"defaultHealthyRetryPolicy": retries}}))
+    switch = {"disableSubscriptionOverrides": False}
+    assert topic.document("DeliveryPolicy") == {"http": {"defaultHealthyRetryPolicy": retries, **switch}}
+    effective = topic.document("EffectiveDeliveryPolicy")["http"]["defaultHealthyRetryPolicy"]
+    assert effective == {**DEFAULT_DELIVERY_POLICY["http"]["defaultHealthyRetryPolicy"], **retries}
+    topic.set("DeliveryPolicy", json.dumps({"http": {"defaultHealthyRetryPolicy": None}}))
+    assert topic.document("DeliveryPolicy") == {"http": switch}
+    assert topic.document("EffectiveDeliveryPolicy") == DEFAULT_DELIVERY_POLICY
+
+
 def test_the_default_policy_allows_the_owner_everything(topic, account):  # §3
     assert topic.document("Policy") == {
         "Version": "2008-10-17",

@@ -37,6 +37,17 @@ const LONGEST_SECONDS: u32 = 3_600;
 /// Retries of an HTTP delivery (facts/sns.md § 9).
 const MOST_RETRIES: u32 = 100;
 
+/// What a retry policy can say, in the order in which AWS shows it.
+const RETRY_MEMBERS: [&str; 7] = [
+    "minDelayTarget",
+    "maxDelayTarget",
+    "numRetries",
+    "numMaxDelayRetries",
+    "numNoDelayRetries",
+    "numMinDelayRetries",
+    "backoffFunction",
+];
+
 /// The content types that can be asked for (AWS's documentation of SNS, "Creating an HTTP/S delivery policy").
 const CONTENT_TYPES: [&str; 12] = [
     "application/atom+xml",
@@ -57,8 +68,7 @@ impl DeliveryPolicy {
     /// Reads and checks a policy. The fault is what follows `DeliveryPolicy: ` in a refusal; of AWS's texts only those about
     /// a member that is missing or too small are known, the others are modelled on them.
     pub fn parse(text: &str, level: Level) -> Result<DeliveryPolicy, String> {
-        let document: Value =
-            serde_json::from_str(text).map_err(|error| format!("failed to parse JSON. {error}"))?;
+        let document = crate::rules::document(text)?;
         match level {
             Level::Subscription => {
                 let part = Part { value: &document, path: String::new() };
@@ -118,8 +128,32 @@ impl DeliveryPolicy {
         }
     }
 
-    /// A topic's attribute `DeliveryPolicy` as AWS shows it.
-    pub fn show_topic(&self) -> String {
+    /// A topic's attribute `DeliveryPolicy` as AWS remembers and shows it: what was sent, in AWS's order, without what is
+    /// `null`, and always with the switch (recorded). Nothing if the policy has no `http`. The policy has been checked.
+    pub fn as_sent(policy: &str) -> Option<String> {
+        let document: Value = serde_json::from_str(policy).ok()?;
+        let http = document.get("http").filter(|http| !http.is_null())?;
+        let part = |name: &str, members: &[&str]| {
+            let part = http.get(name)?.as_object()?;
+            let said = members.iter().filter_map(|member| {
+                let value = part.get(*member).filter(|value| !value.is_null())?;
+                Some(format!(r#""{member}":{value}"#))
+            });
+            Some(format!(r#""{name}":{{{}}}"#, said.collect::<Vec<_>>().join(",")))
+        };
+        let disabled = http.get("disableSubscriptionOverrides").and_then(Value::as_bool).unwrap_or(false);
+        let members = [
+            part("defaultHealthyRetryPolicy", &RETRY_MEMBERS),
+            part("defaultSicklyRetryPolicy", &RETRY_MEMBERS),
+            Some(format!(r#""disableSubscriptionOverrides":{disabled}"#)),
+            part("defaultThrottlePolicy", &["maxReceivesPerSecond"]),
+            part("defaultRequestPolicy", &["headerContentType"]),
+        ];
+        Some(format!(r#"{{"http":{{{}}}}}"#, members.into_iter().flatten().collect::<Vec<_>>().join(",")))
+    }
+
+    /// A policy in the form of a topic's, with everything that it says.
+    fn show_topic(&self) -> String {
         let mut members = Vec::new();
         if let Some(retry) = &self.retry {
             members.push(format!(r#""defaultHealthyRetryPolicy":{}"#, retry.show()));
@@ -222,15 +256,7 @@ impl<'v> Part<'v> {
     }
 
     fn retry_policy(&self) -> Result<RetryPolicy, String> {
-        self.only(&[
-            "minDelayTarget",
-            "maxDelayTarget",
-            "numRetries",
-            "numMaxDelayRetries",
-            "numNoDelayRetries",
-            "numMinDelayRetries",
-            "backoffFunction",
-        ])?;
+        self.only(&RETRY_MEMBERS)?;
         let specified = |name: &str, least, most| {
             self.number(name, least, most)?.ok_or_else(|| format!("{} must be specified", self.name(name)))
         };
@@ -315,14 +341,46 @@ mod tests {
         let given = r#"{"http":{"defaultRequestPolicy":{"headerContentType":"application/json"}}}"#;
         let policy = DeliveryPolicy::parse(given, Level::Topic).unwrap();
         assert_eq!(
-            policy.show_topic(),
-            r#"{"http":{"disableSubscriptionOverrides":false,"defaultRequestPolicy":{"headerContentType":"application/json"}}}"#
+            DeliveryPolicy::as_sent(given).as_deref(),
+            Some(
+                r#"{"http":{"disableSubscriptionOverrides":false,"defaultRequestPolicy":{"headerContentType":"application/json"}}}"#
+            )
         );
         let effective = DeliveryPolicy::show_effective_topic(Some(&policy));
         assert!(
             effective.contains(r#""numRetries":3"#) && effective.contains("application/json"),
             "{effective}"
         );
+    }
+
+    #[test]
+    fn a_topics_policy_reads_back_as_it_was_sent() {
+        // Recorded: members that were not sent are not filled in, what is null is left out, the switch is always there.
+        for (sent, shown) in [
+            (
+                r#"{ "http": {"defaultHealthyRetryPolicy": {"numRetries": 1, "minDelayTarget": 5, "maxDelayTarget": 6}}}"#,
+                Some(
+                    r#"{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":5,"maxDelayTarget":6,"numRetries":1},"disableSubscriptionOverrides":false}}"#,
+                ),
+            ),
+            (
+                r#"{"http":{"defaultHealthyRetryPolicy":null}}"#,
+                Some(r#"{"http":{"disableSubscriptionOverrides":false}}"#),
+            ),
+            (
+                r#"{"http":{"disableSubscriptionOverrides":true,"defaultThrottlePolicy":{"maxReceivesPerSecond":7}}}"#,
+                Some(
+                    r#"{"http":{"disableSubscriptionOverrides":true,"defaultThrottlePolicy":{"maxReceivesPerSecond":7}}}"#,
+                ),
+            ),
+            ("{}", None),
+            (r#"{"http":null}"#, None),
+        ] {
+            let kept = DeliveryPolicy::as_sent(sent);
+            assert_eq!(kept.as_deref(), shown, "{sent}");
+            let read = |text: &str| DeliveryPolicy::parse(text, Level::Topic);
+            assert_eq!(read(kept.as_deref().unwrap_or("{}")), read(sent), "{sent}");
+        }
     }
 
     #[test]

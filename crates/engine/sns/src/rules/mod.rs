@@ -31,6 +31,16 @@ pub mod retries;
 use std::collections::BTreeMap;
 
 use api::{Map, Text};
+use serde_json::Value;
+
+/// A JSON document, or what AWS says of a text that is none: the words of its parser (recorded of filter and redrive policies).
+pub(crate) fn document(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| {
+        // Ours may refuse what theirs takes, such as something after the document.
+        let fault = patterns::json_fault(text).unwrap_or_else(|| error.to_string());
+        format!("failed to parse JSON. {fault}")
+    })
+}
 
 /// What a map of texts holds, by name; of two values of one name the last counts.
 pub(crate) fn pairs(map: &Option<Map<Text>>) -> BTreeMap<String, String> {

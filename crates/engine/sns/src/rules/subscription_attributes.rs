@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::TopicKey;
 use crate::rules::delivery_policy::{DeliveryPolicy, Level};
-use crate::rules::filter_policy;
+use crate::rules::{document, filter_policy};
 
 /// Whose attributes they are.
 #[derive(Clone, Copy, Debug)]
@@ -137,8 +137,7 @@ fn redrive(given: &str, whose: &Whose<'_>) -> Result<Option<String>, String> {
         return Ok(None);
     }
     let fault = |what: &str| format!("RedrivePolicy: {what}");
-    let policy: Value =
-        serde_json::from_str(given).map_err(|error| fault(&format!("failed to parse JSON. {error}")))?;
+    let policy = document(given).map_err(|text| fault(&text))?;
     let members = policy.as_object().ok_or_else(|| fault("invalid JSON. It must be an object."))?;
     if members.is_empty() {
         return Ok(None);
@@ -186,8 +185,7 @@ fn replay(given: &str, whose: &Whose<'_>) -> Result<Option<String>, String> {
     if given.is_empty() {
         return Ok(None);
     }
-    let policy: Value =
-        serde_json::from_str(given).map_err(|error| fault(&format!("failed to parse JSON. {error}")))?;
+    let policy = document(given).map_err(|text| fault(&text))?;
     let members = policy.as_object().ok_or_else(|| fault("invalid JSON. It must be an object."))?;
     if members.is_empty() {
         return Ok(None);
@@ -296,8 +294,30 @@ mod tests {
         assert_eq!(try_set(&standard_queue_of_fifo, "RedrivePolicy", dlq), Ok(Some(dlq.to_owned())));
         assert_eq!(try_set(&queue, "RedrivePolicy", "{}"), Ok(None));
         assert_eq!(try_set(&queue, "RawMessageDelivery", "True"), Ok(Some("true".to_owned())));
-        let fault = try_set(&queue, "RedrivePolicy", "{").unwrap_err();
-        assert!(fault.starts_with("RedrivePolicy: failed to parse JSON. "), "{fault}");
+        // Recorded in October 2025, of both policies.
+        for name in ["RedrivePolicy", "FilterPolicy"] {
+            for (given, fault) in [
+                (
+                    "{invalidjson}",
+                    "Unexpected character ('i' (code 105)): was expecting double-quote to start field name\n at [Source: \
+                     REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, column: 2]",
+                ),
+                (
+                    "invalid",
+                    "Unrecognized token 'invalid': was expecting (JSON String, Number, Array, Object or token 'null', 'true' \
+                     or 'false')\n at [Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, \
+                     column: 8]",
+                ),
+            ] {
+                let fault = format!("{name}: failed to parse JSON. {fault}");
+                assert_eq!(try_set(&queue, name, given), Err(fault));
+            }
+        }
+        let unended = "RedrivePolicy: failed to parse JSON. Unexpected end-of-input: expected close marker for Object (start \
+                       marker at [Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, \
+                       column: 1])\n at [Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: \
+                       1, column: 2]";
+        assert_eq!(try_set(&queue, "RedrivePolicy", "{"), Err(unended.to_owned()));
     }
 
     #[test]

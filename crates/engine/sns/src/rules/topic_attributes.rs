@@ -188,8 +188,7 @@ fn delivery_policy(given: &str) -> Result<Option<String>, Fault> {
         return Ok(None);
     }
     match DeliveryPolicy::parse(given, Level::Topic) {
-        Ok(policy) if policy == DeliveryPolicy::default() => Ok(None),
-        Ok(policy) => Ok(Some(policy.show_topic())),
+        Ok(_) => Ok(DeliveryPolicy::as_sent(given)),
         Err(text) => fault(&format!("DeliveryPolicy: {text}")),
     }
 }
@@ -208,8 +207,10 @@ fn message_size(given: &str) -> Result<String, Fault> {
 
 /// facts/sns.md § 10. It is taken away by `{}`, not by an empty text.
 fn archive_policy(given: &str) -> Result<Option<String>, Fault> {
-    let Ok(Value::Object(document)) = serde_json::from_str(given) else {
-        return fault("ArchivePolicy: failed to parse JSON.");
+    let document = match crate::rules::document(given) {
+        Ok(Value::Object(document)) => document,
+        Ok(_) => return fault("ArchivePolicy: invalid JSON. It must be an object."),
+        Err(text) => return fault(&format!("ArchivePolicy: {text}")),
     };
     if document.is_empty() {
         return Ok(None);
