@@ -90,7 +90,7 @@ impl SetSMSAttributes {
 
 fn check_attribute(name: &str, value: &str) -> Result<(), Refusal> {
     if !NAMES.contains(&name) {
-        return Err(refusals::invalid(format_args!("{name} is not a valid attribute")));
+        return Err(attribute_invalid(format!("{name} is not a valid attribute")));
     }
     let is_sender_id = |id: &str| {
         id.len() <= 11
@@ -105,7 +105,12 @@ fn check_attribute(name: &str, value: &str) -> Result<(), Refusal> {
             "MonthlySpendLimit" => value.parse::<u32>().is_ok(),
             _ => true,
         };
-    if is_right { Ok(()) } else { Err(refusals::invalid(format_args!("{name} is invalid"))) }
+    if is_right { Ok(()) } else { Err(attribute_invalid(format!("{name} is invalid"))) }
+}
+
+/// Without the usual beginning, as AWS has it of SMS attributes.
+fn attribute_invalid(text: String) -> Refusal {
+    Refusal::new("InvalidParameterException", text)
 }
 
 /// GetSMSAttributes.
@@ -122,7 +127,7 @@ impl GetSMSAttributes {
     pub fn prepare(input: &GetSMSAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
         let names: Vec<String> = input.attributes.iter().flatten().map(ToString::to_string).collect();
         match names.iter().find(|name| !NAMES.contains(&name.as_str())) {
-            Some(name) => Err(refusals::invalid(format_args!("{name} is not a valid attribute"))),
+            Some(name) => Err(attribute_invalid(format!("{name} is not a valid attribute"))),
             None => Ok(GetSMSAttributes { sender: Sender::of(caller), names }),
         }
     }

@@ -42,7 +42,7 @@ fn attributes_are_set_and_told_by_name() {
     );
     assert_eq!(
         ask!(world, SetSMSAttributes, set(&[("Colour", "red")])).map(drop),
-        invalid("Colour is not a valid attribute")
+        Err("InvalidParameterException: Colour is not a valid attribute".to_owned())
     );
     assert!(ask!(world, SetSMSAttributes, set(&[("DefaultSMSType", "Loud")])).is_err());
 }
