@@ -14,7 +14,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask CHORE
 
-  test [--quick]       Everything that must pass; --quick: without what speaks to the built program
+  test [--quick|--all] [--fresh]   Everything that must pass; --quick: without what speaks to the built program;
+                       --all: also what takes long; --fresh: in a fresh clone, with empty caches of all tools
   tidy                 Look at the shape of the tree
   model SERVICE FILE   Take over AWS's model of a service (botocore's service-2.json), without its prose
   codegen [--check]    Write the shapes and codecs of all services from their models; or see that they are up to date
@@ -27,8 +28,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words[..] {
-        ["test"] => test::run(false),
-        ["test", "--quick"] => test::run(true),
+        ["test", ref arguments @ ..] => test::run(arguments),
         ["tidy"] => tidy::run(),
         ["codegen"] => codegen::run(false),
         ["codegen", "--check"] => codegen::run(true),

@@ -1,46 +1,289 @@
 //! Everything that must pass before a change lands, in the order in which it fails fastest.
 
-use std::error::Error;
-use std::process::Command;
-use std::time::Instant;
+mod fresh;
 
-use crate::workspace::{self, root, show, target};
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::workspace::{self, root, target};
 use crate::{codegen, tidy};
 
-/// Runs all checks and tests; `quick`: without those that speak to the built program.
-pub fn run(quick: bool) -> Result<(), Box<dyn Error>> {
-    let started = Instant::now();
-    heading("generated files are as the models say");
-    codegen::run(true)?;
-    heading("the tree is tidy");
-    tidy::run()?;
-    cargo("formatted", &["fmt", "--all", "--check"], &[])?;
-    cargo("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"], &[])?;
-    let docs = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
-    cargo("documentation", &docs, &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")])?;
-    // The toolkit's and the systems' tests start the program, and cargo builds a program only for the tests of its own package.
-    cargo("the program", &["build", "--release", "--package", "posthaste-server"], &[])?;
-    let program = target().join("release/posthaste");
-    let program = [("POSTHASTE_BIN", &*program.to_string_lossy())];
-    cargo("tests of the workspace", &["test", "--workspace", "--no-fail-fast"], &program)?;
-    if !quick {
-        let optional = ["test", "--package", "posthaste-toolkit", "--features", "kms", "--test", "it", "kms"];
-        cargo("the toolkit with KMS", &optional, &program)?;
-        heading("conformance: SDKs, tools and applications, and a server that is killed again and again");
-        show("conformance", Command::new("bash").arg(root().join("conformance/run")).envs(program))?;
-        let fuzz = root().join("fuzz").join("Cargo.toml");
-        let fuzz = fuzz.to_string_lossy();
-        cargo("fuzz targets compile", &["check", "--quiet", "--manifest-path", &fuzz], &[])?;
+/// What the user may ask for.
+#[derive(Parser)]
+#[command(name = "cargo xtask test", about = "Everything that must pass before a change lands")]
+struct Options {
+    /// Without what speaks to the built program
+    #[arg(long, conflicts_with = "all")]
+    quick: bool,
+    /// Also what takes long and seldom finds anything: hundreds of crashes, the limits of AWS in full, all of Celery
+    #[arg(long)]
+    all: bool,
+    /// In a fresh clone of what is committed, with empty caches of every tool: Cargo, Maven, Go, npm and pip
+    #[arg(long)]
+    fresh: bool,
+}
+
+/// Runs all checks and tests.
+///
+/// # Errors
+///
+/// What failed, with the names of the failing tests and the file that holds the whole output.
+pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
+    let options = Options::parse_from([&["test"], words].concat());
+    if options.fresh {
+        let without: Vec<&str> = words.iter().copied().filter(|word| *word != "--fresh").collect();
+        return fresh::run(&without);
     }
-    println!("\nAll passed, in {} minutes.", started.elapsed().as_secs().div_ceil(60));
+    let mut steps = Steps::new()?;
+    let result = all(&options, &mut steps);
+    steps.report();
+    result?;
+    println!("\nAll passed, in {} minutes.", steps.begun.elapsed().as_secs().div_ceil(60));
     Ok(())
 }
 
-fn heading(what: &str) {
-    println!("\n── {what}");
+fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
+    steps.step("generated files are as the models say", |_| codegen::run(true))?;
+    steps.step("the tree is tidy", |_| tidy::run())?;
+    // What the suites install comes by the network, while the compiler has the processors.
+    let installing = if options.quick { None } else { Some(Installing::begin(&steps.logs)?) };
+    steps.cargo("formatted", &["fmt", "--all", "--check"], &[])?;
+    steps.cargo(
+        "lints",
+        &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+        &[],
+    )?;
+    let docs = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
+    steps.cargo(
+        "documentation",
+        &docs,
+        &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")],
+    )?;
+    // The toolkit's and the systems' tests start the program, and cargo builds a program only for the tests of its own package.
+    steps.cargo("the program", &["build", "--release", "--package", "posthaste-server"], &[])?;
+    let program = target().join("release/posthaste");
+    let program = [("POSTHASTE_BIN", &*program.to_string_lossy())];
+    // With the feature here, since a command of its own for it would choose other features of what is below, and build all of that again.
+    let tests = ["test", "--workspace", "--no-fail-fast", "--features", "posthaste-toolkit/kms"];
+    steps.cargo("tests of the workspace", &tests, &program)?;
+    if let Some(installing) = installing {
+        steps.step("what the suites need is installed", |_| installing.end())?;
+        let mut conformance = Command::new("bash");
+        conformance.arg(root().join("conformance/run")).args(options.all.then_some("--all"));
+        conformance.envs(program).env("LOGS", &steps.logs);
+        steps.step("conformance", |steps| {
+            // Its output ends with what failed, and where that is to be read.
+            steps.show("conformance", &mut conformance).map_err(|error| {
+                let failures = std::fs::read_to_string(steps.logs.join("failures"));
+                failures
+                    .ok()
+                    .filter(|text| !text.is_empty())
+                    .map_or(error, |failures| format!("conformance: failed\n{}", failures.trim_end()).into())
+            })
+        })?;
+        let fuzz = root().join("fuzz").join("Cargo.toml");
+        let fuzz = fuzz.to_string_lossy();
+        let shared = target().join("suites");
+        let shared = [("CARGO_TARGET_DIR", &*shared.to_string_lossy())];
+        steps.cargo("fuzz targets", &["check", "--quiet", "--locked", "--manifest-path", &fuzz], &shared)?;
+    }
+    Ok(())
 }
 
-fn cargo(what: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), Box<dyn Error>> {
-    heading(&format!("{what}: cargo {}", arguments.join(" ")));
-    show(what, workspace::cargo(arguments).envs(environment.iter().copied()))
+/// What has been done, how long each took, and where the output is kept.
+struct Steps {
+    begun: Instant,
+    logs: PathBuf,
+    took: Vec<(String, Duration)>,
+}
+
+impl Steps {
+    fn new() -> Result<Steps, Box<dyn Error>> {
+        let logs = target().join("test");
+        std::fs::create_dir_all(&logs).map_err(|error| format!("{}: {error}", logs.display()))?;
+        Ok(Steps { begun: Instant::now(), logs, took: Vec::new() })
+    }
+
+    fn step(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&Steps) -> Result<(), Box<dyn Error>>,
+    ) -> Result<(), Box<dyn Error>> {
+        println!("\n── {what}");
+        let begun = Instant::now();
+        let result = work(self);
+        self.took.push((what.to_owned(), begun.elapsed()));
+        result
+    }
+
+    fn cargo(
+        &mut self,
+        what: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<(), Box<dyn Error>> {
+        println!("\n   cargo {}", arguments.join(" "));
+        self.step(what, |steps| {
+            steps.show(what, workspace::cargo(arguments).envs(environment.iter().copied()))
+        })
+    }
+
+    /// Runs a command in sight of the user, and keeps its output in a file. The error names what failed, and that file.
+    fn show(&self, what: &str, command: &mut Command) -> Result<(), Box<dyn Error>> {
+        let path = self.logs.join(what.replace(' ', "-")).with_extension("log");
+        let file = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let name = command.get_program().display().to_string();
+        let mut child = command.spawn().map_err(|error| format!("{what}: {name}: {error}"))?;
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let file = Mutex::new(file);
+        std::thread::scope(|scope| {
+            scope.spawn(|| copy(out, &file, &mut std::io::stdout()));
+            scope.spawn(|| copy(err, &file, &mut std::io::stderr()));
+        });
+        let status = child.wait()?;
+        if status.success() {
+            return Ok(());
+        }
+        let reasons = reasons(&std::fs::read_to_string(&path).unwrap_or_default());
+        let reasons: String = reasons.iter().map(|reason| format!("\n    {reason}")).collect();
+        Err(format!("{what}: failed ({status}); its whole output: {}{reasons}", path.display()).into())
+    }
+
+    /// Where the time went.
+    fn report(&self) {
+        println!("\n── how long each took, in seconds");
+        for (what, took) in &self.took {
+            println!("{:6}  {what}", took.as_secs());
+        }
+    }
+}
+
+/// Copies lines to the terminal and to the file.
+fn copy(from: Option<impl Read>, file: &Mutex<File>, terminal: &mut impl Write) {
+    let Some(from) = from else { return };
+    let mut from = BufReader::new(from);
+    let mut line = Vec::new();
+    while from.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+        // A terminal that is gone, or a disk that is full, must not stop the tests: their status is what counts.
+        _ = terminal.write_all(&line).and_then(|()| terminal.flush());
+        if let Ok(mut file) = file.lock() {
+            _ = file.write_all(&line);
+        }
+        line.clear();
+    }
+}
+
+/// Most reasons that an error names; the file has the others.
+const REASONS: usize = 20;
+
+/// What in the output of cargo says why it failed: failing tests, or else the first errors.
+fn reasons(output: &str) -> Vec<String> {
+    let line = |text: &str| text.chars().take(300).collect::<String>();
+    let mut suite = "";
+    let mut failing = Vec::new();
+    for text in output.lines().map(str::trim_end) {
+        if let Some(begins) = text
+            .trim_start()
+            .strip_prefix("Running ")
+            .or_else(|| text.trim_start().strip_prefix("Doc-tests "))
+        {
+            suite = begins;
+        } else if let Some(test) =
+            text.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"))
+        {
+            failing.push(line(&format!("{test} (in {suite})")));
+        }
+    }
+    if failing.is_empty() {
+        let errors = output.lines().filter(|text| text.starts_with("error") || text.starts_with("Diff in "));
+        failing = errors.map(line).collect();
+    }
+    let more = failing.len().saturating_sub(REASONS);
+    failing.truncate(REASONS);
+    if more > 0 {
+        failing.push(format!("and {more} more"));
+    }
+    failing
+}
+
+/// The suites' preparation, in the background.
+struct Installing {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Installing {
+    /// Those whose tools come by the network; what cargo builds would wait for the builds that are under way.
+    const SUITES: [&str; 7] = ["python", "cli", "javascript", "go", "java", "sqs-consumer", "celery"];
+
+    fn begin(logs: &Path) -> Result<Installing, Box<dyn Error>> {
+        let log = logs.join("installing.log");
+        let file = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+        let mut command = Command::new("bash");
+        command.arg(root().join("conformance/run")).arg("--prepare").args(Installing::SUITES);
+        command.env("LOGS", logs).stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let child = command.spawn().map_err(|error| format!("conformance/run --prepare: {error}"))?;
+        Ok(Installing { child, log })
+    }
+
+    fn end(mut self) -> Result<(), Box<dyn Error>> {
+        let status = self.child.wait()?;
+        print!("{}", std::fs::read_to_string(&self.log).unwrap_or_default());
+        if !status.success() {
+            // Not the end: it is tried again before the suite runs.
+            println!("   not all could be installed; each suite tries again before it runs");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Installing {
+    fn drop(&mut self) {
+        // Where a step before its end failed. What it runs at this moment ends by itself.
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reasons;
+
+    #[test]
+    fn the_reasons_are_failing_tests_with_their_program() {
+        let output = "     Running unittests src/lib.rs (target/debug/deps/journal-1)\ntest frames::torn ... ok\n\
+                      test frames::cut ... FAILED\n     Running tests/it/main.rs (target/debug/deps/it-2)\n\
+                      test stops ... FAILED\nerror: 2 targets failed:\n";
+        assert_eq!(
+            reasons(output),
+            [
+                "frames::cut (in unittests src/lib.rs (target/debug/deps/journal-1))",
+                "stops (in tests/it/main.rs (target/debug/deps/it-2))"
+            ]
+        );
+    }
+
+    #[test]
+    fn without_failing_tests_they_are_the_errors() {
+        let output =
+            "warning: unused\nerror[E0308]: mismatched types\n  --> a.rs:1:2\nerror: could not compile `x`\n";
+        assert_eq!(reasons(output), ["error[E0308]: mismatched types", "error: could not compile `x`"]);
+    }
+
+    #[test]
+    fn there_are_not_too_many_of_them() {
+        let output: String = (0..50).map(|n| format!("test t{n} ... FAILED\n")).collect();
+        let reasons = reasons(&output);
+        assert_eq!((reasons.len(), reasons[20].as_str()), (21, "and 30 more"));
+    }
 }

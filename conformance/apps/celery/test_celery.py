@@ -108,6 +108,7 @@ def test_tasks_are_handled_and_acknowledged(application):
         assert application.settled()
 
 
+@pytest.mark.slow
 def test_tasks_sent_while_the_worker_waits_are_handled(application):
     with application.worker():
         application.send("add.delay(1, 1)")
@@ -117,6 +118,7 @@ def test_tasks_sent_while_the_worker_waits_are_handled(application):
         assert application.settled()
 
 
+@pytest.mark.slow
 def test_text_of_all_kinds_reaches_the_task(application):
     text = 'Grüße 你好 😀 "\\\n\r\t<&>'
     application.send(f"say.delay({text!r})")
@@ -124,6 +126,7 @@ def test_text_of_all_kinds_reaches_the_task(application):
         assert application.wait(lambda lines: lines)[0]["text"] == text
 
 
+@pytest.mark.slow
 def test_a_large_task_reaches_the_worker(application):
     application.send("say.delay('x' * 150000)")
     with application.worker():
@@ -138,6 +141,7 @@ def test_a_failing_task_is_tried_again(application):
         assert application.settled()
 
 
+@pytest.mark.slow
 def test_a_task_with_a_countdown_is_handled_when_it_is_due(application):
     application.send("later.apply_async((1,), countdown=2)")
     begun = time.time()

@@ -217,6 +217,7 @@ def test_redirects_are_not_followed(topic, receiver, failing, create_receiver): 
     assert elsewhere.silent()
 
 
+@pytest.mark.slow
 def test_a_server_that_answers_too_late_is_tried_again(topic, receiver, failing, clock):  # §9
     failing(200)
     receiver.answer(None)

@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+# Half a minute for two facts that do not change with the messages around them.
+pytestmark = pytest.mark.slow
+
 LIMIT = 120_000
 
 
