@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use journal::engines::FaultyDisk;
 use journal::{Batch, Entry, Journal, ReadError, Reader, Space, Writer};
-use kernel::{Extent, ParcelSent, Position, Secret, Time};
+use kernel::{Demand, Extent, ParcelSent, Position, Secret, Time};
 use machine::{Answer, Input, Machine, Options, Output, Survivor};
 use sqs::records::Record;
 
@@ -33,7 +33,7 @@ pub struct Server {
     /// What it wants dropped, once the log is durable up to a position.
     discards: VecDeque<(u32, Position)>,
     /// Whether the machine was told that there is little room.
-    pub space_low: bool,
+    pub space: Space,
     /// What was cut off when it started.
     pub cut: bool,
     bug: Option<Bug>,
@@ -129,7 +129,7 @@ impl Server {
             discards: VecDeque::new(),
             attempts: VecDeque::new(),
             recalled: Vec::new(),
-            space_low: false,
+            space: Space::Ok,
             cut: recovered.cut.is_some(),
             bug,
         };
@@ -137,6 +137,7 @@ impl Server {
             server.machine.handle(now, Input::Identify { secret });
         }
         server.machine.handle(now, Input::Durable(recovered.durable));
+        server.tell_space(now);
         Ok(server)
     }
 
@@ -190,12 +191,22 @@ impl Server {
 
     /// Writes indexes, makes the next segment ready, tells the machine whether there was room.
     pub fn tidy(&mut self, now: Time) -> io::Result<()> {
-        let low = self.writer.tidy()? == Space::Low;
-        if low != self.space_low {
-            self.space_low = low;
-            self.machine.handle(now, Input::Space { low });
-        }
+        self.writer.tidy()?;
+        self.tell_space(now);
         Ok(())
+    }
+
+    /// Tells the machine what is known of the room on the disk.
+    fn tell_space(&mut self, now: Time) {
+        let space = self.writer.space();
+        if space != self.space {
+            self.space = space;
+            let end = match space {
+                Space::Ok => None,
+                Space::Low(end) => Some(end),
+            };
+            self.machine.handle(now, Input::Space { end });
+        }
     }
 
     /// Reads or drops what the machine wants read or dropped next. Returns in words what it did.
@@ -203,8 +214,11 @@ impl Server {
         if let Some(&(segment, after)) = self.discards.front()
             && after <= self.writer.durable()
         {
+            if !self.writer.discard(segment).map_err(ErrandError::Disk)? {
+                return Ok(None);
+            }
             self.discards.pop_front();
-            self.writer.discard(segment).map_err(ErrandError::Disk)?;
+            self.tell_space(now);
             self.machine.handle(now, Input::Discarded { segment });
             return Ok(Some(format!("discarded segment {segment}")));
         }
@@ -244,7 +258,8 @@ impl Server {
                 let first = records.first().map(|first: &Survivor| first.extent);
                 self.recalled.push(Recalled {
                     subscription,
-                    is_wanted: first.is_some_and(|first| sns.is_read_for(subscription, first)),
+                    is_wanted: self.machine.room() == Demand::Growth
+                        && first.is_some_and(|first| sns.is_read_for(subscription, first)),
                     records: records.iter().map(|it| (it.head.clone(), it.tail.clone())).collect(),
                     next_seq: self.machine.sqs().next_seq(),
                 });

@@ -194,6 +194,11 @@ impl Appender {
         self.segment
     }
 
+    /// How long a segment gets.
+    pub fn segment_bytes(&self) -> u32 {
+        self.segment_bytes
+    }
+
     /// Whether nothing was pushed since the last batch.
     pub fn is_empty(&self) -> bool {
         self.records == 0

@@ -15,6 +15,7 @@ use crate::names;
 use crate::reader::Reader;
 use crate::recovery::{Opening, damaged, scan_segment};
 use crate::storage::{File, Storage};
+use crate::writer::{Space, last_reserved};
 
 /// How a log is kept.
 #[derive(Clone, Debug)]
@@ -100,6 +101,10 @@ pub struct Journal {
     pub(crate) unindexed: Vec<IndexBuilder>,
     /// Segments that are ready to be written after that.
     pub(crate) ahead: Vec<(u32, Arc<dyn File>)>,
+    /// How much of the segment that is written next has its space, if that could not be reserved.
+    pub(crate) unreserved: Option<u32>,
+    /// Whether the disk had no space for something that was to be made ready.
+    pub(crate) low: bool,
 }
 
 impl std::fmt::Debug for Journal {
@@ -183,6 +188,19 @@ impl Journal {
             other => other.doing("writing", || storage.describe(&names::index(segment)))?,
         }
         Ok(scanned.builder)
+    }
+
+    /// Whether there is room for what comes.
+    pub fn space(&self) -> Space {
+        if !self.low {
+            return Space::Ok;
+        }
+        Space::Low(last_reserved(
+            self.ahead.last().map(|&(number, _)| number),
+            self.recovered.end.segment(),
+            self.unreserved,
+            self.keeper.segment_bytes,
+        ))
     }
 
     /// An appender that goes on where the log ends.

@@ -43,11 +43,34 @@ impl Keeper {
     /// memory, takes it for clean, and would report success without writing it.
     pub fn settle(&mut self) -> io::Result<()> {
         if self.unsettled {
-            let written = self.manifest.write(&*self.storage, true);
+            let mut written = self.manifest.write(&*self.storage, true);
+            if written.as_ref().is_err_and(is_full) {
+                written = self.manifest.write_in_place(&*self.storage);
+            }
             self.named(written, "writing", names::MANIFEST)?;
             self.unsettled = false;
         }
         Ok(())
+    }
+
+    /// Reserves the space of a segment that exists.
+    pub fn reserve(&self, number: u32) -> io::Result<()> {
+        let name = names::segment(number);
+        let file = self.named(self.storage.open(&name), "opening", &name)?;
+        self.named(file.reserve(u64::from(self.segment_bytes)), "reserving space for", &name)
+    }
+
+    /// The same without its space, for a log that has no other segment to go on in.
+    pub fn prepare_unreserved(&mut self) -> io::Result<(u32, Arc<dyn File>)> {
+        let number = self.last + 1;
+        if number > 1 {
+            self.settle()?;
+        }
+        let name = names::segment(number);
+        let file = self.named(self.storage.create(&name), "creating", &name)?;
+        self.named(self.storage.sync_dir(), "syncing the directory of", &name)?;
+        self.last = number;
+        Ok((number, file))
     }
 
     /// Makes the next segment's file ready to be written: its space is reserved and its name durable, so that no segment

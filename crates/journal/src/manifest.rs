@@ -149,6 +149,22 @@ impl Manifest {
         }
         Ok(())
     }
+
+    /// Writes the text that is there already over itself, and syncs it: what a full disk has room for.
+    ///
+    /// # Errors
+    /// `StorageFull` if something else is there.
+    pub fn write_in_place(&self, storage: &dyn Storage) -> io::Result<()> {
+        if Self::read(storage)? != Some(Ok(self.clone())) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let file = storage.open(names::MANIFEST)?;
+        let mut bytes = vec![0; file.len()? as usize];
+        let read = file.read_at(&mut bytes, 0)?;
+        file.write_at(&[&bytes[..read]], 0)?;
+        file.sync()?;
+        storage.sync_dir()
+    }
 }
 
 #[cfg(test)]

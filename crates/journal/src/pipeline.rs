@@ -22,7 +22,7 @@ use crate::journal::Journal;
 use crate::names;
 use crate::reader::Reader;
 use crate::storage::{File, Storage};
-use crate::writer::{Current, Space};
+use crate::writer::{Current, Space, last_reserved};
 
 mod keeping;
 mod writing;
@@ -100,10 +100,16 @@ struct State {
     /// Full segments without an index.
     sealed: VecDeque<IndexBuilder>,
     discards: VecDeque<(u32, Position)>,
+    /// Whether the first of them could not be noted for want of space.
+    discard_waits: bool,
     /// Whether the directory itself is durable.
     settled: bool,
     /// Whether the last attempt to take space failed for want of it.
     low: bool,
+    /// What was reported of that.
+    reported: Space,
+    /// How much of the current segment can be written, if its space could not be reserved.
+    unreserved: Option<u32>,
     /// Whether to try again all the same.
     retry: bool,
     /// Bytes written since the last attempt.
@@ -160,6 +166,7 @@ impl Journal {
         let reader = self.reader();
         let storage = self.keeper.storage.clone();
         let (written, durable) = (self.recovered.end, self.recovered.durable);
+        let space = self.space();
         let descriptions = |number: u32| Dirty::open(&*storage, number, syncers);
         let mut ahead = VecDeque::new();
         for (number, file) in self.ahead {
@@ -176,8 +183,11 @@ impl Journal {
             ahead,
             sealed: self.unindexed.into(),
             discards: VecDeque::new(),
+            discard_waits: false,
             settled: !self.keeper.unsettled,
-            low: false,
+            low: self.low,
+            reported: space,
+            unreserved: self.unreserved,
             retry: false,
             since_attempt: 0,
             closing: false,
@@ -297,6 +307,11 @@ impl Pipeline {
         let mut state = self.shared.state();
         state.discards.push_back((segment, after));
         self.shared.wake_keeper(&state);
+    }
+
+    /// Whether there is room for what comes, as far as that is known.
+    pub fn space(&self) -> Space {
+        self.shared.state().reported
     }
 
     /// Looks again whether there is space. Worth a call now and then while it is [low](Space::Low): nobody tells a
@@ -426,6 +441,16 @@ fn advance(position: &mut Position, to: Position) -> bool {
 }
 
 impl State {
+    /// Whether there is room for what comes.
+    fn space(&self, segment_bytes: u32) -> Space {
+        if !self.low {
+            return Space::Ok;
+        }
+        let ahead = self.ahead.back().map(|ahead| ahead.dirty.number);
+        let current = self.dirty.back().map_or(1, |current| current.number);
+        Space::Low(last_reserved(ahead, current, self.unreserved, segment_bytes))
+    }
+
     /// Notes that the log is durable up to a position.
     fn durable_up_to(&mut self, position: Position) {
         advance(&mut self.durable, position);

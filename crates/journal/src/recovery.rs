@@ -12,7 +12,7 @@ use crate::error::{Damage, Doing, Error};
 use crate::format::FRAME_HEADER;
 use crate::index::{INDEX_HEADER, IndexBuilder, IndexHeader, Summary};
 use crate::journal::{Cut, Journal, Options, Recovered, SegmentInfo};
-use crate::keeper::{Keeper, is_full};
+use crate::keeper::{Keeper, READY, is_full};
 use crate::manifest::{Manifest, Unusable};
 use crate::names;
 use crate::scan::{self, Fault, Frames};
@@ -307,7 +307,8 @@ impl<'a> Opening<'a> {
         let name = names::segment(end.at.segment());
         if numbers.last() == Some(&end.at.segment()) {
             let file = self.io(self.storage.open(&name), "opening", &name)?;
-            self.io(file.set_len(u64::from(end.at.offset())), "cutting", &name)?;
+            // Not shortened: on a full disk others would take the space.
+            self.io(wipe(&*file, end.at.offset()), "cutting", &name)?;
             self.io(file.sync(), "syncing", &name)?;
         }
         self.io(self.storage.sync_dir(), "syncing the directory of", &name)?;
@@ -376,19 +377,46 @@ impl<'a> Opening<'a> {
             };
             indexed.insert(index.summary.segment, index);
         }
-        let file = match numbers.binary_search(&end.at.segment()) {
+        let (file, unreserved) = match numbers.binary_search(&end.at.segment()) {
             Ok(_) => self.ready(options, end.at.segment())?,
             Err(_) => {
-                let prepared = keeper.prepare();
-                self.io(prepared, "preparing", &names::segment(end.at.segment()))?.1
+                let name = names::segment(end.at.segment());
+                match keeper.prepare() {
+                    // A full disk must not keep the server from starting: it is how deletes make room.
+                    Err(error) if is_full(&error) => {
+                        (self.io(keeper.prepare_unreserved(), "preparing", &name)?.1, Some(0))
+                    }
+                    prepared => (self.io(prepared, "preparing", &name)?.1, None),
+                }
             }
         };
         let mut ahead = Vec::new();
         for &number in numbers.iter().filter(|&&number| number > end.at.segment()) {
-            ahead.push((number, self.ready(options, number)?));
+            match self.ready(options, number)? {
+                (file, None) => ahead.push((number, file)),
+                // What a crash has left without its space, and all after it, is made again when there is some.
+                (_, Some(_)) => {
+                    for &number in numbers.iter().rev().take_while(|&&last| last >= number) {
+                        let name = names::segment(number);
+                        self.io(self.storage.remove(&name), "removing", &name)?;
+                        self.io(self.storage.sync_dir(), "syncing the directory of", &name)?;
+                        keeper.last = number - 1;
+                    }
+                    break;
+                }
+            }
         }
         if options.durable && !summaries.is_empty() {
             self.io(keeper.settle(), "syncing", names::MANIFEST)?;
+        }
+        let mut low = unreserved.is_some() || !unindexed.is_empty();
+        // In a log that has filled its first segment what comes next is made ready before anything is asked of it, so that the
+        // want of space is known in time.
+        while !low && ahead.len() < READY && end.at.segment() > 1 {
+            match keeper.prepare() {
+                Err(error) if is_full(&error) => low = true,
+                prepared => ahead.push(self.io(prepared, "preparing", &names::segment(keeper.last + 1))?),
+            }
         }
         keeper.newest = end.last.map_or(0, |last| last.segment);
         let recovered = Recovered {
@@ -405,22 +433,50 @@ impl<'a> Opening<'a> {
             warnings: std::mem::take(&mut self.warnings),
         };
         let Options { recycled, durable, .. } = *options;
-        Ok(Journal { keeper, recovered, indexed, open, file, ahead, unindexed, recycled, durable })
+        Ok(Journal {
+            keeper,
+            recovered,
+            indexed,
+            open,
+            file,
+            ahead,
+            unreserved,
+            low,
+            unindexed,
+            recycled,
+            durable,
+        })
     }
 
-    /// Opens a segment's file to be written.
-    fn ready(&self, options: &Options, number: u32) -> Result<Arc<dyn File>, Error> {
+    /// Opens a segment's file to be written. If the disk is too full to reserve its space, says how much of it there is: that
+    /// must not keep the server from starting, since deletes make room.
+    fn ready(&self, options: &Options, number: u32) -> Result<(Arc<dyn File>, Option<u32>), Error> {
         let name = names::segment(number);
         let file = self.io(self.storage.open(&name), "opening", &name)?;
-        if self.io(file.len(), "reading", &name)? < u64::from(options.segment_bytes) {
+        let len = self.io(file.len(), "reading", &name)?;
+        if len < u64::from(options.segment_bytes) {
             match file.reserve(u64::from(options.segment_bytes)) {
-                // A full disk must not keep the server from starting: it is how deletes make room.
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+                Err(error) if is_full(&error) => return Ok((file, u32::try_from(len).ok())),
                 other => self.io(other, "reserving space for", &name)?,
             }
         }
-        Ok(file)
+        Ok((file, None))
     }
+}
+
+/// Writes zeros from an offset on, up to the end of a file.
+fn wipe(file: &dyn File, from: u32) -> io::Result<()> {
+    let zeros = vec![0; 1 << 20];
+    let (mut at, len) = (u64::from(from), file.len()?);
+    while at < len
+        && let Some(data) = file.next_data(at)?
+    {
+        at = at.max(data);
+        let part = (len - at).min(zeros.len() as u64) as usize;
+        file.write_at(&[&zeros[..part]], at)?;
+        at += part as u64;
+    }
+    Ok(())
 }
 
 /// What is known of a segment.

@@ -50,11 +50,11 @@ impl Current {
 /// Whether there is room for what comes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Space {
-    /// The next segment is ready.
+    /// The next segments are ready, or there is space to make them.
     Ok,
-    /// There is no space for the next segment. What is left of the current one is for deletes, so that space can be made;
-    /// when it is used up, writing fails.
-    Low,
+    /// There is no space for another segment, or for an index. The log can be written up to here, and what is left is for what
+    /// makes space. A batch that goes beyond waits until there is some.
+    Low(Position),
 }
 
 /// Writes batches, one call after another.
@@ -72,6 +72,10 @@ pub struct Writer {
     written: Position,
     durable: Position,
     recycled: usize,
+    /// How much of the current segment can be written, if its space could not be reserved.
+    unreserved: Option<u32>,
+    /// Whether the last attempt to take space failed for want of it.
+    low: bool,
     failed: bool,
 }
 
@@ -88,6 +92,8 @@ impl Journal {
             written: self.recovered.end,
             durable: self.recovered.durable,
             recycled: self.recycled,
+            unreserved: self.unreserved,
+            low: self.low,
             failed: false,
         }
     }
@@ -127,25 +133,51 @@ impl Writer {
         })
     }
 
-    /// Writes the indexes of full segments and makes the next segment ready. Returns whether there was space for that.
+    /// Writes the indexes of full segments and makes the next segments ready. Returns whether there was space for that.
     pub fn tidy(&mut self) -> io::Result<Space> {
         self.guarded(|writer| {
             let outcome = writer.try_tidy();
-            match outcome {
-                Err(error) if is_full(&error) => Ok(Space::Low),
-                other => other.map(|()| Space::Ok),
-            }
-        })
+            writer.low = outcome.as_ref().is_err_and(is_full);
+            if writer.low { Ok(()) } else { outcome }
+        })?;
+        Ok(self.space())
     }
 
-    /// Drops a segment for good. It must not be the newest.
-    pub fn discard(&mut self, segment: u32) -> io::Result<()> {
+    /// Whether there is room for what comes, as far as that is known.
+    pub fn space(&self) -> Space {
+        if !self.low {
+            return Space::Ok;
+        }
+        let segment = self.current.builder.segment();
+        Space::Low(last_reserved(
+            self.ahead.back().map(|&(number, _)| number),
+            segment,
+            self.unreserved,
+            self.keeper.segment_bytes,
+        ))
+    }
+
+    /// Drops a segment for good. It must not be the newest. Returns whether that is done: a disk can be too full to note it.
+    pub fn discard(&mut self, segment: u32) -> io::Result<bool> {
         self.guarded(|writer| {
-            let recycle = writer.ahead.len() <= writer.recycled;
-            writer.sealed.retain(|sealed| sealed.segment() != segment);
-            let recycled = writer.keeper.discard(segment, recycle)?;
-            writer.ahead.extend(recycled);
-            Ok(())
+            loop {
+                let recycle = writer.ahead.len() <= writer.recycled;
+                match writer.keeper.discard(segment, recycle) {
+                    Ok(recycled) => {
+                        writer.sealed.retain(|sealed| sealed.segment() != segment);
+                        writer.ahead.extend(recycled);
+                        return Ok(true);
+                    }
+                    Err(error) if is_full(&error) => {
+                        if writer.ahead.len() < 2 {
+                            return Ok(false);
+                        }
+                        writer.ahead.pop_back();
+                        writer.keeper.give_back()?;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
         })
     }
 
@@ -189,12 +221,17 @@ impl Writer {
         if number != segment {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the batch leaves out a segment"));
         }
+        self.unreserved = None;
         let next = Current { builder: IndexBuilder::new(segment), file };
         self.unsynced.push(std::mem::replace(&mut self.current, next));
         Ok(())
     }
 
     fn try_tidy(&mut self) -> io::Result<()> {
+        if self.unreserved.is_some() {
+            self.keeper.reserve(self.current.builder.segment())?;
+            self.unreserved = None;
+        }
         while !self.sealed.is_empty() {
             match self.keeper.index(&self.sealed[0]) {
                 Err(error) if is_full(&error) && self.ahead.len() > READY => {
@@ -207,10 +244,23 @@ impl Writer {
                 }
             }
         }
-        if self.ahead.is_empty() {
+        while self.ahead.len() < READY {
             let prepared = self.keeper.prepare()?;
             self.ahead.push_back(prepared);
         }
         Ok(())
+    }
+}
+
+/// Up to where a log can be written without taking more space.
+pub(crate) fn last_reserved(
+    ahead: Option<u32>,
+    current: u32,
+    unreserved: Option<u32>,
+    segment_bytes: u32,
+) -> Position {
+    match ahead {
+        Some(last) => Place::new(last, segment_bytes),
+        None => Place::new(current, unreserved.unwrap_or(segment_bytes)),
     }
 }

@@ -89,7 +89,7 @@ impl Admin {
                 },
                 "written": place(self.journal.written()),
                 "durable": place(self.journal.durable()),
-                "space": if self.engine.is_space_low() { "low" } else { "ok" },
+                "space": self.engine.space_in_a_word(),
             },
             "services": { "sns": "running", "sqs": "running" },
         })

@@ -6,12 +6,13 @@
 //! does whatever comes from elsewhere: from the clock, from the journal's threads, from the operator.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use kernel::{Place, Position, Time};
+use journal::Space;
+use kernel::{Demand, Place, Position, Time};
 use machine::{Answer, Command, Input, Machine, Output};
 
 use crate::clock::Clock;
@@ -50,8 +51,10 @@ struct Shared {
     letterboxes: Vec<Arc<Letterbox>>,
     /// Up to where the log is durable: told by the journal's threads, read by the engine's.
     durable: AtomicU64,
-    /// Whether the disk has too little room.
-    space_low: AtomicBool,
+    /// Up to where the log can be written, if the disk has no room for another segment; otherwise 0.
+    space_end: AtomicU64,
+    /// What the disk has room for, as the engine sees it.
+    room: AtomicU8,
     /// Whether the journal has failed: nothing is acknowledged any more.
     failed: AtomicBool,
     failure: tokio::sync::Notify,
@@ -66,7 +69,8 @@ impl Handle {
                 engine: Mutex::new(None),
                 letterboxes,
                 durable: AtomicU64::new(0),
-                space_low: AtomicBool::new(false),
+                space_end: AtomicU64::new(0),
+                room: AtomicU8::new(Demand::Growth as u8),
                 failed: AtomicBool::new(false),
                 failure: tokio::sync::Notify::new(),
             }),
@@ -117,8 +121,12 @@ impl Handle {
     }
 
     /// The journal says whether there is room.
-    pub fn space(&self, low: bool) {
-        self.shared.space_low.store(low, Ordering::Release);
+    pub fn space(&self, space: Space) {
+        let end = match space {
+            Space::Ok => 0,
+            Space::Low(end) => end.to_bits(),
+        };
+        self.shared.space_end.store(end, Ordering::Release);
         self.shared.inbox.wake();
     }
 
@@ -135,9 +143,18 @@ impl Handle {
         self.shared.failure.notified().await;
     }
 
-    /// Whether the disk has too little room for anything that grows.
-    pub fn is_space_low(&self) -> bool {
-        self.shared.space_low.load(Ordering::Acquire)
+    /// What the disk has room for, in a word.
+    pub fn space_in_a_word(&self) -> &'static str {
+        let room = self.shared.room.load(Ordering::Acquire);
+        if room >= Demand::Growth as u8 {
+            "ok"
+        } else if room >= Demand::Change as u8 {
+            "low"
+        } else if room > Demand::Nothing as u8 {
+            "critical"
+        } else {
+            "full"
+        }
     }
 
     /// A segment has been dropped, or records were read that were asked for.
@@ -187,7 +204,7 @@ struct Engine {
     deliverer: Deliverer,
     clock: Arc<Clock>,
     durable: Position,
-    space_low: bool,
+    space_end: u64,
     /// What was taken out of the inbox; empty between turns.
     taken: Vec<Message>,
     /// Answers by HTTP thread.
@@ -223,7 +240,7 @@ impl Engine {
             deliverer,
             clock,
             durable: Place::new(0, 0),
-            space_low: false,
+            space_end: 0,
             taken: Vec::new(),
             answers: (0..threads).map(|_| Vec::new()).collect(),
             done: VecDeque::new(),
@@ -259,7 +276,8 @@ impl Engine {
 
     /// Whether there will be no other turn.
     fn has_ended(&self, shared: &Shared) -> bool {
-        self.stopping && self.machine.is_settled() || shared.failed.load(Ordering::Acquire)
+        self.stopping && (self.machine.is_settled() || self.machine.is_stalled())
+            || shared.failed.load(Ordering::Acquire)
     }
 
     /// The last thing of all. What is handed to the journal here is written when it closes.
@@ -277,10 +295,11 @@ impl Engine {
             self.durable = durable;
             self.machine.handle(self.clock.now(), Input::Durable(durable));
         }
-        let low = shared.space_low.load(Ordering::Acquire);
-        if low != self.space_low {
-            self.space_low = low;
-            self.machine.handle(self.clock.now(), Input::Space { low });
+        let end = shared.space_end.load(Ordering::Acquire);
+        if end != self.space_end {
+            self.space_end = end;
+            let end = (end > 0).then(|| Place::from_bits(end));
+            self.machine.handle(self.clock.now(), Input::Space { end });
         }
         while let Some(batch) = self.store.spent() {
             self.machine.recycle(batch);
@@ -319,6 +338,7 @@ impl Engine {
     }
 
     fn flush(&mut self, shared: &Shared) {
+        shared.room.store(self.machine.room() as u8, Ordering::Release);
         // What was written at once may be followed by something that is to be written, too. No turn goes on for long.
         self.is_unfinished = (0..PASSES).all(|_| self.carry_out());
         for (letterbox, answers) in shared.letterboxes.iter().zip(&mut self.answers) {
@@ -382,9 +402,9 @@ impl Engine {
 
     /// How long the engine's own thread may sleep.
     fn rest(&mut self) -> Rest {
-        let (durable, space_low) = (self.durable, self.space_low);
+        let (durable, space_end) = (self.durable, self.space_end);
         if self.has_more_to_do() {
-            return Rest { at_most: Some(Duration::ZERO), durable, space_low };
+            return Rest { at_most: Some(Duration::ZERO), durable, space_end };
         }
         self.called_at = self.machine.wake_at();
         let at_most = match self.called_at {
@@ -394,13 +414,13 @@ impl Engine {
             Some(due) => Some(Duration::from_millis(due - self.clock.now())),
         };
         // Nobody says when others have made room on the disk.
-        let at_most = if self.space_low {
+        let at_most = if self.space_end > 0 {
             self.store.retry_space();
             Some(at_most.map_or(SPACE_RETRY, |until| until.min(SPACE_RETRY)))
         } else {
             at_most
         };
-        Rest { at_most, durable, space_low }
+        Rest { at_most, durable, space_end }
     }
 }
 
@@ -408,7 +428,7 @@ impl Engine {
 struct Rest {
     at_most: Option<Duration>,
     durable: Position,
-    space_low: bool,
+    space_end: u64,
 }
 
 impl Rest {
@@ -419,7 +439,7 @@ impl Rest {
         }
         shared.inbox.sleep(self.at_most, || {
             Place::from_bits(shared.durable.load(Ordering::SeqCst)) > self.durable
-                || shared.space_low.load(Ordering::SeqCst) != self.space_low
+                || shared.space_end.load(Ordering::SeqCst) != self.space_end
                 || shared.failed.load(Ordering::SeqCst)
         });
     }

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use journal::engines::{DirectoryError, Files, Memory};
-use journal::{Batch, Durability, Journal, Pipeline, Progress, ReadError, Reader, Record, Space, Storage};
+use journal::{Batch, Durability, Journal, Pipeline, Progress, ReadError, Reader, Record, Storage};
 use kernel::codec::Malformed;
 use kernel::{Extent, Position, Time};
 use machine::{Input, Machine, Options, Survivor};
@@ -142,13 +142,14 @@ impl Opened {
             DurabilityOption::Fsync => Durability::Fsync { threads: SYNC_THREADS, pace: SYNC_PACE },
         };
         handle.durable(self.journal.recovered().end);
+        handle.space(self.journal.space());
         let pipeline = self
             .journal
             .into_pipeline(mode, move |progress| match progress {
                 Progress::Written(position) if counts_when_written => teller.durable(position),
                 Progress::Durable(position) if !counts_when_written => teller.durable(position),
                 Progress::Written(_) | Progress::Durable(_) => {}
-                Progress::Space(space) => teller.space(matches!(space, Space::Low)),
+                Progress::Space(space) => teller.space(space),
                 Progress::Discarded(segment) => teller.news(Input::Discarded { segment }),
                 Progress::Failed(error) => {
                     eprintln!("posthaste: the log cannot be written any more: {error}");

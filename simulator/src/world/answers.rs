@@ -54,9 +54,7 @@ impl World {
                     }
                     Asked::Change { .. } | Asked::Move | Asked::Cancel | Asked::Configure { .. } => true,
                 };
-            if !fitting
-                || (full && matches!(asked, Asked::Delete(_) | Asked::Turn { .. } | Asked::Receive { .. }))
-            {
+            if !fitting {
                 return Err(format!("{asked:?} was refused: {refusal:?}"));
             }
         }
@@ -102,7 +100,7 @@ impl World {
                 let present = operations::start_message_move_task::StartMessageMoveTask::present;
                 self.task = present(task, &source, &secret).task_handle.map(|handle| handle.to_string());
             }
-            (Asked::Receive { .. }, Ok(SqsReply::Done))
+            (Asked::Receive { .. }, Ok(SqsReply::Done) | Err(_))
             | (Asked::Move | Asked::Cancel | Asked::Change { .. }, _) => {}
             (asked, answer) => return Err(format!("{asked:?} was answered {answer:?}")),
         }

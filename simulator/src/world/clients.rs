@@ -22,7 +22,11 @@ impl World {
             Asked::Configure { queue } | Asked::Empty { queue, .. } => Some(*queue),
             _ => None,
         };
-        let low = self.server()?.space_low;
+        let demand = match &command {
+            Command::Sqs(command) => command.demand(),
+            Command::Sns(command) => command.demand(),
+        };
+        let low = self.server()?.machine.room() < demand;
         self.asked.insert(ticket, (asked, low));
         let now = self.now;
         self.server()?.machine.handle(now, Input::Request { ticket, command });

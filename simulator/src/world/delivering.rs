@@ -1,7 +1,7 @@
 //! The endpoints outside, which answer as endpoints do: well, badly, late, twice, or never.
 
 use bytes::Bytes;
-use kernel::{Extent, ParcelSent, Place};
+use kernel::{Demand, Extent, ParcelSent, Place};
 use machine::Input;
 use notification::{Kind, Notification};
 use sns::SubscriptionId;
@@ -154,6 +154,7 @@ impl World {
         let readable = self.calm || !self.dice.percent(5);
         let parcel = (outcome != Outcome::Delivered && readable).then(|| tried.parcel.clone());
         let server = self.server()?;
+        let room = server.machine.room();
         server.machine.handle(now, Input::Delivered { number, outcome, parcel });
         let is_pending = server.machine.sns().is_pending(number);
         let end = server.machine.end();
@@ -164,6 +165,17 @@ impl World {
             Outcome::Failed => attempts >= delivery.retries && (readable || !has_letters),
             Outcome::Delivered | Outcome::NotMade => false,
         };
+        let demand = match outcome {
+            Outcome::NotMade => Demand::Nothing,
+            Outcome::Delivered => Demand::Delete,
+            _ if given_up && has_letters => Demand::Growth,
+            _ if given_up => Demand::Delete,
+            _ => Demand::Change,
+        };
+        if demand > room && is_pending {
+            // It is put off until the disk has room.
+            return Ok(());
+        }
         if is_pending == (given_up || outcome == Outcome::Delivered) {
             return Err(format!(
                 "delivery {number} after {attempts} attempts: {outcome:?} makes {is_pending}"

@@ -1,6 +1,6 @@
 //! Time that passes, disks that fail, servers that die and start again, and what must be true of them then.
 
-use kernel::Time;
+use kernel::{Demand, Time};
 use machine::Input;
 use sqs::QueueId;
 
@@ -102,7 +102,7 @@ impl World {
             if !busy && self.server()?.is_idle() {
                 let end = self.server()?.machine.end();
                 trace!(self, "settled at {end:?}");
-                if self.options.archives {
+                if self.options.archives && self.server()?.machine.room() == Demand::Growth {
                     self.check_replays()?;
                 }
                 return self.check_counts();

@@ -25,6 +25,9 @@ pub use ledger::{Ledger, SegmentUse};
 mod deadlines;
 pub use deadlines::Deadlines;
 
+mod demand;
+pub use demand::Demand;
+
 mod identity;
 pub use identity::{Dice, Secret, Seq, hex, sequence_number, uuid_text};
 

@@ -103,19 +103,19 @@ impl Cleaning {
     }
 
     /// A segment worth writing forward: the emptiest one, if more than half of the log is dead; or, if there is no room on the
-    /// disk, any that is nearly empty. It lies whole before `durable`: of one that is still being written not all can be read.
+    /// disk, any that is nearly empty and whose survivors fit into what is `left`. It lies whole before `durable`: of one that is still being written not all can be read.
     pub fn find_victim(
         &mut self,
         ledger: &Ledger,
         now: Time,
         durable: Position,
-        space_low: bool,
+        left: Option<u64>,
     ) -> Option<u32> {
         if self.forwarding.is_some() || self.discarding.is_some() || !self.going.is_empty() {
             return None;
         }
         // What was written forward from a segment that is still there must stay: that one goes first.
-        let id_bytes = if space_low { ID_BYTES } else { ID_WEIGHT };
+        let id_bytes = if left.is_some() { ID_BYTES } else { ID_WEIGHT };
         let movable: Vec<(u32, u64, u64)> = ledger
             .segments()
             .filter(|(_, segment)| segment.replaces.is_empty())
@@ -130,7 +130,7 @@ impl Cleaning {
             })
             .collect();
         let segments = movable.len() as u64;
-        if !space_low {
+        if left.is_none() {
             if segments < FEW_SEGMENTS {
                 return None;
             }
@@ -141,10 +141,12 @@ impl Cleaning {
                 return None;
             }
         }
-        let part = if space_low { SCARCE } else { 2 };
+        let part = if left.is_some() { SCARCE } else { 2 };
         let (victim, ..) = movable
             .into_iter()
             .filter(|(_, bytes, live)| live * part < *bytes)
+            // A history that was told in a part of a record takes more when it is told alone.
+            .filter(|(_, _, live)| left.is_none_or(|left| 2 * live < left))
             .min_by_key(|(number, bytes, live)| (live * 1000 / bytes.max(&1), *number))?;
         self.forwarding = Some(Forwarding {
             segment: victim,

@@ -59,10 +59,10 @@ pub enum Input {
     Durable(Position),
     /// Time has passed.
     Tick,
-    /// The disk has little room left, or has room again.
+    /// The disk has no room for another segment of the log, or has room again.
     Space {
-        /// Whether there is too little to accept anything that grows.
-        low: bool,
+        /// Up to where the log can be written; absent: there is room for more.
+        end: Option<Position>,
     },
     /// The secret of a data directory that has none yet.
     Identify {

@@ -6,7 +6,7 @@ use journal::Overlong;
 use kernel::codec::Malformed;
 use kernel::gather::{FACT_BYTES, GATHERED_BYTES, in_records};
 use kernel::{
-    Extent, IdsRemembered, Ledger, ParcelSent, Place, Position, Refusal, RememberedId, Secret, Time,
+    Demand, Extent, IdsRemembered, Ledger, ParcelSent, Place, Position, Refusal, RememberedId, Secret, Time,
 };
 use sqs::operations::{Draft, Outcome, Setting};
 use sqs::records::ServerIdentified;
@@ -20,6 +20,12 @@ use crate::{Command, Input, Options, Output, Reply};
 /// A head that names many costs as much as so many records that take so many bytes each.
 const HEAD_BYTES: usize = 32;
 
+/// What a mark takes: a frame without records.
+const MARK_BYTES: u64 = 64;
+
+/// In small segments, what is kept for purges on a full disk is this much at least.
+const SMALLEST_RESERVE: u64 = 512;
+
 /// All services and what they need to be one: the log's writing end, the ledger, the outbox.
 #[derive(Debug)]
 pub struct Machine {
@@ -32,7 +38,8 @@ pub struct Machine {
     pub(crate) options: Options,
     /// Time never goes back, whatever the clock does.
     pub(crate) now: Time,
-    space_low: bool,
+    /// Up to where the log can be written, if the disk has no room for another segment.
+    space_end: Option<Position>,
     /// Whether segments may have died since they were last looked at.
     look_for_dead: bool,
     /// Where the log ends with the last batch.
@@ -59,7 +66,7 @@ impl Machine {
             cleaning: Cleaning::default(),
             options,
             now: Time(0),
-            space_low: false,
+            space_end: None,
             look_for_dead: true,
             tail: end,
             began: end,
@@ -138,7 +145,7 @@ impl Machine {
             }
             Input::Durable(position) => self.outbox.advance(position),
             Input::Tick => self.look_for_dead = true,
-            Input::Space { low } => self.space_low = low,
+            Input::Space { end } => self.space_end = end,
             Input::Identify { secret } => {
                 let record = sqs::records::Record::ServerIdentified(ServerIdentified { secret });
                 self.note(vec![record.into()]);
@@ -163,14 +170,13 @@ impl Machine {
     }
 
     fn request(&mut self, ticket: u64, command: &Command) {
-        let grows = match command {
-            Command::Sns(command) => command.grows(),
-            Command::Sqs(command) => command.grows(),
+        let demand = match command {
+            Command::Sns(command) => command.demand(),
+            Command::Sqs(command) => command.demand(),
         };
-        if self.space_low && grows {
-            let text = "The disk that holds this server's data is full. Nothing was stored; receives and deletes still \
-                        work. Free some space, or delete messages, and try again.";
-            let refusal = Err(Refusal::new("ServiceUnavailable", text));
+        let room = self.room();
+        if demand > room {
+            let refusal = Err(Refusal::new("ServiceUnavailable", refusal_text(room)));
             self.outbox.put(self.appender.end(), Release::Reply(ticket, refusal));
             return;
         }
@@ -183,6 +189,9 @@ impl Machine {
         let mut decision = command.decide(&self.sqs, &setting);
         if let Outcome::Halfway(deleted) = decision.outcome {
             self.note(decision.records);
+            if self.room() < Demand::Change {
+                return self.settle(Some(ticket), command.leave_out_the_rest(deleted, &self.sqs));
+            }
             decision = command.decide_the_rest(deleted, &self.sqs, &setting);
         }
         let outcome = match self.commit(decision.records, FACT_BYTES) {
@@ -272,11 +281,13 @@ impl Machine {
     }
 
     fn follow_up(&mut self) {
-        while let Some(consequence) = self.sqs.follow_up(self.now) {
+        while let Some(consequence) = self.sqs.follow_up(self.now, self.room()) {
             self.note(consequence.records);
             self.settle(consequence.ticket, consequence.outcome);
         }
-        while let Some(records) = self.sns.follow_up(self.now) {
+        while self.room() >= Demand::Delete
+            && let Some(records) = self.sns.follow_up(self.now)
+        {
             records.iter().for_each(|record| self.note_sns(record));
         }
         self.go_on_replaying();
@@ -304,6 +315,7 @@ impl Machine {
     pub fn mark(&mut self) {
         let counter = self.sqs.next_seq();
         if self.tail != self.began
+            && self.left().is_none_or(|left| left >= MARK_BYTES)
             && let Some(batch) = self.appender.mark(self.now, self.outbox.durable(), counter)
         {
             self.append(batch);
@@ -334,6 +346,41 @@ impl Machine {
         })
     }
 
+    /// What the disk has room for.
+    pub fn room(&self) -> Demand {
+        let Some(left) = self.left() else { return Demand::Growth };
+        let enough = |demand: &Demand| left > self.reserve(*demand);
+        let by_need = [Demand::Change, Demand::Delete, Demand::Purge];
+        by_need.into_iter().find(enough).unwrap_or(Demand::Nothing)
+    }
+
+    /// Bytes that the log can still take, if the disk has no room for another segment.
+    fn left(&self) -> Option<u64> {
+        let (end, at) = (self.space_end?, self.appender.end());
+        let segments = u64::from(end.segment()).saturating_sub(at.segment().into());
+        if end.segment() < at.segment() {
+            return Some(0);
+        }
+        let whole = segments * u64::from(self.appender.segment_bytes());
+        Some((whole + u64::from(end.offset())).saturating_sub(at.offset().into()))
+    }
+
+    /// Bytes that are kept for what asks for less than this.
+    fn reserve(&self, demand: Demand) -> u64 {
+        let segment = u64::from(self.appender.segment_bytes());
+        match demand {
+            Demand::Nothing => 0,
+            Demand::Purge => (segment / 64).max(SMALLEST_RESERVE),
+            Demand::Delete => (segment / 16).max(2 * SMALLEST_RESERVE),
+            Demand::Change | Demand::Growth => segment / 2,
+        }
+    }
+
+    /// Whether what was handed to the log waits for room on the disk, perhaps for ever.
+    pub fn is_stalled(&self) -> bool {
+        self.space_end.is_some_and(|end| end < self.tail)
+    }
+
     /// Where the log ends when all that was decided so far has been written.
     pub fn end(&self) -> Position {
         self.appender.end()
@@ -362,12 +409,12 @@ impl Machine {
     fn clean(&mut self) {
         self.look_for_dead |= self.ledger.take_emptied();
         // On a full disk nothing is sealed any more, which is what else makes one look.
-        if self.look_for_dead || self.space_low {
+        if self.look_for_dead || self.space_end.is_some() {
             self.look_for_dead = false;
             self.cleaning.find_dead(&self.ledger, self.now, self.appender.end());
             let durable = self.outbox.durable();
-            if let Some(segment) = self.cleaning.find_victim(&self.ledger, self.now, durable, self.space_low)
-            {
+            let left = self.left().map(|left| left.saturating_sub(self.reserve(Demand::Purge)));
+            if let Some(segment) = self.cleaning.find_victim(&self.ledger, self.now, durable, left) {
                 self.outputs.push_back(Output::Survey { segment });
             }
         }
@@ -384,6 +431,11 @@ impl Machine {
 
     /// Goes on with the segment that is being written forward: a step at a time, so that requests come between.
     fn write_forward(&mut self) {
+        if self.room() < Demand::Delete {
+            // What was written again is dead in the old segment already. The rest stays there until there is more room.
+            self.cleaning.forwarding = None;
+            return;
+        }
         let Some(forwarding) = &mut self.cleaning.forwarding else { return };
         let segment = forwarding.segment;
         let mut room = STEP_RECORDS;
@@ -564,6 +616,28 @@ impl Machine {
             archived_millis: if self.sns.is_archived(parcel, at) { parcel.archived_millis } else { 0 },
             forwarded: true,
             ..parcel.clone()
+        }
+    }
+}
+
+/// What a client hears that asks for more than the disk has room for.
+fn refusal_text(room: Demand) -> &'static str {
+    match room {
+        Demand::Growth | Demand::Change => {
+            "The disk that holds this server's data is full. Nothing was stored; receives and deletes still work. Free \
+             some space, or delete messages, and try again."
+        }
+        Demand::Delete => {
+            "The disk that holds this server's data is full, and what is left is kept for deletes. Nothing was done. Free \
+             some space, or delete messages, purge or delete queues, and try again."
+        }
+        Demand::Purge => {
+            "The disk that holds this server's data is full, and what is left is kept for PurgeQueue, DeleteQueue and \
+             DeleteTopic. Nothing was done. Free some space, or purge or delete queues, and try again."
+        }
+        Demand::Nothing => {
+            "The disk that holds this server's data is full, and nothing can be written any more. Nothing was done. Free \
+             some space and try again."
         }
     }
 }

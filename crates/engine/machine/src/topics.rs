@@ -5,7 +5,7 @@ use journal::Overlong;
 use kernel::codec::Malformed;
 use kernel::gather::FACT_BYTES;
 use kernel::parcel::{Delivery, Form, Offer, Queues, Taken};
-use kernel::{ParcelSent, Refusal};
+use kernel::{Demand, ParcelSent, Refusal};
 use notification::Notification;
 use sns::SubscriptionId;
 use sns::archive::ReplayStep;
@@ -18,7 +18,7 @@ use crate::Survivor;
 use crate::machine::{Machine, class_of, end_of, too_long};
 use crate::outbox::Release;
 
-/// A delivery that is given up while its text cannot be read is tried again after so long.
+/// A delivery whose end cannot be dealt with, since its text cannot be read or the disk is full, is tried again after so long.
 const PUT_OFF_MILLIS: u64 = 60_000;
 
 impl Machine {
@@ -131,6 +131,9 @@ impl Machine {
 
     /// Replays go on: what they need next is asked for, and those that have caught up are told to have.
     pub(crate) fn go_on_replaying(&mut self) {
+        if self.room() < Demand::Growth {
+            return;
+        }
         while let Some(step) = self.sns.next_replay_step(self.now) {
             match step {
                 ReplayStep::Read(subscription, extents) => {
@@ -147,6 +150,10 @@ impl Machine {
     pub(crate) fn recalled(&mut self, subscription: SubscriptionId, records: &[Survivor]) {
         if records.first().is_some_and(|first| !self.sns.is_read_for(subscription, first.extent)) {
             return;
+        }
+        if self.room() < Demand::Growth {
+            // It is read again when there is room.
+            return self.sns.replay_read(subscription, None);
         }
         let mut through = None;
         for record in records {
@@ -177,7 +184,17 @@ impl Machine {
         if outcome == Outcome::NotMade {
             return self.sns.try_again(number);
         }
-        match self.sns.attempt_ended(number, outcome, self.now) {
+        let consequence = self.sns.attempt_ended(number, outcome, self.now);
+        let demand = match &consequence {
+            None => Demand::Nothing,
+            Some(Consequence::Record(Record::DeliveriesEnded(_))) => Demand::Delete,
+            Some(Consequence::Record(_)) => Demand::Change,
+            Some(Consequence::DeadLetter { .. }) => Demand::Growth,
+        };
+        if demand > self.room() {
+            return self.sns.put_off(number, self.now + PUT_OFF_MILLIS);
+        }
+        match consequence {
             None => {}
             Some(Consequence::Record(record)) => self.note_sns(&record),
             Some(Consequence::DeadLetter { ended, queue, topic, form }) => {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use kernel::Time;
+use kernel::{Demand, Time};
 
 use crate::operations::dead_letters::Transfer;
 use crate::operations::receive_message::{Received, group_name, receive};
@@ -42,20 +42,25 @@ const MOVE_PAUSE_MILLIS: u64 = 10;
 
 impl State {
     /// What follows next at this moment, one thing at a time, until nothing does. Each is to be applied before the
-    /// next is asked for.
-    pub fn follow_up(&mut self, now: Time) -> Option<Consequence> {
-        if let Some(consequence) = self.expire_messages(now) {
-            return Some(consequence);
-        }
-        while let Some(id) = self.overdue_queues.pop_first() {
-            if let Some(consequence) = self.expire_waiting(id, now) {
+    /// next is asked for. What asks for more than the disk has `room` for is put off until there is more.
+    pub fn follow_up(&mut self, now: Time, room: Demand) -> Option<Consequence> {
+        if room >= Demand::Delete {
+            if let Some(consequence) = self.expire_messages(now) {
                 return Some(consequence);
+            }
+            while let Some(id) = self.overdue_queues.pop_first() {
+                if let Some(consequence) = self.expire_waiting(id, now) {
+                    return Some(consequence);
+                }
             }
         }
         if let Some(ticket) = self.ended_polls.pop_front() {
             let received = Received { queue: QueueId(0), messages: Vec::new() };
             let outcome = Outcome::Reply(Ok(Reply::Received(received)));
             return Some(Consequence { ticket: Some(ticket), records: Vec::new(), outcome });
+        }
+        if room < Demand::Change {
+            return None;
         }
         while let Some(&id) = self.woken.first() {
             if let Some(consequence) = self.serve_waiter(id, now) {

@@ -1,7 +1,7 @@
 //! The thread that keeps the files in order: what it can do, and when.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use kernel::Position;
 
@@ -10,7 +10,6 @@ use super::{Ahead, Dirty, Durability, Progress, Shared, State};
 use crate::index::IndexBuilder;
 use crate::keeper::{Keeper, READY, is_full};
 use crate::storage::File;
-use crate::writer::Space;
 
 /// In want of space, it is looked for again each time that this much was written.
 const RETRY_BYTES: u64 = 1 << 20;
@@ -19,23 +18,28 @@ const RETRY_BYTES: u64 = 1 << 20;
 enum Task {
     Settle,
     Sync(Position),
-    Discard(u32),
+    Discard(u32, Position),
+    Reserve(u32),
     Index(IndexBuilder),
     Prepare,
     End,
 }
 
 impl State {
-    /// Whether the next segment should be made ready. A log that holds little makes do with its first.
+    /// Whether another segment should be made ready: one that comes next, and one for what makes room when there is no more. A log that holds little makes do with its first.
     pub fn wants_segment(&self, segment_bytes: u32) -> bool {
-        self.ahead.is_empty()
-            && (self.written.segment() > 1 || self.written.offset() > segment_bytes / 8 || self.starved)
-            && self.may_take_space()
+        self.ahead.len() < READY && !self.is_small(segment_bytes) && self.may_take_space()
+    }
+
+    /// Whether so little has been written that no other segment is needed yet.
+    fn is_small(&self, segment_bytes: u32) -> bool {
+        self.written.segment() == 1 && self.written.offset() <= segment_bytes / 8 && !self.starved
     }
 
     /// Whether something waits for the keeper that what was written or synced may let it do.
     pub fn keeper_has_work(&self) -> bool {
         self.closing
+            || self.unreserved.is_some() && self.may_take_space()
             || !self.discards.is_empty()
             || self.sealed.front().is_some_and(|full| {
                 // What is synced waits only for space for its index, if there is none now.
@@ -53,13 +57,16 @@ impl State {
         }
         let alone = shared.durability == Durability::Os;
         if let Some(&(segment, after)) = self.discards.front() {
-            if self.durable >= after {
+            if self.durable >= after && (!self.discard_waits || self.may_take_space()) {
                 self.discards.pop_front();
-                return Some(Task::Discard(segment));
+                return Some(Task::Discard(segment, after));
             }
-            if alone && self.written >= after {
+            if self.durable < after && alone && self.written >= after {
                 return Some(Task::Sync(self.written));
             }
+        }
+        if self.unreserved.is_some() && self.may_take_space() {
+            return self.dirty.back().map(|current| Task::Reserve(current.number));
         }
         if self.wants_segment(shared.segment_bytes) {
             return Some(Task::Prepare);
@@ -116,7 +123,8 @@ pub fn keep(shared: &Shared, mut keeper: Keeper, recycled: usize) {
             }),
             Task::Prepare => prepare(shared, &mut keeper, syncers),
             Task::Index(builder) => index(shared, &mut keeper, builder),
-            Task::Discard(segment) => discard(shared, &mut keeper, segment, recycle, syncers),
+            Task::Reserve(segment) => reserve(shared, &keeper, segment),
+            Task::Discard(segment, after) => discard(shared, &mut keeper, (segment, after), recycle, syncers),
         };
         if let Err(error) = outcome {
             return shared.fail(error);
@@ -131,13 +139,18 @@ impl Shared {
     }
 
     /// Notes whether there was space, and reports it if that is news.
-    fn space(&self, space: Space) {
+    fn space(&self, low: bool) {
         let mut state = self.state();
-        let low = space == Space::Low;
-        let news = state.low != low;
         state.low = low;
         state.retry = false;
         state.since_attempt = 0;
+        self.space_news(state);
+    }
+
+    fn space_news(&self, mut state: MutexGuard<'_, State>) {
+        let space = state.space(self.segment_bytes);
+        let news = state.reported != space;
+        state.reported = space;
         drop(state);
         self.for_segment.notify_all();
         if news {
@@ -149,19 +162,34 @@ impl Shared {
     /// is tried again.
     fn relax(&self) {
         let mut state = self.state();
-        state.retry |= state.low;
-        let enough = !state.ahead.is_empty() && state.sealed.is_empty();
-        drop(state);
-        if enough {
-            self.space(Space::Ok);
-        }
+        let enough = (state.ahead.len() >= READY || state.is_small(self.segment_bytes))
+            && state.sealed.is_empty()
+            && state.unreserved.is_none();
+        state.low &= !enough;
+        state.retry = state.low;
+        self.space_news(state);
     }
 
     fn add_ahead(&self, number: u32, file: Arc<dyn File>, syncers: usize) -> io::Result<()> {
         let dirty = Dirty::open(&*self.storage, number, syncers)?;
         self.state().ahead.push_back(Ahead { file, dirty });
-        self.space(Space::Ok);
+        self.relax();
         Ok(())
+    }
+}
+
+fn reserve(shared: &Shared, keeper: &Keeper, segment: u32) -> io::Result<()> {
+    match keeper.reserve(segment) {
+        Err(error) if is_full(&error) => {
+            shared.space(true);
+            Ok(())
+        }
+        Ok(()) => {
+            shared.state().unreserved = None;
+            shared.relax();
+            Ok(())
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -169,7 +197,7 @@ fn prepare(shared: &Shared, keeper: &mut Keeper, syncers: usize) -> io::Result<(
     match keeper.prepare() {
         Ok((number, file)) => shared.add_ahead(number, file, syncers),
         Err(error) if is_full(&error) => {
-            shared.space(Space::Low);
+            shared.space(true);
             Ok(())
         }
         Err(error) => Err(error),
@@ -187,7 +215,7 @@ fn index(shared: &Shared, keeper: &mut Keeper, builder: IndexBuilder) -> io::Res
                 Some(_) => keeper.give_back(),
                 None => {
                     // Without an index the segment is read whole at the next start, and that is all.
-                    shared.space(Space::Low);
+                    shared.space(true);
                     Ok(())
                 }
             }
@@ -202,13 +230,35 @@ fn index(shared: &Shared, keeper: &mut Keeper, builder: IndexBuilder) -> io::Res
 fn discard(
     shared: &Shared,
     keeper: &mut Keeper,
-    segment: u32,
+    (segment, after): (u32, Position),
     recycle: bool,
     syncers: usize,
 ) -> io::Result<()> {
-    shared.state().sealed.retain(|sealed| sealed.segment() != segment);
-    if let Some((number, file)) = keeper.discard(segment, recycle)? {
-        shared.add_ahead(number, file, syncers)?;
+    match keeper.discard(segment, recycle) {
+        Err(error) if is_full(&error) => {
+            // Not even the note that it is gone finds room.
+            let mut state = shared.state();
+            state.discards.push_front((segment, after));
+            state.discard_waits = true;
+            let spare = if state.ahead.len() > 1 { state.ahead.pop_back() } else { None };
+            drop(state);
+            if spare.is_some() {
+                keeper.give_back()?;
+                shared.state().discard_waits = false;
+            }
+            shared.space(true);
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+        Ok(recycled) => {
+            let mut state = shared.state();
+            state.discard_waits = false;
+            state.sealed.retain(|sealed| sealed.segment() != segment);
+            drop(state);
+            if let Some((number, file)) = recycled {
+                shared.add_ahead(number, file, syncers)?;
+            }
+        }
     }
     shared.relax();
     shared.report(Progress::Discarded(segment));

@@ -155,7 +155,9 @@ fn roll(shared: &Shared, current: &mut Current, segment: u32) -> io::Result<()> 
         if state.failed {
             return Err(io::Error::other("the log failed before"));
         }
-        if state.low && !state.retry {
+        // Nothing of the batch has been written, and nobody was told that it was: it waits for room. Who asks for what is
+        // written heeds what was reported of the space, so that this happens only where making a segment takes long.
+        if state.low && !state.retry && state.closing {
             return Err(io::Error::new(io::ErrorKind::StorageFull, "no space is left for the next segment"));
         }
         shared.for_keeper.notify_one();
@@ -165,6 +167,7 @@ fn roll(shared: &Shared, current: &mut Current, segment: u32) -> io::Result<()> 
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the batch leaves out a segment"));
     }
     state.starved = false;
+    state.unreserved = None;
     state.dirty.push_back(ahead.dirty);
     let next = Current { builder: IndexBuilder::new(segment), file: ahead.file };
     state.sealed.push_back(std::mem::replace(current, next).builder);

@@ -5,7 +5,7 @@
 //! where the request came from.
 
 use bytestring::ByteString;
-use kernel::{Refusal, Secret, Time};
+use kernel::{Demand, Refusal, Secret, Time};
 use notification::Protocol;
 
 use crate::records::{Record, SubscriptionDeclared, TopicDeclared};
@@ -287,17 +287,53 @@ impl Command {
         }
     }
 
-    /// Whether it makes the data larger for good, so that a disk with little room left cannot take it.
-    pub fn grows(&self) -> bool {
-        matches!(
-            self,
+    /// What it may write to the log.
+    pub fn demand(&self) -> Demand {
+        match self {
+            Command::GetTopicAttributes(_)
+            | Command::ListTopics(_)
+            | Command::ListTagsForResource(_)
+            | Command::GetDataProtectionPolicy(_)
+            | Command::GetSubscriptionAttributes(_)
+            | Command::ListSubscriptions(_)
+            | Command::GetPlatformApplicationAttributes(_)
+            | Command::ListPlatformApplications(_)
+            | Command::GetEndpointAttributes(_)
+            | Command::ListEndpoints(_)
+            | Command::GetSMSAttributes(_)
+            | Command::CheckIfPhoneNumberIsOptedOut(_)
+            | Command::ListPhoneNumbersOptedOut(_)
+            | Command::ListOriginationNumbers(_)
+            | Command::ListSMSSandboxPhoneNumbers(_)
+            | Command::GetSMSSandboxAccountStatus(_) => Demand::Nothing,
+            Command::DeleteTopic(_) => Demand::Purge,
+            Command::DeletePlatformApplication(_)
+            | Command::DeleteEndpoint(_)
+            | Command::DeleteSMSSandboxPhoneNumber(_) => Demand::Delete,
+            // The end of a subscription is told to its endpoint, which takes a small parcel.
+            Command::Unsubscribe(_)
+            | Command::UntagResource(_)
+            | Command::RemovePermission(_)
+            | Command::ConfirmSubscription(_)
+            | Command::OptInPhoneNumber(_)
+            | Command::OptOut(_)
+            | Command::VerifySMSSandboxPhoneNumber(_) => Demand::Change,
             Command::CreateTopic(_)
-                | Command::Subscribe(_)
-                | Command::CreatePlatformApplication(_)
-                | Command::CreatePlatformEndpoint(_)
-                | Command::Publish(_)
-                | Command::PublishBatch(_)
-        )
+            | Command::SetTopicAttributes(_)
+            | Command::TagResource(_)
+            | Command::AddPermission(_)
+            | Command::PutDataProtectionPolicy(_)
+            | Command::Subscribe(_)
+            | Command::SetSubscriptionAttributes(_)
+            | Command::CreatePlatformApplication(_)
+            | Command::SetPlatformApplicationAttributes(_)
+            | Command::CreatePlatformEndpoint(_)
+            | Command::SetEndpointAttributes(_)
+            | Command::SetSMSAttributes(_)
+            | Command::CreateSMSSandboxPhoneNumber(_)
+            | Command::Publish(_)
+            | Command::PublishBatch(_) => Demand::Growth,
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use kernel::{Refusal, Time};
+use kernel::{Demand, Refusal, Time};
 
 use crate::QueueId;
 use crate::records::Record;
@@ -203,17 +203,44 @@ impl Command {
         }
     }
 
-    /// Whether it makes the data larger for good, so that a disk with little room left cannot take it.
-    pub fn grows(&self) -> bool {
-        matches!(
-            self,
+    /// What it may write to the log.
+    pub fn demand(&self) -> Demand {
+        match self {
+            Command::GetQueueUrl(_)
+            | Command::ListQueues(_)
+            | Command::GetQueueAttributes(_)
+            | Command::ListDeadLetterSourceQueues(_)
+            | Command::ListQueueTags(_)
+            | Command::ListMessageMoveTasks(_) => Demand::Nothing,
+            Command::PurgeQueue(_) | Command::DeleteQueue(_) => Demand::Purge,
+            // Its second half is a receive, and is left out where only deletes are possible.
+            Command::DeleteMessage(_)
+            | Command::DeleteMessageBatch(_)
+            | Command::DeleteAndReceiveMessages(_) => Demand::Delete,
+            Command::ReceiveMessage(_)
+            | Command::ChangeMessageVisibility(_)
+            | Command::ChangeMessageVisibilityBatch(_)
+            | Command::RemovePermission(_)
+            | Command::UntagQueue(_)
+            | Command::CancelMessageMoveTask(_) => Demand::Change,
             Command::SendMessage(_)
-                | Command::SendMessageBatch(_)
-                | Command::CreateQueue(_)
-                | Command::SetQueueAttributes(_)
-                | Command::AddPermission(_)
-                | Command::TagQueue(_)
-                | Command::StartMessageMoveTask(_)
-        )
+            | Command::SendMessageBatch(_)
+            | Command::CreateQueue(_)
+            | Command::SetQueueAttributes(_)
+            | Command::AddPermission(_)
+            | Command::TagQueue(_)
+            | Command::StartMessageMoveTask(_) => Demand::Growth,
+        }
+    }
+
+    /// Of a command with two halves: the outcome if the second is left out, since the disk has no room for it.
+    pub fn leave_out_the_rest(&self, deleted: BatchOutcome<()>, state: &State) -> Outcome {
+        let queue = match self {
+            Command::DeleteAndReceiveMessages(command) => state.queue(&command.receive.queue),
+            _ => None,
+        };
+        let Some(queue) = queue else { return Outcome::Reply(Ok(Reply::DoneBatch(deleted))) };
+        let received = receive_message::Received { queue: queue.id, messages: Vec::new() };
+        Outcome::Reply(Ok(Reply::DeletedAndReceived(deleted, received)))
     }
 }
