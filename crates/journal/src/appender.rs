@@ -3,7 +3,7 @@
 use kernel::{Extent, Place, Position, Time};
 
 use crate::format::{
-    Class, FRAME_BYTES, FRAME_HEADER, FrameHeader, HEAD_LIMIT, RECORD_HEADER, RecordHeader, align,
+    Class, FRAME_BYTES, FRAME_HEADER, FrameHeader, HEAD_LIMIT, RECORD_HEADER, RecordHeader, UNVOUCHED, align,
 };
 
 /// Gives records their places in the log and gathers them into batches.
@@ -120,7 +120,7 @@ impl Appender {
     }
 
     /// For a log whose answers do not wait for the disk: what the caller takes for durable is only written, and frames
-    /// must not vouch for it, or a crash of the machine would look like damage.
+    /// must not vouch for it, or a crash of the machine would look like damage. They say so instead.
     pub fn vouches(mut self, vouches: bool) -> Self {
         self.vouches = vouches;
         self
@@ -332,7 +332,7 @@ impl Appender {
                 log_id: self.log_id,
                 sequence: self.sequence,
                 now: now.millis(),
-                synced: if self.vouches { synced } else { Place::new(1, 0) },
+                synced: if self.vouches { synced } else { UNVOUCHED },
                 counter,
                 records_crc: 0,
             };

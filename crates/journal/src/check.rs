@@ -1,5 +1,6 @@
 //! Looking through a whole data directory, without changing it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -7,8 +8,8 @@ use std::path::Path;
 use kernel::{Extent, Place};
 
 use crate::engines::{DirectoryError, Files};
-use crate::error::{Damage, Doing, Error};
-use crate::format::{Class, RECORD_HEADER};
+use crate::error::{Beyond, Damage, Doing, Effect, Error};
+use crate::format::{Class, FRAME_HEADER, RECORD_HEADER};
 use crate::index::{Entry, INDEX_HEADER, IndexBuilder, IndexHeader};
 use crate::manifest::{Manifest, Unusable};
 use crate::names;
@@ -24,8 +25,11 @@ pub struct Report {
     pub damage: Vec<Damage>,
     /// Whether no server has ever written here.
     pub empty: bool,
-    /// Where a write was never finished. The next start cuts it off; it was never acknowledged.
+    /// Where a write was never finished. The next start cuts it off, unless it is doubtful whether what is behind it was
+    /// acknowledged.
     pub torn: Option<Damage>,
+    /// The sound frames behind that.
+    pub beyond: Beyond,
 }
 
 /// What one segment holds.
@@ -96,14 +100,26 @@ fn check_records(storage: &dyn Storage, seen: &mut dyn FnMut(Entry<'_>)) -> Resu
         None if numbers.is_empty() => return Ok(Report { empty: true, ..report }),
         other => {
             let what = if other.is_some() { "it is not what was written there" } else { "it is missing" };
-            report.damage.push(Damage { file: manifest_file, offset: 0, what: what.to_owned() });
+            let what = what.to_owned();
+            report.damage.push(Damage { file: manifest_file, offset: 0, what, effect: Effect::Refused });
             return Ok(report);
         }
     };
     numbers.retain(|&number| !manifest.is_dropped(number));
     let indexes: Vec<u32> = listed.iter().filter_map(|name| names::parse_index(name)).collect();
-    let mut checking =
-        Checking { storage, seen, manifest, report, gaps: Vec::new(), claimed: Place::default(), end: None };
+    let claimed = manifest.end.unwrap_or_default();
+    let mut checking = Checking {
+        storage,
+        seen,
+        manifest,
+        report,
+        gaps: Vec::new(),
+        has_ended: false,
+        remnant: None,
+        claimed,
+        end: None,
+        trusted: BTreeSet::new(),
+    };
     checking.missing(&numbers);
     for &number in &numbers {
         checking.segment(number, indexes.contains(&number))?;
@@ -117,16 +133,35 @@ struct Checking<'a> {
     manifest: Manifest,
     report: Report,
     /// Where something that is no frame has frames behind it: damage, or a write that was never finished.
-    gaps: Vec<(Place, Fault)>,
+    gaps: Vec<Gap>,
+    /// Whether a place was come to where the next frame is not, and none was found since.
+    has_ended: bool,
+    /// What stands there, if it was a frame.
+    remnant: Option<Gap>,
     /// Everything before this was durable once.
     claimed: Place,
     /// The end of the segment before, and the number of the frame that should follow.
     end: Option<(Place, u64)>,
+    /// Segments of which a start reads no more than the index.
+    trusted: BTreeSet<u32>,
+}
+
+struct Gap {
+    at: Place,
+    fault: Fault,
+    /// What is sound between it and the next one.
+    beyond: Beyond,
+}
+
+impl Gap {
+    fn new(at: Place, fault: Fault) -> Gap {
+        Gap { at, fault, beyond: Beyond::default() }
+    }
 }
 
 impl Checking<'_> {
-    fn damage(&mut self, name: &str, offset: u64, what: String) {
-        self.report.damage.push(Damage { file: self.storage.describe(name), offset, what });
+    fn damage(&mut self, name: &str, offset: u64, what: String, effect: Effect) {
+        self.report.damage.push(Damage { file: self.storage.describe(name), offset, what, effect });
     }
 
     fn missing(&mut self, numbers: &[u32]) {
@@ -137,6 +172,7 @@ impl Checking<'_> {
                     &names::segment(number),
                     0,
                     "the file is missing, and was not dropped".to_owned(),
+                    Effect::Refused,
                 );
             }
         }
@@ -151,7 +187,7 @@ impl Checking<'_> {
         let mut builder = IndexBuilder::new(number);
         let mut frames = Frames::new(&*file, self.manifest.log_id, number, None);
         let adjacent = self.end.filter(|(end, _)| end.segment() + 1 == number);
-        let mut faults = Vec::new();
+        let before = self.gaps.len();
         loop {
             let at = frames.offset();
             let next = frames.next(|place, header, record| {
@@ -173,20 +209,30 @@ impl Checking<'_> {
                     if let Some((end, expected)) = adjacent.filter(|_| checked.frames == 0 && at == 0)
                         && expected != header.sequence
                     {
-                        self.gaps.push((end, Fault::Sequence { expected, found: header.sequence }));
+                        let fault = Fault::Sequence { expected, found: header.sequence };
+                        self.gaps.push(Gap::new(end, fault));
                     }
                     checked.frames += 1;
+                    (self.has_ended, self.remnant) = (false, None);
                     checked.bytes += header.frame_bytes() as u64;
+                    if let Some(gap) = self.gaps.last_mut() {
+                        gap.beyond.frames += 1;
+                        gap.beyond.records += u64::from(header.records);
+                        gap.beyond.bytes += header.frame_bytes() as u64;
+                        gap.beyond.doubtful |= scan::is_doubtful(&header, true);
+                    }
                     self.claimed = self.claimed.max(header.synced);
                     builder.frames(header.sequence, &header, frames.offset());
                     self.end = Some((Place::new(number, frames.offset()), header.sequence + 1));
                 }
                 Err(fault) => {
+                    let here = Place::new(number, at);
+                    let mut noted = false;
                     let mut behind = None;
                     scan::search(&*file, self.manifest.log_id, number, at, |offset, header| {
                         // The frame's own header does not help if it is the rest that is wrong.
                         if offset == at && !matches!(fault, Fault::Sequence { .. }) {
-                            faults.push((at, fault));
+                            noted = true;
                             self.claimed = self.claimed.max(header.synced);
                             return ControlFlow::Continue(());
                         }
@@ -196,62 +242,109 @@ impl Checking<'_> {
                     .doing("reading", || self.storage.describe(&name))?;
                     match behind {
                         Some(offset) => {
-                            if faults.last() != Some(&(at, fault)) {
-                                faults.push((at, fault));
-                            }
+                            self.gaps.push(Gap::new(here, fault));
                             frames.skip_to(offset);
                         }
-                        None => break,
+                        None => {
+                            if noted {
+                                self.gaps.push(Gap::new(here, fault));
+                            } else if !std::mem::replace(&mut self.has_ended, true) {
+                                let after = self.end.map_or(0, |(_, next)| next - 1);
+                                let there = scan::read_exactly(&*file, at.into(), FRAME_HEADER)
+                                    .doing("reading", || self.storage.describe(&name))?;
+                                let is_remnant = scan::is_remnant(&there, self.manifest.log_id, after);
+                                self.remnant = is_remnant.then(|| Gap::new(here, fault));
+                            }
+                            break;
+                        }
                     }
                 }
             }
         }
-        let gaps = faults.iter().map(|&(at, fault)| (Place::new(number, at), fault));
-        self.gaps.extend(gaps);
         if indexed {
             self.claimed = self.claimed.max(Place::new(number + 1, 0));
-            self.index(number, &builder, frames.offset(), faults.is_empty())?;
+            // It is full: the log goes on in the next one.
+            (self.has_ended, self.remnant) = (false, None);
+            let whole = self.gaps[before..].iter().all(|gap| gap.at.segment() != number);
+            self.index(number, &builder, (frames.offset(), file_bytes), whole)?;
         }
         self.report.segments.push(checked);
         Ok(())
     }
 
-    fn index(&mut self, number: u32, builder: &IndexBuilder, end: u32, whole: bool) -> Result<(), Error> {
+    fn index(
+        &mut self,
+        number: u32,
+        builder: &IndexBuilder,
+        (end, file_bytes): (u32, u64),
+        whole: bool,
+    ) -> Result<(), Error> {
         let name = names::index(number);
         let describe = || self.storage.describe(&name);
         let file = self.storage.open(&name).doing("opening", describe)?;
         let len = file.len().doing("reading", describe)?;
         let bytes = scan::read_exactly(&*file, 0, len as usize).doing("reading", describe)?;
         let header = IndexHeader::decode(self.manifest.log_id, number, &bytes);
+        let trusted = header
+            .is_some_and(|header| file_bytes >= header.summary.end.into() && header.is_sound_in(&bytes));
+        if trusted {
+            self.trusted.insert(number);
+        }
         if let Some(header) = &header
             && header.summary.end != end
             && whole
         {
             let what = format!("the segment's frames end here, and should at {}", header.summary.end);
-            self.damage(&names::segment(number), u64::from(end), what);
+            // One that is shorter than that is not opened.
+            let effect = if trusted { Effect::Unreadable } else { Effect::Refused };
+            self.damage(&names::segment(number), u64::from(end), what, effect);
         } else if whole && bytes != builder.encode(self.manifest.log_id) {
             let expected = builder.encode(self.manifest.log_id);
             let differs = bytes.iter().zip(&expected).take_while(|(one, other)| one == other).count();
             let what = "the index is not that of its segment; the next start makes it again".to_owned();
-            self.damage(&name, differs as u64, what);
+            self.damage(&name, differs as u64, what, Effect::Rebuilt);
         }
         debug_assert!(header.is_none() || bytes.len() >= INDEX_HEADER);
         Ok(())
     }
 
     fn conclude(mut self) -> Report {
-        for (at, fault) in std::mem::take(&mut self.gaps) {
+        let mut gaps = std::mem::take(&mut self.gaps);
+        gaps.extend(self.remnant.take());
+        for Gap { at, fault, beyond } in &gaps {
             let name = names::segment(at.segment());
             let offset = match fault {
-                Fault::Record { offset } => offset,
+                Fault::Record { offset } => *offset,
                 _ => at.offset(),
             };
-            if at < self.claimed {
-                self.damage(&name, u64::from(offset), fault.to_string());
-            } else if self.report.torn.is_none() {
-                let (file, what) = (self.storage.describe(&name), fault.to_string());
-                self.report.torn = Some(Damage { file, offset: u64::from(offset), what });
+            if *at < self.claimed {
+                let trusted = self.trusted.contains(&at.segment());
+                let effect = if trusted { Effect::Unreadable } else { Effect::Refused };
+                self.damage(&name, u64::from(offset), fault.to_string(), effect);
+                continue;
             }
+            if self.report.torn.is_none() {
+                let (file, what) = (self.storage.describe(&name), fault.to_string());
+                let effect = Effect::Refused;
+                self.report.torn = Some(Damage { file, offset: u64::from(offset), what, effect });
+            }
+            let sum = &mut self.report.beyond;
+            sum.frames += beyond.frames;
+            sum.records += beyond.records;
+            sum.bytes += beyond.bytes;
+            sum.doubtful |= beyond.doubtful;
+        }
+        // What is missing at the end of the log leaves no gap.
+        let end = self.end.map_or(Place::new(1, 0), |(end, _)| end);
+        if let Some(noted) =
+            self.manifest.end.filter(|&noted| end < noted && gaps.iter().all(|gap| gap.at < end))
+        {
+            let what = format!(
+                "the log ends here, and reached to offset {} of segment {} when the server was stopped in order",
+                noted.offset(),
+                noted.segment()
+            );
+            self.damage(&names::segment(end.segment()), end.offset().into(), what, Effect::Refused);
         }
         self.report
     }

@@ -17,6 +17,9 @@ pub enum Error {
     },
     /// What was durable is not there any more, or not as it was written.
     Damaged(Damage),
+    /// Behind something that is damaged or was never finished lie sound frames of which nothing says whether they were
+    /// acknowledged.
+    Doubtful(Damage, Beyond),
     /// The directory was written by a newer version of this program.
     Newer {
         /// The file that says so.
@@ -35,6 +38,32 @@ pub struct Damage {
     pub offset: u64,
     /// What is wrong there.
     pub what: String,
+    /// What follows from it.
+    pub effect: Effect,
+}
+
+/// What follows from damage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// The log is not opened.
+    Refused,
+    /// The log is opened; who reads the record is told.
+    Unreadable,
+    /// The file is made again when the log is opened.
+    Rebuilt,
+}
+
+/// The sound frames behind a place where there is none.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Beyond {
+    /// How many there are.
+    pub frames: u64,
+    /// How many records are in them.
+    pub records: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Whether one of them was written where an answer does not wait for the disk.
+    pub doubtful: bool,
 }
 
 impl fmt::Display for Damage {
@@ -50,8 +79,15 @@ impl fmt::Display for Error {
             Error::Damaged(damage) => write!(
                 f,
                 "the log is damaged. {damage}. This was on disk and acknowledged, so it is not skipped, and nothing \
-                 was changed. `posthaste check` lists all damage of a data directory; put back the file from a copy, \
-                 or start with another directory"
+                 was changed. `posthaste check DIR` lists all damage of a data directory. Put back the file from a copy; \
+                 or let `posthaste repair DIR` set the damaged bytes aside, and go on without what was in them"
+            ),
+            Error::Doubtful(damage, beyond) => write!(
+                f,
+                "{damage}. Behind it lie {} sound frames with {} records, {} bytes, which were written with durability \
+                 `os`: nothing says whether they were acknowledged, so they are not thrown away, and nothing was changed. \
+                 `posthaste repair DIR` keeps them and sets aside the bytes that are damaged",
+                beyond.frames, beyond.records, beyond.bytes
             ),
             Error::Newer { file, version } => write!(
                 f,
@@ -67,7 +103,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Io { error, .. } => Some(error),
-            Error::Damaged(_) | Error::Newer { .. } => None,
+            Error::Damaged(_) | Error::Doubtful(..) | Error::Newer { .. } => None,
         }
     }
 }

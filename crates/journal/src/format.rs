@@ -18,6 +18,10 @@ pub const FRAME_BYTES: usize = 4 << 20;
 /// A record's head is shorter than this.
 pub const HEAD_LIMIT: usize = 1 << 24;
 
+/// What a frame says of how far the log is durable, if it was written where answers do not wait for the disk. (Logs from
+/// before this say the log's beginning, as does a log of which nothing is durable yet.)
+pub const UNVOUCHED: Place = Place::from_bits(0);
+
 /// Which of the two passes of a restart a record belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]

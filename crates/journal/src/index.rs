@@ -100,6 +100,16 @@ impl IndexBuilder {
         self.summary.end = end;
     }
 
+    /// The first frame counts as having this number: those before it are lost.
+    pub fn begin_with(&mut self, sequence: u64) {
+        self.summary.first_sequence = sequence;
+    }
+
+    /// The last frame counts as having this number: those after it are lost.
+    pub fn end_with(&mut self, sequence: u64) {
+        self.summary.last_sequence = sequence;
+    }
+
     /// Shows every record of a class, in order.
     pub fn entries(&self, class: Class, seen: impl FnMut(Entry<'_>)) {
         let section = &self.sections[class as usize];
@@ -204,6 +214,16 @@ impl IndexHeader {
     /// How long the file is.
     pub fn file_len(&self) -> u64 {
         INDEX_HEADER as u64 + u64::from(self.sections[0].bytes) + u64::from(self.sections[1].bytes)
+    }
+
+    /// Whether these are all the bytes of the file, as they were written.
+    pub fn is_sound_in(&self, file: &[u8]) -> bool {
+        let is_sound = |class| {
+            let (at, len) = self.section(class);
+            let section = file.get(at as usize..at as usize + len);
+            section.is_some_and(|section| self.is_sound(class, section))
+        };
+        file.len() as u64 == self.file_len() && is_sound(Class::Configuration) && is_sound(Class::Flow)
     }
 
     /// Whether a section's bytes are those that were written.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kernel::{Place, Position, Time};
 
 use crate::appender::Appender;
-use crate::error::{Doing, Error};
+use crate::error::{Beyond, Doing, Error};
 use crate::format::Class;
 use crate::index::{Entry, IndexBuilder, IndexHeader};
 use crate::keeper::{Keeper, is_full};
@@ -72,7 +72,8 @@ pub struct SegmentInfo {
     pub bytes: u32,
 }
 
-/// An unfinished write that was cut off. Nothing in it was ever acknowledged.
+/// What was cut off behind the end of a log: a write that was not finished, which was never acknowledged. If the log was written
+/// with [`Durability::Os`](crate::Durability), it can be damage to the last frame, too.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cut {
     /// The file.
@@ -81,6 +82,29 @@ pub struct Cut {
     pub at: Place,
     /// What was wrong with the bytes there.
     pub why: String,
+    /// What sound frames there were behind that. They were written with [`Durability::Fsync`](crate::Durability), and no sync that
+    /// covered them has ended.
+    pub beyond: Beyond,
+}
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}, offset {}: an unfinished write was cut off ({})",
+            self.file,
+            self.at.offset(),
+            self.why
+        )?;
+        match self.beyond {
+            Beyond { frames: 0, .. } => f.write_str("; no whole frame was behind it"),
+            Beyond { frames, records, bytes, .. } => write!(
+                f,
+                "; {frames} whole frames with {records} records, {bytes} bytes in all, went with it: no sync had \
+                 covered them, so nothing of it was acknowledged"
+            ),
+        }
+    }
 }
 
 /// An open log.

@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use kernel::Place;
+
 use crate::cache::Cache;
 use crate::error::named;
 use crate::index::IndexBuilder;
@@ -51,6 +53,25 @@ impl Keeper {
             self.unsettled = false;
         }
         Ok(())
+    }
+
+    /// Notes that the log, all of which is durable, ends here: a server stops in order. What is missing then is known to be.
+    pub fn note_end(&mut self, end: Place) -> io::Result<()> {
+        if self.newest == 0 || self.manifest.end == Some(end) {
+            return Ok(());
+        }
+        self.settle()?;
+        let mut manifest = self.manifest.clone();
+        manifest.end = Some(end);
+        match manifest.write(&*self.storage, true) {
+            // A full disk keeps nobody from stopping. What the frames say must do.
+            Err(error) if is_full(&error) => Ok(()),
+            written => {
+                self.named(written, "writing", names::MANIFEST)?;
+                self.manifest = manifest;
+                Ok(())
+            }
+        }
     }
 
     /// Reserves the space of a segment that exists.

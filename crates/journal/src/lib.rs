@@ -34,7 +34,10 @@ mod check;
 pub use check::{CheckError, CheckedSegment, Report, check, check_showing, check_storage};
 
 mod error;
-pub use error::{Damage, Error};
+pub use error::{Beyond, Damage, Effect, Error};
+
+mod repair;
+pub use repair::{Hole, Repaired, repair};
 
 mod cache;
 mod keeper;

@@ -6,6 +6,8 @@
 use std::fmt::Write;
 use std::io;
 
+use kernel::Place;
+
 use crate::format::VERSION;
 use crate::names;
 use crate::storage::Storage;
@@ -19,6 +21,8 @@ pub struct Manifest {
     pub log_id: u64,
     /// Ranges of segments, both ends included, ascending and apart.
     dropped: Vec<(u32, u32)>,
+    /// Where the log ended when a server last stopped in order: everything before was durable.
+    pub end: Option<Place>,
 }
 
 /// Why a manifest can't be used.
@@ -32,7 +36,7 @@ pub enum Unusable {
 
 impl Manifest {
     pub fn new(log_id: u64) -> Self {
-        Manifest { log_id, dropped: Vec::new() }
+        Manifest { log_id, dropped: Vec::new(), end: None }
     }
 
     /// Whether the segment was dropped.
@@ -68,6 +72,9 @@ impl Manifest {
             let _ = if first == last { write!(text, " {first}") } else { write!(text, " {first}-{last}") };
         }
         text.push('\n');
+        if let Some(end) = self.end {
+            let _ = writeln!(text, "end {}:{}", end.segment(), end.offset());
+        }
         let _ = writeln!(text, "checksum {:08x}", crc32c::crc32c(text.as_bytes()));
         text
     }
@@ -101,7 +108,15 @@ impl Manifest {
             let (first, last) = range.split_once('-').unwrap_or((range, range));
             dropped.push((first.parse().ok()?, last.parse().ok()?));
         }
-        Some(Manifest { log_id, dropped })
+        // Not in what was written before there was this line, or by a server that was never stopped in order.
+        let end = match lines.next().and_then(|line| line.strip_prefix("end ")) {
+            None => None,
+            Some(end) => {
+                let (segment, offset) = end.split_once(':')?;
+                Some(Place::new(segment.parse().ok()?, offset.parse().ok()?))
+            }
+        };
+        Some(Manifest { log_id, dropped, end })
     }
 
     /// Reads the manifest of a directory. `None` if there is none, or one that is empty or all zeros: what a crash
@@ -181,7 +196,8 @@ mod tests {
             manifest.drop_segment(segment);
         }
         assert_eq!(manifest.dropped, [(1, 3), (5, 5), (8, 9)]);
-        for _ in 0..2 {
+        for end in [None, Some(Place::new(9, 77))] {
+            manifest.end = end;
             manifest.write(&storage, true).unwrap();
             assert_eq!(Manifest::read(&storage).unwrap(), Some(Ok(manifest.clone())));
         }

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use kernel::{Extent, Place};
 
 use crate::cache::Cache;
-use crate::error::{Damage, Error};
+use crate::error::{Damage, Effect, Error};
 use crate::format::{Class, FRAME_HEADER, FrameHeader, RECORD_HEADER, RecordHeader};
 use crate::index::{Entry, INDEX_HEADER, IndexHeader};
 use crate::names;
@@ -187,7 +187,7 @@ impl Reader {
 
     fn damage(&self, at: Place, what: String) -> Damage {
         let file = self.cache.storage().describe(&names::segment(at.segment()));
-        Damage { file, offset: u64::from(at.offset()), what }
+        Damage { file, offset: u64::from(at.offset()), what, effect: Effect::Unreadable }
     }
 
     /// Shows every record of a full segment, without tails: those of [`Class::Configuration`] first, then the others,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kernel::{Place, Time};
 
 use crate::cache::Cache;
-use crate::error::{Damage, Doing, Error};
+use crate::error::{Beyond, Damage, Doing, Effect, Error};
 use crate::format::FRAME_HEADER;
 use crate::index::{INDEX_HEADER, IndexBuilder, IndexHeader, Summary};
 use crate::journal::{Cut, Journal, Options, Recovered, SegmentInfo};
@@ -43,7 +43,7 @@ impl<'a> Opening<'a> {
 
         let mut found = self.find(&manifest, &numbers, &indexes)?;
         let end = self.find_end(&mut found);
-        let trace = self.refuse_damage(&manifest, &numbers, &indexes, &end)?;
+        let cut = self.refuse_damage(&manifest, &numbers, &indexes, &end, options.durable)?;
         // From here on the directory is changed.
         let mut keeper = Keeper {
             cache: Arc::new(Cache::new(storage.clone())),
@@ -54,7 +54,10 @@ impl<'a> Opening<'a> {
             newest: 0,
             last: numbers.last().copied().unwrap_or(0),
         };
-        let cut = if trace { Some(self.cut(&mut keeper, &mut numbers, &end)?) } else { None };
+        let cut = match cut {
+            Some(beyond) => Some(self.cut(&mut keeper, &mut numbers, &end, beyond)?),
+            None => None,
+        };
         if options.durable {
             self.make_durable(&found, end.synced)?;
         }
@@ -89,7 +92,8 @@ impl<'a> Opening<'a> {
             self.io(search, "reading", &name)?;
         }
         if durable {
-            return Err(Error::Damaged(Damage { file: file(), offset: 0, what: why.to_owned() }));
+            let effect = Effect::Refused;
+            return Err(Error::Damaged(Damage { file: file(), offset: 0, what: why.to_owned(), effect }));
         }
         let left = !numbers.is_empty();
         for number in numbers.drain(..) {
@@ -245,30 +249,45 @@ impl<'a> Opening<'a> {
         }
     }
 
-    /// Looks at everything behind the end of the log. Fails if any of it says that more was durable; otherwise returns
-    /// whether there are frames that must be made unreadable before others are written in their place.
+    /// Looks at everything behind the end of the log. Fails if any of it says that more was durable, or may have been
+    /// acknowledged; otherwise returns what must be made unreadable before something is written in its place.
     fn refuse_damage(
         &self,
         manifest: &Manifest,
         numbers: &[u32],
         indexes: &[u32],
         end: &End,
-    ) -> Result<bool, Error> {
+        durable: bool,
+    ) -> Result<Option<Beyond>, Error> {
         let after = end.last.map_or(0, |last| last.last_sequence);
         let mut claimed = indexes.iter().max().map_or(Place::default(), |&last| Place::new(last + 1, 0));
+        claimed = claimed.max(manifest.end.unwrap_or_default());
         let mut trace = false;
+        let mut beyond = Beyond::default();
         for &number in numbers.iter().filter(|&&number| number >= end.at.segment()) {
             let name = names::segment(number);
             let file = self.io(self.storage.open(&name), "opening", &name)?;
             let from = if number == end.at.segment() { end.at.offset() } else { 0 };
-            let search = scan::search(&*file, manifest.log_id, number, from, |_, header| {
+            let mut candidates = Vec::new();
+            let search = scan::search(&*file, manifest.log_id, number, from, |offset, header| {
                 if header.sequence > after {
                     trace = true;
                     claimed = claimed.max(header.synced);
+                    candidates.push(offset);
                 }
                 ControlFlow::Continue(())
             });
             self.io(search, "reading", &name)?;
+            for offset in candidates {
+                let mut frames = Frames::new(&*file, manifest.log_id, number, None);
+                frames.skip_to(offset);
+                if let Ok(header) = self.io(frames.next(|_, _, _| {}), "reading", &name)? {
+                    beyond.frames += 1;
+                    beyond.records += u64::from(header.records);
+                    beyond.bytes += header.frame_bytes() as u64;
+                    beyond.doubtful |= scan::is_doubtful(&header, durable);
+                }
+            }
         }
         if claimed > end.at {
             let (file, offset) = (claimed.segment(), claimed.offset());
@@ -279,7 +298,28 @@ impl<'a> Opening<'a> {
             let what = "there are no frames, and segments were dropped".to_owned();
             return Err(damaged(self.storage, end.at, what));
         }
-        Ok(trace)
+        if beyond.doubtful {
+            let at = self.suspect(numbers, end)?;
+            let file = self.storage.describe(&names::segment(at.segment()));
+            let (offset, what) = (u64::from(at.offset()), end.fault.to_string());
+            let damage = Damage { file, offset, what, effect: Effect::Refused };
+            return Err(Error::Doubtful(damage, beyond));
+        }
+        let trace = trace || self.has_remnant(manifest, numbers, end)?;
+        Ok(trace.then_some(beyond))
+    }
+
+    /// Whether what stands at the end of the log was the frame that should be next, though its header is not sound.
+    fn has_remnant(&self, manifest: &Manifest, numbers: &[u32], end: &End) -> Result<bool, Error> {
+        if numbers.binary_search(&end.at.segment()).is_err() {
+            return Ok(false);
+        }
+        let name = names::segment(end.at.segment());
+        let file = self.io(self.storage.open(&name), "opening", &name)?;
+        let there = scan::read_exactly(&*file, u64::from(end.at.offset()), FRAME_HEADER);
+        let there = self.io(there, "reading", &name)?;
+        let after = end.last.map_or(0, |last| last.last_sequence);
+        Ok(scan::is_remnant(&there, manifest.log_id, after))
     }
 
     /// Where the frame should be that is missing at the end of the log: there, or, if nothing was ever written there, at
@@ -297,7 +337,13 @@ impl<'a> Opening<'a> {
     }
 
     /// Takes away what lies behind the end of the log, so that it can't come back among what is written next.
-    fn cut(&self, keeper: &mut Keeper, numbers: &mut Vec<u32>, end: &End) -> Result<Cut, Error> {
+    fn cut(
+        &self,
+        keeper: &mut Keeper,
+        numbers: &mut Vec<u32>,
+        end: &End,
+        beyond: Beyond,
+    ) -> Result<Cut, Error> {
         while let Some(number) = numbers.pop_if(|&mut number| number > end.at.segment()) {
             let name = names::segment(number);
             self.io(self.storage.remove(&name), "removing", &name)?;
@@ -313,7 +359,7 @@ impl<'a> Opening<'a> {
         }
         self.io(self.storage.sync_dir(), "syncing the directory of", &name)?;
         keeper.last = numbers.last().copied().unwrap_or(0);
-        Ok(Cut { file: self.storage.describe(&name), at: end.at, why: end.fault.to_string() })
+        Ok(Cut { file: self.storage.describe(&name), at: end.at, why: end.fault.to_string(), beyond })
     }
 
     /// Writes again what is not known to be on the disk, and syncs it.
@@ -421,7 +467,7 @@ impl<'a> Opening<'a> {
         keeper.newest = end.last.map_or(0, |last| last.segment);
         let recovered = Recovered {
             end: end.at,
-            durable: if options.durable { end.at } else { end.synced },
+            durable: if options.durable { end.at } else { end.synced.max(Place::new(1, 0)) },
             last_sequence: end.last.map_or(0, |last| last.last_sequence),
             now: Time(end.last.map_or(0, |last| last.now)),
             counter: end.last.map_or(0, |last| last.counter),
@@ -521,7 +567,7 @@ pub fn scan_segment(
 
 pub fn damaged(storage: &dyn Storage, at: Place, what: String) -> Error {
     let file = storage.describe(&names::segment(at.segment()));
-    Error::Damaged(Damage { file, offset: u64::from(at.offset()), what })
+    Error::Damaged(Damage { file, offset: u64::from(at.offset()), what, effect: Effect::Refused })
 }
 
 impl Found {

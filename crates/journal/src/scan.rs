@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 
 use kernel::Place;
 
-use crate::format::{ALIGNMENT, FRAME_HEADER, FrameHeader, MAGIC, RECORD_HEADER, RecordHeader};
+use crate::format::{
+    ALIGNMENT, FRAME_HEADER, FrameHeader, MAGIC, RECORD_HEADER, RecordHeader, UNVOUCHED, u64_at,
+};
 use crate::storage::File;
 
 /// Bytes that are read at once.
@@ -173,6 +175,50 @@ fn each_record(
         at += bytes.len();
     }
     if records == header.records && records_crc == header.records_crc { Ok(()) } else { Err(Fault::Records) }
+}
+
+/// Whether nothing says if a frame that no later one vouches for was acknowledged: it was written where answers do not wait for
+/// the disk. Where they do, it was not.
+pub fn is_doubtful(header: &FrameHeader, durable: bool) -> bool {
+    // Older logs do not tell one from the other as long as nothing is known to be durable.
+    header.synced == UNVOUCHED || !durable && header.synced <= Place::new(1, 0)
+}
+
+/// Whether bytes that are no sound header were that of the frame after this one: what an older segment left in a recycled file has
+/// a lower number.
+pub fn is_remnant(bytes: &[u8], log_id: u64, after: u64) -> bool {
+    if bytes.len() < FRAME_HEADER {
+        return false;
+    }
+    let (log, sequence) = (u64_at(bytes, 16), u64_at(bytes, 24));
+    sequence == after + 1 || log == log_id && sequence > after
+}
+
+/// Shows what is sound of the records of a frame whose header is sound. Returns the header, with how many were shown; nothing if
+/// no frame's header is there.
+pub fn salvage(
+    file: &dyn File,
+    log_id: u64,
+    segment: u32,
+    offset: u32,
+    mut seen: impl FnMut(Place, &RecordHeader, &[u8]),
+) -> io::Result<Option<(FrameHeader, u32)>> {
+    let bytes = read_exactly(file, u64::from(offset), FRAME_HEADER)?;
+    let Some(header) = FrameHeader::decode(log_id, segment, &bytes) else { return Ok(None) };
+    // The header's checksum is right, so this is no nonsense.
+    let payload = read_exactly(file, u64::from(offset) + FRAME_HEADER as u64, header.payload as usize)?;
+    let (mut at, mut shown) = (0, 0);
+    while let Some(record) = RecordHeader::decode(&payload[at..])
+        && let Some(bytes) = payload[at..].get(..record.record_bytes())
+    {
+        let place = Place::new(segment, offset + (FRAME_HEADER + at) as u32);
+        if RecordHeader::verify(place, bytes).is_some() {
+            shown += 1;
+            seen(place, &record, bytes);
+        }
+        at += bytes.len();
+    }
+    Ok(Some((header, shown)))
 }
 
 /// Searches a segment from `from` on for headers of its frames, whatever lies between them, until told to stop.

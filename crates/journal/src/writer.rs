@@ -181,6 +181,12 @@ impl Writer {
         })
     }
 
+    /// Syncs everything and notes where the log ends: the last thing before an orderly end.
+    pub fn note_end(&mut self) -> io::Result<()> {
+        self.sync()?;
+        self.guarded(|writer| writer.keeper.note_end(writer.written))
+    }
+
     /// How far the log is written.
     pub fn written(&self) -> Position {
         self.written

@@ -35,6 +35,8 @@ pub struct Admin {
     pub outbox: Arc<Outbox>,
     /// What could not be delivered.
     pub failures: Arc<Failures>,
+    /// What the start cut off behind the end of the log, in words.
+    pub cut: Option<String>,
     /// When the server started.
     pub started: Instant,
     /// The requests of this thread that wait.
@@ -90,6 +92,7 @@ impl Admin {
                 "written": place(self.journal.written()),
                 "durable": place(self.journal.durable()),
                 "space": self.engine.space_in_a_word(),
+                "cut": self.cut,
             },
             "services": { "sns": "running", "sqs": "running" },
         })

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use journal::{Class, Entry, Report, check_showing};
+use journal::{Class, Effect, Entry, Report, check_showing};
 use kernel::{Extent, Place};
 use machine::{Machine, Options};
 use sns::views::SubscriptionView;
@@ -25,7 +25,16 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         return Err(text.into());
     }
     print_segments(directory, &report);
-    if report.damage.is_empty() {
+    for damage in &report.damage {
+        let what = match damage.effect {
+            Effect::Refused => "DAMAGED   ",
+            Effect::Unreadable => "UNREADABLE",
+            Effect::Rebuilt => "INDEX     ",
+        };
+        println!("{what}  {}, offset {}: {}", damage.file, damage.offset, damage.what);
+    }
+    let count = |effect| report.damage.iter().filter(|damage| damage.effect == effect).count();
+    if count(Effect::Refused) == 0 && count(Effect::Unreadable) == 0 && !report.beyond.doubtful {
         // As a start would do it: what there is first, then what happened to it.
         let mut machine = Machine::new(Options::default(), journal::Appender::new(0, 64 << 20, end, 1));
         for segment in &report.segments {
@@ -46,17 +55,35 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         print_queues(&machine);
         print_topics(&machine);
         println!("\nEverything that was acknowledged is here, and as it was written.");
+        if count(Effect::Rebuilt) > 0 {
+            println!("The next start makes the indexes again that are not those of their segments.");
+        }
         return Ok(());
     }
-    for damage in &report.damage {
-        println!("DAMAGED  {}, offset {}: {}", damage.file, damage.offset, damage.what);
+    Err(verdict(&report).into())
+}
+
+/// What the damage means for a server, and what can be done.
+fn verdict(report: &Report) -> String {
+    let count = |effect| report.damage.iter().filter(|damage| damage.effect == effect).count();
+    let places =
+        |count: usize| if count == 1 { "one place is".to_owned() } else { format!("{count} places are") };
+    let (refused, unreadable) = (count(Effect::Refused), count(Effect::Unreadable));
+    if refused == 0 && !report.beyond.doubtful {
+        return format!(
+            "{} damaged inside segments that have an index. The server starts on this directory: it sets aside messages that it \
+             cannot read when somebody receives them, and gives all others",
+            places(unreadable)
+        );
     }
-    Err(format!(
-        "{} damaged. The server will not start on this directory, lest something be lost in silence. Restore it from a \
-         copy, or move the damaged file away and accept that what was in it is gone",
-        if report.damage.len() == 1 { "one place is".into() } else { format!("{} places are", report.damage.len()) }
+    let what = match refused {
+        0 => "nothing says whether what lies behind an unfinished write was acknowledged".to_owned(),
+        count => format!("{} damaged", places(count)),
+    };
+    format!(
+        "{what}. The server does not start on this directory, lest something be lost in silence. Restore it from a copy; or let \
+         `posthaste repair DIR` set aside what is damaged and keep all that is sound"
     )
-    .into())
 }
 
 fn print_segments(directory: &Path, report: &Report) {
@@ -77,9 +104,16 @@ fn print_segments(directory: &Path, report: &Report) {
         );
     }
     if let Some(torn) = &report.torn {
+        let (beyond, fate) = (
+            report.beyond,
+            match report.beyond.doubtful {
+                true => "it was written with durability `os`, so nothing says whether it was acknowledged",
+                false => "never acknowledged; the next start cuts it off",
+            },
+        );
         println!(
-            "An unfinished write at {}, offset {} ({}): never acknowledged; the next start cuts it off.",
-            torn.file, torn.offset, torn.what
+            "An unfinished write at {}, offset {} ({}), with {} whole frames of {} records, {} bytes, behind it: {fate}.",
+            torn.file, torn.offset, torn.what, beyond.frames, beyond.records, beyond.bytes
         );
     }
 }

@@ -26,6 +26,7 @@ mod mailbox;
 mod store;
 
 mod check;
+mod repair;
 
 mod clock;
 
@@ -70,6 +71,11 @@ enum Chore {
         /// The data directory
         directory: std::path::PathBuf,
     },
+    /// Make a damaged data directory one that starts again: what is damaged is set aside, what is sound is kept
+    Repair {
+        /// The data directory
+        directory: std::path::PathBuf,
+    },
     /// Load an SQS or SNS endpoint, this server's or another's, and measure it
     Bench(bench::Arguments),
 }
@@ -89,6 +95,7 @@ fn main() -> ExitCode {
             serve(options, matches.subcommand_matches("serve").unwrap_or(&matches))
         }
         Some(Chore::Check { directory }) => check::run(&directory),
+        Some(Chore::Repair { directory }) => repair::run(&directory),
         Some(Chore::Bench(arguments)) => bench::run(arguments).map_err(Into::into),
     };
     match result {

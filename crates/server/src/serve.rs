@@ -53,6 +53,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let own = letterboxes[settings.http_threads].clone();
     let engine = Handle::new(letterboxes.clone());
     let reader = opened.reader.clone();
+    let cut: Option<Arc<str>> = opened.cut.as_deref().map(Arc::from);
     let secret = Arc::new(OnceLock::new());
     let (machine, store) = opened.start(settings.durability, &engine)?;
     match machine.secret() {
@@ -86,6 +87,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     for (number, (desk, letterbox)) in desks.into_iter().zip(letterboxes).enumerate() {
         let (engine, reader, secret, clock) = (engine.clone(), reader.clone(), secret.clone(), clock.clone());
         let (journal, settings, stopping) = (journal.clone(), settings.clone(), stopping.clone());
+        let cut = cut.clone();
         let (signing, outbox, failures) = (signing.clone(), outbox.clone(), failures.clone());
         let seed = u64::from_le_bytes(random()?);
         http.push(std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
@@ -101,6 +103,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     data: settings.data.as_ref().map(|data| data.display().to_string()),
                     outbox,
                     failures,
+                    cut: cut.as_deref().map(str::to_owned),
                     started,
                     tickets: tickets.clone(),
                     region: settings.region.clone(),

@@ -67,6 +67,8 @@ pub struct Opened {
     pub reader: Reader,
     /// What was repaired or cut, in words for the operator.
     pub notes: Vec<String>,
+    /// What was cut off behind the end of the log, in words.
+    pub cut: Option<String>,
     /// It is this late at least.
     pub now: Time,
 }
@@ -108,11 +110,10 @@ pub fn open(
     }
     machine.replayed(recovered.counter, now);
     let mut notes = recovered.warnings;
-    notes.extend(recovered.cut.map(|cut| {
-        format!("{}: an unfinished write was cut off ({}); it was never acknowledged", cut.file, cut.why)
-    }));
+    let cut = recovered.cut.as_ref().map(ToString::to_string);
+    notes.extend(cut.clone());
     let reader = journal.reader();
-    Ok(Opened { machine, journal, reader, notes, now })
+    Ok(Opened { machine, journal, reader, notes, cut, now })
 }
 
 /// The log while the server runs.

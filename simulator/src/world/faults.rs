@@ -195,7 +195,7 @@ impl World {
         self.server()?.machine.mark();
         self.flush()?;
         self.on_disk(|server, now| server.write(now).map(drop))?;
-        self.on_disk(Server::sync)?;
+        self.on_disk(|server, _| server.writer.note_end())?;
         self.crash(false)?;
         // What has grown too old meanwhile goes a little at a time.
         while self.options.archives && self.server()?.machine.has_background_work() {

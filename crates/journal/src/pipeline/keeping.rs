@@ -115,7 +115,13 @@ pub fn keep(shared: &Shared, mut keeper: Keeper, recycled: usize) {
         let files = if let Task::Sync(to) = task { state.to_sync(to, 0) } else { Vec::new() };
         drop(state);
         let outcome = match task {
-            Task::End => return,
+            Task::End => {
+                let end = shared.state().written;
+                if let Err(error) = keeper.note_end(end) {
+                    shared.fail(error);
+                }
+                return;
+            }
             Task::Settle => keeper.settle().map(|()| shared.settled()),
             Task::Sync(to) => sync_files(shared, files).map(|()| {
                 shared.state().durable_up_to(to);

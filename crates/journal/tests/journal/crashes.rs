@@ -6,7 +6,8 @@ use std::sync::Arc;
 use kernel::Dice;
 use posthaste_journal::engines::FaultyDisk;
 use posthaste_journal::{
-    Appender, Class, Error, Extent, Journal, Options, Place, Position, Storage, Time, Writer, check_storage,
+    Appender, Class, Effect, Error, Extent, Journal, Options, Place, Position, Storage, Time, Writer,
+    check_storage, repair,
 };
 use proptest::prelude::*;
 
@@ -407,6 +408,7 @@ fn a_missing_segment_is_damage_unless_it_was_dropped() {
 
 #[test]
 fn a_log_that_need_not_be_durable_opens_after_the_power_was_lost() {
+    let (mut whole, mut doubtful) = (0, 0);
     for seed in 0..300 {
         let storage = FaultyDisk::new(Dice::from_seed(seed));
         let options = Options { durable: false, ..options(2000) };
@@ -422,7 +424,171 @@ fn a_log_that_need_not_be_durable_opens_after_the_power_was_lost() {
             written = appender.end();
         }
         storage.lose_power();
-        let opened = Journal::open(Arc::new(storage), &options);
-        assert!(opened.is_ok(), "seed {seed}: {}", opened.err().unwrap());
+        match Journal::open(Arc::new(storage.clone()), &options) {
+            Ok(_) => whole += 1,
+            // Not all of what lies behind what is missing need be lost, and it is not for the server to say.
+            Err(Error::Doubtful(..)) => {
+                let mut kept = 0;
+                repair(Arc::new(storage.clone()), |_| kept += 1).unwrap();
+                assert!(kept > 0);
+                let mut journal = Journal::open(Arc::new(storage), &options).unwrap();
+                let mut there = 0;
+                journal.flow(|_| there += 1).unwrap();
+                assert!(there >= kept, "{there} {kept}");
+                doubtful += 1;
+            }
+            Err(error) => panic!("seed {seed}: {error}"),
+        }
+    }
+    assert!(whole > 50 && doubtful > 20, "{whole} {doubtful}");
+}
+
+/// What a server leaves that was killed, or stopped in order, where answers do not wait for the disk; and where each frame ends.
+fn os_log(in_order: bool) -> (FaultyDisk, Vec<u32>) {
+    let storage = FaultyDisk::new(Dice::from_seed(1));
+    let options = Options { durable: false, ..options(8000) };
+    let journal = Journal::open(Arc::new(storage.clone()), &options).unwrap();
+    let mut appender = journal.appender();
+    let mut writer = journal.into_writer();
+    let mut ends = vec![0];
+    for counter in 1..=12 {
+        appender.push(Class::Flow, |head| head.push(counter), &[7; 100]);
+        appender.push(Class::Flow, |head| head.push(counter), &[8; 30]);
+        let mut batch = appender.take(Time(counter.into()), appender.end(), counter.into()).unwrap();
+        ends.push(batch.end.offset());
+        writer.write(&mut batch).unwrap();
+    }
+    if in_order {
+        writer.note_end().unwrap();
+    }
+    (storage, ends)
+}
+
+#[test]
+fn after_an_orderly_end_no_bit_and_no_byte_may_be_missing_whatever_the_durability() {
+    let (storage, ends) = os_log(true);
+    let name = "00000001.log";
+    let bytes = bytes_of(&storage, name);
+    let end = *ends.last().unwrap() as usize;
+    for durable in [false, true] {
+        let options = Options { durable, ..options(8000) };
+        assert!(Journal::open(Arc::new(copy(&storage, "", None)), &options).is_ok());
+        let refused = |spoiled: Vec<u8>, what: String| {
+            let spoiled = copy(&storage, name, Some(&spoiled));
+            let report = check_storage(&spoiled).unwrap();
+            assert!(
+                report.damage.iter().any(|damage| damage.effect == Effect::Refused),
+                "{what}: {report:?}"
+            );
+            match Journal::open(Arc::new(spoiled), &options) {
+                Err(Error::Damaged(damage)) => assert_eq!(damage.file, name, "{what}"),
+                other => panic!("{what}: {other:?}"),
+            }
+        };
+        for bit in (0..end * 8).step_by(37) {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            refused(flipped, format!("bit {bit}"));
+        }
+        for len in (0..end).step_by(13) {
+            refused(bytes[..len].to_vec(), format!("cut at {len}"));
+        }
+    }
+}
+
+#[test]
+fn sound_frames_behind_a_damaged_one_are_not_thrown_away_without_a_word_from_the_operator() {
+    let (storage, ends) = os_log(false);
+    let name = "00000001.log";
+    let bytes = bytes_of(&storage, name);
+    let options = Options { durable: false, ..options(8000) };
+    for bit in (0..*ends.last().unwrap() as usize * 8).step_by(29) {
+        let frame = ends.iter().filter(|&&end| end as usize <= bit / 8).count() - 1;
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let flipped = copy(&storage, name, Some(&flipped));
+        let report = check_storage(&flipped).unwrap();
+        let torn = report.torn.unwrap_or_else(|| panic!("bit {bit} of frame {frame}: nothing is reported"));
+        assert!(
+            torn.offset >= ends[frame].into() && torn.offset < ends[frame + 1].into(),
+            "bit {bit}: {torn}"
+        );
+        let behind = 11 - frame as u64;
+        assert_eq!((report.beyond.frames, report.beyond.records), (behind, 2 * behind), "bit {bit}");
+        assert_eq!(report.beyond.doubtful, behind > 0);
+        let opened = Journal::open(Arc::new(flipped.clone()), &options);
+        if behind == 0 {
+            // Nothing is behind it: it may never have been finished. It is reported.
+            let cut = opened.unwrap().recovered().cut.clone().expect("it is said");
+            assert_eq!((cut.at.offset(), cut.beyond.frames), (ends[frame], 0));
+            continue;
+        }
+        match opened {
+            Err(Error::Doubtful(damage, beyond)) => {
+                assert_eq!((&*damage.file, damage.offset), (name, ends[frame].into()));
+                assert_eq!((beyond.frames, beyond.records), (behind, 2 * behind));
+            }
+            other => panic!("bit {bit} of frame {frame}: {other:?}"),
+        }
+        let mut kept = 0;
+        let repaired = repair(Arc::new(flipped.clone()), |_| kept += 1).unwrap();
+        assert_eq!((repaired.holes.len(), repaired.missing.len(), kept), (1, 0, 2 * behind));
+        let hole = &repaired.holes[0];
+        assert_eq!((hole.offset, hole.bytes), (ends[frame].into(), (ends[frame + 1] - ends[frame]).into()));
+        let aside = bytes_of(&flipped, &hole.set_aside);
+        let (from, to) = (ends[frame] as usize, ends[frame + 1] as usize);
+        assert_eq!(aside.iter().zip(&bytes[from..to]).filter(|(one, other)| one != other).count(), 1);
+        let mut journal = Journal::open(Arc::new(flipped.clone()), &options).unwrap();
+        let there = heads(&mut journal);
+        assert_eq!(there.len() as u64, 22 + u64::from(hole.kept), "bit {bit}: {hole:?}");
+        for (_, extent, _) in &there {
+            journal.reader().read(*extent).unwrap();
+        }
+        // The log goes on, and a check knows that it starts.
+        let mut appender = journal.appender();
+        let mut writer = journal.into_writer();
+        appender.push(Class::Flow, |head| head.push(99), &[9; 10]);
+        writer.write(&mut appender.take(Time(99), appender.end(), 99).unwrap()).unwrap();
+        writer.note_end().unwrap();
+        let report = check_storage(&flipped).unwrap();
+        assert!(report.damage.iter().all(|damage| damage.effect == Effect::Unreadable), "{report:?}");
+        let mut journal = Journal::open(Arc::new(flipped), &options).unwrap();
+        assert_eq!(heads(&mut journal).len(), there.len() + 1);
+    }
+}
+
+#[test]
+fn a_repair_goes_on_without_what_is_missing_and_keeps_the_rest() {
+    let (storage, _) = small_log();
+    let whole = heads(&mut Journal::open(Arc::new(copy(&storage, "", None)), &options(1200)).unwrap());
+    let segments: Vec<String> =
+        storage.list().unwrap().into_iter().filter(|name| name.ends_with(".log")).collect();
+    for name in &segments {
+        let number: u32 = name[..8].parse().unwrap();
+        let there = |extent: &Extent| extent.place.segment() == number;
+        if !whole.iter().any(|(_, extent, _)| there(extent)) {
+            continue;
+        }
+        let spoils: [&dyn Fn(&FaultyDisk); 4] = [
+            &|disk| disk.remove(name).unwrap(),
+            &|disk| disk.open(name).unwrap().set_len(100).unwrap(),
+            &|disk| disk.open(name).unwrap().write_at(&[&[0; 1200]], 0).unwrap(),
+            &|disk| disk.remove("MANIFEST").unwrap(),
+        ];
+        for (which, spoil) in spoils.iter().enumerate() {
+            let spoiled = copy(&storage, "", None);
+            spoil(&spoiled);
+            repair(Arc::new(spoiled.clone()), |_| {}).unwrap();
+            let mut journal = Journal::open(Arc::new(spoiled.clone()), &options(1200))
+                .unwrap_or_else(|error| panic!("{name} spoiled {which}: {error}"));
+            let after = heads(&mut journal);
+            let elsewhere = |all: &[(Class, Extent, Vec<u8>)]| {
+                all.iter().filter(|(_, extent, _)| !there(extent)).cloned().collect::<Vec<_>>()
+            };
+            assert_eq!(elsewhere(&after), elsewhere(&whole), "{name} spoiled {which}");
+            // A second one finds nothing to do.
+            let again = repair(Arc::new(spoiled), |_| {}).unwrap();
+            assert!(again.holes.is_empty() && again.missing.is_empty(), "{name} spoiled {which}: {again:?}");
+        }
     }
 }
