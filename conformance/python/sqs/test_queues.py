@@ -4,7 +4,7 @@ import pytest
 
 from sqs.conftest import ACCOUNT, REGION
 from sqs.raw import json_call
-from sqs.support import Queue, make_queue, refused, unique
+from sqs.support import make_queue, refused, unique
 
 
 def test_create_queue_answers_with_a_url_that_ends_in_account_and_name(sqs, endpoint):  # §1
@@ -118,32 +118,6 @@ GONE = "AWS.SimpleQueueService.NonExistentQueue"
 def test_get_queue_url_of_an_unknown_queue_is_refused(sqs, protocol):  # §2, §11
     with refused(GONE, 400, MISSING[protocol]):
         sqs.get_queue_url(QueueName="no-such-queue")
-
-
-@pytest.mark.parametrize("fifo", [False, True])
-def test_a_queue_name_does_for_a_queue_url(create, fifo):  # observed of AWS
-    queue = create(fifo=fifo)
-    named = Queue(queue.sqs, queue.name)
-    more = {"MessageGroupId": "g", "MessageDeduplicationId": "d"} if fifo else {}
-    named.send("hello", **more)
-    message = named.one()
-    named.hide(message, 60)
-    named.delete(message)
-    assert queue.counts() == (0, 0, 0)
-    named.set(VisibilityTimeout=7)
-    assert named.attribute("VisibilityTimeout") == "7"
-    named.tag_queue(Tags={"a": "b"})
-    assert named.list_queue_tags()["Tags"] == {"a": "b"}
-    named.purge_queue()
-    named.delete_queue()
-    with refused("AWS.SimpleQueueService.NonExistentQueue", 400):
-        queue.attributes()
-
-
-@pytest.mark.parametrize("url", ["a.b", "a b", "localhost:1", "http://localhost:1", "http://localhost:1/q"])
-def test_what_is_neither_a_url_nor_a_name_of_a_queue_is_refused(sqs, url):  # §11
-    with refused("InvalidAddress", 404, f"The address {url} is not valid for this endpoint."):
-        sqs.send_message(QueueUrl=url, MessageBody="x")
 
 
 def test_an_unknown_queue_is_an_exception_of_its_own_class(sqs):  # §11; protocols §4

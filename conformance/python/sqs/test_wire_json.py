@@ -7,6 +7,7 @@ import json
 import pytest
 
 from sqs.raw import call, is_uuid, json_call, path_of
+from sqs.support import Queue, refused
 
 
 @pytest.fixture
@@ -241,3 +242,29 @@ def test_counts_in_move_tasks_are_numbers_and_times_are_milliseconds(endpoint, s
     task = json_call(endpoint, "ListMessageMoveTasks", {"SourceArn": dead.arn}).json()["Results"][0]
     assert isinstance(task["StartedTimestamp"], int) and task["StartedTimestamp"] > 10**12
     assert task["ApproximateNumberOfMessagesToMove"] == 0
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+def test_a_queue_name_does_for_a_queue_url(create, fifo):  # observed of AWS
+    queue = create(fifo=fifo)
+    named = Queue(queue.sqs, queue.name)
+    more = {"MessageGroupId": "g", "MessageDeduplicationId": "d"} if fifo else {}
+    named.send("hello", **more)
+    message = named.one()
+    named.hide(message, 60)
+    named.delete(message)
+    assert queue.counts() == (0, 0, 0)
+    named.set(VisibilityTimeout=7)
+    assert named.attribute("VisibilityTimeout") == "7"
+    named.tag_queue(Tags={"a": "b"})
+    assert named.list_queue_tags()["Tags"] == {"a": "b"}
+    named.purge_queue()
+    named.delete_queue()
+    with refused("AWS.SimpleQueueService.NonExistentQueue", 400):
+        queue.attributes()
+
+
+@pytest.mark.parametrize("url", ["a.b", "a b", "localhost:1", "http://localhost:1", "http://localhost:1/q"])
+def test_what_is_neither_a_url_nor_a_name_of_a_queue_is_refused(sqs, url):  # §11
+    with refused("InvalidAddress", 404, f"The address {url} is not valid for this endpoint."):
+        sqs.send_message(QueueUrl=url, MessageBody="x")

@@ -47,6 +47,20 @@ def test_a_queue_url_parameter_comes_before_the_path(endpoint, create):  # §12
     assert one.bodies() == [] and other.bodies() == ["x"]
 
 
+def test_a_queue_name_does_for_a_queue_url(endpoint, queue):  # observed of AWS
+    assert query_call(endpoint, "SendMessage", QueueUrl=queue.name, MessageBody="x").status == 200
+    answer = query_call(endpoint, "GetQueueAttributes", QueueUrl=queue.name, AttributeName__1="QueueArn")
+    assert text(answer.xml(), "GetQueueAttributesResult/Attribute/Value") == queue.arn
+    assert queue.bodies() == ["x"]
+
+
+@pytest.mark.parametrize("url", ["a.b", "a b", "localhost:1", "http://localhost:1", "http://localhost:1/q"])
+def test_what_is_neither_a_url_nor_a_name_of_a_queue_is_refused(endpoint, url):  # §11
+    answer = query_call(endpoint, "SendMessage", QueueUrl=url, MessageBody="x")
+    assert answer.status == 404
+    assert text(answer.xml(), "Error/Code") == "InvalidAddress"
+
+
 def test_only_the_path_of_a_queue_url_matters(endpoint, queue):  # §1
     url = f"http://other.example:1234{path_of(queue.url)}"
     assert query_call(endpoint, "SendMessage", QueueUrl=url, MessageBody="x").status == 200
