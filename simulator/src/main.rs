@@ -42,6 +42,9 @@ struct Arguments {
     /// Half of the deletes are asked for together with a receive
     #[arg(long)]
     turns: bool,
+    /// Let many messages of many long-named groups come together, and days pass in one go.
+    #[arg(long)]
+    crowds: bool,
     /// Build in a fault, which must be found
     #[arg(long, value_name = "NAME", value_parser = bugs())]
     bug: Option<Bug>,
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         trace: arguments.trace,
         bug: arguments.bug,
         turns: arguments.turns,
+        crowds: arguments.crowds,
         ..Options::new(0)
     };
     worlds(arguments.seed.unwrap_or(1), count, kinds, &options)
@@ -113,6 +117,7 @@ fn worlds(first: u64, count: u64, kinds: &[Kind], options: &Options) -> ExitCode
                 let bug = Bug::ALL.iter().find(|(_, bug)| Some(*bug) == options.bug);
                 let bug = bug.map_or(String::new(), |(name, _)| format!(" --bug {name}"));
                 let (steps, turns) = (options.steps, if options.turns { " --turns" } else { "" });
+                let crowds = if options.crowds { " --crowds" } else { "" };
                 let kind = match (topics, archives) {
                     (_, true) => "--archives",
                     (true, _) => "--topics",
@@ -121,7 +126,7 @@ fn worlds(first: u64, count: u64, kinds: &[Kind], options: &Options) -> ExitCode
                 bar.suspend(|| {
                     print!("{}", violation.trace);
                     println!("step {}: {}", violation.step, violation.what);
-                    println!("cargo xtask simulate --seed {seed} {kind}{turns} --steps {steps}{bug} --trace");
+                    println!("cargo xtask simulate --seed {seed} {kind}{turns}{crowds} --steps {steps}{bug} --trace");
                 });
             }
         }

@@ -50,6 +50,8 @@ pub struct Options {
     pub archives: bool,
     /// Whether half of the deletes are asked for together with a receive.
     pub turns: bool,
+    /// Whether now and then many messages of many groups with long names come together, and days pass in one go.
+    pub crowds: bool,
 }
 
 impl Options {
@@ -64,6 +66,7 @@ impl Options {
             topics: false,
             archives: false,
             turns: false,
+            crowds: false,
         }
     }
 }
@@ -259,6 +262,7 @@ impl World {
             930..970 => {
                 self.errand()?;
             }
+            965..975 if self.options.crowds => self.crowd()?,
             970..975 => {
                 let millis = *self.dice.pick(&[1_000, 10_000, 30_000, 60_000, 400_000]);
                 // Now and then so long that subscriptions end which nobody has confirmed.

@@ -225,7 +225,7 @@ fn ids_count_for_five_minutes_whatever_becomes_of_their_segments() {
     assert_ne!(running.send_one("q.fifo", usize::MAX), Ok(first), "it counts no more");
 }
 
-const MANY: usize = 3000;
+const MANY: usize = 1500;
 
 #[test]
 fn many_messages_that_were_received_expire_at_once() {
@@ -302,4 +302,113 @@ fn a_declaration_that_no_record_can_hold_is_refused() {
     assert!(running.server.machine.sqs().queue(&key("q")).unwrap().settings.redrive.is_none());
     running.restart_after(1);
     assert!(running.server.machine.sqs().queue(&key("q")).unwrap().settings.redrive.is_none());
+}
+
+/// What the machine does between two flushes: about a millisecond.
+const ROOM: u64 = 2000;
+
+impl Running {
+    /// One turn of the engine; says how many messages of a queue went in it.
+    fn one_turn(&mut self, name: &str) -> u64 {
+        let count = |running: &Running| {
+            let (visible, in_flight, delayed) = running.counts(name);
+            visible + in_flight + delayed
+        };
+        let before = count(self);
+        self.server.flush(self.now);
+        self.server.write(self.now).unwrap();
+        self.server.sync(self.now).unwrap();
+        before - count(self)
+    }
+}
+
+#[test]
+fn requests_come_between_messages_that_expire_together_and_nobody_is_given_one() {
+    for received in [true, false] {
+        let mut running = Running::new(1 << 20);
+        running.create("q.fifo", &[("FifoQueue", "true")]);
+        running.create("other.fifo", &[("FifoQueue", "true")]);
+        running.send("q.fifo", 2 * MANY);
+        if received {
+            assert_eq!(running.receive("q.fifo"), 2 * MANY);
+            running.pass(61_000);
+        }
+        running.now = running.now + 4 * DAY;
+        running.server.hurry(running.now);
+        assert!(running.server.machine.is_behind(), "it is too much for one turn");
+        let mut turns = 0;
+        while running.server.machine.is_behind() {
+            assert_eq!(running.receive("q.fifo"), 0, "what has expired is given to nobody");
+            running.send_one("other.fifo", turns).unwrap();
+            assert_eq!(running.receive("other.fifo"), usize::from(turns == 0));
+            assert!(running.one_turn("q.fifo") <= ROOM);
+            turns += 1;
+        }
+        assert!(turns >= 1, "{turns} turns");
+        assert_eq!(running.counts("q.fifo"), (0, 0, 0));
+        running.send_one("q.fifo", 0).unwrap();
+        assert_eq!(running.receive("q.fifo"), 1);
+    }
+}
+
+#[test]
+fn visibility_timeouts_that_end_together_end_in_several_turns() {
+    let mut running = Running::new(1 << 20);
+    running.create("q.fifo", &[("FifoQueue", "true")]);
+    running.send("q.fifo", 2 * MANY);
+    assert_eq!(running.receive("q.fifo"), 2 * MANY);
+    running.now = running.now + 61_000;
+    running.server.hurry(running.now);
+    let mut before = running.counts("q.fifo").0;
+    while running.server.machine.is_behind() {
+        running.one_turn("q.fifo");
+        let visible = running.counts("q.fifo").0;
+        assert!(visible - before <= ROOM, "{before}, then {visible}");
+        before = visible;
+    }
+    assert_eq!(running.counts("q.fifo"), (2 * MANY as u64, 0, 0));
+}
+
+#[test]
+fn another_retention_period_is_heard_of_in_several_turns_and_counts_at_once() {
+    let mut running = Running::new(1 << 20);
+    running.create("q.fifo", &[("FifoQueue", "true")]);
+    running.send("q.fifo", 2 * MANY);
+    assert_eq!(running.receive("q.fifo"), 2 * MANY);
+    running.pass(61_000);
+    let set = |seconds: &str| {
+        operations::Command::SetQueueAttributes(operations::set_queue_attributes::SetQueueAttributes::new(
+            key("q.fifo"),
+            [("MessageRetentionPeriod", seconds)],
+        ))
+    };
+    running.ask(set("60")).unwrap();
+    assert!(running.server.machine.is_behind());
+    assert_eq!(running.receive("q.fifo"), 0);
+    running.ask(set("600")).unwrap();
+    running.pass(1);
+    let (visible, ..) = running.counts("q.fifo");
+    assert!(visible > 0, "those that had not gone stay: {visible}");
+    running.pass(DAY);
+    assert_eq!(running.counts("q.fifo"), (0, 0, 0));
+}
+
+#[test]
+fn what_a_purged_queue_held_is_given_up_in_several_turns() {
+    let mut running = Running::new(1 << 20);
+    running.create("q.fifo", &[("FifoQueue", "true")]);
+    running.send("q.fifo", 2 * MANY);
+    assert_eq!(running.receive("q.fifo"), 2 * MANY);
+    running.settle();
+    let references = |running: &Running| {
+        running.server.machine.ledger().segments().map(|(_, used)| used.references).sum::<u64>()
+    };
+    let full = references(&running);
+    let purge = operations::purge_queue::PurgeQueue { queue: key("q.fifo") };
+    running.ask(operations::Command::PurgeQueue(purge)).unwrap();
+    assert_eq!(running.counts("q.fifo"), (0, 0, 0));
+    assert!(references(&running) > full / 2, "not all at once");
+    running.pass(60_000);
+    assert_eq!(running.counts("q.fifo"), (0, 0, 0));
+    assert!(references(&running) < 10);
 }

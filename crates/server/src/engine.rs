@@ -311,9 +311,7 @@ impl Engine {
         match message {
             Message::Input(input) => self.machine.handle(now, input),
             Message::MoveClock(to, done) => {
-                self.pass_time(to);
-                self.clock.set(to);
-                self.machine.handle(to, Input::Tick);
+                self.pass_all_time(to);
                 self.done.push_back((self.machine.end(), done));
             }
             Message::Reset(done) => {
@@ -329,11 +327,31 @@ impl Engine {
     }
 
     /// Goes through what falls due until `to`, each at its own moment, so that what follows from one thing is there
-    /// before the next.
+    /// before the next. If that is much, it is not all done when this returns: the rest is done in other turns.
     fn pass_time(&mut self, to: Time) {
-        while let Some(due) = self.machine.wake_at().filter(|&due| due <= to) {
+        while !self.machine.is_behind()
+            && let Some(due) = self.machine.wake_at().filter(|&due| due <= to)
+        {
             self.clock.set(due);
             self.machine.handle(due, Input::Tick);
+        }
+    }
+
+    /// The same, however much it is: who moves a virtual clock hears of it when all that falls due has happened.
+    fn pass_all_time(&mut self, to: Time) {
+        loop {
+            while self.machine.is_behind() {
+                self.carry_out();
+            }
+            self.pass_time(to);
+            if !self.machine.is_behind() {
+                break;
+            }
+        }
+        self.clock.set(to);
+        self.machine.handle(to, Input::Tick);
+        while self.machine.is_behind() {
+            self.carry_out();
         }
     }
 

@@ -37,9 +37,11 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         )
     })?;
     let limits = match settings.strict {
-        true => {
-            Options { sqs_limits: sqs::limits::Limits::strict(), sns_limits: sns::limits::Limits::strict() }
-        }
+        true => Options {
+            sqs_limits: sqs::limits::Limits::strict(),
+            sns_limits: sns::limits::Limits::strict(),
+            ..Options::default()
+        },
         false => Options::default(),
     };
     let clock = Arc::new(if settings.virtual_clock { Clock::standing() } else { Clock::real() });

@@ -40,8 +40,7 @@ impl World {
     pub(super) fn client(&mut self) -> Check {
         self.clock = self.clock + self.dice.below(20);
         self.tell_time();
-        let now = self.now;
-        self.server()?.pass_time(now);
+        self.time_passes()?;
         if self.options.topics && self.dice.percent(45) {
             return self.topic_client();
         }
@@ -123,6 +122,27 @@ impl World {
         Ok(())
     }
 
+    /// Many messages come, are received, and wait; or days pass.
+    pub(super) fn crowd(&mut self) -> Check {
+        match self.dice.below(10) {
+            0..5 => {
+                let queue = self.dice.below(self.queues as u64) as usize;
+                for _ in 0..70 {
+                    self.send(queue, true)?;
+                }
+                for _ in 0..self.dice.below(60) {
+                    self.receive(queue)?;
+                }
+            }
+            5 => self.pass(5 * 86_400_000)?,
+            _ => {
+                let millis = *self.dice.pick(&[1_000, 10_000, 30_000, 60_000, 400_000]);
+                self.pass(millis)?;
+            }
+        }
+        Ok(())
+    }
+
     fn send(&mut self, queue: usize, batch: bool) -> Check {
         let Some(id) = self.id(queue) else { return Ok(()) };
         let plan = &QUEUES[queue];
@@ -134,7 +154,11 @@ impl World {
             let number = self.history.messages.len();
             let fifo = plan.is_fifo();
             let in_groups = fifo || self.dice.percent(20);
-            let group = in_groups.then(|| format!("g{}", self.dice.below(4)));
+            let in_crowds = self.options.crowds && self.dice.percent(70);
+            let group = in_groups.then(|| match in_crowds {
+                true => format!("{:0>128}", self.dice.below(3000)),
+                false => format!("g{}", self.dice.below(4)),
+            });
             // Now and then a message is sent again.
             let again: Vec<usize> = (number.saturating_sub(60)..number)
                 .filter(|&other| self.history.messages[other].queue == queue)

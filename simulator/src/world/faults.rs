@@ -13,9 +13,21 @@ impl World {
     pub(super) fn pass(&mut self, millis: u64) -> Check {
         self.clock = self.clock + millis;
         self.tell_time();
-        let now = self.now;
-        self.server()?.pass_time(now);
+        self.time_passes()?;
         trace!(self, "it is {}", self.now.0);
+        Ok(())
+    }
+
+    /// The server hears what time it is. Where crowds come it may be behind with what falls due.
+    pub(super) fn time_passes(&mut self) -> Check {
+        let now = self.now;
+        let hurries = self.options.crowds && !self.calm;
+        let server = self.server()?;
+        if hurries {
+            server.hurry(now)
+        } else {
+            server.pass_time(now)
+        }
         Ok(())
     }
 
@@ -148,7 +160,10 @@ impl World {
         let mut server = None;
         for _ in 0..10 {
             let mut dice = self.dice.split();
-            match Server::start(&self.disk, &self.log, secret, self.clock, self.options.bug, &mut dice) {
+            let steps = if self.options.crowds { 1 + dice.below(50) as usize } else { 1000 };
+            let options = machine::Options { steps, ..machine::Options::default() };
+            let bug = self.options.bug;
+            match Server::start_with(options, &self.disk, &self.log, secret, self.clock, bug, &mut dice) {
                 Ok(started) => {
                     server = Some(started);
                     break;

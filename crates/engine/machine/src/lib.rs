@@ -171,10 +171,17 @@ pub struct Options {
     pub sqs_limits: sqs::limits::Limits,
     /// SNS's limits.
     pub sns_limits: sns::limits::Limits,
+    /// Of what follows without anybody asking, about so many steps of a microsecond happen between two calls of
+    /// [`Machine::flush`].
+    pub steps: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { sqs_limits: sqs::limits::Limits::relaxed(), sns_limits: sns::limits::Limits::relaxed() }
+        Options {
+            sqs_limits: sqs::limits::Limits::relaxed(),
+            sns_limits: sns::limits::Limits::relaxed(),
+            steps: 1000,
+        }
     }
 }

@@ -47,6 +47,31 @@ pub struct Machine {
     /// Where it ended at the start.
     began: Position,
     outputs: VecDeque<Output>,
+    pub(crate) pace: Pace,
+}
+
+/// How much of what follows without anybody asking may happen until the next flush: about a millisecond's worth of each kind. So
+/// no turn is long, however much falls due together, and no kind waits for the end of another.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// Deadlines that have come.
+    deadlines: usize,
+    /// Answers to receives that waited, messages that move.
+    soon: usize,
+    /// Messages that expire.
+    expired: usize,
+    /// Subscriptions that end unconfirmed, steps of replays.
+    pub(crate) topics: usize,
+    /// Deliveries that are tried.
+    pub(crate) deliveries: usize,
+}
+
+impl Pace {
+    /// For `steps` of the cheapest.
+    fn for_steps(steps: usize) -> Self {
+        let part = |part: usize| (steps / part).max(1);
+        Pace { deadlines: part(1), soon: part(1), expired: part(2), topics: part(10), deliveries: part(2) }
+    }
 }
 
 impl Machine {
@@ -64,6 +89,7 @@ impl Machine {
             appender,
             outbox: Outbox::new(end),
             cleaning: Cleaning::default(),
+            pace: Pace::for_steps(options.steps),
             options,
             now: Time(0),
             space_end: None,
@@ -131,8 +157,7 @@ impl Machine {
     /// Something happens at `now`.
     pub fn handle(&mut self, now: Time, input: Input) {
         self.now = self.now.max(now);
-        self.sqs.advance(self.now);
-        self.sns.advance(self.now);
+        self.advance();
         match input {
             Input::Request { ticket, command } => self.request(ticket, &command),
             Input::Recalled { subscription, records } => self.recalled(subscription, &records),
@@ -280,23 +305,56 @@ impl Machine {
         }
     }
 
+    fn advance(&mut self) {
+        self.sqs.advance_some(self.now, &mut self.pace.deadlines);
+        self.sns.advance_some(self.now, &mut self.pace.deadlines);
+    }
+
+    /// Does what follows, as much of it as may happen until the next flush. Requests come between.
     fn follow_up(&mut self) {
-        while let Some(consequence) = self.sqs.follow_up(self.now, self.room()) {
-            self.note(consequence.records);
-            self.settle(consequence.ticket, consequence.outcome);
+        while self.pace.soon > 0
+            && let Some(consequence) = self.sqs.follow_up_soon(self.now, self.room())
+        {
+            self.pace.soon = self.pace.soon.saturating_sub(consequence.cost());
+            self.follow(consequence);
         }
-        while self.room() >= Demand::Delete
+        while self.pace.expired > 0
+            && let Some(consequence) = self.sqs.expire(self.now, self.room())
+        {
+            self.pace.expired = self.pace.expired.saturating_sub(consequence.cost());
+            self.follow(consequence);
+        }
+        while self.pace.topics > 0
+            && self.room() >= Demand::Delete
             && let Some(records) = self.sns.follow_up(self.now)
         {
+            self.pace.topics -= 1;
             records.iter().for_each(|record| self.note_sns(record));
         }
         self.go_on_replaying();
         self.start_deliveries();
     }
 
+    fn follow(&mut self, consequence: sqs::consequences::Consequence) {
+        self.note(consequence.records);
+        self.settle(consequence.ticket, consequence.outcome);
+    }
+
+    /// Whether something follows from the time that was told last and has not happened yet, since it was too much.
+    /// Every [`Machine::flush`] does some of it. Who moves a virtual clock waits for that before time goes on.
+    pub fn is_behind(&self) -> bool {
+        let room = self.room();
+        self.sqs.is_behind(room) || self.sns.is_behind(self.now, room)
+    }
+
     /// Closes what has been recorded since the last time into a batch. Call it when no more inputs are at hand.
     pub fn flush(&mut self, now: Time) {
         self.now = self.now.max(now);
+        self.pace = Pace::for_steps(self.options.steps);
+        if self.is_behind() {
+            self.advance();
+            self.follow_up();
+        }
         if self.has_background_work() {
             self.sqs.work_in_background(&mut self.ledger);
             self.sns.work_in_background(self.now, &mut self.ledger);
@@ -388,7 +446,7 @@ impl Machine {
 
     /// Whether nothing waits for the disk.
     pub fn is_settled(&self) -> bool {
-        self.appender.is_empty() && self.outbox.durable() >= self.tail
+        self.appender.is_empty() && self.outbox.durable() >= self.tail && !self.sqs.has_ended_polls()
     }
 
     /// When time must be told at the latest ([`Input::Tick`]).
@@ -398,7 +456,8 @@ impl Machine {
 
     /// Whether there is work to be done as soon as nothing else is: then call [`Machine::flush`] again.
     pub fn has_background_work(&self) -> bool {
-        self.sqs.has_background_work() || self.sns.has_background_work() || self.cleaning.has_work()
+        let of_services = self.sqs.has_background_work() || self.sns.has_background_work();
+        of_services || self.is_behind() || self.cleaning.has_work()
     }
 
     /// A batch has been written: its buffers can be used again.

@@ -134,7 +134,10 @@ impl Machine {
         if self.room() < Demand::Growth {
             return;
         }
-        while let Some(step) = self.sns.next_replay_step(self.now) {
+        while self.pace.topics > 0
+            && let Some(step) = self.sns.next_replay_step(self.now)
+        {
+            self.pace.topics -= 1;
             match step {
                 ReplayStep::Read(subscription, extents) => {
                     let end = extents.iter().map(|&extent| end_of(extent)).max();
@@ -175,7 +178,10 @@ impl Machine {
 
     /// Deliveries that are due leave once their parcels are durable.
     pub(crate) fn start_deliveries(&mut self) {
-        while let Some(attempt) = self.sns.next_attempt(self.now) {
+        while self.pace.deliveries > 0
+            && let Some(attempt) = self.sns.next_attempt(self.now)
+        {
+            self.pace.deliveries -= 1;
             self.outbox.put(end_of(attempt.parcel), Release::Deliver(Box::new(attempt)));
         }
     }

@@ -423,6 +423,11 @@ impl Deliveries {
         self.lanes.get(&id).map_or(0, |lane| lane.members.len())
     }
 
+    /// Whether some can be tried now.
+    pub(crate) fn has_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
     fn look_at(&mut self, id: SubscriptionId) {
         let most = if id.0 == 0 { UNDER_WAY_DIRECT } else { UNDER_WAY };
         if let Some(lane) = self.lanes.get(&id)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use collections::{Dedup, DedupKey, Lane, dedup};
 use kernel::parcel::Deduplicates;
-use kernel::{Deadlines, Extent, IdsRemembered, Ledger, ParcelSent, RememberedId, Seq, Time};
+use kernel::{Deadlines, Demand, Extent, IdsRemembered, Ledger, ParcelSent, RememberedId, Seq, Time};
 
 use crate::archive::Replay;
 use crate::deliveries::Deliveries;
@@ -482,7 +482,15 @@ impl State {
 
     /// Time has come to `now`: what follows from that alone, and needs no record, happens.
     pub fn advance(&mut self, now: Time) {
-        while let Some((_, due)) = self.deadlines.take_due(now) {
+        let mut room = usize::MAX;
+        self.advance_some(now, &mut room);
+    }
+
+    /// The same, but no more than there is room for, which it takes up.
+    pub fn advance_some(&mut self, now: Time, room: &mut usize) {
+        while *room > 0 {
+            let Some((_, due)) = self.deadlines.take_due(now) else { return };
+            *room -= 1;
             match due {
                 Due::ConfirmationEnds(id) => {
                     self.unconfirmed.insert(id);
@@ -498,6 +506,7 @@ impl State {
                 Due::DedupEnds(id) => {
                     if let Some(topic) = self.topics.get_mut(&id) {
                         topic.dedup_due = topic.dedup.expire(now, EXPIRED_AT_ONCE);
+                        *room = room.saturating_sub(EXPIRED_AT_ONCE / 8);
                         if let Some(due) = topic.dedup_due {
                             self.deadlines.set(due, Due::DedupEnds(id));
                         }
@@ -505,6 +514,15 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Whether something follows from the time `now`, which was told, and has not happened yet, though the disk has `room` for
+    /// it.
+    pub fn is_behind(&self, now: Time, room: Demand) -> bool {
+        self.deadlines.next().is_some_and(|due| due <= now)
+            || self.deliveries.has_open()
+            || room >= Demand::Delete && !self.unconfirmed.is_empty()
+            || room >= Demand::Growth && !self.replays_to_look_at.is_empty()
     }
 
     /// When time must be told again at the latest.

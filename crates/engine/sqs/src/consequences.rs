@@ -28,13 +28,24 @@ pub struct Consequence {
 }
 
 impl Consequence {
+    /// How much there is to do about it: messages that it gives, moves or drops, and one.
+    pub fn cost(&self) -> usize {
+        let messages = self.records.iter().map(|draft| match &draft.record {
+            Record::MessagesDropped(record) => record.messages.len(),
+            Record::MessagesMoved(record) => 2 * record.placed.len(),
+            Record::MessagesReceived(record) => record.messages.len(),
+            _ => 1,
+        });
+        1 + messages.sum::<usize>()
+    }
+
     fn silent(records: Vec<Draft<'static>>) -> Self {
         Consequence { ticket: None, records, outcome: Outcome::Silence }
     }
 }
 
 /// Expired messages that one step drops at the most.
-const EXPIRED: usize = 1000;
+const EXPIRED: usize = 500;
 
 /// Messages that one step of a move task without a rate moves, and how long it leaves to others before the next.
 const MOVE_STEP: u32 = 500;
@@ -44,16 +55,11 @@ impl State {
     /// What follows next at this moment, one thing at a time, until nothing does. Each is to be applied before the
     /// next is asked for. What asks for more than the disk has `room` for is put off until there is more.
     pub fn follow_up(&mut self, now: Time, room: Demand) -> Option<Consequence> {
-        if room >= Demand::Delete {
-            if let Some(consequence) = self.expire_messages(now) {
-                return Some(consequence);
-            }
-            while let Some(id) = self.overdue_queues.pop_first() {
-                if let Some(consequence) = self.expire_waiting(id, now) {
-                    return Some(consequence);
-                }
-            }
-        }
+        self.expire(now, room).or_else(|| self.follow_up_soon(now, room))
+    }
+
+    /// What follows next of what somebody waits for.
+    pub fn follow_up_soon(&mut self, now: Time, room: Demand) -> Option<Consequence> {
         if let Some(ticket) = self.ended_polls.pop_front() {
             let received = Received { queue: QueueId(0), messages: Vec::new() };
             let outcome = Outcome::Reply(Ok(Reply::Received(received)));
@@ -70,6 +76,22 @@ impl State {
         }
         while let Some(id) = self.due_tasks.pop_first() {
             if let Some(consequence) = self.move_step(id, now) {
+                return Some(consequence);
+            }
+        }
+        None
+    }
+
+    /// The next messages that go since they have been kept long enough: nobody is given them any more.
+    pub fn expire(&mut self, now: Time, room: Demand) -> Option<Consequence> {
+        if room < Demand::Delete {
+            return None;
+        }
+        if let Some(consequence) = self.expire_messages(now) {
+            return Some(consequence);
+        }
+        while let Some(id) = self.overdue_queues.pop_first() {
+            if let Some(consequence) = self.expire_waiting(id, now) {
                 return Some(consequence);
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kernel::{Deadlines, Extent, Ledger, Time};
+use kernel::{Deadlines, Extent, Ledger, Place, Time};
 
 use crate::records::QueueDeclared;
 use crate::rules::attempts::Attempts;
@@ -68,6 +68,8 @@ pub struct Queue {
     /// Standard: what groups have taken of the consumers' time.
     shares: Shares,
     retention_due: Option<Time>,
+    /// Received messages from this number on are still to hear that the retention period is another.
+    swept_to: Option<Seq>,
     /// The oldest that may have been listed since the retention deadline was last looked at.
     oldest_listed: Option<Time>,
     dedup_due: Option<Time>,
@@ -192,6 +194,7 @@ impl Queue {
             returns: BY_ITSELF,
             shares: Shares::default(),
             retention_due: None,
+            swept_to: None,
             oldest_listed: None,
             dedup_due: None,
         }
@@ -292,13 +295,20 @@ impl Queue {
         self.delayed_count > 0
     }
 
-    /// Lets the messages in whose delay has ended by `now`, `most` at a time.
-    pub(crate) fn delay_ends(&mut self, delay: u32, now: Time, most: usize, deadlines: &mut Deadlines<Due>) {
+    /// Lets the messages in whose delay has ended by `now`, `most` at a time; how many they were.
+    pub(crate) fn delay_ends(
+        &mut self,
+        delay: u32,
+        now: Time,
+        most: usize,
+        deadlines: &mut Deadlines<Due>,
+    ) -> usize {
         if let Some(delayed) = self.delayed.get_mut(&delay) {
             delayed.due = None;
         }
         let millis = self.delay_millis(delay);
-        for _ in 0..most {
+        let mut moved = 0;
+        while moved < most {
             let Some(delayed) = self.delayed.get_mut(&delay) else { break };
             match delayed.lane.front() {
                 Some(front) if front.sent + millis <= now => {
@@ -308,6 +318,7 @@ impl Queue {
                         group.delay_ends();
                     }
                     self.enter_lane(front.tag, front);
+                    moved += 1;
                 }
                 Some(_) => break,
                 None => {
@@ -317,6 +328,7 @@ impl Queue {
             }
         }
         self.watch_delay(delay, deadlines);
+        moved
     }
 
     fn delay_millis(&self, delay: u32) -> u64 {
@@ -432,19 +444,31 @@ impl Queue {
         false
     }
 
-    /// Everything that the retention period determines is determined anew.
+    /// Everything that the retention period determines is to be determined anew: what was received by [`Queue::sweep`].
     pub(crate) fn retention_changed(&mut self, deadlines: &mut Deadlines<Due>) {
-        let seqs: Vec<Seq> = self.touched.keys().copied().collect();
-        for seq in seqs {
-            let expires = self.touched.get(&seq).map(|touched| touched.sent + self.retention_millis());
-            if let (Some(touched), Some(expires)) = (self.touched.get_mut(&seq), expires) {
-                let due = if touched.in_flight { touched.visible.min(expires) } else { expires };
+        self.swept_to = Some(Seq(0));
+        self.retention_looked_at(deadlines);
+    }
+
+    /// Lets `most` received messages hear that the retention period is another; says whether all have. One that has not yet
+    /// is not given to anybody if its time is over, and is looked at again if it falls due too soon.
+    pub(crate) fn sweep(&mut self, most: usize, deadlines: &mut Deadlines<Due>) -> bool {
+        let Some(from) = self.swept_to.take() else { return true };
+        let millis = self.retention_millis();
+        for (swept, (&seq, touched)) in self.touched.range_mut(from..).enumerate() {
+            if swept == most {
+                self.swept_to = Some(seq);
+                return false;
+            }
+            let expires = touched.sent + millis;
+            let due = if touched.in_flight { touched.visible.min(expires) } else { expires };
+            if due != touched.due {
                 deadlines.clear(touched.due, Due::MessageDue(self.id, seq));
                 deadlines.set(due, Due::MessageDue(self.id, seq));
                 touched.due = due;
             }
         }
-        self.retention_looked_at(deadlines);
+        true
     }
 
     /// The queue's own delay may have changed: FIFO messages that wait for it fall due at another time.
@@ -578,9 +602,9 @@ impl Queue {
         }
     }
 
-    pub(crate) fn dedup_ends(&mut self, now: Time, deadlines: &mut Deadlines<Due>) {
+    pub(crate) fn dedup_ends(&mut self, now: Time, most: usize, deadlines: &mut Deadlines<Due>) {
         self.dedup_due = None;
-        if let Some(due) = self.dedup.expire(now, 10_000) {
+        if let Some(due) = self.dedup.expire(now, most) {
             // If there is more to forget now, it is forgotten a little later, between other work.
             self.set_dedup_due(due.max(now + 1), deadlines);
         }
@@ -594,20 +618,14 @@ impl Queue {
     // --- the end ---
 
     /// Forgets all messages; what they lie on is released by whoever dismantles the rest that is returned.
-    pub(crate) fn empty(&mut self, seed: u64, ledger: &mut Ledger, deadlines: &mut Deadlines<Due>) -> Rest {
-        for (seq, touched) in std::mem::take(&mut self.touched) {
-            deadlines.clear(touched.due, Due::MessageDue(self.id, seq));
-            ledger.release(touched.extent);
-            for fact in [touched.fact, touched.placed].into_iter().flatten() {
-                ledger.release(fact);
-            }
-        }
+    pub(crate) fn empty(&mut self, seed: u64, deadlines: &mut Deadlines<Due>) -> Rest {
         for (&delay, delayed) in &self.delayed {
             if let Some(due) = delayed.due {
                 deadlines.clear(due, Due::DelayEnds(self.id, delay));
             }
         }
         self.forget_retention(deadlines);
+        self.swept_to = None;
         self.oldest_listed = None;
         if let Some(due) = self.dedup_due.take() {
             deadlines.clear(due, Due::DedupEnds(self.id));
@@ -620,6 +638,8 @@ impl Queue {
         self.in_flight_count = 0;
         self.delayed_count = 0;
         Rest {
+            queue: self.id,
+            touched: std::mem::take(&mut self.touched),
             groups: std::mem::replace(&mut self.groups, Groups::new(seed)),
             delayed: std::mem::take(&mut self.delayed).into_values().map(|delayed| delayed.lane).collect(),
         }
@@ -649,13 +669,35 @@ impl Queue {
 /// Messages of a queue that was emptied, whose records are still to be released, a few at a time.
 #[derive(Clone, Debug)]
 pub struct Rest {
+    queue: QueueId,
+    touched: BTreeMap<Seq, Touched>,
     groups: Groups,
     delayed: Vec<Lane>,
 }
 
 impl Rest {
     /// Releases about `most`; says whether all is done.
-    pub(crate) fn dismantle(&mut self, most: usize, ledger: &mut Ledger) -> bool {
+    pub(crate) fn dismantle(
+        &mut self,
+        most: usize,
+        ledger: &mut Ledger,
+        deadlines: &mut Deadlines<Due>,
+        borrowed: &mut BTreeSet<(Place, QueueId, Seq)>,
+    ) -> bool {
+        for _ in 0..most {
+            let Some((seq, touched)) = self.touched.pop_first() else { break };
+            deadlines.clear(touched.due, Due::MessageDue(self.queue, seq));
+            if touched.borrowed {
+                borrowed.remove(&(touched.extent.place, self.queue, seq));
+            }
+            ledger.release(touched.extent);
+            for fact in [touched.fact, touched.placed].into_iter().flatten() {
+                ledger.release(fact);
+            }
+        }
+        if !self.touched.is_empty() {
+            return false;
+        }
         if !self.groups.dismantle(most, |entry| ledger.release(entry.extent)) {
             return false;
         }

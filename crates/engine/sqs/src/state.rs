@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use kernel::{Deadlines, Extent, IdsRemembered, Ledger, Place, RememberedId, Secret, Time};
+use kernel::{Deadlines, Demand, Extent, IdsRemembered, Ledger, Place, RememberedId, Secret, Time};
 
 use crate::operations::Draft;
 use crate::queue::{QUEUE_DELAY, Queue, Rest, Touched};
@@ -59,6 +59,15 @@ pub struct Task {
     pub(crate) at: Extent,
 }
 
+/// Messages of a queue that was emptied, of which the log is told in one go that nobody needs them.
+const DISMANTLED: usize = 1000;
+
+/// Messages that hear in one go that their queue's retention period is another.
+const SWEPT: usize = 500;
+
+/// Deduplication ids that are forgotten in one go.
+const DEDUP_ENDS: usize = 2000;
+
 /// How many move tasks a source queue's listing can show (facts/sqs.md § 2).
 const TASKS_LISTED: usize = 10;
 
@@ -79,6 +88,8 @@ pub struct State {
     /// Messages whose payload lies in a record that names another message.
     pub(crate) borrowed: BTreeSet<(Place, QueueId, Seq)>,
     rests: Vec<Rest>,
+    /// Queues whose messages are still to hear that the retention period is another.
+    sweeps: BTreeSet<QueueId>,
     /// Messages below this number were read from a log.
     replayed_below: u64,
     /// While a log is read: the moment before which nothing will be asked.
@@ -224,14 +235,17 @@ impl State {
         queue.purged = record.purged;
         if retention {
             queue.retention_changed(&mut self.deadlines);
+            // A few messages hear of it at once, many a little later.
+            if !queue.sweep(SWEPT, &mut self.deadlines) {
+                self.sweeps.insert(record.id);
+            }
         }
         if delay {
             queue.delay_changed(&mut self.deadlines);
         }
         if record.purged_through > queue.purged_through {
             queue.purged_through = record.purged_through;
-            self.borrowed.retain(|&(_, id, _)| id != record.id);
-            let rest = queue.empty(seed, ledger, &mut self.deadlines);
+            let rest = queue.empty(seed, &mut self.deadlines);
             self.rests.push(rest);
         }
     }
@@ -246,8 +260,8 @@ impl State {
         if let Some(redrive) = redrive(&queue.key, &queue.settings) {
             self.dead_letter_sources.remove(&redrive);
         }
-        self.rests.push(queue.empty(seed, ledger, &mut self.deadlines));
-        self.borrowed.retain(|&(_, id, _)| id != record.id);
+        self.rests.push(queue.empty(seed, &mut self.deadlines));
+        self.sweeps.remove(&record.id);
         for (number, waiter) in std::mem::take(&mut queue.waiters) {
             self.deadlines.clear(waiter.until, Due::PollEnds(queue.id, number));
             self.ended_polls.push_back(waiter.ticket);
@@ -581,8 +595,17 @@ impl State {
 
     /// Time has come to `now`: what follows from that alone, and needs no record, happens.
     pub fn advance(&mut self, now: Time) {
+        let mut room = usize::MAX;
+        self.advance_some(now, &mut room);
+    }
+
+    /// The same, but no more than there is room for, which it takes up. What falls due and has not been looked at yet makes no
+    /// difference but for that: nobody is given a message whose retention has ended, though it still counts.
+    pub fn advance_some(&mut self, now: Time, room: &mut usize) {
         self.now = self.now.max(now);
-        while let Some((_, due)) = self.deadlines.take_due(now) {
+        while *room > 0 {
+            let Some((_, due)) = self.deadlines.take_due(now) else { return };
+            *room -= 1;
             match due {
                 Due::MessageDue(id, seq) => {
                     let Some(queue) = self.queues.get_mut(&id) else { continue };
@@ -593,7 +616,8 @@ impl State {
                 }
                 Due::DelayEnds(id, delay) => {
                     let Some(queue) = self.queues.get_mut(&id) else { continue };
-                    queue.delay_ends(delay, now, 1000, &mut self.deadlines);
+                    let moved = queue.delay_ends(delay, now, (*room).clamp(1, 1000), &mut self.deadlines);
+                    *room = room.saturating_sub(moved);
                     self.changed(id);
                 }
                 Due::RetentionEnds(id) => {
@@ -610,7 +634,8 @@ impl State {
                 }
                 Due::DedupEnds(id) => {
                     let Some(queue) = self.queues.get_mut(&id) else { continue };
-                    queue.dedup_ends(now, &mut self.deadlines);
+                    queue.dedup_ends(now, DEDUP_ENDS, &mut self.deadlines);
+                    *room = room.saturating_sub(DEDUP_ENDS / 8);
                 }
                 Due::MoveStep(id) => {
                     self.due_tasks.insert(id);
@@ -624,17 +649,36 @@ impl State {
         self.deadlines.next()
     }
 
+    /// Whether something follows from the time that was told last and has not happened yet, though the disk has `room` for it.
+    pub fn is_behind(&self, room: Demand) -> bool {
+        self.deadlines.next().is_some_and(|due| due <= self.now)
+            || !self.sweeps.is_empty()
+            || !self.ended_polls.is_empty()
+            || room >= Demand::Delete && !(self.overdue_messages.is_empty() && self.overdue_queues.is_empty())
+            || room >= Demand::Change && !(self.woken.is_empty() && self.due_tasks.is_empty())
+    }
+
+    /// Whether a receive that waited is still to be told that it waited in vain.
+    pub fn has_ended_polls(&self) -> bool {
+        !self.ended_polls.is_empty()
+    }
+
     /// Whether there is work that can be done between requests.
     pub fn has_background_work(&self) -> bool {
-        !self.rests.is_empty()
+        !self.rests.is_empty() || !self.sweeps.is_empty()
     }
 
     /// Does a little of that work.
     pub fn work_in_background(&mut self, ledger: &mut Ledger) {
         if let Some(rest) = self.rests.last_mut()
-            && rest.dismantle(2000, ledger)
+            && rest.dismantle(DISMANTLED, ledger, &mut self.deadlines, &mut self.borrowed)
         {
             self.rests.pop();
+        }
+        if let Some(&id) = self.sweeps.first()
+            && self.queues.get_mut(&id).is_none_or(|queue| queue.sweep(SWEPT, &mut self.deadlines))
+        {
+            self.sweeps.remove(&id);
         }
     }
 

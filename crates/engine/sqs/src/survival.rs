@@ -108,7 +108,12 @@ impl State {
         if self.lies_at(record, at) {
             owners.push((record.queue, record.seq));
         }
-        owners.extend(self.borrowers(at).filter(|owner| *owner != (record.queue, record.seq)));
+        let is_there = |id: &QueueId, seq: &Seq| {
+            // Of a queue that was emptied, all is forgotten only after a while.
+            self.queues.get(id).is_some_and(|queue| queue.touched.contains_key(seq))
+        };
+        let others = self.borrowers(at).filter(|owner| *owner != (record.queue, record.seq));
+        owners.extend(others.filter(|(id, seq)| is_there(id, seq)));
         owners
     }
 

@@ -27,13 +27,27 @@ pub struct Candidate<'a> {
 }
 
 /// Gives candidates in the order in which they are to be given, until `take` says that it wants no more.
+///
+/// Messages whose retention has ended are passed over. They go soon; until then no receive passes over more than [`EXPIRED`]
+/// of them, and finds nothing rather than take long.
 pub fn select<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'a>) -> bool) {
-    if queue.is_fifo() { select_fifo(queue, now, take) } else { select_standard(queue, now, take) }
+    let mut expired = 0;
+    let take = &mut |candidate: Candidate<'a>| {
+        if queue.is_expired(candidate.sent, now) {
+            expired += 1;
+            return expired < EXPIRED;
+        }
+        take(candidate)
+    };
+    if queue.is_fifo() { select_fifo(queue, take) } else { select_standard(queue, take) }
 }
+
+/// See [`select`].
+const EXPIRED: usize = 1000;
 
 /// FIFO: as much as possible from the group whose turn it is, then from the next. Within a group: from the head up to
 /// the first message that is still hidden (facts/sqs.md § 7). The order of the groups is that of [`Turn`].
-fn select_fifo<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'a>) -> bool) {
+fn select_fifo<'a>(queue: &'a Queue, take: &mut dyn FnMut(Candidate<'a>) -> bool) {
     for turn in &queue.ready {
         let number = turn.group;
         let Some(group) = queue.groups.get(number) else { continue };
@@ -55,7 +69,7 @@ fn select_fifo<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'
             if candidate.touched.is_some_and(|touched| touched.in_flight) {
                 break;
             }
-            if !queue.is_expired(candidate.sent, now) && !take(candidate) {
+            if !take(candidate) {
                 return;
             }
         }
@@ -64,7 +78,7 @@ fn select_fifo<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'
 
 /// Standard: quiet groups before noisy ones, and among equals whoever has waited longest. Within a group, messages
 /// that were received before take turns with those that were not, so that neither keep the others from being received.
-fn select_standard<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candidate<'a>) -> bool) {
+fn select_standard<'a>(queue: &'a Queue, take: &mut dyn FnMut(Candidate<'a>) -> bool) {
     // No receive gives more than ten messages, so no more than ten groups can matter before something is given;
     // a few more make up for messages that are skipped because they have expired or go to the dead-letter queue.
     const GROUPS: usize = 16;
@@ -91,7 +105,6 @@ fn select_standard<'a>(queue: &'a Queue, now: Time, take: &mut dyn FnMut(Candida
             None => touched(queue, seq, stream.number, stream.group),
         };
         if let Some(candidate) = candidate
-            && !queue.is_expired(candidate.sent, now)
             && !take(candidate)
         {
             return;

@@ -439,7 +439,7 @@ impl World {
 
     fn follow_up(&mut self) {
         self.state.advance(self.now);
-        while let Some(consequence) = self.state.follow_up(self.now) {
+        while let Some(consequence) = self.state.follow_up(self.now, kernel::Demand::Growth) {
             self.record(consequence.records);
             if let (Some(ticket), Outcome::Reply(Ok(Reply::Received(received)))) =
                 (consequence.ticket, consequence.outcome)
