@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use kernel::Seq;
 
 use crate::entry::{Basis, Entry};
+use crate::work;
 
 /// Entries a chunk: large enough that its header costs about a byte an entry, small enough that rewriting one is cheap.
 const CHUNK: u16 = 64;
@@ -98,10 +99,12 @@ impl Lane {
 
     /// Takes the one with this number: at the front in O(1), by rewriting one chunk elsewhere.
     pub fn remove(&mut self, seq: Seq) -> Option<Entry> {
-        if self.front()?.seq == seq {
+        work::look();
+        let front = self.front()?.seq;
+        if front == seq {
             return self.pop_front();
         }
-        if seq.0 > self.tail.seq {
+        if !(front.0..=self.tail.seq).contains(&seq.0) {
             return None;
         }
         let index = self.chunk_of(seq);
@@ -120,8 +123,12 @@ impl Lane {
 
     /// The one with this number.
     pub fn get(&self, seq: Seq) -> Option<Entry> {
+        work::look();
+        if seq.0 > self.tail.seq {
+            return None;
+        }
         let (_, chunk) = self.chunks.get(self.chunk_of(seq))?;
-        chunk.entries().find(|entry| entry.seq == seq)
+        chunk.entries().find(|entry| entry.seq >= seq).filter(|entry| entry.seq == seq)
     }
 
     fn push(&mut self, entry: Entry) {

@@ -19,3 +19,5 @@ pub use short_lane::{Cells, ShortLane};
 
 pub mod dedup;
 pub use dedup::{Dedup, DedupKey};
+
+pub mod work;

@@ -11,6 +11,7 @@ use kernel::{Place, Seq};
 use crate::entry::{Basis, Entry};
 use crate::lane::Lane;
 use crate::slab::Slab;
+use crate::work;
 
 /// A longer one is a [`Lane`] of its own.
 const MOST: usize = 64;
@@ -82,6 +83,7 @@ impl ShortLane {
 
     /// The one with this number.
     pub fn get(&self, seq: Seq, cells: &Cells) -> Option<Entry> {
+        work::look();
         match &self.0 {
             Form::Short(chain) if chain.count == 0 || seq.0 > chain.tail().seq => None,
             Form::Short(chain) => chain.entries(cells).find(|entry| entry.seq == seq),

@@ -236,7 +236,7 @@ impl Queue {
     // --- how messages come ---
 
     /// A message has come that was never received. If it is already here, it only lies elsewhere now.
-    /// Returns where it lay before, if it did.
+    /// Returns where it lay before, if it did. `forwarded`: it was written again; no other can wait for its delay already.
     pub(crate) fn arrive(
         &mut self,
         entry: Entry,
@@ -244,13 +244,15 @@ impl Queue {
         delay: Option<u32>,
         deadlines: &mut Deadlines<Due>,
     ) -> Option<Extent> {
+        forwarded: bool,
         if let Some(touched) = self.touched.get_mut(&entry.seq) {
             touched.borrowed = false;
             touched.copy = touched.origin;
             return Some(std::mem::replace(&mut touched.extent, entry.extent));
         }
         let number = self.groups.find_or_add(group_name);
-        for delayed in self.delayed.values_mut() {
+        let delayed = forwarded.then(|| self.delayed.values_mut());
+        for delayed in delayed.into_iter().flatten() {
             if let Some(here) = delayed.lane.get(entry.seq) {
                 delayed.lane.put(Entry { tag: here.tag, sent: here.sent, ..entry });
                 return Some(here.extent);

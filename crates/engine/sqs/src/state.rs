@@ -350,7 +350,9 @@ impl State {
                     queue.list(number, record.sent);
                 }
             }
-        } else if let Some(old) = queue.arrive(entry, record.group.as_deref(), delay, &mut self.deadlines) {
+        } else if let Some(old) =
+            queue.arrive(entry, record.group.as_deref(), delay, record.forwarded, &mut self.deadlines)
+        {
             ledger.release(old);
             ledger.replace(at.place, old.place.segment());
             self.borrowed.remove(&(old.place, record.queue, record.seq));
