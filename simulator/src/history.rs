@@ -10,10 +10,12 @@ use std::collections::BTreeMap;
 use collections::dedup::WINDOW_MILLIS;
 use kernel::{Place, Position, Time};
 use sqs::operations::receive_message::Delivered;
+use sqs::rules::handle::GroupHint;
 use sqs::{QueueId, Seq};
 
 use crate::publishing::Publishing;
 use crate::queues::{FAMILIES, QUEUES};
+use crate::world::publishing::SECRET;
 
 mod topics;
 
@@ -282,7 +284,11 @@ impl History {
             let (receives, received) = (delivered.receives, delivered.received);
             let count = Count { receives, received, first: delivered.first_received, at };
             message.counts.entry(delivered.origin).or_default().push(count);
-            let handle = delivered.handle(queue_id);
+            let group = match QUEUES[queue].is_fifo() {
+                true => GroupHint::Unknown,
+                false => GroupHint::of(message.group.as_deref(), &SECRET),
+            };
+            let handle = delivered.handle_with(queue_id, group);
             let given = Given { queue, queue_id, received: (received, receives), handle: handle.to_text() };
             // An answer that waits for another message comes late.
             let place = message.given.partition_point(|other| other.received <= given.received);

@@ -28,7 +28,7 @@ mod clients;
 mod delivering;
 mod end;
 mod faults;
-mod publishing;
+pub(crate) mod publishing;
 mod replaying;
 
 /// What to run.

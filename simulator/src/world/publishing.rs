@@ -20,7 +20,7 @@ use crate::topics::{
     FILTERS, LETTERS, SUBSCRIPTIONS, Subscription, TOPICS, Target, Unsigned, WITHOUT_ARCHIVES,
 };
 
-pub(super) const SECRET: Secret = Secret([7; 32]);
+pub(crate) const SECRET: Secret = Secret([7; 32]);
 
 /// A question to a topic that was not answered yet.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use crate::records::QueueDeclared;
 use crate::rules::attempts::Attempts;
 use crate::rules::group::{BY_ITSELF, Group, Groups, LOOSE, NEVER, Returned, Turn};
 use crate::rules::settings::Settings;
+use crate::rules::handle::GroupHint;
 use crate::rules::shares::Shares;
 use crate::state::{Due, Waiter};
 use crate::{QueueId, QueueKey, Seq};
@@ -656,15 +657,27 @@ impl Queue {
         self.delayed.iter().find_map(|(&delay, delayed)| Some((delayed.lane.get(seq)?, Some(delay))))
     }
 
-    /// Where a waiting message lies whose group is not known, and its group's number. Looks into every group.
-    pub(crate) fn find_waiting(&self, seq: Seq) -> Option<(Entry, u32)> {
+    /// Where a waiting message lies whose receive was forgotten, and its group's number. Looks into every group if nothing is known of
+    /// the message's: which is so of handles that an older version made, for twelve hours.
+    pub(crate) fn find_waiting(&self, seq: Seq, group: GroupHint, now: Time) -> Option<(Entry, u32)> {
         let cells = self.groups.cells();
-        let in_group =
-            self.groups.iter().find_map(|(number, group)| Some((group.lane.get(seq, cells)?, number)));
-        in_group.or_else(|| {
-            let entry = self.delayed.values().find_map(|delayed| delayed.lane.get(seq))?;
-            Some((entry, entry.tag))
-        })
+        let has = |group: &Group| group.lane.get(seq, cells);
+        let number = match group {
+            GroupHint::Without => Some(LOOSE),
+            GroupHint::Hash(hash) => self.groups.find_by_hash(hash, |group| has(group).is_some()),
+            GroupHint::Unknown => {
+                self.groups.iter().find(|(_, group)| has(group).is_some()).map(|(number, _)| number)
+            }
+        };
+        if let Some(number) = number
+            && let Some(entry) = self.groups.get(number).and_then(has)
+        {
+            return Some((entry, number));
+        }
+        // It was received, so its delay has ended; but time may not have been told yet.
+        let late = self.delayed.values().filter(|delayed| delayed.due.is_some_and(|due| due <= now));
+        let entry = late.filter_map(|delayed| delayed.lane.get(seq)).next()?;
+        Some((entry, entry.tag))
     }
 }
 

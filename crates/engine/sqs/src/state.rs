@@ -15,7 +15,7 @@ use crate::records::{
     VisibilityChanged,
 };
 use crate::rules::attempts::{self, Attempt};
-use crate::rules::group::{BY_ITSELF, NEVER};
+use crate::rules::group::{BY_ITSELF, NEVER, seed_of};
 use crate::rules::settings::Settings;
 use crate::{QueueId, QueueKey, Seq, TaskId};
 use collections::Entry;
@@ -164,11 +164,7 @@ impl State {
     }
 
     fn seed(&self) -> u64 {
-        let mut seed = [0; 8];
-        if let Some((secret, _)) = &self.secret {
-            seed.copy_from_slice(&secret.0[..8]);
-        }
-        u64::from_le_bytes(seed)
+        self.secret().map_or(0, seed_of)
     }
 
     /// A fact becomes true. `at` is where its record lies. Applied live and when a log is read, in the order of the log.

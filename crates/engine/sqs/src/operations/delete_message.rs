@@ -75,8 +75,11 @@ pub(super) fn dropped(
     let Some(touched) = queue.touched.get(&handle.seq) else {
         // The receive of a standard queue is answered before it is on disk: a crash may have forgotten it, and then the
         // message waits as if it had never been given.
-        let forgotten = (!queue.is_fifo() && state.may_have_forgotten(handle.seq))
-            .then(|| queue.find_waiting(handle.seq))
+        let may_be = !queue.is_fifo()
+            && state.may_have_forgotten(handle.seq)
+            && now - handle.received <= limits::HANDLE_MILLIS;
+        let forgotten = may_be
+            .then(|| queue.find_waiting(handle.seq, handle.group, now))
             .flatten()
             .filter(|(entry, _)| !queue.is_expired(entry.sent, now));
         return Ok(forgotten.map(|(entry, group)| DroppedMessage {

@@ -12,7 +12,7 @@ use super::reply::Reply;
 use super::{Decision, Draft, Outcome, Setting};
 use crate::queue::Queue;
 use crate::records::{ChangedMessage, MessagesReceived, ReceivedMessage, Record, VisibilityChanged};
-use crate::rules::handle::Handle;
+use crate::rules::handle::{GroupHint, Handle};
 use crate::rules::names;
 use crate::rules::new_message::check_id;
 use crate::rules::selection::{Candidate, select};
@@ -111,9 +111,14 @@ pub struct Delivered {
 }
 
 impl Delivered {
-    /// What the client who gets it from this queue is to name it by.
+    /// What the client who gets it from this queue can name it by.
     pub fn handle(&self, queue: QueueId) -> Handle {
-        Handle { queue, seq: self.seq, receive: self.receives, received: self.received }
+        self.handle_with(queue, GroupHint::Unknown)
+    }
+
+    /// The same; the handle says where the message is found even if a crash forgets this receive.
+    pub fn handle_with(&self, queue: QueueId, group: GroupHint) -> Handle {
+        Handle { queue, seq: self.seq, receive: self.receives, received: self.received, group }
     }
 }
 

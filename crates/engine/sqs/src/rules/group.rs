@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher};
 use std::hint::black_box;
 
-use kernel::{Seq, Time};
+use kernel::{Secret, Seq, Time};
 
 use collections::{Cells, Entry, Index, ShortLane, Slab};
 
@@ -265,6 +265,21 @@ pub struct Groups {
     last: Option<Group>,
 }
 
+/// What keeps clients from choosing ids that collide, and is the same after a restart.
+pub fn seed_of(secret: &Secret) -> u64 {
+    let mut seed = [0; 8];
+    seed.copy_from_slice(&secret.0[..8]);
+    u64::from_le_bytes(seed)
+}
+
+/// The hash of a group's id. Receipt handles have it in them: it must be the same in the next version.
+pub fn hash(seed: u64, name: &[u8]) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u64(seed);
+    hasher.write(name);
+    hasher.finish() as u32
+}
+
 /// The number of the messages without a group.
 pub const LOOSE: u32 = 0;
 
@@ -278,10 +293,7 @@ impl Groups {
     }
 
     fn hash(&self, name: &[u8]) -> u32 {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.seed);
-        hasher.write(name);
-        hasher.finish() as u32
+        hash(self.seed, name)
     }
 
     /// The group of this id, if it has messages; [`LOOSE`] for none.
@@ -293,6 +305,11 @@ impl Groups {
     fn find_hashed(&self, name: &[u8], hash: u32) -> Option<u32> {
         let name_of = |number: u32| Some(self.get(number)?.name.as_ref()?.as_bytes());
         self.index.find(hash, |number| name_of(number) == Some(name))
+    }
+
+    /// The group with this hash that is the one.
+    pub fn find_by_hash(&self, hash: u32, is: impl Fn(&Group) -> bool) -> Option<u32> {
+        self.index.find(hash, |number| self.get(number).is_some_and(&is))
     }
 
     /// The group of this id, made if it is not there.
@@ -387,6 +404,12 @@ mod tests {
     use super::*;
 
     const NOW: Time = Time(1_780_000_000_123);
+
+    #[test]
+    fn a_group_has_the_same_hash_in_every_version() {
+        // The standard library does not promise which hash its default is. If this fails, that one is to be written out here.
+        assert_eq!(hash(0x0123_4567_89ab_cdef, b"customer-17"), 1_400_366_694);
+    }
 
     #[test]
     fn a_turn_is_by_moment_then_by_what_was_sent_then_by_what_came_back() {

@@ -12,6 +12,7 @@ use crate::inbox::message_of;
 use crate::operations::receive_message::{Delivered, Received};
 use crate::records::{MessageSent, Record};
 use crate::rules::attributes::Attribute as QueueAttribute;
+use crate::rules::handle::GroupHint;
 use crate::rules::new_message::attributes_md5;
 use crate::rules::payload::{Attribute, AttributeValue, Payload};
 use crate::rules::unpack::unpack;
@@ -108,7 +109,12 @@ impl Shown {
             (sent, Payload::decode(tail)?)
         };
         let id = message_id(keys.secret, message.origin);
-        let handle = message.handle(received.queue);
+        // Only messages of FIFO queues have a deduplication id.
+        let group = match &sent.deduplication {
+            None => GroupHint::of(sent.group.as_deref(), keys.secret),
+            Some(_) => GroupHint::Unknown,
+        };
+        let handle = message.handle_with(received.queue, group);
         let system = self.system(message, &sent, &payload, &id);
         let mut attributes = payload.attributes;
         attributes.retain(|attribute| self.wants_attribute(&attribute.name));

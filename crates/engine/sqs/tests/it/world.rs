@@ -26,6 +26,7 @@ use bytestring::ByteString;
 use kernel::{Extent, IdsRemembered, Ledger, Place, Secret, Time};
 use sqs::operations::*;
 use sqs::records::{QueueDeclared, QueueDeleted, Record, ServerIdentified};
+use sqs::rules::handle::GroupHint;
 use sqs::rules::new_message::MessageDraft;
 use sqs::rules::payload::Payload;
 use sqs::rules::settings::{FifoSettings, RedrivePolicy, Settings};
@@ -57,6 +58,8 @@ pub struct World {
     next_ticket: u64,
 }
 
+const SECRET: Secret = Secret([1; 32]);
+
 /// Small, so that stories span several.
 const SEGMENT: u32 = 2000;
 
@@ -79,7 +82,7 @@ impl World {
             sent: BTreeMap::new(),
             next_ticket: 0,
         };
-        world.record(vec![Record::ServerIdentified(ServerIdentified { secret: Secret([1; 32]) }).into()]);
+        world.record(vec![Record::ServerIdentified(ServerIdentified { secret: SECRET }).into()]);
         world
     }
 
@@ -402,9 +405,14 @@ impl World {
     fn show(&mut self, name: &str, received: receive_message::Received) -> String {
         let mut shown = Vec::new();
         for message in received.messages {
-            let (_, tail) = &self.log[&message.extent.place];
+            let (head, tail) = &self.log[&message.extent.place];
             let body = Payload::decode(&tail.clone().into()).unwrap().body.to_string();
-            let handle = message.handle(received.queue);
+            let Record::MessageSent(sent) = Record::decode(head).unwrap() else { panic!("no message") };
+            let group = match name.ends_with(".fifo") {
+                true => GroupHint::Unknown,
+                false => GroupHint::of(sent.group.as_deref(), &SECRET),
+            };
+            let handle = message.handle_with(received.queue, group);
             self.handles.entry((name.into(), body.clone())).or_default().push(handle.to_text().into());
             shown.push(if message.receives > 1 { format!("{body}#{}", message.receives) } else { body });
         }
