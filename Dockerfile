@@ -10,5 +10,7 @@ COPY --from=build /src/target/dist/posthaste /posthaste
 VOLUME /data
 EXPOSE 4566
 # Inside a container only published ports can be reached: publish on 127.0.0.1 (see compose.yaml).
+ENV POSTHASTE_LISTEN=0.0.0.0:4566
 ENTRYPOINT ["/posthaste"]
-CMD ["--listen", "0.0.0.0:4566", "--insecure-public", "--data", "/data"]
+CMD ["--insecure-public", "--data", "/data"]
+HEALTHCHECK --interval=10s --timeout=6s --start-period=30s --start-interval=1s CMD ["/posthaste", "health"]

@@ -8,7 +8,7 @@ use kernel::{Caller, Secret, Time};
 use machine::{Answer, Command, Input, Options, Reply};
 use simulator::dice::Dice;
 use simulator::server::Server;
-use sns::deliveries::{Attempt, Outcome};
+use sns::deliveries::{ATTEMPTS, Attempt, Outcome};
 use sns::operations::text_messaging::{OptOut, Sender};
 use sqs::QueueKey;
 use sqs::operations::{Receive, create_queue, delete_message, receive_message};
@@ -257,6 +257,83 @@ fn a_delivery_that_is_given_up_while_its_text_cannot_be_read_becomes_a_dead_lett
     story.ends(&attempt, Outcome::Refused, Some(parcel));
     assert_eq!(story.server.machine.sns().deliveries_pending(), 0);
     assert_eq!(story.receive("letters").len(), 1);
+}
+
+#[test]
+fn of_many_deliveries_only_so_many_are_tried_at_once_and_none_is_forgotten() {
+    let mut story = Story::new();
+    story.create_topic("news", &[]);
+    for number in 0..700 {
+        story.subscribe("news", "sms", &format!("+1555{number:07}"), &[]);
+    }
+    let hello = || shapes::PublishInput {
+        topic_arn: topic_arn("news"),
+        message: text("hello"),
+        ..Default::default()
+    };
+    story.publish(hello());
+    assert_eq!(story.server.attempts.len(), ATTEMPTS);
+    // What was under way when the power went is tried again, and no more of it at once than before.
+    story.server.attempts.clear();
+    story.crash();
+    let mut arrived = std::collections::BTreeSet::new();
+    while let Some(attempt) = story.server.attempts.pop_front() {
+        assert!(story.server.attempts.len() < ATTEMPTS);
+        arrived.insert(attempt.subscriber.as_ref().map(|to| to.endpoint.clone()));
+        story.ends(&attempt, Outcome::Delivered, None);
+    }
+    assert_eq!(arrived.len(), 700);
+    assert_eq!(story.server.machine.sns().deliveries_pending(), 0);
+    // A subscription that goes while its attempt is under way leaves no room for another before that has ended.
+    story.publish(hello());
+    assert_eq!(story.server.attempts.len(), ATTEMPTS);
+    let arns: Vec<String> = story
+        .server
+        .attempts
+        .iter()
+        .filter_map(|attempt| Some(attempt.subscriber.as_ref()?.arn.clone()))
+        .collect();
+    for arn in arns {
+        story.ask_topic(Request::Unsubscribe(shapes::UnsubscribeInput { subscription_arn: text(arn) }));
+    }
+    assert_eq!(story.server.attempts.len(), ATTEMPTS);
+    let attempts: Vec<Attempt> = story.server.attempts.drain(..).collect();
+    attempts.iter().for_each(|attempt| story.ends(attempt, Outcome::Failed, None));
+    assert_eq!(story.server.attempts.len(), 700 - ATTEMPTS);
+}
+
+#[test]
+fn an_endpoint_that_answers_does_not_wait_for_a_thousand_that_hang() {
+    let mut story = Story::new();
+    story.create_topic("hanging", &[]);
+    for number in 0..1000 {
+        story.subscribe("hanging", "sms", &format!("+1555{number:07}"), &[]);
+    }
+    let publish = |topic: &str| shapes::PublishInput {
+        topic_arn: topic_arn(topic),
+        message: text("hello"),
+        ..Default::default()
+    };
+    story.publish(publish("hanging"));
+    while let Some(attempt) = story.server.attempts.pop_front() {
+        story.ends(&attempt, Outcome::Failed, None);
+    }
+    // All are due again, and none of them answers any more.
+    for _ in 0..3 {
+        story.publish(publish("hanging"));
+        story.pass(3600);
+    }
+    assert_eq!(story.server.attempts.len(), ATTEMPTS / 2);
+    // The last subscription that there is, behind all the others in every order of numbers.
+    story.create_topic("well", &[]);
+    story.subscribe("well", "sms", "+19995550000", &[]);
+    for _ in 0..100 {
+        story.publish(publish("well"));
+        let attempt = story.server.attempts.pop_back().expect("it has its turn");
+        assert_eq!(attempt.subscriber.as_ref().map(|to| &*to.endpoint), Some("+19995550000"));
+        story.ends(&attempt, Outcome::Delivered, None);
+    }
+    assert_eq!(story.server.attempts.len(), ATTEMPTS / 2);
 }
 
 #[test]

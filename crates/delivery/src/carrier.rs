@@ -10,7 +10,11 @@ use crate::https::Https;
 use crate::outbox::{self, Outbox};
 use crate::parcel::{Outcome, Parcel, Payload};
 use crate::smtp::Smtp;
+use crate::sockets::Sockets;
 use crate::trust::Trust;
+
+/// Sockets, unless the carrier is told otherwise.
+const SOCKETS: usize = 1024;
 
 /// What a carrier is told once.
 #[derive(Clone, Debug)]
@@ -35,6 +39,9 @@ pub struct Settings {
     pub lambda_gateway: Option<String>,
     /// A URL that takes records for delivery streams.
     pub firehose_gateway: Option<String>,
+    /// Sockets to endpoints and gateways that may be open at once, with those that are kept for the next request. Attempts
+    /// beyond that wait for one.
+    pub sockets: usize,
     /// How many parcels the outbox keeps.
     pub outbox_parcels: usize,
     /// Of how many bytes together.
@@ -53,6 +60,7 @@ impl Default for Settings {
             push_gateway: None,
             lambda_gateway: None,
             firehose_gateway: None,
+            sockets: SOCKETS,
             outbox_parcels: outbox::PARCELS,
             outbox_bytes: outbox::BYTES,
         }
@@ -100,13 +108,14 @@ impl Carrier {
     pub fn new(settings: Settings) -> Result<Carrier, SettingsError> {
         let trust = Arc::new(Trust::new(settings.ca_file.as_ref()).map_err(SettingsError::CaFile)?);
         let smtp = settings.smtp.map(|server| Smtp::new(&server, &settings.mail_from, trust.clone()));
-        let gateways = Arc::new(Https::new(Guard::Off, settings.timeout, trust.clone()));
+        let sockets = Sockets::new(settings.sockets);
+        let gateways = Arc::new(Https::new(Guard::Off, settings.timeout, trust.clone(), sockets.clone()));
         let gateway = |which: &'static str, url: Option<String>| {
             let gateway = url.map(|url| Gateway::new(&url, gateways.clone()));
             gateway.transpose().map_err(|reason| SettingsError::Gateway(which, reason))
         };
         Ok(Carrier {
-            endpoints: Https::new(settings.guard, settings.timeout, trust),
+            endpoints: Https::new(settings.guard, settings.timeout, trust, sockets),
             smtp: smtp.transpose().map_err(SettingsError::Mail)?,
             sms: gateway("SMS", settings.sms_gateway)?,
             push: gateway("push", settings.push_gateway)?,

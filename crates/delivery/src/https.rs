@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONNECTION, HOST, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
@@ -19,6 +19,7 @@ use crate::challenge::{self, Asked, User};
 use crate::dial::{DialError, Origin, dial};
 use crate::guard::Guard;
 use crate::parcel::{HttpPost, Outcome};
+use crate::sockets::{Permit, Sockets};
 use crate::trust::Trust;
 
 /// How long an idle connection is kept.
@@ -37,6 +38,7 @@ pub(crate) struct Https {
     guard: Guard,
     timeout: Duration,
     trust: Arc<Trust>,
+    sockets: Arc<Sockets>,
     pool: Arc<Pool>,
 }
 
@@ -63,8 +65,11 @@ impl From<NoAnswer> for Outcome {
 }
 
 impl Https {
-    pub fn new(guard: Guard, timeout: Duration, trust: Arc<Trust>) -> Https {
-        Https { guard, timeout, trust, pool: Arc::default() }
+    pub fn new(guard: Guard, timeout: Duration, trust: Arc<Trust>, sockets: Arc<Sockets>) -> Https {
+        let pool: Arc<Pool> = Arc::default();
+        let idle = Arc::downgrade(&pool);
+        sockets.lend(move || idle.upgrade().is_some_and(|pool| pool.close_one()));
+        Https { guard, timeout, trust, sockets, pool }
     }
 
     /// Makes one attempt.
@@ -73,7 +78,9 @@ impl Https {
             Ok(target) => target,
             Err(reason) => return Outcome::refused(reason),
         };
-        match tokio::time::timeout(self.timeout, self.attempt(&target)).await {
+        // It is not the endpoint's fault if all sockets are in use: that time is not its.
+        let socket = self.sockets.take().await;
+        match tokio::time::timeout(self.timeout, self.attempt(&target, socket)).await {
             Ok(Ok(status)) => Outcome::of_status(status),
             Ok(Err(error)) => error.into(),
             Err(_) => {
@@ -82,15 +89,15 @@ impl Https {
         }
     }
 
-    async fn attempt(&self, target: &Target) -> Result<StatusCode, NoAnswer> {
-        let answer = self.request(target, None).await?;
+    async fn attempt(&self, target: &Target, socket: Permit) -> Result<StatusCode, NoAnswer> {
+        let answer = self.request(target, None, Some(socket)).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer.status());
         }
         // The name and password in a URL are told to those who ask, as SNS does: a receiver that wants Digest must not
         // be sent the password itself.
         let Some(authorization) = target.authorization(&answer) else { return Ok(answer.status()) };
-        Ok(self.request(target, Some(authorization)).await?.status())
+        Ok(self.request(target, Some(authorization), None).await?.status())
     }
 
     /// Sends a request and gives the head of its answer.
@@ -98,6 +105,7 @@ impl Https {
         &self,
         target: &Target,
         authorization: Option<HeaderValue>,
+        mut socket: Option<Permit>,
     ) -> Result<Response<()>, NoAnswer> {
         let mut request = target.request.clone();
         request.headers_mut().extend(authorization.map(|value| (AUTHORIZATION, value)));
@@ -106,7 +114,7 @@ impl Https {
             let was_kept = kept.is_some();
             let mut connection = match kept.take() {
                 Some(connection) => connection,
-                None => self.connect(&target.origin).await?,
+                None => self.connect(&target.origin, socket.take()).await?,
             };
             match connection.send_request(request.clone()).await {
                 Ok(answer) => {
@@ -122,12 +130,19 @@ impl Https {
         }
     }
 
-    async fn connect(&self, origin: &Origin) -> Result<Connection, NoAnswer> {
+    async fn connect(&self, origin: &Origin, socket: Option<Permit>) -> Result<Connection, NoAnswer> {
+        let socket = match socket {
+            Some(socket) => socket,
+            None => self.sockets.take().await,
+        };
         let stream = dial(origin, self.guard, &self.trust).await.map_err(NoAnswer::Dial)?;
         let (sender, connection) =
             http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(NoAnswer::Lost)?;
         // An error of the connection is also the error of the request that is on it.
-        tokio::spawn(async move { drop(connection.await) });
+        tokio::spawn(async move {
+            drop(connection.await);
+            drop(socket);
+        });
         Ok(sender)
     }
 }
@@ -167,6 +182,8 @@ impl Target {
             HeaderValue::from_str(value).map_err(|_| format!("{name} holds what a header cannot"))
         };
         headers.insert(HOST, value("the endpoint's host", &authority)?);
+        // As SNS does (developer guide, "HTTP/HTTPS headers").
+        headers.insert(CONNECTION, HeaderValue::from_static("Keep-Alive"));
         headers.insert("user-agent", HeaderValue::from_static("Amazon Simple Notification Service Agent"));
         headers.insert("accept-encoding", HeaderValue::from_static("gzip,deflate"));
         for (name, text) in &post.headers {
@@ -229,6 +246,20 @@ impl Pool {
         }
         idle.connections.remove(origin);
         None
+    }
+
+    /// Closes one of them, if there is any.
+    fn close_one(&self) -> bool {
+        let mut idle = self.idle();
+        let idle = &mut *idle;
+        let Some(origin) = idle.connections.keys().next().cloned() else { return false };
+        let connections = idle.connections.get_mut(&origin);
+        let closed = connections.and_then(Vec::pop).is_some();
+        idle.count -= usize::from(closed);
+        if idle.connections.get(&origin).is_some_and(Vec::is_empty) {
+            idle.connections.remove(&origin);
+        }
+        closed
     }
 
     /// Reads what is left of an answer and then keeps the connection. The attempt's end does not wait for this.

@@ -26,6 +26,8 @@ pub use outbox::{Outbox, OutboxFilter};
 
 mod dial;
 
+mod sockets;
+
 mod trust;
 
 mod challenge;

@@ -49,8 +49,15 @@ impl Admin {
     /// Answers a request below `/_posthaste/` or `/_localstack/`.
     pub async fn serve(&self, method: &Method, path: &str, query: &str, body: &Bytes) -> Response<Bytes> {
         let answer = match (method, path) {
-            (&Method::GET | &Method::HEAD, "/_posthaste/health") => Ok(self.health()),
-            (&Method::GET | &Method::HEAD, "/_localstack/health") => Ok(localstack_health()),
+            (&Method::GET | &Method::HEAD, "/_posthaste/health") => return self.say_health(method, self.health()),
+            (&Method::GET | &Method::HEAD, "/_localstack/health") => {
+                return self.say_health(method, self.localstack_health());
+            }
+            #[cfg(debug_assertions)]
+            (&Method::POST, "/_posthaste/panic") => {
+                crate::alarm::sabotage::prepare(&String::from_utf8_lossy(body));
+                Ok(json!({}))
+            }
             (&Method::GET, "/_posthaste/clock") => Ok(self.time()),
             (&Method::POST, "/_posthaste/clock") => self.move_clock(body).await,
             (&Method::POST, "/_posthaste/reset" | "/_localstack/state/reset") => self.reset().await,
@@ -76,10 +83,17 @@ impl Admin {
         self::answer(method, status, &document)
     }
 
+    /// Whoever looks after servers goes by the status alone.
+    fn say_health(&self, method: &Method, health: Value) -> Response<Bytes> {
+        let failed = self.engine.has_failed();
+        self::answer(method, if failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }, &health)
+    }
+
     fn health(&self) -> Value {
         let place = |position: kernel::Position| format!("{}:{}", position.segment(), position.offset());
         json!({
             "status": if self.engine.has_failed() { "failed" } else { "ok" },
+            "reason": self.engine.failure_reason(),
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "journal": {
@@ -95,6 +109,16 @@ impl Admin {
                 "cut": self.cut,
             },
             "services": { "sns": "running", "sqs": "running" },
+        })
+    }
+
+    /// LocalStack's shape, so that scripts that wait for it wait for us.
+    fn localstack_health(&self) -> Value {
+        let state = if self.engine.has_failed() { "error" } else { "running" };
+        json!({
+            "services": { "sns": state, "sqs": state },
+            "edition": "community",
+            "version": env!("CARGO_PKG_VERSION"),
         })
     }
 
@@ -202,15 +226,6 @@ pub fn answer(method: &Method, status: StatusCode, document: &Value) -> Response
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
-}
-
-/// LocalStack's shape, so that scripts that wait for it wait for us.
-fn localstack_health() -> Value {
-    json!({
-        "services": { "sns": "running", "sqs": "running" },
-        "edition": "community",
-        "version": env!("CARGO_PKG_VERSION"),
-    })
 }
 
 /// `1500ms`, `31s`, `5m`, `12h`, `14d`, also `1h30m`; in milliseconds.

@@ -13,6 +13,7 @@ use sns::deliveries::{Attempt, Outcome};
 use sns::fanout::Refused;
 use tokio::sync::mpsc;
 
+use crate::alarm::{Alarm, sabotage};
 use crate::clock::Clock;
 use crate::engine::{Handle, Message};
 use crate::failures::{Failure, Failures};
@@ -102,9 +103,11 @@ fn start(tools: Arc<Tools>) -> std::io::Result<mpsc::UnboundedSender<Attempt>> {
         .build()?;
     let (sender, mut attempts) = mpsc::unbounded_channel::<Attempt>();
     std::thread::Builder::new().name("deliverer".into()).spawn(move || {
+        let _alarm = Alarm::new(&tools.engine, "the deliverer's thread");
         runtime.block_on(async {
             // The engine bounds how many are under way.
             while let Some(attempt) = attempts.recv().await {
+                sabotage::point("deliverer");
                 tokio::spawn(make(tools.clone(), attempt));
             }
         });
@@ -116,15 +119,41 @@ fn report(engine: &Handle, number: u64, outcome: Outcome, parcel: Option<(Bytes,
     engine.put(Message::Input(Input::Delivered { number, outcome, parcel }));
 }
 
+/// An attempt that is under way: its end is told, whatever becomes of its task. An end that is never told would keep its place
+/// among those that may be under way for ever.
+struct UnderWay {
+    engine: Handle,
+    number: u64,
+    told: bool,
+}
+
+impl UnderWay {
+    fn ends(mut self, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) {
+        self.told = true;
+        report(&self.engine, self.number, outcome, parcel);
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if !self.told {
+            // It panicked: another attempt may do better, and after the last one it is over.
+            report(&self.engine, self.number, Outcome::Failed, None);
+        }
+    }
+}
+
 async fn make(tools: Arc<Tools>, attempt: Attempt) {
     let (number, before) = (attempt.number, attempt.attempts);
+    let under_way = UnderWay { engine: tools.engine.clone(), number, told: false };
+    sabotage::point("attempt");
     let (head, tail) = match read(&tools.reader, attempt.parcel).await {
         Ok(record) => record,
         // It was written elsewhere meanwhile, or is over.
-        Err(ReadError::Gone) => return report(&tools.engine, number, Outcome::NotMade, None),
+        Err(ReadError::Gone) => return under_way.ends(Outcome::NotMade, None),
         Err(error) => {
             eprintln!("posthaste: delivery {number} cannot be read: {error}");
-            return report(&tools.engine, number, Outcome::Failed, None);
+            return under_way.ends(Outcome::Failed, None);
         }
     };
     let packed = {
@@ -135,8 +164,8 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
     let parcel = match packed {
         Some(Ok(parcel)) => parcel,
         // The device has gone or is disabled; or the record is none, which the engine finds, too.
-        Some(Err(Malformed)) => return report(&tools.engine, number, Outcome::Refused, Some((head, tail))),
-        None => return report(&tools.engine, number, Outcome::Failed, Some((head, tail))),
+        Some(Err(Malformed)) => return under_way.ends(Outcome::Refused, Some((head, tail))),
+        None => return under_way.ends(Outcome::Failed, Some((head, tail))),
     };
     let outcome = match tools.carrier.carry(&parcel).await {
         delivery::Outcome::Delivered { .. } => Outcome::Delivered,
@@ -161,7 +190,7 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
         }
     };
     let letter = (outcome != Outcome::Delivered).then_some((head, tail));
-    report(&tools.engine, number, outcome, letter);
+    under_way.ends(outcome, letter);
 }
 
 async fn read(reader: &Reader, extent: Extent) -> Result<(Bytes, Bytes), ReadError> {

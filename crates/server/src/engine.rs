@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use journal::Space;
 use kernel::{Demand, Place, Position, Time};
 use machine::{Answer, Command, Input, Machine, Output};
 
+use crate::alarm::{Alarm, sabotage};
 use crate::clock::Clock;
 use crate::deliverer::Deliverer;
 use crate::mailbox::{Inbox, Letterbox, thread_of};
@@ -55,8 +56,10 @@ struct Shared {
     space_end: AtomicU64,
     /// What the disk has room for, as the engine sees it.
     room: AtomicU8,
-    /// Whether the journal has failed: nothing is acknowledged any more.
+    /// Whether the journal or a thread has failed: nothing is acknowledged any more.
     failed: AtomicBool,
+    /// Why, in words for the operator: the first reason there was.
+    reason: OnceLock<String>,
     failure: tokio::sync::Notify,
 }
 
@@ -72,6 +75,7 @@ impl Handle {
                 space_end: AtomicU64::new(0),
                 room: AtomicU8::new(Demand::Growth as u8),
                 failed: AtomicBool::new(false),
+                reason: OnceLock::new(),
                 failure: tokio::sync::Notify::new(),
             }),
         }
@@ -91,6 +95,8 @@ impl Handle {
     /// Does what waits in the inbox, on the calling thread. If another thread has the turn, it will look again.
     pub fn take_turn(&self) {
         let shared = &self.shared;
+        // What a turn that is broken off has done of its work is not known.
+        let broken_off = BrokenOff(self);
         match shared.engine.try_lock() {
             Ok(mut engine) => {
                 let Some(engine) = engine.as_mut() else { return };
@@ -105,8 +111,9 @@ impl Handle {
                 }
             }
             Err(TryLockError::WouldBlock) => return,
-            Err(TryLockError::Poisoned(_)) => return self.fail(),
+            Err(TryLockError::Poisoned(_)) => return self.fail(&format!("{TURN} panicked")),
         }
+        drop(broken_off);
         // Who found the engine taken has put in what it wanted before it tried. What is left now is for the engine's own
         // thread.
         if !shared.inbox.is_empty() {
@@ -130,17 +137,26 @@ impl Handle {
         self.shared.inbox.wake();
     }
 
-    /// The journal has failed: everyone who waits is told, and nothing is acknowledged any more.
-    pub fn fail(&self) {
+    /// The journal has failed, or a thread: everyone who waits is told, nothing is acknowledged any more, and the server ends.
+    pub fn fail(&self, reason: &str) {
+        // Only the first reason is one; others follow from it.
+        let _ = self.shared.reason.set(reason.to_owned());
         self.shared.failed.store(true, Ordering::SeqCst);
+        self.shared.inbox.rouse();
         self.shared.inbox.wake();
         self.shared.letterboxes.iter().for_each(|letterbox| letterbox.fail());
         self.shared.failure.notify_one();
     }
 
-    /// Waits until the journal fails.
+    /// Waits until the journal or a thread fails.
     pub async fn failure(&self) {
         self.shared.failure.notified().await;
+    }
+
+    /// Why it has failed, if it has.
+    pub fn failure_reason(&self) -> Option<&str> {
+        let reason = self.shared.reason.get().map_or("unknown", String::as_str);
+        self.has_failed().then_some(reason)
     }
 
     /// What the disk has room for, in a word.
@@ -162,9 +178,20 @@ impl Handle {
         self.put(Message::Input(input));
     }
 
-    /// Whether the journal has failed.
+    /// Whether the journal or a thread has failed.
     pub fn has_failed(&self) -> bool {
         self.shared.failed.load(Ordering::Acquire)
+    }
+}
+
+/// Held during a turn: an [`Alarm`] that costs nothing.
+struct BrokenOff<'a>(&'a Handle);
+
+impl Drop for BrokenOff<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(&format!("{TURN} panicked"));
+        }
     }
 }
 
@@ -180,6 +207,7 @@ pub fn start(
     let engine = Engine::new(shared.letterboxes.len(), machine, store, deliverer, clock);
     *shared.engine.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine);
     std::thread::Builder::new().name("engine".into()).spawn(move || {
+        let _alarm = Alarm::new(&handle, TURN);
         shared.inbox.own();
         while let Ok(mut engine) = shared.engine.lock() {
             let Some(present) = engine.as_mut() else { return };
@@ -193,10 +221,13 @@ pub fn start(
             drop(engine);
             rest.take(&shared);
         }
-        // A thread panicked in its turn: what it has done of it is not known.
-        handle.fail();
+        // A thread panicked in its turn.
+        handle.fail(&format!("{TURN} panicked"));
     })
 }
+
+/// What panics are blamed on.
+const TURN: &str = "the engine's turn";
 
 struct Engine {
     machine: Machine,
@@ -253,6 +284,7 @@ impl Engine {
 
     /// Does all that there is to do.
     fn turn(&mut self, shared: &Shared) {
+        sabotage::point("turn");
         let mut taken = std::mem::take(&mut self.taken);
         shared.inbox.take(&mut taken);
         let mut messages = taken.drain(..).peekable();

@@ -17,20 +17,24 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use slab::Slab;
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::Instant;
+
+use crate::alarm::{Alarm, sabotage};
+use crate::descriptors::TURNED_AWAY;
+use crate::engine::Handle;
 
 /// A client that has no request under way and sends no whole head of one is let go after four looks at it: after a minute,
 /// or a little less. One look at all, now and then, costs less than a timer for each request.
 const LOOK: Duration = Duration::from_secs(15);
 const LOOKS: u32 = 4;
 
-/// Connections that are open at once at the most; more wait in the kernel's queue.
-const CONNECTIONS: usize = 16_384;
+/// How long a connection that is one too many is kept, to be told so.
+const TELLING: Duration = Duration::from_secs(5);
 
-/// How long a stopping server waits for requests that are being answered.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a server waits that has no descriptor for a connection that it could accept.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(50);
 
 /// Sockets that listen, as the addresses say.
 pub fn bind(addresses: &[SocketAddr]) -> std::io::Result<Vec<StdListener>> {
@@ -47,55 +51,106 @@ pub fn bind(addresses: &[SocketAddr]) -> std::io::Result<Vec<StdListener>> {
 /// One HTTP thread's end of the line on which connections are handed out.
 #[derive(Debug)]
 pub struct Desk {
-    connections: mpsc::UnboundedReceiver<StdStream>,
+    errands: mpsc::UnboundedReceiver<Errand>,
     open: Arc<AtomicUsize>,
+}
+
+/// What a desk is to do.
+#[derive(Debug)]
+enum Errand {
+    /// Serve a connection.
+    Serve(StdStream),
+    /// Tell a connection that there are too many.
+    TurnAway(StdStream, OwnedSemaphorePermit),
+    /// Close a connection on which nothing happens, and say whether there was one.
+    MakeRoom(oneshot::Sender<bool>),
 }
 
 /// Hands connections to the thread that has fewest.
 #[derive(Clone, Debug)]
 pub struct Porter {
-    desks: Vec<(mpsc::UnboundedSender<StdStream>, Arc<AtomicUsize>)>,
+    desks: Vec<(mpsc::UnboundedSender<Errand>, Arc<AtomicUsize>)>,
     /// Connections that were handed out.
     handed: Arc<AtomicUsize>,
+    /// Connections that may be open at once.
+    most: usize,
+    /// Room for those that are told that there are too many.
+    antechamber: Arc<Semaphore>,
 }
 
-/// A porter and a desk for each of `threads` threads.
-pub fn open(threads: usize) -> (Porter, Vec<Desk>) {
+/// A porter and a desk for each of `threads` threads, for at most so many connections.
+pub fn open(threads: usize, most: usize) -> (Porter, Vec<Desk>) {
     let (senders, desks) = (0..threads)
         .map(|_| {
-            let (sender, connections) = mpsc::unbounded_channel();
+            let (sender, errands) = mpsc::unbounded_channel();
             let open = Arc::new(AtomicUsize::new(0));
-            ((sender, open.clone()), Desk { connections, open })
+            ((sender, open.clone()), Desk { errands, open })
         })
         .unzip();
-    (Porter { desks: senders, handed: Arc::default() }, desks)
+    let antechamber = Arc::new(Semaphore::new(TURNED_AWAY));
+    (Porter { desks: senders, handed: Arc::default(), most, antechamber }, desks)
 }
 
 impl Porter {
     /// Accepts connections until the server stops.
-    pub async fn accept(self, listener: StdListener, mut stop: watch::Receiver<bool>) -> std::io::Result<()> {
+    pub async fn accept(
+        self,
+        listener: StdListener,
+        mut stop: watch::Receiver<bool>,
+        engine: Handle,
+    ) -> std::io::Result<()> {
+        let _alarm = Alarm::new(&engine, "the thread that accepts connections");
         let listener = tokio::net::TcpListener::from_std(listener)?;
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 _ = stop.wait_for(|&stop| stop) => return Ok(()),
             };
-            let open: usize = self.desks.iter().map(|(_, open)| open.load(Ordering::Relaxed)).sum();
+            sabotage::point("acceptor");
             match accepted.and_then(|(stream, _)| stream.into_std()) {
-                Ok(stream) if open < CONNECTIONS => self.hand(stream),
-                // Closed at once: better than a client that waits for an answer that cannot come.
-                Ok(_) => {}
-                // Too many open files, most likely: let some be closed first.
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Ok(stream) => self.admit(stream).await,
+                // Others have taken the descriptors that were kept back, most likely.
+                Err(_) => {
+                    self.make_room().await;
+                    tokio::time::sleep(NO_DESCRIPTOR).await;
+                }
             }
         }
+    }
+
+    /// Finds room for a connection: if need be that of one on which nothing happens. If something happens on all, the client is
+    /// told that there are too many.
+    async fn admit(&self, stream: StdStream) {
+        let open: usize = self.desks.iter().map(|(_, open)| open.load(Ordering::Relaxed)).sum();
+        if open < self.most || self.make_room().await {
+            return self.hand(stream);
+        }
+        // Where even those are too many, a connection is closed at once.
+        if let Ok(permit) = self.antechamber.clone().try_acquire_owned() {
+            let (sender, _) = &self.desks[self.next()];
+            // A desk closes only when the server stops.
+            let _ = sender.send(Errand::TurnAway(stream, permit));
+        }
+    }
+
+    /// Closes a connection on which nothing happens, if there is one.
+    async fn make_room(&self) -> bool {
+        let first = self.next();
+        for number in 0..self.desks.len() {
+            let (sender, _) = &self.desks[(first + number) % self.desks.len()];
+            let (say, said) = oneshot::channel();
+            if sender.send(Errand::MakeRoom(say)).is_ok() && said.await == Ok(true) {
+                return true;
+            }
+        }
+        false
     }
 
     fn hand(&self, stream: StdStream) {
         let (sender, open) = &self.desks[self.next()];
         open.fetch_add(1, Ordering::Relaxed);
         // A desk closes only when the server stops.
-        let _ = sender.send(stream);
+        let _ = sender.send(Errand::Serve(stream));
     }
 
     /// The desk that has fewest. Clients often open connections of several kinds by turns: who gets the first of a round
@@ -109,18 +164,25 @@ impl Porter {
     }
 }
 
-/// Serves the connections that are handed to this thread, until the server stops and all requests are answered.
-pub async fn serve<H, F>(mut desk: Desk, handler: H, mut stop: watch::Receiver<bool>)
-where
+/// Serves the connections that are handed to this thread, until the server stops and all requests are answered, or `grace` is over.
+/// `turn_away` answers those that are too many.
+pub async fn serve<H, F, T>(
+    mut desk: Desk,
+    handler: H,
+    turn_away: T,
+    mut stop: watch::Receiver<bool>,
+    grace: impl Fn() -> Duration,
+) where
     H: Fn(Request<Incoming>) -> F + Clone + 'static,
     F: Future<Output = Response<Full<Bytes>>> + 'static,
+    T: Fn(Request<Incoming>) -> Response<Full<Bytes>> + Clone + 'static,
 {
     let lines = Rc::new(Lines::default());
     let mut look_at = Instant::now() + LOOK;
     loop {
-        let stream = tokio::select! {
-            stream = desk.connections.recv() => match stream {
-                Some(stream) => stream,
+        let errand = tokio::select! {
+            errand = desk.errands.recv() => match errand {
+                Some(errand) => errand,
                 None => break,
             },
             () = tokio::time::sleep_until(look_at), if !lines.is_empty() => {
@@ -130,6 +192,26 @@ where
             }
             _ = stop.wait_for(|&stop| stop) => break,
         };
+        let (stream, permit) = match errand {
+            Errand::Serve(stream) => (stream, None),
+            Errand::TurnAway(stream, permit) => (stream, Some(permit)),
+            Errand::MakeRoom(said) => {
+                // Who asked may have gone, with the server.
+                let _ = said.send(lines.make_room());
+                continue;
+            }
+        };
+        if let Some(permit) = permit {
+            let turn_away = turn_away.clone();
+            spawn_local(async move {
+                if let Ok(stream) = TcpStream::from_std(stream) {
+                    let answer = move |request| std::future::ready(turn_away(request));
+                    let _ = tokio::time::timeout(TELLING, converse(stream, answer, Rc::default())).await;
+                }
+                drop(permit);
+            });
+            continue;
+        }
         if lines.is_empty() {
             look_at = Instant::now() + LOOK;
         }
@@ -139,21 +221,36 @@ where
         };
         // Answers are small and written whole: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let (handler, open, lines) = (handler.clone(), desk.open.clone(), lines.clone());
         let (number, line) = lines.open();
+        // Also if the task that serves it panics.
+        let open = Open { lines: lines.clone(), number, count: desk.open.clone() };
+        let handler = handler.clone();
         spawn_local(async move {
             converse(stream, handler, line).await;
-            open.fetch_sub(1, Ordering::Relaxed);
-            lines.close(number);
+            drop(open);
         });
     }
     lines.finish();
-    let _ = tokio::time::timeout(GRACE, async {
+    let _ = tokio::time::timeout(grace(), async {
         while !lines.is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await;
+}
+
+/// A connection that counts as open for as long as this lives.
+struct Open {
+    lines: Rc<Lines>,
+    number: usize,
+    count: Arc<AtomicUsize>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.lines.close(self.number);
+    }
 }
 
 async fn converse<H, F>(stream: TcpStream, handler: H, line: Rc<Line>)
@@ -193,7 +290,11 @@ where
 
 /// The connections of one thread, as they are seen from outside.
 #[derive(Debug, Default)]
-struct Lines(RefCell<Slab<Rc<Line>>>);
+struct Lines {
+    open: RefCell<Slab<Rc<Line>>>,
+    /// Counts what happens, so that of two connections it is known on which something has happened later.
+    clock: Rc<Cell<u64>>,
+}
 
 /// A connection as it is seen from outside.
 #[derive(Debug, Default)]
@@ -202,6 +303,11 @@ struct Line {
     under_way: Cell<u32>,
     /// Looks at it since a request has begun or ended.
     quiet: Cell<u32>,
+    /// When a request has ended last, or it was opened.
+    since: Cell<u64>,
+    clock: Rc<Cell<u64>>,
+    /// Whether it was asked to go.
+    leaves: Cell<bool>,
     wish: Cell<Wish>,
     waker: RefCell<Option<Waker>>,
 }
@@ -219,31 +325,41 @@ enum Wish {
 
 impl Lines {
     fn open(&self) -> (usize, Rc<Line>) {
-        let line = Rc::new(Line::default());
-        (self.0.borrow_mut().insert(line.clone()), line)
+        let line = Rc::new(Line { clock: self.clock.clone(), ..Line::default() });
+        line.note_time();
+        (self.open.borrow_mut().insert(line.clone()), line)
     }
 
     fn close(&self, number: usize) {
-        self.0.borrow_mut().try_remove(number);
+        self.open.borrow_mut().try_remove(number);
     }
 
     fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
+        self.open.borrow().is_empty()
     }
 
     /// Lets those go from whom nothing has come since some looks ago.
     fn look(&self) {
-        for (_, line) in &*self.0.borrow() {
+        for (_, line) in &*self.open.borrow() {
             let quiet = if line.under_way.get() > 0 { 0 } else { line.quiet.get() + 1 };
             line.quiet.set(quiet);
             if quiet >= LOOKS {
-                line.wish(Wish::Leave);
+                line.leave();
             }
         }
     }
 
+    /// Lets the one go on which nothing has happened for the longest time. Says whether there is one.
+    fn make_room(&self) -> bool {
+        let open = self.open.borrow();
+        let idle =
+            open.iter().map(|(_, line)| line).filter(|line| line.under_way.get() == 0 && !line.leaves.get());
+        let longest = idle.min_by_key(|line| line.since.get());
+        longest.inspect(|line| line.leave()).is_some()
+    }
+
     fn finish(&self) {
-        self.0.borrow().iter().for_each(|(_, line)| line.wish(Wish::Finish));
+        self.open.borrow().iter().for_each(|(_, line)| line.wish(Wish::Finish));
     }
 }
 
@@ -253,6 +369,16 @@ impl Line {
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }
+    }
+
+    fn leave(&self) {
+        self.leaves.set(true);
+        self.wish(Wish::Leave);
+    }
+
+    fn note_time(&self) {
+        self.clock.set(self.clock.get() + 1);
+        self.since.set(self.clock.get());
     }
 
     fn remember(&self, waker: &Waker) {
@@ -277,6 +403,7 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.set(self.0.under_way.get() - 1);
         self.0.quiet.set(0);
+        self.0.note_time();
     }
 }
 
@@ -314,7 +441,7 @@ mod tests {
     #[test]
     fn connections_of_two_kinds_that_are_opened_by_turns_are_shared_out_evenly() {
         for desks in [1, 2, 3, 4] {
-            let (porter, _ends) = open(desks);
+            let (porter, _ends) = open(desks, 1000);
             let mut kinds = vec![[0_i32; 2]; desks];
             for connection in 0..64 * desks {
                 let desk = porter.next();

@@ -13,6 +13,7 @@ use kernel::Refusal;
 use machine::{Answer, Command, Input};
 use tokio::sync::Notify;
 
+use crate::alarm::{Alarm, sabotage};
 use crate::engine::{Handle, Message};
 
 /// What waits for one thread. Many put in, one takes all at once.
@@ -108,15 +109,15 @@ impl Letterbox {
     }
 }
 
-/// What is answered when the journal has failed: what the disk holds is not known any more.
-pub fn journal_failed() -> Answer {
-    Err(Refusal::new("InternalFailure", "The server cannot write to its log any more, and stops."))
+/// What is answered when the journal or a thread has failed: whether what was asked for happened is not known.
+pub fn failed() -> Answer {
+    Err(Refusal::new("InternalFailure", "The server has failed, and stops. Its log says why."))
 }
 
 /// Asks the engine. If this future is dropped, the engine hears that the client has gone.
 pub async fn ask(engine: &Handle, tickets: &Tickets, command: Command) -> Answer {
     if engine.has_failed() {
-        return journal_failed();
+        return failed();
     }
     let ticket = tickets.issue(|ticket| engine.put(Message::Input(Input::Gone { ticket })));
     engine.put_request(ticket.number(), command);
@@ -164,6 +165,7 @@ impl Tickets {
     /// Takes the engine's turn after requests have been put in, for ever. All that have arrived together have their
     /// turn together: the tasks of those that are at hand run first.
     pub async fn take_turns(self, engine: Handle) {
+        let _alarm = Alarm::new(&engine, "an HTTP thread");
         loop {
             self.turn.notified().await;
             engine.take_turn();
@@ -171,10 +173,12 @@ impl Tickets {
     }
 
     /// Hands out answers as they arrive, for ever.
-    pub async fn deliver(self, letterbox: Arc<Letterbox>) {
+    pub async fn deliver(self, letterbox: Arc<Letterbox>, engine: Handle) {
+        let _alarm = Alarm::new(&engine, "an HTTP thread");
         let mut answers = Vec::new();
         loop {
             letterbox.arrived.notified().await;
+            sabotage::point("answers");
             std::mem::swap(
                 &mut answers,
                 &mut *letterbox.answers.lock().unwrap_or_else(PoisonError::into_inner),
@@ -200,7 +204,7 @@ impl Tickets {
                 for (_, slot) in slots.iter_mut() {
                     if let Slot::Waiting(waker) = slot {
                         let waker = waker.take();
-                        *slot = Slot::Answered(Box::new(journal_failed()));
+                        *slot = Slot::Answered(Box::new(failed()));
                         waker.into_iter().for_each(Waker::wake);
                     }
                 }

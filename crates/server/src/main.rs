@@ -25,6 +25,12 @@ mod mailbox;
 
 mod store;
 
+mod alarm;
+
+mod descriptors;
+
+mod health;
+
 mod check;
 mod repair;
 
@@ -58,9 +64,12 @@ Examples:
   posthaste --in-memory --virtual-clock            for tests: nothing survives, time moves when told to
   posthaste --listen 127.0.0.1:9324 --data /var/lib/posthaste --init queues.toml
   posthaste check ./posthaste-data                 verify a data directory
+  posthaste health http://127.0.0.1:4566           exit code 0 if a server answers there and is well
   posthaste bench send drain                       measure any SQS endpoint
 
-  aws --endpoint-url http://127.0.0.1:4566 sqs create-queue --queue-name first";
+  aws --endpoint-url http://127.0.0.1:4566 sqs create-queue --queue-name first
+
+Say --endpoint-url to the aws command line: its version 1 ignores AWS_ENDPOINT_URL for sqs and would ask AWS itself.";
 
 #[derive(Subcommand)]
 enum Chore {
@@ -75,6 +84,14 @@ enum Chore {
     Repair {
         /// The data directory
         directory: std::path::PathBuf,
+    },
+    /// Say whether a server answers and is well: exit code 0 if it is, 1 if not. For containers and scripts
+    Health {
+        /// Where the server is: http://HOST:PORT [default: where --listen or POSTHASTE_LISTEN says]
+        url: Option<String>,
+        /// The address that the server listens on
+        #[arg(long, value_name = "HOST:PORT", env = "POSTHASTE_LISTEN", hide_env_values = true)]
+        listen: Option<String>,
     },
     /// Load an SQS or SNS endpoint, this server's or another's, and measure it
     Bench(bench::Arguments),
@@ -96,6 +113,7 @@ fn main() -> ExitCode {
         }
         Some(Chore::Check { directory }) => check::run(&directory),
         Some(Chore::Repair { directory }) => repair::run(&directory),
+        Some(Chore::Health { url, listen }) => health::run(url.as_deref(), listen.as_deref()),
         Some(Chore::Bench(arguments)) => bench::run(arguments).map_err(Into::into),
     };
     match result {

@@ -12,8 +12,10 @@ use machine::{Input, Options};
 use tokio::sync::watch;
 
 use crate::admin::Admin;
+use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::deliverer::{Deliverer, Tools};
+use crate::descriptors;
 use crate::engine::{self, Handle, Message};
 use crate::failures::Failures;
 use crate::init;
@@ -24,9 +26,22 @@ use crate::signing::Signing;
 use crate::store;
 use crate::web::Desk;
 
+/// How long a stopping server waits for requests that are being answered.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The same of a server that has failed: nothing is answered any more but that.
+const GRACE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// How long those who wait have to hear that the server has failed.
+const HEARING: Duration = Duration::from_millis(200);
+
+/// A server that has failed and does not come to its end in order within this time just ends.
+const ENDING: Duration = Duration::from_secs(5);
+
 /// Serves until it is told to stop.
 pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
+    let files = descriptors::raise();
     // What can be wrong about files and addresses is found out before anything is opened or changed.
     let init = settings.init.as_deref().map(|path| init::read(path, &settings.region)).transpose()?;
     let listeners = listener::bind(&settings.listen).map_err(|error| {
@@ -36,13 +51,17 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             addresses.join(", ")
         )
     })?;
+    // Nearly all that the server opens beyond this is the journal's, which is counted apart.
+    let threads = settings.http_threads;
+    let shares = descriptors::share_out(files, descriptors::open_now(), threads, settings.data.is_some())?;
     let limits = match settings.strict {
         true => Options {
             sqs_limits: sqs::limits::Limits::strict(),
             sns_limits: sns::limits::Limits::strict(),
+            attempts: shares.attempts,
             ..Options::default()
         },
-        false => Options::default(),
+        false => Options { attempts: shares.attempts, ..Options::default() },
     };
     let clock = Arc::new(if settings.virtual_clock { Clock::standing() } else { Clock::real() });
     let opened = store::open(settings.data.as_ref(), settings.durability, limits, clock.now())?;
@@ -68,7 +87,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     };
     let journal = store.pipeline();
     let signing = Arc::new(Signing::new(Arc::new(Notary::open(settings.data.as_deref())?)));
-    let carrier = Carrier::new(settings.delivery.clone())?;
+    let carrier = Carrier::new(delivery::Settings { sockets: shares.sockets, ..settings.delivery.clone() })?;
     let outbox = carrier.outbox();
     let failures = Arc::new(Failures::default());
     let deliverer = Deliverer::new(Tools {
@@ -83,7 +102,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let thread = engine::start(engine.clone(), machine, store, deliverer, clock.clone())?;
 
     let (stop, stopping) = watch::channel(false);
-    let (porter, desks) = listener::open(settings.http_threads);
+    let (porter, desks) = listener::open(settings.http_threads, shares.connections);
     let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let mut http = Vec::new();
     for (number, (desk, letterbox)) in desks.into_iter().zip(letterboxes).enumerate() {
@@ -93,9 +112,10 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         let (signing, outbox, failures) = (signing.clone(), outbox.clone(), failures.clone());
         let seed = u64::from_le_bytes(random()?);
         http.push(std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
+            let _alarm = Alarm::new(&engine, "an HTTP thread");
             listener::run_thread(async move {
                 let tickets = Tickets::new(number);
-                tokio::task::spawn_local(tickets.clone().deliver(letterbox));
+                tokio::task::spawn_local(tickets.clone().deliver(letterbox, engine.clone()));
                 tokio::task::spawn_local(tickets.clone().take_turns(engine.clone()));
                 let admin = Admin {
                     engine: engine.clone(),
@@ -122,7 +142,11 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     admin: Rc::new(admin),
                     dice: RefCell::new(Dice::from_seed(seed)),
                 });
-                listener::serve(desk, move |request| shared.clone().serve(request), stopping).await;
+                let (engine, busy) = (shared.engine.clone(), shared.clone());
+                let grace = move || if engine.has_failed() { GRACE_AFTER_FAILURE } else { GRACE };
+                let serve = move |request| shared.clone().serve(request);
+                listener::serve(desk, serve, move |request| busy.turn_away_busy(request), stopping, grace)
+                    .await;
             })
         })?);
     }
@@ -133,14 +157,14 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         let mut signals = Signals::new()?;
         if let Some(init) = init {
             let tickets = Tickets::new(settings.http_threads);
-            tokio::task::spawn_local(tickets.clone().deliver(own));
+            tokio::task::spawn_local(tickets.clone().deliver(own, engine.clone()));
             tokio::task::spawn_local(tickets.clone().take_turns(engine.clone()));
             let base = settings.public_url.clone().unwrap_or_else(|| url_of(&addresses));
             init::apply(&init, &engine, &tickets, &base).await?;
         }
         let acceptors: Vec<_> = listeners
             .into_iter()
-            .map(|listener| tokio::spawn(porter.clone().accept(listener, stopping.clone())))
+            .map(|listener| tokio::spawn(porter.clone().accept(listener, stopping.clone(), engine.clone())))
             .collect();
         announce(&settings, &addresses);
         signals.wait(&engine).await;
@@ -152,21 +176,41 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         }
         Ok(())
     });
+    if engine.has_failed() {
+        end_soon()?;
+    }
     stop.send_replace(true);
     drop(porter);
     for thread in http {
-        thread.join().map_err(|_| "an HTTP thread panicked")??;
+        match thread.join() {
+            Ok(ended) => ended?,
+            // It has said so itself: its alarm rang.
+            Err(_) => engine.fail("an HTTP thread panicked"),
+        }
     }
     engine.put(Message::Stop);
     thread.join().map_err(|_| "the engine's thread panicked")?;
-    outcome?;
-    if engine.has_failed() {
-        return Err("stopped, since the log could not be written; what was acknowledged is in it".into());
+    if let Some(reason) = engine.failure_reason() {
+        return Err(format!(
+            "stopped: {reason}. What was acknowledged is in the log; start the server again"
+        )
+        .into());
     }
+    outcome?;
     match Arc::into_inner(journal) {
         Some(journal) => drop(journal.close()?),
         None => return Err("the journal is still in use".into()),
     }
+    Ok(())
+}
+
+/// A thread that hangs must not keep a server alive that serves nobody.
+fn end_soon() -> std::io::Result<()> {
+    std::thread::Builder::new().name("end".into()).spawn(|| {
+        std::thread::sleep(ENDING);
+        eprintln!("posthaste: stopped; something did not end in order");
+        std::process::exit(1);
+    })?;
     Ok(())
 }
 
@@ -222,7 +266,7 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             () = engine.failure() => {
                 // Those who wait are being told; let them hear it.
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                tokio::time::sleep(HEARING).await;
             }
         }
     }

@@ -14,6 +14,7 @@ use machine::{Input, Machine, Options, Survivor};
 
 use sns::SubscriptionId;
 
+use crate::alarm::{Alarm, sabotage};
 use crate::engine::Handle;
 use crate::options::DurabilityOption;
 
@@ -154,7 +155,7 @@ impl Opened {
                 Progress::Discarded(segment) => teller.news(Input::Discarded { segment }),
                 Progress::Failed(error) => {
                     eprintln!("posthaste: the log cannot be written any more: {error}");
-                    teller.fail();
+                    teller.fail(&format!("the log cannot be written any more: {error}"));
                 }
             })
             .map_err(StoreError::Io)?;
@@ -162,7 +163,10 @@ impl Opened {
         let messenger = handle.clone();
         std::thread::Builder::new()
             .name("cleaner".into())
-            .spawn(move || run_errands(&todo, &reader, &messenger))
+            .spawn(move || {
+                let _alarm = Alarm::new(&messenger, "the cleaner's thread");
+                run_errands(&todo, &reader, &messenger);
+            })
             .map_err(StoreError::Io)?;
         Ok((self.machine, Store { pipeline: Arc::new(pipeline), errands }))
     }
@@ -171,6 +175,7 @@ impl Opened {
 /// Reads what the machine needs to write old segments forward, away from its thread.
 fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle) {
     while let Ok(errand) = todo.recv() {
+        sabotage::point("cleaner");
         match errand {
             Errand::Survey(segment) => {
                 let mut records = Vec::new();

@@ -75,6 +75,20 @@ impl Desk {
         response.map(Full::new)
     }
 
+    /// Answers a request that came on a connection too many. No SDK takes that for an answer: it tries again.
+    pub fn turn_away_busy(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (head, _) = request.into_parts();
+        let exchange = wire::exchange_of(&head, self.request_id());
+        let text = "The server has as many connections as it can, and something happens on each of them. Try again, use fewer \
+                    connections, or raise the limit of open files (ulimit -n) and start the server again.";
+        let mut response = exchange.refuse(&Refusal::new("ServiceUnavailable", text));
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        headers.insert(header::SERVER, HeaderValue::from_static("posthaste"));
+        response.map(Full::new)
+    }
+
     async fn route(&self, head: &http::request::Parts, body: Incoming, visit: &Visit) -> Response<Bytes> {
         if head.method == Method::OPTIONS {
             return visit.preflight(&head.headers);

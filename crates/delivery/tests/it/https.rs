@@ -24,6 +24,7 @@ async fn a_post_arrives_as_sns_sends_it() {
     assert_eq!(received.header("host"), Some(receiver.address.to_string().as_str()));
     assert_eq!(received.header("user-agent"), Some("Amazon Simple Notification Service Agent"));
     assert_eq!(received.header("accept-encoding"), Some("gzip,deflate"));
+    assert_eq!(received.header("connection"), Some("Keep-Alive"));
     assert_eq!(received.header("content-type"), Some("text/plain; charset=UTF-8"));
     assert_eq!(received.header("x-amz-sns-message-id"), Some("m"));
     assert_eq!(received.header("authorization"), None);
@@ -74,6 +75,25 @@ async fn a_kept_connection_that_was_closed_costs_nothing() {
         settle().await;
     }
     assert_eq!(receiver.received().len(), 5);
+}
+
+#[tokio::test]
+async fn only_so_many_sockets_are_open_and_kept_ones_make_room() {
+    let receivers = [
+        Receiver::start(vec![Answer::status(200)]).await,
+        Receiver::start(vec![Answer::status(200)]).await,
+        Receiver::start(vec![Answer::status(200)]).await,
+    ];
+    let carrier = Carrier::new(Settings { sockets: 1, ..Settings::default() }).unwrap();
+    for _ in 0..2 {
+        for receiver in &receivers {
+            // The only socket is kept for the receiver before this one.
+            assert_eq!(post(&carrier, &receiver.url()).await, Outcome::Delivered { status: Some(200) });
+            settle().await;
+        }
+    }
+    let connections = receivers[0].received().iter().map(|received| received.connection).collect::<Vec<_>>();
+    assert_eq!(connections, [0, 1]);
 }
 
 #[tokio::test]

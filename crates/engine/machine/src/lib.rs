@@ -83,7 +83,7 @@ pub enum Input {
         /// Which.
         segment: u32,
     },
-    /// An attempt that [`Output::Deliver`] asked for has ended.
+    /// An attempt that [`Output::Deliver`] asked for has ended. Each must be told, or it counts as under way for ever.
     Delivered {
         /// The delivery's number.
         number: u64,
@@ -174,6 +174,8 @@ pub struct Options {
     /// Of what follows without anybody asking, about so many steps of a microsecond happen between two calls of
     /// [`Machine::flush`].
     pub steps: usize,
+    /// Attempts to deliver something that may be under way at once. More than these wait for their turn.
+    pub attempts: usize,
 }
 
 impl Default for Options {
@@ -182,6 +184,7 @@ impl Default for Options {
             sqs_limits: sqs::limits::Limits::relaxed(),
             sns_limits: sns::limits::Limits::relaxed(),
             steps: 1000,
+            attempts: sns::deliveries::ATTEMPTS,
         }
     }
 }

@@ -344,7 +344,7 @@ impl Machine {
     /// Every [`Machine::flush`] does some of it. Who moves a virtual clock waits for that before time goes on.
     pub fn is_behind(&self) -> bool {
         let room = self.room();
-        self.sqs.is_behind(room) || self.sns.is_behind(self.now, room)
+        self.sqs.is_behind(room) || self.sns.is_behind(self.now, room, self.options.attempts)
     }
 
     /// Closes what has been recorded since the last time into a batch. Call it when no more inputs are at hand.

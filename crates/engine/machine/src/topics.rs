@@ -179,7 +179,7 @@ impl Machine {
     /// Deliveries that are due leave once their parcels are durable.
     pub(crate) fn start_deliveries(&mut self) {
         while self.pace.deliveries > 0
-            && let Some(attempt) = self.sns.next_attempt(self.now)
+            && let Some(attempt) = self.sns.next_attempt(self.now, self.options.attempts)
         {
             self.pace.deliveries -= 1;
             self.outbox.put(end_of(attempt.parcel), Release::Deliver(Box::new(attempt)));
@@ -187,6 +187,7 @@ impl Machine {
     }
 
     pub(crate) fn delivered(&mut self, number: u64, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) {
+        self.sns.attempt_returned(number, outcome);
         if outcome == Outcome::NotMade {
             return self.sns.try_again(number);
         }

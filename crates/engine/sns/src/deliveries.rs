@@ -4,6 +4,7 @@
 //! server finds it. What is under way at this moment is not in the log; after a crash it is tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 
 use kernel::parcel::{Delivery, Ended, Form};
 use kernel::{Extent, Ledger, ParcelSent, Time};
@@ -49,6 +50,42 @@ struct Lane {
     under_way: u32,
     /// Not before this moment, since the endpoint wants only so many a second.
     free_at: Time,
+    /// Whether the latest attempt failed. Known in this life of the server only.
+    is_troubled: bool,
+    /// Where the lane waits for its turn, if it does.
+    waits: Option<Waiting>,
+}
+
+/// The lanes that have something ready and room for it, by how urgent their next attempt is. Where many endpoints hang, their
+/// attempts must not keep all others waiting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Waiting {
+    /// Nothing of the lane is under way, and its endpoint took what it was last sent.
+    Fresh,
+    /// Something of the lane is under way.
+    Busy,
+    /// Nothing is under way; the latest attempt failed.
+    TroubledFresh,
+    /// Something is under way; the latest attempt failed.
+    TroubledBusy,
+}
+
+/// Lanes that wait for their turn: each in its turn, whatever its number.
+#[derive(Clone, Debug, Default)]
+struct Queue {
+    lanes: BTreeSet<SubscriptionId>,
+    /// The lane whose turn it was last.
+    latest: SubscriptionId,
+}
+
+impl Queue {
+    fn next(&mut self) -> Option<SubscriptionId> {
+        let after = self.lanes.range((Excluded(self.latest), Unbounded)).next();
+        let next = *after.or_else(|| self.lanes.first())?;
+        self.lanes.remove(&next);
+        self.latest = next;
+        Some(next)
+    }
 }
 
 /// Deliveries, by number, and their lanes.
@@ -56,14 +93,21 @@ struct Lane {
 pub struct Deliveries {
     pending: BTreeMap<u64, Pending>,
     lanes: BTreeMap<SubscriptionId, Lane>,
-    /// Lanes that have something ready and room for it.
-    open: BTreeSet<SubscriptionId>,
+    /// Lanes that wait for their turn, by [`Waiting`].
+    waiting: [Queue; 4],
+    /// The attempts that are being made, also those whose deliveries are over meanwhile, and whether their lanes were troubled.
+    trying: BTreeMap<u64, bool>,
+    /// How many of them were of troubled lanes.
+    troubled: usize,
 }
 
 /// Attempts of one subscription that are under way at once.
 const UNDER_WAY: u32 = 32;
 /// Attempts to no subscriber that are under way at once.
 const UNDER_WAY_DIRECT: u32 = 256;
+
+/// Attempts that are under way at once, of all subscriptions together, unless the server has room for fewer.
+pub const ATTEMPTS: usize = 512;
 
 /// An attempt that is to be made now.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -242,7 +286,7 @@ impl State {
         if let Some(lane_of) = self.deliveries.lanes.get_mut(&lane) {
             lane_of.members.remove(&number);
             if lane_of.members.is_empty() && lane_of.under_way == 0 && lane_of.free_at == Time(0) {
-                self.deliveries.lanes.remove(&lane);
+                self.deliveries.remove_lane(lane);
             }
         }
     }
@@ -253,8 +297,7 @@ impl State {
         for number in members.unwrap_or_default() {
             self.forget_delivery(number, ledger);
         }
-        self.deliveries.lanes.remove(&subscription);
-        self.deliveries.open.remove(&subscription);
+        self.deliveries.remove_lane(subscription);
     }
 
     pub(crate) fn delivery_due(&mut self, number: u64) {
@@ -269,10 +312,10 @@ impl State {
         self.deliveries.look_at(lane);
     }
 
-    /// The next attempt that is to be made; it is under way from then on. Oldest first within a subscription.
-    pub fn next_attempt(&mut self, now: Time) -> Option<Attempt> {
-        while let Some(id) = self.deliveries.open.pop_first() {
-            // A lane may have gone since, with the last of its deliveries; others must not wait for that.
+    /// The next attempt that is to be made, while fewer than `at_most` are; it is under way from then on. Oldest first within a
+    /// subscription, and each subscription in its turn.
+    pub fn next_attempt(&mut self, now: Time, at_most: usize) -> Option<Attempt> {
+        while let Some(id) = self.deliveries.next_lane(at_most) {
             let Some(lane) = self.deliveries.lanes.get_mut(&id) else { continue };
             if lane.free_at > now {
                 self.deadlines.set(lane.free_at, Due::LaneFree(id));
@@ -280,6 +323,7 @@ impl State {
             }
             let Some(number) = lane.ready.pop_first() else { continue };
             lane.under_way += 1;
+            let is_troubled = lane.is_troubled;
             let subscription = self.subscriptions.get(&id);
             if let Some(millis) = subscription.and_then(|subscription| {
                 let topic = self.topics.get(&subscription.declared.topic)?;
@@ -290,6 +334,9 @@ impl State {
             self.deliveries.look_at(id);
             let Some(pending) = self.deliveries.pending.get_mut(&number) else { continue };
             pending.step = Step::UnderWay;
+            if self.deliveries.trying.insert(number, is_troubled).is_none() {
+                self.deliveries.troubled += usize::from(is_troubled);
+            }
             let (parcel, form, attempts) = (pending.parcel, pending.form, pending.attempts);
             let subscription = self.subscriptions.get(&id);
             let subscriber = subscription.map(|subscription| Subscriber {
@@ -327,6 +374,23 @@ impl State {
             token: endpoint.token().to_owned(),
             custom_user_data: endpoint.declared.attributes.get("CustomUserData").cloned(),
         })
+    }
+
+    /// An attempt has ended: another may be made. Call it before anything else is made of the end.
+    pub fn attempt_returned(&mut self, number: u64, outcome: Outcome) {
+        if self.deliveries.trying.remove(&number) == Some(true) {
+            self.deliveries.troubled -= 1;
+        }
+        let Some(pending) = self.deliveries.pending.get(&number) else { return };
+        let lane = SubscriptionId(pending.form.subscription);
+        if let Some(lane) = self.deliveries.lanes.get_mut(&lane) {
+            match outcome {
+                Outcome::Failed => lane.is_troubled = true,
+                Outcome::Delivered | Outcome::Refused => lane.is_troubled = false,
+                Outcome::NotMade => {}
+            }
+        }
+        self.deliveries.look_at(lane);
     }
 
     /// An attempt that was not made is made again.
@@ -423,18 +487,71 @@ impl Deliveries {
         self.lanes.get(&id).map_or(0, |lane| lane.members.len())
     }
 
-    /// Whether some can be tried now.
-    pub(crate) fn has_open(&self) -> bool {
-        !self.open.is_empty()
+    /// Whether some can be tried now, while `at_most` may be under way.
+    pub(crate) fn has_open(&self, at_most: usize) -> bool {
+        self.open_for(at_most).is_some()
     }
 
+    /// Which lanes' turn it is, if an attempt may begin while `at_most` may be under way.
+    ///
+    /// Lanes whose latest attempt failed have half of all attempts together, or a quarter if something of theirs is under way; the
+    /// last quarter is for lanes of which nothing is. So an endpoint that answers waits for no endpoint that hangs, as long as
+    /// there is any room.
+    fn open_for(&self, at_most: usize) -> Option<Waiting> {
+        let under_way = self.trying.len();
+        if under_way >= at_most {
+            return None;
+        }
+        let room = |share: usize| share.max(1);
+        let by_turns = [
+            (Waiting::TroubledFresh, self.troubled < room(at_most / 2)),
+            (Waiting::TroubledBusy, self.troubled < room(at_most / 4)),
+            (Waiting::Fresh, true),
+            (Waiting::Busy, under_way < room(at_most - at_most / 4)),
+        ];
+        let is_open =
+            |&(waiting, may): &(Waiting, bool)| may && !self.waiting[waiting as usize].lanes.is_empty();
+        by_turns.into_iter().find(is_open).map(|(waiting, _)| waiting)
+    }
+
+    /// The lane whose turn it is, if an attempt may begin while `at_most` may be under way. It waits no more.
+    fn next_lane(&mut self, at_most: usize) -> Option<SubscriptionId> {
+        let waiting = self.open_for(at_most)?;
+        let id = self.waiting[waiting as usize].next()?;
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.waits = None;
+        }
+        Some(id)
+    }
+
+    /// Puts a lane where it waits for its turn, or takes it away from there: whenever anything about it has changed.
     fn look_at(&mut self, id: SubscriptionId) {
         let most = if id.0 == 0 { UNDER_WAY_DIRECT } else { UNDER_WAY };
-        if let Some(lane) = self.lanes.get(&id)
-            && !lane.ready.is_empty()
-            && lane.under_way < most
-        {
-            self.open.insert(id);
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let waits = (!lane.ready.is_empty() && lane.under_way < most).then_some({
+            match (lane.is_troubled, lane.under_way) {
+                (false, 0) => Waiting::Fresh,
+                (false, _) => Waiting::Busy,
+                (true, 0) => Waiting::TroubledFresh,
+                (true, _) => Waiting::TroubledBusy,
+            }
+        });
+        if waits == lane.waits {
+            return;
+        }
+        let before = std::mem::replace(&mut lane.waits, waits);
+        if let Some(before) = before {
+            self.waiting[before as usize].lanes.remove(&id);
+        }
+        if let Some(waits) = waits {
+            self.waiting[waits as usize].lanes.insert(id);
+        }
+    }
+
+    fn remove_lane(&mut self, id: SubscriptionId) {
+        let waits = self.lanes.remove(&id).and_then(|lane| lane.waits);
+        if let Some(waits) = waits {
+            self.waiting[waits as usize].lanes.remove(&id);
         }
     }
 
@@ -442,6 +559,7 @@ impl Deliveries {
         if let Some(lane) = self.lanes.get_mut(&id) {
             lane.ready.remove(&number);
         }
+        self.look_at(id);
     }
 
     fn came_back(&mut self, id: SubscriptionId) {

@@ -517,10 +517,10 @@ impl State {
     }
 
     /// Whether something follows from the time `now`, which was told, and has not happened yet, though the disk has `room` for
-    /// it.
-    pub fn is_behind(&self, now: Time, room: Demand) -> bool {
+    /// it. Deliveries are tried now only while fewer than `attempts` are under way.
+    pub fn is_behind(&self, now: Time, room: Demand, attempts: usize) -> bool {
         self.deadlines.next().is_some_and(|due| due <= now)
-            || self.deliveries.has_open()
+            || self.deliveries.has_open(attempts)
             || room >= Demand::Delete && !self.unconfirmed.is_empty()
             || room >= Demand::Growth && !self.replays_to_look_at.is_empty()
     }

@@ -8,8 +8,8 @@ use kernel::{Deadlines, Extent, Ledger, Place, Time};
 use crate::records::QueueDeclared;
 use crate::rules::attempts::Attempts;
 use crate::rules::group::{BY_ITSELF, Group, Groups, LOOSE, NEVER, Returned, Turn};
-use crate::rules::settings::Settings;
 use crate::rules::handle::GroupHint;
+use crate::rules::settings::Settings;
 use crate::rules::shares::Shares;
 use crate::state::{Due, Waiter};
 use crate::{QueueId, QueueKey, Seq};
@@ -243,9 +243,9 @@ impl Queue {
         entry: Entry,
         group_name: Option<&str>,
         delay: Option<u32>,
+        forwarded: bool,
         deadlines: &mut Deadlines<Due>,
     ) -> Option<Extent> {
-        forwarded: bool,
         if let Some(touched) = self.touched.get_mut(&entry.seq) {
             touched.borrowed = false;
             touched.copy = touched.origin;

@@ -3,3 +3,6 @@
 mod server;
 
 mod browsers;
+mod descriptors;
+mod health;
+mod panics;

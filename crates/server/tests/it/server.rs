@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// A running server; it is killed when it is dropped.
@@ -53,7 +53,25 @@ impl Server {
 
     /// Sends a request with these headers, and no others but those that HTTP needs.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut stream = self.connect();
+        self.try_ask(method, path, headers, body).unwrap()
+    }
+
+    /// The same of a server that may have ended.
+    pub fn try_ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> std::io::Result<Answer> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.write_all(self.request(method, path, headers, body).as_bytes())?;
+        Ok(read_answer(&mut stream))
+    }
+
+    /// A request as bytes; the server closes the connection after it.
+    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
         let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             request += &format!("Host: {}\r\n", self.address);
@@ -62,8 +80,7 @@ impl Server {
             request += &format!("{name}: {value}\r\n");
         }
         request += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
-        stream.write_all(request.as_bytes()).unwrap();
-        read_answer(&mut stream)
+        request
     }
 
     /// Asks SQS in JSON.
@@ -76,6 +93,16 @@ impl Server {
     /// Asks in the query protocol.
     pub fn query(&self, form: &str) -> Answer {
         self.ask("POST", "/", &[("Content-Type", "application/x-www-form-urlencoded")], form)
+    }
+
+    /// Whether it has ended, and how.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().unwrap()
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait().unwrap()
     }
 }
 

@@ -1,0 +1,99 @@
+//! File descriptors: how many the process may have, and who may have how many of them.
+//!
+//! A log that cannot open its next segment cannot go on. So the journal's descriptors come first: connections and deliveries
+//! get what is left, and what they cannot have is refused or waits.
+
+use std::path::Path;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// More than this is of no use, and some systems slow down with it.
+const WANTED: u64 = 1 << 20;
+
+/// Connections that are open at once at the most.
+const CONNECTIONS: usize = 16_384;
+/// Connections beyond these that are only told that there are too many.
+pub const TURNED_AWAY: usize = 16;
+/// Sockets of deliveries at the most.
+const SOCKETS: usize = 1024;
+/// The fewest connections and sockets with which a server is of any use.
+const LEAST: usize = 24;
+
+/// What the journal opens beyond what is open when the server is ready: segments that are read, and the current one and its
+/// neighbours, once for each thread that syncs.
+const SEGMENTS_READ: usize = 64;
+const SEGMENTS_WRITTEN: usize = 5;
+const SYNC_THREADS: usize = 8;
+/// What else comes and goes: the operating system's sources, certificates, a directory that is synced, a connection that is
+/// being accepted.
+const OTHERS: usize = 16;
+
+/// Who may have how many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shares {
+    /// Connections of clients.
+    pub connections: usize,
+    /// Sockets of deliveries.
+    pub sockets: usize,
+    /// Attempts to deliver that are under way at once: each needs a socket, and another one while a name is looked up.
+    pub attempts: usize,
+}
+
+/// Raises the limit as far as this process may. Says what it is then.
+pub fn raise() -> u64 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let current = current.unwrap_or(WANTED);
+    let wanted = maximum.unwrap_or(WANTED).min(WANTED);
+    if current < wanted {
+        // If it does not work, there are as many as before.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(WANTED)
+}
+
+/// How many are open now. Where that cannot be known, a guess that is too high.
+pub fn open_now() -> usize {
+    let listed = |path: &str| std::fs::read_dir(Path::new(path)).ok().map(Iterator::count);
+    listed("/proc/self/fd").or_else(|| listed("/dev/fd")).unwrap_or(100)
+}
+
+/// Shares out what is left of `limit` when `open` are open, `threads` speak HTTP, and a log is kept or none.
+pub fn share_out(limit: u64, open: usize, threads: usize, keeps_log: bool) -> Result<Shares, String> {
+    let limit_now = usize::try_from(limit.min(WANTED)).unwrap_or(usize::MAX);
+    let journal = if keeps_log { SEGMENTS_READ + SEGMENTS_WRITTEN * (SYNC_THREADS + 1) } else { 0 };
+    // Each thread has an event queue and what wakes it.
+    let reserve = open + journal + OTHERS + TURNED_AWAY + 4 * (threads + 2);
+    let left = limit_now.saturating_sub(reserve);
+    if left < LEAST {
+        return Err(format!(
+            "the limit of open files is {limit}, and {} are needed: raise it (ulimit -n {}, or LimitNOFILE= in a systemd unit)",
+            reserve + LEAST,
+            (reserve + LEAST).next_power_of_two().max(1024),
+        ));
+    }
+    let sockets = (left / 3).min(SOCKETS);
+    Ok(Shares { connections: (left - sockets).min(CONNECTIONS), sockets, attempts: sockets / 2 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journal_comes_first_and_nobody_gets_nothing() {
+        let many = share_out(1 << 20, 30, 2, true).unwrap();
+        assert_eq!(many, Shares { connections: 16_384, sockets: 1024, attempts: 512 });
+        for limit in 260..5000 {
+            let shares = share_out(limit, 30, 2, true).unwrap();
+            let given = shares.connections + shares.sockets;
+            assert!(given + 30 + 109 + OTHERS + TURNED_AWAY <= limit as usize, "{limit}: {shares:?}");
+            assert!(
+                shares.connections >= 16 && shares.sockets >= 8 && shares.attempts >= 4,
+                "{limit}: {shares:?}"
+            );
+            assert!(2 * shares.attempts <= shares.sockets);
+        }
+        let refused = share_out(100, 30, 2, true).unwrap_err();
+        assert!(refused.contains("ulimit -n 1024"), "{refused}");
+    }
+}

@@ -1,0 +1,58 @@
+//! A server that cannot work any more says so and ends. (Builds with debug assertions panic where a test wants it.)
+
+#![cfg(debug_assertions)]
+
+use crate::server::{Server, eventually};
+
+const SNS: &str = "&Version=2010-03-31";
+
+/// Asks for what leads to a place: a turn, an answer, a delivery, a replay.
+fn go_everywhere(server: &Server) {
+    let archived = "Attributes.entry.1.key=FifoTopic&Attributes.entry.1.value=true&Attributes.entry.2.key=ArchivePolicy&\
+                    Attributes.entry.2.value=%7B%22MessageRetentionPeriod%22%3A%221%22%7D";
+    let topic = "TopicArn=arn:aws:sns:us-east-1:000000000000:old.fifo";
+    let replay =
+        "%7B%22PointType%22%3A%22Timestamp%22%2C%22StartingPoint%22%3A%222023-01-01T00%3A00%3A00.000Z%22%7D";
+    for form in [
+        "Action=CreateQueue&QueueName=q".to_owned(),
+        format!("Action=CreateTopic&Name=old.fifo&{archived}{SNS}"),
+        format!("Action=Publish&{topic}&Message=x&MessageGroupId=g&MessageDeduplicationId=d{SNS}"),
+        format!(
+            "Action=Subscribe&{topic}&Protocol=sqs&Endpoint=arn:aws:sqs:us-east-1:000000000000:q&\
+             Attributes.entry.1.key=ReplayPolicy&Attributes.entry.1.value={replay}{SNS}"
+        ),
+        format!("Action=Publish&PhoneNumber=%2B15551234567&Message=x{SNS}"),
+    ] {
+        // From the panic on nobody need answer.
+        let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+        let _ = server.try_ask("POST", "/", &headers, &form);
+    }
+}
+
+#[test]
+fn a_panic_of_what_others_wait_for_ends_the_server_with_an_error() {
+    for place in ["turn", "answers", "acceptor", "deliverer", "cleaner"] {
+        let mut server = Server::start(&[]);
+        assert_eq!(server.ask("POST", "/_posthaste/panic", &[], place).status, 200);
+        go_everywhere(&server);
+        if matches!(place, "turn" | "answers") {
+            // Known at once: before it ends nobody hears that it is well.
+            let told = server.try_ask("GET", "/_posthaste/health", &[], "");
+            assert!(told.as_ref().map_or(true, |told| told.status != 200), "{place}: {told:?}");
+        }
+        assert_eq!(server.wait().code(), Some(1), "{place}");
+    }
+}
+
+#[test]
+fn an_attempt_that_panics_is_made_again() {
+    let server = Server::start(&["--virtual-clock"]);
+    assert_eq!(server.ask("POST", "/_posthaste/panic", &[], "attempt").status, 200);
+    let form = format!("Action=Publish&PhoneNumber=%2B15551234567&Message=again{SNS}");
+    assert_eq!(server.query(&form).status, 200);
+    eventually(|| {
+        server.ask("POST", "/_posthaste/clock", &[], "{\"advance\": \"1h\"}");
+        server.ask("GET", "/_posthaste/outbox", &[], "").body.contains("again").then_some(())
+    });
+    assert_eq!(server.ask("GET", "/_posthaste/health", &[], "").status, 200);
+}
