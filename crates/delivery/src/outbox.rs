@@ -120,6 +120,11 @@ impl Outbox {
         text
     }
 
+    /// How many bytes it holds: a list of it is not longer.
+    pub fn bytes(&self) -> usize {
+        self.shelf().bytes
+    }
+
     /// Empties it. Ids go on from where they are.
     pub fn clear(&self) {
         let mut shelf = self.shelf();

@@ -62,7 +62,10 @@ impl Admin {
             (&Method::POST, "/_posthaste/clock") => self.move_clock(body).await,
             (&Method::POST, "/_posthaste/reset" | "/_localstack/state/reset") => self.reset().await,
             (&Method::POST, "/_posthaste/sms") => self.text_came(body).await,
-            (&Method::GET, "/_posthaste/outbox") => self.list_outbox(query),
+            (&Method::GET, "/_posthaste/outbox") => match outbox_filter(query) {
+                Ok(filter) => return json_text(StatusCode::OK, self.outbox.list(&filter)),
+                Err(error) => Err(error),
+            },
             (&Method::GET, "/_posthaste/failures") => self.list_failures(query),
             (&Method::DELETE, "/_posthaste/outbox") => {
                 self.outbox.clear();
@@ -120,12 +123,6 @@ impl Admin {
             "edition": "community",
             "version": env!("CARGO_PKG_VERSION"),
         })
-    }
-
-    /// What left for somebody whom nobody was configured for: e-mail, text messages, mobile push, functions.
-    fn list_outbox(&self, query: &str) -> Result<Value, (StatusCode, String)> {
-        let text = self.outbox.list(&outbox_filter(query)?);
-        serde_json::from_str(&text).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
     }
 
     /// A telephone has answered, as a carrier's callback says it: who says STOP gets no more text messages from the account.
@@ -220,9 +217,15 @@ impl Admin {
 
 /// A document as an answer.
 pub fn answer(method: &Method, status: StatusCode, document: &Value) -> Response<Bytes> {
-    let mut text = document.to_string();
-    text.push('\n');
-    let mut response = Response::new(if method == Method::HEAD { Bytes::new() } else { text.into() });
+    json_text(status, if method == Method::HEAD { String::new() } else { document.to_string() })
+}
+
+/// A document that is text already.
+fn json_text(status: StatusCode, mut text: String) -> Response<Bytes> {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let mut response = Response::new(Bytes::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response

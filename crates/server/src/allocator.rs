@@ -7,7 +7,8 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::c_void;
 
 use libmimalloc_sys::{
-    mi_free, mi_malloc, mi_malloc_aligned, mi_realloc, mi_realloc_aligned, mi_zalloc, mi_zalloc_aligned,
+    mi_collect, mi_free, mi_malloc, mi_malloc_aligned, mi_realloc, mi_realloc_aligned, mi_zalloc,
+    mi_zalloc_aligned,
 };
 
 /// mimalloc.
@@ -15,6 +16,13 @@ pub struct Mimalloc;
 
 /// What mimalloc gives is aligned to this much if it is as large as that.
 const NATURAL: usize = 16;
+
+/// Gives what the calling thread has freed back to the operating system, as far as it can be. Takes a millisecond or so: only for
+/// threads that have nothing to do.
+pub fn give_back() {
+    // SAFETY: it can be called at any time, by any thread.
+    unsafe { mi_collect(true) };
+}
 
 fn is_natural(align: usize, size: usize) -> bool {
     align <= NATURAL && align <= size

@@ -1,6 +1,7 @@
 //! Deliveries that leave the building: each attempt that the engine asks for is made here, and its end is reported.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use delivery::Carrier;
@@ -14,6 +15,7 @@ use sns::fanout::Refused;
 use tokio::sync::mpsc;
 
 use crate::alarm::{Alarm, sabotage};
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::engine::{Handle, Message};
 use crate::failures::{Failure, Failures};
@@ -22,6 +24,9 @@ use crate::signing::Signing;
 
 /// Threads for what blocks: reads of the disk, names that are looked up, signatures.
 const BLOCKING_THREADS: usize = 64;
+
+/// An attempt waits for room as long as it takes. (A timer takes no more.)
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Makes attempts, on a thread of its own that begins with the first one.
 pub struct Deliverer {
@@ -45,6 +50,8 @@ pub struct Tools {
     pub engine: Handle,
     /// Says when it was.
     pub clock: Arc<Clock>,
+    /// The memory that attempts may take.
+    pub budget: Budget,
 }
 
 impl Deliverer {
@@ -147,6 +154,8 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
     let (number, before) = (attempt.number, attempt.attempts);
     let under_way = UnderWay { engine: tools.engine.clone(), number, told: false };
     sabotage::point("attempt");
+    // The record, the envelope that is made of it, and the request. The engine bounds how many wait for room.
+    let room = tools.budget.take(attempt.parcel.len as usize * 3, FOR_EVER).await;
     let (head, tail) = match read(&tools.reader, attempt.parcel).await {
         Ok(record) => record,
         // It was written elsewhere meanwhile, or is over.
@@ -190,6 +199,7 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
         }
     };
     let letter = (outcome != Outcome::Delivered).then_some((head, tail));
+    drop(room);
     under_way.ends(outcome, letter);
 }
 

@@ -1,34 +1,41 @@
 //! Sockets: who is let in, on which thread, and for how long.
 
-use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use slab::Slab;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::Instant;
 
 use crate::alarm::{Alarm, sabotage};
+use crate::budget::Budget;
 use crate::descriptors::TURNED_AWAY;
 use crate::engine::Handle;
+use crate::lines::{Answer, BUFFER, Line, Lines, Socket, UnderWay, Wish};
 
-/// A client that has no request under way and sends no whole head of one is let go after four looks at it: after a minute,
-/// or a little less. One look at all, now and then, costs less than a timer for each request.
+/// How often all connections are looked at. That costs less than a timer for each request.
 const LOOK: Duration = Duration::from_secs(15);
-const LOOKS: u32 = 4;
+
+/// Requests that are under way on one connection of HTTP/2.
+const STREAMS: u32 = 256;
+
+/// What is kept of an answer in HTTP/2 that the client does not read fast enough.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// What a client may send in HTTP/2 before it is read.
+const CONNECTION_WINDOW: u32 = 512 << 10;
+const STREAM_WINDOW: u32 = 256 << 10;
 
 /// How long a connection that is one too many is kept, to be told so.
 const TELLING: Duration = Duration::from_secs(5);
@@ -168,16 +175,17 @@ impl Porter {
 /// `turn_away` answers those that are too many.
 pub async fn serve<H, F, T>(
     mut desk: Desk,
+    budget: Budget,
     handler: H,
     turn_away: T,
     mut stop: watch::Receiver<bool>,
     grace: impl Fn() -> Duration,
 ) where
-    H: Fn(Request<Incoming>) -> F + Clone + 'static,
-    F: Future<Output = Response<Full<Bytes>>> + 'static,
-    T: Fn(Request<Incoming>) -> Response<Full<Bytes>> + Clone + 'static,
+    H: Fn(Request<Incoming>, Rc<Line>) -> F + Clone + 'static,
+    F: Future<Output = Response<Answer>> + 'static,
+    T: Fn(Request<Incoming>, Rc<Line>) -> Response<Answer> + Clone + 'static,
 {
-    let lines = Rc::new(Lines::default());
+    let lines = Rc::new(Lines::new(budget));
     let mut look_at = Instant::now() + LOOK;
     loop {
         let errand = tokio::select! {
@@ -185,7 +193,7 @@ pub async fn serve<H, F, T>(
                 Some(errand) => errand,
                 None => break,
             },
-            () = tokio::time::sleep_until(look_at), if !lines.is_empty() => {
+            () = tokio::time::sleep_until(look_at), if lines.wants_look() => {
                 lines.look();
                 look_at = Instant::now() + LOOK;
                 continue;
@@ -202,17 +210,17 @@ pub async fn serve<H, F, T>(
             }
         };
         if let Some(permit) = permit {
-            let turn_away = turn_away.clone();
+            let (turn_away, line) = (turn_away.clone(), lines.stranger());
             spawn_local(async move {
                 if let Ok(stream) = TcpStream::from_std(stream) {
-                    let answer = move |request| std::future::ready(turn_away(request));
-                    let _ = tokio::time::timeout(TELLING, converse(stream, answer, Rc::default())).await;
+                    let answer = move |request, line| std::future::ready(turn_away(request, line));
+                    let _ = tokio::time::timeout(TELLING, converse(stream, answer, line)).await;
                 }
                 drop(permit);
             });
             continue;
         }
-        if lines.is_empty() {
+        if !lines.wants_look() {
             look_at = Instant::now() + LOOK;
         }
         let Ok(stream) = TcpStream::from_std(stream) else {
@@ -255,28 +263,36 @@ impl Drop for Open {
 
 async fn converse<H, F>(stream: TcpStream, handler: H, line: Rc<Line>)
 where
-    H: Fn(Request<Incoming>) -> F + 'static,
-    F: Future<Output = Response<Full<Bytes>>> + 'static,
+    H: Fn(Request<Incoming>, Rc<Line>) -> F + 'static,
+    F: Future<Output = Response<Answer>> + 'static,
 {
     let mut builder = hyper_util::server::conn::auto::Builder::new(LocalExecutor);
     // An answer is one write. (`pipeline_flush` would see to that, too; but it holds an answer back as long as anything else
     // that the client has sent is not understood: half a request, or what is none and is to be told so.)
-    builder.http1().header_read_timeout(None).writev(false);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1024).keep_alive_interval(None);
+    builder.http1().header_read_timeout(None).writev(false).max_buf_size(BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_send_buf_size(SEND_BUFFER)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .keep_alive_interval(None);
     let own = line.clone();
     let service = service_fn(move |request| {
         let under_way = UnderWay::begin(&own);
-        let answer = handler(request);
+        let answer = handler(request, own.clone());
         async move {
             let answer = answer.await;
             drop(under_way);
             Ok::<_, Infallible>(answer)
         }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let socket = Socket::new(stream, line.clone());
+    let connection = builder.serve_connection(TokioIo::new(socket), service);
     let mut connection = std::pin::pin!(connection);
     poll_fn(|context| {
-        match line.wish.take() {
+        match line.take_wish() {
             Wish::None => {}
             Wish::Finish => connection.as_mut().graceful_shutdown(),
             Wish::Leave => return Poll::Ready(()),
@@ -286,125 +302,6 @@ where
         connection.as_mut().poll(context).map(drop)
     })
     .await;
-}
-
-/// The connections of one thread, as they are seen from outside.
-#[derive(Debug, Default)]
-struct Lines {
-    open: RefCell<Slab<Rc<Line>>>,
-    /// Counts what happens, so that of two connections it is known on which something has happened later.
-    clock: Rc<Cell<u64>>,
-}
-
-/// A connection as it is seen from outside.
-#[derive(Debug, Default)]
-struct Line {
-    /// Requests that are being answered.
-    under_way: Cell<u32>,
-    /// Looks at it since a request has begun or ended.
-    quiet: Cell<u32>,
-    /// When a request has ended last, or it was opened.
-    since: Cell<u64>,
-    clock: Rc<Cell<u64>>,
-    /// Whether it was asked to go.
-    leaves: Cell<bool>,
-    wish: Cell<Wish>,
-    waker: RefCell<Option<Waker>>,
-}
-
-/// What a connection is to do when it is woken next.
-#[derive(Clone, Copy, Debug, Default)]
-enum Wish {
-    #[default]
-    None,
-    /// Answer what is under way, and take nothing more.
-    Finish,
-    /// Go.
-    Leave,
-}
-
-impl Lines {
-    fn open(&self) -> (usize, Rc<Line>) {
-        let line = Rc::new(Line { clock: self.clock.clone(), ..Line::default() });
-        line.note_time();
-        (self.open.borrow_mut().insert(line.clone()), line)
-    }
-
-    fn close(&self, number: usize) {
-        self.open.borrow_mut().try_remove(number);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.open.borrow().is_empty()
-    }
-
-    /// Lets those go from whom nothing has come since some looks ago.
-    fn look(&self) {
-        for (_, line) in &*self.open.borrow() {
-            let quiet = if line.under_way.get() > 0 { 0 } else { line.quiet.get() + 1 };
-            line.quiet.set(quiet);
-            if quiet >= LOOKS {
-                line.leave();
-            }
-        }
-    }
-
-    /// Lets the one go on which nothing has happened for the longest time. Says whether there is one.
-    fn make_room(&self) -> bool {
-        let open = self.open.borrow();
-        let idle =
-            open.iter().map(|(_, line)| line).filter(|line| line.under_way.get() == 0 && !line.leaves.get());
-        let longest = idle.min_by_key(|line| line.since.get());
-        longest.inspect(|line| line.leave()).is_some()
-    }
-
-    fn finish(&self) {
-        self.open.borrow().iter().for_each(|(_, line)| line.wish(Wish::Finish));
-    }
-}
-
-impl Line {
-    fn wish(&self, wish: Wish) {
-        self.wish.set(wish);
-        if let Some(waker) = &*self.waker.borrow() {
-            waker.wake_by_ref();
-        }
-    }
-
-    fn leave(&self) {
-        self.leaves.set(true);
-        self.wish(Wish::Leave);
-    }
-
-    fn note_time(&self) {
-        self.clock.set(self.clock.get() + 1);
-        self.since.set(self.clock.get());
-    }
-
-    fn remember(&self, waker: &Waker) {
-        let mut known = self.waker.borrow_mut();
-        if known.as_ref().is_none_or(|known| !known.will_wake(waker)) {
-            *known = Some(waker.clone());
-        }
-    }
-}
-
-/// A request, from when its head has been read until it has been answered or its client has gone.
-struct UnderWay(Rc<Line>);
-
-impl UnderWay {
-    fn begin(line: &Rc<Line>) -> Self {
-        line.under_way.set(line.under_way.get() + 1);
-        UnderWay(line.clone())
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.under_way.set(self.0.under_way.get() - 1);
-        self.0.quiet.set(0);
-        self.0.note_time();
-    }
 }
 
 /// Runs tasks on the thread that they were made on: nothing here is shared.

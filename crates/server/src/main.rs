@@ -6,6 +6,10 @@ mod serve;
 
 mod listener;
 
+mod lines;
+
+mod budget;
+
 mod web;
 
 mod address;

@@ -7,7 +7,11 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 use serde::Deserialize;
 
+use crate::budget;
 use crate::door::Door;
+
+/// Memory for requests and answers on their way, unless it is said.
+const MEMORY_BUDGET: usize = 256 << 20;
 
 /// What `posthaste serve` can be told. Each can also be said in the environment and in the file.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -93,6 +97,11 @@ pub struct ServeOptions {
     #[arg(long, value_name = "N", env = "POSTHASTE_HTTP_THREADS")]
     pub http_threads: Option<usize>,
 
+    /// Memory that bodies of requests and answers may take on their way, over all connections, such as 256MiB or 1GiB. Deliveries
+    /// may take half as much besides. Who finds no room waits, and hears 503 if that takes too long [default: 256MiB]
+    #[arg(long, value_name = "SIZE", env = "POSTHASTE_MEMORY_BUDGET")]
+    pub memory_budget: Option<String>,
+
     /// A file that declares queues and topics, applied at every start (TOML)
     #[arg(long, value_name = "FILE", env = "POSTHASTE_INIT")]
     pub init: Option<PathBuf>,
@@ -174,6 +183,8 @@ pub struct Settings {
     pub delivery: delivery::Settings,
     /// Threads that speak HTTP.
     pub http_threads: usize,
+    /// Bytes of memory that requests and answers may take on their way.
+    pub memory_budget: usize,
     /// The file that declares queues.
     pub init: Option<PathBuf>,
 }
@@ -193,6 +204,8 @@ pub enum OptionsError {
     Region(String),
     /// A URL that nobody could follow.
     PublicUrl(String),
+    /// A size that is none, or too small.
+    MemoryBudget(String),
     /// A host's name or an origin that is none; the text says which.
     Door(String),
     /// Both a directory and memory are to keep the data.
@@ -220,6 +233,11 @@ impl std::fmt::Display for OptionsError {
             OptionsError::PublicUrl(url) => {
                 write!(f, "the public URL \"{url}\" is none that others could follow: say https://HOST or http://HOST:PORT")
             }
+            OptionsError::MemoryBudget(size) => write!(
+                f,
+                "--memory-budget {size}: say a size of at least {} MiB, such as 256MiB or 1GiB",
+                budget::LEAST >> 20
+            ),
             OptionsError::Door(text) => f.write_str(text),
             OptionsError::DirectoryAndMemory => {
                 f.write_str("--data and --in-memory (or POSTHASTE_DATA and POSTHASTE_IN_MEMORY) contradict each other: leave one out")
@@ -276,6 +294,13 @@ impl ServeOptions {
         let allow_origin: Vec<String> = list(self.allow_origin).or(file.allow_origin).unwrap_or_default();
         let door = Door::new(&allow_host, &allow_origin, public_url.as_deref(), is_public)
             .map_err(OptionsError::Door)?;
+        let size = self.memory_budget.or(file.memory_budget).filter(|size| !size.is_empty());
+        let memory_budget = match size {
+            None => MEMORY_BUDGET,
+            Some(size) => budget::parse_size(&size)
+                .filter(|&bytes| bytes >= budget::LEAST)
+                .ok_or(OptionsError::MemoryBudget(size))?,
+        };
         let region = self.region.or(file.region).unwrap_or_else(|| "us-east-1".into());
         if !is_region(&region) {
             return Err(OptionsError::Region(region));
@@ -317,6 +342,7 @@ impl ServeOptions {
                 ..by_default
             },
             http_threads: self.http_threads.or(file.http_threads).unwrap_or(cores).clamp(1, 64),
+            memory_budget,
             init: self.init.or(file.init),
         })
     }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::admin::Admin;
 use crate::alarm::Alarm;
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::deliverer::{Deliverer, Tools};
 use crate::descriptors;
@@ -98,9 +99,11 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         failures: failures.clone(),
         engine: engine.clone(),
         clock: clock.clone(),
+        budget: Budget::new(settings.memory_budget / 2),
     });
     let thread = engine::start(engine.clone(), machine, store, deliverer, clock.clone())?;
 
+    let budget = Budget::new(settings.memory_budget);
     let (stop, stopping) = watch::channel(false);
     let (porter, desks) = listener::open(settings.http_threads, shares.connections);
     let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
@@ -110,6 +113,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         let (journal, settings, stopping) = (journal.clone(), settings.clone(), stopping.clone());
         let cut = cut.clone();
         let (signing, outbox, failures) = (signing.clone(), outbox.clone(), failures.clone());
+        let budget = budget.clone();
         let seed = u64::from_le_bytes(random()?);
         http.push(std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
             let _alarm = Alarm::new(&engine, "an HTTP thread");
@@ -137,6 +141,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     secret,
                     signing,
                     door: settings.door,
+                    budget: budget.clone(),
                     public_url: settings.public_url,
                     region: settings.region,
                     admin: Rc::new(admin),
@@ -144,9 +149,9 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                 });
                 let (engine, busy) = (shared.engine.clone(), shared.clone());
                 let grace = move || if engine.has_failed() { GRACE_AFTER_FAILURE } else { GRACE };
-                let serve = move |request| shared.clone().serve(request);
-                listener::serve(desk, serve, move |request| busy.turn_away_busy(request), stopping, grace)
-                    .await;
+                let serve = move |request, line| shared.clone().serve(request, line);
+                let turn_away = move |request, line| busy.turn_away_busy(request, &line);
+                listener::serve(desk, budget, serve, turn_away, stopping, grace).await;
             })
         })?);
     }

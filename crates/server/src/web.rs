@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -17,19 +17,28 @@ use machine::{Command, Reply};
 use notification::{Keys, SignatureVersion, Signer};
 use sqs::operations::{self, Plan};
 use sqs::rules::names::region_of_host;
+use tokio::time::Instant;
 use wire::{Credential, Decoded, Exchange};
 
 use crate::admin::{self, Admin};
+use crate::budget::{Budget, Lease, SMALL};
 use crate::door::{Door, Turned, Visit};
 use crate::engine::Handle;
+use crate::lines::{Answer, Line, PIECE};
 use crate::mailbox::{Tickets, ask};
 use crate::signing::Signing;
 
 /// A body beyond this is refused: a batch of 1 MiB can be six times as long in JSON, and base64 adds a third.
 const BODY_BYTES: usize = 16 << 20;
 
-/// A client that has not sent its whole body after so long is let go.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// A client that has not sent its whole body after so many times so long is let go; and one that has not sent so many bytes in that
+/// time, if memory is short.
+const BODY_PACE: Duration = Duration::from_secs(5);
+const BODY_WAITS: u32 = 12;
+const BODY_PROGRESS: usize = 64 << 10;
+
+/// How long a request waits for room in memory, before it hears that there is none.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The account of whoever does not say another.
 pub const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -48,6 +57,8 @@ pub struct Desk {
     pub signing: Arc<Signing>,
     /// Who may ask.
     pub door: Door,
+    /// The memory that requests and answers may take.
+    pub budget: Budget,
     /// The URL under which others reach this server, if it was told; else it is taken from each request.
     pub public_url: Option<String>,
     /// The region of requests that are not signed.
@@ -60,11 +71,11 @@ pub struct Desk {
 
 impl Desk {
     /// Answers a request.
-    pub async fn serve(self: Rc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub async fn serve(self: Rc<Self>, request: Request<Incoming>, line: Rc<Line>) -> Response<Answer> {
         let (head, body) = request.into_parts();
         let mut response = match self.door.judge(&head) {
             Ok(visit) => {
-                let mut response = self.route(&head, body, &visit).await;
+                let mut response = self.route(&head, body, &visit, &line).await;
                 visit.allow(response.headers_mut());
                 response
             }
@@ -72,11 +83,12 @@ impl Desk {
         };
         // The toolkit's consumers know by it that they may ask for what AWS does not have.
         response.headers_mut().insert(header::SERVER, HeaderValue::from_static("posthaste"));
-        response.map(Full::new)
+        let lease = response.extensions_mut().remove::<Arc<Lease>>().and_then(Arc::into_inner);
+        response.map(|bytes| Answer::new(bytes, lease, &line))
     }
 
     /// Answers a request that came on a connection too many. No SDK takes that for an answer: it tries again.
-    pub fn turn_away_busy(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub fn turn_away_busy(&self, request: Request<Incoming>, line: &Rc<Line>) -> Response<Answer> {
         let (head, _) = request.into_parts();
         let exchange = wire::exchange_of(&head, self.request_id());
         let text = "The server has as many connections as it can, and something happens on each of them. Try again, use fewer \
@@ -86,31 +98,76 @@ impl Desk {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         headers.insert(header::SERVER, HeaderValue::from_static("posthaste"));
-        response.map(Full::new)
+        response.map(|bytes| Answer::new(bytes, None, line))
     }
 
-    async fn route(&self, head: &http::request::Parts, body: Incoming, visit: &Visit) -> Response<Bytes> {
+    async fn route(
+        &self,
+        head: &http::request::Parts,
+        body: Incoming,
+        visit: &Visit,
+        line: &Rc<Line>,
+    ) -> Response<Bytes> {
         if head.method == Method::OPTIONS {
             return visit.preflight(&head.headers);
         }
-        let body = match self.read_body(body).await {
-            Ok(body) => body,
-            Err(status) => {
+        // The room of the body is kept until the request is answered: what was understood of it refers to it.
+        let (body, room) = match self.read_body(body, line).await {
+            Ok(read) => read,
+            Err(NotRead::Status(status)) => {
                 return plain(status, "The request body is too large, or did not arrive in time.\n");
             }
+            Err(NotRead::NoRoom) => return self.no_room(head),
         };
         let path = head.uri.path();
-        if path.starts_with("/_posthaste/") || path.starts_with("/_localstack/") {
-            return self.admin.serve(&head.method, path, head.uri.query().unwrap_or_default(), &body).await;
+        // What is compressed becomes longer. And the outbox can be long.
+        let needs = if head.headers.contains_key(header::CONTENT_ENCODING) {
+            BODY_BYTES
+        } else if path == "/_posthaste/outbox" {
+            self.admin.outbox.bytes()
+        } else {
+            0
+        };
+        let mut ahead = None;
+        if needs > PIECE {
+            ahead = self.budget.take_of(line.share(), needs, PATIENCE).await;
+            if ahead.is_none() {
+                return self.no_room(head);
+            }
         }
-        if path.starts_with("/SimpleNotificationService-") {
-            return self.certificate(path);
+        let mut response = if path.starts_with("/_posthaste/") || path.starts_with("/_localstack/") {
+            self.admin.serve(&head.method, path, head.uri.query().unwrap_or_default(), &body).await
+        } else if path.starts_with("/SimpleNotificationService-") {
+            self.certificate(path)
+        } else {
+            let request_id = self.request_id();
+            match wire::decode(head, body, request_id) {
+                Err(failure) => failure.answer(),
+                Ok(decoded) => self.carry_out(decoded, visit, line).await,
+            }
+        };
+        drop(room);
+        let bytes = response.body().len();
+        if bytes > PIECE
+            && let Some(lease) = ahead
+        {
+            response.extensions_mut().insert(Arc::new(lease));
         }
-        let request_id = self.request_id();
-        match wire::decode(head, body, request_id) {
-            Err(failure) => failure.answer(),
-            Ok(decoded) => self.carry_out(decoded, visit).await,
+        // Most long answers have taken their room before they were made.
+        if bytes > PIECE && response.extensions().get::<Arc<Lease>>().is_none() {
+            match self.budget.take_of(line.share(), bytes, PATIENCE).await {
+                Some(lease) => {
+                    response.extensions_mut().insert(Arc::new(lease));
+                }
+                None => return self.no_room(head),
+            }
         }
+        response
+    }
+
+    /// What a client hears for which there was no room in memory.
+    fn no_room(&self, head: &http::request::Parts) -> Response<Bytes> {
+        no_room(&wire::exchange_of(head, self.request_id()))
     }
 
     /// Says why a request is not let in, in the form in which its client reads errors.
@@ -140,18 +197,76 @@ impl Desk {
         }
     }
 
-    async fn read_body(&self, body: Incoming) -> Result<Bytes, StatusCode> {
+    /// Reads a body, and takes the room for it as it arrives: of a long one, when it has turned out to be long.
+    async fn read_body(
+        &self,
+        mut body: Incoming,
+        line: &Rc<Line>,
+    ) -> Result<(Bytes, Option<Lease>), NotRead> {
+        let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         // A body that says that it is too long is refused before it is read.
-        if body.size_hint().lower() > BODY_BYTES as u64 {
-            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        if declared > BODY_BYTES {
+            return Err(NotRead::Status(StatusCode::PAYLOAD_TOO_LARGE));
         }
-        let whole = Limited::new(body, BODY_BYTES).collect();
-        match tokio::time::timeout(BODY_TIMEOUT, whole).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
-            Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
-            Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+        if body.is_end_stream() {
+            return Ok((Bytes::new(), None));
         }
+        // Nearly all bodies are one piece, which is not copied.
+        let (mut only, mut whole) = (Bytes::new(), BytesMut::new());
+        let mut lease = None;
+        let (mut got, mut got_before) = (0, 0);
+        let mut waits = 0;
+        let mut until = Instant::now() + BODY_PACE;
+        loop {
+            let frame = match tokio::time::timeout_at(until, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(_))) => return Err(NotRead::Status(StatusCode::BAD_REQUEST)),
+                Ok(None) => break,
+                Err(_) => {
+                    waits += 1;
+                    // Who does not send what he has taken room for keeps others from it.
+                    let is_slow = got - got_before < BODY_PROGRESS;
+                    if waits >= BODY_WAITS || is_slow && self.budget.is_tight() {
+                        return Err(NotRead::Status(StatusCode::REQUEST_TIMEOUT));
+                    }
+                    got_before = got;
+                    until += BODY_PACE;
+                    continue;
+                }
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            got += data.len();
+            if got > BODY_BYTES {
+                return Err(NotRead::Status(StatusCode::PAYLOAD_TOO_LARGE));
+            }
+            if got > SMALL && whole.capacity() < got {
+                // All of it at once, so that who has begun comes to an end.
+                let all = if declared >= got { declared } else { BODY_BYTES };
+                drop(lease.take());
+                lease = Some(self.budget.take(all, PATIENCE).await.ok_or(NotRead::NoRoom)?);
+                line.note_passed(all);
+                let mut larger = BytesMut::with_capacity(all);
+                larger.extend_from_slice(if whole.is_empty() { &only } else { &whole });
+                only = Bytes::new();
+                whole = larger;
+                until = Instant::now() + BODY_PACE;
+            } else if lease.is_none() {
+                // Of a short one as much as it says, or as a short one can be.
+                let all = if declared >= got { declared.min(SMALL) } else { SMALL };
+                lease = Some(self.budget.take(all, PATIENCE).await.ok_or(NotRead::NoRoom)?);
+            }
+            if only.is_empty() && whole.is_empty() && got <= SMALL {
+                only = data;
+                continue;
+            }
+            if whole.is_empty() && !only.is_empty() {
+                whole.reserve(declared.clamp(got, SMALL));
+                whole.extend_from_slice(&only);
+                only = Bytes::new();
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok((if whole.is_empty() { only } else { whole.freeze() }, lease))
     }
 
     fn request_id(&self) -> String {
@@ -162,7 +277,7 @@ impl Desk {
         uuid_text(bytes)
     }
 
-    async fn carry_out(&self, decoded: Decoded, visit: &Visit) -> Response<Bytes> {
+    async fn carry_out(&self, decoded: Decoded, visit: &Visit, line: &Rc<Line>) -> Response<Bytes> {
         let Decoded { request, exchange, credential, trace_header } = decoded;
         let caller = self.caller(credential, &visit.url);
         // What links and queue URLs begin with.
@@ -174,7 +289,7 @@ impl Desk {
                     Err(refusal) => return exchange.refuse(&refusal),
                 };
                 match ask(&self.engine, &self.tickets, Command::Sqs(command)).await {
-                    Ok(Reply::Sqs(reply)) => self.present(reply, &plan, base, &exchange).await,
+                    Ok(Reply::Sqs(reply)) => self.present(reply, &plan, base, &exchange, line).await,
                     Ok(Reply::Sns(_)) => exchange.refuse(&internal()),
                     Err(refusal) => exchange.refuse(&refusal),
                 }
@@ -207,9 +322,20 @@ impl Desk {
         plan: &Plan,
         base: &str,
         exchange: &Exchange,
+        line: &Rc<Line>,
     ) -> Response<Bytes> {
         let extents = operations::needs(&reply);
         let mut records = Vec::with_capacity(extents.len());
+        // The room for what is read, and for the answer that is made of it.
+        let bytes: usize = extents.iter().map(|extent| extent.len as usize * 2).sum();
+        let mut lease = None;
+        if bytes > PIECE {
+            lease = self.budget.take_of(line.share(), bytes, PATIENCE).await;
+            if lease.is_none() {
+                // What it would have given comes again when its visibility timeout has passed, as if the answer had been lost.
+                return no_room(exchange);
+            }
+        }
         if !extents.is_empty() {
             let read = match self.reader.try_read_many(&extents) {
                 Ok(read) => read,
@@ -252,7 +378,13 @@ impl Desk {
         };
         let Some(presented) = presented else { return exchange.refuse(&internal()) };
         match presented {
-            Ok(response) => exchange.answer(&wire::Response::Sqs(response)),
+            Ok(response) => {
+                let mut answer = exchange.answer(&wire::Response::Sqs(response));
+                if let Some(lease) = lease {
+                    answer.extensions_mut().insert(Arc::new(lease));
+                }
+                answer
+            }
             Err(malformed) => {
                 eprintln!("posthaste: request {}: {malformed}", exchange.request_id);
                 exchange.refuse(&internal())
@@ -292,6 +424,19 @@ impl Signer for Unsigned {
     fn certificate_name(&self) -> String {
         String::new()
     }
+}
+
+/// Why a body was not read.
+enum NotRead {
+    /// It is said by a status.
+    Status(StatusCode),
+    /// Others have all the memory there is for it.
+    NoRoom,
+}
+
+fn no_room(exchange: &Exchange) -> Response<Bytes> {
+    let text = "The server has no memory left for requests and answers. Try again, or start it with a larger --memory-budget.";
+    exchange.refuse(&Refusal::new("ServiceUnavailable", text))
 }
 
 fn internal() -> Refusal {

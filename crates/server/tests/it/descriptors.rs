@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
-use crate::server::{Server, eventually, read_answer};
+use crate::server::{Server, eventually, program, read_answer};
 
 /// Enough for the journal, and for a few dozen connections.
 const FILES: &str = "ulimit -n 256 && exec \"$0\" \"$@\"";
@@ -13,7 +13,7 @@ const QUEUE: &str = "QueueUrl=/000000000000/q";
 
 fn start(directory: &std::path::Path) -> Server {
     let mut command = Command::new("sh");
-    Server::run(command.args(["-c", FILES, env!("CARGO_BIN_EXE_posthaste"), "--data"]).arg(directory))
+    Server::run(command.args(["-c", FILES]).arg(program()).arg("--data").arg(directory))
 }
 
 #[test]

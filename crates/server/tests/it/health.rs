@@ -2,10 +2,10 @@
 
 use std::process::{Command, Output};
 
-use crate::server::Server;
+use crate::server::{Server, program};
 
 fn health(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
+    let mut command = Command::new(program());
     command.arg("health").args(arguments).env_remove("POSTHASTE_LISTEN").output().unwrap()
 }
 

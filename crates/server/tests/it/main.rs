@@ -5,4 +5,5 @@ mod server;
 mod browsers;
 mod descriptors;
 mod health;
+mod memory;
 mod panics;

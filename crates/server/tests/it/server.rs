@@ -11,6 +11,11 @@ pub struct Server {
     process: Child,
 }
 
+/// The program: the one that was built for these tests, or another one, to see what it does.
+pub fn program() -> std::ffi::OsString {
+    std::env::var_os("POSTHASTE_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_posthaste").into())
+}
+
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -30,7 +35,7 @@ impl Answer {
 impl Server {
     /// Starts the program in memory, on a free port, with more options.
     pub fn start(options: &[&str]) -> Server {
-        Server::run(Command::new(env!("CARGO_BIN_EXE_posthaste")).arg("--in-memory").args(options))
+        Server::run(Command::new(program()).arg("--in-memory").args(options))
     }
 
     /// Starts what the command says and waits until it is ready.
@@ -95,6 +100,16 @@ impl Server {
         self.ask("POST", "/", &[("Content-Type", "application/x-www-form-urlencoded")], form)
     }
 
+    /// The memory that it has now, and the most that it had, in MiB.
+    pub fn memory(&self) -> (u64, u64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap() >> 10
+        };
+        (field("VmRSS:"), field("VmHWM:"))
+    }
+
     /// Whether it has ended, and how.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.process.try_wait().unwrap()
@@ -114,14 +129,14 @@ impl Drop for Server {
     }
 }
 
-/// Asks again and again, until there is an answer. What never comes fails the test after a minute.
+/// Asks again and again, until there is an answer. What never comes fails the test after two minutes.
 pub fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never comes");
+        assert!(begun.elapsed() < Duration::from_secs(120), "it never comes");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
