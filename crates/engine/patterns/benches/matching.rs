@@ -42,7 +42,7 @@ fn main() {
 
     let event = Event::from_attributes(attributes);
     type Policies<'p> = (&'p str, &'p dyn Fn(usize) -> String);
-    let kinds: [Policies<'_>; 5] = [
+    let kinds: [Policies<'_>; 10] = [
         ("one exact value each", &|n| format!(r#"{{"store": ["store-{n}"]}}"#)),
         ("a common value and one of its own each", &|n| {
             format!(r#"{{"kind": ["order"], "store": ["store-{n}", "shop-{n}"]}}"#)
@@ -53,10 +53,22 @@ fn main() {
         ("a key of its own each", &|n| {
             if n == 7 { r#"{"kind": ["order"]}"#.to_owned() } else { format!(r#"{{"key-{n}": ["x"]}}"#) }
         }),
-        ("a prefix each (no exact value)", &|n| format!(r#"{{"store": [{{"prefix": "store-{n}"}}]}}"#)),
+        ("a prefix each", &|n| format!(r#"{{"store": [{{"prefix": "store-{n}"}}]}}"#)),
+        ("a suffix each", &|n| format!(r#"{{"store": [{{"suffix": "-{n}"}}]}}"#)),
+        ("a range each", &|n| {
+            let bottom = if n == 7 { 120 } else { 1000 + n };
+            format!(r#"{{"price": [{{"numeric": [">=", {bottom}, "<", {}]}}]}}"#, bottom + 1)
+        }),
+        ("a wildcard each", &|n| format!(r#"{{"store": [{{"wildcard": "*e-{n}*"}}]}}"#)),
+        ("alternatives each", &|n| {
+            format!(r#"{{"$or": [{{"store": [{{"prefix": "store-{n}"}}]}}, {{"kind": ["kind-{n}"]}}]}}"#)
+        }),
+        ("all but what is there", &|n| {
+            format!(r#"{{"kind": [{{"anything-but": ["{}"]}}]}}"#, if n == 7 { "x" } else { "order" })
+        }),
     ];
     for (kind, policy) in kinds {
-        for numbers in [7..8, 0..1000] {
+        for numbers in [7..8, 0..1000, 0..10_000] {
             let mut set = PatternSet::new();
             let count = numbers.len();
             for number in numbers {

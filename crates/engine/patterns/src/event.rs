@@ -103,6 +103,34 @@ impl<'a> Event<'a> {
         builder.finish()
     }
 
+    /// The same event, which holds what it says itself: it outlives the text that it was made of.
+    pub fn into_owned(self) -> Event<'static> {
+        let owned = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        let field = |field: Field<'a>| Field {
+            scope: field.scope,
+            value: match field.value {
+                Value::String(text) => Value::String(owned(text)),
+                Value::Number { text, value } => Value::Number { text: owned(text), value },
+                Value::True => Value::True,
+                Value::False => Value::False,
+                Value::Null => Value::Null,
+            },
+        };
+        Event {
+            children: self
+                .children
+                .into_iter()
+                .map(|((node, name), child)| ((node, owned(name)), child))
+                .collect(),
+            parents: self.parents.into_iter().map(|(node, name)| (node, owned(name))).collect(),
+            fields: self.fields.into_iter().map(field).collect(),
+            ranges: self.ranges,
+            scopes: self.scopes,
+            arrays: self.arrays,
+            unmatchable: self.unmatchable,
+        }
+    }
+
     /// Whether this can match nothing, since the body was no JSON object, or a `String.Array` no array.
     pub fn is_unmatchable(&self) -> bool {
         self.unmatchable

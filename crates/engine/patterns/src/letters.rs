@@ -26,6 +26,21 @@ pub(crate) fn equal(text: &str, pattern: &str) -> bool {
     strip_prefix(text, pattern) == Some("")
 }
 
+/// A text in a form that is one for all texts that any pattern takes for equal: what a text is in any case begins, ends and is
+/// as its folded form does.
+pub(crate) fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    text.chars().flat_map(fold_char).collect()
+}
+
+/// Twice, since a few characters have a lower-case form that has another upper-case form (`ẞ`, `ß`, `SS`).
+fn fold_char(char: char) -> impl Iterator<Item = char> {
+    let once = |char: char| char.to_uppercase().flat_map(char::to_lowercase);
+    once(char).flat_map(once)
+}
+
 fn strip_front(text: &str, form: impl Iterator<Item = char>) -> Option<&str> {
     let mut chars = text.chars();
     for wanted in form {
@@ -49,6 +64,19 @@ fn strip_back(text: &str, form: impl Iterator<Item = char>) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_forms_of_a_character_are_folded_into_one() {
+        for char in (0..=0x10FFFF).filter_map(char::from_u32) {
+            let folded: String = fold_char(char).collect();
+            let lower: String = char.to_lowercase().flat_map(fold_char).collect();
+            let upper: String = char.to_uppercase().flat_map(fold_char).collect();
+            assert_eq!((&lower, &upper), (&folded, &folded), "{char:?}");
+            if char.is_ascii() {
+                assert_eq!(folded, fold(&char.to_string()));
+            }
+        }
+    }
 
     #[test]
     fn each_character_is_accepted_in_either_case() {

@@ -33,6 +33,7 @@ pub use event_pattern::{EventPattern, PatternFault};
 mod event;
 pub use event::Event;
 
+mod index;
 mod set;
 pub use set::{Matcher, PatternSet};
 

@@ -35,6 +35,27 @@ impl Wildcard {
         self.parts.len() - 1
     }
 
+    /// The text, if there is no star.
+    pub fn whole(&self) -> Option<&str> {
+        if let [whole] = &*self.parts { Some(whole) } else { None }
+    }
+
+    /// What stands before the first star.
+    pub fn first(&self) -> &str {
+        &self.parts[0] // there is always one part
+    }
+
+    /// What stands behind the last star.
+    pub fn last(&self) -> &str {
+        self.parts.last().map_or("", |last| last)
+    }
+
+    /// The longest text between two stars.
+    pub fn longest_middle(&self) -> Option<&str> {
+        let middle = self.parts.get(1..self.parts.len() - 1)?;
+        middle.iter().map(|part| &**part).filter(|part| !part.is_empty()).max_by_key(|part| part.len())
+    }
+
     pub fn matches(&self, text: &str) -> bool {
         let [first, middle @ .., last] = &*self.parts else {
             return *text == *self.parts[0]; // no star: there is exactly one part

@@ -3,3 +3,4 @@
 mod event_patterns;
 mod filter_policies;
 mod properties;
+mod sets;

@@ -157,7 +157,7 @@ fn slow(clause: &[(&str, &[Condition])], fields: &[Field<'_>], bound: &[Element]
 fn event() -> impl Strategy<Value = Json> {
     let scalar = prop_oneof![
         prop::sample::select(&["null", "true", "false"][..]).prop_map(Json::Word),
-        prop::sample::select(&["", "x", "xy", "y"][..]).prop_map(Json::String),
+        prop::sample::select(&["", "x", "xy", "y", "XY", "yx", "10.0.0.1"][..]).prop_map(Json::String),
         prop::sample::select(&["0", "1", "1.0", "-2", "3e2"][..]).prop_map(Json::Number),
     ];
     let name = || prop::sample::select(&["a", "b", "c", "a.b"][..]);
@@ -206,6 +206,85 @@ proptest! {
         }
     }
 
+}
+
+/// Conditions of all kinds, as text.
+const CONDITIONS: &[&str] = &[
+    r#""x""#,
+    r#""10.0.0.1""#,
+    "1",
+    "300",
+    "null",
+    "true",
+    r#"{"prefix":"x"}"#,
+    r#"{"prefix":""}"#,
+    r#"{"prefix":{"equals-ignore-case":"X"}}"#,
+    r#"{"suffix":"y"}"#,
+    r#"{"suffix":{"equals-ignore-case":"Y"}}"#,
+    r#"{"equals-ignore-case":"xY"}"#,
+    r#"{"wildcard":"x"}"#,
+    r#"{"wildcard":"x*"}"#,
+    r#"{"wildcard":"*y"}"#,
+    r#"{"wildcard":"x*y"}"#,
+    r#"{"wildcard":"*x*"}"#,
+    r#"{"wildcard":"*"}"#,
+    r#"{"numeric":["=",1]}"#,
+    r#"{"numeric":[">",0,"<=",300]}"#,
+    r#"{"numeric":["<",0]}"#,
+    r#"{"numeric":[">=",1]}"#,
+    r#"{"anything-but":["x","y"]}"#,
+    r#"{"anything-but":[1]}"#,
+    r#"{"anything-but":{"prefix":"x"}}"#,
+    r#"{"anything-but":{"wildcard":"*y"}}"#,
+    r#"{"exists":true}"#,
+    r#"{"exists":false}"#,
+    r#"{"cidr":"10.0.0.0/8"}"#,
+];
+
+/// A clause of such conditions, as text.
+fn any_clause() -> impl Strategy<Value = String> {
+    let path = prop::sample::select(&["a", "b", "c", "a.b", "b.a"][..]);
+    let conditions = prop::collection::vec(prop::sample::select(CONDITIONS), 1..3);
+    prop::collection::btree_map(path, conditions, 1..4).prop_map(|clause| {
+        let members: Vec<String> = clause
+            .iter()
+            .map(|(path, conditions)| format!("\"{path}\":[{}]", conditions.join(",")))
+            .collect();
+        format!("{{{}}}", members.join(","))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_set_of_any_conditions_finds_what_one_by_one_comparison_finds(
+        clauses in prop::collection::vec((any_clause(), any_clause(), any::<bool>()), 1..16),
+        removed in prop::collection::vec(0usize..16, 0..8),
+        event in event(),
+    ) {
+        let mut set = PatternSet::new();
+        let mut kept = BTreeMap::new();
+        for (number, (one, other, both)) in clauses.iter().enumerate() {
+            let text = if *both { format!("{{\"$or\":[{one},{other}]}}") } else { one.clone() };
+            let pattern = EventPattern::parse(&text).unwrap();
+            set.insert(number, pattern.matcher());
+            kept.insert(number, pattern);
+        }
+        for number in removed {
+            prop_assert_eq!(set.remove(number), kept.remove(&number).is_some());
+        }
+        let json = event.text();
+        let event = Event::from_json(&json);
+        let expected: Vec<usize> =
+            kept.iter().filter(|(_, pattern)| pattern.matches(&event)).map(|(number, _)| *number).collect();
+        prop_assert_eq!(set.matching(&event), &*expected, "{:?} {}", clauses, json);
+        prop_assert_eq!(set.matching(&event.clone().into_owned()), expected);
+        for number in kept.keys() {
+            set.remove(*number);
+        }
+        prop_assert!(set.candidates(&event).is_empty(), "something is left behind");
+    }
 }
 
 proptest! {
