@@ -22,7 +22,7 @@ pub fn pack(
     head: &[u8],
     tail: &Bytes,
 ) -> Result<Parcel, Malformed> {
-    let sent = ParcelSent::decode(head)?;
+    let sent = ParcelSent::decode_label(head)?;
     let notification = Notification::decode(tail)?;
     let secret = tools.secret.get().ok_or(Malformed)?;
     let protocol = match &attempt.subscriber {

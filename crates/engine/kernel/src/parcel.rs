@@ -159,7 +159,61 @@ const STYLE: u8 = 64;
 /// Queues, subscriptions and deliveries stand as differences. Logs from before have their numbers whole.
 const NEAR: u8 = 128;
 
+/// The bit of `IN_GROUP` in a parcel whose source compares no deduplication ids, where it had no meaning: an index of its copies
+/// follows. Logs from before have it on no such parcel.
+const INDEXED: u8 = IN_GROUP;
+
+/// Copies of a large parcel between two entries of its index.
+const BLOCK: usize = 64;
+
+/// Bytes of the number of entries, behind the index.
+const COUNT_BYTES: usize = 4;
+
+/// An entry of the index of a large parcel's copies: where every 64th stands, and the numbers that it is written as a
+/// difference to. The index stands at the end, in numbers of one length, so that it can be searched from there.
+struct Block {
+    /// From the beginning of the record.
+    offset: u64,
+    before: Neighbour,
+}
+
+impl Block {
+    const BYTES: usize = 4 * 8;
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        for number in [self.offset, self.before.queue, self.before.subscription, self.before.number] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let number = |at: usize| {
+            let number = bytes.get(8 * at..8 * at + 8).and_then(|bytes| bytes.try_into().ok());
+            number.map(u64::from_le_bytes).ok_or(Malformed)
+        };
+        let before = Neighbour { queue: number(1)?, subscription: number(2)?, number: number(3)? };
+        Ok(Block { offset: number(0)?, before })
+    }
+
+    /// The block in which the copy of this number stands, if any does, and which it is.
+    fn holding(record: &[u8], origin: u64) -> Result<(usize, Self), Malformed> {
+        let (rest, count) = record.split_last_chunk::<COUNT_BYTES>().ok_or(Malformed)?;
+        let count = u32::from_le_bytes(*count) as usize;
+        let index = count.checked_mul(Block::BYTES).and_then(|bytes| rest.len().checked_sub(bytes));
+        let index = rest.get(index.ok_or(Malformed)?..).ok_or(Malformed)?;
+        // A block begins behind the number that the copy before it has.
+        let (mut low, mut high) = (0, count);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            let block = Block::decode(index.get(middle * Block::BYTES..).ok_or(Malformed)?)?;
+            if block.before.number < origin { low = middle } else { high = middle }
+        }
+        Ok((low, Block::decode(index.get(low * Block::BYTES..).ok_or(Malformed)?)?))
+    }
+}
+
 /// The numbers that the next taker's are written as differences to, since neighbours are mostly alike.
+#[derive(Clone, std::marker::Copy)]
 struct Neighbour {
     queue: u64,
     subscription: u64,
@@ -169,7 +223,10 @@ struct Neighbour {
 impl<'a> ParcelSent<'a> {
     /// Appends its bytes, the kind before them.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        let indexed = self.copies.len() > BLOCK && self.is_sorted();
         let mut flags = NEAR;
+        flags |= if indexed && self.deduplicates.is_none() { INDEXED } else { 0 };
         flags |= if self.group.is_some() { GROUP } else { 0 };
         flags |= if self.deduplication_id.is_some() { DEDUPLICATION_ID } else { 0 };
         flags |= deduplicates_bits(self.deduplicates, DEDUPLICATES, IN_GROUP);
@@ -191,22 +248,88 @@ impl<'a> ParcelSent<'a> {
             put_str(out, text);
         }
         let mut before = self.neighbour();
-        put_list(out, &self.copies, |out, copy| copy.encode(out, &mut before));
+        let mut blocks = Vec::new();
+        put_u64(out, self.copies.len() as u64);
+        for (at, copy) in self.copies.iter().enumerate() {
+            if at % BLOCK == 0 {
+                blocks.push(Block { offset: (out.len() - start) as u64, before });
+            }
+            copy.encode(out, &mut before);
+        }
         put_list(out, &self.deliveries, |out, delivery| delivery.encode(out, &mut before));
         put_list(out, &self.ends, |out, ended| {
             put_u64(out, ended.number);
             put_u64(out, ended.segment.into());
         });
+        if flags & (INDEXED | DEDUPLICATES) == INDEXED {
+            blocks.iter().for_each(|block| block.encode(out));
+            out.extend_from_slice(&(blocks.len() as u32).to_le_bytes());
+        }
+    }
+
+    /// Whether a copy can be found by its number without looking at all: they stand in its order, as they do in what was
+    /// just published.
+    fn is_sorted(&self) -> bool {
+        self.copies.is_sorted_by_key(|copy| copy.origin)
+            && self.copies.iter().all(|copy| copy.origin == copy.seq)
     }
 
     /// Reads what [`ParcelSent::encode`] wrote.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let (mut parcel, mut reader, flags) = ParcelSent::label(bytes)?;
+        let near = flags & NEAR != 0;
+        let mut before = parcel.neighbour();
+        parcel.copies = reader.list(|reader| Copy::decode(reader, near, &mut before))?;
+        parcel.deliveries = reader.list(|reader| Delivery::decode(reader, near, &mut before))?;
+        parcel.ends = reader.list(|reader| Ok(Ended { number: reader.u64()?, segment: reader.u32()? }))?;
+        if flags & (INDEXED | DEDUPLICATES) == INDEXED {
+            let index = parcel.copies.len().div_ceil(BLOCK) * Block::BYTES + COUNT_BYTES;
+            reader.take(index)?;
+        }
+        if reader.is_empty() { Ok(parcel) } else { Err(Malformed) }
+    }
+
+    /// Reads what it says of the parcel as a whole: without copies, deliveries and ends, however many there are.
+    pub fn decode_label(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        Ok(ParcelSent::label(bytes)?.0)
+    }
+
+    /// Reads what it says of the parcel as a whole, and of the one copy whose id is made of `origin`. Of a large parcel only
+    /// a few copies are looked at.
+    pub fn decode_copy(bytes: &'a [u8], origin: u64) -> Result<(Self, Copy), Malformed> {
+        let (parcel, copy, _) = ParcelSent::find_copy(bytes, origin)?;
+        Ok((parcel, copy))
+    }
+
+    /// The same, and how many copies were looked at.
+    fn find_copy(bytes: &'a [u8], origin: u64) -> Result<(Self, Copy, usize), Malformed> {
+        let (parcel, mut reader, flags) = ParcelSent::label(bytes)?;
+        let mut count = usize::try_from(reader.u64()?).map_err(|_| Malformed)?;
+        let mut before = parcel.neighbour();
+        if flags & (INDEXED | DEDUPLICATES) == INDEXED {
+            let (number, block) = Block::holding(bytes, origin)?;
+            let offset = usize::try_from(block.offset).map_err(|_| Malformed)?;
+            reader = Reader::new(bytes.get(offset..).ok_or(Malformed)?);
+            before = block.before;
+            count = count.saturating_sub(number.saturating_mul(BLOCK)).min(BLOCK);
+        }
+        for looked_at in 1..=count {
+            let copy = Copy::decode(&mut reader, flags & NEAR != 0, &mut before)?;
+            if copy.origin == origin {
+                return Ok((parcel, copy, looked_at));
+            }
+        }
+        Err(Malformed)
+    }
+
+    /// The parcel as a whole, what follows it, and the flags.
+    fn label(bytes: &'a [u8]) -> Result<(Self, Reader<'a>, u8), Malformed> {
         let mut reader = Reader::new(bytes);
         if reader.u8()? != PARCEL_SENT {
             return Err(Malformed);
         }
         let flags = reader.u8()?;
-        let mut parcel = ParcelSent {
+        let parcel = ParcelSent {
             number: reader.u64()?,
             source: reader.u64()?,
             at: Time(reader.u64()?),
@@ -220,12 +343,7 @@ impl<'a> ParcelSent<'a> {
             deduplicates: deduplicates_of(flags, DEDUPLICATES, IN_GROUP),
             forwarded: flags & FORWARDED != 0,
         };
-        let near = flags & NEAR != 0;
-        let mut before = parcel.neighbour();
-        parcel.copies = reader.list(|reader| Copy::decode(reader, near, &mut before))?;
-        parcel.deliveries = reader.list(|reader| Delivery::decode(reader, near, &mut before))?;
-        parcel.ends = reader.list(|reader| Ok(Ended { number: reader.u64()?, segment: reader.u32()? }))?;
-        if reader.is_empty() { Ok(parcel) } else { Err(Malformed) }
+        Ok((parcel, reader, flags))
     }
 
     /// What the first taker's numbers are written as differences to: all are drawn from one counter, the topic's before its
@@ -428,39 +546,79 @@ mod tests {
         }
     }
 
+    /// What was published to so many queues.
+    fn wide(count: u64) -> ParcelSent<'static> {
+        let copy = |at| Copy {
+            queue: 1_000_000 + 2 * at,
+            seq: 9_000_000_001 + at,
+            origin: 9_000_000_001 + at,
+            form: Form { subscription: 1_000_001 + 2 * at, raw: true, text: 0, replayed: false },
+            deduplicates: None,
+            delay_seconds: 0,
+            sent_after: 0,
+            without_group: false,
+        };
+        ParcelSent {
+            number: 9_000_000_000,
+            source: 999_999,
+            at: Time(1_700_000_000_000),
+            group: None,
+            deduplication_id: None,
+            copies: (0..count).map(copy).collect(),
+            deliveries: Vec::new(),
+            ends: Vec::new(),
+            style: 0,
+            archived_millis: 0,
+            deduplicates: None,
+            forwarded: false,
+        }
+    }
+
     #[test]
     fn a_copy_in_each_of_many_queues_is_four_bytes() {
         let copies = |count: u64| {
-            let copy = |at| Copy {
-                queue: 1_000_000 + 2 * at,
-                seq: 9_000_000_001 + at,
-                origin: 9_000_000_001 + at,
-                form: Form { subscription: 1_000_001 + 2 * at, raw: true, text: 0, replayed: false },
-                deduplicates: None,
-                delay_seconds: 0,
-                sent_after: 0,
-                without_group: false,
-            };
-            let parcel = ParcelSent {
-                number: 9_000_000_000,
-                source: 999_999,
-                at: Time(1_700_000_000_000),
-                group: None,
-                deduplication_id: None,
-                copies: (0..count).map(copy).collect(),
-                deliveries: Vec::new(),
-                ends: Vec::new(),
-                style: 0,
-                archived_millis: 0,
-                deduplicates: None,
-                forwarded: false,
-            };
-            let mut bytes = Vec::new();
+            let (mut bytes, parcel) = (Vec::new(), wide(count));
             parcel.encode(&mut bytes);
             assert_eq!(ParcelSent::decode(&bytes), Ok(parcel));
             bytes.len()
         };
         assert_eq!(copies(11), copies(1) + 40);
+        // The index of a large parcel takes half a byte more.
+        assert!(copies(10_001) - copies(1) < 50_000);
+    }
+
+    #[test]
+    fn one_copy_of_many_is_found_without_a_look_at_the_others() {
+        let cases = [1, 64, 65, 128, 10_000].map(wide);
+        let last = wide(10_000);
+        // One that was written again: its copies have moved, and it has no index.
+        let mut moved = wide(200);
+        moved.copies.iter_mut().for_each(|copy| copy.seq += 1000);
+        moved.forwarded = true;
+        // A FIFO topic's has none, either: it has a hundred subscribers at the most.
+        let fifo = ParcelSent { deduplicates: Some(Deduplicates::InGroup), ..wide(100) };
+        for parcel in cases.into_iter().chain([moved, fifo]) {
+            let mut bytes = Vec::new();
+            parcel.encode(&mut bytes);
+            assert_eq!(ParcelSent::decode(&bytes).as_ref(), Ok(&parcel));
+            let empty = ParcelSent { copies: Vec::new(), ..parcel.clone() };
+            assert_eq!(ParcelSent::decode_label(&bytes).as_ref(), Ok(&empty));
+            for copy in &parcel.copies {
+                let (label, found, looked_at) = ParcelSent::find_copy(&bytes, copy.origin).unwrap();
+                assert_eq!((&label, &found), (&empty, copy));
+                assert!(looked_at <= 64 || parcel.forwarded || parcel.deduplicates.is_some(), "{looked_at}");
+            }
+            for stranger in [0, parcel.number, parcel.copies.last().unwrap().origin + 1] {
+                assert!(ParcelSent::decode_copy(&bytes, stranger).is_err());
+            }
+        }
+        // What is cut or damaged is refused, and nothing panics.
+        let mut bytes = Vec::new();
+        last.encode(&mut bytes);
+        for cut in (0..bytes.len()).step_by(997).chain(bytes.len() - 400..bytes.len()) {
+            assert!(ParcelSent::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+            let _ = ParcelSent::decode_copy(&bytes[..cut], 9_000_005_000);
+        }
     }
 
     #[test]

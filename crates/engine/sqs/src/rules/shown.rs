@@ -101,9 +101,9 @@ impl Shown {
     ) -> Result<Message, Malformed> {
         let parcel;
         let (sent, payload) = if head.first() == Some(&PARCEL_SENT) {
-            parcel = ParcelSent::decode(head)?;
-            let copy = parcel.copy(message.copy.0).ok_or(Malformed)?;
-            (message_of(&parcel, copy), unpack(&parcel, copy, tail, keys)?)
+            let copy;
+            (parcel, copy) = ParcelSent::decode_copy(head, message.copy.0)?;
+            (message_of(&parcel, &copy), unpack(&parcel, &copy, tail, keys)?)
         } else {
             let Record::MessageSent(sent) = Record::decode(head)? else { return Err(Malformed) };
             (sent, Payload::decode(tail)?)
