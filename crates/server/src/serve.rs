@@ -86,6 +86,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             secret.get_or_init(|| new)
         }
     };
+    let body_readers = machine.body_readers();
     let journal = store.pipeline();
     let signing = Arc::new(Signing::new(Arc::new(Notary::open(settings.data.as_deref())?)));
     let carrier = Carrier::new(delivery::Settings { sockets: shares.sockets, ..settings.delivery.clone() })?;
@@ -114,6 +115,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         let cut = cut.clone();
         let (signing, outbox, failures) = (signing.clone(), outbox.clone(), failures.clone());
         let budget = budget.clone();
+        let body_readers = body_readers.clone();
         let seed = u64::from_le_bytes(random()?);
         http.push(std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
             let _alarm = Alarm::new(&engine, "an HTTP thread");
@@ -144,6 +146,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     budget: budget.clone(),
                     public_url: settings.public_url,
                     region: settings.region,
+                    body_readers,
                     admin: Rc::new(admin),
                     dice: RefCell::new(Dice::from_seed(seed)),
                 });

@@ -63,6 +63,8 @@ pub struct Desk {
     pub public_url: Option<String>,
     /// The region of requests that are not signed.
     pub region: String,
+    /// Which topics choose by the bodies of messages.
+    pub body_readers: sns::BodyReaders,
     /// What is not AWS's.
     pub admin: Rc<Admin>,
     /// For request ids, which need to be different, not secret.
@@ -297,10 +299,11 @@ impl Desk {
             wire::Request::Sns(request) => {
                 self.signing.prepare();
                 let prepared = sns::operations::prepare(request, &caller, base, trace_header.as_ref());
-                let (command, plan) = match prepared {
+                let (mut command, plan) = match prepared {
                     Ok(prepared) => prepared,
                     Err(refusal) => return exchange.refuse(&refusal),
                 };
+                command.read_bodies(&self.body_readers);
                 let reply = match ask(&self.engine, &self.tickets, Command::Sns(command)).await {
                     Ok(Reply::Sns(reply)) => reply,
                     Ok(Reply::Sqs(_)) => return exchange.refuse(&internal()),

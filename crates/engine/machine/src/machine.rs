@@ -36,6 +36,7 @@ pub struct Machine {
     pub(crate) outbox: Outbox<Release>,
     cleaning: Cleaning,
     pub(crate) options: Options,
+    pub(crate) body_readers: sns::BodyReaders,
     /// Time never goes back, whatever the clock does.
     pub(crate) now: Time,
     /// Up to where the log can be written, if the disk has no room for another segment.
@@ -91,6 +92,7 @@ impl Machine {
             cleaning: Cleaning::default(),
             pace: Pace::for_steps(options.steps),
             options,
+            body_readers: sns::BodyReaders::default(),
             now: Time(0),
             space_end: None,
             look_for_dead: true,
@@ -98,6 +100,11 @@ impl Machine {
             began: end,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// What it learns of topics whose messages are taken apart: for those who prepare requests.
+    pub fn body_readers(&self) -> sns::BodyReaders {
+        self.body_readers.clone()
     }
 
     /// Before replay: a segment exists, of this length if it is sealed.

@@ -61,6 +61,7 @@ impl Machine {
         for &post in &posting.posts {
             let Some(topic) = self.sns.topic_of(posting.topic) else { continue };
             let fifo = topic.is_fifo();
+            self.body_readers.learn(topic.key(), topic.reads_bodies());
             let number = match self.sns.fan_out(topic, post, &self.sqs, &self.options.sns_limits, self.now) {
                 FanOut::Duplicate(number) => number,
                 FanOut::Parcel(parcel, refused) => {
@@ -251,5 +252,5 @@ impl Machine {
 /// What was to be delivered, if it can be read.
 fn letter<'a>(head: &'a [u8], tail: &Bytes) -> Result<ParcelSent<'a>, Malformed> {
     Notification::decode(tail)?;
-    ParcelSent::decode(head)
+    ParcelSent::decode_label(head)
 }

@@ -76,7 +76,7 @@ impl State {
             ..self.parcel(topic.id().0, topic.signature_version().style(), now)
         };
         let (mut next, mut refused) = (parcel.number + 1, Vec::new());
-        let wanting = topic.interests.wanting(&post.message, &post.attributes);
+        let wanting = topic.interests.wanting(post);
         for subscription in wanting.iter().filter_map(|id| self.subscriptions.get(id)) {
             let raw = subscription.is_raw();
             let form = |text| Form { subscription: subscription.id().0, raw, text, replayed: false };
@@ -143,6 +143,11 @@ impl State {
 }
 
 impl Topic {
+    /// Whether some of its subscriptions choose by the text of messages.
+    pub fn reads_bodies(&self) -> bool {
+        self.interests.read_bodies()
+    }
+
     /// Among which of its messages a FIFO topic compares deduplication ids (facts/sns.md § 10).
     pub fn deduplicates(&self) -> Deduplicates {
         match self.attribute("FifoThroughputScope") {

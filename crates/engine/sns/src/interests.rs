@@ -6,6 +6,7 @@ use kernel::{Attribute, AttributeValue};
 use patterns::{Event, FilterPolicy, PatternSet, Scope};
 
 use crate::SubscriptionId;
+use crate::rules::post::Post;
 use crate::topic::Subscription;
 
 /// What a topic's confirmed subscriptions want.
@@ -48,14 +49,22 @@ impl Interests {
         self.by_attributes.len() + self.by_body.len()
     }
 
+    /// Whether some look at the text.
+    pub fn read_bodies(&self) -> bool {
+        !self.by_body.is_empty()
+    }
+
     /// Who wants a message, in the order in which they subscribed.
-    pub fn wanting(&self, message: &str, attributes: &[Attribute]) -> Vec<SubscriptionId> {
+    pub fn wanting(&self, post: &Post) -> Vec<SubscriptionId> {
         let mut wanting: Vec<SubscriptionId> = self.all.iter().copied().collect();
         if !self.by_attributes.is_empty() {
-            wanting.extend(self.by_attributes.matching(&event_of(attributes)));
+            wanting.extend(self.by_attributes.matching(&event_of(&post.attributes)));
         }
         if !self.by_body.is_empty() {
-            wanting.extend(self.by_body.matching(&Event::from_json(message)));
+            wanting.extend(match post.body.event() {
+                Some(event) => self.by_body.matching(event),
+                None => self.by_body.matching(&Event::from_json(&post.message)),
+            });
         }
         wanting.sort_unstable();
         wanting

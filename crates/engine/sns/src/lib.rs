@@ -12,6 +12,9 @@ pub mod records;
 
 pub mod interests;
 
+mod body_readers;
+pub use body_readers::BodyReaders;
+
 pub mod topic;
 
 pub mod platforms;

@@ -13,7 +13,7 @@ use crate::rules::pages::Listed;
 use crate::rules::post::Post;
 use crate::state::State;
 use crate::topic::Topic;
-use crate::{SubscriptionId, TopicId};
+use crate::{BodyReaders, SubscriptionId, TopicId};
 
 /// What an operation decided.
 #[derive(Debug)]
@@ -284,6 +284,23 @@ impl Command {
             Command::OptOut(command) => command.decide(state, setting),
             Command::Publish(command) => command.decide(state, setting),
             Command::PublishBatch(command) => command.decide(state, setting),
+        }
+    }
+
+    /// Takes the texts of messages apart where a subscription is going to look at them, as far as is known.
+    pub fn read_bodies(&mut self, readers: &BodyReaders) {
+        match self {
+            Command::Publish(publish::Publish { target: publish::Target::Topic(topic), post: Ok(post) })
+                if readers.expect(topic) =>
+            {
+                post.read_body();
+            }
+            Command::PublishBatch(publish_batch::PublishBatch { topic, entries: Ok(entries) })
+                if readers.expect(topic) =>
+            {
+                entries.iter_mut().for_each(|(_, post)| post.read_body());
+            }
+            _ => {}
         }
     }
 

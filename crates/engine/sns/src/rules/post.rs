@@ -1,9 +1,12 @@
 //! A message on its way to a topic: what can be checked and computed without knowing the topic.
 
+use std::sync::Arc;
+
 use bytestring::ByteString;
 use kernel::{Attribute, AttributeValue, Refusal};
 use md5::{Digest, Md5};
 use notification::{Kind, Notification};
+use patterns::Event;
 use sha2::Sha256;
 
 use crate::refusals;
@@ -15,6 +18,8 @@ pub struct Post {
     pub payload: Vec<u8>,
     /// The text, for filters.
     pub message: ByteString,
+    /// The text taken apart, if that has been done.
+    pub body: Body,
     /// Its attributes, for filters.
     pub attributes: Vec<Attribute>,
     /// Message and attributes together, in bytes: what limits are about.
@@ -25,6 +30,35 @@ pub struct Post {
     pub deduplication_id: Option<ByteString>,
     /// SHA-256 of the message in hexadecimal, if it may be needed; else empty.
     pub content_hash: ByteString,
+}
+
+/// A message's text as filters see it, so that the engine need not read it. Nothing depends on whether it is here.
+#[derive(Clone, Default, Debug)]
+pub struct Body(Option<Arc<Event<'static>>>);
+
+impl Body {
+    /// Takes a text apart.
+    fn of(text: &str) -> Self {
+        Body(Some(Arc::new(Event::from_json(text).into_owned())))
+    }
+
+    /// The text, if it has been taken apart.
+    pub fn event(&self) -> Option<&Event<'static>> {
+        self.0.as_deref()
+    }
+}
+
+impl PartialEq for Body {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Post {
+    /// Takes the text apart, for a topic of which some subscription chooses by it.
+    pub fn read_body(&mut self) {
+        self.body = Body::of(&self.message);
+    }
 }
 
 /// What a request says about one message.
@@ -130,6 +164,7 @@ impl PostDraft {
         Ok(Post {
             payload: notification.encode(),
             message,
+            body: Body::default(),
             attributes: notification.attributes,
             size,
             group: self.group,
