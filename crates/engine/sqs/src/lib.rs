@@ -14,7 +14,9 @@ pub mod queue;
 
 pub mod state;
 
+mod borrowed;
 mod reading;
+mod recently;
 
 pub mod limits;
 

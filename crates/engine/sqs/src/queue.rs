@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kernel::{Deadlines, Extent, Ledger, Place, Time};
+use kernel::{Deadlines, Extent, Ledger, Time};
 
+use crate::borrowed::Borrowed;
 use crate::records::QueueDeclared;
 use crate::rules::attempts::Attempts;
 use crate::rules::group::{BY_ITSELF, Group, Groups, LOOSE, NEVER, Returned, Turn};
@@ -697,13 +698,13 @@ impl Rest {
         most: usize,
         ledger: &mut Ledger,
         deadlines: &mut Deadlines<Due>,
-        borrowed: &mut BTreeSet<(Place, QueueId, Seq)>,
+        borrowed: &mut Borrowed,
     ) -> bool {
         for _ in 0..most {
             let Some((seq, touched)) = self.touched.pop_first() else { break };
             deadlines.clear(touched.due, Due::MessageDue(self.queue, seq));
             if touched.borrowed {
-                borrowed.remove(&(touched.extent.place, self.queue, seq));
+                borrowed.remove(touched.extent, self.queue, seq);
             }
             ledger.release(touched.extent);
             for fact in [touched.fact, touched.placed].into_iter().flatten() {

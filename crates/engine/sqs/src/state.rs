@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use kernel::{Deadlines, Demand, Extent, IdsRemembered, Ledger, Place, RememberedId, Secret, Time};
+use kernel::{Deadlines, Demand, Extent, IdsRemembered, Ledger, RememberedId, Secret, Time};
 
+use crate::borrowed::Borrowed;
 use crate::operations::Draft;
 use crate::queue::{QUEUE_DELAY, Queue, Rest, Touched};
 use crate::reading::Ahead;
+use crate::recently::RecentlyDeleted;
 use crate::records::{
     AttemptRemembered, Deduplication, DropReason, MessagePlaced, MessageSent, MessagesDropped,
     MessagesReceived, MoveStatus, MoveTaskDeclared, QueueDeclared, QueueDeleted, ReceivedMessage, Record,
@@ -82,11 +84,11 @@ pub struct State {
     /// Dead-letter queues, each with a queue whose redrive policy names it.
     pub(crate) dead_letter_sources: BTreeSet<(QueueKey, QueueKey)>,
     /// When queues were deleted whose names may not be used again at once.
-    pub(crate) deleted: BTreeMap<QueueKey, Time>,
+    pub(crate) deleted: RecentlyDeleted,
     pub(crate) tasks: BTreeMap<TaskId, Task>,
     pub(crate) deadlines: Deadlines<Due>,
     /// Messages whose payload lies in a record that names another message.
-    pub(crate) borrowed: BTreeSet<(Place, QueueId, Seq)>,
+    pub(crate) borrowed: Borrowed,
     rests: Vec<Rest>,
     /// Queues whose messages are still to hear that the retention period is another.
     sweeps: BTreeSet<QueueId>,
@@ -266,8 +268,6 @@ impl State {
         if self.names.get(&queue.key) == Some(&queue.id) {
             self.names.remove(&queue.key);
         }
-        // Only the strict limits look at it, for a minute.
-        self.deleted.retain(|_, deleted| record.at < *deleted + crate::limits::DELETED_RECENTLY_MILLIS);
         self.deleted.insert(queue.key, record.at);
     }
 
@@ -334,7 +334,7 @@ impl State {
                 Some(touched) => {
                     ledger.release(touched.extent);
                     ledger.replace(at.place, touched.extent.place.segment());
-                    self.borrowed.remove(&(touched.extent.place, record.queue, record.seq));
+                    self.borrowed.remove(touched.extent, record.queue, record.seq);
                     touched.extent = at;
                     touched.copy = record.origin;
                     touched.borrowed = false;
@@ -351,7 +351,7 @@ impl State {
         {
             ledger.release(old);
             ledger.replace(at.place, old.place.segment());
-            self.borrowed.remove(&(old.place, record.queue, record.seq));
+            self.borrowed.remove(old, record.queue, record.seq);
         }
         self.changed(record.queue);
     }
@@ -512,7 +512,7 @@ impl State {
                 ledger.release(fact);
             }
             if touched.borrowed {
-                self.borrowed.remove(&(touched.extent.place, record.queue, message.seq));
+                self.borrowed.remove(touched.extent, record.queue, message.seq);
             }
             // What comes after it in a FIFO group may be free now.
             let now = touched.received.max(self.now);
@@ -545,6 +545,9 @@ impl State {
                     touched.returned = known.returned;
                 }
                 touched.borrowed = known.borrowed && known.extent == record.extent;
+                if !touched.borrowed {
+                    self.borrowed.remove(known.extent, record.queue, record.seq);
+                }
                 touched.extent = known.extent;
                 // If its payload was written elsewhere since, the parcel there calls it by another name.
                 touched.copy = if known.extent == record.extent { record.copy } else { known.copy };
@@ -556,7 +559,7 @@ impl State {
                 touched.borrowed = true;
                 touched.copy = record.copy;
                 ledger.hold(record.extent);
-                self.borrowed.insert((record.extent.place, record.queue, record.seq));
+                self.borrowed.insert(record.extent, record.queue, record.seq);
             }
         }
         touched.receives = record.receives;

@@ -130,9 +130,7 @@ impl State {
 
     /// The messages whose payload lies in the record at `at`, which does not name them.
     pub(crate) fn borrowers(&self, at: Extent) -> impl Iterator<Item = (QueueId, Seq)> {
-        let first = (at.place, QueueId(0), Seq(0));
-        let last = (at.place, QueueId(u64::MAX), Seq(u64::MAX));
-        self.borrowed.range(first..=last).map(|&(_, id, seq)| (id, seq))
+        self.borrowed.at(at)
     }
 
     fn facts_again(&self, record: &Record<'_>, at: Extent, ledger: &Ledger) -> Vec<Draft<'static>> {

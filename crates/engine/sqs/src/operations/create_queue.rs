@@ -74,7 +74,7 @@ impl CreateQueue {
             };
         }
         if setting.limits.delete_waits
-            && let Some(&deleted) = state.deleted.get(&self.queue)
+            && let Some(deleted) = state.deleted.get(&self.queue)
             && setting.now < deleted + DELETED_RECENTLY_MILLIS
         {
             return Err(Refusal::new(
