@@ -21,6 +21,7 @@ use crate::rules::group::{BY_ITSELF, NEVER, seed_of};
 use crate::rules::settings::Settings;
 use crate::{QueueId, QueueKey, Seq, TaskId};
 use collections::Entry;
+use collections::work;
 use collections::dedup::{self, DedupKey};
 
 /// What falls due.
@@ -85,6 +86,10 @@ pub struct State {
     pub(crate) dead_letter_sources: BTreeSet<(QueueKey, QueueKey)>,
     /// When queues were deleted whose names may not be used again at once.
     pub(crate) deleted: RecentlyDeleted,
+    /// The same by source queue.
+    tasks_by_source: BTreeSet<(QueueId, TaskId)>,
+    /// Those that run.
+    running: BTreeSet<TaskId>,
     pub(crate) tasks: BTreeMap<TaskId, Task>,
     pub(crate) deadlines: Deadlines<Due>,
     /// Messages whose payload lies in a record that names another message.
@@ -283,18 +288,35 @@ impl State {
         if record.status == MoveStatus::Running {
             self.deadlines.set(record.started, step);
         }
-        let of_source: Vec<TaskId> = self
-            .tasks
-            .iter()
-            .filter(|(_, task)| task.declared.source == record.source)
-            .map(|(&id, _)| id)
-            .collect();
-        for id in of_source.iter().rev().skip(TASKS_LISTED) {
-            if let Some(task) = self.tasks.remove(id) {
+        self.tasks_by_source.insert((record.source, record.id));
+        match record.status {
+            MoveStatus::Running => self.running.insert(record.id),
+            _ => self.running.remove(&record.id),
+        };
+        let too_old: Vec<TaskId> =
+            self.tasks_of(record.source).skip(TASKS_LISTED).map(|task| task.declared.id).collect();
+        for id in too_old {
+            self.tasks_by_source.remove(&(record.source, id));
+            self.running.remove(&id);
+            if let Some(task) = self.tasks.remove(&id) {
                 ledger.release(task.at);
             }
         }
     }
+    /// The move tasks of a source queue, newest first.
+    pub(crate) fn tasks_of(&self, source: QueueId) -> impl Iterator<Item = &Task> {
+        let of_source = self.tasks_by_source.range((source, TaskId(0))..=(source, TaskId(u64::MAX)));
+        of_source.rev().filter_map(|(_, id)| {
+            work::look();
+            self.tasks.get(id)
+        })
+    }
+
+    /// The move tasks that run.
+    pub(crate) fn running_tasks(&self) -> impl Iterator<Item = &Task> {
+        self.running.iter().filter_map(|id| self.tasks.get(id))
+    }
+
 
     pub(crate) fn message_sent(&mut self, record: &MessageSent<'_>, at: Extent, ledger: &mut Ledger) {
         self.skip_to(record.seq.0 + 1);

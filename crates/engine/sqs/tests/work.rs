@@ -8,12 +8,13 @@ use sqs::limits::Limits;
 use sqs::operations::delete_message::DeleteMessage;
 use sqs::operations::{Outcome, Reply, Setting};
 use sqs::records::{
-    DropReason, MessageSent, MessagesDropped, QueueDeclared, QueueDeleted, Record, ServerIdentified,
+    DropReason, MessageSent, MessagesDropped, MoveStatus, MoveTaskDeclared, QueueDeclared, QueueDeleted,
+    Record, ServerIdentified,
 };
 use sqs::rules::handle::{GroupHint, Handle};
 use sqs::rules::settings::Settings;
 use sqs::state::State;
-use sqs::{QueueId, QueueKey, Seq};
+use sqs::{QueueId, QueueKey, Seq, TaskId};
 
 const SECRET: Secret = Secret([7; 32]);
 const NOW: Time = Time(1_700_000_000_000);
@@ -165,4 +166,26 @@ fn deleting_a_queue_looks_at_no_other_queue() {
         messages: vec![dropped],
     }));
     assert_eq!(world.living(), 0);
+}
+
+#[test]
+fn a_move_task_looks_at_the_tasks_of_its_own_source() {
+    let mut world = World::new();
+    let task = |id: u64, source: u64| {
+        Record::MoveTaskDeclared(Box::new(MoveTaskDeclared {
+            id: TaskId(id),
+            source: QueueId(source),
+            source_arn: key().arn(),
+            destination: None,
+            rate: None,
+            status: MoveStatus::Completed,
+            started: NOW,
+            moved: 0,
+            to_move: 0,
+            failure: None,
+        }))
+    };
+    (0..1000).for_each(|number| world.apply(&task(10 + number, 2000 + number)));
+    let taken = looks(|| (0..20).for_each(|number| world.apply(&task(5000 + number, 1))));
+    assert!(taken <= 20 * 11, "{taken} looks for 20 tasks");
 }

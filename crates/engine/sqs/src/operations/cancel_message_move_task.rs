@@ -51,12 +51,11 @@ impl CancelMessageMoveTask {
         let Some((uuid, source)) = parse_handle(&self.handle) else {
             return refusals::parameter_invalid("Value for parameter TaskHandle is invalid.").into();
         };
-        if QueueKey::from_arn(&source).and_then(|key| state.queue(&key)).is_none() {
+        let Some(queue) = QueueKey::from_arn(&source).and_then(|key| state.queue(&key)) else {
             return resource_missing("SourceArn").into();
-        }
-        let task = state.tasks.values().find(|task| {
-            task.declared.source_arn == source
-                && task.declared.status == MoveStatus::Running
+        };
+        let task = state.tasks_of(queue.id).find(|task| {
+            task.declared.status == MoveStatus::Running
                 && state.secret().is_some_and(|secret| task_uuid(secret, task.declared.id) == uuid)
         });
         let Some(task) = task else {

@@ -73,8 +73,7 @@ impl ListMessageMoveTasks {
         let most = self.most.clone()?;
         let queue = QueueKey::from_arn(&source).and_then(|key| state.queue(&key));
         let queue = queue.ok_or_else(|| resource_missing("SourceArn"))?;
-        let tasks = state.tasks.values().rev().filter(|task| task.declared.source == queue.id);
-        let shown = tasks.take(most as usize);
+        let shown = state.tasks_of(queue.id).take(most as usize);
         Ok(shown.map(|task| MoveTaskDeclared { moved: task.moved, ..task.declared.clone() }).collect())
     }
 }

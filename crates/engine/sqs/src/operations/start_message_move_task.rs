@@ -103,14 +103,13 @@ impl StartMessageMoveTask {
                 "Source queue must be configured as a Dead Letter Queue.",
             ));
         }
-        let running = || state.tasks.values().filter(|task| task.declared.status == MoveStatus::Running);
-        if running().any(|task| task.declared.source == source.id) {
+        if state.tasks_of(source.id).any(|task| task.declared.status == MoveStatus::Running) {
             return Err(refusals::parameter_invalid(
                 "There is already a task running. Only one active task is allowed for a source queue arn at a given time.",
             ));
         }
         let of_account = |task: &&crate::state::Task| task.declared.source_arn.account == source_arn.account;
-        if running().filter(of_account).count() >= limits::MOVE_TASKS {
+        if state.running_tasks().filter(of_account).count() >= limits::MOVE_TASKS {
             return Err(Refusal::new(
                 "OverLimit",
                 format!("An account can have at most {} active message move tasks.", limits::MOVE_TASKS),
