@@ -326,7 +326,7 @@ impl QueuePolicy {
         let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
         let policy: serde_json::Value =
             policy.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        // AWS gives the number back as it was set: as a number or as a string.
+        // AWS gives a number; other servers give back what was set, which may be a string.
         let most = &policy["maxReceiveCount"];
         let most = most.as_u64().or_else(|| most.as_str()?.parse().ok());
         let target = policy["deadLetterTargetArn"].as_str().and_then(|arn| arn.rsplit(':').next());
