@@ -6,32 +6,36 @@ use std::fmt;
 ///
 /// Ordered as the log is written. Segment numbers start at 1 and are never reused, so a place names one record for ever.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Place(u64);
+pub struct Place {
+    // Two small numbers rather than a large one: so that a place and a length are twelve bytes, of which there are millions.
+    segment: u32,
+    offset: u32,
+}
 
 impl Place {
     /// The place at `offset` bytes into segment `segment`.
     pub const fn new(segment: u32, offset: u32) -> Self {
-        Place((segment as u64) << 32 | offset as u64)
+        Place { segment, offset }
     }
 
     /// The number of the segment that holds it.
     pub const fn segment(self) -> u32 {
-        (self.0 >> 32) as u32
+        self.segment
     }
 
     /// Bytes from the beginning of that segment.
     pub const fn offset(self) -> u32 {
-        self.0 as u32
+        self.offset
     }
 
     /// The place as one number that sorts as the log does.
     pub const fn to_bits(self) -> u64 {
-        self.0
+        (self.segment as u64) << 32 | self.offset as u64
     }
 
     /// The inverse of [`Place::to_bits`].
     pub const fn from_bits(bits: u64) -> Self {
-        Place(bits)
+        Place { segment: (bits >> 32) as u32, offset: bits as u32 }
     }
 }
 

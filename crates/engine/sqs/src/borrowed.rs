@@ -28,10 +28,4 @@ impl Borrowed {
         let last = (extent.place, QueueId(u64::MAX), Seq(u64::MAX));
         self.0.range(first..=last).map(|&(_, id, seq)| (id, seq))
     }
-
-    /// How many there are.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
 }

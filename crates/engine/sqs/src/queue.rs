@@ -1,6 +1,7 @@
 //! One queue: its configuration and its messages, and how a message gets from one condition to another.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use kernel::{Deadlines, Extent, Ledger, Time};
@@ -46,7 +47,9 @@ pub struct Queue {
 
     pub(crate) groups: Groups,
     /// Messages that were received or moved in, one by one: work in flight, not backlog.
-    pub(crate) touched: BTreeMap<Seq, Touched>,
+    pub(crate) touched: BTreeMap<Seq, Box<Touched>>,
+    /// Queues that dead letters came from lately, so that many letters share one text.
+    sources: Vec<Arc<Source>>,
     /// Messages whose delay has not ended, by delay; within one, they fall due in order.
     delayed: BTreeMap<u32, Delayed>,
     /// Groups that have something to give.
@@ -83,7 +86,23 @@ struct Delayed {
     due: Option<Time>,
 }
 
-/// What is known of a message that was received or moved in.
+/// The ARN of a queue that a message was moved out of as a dead letter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Source(Box<str>);
+
+impl Deref for Source {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How many of them a queue remembers, so that messages share them.
+const SOURCES: usize = 16;
+
+/// What is known of a message that was received or moved in. There may be 120,000 of each queue in flight, and millions that were
+/// moved: every byte counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Touched {
     /// Where its payload lies.
@@ -115,7 +134,7 @@ pub struct Touched {
     /// Whether its payload lies in a record that names another message.
     pub borrowed: bool,
     /// The queue that it was moved out of as a dead letter.
-    pub dead_letter_source: Option<Arc<str>>,
+    pub dead_letter_source: Option<Arc<Source>>,
     /// Where the latest fact about it lies.
     pub fact: Option<Extent>,
     /// Where it lies what only the record says that put it here; a later receive does not repeat that.
@@ -164,6 +183,9 @@ impl Touched {
     }
 }
 
+/// A message that was received is this, sixteen bytes of the map of all such, and a deadline.
+const _: () = assert!(size_of::<Touched>() <= 128);
+
 /// More than this many in flight of one group, and more than a tenth of all, make a group noisy (facts/sqs.md § 14).
 const NOISY_IN_FLIGHT: u32 = 30;
 /// A noisy group that sent nothing for so long is quiet again.
@@ -184,6 +206,7 @@ impl Queue {
             declared_in: BTreeSet::from([at.place.segment()]),
             groups: Groups::new(seed),
             touched: BTreeMap::new(),
+            sources: Vec::new(),
             delayed: BTreeMap::new(),
             ready: BTreeSet::new(),
             visible_count: 0,
@@ -219,6 +242,19 @@ impl Queue {
             purged_through: self.purged_through,
             purged: self.purged,
         }
+    }
+
+    /// The source of a dead letter, which many may share.
+    pub(crate) fn source(&mut self, arn: &str) -> Arc<Source> {
+        if let Some(known) = self.sources.iter().find(|known| *known.0 == *arn) {
+            return known.clone();
+        }
+        if self.sources.len() == SOURCES {
+            self.sources.remove(0);
+        }
+        let source = Arc::new(Source(arn.into()));
+        self.sources.push(source.clone());
+        source
     }
 
     /// How many messages are visible, in flight, delayed.
@@ -381,7 +417,7 @@ impl Queue {
                     group.take_returned(returned);
                 }
             }
-            return Some(touched);
+            return Some(*touched);
         }
         let number = self.groups.find(group_name)?;
         let (group, cells) = self.groups.get_mut_with_cells(number)?;
@@ -421,7 +457,7 @@ impl Queue {
                 group.add_returned(returned);
             }
         }
-        self.touched.insert(seq, touched);
+        self.touched.insert(seq, Box::new(touched));
     }
 
     /// A client has given a message back, or received it without hiding it: how it came back.
@@ -686,7 +722,7 @@ impl Queue {
 #[derive(Clone, Debug)]
 pub struct Rest {
     queue: QueueId,
-    touched: BTreeMap<Seq, Touched>,
+    touched: BTreeMap<Seq, Box<Touched>>,
     groups: Groups,
     delayed: Vec<Lane>,
 }
@@ -736,7 +772,7 @@ fn fifo_turn(
     waiting: Option<Entry>,
     group: &Group,
     number: u32,
-    touched: &BTreeMap<Seq, Touched>,
+    touched: &BTreeMap<Seq, Box<Touched>>,
 ) -> Option<Turn> {
     let member = group.first_returned().map(|(_, _, seq)| seq);
     match (waiting, member) {

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use kernel::{Deadlines, Demand, Extent, IdsRemembered, Ledger, RememberedId, Secret, Time};
 
@@ -21,8 +20,8 @@ use crate::rules::group::{BY_ITSELF, NEVER, seed_of};
 use crate::rules::settings::Settings;
 use crate::{QueueId, QueueKey, Seq, TaskId};
 use collections::Entry;
-use collections::work;
 use collections::dedup::{self, DedupKey};
+use collections::work;
 
 /// What falls due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -86,11 +85,11 @@ pub struct State {
     pub(crate) dead_letter_sources: BTreeSet<(QueueKey, QueueKey)>,
     /// When queues were deleted whose names may not be used again at once.
     pub(crate) deleted: RecentlyDeleted,
+    pub(crate) tasks: BTreeMap<TaskId, Task>,
     /// The same by source queue.
     tasks_by_source: BTreeSet<(QueueId, TaskId)>,
     /// Those that run.
     running: BTreeSet<TaskId>,
-    pub(crate) tasks: BTreeMap<TaskId, Task>,
     pub(crate) deadlines: Deadlines<Due>,
     /// Messages whose payload lies in a record that names another message.
     pub(crate) borrowed: Borrowed,
@@ -303,6 +302,7 @@ impl State {
             }
         }
     }
+
     /// The move tasks of a source queue, newest first.
     pub(crate) fn tasks_of(&self, source: QueueId) -> impl Iterator<Item = &Task> {
         let of_source = self.tasks_by_source.range((source, TaskId(0))..=(source, TaskId(u64::MAX)));
@@ -316,7 +316,6 @@ impl State {
     pub(crate) fn running_tasks(&self) -> impl Iterator<Item = &Task> {
         self.running.iter().filter_map(|id| self.tasks.get(id))
     }
-
 
     pub(crate) fn message_sent(&mut self, record: &MessageSent<'_>, at: Extent, ledger: &mut Ledger) {
         self.skip_to(record.seq.0 + 1);
@@ -591,7 +590,7 @@ impl State {
         touched.visible = record.visible;
         touched.in_flight = record.in_flight;
         touched.deduplicates_by_id = record.deduplicates_by_id;
-        touched.dead_letter_source = record.dead_letter_source.as_deref().map(Arc::from);
+        touched.dead_letter_source = record.dead_letter_source.as_deref().map(|arn| queue.source(arn));
         touched.fact = Some(share);
         ledger.hold(share);
         if touched.borrowed

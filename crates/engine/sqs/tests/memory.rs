@@ -9,7 +9,8 @@ use sqs::limits::Limits;
 use sqs::operations::receive_message::ReceiveMessage;
 use sqs::operations::{Outcome, Receive, Reply, Setting};
 use sqs::records::{
-    Deduplication, DropReason, DroppedMessage, MessageSent, MessagesDropped, QueueDeclared, Record,
+    Deduplication, DropReason, DroppedMessage, MessagePlaced, MessageSent, MessagesDropped, MessagesMoved,
+    QueueDeclared, Record,
 };
 use sqs::rules::settings::{FifoSettings, Settings};
 use sqs::state::State;
@@ -64,6 +65,8 @@ struct Backlog {
     now: Time,
     place: Place,
     seq: u64,
+    /// What was received and not deleted.
+    received: Vec<(Seq, Place)>,
 }
 
 const SEGMENT: u32 = 64 << 20;
@@ -76,18 +79,10 @@ impl Backlog {
             now: Time(1_700_000_000_000),
             place: Place::new(1, 0),
             seq: 2,
+            received: Vec::new(),
         };
-        let settings = Settings { fifo: fifo.then(FifoSettings::default), ..Settings::default() };
-        let declared = QueueDeclared {
-            id: QueueId(1),
-            key: key(),
-            settings,
-            tags: Vec::new(),
-            created: backlog.now,
-            modified: backlog.now,
-            purged_through: Seq(0),
-            purged: None,
-        };
+        let mut declared = declared();
+        declared.settings.fifo = fifo.then(FifoSettings::default);
         backlog.apply(&Record::QueueDeclared(Box::new(declared)), 200);
         backlog
     }
@@ -119,8 +114,8 @@ impl Backlog {
         self.apply(&Record::MessageSent(record), len);
     }
 
-    /// Receives and deletes `messages`, ten at a time.
-    fn drain(&mut self, messages: u64) {
+    /// Receives `messages`, ten at a time, and deletes them or not.
+    fn receive(&mut self, messages: u64, delete: bool) {
         let limits = Limits::strict();
         for _ in 0..messages / 10 {
             let request = Receive { most: 10, visibility_seconds: None, wait_seconds: None, attempt: None };
@@ -135,6 +130,9 @@ impl Backlog {
             for draft in decision.records {
                 if let Record::MessagesReceived(record) = &draft.record {
                     for (message, delivered) in record.messages.iter().zip(&received.messages) {
+                        if !delete {
+                            self.received.push((message.seq, delivered.extent.place));
+                        }
                         messages.push(DroppedMessage {
                             seq: message.seq,
                             place: delivered.extent.place,
@@ -144,9 +142,63 @@ impl Backlog {
                 }
                 self.apply(&draft.record, 300);
             }
-            let dropped = MessagesDropped { queue: QueueId(1), reason: DropReason::Deleted, messages };
-            self.apply(&Record::MessagesDropped(dropped), 200);
+            if delete {
+                let dropped = MessagesDropped { queue: QueueId(1), reason: DropReason::Deleted, messages };
+                self.apply(&Record::MessagesDropped(dropped), 200);
+            }
+            self.now = self.now + 1;
         }
+    }
+
+    /// Moves `messages` that were received to another queue, as dead letters.
+    fn move_dead_letters(&mut self, messages: u64) {
+        let mut declared = declared();
+        declared.id = QueueId(self.seq);
+        declared.key.name = "d".into();
+        let dead = declared.id;
+        let source = key().arn().to_string();
+        self.seq += 1;
+        self.apply(&Record::QueueDeclared(Box::new(declared)), 200);
+        let received: Vec<(Seq, Place)> = self.received.drain(..messages as usize).collect();
+        for (seq, place) in received {
+            let placed = MessagePlaced {
+                queue: dead,
+                seq: Seq(self.seq),
+                origin: seq,
+                copy: seq,
+                extent: Extent { place, len: 340 },
+                sent: self.now,
+                group: None,
+                dead_letter_source: Some(Cow::Borrowed(&source)),
+                deduplicates_by_id: false,
+                receives: 1,
+                receives_elsewhere: 1,
+                first_received: self.now,
+                received: self.now,
+                visible: self.now,
+                in_flight: false,
+            };
+            self.seq += 1;
+            let messages = vec![DroppedMessage { seq, place, group: None }];
+            let reason = DropReason::DeadLettered;
+            let dropped = MessagesDropped { queue: QueueId(1), reason, messages };
+            self.apply(&Record::MessagesMoved(MessagesMoved { dropped, placed: vec![placed] }), 200);
+        }
+    }
+}
+
+/// A standard queue.
+fn declared() -> QueueDeclared {
+    let created = Time(1_700_000_000_000);
+    QueueDeclared {
+        id: QueueId(1),
+        key: key(),
+        settings: Settings::default(),
+        tags: Vec::new(),
+        created,
+        modified: created,
+        purged_through: Seq(0),
+        purged: None,
     }
 }
 
@@ -189,9 +241,29 @@ fn a_fifo_queue_that_was_drained_keeps_only_what_it_deduplicates_by() {
     const GROUPS: u32 = 20_000;
     let (_backlog, bytes) = measured(|| {
         let mut backlog = ten_in_each(GROUPS);
-        backlog.drain(u64::from(GROUPS) * 10);
+        backlog.receive(u64::from(GROUPS) * 10, true);
         backlog
     });
     let each = bytes / (GROUPS as isize * 10);
     assert!(each <= 20, "{each} bytes a message");
+}
+
+#[test]
+fn a_message_in_flight_costs_at_most_240_bytes_and_a_dead_letter_350() {
+    const MESSAGES: u64 = 50_000;
+    let (mut backlog, _) = measured(|| {
+        let mut backlog = Backlog::new(false);
+        (0..MESSAGES).for_each(|_| backlog.send(None, None, 340));
+        backlog.received.reserve_exact(MESSAGES as usize);
+        backlog
+    });
+    let before = LIVING.get();
+    backlog.receive(MESSAGES, false);
+    let each = (LIVING.get() - before) / MESSAGES as isize;
+    assert!(each <= 240, "{each} bytes a message in flight");
+
+    let before = LIVING.get();
+    backlog.move_dead_letters(MESSAGES);
+    let each = each + (LIVING.get() - before) / MESSAGES as isize;
+    assert!(each <= 350, "{each} bytes a dead letter");
 }

@@ -10,7 +10,7 @@ use kernel::{Caller, Extent, Refusal, Time};
 use super::dead_letters::DeadLetters;
 use super::reply::Reply;
 use super::{Decision, Draft, Outcome, Setting};
-use crate::queue::Queue;
+use crate::queue::{Queue, Source};
 use crate::records::{ChangedMessage, MessagesReceived, ReceivedMessage, Record, VisibilityChanged};
 use crate::rules::handle::{GroupHint, Handle};
 use crate::rules::names;
@@ -105,7 +105,7 @@ pub struct Delivered {
     /// When: this time.
     pub received: Time,
     /// The queue that it was moved out of as a dead letter.
-    pub dead_letter_source: Option<Arc<str>>,
+    pub dead_letter_source: Option<Arc<Source>>,
     /// Whether its deduplication id is its message id.
     pub deduplicates_by_id: bool,
 }

@@ -154,7 +154,7 @@ impl Shown {
             ("MessageDeduplicationId", deduplication_id),
             ("MessageGroupId", sent.group.as_deref().map(Text::from)),
             ("AWSTraceHeader", payload.trace_header.clone()),
-            ("DeadLetterQueueSourceArn", message.dead_letter_source.as_deref().map(Text::from)),
+            ("DeadLetterQueueSourceArn", message.dead_letter_source.as_deref().map(|arn| Text::from(&**arn))),
         ];
         let shown: Vec<(Text, Text)> = values
             .into_iter()
