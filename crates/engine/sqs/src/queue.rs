@@ -400,7 +400,7 @@ impl Queue {
         seq: Seq,
         group_name: Option<&str>,
         deadlines: &mut Deadlines<Due>,
-    ) -> Option<Touched> {
+    ) -> Option<Box<Touched>> {
         if let Some(touched) = self.touched.remove(&seq) {
             deadlines.clear(touched.due, Due::MessageDue(self.id, seq));
             let fifo = self.is_fifo();
@@ -417,13 +417,13 @@ impl Queue {
                     group.take_returned(returned);
                 }
             }
-            return Some(*touched);
+            return Some(touched);
         }
         let number = self.groups.find(group_name)?;
         let (group, cells) = self.groups.get_mut_with_cells(number)?;
         if let Some(entry) = group.lane.remove(seq, cells) {
             self.visible_count -= 1;
-            return Some(Touched::new(entry, number, seq));
+            return Some(Box::new(Touched::new(entry, number, seq)));
         }
         // Only after a restart, when time has not yet been told how far it has come.
         for delayed in self.delayed.values_mut() {
@@ -432,14 +432,14 @@ impl Queue {
                 if let Some(group) = self.groups.get_mut(entry.tag) {
                     group.delay_ends();
                 }
-                return Some(Touched::new(entry, entry.tag, seq));
+                return Some(Box::new(Touched::new(entry, entry.tag, seq)));
             }
         }
         None
     }
 
     /// Puts a message in, in the condition that it says.
-    pub(crate) fn attach(&mut self, seq: Seq, mut touched: Touched, deadlines: &mut Deadlines<Due>) {
+    pub(crate) fn attach(&mut self, seq: Seq, mut touched: Box<Touched>, deadlines: &mut Deadlines<Due>) {
         let expires = touched.sent + self.retention_millis();
         touched.due = if touched.in_flight { touched.visible.min(expires) } else { expires };
         deadlines.set(touched.due, Due::MessageDue(self.id, seq));
@@ -457,7 +457,28 @@ impl Queue {
                 group.add_returned(returned);
             }
         }
-        self.touched.insert(seq, Box::new(touched));
+        self.touched.insert(seq, touched);
+    }
+
+    /// A message that is in flight stays so, until the moment that `change` sets. Returns its group; nothing if it is not in
+    /// flight, and then nothing has happened.
+    pub(crate) fn stay_in_flight(
+        &mut self,
+        seq: Seq,
+        change: &mut dyn FnMut(&mut Touched),
+        deadlines: &mut Deadlines<Due>,
+    ) -> Option<u32> {
+        let millis = self.retention_millis();
+        let touched = self.touched.get_mut(&seq).filter(|touched| touched.in_flight)?;
+        change(touched);
+        let due = touched.visible.min(touched.sent + millis);
+        if due != touched.due {
+            let key = Due::MessageDue(self.id, seq);
+            deadlines.clear(touched.due, key);
+            deadlines.set(due, key);
+            touched.due = due;
+        }
+        Some(touched.group)
     }
 
     /// A client has given a message back, or received it without hiding it: how it came back.

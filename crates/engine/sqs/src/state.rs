@@ -362,7 +362,7 @@ impl State {
                 }
                 None => {
                     let number = queue.groups.find_or_add(record.group.as_deref());
-                    let touched = Touched::new(entry, number, record.origin);
+                    let touched = Box::new(Touched::new(entry, number, record.origin));
                     queue.attach(record.seq, touched, &mut self.deadlines);
                     queue.list(number, record.sent);
                 }
@@ -490,20 +490,31 @@ impl State {
         }
         for changed in &record.messages {
             let message = &changed.message;
+            let mut change = |touched: &mut Touched| {
+                set_receives(touched, message);
+                touched.received = changed.received;
+                touched.visible = changed.until;
+                ledger.hold(share);
+                if let Some(old) = touched.fact.replace(share) {
+                    ledger.release(old);
+                }
+            };
+            let in_flight = changed.until > record.at;
+            // Nearly always: a client asks for more time.
+            if in_flight
+                && let Some(group) = queue.stay_in_flight(message.seq, &mut change, &mut self.deadlines)
+            {
+                queue.list(group, record.at);
+                continue;
+            }
             let Some(mut touched) = queue.detach(message.seq, message.group.as_deref(), &mut self.deadlines)
             else {
                 continue;
             };
-            set_receives(&mut touched, message);
-            touched.received = changed.received;
-            touched.visible = changed.until;
-            touched.in_flight = changed.until > record.at;
-            if !touched.in_flight {
+            change(&mut touched);
+            touched.in_flight = in_flight;
+            if !in_flight {
                 touched.returned = queue.given_back();
-            }
-            ledger.hold(share);
-            if let Some(old) = touched.fact.replace(share) {
-                ledger.release(old);
             }
             let group = touched.group;
             queue.attach(message.seq, touched, &mut self.deadlines);
@@ -556,7 +567,7 @@ impl State {
         }
         let entry = Entry { seq: record.seq, extent: record.extent, sent: record.sent, tag: 0 };
         let number = queue.groups.find_or_add(record.group.as_deref());
-        let mut touched = Touched::new(entry, number, record.origin);
+        let mut touched = Box::new(Touched::new(entry, number, record.origin));
         if record.receives > record.receives_elsewhere {
             touched.returned = BY_ITSELF;
         }
