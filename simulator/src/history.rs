@@ -286,7 +286,11 @@ impl History {
             message.counts.entry(delivered.origin).or_default().push(count);
             let group = match QUEUES[queue].is_fifo() {
                 true => GroupHint::Unknown,
-                false => GroupHint::of(message.group.as_deref(), &SECRET),
+                // What a FIFO queue did not take has no group where its letter lies.
+                false => {
+                    let group = message.group.as_deref().filter(|_| !QUEUES[message.queue].is_fifo());
+                    GroupHint::of(group, &SECRET)
+                }
             };
             let handle = delivered.handle_with(queue_id, group);
             let given = Given { queue, queue_id, received: (received, receives), handle: handle.to_text() };

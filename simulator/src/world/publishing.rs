@@ -311,7 +311,8 @@ impl World {
             let message = self.history.send(
                 queue,
                 queue_id,
-                group.clone(),
+                // A FIFO topic keeps its groups to itself.
+                group.clone().filter(|_| fifo),
                 same(QUEUES[queue].deduplicates_by_group()).filter(|_| fifo),
                 body.clone(),
                 if fifo { 0 } else { QUEUES[queue].delay },

@@ -222,7 +222,10 @@ impl World {
         trace!(self, "    replay {} comes by publish {publish}, {number}: {is_due} {is_wanted}", known.began);
         let mut message = None;
         if let Some((queue, queue_id)) = self.target_of(plan).filter(|_| is_due && is_wanted) {
-            let delay = if QUEUES[queue].is_fifo() { 0 } else { QUEUES[queue].delay };
+            let fifo = QUEUES[queue].is_fifo();
+            let delay = if fifo { 0 } else { QUEUES[queue].delay };
+            // The topic is a FIFO topic, which keeps its groups to itself.
+            let group = group.filter(|_| fifo);
             // That the queue has had it lately is no reason not to give it again.
             let copy = self.history.send(queue, queue_id, group, None, body, delay, now, next_seq);
             self.history.replay_copy((known.subscription, known.began), publish, copy, raw, end);
