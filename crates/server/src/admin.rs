@@ -74,7 +74,7 @@ impl Admin {
             _ => Err((
                 StatusCode::NOT_FOUND,
                 "There is GET /_posthaste/health, GET /_localstack/health, GET and DELETE /_posthaste/outbox, \
-                 GET /_posthaste/failures, \
+                 GET /_posthaste/failures, GET /_posthaste/messages?queue=NAME, \
                  POST /_posthaste/sms, and with --virtual-clock GET and POST /_posthaste/clock and POST /_posthaste/reset."
                     .into(),
             )),

@@ -17,6 +17,8 @@ mod door;
 
 mod admin;
 
+mod peek;
+
 mod init;
 
 mod deliverer;

@@ -26,6 +26,7 @@ use crate::door::{Door, Turned, Visit};
 use crate::engine::Handle;
 use crate::lines::{Answer, Line, PIECE};
 use crate::mailbox::{Tickets, ask};
+use crate::peek;
 use crate::signing::Signing;
 
 /// A body beyond this is refused: a batch of 1 MiB can be six times as long in JSON, and base64 adds a third.
@@ -37,8 +38,11 @@ const BODY_PACE: Duration = Duration::from_secs(5);
 const BODY_WAITS: u32 = 12;
 const BODY_PROGRESS: usize = 64 << 10;
 
+/// A body that is no longer than this, and there at once, is not counted: it is as long as what is kept of a request anyway.
+const TINY: usize = 2 << 10;
+
 /// How long a request waits for room in memory, before it hears that there is none.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The account of whoever does not say another.
 pub const DEFAULT_ACCOUNT: &str = "000000000000";
@@ -137,7 +141,11 @@ impl Desk {
                 return self.no_room(head);
             }
         }
-        let mut response = if path.starts_with("/_posthaste/") || path.starts_with("/_localstack/") {
+        let mut response = if path == "/_posthaste/messages" && head.method == Method::GET {
+            self.peek(head, visit, line).await
+        } else if path == peek::LOCALSTACK || path.starts_with(peek::LOCALSTACK_BELOW) {
+            self.peek_as_localstack(head, body, visit, line).await
+        } else if path.starts_with("/_posthaste/") || path.starts_with("/_localstack/") {
             self.admin.serve(&head.method, path, head.uri.query().unwrap_or_default(), &body).await
         } else if path.starts_with("/SimpleNotificationService-") {
             self.certificate(path)
@@ -168,7 +176,7 @@ impl Desk {
     }
 
     /// What a client hears for which there was no room in memory.
-    fn no_room(&self, head: &http::request::Parts) -> Response<Bytes> {
+    pub fn no_room(&self, head: &http::request::Parts) -> Response<Bytes> {
         no_room(&wire::exchange_of(head, self.request_id()))
     }
 
@@ -252,7 +260,7 @@ impl Desk {
                 only = Bytes::new();
                 whole = larger;
                 until = Instant::now() + BODY_PACE;
-            } else if lease.is_none() {
+            } else if lease.is_none() && (got > TINY || declared > TINY || !body.is_end_stream()) {
                 // Of a short one as much as it says, or as a short one can be.
                 let all = if declared >= got { declared.min(SMALL) } else { SMALL };
                 lease = Some(self.budget.take(all, PATIENCE).await.ok_or(NotRead::NoRoom)?);
@@ -271,7 +279,8 @@ impl Desk {
         Ok((if whole.is_empty() { only } else { whole.freeze() }, lease))
     }
 
-    fn request_id(&self) -> String {
+    /// What an exchange is called in logs and answers.
+    pub fn request_id(&self) -> String {
         let mut dice = self.dice.borrow_mut();
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&dice.roll().to_le_bytes());
@@ -321,16 +330,14 @@ impl Desk {
 
     async fn present(
         &self,
-        mut reply: operations::Reply,
+        reply: operations::Reply,
         plan: &Plan,
         base: &str,
         exchange: &Exchange,
         line: &Rc<Line>,
     ) -> Response<Bytes> {
-        let extents = operations::needs(&reply);
-        let mut records = Vec::with_capacity(extents.len());
         // The room for what is read, and for the answer that is made of it.
-        let bytes: usize = extents.iter().map(|extent| extent.len as usize * 2).sum();
+        let bytes: usize = operations::needs(&reply).iter().map(|extent| extent.len as usize * 2).sum();
         let mut lease = None;
         if bytes > PIECE {
             lease = self.budget.take_of(line.share(), bytes, PATIENCE).await;
@@ -339,6 +346,28 @@ impl Desk {
                 return no_room(exchange);
             }
         }
+        match self.make(reply, plan, base, exchange).await {
+            Ok(response) => {
+                let mut answer = exchange.answer(&wire::Response::Sqs(response));
+                if let Some(lease) = lease {
+                    answer.extensions_mut().insert(Arc::new(lease));
+                }
+                answer
+            }
+            Err(refusal) => exchange.refuse(&refusal),
+        }
+    }
+
+    /// Makes the answer of a reply: reads what it needs, without asking whether there is room for it.
+    pub async fn make(
+        &self,
+        mut reply: operations::Reply,
+        plan: &Plan,
+        base: &str,
+        exchange: &Exchange,
+    ) -> Result<api::sqs::Response, Refusal> {
+        let extents = operations::needs(&reply);
+        let mut records = Vec::with_capacity(extents.len());
         if !extents.is_empty() {
             let read = match self.reader.try_read_many(&extents) {
                 Ok(read) => read,
@@ -347,7 +376,7 @@ impl Desk {
                     let reader = self.reader.clone();
                     match tokio::task::spawn_blocking(move || reader.read_many(&extents)).await {
                         Ok(read) => read,
-                        Err(_) => return exchange.refuse(&internal()),
+                        Err(_) => return Err(internal()),
                     }
                 }
             };
@@ -359,13 +388,13 @@ impl Desk {
                     Err(ReadError::Gone) => gone.push(at),
                     Err(error) => {
                         eprintln!("posthaste: request {}: {error}", exchange.request_id);
-                        return exchange.refuse(&internal());
+                        return Err(internal());
                     }
                 }
             }
             reply.forget(&gone);
         }
-        let Some(&secret) = self.secret.get() else { return exchange.refuse(&internal()) };
+        let Some(&secret) = self.secret.get() else { return Err(internal()) };
         // What copies of a topic's message are read in may have to be signed.
         let from_topic = records.iter().any(|(head, _)| head.first() == Some(&PARCEL_SENT));
         let presented = if from_topic {
@@ -379,26 +408,16 @@ impl Desk {
             let keys = Keys { secret: &secret, signer: &Unsigned };
             Some(operations::present(reply, plan, base, &keys, &records))
         };
-        let Some(presented) = presented else { return exchange.refuse(&internal()) };
-        match presented {
-            Ok(response) => {
-                let mut answer = exchange.answer(&wire::Response::Sqs(response));
-                if let Some(lease) = lease {
-                    answer.extensions_mut().insert(Arc::new(lease));
-                }
-                answer
-            }
-            Err(malformed) => {
-                eprintln!("posthaste: request {}: {malformed}", exchange.request_id);
-                exchange.refuse(&internal())
-            }
-        }
+        presented.ok_or_else(internal)?.map_err(|malformed| {
+            eprintln!("posthaste: request {}: {malformed}", exchange.request_id);
+            internal()
+        })
     }
 
     /// In the local posture whoever says an account is believed: twelve digits as the access key's id.
     ///
     /// Who does not sign says a region by the host that he asks, such as `sqs.eu-west-1.localhost`, if by anything.
-    fn caller(&self, credential: Option<Credential>, asked: &str) -> Caller {
+    pub fn caller(&self, credential: Option<Credential>, asked: &str) -> Caller {
         let signed = credential.is_some();
         let (access_key, region) = match credential {
             Some(credential) => (credential.access_key, credential.region),

@@ -81,6 +81,15 @@ impl ShortLane {
         short.into_iter().flatten().chain(long.into_iter().flatten())
     }
 
+    /// Those with this number or a later one, first to last; looks at some dozens before them at the most.
+    pub fn iter_from<'a>(&'a self, seq: Seq, cells: &'a Cells) -> impl Iterator<Item = Entry> + 'a {
+        let (short, long) = match &self.0 {
+            Form::Short(chain) => (Some(chain.entries(cells).skip_while(move |entry| entry.seq < seq)), None),
+            Form::Long(lane) => (None, Some(lane.iter_from(seq))),
+        };
+        short.into_iter().flatten().chain(long.into_iter().flatten())
+    }
+
     /// The one with this number.
     pub fn get(&self, seq: Seq, cells: &Cells) -> Option<Entry> {
         work::look();

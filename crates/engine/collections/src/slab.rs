@@ -38,6 +38,11 @@ impl<T: Default> Slab<T> {
         self.len
     }
 
+    /// All numbers in use are less than this.
+    pub fn end(&self) -> u32 {
+        self.blocks.last().map_or(0, |last| ((self.blocks.len() - 1) * Self::BLOCK + last.slots.len()) as u32)
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.len == 0

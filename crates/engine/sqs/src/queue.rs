@@ -330,6 +330,11 @@ impl Queue {
         }
     }
 
+    /// The lanes of messages whose delay has not ended, by delay, from this one on.
+    pub(crate) fn delayed_from(&self, delay: u32) -> impl Iterator<Item = (u32, &Lane)> {
+        self.delayed.range(delay..).map(|(&delay, delayed)| (delay, &delayed.lane))
+    }
+
     /// Whether a FIFO message that comes now has to wait for the queue's delay.
     pub(crate) fn has_delayed(&self) -> bool {
         self.delayed_count > 0

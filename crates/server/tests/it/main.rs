@@ -7,3 +7,4 @@ mod descriptors;
 mod health;
 mod memory;
 mod panics;
+mod peek;

@@ -112,6 +112,7 @@ pub enum Command {
     StartMessageMoveTask(start_message_move_task::StartMessageMoveTask),
     CancelMessageMoveTask(cancel_message_move_task::CancelMessageMoveTask),
     ListMessageMoveTasks(list_message_move_tasks::ListMessageMoveTasks),
+    PeekMessages(peek_messages::PeekMessages),
 }
 
 pub mod reply;
@@ -148,6 +149,8 @@ pub mod set_queue_attributes;
 
 pub mod add_permission;
 pub mod remove_permission;
+
+pub mod peek_messages;
 
 pub mod list_queue_tags;
 pub mod tag_queue;
@@ -186,6 +189,7 @@ impl Command {
             Command::StartMessageMoveTask(command) => command.decide(state, setting),
             Command::CancelMessageMoveTask(command) => command.decide(state, setting),
             Command::ListMessageMoveTasks(command) => command.decide(state, setting),
+            Command::PeekMessages(command) => command.decide(state, setting),
         }
     }
 
@@ -211,7 +215,8 @@ impl Command {
             | Command::GetQueueAttributes(_)
             | Command::ListDeadLetterSourceQueues(_)
             | Command::ListQueueTags(_)
-            | Command::ListMessageMoveTasks(_) => Demand::Nothing,
+            | Command::ListMessageMoveTasks(_)
+            | Command::PeekMessages(_) => Demand::Nothing,
             Command::PurgeQueue(_) | Command::DeleteQueue(_) => Demand::Purge,
             // Its second half is a receive, and is left out where only deletes are possible.
             Command::DeleteMessage(_)

@@ -33,6 +33,8 @@ pub enum Reply {
     DoneBatch(BatchOutcome<()>),
     /// What became of the messages to be deleted, and others, or none.
     DeletedAndReceived(BatchOutcome<()>, Received),
+    /// What a queue holds.
+    Peeked(super::peek_messages::Peeked),
     /// A move task has begun.
     MoveStarted {
         /// Its number.

@@ -13,8 +13,8 @@ use crate::rules::shown::Shown;
 /// What has to be remembered of a request until it is answered.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    operation: api::sqs::Operation,
-    shown: Shown,
+    pub(super) operation: api::sqs::Operation,
+    pub(super) shown: Shown,
 }
 
 /// Prepares a request: checks what needs no state, does what costs by the byte. `trace` is the request's trace header.
@@ -146,6 +146,7 @@ pub fn needs(reply: &Reply) -> Vec<Extent> {
         Reply::Received(received) | Reply::DeletedAndReceived(_, received) => {
             received.messages.iter().map(|message| message.extent).collect()
         }
+        Reply::Peeked(peeked) => peeked.received.messages.iter().map(|message| message.extent).collect(),
         _ => Vec::new(),
     }
 }
@@ -156,6 +157,12 @@ impl Reply {
         if let Reply::Received(received) | Reply::DeletedAndReceived(_, received) = self {
             for &at in gone.iter().rev() {
                 received.messages.remove(at);
+            }
+        }
+        if let Reply::Peeked(peeked) = self {
+            for &at in gone.iter().rev() {
+                peeked.received.messages.remove(at);
+                peeked.conditions.remove(at);
             }
         }
     }
@@ -177,6 +184,10 @@ pub fn present(
         }
         (Operation::SendMessageBatch, Reply::SentBatch(outcome)) => {
             Response::SendMessageBatch(send_message_batch::SendMessageBatch::present(outcome, keys.secret))
+        }
+        (Operation::ReceiveMessage, Reply::Peeked(peeked)) => {
+            let messages = plan.messages(&peeked.received, keys, records)?;
+            Response::ReceiveMessage(api::sqs::ReceiveMessageOutput { messages })
         }
         (Operation::ReceiveMessage, Reply::Received(received)) => {
             let messages = plan.messages(&received, keys, records)?;

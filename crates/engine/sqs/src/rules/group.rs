@@ -365,6 +365,11 @@ impl Groups {
         self.slab.get_mut(number)?.as_mut()
     }
 
+    /// All groups' numbers are less than this.
+    pub fn numbers(&self) -> u32 {
+        self.slab.end()
+    }
+
     /// What the groups' lanes are made of.
     pub fn cells(&self) -> &Cells {
         &self.cells

@@ -63,6 +63,11 @@ impl Shown {
         Ok(Shown { system, names, without_digests: false })
     }
 
+    /// All there is.
+    pub fn all() -> Shown {
+        Shown { system: u16::MAX, names: vec![Text::from_static("All")], without_digests: false }
+    }
+
     /// The same, without the digests by which AWS's SDKs check what they were given.
     pub fn without_digests(self) -> Shown {
         Shown { without_digests: true, ..self }
