@@ -184,7 +184,7 @@ impl Door {
             OriginPattern::Exactly(own) => own.eq_ignore_ascii_case(origin),
             OriginPattern::AnyPort(own) => {
                 let port = origin.get(..own.len()).filter(|start| start.eq_ignore_ascii_case(own));
-                port.is_some_and(|_| matches!(origin[own.len()..].as_bytes(), [] | [b':', ..]))
+                port.is_some_and(|_| matches!(&origin.as_bytes()[own.len()..], [] | [b':', ..]))
             }
         })
     }
