@@ -115,10 +115,15 @@ def test_a_phone_number_that_is_none_is_refused(sns, number):  # §5
         sns.publish(PhoneNumber=number, Message="x")
 
 
-def test_json_structure_needs_a_default(topic):  # §5
+@pytest.mark.parametrize("message", ['{"sqs":"x"}', '{"default":{"a":"b"}}', '{"default":null}'])
+def test_json_structure_needs_a_default_that_is_text(topic, message):  # §5; the second recorded in August 2023
     text = "Invalid parameter: Message Structure - No default entry in JSON message body"
     with refused("InvalidParameter", 400, text):
-        topic.publish('{"sqs":"x"}', MessageStructure="json")
+        topic.publish(message, MessageStructure="json")
+
+
+def test_json_structure_may_say_a_name_twice(topic):  # recorded in August 2023
+    assert topic.publish('{"default":"a","default":"b"}', MessageStructure="json")["MessageId"]
 
 
 @pytest.mark.parametrize("message", ["x", "{", '{"default":'])
@@ -207,7 +212,7 @@ def test_an_attribute_with_the_value_of_another_type_is_refused(topic, kind, val
     refuse(topic, "a", {"DataType": kind, **value}, "ParameterValueInvalid", text)
 
 
-@pytest.mark.parametrize("kind", ["Bool", "string", "X.String", ".String"])
+@pytest.mark.parametrize("kind", ["Bool", "string", "X.String", ".String", "String.", "Number."])
 def test_an_attribute_of_unknown_type_is_refused(topic, kind):  # §5
     text = (
         "The message attribute 'a' has an invalid message attribute type, the set of supported type prefixes is "

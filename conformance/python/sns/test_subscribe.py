@@ -35,6 +35,11 @@ def test_functions_and_phones_are_confirmed_at_once(topic, protocol, where):  # 
     assert found["PendingConfirmation"] == "false" and found["Protocol"] == protocol
 
 
+def test_a_phone_has_a_number(topic):  # recorded in October 2025, without "Invalid parameter: "
+    with refused("InvalidParameter", 400, "Invalid SMS endpoint: invalid-number"):
+        topic.sns.subscribe(TopicArn=topic.arn, Protocol="sms", Endpoint="invalid-number")
+
+
 def test_a_delivery_stream_is_confirmed_at_once(topic):  # §4
     stream = f"arn:aws:firehose:us-east-1:{ACCOUNT}:deliverystream/s"
     role = f"arn:aws:iam::{ACCOUNT}:role/r"
