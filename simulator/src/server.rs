@@ -32,11 +32,15 @@ pub struct Server {
     pub recalled: Vec<Recalled>,
     /// What it wants dropped, once the log is durable up to a position.
     discards: VecDeque<(u32, Position)>,
+    /// Whether the first of them finds no room on the disk to be noted.
+    discard_waits: bool,
     /// Whether the machine was told that there is little room.
     pub space: Space,
     /// What was cut off when it started.
     pub cut: bool,
     bug: Option<Bug>,
+    /// Whether what is damaged on the disk is dealt with, as the program does. In a world nothing may be.
+    pub expects_damage: bool,
 }
 
 /// What was read for a replay.
@@ -127,11 +131,13 @@ impl Server {
             batches: VecDeque::new(),
             errands: VecDeque::new(),
             discards: VecDeque::new(),
+            discard_waits: false,
             attempts: VecDeque::new(),
             recalled: Vec::new(),
             space: Space::Ok,
             cut: recovered.cut.is_some(),
             bug,
+            expects_damage: false,
         };
         if server.machine.secret().is_none() {
             server.machine.handle(now, Input::Identify { secret });
@@ -233,7 +239,8 @@ impl Server {
         if let Some(&(segment, after)) = self.discards.front()
             && after <= self.writer.durable()
         {
-            if !self.writer.discard(segment).map_err(ErrandError::Disk)? {
+            self.discard_waits = !self.writer.discard(segment).map_err(ErrandError::Disk)?;
+            if self.discard_waits {
                 return Ok(None);
             }
             self.discards.pop_front();
@@ -252,6 +259,10 @@ impl Server {
                     // It has died meanwhile: there is nothing left to write forward.
                     Err(_) if self.reader.is_dropped(segment) => {
                         return Ok(Some(format!("{segment} has died")));
+                    }
+                    Err(_) if self.expects_damage => {
+                        self.machine.handle(now, Input::Unreadable { segment, ends: true });
+                        return Ok(Some(format!("{segment} cannot be read")));
                     }
                     Err(error) => {
                         return Err(ErrandError::Unreadable(format!("survey of {segment}: {error}")));
@@ -292,6 +303,11 @@ impl Server {
                         // Its segment has died since. The machine expects no answer any more, and the server gives none.
                         return Ok(Some("fetched from a segment that is gone".to_owned()));
                     }
+                    if self.expects_damage && record.is_err() {
+                        let segment = extent.place.segment();
+                        self.machine.handle(now, Input::Unreadable { segment, ends: false });
+                        continue;
+                    }
                     let record = record
                         .map_err(|error| ErrandError::Unreadable(format!("fetch of {extent:?}: {error}")))?;
                     survivors.push(Survivor {
@@ -329,7 +345,7 @@ impl Server {
     pub fn is_idle(&self) -> bool {
         self.batches.is_empty()
             && self.errands.is_empty()
-            && self.discards.is_empty()
+            && (self.discards.is_empty() || self.discard_waits)
             && self.machine.is_settled()
             && !self.machine.has_background_work()
     }

@@ -150,7 +150,7 @@ fn a_publish_that_reaches_only_some_of_its_queues_is_found() {
 
 /// How many of some worlds with archives and with a fault go wrong.
 fn found_with_archives(bug: Bug) -> usize {
-    (1..=20).filter(|&seed| run(&Options { bug: Some(bug), ..with_archives(seed) }).is_err()).count()
+    (1..=32).filter(|&seed| run(&Options { bug: Some(bug), ..with_archives(seed) }).is_err()).count()
 }
 
 #[test]

@@ -147,9 +147,18 @@ impl Keeper {
         let mut manifest = self.manifest.clone();
         manifest.drop_segment(segment);
         let mut written = manifest.write(&*self.storage, true);
-        if written.as_ref().is_err_and(is_full) && self.storage.remove(&names::index(segment)).is_ok() {
-            // The index of what is dead makes room for the note that it is.
-            written = manifest.write(&*self.storage, true);
+        if written.as_ref().is_err_and(is_full) {
+            // An index makes room for the note, first that of what is dead. Others are made again at the next start.
+            let listed = self.named(self.storage.list(), "listing", "")?;
+            let others = listed.iter().filter_map(|name| names::parse_index(name));
+            for number in std::iter::once(segment).chain(others) {
+                if self.storage.remove(&names::index(number)).is_ok() {
+                    written = manifest.write(&*self.storage, true);
+                    if !written.as_ref().is_err_and(is_full) {
+                        break;
+                    }
+                }
+            }
         }
         self.named(written, "writing", names::MANIFEST)?;
         self.manifest = manifest;

@@ -88,7 +88,7 @@ impl Reader {
     pub fn read(&self, extent: Extent) -> Result<Record, ReadError> {
         match self.span(extent.place, extent.len, Patience::Wait) {
             Err(Interrupted::WouldBlock) => Err(ReadError::Io(io::ErrorKind::WouldBlock.into())),
-            Err(Interrupted::Error(error)) => Err(error.into_error()),
+            Err(Interrupted::Error(error)) => Err(self.refusal(extent.place, error)),
             Ok(bytes) => self.record(extent, &bytes, 0),
         }
     }
@@ -132,9 +132,15 @@ impl Reader {
             rest = later;
             match self.span(start, end - start.offset(), patience) {
                 Err(Interrupted::WouldBlock) => return Err(WouldBlock),
+                // What the disk cannot read may be one of them.
+                Err(Interrupted::Error(Failure::Broken(_))) if now.len() > 1 => {
+                    for &i in now {
+                        records[i] = Some(self.read(extents[i]));
+                    }
+                }
                 Err(Interrupted::Error(error)) => {
                     for &i in now {
-                        records[i] = Some(Err(error.clone().into_error()));
+                        records[i] = Some(Err(self.refusal(extents[i].place, error.clone())));
                     }
                 }
                 Ok(bytes) => {
@@ -177,6 +183,16 @@ impl Reader {
             _ => Err(ReadError::Damaged(
                 self.damage(extent.place, "the record's checksum is wrong".to_owned()),
             )),
+        }
+    }
+
+    fn refusal(&self, at: Place, failure: Failure) -> ReadError {
+        match failure {
+            Failure::Gone => ReadError::Gone,
+            Failure::Broken(text) => {
+                ReadError::Damaged(self.damage(at, format!("the disk cannot read it: {text}")))
+            }
+            Failure::Io(kind, text) => ReadError::Io(io::Error::new(kind, text)),
         }
     }
 
@@ -296,22 +312,18 @@ enum Interrupted {
 #[derive(Clone)]
 enum Failure {
     Gone,
+    /// A bad sector, or whatever else makes a disk say that it cannot read.
+    Broken(String),
     Io(io::ErrorKind, String),
-}
-
-impl Failure {
-    fn into_error(self) -> ReadError {
-        match self {
-            Failure::Gone => ReadError::Gone,
-            Failure::Io(kind, text) => ReadError::Io(io::Error::new(kind, text)),
-        }
-    }
 }
 
 impl From<io::Error> for Interrupted {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::WouldBlock => Interrupted::WouldBlock,
+            _ if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
+                Interrupted::Error(Failure::Broken(error.to_string()))
+            }
             kind => Interrupted::Error(Failure::Io(kind, error.to_string())),
         }
     }

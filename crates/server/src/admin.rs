@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use sns::operations::text_messaging::{OptOut, Sender};
 
 use crate::clock::Clock;
+use crate::damage::Damages;
 use crate::engine::{Handle, Message};
 use crate::failures::Failures;
 use crate::mailbox::{Tickets, ask};
@@ -35,6 +36,8 @@ pub struct Admin {
     pub outbox: Arc<Outbox>,
     /// What could not be delivered.
     pub failures: Arc<Failures>,
+    /// Damage on disk that was met.
+    pub damages: Arc<Damages>,
     /// What the start cut off behind the end of the log, in words.
     pub cut: Option<String>,
     /// When the server started.
@@ -110,6 +113,7 @@ impl Admin {
                 "durable": place(self.journal.durable()),
                 "space": self.engine.space_in_a_word(),
                 "cut": self.cut,
+                "damage": self.damages.show(self.engine.set_aside()),
             },
             "services": { "sns": "running", "sqs": "running" },
         })

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::alarm::{Alarm, sabotage};
 use crate::budget::Budget;
 use crate::clock::Clock;
+use crate::damage::Damages;
 use crate::engine::{Handle, Message};
 use crate::failures::{Failure, Failures};
 use crate::packing::pack;
@@ -46,6 +47,8 @@ pub struct Tools {
     pub signing: Arc<Signing>,
     /// Remembers what failed.
     pub failures: Arc<Failures>,
+    /// Damage on disk that was met.
+    pub damages: Arc<Damages>,
     /// Hears how it went.
     pub engine: Handle,
     /// Says when it was.
@@ -160,6 +163,10 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
         Ok(record) => record,
         // It was written elsewhere meanwhile, or is over.
         Err(ReadError::Gone) => return under_way.ends(Outcome::NotMade, None),
+        Err(ReadError::Damaged(damage)) => {
+            tools.damages.put(&damage);
+            return under_way.ends(Outcome::Unreadable, None);
+        }
         Err(error) => {
             eprintln!("posthaste: delivery {number} cannot be read: {error}");
             return under_way.ends(Outcome::Failed, None);

@@ -56,6 +56,8 @@ struct Shared {
     space_end: AtomicU64,
     /// What the disk has room for, as the engine sees it.
     room: AtomicU8,
+    /// Messages that cannot be read and are out of their queues.
+    set_aside: AtomicU64,
     /// Whether the journal or a thread has failed: nothing is acknowledged any more.
     failed: AtomicBool,
     /// Why, in words for the operator: the first reason there was.
@@ -74,6 +76,7 @@ impl Handle {
                 durable: AtomicU64::new(0),
                 space_end: AtomicU64::new(0),
                 room: AtomicU8::new(Demand::Growth as u8),
+                set_aside: AtomicU64::new(0),
                 failed: AtomicBool::new(false),
                 reason: OnceLock::new(),
                 failure: tokio::sync::Notify::new(),
@@ -171,6 +174,11 @@ impl Handle {
         } else {
             "full"
         }
+    }
+
+    /// How many messages cannot be read and are out of their queues.
+    pub fn set_aside(&self) -> u64 {
+        self.shared.set_aside.load(Ordering::Acquire)
     }
 
     /// A segment has been dropped, or records were read that were asked for.
@@ -389,6 +397,7 @@ impl Engine {
 
     fn flush(&mut self, shared: &Shared) {
         shared.room.store(self.machine.room() as u8, Ordering::Release);
+        shared.set_aside.store(self.machine.sqs().set_aside(), Ordering::Release);
         // What was written at once may be followed by something that is to be written, too. No turn goes on for long.
         self.is_unfinished = (0..PASSES).all(|_| self.carry_out());
         for (letterbox, answers) in shared.letterboxes.iter().zip(&mut self.answers) {

@@ -21,6 +21,7 @@ mod peek;
 
 mod init;
 
+mod damage;
 mod deliverer;
 mod engine;
 mod failures;

@@ -15,6 +15,7 @@ use crate::admin::Admin;
 use crate::alarm::Alarm;
 use crate::budget::Budget;
 use crate::clock::Clock;
+use crate::damage::Damages;
 use crate::deliverer::{Deliverer, Tools};
 use crate::descriptors;
 use crate::engine::{self, Handle, Message};
@@ -77,7 +78,8 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let reader = opened.reader.clone();
     let cut: Option<Arc<str>> = opened.cut.as_deref().map(Arc::from);
     let secret = Arc::new(OnceLock::new());
-    let (machine, store) = opened.start(settings.durability, &engine)?;
+    let damages = Arc::new(Damages::default());
+    let (machine, store) = opened.start(settings.durability, &engine, damages.clone())?;
     match machine.secret() {
         Some(known) => secret.get_or_init(|| *known),
         None => {
@@ -98,6 +100,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         secret: secret.clone(),
         signing: signing.clone(),
         failures: failures.clone(),
+        damages: damages.clone(),
         engine: engine.clone(),
         clock: clock.clone(),
         budget: Budget::new(settings.memory_budget / 2),
@@ -112,7 +115,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     for (number, (desk, letterbox)) in desks.into_iter().zip(letterboxes).enumerate() {
         let (engine, reader, secret, clock) = (engine.clone(), reader.clone(), secret.clone(), clock.clone());
         let (journal, settings, stopping) = (journal.clone(), settings.clone(), stopping.clone());
-        let cut = cut.clone();
+        let (cut, damages) = (cut.clone(), damages.clone());
         let (signing, outbox, failures) = (signing.clone(), outbox.clone(), failures.clone());
         let budget = budget.clone();
         let body_readers = body_readers.clone();
@@ -131,6 +134,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     data: settings.data.as_ref().map(|data| data.display().to_string()),
                     outbox,
                     failures,
+                    damages: damages.clone(),
                     cut: cut.as_deref().map(str::to_owned),
                     started,
                     tickets: tickets.clone(),
@@ -140,6 +144,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     engine,
                     tickets,
                     reader,
+                    damages,
                     secret,
                     signing,
                     door: settings.door,

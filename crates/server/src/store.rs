@@ -15,6 +15,7 @@ use machine::{Input, Machine, Options, Survivor};
 use sns::SubscriptionId;
 
 use crate::alarm::{Alarm, sabotage};
+use crate::damage::Damages;
 use crate::engine::Handle;
 use crate::options::DurabilityOption;
 
@@ -135,6 +136,7 @@ impl Opened {
         self,
         durability: DurabilityOption,
         handle: &Handle,
+        damages: Arc<Damages>,
     ) -> Result<(Machine, Store), StoreError> {
         let reader = self.reader;
         let teller = handle.clone();
@@ -165,7 +167,7 @@ impl Opened {
             .name("cleaner".into())
             .spawn(move || {
                 let _alarm = Alarm::new(&messenger, "the cleaner's thread");
-                run_errands(&todo, &reader, &messenger);
+                run_errands(&todo, &reader, &messenger, &damages);
             })
             .map_err(StoreError::Io)?;
         Ok((self.machine, Store { pipeline: Arc::new(pipeline), errands }))
@@ -173,7 +175,7 @@ impl Opened {
 }
 
 /// Reads what the machine needs to write old segments forward, away from its thread.
-fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle) {
+fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle, damages: &Damages) {
     while let Ok(errand) = todo.recv() {
         sabotage::point("cleaner");
         match errand {
@@ -185,7 +187,10 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle) 
                     Ok(()) => handle.news(Input::Surveyed { segment, records }),
                     // It has died meanwhile: there is nothing left to write forward.
                     Err(_) if reader.is_dropped(segment) => {}
-                    Err(error) => complain(&error),
+                    Err(error) => {
+                        note(damages, &error);
+                        handle.news(Input::Unreadable { segment, ends: true });
+                    }
                 }
             }
             Errand::Recall(subscription, extents) => {
@@ -203,21 +208,32 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle) 
                         }
                     }
                 }
-                match damage {
-                    Some(error) if records.is_empty() => {
-                        eprintln!("posthaste: a replay stops, since a message cannot be read: {error}");
+                match (damage, extents.first()) {
+                    (Some(error), Some(&extent)) if records.is_empty() => {
+                        note(damages, &error);
+                        handle.news(Input::RecallFailed { subscription, extent });
                     }
                     _ => handle.news(Input::Recalled { subscription, records }),
                 }
             }
             Errand::Fetch(extents) => {
-                let read = extents.iter().zip(reader.read_many(&extents));
-                let survivors: Result<Vec<Survivor>, _> =
-                    read.map(|(&extent, record)| record.map(|record| survivor(extent, &record))).collect();
-                match survivors {
-                    Ok(survivors) => handle.news(Input::Fetched(survivors)),
-                    Err(ReadError::Gone) => {}
-                    Err(error) => complain(&error),
+                let (mut survivors, mut is_gone, mut unreadable) = (Vec::new(), false, None);
+                for (&extent, record) in extents.iter().zip(reader.read_many(&extents)) {
+                    match record {
+                        Ok(record) => survivors.push(survivor(extent, &record)),
+                        Err(ReadError::Gone) => is_gone = true,
+                        Err(error) => {
+                            note(damages, &error);
+                            unreadable = Some(extent.place.segment());
+                        }
+                    }
+                }
+                if let Some(segment) = unreadable {
+                    handle.news(Input::Unreadable { segment, ends: false });
+                }
+                // Of a segment that has died meanwhile nothing is expected any more.
+                if !is_gone {
+                    handle.news(Input::Fetched(survivors));
                 }
             }
         }
@@ -229,8 +245,8 @@ fn survivor(extent: Extent, record: &Record) -> Survivor {
 }
 
 /// What cannot be read is not written forward, and so its segment stays: nothing is lost by it but space.
-fn complain(error: &dyn fmt::Display) {
-    eprintln!("posthaste: an old segment stays, since it cannot be read: {error}");
+fn note(damages: &Damages, error: &dyn fmt::Display) {
+    damages.put(error);
 }
 
 impl Store {

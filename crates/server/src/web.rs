@@ -13,7 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use journal::{ReadError, Reader};
 use kernel::parcel::PARCEL_SENT;
 use kernel::{Caller, Dice, Refusal, Secret, uuid_text};
-use machine::{Command, Reply};
+use machine::{Command, Input, Reply};
 use notification::{Keys, SignatureVersion, Signer};
 use sqs::operations::{self, Plan};
 use sqs::rules::names::region_of_host;
@@ -22,6 +22,7 @@ use wire::{Credential, Decoded, Exchange};
 
 use crate::admin::{self, Admin};
 use crate::budget::{Budget, Lease, SMALL};
+use crate::damage::Damages;
 use crate::door::{Door, Turned, Visit};
 use crate::engine::Handle;
 use crate::lines::{Answer, Line, PIECE};
@@ -55,6 +56,8 @@ pub struct Desk {
     pub tickets: Tickets,
     /// Reads message bodies.
     pub reader: Reader,
+    /// Damage on disk that was met.
+    pub damages: Arc<Damages>,
     /// From which message ids are made; set before the first request is let in.
     pub secret: Arc<OnceLock<Secret>>,
     /// Signs what topics send.
@@ -380,17 +383,26 @@ impl Desk {
                     }
                 }
             };
-            let mut gone = Vec::new();
+            let (mut gone, mut damaged) = (Vec::new(), Vec::new());
             for (at, record) in read.into_iter().enumerate() {
                 match record {
                     Ok(record) => records.push((record.head, record.tail)),
                     // Deleted in the meantime, or written elsewhere: it is not given, and if it lives it comes again.
                     Err(ReadError::Gone) => gone.push(at),
+                    // The others are given, and it leaves the queue, so that it does not come again and blocks nobody.
+                    Err(ReadError::Damaged(damage)) => {
+                        self.damages.put(&damage);
+                        gone.push(at);
+                        damaged.extend(reply.given(at));
+                    }
                     Err(error) => {
                         eprintln!("posthaste: request {}: {error}", exchange.request_id);
                         return Err(internal());
                     }
                 }
+            }
+            if !damaged.is_empty() {
+                self.engine.news(Input::Damaged(damaged));
             }
             reply.forget(&gone);
         }

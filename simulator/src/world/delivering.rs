@@ -163,10 +163,10 @@ impl World {
         let given_up = match outcome {
             Outcome::Refused => readable || !has_letters,
             Outcome::Failed => attempts >= delivery.retries && (readable || !has_letters),
-            Outcome::Delivered | Outcome::NotMade => false,
+            Outcome::Delivered | Outcome::NotMade | Outcome::Unreadable => false,
         };
         let demand = match outcome {
-            Outcome::NotMade => Demand::Nothing,
+            Outcome::NotMade | Outcome::Unreadable => Demand::Nothing,
             Outcome::Delivered => Demand::Delete,
             _ if given_up && has_letters => Demand::Growth,
             _ if given_up => Demand::Delete,

@@ -22,12 +22,18 @@ pub struct SegmentUse {
     pub remembers: u32,
     /// See `remembers`.
     pub keep_until: Time,
+    /// Until when the segment stays whole, since it holds something that cannot be read and was set aside.
+    pub set_aside_until: Time,
 }
 
 impl SegmentUse {
     /// Whether the segment can go without anything being lost or coming back.
     pub fn is_dead(&self, now: Time) -> bool {
-        self.references == 0 && self.buries.is_empty() && self.replaces.is_empty() && self.keep_until <= now
+        self.references == 0
+            && self.buries.is_empty()
+            && self.replaces.is_empty()
+            && self.keep_until <= now
+            && self.set_aside_until <= now
     }
 }
 
@@ -87,6 +93,13 @@ impl Ledger {
         let segment = self.segments.entry(segment).or_default();
         segment.remembers = segment.remembers.saturating_add(1);
         segment.keep_until = segment.keep_until.max(until);
+    }
+
+    /// Something in a segment cannot be read. Its bytes stay where they are until a moment.
+    pub fn set_aside(&mut self, segment: u32, until: Time) {
+        if let Some(segment) = self.segments.get_mut(&segment) {
+            segment.set_aside_until = segment.set_aside_until.max(until);
+        }
     }
 
     /// A segment exists, even if nothing refers to it.

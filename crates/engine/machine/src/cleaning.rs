@@ -1,6 +1,6 @@
 //! Which segments of the log can go, and which are worth writing forward so that they can.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kernel::{Extent, Ledger, Position, Time};
 
@@ -47,6 +47,8 @@ pub struct Cleaning {
     going: VecDeque<(u32, Position)>,
     /// The one whose deletion was asked for. One at a time: the order matters after a crash.
     discarding: Option<u32>,
+    /// Segments that cannot be read, or not all of them: they stay until nothing needs them, and cleaning goes on around them.
+    unreadable: BTreeSet<u32>,
     /// The one that is being written forward, with the extents whose payloads are still to be fetched.
     pub forwarding: Option<Forwarding>,
 }
@@ -70,8 +72,17 @@ impl Cleaning {
         self.sealed.insert(segment, bytes);
     }
 
+    /// Not all of a segment can be read; `ends`: nothing else of it will be told.
+    pub fn unreadable(&mut self, segment: u32, ends: bool) {
+        self.unreadable.insert(segment);
+        if ends && self.forwarding.as_ref().is_some_and(|forwarding| forwarding.segment == segment) {
+            self.forwarding = None;
+        }
+    }
+
     /// A segment is gone.
     pub fn discarded(&mut self, segment: u32) {
+        self.unreadable.remove(&segment);
         self.sealed.remove(&segment);
         self.discarding = None;
     }
@@ -119,7 +130,8 @@ impl Cleaning {
         let movable: Vec<(u32, u64, u64)> = ledger
             .segments()
             .filter(|(_, segment)| segment.replaces.is_empty())
-            .filter(|&(number, _)| number < durable.segment())
+            .filter(|&(number, segment)| number < durable.segment() && segment.set_aside_until <= now)
+            .filter(|(number, _)| !self.unreadable.contains(number))
             .filter_map(|(number, segment)| {
                 let bytes = *self.sealed.get(&number)?;
                 let tombstones: u64 = segment.buries.values().map(|&count| u64::from(count)).sum();

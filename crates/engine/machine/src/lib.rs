@@ -78,6 +78,22 @@ pub enum Input {
     },
     /// Records, as [`Output::Fetch`] asked for.
     Fetched(Vec<Survivor>),
+    /// Messages that clients were to get cannot be read: the bytes on disk are not those that were written.
+    Damaged(Vec<(sqs::QueueId, sqs::Seq, Extent)>),
+    /// What [`Output::Survey`] or [`Output::Fetch`] asked for cannot be read, or not all of it.
+    Unreadable {
+        /// Of which segment.
+        segment: u32,
+        /// Whether nothing else of it will be told.
+        ends: bool,
+    },
+    /// The first of the records that [`Output::Recall`] asked for cannot be read.
+    RecallFailed {
+        /// For which replay.
+        subscription: sns::SubscriptionId,
+        /// Where the record lies.
+        extent: Extent,
+    },
     /// A segment is gone, as [`Output::Discard`] asked for, and will not be there after a crash.
     Discarded {
         /// Which.

@@ -184,6 +184,12 @@ impl Machine {
             }
             Input::Surveyed { segment, records } => self.surveyed(segment, records),
             Input::Fetched(survivors) => self.fetched(survivors),
+            Input::Damaged(messages) => self.damaged(&messages),
+            Input::Unreadable { segment, ends } => {
+                self.cleaning.unreadable(segment, ends);
+                self.look_for_dead = true;
+            }
+            Input::RecallFailed { subscription, extent } => self.sns.replay_passes(subscription, extent),
             Input::Discarded { segment } => {
                 self.ledger.dropped(segment);
                 self.cleaning.discarded(segment);
@@ -479,7 +485,7 @@ impl Machine {
             self.look_for_dead = false;
             self.cleaning.find_dead(&self.ledger, self.now, self.appender.end());
             let durable = self.outbox.durable();
-            let left = self.left().map(|left| left.saturating_sub(self.reserve(Demand::Purge)));
+            let left = self.left().map(|left| left.saturating_sub(self.reserve(Demand::Delete)));
             if let Some(segment) = self.cleaning.find_victim(&self.ledger, self.now, durable, left) {
                 self.outputs.push_back(Output::Survey { segment });
             }
@@ -601,6 +607,17 @@ impl Machine {
         if !ended.is_empty() {
             let record = sns::records::DeliveriesEnded { ended };
             self.note_sns(&sns::records::Record::DeliveriesEnded(record));
+        }
+    }
+
+    /// Messages that cannot be read leave their queues. If the disk has no room to say so, they will be met again.
+    fn damaged(&mut self, messages: &[(sqs::QueueId, sqs::Seq, Extent)]) {
+        for &(queue, seq, at) in messages {
+            if self.room() >= Demand::Delete
+                && let Some(damaged) = self.sqs.damaged(queue, seq, at)
+            {
+                self.note(vec![damaged]);
+            }
         }
     }
 

@@ -20,6 +20,8 @@ use crate::outbox::Release;
 
 /// A delivery whose end cannot be dealt with, since its text cannot be read or the disk is full, is tried again after so long.
 const PUT_OFF_MILLIS: u64 = 60_000;
+/// A delivery whose bytes on disk are damaged is tried again after so long: somebody may have put back the file.
+const UNREADABLE_MILLIS: u64 = 3_600_000;
 
 impl Machine {
     pub(crate) fn sns_request(&mut self, ticket: u64, command: &Command) {
@@ -191,6 +193,10 @@ impl Machine {
         self.sns.attempt_returned(number, outcome);
         if outcome == Outcome::NotMade {
             return self.sns.try_again(number);
+        }
+        if outcome == Outcome::Unreadable {
+            // It does not end, so that its segment stays; and it is not in the way of others.
+            return self.sns.put_off(number, self.now + UNREADABLE_MILLIS);
         }
         let consequence = self.sns.attempt_ended(number, outcome, self.now);
         let demand = match &consequence {

@@ -275,6 +275,18 @@ impl State {
         self.replays.get(&id).is_some_and(|replay| replay.reading == Some(first))
     }
 
+    /// What was asked for cannot be read from `at` on, since the bytes there are not those that were written: the replay goes on
+    /// behind it.
+    pub fn replay_passes(&mut self, id: SubscriptionId, at: Extent) {
+        let Some(replay) = self.replays.get(&id).filter(|replay| replay.reading == Some(at)) else { return };
+        let topic = self.topics.get(&replay.topic);
+        let number = topic.and_then(|topic| {
+            let mut archived = topic.archive.iter_from(Seq(replay.next));
+            archived.find(|entry| entry.extent == at).map(|entry| entry.seq.0)
+        });
+        self.replay_read(id, number);
+    }
+
     /// What was asked for has been read and handed on, up to this message; absent: nothing could be read, since it lies
     /// elsewhere by now.
     pub fn replay_read(&mut self, id: SubscriptionId, through: Option<u64>) {

@@ -161,6 +161,8 @@ pub enum Outcome {
     Refused,
     /// It was not made: what was to be delivered had been written elsewhere meanwhile.
     NotMade,
+    /// It was not made: the bytes on disk of what was to be delivered are not those that were written.
+    Unreadable,
 }
 
 /// What follows from an attempt's end.

@@ -28,6 +28,8 @@ pub mod inbox;
 
 pub mod consequences;
 
+mod damage;
+
 pub mod survival;
 
 pub mod views;

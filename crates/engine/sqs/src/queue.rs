@@ -262,7 +262,7 @@ impl Queue {
         (self.visible_count, self.in_flight_count, self.delayed_count)
     }
 
-    fn retention_millis(&self) -> u64 {
+    pub(crate) fn retention_millis(&self) -> u64 {
         u64::from(self.settings.retention_seconds) * 1000
     }
 

@@ -96,6 +96,8 @@ pub struct State {
     rests: Vec<Rest>,
     /// Queues whose messages are still to hear that the retention period is another.
     sweeps: BTreeSet<QueueId>,
+    /// Messages that were set aside, as far as the log still says so.
+    pub(crate) set_aside: u64,
     /// Messages below this number were read from a log.
     replayed_below: u64,
     /// While a log is read: the moment before which nothing will be asked.
@@ -539,6 +541,11 @@ impl State {
             else {
                 continue;
             };
+            if record.reason == DropReason::Damaged {
+                let until = touched.sent + queue.retention_millis();
+                ledger.set_aside(touched.extent.place.segment(), until);
+                self.set_aside += 1;
+            }
             ledger.release(touched.extent);
             for fact in [touched.fact, touched.placed].into_iter().flatten() {
                 ledger.release(fact);

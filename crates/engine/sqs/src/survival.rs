@@ -215,7 +215,12 @@ fn tombstones(record: &MessagesDropped<'_>, at: Extent, ledger: &Ledger) -> Vec<
             group: message.group.as_ref().map(|group| Cow::Owned(group.to_string())),
         })
         .collect();
-    let again = MessagesDropped::of(record.queue, DropReason::Forwarded, messages);
+    let reason = match record.reason {
+        // As long as it is told that they are damaged, their segment stays.
+        DropReason::Damaged => DropReason::Damaged,
+        _ => DropReason::Forwarded,
+    };
+    let again = MessagesDropped::of(record.queue, reason, messages);
     again.map(|again| Record::MessagesDropped(again).into()).collect()
 }
 

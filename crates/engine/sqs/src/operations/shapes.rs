@@ -8,6 +8,7 @@ use kernel::{Caller, Extent, Refusal};
 use notification::Keys;
 
 use super::*;
+use crate::Seq;
 use crate::rules::shown::Shown;
 
 /// What has to be remembered of a request until it is answered.
@@ -152,6 +153,13 @@ pub fn needs(reply: &Reply) -> Vec<Extent> {
 }
 
 impl Reply {
+    /// The message at a position among those that the client is to get: its queue, its number, where it lies.
+    pub fn given(&self, at: usize) -> Option<(QueueId, Seq, Extent)> {
+        let (Reply::Received(received) | Reply::DeletedAndReceived(_, received)) = self else { return None };
+        let message = received.messages.get(at)?;
+        Some((received.queue, message.seq, message.extent))
+    }
+
     /// Leaves out messages, by their positions in ascending order, whose records are gone.
     pub fn forget(&mut self, gone: &[usize]) {
         if let Reply::Received(received) | Reply::DeletedAndReceived(_, received) = self {

@@ -21,6 +21,9 @@ pub enum DropReason {
     Moved(TaskId),
     /// It was said before, in a segment that has been given up.
     Forwarded,
+    /// Their bytes on disk are not those that were written. They are set aside: the segment stays until their retention period
+    /// has ended.
+    Damaged,
 }
 
 /// Messages that a queue has no longer.
@@ -74,6 +77,7 @@ impl<'a> MessagesDropped<'a> {
                 put_u64(out, task.0);
             }
             DropReason::Forwarded => out.push(5),
+            DropReason::Damaged => out.push(6),
         }
         put_list(out, &self.messages, |out, message| {
             put_u64(out, message.seq.0);
@@ -92,6 +96,7 @@ impl<'a> MessagesDropped<'a> {
                 3 => DropReason::DeadLettered,
                 4 => DropReason::Moved(TaskId(reader.u64()?)),
                 5 => DropReason::Forwarded,
+                6 => DropReason::Damaged,
                 _ => return Err(Malformed),
             },
             messages: reader.list(|reader| {

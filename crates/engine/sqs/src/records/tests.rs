@@ -123,6 +123,11 @@ fn samples() -> Vec<Record<'static>> {
             reason: DropReason::Moved(TaskId(9)),
             messages: vec![DroppedMessage { seq: Seq(2), place: Place::new(1, 2), group: Some("g".into()) }],
         }),
+        Record::MessagesDropped(MessagesDropped {
+            queue: QueueId(1),
+            reason: DropReason::Damaged,
+            messages: vec![DroppedMessage { seq: Seq(2), place: Place::new(1, 2), group: None }],
+        }),
         Record::MessagePlaced(Box::new(placed.clone())),
         Record::MessagesMoved(MessagesMoved {
             dropped: MessagesDropped {

@@ -1,0 +1,65 @@
+//! Places on disk whose bytes are not those that were written, as far as they were met.
+
+use std::collections::VecDeque;
+use std::fmt::Display;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+/// The places that were found since the start, newest last.
+#[derive(Default)]
+pub struct Damages {
+    shelf: Mutex<Shelf>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    found: u64,
+    places: VecDeque<String>,
+}
+
+/// How many places are kept.
+const KEPT: usize = 100;
+
+impl Damages {
+    /// Remembers a place, and tells the operator of it, once.
+    pub fn put(&self, place: &dyn Display) {
+        let text = place.to_string();
+        // Nothing under this lock can be left half done.
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        if shelf.places.contains(&text) {
+            return;
+        }
+        eprintln!("posthaste: DAMAGED {text}");
+        if shelf.places.len() >= KEPT {
+            shelf.places.pop_front();
+        }
+        shelf.found += 1;
+        shelf.places.push_back(text);
+    }
+
+    /// How many were found, and the latest; `set_aside` messages are out of their queues for that.
+    pub fn show(&self, set_aside: u64) -> Value {
+        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        json!({ "found": shelf.found, "places": shelf.places, "messages_set_aside": set_aside })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_counts_once_and_the_list_is_bounded() {
+        let damages = Damages::default();
+        for place in [1, 2, 1, 2, 3] {
+            damages.put(&place);
+        }
+        assert_eq!(
+            damages.show(7),
+            json!({ "found": 3, "places": ["1", "2", "3"], "messages_set_aside": 7 })
+        );
+        (0..1000).for_each(|place| damages.put(&place));
+        assert_eq!(damages.show(0)["places"].as_array().map(Vec::len), Some(KEPT));
+    }
+}
