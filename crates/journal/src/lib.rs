@@ -45,5 +45,6 @@ mod manifest;
 mod names;
 mod recovery;
 mod scan;
+mod scrub;
 
 pub use kernel::{Extent, Place, Position, Time};

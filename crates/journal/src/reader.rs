@@ -14,7 +14,7 @@ use crate::format::{Class, FRAME_HEADER, FrameHeader, RECORD_HEADER, RecordHeade
 use crate::index::{Entry, INDEX_HEADER, IndexHeader};
 use crate::names;
 use crate::scan::{self, Fault, Frames};
-use crate::storage::File;
+use crate::storage::{File, Storage};
 
 /// Records that lie at most this far apart are read together.
 const GAP: u32 = 4 << 10;
@@ -201,7 +201,15 @@ impl Reader {
         self.cache.is_dropped(segment)
     }
 
-    fn damage(&self, at: Place, what: String) -> Damage {
+    pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
+        self.cache.storage()
+    }
+
+    pub(crate) fn log_id(&self) -> u64 {
+        self.log_id
+    }
+
+    pub(crate) fn damage(&self, at: Place, what: String) -> Damage {
         let file = self.cache.storage().describe(&names::segment(at.segment()));
         Damage { file, offset: u64::from(at.offset()), what, effect: Effect::Unreadable }
     }

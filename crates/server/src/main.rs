@@ -41,6 +41,8 @@ mod health;
 mod check;
 mod repair;
 
+mod scrub;
+
 mod clock;
 
 mod allocator;

@@ -93,6 +93,11 @@ pub struct ServeOptions {
     )]
     pub refuse_addresses: Option<RefusedAddresses>,
 
+    /// Read the whole log in the background, so many bytes a second (`1M`, `512K`), once a day at the most, to find what rots on
+    /// the disk [default: off, since it competes for the disk and its cache]
+    #[arg(long, value_name = "RATE", env = "POSTHASTE_SCRUB")]
+    pub scrub: Option<String>,
+
     /// Threads that speak HTTP [default: one for each core]
     #[arg(long, value_name = "N", env = "POSTHASTE_HTTP_THREADS")]
     pub http_threads: Option<usize>,
@@ -181,6 +186,8 @@ pub struct Settings {
     pub door: Door,
     /// How deliveries leave the building.
     pub delivery: delivery::Settings,
+    /// Bytes of the log that are read a second to find what rots; none if that is off.
+    pub scrub: Option<u64>,
     /// Threads that speak HTTP.
     pub http_threads: usize,
     /// Bytes of memory that requests and answers may take on their way.
@@ -202,6 +209,8 @@ pub enum OptionsError {
     Public(SocketAddr),
     /// A region's name that is none.
     Region(String),
+    /// A rate that is none.
+    Scrub(String),
     /// A URL that nobody could follow.
     PublicUrl(String),
     /// A size that is none, or too small.
@@ -229,6 +238,9 @@ impl std::fmt::Display for OptionsError {
             ),
             OptionsError::Region(region) => {
                 write!(f, "\"{region}\" is not the name of a region, such as us-east-1")
+            }
+            OptionsError::Scrub(rate) => {
+                write!(f, "--scrub {rate} is no number of bytes a second: say 512K, 1M or 4M; 0 is off")
             }
             OptionsError::PublicUrl(url) => {
                 write!(f, "the public URL \"{url}\" is none that others could follow: say https://HOST or http://HOST:PORT")
@@ -341,6 +353,7 @@ impl ServeOptions {
                 firehose_gateway: self.firehose_gateway.or(file.firehose_gateway),
                 ..by_default
             },
+            scrub: self.scrub.or(file.scrub).map(scrub_rate).transpose()?.filter(|&rate| rate > 0),
             http_threads: self.http_threads.or(file.http_threads).unwrap_or(cores).clamp(1, 64),
             memory_budget,
             init: self.init.or(file.init),
@@ -356,6 +369,19 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
         "false" | "0" | "no" | "off" | "" => Ok(false),
         _ => Err("say true or false".to_owned()),
     }
+}
+
+/// Bytes a second, with `K` or `M` for 1024 and 1024 times 1024.
+fn scrub_rate(text: String) -> Result<u64, OptionsError> {
+    let (digits, unit) = match text.trim().strip_suffix(['K', 'k']) {
+        Some(digits) => (digits, 1 << 10),
+        None => match text.trim().strip_suffix(['M', 'm']) {
+            Some(digits) => (digits, 1 << 20),
+            None => (text.trim(), 1),
+        },
+    };
+    let rate = digits.parse::<u64>().ok().and_then(|rate| rate.checked_mul(unit));
+    rate.ok_or(OptionsError::Scrub(text))
 }
 
 /// Without a slash at its end.
@@ -443,6 +469,17 @@ mod tests {
         assert_eq!(data(&["--in-memory=no", "--data", "d"], &[]), Some("d".to_owned()));
         assert_eq!(data(&[], &[("in_memory", ""), ("data", "d")]), Some("d".to_owned()));
         assert!(matches!(told(&["--data", "d", "--in-memory"], &[]), Err(OptionsError::DirectoryAndMemory)));
+    }
+
+    #[test]
+    fn a_rate_of_scrubbing_is_a_number_with_or_without_a_unit() {
+        let rate = |text: &str| scrub_rate(text.to_owned());
+        assert_eq!(rate("4096").unwrap(), 4096);
+        assert_eq!(rate("512K").unwrap(), 512 << 10);
+        assert_eq!(rate("1M").unwrap(), 1 << 20);
+        for none in ["", "M", "-1", "1G", "99999999999999999999", "99999999999999M"] {
+            assert!(matches!(rate(none), Err(OptionsError::Scrub(_))), "{none}");
+        }
     }
 
     #[test]

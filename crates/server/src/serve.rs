@@ -24,6 +24,7 @@ use crate::init;
 use crate::listener;
 use crate::mailbox::{Letterbox, Tickets};
 use crate::options::{DurabilityOption, Settings};
+use crate::scrub::Scrub;
 use crate::signing::Signing;
 use crate::store;
 use crate::web::Desk;
@@ -90,6 +91,10 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     };
     let body_readers = machine.body_readers();
     let journal = store.pipeline();
+    let scrub = match settings.scrub {
+        Some(rate) => Some(Scrub::start(rate, reader.clone(), &journal, damages.clone())?),
+        None => None,
+    };
     let signing = Arc::new(Signing::new(Arc::new(Notary::open(settings.data.as_deref())?)));
     let carrier = Carrier::new(delivery::Settings { sockets: shares.sockets, ..settings.delivery.clone() })?;
     let outbox = carrier.outbox();
@@ -210,6 +215,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         .into());
     }
     outcome?;
+    drop(scrub);
     match Arc::into_inner(journal) {
         Some(journal) => drop(journal.close()?),
         None => return Err("the journal is still in use".into()),

@@ -394,6 +394,43 @@ fn a_flipped_bit_in_an_indexed_segment_is_found_when_the_record_is_read_and_by_a
 }
 
 #[test]
+fn a_scrub_finds_every_flipped_bit_of_full_segments_and_nothing_in_sound_ones() {
+    let (storage, ends) = small_log();
+    let last = ends.last().unwrap().segment();
+    // Full segments get their indexes.
+    drop(Journal::open(Arc::new(storage.clone()), &options(1200)).unwrap());
+    let scrub = |storage: &FaultyDisk| {
+        let journal = Journal::open(Arc::new(storage.clone()), &options(1200)).unwrap();
+        let (reader, mut found, mut bytes) = (journal.reader(), Vec::new(), 0);
+        for segment in reader.segments().unwrap().into_iter().filter(|&segment| segment < last) {
+            let read = |more: u64| {
+                bytes += more;
+                std::ops::ControlFlow::Continue(())
+            };
+            assert!(reader.scrub(segment, read, |damage| found.push(damage)).is_continue());
+        }
+        (found, bytes)
+    };
+    let full =
+        |segment: u32| ends.iter().filter(|end| end.segment() == segment).map(|end| end.offset()).max();
+    let (found, bytes) = scrub(&copy(&storage, "", None));
+    assert_eq!(found, []);
+    let expected: u64 = (1..last).filter_map(full).map(u64::from).sum();
+    assert_eq!(bytes, expected, "all of it was read");
+    for segment in 1..last {
+        let name = format!("{segment:08}.log");
+        let whole = bytes_of(&storage, &name);
+        for bit in (0..full(segment).unwrap() as usize * 8).step_by(41) {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let (found, _) = scrub(&copy(&storage, &name, Some(&flipped)));
+            assert_eq!(found.len(), 1, "bit {bit} of {name}: {found:?}");
+            assert_eq!((&*found[0].file, found[0].effect), (&*name, Effect::Unreadable));
+        }
+    }
+}
+
+#[test]
 fn a_missing_segment_is_damage_unless_it_was_dropped() {
     let (storage, _) = small_log();
     let missing = copy(&storage, "", None);

@@ -1,0 +1,86 @@
+//! The background read of the whole log (`--scrub`): it finds what rots before somebody needs it.
+
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use journal::{Pipeline, Reader};
+
+use crate::damage::Damages;
+
+/// The log is read once in so long at the most.
+const PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A thread that reads the log. It ends when this is dropped.
+pub struct Scrub {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Scrub {
+    /// Reads so many bytes a second, all full segments one after another, again and again.
+    pub fn start(
+        bytes_a_second: u64,
+        reader: Reader,
+        pipeline: &Arc<Pipeline>,
+        damages: Arc<Damages>,
+    ) -> std::io::Result<Scrub> {
+        let (stop, stopping) = channel();
+        let pipeline = Arc::downgrade(pipeline);
+        let thread = std::thread::Builder::new().name("scrub".into()).spawn(move || {
+            while pass(bytes_a_second.max(1), &reader, &pipeline, &damages, &stopping).is_continue()
+                && wait(&stopping, PAUSE).is_continue()
+            {}
+        })?;
+        Ok(Scrub { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Scrub {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // What it had to say it has said.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn wait(stopping: &Receiver<()>, time: Duration) -> ControlFlow<()> {
+    match stopping.recv_timeout(time) {
+        Err(RecvTimeoutError::Timeout) => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    }
+}
+
+fn pass(
+    bytes_a_second: u64,
+    reader: &Reader,
+    pipeline: &Weak<Pipeline>,
+    damages: &Damages,
+    stopping: &Receiver<()>,
+) -> ControlFlow<()> {
+    let segments = match reader.segments() {
+        Ok(segments) => segments,
+        Err(error) => {
+            eprintln!("posthaste: the log cannot be listed to be scrubbed: {error}");
+            return ControlFlow::Continue(());
+        }
+    };
+    for segment in segments {
+        // The newest is still being written.
+        let Some(newest) = pipeline.upgrade().map(|pipeline| pipeline.durable().segment()) else {
+            return ControlFlow::Break(());
+        };
+        if segment >= newest {
+            break;
+        }
+        let rest = |bytes: u64| {
+            wait(stopping, Duration::from_micros(bytes.saturating_mul(1_000_000) / bytes_a_second))
+        };
+        reader.scrub(segment, rest, |damage| damages.put(&damage))?;
+    }
+    ControlFlow::Continue(())
+}
