@@ -405,7 +405,8 @@ fn what_a_purged_queue_held_is_given_up_in_several_turns() {
     };
     let full = references(&running);
     let purge = operations::purge_queue::PurgeQueue { queue: key("q.fifo") };
-    running.ask(operations::Command::PurgeQueue(purge)).unwrap();
+    let command = Command::Sqs(operations::Command::PurgeQueue(purge));
+    running.server.machine.handle(running.now, Input::Request { ticket: 1 << 40, command });
     assert_eq!(running.counts("q.fifo"), (0, 0, 0));
     assert!(references(&running) > full / 2, "not all at once");
     running.pass(60_000);

@@ -166,6 +166,9 @@ impl World {
                 self.now += millis;
                 while let Some(due) = self.machine.wake_at().filter(|due| due.0 <= self.now) {
                     self.machine.handle(due, Input::Tick);
+                    while self.machine.is_behind() {
+                        self.machine.flush(due);
+                    }
                 }
             }
             Step::Send { queue, delay } => {

@@ -58,9 +58,13 @@ impl Story {
     }
 
     fn with(options: Options) -> Self {
+        Story::with_segments_of(4 << 10, options)
+    }
+
+    fn with_segments_of(segment_bytes: u32, options: Options) -> Self {
         let mut dice = Dice::from_seed(1);
         let disk = FaultyDisk::new(dice.split().into());
-        let log = journal::Options { segment_bytes: 4 << 10, log_id: 1, durable: true, recycled: 0 };
+        let log = journal::Options { segment_bytes, log_id: 1, durable: true, recycled: 0 };
         let now = Time(1_700_000_000_000);
         let server = Server::start_with(options, &disk, &log, SECRET, now, None, &mut dice).unwrap();
         let mut story = Story { disk, log, server, now };
@@ -538,4 +542,64 @@ fn a_subscribed_telephone_that_has_opted_out_gets_nothing_and_its_dead_letter_qu
     let (attempt, _) = story.attempt();
     assert_eq!(attempt.subscriber.map(|subscriber| subscriber.endpoint).as_deref(), Some("+15557654321"));
     assert_eq!(story.receive("letters").len(), 1);
+}
+
+/// Queues that have subscribed to one topic: more than one record names.
+const WIDE: usize = 1100;
+
+#[test]
+fn what_is_published_to_very_many_reaches_all_or_nobody() {
+    let mut story = Story::with_segments_of(16 << 10, Options::default());
+    story.create_topic("wide", &[]);
+    let names: Vec<String> = (0..WIDE).map(|number| format!("q{number}")).collect();
+    for name in &names {
+        story.create_queue(name);
+        story.subscribe("wide", "sqs", &queue(name).arn().to_string(), &[("RawMessageDelivery", "true")]);
+    }
+    story.subscribe("wide", "sms", "+15551234567", &[]);
+    let published = |at: usize| shapes::PublishInput {
+        topic_arn: topic_arn("wide"),
+        message: text(format!("{at} {}", "x".repeat(9000))),
+        ..Default::default()
+    };
+    let counts = |story: &Story| -> Vec<u64> {
+        let sqs = story.server.machine.sqs();
+        names.iter().map(|name| sqs.queue(&queue(name)).unwrap().counts().0).collect()
+    };
+    story.publish(published(0));
+    assert_eq!(counts(&story), [1; WIDE]);
+    story.crash();
+    assert_eq!(counts(&story), [1; WIDE]);
+    assert_eq!(story.pending("wide").iter().sum::<usize>(), 1);
+
+    // The power goes while it is being written.
+    let mut before = 1;
+    let (mut none, mut all) = (0, 0);
+    for at in 1..20 {
+        let command = Command::Sns(prepare(Request::Publish(published(at))));
+        story.server.machine.handle(story.now, Input::Request { ticket: 1, command });
+        assert!(story.server.flush(story.now).is_empty());
+        while story.server.write(story.now).unwrap() {}
+        story.crash();
+        let after = counts(&story);
+        assert!(after == vec![before; WIDE] || after == vec![before + 1; WIDE], "{after:?}");
+        all += after[0] - before;
+        none += 1 - (after[0] - before);
+        before = after[0];
+    }
+    assert!(none > 0, "{all} times all had it");
+
+    // Those who have it in the first records give it up. What names the others is written forward without them.
+    let (gone, there) = names.split_at(WIDE - 50);
+    for name in gone {
+        let purge = sqs::operations::purge_queue::PurgeQueue { queue: queue(name) };
+        story.ask(Command::Sqs(sqs::operations::Command::PurgeQueue(purge)));
+    }
+    for _ in 0..4 {
+        story.grow_old(30);
+        story.crash();
+        assert!(counts(&story)[..gone.len()].iter().all(|&count| count == 0));
+        assert!(counts(&story)[gone.len()..].iter().all(|&count| count == before));
+    }
+    assert_eq!(story.receive(&there[0]).len() as u64, before.min(10));
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use journal::Repaired;
 use journal::engines::Files;
-use kernel::parcel::PARCEL_SENT;
+use kernel::parcel::{PARCEL_PART, PARCEL_SENT};
 
 /// Repairs a directory and says what was done.
 pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
@@ -55,7 +55,7 @@ fn print(repaired: &Repaired, behind: &BTreeMap<&'static str, u64>) {
 /// What a record is about, in words.
 fn kind(head: &[u8]) -> &'static str {
     match head.first() {
-        Some(&PARCEL_SENT) => "published messages",
+        Some(&(PARCEL_SENT | PARCEL_PART)) => "published messages",
         Some(1..=4) => "queues and move tasks",
         Some(16) => "sent messages",
         Some(17 | 18) => "receives and changes of visibility",

@@ -11,7 +11,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use journal::{ReadError, Reader};
-use kernel::parcel::PARCEL_SENT;
+use kernel::parcel::is_parcel;
 use kernel::{Caller, Dice, Refusal, Secret, uuid_text};
 use machine::{Command, Input, Reply};
 use notification::{Keys, SignatureVersion, Signer};
@@ -408,7 +408,7 @@ impl Desk {
         }
         let Some(&secret) = self.secret.get() else { return Err(internal()) };
         // What copies of a topic's message are read in may have to be signed.
-        let from_topic = records.iter().any(|(head, _)| head.first() == Some(&PARCEL_SENT));
+        let from_topic = records.iter().any(|(head, _)| is_parcel(head));
         let presented = if from_topic {
             let (plan, base) = (plan.clone(), base.to_owned());
             let present = move |signer: &dyn Signer| {

@@ -3,7 +3,7 @@
 use api::sns::{self as shapes, Request};
 use bytestring::ByteString;
 use collections::dedup::WINDOW_MILLIS;
-use kernel::parcel::{Form, PARCEL_SENT};
+use kernel::parcel::{Form, is_parcel};
 use kernel::{AttributeValue, Caller, ParcelSent, Secret};
 use machine::Command;
 use notification::{Keys, Notification};
@@ -377,7 +377,7 @@ impl World {
         record: &journal::Record,
     ) -> Result<(usize, Payload), String> {
         let unreadable = |_| format!("{delivered:?} was given and is no message");
-        if record.head.first() != Some(&PARCEL_SENT) {
+        if !is_parcel(&record.head) {
             let payload = Payload::decode(&record.tail).map_err(unreadable)?;
             let number = match payload.attributes.first().map(|attribute| &attribute.value) {
                 Some(AttributeValue::Text(text)) => text.parse::<usize>().ok(),

@@ -11,6 +11,47 @@ use crate::{Arn, Time};
 /// The kind of its record in the log.
 pub const PARCEL_SENT: u8 = 128;
 
+/// The kind of a record that names some of a parcel's takers, and carries its payload for them. It counts only if a
+/// [`ParcelClosed`] of the same number is in the log, too.
+pub const PARCEL_PART: u8 = 130;
+
+/// The kind of the record that makes a parcel's parts count.
+pub const PARCEL_CLOSED: u8 = 131;
+
+/// Whether a record of this head is a parcel or a part of one.
+pub fn is_parcel(head: &[u8]) -> bool {
+    matches!(head.first(), Some(&(PARCEL_SENT | PARCEL_PART)))
+}
+
+/// All parts of a parcel are in the log, before this record: all of its takers have it. It is read before all that flows, so
+/// that a part is known to count when it is read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ParcelClosed {
+    /// The parcel's number.
+    pub number: u64,
+    /// The segments in which its parts lie: as long as one of them exists, this fact must be kept.
+    pub segments: Vec<u32>,
+}
+
+impl ParcelClosed {
+    /// Appends its bytes, the kind before them.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(PARCEL_CLOSED);
+        put_u64(out, self.number);
+        put_list(out, &self.segments, |out, &segment| put_u64(out, segment.into()));
+    }
+
+    /// Reads what [`ParcelClosed::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != PARCEL_CLOSED {
+            return Err(Malformed);
+        }
+        let closed = ParcelClosed { number: reader.u64()?, segments: reader.list(Reader::u32)? };
+        if reader.is_empty() { Ok(closed) } else { Err(Malformed) }
+    }
+}
+
 /// A payload was handed to its takers; or it lies here now, because its segment was given up.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ParcelSent<'a> {
@@ -223,6 +264,15 @@ struct Neighbour {
 impl<'a> ParcelSent<'a> {
     /// Appends its bytes, the kind before them.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_as(PARCEL_SENT, out);
+    }
+
+    /// Appends its bytes as those of a part.
+    pub fn encode_part(&self, out: &mut Vec<u8>) {
+        self.encode_as(PARCEL_PART, out);
+    }
+
+    fn encode_as(&self, kind: u8, out: &mut Vec<u8>) {
         let start = out.len();
         let indexed = self.copies.len() > BLOCK && self.is_sorted();
         let mut flags = NEAR;
@@ -233,7 +283,7 @@ impl<'a> ParcelSent<'a> {
         flags |= if self.forwarded { FORWARDED } else { 0 };
         flags |= if self.archived_millis > 0 { ARCHIVED } else { 0 };
         flags |= if self.style > 0 { STYLE } else { 0 };
-        out.push(PARCEL_SENT);
+        out.push(kind);
         out.push(flags);
         put_u64(out, self.number);
         put_u64(out, self.source);
@@ -274,7 +324,7 @@ impl<'a> ParcelSent<'a> {
             && self.copies.iter().all(|copy| copy.origin == copy.seq)
     }
 
-    /// Reads what [`ParcelSent::encode`] wrote.
+    /// Reads what [`ParcelSent::encode`] or [`ParcelSent::encode_part`] wrote.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (mut parcel, mut reader, flags) = ParcelSent::label(bytes)?;
         let near = flags & NEAR != 0;
@@ -325,7 +375,7 @@ impl<'a> ParcelSent<'a> {
     /// The parcel as a whole, what follows it, and the flags.
     fn label(bytes: &'a [u8]) -> Result<(Self, Reader<'a>, u8), Malformed> {
         let mut reader = Reader::new(bytes);
-        if reader.u8()? != PARCEL_SENT {
+        if !matches!(reader.u8()?, PARCEL_SENT | PARCEL_PART) {
             return Err(Malformed);
         }
         let flags = reader.u8()?;
@@ -344,6 +394,27 @@ impl<'a> ParcelSent<'a> {
             forwarded: flags & FORWARDED != 0,
         };
         Ok((parcel, reader, flags))
+    }
+
+    /// The parcel in parts of at most so many takers each: what it says besides is in the first alone.
+    pub fn in_parts(&self, takers: usize) -> Vec<ParcelSent<'_>> {
+        let copies = self.copies.chunks(takers).map(|copies| (copies, &[][..]));
+        let deliveries = self.deliveries.chunks(takers).map(|deliveries| (&[][..], deliveries));
+        let part = |(at, (copies, deliveries)): (usize, (&[Copy], &[Delivery]))| ParcelSent {
+            number: self.number,
+            source: self.source,
+            at: self.at,
+            group: self.group.as_deref().map(Cow::Borrowed),
+            deduplication_id: self.deduplication_id.as_deref().map(Cow::Borrowed),
+            copies: copies.to_vec(),
+            deliveries: deliveries.to_vec(),
+            ends: if at == 0 { self.ends.clone() } else { Vec::new() },
+            style: self.style,
+            archived_millis: if at == 0 { self.archived_millis } else { 0 },
+            deduplicates: self.deduplicates.filter(|_| at == 0),
+            forwarded: self.forwarded,
+        };
+        copies.chain(deliveries).enumerate().map(part).collect()
     }
 
     /// What the first taker's numbers are written as differences to: all are drawn from one counter, the topic's before its
@@ -540,9 +611,32 @@ mod tests {
         };
         let mut bytes = Vec::new();
         parcel.encode(&mut bytes);
-        assert_eq!(ParcelSent::decode(&bytes), Ok(parcel));
+        assert_eq!(ParcelSent::decode(&bytes).as_ref(), Ok(&parcel));
         for cut in 0..bytes.len() {
             assert!(ParcelSent::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        let parts = parcel.in_parts(1);
+        assert_eq!(parts.len(), 4);
+        let mut whole = ParcelSent { copies: Vec::new(), deliveries: Vec::new(), ..parts[0].clone() };
+        for part in &parts {
+            let mut bytes = Vec::new();
+            part.encode_part(&mut bytes);
+            assert!(is_parcel(&bytes));
+            assert_eq!(ParcelSent::decode(&bytes).as_ref(), Ok(part));
+            whole.copies.extend(&part.copies);
+            whole.deliveries.extend(&part.deliveries);
+        }
+        assert_eq!(whole, parcel);
+    }
+
+    #[test]
+    fn a_closed_parcel_reads_back_as_it_was_written() {
+        let closed = ParcelClosed { number: 1 << 40, segments: vec![3, 400] };
+        let mut bytes = Vec::new();
+        closed.encode(&mut bytes);
+        assert_eq!(ParcelClosed::decode(&bytes), Ok(closed));
+        for cut in 0..bytes.len() {
+            assert!(ParcelClosed::decode(&bytes[..cut]).is_err(), "cut at {cut}");
         }
     }
 

@@ -1,10 +1,11 @@
 //! The machine itself: one decision after the other, recorded, applied, answered.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use journal::Overlong;
 use kernel::codec::Malformed;
 use kernel::gather::{FACT_BYTES, GATHERED_BYTES, in_records};
+use kernel::parcel::ParcelClosed;
 use kernel::{
     Demand, Extent, IdsRemembered, Ledger, ParcelSent, Place, Position, Refusal, RememberedId, Secret, Time,
 };
@@ -48,6 +49,10 @@ pub struct Machine {
     /// Where it ended at the start.
     began: Position,
     outputs: VecDeque<Output>,
+    /// While a log is read: the parcels whose parts count.
+    closed: BTreeSet<u64>,
+    /// Parcels in parts that are not known to be closed durably: where their first parts begin, and what closes them ends.
+    pub(crate) closing: VecDeque<(Place, Position)>,
     pub(crate) pace: Pace,
 }
 
@@ -99,6 +104,8 @@ impl Machine {
             tail: end,
             began: end,
             outputs: VecDeque::new(),
+            closed: BTreeSet::new(),
+            closing: VecDeque::new(),
         }
     }
 
@@ -127,6 +134,15 @@ impl Machine {
             Record::Sqs(record) => self.sqs.apply(&record, extent, &mut self.ledger),
             Record::Sns(record) => self.sns.apply(&record, extent, &mut self.ledger),
             Record::Parcel(parcel) => self.apply_parcel(&parcel, extent),
+            // A part of what was never closed was never acknowledged, and nobody has it.
+            Record::Part(parcel) if self.closed.contains(&parcel.number) => {
+                self.apply_parcel(&parcel, extent)
+            }
+            Record::Part(_) => {}
+            Record::Closed(record) => {
+                self.closed.insert(record.number);
+                self.apply_closed(&record, extent);
+            }
             Record::Ids(record) => self.apply_ids(&record, extent),
         }
         Ok(())
@@ -134,6 +150,7 @@ impl Machine {
 
     /// After replay: numbers below `counter` are taken, and it is `now` at least: what [`Machine::replaying`] was told.
     pub fn replayed(&mut self, counter: u64, now: Time) {
+        self.closed = BTreeSet::new();
         self.sns.replayed(counter);
         self.agree_on_numbers();
         self.sqs.replayed(counter, &mut self.ledger);
@@ -175,7 +192,12 @@ impl Machine {
                     self.settle(Some(ticket), Outcome::Reply(Ok(sqs::operations::Reply::Done)));
                 }
             }
-            Input::Durable(position) => self.outbox.advance(position),
+            Input::Durable(position) => {
+                self.outbox.advance(position);
+                while self.closing.front().is_some_and(|&(_, end)| end <= position) {
+                    self.closing.pop_front();
+                }
+            }
             Input::Tick => self.look_for_dead = true,
             Input::Space { end } => self.space_end = end,
             Input::Identify { secret } => {
@@ -310,12 +332,19 @@ impl Machine {
                 received
                     .messages
                     .iter()
-                    .map(|message| end_of(message.extent))
+                    .map(|message| self.counts_from(message.extent))
                     .max()
                     .unwrap_or_else(|| self.outbox.durable())
             }
             _ => self.appender.end(),
         }
+    }
+
+    /// Up to where the log must be durable so that the parcel or message at `extent` is there after a crash.
+    pub(crate) fn counts_from(&self, extent: Extent) -> Position {
+        let closes =
+            |&(from, end): &(Place, Position)| (from <= extent.place && extent.place < end).then_some(end);
+        self.closing.iter().find_map(closes).unwrap_or_else(|| end_of(extent))
     }
 
     fn advance(&mut self) {
@@ -503,6 +532,10 @@ impl Machine {
 
     /// Goes on with the segment that is being written forward: a step at a time, so that requests come between.
     fn write_forward(&mut self) {
+        // What is being read is waited for.
+        if !self.cleaning.has_work() {
+            return;
+        }
         if self.room() < Demand::Delete {
             // What was written again is dead in the old segment already. The rest stays there until there is more room.
             self.cleaning.forwarding = None;
@@ -566,7 +599,7 @@ impl Machine {
             Ok(Record::Sqs(sqs::records::Record::MessageSent(record))) => {
                 ids.extend(self.sqs.id_to_remember(&record));
             }
-            Ok(Record::Parcel(parcel)) => {
+            Ok(Record::Parcel(parcel) | Record::Part(parcel)) => {
                 ids.extend(self.sns.id_to_remember(&parcel, self.now));
                 ids.extend(self.sqs.ids_to_remember(&parcel));
             }
@@ -575,8 +608,15 @@ impl Machine {
                     |id: &RememberedId| self.sqs.still_counts(id) || self.sns.still_counts(id, self.now);
                 ids.extend(record.ids.into_iter().filter(counts));
             }
-            Ok(Record::Sqs(_) | Record::Sns(_)) | Err(Malformed) => {}
+            Ok(Record::Sqs(_) | Record::Sns(_) | Record::Closed(_)) | Err(Malformed) => {}
         }
+    }
+
+    /// What is still to be said of a parcel that was closed: that those of its parts count that still lie where they were.
+    fn closed_again(&self, record: &ParcelClosed, at: Extent) -> ParcelClosed {
+        let segments = record.segments.iter().copied();
+        let segments = segments.filter(|&segment| self.ledger.needs_tombstone(segment, at)).collect();
+        ParcelClosed { number: record.number, segments }
     }
 
     fn commit_ids(&mut self, record: &IdsRemembered) {
@@ -601,7 +641,7 @@ impl Machine {
 
     /// The deliveries that a dead letter has ended stay ended, whatever becomes of the letter; and so with replays.
     fn say_ends_again(&mut self, head: &[u8], at: Extent) {
-        let Ok(Record::Parcel(parcel)) = Record::decode(head) else { return };
+        let Ok(Record::Parcel(parcel) | Record::Part(parcel)) = Record::decode(head) else { return };
         self.say_progress_again(at);
         let ended = sns::survival::ended_again(&parcel.ends, at, &self.ledger);
         if !ended.is_empty() {
@@ -648,7 +688,7 @@ impl Machine {
         Ok(match Record::decode(head)? {
             Record::Sqs(_) => self.sqs.survival(head, at, &self.ledger)?,
             Record::Sns(_) => of(self.sns.write_again(head, at, &self.ledger)?.is_some()),
-            Record::Parcel(parcel) => {
+            Record::Parcel(parcel) | Record::Part(parcel) => {
                 let again = self.parcel_again(&parcel, at);
                 if is_payload_needed(&again) {
                     Survival::Payload
@@ -656,6 +696,7 @@ impl Machine {
                     of(!again.ends.is_empty() || self.sns.replay_advanced_again(at).is_some())
                 }
             }
+            Record::Closed(record) => of(!self.closed_again(&record, at).segments.is_empty()),
             // What of them still counts is gathered.
             Record::Ids(_) => Survival::Dead,
         })
@@ -675,7 +716,7 @@ impl Machine {
                     self.note_sns(&record);
                 }
             }
-            Ok(Record::Parcel(parcel)) => {
+            Ok(Record::Parcel(parcel) | Record::Part(parcel)) => {
                 let again = self.parcel_again(&parcel, at);
                 let is_needed = is_payload_needed(&again);
                 if is_needed || !again.ends.is_empty() {
@@ -684,6 +725,12 @@ impl Machine {
                     self.note(placed);
                 }
                 self.say_progress_again(at);
+            }
+            Ok(Record::Closed(record)) => {
+                let again = self.closed_again(&record, at);
+                if !again.segments.is_empty() {
+                    self.close_parcel(&again);
+                }
             }
             // They are gathered from the heads alone.
             Ok(Record::Ids(_)) | Err(Malformed) => {}

@@ -1,7 +1,7 @@
 //! A record of any service, and what of it still holds.
 
 use kernel::codec::Malformed;
-use kernel::parcel::PARCEL_SENT;
+use kernel::parcel::{PARCEL_CLOSED, PARCEL_PART, PARCEL_SENT, ParcelClosed};
 use kernel::remembered::IDS_REMEMBERED;
 use kernel::{IdsRemembered, ParcelSent};
 
@@ -13,6 +13,10 @@ pub enum Record<'a> {
     Sns(sns::records::Record),
     /// About both.
     Parcel(ParcelSent<'a>),
+    /// A part of one, which counts if it is closed.
+    Part(ParcelSent<'a>),
+    /// All parts of one are there.
+    Closed(ParcelClosed),
     /// About both, too.
     Ids(IdsRemembered),
 }
@@ -22,6 +26,8 @@ impl<'a> Record<'a> {
     pub fn decode(head: &'a [u8]) -> Result<Self, Malformed> {
         match head.first() {
             Some(&PARCEL_SENT) => ParcelSent::decode(head).map(Record::Parcel),
+            Some(&PARCEL_PART) => ParcelSent::decode(head).map(Record::Part),
+            Some(&PARCEL_CLOSED) => ParcelClosed::decode(head).map(Record::Closed),
             Some(&IDS_REMEMBERED) => IdsRemembered::decode(head).map(Record::Ids),
             Some(kind) if sns::records::KINDS.contains(kind) => {
                 sns::records::Record::decode(head).map(Record::Sns)

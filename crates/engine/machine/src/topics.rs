@@ -4,7 +4,7 @@ use bytes::Bytes;
 use journal::Overlong;
 use kernel::codec::Malformed;
 use kernel::gather::FACT_BYTES;
-use kernel::parcel::{Delivery, Form, Offer, Queues, Taken};
+use kernel::parcel::{Delivery, Form, Offer, ParcelClosed, Queues, Taken};
 use kernel::{Demand, ParcelSent, Refusal};
 use notification::Notification;
 use sns::SubscriptionId;
@@ -22,6 +22,13 @@ use crate::outbox::Release;
 const PUT_OFF_MILLIS: u64 = 60_000;
 /// A delivery whose bytes on disk are damaged is tried again after so long: somebody may have put back the file.
 const UNREADABLE_MILLIS: u64 = 3_600_000;
+
+/// Takers that one record of a parcel names at the most: what it costs to read one copy, and to apply or to write forward a
+/// record, grows with them.
+const TAKERS: usize = 1000;
+/// The same of a parcel whose payload is longer than [`SHORT_PAYLOAD`], since each part carries it.
+const TAKERS_OF_LONG: usize = 2000;
+const SHORT_PAYLOAD: usize = 16 << 10;
 
 impl Machine {
     pub(crate) fn sns_request(&mut self, ticket: u64, command: &Command) {
@@ -114,10 +121,46 @@ impl Machine {
     }
 
     /// A parcel is recorded and becomes true: for its topic, and for every queue that has a copy.
+    ///
+    /// If it has many takers it is recorded in parts, each with the payload, and then closed: a crash before that leaves it to
+    /// nobody. So no head is long, and to read one copy is not to read the names of a million others.
     pub(crate) fn commit_parcel(&mut self, parcel: &ParcelSent<'_>, payload: &[u8]) {
-        let at = self.appender.push(journal::Class::Flow, |head| parcel.encode(head), payload);
-        self.ledger.open(at.place.segment());
-        self.apply_parcel(parcel, at);
+        let most = if payload.len() <= SHORT_PAYLOAD { TAKERS } else { TAKERS_OF_LONG };
+        if parcel.copies.len() + parcel.deliveries.len() <= most {
+            let sent = self.record(journal::Class::Flow, usize::MAX, |head| parcel.encode(head), payload);
+            debug_assert!(sent.is_ok(), "{sent:?}");
+            if let Ok(at) = sent {
+                self.apply_parcel(parcel, at);
+            }
+            return;
+        }
+        let mut parts = Vec::new();
+        for part in parcel.in_parts(most) {
+            let sent = self.record(journal::Class::Flow, usize::MAX, |head| part.encode_part(head), payload);
+            debug_assert!(sent.is_ok(), "{sent:?}");
+            parts.extend(sent.ok().map(|at| (part, at)));
+        }
+        let mut segments: Vec<u32> = parts.iter().map(|(_, at)| at.place.segment()).collect();
+        segments.dedup();
+        self.close_parcel(&ParcelClosed { number: parcel.number, segments });
+        let begin = parts.first().map(|(_, at)| at.place);
+        self.closing.extend(begin.map(|begin| (begin, self.appender.end())));
+        for (part, at) in &parts {
+            self.apply_parcel(part, *at);
+        }
+    }
+
+    pub(crate) fn close_parcel(&mut self, closed: &ParcelClosed) {
+        let noted = self.record(journal::Class::Configuration, usize::MAX, |head| closed.encode(head), &[]);
+        debug_assert!(noted.is_ok(), "{noted:?}");
+        if let Ok(at) = noted {
+            self.apply_closed(closed, at);
+        }
+    }
+
+    /// That parts count is to be known as long as they are there.
+    pub(crate) fn apply_closed(&mut self, closed: &ParcelClosed, at: kernel::Extent) {
+        closed.segments.iter().for_each(|&segment| self.ledger.bury(at.place, segment));
     }
 
     pub(crate) fn apply_parcel(&mut self, parcel: &ParcelSent<'_>, at: kernel::Extent) {
@@ -185,7 +228,7 @@ impl Machine {
             && let Some(attempt) = self.sns.next_attempt(self.now, self.options.attempts)
         {
             self.pace.deliveries -= 1;
-            self.outbox.put(end_of(attempt.parcel), Release::Deliver(Box::new(attempt)));
+            self.outbox.put(self.counts_from(attempt.parcel), Release::Deliver(Box::new(attempt)));
         }
     }
 

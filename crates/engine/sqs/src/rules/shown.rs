@@ -4,7 +4,7 @@ use api::sqs::{Message, MessageAttributeValue, ReceiveMessageInput};
 use api::{Map, Text};
 use bytes::Bytes;
 use kernel::codec::Malformed;
-use kernel::parcel::PARCEL_SENT;
+use kernel::parcel::is_parcel;
 use kernel::{ParcelSent, Refusal, hex};
 use notification::Keys;
 
@@ -105,7 +105,7 @@ impl Shown {
         keys: &Keys<'_>,
     ) -> Result<Message, Malformed> {
         let parcel;
-        let (sent, payload) = if head.first() == Some(&PARCEL_SENT) {
+        let (sent, payload) = if is_parcel(head) {
             let copy;
             (parcel, copy) = ParcelSent::decode_copy(head, message.copy.0)?;
             (message_of(&parcel, &copy), unpack(&parcel, &copy, tail, keys)?)
