@@ -30,9 +30,7 @@ struct Payload {
 }
 
 impl Message for Payload {
-    fn message_type(&self) -> &str {
-        "payload"
-    }
+    const TYPES: &'static [&'static str] = &["payload"];
 }
 
 #[tokio::main]

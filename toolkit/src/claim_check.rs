@@ -30,7 +30,7 @@ pub const CLAIM_CHECK: &str = "ClaimCheck";
 /// ```
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Serialize, Deserialize)] struct Report { text: String }
-/// # impl toolkit::Message for Report { fn message_type(&self) -> &str { "report" } }
+/// # impl toolkit::Message for Report { const TYPES: &'static [&'static str] = &["report"]; }
 /// # toolkit::testing::block_on(async {
 /// # let server = toolkit::testing::Server::in_memory()?;
 /// # let clients = toolkit::Clients::local(server.endpoint()).await;

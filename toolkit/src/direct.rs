@@ -14,6 +14,7 @@ mod signature;
 
 use std::fmt;
 use std::io::Write;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -29,6 +30,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use query::Form;
 
@@ -47,6 +49,27 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 
 /// How long an answer may take before the SDK asks again; a receive may wait besides.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// After a call that waits was broken off, an answer that was on its way is awaited for so long.
+pub(crate) const LAST_ANSWER: Duration = Duration::from_millis(500);
+
+/// The result of a call that waits at the server; `None` if it was broken off. Nobody tells the server until the connection is closed, so
+/// what it answers meanwhile is awaited for a moment.
+pub(crate) async fn unless_stopped<F: Future>(
+    call: Pin<&mut F>,
+    stop: Option<&CancellationToken>,
+) -> Option<F::Output> {
+    let Some(stop) = stop else { return Some(call.await) };
+    let stopped = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_ANSWER).await;
+    };
+    tokio::select! {
+        biased;
+        answer = call => Some(answer),
+        () = stopped => None,
+    }
+}
 
 /// Calls of one client.
 #[derive(Debug)]
@@ -140,7 +163,21 @@ impl Direct {
         read: impl FnOnce(&[u8]) -> Option<R>,
     ) -> Option<R> {
         let write = || written(input, bytes);
-        self.exchange(target, write, patience, read).await
+        self.exchange(target, write, patience, None, read).await
+    }
+
+    /// As [`read`](Self::read), for a call that waits at the server until something comes: it is broken off when `stop` is cancelled. An
+    /// answer that the server has sent by then is read nevertheless, since it may hold messages.
+    pub async fn read_unless_stopped<R>(
+        &self,
+        target: &str,
+        (input, bytes): (&impl Serialize, usize),
+        patience: Duration,
+        stop: &CancellationToken,
+        read: impl FnOnce(&[u8]) -> Option<R>,
+    ) -> Option<R> {
+        let write = || written(input, bytes);
+        self.exchange(target, write, patience, Some(stop), read).await
     }
 
     /// As [`read`](Self::read), for an operation that AWS does not have. `None`: the server is no Posthaste, or an older one, or something
@@ -156,7 +193,7 @@ impl Direct {
         if !route.is_posthaste.load(Ordering::Relaxed) || is_ahead(&self.aws_only_until) || self.rests() {
             return None;
         }
-        let asked = tokio::time::timeout(PATIENCE, route.ask(target, written(input, bytes)?, read));
+        let asked = tokio::time::timeout(PATIENCE, route.ask(target, written(input, bytes)?, None, read));
         let answer = asked.await.ok().flatten();
         if answer.is_none() {
             tracing::debug!(target, "no plain success: AWS's operations are used for a while");
@@ -171,15 +208,16 @@ impl Direct {
         target: &str,
         write: impl FnOnce() -> Option<Vec<u8>>,
         patience: Duration,
+        stop: Option<&CancellationToken>,
         read: impl FnOnce(&[u8]) -> Option<R>,
     ) -> Option<R> {
         if self.rests() {
             return None;
         }
         let route = self.route.get_or_init(|| Route::learn(&self.client)).await.as_ref()?;
-        let asked = tokio::time::timeout(patience, route.ask(target, write()?, read));
+        let asked = tokio::time::timeout(patience, route.ask(target, write()?, stop, read));
         let answer = asked.await.ok().flatten();
-        if answer.is_none() {
+        if answer.is_none() && !stop.is_some_and(CancellationToken::is_cancelled) {
             tracing::debug!(target, "no plain success: the SDK asks again");
             *lock(&self.rests_until) = Some(Instant::now() + REST);
         }
@@ -276,13 +314,20 @@ impl Route {
     }
 
     /// What `read` makes of an answer that says 200.
-    async fn ask<R>(&self, target: &str, body: Vec<u8>, read: impl FnOnce(&[u8]) -> Option<R>) -> Option<R> {
+    async fn ask<R>(
+        &self,
+        target: &str,
+        body: Vec<u8>,
+        stop: Option<&CancellationToken>,
+        read: impl FnOnce(&[u8]) -> Option<R>,
+    ) -> Option<R> {
         let (time, key) = self.time_and_key().await?;
         let time = std::str::from_utf8(&time).ok()?;
         let authorization = self.authorization(target, &body, &key, time);
         let signed = Signed { target, time, authorization: &authorization, token: key.token.as_deref() };
         let Some(connections) = &self.connections else {
-            let answer = self.connector.call(self.request(&signed, body)?).await.ok()?;
+            let call = pin!(self.connector.call(self.request(&signed, body)?));
+            let answer = unless_stopped(call, stop).await?.ok()?;
             let server = answer.headers().get("server").unwrap_or_default();
             self.check(answer.status().as_u16(), server.starts_with(POSTHASTE))?;
             return read(&ByteStream::new(answer.into_body()).collect().await.ok()?.into_bytes());
@@ -290,7 +335,18 @@ impl Route {
         let mut connection = connections.take().await.ok()?;
         self.write_head(&signed, body.len(), &mut connection.head)?;
         connection.send(&body).await.ok()?;
-        let answer = connection.answer().await.ok()?;
+        let answer = match stop {
+            None => connection.answer().await.ok()?,
+            Some(stop) => tokio::select! {
+                biased;
+                answer = connection.answer() => answer.ok()?,
+                () = stop.cancelled() => {
+                    connection.no_more().await.ok()?;
+                    // What has come of it so far stands in the connection's buffer.
+                    tokio::time::timeout(LAST_ANSWER, connection.answer()).await.ok()?.ok()?
+                }
+            },
+        };
         let result =
             self.check(answer.status, answer.is_posthaste).and_then(|()| read(connection.body(&answer)));
         connections.give_back(connection, &answer);
@@ -586,5 +642,20 @@ mod tests {
                 direct.call::<serde_json::Value>("AmazonSQS.ReceiveMessage", (&1, 1), second).await.is_none()
             );
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_waits_is_broken_off_but_not_before_what_is_on_its_way() {
+        let stop = CancellationToken::new();
+        let after = |time| async move {
+            tokio::time::sleep(time).await;
+            "answered"
+        };
+        let waits = Duration::from_secs(20);
+        assert_eq!(unless_stopped(pin!(after(waits)), None).await, Some("answered"));
+        assert_eq!(unless_stopped(pin!(after(waits)), Some(&stop)).await, Some("answered"));
+        stop.cancel();
+        assert_eq!(unless_stopped(pin!(after(LAST_ANSWER / 2)), Some(&stop)).await, Some("answered"));
+        assert_eq!(unless_stopped(pin!(after(waits)), Some(&stop)).await, None);
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::message::{Message, SchemaVersion, UpcastError};
+use crate::message::{Message, SchemaVersion, Untyped, UpcastError};
 use crate::trace_context::TraceContext;
 
 /// A message in its frame. On the wire it is this JSON:
@@ -94,25 +94,77 @@ impl<T: Message> Envelope<T> {
     /// Reads the JSON, and brings data of an older version up to date.
     ///
     /// # Errors
-    /// When it is not an envelope, when its data is of a newer major version than this program's, or when there is no way
-    /// up from its version.
+    /// When it is not an envelope, when it names a type that is none of [`Message::TYPES`] or another one than its data, when its data
+    /// is of a newer major version than this program's, or when there is no way up from its version.
     pub fn decode(json: &str) -> Result<Envelope<T>, EnvelopeError> {
         // The version stands behind the data, and most often is this program's own: one pass for both.
         if let Ok(envelope) = serde_json::from_str::<Envelope<T>>(json)
-            && envelope.metadata.version.major == T::VERSION.major
+            && (T::UNTYPED
+                || envelope.metadata.version.major == T::VERSION.major
+                    && envelope.data.message_type() == envelope.message_type)
         {
             return Ok(envelope);
         }
-        let raw: Envelope<&RawValue> = from_json(json, "the envelope")?;
-        let version = raw.metadata.version;
-        let data = if version.major == T::VERSION.major {
-            from_json(raw.data.get(), "the data")?
-        } else {
-            upcast(&raw.message_type, version, raw.data.get())?
+        from_json::<Envelope<&RawValue>>(json, "the envelope")?.read(|data| data.get())
+    }
+}
+
+impl Envelope<Untyped> {
+    /// The same with data of this type, brought up to date.
+    ///
+    /// # Errors
+    /// As [`decode`](Envelope::decode).
+    pub fn typed<T: Message>(&self) -> Result<Envelope<T>, EnvelopeError> {
+        let version = match self.metadata.version {
+            SchemaVersion::UNSAID => T::VERSION,
+            version => version,
         };
-        let Envelope { id, message_type, source, timestamp, metadata, .. } = raw;
+        let Envelope { id, message_type, source, timestamp, data, metadata } = self;
+        let raw = Envelope {
+            id: id.clone(),
+            message_type: message_type.clone(),
+            source: source.clone(),
+            timestamp: *timestamp,
+            data: data.json(),
+            metadata: Metadata { version, ..metadata.clone() },
+        };
+        raw.read(|data| data)
+    }
+}
+
+impl<D> Envelope<D> {
+    /// Reads the data, whatever its version, from the JSON that it is.
+    fn read<T: Message>(self, json: fn(&D) -> &str) -> Result<Envelope<T>, EnvelopeError> {
+        check_type::<T>(&self.message_type)?;
+        let (version, json) = (self.metadata.version, json(&self.data));
+        let data: T = if T::UNTYPED || version.major == T::VERSION.major {
+            let data: T = from_json(json, "the data")?;
+            // An older version may have had another name.
+            check_data(&self.message_type, &data)?;
+            data
+        } else {
+            upcast(&self.message_type, version, json)?
+        };
+        let Envelope { id, message_type, source, timestamp, metadata, .. } = self;
         Ok(Envelope { id, message_type, source, timestamp, data, metadata })
     }
+}
+
+/// Whether a reader of `T` may read what is said to be of this type.
+pub(crate) fn check_type<T: Message>(message_type: &str) -> Result<(), EnvelopeError> {
+    if T::UNTYPED || T::TYPES.contains(&message_type) {
+        return Ok(());
+    }
+    Err(EnvelopeError::UnknownType { found: message_type.to_owned(), known: T::TYPES })
+}
+
+/// Whether data are of the type that they are said to be of.
+pub(crate) fn check_data<T: Message>(message_type: &str, data: &T) -> Result<(), EnvelopeError> {
+    let of_data = data.message_type();
+    if T::UNTYPED || of_data == message_type {
+        return Ok(());
+    }
+    Err(EnvelopeError::OtherType { said: message_type.to_owned(), of_data: of_data.to_owned() })
 }
 
 impl<T> Envelope<T> {
@@ -176,6 +228,22 @@ pub enum EnvelopeError {
         #[source]
         why: serde_json::Error,
     },
+    /// It is of a type that its reader does not read.
+    #[error("the type is \"{found}\"; this consumer reads {}", list(.known))]
+    UnknownType {
+        /// The message's type.
+        found: String,
+        /// What is read.
+        known: &'static [&'static str],
+    },
+    /// The envelope says one type, and the data another.
+    #[error("the envelope says that the type is \"{said}\", its data say \"{of_data}\"")]
+    OtherType {
+        /// What the envelope says.
+        said: String,
+        /// What the data say.
+        of_data: String,
+    },
     /// Its writer is newer than this program.
     #[error("the data is of version {found}; this program knows {known}")]
     TooNew {
@@ -189,6 +257,10 @@ pub enum EnvelopeError {
     Upcast(#[from] UpcastError),
 }
 
+fn list(types: &[&str]) -> String {
+    types.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,9 +272,7 @@ mod tests {
 
     impl Message for Paid {
         const VERSION: SchemaVersion = SchemaVersion::new(3, 1);
-        fn message_type(&self) -> &str {
-            "paid"
-        }
+        const TYPES: &'static [&'static str] = &["paid"];
         fn upcast(
             _: &str,
             from: SchemaVersion,
@@ -234,6 +304,59 @@ mod tests {
         assert_eq!(read("\"1.7\"", r#"{"amount":3}"#), Paid { cents: 300 });
         assert_eq!(read("2", r#"{"amount":3}"#), Paid { cents: 3 });
         assert_eq!(read("3.9", r#"{"cents":3,"new":true}"#), Paid { cents: 3 });
+    }
+
+    #[test]
+    fn another_type_is_refused_even_if_its_data_could_be_read() {
+        let text = r#"{"id":"a","type":"refunded","data":{"cents":3},"metadata":{"version":"3.1"}}"#;
+        let error = Envelope::<Paid>::decode(text).unwrap_err();
+        assert!(
+            matches!(&error, EnvelopeError::UnknownType { found, known: ["paid"] } if found == "refunded")
+        );
+        assert_eq!(error.to_string(), r#"the type is "refunded"; this consumer reads "paid""#);
+        // Of an older version, too, and where the data cannot be read.
+        for (version, data) in [("1", r#"{"amount":3}"#), ("3", "[]"), ("9", "{}")] {
+            let text =
+                format!(r#"{{"id":"a","type":"refunded","data":{data},"metadata":{{"version":{version}}}}}"#);
+            let error = Envelope::<Paid>::decode(&text).unwrap_err();
+            assert!(matches!(error, EnvelopeError::UnknownType { .. }), "{text}: {error}");
+        }
+    }
+
+    #[derive(Serialize, Deserialize, Debug, PartialEq)]
+    #[serde(tag = "kind")]
+    enum Booking {
+        Debit { cents: u64 },
+        Credit { cents: u64 },
+    }
+
+    impl Message for Booking {
+        const TYPES: &'static [&'static str] = &["debit", "credit"];
+        fn message_type(&self) -> &str {
+            match self {
+                Booking::Debit { .. } => "debit",
+                Booking::Credit { .. } => "credit",
+            }
+        }
+    }
+
+    #[test]
+    fn an_envelope_and_its_data_must_say_the_same() {
+        let written = |named: &str, kind: &str| {
+            format!(r#"{{"id":"a","type":"{named}","data":{{"kind":"{kind}","cents":3}}}}"#)
+        };
+        let read = Envelope::<Booking>::decode(&written("credit", "Credit")).unwrap();
+        assert_eq!(read.data, Booking::Credit { cents: 3 });
+        let error = Envelope::<Booking>::decode(&written("debit", "Credit")).unwrap_err();
+        assert!(matches!(error, EnvelopeError::OtherType { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_message_of_any_type_becomes_one_of_its_type_and_no_other() {
+        let any = Envelope::<Untyped>::decode(&written("\"1.7\"", r#"{"amount":3}"#)).unwrap();
+        assert_eq!((any.message_type.as_str(), any.data.json()), ("paid", r#"{"amount":3}"#));
+        assert_eq!(any.typed::<Paid>().unwrap().data, Paid { cents: 300 });
+        assert!(matches!(any.typed::<Booking>().unwrap_err(), EnvelopeError::UnknownType { .. }));
     }
 
     #[test]

@@ -61,17 +61,20 @@ mod backoff;
 
 mod fault;
 
+mod shutdown;
+
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use backoff::Backoff;
 pub use clients::Clients;
-pub use consumer::Consumer;
+pub use consumer::{Consumer, Router};
 pub use envelope::{Envelope, EnvelopeError, Metadata};
 pub use fault::Fault;
-pub use message::{Message, SchemaVersion, UpcastError};
+pub use message::{Message, SchemaVersion, Untyped, UpcastError};
 pub use publisher::Publisher;
 pub use queue::{Queue, QueueSpec};
+pub use shutdown::shutdown_signal;
 pub use topic::{Subscription, Topic, TopicSpec};
 pub use trace_context::{TraceContext, TraceContextError};
 

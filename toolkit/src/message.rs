@@ -6,10 +6,12 @@ use std::str::FromStr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// A type that can travel in an [`Envelope`](crate::Envelope).
 ///
-/// An enum is the usual choice where one queue carries several types of event.
+/// Where one queue carries several types of event, a [`Router`](crate::Router) has a handler for each; or an enum holds all of them, and
+/// names them in [`TYPES`](Self::TYPES).
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -21,7 +23,7 @@ use serde_json::Value;
 ///
 /// impl Message for OrderCreated {
 ///     const VERSION: SchemaVersion = SchemaVersion::new(2, 0);
-///     fn message_type(&self) -> &str { "order.created" }
+///     const TYPES: &'static [&'static str] = &["order.created"];
 ///
 ///     // Version 1 had the amount in whole dollars.
 ///     fn upcast(_: &str, from: SchemaVersion, mut data: Value) -> Result<Value, UpcastError> {
@@ -48,8 +50,21 @@ pub trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// ignore and new readers can do without.
     const VERSION: SchemaVersion = SchemaVersion::new(1, 0);
 
-    /// The type's name on the wire, such as `order.created` or `PAYMENT_FAILED`. Filter policies may match on it.
-    fn message_type(&self) -> &str;
+    /// The names of this type on the wire, such as `order.created`: one, or one for each event where an enum holds several.
+    ///
+    /// A reader refuses a message whose envelope names any other type: a consumer moves it to the dead letters. A name that only older
+    /// versions had stays in this list for as long as [`upcast`](Self::upcast) reads them.
+    const TYPES: &'static [&'static str];
+
+    /// Whether messages of every type and version are read: [`Untyped`] alone.
+    #[doc(hidden)]
+    const UNTYPED: bool = false;
+
+    /// The name of this message on the wire: one of [`TYPES`](Self::TYPES), the first unless an enum says otherwise. Filter policies may
+    /// match on it.
+    fn message_type(&self) -> &str {
+        Self::TYPES.first().copied().unwrap_or_default()
+    }
 
     /// Brings `data` from major version `from` to the next one.
     ///
@@ -63,6 +78,26 @@ pub trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
+/// The data of a message of any type, as it came: what a [`Router`](crate::Router) chooses a handler for. To be read, not published: it does
+/// not know its own type.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Untyped(Box<RawValue>);
+
+impl Untyped {
+    /// The JSON.
+    pub fn json(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl Message for Untyped {
+    const TYPES: &'static [&'static str] = &[];
+    const UNTYPED: bool = true;
+    /// Where nothing names a version, it is the one of whoever reads the data in the end.
+    const VERSION: SchemaVersion = SchemaVersion::UNSAID;
+}
+
 /// `major.minor`. Written as a string, `"1.0"`; a bare number is read too.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SchemaVersion {
@@ -73,6 +108,9 @@ pub struct SchemaVersion {
 }
 
 impl SchemaVersion {
+    /// Of data without an envelope.
+    pub(crate) const UNSAID: SchemaVersion = SchemaVersion::new(0, 0);
+
     /// `major.minor`.
     pub const fn new(major: u32, minor: u32) -> SchemaVersion {
         SchemaVersion { major, minor }

@@ -40,8 +40,8 @@ use crate::queue::{Queue, QueueSpec};
 /// struct Ask { number: u64 }
 /// #[derive(Serialize, Deserialize)]
 /// struct Answer { square: u64 }
-/// # impl Message for Ask { fn message_type(&self) -> &str { "ask" } }
-/// # impl Message for Answer { fn message_type(&self) -> &str { "answer" } }
+/// # impl Message for Ask { const TYPES: &'static [&'static str] = &["ask"]; }
+/// # impl Message for Answer { const TYPES: &'static [&'static str] = &["answer"]; }
 /// # toolkit::testing::block_on(async {
 /// # let server = toolkit::testing::Server::in_memory()?;
 /// # let clients = toolkit::Clients::local(server.endpoint()).await;
@@ -295,9 +295,7 @@ pub struct Responder<A, F> {
 struct Refusal(String);
 
 impl Message for Refusal {
-    fn message_type(&self) -> &str {
-        REFUSED
-    }
+    const TYPES: &'static [&'static str] = &[REFUSED];
 }
 
 impl<Q: Message, A: Message, F: Answerer<Q, A>> Handler<Q> for Responder<A, F> {

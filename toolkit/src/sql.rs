@@ -205,6 +205,23 @@ impl From<serde_json::Error> for StoreError {
     }
 }
 
+/// How a SQLite file is opened so that many tasks and processes can write to it: it is made if it is missing, in WAL mode, with full
+/// synchronisation (what is committed is on the disk), and a transaction waits for its turn for up to [`BUSY_TIMEOUT`].
+#[cfg(feature = "sqlite")]
+pub fn sqlite_options(file: impl AsRef<std::path::Path>) -> sqlx::sqlite::SqliteConnectOptions {
+    sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
+        .synchronous(sqlx::sqlite::SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+}
+
+/// How long a transaction waits for its turn to write: as long as sqlx's pools wait for a connection. Turns are not given in the order of
+/// the waiting, so under load one may wait long.
+#[cfg(feature = "sqlite")]
+pub const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// Runs a schema's statements, all or none, one program at a time.
 ///
 /// # Errors

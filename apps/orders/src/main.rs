@@ -472,15 +472,11 @@ async fn serve(place: &Place, args: &RunArgs) -> Result<(), Error> {
             false => std::future::pending().await,
         }
     };
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
-        result = tokio::signal::ctrl_c() => result?,
-        _ = terminate.recv() => {}
+        result = toolkit::shutdown_signal() => result?,
         () = nothing_more => return Ok(()),
     }
-    println!(
-        "Stopping; receives under way are awaited, for up to 20 seconds. (Ctrl-C again ends it now; nothing is lost.)"
-    );
+    println!("Finishing what is being handled. (Ctrl-C again ends it now; nothing is lost.)");
     let mut ends = tokio::task::JoinSet::new();
     for service in running {
         ends.spawn(service.shutdown());

@@ -135,9 +135,7 @@ fn is_plain(id: &str, most: usize) -> bool {
 }
 
 impl Message for Order {
-    fn message_type(&self) -> &str {
-        "order.submitted"
-    }
+    const TYPES: &'static [&'static str] = &["order.submitted"];
 }
 
 /// What has happened to an order. Its name is the message's type, which subscriptions filter by.
@@ -197,8 +195,38 @@ pub enum Happening {
 }
 
 impl Happening {
+    /// All of them, as they travel.
+    pub const TYPES: [&'static str; 17] = {
+        let (mut types, mut place) = ([""; 17], 0);
+        while place < types.len() {
+            types[place] = Happening::ALL[place].as_str();
+            place += 1;
+        }
+        types
+    };
+
+    const ALL: [Happening; 17] = [
+        Happening::Created,
+        Happening::Rejected,
+        Happening::StockReserved,
+        Happening::StockRejected,
+        Happening::StockShort,
+        Happening::PaymentSucceeded,
+        Happening::PaymentInvoiced,
+        Happening::PaymentFailed,
+        Happening::PaymentRefunded,
+        Happening::Shipped,
+        Happening::Undeliverable,
+        Happening::Completed,
+        Happening::Cancelled,
+        Happening::InventoryLow,
+        Happening::DeadLetters,
+        Happening::QueueUnwell,
+        Happening::QueueWell,
+    ];
+
     /// As it travels.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Happening::Created => "order.created",
             Happening::Rejected => "order.rejected",
@@ -249,6 +277,8 @@ pub struct Event {
 }
 
 impl Message for Event {
+    const TYPES: &'static [&'static str] = &Happening::TYPES;
+
     fn message_type(&self) -> &str {
         self.happening.as_str()
     }
@@ -307,6 +337,9 @@ impl StockCommand {
 }
 
 impl Message for StockCommand {
+    const TYPES: &'static [&'static str] =
+        &["stock.reserve", "stock.commit", "stock.release", "stock.return"];
+
     fn message_type(&self) -> &str {
         match self.work {
             StockWork::Reserve => "stock.reserve",
@@ -334,6 +367,8 @@ pub struct PaymentCommand {
 }
 
 impl Message for PaymentCommand {
+    const TYPES: &'static [&'static str] = &["payment.refund", "payment.charge"];
+
     fn message_type(&self) -> &str {
         if self.refund { "payment.refund" } else { "payment.charge" }
     }
@@ -352,9 +387,7 @@ pub struct ShipCommand {
 }
 
 impl Message for ShipCommand {
-    fn message_type(&self) -> &str {
-        "shipping.ship"
-    }
+    const TYPES: &'static [&'static str] = &["shipping.ship"];
 }
 
 /// Milliseconds since 1970.

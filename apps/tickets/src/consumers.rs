@@ -5,7 +5,7 @@ use toolkit::consumer::{Delivery, Handler, Outcome};
 use toolkit::inbox::InboxSettings;
 use toolkit::{Envelope, Message};
 
-use crate::events::{EventManagementEvent, PaymentEvent, Subject, TicketEvent, TicketQueueEvent};
+use crate::events::{EventManagementEvent, PaymentEvent, Subject, TicketEvent};
 use crate::services::{BOX_OFFICE, Cause, Mailbox, Sent, Shop, Trouble};
 use crate::store::{LogLine, Status};
 
@@ -162,22 +162,8 @@ pub struct TicketEventConsumer {
     pub shop: Shop,
 }
 
-impl Reaction<TicketQueueEvent> for TicketEventConsumer {
+impl Reaction<TicketEvent> for TicketEventConsumer {
     async fn react(
-        &self,
-        tx: &mut SqliteConnection,
-        event: &TicketQueueEvent,
-        why: &Why,
-    ) -> Result<String, Trouble> {
-        match event {
-            TicketQueueEvent::Ticket(event) => self.ticket(tx, event, why).await,
-            TicketQueueEvent::EventManagement(event) => self.event(tx, event, why).await,
-        }
-    }
-}
-
-impl TicketEventConsumer {
-    async fn ticket(
         &self,
         tx: &mut SqliteConnection,
         event: &TicketEvent,
@@ -223,8 +209,10 @@ impl TicketEventConsumer {
             }
         }
     }
+}
 
-    async fn event(
+impl Reaction<EventManagementEvent> for TicketEventConsumer {
+    async fn react(
         &self,
         tx: &mut SqliteConnection,
         event: &EventManagementEvent,

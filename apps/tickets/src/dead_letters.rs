@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use toolkit::dead_letters::{
     DeadLetter, DeadLetterMonitor, DeadLetterReport, FileArchive, Requeued, requeue,
 };
-use toolkit::{Clients, Envelope, Fault};
+use toolkit::{Clients, Envelope, Fault, Message};
 
-use crate::events::{PaymentEvent, Subject, TicketQueueEvent};
+use crate::events::{EventManagementEvent, PaymentEvent, Subject, TicketEvent};
 use crate::store::{LogLine, Status, Store};
 use crate::topology::Topology;
 
@@ -117,10 +117,12 @@ pub fn key(letter: &DeadLetter) -> String {
 }
 
 fn line(letter: &DeadLetter, status: Status, detail: String) -> LogLine {
-    let payment = Envelope::<PaymentEvent>::decode(&letter.message).map(|e| e.data.subject().to_owned());
-    let subject = payment.or_else(|_| {
-        Envelope::<TicketQueueEvent>::decode(&letter.message).map(|e| e.data.subject().to_owned())
-    });
+    fn subject<T: Message + Subject>(letter: &DeadLetter) -> Option<String> {
+        Envelope::<T>::decode(&letter.message).ok().map(|envelope| envelope.data.subject().to_owned())
+    }
+    let subject = subject::<PaymentEvent>(letter)
+        .or_else(|| subject::<TicketEvent>(letter))
+        .or_else(|| subject::<EventManagementEvent>(letter));
     LogLine {
         key: key(letter),
         message_id: letter.message_id.clone(),

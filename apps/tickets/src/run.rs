@@ -4,18 +4,17 @@ use std::io::Read;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
 use toolkit::breaker::BreakerSettings;
-use toolkit::consumer::{ConsumerSettings, Running};
+use toolkit::consumer::{ConsumerSettings, Handler, Running};
 use toolkit::dead_letters::RunningMonitor;
 use toolkit::health::{HealthCheck, Thresholds};
 use toolkit::outbox::{Relay, RelaySettings, RunningRelay};
-use toolkit::{Backoff, Clients, Consumer, Fault, Queue};
+use toolkit::{Backoff, Clients, Consumer, Fault, Queue, Router};
 
 use crate::alerts::{self, Limits};
-use crate::consumers::{Once, PaymentEventConsumer, Reaction, TicketEventConsumer};
+use crate::consumers::{Once, PaymentEventConsumer, TicketEventConsumer};
 use crate::dead_letters;
-use crate::events::Subject;
+use crate::events::{EventManagementEvent, PaymentEvent, TicketEvent};
 use crate::metrics::Metrics;
 use crate::services::Shop;
 use crate::settings::Settings;
@@ -109,12 +108,15 @@ pub async fn run(settings: &Settings, options: &RunOptions) -> Result<(), Box<dy
     });
     let mut consumers = Vec::new();
     if options.runs(Service::Payments) {
-        let reaction = || PaymentEventConsumer { shop: shop.clone() };
-        consumers.push(consume(&clients, &topology.payment_queue, options, &shop, reaction).await?);
+        let handler = || once(&shop, PaymentEventConsumer { shop: shop.clone() });
+        consumers
+            .push(consume::<PaymentEvent, _>(&clients, &topology.payment_queue, options, handler).await?);
     }
     if options.runs(Service::Tickets) {
-        let reaction = || TicketEventConsumer { shop: shop.clone() };
-        consumers.push(consume(&clients, &topology.ticket_queue, options, &shop, reaction).await?);
+        // The Notification Service hears the event-management topic at the same queue.
+        let reaction = || once(&shop, TicketEventConsumer { shop: shop.clone() });
+        let handler = || Router::new().on::<TicketEvent>(reaction()).on::<EventManagementEvent>(reaction());
+        consumers.push(consume(&clients, &topology.ticket_queue, options, handler).await?);
     }
     let every = Duration::from_secs(options.monitor_every.max(1));
     let monitor = options
@@ -132,10 +134,7 @@ pub async fn run(settings: &Settings, options: &RunOptions) -> Result<(), Box<dy
     tracing::info!(endpoint = settings.endpoints().0, data = %settings.folder().display(), "at work");
 
     told_to_stop(options.until_stdin_ends).await?;
-    tracing::info!(
-        "finishing; receives under way are awaited, for up to {} seconds (Ctrl-C again ends it now; nothing is lost)",
-        options.poll_wait
-    );
+    tracing::info!("finishing what is being handled (Ctrl-C again ends it now; nothing is lost)");
     watching.abort();
     forgetting.abort();
     tokio::select! {
@@ -164,21 +163,19 @@ async fn finish(
     Ok(())
 }
 
-async fn consume<T, R>(
+fn once<R>(shop: &Shop, reaction: R) -> Once<R> {
+    Once { shop: shop.clone(), reaction, attempts: MAX_RECEIVE_COUNT }
+}
+
+async fn consume<T: toolkit::Message, H: Handler<T>>(
     clients: &Clients,
     queue: &Queue,
     options: &RunOptions,
-    shop: &Shop,
-    reaction: impl Fn() -> R,
-) -> Result<Running, Fault>
-where
-    T: toolkit::Message + Subject,
-    R: Reaction<T>,
-{
+    handler: impl Fn() -> H,
+) -> Result<Running, Fault> {
     patiently(async || {
-        let handler = Once { shop: shop.clone(), reaction: reaction(), attempts: MAX_RECEIVE_COUNT };
         let consumer = Consumer::<T>::new(clients, queue).settings(options.consumer_settings());
-        consumer.start(handler).await.map_err(|error| match error {
+        consumer.start(handler()).await.map_err(|error| match error {
             toolkit::consumer::StartError::Queue(fault) => fault,
             error => Fault::permanent("Consumer", error.to_string()),
         })
@@ -223,7 +220,6 @@ pub async fn patiently<T, F: AsyncFnMut() -> Result<T, Fault>>(mut attempt: F) -
 }
 
 async fn told_to_stop(until_stdin_ends: bool) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
     let (ended, stdin_ends) = tokio::sync::oneshot::channel();
     if until_stdin_ends {
         // A thread of its own: a read of standard input cannot be broken off, and must not hold up the end.
@@ -233,8 +229,7 @@ async fn told_to_stop(until_stdin_ends: bool) -> std::io::Result<()> {
         });
     }
     tokio::select! {
-        result = tokio::signal::ctrl_c() => result,
-        _ = terminate.recv() => Ok(()),
+        result = toolkit::shutdown_signal() => result,
         _ = stdin_ends, if until_stdin_ends => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::body::{Attribute, Attributes, BodyError, BodyStep};
 use crate::consumer::delivery::Delivery;
 use crate::consumer::raw::Raw;
-use crate::envelope::{Envelope, EnvelopeError, Metadata};
+use crate::envelope::{Envelope, EnvelopeError, Metadata, check_data, check_type};
 use crate::message::Message;
 use crate::publisher::BodyForm;
 
@@ -82,14 +82,21 @@ pub(super) async fn decode<T: Message>(
     let envelope = match form {
         BodyForm::Envelope => Envelope::decode(&text)?,
         BodyForm::Bare => {
+            let attributes = wrapped_attributes.as_ref().unwrap_or(raw.attributes());
+            let text_of = |name| attributes.get(name).and_then(Attribute::as_text).map(str::to_owned);
+            let said = text_of("type");
+            if let Some(said) = &said {
+                check_type::<T>(said)?;
+            }
             let what = "the body";
             let data: T =
                 serde_json::from_str(&text).map_err(|why| EnvelopeError::Unreadable { what, why })?;
-            let attributes = wrapped_attributes.as_ref().unwrap_or(raw.attributes());
-            let text_of = |name| attributes.get(name).and_then(Attribute::as_text).map(str::to_owned);
+            if let Some(said) = &said {
+                check_data(said, &data)?;
+            }
             Envelope {
                 id: raw.message_id().to_owned(),
-                message_type: text_of("type").unwrap_or_else(|| data.message_type().to_owned()),
+                message_type: said.unwrap_or_else(|| data.message_type().to_owned()),
                 source: text_of("source").unwrap_or_default(),
                 timestamp: raw.sent_at(),
                 data,

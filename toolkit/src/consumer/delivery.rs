@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use crate::body::{Attribute, Attributes};
 use crate::consumer::raw::Raw;
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, EnvelopeError};
+use crate::message::{Message, Untyped};
 
 /// A message as it was handed out this time.
 #[derive(Clone, Debug)]
@@ -42,6 +43,18 @@ impl<T> Delivery<T> {
     /// All message attributes.
     pub fn attributes(&self) -> Attributes {
         self.wrapped_attributes.as_ref().unwrap_or(self.raw.attributes()).clone()
+    }
+}
+
+impl Delivery<Untyped> {
+    /// The same with data of this type.
+    ///
+    /// # Errors
+    /// As [`Envelope::decode`].
+    pub fn typed<T: Message>(self) -> Result<Delivery<T>, EnvelopeError> {
+        let envelope = self.envelope.typed()?;
+        let Delivery { message_id, receive_count, sent_at, group, raw, wrapped_attributes, .. } = self;
+        Ok(Delivery { envelope, message_id, receive_count, sent_at, group, raw, wrapped_attributes })
     }
 }
 

@@ -164,9 +164,7 @@ mod tests {
     struct Step {}
 
     impl Message for Step {
-        fn message_type(&self) -> &str {
-            "step"
-        }
+        const TYPES: &'static [&'static str] = &["step"];
     }
 
     /// A receive with messages of these ids.

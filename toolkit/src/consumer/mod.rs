@@ -10,6 +10,7 @@ mod held;
 mod poll;
 mod raw;
 mod reader;
+mod router;
 mod tallies;
 mod work;
 
@@ -28,6 +29,8 @@ pub use dead::{CATEGORY, Category, REASON, RECEIVE_COUNT, SOURCE};
 pub use delivery::{BatchHandler, BatchOutcome, Delivery, Handler, Outcome};
 
 pub use gather::{Gather, gather};
+
+pub use router::Router;
 
 pub(crate) use decode::unwrap_notification;
 pub(crate) use held::change_visibility;
@@ -62,7 +65,7 @@ use work::{Core, Job, Shop};
 /// ```
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Serialize, Deserialize)] struct OrderCreated { id: String }
-/// # impl toolkit::Message for OrderCreated { fn message_type(&self) -> &str { "order.created" } }
+/// # impl toolkit::Message for OrderCreated { const TYPES: &'static [&'static str] = &["order.created"]; }
 /// # toolkit::testing::block_on(async {
 /// # let server = toolkit::testing::Server::in_memory()?;
 /// # let clients = toolkit::Clients::local(server.endpoint()).await;
@@ -373,11 +376,12 @@ impl Running {
         self.core.breaker.phase()
     }
 
-    /// Stops without losing anything: receives under way are awaited and what they bring is given back; running handlers
-    /// finish (for [`grace`](ConsumerSettings::grace) at most, then they are broken off and their messages given back); what is
-    /// done is deleted.
+    /// Stops without losing anything: receives that wait for messages are broken off, and messages that were on their way are given
+    /// back; running handlers finish (for [`grace`](ConsumerSettings::grace) at most, then they are broken off and their messages given
+    /// back); what is done is deleted. An idle consumer stops within a second.
     ///
-    /// Takes up to the [`wait`](ConsumerSettings::wait) of a receive.
+    /// A server that answers at the very moment at which a receive is broken off may not know that nobody reads the answer: its messages
+    /// come back when their visibility ends.
     pub async fn shutdown(mut self) -> Counts {
         self.core.begin_to_stop();
         let abort = self.core.abort.clone();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::consumer::deletes::{Finished, delete_and_receive, delete_at_once};
 use crate::consumer::held::{Held, Received, whole_seconds};
 use crate::consumer::raw::RawBatch;
 use crate::consumer::work::{Core, Job, release};
-use crate::direct::PATIENCE;
+use crate::direct::{PATIENCE, unless_stopped};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
@@ -54,7 +55,7 @@ pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
                 (None, room, Instant::now())
             }
         };
-        // Not broken off when the consumer stops: the answer may be on its way, and its messages would hang until their
+        // Broken off when the consumer stops. Messages of an answer that was on its way are given back below; they would hang until their
         // visibility ends.
         let received = match answer {
             Some(messages) => Ok(messages),
@@ -212,10 +213,13 @@ async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<RawBa
         wanted: Wanted::of(most, visibility),
     };
     let patience = PATIENCE + core.settings.wait;
-    if let Some(messages) =
-        core.direct.read("AmazonSQS.ReceiveMessage", (&ask, ASK_BYTES), patience, RawBatch::read).await
-    {
+    let (target, stop) = ("AmazonSQS.ReceiveMessage", &core.stop);
+    let asked = core.direct.read_unless_stopped(target, (&ask, ASK_BYTES), patience, stop, RawBatch::read);
+    if let Some(messages) = asked.await {
         return Ok(messages);
+    }
+    if stop.is_cancelled() {
+        return Ok(RawBatch::default());
     }
     let call = core
         .sqs
@@ -226,7 +230,10 @@ async fn receive(core: &Core, most: usize, visibility: Duration) -> Result<RawBa
         .visibility_timeout(ask.wanted.visibility_timeout)
         .message_attribute_names("All")
         .set_message_system_attribute_names(Some(SYSTEM_NAMES.to_vec()));
-    Ok(call.send().await?.messages.unwrap_or_default().into())
+    match unless_stopped(pin!(call.send()), Some(stop)).await {
+        Some(answer) => Ok(answer?.messages.unwrap_or_default().into()),
+        None => Ok(RawBatch::default()),
+    }
 }
 
 /// On FIFO queues a group's messages stay together, in order.

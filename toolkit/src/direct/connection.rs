@@ -132,6 +132,12 @@ impl Connection {
         }
     }
 
+    /// Says that nothing more will be asked. A server that has not answered yet need not: it ends what it does for this connection.
+    /// An answer that it has sent already can still be read.
+    pub async fn no_more(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await
+    }
+
     async fn read(&mut self) -> io::Result<usize> {
         poll_fn(|context| {
             if self.incoming.capacity() == 0 {

@@ -61,7 +61,7 @@ impl Direct {
     /// The answer to a batch, sent as a form. `None`: ask the SDK.
     pub async fn batch(&self, operation: &str, form: Form, patience: Duration) -> Option<BatchAnswer> {
         let read = |answer: &[u8]| read_batch(answer).ok();
-        self.exchange(operation, || Some(form.0.into_bytes()), patience, read).await
+        self.exchange(operation, || Some(form.0.into_bytes()), patience, None, read).await
     }
 }
 

@@ -39,7 +39,7 @@ use handover::Handover;
 /// ```
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Serialize, Deserialize)] struct OrderCreated { id: String }
-/// # impl toolkit::Message for OrderCreated { fn message_type(&self) -> &str { "order.created" } }
+/// # impl toolkit::Message for OrderCreated { const TYPES: &'static [&'static str] = &["order.created"]; }
 /// # #[cfg(feature = "sqlite")]
 /// # toolkit::testing::block_on(async {
 /// # let server = toolkit::testing::Server::in_memory()?;
@@ -48,15 +48,14 @@ use handover::Handover;
 /// use toolkit::outbox::{Outbox, Relay};
 /// use toolkit::{Publisher, QueueSpec};
 ///
-/// let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("shop.db")).create_if_missing(true);
-/// let pool = sqlx::SqlitePool::connect_with(options).await?;
+/// let pool = sqlx::SqlitePool::connect_with(toolkit::sql::sqlite_options(folder.path().join("shop.db"))).await?;
 /// sqlx::query("CREATE TABLE orders (id TEXT)").execute(&pool).await?;
 /// let outbox = Outbox::new(&pool);
 /// outbox.migrate().await?;
 /// let queue = QueueSpec::new("orders").ensure(&clients).await?;
 /// let orders = Publisher::queue(&clients, &queue).source("shop");
 ///
-/// let mut transaction = pool.begin().await?;
+/// let mut transaction = outbox.begin().await?;
 /// sqlx::query("INSERT INTO orders VALUES ('o-1')").execute(&mut *transaction).await?;
 /// let written = outbox.add(&mut transaction, &orders, OrderCreated { id: "o-1".into() }).await?;
 /// transaction.commit().await?;
@@ -119,16 +118,34 @@ impl<D: Database> Outbox<D> {
         Outbox { database: database.clone(), handover: Arc::default() }
     }
 
-    /// Makes the tables if they are missing.
+    /// Makes the tables if they are missing. A SQLite database is put into WAL mode, which it keeps: readers then never wait for the
+    /// writer, nor the writer for readers.
     ///
     /// # Errors
     /// What the database says.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let schema = match D::DIALECT {
-            Dialect::Sqlite => SQLITE,
+            Dialect::Sqlite => {
+                // Not within a transaction. A database in memory answers that it stays in memory.
+                self.database.read("PRAGMA journal_mode = WAL", &[]).await?;
+                SQLITE
+            }
             Dialect::Postgres => POSTGRES,
         };
         migrate(&self.database, schema).await
+    }
+
+    /// Begins a transaction for a change and its messages, as the database needs it. Undone when dropped.
+    ///
+    /// On SQLite it is `BEGIN IMMEDIATE`: the transaction waits for its turn to write here. One that begins with sqlx's `pool.begin()`
+    /// is deferred: it takes its turn with its first write, and fails at once with "database is locked" if another has written since it
+    /// first read. How long a transaction waits for its turn is the connection's busy timeout: see
+    /// [`sqlite_options`](crate::sql::sqlite_options).
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn begin(&self) -> Result<D::Transaction, StoreError> {
+        self.database.begin().await
     }
 
     /// Writes a message for this publisher's destination, in your transaction. It is serialised now, so that publishing it later

@@ -41,7 +41,8 @@ pub struct RelaySettings {
     pub attempts: u32,
     /// The wait before a message is tried again.
     pub backoff: Backoff,
-    /// How long a relay that died keeps others from taking over.
+    /// How long a relay that died keeps others from taking over: after this and [`every`](Self::every) another one publishes. It is
+    /// renewed after a quarter of this; a relay that is held up for longer loses it.
     pub lease: Duration,
 }
 
@@ -53,7 +54,7 @@ impl Default for RelaySettings {
             linger: Duration::ZERO,
             attempts: 10,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
-            lease: Duration::from_secs(30),
+            lease: Duration::from_secs(4),
         }
     }
 }
@@ -104,7 +105,8 @@ impl<D: Database> Relay<D> {
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(%error, failures, "the outbox cannot be read");
-                    self.settings.backoff.delay(failures)
+                    // The backoff is for destinations; the database is asked again about as soon as another relay would ask it.
+                    self.settings.backoff.delay(failures).min(self.settings.lease)
                 }
             };
             tokio::select! {
@@ -415,5 +417,17 @@ impl Drop for RunningRelay {
         if let Some(task) = &self.task {
             task.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_relay_publishes_within_five_seconds() {
+        // The lease of a relay that dies was renewed at its death, at the latest; another one asks for it once in every `every`.
+        let RelaySettings { lease, every, .. } = RelaySettings::default();
+        assert!(lease + every <= Duration::from_secs(5), "{lease:?} and {every:?}");
     }
 }

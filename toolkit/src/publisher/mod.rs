@@ -41,7 +41,7 @@ use sink::DirectSink;
 /// ```
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Serialize, Deserialize)] struct OrderCreated { id: String }
-/// # impl toolkit::Message for OrderCreated { fn message_type(&self) -> &str { "order.created" } }
+/// # impl toolkit::Message for OrderCreated { const TYPES: &'static [&'static str] = &["order.created"]; }
 /// # toolkit::testing::block_on(async {
 /// # let server = toolkit::testing::Server::in_memory()?;
 /// # let clients = toolkit::Clients::local(server.endpoint()).await;

@@ -13,7 +13,7 @@ use crate::message::Message;
 /// ```
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Serialize, Deserialize)] struct OrderCreated { id: String }
-/// # impl toolkit::Message for OrderCreated { fn message_type(&self) -> &str { "order.created" } }
+/// # impl toolkit::Message for OrderCreated { const TYPES: &'static [&'static str] = &["order.created"]; }
 /// use toolkit::publisher::Outgoing;
 ///
 /// let order = OrderCreated { id: "o-1".into() };

@@ -19,9 +19,7 @@ use crate::common::{receive, server};
 struct Report(String);
 
 impl Message for Report {
-    fn message_type(&self) -> &str {
-        "report"
-    }
+    const TYPES: &'static [&'static str] = &["report"];
 }
 
 async fn objects(store: &LocalFileSystem) -> usize {

@@ -15,9 +15,7 @@ pub struct Step {
 }
 
 impl Message for Step {
-    fn message_type(&self) -> &str {
-        "step"
-    }
+    const TYPES: &'static [&'static str] = &["step"];
 }
 
 pub async fn server() -> (Server, Clients) {

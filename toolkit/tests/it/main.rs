@@ -17,6 +17,8 @@ mod observability;
 mod outbox;
 mod publisher;
 mod request_reply;
+mod router;
 mod saga;
 mod sql;
+mod stopping;
 mod topic;

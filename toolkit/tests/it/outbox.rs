@@ -370,3 +370,51 @@ async fn a_row_that_is_no_message_does_not_stop_the_others() {
         a_row_that_is_no_message(pool).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_requests_write_to_sqlite_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    // Without the disk's part in it: this is about turns.
+    let options = toolkit::sql::sqlite_options(folder.path().join("shop.db"));
+    let options = options.synchronous(sqlx::sqlite::SqliteSynchronous::Normal);
+    let pool = sqlx::sqlite::SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(600));
+    let pool = pool.connect_with(options).await.unwrap();
+    sqlx::query("CREATE TABLE orders (number BIGINT)").execute(&pool).await.unwrap();
+    let outbox = Outbox::new(&pool);
+    outbox.migrate().await.unwrap();
+    let (_server, clients) = server().await;
+    let queue = QueueSpec::new("q").ensure(&clients).await.unwrap();
+    let publisher = Publisher::queue(&clients, &queue);
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..400 {
+        let (outbox, publisher) = (outbox.clone(), publisher.clone());
+        requests.spawn(async move {
+            let mut transaction = outbox.begin().await.unwrap();
+            // It decides from what it reads, as business does; so it cannot give up its place in between.
+            let count: i64 =
+                sqlx::query_scalar("SELECT COUNT(*) FROM orders").fetch_one(&mut *transaction).await.unwrap();
+            let insert = sqlx::query("INSERT INTO orders VALUES ($1)").bind(count);
+            insert.execute(&mut *transaction).await.unwrap();
+            let step = Step { number: u32::try_from(count).unwrap() };
+            outbox.add(&mut transaction, &publisher, step).await.unwrap();
+            transaction.commit().await.unwrap();
+        });
+    }
+    while let Some(request) = requests.join_next().await {
+        request.unwrap();
+    }
+    assert_eq!(outbox.waiting().await.unwrap(), 400);
+    let different: i64 =
+        sqlx::query_scalar("SELECT COUNT(DISTINCT number) FROM orders").fetch_one(&pool).await.unwrap();
+    assert_eq!(different, 400);
+}
+
+#[tokio::test]
+async fn a_sqlite_database_is_put_into_wal_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("shop.db"));
+    let pool = sqlx::SqlitePool::connect_with(options.create_if_missing(true)).await.unwrap();
+    Outbox::new(&pool).migrate().await.unwrap();
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&pool).await.unwrap();
+    assert_eq!(mode, "wal");
+}

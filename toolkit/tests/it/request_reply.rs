@@ -15,9 +15,7 @@ use crate::common::{Step, server};
 struct Doubled(u32);
 
 impl Message for Doubled {
-    fn message_type(&self) -> &str {
-        "doubled"
-    }
+    const TYPES: &'static [&'static str] = &["doubled"];
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);

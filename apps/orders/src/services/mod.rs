@@ -129,7 +129,7 @@ pub struct RunningService {
 }
 
 impl RunningService {
-    /// Stops it; nothing is lost or half done. Takes up to the wait of a receive.
+    /// Stops it; nothing is lost or half done.
     pub async fn shutdown(self) {
         self.stop.cancel();
         let mut ends = tokio::task::JoinSet::new();
@@ -231,12 +231,7 @@ impl<D: Database> Desk<D> {
 
     /// Begins to publish what is written.
     pub fn relay(&self) -> RunningRelay {
-        let settings = RelaySettings {
-            batch: 400,
-            linger: LINGER,
-            lease: Duration::from_secs(5),
-            ..RelaySettings::default()
-        };
+        let settings = RelaySettings { batch: 400, linger: LINGER, ..RelaySettings::default() };
         let relay = Relay::new(&self.outbox).settings(settings);
         self.publishers.iter().fold(relay, |relay, publisher| relay.to(publisher.clone())).start()
     }

@@ -120,9 +120,7 @@ struct Paid {
 }
 
 impl Message for Paid {
-    fn message_type(&self) -> &str {
-        "PAYMENT_COMPLETED"
-    }
+    const TYPES: &'static [&'static str] = &["PAYMENT_COMPLETED"];
 }
 
 #[tokio::test]
