@@ -5,6 +5,7 @@ mod codegen;
 mod model;
 mod release;
 mod simulate;
+mod soak;
 mod test;
 mod tidy;
 mod workspace;
@@ -20,6 +21,7 @@ cargo xtask CHORE
   model SERVICE FILE   Take over AWS's model of a service (botocore's service-2.json), without its prose
   codegen [--check]    Write the shapes and codecs of all services from their models; or see that they are up to date
   simulate [--seeds N] [--seed S] [--until STEP] [--trace]   Run the server in simulated worlds; more with --help
+  soak [--hours H]     Mixed traffic for hours, on a small disk, with kills: nothing may grow or be lost; more with --help
   release              Build the program for production: with a profile of its own running; takes five to ten minutes
   bench [--only NAMES] [--quick] [--backlog] [--out FILE]   Measure ours, a bare server and peers; more with --help
 ";
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         ["simulate", ref arguments @ ..] => simulate::run(arguments),
         ["bench", ref arguments @ ..] => bench::run(arguments),
         ["release"] => release::run(),
+        ["soak", ref arguments @ ..] => soak::run(arguments),
         ["model", service, file] => model::take_over(service, file.as_ref()),
         _ => {
             print!("{USAGE}");

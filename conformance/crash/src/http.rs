@@ -7,6 +7,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+/// A signature of any kind: some operations are refused to who does not sign.
+const SIGNED: &str = "X-Amz-Date: 20260101T000000Z\r\nAuthorization: AWS4-HMAC-SHA256 \
+    Credential=test/20260101/us-east-1/sns/aws4_request, SignedHeaders=host;x-amz-date, \
+    Signature=0000000000000000000000000000000000000000000000000000000000000000\r\n";
+
 /// What came of a request.
 #[derive(Debug)]
 pub enum Failure {
@@ -20,11 +25,13 @@ pub enum Failure {
 pub struct Client {
     address: SocketAddr,
     connection: Option<BufReader<TcpStream>>,
+    /// The status of the last answer; none where there was no answer.
+    last_status: Option<u16>,
 }
 
 impl Client {
     pub fn new(address: SocketAddr) -> Client {
-        Client { address, connection: None }
+        Client { address, connection: None, last_status: None }
     }
 
     /// Calls one operation of SQS.
@@ -64,7 +71,7 @@ impl Client {
         }
         let request = format!(
             "POST / HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded; charset=utf-8\r\n\
-             Content-Length: {}\r\n\r\n{body}",
+             {SIGNED}Content-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         );
@@ -86,8 +93,24 @@ impl Client {
         self.exchange(&request).map(|(status, _)| status)
     }
 
+    /// The status of the last answer: tells a server that failed from one that is gone.
+    pub fn last_status(&self) -> Option<u16> {
+        self.last_status
+    }
+
+    /// The status and body of a POST.
+    pub fn post(&mut self, path: &str, body: &str) -> std::io::Result<(u16, Vec<u8>)> {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        self.exchange(&request)
+    }
+
     fn exchange(&mut self, request: &str) -> std::io::Result<(u16, Vec<u8>)> {
         let answer = self.try_exchange(request);
+        self.last_status = answer.as_ref().ok().map(|(status, _)| *status);
         if answer.is_err() {
             self.connection = None;
         }

@@ -25,11 +25,21 @@ pub struct Options {
     pub keep: bool,
     pub self_test: bool,
     pub program: Option<String>,
+    /// What the server is told besides.
+    pub flags: Vec<String>,
 }
 
 impl Options {
     /// Reads the command line, or gives what to tell the user.
     pub fn from_arguments(longest_load_ms: u64) -> Result<Options, String> {
+        Options::from_words(std::env::args().skip(1), longest_load_ms)
+    }
+
+    /// Reads these words, or gives what to tell the user.
+    pub fn from_words(
+        mut words: impl Iterator<Item = String>,
+        longest_load_ms: u64,
+    ) -> Result<Options, String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| "the clock is before 1970")?;
         let seed = now.as_nanos() as u64 % 1_000_000_007;
         let mut options = Options {
@@ -41,8 +51,8 @@ impl Options {
             keep: false,
             self_test: false,
             program: std::env::var("POSTHASTE_BIN").ok(),
+            flags: Vec::new(),
         };
-        let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value\n\n{USAGE}"));
             match word.as_str() {

@@ -29,6 +29,7 @@ pub fn spawn(program: &str, options: &Options) -> Result<Server, String> {
     let child = Command::new(program)
         .args(["--listen", &address.to_string(), "--durability", &options.durability, "--data"])
         .arg(&options.directory)
+        .args(&options.flags)
         .stdin(Stdio::null())
         .stdout(file)
         .stderr(errors)
@@ -52,6 +53,11 @@ fn free_address() -> Option<SocketAddr> {
 impl Server {
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits until the server answers; how long that took.
