@@ -34,6 +34,9 @@ mod challenge;
 
 mod certificate;
 
+mod counter;
+pub use counter::{CERTIFICATE_CONNECTIONS, serve_certificate};
+
 mod notary;
 pub use notary::{KEY_FILE, Notary, NotaryError, PublishedCertificate, SignatureVersion};
 

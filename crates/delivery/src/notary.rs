@@ -147,6 +147,12 @@ impl Notary {
         Ok(&self.seal()?.certificate)
     }
 
+    /// The key, to prove over TLS that the certificate is this server's.
+    pub(crate) fn key_pem(&self) -> Result<impl std::ops::Deref<Target = String>, NotaryError> {
+        let pem = self.seal()?.key.to_pkcs8_pem(LineEnding::LF);
+        pem.map_err(|error| NotaryError::Key(error.to_string()))
+    }
+
     fn seal(&self) -> Result<&Seal, NotaryError> {
         if let Some(seal) = self.seal.get() {
             return Ok(seal);

@@ -52,6 +52,16 @@ pub struct ServeOptions {
     #[arg(long, value_name = "URL", env = "POSTHASTE_PUBLIC_URL")]
     pub public_url: Option<String>,
 
+    /// Serve the certificate of notifications over TLS here, for validators that take it from AWS's host alone: port 443 of an
+    /// address that this name leads to where notifications are checked
+    #[arg(long, value_name = "HOST:PORT", env = "POSTHASTE_CERTIFICATE_LISTEN")]
+    pub certificate_listen: Option<String>,
+
+    /// The URL under which that certificate is said to be; `{region}` stands for the topic's region [default: with
+    /// --certificate-listen https://sns.{region}.amazonaws.com, else where the other links lead]
+    #[arg(long, value_name = "URL", env = "POSTHASTE_CERTIFICATE_URL")]
+    pub certificate_url: Option<String>,
+
     /// The server that takes e-mail: smtp://USER:PASSWORD@HOST:PORT or smtps://…; without one, e-mail goes to the outbox
     /// (GET /_posthaste/outbox)
     #[arg(long, value_name = "URL", env = "POSTHASTE_SMTP", help_heading = "Deliveries")]
@@ -184,6 +194,10 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Who may ask.
     pub door: Door,
+    /// Where to serve the certificate of notifications over TLS.
+    pub certificate_listen: Vec<SocketAddr>,
+    /// The URL under which it is said to be, without a slash at its end.
+    pub certificate_url: Option<String>,
     /// How deliveries leave the building.
     pub delivery: delivery::Settings,
     /// Bytes of the log that are read a second to find what rots; none if that is off.
@@ -297,6 +311,18 @@ impl ServeOptions {
         if !is_public && let Some(public) = addresses.iter().find(|address| !is_loopback(address.ip())) {
             return Err(OptionsError::Public(*public));
         }
+        // Who reaches this address learns nothing but a certificate, which every notification points to.
+        let certificates: Vec<SocketAddr> = match self.certificate_listen.or(file.certificate_listen) {
+            None => Vec::new(),
+            Some(listen) => listen
+                .to_socket_addrs()
+                .map_err(|error| OptionsError::Address(listen.clone(), error.to_string()))?
+                .collect(),
+        };
+        let certificate_url = match self.certificate_url.or(file.certificate_url) {
+            Some(url) => Some(public_url(url)?),
+            None => (!certificates.is_empty()).then(|| "https://sns.{region}.amazonaws.com".to_owned()),
+        };
         let public_url = self.public_url.or(file.public_url).map(public_url).transpose()?;
         // A variable that is set to nothing names nothing.
         let list = |list: Option<Vec<String>>| {
@@ -338,6 +364,8 @@ impl ServeOptions {
             region,
             public_url,
             door,
+            certificate_url,
+            certificate_listen: certificates,
             delivery: delivery::Settings {
                 guard: match self.refuse_addresses.or(file.refuse_addresses) {
                     None | Some(RefusedAddresses::None) => delivery::Guard::Off,

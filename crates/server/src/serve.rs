@@ -54,9 +54,15 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             addresses.join(", ")
         )
     })?;
+    let certificates = listener::bind(&settings.certificate_listen).map_err(|error| {
+        let addresses: Vec<String> = settings.certificate_listen.iter().map(ToString::to_string).collect();
+        format!("cannot listen on {} for the certificate: {error}", addresses.join(", "))
+    })?;
     // Nearly all that the server opens beyond this is the journal's, which is counted apart.
     let threads = settings.http_threads;
-    let shares = descriptors::share_out(files, descriptors::open_now(), threads, settings.data.is_some())?;
+    let handed_out = if certificates.is_empty() { 0 } else { delivery::CERTIFICATE_CONNECTIONS };
+    let open = descriptors::open_now() + handed_out;
+    let shares = descriptors::share_out(files, open, threads, settings.data.is_some())?;
     let limits = match settings.strict {
         true => Options {
             sqs_limits: sqs::limits::Limits::strict(),
@@ -95,7 +101,8 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         Some(rate) => Some(Scrub::start(rate, reader.clone(), &journal, damages.clone())?),
         None => None,
     };
-    let signing = Arc::new(Signing::new(Arc::new(Notary::open(settings.data.as_deref())?)));
+    let notary = Arc::new(Notary::open(settings.data.as_deref())?);
+    let signing = Arc::new(Signing::new(notary, settings.certificate_url.as_deref()));
     let carrier = Carrier::new(delivery::Settings { sockets: shares.sockets, ..settings.delivery.clone() })?;
     let outbox = carrier.outbox();
     let failures = Arc::new(Failures::default());
@@ -184,6 +191,10 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             .into_iter()
             .map(|listener| tokio::spawn(porter.clone().accept(listener, stopping.clone(), engine.clone())))
             .collect();
+        for listener in certificates {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            tokio::spawn(delivery::serve_certificate(listener, signing.notary().clone()));
+        }
         announce(&settings, &addresses);
         signals.wait(&engine).await;
         // Polls end, then what is in flight is answered, then the sockets close.

@@ -11,6 +11,8 @@ use tokio::sync::Semaphore;
 /// a hundred requests in that time.
 pub struct Signing {
     notary: Arc<Notary>,
+    /// Where the certificate is, if it is not where the other links lead; `{region}` stands for the topic's region.
+    certificates: Option<Arc<str>>,
     /// As many signatures are made at once as there are processors.
     processors: Arc<Semaphore>,
     /// Whether the key is being made, or is there.
@@ -19,13 +21,18 @@ pub struct Signing {
 
 impl Signing {
     /// Signs with this notary's key.
-    pub fn new(notary: Arc<Notary>) -> Self {
+    pub fn new(notary: Arc<Notary>, certificates: Option<&str>) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Signing { notary, processors: Arc::new(Semaphore::new(processors)), prepared: AtomicBool::new(false) }
+        Signing {
+            notary,
+            certificates: certificates.map(Arc::from),
+            processors: Arc::new(Semaphore::new(processors)),
+            prepared: AtomicBool::new(false),
+        }
     }
 
     /// Keeps the key, and its certificate.
-    pub fn notary(&self) -> &Notary {
+    pub fn notary(&self) -> &Arc<Notary> {
         &self.notary
     }
 
@@ -45,14 +52,15 @@ impl Signing {
         &self,
         make: impl Fn(&dyn Signer) -> T + Send + 'static,
     ) -> Option<T> {
-        let known = Known { notary: &self.notary, missed: AtomicBool::new(false) };
+        let certificates = self.certificates.as_deref();
+        let known = Known { notary: &self.notary, certificates, missed: AtomicBool::new(false) };
         let made = make(&known);
         if !known.missed.into_inner() {
             return Some(made);
         }
         // Never closed.
         let processor = self.processors.clone().acquire_owned().await.ok()?;
-        let key = OwnKey(self.notary.clone());
+        let key = OwnKey(self.notary.clone(), self.certificates.clone());
         let made = tokio::task::spawn_blocking(move || {
             let _processor = processor;
             make(&key)
@@ -61,8 +69,15 @@ impl Signing {
     }
 }
 
+/// Where a certificate is, for a topic's messages that have their links under `base`.
+fn certificate_url(certificates: Option<&str>, base: &str, topic_arn: &str, name: &str) -> String {
+    let Some(certificates) = certificates else { return format!("{base}/{name}") };
+    let region = topic_arn.split(':').nth(3).unwrap_or("us-east-1");
+    format!("{}/{name}", certificates.replace("{region}", region))
+}
+
 /// Signs with the server's own key.
-struct OwnKey(Arc<Notary>);
+struct OwnKey(Arc<Notary>, Option<Arc<str>>);
 
 impl Signer for OwnKey {
     fn sign(&self, version: SignatureVersion, text: &str) -> String {
@@ -76,11 +91,16 @@ impl Signer for OwnKey {
     fn certificate_name(&self) -> String {
         self.0.certificate().map(|certificate| certificate.file_name.clone()).unwrap_or_default()
     }
+
+    fn certificate_url(&self, base: &str, topic_arn: &str) -> String {
+        certificate_url(self.1.as_deref(), base, topic_arn, &self.certificate_name())
+    }
 }
 
 /// Knows what was signed before. What else is asked of it makes the whole worthless.
 struct Known<'a> {
     notary: &'a Notary,
+    certificates: Option<&'a str>,
     missed: AtomicBool,
 }
 
@@ -103,6 +123,10 @@ impl Signer for Known<'_> {
     fn certificate_name(&self) -> String {
         self.or_missed(self.notary.made_certificate().map(|certificate| certificate.file_name.clone()))
     }
+
+    fn certificate_url(&self, base: &str, topic_arn: &str) -> String {
+        certificate_url(self.certificates, base, topic_arn, &self.certificate_name())
+    }
 }
 
 fn of_key(version: SignatureVersion) -> delivery::SignatureVersion {
@@ -117,9 +141,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_certificate_is_where_the_links_lead_or_where_it_was_said_to_be() {
+        let (base, arn) = ("http://localhost:4566", "arn:aws:sns:eu-west-1:000000000000:t");
+        let url = |certificates| certificate_url(certificates, base, arn, "c.pem");
+        assert_eq!(url(None), "http://localhost:4566/c.pem");
+        assert_eq!(
+            url(Some("https://sns.{region}.amazonaws.com")),
+            "https://sns.eu-west-1.amazonaws.com/c.pem"
+        );
+    }
+
+    #[test]
     fn what_is_signed_first_is_made_elsewhere_and_what_was_signed_before_here() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let signing = Signing::new(Arc::new(Notary::open(None).unwrap()));
+        let signing = Signing::new(Arc::new(Notary::open(None).unwrap()), None);
         let make = |text: &'static str| {
             let made = signing.make(move |signer: &dyn Signer| {
                 let name = signer.certificate_name();

@@ -148,6 +148,8 @@ impl Desk {
             self.peek(head, visit, line).await
         } else if path == peek::LOCALSTACK || path.starts_with(peek::LOCALSTACK_BELOW) {
             self.peek_as_localstack(head, body, visit, line).await
+        } else if path == "/_posthaste/certificate.pem" {
+            self.own_certificate().await
         } else if path.starts_with("/_posthaste/") || path.starts_with("/_localstack/") {
             self.admin.serve(&head.method, path, head.uri.query().unwrap_or_default(), &body).await
         } else if path.starts_with("/SimpleNotificationService-") {
@@ -207,6 +209,22 @@ impl Desk {
                 response
             }
             _ => plain(StatusCode::NOT_FOUND, "There is no such certificate.\n"),
+        }
+    }
+
+    /// The same under a name that is known beforehand: for whoever is to trust it.
+    async fn own_certificate(&self) -> Response<Bytes> {
+        let notary = self.signing.notary().clone();
+        let made = tokio::task::spawn_blocking(move || {
+            notary.certificate().map(|certificate| format!("/{}", certificate.file_name))
+        });
+        match made.await {
+            Ok(Ok(path)) => self.certificate(&path),
+            _ => plain(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "There is no key to sign with; the log says why.
+",
+            ),
         }
     }
 

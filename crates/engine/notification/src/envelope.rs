@@ -14,6 +14,12 @@ pub trait Signer {
 
     /// The name under which the certificate is served: the last part of its URL.
     fn certificate_name(&self) -> String;
+
+    /// Where the certificate is, for a message that has its links under `base`.
+    fn certificate_url(&self, base: &str, topic_arn: &str) -> String {
+        let _ = topic_arn;
+        format!("{base}/{}", self.certificate_name())
+    }
 }
 
 /// To whom an envelope goes.
@@ -121,7 +127,8 @@ pub fn envelope(notification: &Notification, taker: &Taker<'_>, signer: &dyn Sig
         let signature = signer.sign(version, &notification.canonical(taker));
         member(&mut out, "SignatureVersion", version.text());
         member(&mut out, "Signature", &signature);
-        member(&mut out, "SigningCertURL", &format!("{}/{}", notification.base, signer.certificate_name()));
+        let url = signer.certificate_url(&notification.base, &notification.topic_arn);
+        member(&mut out, "SigningCertURL", &url);
     }
     if is_notification {
         member(&mut out, "UnsubscribeURL", &notification.unsubscribe_url(taker.subscription_arn));

@@ -26,7 +26,8 @@ pub fn lambda_event(notification: &Notification, taker: &Taker<'_>, signer: &dyn
     let version = taker.signature;
     member(&mut out, "SignatureVersion", version.text());
     member(&mut out, "Signature", &signer.sign(version, &notification.canonical(taker)));
-    member(&mut out, "SigningCertUrl", &format!("{}/{}", notification.base, signer.certificate_name()));
+    let url = signer.certificate_url(&notification.base, &notification.topic_arn);
+    member(&mut out, "SigningCertUrl", &url);
     member(&mut out, "UnsubscribeUrl", &notification.unsubscribe_url(taker.subscription_arn));
     out.push_str("\"MessageAttributes\":");
     attributes_json(&mut out, &notification.attributes);

@@ -389,7 +389,7 @@ impl State {
             match outcome {
                 Outcome::Failed => lane.is_troubled = true,
                 Outcome::Delivered | Outcome::Refused => lane.is_troubled = false,
-                Outcome::NotMade => {}
+                Outcome::NotMade | Outcome::Unreadable => {}
             }
         }
         self.deliveries.look_at(lane);
