@@ -73,15 +73,20 @@ impl World {
 
     /// By a handle of a receive that a crash has forgotten.
     fn delete(&mut self, seq: Seq, group: GroupHint) {
+        let outcome = self.delete_at(NOW + 1000, seq, group);
+        assert!(matches!(outcome, Outcome::Reply(Ok(Reply::Done))), "{outcome:?}");
+    }
+
+    fn delete_at(&mut self, now: Time, seq: Seq, group: GroupHint) -> Outcome {
         let handle = Handle { queue: QueueId(1), seq, receive: 1, received: NOW, group };
         let delete = DeleteMessage { queue: key(), handle: handle.to_text().into() };
         let limits = Limits::strict();
-        let setting = Setting { now: NOW + 1000, limits: &limits, ticket: 0 };
+        let setting = Setting { now, limits: &limits, ticket: 0 };
         let decision = delete.decide(&self.state, &setting);
-        assert!(matches!(decision.outcome, Outcome::Reply(Ok(Reply::Done))), "{:?}", decision.outcome);
         for draft in decision.records {
             self.apply(&draft.record);
         }
+        decision.outcome
     }
 
     fn living(&self) -> u64 {
@@ -130,6 +135,13 @@ fn a_delete_said_again_after_a_restart_looks_into_one_group_of_many() {
     }
     // A handle that an older version made does not say where to look, and is as good.
     world.delete(sent[3], GroupHint::Unknown);
+    assert_eq!(world.living(), 1998);
+    // After twelve hours a handle has lapsed, as it has for a message that is known to have been received.
+    let late = NOW + sqs::limits::HANDLE_MILLIS + 1;
+    for (seq, group) in [(sent[5], hint(5)), (sent[5], GroupHint::Unknown)] {
+        let outcome = world.delete_at(late, seq, group);
+        assert!(matches!(outcome, Outcome::Reply(Err(_))), "{outcome:?}");
+    }
     assert_eq!(world.living(), 1998);
 }
 

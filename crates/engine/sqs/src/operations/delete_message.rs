@@ -9,7 +9,7 @@ use super::reply::Reply;
 use super::{Decision, Setting};
 use crate::queue::Queue;
 use crate::records::{DropReason, DroppedMessage, MessagesDropped, Record};
-use crate::rules::handle::Handle;
+use crate::rules::handle::{GroupHint, Handle};
 use crate::rules::names;
 use crate::state::State;
 use crate::{QueueKey, limits, refusals};
@@ -75,18 +75,23 @@ pub(super) fn dropped(
     let Some(touched) = queue.touched.get(&handle.seq) else {
         // The receive of a standard queue is answered before it is on disk: a crash may have forgotten it, and then the
         // message waits as if it had never been given.
-        let may_be = !queue.is_fifo()
-            && state.may_have_forgotten(handle.seq)
-            && now - handle.received <= limits::HANDLE_MILLIS;
-        let forgotten = may_be
-            .then(|| queue.find_waiting(handle.seq, handle.group, now))
-            .flatten()
-            .filter(|(entry, _)| !queue.is_expired(entry.sent, now));
-        return Ok(forgotten.map(|(entry, group)| DroppedMessage {
-            seq: handle.seq,
-            place: entry.extent.place,
-            group: group_name(queue, group),
-        }));
+        if queue.is_fifo() || !state.may_have_forgotten(handle.seq) {
+            return Ok(None);
+        }
+        let is_old = now - handle.received > limits::HANDLE_MILLIS;
+        if is_old && handle.group == GroupHint::Unknown {
+            return Err(DeleteFault::Expired);
+        }
+        let waiting = queue.find_waiting(handle.seq, handle.group, now);
+        return match waiting.filter(|(entry, _)| !queue.is_expired(entry.sent, now)) {
+            None => Ok(None),
+            Some(_) if is_old => Err(DeleteFault::Expired),
+            Some((entry, group)) => Ok(Some(DroppedMessage {
+                seq: handle.seq,
+                place: entry.extent.place,
+                group: group_name(queue, group),
+            })),
+        };
     };
     if queue.is_expired(touched.sent, now) {
         return Ok(None);
