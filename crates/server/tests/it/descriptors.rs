@@ -63,7 +63,7 @@ fn segments_roll_while_connections_are_idle_and_subscribers_hang() {
     // These say nothing, or half of a request.
     let mut idle = |number: usize| {
         let mut idle = server.connect();
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             idle.write_all(b"POST / HTTP/1.1\r\nHost: localh").unwrap();
         }
         held.push(idle);
