@@ -81,6 +81,7 @@ Examples:
 Say --endpoint-url to the aws command line: its version 1 ignores AWS_ENDPOINT_URL for sqs and would ask AWS itself.";
 
 #[derive(Subcommand)]
+#[allow(clippy::large_enum_variant)] // There is one, once.
 enum Chore {
     /// Serve (what a bare call does)
     Serve(options::ServeOptions),
