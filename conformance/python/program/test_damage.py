@@ -127,3 +127,6 @@ def test_a_damaged_message_is_set_aside_and_the_others_are_given(start, tmp_path
     damage = ask(server, "/_posthaste/health")[1]["journal"]["damage"]
     assert damage["messages_set_aside"] == 1 and damage["found"] >= 1
     assert "00000001.log" in damage["places"][0]
+    assert server.stop() == 0
+    status, said = run("check", data)
+    assert status == 1 and "UNREADABLE" in said and "q.fifo" in said and "The server starts" in said

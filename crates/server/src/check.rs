@@ -34,7 +34,7 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         println!("{what}  {}, offset {}: {}", damage.file, damage.offset, damage.what);
     }
     let count = |effect| report.damage.iter().filter(|damage| damage.effect == effect).count();
-    if count(Effect::Refused) == 0 && count(Effect::Unreadable) == 0 && !report.beyond.doubtful {
+    if count(Effect::Refused) == 0 && !report.beyond.doubtful {
         // As a start would do it: what there is first, then what happened to it.
         let mut machine = Machine::new(Options::default(), journal::Appender::new(0, 64 << 20, end, 1));
         for segment in &report.segments {
@@ -54,6 +54,14 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         }
         print_queues(&machine);
         print_topics(&machine);
+        let set_aside = machine.sqs().set_aside();
+        if set_aside > 0 {
+            println!("\nMessages set aside since they could not be read: {set_aside}");
+        }
+        if count(Effect::Unreadable) > 0 {
+            println!("\nRecords in damaged frames are not counted here.");
+            return Err(verdict(&report).into());
+        }
         println!("\nEverything that was acknowledged is here, and as it was written.");
         if count(Effect::Rebuilt) > 0 {
             println!("The next start makes the indexes again that are not those of their segments.");

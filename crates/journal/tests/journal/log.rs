@@ -1,9 +1,10 @@
 //! A log from its making through a restart.
 
+use std::io;
 use std::sync::Arc;
 
 use posthaste_journal::engines::{Files, Memory};
-use posthaste_journal::{Class, Extent, Journal, Options, Place, Space, Storage, Time};
+use posthaste_journal::{Class, Extent, File, Journal, Options, Place, Space, Storage, Time};
 
 fn options() -> Options {
     Options { segment_bytes: 4096, log_id: 7, ..Options::default() }
@@ -189,4 +190,80 @@ fn records_read_together_come_in_the_order_asked_for_and_a_wrong_extent_is_damag
         let read = reader.read_many(&[extents[3], nowhere]);
         assert!(read[0].is_ok() && matches!(read[1], Err(posthaste_journal::ReadError::Gone)));
     });
+}
+
+/// Storage with a bad sector in its first segment.
+struct Rotten(Memory, std::ops::Range<u64>);
+
+struct RottenFile(Arc<dyn File>, std::ops::Range<u64>);
+
+impl Storage for Rotten {
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.0.list()
+    }
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        let bad = if name == "00000001.log" { self.1.clone() } else { 0..0 };
+        Ok(Arc::new(RottenFile(self.0.open(name)?, bad)))
+    }
+    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        self.0.create(name)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+    fn sync_dir(&self) -> io::Result<()> {
+        self.0.sync_dir()
+    }
+}
+
+impl File for RottenFile {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        self.0.reserve(len)
+    }
+    fn write_at(&self, buffers: &[&[u8]], offset: u64) -> io::Result<()> {
+        self.0.write_at(buffers, offset)
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if self.1.start < offset + buffer.len() as u64 && offset < self.1.end {
+            // EIO, as Linux says it of a sector that cannot be read.
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        self.0.read_at(buffer, offset)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+}
+
+#[test]
+fn a_sector_that_cannot_be_read_is_the_damage_of_one_record_and_not_of_its_neighbours() {
+    let storage = Arc::new(Rotten(Memory::new(), 1500..1600));
+    let journal = Journal::open(storage, &Options { segment_bytes: 64 << 10, ..options() }).unwrap();
+    let mut appender = journal.appender();
+    let mut writer = journal.into_writer();
+    let extents: Vec<Extent> =
+        (0..10u8).map(|i| appender.push(Class::Flow, |out| out.push(i), &[i; 300])).collect();
+    writer.write(&mut appender.take(Time(1), Place::new(1, 0), 5).unwrap()).unwrap();
+    let reader = writer.reader();
+    for read in [reader.read_many(&extents), reader.try_read_many(&extents).unwrap()] {
+        for (extent, record) in extents.iter().zip(read) {
+            let is_bad = extent.place.offset() < 1600 && extent.place.offset() + extent.len > 1500;
+            match record {
+                Ok(_) => assert!(!is_bad, "{extent:?}"),
+                Err(posthaste_journal::ReadError::Damaged(damage)) => {
+                    assert!(is_bad && damage.offset == u64::from(extent.place.offset()), "{damage}");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
 }
