@@ -22,6 +22,6 @@ impl State {
 
     /// How many messages were set aside since they could not be read, as far as the log still says so.
     pub fn set_aside(&self) -> u64 {
-        self.set_aside
+        self.set_aside.len() as u64
     }
 }

@@ -97,7 +97,7 @@ pub struct State {
     /// Queues whose messages are still to hear that the retention period is another.
     sweeps: BTreeSet<QueueId>,
     /// Messages that were set aside, as far as the log still says so.
-    pub(crate) set_aside: u64,
+    pub(crate) set_aside: BTreeSet<(QueueId, Seq)>,
     /// Messages below this number were read from a log.
     replayed_below: u64,
     /// While a log is read: the moment before which nothing will be asked.
@@ -535,6 +535,10 @@ impl State {
         {
             task.moved += record.messages.len() as u64;
         }
+        if record.reason == DropReason::Damaged {
+            // Also of what is not known here: nobody reads more of it than that it is damaged.
+            self.set_aside.extend(record.messages.iter().map(|message| (record.queue, message.seq)));
+        }
         let Some(queue) = self.queues.get_mut(&record.queue) else { return };
         for message in &record.messages {
             let Some(touched) = queue.detach(message.seq, message.group.as_deref(), &mut self.deadlines)
@@ -544,7 +548,6 @@ impl State {
             if record.reason == DropReason::Damaged {
                 let until = touched.sent + queue.retention_millis();
                 ledger.set_aside(touched.extent.place.segment(), until);
-                self.set_aside += 1;
             }
             ledger.release(touched.extent);
             for fact in [touched.fact, touched.placed].into_iter().flatten() {
