@@ -1,6 +1,6 @@
 //! A world: what happens in it, step by step, and what must hold after each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use journal::engines::FaultyDisk;
@@ -177,6 +177,8 @@ struct World {
     trying: Vec<delivering::Trying>,
     /// Attempts whose success may still be told, though the server that made them has died.
     late: Vec<delivering::Trying>,
+    /// Deliveries of which this life of the server was told such an answer.
+    told_late: BTreeSet<u64>,
     full: bool,
     step: u64,
     /// No faults any more.
@@ -221,6 +223,7 @@ impl World {
             windows: replaying::windows(),
             trying: Vec::new(),
             late: Vec::new(),
+            told_late: BTreeSet::new(),
             full: false,
             step: 0,
             calm: false,

@@ -59,8 +59,14 @@ impl World {
             return Err(format!("{attempt:?} is not among the deliveries of {parcel:?}"));
         }
         let notification = Notification::decode(&record.tail).map_err(malformed)?;
-        let same =
-            self.trying.iter().filter(|other| other.attempt.form.subscription == attempt.form.subscription);
+        // An answer that was given to an earlier life of the server has ended these, as far as the server knows, though another
+        // attempt of the delivery may have been on its way.
+        let (number, told_late) = (attempt.number, &self.told_late);
+        self.trying.retain(|other| other.attempt.number != number || !told_late.contains(&number));
+        let same = self.trying.iter().filter(|other| {
+            other.attempt.form.subscription == attempt.form.subscription
+                && !told_late.contains(&other.attempt.number)
+        });
         let most = if attempt.form.subscription == 0 { UNDER_WAY_DIRECT } else { UNDER_WAY };
         if same.count() >= most {
             return Err(format!("more than {most} attempts are under way with {attempt:?}"));
@@ -101,6 +107,7 @@ impl World {
             let late = self.late.swap_remove(which);
             // With that the delivery is over, and what is under way of it counts no longer.
             self.trying.retain(|other| other.attempt.number != late.attempt.number);
+            self.told_late.insert(late.attempt.number);
             return self.report(&late, Outcome::Delivered);
         }
         if self.trying.is_empty() {
@@ -235,6 +242,7 @@ impl World {
                 self.late.push(tried);
             }
         }
+        self.told_late.clear();
         let old = self.late.len().saturating_sub(20);
         self.late.drain(..old);
     }
