@@ -190,6 +190,8 @@ impl State {
                     ledger.release(old);
                 }
                 ledger.hold(at);
+                let seed = self.seed();
+                self.queues.values_mut().for_each(|queue| queue.groups.reseed(seed));
             }
             Record::QueueDeclared(record) => self.queue_declared(record, at, ledger),
             Record::QueueDeleted(record) => self.queue_deleted(record, at, ledger),

@@ -33,9 +33,22 @@ fn key() -> QueueKey {
 
 impl World {
     fn new() -> World {
-        let mut world = World { state: State::default(), ledger: Ledger::default(), offset: 0, seq: 2 };
-        world.apply(&Record::ServerIdentified(ServerIdentified { secret: SECRET }));
-        world.apply(&Record::QueueDeclared(Box::new(QueueDeclared {
+        let mut world = World::empty();
+        world.identify();
+        world.declare();
+        world
+    }
+
+    fn empty() -> World {
+        World { state: State::default(), ledger: Ledger::default(), offset: 0, seq: 2 }
+    }
+
+    fn identify(&mut self) {
+        self.apply(&Record::ServerIdentified(ServerIdentified { secret: SECRET }));
+    }
+
+    fn declare(&mut self) {
+        self.apply(&Record::QueueDeclared(Box::new(QueueDeclared {
             id: QueueId(1),
             key: key(),
             settings: Settings::default(),
@@ -45,7 +58,6 @@ impl World {
             purged_through: Seq(0),
             purged: None,
         })));
-        world
     }
 
     fn apply(&mut self, record: &Record<'_>) {
@@ -110,6 +122,20 @@ fn a_send_looks_at_as_much_however_many_delays_there_are() {
         world.send(None, 17, false);
     });
     assert!(among_many <= alone, "{among_many} looks, {alone} when it was alone");
+}
+
+#[test]
+fn a_forgotten_receives_message_is_deleted_though_the_queue_was_declared_before_the_server_had_its_identity()
+{
+    // So the cleaner leaves a log that writes the identity forward.
+    let mut world = World::empty();
+    world.declare();
+    world.identify();
+    world.state.replaying(NOW);
+    let sent = world.send(Some("group"), 0, false);
+    world.state.replayed(world.seq, &mut world.ledger);
+    world.delete(sent, GroupHint::of(Some("group"), &SECRET));
+    assert_eq!(world.living(), 0);
 }
 
 #[test]

@@ -292,6 +292,22 @@ impl Groups {
         Groups { slab, seed, ..Groups::default() }
     }
 
+    /// The seed is known only now, or is another one. The cleaner may have written the server's identity again, behind the
+    /// declarations of queues, so that a start meets these first.
+    pub fn reseed(&mut self, seed: u64) {
+        if self.seed == seed {
+            return;
+        }
+        self.seed = seed;
+        let mut index = Index::<u32>::default();
+        for (number, group) in self.iter() {
+            if let Some(name) = &group.name {
+                index.insert(hash(seed, name.as_bytes()), number);
+            }
+        }
+        self.index = index;
+    }
+
     fn hash(&self, name: &[u8]) -> u32 {
         hash(self.seed, name)
     }
