@@ -476,7 +476,9 @@ async fn serve(place: &Place, args: &RunArgs) -> Result<(), Error> {
         result = toolkit::shutdown_signal() => result?,
         () = nothing_more => return Ok(()),
     }
-    println!("Finishing what is being handled. (Ctrl-C again ends it now; nothing is lost.)");
+    println!(
+        "Stopping; what is being handled is finished first. (Ctrl-C again ends it now; nothing is lost.)"
+    );
     let mut ends = tokio::task::JoinSet::new();
     for service in running {
         ends.spawn(service.shutdown());

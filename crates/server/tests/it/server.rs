@@ -11,9 +11,9 @@ pub struct Server {
     process: Child,
 }
 
-/// The program: the one that was built for these tests, or another one, to see what it does.
-pub fn program() -> std::ffi::OsString {
-    std::env::var_os("POSTHASTE_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_posthaste").into())
+/// The program that was built for these tests, with debug assertions.
+pub fn program() -> &'static str {
+    env!("CARGO_BIN_EXE_posthaste")
 }
 
 /// An answer.
