@@ -111,16 +111,16 @@ impl Connection {
         Ok(answer["QueueUrl"].as_str().ok_or("CreateQueue gave no URL")?.to_owned())
     }
 
-    /// Receives up to ten messages; returns their receipt handles.
-    pub fn receive(&mut self, url: &str) -> Result<Vec<String>, Failure> {
-        let answer = self.sqs("ReceiveMessage", &json!({"QueueUrl": url, "MaxNumberOfMessages": 10}))?;
+    /// Receives up to so many messages; returns their receipt handles.
+    pub fn receive(&mut self, url: &str, most: usize) -> Result<Vec<String>, Failure> {
+        let answer = self.sqs("ReceiveMessage", &json!({"QueueUrl": url, "MaxNumberOfMessages": most}))?;
         let messages = answer["Messages"].as_array().map(Vec::as_slice).unwrap_or_default();
         Ok(messages.iter().filter_map(|one| one["ReceiptHandle"].as_str()).map(str::to_owned).collect())
     }
 
-    /// Receives up to ten messages and deletes them; returns how many.
-    pub fn receive_and_delete(&mut self, url: &str) -> Result<u64, Failure> {
-        let handles = self.receive(url)?;
+    /// Receives up to so many messages and deletes them; returns how many.
+    pub fn receive_and_delete(&mut self, url: &str, most: usize) -> Result<u64, Failure> {
+        let handles = self.receive(url, most)?;
         if !handles.is_empty() {
             self.delete(url, &handles)?;
         }

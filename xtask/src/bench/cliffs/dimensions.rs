@@ -209,7 +209,7 @@ impl<'a> Sweep<'a> {
     fn cycle(&self, url: &str) -> Result<Measured, Failure> {
         self.again(|connection, _| {
             connection.sqs("SendMessage", &json!({"QueueUrl": url, "MessageBody": "a message"}))?;
-            connection.receive_and_delete(url).map(drop)
+            connection.receive_and_delete(url, 1).map(drop)
         })
     }
 
@@ -217,7 +217,7 @@ impl<'a> Sweep<'a> {
     fn take(&self, url: &str, count: u64) -> Result<Vec<String>, Failure> {
         let some = Mutex::new(Vec::new());
         self.each(count.div_ceil(10), |connection, _| {
-            let handles = connection.receive(url)?;
+            let handles = connection.receive(url, 10)?;
             // A client that panicked with it has ended the sweep.
             let mut some = some.lock().map_err(|_| "a client panicked")?;
             if some.len() < 10_000 {
@@ -238,7 +238,7 @@ impl<'a> Sweep<'a> {
             .create_queue("source", json!({"RedrivePolicy": policy.to_string(), "VisibilityTimeout": "0"}))?;
         self.fill(&source, count, |_, _| {})?;
         // Those that were received once move when they are looked at again.
-        self.each(count.div_ceil(10) * 3, |connection, _| connection.receive(&source).map(drop))?;
+        self.each(count.div_ceil(10) * 3, |connection, _| connection.receive(&source, 10).map(drop))?;
         Ok((source, dead))
     }
 }
@@ -278,7 +278,7 @@ pub const ALL: &[Dimension] = &[
     },
     Dimension {
         name: "waiting messages",
-        operation: "send, receive, delete",
+        operation: "send, receive one, delete it",
         least: 10,
         most: 1_000_000,
         how: Steps(|sweep, count| {
@@ -316,7 +316,7 @@ pub const ALL: &[Dimension] = &[
     },
     Dimension {
         name: "FIFO groups",
-        operation: "send to a group of its own, receive, delete",
+        operation: "send to a group of its own, receive one, delete it",
         least: 10,
         most: 1_000_000,
         how: Steps(|sweep, count| {
@@ -334,7 +334,7 @@ pub const ALL: &[Dimension] = &[
                     "MessageDeduplicationId": number.to_string(),
                 });
                 connection.sqs("SendMessage", &message)?;
-                connection.receive_and_delete(&url).map(drop)
+                connection.receive_and_delete(&url, 1).map(drop)
             })
         }),
     },
@@ -445,7 +445,7 @@ pub const ALL: &[Dimension] = &[
     },
     Dimension {
         name: "message attributes",
-        operation: "send, receive, delete",
+        operation: "send, receive one, delete it",
         least: 0,
         most: 10,
         how: Steps(|sweep, count| {
@@ -457,13 +457,13 @@ pub const ALL: &[Dimension] = &[
                 json!({"QueueUrl": url, "MessageBody": "a message", "MessageAttributes": attributes});
             sweep.again(|connection, _| {
                 connection.sqs("SendMessage", &message)?;
-                connection.receive_and_delete(&url).map(drop)
+                connection.receive_and_delete(&url, 1).map(drop)
             })
         }),
     },
     Dimension {
         name: "bytes of a message",
-        operation: "send, receive, delete (cost follows the bytes; the light client counts)",
+        operation: "send, receive one, delete it (cost follows the bytes; the light client counts)",
         least: 1_000,
         most: 1_000_000,
         how: Steps(|sweep, count| {
@@ -471,7 +471,7 @@ pub const ALL: &[Dimension] = &[
             let message = json!({"QueueUrl": url, "MessageBody": "x".repeat(count as usize)});
             sweep.again(|connection, _| {
                 connection.sqs("SendMessage", &message)?;
-                connection.receive_and_delete(&url).map(drop)
+                connection.receive_and_delete(&url, 1).map(drop)
             })
         }),
     },
@@ -513,7 +513,7 @@ pub const ALL: &[Dimension] = &[
                 connection.sns("Publish", &[("TopicArn", &arn), ("Message", "a message")]).map(drop)
             })?;
             let url = format!("http://localhost/000000000000/{}", subscriber(count / 2));
-            sweep.counted(100, |connection, _| connection.receive_and_delete(&url).map(drop))
+            sweep.counted(100, |connection, _| connection.receive_and_delete(&url, 10).map(drop))
         }),
     },
     Dimension {

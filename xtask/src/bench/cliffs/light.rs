@@ -50,7 +50,7 @@ impl Light {
                 })?;
                 let mut handles = Vec::new();
                 timed(&mut || {
-                    handles = connection.receive(&url)?;
+                    handles = connection.receive(&url, 10)?;
                     Ok(())
                 })?;
                 if !handles.is_empty() {
