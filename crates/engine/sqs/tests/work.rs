@@ -31,6 +31,20 @@ fn key() -> QueueKey {
     QueueKey { account: "000000000000".into(), region: "us-east-1".into(), name: "q".into() }
 }
 
+/// The declaration of a standard queue.
+fn declared(number: u64, key: QueueKey) -> Record<'static> {
+    Record::QueueDeclared(Box::new(QueueDeclared {
+        id: QueueId(number),
+        key,
+        settings: Settings::default(),
+        tags: Vec::new(),
+        created: NOW,
+        modified: NOW,
+        purged_through: Seq(0),
+        purged: None,
+    }))
+}
+
 impl World {
     fn new() -> World {
         let mut world = World::empty();
@@ -48,16 +62,7 @@ impl World {
     }
 
     fn declare(&mut self) {
-        self.apply(&Record::QueueDeclared(Box::new(QueueDeclared {
-            id: QueueId(1),
-            key: key(),
-            settings: Settings::default(),
-            tags: Vec::new(),
-            created: NOW,
-            modified: NOW,
-            purged_through: Seq(0),
-            purged: None,
-        })));
+        self.apply(&declared(1, key()));
     }
 
     fn apply(&mut self, record: &Record<'_>) {
@@ -179,20 +184,8 @@ fn deleting_a_queue_looks_at_no_other_queue() {
     let deleted = |number: u64| {
         Record::QueueDeleted(QueueDeleted { id: QueueId(number), at: NOW + number, declared_in: Vec::new() })
     };
-    let declared = |number: u64| {
-        let name = format!("q{number}");
-        Record::QueueDeclared(Box::new(QueueDeclared {
-            id: QueueId(number),
-            key: QueueKey { name, ..key() },
-            settings: Settings::default(),
-            tags: Vec::new(),
-            created: NOW,
-            modified: NOW,
-            purged_through: Seq(0),
-            purged: None,
-        }))
-    };
-    (10..1010).for_each(|number| world.apply(&declared(number)));
+    let named = |number: u64| QueueKey { name: format!("q{number}"), ..key() };
+    (10..1010).for_each(|number| world.apply(&declared(number, named(number))));
     let taken = looks(|| (10..1010).for_each(|number| world.apply(&deleted(number))));
     assert!(taken <= 2000, "{taken} looks for 1000 queues");
     // The queue that is left has not noticed.
