@@ -141,16 +141,21 @@ pub fn ask_form(address: SocketAddr, service: &str, body: &str) -> Option<(u16, 
 fn exchange(address: SocketAddr, service: &str, headers: &str, body: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-    let request = format!(
-        "POST / HTTP/1.1\r\nHost: {address}\r\n{headers}\r\nConnection: close\r\nX-Amz-Date: 20260101T000000Z\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, \
-         SignedHeaders=host;x-amz-date, Signature={:064}\r\nContent-Length: {}\r\n\r\n{body}",
-        0,
-        body.len(),
-    );
+    let request = request(address, service, &format!("{headers}\r\nConnection: close"), body);
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let status = answer.get(9..12)?.parse().ok()?;
     Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
+}
+
+/// The bytes of a request, signed in form; `headers` are those of its protocol.
+pub fn request(address: SocketAddr, service: &str, headers: &str, body: &str) -> String {
+    format!(
+        "POST / HTTP/1.1\r\nHost: {address}\r\n{headers}\r\nX-Amz-Date: 20260101T000000Z\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, \
+         SignedHeaders=host;x-amz-date, Signature={:064}\r\nContent-Length: {}\r\n\r\n{body}",
+        0,
+        body.len(),
+    )
 }

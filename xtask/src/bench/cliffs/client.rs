@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::bench::process::request;
+
 /// What goes wrong in a sweep: the row fails with this text.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
@@ -56,14 +58,7 @@ impl Connection {
     }
 
     fn send(&mut self, service: &str, headers: &str, body: &str) -> Result<(), Failure> {
-        let request = format!(
-            "POST / HTTP/1.1\r\nHost: {}\r\n{headers}\r\nX-Amz-Date: 20260101T000000Z\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, \
-             SignedHeaders=host;x-amz-date, Signature={:064}\r\nContent-Length: {}\r\n\r\n{body}",
-            self.address,
-            0,
-            body.len(),
-        );
+        let request = request(self.address, service, headers, body);
         Ok(self.stream.write_all(request.as_bytes())?)
     }
 
