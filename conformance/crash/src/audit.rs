@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::ledger::{Event, Queue, Shared};
 use crate::load::{HIDDEN_SECONDS, Session};
+use conformance_crash::ballast::Ballast;
 use conformance_crash::http::{Client, Failure};
 use conformance_crash::patience::Patience;
 use conformance_crash::random::Random;
@@ -16,13 +17,29 @@ const PATIENCE: Duration = Duration::from_millis(HIDDEN_SECONDS * 1000 + 3000);
 const KEPT: u64 = 30;
 
 /// Receives from every queue until all is found that must be there.
-pub fn run(address: SocketAddr, shared: &Shared, random: &mut Random) -> Result<(), String> {
+///
+/// Where a `ballast` fills the disk, the server may refuse even that; then the ballast goes, and all must be there.
+pub fn run(
+    address: SocketAddr,
+    shared: &Shared,
+    random: &mut Random,
+    ballast: Option<&Ballast>,
+) -> Result<(), String> {
     let mut session = Session { client: Client::new(address), address };
     let mut patience = Patience::new(PATIENCE);
     loop {
         let mut idle = true;
         for queue in Queue::ALL {
             let got = drain(&mut session, shared, queue, random);
+            if let (Err(Failure::Silence), Some(503), Some(full)) =
+                (&got, session.client.last_status(), ballast)
+            {
+                full.release();
+                // The server looks now and then whether there is room again.
+                std::thread::sleep(Duration::from_millis(10));
+                idle = false;
+                continue;
+            }
             idle &= got.map_err(|failure| format!("the audit of {} failed: {failure:?}", queue.name()))? == 0;
         }
         if shared.with(|ledger| ledger.is_complete() || ledger.has_violations()) {

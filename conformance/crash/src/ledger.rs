@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A queue of the test.
@@ -41,6 +42,14 @@ impl Queue {
     }
 }
 
+/// How many of a hundred bodies are large.
+static LARGE_PERCENT: AtomicU64 = AtomicU64::new(2);
+
+/// Says how many of a hundred messages have bodies of up to 100 KB. To be called before the first is sent.
+pub fn set_large_percent(percent: u64) {
+    LARGE_PERCENT.store(percent, Ordering::Relaxed);
+}
+
 /// A message: the queue it was sent to, its group (0 where there are none) and its number therein. Bodies begin with it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(u64);
@@ -63,10 +72,11 @@ impl Id {
         self.0 & 0xff_ffff_ffff
     }
 
-    /// The message's body: its id, then padding that follows from it. Most are small, a few are large.
+    /// The message's body: its id, then padding that follows from it. Most are small, some are [large](set_large_percent).
     pub fn body(self) -> String {
         let hash = self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let length = if hash.is_multiple_of(64) { hash % 100_000 } else { hash % 700 };
+        let is_large = hash / 100_000 % 100 < LARGE_PERCENT.load(Ordering::Relaxed);
+        let length = if is_large { hash % 100_000 } else { hash % 700 };
         let letter = char::from(b'a' + (hash % 26) as u8);
         format!("{:016x}:{}", self.0, letter.to_string().repeat(length as usize))
     }

@@ -1,6 +1,7 @@
-//! What the crash suites share: the server as a process, a client of it, chance, the command line, limits on
+//! What the crash suites share: the server as a process, a client of it, a full disk, chance, the command line, limits on
 //! waiting, and the progress that is shown.
 
+pub mod ballast;
 pub mod http;
 pub mod options;
 pub mod patience;

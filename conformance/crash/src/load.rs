@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -23,6 +24,9 @@ pub type Running = JoinHandle<Result<(), String>>;
 
 /// Numbers for messages, never used twice in a run.
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
+/// How many requests were refused for want of room.
+pub static REFUSED: AtomicU64 = AtomicU64::new(0);
 
 /// For each group the number of its next message, and whether a send of that was begun and never answered.
 static TURNS: Mutex<Option<HashMap<u16, u64>>> = Mutex::new(None);
@@ -60,6 +64,11 @@ pub fn start(address: SocketAddr, shared: &Arc<Shared>, random: &mut Random, tri
             loop {
                 match work(&mut session, &shared, &mut random, number) {
                     Ok(()) => {}
+                    // Refused for the moment, since the disk is full: the client tries again.
+                    Err(Failure::Silence) if session.client.last_status() == Some(503) => {
+                        REFUSED.fetch_add(1, Ordering::Relaxed);
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
                     Err(Failure::Silence) => return Ok(()),
                     Err(Failure::Refused { code, message }) => {
                         return Err(format!(

@@ -12,13 +12,18 @@ mod load;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use conformance_crash::ballast::Ballast;
 use conformance_crash::options::Options;
 use conformance_crash::progress::{Progress, directory_size};
 use conformance_crash::random::Random;
 use conformance_crash::server;
 use ledger::{Event, Ledger, Shared};
+
+/// How much room a full disk leaves at most: with less than two segments, the server begins to refuse sends.
+const MOST_ROOM: u64 = 160 << 20;
 
 fn main() -> ExitCode {
     let options = match Options::from_arguments(500) {
@@ -51,11 +56,13 @@ fn main() -> ExitCode {
         options.directory.display()
     );
 
+    ledger::set_large_percent(options.large_percent);
+    let ballast = options.fill_disk.then(|| Ballast::beside(&options.directory));
     let shared = Arc::new(Shared::new(Ledger::new()));
     let begun = Instant::now();
     let mut progress = Progress::new(options.trials);
     for trial in 1..=options.trials {
-        let outcome = run_trial(&options, &program, trial, &shared);
+        let outcome = run_trial(&options, &program, trial, &shared, ballast.as_ref());
         let report = match outcome {
             Err(failure) => Some(failure),
             Ok(()) => shared.with(|ledger| ledger.report()),
@@ -74,6 +81,10 @@ fn main() -> ExitCode {
         progress.show(trial, &shared.with(|ledger| ledger.summary()));
     }
     progress.end();
+    if options.fill_disk {
+        let refused = load::REFUSED.load(Ordering::Relaxed);
+        println!("crash: {refused} requests were refused since the disk was full");
+    }
     let size = directory_size(&options.directory);
     println!("crash: {}", shared.with(|ledger| ledger.summary()));
     println!(
@@ -89,7 +100,13 @@ fn main() -> ExitCode {
 }
 
 /// One life of the server: start, audit what the last crash left, load, kill.
-fn run_trial(options: &Options, program: &str, trial: u32, shared: &Arc<Shared>) -> Result<(), String> {
+fn run_trial(
+    options: &Options,
+    program: &str,
+    trial: u32,
+    shared: &Arc<Shared>,
+    ballast: Option<&Ballast>,
+) -> Result<(), String> {
     let mut random = Random::new(options.seed ^ (u64::from(trial) << 32));
     // Now and then it dies while it still recovers.
     if random.below(8) == 0 {
@@ -104,12 +121,15 @@ fn run_trial(options: &Options, program: &str, trial: u32, shared: &Arc<Shared>)
     if trial == 1 {
         load::create_queues(address)?;
     }
-    audit::run(address, shared, &mut random)?;
+    audit::run(address, shared, &mut random, ballast)?;
     if shared.with(|ledger| ledger.has_violations()) {
         server.kill()?;
         return Ok(());
     }
 
+    if let Some(ballast) = ballast {
+        ballast.fill(random.below(MOST_ROOM))?;
+    }
     let clients = load::start(address, shared, &mut random, trial);
     std::thread::sleep(Duration::from_millis(20 + random.below(options.longest_load_ms)));
     server.kill()?;
@@ -122,7 +142,7 @@ fn run_trial(options: &Options, program: &str, trial: u32, shared: &Arc<Shared>)
     if trial == options.trials {
         let mut server = server::spawn(program, options)?;
         server.wait_until_ready()?;
-        audit::run(server.address(), shared, &mut random)?;
+        audit::run(server.address(), shared, &mut random, ballast)?;
         server.kill()?;
     }
     Ok(())
