@@ -1,5 +1,6 @@
 //! `posthaste-bench`: the same as `posthaste bench`, for use alone.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -16,7 +17,7 @@ fn main() -> ExitCode {
     match posthaste_bench::run(Program::parse().arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("posthaste-bench: {error}");
+            let _ = writeln!(std::io::stderr(), "posthaste-bench: {error}");
             ExitCode::FAILURE
         }
     }

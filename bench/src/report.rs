@@ -1,6 +1,8 @@
 //! The results: as a table for people, as JSON for programs.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
 use std::path::Path;
 
 use hdrhistogram::Histogram;
@@ -135,9 +137,25 @@ impl Latency {
 }
 
 impl Report {
-    /// Prints the table to standard output.
-    pub fn print(&self) {
-        println!(
+    /// Prints the table on standard output; a table that nobody reads any more, as behind `head`, is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If standard output cannot be written for another reason.
+    pub fn print(&self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        match write!(out, "{self}").and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            done => done,
+        }
+    }
+}
+
+/// The table.
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            out,
             "\n{} · {} · {} B{} · {} connections · {} {}queue{}{} · {:.2} s",
             self.task.name(),
             self.endpoint,
@@ -149,67 +167,75 @@ impl Report {
             if self.queues == 1 { "" } else { "s" },
             if self.topic { " of a topic" } else { "" },
             self.seconds,
-        );
-        println!(
+        )?;
+        writeln!(
+            out,
             "  {:>12} requests/s   {:>12} messages/s",
             grouped(self.requests_per_second),
             grouped(self.messages_per_second)
-        );
-        println!(
+        )?;
+        writeln!(
+            out,
             "  {:<22}{:>11}{:>10}{:>10}{:>10}{:>10}{:>10}",
             "latency, ms", "count", "p50", "p90", "p99", "p99.9", "max"
-        );
+        )?;
         let lines = self.operations.iter().map(|line| (line.operation.as_str(), &line.latency));
         for (name, latency) in lines.chain(self.end_to_end.iter().map(|latency| ("send to arrival", latency)))
         {
             let cells = [latency.p50, latency.p90, latency.p99, latency.p999, latency.max];
             let cells: String = cells.iter().map(|micros| format!("{:>10.3}", micros / 1e3)).collect();
-            println!("  {name:<22}{:>11}{cells}", latency.count);
+            writeln!(out, "  {name:<22}{:>11}{cells}", latency.count)?;
         }
-        print!("  CPU per request: client {:.2} µs", self.client_cpu_micros_per_request);
+        write!(out, "  CPU per request: client {:.2} µs", self.client_cpu_micros_per_request)?;
         if let Some(server) = self.server_cpu_micros_per_request {
-            print!(", server {server:.2} µs");
+            write!(out, ", server {server:.2} µs")?;
         }
         if let Some(bytes) = self.server_disk_bytes_per_request {
-            print!("; to disk {bytes:.0} B a request");
+            write!(out, "; to disk {bytes:.0} B a request")?;
         }
         if let Some(bytes) = self.server_resident_bytes {
-            print!("; server's memory {:.1} MiB", bytes as f64 / 1048576.0);
+            write!(out, "; server's memory {:.1} MiB", bytes as f64 / 1048576.0)?;
         }
-        println!();
+        writeln!(out)?;
         if let Some(pending) = &self.pending {
-            print!("  {} deliveries waited for a dead endpoint", pending.messages);
+            write!(out, "  {} deliveries waited for a dead endpoint", pending.messages)?;
             if let Some(bytes) = pending.own_bytes_added {
-                print!("; memory that came with them {:.1} MiB", bytes as f64 / 1048576.0);
+                write!(out, "; memory that came with them {:.1} MiB", bytes as f64 / 1048576.0)?;
             }
             if let Some(millis) = pending.idle_cpu_millis {
-                print!("; server's CPU in {:.1} s between retries {millis:.1} ms", pending.idle_seconds);
+                write!(
+                    out,
+                    "; server's CPU in {:.1} s between retries {millis:.1} ms",
+                    pending.idle_seconds
+                )?;
             }
-            println!("; {} came when it was back", pending.came);
+            writeln!(out, "; {} came when it was back", pending.came)?;
         }
         if self.empty_receives > 0 {
-            println!("  {} receives found nothing", self.empty_receives);
+            writeln!(out, "  {} receives found nothing", self.empty_receives)?;
         }
         if self.foreign > 0 {
-            println!("  {} messages of other runs came", self.foreign);
+            writeln!(out, "  {} messages of other runs came", self.foreign)?;
         }
         for (kind, count) in &self.errors {
-            println!("  error: {kind}: {count}");
+            writeln!(out, "  error: {kind}: {count}")?;
         }
         match (self.checked, self.failures.is_empty()) {
-            (true, true) => println!(
+            (true, true) => writeln!(
+                out,
                 "  checked: {} acknowledged, {} came, {} digests and bodies compared",
                 self.acknowledged, self.arrived, self.compared
-            ),
-            (false, true) => println!("  answers counted, not checked"),
+            )?,
+            (false, true) => writeln!(out, "  answers counted, not checked")?,
             _ => {}
         }
         for failure in &self.failures {
-            println!("  FAILED: {failure}");
+            writeln!(out, "  FAILED: {failure}")?;
         }
         for url in &self.kept_queue_urls {
-            println!("  kept: {url}");
+            writeln!(out, "  kept: {url}")?;
         }
+        Ok(())
     }
 }
 

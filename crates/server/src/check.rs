@@ -1,6 +1,7 @@
 //! `posthaste check DIR`: verifies a data directory and says what it holds, without changing it.
 
 use std::error::Error;
+use std::io;
 use std::path::Path;
 
 use journal::{Class, Effect, Entry, Report, check_showing};
@@ -9,6 +10,7 @@ use machine::{Machine, Options};
 use sns::views::SubscriptionView;
 
 use crate::failures::without_password;
+use crate::output::say;
 
 /// Verifies every byte and prints what there is. An error if anything that was durable is damaged.
 pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
@@ -24,14 +26,14 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         let text = format!("{} holds no data: no server has written there", directory.display());
         return Err(text.into());
     }
-    print_segments(directory, &report);
+    print_segments(directory, &report)?;
     for damage in &report.damage {
         let what = match damage.effect {
             Effect::Refused => "DAMAGED   ",
             Effect::Unreadable => "UNREADABLE",
             Effect::Rebuilt => "INDEX     ",
         };
-        println!("{what}  {}, offset {}: {}", damage.file, damage.offset, damage.what);
+        say!("{what}  {}, offset {}: {}", damage.file, damage.offset, damage.what)?;
     }
     let count = |effect| report.damage.iter().filter(|damage| damage.effect == effect).count();
     if count(Effect::Refused) == 0 && !report.beyond.doubtful {
@@ -52,19 +54,19 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         if unknown > 0 {
             return Err(format!("{unknown} records are none that this version knows: use a newer one").into());
         }
-        print_queues(&machine);
-        print_topics(&machine);
+        print_queues(&machine)?;
+        print_topics(&machine)?;
         let set_aside = machine.sqs().set_aside();
         if set_aside > 0 {
-            println!("\nMessages set aside since they could not be read: {set_aside}");
+            say!("\nMessages set aside since they could not be read: {set_aside}")?;
         }
         if count(Effect::Unreadable) > 0 {
-            println!("\nRecords in damaged frames are not counted here.");
+            say!("\nRecords in damaged frames are not counted here.")?;
             return Err(verdict(&report).into());
         }
-        println!("\nEverything that was acknowledged is here, and as it was written.");
+        say!("\nEverything that was acknowledged is here, and as it was written.")?;
         if count(Effect::Rebuilt) > 0 {
-            println!("The next start makes the indexes again that are not those of their segments.");
+            say!("The next start makes the indexes again that are not those of their segments.")?;
         }
         return Ok(());
     }
@@ -94,14 +96,11 @@ fn verdict(report: &Report) -> String {
     )
 }
 
-fn print_segments(directory: &Path, report: &Report) {
-    println!("{}", directory.display());
-    println!(
-        "{:>10} {:>14} {:>10} {:>14} {:>12}  index",
-        "segment", "bytes", "frames", "configuration", "flow"
-    );
+fn print_segments(directory: &Path, report: &Report) -> io::Result<()> {
+    say!("{}", directory.display())?;
+    say!("{:>10} {:>14} {:>10} {:>14} {:>12}  index", "segment", "bytes", "frames", "configuration", "flow")?;
     for segment in &report.segments {
-        println!(
+        say!(
             "{:>10} {:>14} {:>10} {:>14} {:>12}  {}",
             segment.number,
             segment.bytes,
@@ -109,7 +108,7 @@ fn print_segments(directory: &Path, report: &Report) {
             segment.configuration,
             segment.flow,
             if segment.indexed { "yes" } else { "no" }
-        );
+        )?;
     }
     if let Some(torn) = &report.torn {
         let (beyond, fate) = (
@@ -119,46 +118,54 @@ fn print_segments(directory: &Path, report: &Report) {
                 false => "never acknowledged; the next start cuts it off",
             },
         );
-        println!(
+        say!(
             "An unfinished write at {}, offset {} ({}), with {} whole frames of {} records, {} bytes, behind it: {fate}.",
-            torn.file, torn.offset, torn.what, beyond.frames, beyond.records, beyond.bytes
-        );
+            torn.file,
+            torn.offset,
+            torn.what,
+            beyond.frames,
+            beyond.records,
+            beyond.bytes
+        )?;
     }
+    Ok(())
 }
 
-fn print_queues(machine: &Machine) {
+fn print_queues(machine: &Machine) -> io::Result<()> {
     let mut none = true;
     for queue in machine.sqs().queues() {
         if std::mem::take(&mut none) {
-            println!("\n{:>12} {:>12} {:>12}  queue", "visible", "in flight", "delayed");
+            say!("\n{:>12} {:>12} {:>12}  queue", "visible", "in flight", "delayed")?;
         }
-        println!("{:>12} {:>12} {:>12}  {}", queue.visible, queue.in_flight, queue.delayed, queue.key.arn());
+        say!("{:>12} {:>12} {:>12}  {}", queue.visible, queue.in_flight, queue.delayed, queue.key.arn())?;
     }
     if none {
-        println!("\nNo queues.");
+        say!("\nNo queues.")?;
     }
+    Ok(())
 }
 
-fn print_topics(machine: &Machine) {
+fn print_topics(machine: &Machine) -> io::Result<()> {
     let mut none = true;
     for view in machine.sns().topics() {
         if std::mem::take(&mut none) {
-            println!("\n{:>12} {:>12}  topic, with its subscriptions", "to deliver", "archived");
+            say!("\n{:>12} {:>12}  topic, with its subscriptions", "to deliver", "archived")?;
         }
         let pending: usize = view.subscriptions.iter().map(|subscription| subscription.pending).sum();
-        println!("{:>12} {:>12}  {}", pending, view.archived, view.topic.arn);
+        say!("{:>12} {:>12}  {}", pending, view.archived, view.topic.arn)?;
         for SubscriptionView { subscription, pending } in view.subscriptions {
             let declared = &subscription.declared;
             let endpoint = without_password(&declared.endpoint);
             let confirmed = if subscription.is_confirmed() { "" } else { " (not confirmed)" };
-            println!("{pending:>12} {:>12}    {} {endpoint}{confirmed}", "", declared.protocol);
+            say!("{pending:>12} {:>12}    {} {endpoint}{confirmed}", "", declared.protocol)?;
         }
     }
     if none {
-        println!("\nNo topics.");
+        say!("\nNo topics.")?;
     }
     let direct = machine.sns().deliveries_pending_directly();
     if direct > 0 {
-        println!("{direct:>12} {:>12}  to telephones and devices that have not subscribed", "");
+        say!("{direct:>12} {:>12}  to telephones and devices that have not subscribed", "")?;
     }
+    Ok(())
 }

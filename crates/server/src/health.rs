@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use crate::output::say;
+
 /// The server has so long to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -22,7 +24,7 @@ pub fn run(url: Option<&str>, listen: Option<&str>) -> Result<(), Box<dyn Error>
     let status = answer.split(' ').nth(1).unwrap_or_default();
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).trim();
     if status == "200" {
-        println!("{body}");
+        say!("{body}")?;
         return Ok(());
     }
     Err(format!("the server at {address} is not well: status {status}: {body}").into())

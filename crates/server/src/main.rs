@@ -1,6 +1,7 @@
 //! The program `posthaste`.
 
 mod options;
+mod output;
 
 mod serve;
 
@@ -47,6 +48,7 @@ mod clock;
 
 mod allocator;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -129,7 +131,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("posthaste: {error}");
+            // Standard error may be closed, too: the exit code remains.
+            let _ = writeln!(std::io::stderr(), "posthaste: {error}");
             ExitCode::FAILURE
         }
     }

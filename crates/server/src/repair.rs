@@ -9,6 +9,8 @@ use journal::Repaired;
 use journal::engines::Files;
 use kernel::parcel::{PARCEL_PART, PARCEL_SENT};
 
+use crate::output::say;
+
 /// Repairs a directory and says what was done.
 pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
     if !directory.is_dir() {
@@ -17,39 +19,41 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
     let files = Arc::new(Files::open(directory)?);
     let mut behind: BTreeMap<&'static str, u64> = BTreeMap::new();
     let repaired = journal::repair(files, |entry| *behind.entry(kind(entry.head)).or_default() += 1)?;
-    print(&repaired, &behind);
-    Ok(())
+    Ok(print(&repaired, &behind)?)
 }
 
-fn print(repaired: &Repaired, behind: &BTreeMap<&'static str, u64>) {
+fn print(repaired: &Repaired, behind: &BTreeMap<&'static str, u64>) -> std::io::Result<()> {
     if repaired.holes.is_empty() && repaired.missing.is_empty() && !repaired.manifest {
-        println!("Nothing had to be repaired.");
-        return;
+        return say!("Nothing had to be repaired.");
     }
     if repaired.manifest {
-        println!("The manifest was made again. Segments that are not there count as dropped.");
+        say!("The manifest was made again. Segments that are not there count as dropped.")?;
     }
     for number in &repaired.missing {
-        println!(
+        say!(
             "LOST       segment {number} is missing, or nothing of it is sound: the log goes on without it"
-        );
+        )?;
     }
     for hole in &repaired.holes {
-        println!(
+        say!(
             "SET ASIDE  {}, offset {}: {} bytes ({}), now in {}",
-            hole.file, hole.offset, hole.bytes, hole.what, hole.set_aside
-        );
+            hole.file,
+            hole.offset,
+            hole.bytes,
+            hole.what,
+            hole.set_aside
+        )?;
         if hole.kept > 0 {
-            println!("           of its records {} were sound and are kept", hole.kept);
+            say!("           of its records {} were sound and are kept", hole.kept)?;
         }
     }
     let all: u64 = behind.values().sum();
     let kinds: Vec<String> = behind.iter().map(|(kind, count)| format!("{count} of {kind}")).collect();
-    println!("Behind the first such place {all} sound records were kept: {}.", kinds.join(", "));
-    println!(
+    say!("Behind the first such place {all} sound records were kept: {}.", kinds.join(", "))?;
+    say!(
         "Messages whose records were set aside are lost. Messages whose receives, deletes or deliveries were set aside may be \
          given or delivered again."
-    );
+    )
 }
 
 /// What a record is about, in words.

@@ -24,6 +24,7 @@ use crate::init;
 use crate::listener;
 use crate::mailbox::{Letterbox, Tickets};
 use crate::options::{DurabilityOption, Settings};
+use crate::output::say;
 use crate::scrub::Scrub;
 use crate::signing::Signing;
 use crate::store;
@@ -195,7 +196,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             tokio::spawn(delivery::serve_certificate(listener, signing.notary().clone()));
         }
-        announce(&settings, &addresses);
+        announce(&settings, &addresses)?;
         signals.wait(&engine).await;
         // Polls end, then what is in flight is answered, then the sockets close.
         engine.put(Message::EndPolls);
@@ -261,7 +262,7 @@ fn url_of(addresses: &[std::net::SocketAddr]) -> String {
 }
 
 /// One line, when the server is ready.
-fn announce(settings: &Settings, addresses: &[std::net::SocketAddr]) {
+fn announce(settings: &Settings, addresses: &[std::net::SocketAddr]) -> std::io::Result<()> {
     let url = url_of(addresses);
     let data = match (&settings.data, settings.durability) {
         (None, _) => "in memory: nothing survives".to_owned(),
@@ -269,10 +270,10 @@ fn announce(settings: &Settings, addresses: &[std::net::SocketAddr]) {
         (Some(data), DurabilityOption::Os) => format!("data in {}, durability os", data.display()),
     };
     let clock = if settings.virtual_clock { ", virtual clock" } else { "" };
-    println!(
+    say!(
         "posthaste {} is ready at {url} ({data}{clock}). Try: aws --endpoint-url {url} sqs create-queue --queue-name first",
         env!("CARGO_PKG_VERSION")
-    );
+    )
 }
 
 /// What tells the server to stop.

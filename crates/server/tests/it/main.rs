@@ -6,5 +6,6 @@ mod browsers;
 mod descriptors;
 mod health;
 mod memory;
+mod output;
 mod panics;
 mod peek;
