@@ -115,5 +115,5 @@ impl BuilderProfile for Profile {
 /// The name of the file under which receivers ask for a certificate.
 pub(crate) fn file_name(certificate: &Certificate) -> Result<String> {
     let hash = Sha256::digest(certificate.to_der()?);
-    Ok(format!("SimpleNotificationService-{}.pem", crate::hex(&hash[..16])))
+    Ok(format!("SimpleNotificationService-{}.pem", hex::encode(&hash[..16])))
 }

@@ -75,7 +75,7 @@ fn digest_of(challenge: &Challenge, user: &User, asked: &Asked<'_>) -> Option<St
 }
 
 fn hex_of<D: Digest>(text: &str) -> String {
-    crate::hex(&D::digest(text))
+    hex::encode(D::digest(text))
 }
 
 fn escaped(text: &str) -> String {

@@ -205,7 +205,7 @@ impl Target {
         let asked = Asked {
             method: self.request.method().as_str(),
             target: self.request.uri().path_and_query()?.as_str(),
-            nonce: &crate::hex(&random),
+            nonce: &hex::encode(random),
         };
         let challenges =
             answer.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());

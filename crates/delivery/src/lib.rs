@@ -39,13 +39,3 @@ pub use counter::{CERTIFICATE_CONNECTIONS, serve_certificate};
 
 mod notary;
 pub use notary::{KEY_FILE, Notary, NotaryError, PublishedCertificate, SignatureVersion};
-
-/// Bytes as hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

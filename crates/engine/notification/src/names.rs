@@ -1,6 +1,6 @@
 //! Names that are functions of the server's secret, so that nothing has to remember them and nobody else can guess them.
 
-use kernel::{Secret, uuid_text};
+use kernel::{Secret, hex, uuid_text};
 
 use crate::envelope::Signer;
 
@@ -33,7 +33,7 @@ pub fn subscription_arn(secret: &Secret, topic_arn: &str, subscription: u64) -> 
 pub fn confirmation_token(secret: &Secret, subscription: u64) -> String {
     let parts = ["token 1", "token 2", "token 3", "token 4"];
     let bytes = parts.iter().flat_map(|part| secret.derive(part, subscription)).take(56);
-    bytes.chain(subscription.to_be_bytes()).map(|byte| format!("{byte:02x}")).collect()
+    hex(&bytes.chain(subscription.to_be_bytes()).collect::<Vec<u8>>())
 }
 
 /// The number of the subscription that a token confirms; none if it is not a token of this server.

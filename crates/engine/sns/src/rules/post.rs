@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use kernel::{Attribute, AttributeValue, Refusal};
+use kernel::{Attribute, AttributeValue, Refusal, hex};
 use md5::{Digest, Md5};
 use notification::{Kind, Notification};
 use patterns::Event;
@@ -143,7 +143,7 @@ impl PostDraft {
         let size = message.len() + size_of(&attributes);
         let (default, texts) = structured.unwrap_or((message.clone(), Vec::new()));
         let content_hash = if around.fifo && self.deduplication_id.is_none() {
-            hex(&Sha256::digest(message.as_bytes()))
+            hex(&Sha256::digest(message.as_bytes())).into()
         } else {
             ByteString::new()
         };
@@ -302,10 +302,6 @@ fn check_name(name: &str) -> Result<(), Refusal> {
 
 fn attribute_invalid(text: impl std::fmt::Display) -> Refusal {
     Refusal::new("InvalidParameterValueException", text.to_string())
-}
-
-fn hex(bytes: &[u8]) -> ByteString {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }
 
 #[cfg(test)]
