@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
+use crate::output::report;
+
 /// The places that were found since the start, newest last.
 #[derive(Default)]
 pub struct Damages {
@@ -30,7 +32,7 @@ impl Damages {
         if shelf.places.contains(&text) {
             return;
         }
-        eprintln!("posthaste: DAMAGED {text}");
+        report!("DAMAGED {text}");
         if shelf.places.len() >= KEPT {
             shelf.places.pop_front();
         }

@@ -1,5 +1,8 @@
 //! The program `posthaste`.
 
+// They panic if what they print cannot be written: `output` has what does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod options;
 mod output;
 
@@ -48,7 +51,6 @@ mod clock;
 
 mod allocator;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -131,8 +133,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error may be closed, too: the exit code remains.
-            let _ = writeln!(std::io::stderr(), "posthaste: {error}");
+            output::report!("{error}");
             ExitCode::FAILURE
         }
     }

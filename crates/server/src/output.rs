@@ -1,7 +1,10 @@
-//! What the program prints on standard output.
+//! What the program prints: the output of its commands, and a server's notes on standard error.
+//!
+//! `println!` and `eprintln!` panic if their file cannot be written. A server whose notes go to a file on the full disk would stop
+//! that way, or not start.
 
 use std::fmt::Arguments;
-use std::io::{Error, ErrorKind, Result, Write, stdout};
+use std::io::{Error, ErrorKind, Result, Write, stderr, stdout};
 
 /// Prints a line on standard output.
 ///
@@ -23,3 +26,14 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::output::line(format_args!($($text)*)) };
 }
 pub(crate) use say;
+
+/// Prints a line on standard error. The line is dropped if standard error cannot be written: a server must go on without it.
+pub fn error_line(text: Arguments<'_>) {
+    let _ = writeln!(stderr().lock(), "posthaste: {text}");
+}
+
+/// Prints a line on standard error, after the program's name; see [`error_line`].
+macro_rules! report {
+    ($($text:tt)*) => { $crate::output::error_line(format_args!($($text)*)) };
+}
+pub(crate) use report;

@@ -24,7 +24,7 @@ use crate::init;
 use crate::listener;
 use crate::mailbox::{Letterbox, Tickets};
 use crate::options::{DurabilityOption, Settings};
-use crate::output::say;
+use crate::output::{report, say};
 use crate::scrub::Scrub;
 use crate::signing::Signing;
 use crate::store;
@@ -77,7 +77,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let opened = store::open(settings.data.as_ref(), settings.durability, limits, clock.now())?;
     clock.not_before(opened.now);
     for note in &opened.notes {
-        eprintln!("posthaste: {note}");
+        report!("{note}");
     }
     // One for each HTTP thread, and one for this.
     let letterboxes: Vec<Arc<Letterbox>> = (0..=settings.http_threads).map(|_| Arc::default()).collect();
@@ -196,7 +196,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             tokio::spawn(delivery::serve_certificate(listener, signing.notary().clone()));
         }
-        announce(&settings, &addresses)?;
+        announce(&settings, &addresses);
         signals.wait(&engine).await;
         // Polls end, then what is in flight is answered, then the sockets close.
         engine.put(Message::EndPolls);
@@ -239,7 +239,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
 fn end_soon() -> std::io::Result<()> {
     std::thread::Builder::new().name("end".into()).spawn(|| {
         std::thread::sleep(ENDING);
-        eprintln!("posthaste: stopped; something did not end in order");
+        report!("stopped; something did not end in order");
         std::process::exit(1);
     })?;
     Ok(())
@@ -262,7 +262,7 @@ fn url_of(addresses: &[std::net::SocketAddr]) -> String {
 }
 
 /// One line, when the server is ready.
-fn announce(settings: &Settings, addresses: &[std::net::SocketAddr]) -> std::io::Result<()> {
+fn announce(settings: &Settings, addresses: &[std::net::SocketAddr]) {
     let url = url_of(addresses);
     let data = match (&settings.data, settings.durability) {
         (None, _) => "in memory: nothing survives".to_owned(),
@@ -270,10 +270,11 @@ fn announce(settings: &Settings, addresses: &[std::net::SocketAddr]) -> std::io:
         (Some(data), DurabilityOption::Os) => format!("data in {}, durability os", data.display()),
     };
     let clock = if settings.virtual_clock { ", virtual clock" } else { "" };
-    say!(
+    // Nobody may be reading, or the line's file may be on a full disk: the server serves all the same.
+    let _ = say!(
         "posthaste {} is ready at {url} ({data}{clock}). Try: aws --endpoint-url {url} sqs create-queue --queue-name first",
         env!("CARGO_PKG_VERSION")
-    )
+    );
 }
 
 /// What tells the server to stop.

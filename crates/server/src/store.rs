@@ -18,6 +18,7 @@ use crate::alarm::{Alarm, sabotage};
 use crate::damage::Damages;
 use crate::engine::Handle;
 use crate::options::DurabilityOption;
+use crate::output::report;
 
 /// Syncs that may be under way at once. Where one takes 4 ms, 8 carried a sixth more than 3, and 12 no more than 8.
 const SYNC_THREADS: usize = 8;
@@ -156,7 +157,7 @@ impl Opened {
                 Progress::Space(space) => teller.space(space),
                 Progress::Discarded(segment) => teller.news(Input::Discarded { segment }),
                 Progress::Failed(error) => {
-                    eprintln!("posthaste: the log cannot be written any more: {error}");
+                    report!("the log cannot be written any more: {error}");
                     teller.fail(&format!("the log cannot be written any more: {error}"));
                 }
             })

@@ -57,6 +57,28 @@ fn commands_end_as_usual_when_nobody_reads_what_they_print() {
     assert!(String::from_utf8_lossy(&checked.stderr).contains("posthaste repair"), "{checked:?}");
 }
 
+#[test]
+fn a_server_serves_although_nothing_that_it_prints_can_be_written() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let mut child = Command::new(program())
+        .args(["--in-memory", "--listen", &address])
+        .stdout(full())
+        .stderr(full())
+        .spawn()
+        .unwrap();
+    let url = format!("http://{address}");
+    let is_well = || run(&["health", &url], Stdio::piped()).status.success();
+    // The line about readiness is printed at about the time of the first answer: a server that ends with it does so soon.
+    while child.try_wait().unwrap().is_none() && !is_well() {}
+    for _ in 0..3 {
+        assert!(child.try_wait().unwrap().is_none() && is_well(), "the server ended");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 /// Overwrites the beginning of each segment.
 fn damage(directory: &Path) {
     for entry in fs::read_dir(directory).unwrap() {
