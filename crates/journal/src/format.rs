@@ -13,8 +13,11 @@ pub const RECORD_HEADER: usize = 12;
 /// Frames begin at multiples of this many bytes, so that a search for them need not look everywhere.
 pub const ALIGNMENT: usize = 8;
 /// A frame is closed when its payload has reached this many bytes, so that recovery need not hold more than this and
-/// one record in memory.
+/// one record or group in memory.
 pub const FRAME_BYTES: usize = 4 << 20;
+/// A group of records is not longer than this, so that a frame, which recovery reads as a whole, is not longer than twice
+/// this; a record that was pushed alone may be. It is four times what a request with a full batch (1 MiB) takes.
+pub const GROUP_BYTES: usize = 4 << 20;
 /// A record's head is shorter than this.
 pub const HEAD_LIMIT: usize = 1 << 24;
 

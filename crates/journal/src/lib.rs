@@ -8,7 +8,7 @@ pub mod format;
 pub use format::Class;
 
 mod appender;
-pub use appender::{Appender, Batch, Overlong, Piece};
+pub use appender::{Appender, Batch, Group, Overlong, Piece};
 
 mod storage;
 pub use storage::{File, Storage};

@@ -326,6 +326,49 @@ fn a_log_cut_at_any_byte_opens_at_the_last_whole_frame_or_names_the_damage() {
 }
 
 #[test]
+fn a_log_cut_at_any_byte_of_a_group_has_all_of_the_group_or_nothing() {
+    // At the beginning of a log, within a segment, and where a segment ends.
+    for before in [0, 3, 8] {
+        for split in [false, true] {
+            let storage = FaultyDisk::new(Dice::from_seed(1));
+            let journal = Journal::open(Arc::new(storage.clone()), &options(1200)).unwrap();
+            let mut appender = journal.appender();
+            let mut writer = journal.into_writer();
+            for _ in 0..before {
+                appender.push(Class::Flow, |head| head.push(0), &[0; 100]);
+            }
+            if split {
+                appender.split_groups();
+            }
+            let push = |group: &mut posthaste_journal::Group<'_>| {
+                group.push(Class::Flow, 9, |head| head.push(1), &[1; 70])?;
+                group.push(Class::Configuration, 9, |head| head.push(1), &[])?;
+                group.push(Class::Flow, 9, |head| head.push(1), &[1; 100])
+            };
+            let last = appender.group(100, push).unwrap()[2];
+            appender.extend_group(|group| group.push(Class::Flow, 9, |head| head.push(1), &[1; 50])).unwrap();
+            // Another record of the same frame.
+            appender.push(Class::Flow, |head| head.push(2), &[2; 10]);
+            let mut batch = appender.take(Time(0), Place::new(1, 0), 0).unwrap();
+            writer.write(&mut batch).unwrap();
+            drop(writer);
+            let segment = last.place.segment();
+            assert_eq!(segment, if before == 8 { 2 } else { 1 });
+            let name = format!("{segment:08}.log");
+            let bytes = bytes_of(&storage, &name);
+            let mut found = BTreeSet::new();
+            for len in 0..=bytes.len() {
+                let cut = copy(&storage, &name, Some(&bytes[..len]));
+                let mut journal = Journal::open(Arc::new(cut), &options(1200)).unwrap();
+                found.insert(heads(&mut journal).iter().filter(|(_, _, head)| head == &[1]).count());
+            }
+            let whole = BTreeSet::from([0, 4]);
+            assert_eq!(found == whole, !split, "{before} records before: {found:?}");
+        }
+    }
+}
+
+#[test]
 fn a_flipped_bit_in_what_was_durable_is_never_taken_for_what_was_written() {
     let (storage, ends) = small_log();
     // One more frame says that all of it was durable.
