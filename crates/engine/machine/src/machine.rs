@@ -21,11 +21,23 @@ use crate::{Command, Input, Options, Output, Reply};
 /// A head that names many costs as much as so many records that take so many bytes each.
 const HEAD_BYTES: usize = 32;
 
+/// What the second half of a request can take for certain in the group of the first: more than a receive records.
+const SECOND_HALF_BYTES: usize = 64 << 10;
+
 /// What a mark takes: a frame without records.
 const MARK_BYTES: u64 = 64;
 
 /// In small segments, what is kept for purges on a full disk is this much at least.
 const SMALLEST_RESERVE: u64 = 512;
+
+/// Which group of the log records belong to. A crash leaves all of a group or nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Grouping {
+    /// They begin a group, with room for so many bytes that extend it.
+    Begins(usize),
+    /// They extend the group that was recorded last.
+    Extends,
+}
 
 /// All services and what they need to be one: the log's writing end, the ledger, the outbox.
 #[derive(Debug)]
@@ -248,36 +260,78 @@ impl Machine {
         let setting = Setting { now: self.now, limits: &limits, ticket };
         let mut decision = command.decide(&self.sqs, &setting);
         if let Outcome::Halfway(deleted) = decision.outcome {
-            self.note(decision.records);
+            let mut grouping = Grouping::Begins(0);
+            let room = self.group_room(SECOND_HALF_BYTES);
+            if !decision.records.is_empty() {
+                grouping = Grouping::Extends;
+                let noted = self.commit(&decision.records, usize::MAX, Grouping::Begins(room));
+                debug_assert!(noted.is_ok(), "{noted:?}");
+            }
             if self.room() < Demand::Change {
                 return self.settle(Some(ticket), command.leave_out_the_rest(deleted, &self.sqs));
             }
             decision = command.decide_the_rest(deleted, &self.sqs, &setting);
+            if self.commit(&decision.records, FACT_BYTES, grouping).is_err() {
+                // The segment has no room for a receive that moves so many dead letters. The next receive moves them.
+                decision.outcome = decision.outcome.without_messages();
+            }
+            return self.settle(Some(ticket), decision.outcome);
         }
-        let outcome = match self.commit(decision.records, FACT_BYTES) {
+        let outcome = match self.commit(&decision.records, FACT_BYTES, Grouping::Begins(0)) {
             Ok(()) => decision.outcome,
             Err(overlong) => Outcome::Reply(Err(too_long("InvalidParameterValueException", overlong))),
         };
         self.settle(Some(ticket), outcome);
     }
 
-    /// Records facts and makes them true, unless the head of the first is longer than `most`. Only a declaration can be, since
-    /// its attributes are what a client says, and a request declares one thing.
-    fn commit(&mut self, drafts: Vec<Draft<'_>>, mut most: usize) -> Result<(), Overlong> {
-        for draft in drafts {
+    /// How much room to leave for the extension of a group: what it takes, but no large part of a small segment.
+    pub(crate) fn group_room(&self, bytes: usize) -> usize {
+        bytes.min(self.appender.segment_bytes() as usize / 8)
+    }
+
+    /// Records the facts of one decision as one group and then applies them.
+    ///
+    /// Errors: the head of the first is longer than `most`, or all are longer than a group may be, or an extension has no room
+    /// in its segment. Then nothing is recorded. Only a declaration has a long head, since its attributes are what a client
+    /// says, and a request declares one thing.
+    fn commit(&mut self, drafts: &[Draft<'_>], most: usize, grouping: Grouping) -> Result<(), Overlong> {
+        if let [draft] = drafts {
             let class = class_of(draft.record.is_configuration());
-            let extent = self.record(class, most, |head| draft.record.encode(head), &draft.tail)?;
+            let extent = self.record(class, most, grouping, |head| draft.record.encode(head), &draft.tail)?;
             self.sqs.apply(&draft.record, extent, &mut self.ledger);
-            most = usize::MAX;
+        } else if !drafts.is_empty() {
+            let fill = |group: &mut journal::Group<'_>| {
+                let mut most = most;
+                for draft in drafts {
+                    let class = class_of(draft.record.is_configuration());
+                    group.push(class, most, |head| draft.record.encode(head), &draft.tail)?;
+                    most = usize::MAX;
+                }
+                Ok(())
+            };
+            let extents = match grouping {
+                Grouping::Begins(room) => self.appender.group(room, fill)?,
+                Grouping::Extends => self.appender.extend_group(fill)?,
+            };
+            for (draft, &extent) in drafts.iter().zip(extents) {
+                self.ledger.open(extent.place.segment());
+                self.sqs.apply(&draft.record, extent, &mut self.ledger);
+            }
         }
         self.agree_on_numbers();
         Ok(())
     }
 
-    /// Records facts that the machine itself has made: they are short, or no longer than when they were recorded before.
+    /// Records facts that the machine itself has made, as a group if they are no longer than one may be. (What expires or is
+    /// purged together can be longer. Then each record is sound without the others.)
     pub(crate) fn note(&mut self, drafts: Vec<Draft<'_>>) {
-        let noted = self.commit(drafts, usize::MAX);
-        debug_assert!(noted.is_ok(), "{noted:?}");
+        if self.commit(&drafts, usize::MAX, Grouping::Begins(0)).is_ok() {
+            return;
+        }
+        for draft in drafts.chunks(1) {
+            let noted = self.commit(draft, usize::MAX, Grouping::Begins(0));
+            debug_assert!(noted.is_ok(), "{noted:?}");
+        }
     }
 
     /// Adds a record to the log.
@@ -285,6 +339,7 @@ impl Machine {
         &mut self,
         class: journal::Class,
         most: usize,
+        grouping: Grouping,
         head: impl FnOnce(&mut Vec<u8>),
         tail: &[u8],
     ) -> Result<Extent, Overlong> {
@@ -294,7 +349,15 @@ impl Machine {
             head(out);
             bytes = out.len() - before;
         };
-        let extent = self.appender.try_push(class, most, head, tail)?;
+        let extent = match grouping {
+            Grouping::Begins(0) => self.appender.try_push(class, most, head, tail)?,
+            Grouping::Begins(room) => {
+                first(self.appender.group(room, |group| group.push(class, most, head, tail))?)
+            }
+            Grouping::Extends => {
+                first(self.appender.extend_group(|group| group.push(class, most, head, tail))?)
+            }
+        };
         debug_assert!(
             class == journal::Class::Configuration || bytes <= 2 * GATHERED_BYTES,
             "a record of the flow has a head of {bytes} bytes: what gathers must be divided"
@@ -620,7 +683,13 @@ impl Machine {
     }
 
     fn commit_ids(&mut self, record: &IdsRemembered) {
-        let noted = self.record(journal::Class::Flow, usize::MAX, |head| record.encode(head), &[]);
+        let noted = self.record(
+            journal::Class::Flow,
+            usize::MAX,
+            Grouping::Begins(0),
+            |head| record.encode(head),
+            &[],
+        );
         debug_assert!(noted.is_ok(), "{noted:?}");
         if let Ok(at) = noted {
             self.apply_ids(record, at);
@@ -721,7 +790,7 @@ impl Machine {
                 let is_needed = is_payload_needed(&again);
                 if is_needed || !again.ends.is_empty() {
                     let placed = self.sqs.placed_again(&again.copies);
-                    self.commit_parcel(&again, if is_needed { tail } else { &[] });
+                    self.commit_parcel(&again, if is_needed { tail } else { &[] }, Grouping::Begins(0));
                     self.note(placed);
                 }
                 self.say_progress_again(at);
@@ -775,6 +844,11 @@ fn refusal_text(room: Demand) -> &'static str {
 /// Whether anybody still needs what a parcel carries.
 fn is_payload_needed(parcel: &ParcelSent<'_>) -> bool {
     !parcel.copies.is_empty() || !parcel.deliveries.is_empty() || parcel.archived_millis > 0
+}
+
+/// Where the only record of a group lies.
+fn first(extents: &[Extent]) -> Extent {
+    extents.first().copied().unwrap_or_default()
 }
 
 /// In which of the two passes over a log a record is read.

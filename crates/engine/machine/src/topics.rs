@@ -15,7 +15,7 @@ use sns::operations::{Command, Direct, Posting, Reply, Setting, publish::Publish
 use sns::records::{DeliveriesEnded, Record};
 
 use crate::Survivor;
-use crate::machine::{Machine, class_of, end_of, too_long};
+use crate::machine::{Grouping, Machine, class_of, end_of, too_long};
 use crate::outbox::Release;
 
 /// A delivery whose end cannot be dealt with, since its text cannot be read or the disk is full, is tried again after so long.
@@ -30,6 +30,11 @@ const TAKERS: usize = 1000;
 const TAKERS_OF_LONG: usize = 2000;
 const SHORT_PAYLOAD: usize = 16 << 10;
 
+/// What the head of a parcel takes that names [`TAKERS`], about.
+const POST_HEAD_BYTES: usize = 48 << 10;
+/// What a notice takes that goes with a change of a subscription, about.
+const NOTICE_BYTES: usize = 16 << 10;
+
 impl Machine {
     pub(crate) fn sns_request(&mut self, ticket: u64, command: &Command) {
         let Some(secret) = self.sqs.secret().copied() else {
@@ -39,15 +44,15 @@ impl Machine {
         let limits = self.options.sns_limits;
         let setting = Setting { now: self.now, limits: &limits, secret: &secret };
         let decision = command.decide(&self.sns, &setting);
-        for (at, record) in decision.records.iter().enumerate() {
-            let most = if at == 0 { FACT_BYTES } else { usize::MAX };
-            if let Err(overlong) = self.commit_sns(record, most) {
-                return self.answer_sns(ticket, Err(too_long("InvalidParameterException", overlong)));
-            }
+        let room = if decision.notices.is_empty() { 0 } else { self.group_room(NOTICE_BYTES) };
+        if let Err(overlong) = self.commit_all_sns(&decision.records, room) {
+            return self.answer_sns(ticket, Err(too_long("InvalidParameterException", overlong)));
         }
         for notice in &decision.notices {
             if let Some((parcel, payload)) = self.sns.say(notice, &self.sqs, &limits, &secret, self.now) {
-                self.commit_parcel(&parcel, &payload);
+                let begins = decision.records.is_empty();
+                let grouping = if begins { Grouping::Begins(0) } else { Grouping::Extends };
+                self.commit_parcel(&parcel, &payload, grouping);
             }
         }
         let answer = match decision.outcome {
@@ -64,9 +69,12 @@ impl Machine {
         self.outbox.put(self.appender.end(), Release::Reply(ticket, answer));
     }
 
-    /// Publishes messages one after the other: what one does counts for the next.
+    /// Publishes messages one after the other: what one does counts for the next. They are one group of the log, apart from those
+    /// with so many takers that they are recorded in parts.
     fn post(&mut self, posting: &Posting<'_>) -> Reply {
         let mut published = Vec::with_capacity(posting.posts.len());
+        let rest = posting.posts.iter().skip(1).map(|post| post.payload.len() + POST_HEAD_BYTES).sum();
+        let mut grouping = Grouping::Begins(self.group_room(rest));
         for &post in &posting.posts {
             let Some(topic) = self.sns.topic_of(posting.topic) else { continue };
             let fifo = topic.is_fifo();
@@ -78,7 +86,8 @@ impl Machine {
                     let is_wanted = !parcel.copies.is_empty()
                         || !parcel.deliveries.is_empty()
                         || parcel.archived_millis > 0;
-                    self.commit_parcel(&parcel, if is_wanted { &post.payload } else { &[] });
+                    self.commit_parcel(&parcel, if is_wanted { &post.payload } else { &[] }, grouping);
+                    grouping = Grouping::Extends;
                     for refused in refused {
                         self.outbox.put(self.appender.end(), Release::Refused(Box::new(refused)));
                     }
@@ -101,14 +110,40 @@ impl Machine {
             parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
             payload = &direct.post.payload;
         }
-        self.commit_parcel(&parcel, payload);
+        self.commit_parcel(&parcel, payload, Grouping::Begins(0));
         Reply::Published(Published { number: parcel.number, fifo: false })
     }
 
+    /// Records the facts of one decision as one group and then applies them.
+    ///
+    /// Errors: the head of the first is longer than a fact may be, or all are longer than a group may be. Then nothing is
+    /// recorded.
+    fn commit_all_sns(&mut self, records: &[Record], room: usize) -> Result<(), Overlong> {
+        match records {
+            [] => return Ok(()),
+            [record] => return self.commit_sns(record, FACT_BYTES, Grouping::Begins(room)),
+            _ => {}
+        }
+        let extents = self.appender.group(room, |group| {
+            let mut most = FACT_BYTES;
+            for record in records {
+                group.push(class_of(record.is_configuration()), most, |head| record.encode(head), &[])?;
+                most = usize::MAX;
+            }
+            Ok(())
+        })?;
+        for (record, &at) in records.iter().zip(extents) {
+            self.ledger.open(at.place.segment());
+            self.sns.apply(record, at, &mut self.ledger);
+        }
+        self.agree_on_numbers();
+        Ok(())
+    }
+
     /// Records a fact and makes it true, unless its head is longer than `most`.
-    fn commit_sns(&mut self, record: &Record, most: usize) -> Result<(), Overlong> {
+    fn commit_sns(&mut self, record: &Record, most: usize, grouping: Grouping) -> Result<(), Overlong> {
         let class = class_of(record.is_configuration());
-        let at = self.record(class, most, |head| record.encode(head), &[])?;
+        let at = self.record(class, most, grouping, |head| record.encode(head), &[])?;
         self.sns.apply(record, at, &mut self.ledger);
         self.agree_on_numbers();
         Ok(())
@@ -116,18 +151,25 @@ impl Machine {
 
     /// Records a fact that the machine itself has made: it is short, or no longer than when it was recorded before.
     pub(crate) fn note_sns(&mut self, record: &Record) {
-        let noted = self.commit_sns(record, usize::MAX);
+        let noted = self.commit_sns(record, usize::MAX, Grouping::Begins(0));
         debug_assert!(noted.is_ok(), "{noted:?}");
     }
 
     /// A parcel is recorded and becomes true: for its topic, and for every queue that has a copy.
     ///
     /// If it has many takers it is recorded in parts, each with the payload, and then closed: a crash before that leaves it to
-    /// nobody. So no head is long, and to read one copy is not to read the names of a million others.
-    pub(crate) fn commit_parcel(&mut self, parcel: &ParcelSent<'_>, payload: &[u8]) {
+    /// nobody. So no head is long, and to read one copy is not to read the names of a million others. Parts are not one group of
+    /// the log: each carries the payload, and together they can be longer than a group or a segment.
+    pub(crate) fn commit_parcel(&mut self, parcel: &ParcelSent<'_>, payload: &[u8], grouping: Grouping) {
         let most = if payload.len() <= SHORT_PAYLOAD { TAKERS } else { TAKERS_OF_LONG };
         if parcel.copies.len() + parcel.deliveries.len() <= most {
-            let sent = self.record(journal::Class::Flow, usize::MAX, |head| parcel.encode(head), payload);
+            let flow = journal::Class::Flow;
+            let mut sent = self.record(flow, usize::MAX, grouping, |head| parcel.encode(head), payload);
+            if sent.is_err() {
+                // The segment has no room for more of the group.
+                let begins = Grouping::Begins(0);
+                sent = self.record(flow, usize::MAX, begins, |head| parcel.encode(head), payload);
+            }
             debug_assert!(sent.is_ok(), "{sent:?}");
             if let Ok(at) = sent {
                 self.apply_parcel(parcel, at);
@@ -136,7 +178,13 @@ impl Machine {
         }
         let mut parts = Vec::new();
         for part in parcel.in_parts(most) {
-            let sent = self.record(journal::Class::Flow, usize::MAX, |head| part.encode_part(head), payload);
+            let sent = self.record(
+                journal::Class::Flow,
+                usize::MAX,
+                Grouping::Begins(0),
+                |head| part.encode_part(head),
+                payload,
+            );
             debug_assert!(sent.is_ok(), "{sent:?}");
             parts.extend(sent.ok().map(|at| (part, at)));
         }
@@ -151,7 +199,13 @@ impl Machine {
     }
 
     pub(crate) fn close_parcel(&mut self, closed: &ParcelClosed) {
-        let noted = self.record(journal::Class::Configuration, usize::MAX, |head| closed.encode(head), &[]);
+        let noted = self.record(
+            journal::Class::Configuration,
+            usize::MAX,
+            Grouping::Begins(0),
+            |head| closed.encode(head),
+            &[],
+        );
         debug_assert!(noted.is_ok(), "{noted:?}");
         if let Ok(at) = noted {
             self.apply_closed(closed, at);
@@ -216,7 +270,7 @@ impl Machine {
             let limits = &self.options.sns_limits;
             let again = self.sns.replay(subscription, parcel, &notification, &self.sqs, limits, self.now);
             if let Some(again) = again {
-                self.commit_parcel(&again, &tail);
+                self.commit_parcel(&again, &tail, Grouping::Begins(0));
             }
         }
         self.sns.replay_read(subscription, through);
@@ -292,7 +346,7 @@ impl Machine {
                     forwarded: false,
                     ..parcel
                 };
-                self.commit_parcel(&letter, if has_copy { tail } else { &[] });
+                self.commit_parcel(&letter, if has_copy { tail } else { &[] }, Grouping::Begins(0));
             }
         }
     }

@@ -16,7 +16,8 @@ use crate::state::{State, Waiter};
 /// What an operation decided.
 #[derive(Debug)]
 pub struct Decision<'a> {
-    /// Facts to record, in this order, all or none.
+    /// Facts to record, in this order. After a crash all are there or none: the machine records them as one group of the log.
+    /// (What follows from time, without a request, may be longer than a group. Then each fact is sound without the others.)
     pub records: Vec<Draft<'a>>,
     /// What the caller hears.
     pub outcome: Outcome,
@@ -48,6 +49,16 @@ pub enum Outcome {
     Wait(QueueId, Waiter),
     /// Nothing: nobody asked.
     Silence,
+}
+
+impl Outcome {
+    /// The outcome of a second half whose facts were not recorded: no messages are given.
+    pub fn without_messages(mut self) -> Self {
+        if let Outcome::Reply(Ok(Reply::DeletedAndReceived(_, received))) = &mut self {
+            received.messages.clear();
+        }
+        self
+    }
 }
 
 impl<'a> Decision<'a> {
