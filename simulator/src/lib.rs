@@ -40,11 +40,13 @@ pub enum Bug {
     RepeatedReplay,
     /// A start overlooks that some messages are archived.
     ForgottenArchive,
+    /// The records of a group get frames of their own, so that a crash can leave some of them.
+    SplitGroups,
 }
 
 impl Bug {
     /// All of them, with their names.
-    pub const ALL: [(&'static str, Bug); 8] = [
+    pub const ALL: [(&'static str, Bug); 9] = [
         ("lost-ack", Bug::LostAck),
         ("resurrect", Bug::Resurrect),
         ("early-discard", Bug::EarlyDiscard),
@@ -53,5 +55,6 @@ impl Bug {
         ("split-fan-out", Bug::SplitFanOut),
         ("repeated-replay", Bug::RepeatedReplay),
         ("forgotten-archive", Bug::ForgottenArchive),
+        ("split-groups", Bug::SplitGroups),
     ];
 }

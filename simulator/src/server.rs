@@ -30,6 +30,8 @@ pub struct Server {
     pub attempts: VecDeque<sns::deliveries::Attempt>,
     /// What it was told since it was last asked of what it wanted read for replays.
     pub recalled: Vec<Recalled>,
+    /// The numbers of messages that the log said were sent when the server started, and where they lie.
+    pub sent: Vec<(u64, Extent)>,
     /// What it wants dropped, once the log is durable up to a position.
     discards: VecDeque<(u32, Position)>,
     /// Whether the first of them finds no room on the disk to be noted.
@@ -99,7 +101,11 @@ impl Server {
             other => StartError::Damaged(other.to_string()),
         };
         let mut journal = Journal::open(Arc::new(disk.clone()), log).map_err(explain)?;
-        let mut machine = Machine::new(options, journal.appender());
+        let mut appender = journal.appender();
+        if bug == Some(Bug::SplitGroups) {
+            appender.split_groups();
+        }
+        let mut machine = Machine::new(options, appender);
         let recovered = journal.recovered().clone();
         for segment in &recovered.segments {
             let sealed = (segment.number != recovered.end.segment()).then_some(u64::from(segment.bytes));
@@ -107,9 +113,13 @@ impl Server {
         }
         machine.replaying(recovered.now);
         let mut unknown = None;
+        let mut sent = Vec::new();
         let mut replay = |entry: Entry<'_>| {
+            if let Ok(Record::MessageSent(record)) = Record::decode(entry.head) {
+                sent.push((record.seq.0, entry.extent));
+            }
             let mut head = Cow::Borrowed(entry.head);
-            if bug.is_some() && dice.percent(20) {
+            if bug.is_some_and(|bug| bug != Bug::SplitGroups) && dice.percent(20) {
                 let Some(less) = overlook(bug, entry.head) else { return };
                 head = less;
             }
@@ -134,6 +144,7 @@ impl Server {
             discard_waits: false,
             attempts: VecDeque::new(),
             recalled: Vec::new(),
+            sent,
             space: Space::Ok,
             cut: recovered.cut.is_some(),
             bug,

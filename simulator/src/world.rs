@@ -159,6 +159,11 @@ struct World {
     history: History,
     asked: BTreeMap<u64, (Asked, bool)>,
     next_ticket: u64,
+    /// Batches of one request that were not answered: a number that is lower than those of all messages of the batch, and the
+    /// messages.
+    batches: Vec<(u64, Vec<usize>)>,
+    /// The next number of the machine when a batch was asked to be sent, by ticket.
+    batch_numbers: BTreeMap<u64, u64>,
     /// Messages that were given lately.
     lately: Vec<usize>,
     /// The handle of the last move task.
@@ -210,6 +215,8 @@ impl World {
             history: History::default(),
             asked: BTreeMap::new(),
             next_ticket: 1,
+            batches: Vec::new(),
+            batch_numbers: BTreeMap::new(),
             lately: Vec::new(),
             task: None,
             moving: false,

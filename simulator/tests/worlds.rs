@@ -127,6 +127,16 @@ fn a_segment_that_is_dropped_too_early_is_found() {
     assert!(found(Bug::EarlyDiscard) >= 5);
 }
 
+#[test]
+fn a_batch_of_which_a_crash_leaves_a_part_is_found() {
+    let is_found = |seed| {
+        let options = Options { bug: Some(Bug::SplitGroups), ..options(seed) };
+        run(&options).is_err_and(|violation| violation.what.contains("which is one group"))
+    };
+    let found: Vec<u64> = (1..=100).filter(|&seed| is_found(seed)).collect();
+    assert!(found.len() >= 3, "{found:?}");
+}
+
 /// How many of some worlds with topics and with a fault go wrong.
 fn found_with_topics(bug: Bug) -> usize {
     (1..=20).filter(|&seed| run(&Options { bug: Some(bug), ..with_topics(seed) }).is_err()).count()

@@ -217,7 +217,12 @@ impl World {
                 })
             }
         };
-        self.ask(command, Asked::Send(numbers))?;
+        // Of a FIFO queue's batch some may have been sent before.
+        let is_group = numbers.len() > 1 && !plan.is_fifo();
+        let ticket = self.ask(command, Asked::Send(numbers))?;
+        if is_group {
+            self.batch_numbers.insert(ticket, next_seq);
+        }
         Ok(())
     }
 

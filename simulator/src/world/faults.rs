@@ -1,8 +1,12 @@
 //! Time that passes, disks that fail, servers that die and start again, and what must be true of them then.
 
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
 use kernel::{Demand, Time};
 use machine::Input;
 use sqs::QueueId;
+use sqs::rules::payload::Payload;
 
 use super::{Asked, Check, World, publishing};
 use crate::Bug;
@@ -144,7 +148,11 @@ impl World {
         let Some(server) = self.server.take() else { return };
         self.history.crashed(server.writer.durable());
         self.attempts_in_doubt();
-        for (_, (asked, _)) in std::mem::take(&mut self.asked) {
+        let batch_numbers = std::mem::take(&mut self.batch_numbers);
+        for (ticket, (asked, _)) in std::mem::take(&mut self.asked) {
+            if let (Asked::Send(numbers), Some(&from)) = (&asked, batch_numbers.get(&ticket)) {
+                self.batches.push((from, numbers.clone()));
+            }
             if let Asked::Receive { queue, .. } | Asked::Turn { queue, .. } = asked {
                 self.history.receive_in_doubt(queue);
             }
@@ -195,8 +203,34 @@ impl World {
             self.history.found(queue, state)?;
         }
         self.check_topics()?;
+        self.check_groups()?;
         self.server()?.pass_time(now);
         self.check_counts()
+    }
+
+    /// Of a batch that was not answered before the server died, all messages are there or none.
+    fn check_groups(&mut self) -> Check {
+        let batches = std::mem::take(&mut self.batches);
+        let server = self.server()?;
+        let sent = std::mem::take(&mut server.sent);
+        let Some(from) = batches.iter().map(|(from, _)| *from).min() else { return Ok(()) };
+        let mut found = BTreeSet::new();
+        for &(_, extent) in sent.iter().filter(|&&(seq, _)| seq >= from) {
+            let record = server.reader.read(extent).map_err(|error| format!("{extent:?}: {error}"))?;
+            let payload = Payload::decode(&Bytes::copy_from_slice(&record.tail))
+                .map_err(|_| format!("the message at {extent:?} cannot be read"))?;
+            let number = payload.body.split(' ').next().and_then(|number| number.parse::<usize>().ok());
+            found.extend(number);
+        }
+        for (_, numbers) in batches {
+            let there = numbers.iter().filter(|number| found.contains(number)).count();
+            if there != 0 && there != numbers.len() {
+                return Err(format!(
+                    "of the batch {numbers:?}, which is one group, {there} messages are there"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The server is stopped in order and started again, and must then be what it was.
