@@ -87,10 +87,10 @@ impl Client {
         }
     }
 
-    /// The status of a GET.
-    pub fn get(&mut self, path: &str) -> std::io::Result<u16> {
+    /// The status and body of a GET.
+    pub fn get(&mut self, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
-        self.exchange(&request).map(|(status, _)| status)
+        self.exchange(&request)
     }
 
     /// The status of the last answer: tells a server that failed from one that is gone.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +18,8 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 pub struct Server {
     child: Child,
     address: SocketAddr,
-    log: std::path::PathBuf,
+    log: PathBuf,
+    directory: PathBuf,
 }
 
 /// Starts the program on a free port. It may not answer yet.
@@ -35,14 +37,15 @@ pub fn spawn(program: &str, options: &Options) -> Result<Server, String> {
         .stderr(errors)
         .spawn()
         .map_err(|error| format!("{program}: {error}"))?;
-    Ok(Server { child, address, log })
+    Ok(Server { child, address, log, directory: options.directory.clone() })
 }
 
 /// A port below those that outgoing connections get: a client that knocks at one of these before the server listens
 /// may be connected to itself.
 fn free_address() -> Option<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = std::process::id() as u16 % 6000;
+    // Runs that were started together have numbers in a row, and are to have ports far apart.
+    let first = (std::process::id() % 6000 * 769 % 6000) as u16;
     (0..12_000).find_map(|_| {
         let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed) % 6000);
         let listener = TcpListener::bind(("127.0.0.1", port)).ok()?;
@@ -66,7 +69,12 @@ impl Server {
         let mut patience = Patience::new(READY_WITHIN);
         loop {
             let mut client = Client::new(self.address);
-            if client.get("/_posthaste/health").is_ok_and(|status| status == 200) {
+            // Another run's server may have got the port meanwhile: its messages are not this run's.
+            let is_own = |body: &[u8]| {
+                let health: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+                health["journal"]["directory"].as_str().is_some_and(|path| self.directory == Path::new(path))
+            };
+            if client.get("/_posthaste/health").is_ok_and(|(status, body)| status == 200 && is_own(&body)) {
                 return Ok(begun.elapsed());
             }
             if let Ok(Some(status)) = self.child.try_wait() {
