@@ -21,7 +21,7 @@ pub fn line(text: Arguments<'_>) -> Result<()> {
     }
 }
 
-/// Prints a line on standard output; see [`line`].
+/// Prints a line on standard output; see [`line()`].
 macro_rules! say {
     ($($text:tt)*) => { $crate::output::line(format_args!($($text)*)) };
 }
