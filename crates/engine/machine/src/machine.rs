@@ -301,13 +301,11 @@ impl Machine {
             self.sqs.apply(&draft.record, extent, &mut self.ledger);
         } else if !drafts.is_empty() {
             let fill = |group: &mut journal::Group<'_>| {
-                let mut most = most;
-                for draft in drafts {
-                    let class = class_of(draft.record.is_configuration());
-                    group.push(class, most, |head| draft.record.encode(head), &draft.tail)?;
-                    most = usize::MAX;
-                }
-                Ok(())
+                let records = drafts.iter().map(|draft| {
+                    let encode = |head: &mut Vec<u8>| draft.record.encode(head);
+                    (class_of(draft.record.is_configuration()), encode, &draft.tail[..])
+                });
+                push_all(group, most, records)
             };
             let extents = match grouping {
                 Grouping::Begins(room) => self.appender.group(room, fill)?,
@@ -344,11 +342,7 @@ impl Machine {
         tail: &[u8],
     ) -> Result<Extent, Overlong> {
         let mut bytes = 0;
-        let head = |out: &mut Vec<u8>| {
-            let before = out.len();
-            head(out);
-            bytes = out.len() - before;
-        };
+        let head = measured(head, &mut bytes);
         let extent = match grouping {
             Grouping::Begins(0) => self.appender.try_push(class, most, head, tail)?,
             Grouping::Begins(room) => {
@@ -358,10 +352,7 @@ impl Machine {
                 first(self.appender.extend_group(|group| group.push(class, most, head, tail))?)
             }
         };
-        debug_assert!(
-            class == journal::Class::Configuration || bytes <= 2 * GATHERED_BYTES,
-            "a record of the flow has a head of {bytes} bytes: what gathers must be divided"
-        );
+        assert_divided(class, bytes);
         self.ledger.open(extent.place.segment());
         Ok(extent)
     }
@@ -844,6 +835,38 @@ fn refusal_text(room: Demand) -> &'static str {
 /// Whether anybody still needs what a parcel carries.
 fn is_payload_needed(parcel: &ParcelSent<'_>) -> bool {
     !parcel.copies.is_empty() || !parcel.deliveries.is_empty() || parcel.archived_millis > 0
+}
+
+/// Pushes the records of one decision. The head of the first may have `most` bytes.
+pub(crate) fn push_all<'r>(
+    group: &mut journal::Group<'_>,
+    mut most: usize,
+    records: impl Iterator<Item = (journal::Class, impl FnOnce(&mut Vec<u8>), &'r [u8])>,
+) -> Result<(), Overlong> {
+    for (class, head, tail) in records {
+        let mut bytes = 0;
+        group.push(class, most, measured(head, &mut bytes), tail)?;
+        assert_divided(class, bytes);
+        most = usize::MAX;
+    }
+    Ok(())
+}
+
+/// The same head, which stores its length in `bytes`.
+fn measured(head: impl FnOnce(&mut Vec<u8>), bytes: &mut usize) -> impl FnOnce(&mut Vec<u8>) {
+    |out| {
+        let before = out.len();
+        head(out);
+        *bytes = out.len() - before;
+    }
+}
+
+/// Checks in debug builds that a fact which gathers many things was divided into records of a bounded size.
+fn assert_divided(class: journal::Class, bytes: usize) {
+    debug_assert!(
+        class == journal::Class::Configuration || bytes <= 2 * GATHERED_BYTES,
+        "a record of the flow has a head of {bytes} bytes: what gathers must be divided"
+    );
 }
 
 /// Where the only record of a group lies.

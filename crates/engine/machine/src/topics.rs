@@ -15,7 +15,7 @@ use sns::operations::{Command, Direct, Posting, Reply, Setting, publish::Publish
 use sns::records::{DeliveriesEnded, Record};
 
 use crate::Survivor;
-use crate::machine::{Grouping, Machine, class_of, end_of, too_long};
+use crate::machine::{Grouping, Machine, class_of, end_of, push_all, too_long};
 use crate::outbox::Release;
 
 /// A delivery whose end cannot be dealt with, since its text cannot be read or the disk is full, is tried again after so long.
@@ -125,12 +125,11 @@ impl Machine {
             _ => {}
         }
         let extents = self.appender.group(room, |group| {
-            let mut most = FACT_BYTES;
-            for record in records {
-                group.push(class_of(record.is_configuration()), most, |head| record.encode(head), &[])?;
-                most = usize::MAX;
-            }
-            Ok(())
+            let records = records.iter().map(|record| {
+                let encode = |head: &mut Vec<u8>| record.encode(head);
+                (class_of(record.is_configuration()), encode, &[][..])
+            });
+            push_all(group, FACT_BYTES, records)
         })?;
         for (record, &at) in records.iter().zip(extents) {
             self.ledger.open(at.place.segment());
