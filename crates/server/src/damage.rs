@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use crate::output::report;
+use crate::output::log;
 
 /// The places that were found since the start, newest last.
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl Damages {
         if shelf.places.contains(&text) {
             return;
         }
-        report!("DAMAGED {text}");
+        log!("DAMAGED {text}");
         if shelf.places.len() >= KEPT {
             shelf.places.pop_front();
         }

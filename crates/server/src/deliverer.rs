@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::damage::Damages;
 use crate::engine::{Handle, Message};
 use crate::failures::{Failure, Failures};
-use crate::output::report;
+use crate::output::log;
 use crate::packing::pack;
 use crate::signing::Signing;
 
@@ -100,7 +100,7 @@ impl Deliverer {
                 *attempts = Some(thread);
             }
             Err(error) => {
-                report!("the thread that delivers cannot be started: {error}");
+                log!("the thread that delivers cannot be started: {error}");
                 report(&self.tools.engine, number, Outcome::Failed, None);
             }
         }
@@ -169,7 +169,7 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
             return under_way.ends(Outcome::Unreadable, None);
         }
         Err(error) => {
-            report!("delivery {number} cannot be read: {error}");
+            log!("delivery {number} cannot be read: {error}");
             return under_way.ends(Outcome::Failed, None);
         }
     };

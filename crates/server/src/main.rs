@@ -1,6 +1,6 @@
 //! The program `posthaste`.
 
-// They panic if what they print cannot be written: `output` has what does not.
+// `println!` and `eprintln!` panic if the output cannot be written. The macros in `output` do not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod options;
@@ -133,7 +133,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::report!("{error}");
+            output::log!("{error}");
             ExitCode::FAILURE
         }
     }

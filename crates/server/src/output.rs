@@ -1,7 +1,7 @@
-//! What the program prints: the output of its commands, and a server's notes on standard error.
+//! What the program prints: the output of its commands, and a server's log on standard error.
 //!
-//! `println!` and `eprintln!` panic if their file cannot be written. A server whose notes go to a file on the full disk would stop
-//! that way, or not start.
+//! `println!` and `eprintln!` panic if the output cannot be written. A server that logs to a file on the full disk would stop, or not
+//! start.
 
 use std::fmt::Arguments;
 use std::io::{Error, ErrorKind, Result, Write, stderr, stdout};
@@ -33,7 +33,7 @@ pub fn error_line(text: Arguments<'_>) {
 }
 
 /// Prints a line on standard error, after the program's name; see [`error_line`].
-macro_rules! report {
+macro_rules! log {
     ($($text:tt)*) => { $crate::output::error_line(format_args!($($text)*)) };
 }
-pub(crate) use report;
+pub(crate) use log;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use journal::{Pipeline, Reader};
 
 use crate::damage::Damages;
-use crate::output::report;
+use crate::output::log;
 
 /// The log is read once in so long at the most.
 const PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -66,7 +66,7 @@ fn pass(
     let segments = match reader.segments() {
         Ok(segments) => segments,
         Err(error) => {
-            report!("the log cannot be listed to be scrubbed: {error}");
+            log!("the log cannot be listed to be scrubbed: {error}");
             return ControlFlow::Continue(());
         }
     };

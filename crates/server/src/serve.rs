@@ -24,7 +24,7 @@ use crate::init;
 use crate::listener;
 use crate::mailbox::{Letterbox, Tickets};
 use crate::options::{DurabilityOption, Settings};
-use crate::output::{report, say};
+use crate::output::{log, say};
 use crate::scrub::Scrub;
 use crate::signing::Signing;
 use crate::store;
@@ -77,7 +77,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let opened = store::open(settings.data.as_ref(), settings.durability, limits, clock.now())?;
     clock.not_before(opened.now);
     for note in &opened.notes {
-        report!("{note}");
+        log!("{note}");
     }
     // One for each HTTP thread, and one for this.
     let letterboxes: Vec<Arc<Letterbox>> = (0..=settings.http_threads).map(|_| Arc::default()).collect();
@@ -239,7 +239,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
 fn end_soon() -> std::io::Result<()> {
     std::thread::Builder::new().name("end".into()).spawn(|| {
         std::thread::sleep(ENDING);
-        report!("stopped; something did not end in order");
+        log!("stopped; something did not end in order");
         std::process::exit(1);
     })?;
     Ok(())
@@ -270,7 +270,7 @@ fn announce(settings: &Settings, addresses: &[std::net::SocketAddr]) {
         (Some(data), DurabilityOption::Os) => format!("data in {}, durability os", data.display()),
     };
     let clock = if settings.virtual_clock { ", virtual clock" } else { "" };
-    // Nobody may be reading, or the line's file may be on a full disk: the server serves all the same.
+    // The server also starts if this line cannot be written, for example to a file on a full disk.
     let _ = say!(
         "posthaste {} is ready at {url} ({data}{clock}). Try: aws --endpoint-url {url} sqs create-queue --queue-name first",
         env!("CARGO_PKG_VERSION")

@@ -18,7 +18,7 @@ use crate::alarm::{Alarm, sabotage};
 use crate::damage::Damages;
 use crate::engine::Handle;
 use crate::options::DurabilityOption;
-use crate::output::report;
+use crate::output::log;
 
 /// Syncs that may be under way at once. Where one takes 4 ms, 8 carried a sixth more than 3, and 12 no more than 8.
 const SYNC_THREADS: usize = 8;
@@ -157,7 +157,7 @@ impl Opened {
                 Progress::Space(space) => teller.space(space),
                 Progress::Discarded(segment) => teller.news(Input::Discarded { segment }),
                 Progress::Failed(error) => {
-                    report!("the log cannot be written any more: {error}");
+                    log!("the log cannot be written any more: {error}");
                     teller.fail(&format!("the log cannot be written any more: {error}"));
                 }
             })

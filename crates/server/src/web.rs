@@ -27,7 +27,7 @@ use crate::door::{Door, Turned, Visit};
 use crate::engine::Handle;
 use crate::lines::{Answer, Line, PIECE};
 use crate::mailbox::{Tickets, ask};
-use crate::output::report;
+use crate::output::log;
 use crate::peek;
 use crate::signing::Signing;
 
@@ -415,7 +415,7 @@ impl Desk {
                         damaged.extend(reply.given(at));
                     }
                     Err(error) => {
-                        report!("request {}: {error}", exchange.request_id);
+                        log!("request {}: {error}", exchange.request_id);
                         return Err(internal());
                     }
                 }
@@ -440,7 +440,7 @@ impl Desk {
             Some(operations::present(reply, plan, base, &keys, &records))
         };
         presented.ok_or_else(internal)?.map_err(|malformed| {
-            report!("request {}: {malformed}", exchange.request_id);
+            log!("request {}: {malformed}", exchange.request_id);
             internal()
         })
     }

@@ -1,4 +1,4 @@
-//! A reader that closes the pipe, as `head` does, ends no command before its time.
+//! Output that cannot be written: a reader that closes the pipe, as `head` does, ends no command early, and a full disk ends no server.
 
 use std::fs;
 use std::path::Path;
@@ -59,7 +59,7 @@ fn commands_end_as_usual_when_nobody_reads_what_they_print() {
 
 #[test]
 fn a_server_serves_although_nothing_that_it_prints_can_be_written() {
-    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
     let mut child = Command::new(program())
