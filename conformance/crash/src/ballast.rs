@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Written at once.
+/// How many bytes are written at once.
 const PIECE: usize = 1 << 20;
 /// A disk with more room than this is not one that a test may fill.
 const MOST: u64 = 4 << 30;
 
-/// The file; it lies beside the server's directory, on the same disk, and goes with this value.
+/// The file. It lies beside the server's directory, on the same disk, and is deleted when this value is dropped.
 pub struct Ballast {
     path: PathBuf,
 }
@@ -36,7 +36,7 @@ impl Ballast {
                 self.release();
                 return Err(format!(
                     "{} is on a disk with more than {} GiB of room: give --data on a small one, such as \
-                     mount -t tmpfs -o size=320m tmpfs DIR",
+                     mount -t tmpfs -o size=400m tmpfs DIR",
                     self.path.display(),
                     MOST >> 30
                 ));

@@ -56,7 +56,9 @@ fn main() -> ExitCode {
         options.directory.display()
     );
 
-    ledger::set_large_percent(options.large_percent);
+    if let Some(percent) = options.large_percent {
+        ledger::set_large_percent(percent);
+    }
     let ballast = options.fill_disk.then(|| Ballast::beside(&options.directory));
     let shared = Arc::new(Shared::new(Ledger::new()));
     let begun = Instant::now();

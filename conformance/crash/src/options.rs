@@ -3,18 +3,22 @@
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const USAGE: &str = "crash [--trials N] [--seed N] [--durability fsync|os] [--data DIR] [--longest-load MS] [--large PERCENT] [--fill-disk] [--keep] [--self-test]
+const USAGE: &str = "crash [--trials N] [--seed N] [--durability fsync|os] [--data DIR] [--longest-load MS] [--keep] [--self-test]
+      [--large PERCENT] [--fill-disk]
 
   --trials N          how many times the server is killed [50]
   --seed N            what the random choices are made from [the time]
   --durability WORD   fsync or os [os]
   --data DIR          where the server keeps its data [a new folder under the system's temporary one]
   --longest-load MS   the server is killed within so many milliseconds of load [500; fan-out: 150]
+  --keep              keep the data also when all went well
+  --self-test         only test the checker
+
+Of the program conformance-crash only:
+
   --large PERCENT     how many messages are large, up to 100 KB: segments fill up, and the server dies while it cleans [2]
   --fill-disk         a file beside the data leaves the server between 0 and 160 MiB; for a small disk of its own, such as a
                       tmpfs of 400 MiB
-  --keep              keep the data also when all went well
-  --self-test         only test the checker
 
 The server's program is named by POSTHASTE_BIN.";
 
@@ -25,8 +29,8 @@ pub struct Options {
     pub durability: String,
     pub directory: PathBuf,
     pub longest_load_ms: u64,
-    /// How many of a hundred messages are large.
-    pub large_percent: u64,
+    /// How many of a hundred messages are large, if that was said.
+    pub large_percent: Option<u64>,
     /// Whether the disk is nearly full when the server is loaded, killed and started.
     pub fill_disk: bool,
     pub keep: bool,
@@ -55,7 +59,7 @@ impl Options {
             durability: "os".to_owned(),
             directory: std::env::temp_dir().join(format!("posthaste-crash-{}-{seed}", std::process::id())),
             longest_load_ms,
-            large_percent: 2,
+            large_percent: None,
             fill_disk: false,
             keep: false,
             self_test: false,
@@ -70,7 +74,7 @@ impl Options {
                 "--durability" => options.durability = value()?,
                 "--data" => options.directory = value()?.into(),
                 "--longest-load" => options.longest_load_ms = number(&value()?)?.max(1),
-                "--large" => options.large_percent = number(&value()?)?.min(100),
+                "--large" => options.large_percent = Some(number(&value()?)?.min(100)),
                 "--fill-disk" => options.fill_disk = true,
                 "--keep" => options.keep = true,
                 "--self-test" => options.self_test = true,
@@ -85,6 +89,14 @@ impl Options {
             return Err(format!("{} is not empty", options.directory.display()));
         }
         Ok(options)
+    }
+
+    /// For programs that have no large messages and fill no disk. Errors: one of those options was given.
+    pub fn without_large_and_full(self) -> Result<Options, String> {
+        if self.large_percent.is_some() || self.fill_disk {
+            return Err(format!("--large and --fill-disk are options of conformance-crash\n\n{USAGE}"));
+        }
+        Ok(self)
     }
 }
 

@@ -25,7 +25,7 @@ use receiver::Receiver;
 
 fn main() -> ExitCode {
     // Less load than for queues alone: every message is received from several of them.
-    let options = match Options::from_arguments(150) {
+    let options = match Options::from_arguments(150).and_then(Options::without_large_and_full) {
         Ok(options) => options,
         Err(usage) => {
             eprintln!("{usage}");

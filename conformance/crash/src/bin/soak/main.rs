@@ -87,7 +87,7 @@ fn told() -> Result<Told, String> {
         let value = words.next().and_then(|value| value.parse().ok()).filter(|value| *value > 0);
         *place = value.ok_or_else(|| format!("{word} needs a number\n\n{USAGE}"))?;
     }
-    let mut options = Options::from_words(rest.into_iter(), 500)?;
+    let mut options = Options::from_words(rest.into_iter(), 500)?.without_large_and_full()?;
     options.flags.push("--virtual-clock".to_owned());
     Ok(Told { seconds, kill_every, options })
 }
