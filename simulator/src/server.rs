@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use journal::engines::FaultyDisk;
 use journal::{Batch, Entry, Journal, ReadError, Reader, Space, Writer};
-use kernel::{Demand, Extent, ParcelSent, Position, Secret, Time};
-use machine::{Answer, Input, Machine, Options, Output, Survivor};
+use kernel::{Demand, Extent, ParcelSent, Position, Secret, Stored, Time};
+use machine::{Answer, Effect, Event, Input, Machine, Options, Output, Recovery};
 use sqs::records::Record;
 
 use crate::Bug;
@@ -105,14 +105,13 @@ impl Server {
         if bug == Some(Bug::SplitGroups) {
             appender.split_groups();
         }
-        let mut machine = Machine::new(options, appender);
         let recovered = journal.recovered().clone();
-        for segment in &recovered.segments {
-            let sealed = (segment.number != recovered.end.segment()).then_some(u64::from(segment.bytes));
-            machine.open_segment(segment.number, sealed);
-        }
-        machine.replaying(recovered.now);
-        let mut unknown = None;
+        let newest = recovered.end.segment();
+        let segments = recovered
+            .segments
+            .iter()
+            .map(|segment| (segment.number, (segment.number != newest).then_some(u64::from(segment.bytes))));
+        let mut recovery = Recovery::begin(options, appender, segments, recovered.counter, recovered.now);
         let mut sent = Vec::new();
         let mut replay = |entry: Entry<'_>| {
             if let Ok(Record::MessageSent(record)) = Record::decode(entry.head) {
@@ -123,16 +122,11 @@ impl Server {
                 let Some(less) = overlook(bug, entry.head) else { return };
                 head = less;
             }
-            if machine.replay(entry.extent, &head).is_err() {
-                unknown = Some(entry.extent);
-            }
+            recovery.read(entry.extent, &head);
         };
         journal.configuration(&mut replay).map_err(explain)?;
         journal.flow(&mut replay).map_err(explain)?;
-        if let Some(extent) = unknown {
-            return Err(StartError::Damaged(format!("the record at {extent:?} is none")));
-        }
-        machine.replayed(recovered.counter, recovered.now);
+        let machine = recovery.finish().map_err(|unknown| StartError::Damaged(unknown.to_string()))?;
         let reader = journal.reader();
         let mut server = Server {
             machine,
@@ -193,12 +187,15 @@ impl Server {
             match output {
                 Output::Append(batch) => self.batches.push_back(batch),
                 Output::Reply { ticket, answer } => answers.push((ticket, answer)),
-                Output::Deliver(attempt) => self.attempts.push_back(*attempt),
-                Output::Recall { subscription, extents } => {
-                    self.errands.push_back(Errand::Recall(subscription, extents));
-                }
-                // It is for operators.
-                Output::Refused(_) => {}
+                Output::Effect(Effect::Sqs(nothing)) => match nothing {},
+                Output::Effect(Effect::Sns(effect)) => match effect {
+                    sns::Effect::Deliver(attempt) => self.attempts.push_back(*attempt),
+                    sns::Effect::Recall { subscription, extents } => {
+                        self.errands.push_back(Errand::Recall(subscription, extents));
+                    }
+                    // It is for operators.
+                    sns::Effect::Refused(_) => {}
+                },
                 Output::Survey { segment } => self.errands.push_back(Errand::Survey(segment)),
                 Output::Fetch(extents) => self.errands.push_back(Errand::Fetch(extents)),
                 Output::Discard { segment } => self.discards.push_back((segment, self.machine.end())),
@@ -292,19 +289,20 @@ impl Server {
                     let record = record
                         .map_err(|error| ErrandError::Unreadable(format!("recall of {extent:?}: {error}")))?;
                     let (head, tail) = (record.head.to_vec(), record.tail.to_vec());
-                    records.push(Survivor { extent, head, tail });
+                    records.push(Stored { extent, head, tail });
                 }
                 let done = format!("recalled {} records for {subscription:?}", records.len());
                 let sns = self.machine.sns();
-                let first = records.first().map(|first: &Survivor| first.extent);
+                let first = records.first().map(|first: &Stored| first.extent);
                 self.recalled.push(Recalled {
                     subscription,
                     is_wanted: self.machine.room() == Demand::Growth
                         && first.is_some_and(|first| sns.is_read_for(subscription, first)),
                     records: records.iter().map(|it| (it.head.clone(), it.tail.clone())).collect(),
-                    next_seq: self.machine.sqs().next_seq(),
+                    next_seq: self.machine.next_number(),
                 });
-                self.machine.handle(now, Input::Recalled { subscription, records });
+                let recalled = sns::Event::Recalled { subscription, records };
+                self.machine.handle(now, Input::Event(Event::Sns(recalled)));
                 Ok(Some(done))
             }
             Some(Errand::Fetch(extents)) => {
@@ -321,11 +319,7 @@ impl Server {
                     }
                     let record = record
                         .map_err(|error| ErrandError::Unreadable(format!("fetch of {extent:?}: {error}")))?;
-                    survivors.push(Survivor {
-                        extent,
-                        head: record.head.to_vec(),
-                        tail: record.tail.to_vec(),
-                    });
+                    survivors.push(Stored { extent, head: record.head.to_vec(), tail: record.tail.to_vec() });
                 }
                 let done = format!("fetched {} records", survivors.len());
                 self.machine.handle(now, Input::Fetched(survivors));

@@ -3,7 +3,7 @@
 use journal::engines::FaultyDisk;
 use journal::{ReadError, Storage};
 use kernel::{Extent, Secret, Time};
-use machine::{Answer, Command, Input, Reply};
+use machine::{Answer, Command, Event, Input, Reply};
 use simulator::dice::Dice;
 use simulator::server::Server;
 use sqs::QueueKey;
@@ -102,7 +102,10 @@ impl Running {
             }
         }
         let found = damaged.len();
-        self.server.machine.handle(self.now, Input::Damaged(damaged));
+        for (queue, seq, at) in damaged {
+            let damaged = sqs::Event::Damaged(queue, seq, at);
+            self.server.machine.handle(self.now, Input::Event(Event::Sqs(damaged)));
+        }
         self.turn();
         (given, found)
     }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use api::sns::{self as shapes, Request};
 use journal::engines::FaultyDisk;
 use kernel::{Caller, Demand, Refusal, Secret, Time};
-use machine::{Answer, Command, Input, Reply};
+use machine::{Answer, Command, Event, Input, Reply};
 use simulator::dice::Dice;
 use simulator::server::Server;
 
@@ -242,7 +242,8 @@ const KINDS: [(&str, Writes); 11] = [
             let record = running.server.reader.read(attempt.parcel).unwrap();
             let (number, outcome) = (attempt.number, sns::deliveries::Outcome::Failed);
             let parcel = Some((record.head, record.tail));
-            running.server.machine.handle(now, Input::Delivered { number, outcome, parcel });
+            let delivered = sns::Event::Delivered { number, outcome, parcel };
+            running.server.machine.handle(now, Input::Event(Event::Sns(delivered)));
             running.turn();
         }
         publish(running)

@@ -5,10 +5,11 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use journal::engines::FaultyDisk;
 use kernel::{Caller, Secret, Time};
-use machine::{Answer, Command, Input, Options, Reply};
+use machine::{Answer, Command, Event, Input, Options, Reply};
 use simulator::dice::Dice;
 use simulator::server::Server;
-use sns::deliveries::{ATTEMPTS, Attempt, Outcome};
+use sns::deliveries::{Attempt, Outcome};
+use sns::limits::ATTEMPTS;
 use sns::operations::text_messaging::{OptOut, Sender};
 use sqs::QueueKey;
 use sqs::operations::{Receive, create_queue, delete_message, receive_message};
@@ -237,7 +238,8 @@ impl Story {
     }
 
     fn ends(&mut self, attempt: &Attempt, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) {
-        self.server.machine.handle(self.now, Input::Delivered { number: attempt.number, outcome, parcel });
+        let delivered = sns::Event::Delivered { number: attempt.number, outcome, parcel };
+        self.server.machine.handle(self.now, Input::Event(Event::Sns(delivered)));
         self.settle();
     }
 }
@@ -383,8 +385,8 @@ fn every_dead_letter_arrives_though_a_fifo_queue_has_had_its_deduplication_id() 
 
 /// Queues' policies count.
 fn strict() -> Options {
-    let sns_limits = sns::limits::Limits { queue_policies: true, ..sns::limits::Limits::relaxed() };
-    Options { sns_limits, ..Options::default() }
+    let sns = sns::limits::Limits { queue_policies: true, ..sns::limits::Limits::relaxed() };
+    Options { limits: machine::Limits { sns, ..machine::Limits::default() }, ..Options::default() }
 }
 
 #[test]

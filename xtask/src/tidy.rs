@@ -30,17 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("posthaste-journal", &["posthaste-kernel"]),
-    (
-        "posthaste-machine",
-        &[
-            "posthaste-api",
-            "posthaste-kernel",
-            "posthaste-notification",
-            "posthaste-sqs",
-            "posthaste-sns",
-            "posthaste-journal",
-        ],
-    ),
+    ("posthaste-machine", &["posthaste-kernel", "posthaste-sqs", "posthaste-sns", "posthaste-journal"]),
     ("posthaste-delivery", &[]),
     ("posthaste-wire", &["posthaste-api", "posthaste-kernel"]),
     ("posthaste-bench", &[]),

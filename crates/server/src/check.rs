@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 
 use journal::{Class, Effect, Entry, Report, check_showing};
-use kernel::{Extent, Place};
-use machine::{Machine, Options};
+use kernel::{Extent, Place, Time};
+use machine::{Machine, Options, Recovery};
 use sns::views::SubscriptionView;
 
 use crate::failures::without_password;
@@ -38,22 +38,18 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
     let count = |effect| report.damage.iter().filter(|damage| damage.effect == effect).count();
     if count(Effect::Refused) == 0 && !report.beyond.doubtful {
         // As a start would do it: what there is first, then what happened to it.
-        let mut machine = Machine::new(Options::default(), journal::Appender::new(0, 64 << 20, end, 1));
-        for segment in &report.segments {
-            machine.open_segment(segment.number, None);
-        }
-        let mut unknown = 0u64;
+        let segments = report.segments.iter().map(|segment| (segment.number, None));
+        let appender = journal::Appender::new(0, 64 << 20, end, 1);
+        let mut recovery = Recovery::begin(Options::default(), appender, segments, 0, Time(0));
         for (extent, head) in &configuration {
-            unknown += u64::from(machine.replay(*extent, head).is_err());
+            recovery.read(*extent, head);
         }
         check_showing(directory, |entry: Entry<'_>| {
             if entry.class == Class::Flow {
-                unknown += u64::from(machine.replay(entry.extent, entry.head).is_err());
+                recovery.read(entry.extent, entry.head);
             }
         })?;
-        if unknown > 0 {
-            return Err(format!("{unknown} records are none that this version knows: use a newer one").into());
-        }
+        let machine = recovery.finish()?;
         print_queues(&machine)?;
         print_topics(&machine)?;
         let set_aside = machine.sqs().set_aside();

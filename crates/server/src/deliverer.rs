@@ -8,7 +8,7 @@ use delivery::Carrier;
 use journal::{ReadError, Reader};
 use kernel::codec::Malformed;
 use kernel::{Extent, Secret};
-use machine::Input;
+use machine::{Event, Input};
 use notification::Signer;
 use sns::deliveries::{Attempt, Outcome};
 use sns::fanout::Refused;
@@ -127,7 +127,8 @@ fn start(tools: Arc<Tools>) -> std::io::Result<mpsc::UnboundedSender<Attempt>> {
 }
 
 fn report(engine: &Handle, number: u64, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) {
-    engine.put(Message::Input(Input::Delivered { number, outcome, parcel }));
+    let delivered = sns::Event::Delivered { number, outcome, parcel };
+    engine.put(Message::Input(Input::Event(Event::Sns(delivered))));
 }
 
 /// An attempt that is under way: its end is told, whatever becomes of its task. An end that is never told would keep its place

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use journal::Space;
 use kernel::{Demand, Place, Position, Time};
-use machine::{Answer, Command, Input, Machine, Output};
+use machine::{Answer, Command, Effect, Input, Machine, Output};
 
 use crate::alarm::{Alarm, sabotage};
 use crate::clock::Clock;
@@ -433,15 +433,23 @@ impl Engine {
                         answers.push((ticket, answer));
                     }
                 }
-                Output::Deliver(attempt) => self.deliverer.deliver(*attempt),
-                Output::Refused(refused) => self.deliverer.refused(&refused),
+                Output::Effect(Effect::Sns(effect)) => self.carry_out_of_topics(effect),
+                Output::Effect(Effect::Sqs(nothing)) => match nothing {},
                 Output::Survey { segment } => self.store.survey(segment),
                 Output::Fetch(extents) => self.store.fetch(extents),
-                Output::Recall { subscription, extents } => self.store.recall(subscription, extents),
                 Output::Discard { segment } => self.store.discard(segment, self.machine.end()),
             }
         }
         has_written
+    }
+
+    /// Carries out what topics want done.
+    fn carry_out_of_topics(&self, effect: sns::Effect) {
+        match effect {
+            sns::Effect::Deliver(attempt) => self.deliverer.deliver(*attempt),
+            sns::Effect::Refused(refused) => self.deliverer.refused(&refused),
+            sns::Effect::Recall { subscription, extents } => self.store.recall(subscription, extents),
+        }
     }
 
     /// Whether time must be told before the engine's own thread will do it. It is going to be woken for that.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use delivery::{Carrier, Notary};
 use kernel::{Dice, Secret};
-use machine::{Input, Options};
+use machine::{Input, Limits, Options};
 use tokio::sync::watch;
 
 use crate::admin::Admin;
@@ -64,17 +64,14 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let handed_out = if certificates.is_empty() { 0 } else { delivery::CERTIFICATE_CONNECTIONS };
     let open = descriptors::open_now() + handed_out;
     let shares = descriptors::share_out(files, open, threads, settings.data.is_some())?;
-    let limits = match settings.strict {
-        true => Options {
-            sqs_limits: sqs::limits::Limits::strict(),
-            sns_limits: sns::limits::Limits::strict(),
-            attempts: shares.attempts,
-            ..Options::default()
-        },
-        false => Options { attempts: shares.attempts, ..Options::default() },
+    let mut limits = match settings.strict {
+        true => Limits { sqs: sqs::limits::Limits::strict(), sns: sns::limits::Limits::strict() },
+        false => Limits::default(),
     };
+    limits.sns.attempts = shares.attempts;
+    let options = Options { limits, ..Options::default() };
     let clock = Arc::new(if settings.virtual_clock { Clock::standing() } else { Clock::real() });
-    let opened = store::open(settings.data.as_ref(), settings.durability, limits, clock.now())?;
+    let opened = store::open(settings.data.as_ref(), settings.durability, options, clock.now())?;
     clock.not_before(opened.now);
     for note in &opened.notes {
         log!("{note}");
@@ -96,7 +93,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             secret.get_or_init(|| new)
         }
     };
-    let body_readers = machine.body_readers();
+    let body_readers = machine.sns().body_readers();
     let journal = store.pipeline();
     let scrub = match settings.scrub {
         Some(rate) => Some(Scrub::start(rate, reader.clone(), &journal, damages.clone())?),

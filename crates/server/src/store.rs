@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use journal::engines::{DirectoryError, Files, Memory};
 use journal::{Batch, Durability, Journal, Pipeline, Progress, ReadError, Reader, Record, Storage};
-use kernel::codec::Malformed;
-use kernel::{Extent, Position, Time};
-use machine::{Input, Machine, Options, Survivor};
+use kernel::{Extent, Position, Stored, Time};
+use machine::{Event, Input, Machine, Options, Recovery};
 
 use sns::SubscriptionId;
 
@@ -90,28 +89,15 @@ pub fn open(
     let settings =
         journal::Options { durable: durability == DurabilityOption::Fsync, ..journal::Options::default() };
     let mut journal = Journal::open(storage, &settings).map_err(StoreError::Journal)?;
-    let mut machine = Machine::new(options, journal.appender());
-    let recovered = journal.recovered().clone();
-    let newest = recovered.end.segment();
-    for segment in &recovered.segments {
-        let sealed = (segment.number != newest).then_some(u64::from(segment.bytes));
-        machine.open_segment(segment.number, sealed);
-    }
     // It goes on at the clock's time, or where the log stopped if that was later.
-    let now = now.max(recovered.now);
-    machine.replaying(now);
-    let mut unknown = None;
-    let mut replay = |entry: journal::Entry<'_>| {
-        if let Err(Malformed) = machine.replay(entry.extent, entry.head) {
-            unknown.get_or_insert(entry.extent);
-        }
-    };
-    journal.configuration(&mut replay).map_err(StoreError::Journal)?;
-    journal.flow(&mut replay).map_err(StoreError::Journal)?;
-    if let Some(extent) = unknown {
-        return Err(StoreError::Record(extent, data.cloned().unwrap_or_default()));
-    }
-    machine.replayed(recovered.counter, now);
+    let mut recovery = Recovery::of(options, &journal, now);
+    let now = recovery.now();
+    journal.configuration(|entry| recovery.read(entry.extent, entry.head)).map_err(StoreError::Journal)?;
+    journal.flow(|entry| recovery.read(entry.extent, entry.head)).map_err(StoreError::Journal)?;
+    let machine = recovery
+        .finish()
+        .map_err(|unknown| StoreError::Record(unknown.first, data.cloned().unwrap_or_default()))?;
+    let recovered = journal.recovered().clone();
     let mut notes = recovered.warnings;
     let cut = recovered.cut.as_ref().map(ToString::to_string);
     notes.extend(cut.clone());
@@ -200,7 +186,7 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle, 
                 let mut damage = None;
                 for (&extent, record) in read {
                     match record {
-                        Ok(record) => records.push(survivor(extent, &record)),
+                        Ok(record) => records.push(stored(extent, &record)),
                         // It lies elsewhere by now: it is asked for again.
                         Err(ReadError::Gone) => break,
                         Err(error) => {
@@ -212,16 +198,20 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle, 
                 match (damage, extents.first()) {
                     (Some(error), Some(&extent)) if records.is_empty() => {
                         note(damages, &error);
-                        handle.news(Input::RecallFailed { subscription, extent });
+                        let failed = sns::Event::RecallFailed { subscription, extent };
+                        handle.news(Input::Event(Event::Sns(failed)));
                     }
-                    _ => handle.news(Input::Recalled { subscription, records }),
+                    _ => {
+                        let recalled = sns::Event::Recalled { subscription, records };
+                        handle.news(Input::Event(Event::Sns(recalled)));
+                    }
                 }
             }
             Errand::Fetch(extents) => {
                 let (mut survivors, mut is_gone, mut unreadable) = (Vec::new(), false, None);
                 for (&extent, record) in extents.iter().zip(reader.read_many(&extents)) {
                     match record {
-                        Ok(record) => survivors.push(survivor(extent, &record)),
+                        Ok(record) => survivors.push(stored(extent, &record)),
                         Err(ReadError::Gone) => is_gone = true,
                         Err(error) => {
                             note(damages, &error);
@@ -241,8 +231,8 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle, 
     }
 }
 
-fn survivor(extent: Extent, record: &Record) -> Survivor {
-    Survivor { extent, head: record.head.to_vec(), tail: record.tail.to_vec() }
+fn stored(extent: Extent, record: &Record) -> Stored {
+    Stored { extent, head: record.head.to_vec(), tail: record.tail.to_vec() }
 }
 
 /// What cannot be read is not written forward, and so its segment stays: nothing is lost by it but space.

@@ -13,7 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use journal::{ReadError, Reader};
 use kernel::parcel::is_parcel;
 use kernel::{Caller, Dice, Refusal, Secret, uuid_text};
-use machine::{Command, Input, Reply};
+use machine::{Command, Event, Input, Reply};
 use notification::{Keys, SignatureVersion, Signer};
 use sqs::operations::{self, Plan};
 use sqs::rules::names::region_of_host;
@@ -420,8 +420,9 @@ impl Desk {
                     }
                 }
             }
-            if !damaged.is_empty() {
-                self.engine.news(Input::Damaged(damaged));
+            for (queue, seq, at) in damaged {
+                let damaged = sqs::Event::Damaged(queue, seq, at);
+                self.engine.news(Input::Event(Event::Sqs(damaged)));
             }
             reply.forget(&gone);
         }

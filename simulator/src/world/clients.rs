@@ -149,7 +149,7 @@ impl World {
         let count = if batch { 1 + self.dice.below(10) } else { 1 };
         let mut numbers = Vec::new();
         let mut entries = Vec::new();
-        let next_seq = self.server()?.machine.sqs().next_seq();
+        let next_seq = self.server()?.machine.next_number();
         for entry in 0..count {
             let number = self.history.messages.len();
             let fifo = plan.is_fifo();

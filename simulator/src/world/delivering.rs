@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kernel::{Demand, Extent, ParcelSent, Place};
-use machine::Input;
+use machine::{Event, Input};
 use notification::{Kind, Notification};
 use sns::SubscriptionId;
 use sns::deliveries::{Attempt, Outcome};
@@ -45,8 +45,7 @@ impl World {
             Some(Err(journal::ReadError::Gone)) => {
                 // It lies elsewhere by now.
                 let now = self.now;
-                let end =
-                    Input::Delivered { number: attempt.number, outcome: Outcome::NotMade, parcel: None };
+                let end = delivered(attempt.number, Outcome::NotMade, None);
                 self.server()?.machine.handle(now, end);
                 return Ok(());
             }
@@ -162,7 +161,7 @@ impl World {
         let parcel = (outcome != Outcome::Delivered && readable).then(|| tried.parcel.clone());
         let server = self.server()?;
         let room = server.machine.room();
-        server.machine.handle(now, Input::Delivered { number, outcome, parcel });
+        server.machine.handle(now, delivered(number, outcome, parcel));
         let is_pending = server.machine.sns().is_pending(number);
         let end = server.machine.end();
         let (Some(attempts), Some(index)) = (before, tried.delivery) else { return Ok(()) };
@@ -224,7 +223,7 @@ impl World {
             }
             None => {
                 let body = self.history.publishing.publishes[publish].body.clone();
-                let next_seq = self.server()?.machine.sqs().next_seq();
+                let next_seq = self.server()?.machine.next_number();
                 let letter = self.history.send(LETTERS, queue_id, None, None, body, 0, now, next_seq);
                 let raw = tried.attempt.form.raw;
                 self.history.publishing.copies.insert((publish, subscription), (letter, raw));
@@ -246,4 +245,9 @@ impl World {
         let old = self.late.len().saturating_sub(20);
         self.late.drain(..old);
     }
+}
+
+/// The end of an attempt.
+fn delivered(number: u64, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) -> Input {
+    Input::Event(Event::Sns(sns::Event::Delivered { number, outcome, parcel }))
 }

@@ -192,7 +192,7 @@ impl World {
         let Some(topic_now) = server.machine.sns().topic(&plan.key()) else { return Ok(()) };
         let (id, archived) = (topic_now.id().0, topic_now.is_archived());
         let keeps = topic >= WITHOUT_ARCHIVES;
-        let next_seq = server.machine.sqs().next_seq();
+        let next_seq = server.machine.next_number();
         let count = if batch { 1 + self.dice.below(10) } else { 1 };
         let mut numbers = Vec::new();
         let mut entries = Vec::new();

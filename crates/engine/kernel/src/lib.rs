@@ -43,3 +43,18 @@ pub use remembered::{IdsRemembered, RememberedId};
 
 pub mod parcel;
 pub use parcel::ParcelSent;
+
+pub mod identified;
+pub use identified::ServerIdentified;
+
+mod stored;
+pub use stored::Stored;
+
+mod numbers;
+pub use numbers::Numbers;
+
+mod context;
+pub use context::{Context, Handed, Setting, Targets};
+
+pub mod service;
+pub use service::{Decision, Fact, Outcome, Rests, Service, Survival};

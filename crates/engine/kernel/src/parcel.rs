@@ -151,7 +151,7 @@ pub struct Form {
 #[derive(Clone, std::marker::Copy, Debug)]
 pub struct Offer<'a> {
     /// The queue's ARN.
-    pub queue: &'a Arn,
+    pub to: &'a Arn,
     /// The number that the message gets if it is taken.
     pub seq: u64,
     /// The moment.
@@ -182,12 +182,6 @@ pub enum Taken {
     Duplicate,
     /// It cannot have it, now or later.
     Refused(&'static str),
-}
-
-/// Whoever can be offered parcels by the queue's ARN. Looks only; the copy is there once the record is applied.
-pub trait Queues {
-    /// What the queue says to it.
-    fn offer(&self, offer: &Offer<'_>) -> Taken;
 }
 
 const GROUP: u8 = 1;
@@ -415,6 +409,29 @@ impl<'a> ParcelSent<'a> {
             forwarded: self.forwarded,
         };
         copies.chain(deliveries).enumerate().map(part).collect()
+    }
+
+    /// The parcel without its takers, as one that is written again: nothing new has happened.
+    pub fn forwarded(&self) -> ParcelSent<'a> {
+        ParcelSent {
+            number: self.number,
+            source: self.source,
+            at: self.at,
+            group: self.group.clone(),
+            deduplication_id: self.deduplication_id.clone(),
+            copies: Vec::new(),
+            deliveries: Vec::new(),
+            ends: Vec::new(),
+            style: self.style,
+            archived_millis: 0,
+            deduplicates: self.deduplicates,
+            forwarded: true,
+        }
+    }
+
+    /// Whether anybody needs what it carries.
+    pub fn is_needed(&self) -> bool {
+        !self.copies.is_empty() || !self.deliveries.is_empty() || self.archived_millis > 0
     }
 
     /// What the first taker's numbers are written as differences to: all are drawn from one counter, the topic's before its

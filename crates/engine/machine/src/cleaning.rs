@@ -2,18 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use kernel::{Extent, Ledger, Position, Time};
-
-/// A record of a segment that is being given up: where it lies, its head, and its payload.
-#[derive(Clone, Debug)]
-pub struct Survivor {
-    /// Where it lies.
-    pub extent: Extent,
-    /// What the engine knows of it.
-    pub head: Vec<u8>,
-    /// What is stored with it; empty if only the head is needed.
-    pub tail: Vec<u8>,
-}
+use kernel::{Extent, Ledger, Position, Stored, Time};
 
 /// Survivors are written forward in steps of about so many bytes, so that requests come between.
 pub const STEP_BYTES: u32 = 256 << 10;
@@ -63,7 +52,7 @@ pub struct Forwarding {
     /// Records that are still to be fetched.
     pub to_fetch: VecDeque<Extent>,
     /// Records that were fetched and are still to be written.
-    pub fetched: VecDeque<Survivor>,
+    pub fetched: VecDeque<Stored>,
 }
 
 impl Cleaning {

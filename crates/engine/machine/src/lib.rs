@@ -10,7 +10,7 @@
 //! # use machine::{Input, Machine, Options, Output};
 //! # use kernel::Place;
 //! let appender = journal::Appender::new(1, 64 << 20, Place::new(1, 0), 1);
-//! let mut machine = Machine::new(Options::default(), appender);
+//! let mut machine: Machine = Machine::new(Options::default(), appender);
 //! let now = Time(1_700_000_000_000);
 //! machine.handle(now, Input::Identify { secret: Secret([7; 32]) });
 //! machine.flush(now);
@@ -24,37 +24,65 @@
 //! }
 //! ```
 
-mod outbox;
+pub mod house;
 
-mod record;
-
-mod topics;
-
-mod cleaning;
-pub use cleaning::Survivor;
+mod services;
+pub use services::{Command, Effect, Event, Limits, Reply, Services};
 
 mod machine;
 pub use machine::Machine;
 
-use bytes::Bytes;
-use kernel::{Extent, Position, Refusal, Secret};
+mod recovery;
+pub use recovery::{Recovery, Unknown};
+
+mod deciding;
+mod recording;
+
+mod record;
+
+mod parcels;
+
+mod outbox;
+
+mod pace;
+
+mod room;
+
+mod cleaning;
+mod forwarding;
+
+#[cfg(test)]
+mod echo;
+
+use std::ops::RangeInclusive;
+
+use house::House;
+use kernel::{Extent, Position, Refusal, Secret, Stored};
+
+/// The machine's own kinds of records, but for the secret's: parcels and ids.
+pub const OWN_KINDS: RangeInclusive<u8> = 128..=135;
+
+/// The kinds below those of the services: the secret's.
+pub const OWN_FIRST_KINDS: RangeInclusive<u8> = 0..=1;
 
 /// What happens to the machine.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)] // Nearly all are requests: a box would be an allocation each.
-pub enum Input {
+pub enum Input<H: House = Services> {
     /// A client asks for something; the answer goes to the ticket.
     Request {
         /// Names the request until it is answered. Never used twice at the same time.
         ticket: u64,
         /// What it asks for.
-        command: Command,
+        command: H::Command,
     },
     /// The client of a request has gone: nothing is to be given to it any more.
     Gone {
         /// Its ticket.
         ticket: u64,
     },
+    /// Something has happened outside that a service wants to know of, mostly the end of an effect.
+    Event(H::Event),
     /// The log is durable up to this position.
     Durable(Position),
     /// Time has passed.
@@ -77,9 +105,7 @@ pub enum Input {
         records: Vec<(Extent, Vec<u8>)>,
     },
     /// Records, as [`Output::Fetch`] asked for.
-    Fetched(Vec<Survivor>),
-    /// Messages that clients were to get cannot be read: the bytes on disk are not those that were written.
-    Damaged(Vec<(sqs::QueueId, sqs::Seq, Extent)>),
+    Fetched(Vec<Stored>),
     /// What [`Output::Survey`] or [`Output::Fetch`] asked for cannot be read, or not all of it.
     Unreadable {
         /// Of which segment.
@@ -87,44 +113,20 @@ pub enum Input {
         /// Whether nothing else of it will be told.
         ends: bool,
     },
-    /// The first of the records that [`Output::Recall`] asked for cannot be read.
-    RecallFailed {
-        /// For which replay.
-        subscription: sns::SubscriptionId,
-        /// Where the record lies.
-        extent: Extent,
-    },
     /// A segment is gone, as [`Output::Discard`] asked for, and will not be there after a crash.
     Discarded {
         /// Which.
         segment: u32,
     },
-    /// An attempt that [`Output::Deliver`] asked for has ended. Each must be told, or it counts as under way for ever.
-    Delivered {
-        /// The delivery's number.
-        number: u64,
-        /// How.
-        outcome: sns::deliveries::Outcome,
-        /// The parcel, head and tail, unless it arrived: its dead letter is made of it. Without it a delivery that is to be given
-        /// up is tried once more a minute later.
-        parcel: Option<(Bytes, Bytes)>,
-    },
-    /// Records, as [`Output::Recall`] asked for: as many of them, from the first on, as could be read.
-    Recalled {
-        /// For which replay.
-        subscription: sns::SubscriptionId,
-        /// What was read.
-        records: Vec<Survivor>,
-    },
     /// Everything is to be forgotten (a test begins).
     Reset,
-    /// The server is about to stop: whoever waits for a message is answered with none.
+    /// The server is about to stop: all requests that wait are answered.
     Stop,
 }
 
 /// What the machine wants done.
 #[derive(Debug)]
-pub enum Output {
+pub enum Output<H: House = Services> {
     /// Write this to the log. Batches come in order.
     Append(journal::Batch),
     /// Answer a request.
@@ -132,12 +134,10 @@ pub enum Output {
         /// Which.
         ticket: u64,
         /// With what.
-        answer: Answer,
+        answer: Answer<H>,
     },
-    /// Try to deliver something, and say how it went with [`Input::Delivered`].
-    Deliver(Box<sns::deliveries::Attempt>),
-    /// Tell the operator that somebody did not take a message, if he asks.
-    Refused(Box<sns::fanout::Refused>),
+    /// A service wants something done outside.
+    Effect(H::Effect),
     /// Read the heads of a sealed segment and hand them in with [`Input::Surveyed`].
     Survey {
         /// Which.
@@ -145,13 +145,6 @@ pub enum Output {
     },
     /// Read these records and hand them in with [`Input::Fetched`].
     Fetch(Vec<Extent>),
-    /// Read these records for a replay and hand them in with [`Input::Recalled`].
-    Recall {
-        /// Whose.
-        subscription: sns::SubscriptionId,
-        /// Which, in this order.
-        extents: Vec<Extent>,
-    },
     /// Delete a segment: nobody needs it. Then say [`Input::Discarded`].
     Discard {
         /// Which.
@@ -159,48 +152,29 @@ pub enum Output {
     },
 }
 
-/// What a client asks for, by service.
-#[derive(Clone, Debug)]
-pub enum Command {
-    /// Of topics.
-    Sns(sns::operations::Command),
-    /// Of queues.
-    Sqs(sqs::operations::Command),
-}
-
 /// What a client hears, by service.
-pub type Answer = Result<Reply, Refusal>;
-
-/// What a client gets, by service.
-#[derive(Clone, Debug)]
-pub enum Reply {
-    /// From topics.
-    Sns(sns::operations::Reply),
-    /// From queues.
-    Sqs(sqs::operations::Reply),
-}
+pub type Answer<H = Services> = Result<<H as House>::Reply, Refusal>;
 
 /// How a machine is set up.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// SQS's limits.
-    pub sqs_limits: sqs::limits::Limits,
-    /// SNS's limits.
-    pub sns_limits: sns::limits::Limits,
+#[derive(Debug)]
+pub struct Options<H: House = Services> {
+    /// The limits of each service.
+    pub limits: H::Limits,
     /// Of what follows without anybody asking, about so many steps of a microsecond happen between two calls of
     /// [`Machine::flush`].
     pub steps: usize,
-    /// Attempts to deliver something that may be under way at once. More than these wait for their turn.
-    pub attempts: usize,
 }
 
-impl Default for Options {
+impl<H: House> Clone for Options<H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H: House> Copy for Options<H> {}
+
+impl<H: House> Default for Options<H> {
     fn default() -> Self {
-        Options {
-            sqs_limits: sqs::limits::Limits::relaxed(),
-            sns_limits: sns::limits::Limits::relaxed(),
-            steps: 1000,
-            attempts: sns::deliveries::ATTEMPTS,
-        }
+        Options { limits: H::Limits::default(), steps: 1000 }
     }
 }

@@ -5,18 +5,15 @@ use std::collections::VecDeque;
 use kernel::Position;
 
 use crate::Answer;
+use crate::house::House;
 
 /// What leaves the machine once what it rests on is durable.
 #[derive(Debug)]
-pub enum Release {
+pub enum Release<H: House> {
     /// An answer, to whoever holds the ticket.
-    Reply(u64, Answer),
-    /// Records are to be read for a replay.
-    Recall(sns::SubscriptionId, Vec<kernel::Extent>),
-    /// An attempt to deliver something.
-    Deliver(Box<sns::deliveries::Attempt>),
-    /// Somebody did not take a message.
-    Refused(Box<sns::fanout::Refused>),
+    Reply(u64, Answer<H>),
+    /// Something to be done outside.
+    Effect(H::Effect),
 }
 
 /// Things that wait for positions, given back in the order of the positions.

@@ -1,38 +1,38 @@
-//! A record of any service, and what of it still holds.
+//! What a record of the log is, by its first byte: one of the machine's own kinds, or a service's.
 
 use kernel::codec::Malformed;
+use kernel::identified::SERVER_IDENTIFIED;
 use kernel::parcel::{PARCEL_CLOSED, PARCEL_PART, PARCEL_SENT, ParcelClosed};
 use kernel::remembered::IDS_REMEMBERED;
-use kernel::{IdsRemembered, ParcelSent};
+use kernel::{IdsRemembered, ParcelSent, ServerIdentified};
 
-/// A fact, by whose it is.
+/// A record.
 pub enum Record<'a> {
-    /// About queues.
-    Sqs(sqs::records::Record<'a>),
-    /// About topics.
-    Sns(sns::records::Record),
-    /// About both.
+    /// The server has a secret.
+    Identified(ServerIdentified),
+    /// A payload was handed to takers of any service.
     Parcel(ParcelSent<'a>),
     /// A part of one, which counts if it is closed.
     Part(ParcelSent<'a>),
     /// All parts of one are there.
     Closed(ParcelClosed),
-    /// About both, too.
+    /// Deduplication ids still count.
     Ids(IdsRemembered),
+    /// A fact of one service.
+    OfService,
 }
 
 impl<'a> Record<'a> {
-    /// Reads a record by its kind, which is its first byte.
+    /// Reads a record of the machine's own kinds.
     pub fn decode(head: &'a [u8]) -> Result<Self, Malformed> {
         match head.first() {
+            None => Err(Malformed),
+            Some(&SERVER_IDENTIFIED) => ServerIdentified::decode(head).map(Record::Identified),
             Some(&PARCEL_SENT) => ParcelSent::decode(head).map(Record::Parcel),
             Some(&PARCEL_PART) => ParcelSent::decode(head).map(Record::Part),
             Some(&PARCEL_CLOSED) => ParcelClosed::decode(head).map(Record::Closed),
             Some(&IDS_REMEMBERED) => IdsRemembered::decode(head).map(Record::Ids),
-            Some(kind) if sns::records::KINDS.contains(kind) => {
-                sns::records::Record::decode(head).map(Record::Sns)
-            }
-            _ => sqs::records::Record::decode(head).map(Record::Sqs),
+            Some(_) => Ok(Record::OfService),
         }
     }
 }

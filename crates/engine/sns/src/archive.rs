@@ -6,13 +6,13 @@
 //! meanwhile is archived, and comes in its turn.
 
 use collections::Entry;
-use kernel::parcel::{Copy, Form, Offer, Queues, Taken};
+use kernel::parcel::{Copy, Form, Offer, Taken};
 use kernel::{Extent, Ledger, ParcelSent, Seq, Time, iso8601};
 use notification::Notification;
 use patterns::{Event, FilterPolicy, Scope};
 use serde_json::Value;
 
-use crate::limits::Limits;
+use crate::operations::{Context, Setting};
 use crate::records::{ReplayAdvanced, SubscriptionDeclared};
 use crate::state::{Due, State};
 use crate::topic::{Subscription, Topic};
@@ -226,10 +226,9 @@ impl State {
         id: SubscriptionId,
         parcel: ParcelSent<'a>,
         notification: &Notification,
-        queues: &dyn Queues,
-        limits: &Limits,
-        now: Time,
+        context: &Context<'_, '_>,
     ) -> Option<ParcelSent<'a>> {
+        let Setting { now, limits, numbers, .. } = context.setting;
         let subscription = self.subscriptions.get(&id)?;
         let topic = self.topics.get(&subscription.declared.topic)?;
         let keeping = topic.keeping()?;
@@ -240,9 +239,9 @@ impl State {
         }
         let form = Form { subscription: id.0, raw: subscription.is_raw(), text: 0, replayed: true };
         let offer = |queue: &kernel::Arn, is_dead_letter: bool| {
-            queues.offer(&Offer {
-                queue,
-                seq: self.next_number(),
+            context.targets.offer(&Offer {
+                to: queue,
+                seq: numbers.next(),
                 now,
                 group: parcel.group.as_deref(),
                 deduplication_id: parcel.deduplication_id.as_deref(),
@@ -258,6 +257,7 @@ impl State {
             taken => taken,
         };
         let Taken::Copy(copy) = taken else { return None };
+        numbers.draw();
         let copies = vec![Copy { sent_after: now - parcel.at, ..copy }];
         Some(ParcelSent {
             copies,

@@ -106,9 +106,6 @@ const UNDER_WAY: u32 = 32;
 /// Attempts to no subscriber that are under way at once.
 const UNDER_WAY_DIRECT: u32 = 256;
 
-/// Attempts that are under way at once, of all subscriptions together, unless the server has room for fewer.
-pub const ATTEMPTS: usize = 512;
-
 /// An attempt that is to be made now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Attempt {
@@ -186,11 +183,9 @@ pub enum Consequence {
 impl State {
     /// A parcel was sent: the deliveries among its takers are pending, and those that it ends are over.
     pub fn parcel_sent(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
-        self.skip_to(parcel.number + 1);
         self.message_accepted(parcel, at, ledger);
         self.archive(parcel, at, ledger);
         for delivery in &parcel.deliveries {
-            self.skip_to(delivery.number + 1);
             self.delivery_pending(parcel, delivery, at, ledger);
         }
         self.deliveries_ended(&parcel.ends, at, ledger);

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 
 use collections::DedupKey;
-use kernel::parcel::{Deduplicates, Delivery, Form, Offer, Queues, Taken};
-use kernel::{Arn, ParcelSent, Time};
+use kernel::parcel::{Deduplicates, Delivery, Form, Offer, Taken};
+use kernel::{Arn, ParcelSent, Rests, Time};
 use notification::{Protocol, SignatureVersion};
 
-use crate::limits::Limits;
+use crate::operations::publish::Published;
+use crate::operations::{Context, Setting};
 use crate::rules::post::Post;
+use crate::service::Effect;
 use crate::state::State;
 use crate::topic::Topic;
 
@@ -43,16 +45,31 @@ pub struct Refused {
 }
 
 impl State {
-    /// A message to a topic as one parcel for all who are to have it. Those whose queue refuses it get it into their
-    /// dead-letter queue, if they have one that takes it; so do telephones that text messages do not reach.
-    pub fn fan_out<'a>(
+    /// Publishes a message to a topic: hands it to all who are to have it. What nobody gets is remembered by its number alone.
+    pub(crate) fn post<'a>(
         &self,
         topic: &Topic,
         post: &'a Post,
-        queues: &dyn Queues,
-        limits: &Limits,
-        now: Time,
-    ) -> FanOut<'a> {
+        context: &mut Context<'a, '_>,
+    ) -> (Published, Vec<(Rests, Effect)>) {
+        let fifo = topic.is_fifo();
+        self.body_readers.learn(topic.key(), topic.reads_bodies());
+        match self.fan_out(topic, post, context) {
+            FanOut::Duplicate(number) => (Published { number, fifo }, Vec::new()),
+            FanOut::Parcel(parcel, refused) => {
+                let number = parcel.number;
+                let payload = if parcel.is_needed() { &post.payload[..] } else { &[] };
+                context.hand(parcel, payload);
+                let effect = |refused| (Rests::OnEverything, Effect::Refused(Box::new(refused)));
+                (Published { number, fifo }, refused.into_iter().map(effect).collect())
+            }
+        }
+    }
+
+    /// A message to a topic as one parcel for all who are to have it. Those whose queue refuses it get it into their
+    /// dead-letter queue, if they have one that takes it; so do telephones that text messages do not reach.
+    pub fn fan_out<'a>(&self, topic: &Topic, post: &'a Post, context: &Context<'_, '_>) -> FanOut<'a> {
+        let Setting { now, limits, numbers, .. } = context.setting;
         let deduplication_id = match &post.deduplication_id {
             Some(id) => Some(id),
             None => Some(&post.content_hash).filter(|hash| !hash.is_empty()),
@@ -73,17 +90,17 @@ impl State {
             archived_millis: topic.archive_millis().unwrap_or(0),
             group: post.group.as_deref().map(Cow::Borrowed),
             deduplication_id: deduplication_id.map(|id| Cow::Borrowed(&**id)),
-            ..self.parcel(topic.id().0, topic.signature_version().style(), now)
+            ..self.parcel(topic.id().0, topic.signature_version().style(), &context.setting)
         };
-        let (mut next, mut refused) = (parcel.number + 1, Vec::new());
+        let mut refused = Vec::new();
         let wanting = topic.interests.wanting(post);
         for subscription in wanting.iter().filter_map(|id| self.subscriptions.get(id)) {
             let raw = subscription.is_raw();
             let form = |text| Form { subscription: subscription.id().0, raw, text, replayed: false };
             let offer = |queue: &Arn, attributes: usize, is_dead_letter: bool, text: u8| {
-                queues.offer(&Offer {
-                    queue,
-                    seq: next,
+                context.targets.offer(&Offer {
+                    to: queue,
+                    seq: numbers.next(),
                     now,
                     group: post.group.as_deref(),
                     deduplication_id: deduplication_id.map(|id| &**id),
@@ -114,9 +131,9 @@ impl State {
                         ),
                         _ => {
                             let form = form(text);
-                            let delivery = Delivery { number: next, form, attempts: 0, due_after: 0 };
+                            let delivery =
+                                Delivery { number: numbers.draw(), form, attempts: 0, due_after: 0 };
                             parcel.deliveries.push(delivery);
-                            next += 1;
                             continue;
                         }
                     }
@@ -124,8 +141,8 @@ impl State {
             };
             let is_taken = matches!(taken, Some(Taken::Copy(_)));
             if let Some(Taken::Copy(copy)) = taken {
+                numbers.draw();
                 parcel.copies.push(copy);
-                next += 1;
             }
             refused.extend(reason.map(|reason| Refused {
                 message: parcel.number,

@@ -42,3 +42,6 @@ pub mod limits;
 pub mod refusals;
 
 pub mod operations;
+
+mod service;
+pub use service::{Effect, Event};

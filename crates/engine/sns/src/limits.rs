@@ -53,6 +53,9 @@ pub const FILTER_POLICIES: usize = 200;
 /// Telephones of an account's sandbox (AWS's documentation of the SMS sandbox).
 pub const SANDBOX_NUMBERS: usize = 10;
 
+/// Attempts that are under way at once, of all subscriptions together, unless the server has room for fewer.
+pub const ATTEMPTS: usize = 512;
+
 /// Which limits are in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -62,16 +65,24 @@ pub struct Limits {
     pub quotas: bool,
     /// Whether text messages go only to telephones that were verified.
     pub sms_sandbox: bool,
+    /// Attempts to deliver something that may be under way at once. More than these wait for their turn.
+    pub attempts: usize,
 }
 
 impl Limits {
     /// As AWS has them.
     pub const fn strict() -> Self {
-        Limits { queue_policies: true, quotas: true, sms_sandbox: true }
+        Limits { queue_policies: true, quotas: true, sms_sandbox: true, attempts: ATTEMPTS }
     }
 
     /// Without those that only slow a developer down.
     pub const fn relaxed() -> Self {
-        Limits { queue_policies: false, quotas: false, sms_sandbox: false }
+        Limits { queue_policies: false, quotas: false, sms_sandbox: false, attempts: ATTEMPTS }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits::relaxed()
     }
 }

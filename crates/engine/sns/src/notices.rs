@@ -1,12 +1,11 @@
 //! What a topic says to its subscribers about their subscriptions, as parcels.
 
-use kernel::parcel::{Delivery, Form, Offer, Queues, Taken};
-use kernel::{ParcelSent, Secret, Time};
+use kernel::ParcelSent;
+use kernel::parcel::{Delivery, Form, Offer, Taken};
 use notification::{Kind, Notification, Protocol, SignatureVersion};
 
 use crate::ids::{confirmation_token, subscription_uuid};
-use crate::limits::Limits;
-use crate::operations::Notice;
+use crate::operations::{Context, Notice, Setting};
 use crate::records::SubscriptionDeclared;
 use crate::state::State;
 
@@ -15,11 +14,10 @@ impl State {
     pub fn say(
         &self,
         notice: &Notice<'_>,
-        queues: &dyn Queues,
-        limits: &Limits,
-        secret: &Secret,
-        now: Time,
+        context: &Context<'_, '_>,
     ) -> Option<(ParcelSent<'static>, Vec<u8>)> {
+        let setting = &context.setting;
+        let secret = setting.secret;
         match notice {
             Notice::Confirm(id, base) => {
                 let subscription = self.subscription(*id)?;
@@ -29,39 +27,39 @@ impl State {
                      SubscribeURL included in this message.",
                     topic.arn
                 );
+                let protocol = Protocol::from_name(&subscription.declared.protocol)?;
                 let kind = Kind::SubscriptionConfirmation(confirmation_token(secret, *id).into());
                 let payload = payload(kind, text, &topic.arn, base, None);
-                let mut parcel = self.parcel(topic.id().0, topic.signature_version().style(), now);
-                let number = parcel.number + 1;
-                let protocol = Protocol::from_name(&subscription.declared.protocol)?;
+                let mut parcel = self.parcel(topic.id().0, topic.signature_version().style(), setting);
+                let number = setting.numbers.draw();
                 let form = Form { subscription: id.0, raw: false, text: protocol as u8, replayed: false };
                 match &subscription.queue {
                     None => parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 }),
                     Some(queue) => {
                         let offer = Offer {
-                            queue,
+                            to: queue,
                             seq: number,
-                            now,
+                            now: setting.now,
                             group: None,
                             deduplication_id: None,
                             size: payload.len(),
                             attributes: 0,
                             form,
                             is_dead_letter: false,
-                            must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
+                            must_be_allowed: setting.limits.queue_policies.then_some(&*topic.arn),
                         };
-                        let Taken::Copy(copy) = queues.offer(&offer) else { return None };
+                        let Taken::Copy(copy) = context.targets.offer(&offer) else { return None };
                         parcel.copies.push(copy);
                     }
                 }
                 Some((parcel, payload))
             }
-            Notice::Farewell(declared, base) => self.say_farewell(declared, base, secret, now),
+            Notice::Farewell(declared, base) => self.say_farewell(declared, base, setting),
             Notice::Text { number, text, base } => {
                 let payload = payload(Kind::Notification, text.clone(), "", base, Some(number));
-                let mut parcel = self.parcel(0, SignatureVersion::One.style(), now);
+                let mut parcel = self.parcel(0, SignatureVersion::One.style(), setting);
                 let form = Form { subscription: 0, raw: false, text: Protocol::Sms as u8, replayed: false };
-                let number = parcel.number + 1;
+                let number = setting.numbers.draw();
                 parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
                 Some((parcel, payload))
             }
@@ -72,9 +70,9 @@ impl State {
         &self,
         declared: &SubscriptionDeclared,
         base: &str,
-        secret: &Secret,
-        now: Time,
+        setting: &Setting<'_>,
     ) -> Option<(ParcelSent<'static>, Vec<u8>)> {
+        let secret = setting.secret;
         let topic = self.topic_of(declared.topic)?;
         let protocol = Protocol::from_name(&declared.protocol)?;
         if !matches!(protocol, Protocol::Http | Protocol::Https) {
@@ -90,19 +88,19 @@ impl State {
             subscription: arn.into(),
         };
         let payload = payload(kind, text, &topic.arn, base, Some(&declared.endpoint));
-        let mut parcel = self.parcel(topic.id().0, topic.signature_version().style(), now);
+        let mut parcel = self.parcel(topic.id().0, topic.signature_version().style(), setting);
         let form = Form { subscription: 0, raw: false, text: protocol as u8, replayed: false };
-        let number = parcel.number + 1;
+        let number = setting.numbers.draw();
         parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
         Some((parcel, payload))
     }
 
     /// A parcel without takers, of the next number.
-    pub fn parcel(&self, source: u64, style: u8, now: Time) -> ParcelSent<'static> {
+    pub fn parcel(&self, source: u64, style: u8, setting: &Setting<'_>) -> ParcelSent<'static> {
         ParcelSent {
-            number: self.next_number(),
+            number: setting.numbers.draw(),
             source,
-            at: now,
+            at: setting.now,
             group: None,
             deduplication_id: None,
             copies: Vec::new(),

@@ -15,7 +15,7 @@ use crate::records::{
 };
 use crate::rules::delivery_policy::Level;
 use crate::topic::{Subscription, Topic, delivery_policy};
-use crate::{SubscriptionId, TopicId, TopicKey};
+use crate::{BodyReaders, SubscriptionId, TopicId, TopicKey};
 
 /// What falls due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -69,8 +69,6 @@ pub struct Subscribed {
 /// All topics.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    /// Numbers below this one are taken.
-    pub(crate) next_number: u64,
     pub(crate) topics: BTreeMap<TopicId, Topic>,
     pub(crate) names: BTreeMap<TopicKey, TopicId>,
     /// How many topics there are by account, region and whether they are FIFO.
@@ -102,6 +100,8 @@ pub struct State {
     pub(crate) replays_to_look_at: BTreeSet<SubscriptionId>,
     /// Topics whose archives hold what was kept long enough.
     pub(crate) expiring: BTreeSet<TopicId>,
+    /// What requests are prepared by. Shared with those who prepare them.
+    pub(crate) body_readers: BodyReaders,
     /// Subscriptions that were not confirmed in time.
     pub(crate) unconfirmed: BTreeSet<SubscriptionId>,
 }
@@ -155,14 +155,9 @@ impl State {
         &self.platforms
     }
 
-    /// The number that the next topic, subscription or message will get.
-    pub fn next_number(&self) -> u64 {
-        self.next_number
-    }
-
-    /// Numbers below this one are taken, whatever else the log says.
-    pub fn skip_to(&mut self, number: u64) {
-        self.next_number = self.next_number.max(number);
+    /// What it learns of topics whose messages are taken apart: for those who prepare requests.
+    pub fn body_readers(&self) -> BodyReaders {
+        self.body_readers.clone()
     }
 
     /// A log is about to be read, all of it before anything is asked, at `now` or later. What no such moment needs to know is
@@ -171,9 +166,8 @@ impl State {
         self.reading_until = Some(now);
     }
 
-    /// After a log has been read whole: numbers below this one are taken.
-    pub fn replayed(&mut self, number: u64) {
-        self.skip_to(number);
+    /// After a log has been read whole.
+    pub fn replayed(&mut self) {
         self.reading_until = None;
         for (&id, topic) in &mut self.topics {
             topic.dedup.loaded();
@@ -195,14 +189,12 @@ impl State {
             Record::SubscriptionDeclared(record) => self.subscription_declared(record, at, ledger),
             Record::SubscriptionDeleted(record) => self.subscription_deleted(record, at, ledger),
             Record::PlatformApplicationDeclared(record) => {
-                self.skip_to(record.id.0 + 1);
                 self.platforms.application_declared(record, at, ledger);
             }
             Record::PlatformApplicationDeleted(record) => {
                 self.platforms.application_deleted(record, at, ledger);
             }
             Record::PlatformEndpointDeclared(record) => {
-                self.skip_to(record.id.0 + 1);
                 self.platforms.endpoint_declared(record, at, ledger);
             }
             Record::PlatformEndpointDeleted(record) => {
@@ -211,8 +203,6 @@ impl State {
                 self.forget_deliveries_of(SubscriptionId(record.id.0), ledger);
             }
             Record::TextMessagingDeclared(record) => {
-                let drawn = record.sandbox.values().map(|sandbox| sandbox.passcode + 1).max();
-                self.skip_to(drawn.unwrap_or_default());
                 self.platforms.texting_declared(record, at, ledger);
             }
             Record::DeliveryFailed(record) => self.delivery_failed(record, at, ledger),
@@ -274,7 +264,6 @@ impl State {
 
     fn topic_declared(&mut self, record: &TopicDeclared, at: Extent, ledger: &mut Ledger) {
         ledger.hold(at);
-        self.skip_to(record.id.0 + 1);
         if let Some(topic) = self.topics.get_mut(&record.id) {
             ledger.release(topic.at);
             topic.at = at;
@@ -348,7 +337,6 @@ impl State {
     }
 
     fn subscription_declared(&mut self, record: &SubscriptionDeclared, at: Extent, ledger: &mut Ledger) {
-        self.skip_to(record.id.0.max(record.replay_began().unwrap_or_default()) + 1);
         ledger.hold(at);
         let before = match self.take_subscription(record.id) {
             Some(old) => Some((old.at, old.declared_in)),

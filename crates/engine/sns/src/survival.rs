@@ -1,6 +1,5 @@
 //! What of an old segment still holds, so that it can be written again and the segment can go.
 
-use kernel::codec::Malformed;
 use kernel::parcel::Ended;
 use kernel::{Extent, Ledger};
 
@@ -12,11 +11,11 @@ use crate::state::State;
 
 impl State {
     /// What is to be written so that the record at `at` is no longer needed; nothing if it is not.
-    pub fn write_again(&self, head: &[u8], at: Extent, ledger: &Ledger) -> Result<Option<Record>, Malformed> {
+    pub fn write_again(&self, record: &Record, at: Extent, ledger: &Ledger) -> Option<Record> {
         let needed = |segments: &[u32]| -> Vec<u32> {
             segments.iter().copied().filter(|&segment| ledger.needs_tombstone(segment, at)).collect()
         };
-        Ok(match Record::decode(head)? {
+        match record {
             Record::TopicDeclared(record) => {
                 let known = self.topics.get(&record.id).filter(|topic| topic.at == at);
                 known.map(|topic| Record::TopicDeclared(Box::new(topic.declared.clone())))
@@ -31,12 +30,13 @@ impl State {
             Record::TopicDeleted(record) => {
                 let declared_in = needed(&record.declared_in);
                 (!declared_in.is_empty())
-                    .then_some(Record::TopicDeleted(TopicDeleted { declared_in, ..record }))
+                    .then(|| Record::TopicDeleted(TopicDeleted { declared_in, ..record.clone() }))
             }
             Record::SubscriptionDeleted(record) => {
                 let declared_in = needed(&record.declared_in);
-                (!declared_in.is_empty())
-                    .then_some(Record::SubscriptionDeleted(SubscriptionDeleted { declared_in, ..record }))
+                (!declared_in.is_empty()).then(|| {
+                    Record::SubscriptionDeleted(SubscriptionDeleted { declared_in, ..record.clone() })
+                })
             }
             Record::PlatformApplicationDeclared(record) => {
                 let known = self.platforms.applications.get(&record.id);
@@ -45,7 +45,7 @@ impl State {
             }
             Record::PlatformApplicationDeleted(record) => {
                 let declared_in = needed(&record.declared_in);
-                let deleted = PlatformApplicationDeleted { declared_in, ..record };
+                let deleted = PlatformApplicationDeleted { declared_in, ..record.clone() };
                 (!deleted.declared_in.is_empty()).then_some(Record::PlatformApplicationDeleted(deleted))
             }
             Record::PlatformEndpointDeclared(record) => {
@@ -55,23 +55,23 @@ impl State {
             }
             Record::PlatformEndpointDeleted(record) => {
                 let declared_in = needed(&record.declared_in);
-                let deleted = PlatformEndpointDeleted { declared_in, ..record };
+                let deleted = PlatformEndpointDeleted { declared_in, ..record.clone() };
                 (!deleted.declared_in.is_empty()).then_some(Record::PlatformEndpointDeleted(deleted))
             }
             Record::TextMessagingDeclared(record) => {
-                let known = self.platforms.texting.get(&(record.account, record.region));
+                let known = self.platforms.texting.get(&(record.account.clone(), record.region.clone()));
                 let stands = known.filter(|(_, standing)| standing.at == at);
                 stands.map(|(declared, _)| Record::TextMessagingDeclared(Box::new(declared.clone())))
             }
             Record::DeliveryFailed(record) => {
-                self.delivery_fact_again(&record, at).map(Record::DeliveryFailed)
+                self.delivery_fact_again(record, at).map(Record::DeliveryFailed)
             }
             Record::ReplayAdvanced(_) => self.replay_advanced_again(at).map(Record::ReplayAdvanced),
             Record::DeliveriesEnded(record) => {
                 let ended = ended_again(&record.ended, at, ledger);
                 (!ended.is_empty()).then_some(Record::DeliveriesEnded(DeliveriesEnded { ended }))
             }
-        })
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use kernel::{Demand, Time};
 use crate::operations::dead_letters::Transfer;
 use crate::operations::receive_message::{Received, group_name, receive};
 use crate::operations::reply::Reply;
-use crate::operations::{Draft, Outcome};
+use crate::operations::{Draft, Setting};
 use crate::queue::Queue;
 use crate::records::{
     DropReason, DroppedMessage, MessagePlaced, MessagesDropped, MoveStatus, MoveTaskDeclared, Record,
@@ -16,21 +16,19 @@ use crate::rules::selection::{Candidate, select};
 use crate::state::{Due, State};
 use crate::{QueueId, QueueKey, Seq, TaskId, limits};
 
-/// Something that follows.
-#[derive(Debug)]
+/// Something that follows: facts, and perhaps the answer to a request that waited.
+#[derive(Debug, Default)]
 pub struct Consequence {
-    /// Whom it answers, if anybody.
-    pub ticket: Option<u64>,
     /// Facts to record.
-    pub records: Vec<Draft<'static>>,
-    /// The answer.
-    pub outcome: Outcome,
+    pub facts: Vec<Draft<'static>>,
+    /// The request that is answered, and its answer.
+    pub answer: Option<(u64, Reply)>,
 }
 
 impl Consequence {
     /// How much there is to do about it: messages that it gives, moves or drops, and one.
     pub fn cost(&self) -> usize {
-        let messages = self.records.iter().map(|draft| match &draft.record {
+        let messages = self.facts.iter().map(|draft| match &draft.record {
             Record::MessagesDropped(record) => record.messages.len(),
             Record::MessagesMoved(record) => 2 * record.placed.len(),
             Record::MessagesReceived(record) => record.messages.len(),
@@ -39,8 +37,8 @@ impl Consequence {
         1 + messages.sum::<usize>()
     }
 
-    fn silent(records: Vec<Draft<'static>>) -> Self {
-        Consequence { ticket: None, records, outcome: Outcome::Silence }
+    fn silent(facts: Vec<Draft<'static>>) -> Self {
+        Consequence { facts, answer: None }
     }
 }
 
@@ -54,28 +52,30 @@ const MOVE_PAUSE_MILLIS: u64 = 10;
 impl State {
     /// What follows next at this moment, one thing at a time, until nothing does. Each is to be applied before the
     /// next is asked for. What asks for more than the disk has `room` for is put off until there is more.
-    pub fn follow_up(&mut self, now: Time, room: Demand) -> Option<Consequence> {
-        self.expire(now, room).or_else(|| self.follow_up_soon(now, room))
+    pub fn follow_up(&mut self, setting: &Setting<'_>) -> Option<Consequence> {
+        self.expire(setting).or_else(|| self.follow_up_soon(setting))
     }
 
     /// What follows next of what somebody waits for.
-    pub fn follow_up_soon(&mut self, now: Time, room: Demand) -> Option<Consequence> {
+    pub fn follow_up_soon(&mut self, setting: &Setting<'_>) -> Option<Consequence> {
         if let Some(ticket) = self.ended_polls.pop_front() {
             let received = Received { queue: QueueId(0), messages: Vec::new() };
-            let outcome = Outcome::Reply(Ok(Reply::Received(received)));
-            return Some(Consequence { ticket: Some(ticket), records: Vec::new(), outcome });
+            return Some(Consequence {
+                facts: Vec::new(),
+                answer: Some((ticket, Reply::Received(received))),
+            });
         }
-        if room < Demand::Change {
+        if setting.room < Demand::Change {
             return None;
         }
         while let Some(&id) = self.woken.first() {
-            if let Some(consequence) = self.serve_waiter(id, now) {
+            if let Some(consequence) = self.serve_waiter(id, setting) {
                 return Some(consequence);
             }
             self.woken.remove(&id);
         }
         while let Some(id) = self.due_tasks.pop_first() {
-            if let Some(consequence) = self.move_step(id, now) {
+            if let Some(consequence) = self.move_step(id, setting) {
                 return Some(consequence);
             }
         }
@@ -83,8 +83,9 @@ impl State {
     }
 
     /// The next messages that go since they have been kept long enough: nobody is given them any more.
-    pub fn expire(&mut self, now: Time, room: Demand) -> Option<Consequence> {
-        if room < Demand::Delete {
+    pub fn expire(&mut self, setting: &Setting<'_>) -> Option<Consequence> {
+        let now = setting.now;
+        if setting.room < Demand::Delete {
             return None;
         }
         if let Some(consequence) = self.expire_messages(now) {
@@ -150,24 +151,21 @@ impl State {
     }
 
     /// The client that has waited longest gets what there is.
-    fn serve_waiter(&mut self, id: QueueId, now: Time) -> Option<Consequence> {
+    fn serve_waiter(&mut self, id: QueueId, setting: &Setting<'_>) -> Option<Consequence> {
         let queue = self.queues.get(&id)?;
         let waiter = queue.waiters.values().next()?;
-        let (records, received) = receive(self, queue, &waiter.request, now);
+        let (facts, received) = receive(self, queue, &waiter.request, setting);
         if received.messages.is_empty() {
             // Only dead letters were found: they go, and the client waits on.
-            return if records.is_empty() { None } else { Some(Consequence::silent(records)) };
+            return if facts.is_empty() { None } else { Some(Consequence::silent(facts)) };
         }
         let ticket = waiter.ticket;
         self.stop_waiting(ticket);
-        Some(Consequence {
-            ticket: Some(ticket),
-            records,
-            outcome: Outcome::Reply(Ok(Reply::Received(received))),
-        })
+        Some(Consequence { facts, answer: Some((ticket, Reply::Received(received))) })
     }
 
-    fn move_step(&mut self, id: TaskId, now: Time) -> Option<Consequence> {
+    fn move_step(&mut self, id: TaskId, setting: &Setting<'_>) -> Option<Consequence> {
+        let now = setting.now;
         let task = self.tasks.get(&id)?;
         if task.declared.status != MoveStatus::Running {
             return None;
@@ -196,7 +194,7 @@ impl State {
             return end(MoveStatus::Failed, Some("AWS.SimpleQueueService.TaskTimeout"));
         }
         let (most, pause) = pace(task.declared.rate);
-        let mut transfer = Transfer::new(self, DropReason::Moved(id));
+        let mut transfer = Transfer::new(setting.numbers, DropReason::Moved(id));
         let mut homeless = None;
         select(source, now, &mut |candidate: Candidate<'_>| {
             let touched = candidate.touched;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use kernel::parcel::{Copy, Deduplicates, Offer, Queues, Taken};
+use kernel::parcel::{Copy, Deduplicates, Offer, Taken};
 use kernel::{Extent, Ledger, ParcelSent, RememberedId};
 
 use crate::operations::Draft;
@@ -14,13 +14,14 @@ use crate::survival::placed;
 use crate::{QueueId, QueueKey, Seq, limits};
 use collections::dedup::DedupKey;
 
-impl Queues for State {
-    fn offer(&self, offer: &Offer<'_>) -> Taken {
-        let Some(queue) = QueueKey::from_arn(offer.queue).and_then(|key| self.queue(&key)) else {
+impl State {
+    /// What a queue says to an offer.
+    pub fn offer(&self, offer: &Offer<'_>) -> Taken {
+        let Some(queue) = QueueKey::from_arn(offer.to).and_then(|key| self.queue(&key)) else {
             return Taken::Refused("the queue does not exist");
         };
         if let Some(source) = offer.must_be_allowed
-            && !topic_may_send(queue.settings.policy.as_deref(), &offer.queue.to_string(), source)
+            && !topic_may_send(queue.settings.policy.as_deref(), &offer.to.to_string(), source)
         {
             return Taken::Refused("the queue's policy does not let the topic send");
         }
@@ -65,7 +66,6 @@ impl State {
     /// A parcel was sent: the queues among its takers have their copies.
     pub fn parcel_sent(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
         self.catch_up(ledger);
-        self.skip_to(parcel.number + 1);
         for copy in &parcel.copies {
             self.message_sent(&message_of(parcel, copy), at, ledger);
         }

@@ -33,3 +33,6 @@ mod damage;
 pub mod survival;
 
 pub mod views;
+
+mod service;
+pub use service::Event;

@@ -68,3 +68,9 @@ impl Limits {
         Limits { delete_waits: false, purge_waits: false }
     }
 }
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits::relaxed()
+    }
+}

@@ -59,7 +59,6 @@ impl State {
         at: Extent,
         ledger: &mut Ledger,
     ) {
-        self.skip_to(record.seq.0 + 1);
         self.ahead.push(record, group, at);
         if self.ahead.messages.len() >= TOGETHER {
             self.catch_up(ledger);

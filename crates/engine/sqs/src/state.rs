@@ -76,9 +76,8 @@ const TASKS_LISTED: usize = 10;
 /// All queues.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    pub(crate) secret: Option<(Secret, Extent)>,
-    /// The next message's, queue's or task's number.
-    pub(crate) next_seq: u64,
+    /// What the hashes of groups begin with, so that nobody outside can make two of them meet.
+    seed: u64,
     pub(crate) queues: BTreeMap<QueueId, Queue>,
     pub(crate) names: BTreeMap<QueueKey, QueueId>,
     /// Dead-letter queues, each with a queue whose redrive policy names it.
@@ -125,19 +124,10 @@ impl State {
         self.queues.get(self.names.get(key)?)
     }
 
-    /// The secret from which message ids are made, once there is one.
-    pub fn secret(&self) -> Option<&Secret> {
-        self.secret.as_ref().map(|(secret, _)| secret)
-    }
-
-    /// The number that the next message will get.
-    pub fn next_seq(&self) -> u64 {
-        self.next_seq
-    }
-
-    /// Numbers below this one are taken, whatever else the log says.
-    pub fn skip_to(&mut self, seq: u64) {
-        self.next_seq = self.next_seq.max(seq);
+    /// The server has a secret, which nobody outside knows.
+    pub fn identified(&mut self, secret: &Secret) {
+        self.seed = seed_of(secret);
+        self.queues.values_mut().for_each(|queue| queue.groups.reseed(self.seed));
     }
 
     /// A log is about to be read, all of it before anything is asked, at `now` or later. What no such moment needs to know is
@@ -151,8 +141,7 @@ impl State {
     pub fn replayed(&mut self, seq: u64, ledger: &mut Ledger) {
         self.catch_up(ledger);
         self.ahead = Ahead::default();
-        self.skip_to(seq);
-        self.replayed_below = self.next_seq;
+        self.replayed_below = seq;
         self.reading_until = None;
         for queue in self.queues.values_mut() {
             queue.dedup.loaded();
@@ -171,10 +160,6 @@ impl State {
         seq.0 < self.replayed_below
     }
 
-    fn seed(&self) -> u64 {
-        self.secret().map_or(0, seed_of)
-    }
-
     /// A fact becomes true. `at` is where its record lies. Applied live and when a log is read, in the order of the log.
     pub fn apply(&mut self, record: &Record<'_>, at: Extent, ledger: &mut Ledger) {
         if let Record::MessageSent(record) = record
@@ -185,14 +170,6 @@ impl State {
         }
         self.catch_up(ledger);
         match record {
-            Record::ServerIdentified(record) => {
-                if let Some((_, old)) = self.secret.replace((record.secret, at)) {
-                    ledger.release(old);
-                }
-                ledger.hold(at);
-                let seed = self.seed();
-                self.queues.values_mut().for_each(|queue| queue.groups.reseed(seed));
-            }
             Record::QueueDeclared(record) => self.queue_declared(record, at, ledger),
             Record::QueueDeleted(record) => self.queue_deleted(record, at, ledger),
             Record::MoveTaskDeclared(record) => self.move_task_declared(record, at, ledger),
@@ -214,8 +191,7 @@ impl State {
 
     fn queue_declared(&mut self, record: &QueueDeclared, at: Extent, ledger: &mut Ledger) {
         ledger.hold(at);
-        self.skip_to(record.id.0 + 1);
-        let seed = self.seed();
+        let seed = self.seed;
         let Some(queue) = self.queues.get_mut(&record.id) else {
             self.names.insert(record.key.clone(), record.id);
             self.dead_letter_sources.extend(redrive(&record.key, &record.settings));
@@ -260,7 +236,7 @@ impl State {
         for &segment in &record.declared_in {
             ledger.bury(at.place, segment);
         }
-        let seed = self.seed();
+        let seed = self.seed;
         let Some(mut queue) = self.queues.remove(&record.id) else { return };
         ledger.release(queue.declared);
         if let Some(redrive) = redrive(&queue.key, &queue.settings) {
@@ -281,7 +257,6 @@ impl State {
 
     fn move_task_declared(&mut self, record: &MoveTaskDeclared, at: Extent, ledger: &mut Ledger) {
         ledger.hold(at);
-        self.skip_to(record.id.0 + 1);
         if let Some(old) = self.tasks.get(&record.id) {
             ledger.release(old.at);
         }
@@ -322,7 +297,6 @@ impl State {
     }
 
     pub(crate) fn message_sent(&mut self, record: &MessageSent<'_>, at: Extent, ledger: &mut Ledger) {
-        self.skip_to(record.seq.0 + 1);
         let Some(queue) = self.queues.get_mut(&record.queue) else { return };
         let counts_no_more = |until: Time| record.sent + dedup::WINDOW_MILLIS <= until;
         if let Some(deduplication) = record.deduplication.as_ref().filter(|_| !record.forwarded)
@@ -566,7 +540,6 @@ impl State {
     }
 
     fn message_placed(&mut self, record: &MessagePlaced<'_>, share: Extent, ledger: &mut Ledger) {
-        self.skip_to(record.seq.0 + 1);
         let Some(queue) = self.queues.get_mut(&record.queue) else { return };
         if record.seq <= queue.purged_through {
             return;

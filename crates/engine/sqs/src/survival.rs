@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use kernel::codec::Malformed;
-use kernel::{Extent, Ledger, Place};
+use kernel::{Extent, Ledger, Place, Survival};
 
 use crate::operations::Draft;
 use crate::operations::receive_message::group_name;
@@ -15,49 +14,38 @@ use crate::records::{
 use crate::state::State;
 use crate::{QueueId, Seq};
 
-/// What is to be done about a record before its segment can go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Survival {
-    /// Nothing: it is about what is past.
-    Dead,
-    /// It is to be written again; its payload is not needed for that.
-    Fact,
-    /// It is to be written again with its payload.
-    Payload,
-}
-
 impl State {
     /// Whether the record at `at` still holds.
-    pub fn survival(&self, head: &[u8], at: Extent, ledger: &Ledger) -> Result<Survival, Malformed> {
-        Ok(match Record::decode(head)? {
+    pub fn survival(&self, record: &Record<'_>, at: Extent, ledger: &Ledger) -> Survival {
+        match record {
             Record::MessageSent(record) => {
-                if self.owners(&record, at).is_empty() {
+                if self.owners(record, at).is_empty() {
                     Survival::Dead
                 } else {
                     Survival::Payload
                 }
             }
             record => {
-                if self.facts_again(&record, at, ledger).is_empty() {
+                if self.facts_again(record, at, ledger).is_empty() {
                     Survival::Dead
                 } else {
                     Survival::Fact
                 }
             }
-        })
+        }
     }
 
     /// What is to be written so that the record at `at` is no longer needed.
     pub fn write_again<'a>(
         &self,
-        head: &'a [u8],
+        record: Record<'a>,
         tail: &'a [u8],
         at: Extent,
         ledger: &Ledger,
-    ) -> Result<Vec<Draft<'a>>, Malformed> {
-        let record = match Record::decode(head)? {
+    ) -> Vec<Draft<'a>> {
+        let record = match record {
             Record::MessageSent(record) => record,
-            record => return Ok(self.facts_again(&record, at, ledger)),
+            record => return self.facts_again(&record, at, ledger),
         };
         let mut drafts = Vec::new();
         for (id, seq) in self.owners(&record, at) {
@@ -83,7 +71,7 @@ impl State {
             });
             drafts.extend(placed(queue, seq));
         }
-        Ok(drafts)
+        drafts
     }
 
     /// After a log has been read: what is to be said again of messages that were written forward. If the record that tells their
@@ -139,10 +127,6 @@ impl State {
             seqs.filter(|&seq| rests_on(queue, seq, at.place)).filter_map(|seq| placed(queue, seq)).collect()
         };
         match record {
-            Record::ServerIdentified(record) => match &self.secret {
-                Some((_, here)) if *here == at => vec![Record::ServerIdentified(record.clone()).into()],
-                _ => Vec::new(),
-            },
             Record::QueueDeclared(record) => match self.queues.get(&record.id) {
                 Some(queue) if queue.declared == at => {
                     vec![Record::QueueDeclared(Box::new(queue.declaration())).into()]

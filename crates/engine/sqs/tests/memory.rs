@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use kernel::{Extent, Ledger, Place, Time};
+use kernel::{Demand, Extent, Ledger, Numbers, Place, Secret, Time};
 use sqs::limits::Limits;
 use sqs::operations::receive_message::ReceiveMessage;
 use sqs::operations::{Outcome, Receive, Reply, Setting};
@@ -120,14 +120,22 @@ impl Backlog {
         for _ in 0..messages / 10 {
             let request = Receive { most: 10, visibility_seconds: None, wait_seconds: None, attempt: None };
             let receive = ReceiveMessage { queue: key(), request: Ok(request) };
-            let setting = Setting { now: self.now, limits: &limits, ticket: 0 };
+            let numbers = Numbers::new(self.seq);
+            let setting = Setting {
+                now: self.now,
+                limits: &limits,
+                secret: &Secret([1; 32]),
+                ticket: 0,
+                numbers: &numbers,
+                room: Demand::Growth,
+            };
             let decision = receive.decide(&self.state, &setting);
             let Outcome::Reply(Ok(Reply::Received(received))) = decision.outcome else {
                 panic!("nothing came")
             };
             assert_eq!(received.messages.len(), 10);
             let mut messages = Vec::new();
-            for draft in decision.records {
+            for draft in decision.facts {
                 if let Record::MessagesReceived(record) = &draft.record {
                     for (message, delivered) in record.messages.iter().zip(&received.messages) {
                         if !delete {

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use collections::work::looks;
-use kernel::{Extent, Ledger, Place, Secret, Time};
+use kernel::{Demand, Extent, Ledger, Numbers, Place, Refusal, Secret, Time};
 use sqs::limits::Limits;
 use sqs::operations::delete_message::DeleteMessage;
 use sqs::operations::{Outcome, Reply, Setting};
 use sqs::records::{
     DropReason, MessageSent, MessagesDropped, MoveStatus, MoveTaskDeclared, QueueDeclared, QueueDeleted,
-    Record, ServerIdentified,
+    Record,
 };
 use sqs::rules::handle::{GroupHint, Handle};
 use sqs::rules::settings::Settings;
@@ -58,7 +58,7 @@ impl World {
     }
 
     fn identify(&mut self) {
-        self.apply(&Record::ServerIdentified(ServerIdentified { secret: SECRET }));
+        self.state.identified(&SECRET);
     }
 
     fn declare(&mut self) {
@@ -91,19 +91,30 @@ impl World {
     /// By a handle of a receive that a crash has forgotten.
     fn delete(&mut self, seq: Seq, group: GroupHint) {
         let outcome = self.delete_at(NOW + 1000, seq, group);
-        assert!(matches!(outcome, Outcome::Reply(Ok(Reply::Done))), "{outcome:?}");
+        assert_eq!(outcome, Ok(Reply::Done));
     }
 
-    fn delete_at(&mut self, now: Time, seq: Seq, group: GroupHint) -> Outcome {
+    fn delete_at(&mut self, now: Time, seq: Seq, group: GroupHint) -> Result<Reply, Refusal> {
         let handle = Handle { queue: QueueId(1), seq, receive: 1, received: NOW, group };
         let delete = DeleteMessage { queue: key(), handle: handle.to_text().into() };
         let limits = Limits::strict();
-        let setting = Setting { now, limits: &limits, ticket: 0 };
+        let numbers = Numbers::new(self.seq);
+        let setting = Setting {
+            now,
+            limits: &limits,
+            secret: &SECRET,
+            ticket: 0,
+            numbers: &numbers,
+            room: Demand::Growth,
+        };
         let decision = delete.decide(&self.state, &setting);
-        for draft in decision.records {
+        for draft in decision.facts {
             self.apply(&draft.record);
         }
-        decision.outcome
+        match decision.outcome {
+            Outcome::Reply(answer) => answer,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn living(&self) -> u64 {
@@ -171,7 +182,7 @@ fn a_delete_said_again_after_a_restart_looks_into_one_group_of_many() {
     let late = NOW + sqs::limits::HANDLE_MILLIS + 1;
     for (seq, group) in [(sent[5], hint(5)), (sent[5], GroupHint::Unknown)] {
         let outcome = world.delete_at(late, seq, group);
-        assert!(matches!(outcome, Outcome::Reply(Err(_))), "{outcome:?}");
+        assert!(outcome.is_err(), "{outcome:?}");
     }
     assert_eq!(world.living(), 1998);
 }

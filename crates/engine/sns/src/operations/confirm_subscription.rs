@@ -76,14 +76,14 @@ impl ConfirmSubscription {
         let declared = match subscription {
             Some(pending) => SubscriptionDeclared { confirmed, ..pending.declared.clone() },
             None => {
-                let id = SubscriptionId(state.next_number());
+                let id = SubscriptionId(setting.numbers.draw());
                 let uuid = subscription_uuid(setting.secret, id);
                 let created = setting.now;
                 SubscriptionDeclared { id, uuid, created, confirmed, ended: None, ..declared.clone() }
             }
         };
         let reply = Reply::Subscription(format!("{}:{}", topic.arn, declared.uuid));
-        Decision::done(vec![Record::SubscriptionDeclared(Box::new(declared))], reply)
+        super::done(vec![Record::SubscriptionDeclared(Box::new(declared))], reply)
     }
 
     /// The answer.

@@ -63,7 +63,7 @@ impl CreateTopic {
         }
     }
 
-    fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'static>, Refusal> {
+    fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'_>, Refusal> {
         let reply = Reply::Topic(self.topic.arn().to_string());
         let mut attributes = BTreeMap::new();
         for (name, given) in &self.attributes {
@@ -99,14 +99,14 @@ impl CreateTopic {
             attributes.insert("DataProtectionPolicy".to_owned(), policy.clone());
         }
         let declared = TopicDeclared {
-            id: TopicId(state.next_number()),
+            id: TopicId(setting.numbers.draw()),
             key: self.topic.clone(),
             attributes,
             tags: self.tags.clone(),
             created: setting.now,
             subscriptions_deleted: 0,
         };
-        Ok(Decision::done(vec![Record::TopicDeclared(Box::new(declared))], reply))
+        Ok(super::done(vec![Record::TopicDeclared(Box::new(declared))], reply))
     }
 
     /// The answer.

@@ -31,7 +31,7 @@ impl DeleteTopic {
                 let text = "Invalid state: Cannot delete a topic with an ArchivePolicy";
                 Refusal::new("InvalidStateException", text).into()
             }
-            Some(topic) => Decision::done(vec![Record::TopicDeleted(state.deletion_of(topic))], Reply::Done),
+            Some(topic) => super::done(vec![Record::TopicDeleted(state.deletion_of(topic))], Reply::Done),
         }
     }
 }

@@ -5,38 +5,57 @@
 //! where the request came from.
 
 use bytestring::ByteString;
-use kernel::{Demand, Refusal, Secret, Time};
-use notification::Protocol;
+use kernel::Demand;
 
 use crate::records::{Record, SubscriptionDeclared, TopicDeclared};
 use crate::rules::pages::Listed;
-use crate::rules::post::Post;
 use crate::state::State;
 use crate::topic::Topic;
-use crate::{BodyReaders, SubscriptionId, TopicId};
+use crate::{BodyReaders, SubscriptionId};
 
 /// What an operation decided.
-#[derive(Debug)]
-pub struct Decision<'a> {
-    /// Facts to record, in this order.
-    pub records: Vec<Record>,
-    /// What subscribers are to be told.
-    pub notices: Vec<Notice<'a>>,
-    /// What the caller hears.
-    pub outcome: Outcome<'a>,
-}
+pub type Decision<'a> = kernel::Decision<'a, State>;
+
+/// A fact.
+pub type Fact<'a> = kernel::Fact<'a, Record>;
 
 /// What the caller hears.
+pub type Outcome<'a> = kernel::Outcome<'a, State>;
+
+/// What a decision may depend on besides the state and the command.
+pub type Setting<'a> = kernel::Setting<'a, crate::limits::Limits>;
+
+/// The same, and what can be handed to whom.
+pub type Context<'a, 'm> = kernel::Context<'a, 'm, crate::limits::Limits>;
+
+/// What one step of a decision hands to the next.
 #[derive(Debug)]
-pub enum Outcome<'a> {
-    /// An answer, or a refusal.
-    Answer(Result<Reply, Refusal>),
-    /// What became of messages, once they have been published.
-    Post(Posting<'a>),
-    /// The same of a message to somebody who has not subscribed.
-    Direct(Direct<'a>),
-    /// The same of a message that goes to nobody.
-    Unheard,
+pub enum Step<'a> {
+    /// Subscribers are told of what was recorded. Then the caller gets the reply.
+    Tell(Vec<Notice<'a>>, Reply),
+    /// The next entry of a batch is published: these were.
+    Publish(Vec<publish::Published>),
+}
+
+/// Bytes that a notice and its head take, about.
+const NOTICE_BYTES: usize = 16 << 10;
+
+/// Facts and an answer.
+pub(crate) fn done<'a>(records: Vec<Record>, reply: Reply) -> Decision<'a> {
+    Decision::done(facts(records), reply)
+}
+
+/// Records without payloads.
+pub(crate) fn facts<'a>(records: Vec<Record>) -> Vec<Fact<'a>> {
+    records.into_iter().map(Fact::from).collect()
+}
+
+/// Facts, what subscribers are told of them, and an answer.
+pub(crate) fn telling<'a>(records: Vec<Record>, notices: Vec<Notice<'a>>, reply: Reply) -> Decision<'a> {
+    if notices.is_empty() {
+        return done(records, reply);
+    }
+    Decision::with(facts(records), Outcome::Again { step: Step::Tell(notices, reply), room: NOTICE_BYTES })
 }
 
 /// What a topic has to say to a subscriber, with the URL under which the client reached this server, for links.
@@ -55,57 +74,6 @@ pub enum Notice<'a> {
         /// The URL under which the client reached this server.
         base: &'a str,
     },
-}
-
-/// A message to somebody who has not subscribed.
-#[derive(Debug)]
-pub struct Direct<'a> {
-    /// What.
-    pub post: &'a Post,
-    /// How it gets there.
-    pub protocol: Protocol,
-    /// The number of a mobile endpoint; zero for others, whom the message itself names.
-    pub to: u64,
-}
-
-/// Messages that are to be published, one after the other, each a parcel of its own.
-#[derive(Debug)]
-pub struct Posting<'a> {
-    /// Where to.
-    pub topic: TopicId,
-    /// What.
-    pub posts: Vec<&'a Post>,
-    /// The entries' ids, if they came in a batch.
-    pub ids: Option<Vec<ByteString>>,
-}
-
-impl Decision<'_> {
-    /// Facts and an answer.
-    pub fn done(records: Vec<Record>, reply: Reply) -> Self {
-        Decision { records, notices: Vec::new(), outcome: Outcome::Answer(Ok(reply)) }
-    }
-
-    /// An answer that changes nothing.
-    pub fn answer(reply: Reply) -> Self {
-        Decision::done(Vec::new(), reply)
-    }
-}
-
-impl From<Refusal> for Decision<'_> {
-    fn from(refusal: Refusal) -> Self {
-        Decision { records: Vec::new(), notices: Vec::new(), outcome: Outcome::Answer(Err(refusal)) }
-    }
-}
-
-/// What a decision may depend on besides the state and the command.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting<'a> {
-    /// The moment.
-    pub now: Time,
-    /// The limits in force.
-    pub limits: &'a crate::limits::Limits,
-    /// From which ids are made.
-    pub secret: &'a Secret,
 }
 
 /// A platform application or endpoint as a list tells of it.
@@ -240,7 +208,8 @@ pub mod publish_batch;
 
 impl Command {
     /// Decides it.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    pub fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        let setting = &context.setting;
         match self {
             Command::CreateTopic(command) => command.decide(state, setting),
             Command::DeleteTopic(command) => command.decide(state, setting),
@@ -282,8 +251,8 @@ impl Command {
             Command::ListSMSSandboxPhoneNumbers(command) => command.decide(state, setting),
             Command::GetSMSSandboxAccountStatus(command) => command.decide(state, setting),
             Command::OptOut(command) => command.decide(state, setting),
-            Command::Publish(command) => command.decide(state, setting),
-            Command::PublishBatch(command) => command.decide(state, setting),
+            Command::Publish(command) => command.decide(state, context),
+            Command::PublishBatch(command) => command.decide(state, context),
         }
     }
 
@@ -355,12 +324,12 @@ impl Command {
 }
 
 /// A topic is declared anew, with something changed; nothing is recorded if it stays as it is.
-fn redeclared(topic: &Topic, change: impl FnOnce(&mut TopicDeclared)) -> Decision<'static> {
+fn redeclared<'a>(topic: &Topic, change: impl FnOnce(&mut TopicDeclared)) -> Decision<'a> {
     let mut declared = topic.declared.clone();
     change(&mut declared);
     let records =
         if declared == topic.declared { Vec::new() } else { vec![Record::TopicDeclared(Box::new(declared))] };
-    Decision::done(records, Reply::Done)
+    done(records, Reply::Done)
 }
 
 /// Texts by name, as an answer has them.

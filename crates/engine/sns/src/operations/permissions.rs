@@ -69,6 +69,6 @@ fn policy_of(topic: &Topic) -> String {
     topic.attribute("Policy").map_or_else(|| policy::default_policy(topic.key()), str::to_owned)
 }
 
-fn with_policy(topic: &Topic, policy: String) -> Decision<'static> {
+fn with_policy<'a>(topic: &Topic, policy: String) -> Decision<'a> {
     redeclared(topic, |declared| drop(declared.attributes.insert("Policy".to_owned(), policy)))
 }

@@ -42,7 +42,7 @@ impl CreatePlatformApplication {
     }
 
     /// Makes it. If it is there, what was given must be as it is.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let reply = Reply::Arn(self.application.arn());
         if let Some(application) = state.platforms.application(&self.application) {
             let in_force = &application.declared.attributes;
@@ -55,11 +55,11 @@ impl CreatePlatformApplication {
         let mut attributes = self.attributes.clone();
         attributes.entry("Enabled".to_owned()).or_insert_with(|| "true".to_owned());
         let declared = PlatformApplicationDeclared {
-            id: ApplicationId(state.next_number()),
+            id: ApplicationId(setting.numbers.draw()),
             key: self.application.clone(),
             attributes,
         };
-        Decision::done(vec![Record::PlatformApplicationDeclared(Box::new(declared))], reply)
+        super::done(vec![Record::PlatformApplicationDeclared(Box::new(declared))], reply)
     }
 
     /// The answer.
@@ -122,7 +122,7 @@ impl SetPlatformApplicationAttributes {
         let mut declared = application.declared.clone();
         declared.attributes.extend(self.attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
         declared.attributes.retain(|_, value| !value.is_empty());
-        Decision::done(vec![Record::PlatformApplicationDeclared(Box::new(declared))], Reply::Done)
+        super::done(vec![Record::PlatformApplicationDeclared(Box::new(declared))], Reply::Done)
     }
 }
 
@@ -145,7 +145,7 @@ impl DeletePlatformApplication {
         let application = state.platforms.application(&self.application);
         let deletion =
             application.map(|known| Record::PlatformApplicationDeleted(state.platforms.deletion_of(known)));
-        Decision::done(deletion.into_iter().collect(), Reply::Done)
+        super::done(deletion.into_iter().collect(), Reply::Done)
     }
 }
 

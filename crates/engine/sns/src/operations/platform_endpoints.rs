@@ -68,7 +68,7 @@ impl CreatePlatformEndpoint {
             return Refusal::new("PlatformApplicationDisabledException", "Platform application is disabled")
                 .into();
         }
-        let id = EndpointId(state.next_number());
+        let id = EndpointId(setting.numbers.draw());
         let uuid = endpoint_uuid(setting.secret, id);
         let mut attributes = self.attributes.clone();
         attributes.insert("Token".to_owned(), self.token.clone());
@@ -76,7 +76,7 @@ impl CreatePlatformEndpoint {
         let reply = Reply::Arn(self.application.endpoint_arn(&uuid));
         let application_key = self.application.clone();
         let declared = PlatformEndpointDeclared { id, uuid, application: of, application_key, attributes };
-        Decision::done(vec![Record::PlatformEndpointDeclared(Box::new(declared))], reply)
+        super::done(vec![Record::PlatformEndpointDeclared(Box::new(declared))], reply)
     }
 
     /// The answer.
@@ -148,7 +148,7 @@ impl SetEndpointAttributes {
         }
         let mut declared = endpoint.declared.clone();
         declared.attributes.extend(self.attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
-        Decision::done(vec![Record::PlatformEndpointDeclared(Box::new(declared))], Reply::Done)
+        super::done(vec![Record::PlatformEndpointDeclared(Box::new(declared))], Reply::Done)
     }
 }
 
@@ -173,7 +173,7 @@ impl DeleteEndpoint {
                 declared_in: endpoint.standing.declared_in().collect(),
             })
         });
-        Decision::done(deleted.into_iter().collect(), Reply::Done)
+        super::done(deleted.into_iter().collect(), Reply::Done)
     }
 }
 

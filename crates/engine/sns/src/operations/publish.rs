@@ -2,11 +2,12 @@
 
 use api::sns::{PublishInput, PublishOutput};
 use bytestring::ByteString;
+use kernel::parcel::{Delivery, Form};
 use kernel::{Caller, Refusal, Secret};
 use notification::Protocol;
 
 use super::text_messaging::Sender;
-use super::{Decision, Direct, Outcome, Posting, Reply, Setting};
+use super::{Context, Decision, Reply};
 use crate::platforms::{PlatformApplication, PlatformEndpoint};
 use crate::rules::arns;
 use crate::rules::endpoints::is_telephone_number;
@@ -75,8 +76,8 @@ impl Publish {
         Ok(Publish { post, target })
     }
 
-    /// Hands it on to be published.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    /// Hands the message to those who are to have it.
+    pub fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let endpoint = match &self.target {
             Target::Endpoint(arn) => match state.platforms.endpoint(arn).map(|known| ready(state, known)) {
                 None => return endpoint_missing().into(),
@@ -89,26 +90,23 @@ impl Publish {
             Ok(post) => post,
             Err(refusal) => return refusal.clone().into(),
         };
-        let outcome = match &self.target {
+        match &self.target {
             Target::Topic(key) => {
                 let Some(topic) = state.topic(key) else { return refusals::topic_missing().into() };
                 if let Err(refusal) = check_for(topic, post) {
                     return refusal.into();
                 }
-                Outcome::Post(Posting { topic: topic.id(), posts: vec![post], ids: None })
+                let (published, effects) = state.post(topic, post, context);
+                Decision { effects, ..Decision::answer(Reply::Published(published)) }
             }
-            Target::Endpoint(_) => {
-                Outcome::Direct(Direct { post, protocol: Protocol::Application, to: endpoint })
-            }
-            // Whom it does not reach gets nothing, and the sender is not told.
+            Target::Endpoint(_) => direct(state, Some((post, Protocol::Application, endpoint)), context),
+            // A telephone that the message does not reach gets nothing, and the sender is not told.
             Target::Telephone(number, Sender { account, region }) => {
-                match state.platforms.reaches(account, region, number, setting.limits.sms_sandbox) {
-                    true => Outcome::Direct(Direct { post, protocol: Protocol::Sms, to: 0 }),
-                    false => Outcome::Unheard,
-                }
+                let sandbox = context.setting.limits.sms_sandbox;
+                let is_reached = state.platforms.reaches(account, region, number, sandbox);
+                direct(state, is_reached.then_some((post, Protocol::Sms, 0)), context)
             }
-        };
-        Decision { records: Vec::new(), notices: Vec::new(), outcome }
+        }
     }
 
     /// The answer.
@@ -118,6 +116,25 @@ impl Publish {
             sequence_number: published.fifo.then(|| kernel::sequence_number(published.number).into()),
         }
     }
+}
+
+/// Hands a message to one taker that has not subscribed, a mobile endpoint by its number; or to nobody.
+fn direct<'a>(
+    state: &State,
+    to: Option<(&'a Post, Protocol, u64)>,
+    context: &mut Context<'a, '_>,
+) -> Decision<'a> {
+    let mut parcel = state.parcel(0, 0, &context.setting);
+    let published = Published { number: parcel.number, fifo: false };
+    let mut payload: &[u8] = &[];
+    if let Some((post, protocol, subscription)) = to {
+        let form = Form { subscription, raw: true, text: protocol as u8, replayed: false };
+        let number = context.setting.numbers.draw();
+        parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
+        payload = &post.payload;
+    }
+    context.hand(parcel, payload);
+    Decision::answer(Reply::Published(published))
 }
 
 /// The number of an endpoint to which messages can go.
@@ -191,14 +208,4 @@ pub(super) fn check_for(topic: &Topic, post: &Post) -> Result<(), Refusal> {
         ));
     }
     Ok(())
-}
-
-impl Posting<'_> {
-    /// The answer, once each message has its number.
-    pub fn answer(&self, published: Vec<Published>) -> Reply {
-        match &self.ids {
-            None => published.first().copied().map_or(Reply::Done, Reply::Published),
-            Some(ids) => Reply::PublishedBatch(ids.iter().cloned().zip(published).collect()),
-        }
-    }
 }

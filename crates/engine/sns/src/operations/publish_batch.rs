@@ -7,11 +7,14 @@ use bytestring::ByteString;
 use kernel::{Caller, Refusal, Secret};
 
 use super::publish::{Published, check_for};
-use super::{Decision, Outcome, Posting, Setting};
+use super::{Context, Decision, Outcome, Reply, Step};
 use crate::rules::arns;
 use crate::rules::post::{Post, PostDraft, Surroundings};
 use crate::state::State;
 use crate::{TopicKey, limits, refusals};
+
+/// What the head of a parcel takes, about.
+const POST_HEAD_BYTES: usize = 48 << 10;
 
 /// PublishBatch.
 #[derive(Clone, Debug)]
@@ -61,8 +64,9 @@ impl PublishBatch {
         Ok(PublishBatch { topic, entries: Ok(posts) })
     }
 
-    /// Hands them on to be published.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    /// Publishes the first message, if all can be published. Each of the others is a step of its own: what one does counts for the
+    /// next.
+    pub fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let entries = match &self.entries {
             Ok(entries) => entries,
             Err(refusal) => return refusal.clone().into(),
@@ -78,15 +82,32 @@ impl PublishBatch {
         if let Some(refusal) = entries.iter().find_map(|(_, post)| check_for(topic, post).err()) {
             return refusal.into();
         }
-        Decision {
-            records: Vec::new(),
-            notices: Vec::new(),
-            outcome: Outcome::Post(Posting {
-                topic: topic.id(),
-                posts: entries.iter().map(|(_, post)| post).collect(),
-                ids: Some(entries.iter().map(|(id, _)| id.clone()).collect()),
-            }),
-        }
+        self.decide_next(Vec::with_capacity(entries.len()), state, context)
+    }
+
+    /// Publishes the message after those that were `published`.
+    pub fn decide_next<'a>(
+        &'a self,
+        mut published: Vec<Published>,
+        state: &State,
+        context: &mut Context<'a, '_>,
+    ) -> Decision<'a> {
+        let entries = self.entries.as_deref().unwrap_or_default();
+        let at = published.len();
+        let (Some(topic), Some((_, post))) = (state.topic(&self.topic), entries.get(at)) else {
+            return refusals::topic_missing().into();
+        };
+        let (one, effects) = state.post(topic, post, context);
+        published.push(one);
+        let rest = &entries[at + 1..];
+        let outcome = if rest.is_empty() {
+            let ids = entries.iter().map(|(id, _)| id.clone());
+            Outcome::Reply(Ok(Reply::PublishedBatch(ids.zip(published).collect())))
+        } else {
+            let room = rest.iter().map(|(_, post)| post.payload.len() + POST_HEAD_BYTES).sum();
+            Outcome::Again { step: Step::Publish(published), room }
+        };
+        Decision { effects, ..Decision::with(Vec::new(), outcome) }
     }
 
     /// The answer. Both lists are always there.

@@ -43,7 +43,7 @@ impl SetSubscriptionAttributes {
         }
     }
 
-    fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'static>, Refusal> {
+    fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'_>, Refusal> {
         let subscription = state.subscription_by_arn(&self.arn).ok_or_else(refusals::subscription_missing)?;
         let declared = &subscription.declared;
         let topic = state.topic_of(declared.topic).ok_or_else(refusals::subscription_missing)?;
@@ -67,11 +67,11 @@ impl SetSubscriptionAttributes {
         if self.name == "ReplayPolicy" {
             // Another replay, even if it is the same over again.
             match attributes.contains_key("ReplayPolicy") {
-                true => attributes.insert(REPLAY_BEGAN.to_owned(), state.next_number().to_string()),
+                true => attributes.insert(REPLAY_BEGAN.to_owned(), setting.numbers.draw().to_string()),
                 false => attributes.remove(REPLAY_BEGAN),
             };
         }
         let declared = SubscriptionDeclared { attributes, ..declared.clone() };
-        Ok(Decision::done(vec![Record::SubscriptionDeclared(Box::new(declared))], Reply::Done))
+        Ok(super::done(vec![Record::SubscriptionDeclared(Box::new(declared))], Reply::Done))
     }
 }

@@ -48,7 +48,7 @@ impl SetTopicAttributes {
         // A topic with no archive before it begins one now.
         match (topic.is_archived(), attributes.contains_key("ArchivePolicy")) {
             (false, true) => {
-                attributes.insert(ARCHIVE_BEGAN.to_owned(), state.next_number().to_string());
+                attributes.insert(ARCHIVE_BEGAN.to_owned(), setting.numbers.next().to_string());
             }
             (true, false) => drop(attributes.remove(ARCHIVE_BEGAN)),
             _ => {}

@@ -1,7 +1,7 @@
 //! From the API's shapes to commands, and from replies to the API's shapes.
 
 use api::sns::{Operation, Request, Response};
-use kernel::{Caller, Refusal};
+use kernel::{Caller, Refusal, Secret};
 
 use super::*;
 

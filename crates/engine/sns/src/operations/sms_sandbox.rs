@@ -12,7 +12,7 @@ use kernel::{Caller, Refusal};
 use super::text_messaging::{Sender, declared};
 use super::{Decision, Notice, Reply, Setting};
 use crate::ids::passcode;
-use crate::records::SandboxNumber;
+use crate::records::{Record, SandboxNumber};
 use crate::rules::pages::{Listed, Page};
 use crate::rules::telephones;
 use crate::state::State;
@@ -69,11 +69,11 @@ impl CreateSMSSandboxPhoneNumber {
             _ => {}
         }
         // A number of the shared counter, which is used up: what is told of it is a password.
-        let drawn = state.next_number();
+        let drawn = setting.numbers.draw();
         all.sandbox.insert(self.number.clone(), SandboxNumber { passcode: drawn, verified: false });
         let text = format!("Your SNS sandbox verification code is {}", passcode(setting.secret, drawn));
         let notices = vec![Notice::Text { number: &self.number, text, base: &self.base }];
-        Decision { notices, ..declared(all) }
+        super::telling(vec![Record::TextMessagingDeclared(Box::new(all))], notices, Reply::Done)
     }
 }
 

@@ -94,14 +94,14 @@ impl Subscribe {
             let notices =
                 if pending { vec![Notice::Confirm(subscription.id(), &self.base)] } else { Vec::new() };
             let reply = self.reply(&subscription.arn, pending);
-            return Ok(Decision { notices, ..Decision::answer(reply) });
+            return Ok(super::telling(Vec::new(), notices, reply));
         }
         let asks = endpoints::asks_first(self.protocol, &self.endpoint, &self.caller.account);
         self.check_what_is_there(state, topic)?;
         if setting.limits.quotas {
             self.check_quotas(state, topic, asks, attributes.contains_key("FilterPolicy"))?;
         }
-        let id = SubscriptionId(state.next_number());
+        let id = SubscriptionId(setting.numbers.draw());
         let uuid = subscription_uuid(setting.secret, id);
         let arn = format!("{}:{uuid}", topic.arn);
         let confirmed = Confirmation {
@@ -123,10 +123,9 @@ impl Subscribe {
             confirmed: (!asks).then_some(confirmed),
             ended: None,
         };
-        Ok(Decision {
-            notices: if asks { vec![Notice::Confirm(id, &self.base)] } else { Vec::new() },
-            ..Decision::done(vec![Record::SubscriptionDeclared(Box::new(declared))], self.reply(&arn, asks))
-        })
+        let notices = if asks { vec![Notice::Confirm(id, &self.base)] } else { Vec::new() };
+        let records = vec![Record::SubscriptionDeclared(Box::new(declared))];
+        Ok(super::telling(records, notices, self.reply(&arn, asks)))
     }
 
     /// A mobile endpoint must exist, and a topic of long messages takes only some protocols.

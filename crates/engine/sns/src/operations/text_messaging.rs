@@ -56,8 +56,8 @@ impl Sender {
 }
 
 /// What is remembered becomes this.
-pub(super) fn declared(declared: TextMessagingDeclared) -> Decision<'static> {
-    Decision::done(vec![Record::TextMessagingDeclared(Box::new(declared))], Reply::Done)
+pub(super) fn declared<'a>(declared: TextMessagingDeclared) -> Decision<'a> {
+    super::done(vec![Record::TextMessagingDeclared(Box::new(declared))], Reply::Done)
 }
 
 /// SetSMSAttributes.

@@ -47,13 +47,8 @@ impl Unsubscribe {
         }
         let is_web = matches!(declared.protocol.as_str(), "http" | "https");
         let told = is_web && !is_owner && subscription.is_confirmed();
-        Decision {
-            notices: if told {
-                vec![Notice::Farewell(Box::new(declared.clone()), &self.base)]
-            } else {
-                Vec::new()
-            },
-            ..Decision::done(state.end_of(subscription, told.then_some(setting.now)), Reply::Done)
-        }
+        let notices =
+            if told { vec![Notice::Farewell(Box::new(declared.clone()), &self.base)] } else { Vec::new() };
+        super::telling(state.end_of(subscription, told.then_some(setting.now)), notices, Reply::Done)
     }
 }

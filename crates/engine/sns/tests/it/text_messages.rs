@@ -2,7 +2,7 @@
 
 use api::sns::*;
 use sns::operations::text_messaging::{OptOut, Sender};
-use sns::operations::{Command, Outcome, Setting, prepare};
+use sns::operations::{Command, Outcome, Reply, prepare};
 
 use crate::ask;
 use crate::world::{World, invalid, map, plain};
@@ -11,10 +11,8 @@ const NUMBER: &str = "+15551234567";
 
 fn opt_out(world: &mut World) {
     let out = OptOut::from_answer(Sender::of(&world.caller), NUMBER, "Stop").unwrap().unwrap();
-    let limits = sns::limits::Limits::strict();
-    let secret = crate::world::secret();
-    let setting = Setting { now: world.now, limits: &limits, secret: &secret };
-    let records = Command::OptOut(out).decide(&world.state, &setting).records;
+    let command = Command::OptOut(out);
+    let records: Vec<_> = world.decide(&command).facts.into_iter().map(|fact| fact.record).collect();
     world.record(&records);
 }
 
@@ -122,13 +120,10 @@ fn reaches(world: &World, strict: bool) -> bool {
     };
     let (command, _) = prepare(Request::Publish(input), &world.caller, "http://localhost", None).unwrap();
     let limits = if strict { sns::limits::Limits::strict() } else { sns::limits::Limits::relaxed() };
-    let secret = crate::world::secret();
-    let setting = Setting { now: world.now, limits: &limits, secret: &secret };
-    match command.decide(&world.state, &setting).outcome {
-        Outcome::Direct(_) => true,
-        Outcome::Unheard => false,
-        other => panic!("{other:?}"),
-    }
+    let (decision, handed) = world.decide_under(&command, &limits);
+    assert!(matches!(decision.outcome, Outcome::Reply(Ok(Reply::Published(_)))), "{decision:?}");
+    assert_eq!(handed.0.len(), 1, "{handed:?}");
+    !handed.0[0].0.deliveries.is_empty()
 }
 
 #[test]

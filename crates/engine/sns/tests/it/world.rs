@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use api::sns::*;
 use api::{Map, Text};
-use kernel::{Caller, Extent, Ledger, Place, Secret, Time};
+use kernel::parcel::{Offer, Taken};
+use kernel::{Caller, Demand, Extent, Handed, Ledger, Numbers, Place, Secret, Targets, Time};
 use sns::SubscriptionId;
-use sns::operations::{Notice, Outcome, Setting, prepare, present};
+use sns::limits::Limits;
+use sns::operations::{Command, Context, Decision, Notice, Outcome, Setting, Step, prepare, present};
 use sns::records::Record;
 use sns::state::State;
 
@@ -30,6 +32,7 @@ pub struct World {
     log: BTreeMap<Place, Vec<u8>>,
     segment: u32,
     offset: u32,
+    numbers: Numbers,
 }
 
 /// An answer, or a refusal's shape and text.
@@ -71,6 +74,24 @@ macro_rules! ask {
     };
 }
 
+/// No service but topics.
+struct Nowhere;
+
+impl Targets for Nowhere {
+    fn offer(&self, offer: &Offer<'_>) -> Taken {
+        panic!("nothing is offered here: {offer:?}")
+    }
+}
+
+fn in_short(notice: &Notice<'_>) -> String {
+    match notice {
+        Notice::Confirm(id, BASE) => format!("confirm {}", id.0),
+        Notice::Farewell(declared, BASE) => format!("farewell {}", declared.id.0),
+        Notice::Text { number, text, base: BASE } => format!("text to {number}: {text}"),
+        other => panic!("{other:?}"),
+    }
+}
+
 impl World {
     pub fn new() -> Self {
         World {
@@ -83,6 +104,7 @@ impl World {
             log: BTreeMap::new(),
             segment: 1,
             offset: 0,
+            numbers: Numbers::new(1),
         }
     }
 
@@ -97,25 +119,39 @@ impl World {
     pub fn ask(&mut self, request: Request) -> Answer<Response> {
         let refused = |refusal: kernel::Refusal| format!("{}: {}", refusal.shape, refusal.message);
         let (command, plan) = prepare(request, &self.caller, BASE, None).map_err(refused)?;
-        let limits = sns::limits::Limits::strict();
-        let secret = secret();
-        let setting = Setting { now: self.now, limits: &limits, secret: &secret };
-        let decision = command.decide(&self.state, &setting);
-        for notice in &decision.notices {
-            self.notices.push(match notice {
-                Notice::Confirm(id, BASE) => format!("confirm {}", id.0),
-                Notice::Farewell(declared, BASE) => format!("farewell {}", declared.id.0),
-                Notice::Text { number, text, base: BASE } => format!("text to {number}: {text}"),
-                other => panic!("{other:?}"),
-            });
-        }
+        let decision = self.decide(&command);
+        let records: Vec<Record> = decision.facts.into_iter().map(|fact| fact.record).collect();
         let answer = match decision.outcome {
-            Outcome::Answer(answer) => answer.map_err(refused),
+            Outcome::Reply(answer) => answer.map_err(refused),
+            Outcome::Again { step: Step::Tell(notices, reply), .. } => {
+                notices.iter().for_each(|notice| self.notices.push(in_short(notice)));
+                Ok(reply)
+            }
             other => panic!("{other:?}"),
         };
-        self.record(&decision.records);
+        self.record(&records);
         self.follow_up();
-        answer.map(|reply| present(reply, &plan, &secret).expect("every answer has a shape"))
+        answer.map(|reply| present(reply, &plan, &secret()).expect("every answer has a shape"))
+    }
+
+    /// Decides a command, and does not record what was decided.
+    pub fn decide<'a>(&self, command: &'a Command) -> Decision<'a> {
+        self.decide_under(command, &Limits::strict()).0
+    }
+
+    /// The same under other limits, with what is handed over.
+    pub fn decide_under<'a>(&self, command: &'a Command, limits: &Limits) -> (Decision<'a>, Handed<'a>) {
+        let setting = Setting {
+            now: self.now,
+            limits,
+            secret: &secret(),
+            ticket: 0,
+            numbers: &self.numbers,
+            room: Demand::Growth,
+        };
+        let mut handed = Handed::default();
+        let decision = command.decide(&self.state, &mut Context::new(setting, &Nowhere, &mut handed));
+        (decision, handed)
     }
 
     pub fn pass(&mut self, millis: u64) {
@@ -155,7 +191,6 @@ impl World {
 
     /// Reads the log again, as a start after a crash does.
     pub fn crash(&mut self) {
-        let next = self.state.next_number();
         self.state = State::default();
         self.ledger = Ledger::default();
         for place in self.log.keys() {
@@ -165,7 +200,6 @@ impl World {
             let record = Record::decode(head).unwrap();
             self.state.apply(&record, Extent { place, len: head.len() as u32 }, &mut self.ledger);
         }
-        self.state.skip_to(next);
         self.follow_up();
     }
 
@@ -199,7 +233,8 @@ impl World {
             .collect();
         for (place, head) in records {
             let extent = Extent { place, len: head.len() as u32 };
-            if let Some(record) = self.state.write_again(&head, extent, &self.ledger).unwrap() {
+            let record = Record::decode(&head).unwrap();
+            if let Some(record) = self.state.write_again(&record, extent, &self.ledger) {
                 self.record(&[record]);
             }
         }

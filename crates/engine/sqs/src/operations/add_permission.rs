@@ -50,7 +50,7 @@ impl AddPermission {
 }
 
 /// The queue gets another policy, or none.
-pub(super) fn with_policy(queue: &Queue, policy: Option<String>, setting: &Setting<'_>) -> Decision<'static> {
+pub(super) fn with_policy<'a>(queue: &Queue, policy: Option<String>, setting: &Setting<'_>) -> Decision<'a> {
     let settings = Settings { policy, ..queue.settings.clone() };
     let declaration = QueueDeclared { settings, modified: setting.now, ..queue.declaration() };
     Decision::done(vec![Record::QueueDeclared(Box::new(declaration)).into()], Reply::Done)

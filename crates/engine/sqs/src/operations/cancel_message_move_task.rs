@@ -47,7 +47,7 @@ impl CancelMessageMoveTask {
     }
 
     /// Declares the task cancelled and says how many messages it has moved.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some((uuid, source)) = parse_handle(&self.handle) else {
             return refusals::parameter_invalid("Value for parameter TaskHandle is invalid.").into();
         };
@@ -55,8 +55,7 @@ impl CancelMessageMoveTask {
             return resource_missing("SourceArn").into();
         };
         let task = state.tasks_of(queue.id).find(|task| {
-            task.declared.status == MoveStatus::Running
-                && state.secret().is_some_and(|secret| task_uuid(secret, task.declared.id) == uuid)
+            task.declared.status == MoveStatus::Running && task_uuid(setting.secret, task.declared.id) == uuid
         });
         let Some(task) = task else {
             return Refusal::new("ResourceNotFoundException", "Task does not exist.").into();

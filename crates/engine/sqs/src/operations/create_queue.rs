@@ -64,7 +64,7 @@ impl CreateQueue {
         }
     }
 
-    fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'static>, Refusal> {
+    fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'_>, Refusal> {
         let reply = Reply::QueueUrl(self.queue.clone());
         if let Some(queue) = state.queue(&self.queue) {
             let different = self.changes.iter().find(|change| !change.is_in_force(&queue.settings));
@@ -87,7 +87,7 @@ impl CreateQueue {
         let settings = attributes::changed(&fresh, &self.changes)?;
         check_redrive_target(state, &self.queue, &self.changes)?;
         let declaration = QueueDeclared {
-            id: QueueId(state.next_seq),
+            id: QueueId(setting.numbers.draw()),
             key: self.queue.clone(),
             settings,
             tags: self.tags.clone(),
@@ -120,7 +120,7 @@ fn exists_differently(attribute: &str) -> Refusal {
 /// A state to try operations on: decides, records and applies, as the machine does, without a journal.
 #[cfg(test)]
 pub(super) mod testing {
-    use kernel::{Extent, Ledger, Place, Time};
+    use kernel::{Caller, Demand, Extent, Ledger, Numbers, Place, Secret, Time};
 
     use super::super::Outcome;
     use super::*;
@@ -150,6 +150,7 @@ pub(super) mod testing {
         pub(crate) state: State,
         pub(crate) now: Time,
         pub(crate) limits: Limits,
+        pub(crate) numbers: Numbers,
         ledger: Ledger,
         written: u32,
     }
@@ -161,6 +162,7 @@ pub(super) mod testing {
                 state: State::default(),
                 now: Time(1_700_000_000_000),
                 limits: Limits::strict(),
+                numbers: Numbers::new(1),
                 ledger: Ledger::default(),
                 written: 0,
             }
@@ -177,9 +179,16 @@ pub(super) mod testing {
             &mut self,
             decide: impl FnOnce(&State, &Setting<'_>) -> Decision<'c>,
         ) -> Result<Reply, Refusal> {
-            let setting = Setting { now: self.now, limits: &self.limits, ticket: 0 };
+            let setting = Setting {
+                now: self.now,
+                limits: &self.limits,
+                secret: &Secret([1; 32]),
+                ticket: 0,
+                numbers: &self.numbers,
+                room: Demand::Growth,
+            };
             let decision = decide(&self.state, &setting);
-            for draft in &decision.records {
+            for draft in &decision.facts {
                 let mut bytes = Vec::new();
                 draft.record.encode(&mut bytes);
                 let extent = Extent {
@@ -191,7 +200,7 @@ pub(super) mod testing {
             }
             match decision.outcome {
                 Outcome::Reply(reply) => reply,
-                Outcome::Halfway(_) | Outcome::Wait(..) | Outcome::Silence => {
+                Outcome::Again { .. } | Outcome::Wait(_) | Outcome::Silence => {
                     panic!("an answer was expected at once")
                 }
             }
@@ -245,11 +254,11 @@ mod tests {
         // facts/sqs.md § 2
         let mut world = World::new();
         world.create("q", &[("DelaySeconds", "7"), ("VisibilityTimeout", "9")]);
-        let seq = world.state.next_seq;
+        let seq = world.numbers.next();
         for same in [&[][..], &[("DelaySeconds", "7")], &[("MaximumMessageSize", "1048576")]] {
             assert_eq!(world.try_create("q", same), Ok(Reply::QueueUrl(key("q"))));
         }
-        assert_eq!(world.state.next_seq, seq, "nothing was recorded");
+        assert_eq!(world.numbers.next(), seq, "nothing was recorded");
         let refusal =
             world.try_create("q", &[("VisibilityTimeout", "9"), ("DelaySeconds", "0")]).unwrap_err();
         assert_eq!(refusal.shape, "QueueNameExists");

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use kernel::Time;
 use kernel::gather::in_records;
+use kernel::{Numbers, Time};
 
-use super::Draft;
+use super::{Draft, Setting};
 use crate::queue::Queue;
 use crate::records::{DropReason, DroppedMessage, MessagePlaced, MessagesDropped, MessagesMoved, Record};
 use crate::rules::selection::Candidate;
@@ -17,13 +17,13 @@ pub(crate) struct DeadLetters<'s> {
     queue: &'s Queue,
     /// The dead-letter queue and how often a message is delivered before it goes there.
     target: Option<(&'s Queue, u32)>,
-    transfer: Transfer,
+    transfer: Transfer<'s>,
     now: Time,
     source_arn: String,
 }
 
 impl<'s> DeadLetters<'s> {
-    pub(crate) fn new(state: &'s State, queue: &'s Queue, now: Time) -> Self {
+    pub(crate) fn new(state: &'s State, queue: &'s Queue, setting: &Setting<'s>) -> Self {
         // A dead-letter queue that has been deleted takes nothing: messages are then simply received again (§ 8).
         let target = queue.settings.redrive.as_ref().and_then(|redrive| {
             let target = state.queue(&QueueKey::from_arn(&redrive.target)?)?;
@@ -32,8 +32,8 @@ impl<'s> DeadLetters<'s> {
         DeadLetters {
             queue,
             target,
-            transfer: Transfer::new(state, DropReason::DeadLettered),
-            now,
+            transfer: Transfer::new(setting.numbers, DropReason::DeadLettered),
+            now: setting.now,
             source_arn: if target.is_some() { queue.key.arn().to_string() } else { String::new() },
         }
     }
@@ -79,16 +79,16 @@ impl<'s> DeadLetters<'s> {
 }
 
 /// Messages on their way from one queue to others of this server. Their payloads stay where they are.
-pub(crate) struct Transfer {
-    next_seq: u64,
+pub(crate) struct Transfer<'s> {
+    numbers: &'s Numbers,
     reason: DropReason,
     /// What is no longer where it was, and what it is from now on.
     moved: Vec<(DroppedMessage<'static>, MessagePlaced<'static>)>,
 }
 
-impl Transfer {
-    pub(crate) fn new(state: &State, reason: DropReason) -> Self {
-        Transfer { next_seq: state.next_seq, reason, moved: Vec::new() }
+impl<'s> Transfer<'s> {
+    pub(crate) fn new(numbers: &'s Numbers, reason: DropReason) -> Self {
+        Transfer { numbers, reason, moved: Vec::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -103,8 +103,7 @@ impl Transfer {
         place: impl FnOnce(Seq) -> MessagePlaced<'static>,
     ) {
         debug_assert!(source.groups.get(candidate.group).is_some());
-        let seq = Seq(self.next_seq);
-        self.next_seq += 1;
+        let seq = Seq(self.numbers.draw());
         let dropped = DroppedMessage {
             seq: candidate.seq,
             place: candidate.extent.place,

@@ -7,15 +7,18 @@ use api::sqs::{
     DeleteAndReceiveMessagesInput, DeleteAndReceiveMessagesOutput, DeleteMessageBatchInput, Message,
     ReceiveMessageInput,
 };
-use kernel::{Caller, Refusal};
+use kernel::{Caller, Demand, Refusal};
 
 use super::batch::{BatchOutcome, present_failed};
 use super::delete_message_batch::DeleteMessageBatch;
-use super::receive_message::ReceiveMessage;
+use super::receive_message::{ReceiveMessage, Received};
 use super::reply::Reply;
 use super::{Decision, Outcome, Setting};
 use crate::rules::shown::Shown;
 use crate::state::State;
+
+/// Bytes that the receive can take for certain in the group of the deletes: more than it records but for dead letters.
+const RECEIVE_BYTES: usize = 64 << 10;
 
 /// DeleteAndReceiveMessages.
 #[derive(Clone, Debug)]
@@ -55,32 +58,41 @@ impl DeleteAndReceiveMessages {
 
     /// Drops what DeleteMessageBatch would. What is wrong with the receive, whatever the queue, is said before anything is done.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
-        let Decision { records, outcome } = self.delete.decide(state, setting);
+        let Decision { facts, outcome, .. } = self.delete.decide(state, setting);
         match (outcome, &self.receive.request) {
             (Outcome::Reply(Ok(Reply::DoneBatch(_))), Err(refusal)) => refusal.clone().into(),
             (Outcome::Reply(Ok(Reply::DoneBatch(deleted))), Ok(_)) => {
-                Decision { records, outcome: Outcome::Halfway(deleted) }
+                Decision::with(facts, Outcome::Again { step: deleted, room: RECEIVE_BYTES })
             }
-            (outcome, _) => Decision { records, outcome },
+            (outcome, _) => Decision::with(facts, outcome),
         }
     }
 
     /// Gives what is there now that the deleted are gone. (A standard queue that still has too many messages in flight refuses that,
-    /// as it refuses a receive; what was deleted stays deleted.)
-    pub fn decide_the_rest(
-        &self,
+    /// as it refuses a receive; what was deleted stays deleted.) On a disk that has room for deletes only, gives nothing.
+    pub fn decide_the_rest<'a>(
+        &'a self,
         deleted: BatchOutcome<()>,
         state: &State,
         setting: &Setting<'_>,
-    ) -> Decision<'_> {
-        let Decision { records, outcome } = self.receive.decide(state, setting);
+    ) -> Decision<'a> {
+        if setting.room < Demand::Change {
+            return Decision::answer(match state.queue(&self.receive.queue) {
+                Some(queue) => {
+                    let nothing = Received { queue: queue.id, messages: Vec::new() };
+                    Reply::DeletedAndReceived(deleted, nothing)
+                }
+                None => Reply::DoneBatch(deleted),
+            });
+        }
+        let Decision { facts, outcome, .. } = self.receive.decide(state, setting);
         let outcome = match outcome {
             Outcome::Reply(Ok(Reply::Received(received))) => {
                 Outcome::Reply(Ok(Reply::DeletedAndReceived(deleted, received)))
             }
             outcome => outcome,
         };
-        Decision { records, outcome }
+        Decision::with(facts, outcome)
     }
 }
 
@@ -108,10 +120,10 @@ mod tests {
         let decided = |state: &State, setting: &Setting<'_>| {
             let decision = both.decide(state, setting);
             match &decision.outcome {
-                Outcome::Halfway(_) => Decision::answer(Reply::Done),
+                Outcome::Again { .. } => Decision::answer(Reply::Done),
                 _ => {
-                    assert!(decision.records.is_empty(), "what is refused does nothing");
-                    Decision { records: Vec::new(), outcome: decision.outcome }
+                    assert!(decision.facts.is_empty(), "what is refused does nothing");
+                    decision
                 }
             }
         };

@@ -5,95 +5,22 @@
 //! at the state, and says which facts to record and what to answer; it changes nothing. `present` runs where the
 //! request came from and turns the reply into the answer's shape.
 
-use std::borrow::Cow;
+use kernel::Demand;
 
-use kernel::{Demand, Refusal, Time};
-
-use crate::QueueId;
 use crate::records::Record;
-use crate::state::{State, Waiter};
+use crate::state::State;
 
 /// What an operation decided.
-#[derive(Debug)]
-pub struct Decision<'a> {
-    /// Facts to record, in this order. After a crash all are there or none: the machine records them as one group of the log.
-    /// (What follows from time, without a request, may be longer than a group. Then each fact is sound without the others.)
-    pub records: Vec<Draft<'a>>,
-    /// What the caller hears.
-    pub outcome: Outcome,
-}
+pub type Decision<'a> = kernel::Decision<'a, State>;
 
 /// A fact with the payload that is stored with it.
-#[derive(Debug)]
-pub struct Draft<'a> {
-    /// The fact.
-    pub record: Record<'a>,
-    /// The payload; empty for most.
-    pub tail: Cow<'a, [u8]>,
-}
-
-impl<'a> From<Record<'a>> for Draft<'a> {
-    fn from(record: Record<'a>) -> Self {
-        Draft { record, tail: Cow::Borrowed(&[]) }
-    }
-}
+pub type Draft<'a> = kernel::Fact<'a, Record<'a>>;
 
 /// What the caller hears.
-#[derive(Debug)]
-pub enum Outcome {
-    /// An answer, or a refusal, as soon as what it rests on is durable.
-    Reply(Result<Reply, Refusal>),
-    /// Nothing yet: these were deleted, and as soon as that is applied, [`Command::decide_the_rest`] is to be asked.
-    Halfway(BatchOutcome<()>),
-    /// Nothing yet: the receive waits for a message in this queue.
-    Wait(QueueId, Waiter),
-    /// Nothing: nobody asked.
-    Silence,
-}
-
-impl Outcome {
-    /// The outcome of a second half whose facts were not recorded: no messages are given.
-    pub fn without_messages(mut self) -> Self {
-        if let Outcome::Reply(Ok(Reply::DeletedAndReceived(_, received))) = &mut self {
-            received.messages.clear();
-        }
-        self
-    }
-}
-
-impl<'a> Decision<'a> {
-    /// Facts and an answer.
-    pub fn done(records: Vec<Draft<'a>>, reply: Reply) -> Self {
-        Decision { records, outcome: Outcome::Reply(Ok(reply)) }
-    }
-
-    /// An answer that changes nothing.
-    pub fn answer(reply: Reply) -> Self {
-        Decision::done(Vec::new(), reply)
-    }
-
-    /// A refusal.
-    pub fn refuse(refusal: Refusal) -> Self {
-        Decision { records: Vec::new(), outcome: Outcome::Reply(Err(refusal)) }
-    }
-}
-
-impl From<Refusal> for Decision<'_> {
-    fn from(refusal: Refusal) -> Self {
-        Decision::refuse(refusal)
-    }
-}
+pub type Outcome<'a> = kernel::Outcome<'a, State>;
 
 /// What a decision may depend on besides the state and the command.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting<'a> {
-    /// The moment.
-    pub now: Time,
-    /// The limits in force.
-    pub limits: &'a crate::limits::Limits,
-    /// Whose request it is, to answer later.
-    pub ticket: u64,
-}
+pub type Setting<'a> = kernel::Setting<'a, crate::limits::Limits>;
 
 /// A request that has been prepared.
 #[derive(Clone, Debug)]
@@ -204,7 +131,7 @@ impl Command {
         }
     }
 
-    /// Decides the second half, when the first has been applied.
+    /// Decides the second step, when the facts of the first are applied. What it asks of the disk is left out if there is no room.
     pub fn decide_the_rest<'a>(
         &'a self,
         deleted: BatchOutcome<()>,
@@ -213,7 +140,7 @@ impl Command {
     ) -> Decision<'a> {
         match self {
             Command::DeleteAndReceiveMessages(command) => command.decide_the_rest(deleted, state, setting),
-            // No other has halves.
+            // No other has steps.
             _ => Decision::answer(Reply::DoneBatch(deleted)),
         }
     }
@@ -247,16 +174,5 @@ impl Command {
             | Command::TagQueue(_)
             | Command::StartMessageMoveTask(_) => Demand::Growth,
         }
-    }
-
-    /// Of a command with two halves: the outcome if the second is left out, since the disk has no room for it.
-    pub fn leave_out_the_rest(&self, deleted: BatchOutcome<()>, state: &State) -> Outcome {
-        let queue = match self {
-            Command::DeleteAndReceiveMessages(command) => state.queue(&command.receive.queue),
-            _ => None,
-        };
-        let Some(queue) = queue else { return Outcome::Reply(Ok(Reply::DoneBatch(deleted))) };
-        let received = receive_message::Received { queue: queue.id, messages: Vec::new() };
-        Outcome::Reply(Ok(Reply::DeletedAndReceived(deleted, received)))
     }
 }

@@ -39,7 +39,7 @@ impl PurgeQueue {
             .into();
         }
         let declaration = QueueDeclared {
-            purged_through: Seq(state.next_seq.saturating_sub(1)),
+            purged_through: Seq(setting.numbers.next().saturating_sub(1)),
             purged: Some(setting.now),
             ..queue.declaration()
         };
@@ -57,10 +57,11 @@ mod tests {
     fn send(world: &mut World, delay_seconds: u32) {
         world
             .ask(|state, setting| {
+                let seq = Seq(setting.numbers.draw());
                 let sent = MessageSent {
                     queue: state.queue(&key("q")).unwrap().id,
-                    seq: Seq(state.next_seq),
-                    origin: Seq(state.next_seq),
+                    seq,
+                    origin: seq,
                     sent: setting.now,
                     group: None,
                     deduplication: None,

@@ -158,14 +158,14 @@ impl ReceiveMessage {
         if queue.in_flight_count >= limits::IN_FLIGHT && !queue.is_fifo() && wait_seconds == 0 {
             return refusals::too_many_in_flight().into();
         }
-        let (records, received) = receive(state, queue, request, setting.now);
+        let (facts, received) = receive(state, queue, request, setting);
         let outcome = if received.messages.is_empty() && wait_seconds > 0 {
             let until = setting.now.plus_seconds(wait_seconds.into());
-            Outcome::Wait(queue.id, Waiter { ticket: setting.ticket, request: request.clone(), until })
+            Outcome::Wait((queue.id, Waiter { ticket: setting.ticket, request: request.clone(), until }))
         } else {
             Outcome::Reply(Ok(Reply::Received(received)))
         };
-        Decision { records, outcome }
+        Decision::with(facts, outcome)
     }
 }
 
@@ -174,14 +174,15 @@ pub(crate) fn receive(
     state: &State,
     queue: &Queue,
     request: &Receive,
-    now: Time,
+    setting: &Setting<'_>,
 ) -> (Vec<Draft<'static>>, Received) {
+    let now = setting.now;
     if let Some(repeated) = repeat(queue, request, now) {
         return repeated;
     }
     let room = limits::IN_FLIGHT.saturating_sub(queue.in_flight_count);
     let most = (request.most as usize).min(room as usize);
-    let mut dead_letters = DeadLetters::new(state, queue, now);
+    let mut dead_letters = DeadLetters::new(state, queue, setting);
     let mut messages: Vec<Delivered> = Vec::new();
     let mut received: Vec<ReceivedMessage<'static>> = Vec::new();
     if most > 0 {

@@ -75,7 +75,7 @@ impl SendMessage {
     /// Accepts the message, unless it is a duplicate of one that was accepted before.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
-        let mut sending = Sending::new(state, queue, setting, 1);
+        let mut sending = Sending::new(queue, setting, 1);
         let sent = self.message.as_ref().map_err(Refusal::clone).and_then(|message| {
             sending.check_size(message, "are invalid")?;
             sending.check_group(message).map_err(|fault| match fault {
@@ -127,7 +127,6 @@ pub(super) enum GroupFault {
 pub(super) struct Sending<'a, 's> {
     queue: &'s Queue,
     setting: &'s Setting<'s>,
-    next_seq: u64,
     /// Accepted in this batch already.
     accepted: Vec<(DedupKey, Seq)>,
     pub(super) drafts: Vec<Draft<'a>>,
@@ -135,9 +134,9 @@ pub(super) struct Sending<'a, 's> {
 
 impl<'a, 's> Sending<'a, 's> {
     /// The acceptance of at most so many messages.
-    pub(super) fn new(state: &State, queue: &'s Queue, setting: &'s Setting<'s>, most: usize) -> Self {
+    pub(super) fn new(queue: &'s Queue, setting: &'s Setting<'s>, most: usize) -> Self {
         let drafts = Vec::with_capacity(most);
-        Sending { queue, setting, next_seq: state.next_seq, accepted: Vec::new(), drafts }
+        Sending { queue, setting, accepted: Vec::new(), drafts }
     }
 
     /// The queue's own limit. AWS says that parameters "are invalid" or "cannot be validated".
@@ -186,7 +185,6 @@ impl<'a, 's> Sending<'a, 's> {
 
     /// Accepts a message that has passed the checks.
     pub(super) fn accept(&mut self, message: &'a NewMessage) -> Sent {
-        let seq = Seq(self.next_seq);
         let sent = |seq, fifo| Sent {
             seq,
             fifo,
@@ -205,11 +203,14 @@ impl<'a, 's> Sending<'a, 's> {
                 if let Some(before) = before.or_else(|| self.queue.dedup.find(key, now)) {
                     return sent(before, true);
                 }
-                self.accepted.push((key, seq));
-                Some(Deduplication { id: Cow::Borrowed(id), in_group })
+                Some((Deduplication { id: Cow::Borrowed(id), in_group }, key))
             }
         };
-        self.next_seq += 1;
+        let seq = Seq(self.setting.numbers.draw());
+        let deduplication = deduplication.map(|(deduplication, key)| {
+            self.accepted.push((key, seq));
+            deduplication
+        });
         let delay_seconds = match deduplication {
             // On FIFO the queue's own delay counts, when it falls due.
             Some(_) => 0,

@@ -66,7 +66,7 @@ impl SendMessageBatch {
             Ok(entries) => entries,
             Err(refusal) => return refusal.clone().into(),
         };
-        let mut sending = Sending::new(state, queue, setting, entries.len());
+        let mut sending = Sending::new(queue, setting, entries.len());
         let mut outcome = BatchOutcome::with_room(entries.len());
         for (id, message) in entries {
             let result = match message {

@@ -47,7 +47,7 @@ impl SetQueueAttributes {
         }
     }
 
-    fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'static>, Refusal> {
+    fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'_>, Refusal> {
         let queue = state.queue(&self.queue).ok_or_else(refusals::queue_missing)?;
         let changes = self.changes.as_ref().map_err(Refusal::clone)?;
         let mut settings = attributes::changed(&queue.settings, changes)?;

@@ -8,8 +8,8 @@ use kernel::{Caller, Extent, Refusal};
 use notification::Keys;
 
 use super::*;
-use crate::Seq;
 use crate::rules::shown::Shown;
+use crate::{QueueId, Seq};
 
 /// What has to be remembered of a request until it is answered.
 #[derive(Clone, Debug)]

@@ -116,7 +116,7 @@ impl StartMessageMoveTask {
             ));
         }
         Ok(MoveTaskDeclared {
-            id: TaskId(state.next_seq),
+            id: TaskId(setting.numbers.draw()),
             source: source.id,
             source_arn,
             destination,

@@ -53,7 +53,7 @@ impl TagQueue {
 }
 
 /// The queue gets other tags. That is no change of its attributes: `LastModifiedTimestamp` stays.
-pub(super) fn with_tags(queue: &Queue, tags: Vec<(String, String)>) -> Decision<'static> {
+pub(super) fn with_tags<'a>(queue: &Queue, tags: Vec<(String, String)>) -> Decision<'a> {
     let declaration = QueueDeclared { tags, ..queue.declaration() };
     Decision::done(vec![Record::QueueDeclared(Box::new(declaration)).into()], Reply::Done)
 }

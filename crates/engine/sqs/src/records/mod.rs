@@ -2,7 +2,6 @@
 //!
 //! | kind | name | class | since |
 //! |---|---|---|---|
-//! | 1 | `server_identified` | configuration | 1 |
 //! | 2 | `queue_declared` | configuration | 1 |
 //! | 3 | `queue_deleted` | configuration | 1 |
 //! | 4 | `move_task_declared` | configuration | 1 |
@@ -17,9 +16,6 @@
 //! Configuration is applied before all flow when a log is read, so a record of the flow always meets the queue that it
 //! speaks of in its latest form. Every record can be applied to a state that has seen more or less than the one it was
 //! decided on: segments that are no longer needed go, and with them facts about what is long dead.
-
-mod server_identified;
-pub use server_identified::ServerIdentified;
 
 mod queue_declared;
 pub use queue_declared::QueueDeclared;
@@ -57,7 +53,6 @@ use kernel::codec::{Malformed, Reader};
 #[derive(Clone, PartialEq, Debug)]
 #[allow(missing_docs)] // Each variant is documented where its struct is.
 pub enum Record<'a> {
-    ServerIdentified(ServerIdentified),
     QueueDeclared(Box<QueueDeclared>),
     QueueDeleted(QueueDeleted),
     MoveTaskDeclared(Box<MoveTaskDeclared>),
@@ -73,22 +68,12 @@ pub enum Record<'a> {
 impl<'a> Record<'a> {
     /// Whether it is applied in the first of the two passes over a log.
     pub fn is_configuration(&self) -> bool {
-        matches!(
-            self,
-            Record::ServerIdentified(_)
-                | Record::QueueDeclared(_)
-                | Record::QueueDeleted(_)
-                | Record::MoveTaskDeclared(_)
-        )
+        matches!(self, Record::QueueDeclared(_) | Record::QueueDeleted(_) | Record::MoveTaskDeclared(_))
     }
 
     /// Writes kind and content.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Record::ServerIdentified(record) => {
-                out.push(1);
-                record.encode(out);
-            }
             Record::QueueDeclared(record) => {
                 out.push(2);
                 record.encode(out);
@@ -137,7 +122,6 @@ impl<'a> Record<'a> {
         let mut reader = Reader::new(bytes);
         let reader = &mut reader;
         let record = match reader.u8()? {
-            1 => Record::ServerIdentified(ServerIdentified::decode(reader)?),
             2 => Record::QueueDeclared(Box::new(QueueDeclared::decode(reader)?)),
             3 => Record::QueueDeleted(QueueDeleted::decode(reader)?),
             4 => Record::MoveTaskDeclared(Box::new(MoveTaskDeclared::decode(reader)?)),

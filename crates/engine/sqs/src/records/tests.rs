@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::rules::settings::{FifoSettings, RedriveAllowPolicy, RedrivePermission, RedrivePolicy, Settings};
 use crate::{QueueId, QueueKey, Seq, TaskId};
-use kernel::{Arn, Extent, Place, Secret, Time};
+use kernel::{Arn, Extent, Place, Time};
 
 fn samples() -> Vec<Record<'static>> {
     let settings = Settings {
@@ -58,7 +58,6 @@ fn samples() -> Vec<Record<'static>> {
         in_flight: true,
     };
     vec![
-        Record::ServerIdentified(ServerIdentified { secret: Secret([7; 32]) }),
         Record::QueueDeclared(Box::new(QueueDeclared {
             id: QueueId(300),
             key: QueueKey { account: "0".into(), region: "r".into(), name: "n".into() },

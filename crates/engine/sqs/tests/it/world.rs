@@ -23,15 +23,14 @@
 use std::collections::BTreeMap;
 
 use bytestring::ByteString;
-use kernel::{Extent, IdsRemembered, Ledger, Place, Secret, Time};
+use kernel::{Demand, Extent, IdsRemembered, Ledger, Numbers, Place, Secret, Survival, Time};
 use sqs::operations::*;
-use sqs::records::{QueueDeclared, QueueDeleted, Record, ServerIdentified};
+use sqs::records::{QueueDeclared, QueueDeleted, Record};
 use sqs::rules::handle::GroupHint;
 use sqs::rules::new_message::MessageDraft;
 use sqs::rules::payload::Payload;
 use sqs::rules::settings::{FifoSettings, RedrivePolicy, Settings};
 use sqs::state::State;
-use sqs::survival::Survival;
 use sqs::{QueueId, QueueKey, Seq};
 
 /// Tells a story from an empty world.
@@ -56,12 +55,18 @@ pub struct World {
     answers: BTreeMap<String, Vec<String>>,
     sent: BTreeMap<(String, String), Seq>,
     next_ticket: u64,
+    numbers: Numbers,
 }
 
 const SECRET: Secret = Secret([1; 32]);
 
 /// Small, so that stories span several.
 const SEGMENT: u32 = 2000;
+
+fn setting(now: Time, numbers: &Numbers, ticket: u64) -> Setting<'_> {
+    const LIMITS: sqs::limits::Limits = sqs::limits::Limits::strict();
+    Setting { now, limits: &LIMITS, secret: &SECRET, ticket, numbers, room: Demand::Growth }
+}
 
 fn key(name: &str) -> QueueKey {
     QueueKey { account: "000000000000".into(), region: "us-east-1".into(), name: name.into() }
@@ -81,8 +86,9 @@ impl World {
             answers: BTreeMap::new(),
             sent: BTreeMap::new(),
             next_ticket: 0,
+            numbers: Numbers::new(1),
         };
-        world.record(vec![Record::ServerIdentified(ServerIdentified { secret: SECRET }).into()]);
+        world.state.identified(&SECRET);
         world
     }
 
@@ -128,7 +134,7 @@ impl World {
                     ..defaults
                 };
                 let declared = QueueDeclared {
-                    id: QueueId(self.state.next_seq()),
+                    id: QueueId(self.numbers.draw()),
                     key: key(name),
                     settings,
                     tags: Vec::new(),
@@ -272,7 +278,7 @@ impl World {
                     tags: Vec::new(),
                     created: queue.created,
                     modified: queue.modified,
-                    purged_through: Seq(self.state.next_seq() - 1),
+                    purged_through: Seq(self.numbers.next() - 1),
                     purged: Some(self.now),
                 };
                 self.record(vec![Record::QueueDeclared(Box::new(declared)).into()]);
@@ -424,21 +430,20 @@ impl World {
         self.follow_up();
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        let limits = sqs::limits::Limits::strict();
-        let setting = Setting { now: self.now, limits: &limits, ticket };
-        let mut decision = command.decide(&self.state, &setting);
-        if let Outcome::Halfway(deleted) = decision.outcome {
-            self.record(decision.records);
-            decision = command.decide_the_rest(deleted, &self.state, &setting);
+        let mut decision = command.decide(&self.state, &setting(self.now, &self.numbers, ticket));
+        if let Outcome::Again { step, .. } = decision.outcome {
+            self.record(decision.facts);
+            let setting = setting(self.now, &self.numbers, ticket);
+            decision = command.decide_the_rest(step, &self.state, &setting);
         }
-        self.record(decision.records);
+        self.record(decision.facts);
         let answer = match decision.outcome {
             Outcome::Reply(answer) => Some(answer),
-            Outcome::Wait(queue, waiter) => {
+            Outcome::Wait((queue, waiter)) => {
                 self.state.wait(queue, waiter);
                 None
             }
-            Outcome::Halfway(_) => panic!("a request has two halves at the most"),
+            Outcome::Again { .. } => panic!("a request has two steps at the most"),
             Outcome::Silence => None,
         };
         self.follow_up();
@@ -447,11 +452,9 @@ impl World {
 
     fn follow_up(&mut self) {
         self.state.advance(self.now);
-        while let Some(consequence) = self.state.follow_up(self.now, kernel::Demand::Growth) {
-            self.record(consequence.records);
-            if let (Some(ticket), Outcome::Reply(Ok(Reply::Received(received)))) =
-                (consequence.ticket, consequence.outcome)
-            {
+        while let Some(consequence) = self.state.follow_up(&setting(self.now, &self.numbers, 0)) {
+            self.record(consequence.facts);
+            if let Some((ticket, Reply::Received(received))) = consequence.answer {
                 let who = self.tickets[&ticket].clone();
                 let (client, name) = who.split_once(' ').unwrap();
                 let shown = self.show(name, received);
@@ -484,8 +487,8 @@ impl World {
 
     /// Reads the log again, as a start after a crash does.
     fn crash(&mut self) {
-        let next_seq = self.state.next_seq();
         self.state = State::default();
+        self.state.identified(&SECRET);
         self.state.replaying(self.now);
         self.ledger = Ledger::default();
         for place in self.log.keys() {
@@ -506,7 +509,7 @@ impl World {
                 }
             }
         }
-        self.state.replayed(next_seq, &mut self.ledger);
+        self.state.replayed(self.numbers.next(), &mut self.ledger);
         let cut_off = self.state.histories_cut_off();
         self.record(cut_off);
         self.follow_up();
@@ -521,7 +524,8 @@ impl World {
         let (&place, (head, tail)) = self.log.iter().find(|(_, (_, tail))| is_it(tail)).unwrap();
         let (head, tail) = (head.clone(), tail.clone());
         let extent = Extent { place, len: (head.len() + tail.len()) as u32 };
-        let drafts = self.state.write_again(&head, &tail, extent, &self.ledger).unwrap();
+        let record = Record::decode(&head).unwrap();
+        let drafts = self.state.write_again(record, &tail, extent, &self.ledger);
         assert!(!drafts.is_empty(), "{body} is needed");
         self.record(drafts);
     }
@@ -555,11 +559,12 @@ impl World {
                     ids.extend(record.ids.into_iter().filter(|id| self.state.still_counts(id)));
                     continue;
                 }
-                if let Ok(Record::MessageSent(record)) = Record::decode(head) {
-                    ids.extend(self.state.id_to_remember(&record));
+                let record = Record::decode(head).unwrap();
+                if let Record::MessageSent(record) = &record {
+                    ids.extend(self.state.id_to_remember(record));
                 }
-                let survival = self.state.survival(head, extent, &self.ledger).unwrap();
-                let drafts = self.state.write_again(head, tail, extent, &self.ledger).unwrap();
+                let survival = self.state.survival(&record, extent, &self.ledger);
+                let drafts = self.state.write_again(record, tail, extent, &self.ledger);
                 assert_eq!(drafts.is_empty(), survival == Survival::Dead);
                 let again: Vec<(Record<'_>, Vec<u8>)> =
                     drafts.iter().map(|draft| (draft.record.clone(), draft.tail.to_vec())).collect();

@@ -1,0 +1,256 @@
+//! How a service decides: what it is asked, what of the answer is recorded, and what leaves the machine.
+
+use journal::Overlong;
+use kernel::gather::FACT_BYTES;
+use kernel::{Context, Decision, Fact, Handed, Outcome, Refusal, Rests, Service};
+
+use crate::house::{Circumstances, Has, House};
+use crate::machine::{Machine, end_of};
+use crate::outbox::Release;
+use crate::recording::{Grouping, too_long};
+use crate::room::refusal_text;
+
+/// What the head of a parcel takes, and what each of its takers adds, about.
+const PARCEL_BYTES: usize = 256;
+const TAKER_BYTES: usize = 48;
+
+/// The group of the log in which the steps of a decision are recorded.
+struct OpenGroup {
+    has_begun: bool,
+}
+
+impl OpenGroup {
+    fn grouping(&self, room: usize) -> Grouping {
+        if self.has_begun { Grouping::Extends } else { Grouping::Begins(room) }
+    }
+}
+
+impl<H: House> Machine<H> {
+    /// Decides a request, unless the disk has no room for it.
+    pub(crate) fn request(&mut self, ticket: u64, command: &H::Command) {
+        let room = self.room();
+        if H::demand(command) > room {
+            return self.answer(
+                ticket,
+                Err(Refusal::new("ServiceUnavailable", refusal_text(room))),
+                Rests::OnEverything,
+            );
+        }
+        if self.secret.is_none() {
+            // The secret is the first thing that a machine is told.
+            let refusal = Refusal::new("InternalErrorException", "not ready");
+            return self.answer(ticket, Err(refusal), Rests::OnEverything);
+        }
+        H::request(self, ticket, command);
+    }
+
+    /// Decides a request of a service, step by step. The steps are one group of the log, apart from what finds no room in its
+    /// segment.
+    pub(crate) fn request_of<S: Service>(&mut self, ticket: u64, command: &S::Command)
+    where
+        H: Has<S>,
+    {
+        let mut group = OpenGroup { has_begun: false };
+        let mut numbers = self.numbers.next();
+        let mut asked = self.ask::<S>(ticket, |service, context| service.decide(command, context));
+        while let Some((decision, handed)) = asked {
+            let room = match &decision.outcome {
+                Outcome::Again { room, .. } => *room,
+                _ => 0,
+            };
+            if let Err(overlong) = self.commit_step::<S>(&decision.facts, &handed, &mut group, room) {
+                self.numbers.put_back(numbers);
+                let refusal = Err(too_long(S::OVERLONG, overlong));
+                return self.answer(ticket, refusal, Rests::OnEverything);
+            }
+            if decision.facts.is_empty() && handed.0.is_empty() {
+                self.numbers.put_back(numbers);
+            }
+            self.send::<S>(decision.effects);
+            let Outcome::Again { step, .. } = decision.outcome else {
+                return self.settle::<S>(Some(ticket), decision.outcome);
+            };
+            numbers = self.numbers.next();
+            asked = self.ask::<S>(ticket, |service, context| service.decide_again(command, step, context));
+        }
+    }
+
+    /// Tells a service what has happened outside, and does what follows.
+    pub(crate) fn event_of<S: Service>(&mut self, event: S::Event)
+    where
+        H: Has<S>,
+    {
+        if let Some((due, numbers)) = self.take_from::<S>(|service, setting| service.hear(event, setting)) {
+            self.follow::<S>(due, numbers);
+        }
+    }
+
+    /// Does what is due of a service, as much of it as may happen until the next flush. Requests come between.
+    pub(crate) fn follow_up_of<S: Service>(&mut self)
+    where
+        H: Has<S>,
+    {
+        for chore in 0..S::CHORES.len() {
+            while self.pace.has_left(H::INDEX, chore)
+                && let Some((due, numbers)) =
+                    self.take_from::<S>(|service, setting| service.take_due(chore, setting))
+            {
+                self.pace.spend(H::INDEX, chore, S::cost(&due));
+                self.follow::<S>(due, numbers);
+            }
+        }
+    }
+
+    /// Takes something that is due from a service, with the number that was the next one before.
+    fn take_from<S: Service>(
+        &mut self,
+        take: impl FnOnce(&mut S, &kernel::Setting<'_, S::Limits>) -> Option<S::Due>,
+    ) -> Option<(S::Due, u64)>
+    where
+        H: Has<S>,
+    {
+        let room = self.room();
+        let Machine { house, secret, options, numbers, now, .. } = self;
+        let (secret, _) = secret.as_ref()?;
+        let circumstances = Circumstances { now: *now, limits: &options.limits, secret, numbers, room };
+        let before = numbers.next();
+        let due = take(house.of_mut(), &circumstances.setting::<H, S>(0))?;
+        Some((due, before))
+    }
+
+    /// Does what follows from something that is due. Numbers from `numbers` on were drawn for it.
+    fn follow<S: Service>(&mut self, mut due: S::Due, numbers: u64)
+    where
+        H: Has<S>,
+    {
+        let asked = self.ask::<S>(0, |service, context| service.consequence(&mut due, context));
+        let Some((decision, handed)) = asked else { return };
+        self.note::<S>(&decision.facts);
+        let mut group = OpenGroup { has_begun: !decision.facts.is_empty() };
+        let handing = self.commit_step::<S>(&[], &handed, &mut group, 0);
+        debug_assert!(handing.is_ok(), "{handing:?}");
+        if decision.facts.is_empty() && handed.0.is_empty() {
+            self.numbers.put_back(numbers);
+        }
+        self.send::<S>(decision.effects);
+        self.settle::<S>(decision.ticket, decision.outcome);
+    }
+
+    /// The client of a request has gone.
+    pub(crate) fn gone_of<S: Service>(&mut self, ticket: u64)
+    where
+        H: Has<S>,
+    {
+        if let Some(reply) = self.house.of_mut().gone(ticket) {
+            // An answer, though nobody reads it: with it the ticket can be used again.
+            self.settle::<S>(Some(ticket), Outcome::Reply(Ok(reply)));
+        }
+    }
+
+    /// Asks a service, which sees the other services as targets and changes nothing. Nothing comes of it before the server has
+    /// its secret.
+    fn ask<'a, S: Service>(
+        &self,
+        ticket: u64,
+        ask: impl FnOnce(&S, &mut Context<'a, '_, S::Limits>) -> Decision<'a, S>,
+    ) -> Option<(Decision<'a, S>, Handed<'a>)>
+    where
+        H: Has<S>,
+    {
+        let mut handed = Handed::default();
+        let setting = self.circumstances()?.setting::<H, S>(ticket);
+        let decision = ask(self.house.of(), &mut Context::new(setting, &self.house, &mut handed));
+        Some((decision, handed))
+    }
+
+    /// What a decision at this moment may depend on; nothing before the server has its secret.
+    pub(crate) fn circumstances(&self) -> Option<Circumstances<'_, H::Limits>> {
+        let (secret, _) = self.secret.as_ref()?;
+        let (numbers, limits) = (&self.numbers, &self.options.limits);
+        Some(Circumstances { now: self.now, limits, secret, numbers, room: self.room() })
+    }
+
+    /// Records what a step has decided, and makes it true. What does not fit into the segment of its group begins a group.
+    fn commit_step<S: Service>(
+        &mut self,
+        facts: &[Fact<'_, S::Record<'_>>],
+        handed: &Handed<'_>,
+        group: &mut OpenGroup,
+        room: usize,
+    ) -> Result<(), Overlong>
+    where
+        H: Has<S>,
+    {
+        let bytes = |handed: &Handed<'_>| -> usize {
+            let parcels = handed.0.iter().map(|(parcel, payload)| {
+                let takers = parcel.copies.len() + parcel.deliveries.len();
+                PARCEL_BYTES + takers * TAKER_BYTES + payload.len()
+            });
+            parcels.sum()
+        };
+        if !facts.is_empty() {
+            let room = if room + handed.0.len() > 0 { self.group_room(room + bytes(handed)) } else { 0 };
+            let mut committed = self.commit::<S>(facts, FACT_BYTES, group.grouping(room));
+            if committed.is_err() && group.has_begun {
+                committed = self.commit::<S>(facts, FACT_BYTES, Grouping::Begins(room));
+            }
+            committed?;
+            group.has_begun = true;
+        }
+        for (parcel, payload) in &handed.0 {
+            let room = if room > 0 { self.group_room(room) } else { 0 };
+            self.commit_parcel(parcel, payload, group.grouping(room));
+            group.has_begun = true;
+        }
+        Ok(())
+    }
+
+    /// Sends effects on their way.
+    fn send<S: Service>(&mut self, effects: Vec<(Rests, S::Effect)>)
+    where
+        H: Has<S>,
+    {
+        for (rests, effect) in effects {
+            self.outbox.put(self.position(rests), Release::Effect(H::effect(effect)));
+        }
+    }
+
+    /// Sends an outcome on its way.
+    fn settle<S: Service>(&mut self, ticket: Option<u64>, outcome: Outcome<'_, S>)
+    where
+        H: Has<S>,
+    {
+        match outcome {
+            Outcome::Reply(answer) => {
+                let Some(ticket) = ticket else { return };
+                let rests = answer.as_ref().map_or(Rests::OnEverything, |reply| self.house.of().rests(reply));
+                self.answer(ticket, answer.map(H::reply), rests);
+            }
+            Outcome::Wait(waiter) => self.house.of_mut().wait(waiter),
+            // A request goes on with its next step before it is settled, and nothing else has steps.
+            Outcome::Again { .. } | Outcome::Silence => {}
+        }
+    }
+
+    fn answer(&mut self, ticket: u64, answer: Result<H::Reply, Refusal>, rests: Rests) {
+        self.outbox.put(self.position(rests), Release::Reply(ticket, answer));
+    }
+
+    /// Up to where the log must be durable before something leaves. All that was decided so far, as a rule, so that a crash never
+    /// takes back what somebody was told.
+    fn position(&self, rests: Rests) -> kernel::Position {
+        match rests {
+            Rests::OnEverything => self.appender.end(),
+            Rests::OnRecord(extent) => self.counts_from(extent),
+            Rests::OnNothing => self.outbox.durable(),
+        }
+    }
+
+    /// Up to where the log must be durable so that the parcel or message at `extent` is there after a crash.
+    pub(crate) fn counts_from(&self, extent: kernel::Extent) -> kernel::Position {
+        let closes = |&(from, end): &(kernel::Place, kernel::Position)| {
+            (from <= extent.place && extent.place < end).then_some(end)
+        };
+        self.closing.iter().find_map(closes).unwrap_or_else(|| end_of(extent))
+    }
+}
