@@ -63,6 +63,7 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     first_lines(&root(), &mut faults)?;
     folders(&mut faults)?;
     record_kinds(&mut faults)?;
+    names_of_services(&mut faults)?;
     links(&root(), &mut faults)?;
     if faults.is_empty() {
         println!("tidy");
@@ -132,24 +133,64 @@ fn folders(faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Numbers of record kinds stand once in the table and once in the code, and agree.
+/// Files with a table of record kinds, each the only place that writes those.
+const RECORDS: &[&str] = &["crates/engine/sqs/src/records/mod.rs", "crates/engine/sns/src/records/mod.rs"];
+
+/// Numbers of record kinds stand once in a table and once in the code, in one service alone, and agree.
 fn record_kinds(faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
-    let text = std::fs::read_to_string(root().join("crates/engine/sqs/src/records/mod.rs"))?;
-    let mut listed = BTreeSet::new();
-    for line in text.lines().filter(|line| line.starts_with("//! | ")) {
-        if let Ok(number) =
-            line.trim_start_matches("//! | ").split(' ').next().unwrap_or_default().parse::<u32>()
-            && !listed.insert(number)
-        {
-            faults.push(format!("record kind {number} is listed twice"));
+    let mut of_all = BTreeSet::new();
+    for file in RECORDS {
+        let text = std::fs::read_to_string(root().join(file))?;
+        let mut listed = BTreeSet::new();
+        for line in text.lines().filter(|line| line.starts_with("//! | ")) {
+            if let Ok(number) =
+                line.trim_start_matches("//! | ").split(' ').next().unwrap_or_default().parse::<u32>()
+                && !(listed.insert(number) && of_all.insert(number))
+            {
+                faults.push(format!("record kind {number} is listed twice, the second time in {file}"));
+            }
+        }
+        let written: BTreeSet<u32> = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("out.push(")?.strip_suffix(");")?.parse().ok())
+            .collect();
+        if let Some(number) = written.difference(&listed).next() {
+            faults.push(format!("record kind {number} is written, but not in the table of {file}"));
         }
     }
-    let written: BTreeSet<u32> = text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("out.push(")?.strip_suffix(");")?.parse().ok())
-        .collect();
-    if let Some(number) = written.difference(&listed).next() {
-        faults.push(format!("record kind {number} is written, but not in the table of records/mod.rs"));
+    Ok(())
+}
+
+/// Folders whose files know no service by name, with the words that give one away.
+const NAMELESS: &[(&str, &[&str])] = &[
+    ("crates/engine/kernel/src", &["queue", "topic", "subscri"]),
+    ("crates/engine/machine/src", &["queue", "topic", "subscri"]),
+    ("crates/journal/src", &["topic", "subscri", "sqs", "sns"]),
+];
+
+/// The one file there that lists the services.
+const LIST_OF_SERVICES: &str = "services.rs";
+
+/// What all services share names none of them.
+fn names_of_services(faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
+    let mut folders: Vec<(PathBuf, &[&str])> =
+        NAMELESS.iter().map(|&(folder, words)| (root().join(folder), words)).collect();
+    while let Some((folder, words)) = folders.pop() {
+        for path in entries(&folder)? {
+            if path.is_dir() {
+                folders.push((path, words));
+                continue;
+            }
+            if path.ends_with(LIST_OF_SERVICES) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path)?.to_lowercase();
+            for (at, line) in text.lines().enumerate() {
+                if let Some(word) = words.iter().find(|word| line.contains(**word)) {
+                    faults.push(format!("{}:{} says `{word}`: it knows no service", path.display(), at + 1));
+                }
+            }
+        }
     }
     Ok(())
 }

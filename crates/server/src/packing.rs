@@ -27,7 +27,7 @@ pub fn pack(
     let secret = tools.secret.get().ok_or(Malformed)?;
     let protocol = match &attempt.subscriber {
         Some(subscriber) => Protocol::from_name(&subscriber.protocol),
-        None => Protocol::from_number(attempt.form.text),
+        None => Protocol::from_number(attempt.form.protocol),
     };
     let protocol = protocol.ok_or(Malformed)?;
     if protocol == Protocol::Application && attempt.device.is_none() {

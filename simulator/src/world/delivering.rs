@@ -63,10 +63,10 @@ impl World {
         let (number, told_late) = (attempt.number, &self.told_late);
         self.trying.retain(|other| other.attempt.number != number || !told_late.contains(&number));
         let same = self.trying.iter().filter(|other| {
-            other.attempt.form.subscription == attempt.form.subscription
+            other.attempt.form.recipient == attempt.form.recipient
                 && !told_late.contains(&other.attempt.number)
         });
-        let most = if attempt.form.subscription == 0 { UNDER_WAY_DIRECT } else { UNDER_WAY };
+        let most = if attempt.form.recipient == 0 { UNDER_WAY_DIRECT } else { UNDER_WAY };
         if same.count() >= most {
             return Err(format!("more than {most} attempts are under way with {attempt:?}"));
         }
@@ -82,7 +82,7 @@ impl World {
                 }
                 let is_pending = self.server()?.machine.sns().is_pending(attempt.number);
                 self.history.accept_publish(publish)?;
-                let subscription = attempt.form.subscription;
+                let subscription = attempt.form.recipient;
                 let history = &mut self.history.publishing;
                 if !is_pending {
                     // It has ended while it waited to be made.
@@ -114,7 +114,7 @@ impl World {
         }
         let which = self.dice.below(self.trying.len() as u64) as usize;
         let tried = self.trying.swap_remove(which);
-        let confirmed = self.is_confirmed(SubscriptionId(tried.attempt.form.subscription));
+        let confirmed = self.is_confirmed(SubscriptionId(tried.attempt.form.recipient));
         let outcome = match self.dice.below(100) {
             // What a topic says to a subscriber that has confirmed otherwise would become a dead letter like a message.
             _ if tried.delivery.is_none() && confirmed => Outcome::Delivered,
@@ -154,7 +154,7 @@ impl World {
         let sns = server.machine.sns();
         let before = sns.pending().find(|&(other, _)| other == number).map(|(_, pending)| pending.attempts);
         let has_letters = sns
-            .subscription(SubscriptionId(tried.attempt.form.subscription))
+            .subscription(SubscriptionId(tried.attempt.form.recipient))
             .is_some_and(|subscription| subscription.dead_letters().is_some());
         // Now and then what was to be delivered cannot be read.
         let readable = self.calm || !self.dice.percent(5);

@@ -393,12 +393,12 @@ impl World {
         let copy = parcel
             .copy(delivered.copy.0)
             .ok_or_else(|| format!("{delivered:?} is none of the copies of {parcel:?}"))?;
-        let Form { subscription, replayed, .. } = copy.form;
+        let Form { recipient: subscription, replayed, .. } = copy.form;
         let known = self.history.publishing.copy(publish, subscription, copy.origin, replayed);
         let Some((number, raw)) = known else {
             return Err(format!(
                 "publish {publish} was given to subscription {}, which did not want it",
-                copy.form.subscription
+                copy.form.recipient
             ));
         };
         let told = self.history.publishing.publishes[publish].number;

@@ -1,4 +1,4 @@
-//! Message attributes: what queues and topics carry beside a message's text.
+//! Message attributes: what a message carries beside its text.
 
 use bytes::Bytes;
 use bytestring::ByteString;

@@ -9,6 +9,6 @@ pub struct Caller {
     pub region: String,
     /// The identity shown as a message's `SenderId`: in the local posture, the account.
     pub principal: String,
-    /// Whether the request was signed: the links in a topic's messages are followed without a signature.
+    /// Whether the request was signed: the links in notifications are followed without a signature.
     pub signed: bool,
 }

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::parcel::{Offer, Taken};
-use crate::{Demand, Numbers, ParcelSent, Secret, Time};
+use crate::{Demand, Numbers, Offer, ParcelSent, Secret, Taken, Targets, Time};
 
 /// The circumstances of a decision. `L` are the service's limits.
 #[derive(Clone, Copy, Debug)]
@@ -22,18 +21,11 @@ pub struct Setting<'a, L> {
     pub room: Demand,
 }
 
-/// All services that can be handed something by ARN. The ARN's service decides which one is asked.
-pub trait Targets {
-    /// What the target says. The offer only looks; the target has its copy once the record is applied.
-    fn offer(&self, offer: &Offer<'_>) -> Taken;
-}
-
 /// The setting of a decision, the targets that it can reach, and the bodies that it hands to them.
 pub struct Context<'a, 'm, L> {
     /// The circumstances.
     pub setting: Setting<'m, L>,
-    /// The other services, as targets.
-    pub targets: &'m dyn Targets,
+    targets: &'m dyn Targets,
     handed: &'m mut Handed<'a>,
 }
 
@@ -43,12 +35,52 @@ impl<'a, 'm, L> Context<'a, 'm, L> {
         Context { setting, targets, handed }
     }
 
-    /// Hands a payload to the takers that the parcel names, in the same group of the log as the decision's facts, and after them.
-    pub fn hand(&mut self, parcel: ParcelSent<'a>, payload: impl Into<Cow<'a, [u8]>>) {
-        self.handed.0.push((parcel, payload.into()));
+    /// A payload that any number of takers can share. It is recorded in the group of the decision's facts, and after them, if
+    /// somebody takes it.
+    pub fn body(&mut self, parcel: ParcelSent<'a>, payload: impl Into<Cow<'a, [u8]>>) -> Body {
+        self.handed.0.push(Handing { parcel, payload: payload.into(), is_kept: false });
+        Body(self.handed.0.len() - 1)
+    }
+
+    /// The body is recorded even if nobody takes it, since its number is told, or since it ends something. Then it has no payload.
+    pub fn keep(&mut self, body: Body) {
+        self.handed.0[body.0].is_kept = true;
+    }
+
+    /// The parcel of a body in the making, to which takers add themselves.
+    pub fn parcel(&mut self, body: Body) -> &mut ParcelSent<'a> {
+        &mut self.handed.0[body.0].parcel
+    }
+
+    /// Offers a body to an ARN of any service.
+    pub fn offer(&mut self, offer: &Offer<'_>) -> Taken {
+        self.targets.offer(offer, self.handed)
     }
 }
 
-/// Parcels of one decision with their payloads. Needs no heap while it is empty.
+/// A body in the making. Only the [`Context`] that made it makes sense of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Body(usize);
+
+/// The bodies of one decision. Needs no heap while there are none.
 #[derive(Debug, Default)]
-pub struct Handed<'a>(pub Vec<(ParcelSent<'a>, Cow<'a, [u8]>)>);
+pub struct Handed<'a>(Vec<Handing<'a>>);
+
+/// A body with those who take it.
+#[derive(Debug)]
+struct Handing<'a> {
+    parcel: ParcelSent<'a>,
+    payload: Cow<'a, [u8]>,
+    is_kept: bool,
+}
+
+impl<'a> Handed<'a> {
+    /// What is to be recorded: parcels with their payloads.
+    pub fn recorded(&self) -> impl Iterator<Item = (&ParcelSent<'a>, &[u8])> {
+        self.0.iter().filter_map(|handing| {
+            let is_needed = handing.parcel.is_needed();
+            let payload = if is_needed { &handing.payload[..] } else { &[] };
+            (is_needed || handing.is_kept).then_some((&handing.parcel, payload))
+        })
+    }
+}

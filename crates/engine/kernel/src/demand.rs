@@ -7,7 +7,7 @@
 pub enum Demand {
     /// Nothing is written.
     Nothing,
-    /// A small record that lets much go: a purge, the deletion of a queue or a topic.
+    /// A small record that lets much go: a purge, the deletion of a resource.
     Purge,
     /// Small records that let something go: deletes, expiry, ends of deliveries.
     Delete,

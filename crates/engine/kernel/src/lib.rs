@@ -53,8 +53,11 @@ pub use stored::Stored;
 mod numbers;
 pub use numbers::Numbers;
 
+mod offer;
+pub use offer::{Offer, Taken, Targets};
+
 mod context;
-pub use context::{Context, Handed, Setting, Targets};
+pub use context::{Body, Context, Handed, Setting};
 
 pub mod service;
 pub use service::{Decision, Fact, Outcome, Rests, Service, Survival};

@@ -1,12 +1,12 @@
-//! One payload for several takers at once: queues here, and endpoints outside.
+//! One payload for several takers at once: things of this server that keep it, and endpoints outside.
 //!
-//! A topic's message is one record of the log, whoever gets it: all of its takers have it, or none has, and the payload is
-//! stored once. The services that its takers belong to apply the same record, each its own part.
+//! A payload is one record of the log, whoever gets it: all of its takers have it, or none has, and it is stored once. The
+//! services that its takers belong to apply the same record, each its own part.
 
 use std::borrow::Cow;
 
+use crate::Time;
 use crate::codec::{Malformed, Reader, put_list, put_near, put_str, put_u64};
-use crate::{Arn, Time};
 
 /// The kind of its record in the log.
 pub const PARCEL_SENT: u8 = 128;
@@ -57,16 +57,16 @@ impl ParcelClosed {
 pub struct ParcelSent<'a> {
     /// The number of what was published: its message id is made of it.
     pub number: u64,
-    /// The number of the topic that it comes from.
+    /// The number of the thing that it comes from.
     pub source: u64,
     /// When it was published.
     pub at: Time,
     /// Its `MessageGroupId`.
     pub group: Option<Cow<'a, str>>,
-    /// What later messages are compared with: a FIFO topic's, or FIFO queues'.
+    /// What later messages are compared with, by the source or by its takers.
     pub deduplication_id: Option<Cow<'a, str>>,
-    /// Queues' messages.
-    pub copies: Vec<Copy>,
+    /// Copies that things of this server keep.
+    pub copies: Vec<StoredCopy>,
     /// Deliveries that leave the building.
     pub deliveries: Vec<Delivery>,
     /// Deliveries that end with this parcel, since it is the dead letter of each.
@@ -75,49 +75,49 @@ pub struct ParcelSent<'a> {
     pub style: u8,
     /// How long it is to be kept for replays after `at`, in milliseconds; zero: not at all.
     pub archived_millis: u64,
-    /// How the source compares deduplication ids; absent if it does not (standard topics), or if this is no new message.
+    /// How the source compares deduplication ids; absent if it does not, or if this is no new message.
     pub deduplicates: Option<Deduplicates>,
     /// It was written before, in a segment that has been given up: nothing new has happened.
     pub forwarded: bool,
 }
 
 /// Among which messages deduplication ids are compared.
-#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Deduplicates {
-    /// All of the topic or queue.
+    /// All of the thing that compares them.
     All,
     /// Those of the same group.
     InGroup,
 }
 
-/// A queue's message.
-#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
-pub struct Copy {
-    /// In which queue.
-    pub queue: u64,
+/// A copy that a thing of this server keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StoredCopy {
+    /// The number of the thing that has it. No two things have the same number.
+    pub holder: u64,
     /// Its number there.
     pub seq: u64,
-    /// The number that its message id is made of: `seq`, unless it came from another queue. It names this copy in the
+    /// The number that its message id is made of: `seq`, unless another thing had it before. It names this copy in the
     /// record.
     pub origin: u64,
     /// In which form it is read.
     pub form: Form,
-    /// How its queue compares deduplication ids; absent on standard queues.
+    /// How its holder compares deduplication ids; absent if it does not.
     pub deduplicates: Option<Deduplicates>,
     /// It stays hidden for so long.
     pub delay_seconds: u32,
-    /// When it was sent to its queue, after the parcel's `at`, in milliseconds.
+    /// When its holder took it, after the parcel's `at`, in milliseconds.
     pub sent_after: u64,
-    /// The parcel's group is not this copy's: a FIFO topic does not pass its groups on to standard queues.
+    /// The parcel's group is not this copy's.
     pub without_group: bool,
 }
 
-/// A delivery that leaves the building.
-#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
+/// A delivery that leaves the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Delivery {
     /// Its number: it names this delivery for ever.
     pub number: u64,
-    /// In which form, and for which subscription.
+    /// In which form, and for which recipient.
     pub form: Form,
     /// How often it was tried.
     pub attempts: u32,
@@ -126,7 +126,7 @@ pub struct Delivery {
 }
 
 /// A delivery that ended.
-#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ended {
     /// Its number.
     pub number: u64,
@@ -135,53 +135,16 @@ pub struct Ended {
 }
 
 /// In which form a taker gets the payload.
-#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Form {
-    /// For which subscription; its ARN stands in envelopes.
-    pub subscription: u64,
+    /// The number of what says that the taker gets it, whose ARN stands in envelopes; zero: nothing.
+    pub recipient: u64,
     /// Whether it gets what was published as it is, without an envelope.
     pub raw: bool,
-    /// Which of the texts it gets, if there are several: a number of the source's making.
-    pub text: u8,
+    /// By which of the source's protocols it was to be delivered, if there are several texts: a number of the source's making.
+    pub protocol: u8,
     /// Whether it is a replay of what was published before.
     pub replayed: bool,
-}
-
-/// What a source wants a queue to get.
-#[derive(Clone, std::marker::Copy, Debug)]
-pub struct Offer<'a> {
-    /// The queue's ARN.
-    pub to: &'a Arn,
-    /// The number that the message gets if it is taken.
-    pub seq: u64,
-    /// The moment.
-    pub now: Time,
-    /// Its `MessageGroupId`.
-    pub group: Option<&'a str>,
-    /// Its `MessageDeduplicationId`.
-    pub deduplication_id: Option<&'a str>,
-    /// Bytes of the message with its attributes, without an envelope.
-    pub size: usize,
-    /// How many message attributes it has.
-    pub attributes: usize,
-    /// In which form it is to be read.
-    pub form: Form,
-    /// Whether it could not be delivered elsewhere. Such a letter is taken even if the queue has had its deduplication id: it is
-    /// another subscription's, or another topic's, and nowhere else.
-    pub is_dead_letter: bool,
-    /// The topic's ARN, if the queue's policy must let it send.
-    pub must_be_allowed: Option<&'a str>,
-}
-
-/// What becomes of an offer.
-#[derive(Clone, std::marker::Copy, PartialEq, Eq, Debug)]
-pub enum Taken {
-    /// It is to have this copy.
-    Copy(Copy),
-    /// It has taken the same message before: nothing is to be done.
-    Duplicate,
-    /// It cannot have it, now or later.
-    Refused(&'static str),
 }
 
 const GROUP: u8 = 1;
@@ -191,7 +154,7 @@ const IN_GROUP: u8 = 8;
 const FORWARDED: u8 = 16;
 const ARCHIVED: u8 = 32;
 const STYLE: u8 = 64;
-/// Queues, subscriptions and deliveries stand as differences. Logs from before have their numbers whole.
+/// Holders, recipients and deliveries stand as differences. Logs from before have their numbers whole.
 const NEAR: u8 = 128;
 
 /// The bit of `IN_GROUP` in a parcel whose source compares no deduplication ids, where it had no meaning: an index of its copies
@@ -216,7 +179,7 @@ impl Block {
     const BYTES: usize = 4 * 8;
 
     fn encode(&self, out: &mut Vec<u8>) {
-        for number in [self.offset, self.before.queue, self.before.subscription, self.before.number] {
+        for number in [self.offset, self.before.holder, self.before.recipient, self.before.number] {
             out.extend_from_slice(&number.to_le_bytes());
         }
     }
@@ -226,7 +189,7 @@ impl Block {
             let number = bytes.get(8 * at..8 * at + 8).and_then(|bytes| bytes.try_into().ok());
             number.map(u64::from_le_bytes).ok_or(Malformed)
         };
-        let before = Neighbour { queue: number(1)?, subscription: number(2)?, number: number(3)? };
+        let before = Neighbour { holder: number(1)?, recipient: number(2)?, number: number(3)? };
         Ok(Block { offset: number(0)?, before })
     }
 
@@ -248,10 +211,10 @@ impl Block {
 }
 
 /// The numbers that the next taker's are written as differences to, since neighbours are mostly alike.
-#[derive(Clone, std::marker::Copy)]
+#[derive(Clone, Copy)]
 struct Neighbour {
-    queue: u64,
-    subscription: u64,
+    holder: u64,
+    recipient: u64,
     number: u64,
 }
 
@@ -323,7 +286,7 @@ impl<'a> ParcelSent<'a> {
         let (mut parcel, mut reader, flags) = ParcelSent::label(bytes)?;
         let near = flags & NEAR != 0;
         let mut before = parcel.neighbour();
-        parcel.copies = reader.list(|reader| Copy::decode(reader, near, &mut before))?;
+        parcel.copies = reader.list(|reader| StoredCopy::decode(reader, near, &mut before))?;
         parcel.deliveries = reader.list(|reader| Delivery::decode(reader, near, &mut before))?;
         parcel.ends = reader.list(|reader| Ok(Ended { number: reader.u64()?, segment: reader.u32()? }))?;
         if flags & (INDEXED | DEDUPLICATES) == INDEXED {
@@ -340,13 +303,13 @@ impl<'a> ParcelSent<'a> {
 
     /// Reads what it says of the parcel as a whole, and of the one copy whose id is made of `origin`. Of a large parcel only
     /// a few copies are looked at.
-    pub fn decode_copy(bytes: &'a [u8], origin: u64) -> Result<(Self, Copy), Malformed> {
+    pub fn decode_copy(bytes: &'a [u8], origin: u64) -> Result<(Self, StoredCopy), Malformed> {
         let (parcel, copy, _) = ParcelSent::find_copy(bytes, origin)?;
         Ok((parcel, copy))
     }
 
     /// The same, and how many copies were looked at.
-    fn find_copy(bytes: &'a [u8], origin: u64) -> Result<(Self, Copy, usize), Malformed> {
+    fn find_copy(bytes: &'a [u8], origin: u64) -> Result<(Self, StoredCopy, usize), Malformed> {
         let (parcel, mut reader, flags) = ParcelSent::label(bytes)?;
         let mut count = usize::try_from(reader.u64()?).map_err(|_| Malformed)?;
         let mut before = parcel.neighbour();
@@ -358,7 +321,7 @@ impl<'a> ParcelSent<'a> {
             count = count.saturating_sub(number.saturating_mul(BLOCK)).min(BLOCK);
         }
         for looked_at in 1..=count {
-            let copy = Copy::decode(&mut reader, flags & NEAR != 0, &mut before)?;
+            let copy = StoredCopy::decode(&mut reader, flags & NEAR != 0, &mut before)?;
             if copy.origin == origin {
                 return Ok((parcel, copy, looked_at));
             }
@@ -394,7 +357,7 @@ impl<'a> ParcelSent<'a> {
     pub fn in_parts(&self, takers: usize) -> Vec<ParcelSent<'_>> {
         let copies = self.copies.chunks(takers).map(|copies| (copies, &[][..]));
         let deliveries = self.deliveries.chunks(takers).map(|deliveries| (&[][..], deliveries));
-        let part = |(at, (copies, deliveries)): (usize, (&[Copy], &[Delivery]))| ParcelSent {
+        let part = |(at, (copies, deliveries)): (usize, (&[StoredCopy], &[Delivery]))| ParcelSent {
             number: self.number,
             source: self.source,
             at: self.at,
@@ -429,24 +392,37 @@ impl<'a> ParcelSent<'a> {
         }
     }
 
+    /// The parcel without its takers, as one whose payload is handed on to others.
+    pub fn handed_on(self) -> ParcelSent<'a> {
+        ParcelSent {
+            copies: Vec::new(),
+            deliveries: Vec::new(),
+            ends: Vec::new(),
+            archived_millis: 0,
+            deduplicates: None,
+            forwarded: false,
+            ..self
+        }
+    }
+
     /// Whether anybody needs what it carries.
     pub fn is_needed(&self) -> bool {
         !self.copies.is_empty() || !self.deliveries.is_empty() || self.archived_millis > 0
     }
 
-    /// What the first taker's numbers are written as differences to: all are drawn from one counter, the topic's before its
-    /// queues' and subscriptions' as a rule, and the message's just before its copies'.
+    /// What the first taker's numbers are written as differences to: all are drawn from one counter, the source's before
+    /// its takers' as a rule, and the message's just before its copies'.
     fn neighbour(&self) -> Neighbour {
-        Neighbour { queue: self.source, subscription: self.source, number: self.number }
+        Neighbour { holder: self.source, recipient: self.source, number: self.number }
     }
 
     /// The copy that a message was read from, by the number that its id is made of.
-    pub fn copy(&self, origin: u64) -> Option<&Copy> {
+    pub fn copy(&self, origin: u64) -> Option<&StoredCopy> {
         self.copies.iter().find(|copy| copy.origin == origin)
     }
 
     /// The `MessageGroupId` of one of the copies.
-    pub fn group_of(&self, copy: &Copy) -> Option<&str> {
+    pub fn group_of(&self, copy: &StoredCopy) -> Option<&str> {
         self.group.as_deref().filter(|_| !copy.without_group)
     }
 
@@ -462,13 +438,13 @@ const MOVED: u8 = 4;
 const DELAY: u8 = 8;
 const COPY_DEDUPLICATES: u8 = 16;
 const COPY_IN_GROUP: u8 = 32;
-/// The same bit where the copy's queue compares no deduplication ids: that it is set there means that the copy has no group.
+/// The same bit where the copy's holder compares no deduplication ids: that it is set there means that the copy has no group.
 /// Older logs never have it there, and older readers pass it over.
 const WITHOUT_GROUP: u8 = COPY_IN_GROUP;
 const SENT_AFTER: u8 = 64;
 const TEXT: u8 = 128;
 
-impl Copy {
+impl StoredCopy {
     fn encode(&self, out: &mut Vec<u8>, before: &mut Neighbour) {
         let mut flags = self.form.bits();
         flags |= if self.origin != self.seq { MOVED } else { 0 };
@@ -477,7 +453,7 @@ impl Copy {
         flags |= if self.without_group && self.deduplicates.is_none() { WITHOUT_GROUP } else { 0 };
         flags |= if self.sent_after > 0 { SENT_AFTER } else { 0 };
         out.push(flags);
-        put_near(out, self.queue, &mut before.queue);
+        put_near(out, self.holder, &mut before.holder);
         put_near(out, self.seq, &mut before.number);
         self.form.encode(out, before);
         if self.origin != self.seq {
@@ -493,10 +469,10 @@ impl Copy {
 
     fn decode(reader: &mut Reader<'_>, near: bool, before: &mut Neighbour) -> Result<Self, Malformed> {
         let flags = reader.u8()?;
-        let queue = number(reader, near, &mut before.queue)?;
+        let holder = number(reader, near, &mut before.holder)?;
         let seq = reader.near(&mut before.number)?;
-        Ok(Copy {
-            queue,
+        Ok(StoredCopy {
+            holder,
             seq,
             form: Form::decode(flags, reader, near, before)?,
             origin: if flags & MOVED != 0 { reader.u64()? } else { seq },
@@ -535,13 +511,13 @@ impl Form {
     fn bits(&self) -> u8 {
         (u8::from(self.raw) * RAW)
             | (u8::from(self.replayed) * REPLAYED)
-            | if self.text > 0 { TEXT } else { 0 }
+            | if self.protocol > 0 { TEXT } else { 0 }
     }
 
     fn encode(&self, out: &mut Vec<u8>, before: &mut Neighbour) {
-        put_near(out, self.subscription, &mut before.subscription);
-        if self.text > 0 {
-            out.push(self.text);
+        put_near(out, self.recipient, &mut before.recipient);
+        if self.protocol > 0 {
+            out.push(self.protocol);
         }
     }
 
@@ -554,8 +530,8 @@ impl Form {
         Ok(Form {
             raw: flags & RAW != 0,
             replayed: flags & REPLAYED != 0,
-            subscription: number(reader, near, &mut before.subscription)?,
-            text: if flags & TEXT != 0 { reader.u8()? } else { 0 },
+            recipient: number(reader, near, &mut before.recipient)?,
+            protocol: if flags & TEXT != 0 { reader.u8()? } else { 0 },
         })
     }
 }
@@ -586,9 +562,9 @@ mod tests {
 
     #[test]
     fn a_parcel_reads_back_as_it_was_written() {
-        let form = Form { subscription: 9, raw: true, text: 0, replayed: false };
-        let copy = Copy {
-            queue: 3,
+        let form = Form { recipient: 9, raw: true, protocol: 0, replayed: false };
+        let copy = StoredCopy {
+            holder: 3,
             seq: 101,
             origin: 101,
             form,
@@ -605,10 +581,10 @@ mod tests {
             deduplication_id: Some("d".into()),
             copies: vec![
                 copy,
-                Copy {
+                StoredCopy {
                     seq: 50,
                     origin: 40,
-                    form: Form { text: 3, raw: false, replayed: true, ..form },
+                    form: Form { protocol: 3, raw: false, replayed: true, ..form },
                     delay_seconds: 5,
                     sent_after: 8,
                     deduplicates: None,
@@ -657,13 +633,13 @@ mod tests {
         }
     }
 
-    /// What was published to so many queues.
+    /// What was published to so many takers.
     fn wide(count: u64) -> ParcelSent<'static> {
-        let copy = |at| Copy {
-            queue: 1_000_000 + 2 * at,
+        let copy = |at| StoredCopy {
+            holder: 1_000_000 + 2 * at,
             seq: 9_000_000_001 + at,
             origin: 9_000_000_001 + at,
-            form: Form { subscription: 1_000_001 + 2 * at, raw: true, text: 0, replayed: false },
+            form: Form { recipient: 1_000_001 + 2 * at, raw: true, protocol: 0, replayed: false },
             deduplicates: None,
             delay_seconds: 0,
             sent_after: 0,
@@ -686,7 +662,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_in_each_of_many_queues_is_four_bytes() {
+    fn a_copy_for_each_of_many_holders_is_four_bytes() {
         let copies = |count: u64| {
             let (mut bytes, parcel) = (Vec::new(), wide(count));
             parcel.encode(&mut bytes);
@@ -706,7 +682,7 @@ mod tests {
         let mut moved = wide(200);
         moved.copies.iter_mut().for_each(|copy| copy.seq += 1000);
         moved.forwarded = true;
-        // A FIFO topic's has none, either: it has a hundred subscribers at the most.
+        // One whose source compares deduplication ids has none, either: it has a hundred takers at the most.
         let fifo = ParcelSent { deduplicates: Some(Deduplicates::InGroup), ..wide(100) };
         for parcel in cases.into_iter().chain([moved, fifo]) {
             let mut bytes = Vec::new();
@@ -734,13 +710,13 @@ mod tests {
 
     #[test]
     fn a_parcel_from_before_differences_is_read_as_it_was_meant() {
-        // One copy in queue 300 with number 21, for subscription 400; one delivery with number 500, for subscription 401.
+        // One copy in thing 300 with number 21, for recipient 400; one delivery with number 500, for recipient 401.
         let bytes = [PARCEL_SENT, 0, 20, 7, 9, 1, RAW, 0xac, 2, 2, 0x90, 3, 1, 0, 0xf4, 3, 0x91, 3, 0];
         let parcel = ParcelSent::decode(&bytes).unwrap();
         assert_eq!((parcel.number, parcel.source, parcel.at), (20, 7, Time(9)));
         let copy = parcel.copies[0];
-        assert_eq!((copy.queue, copy.seq, copy.form.subscription), (300, 21, 400));
+        assert_eq!((copy.holder, copy.seq, copy.form.recipient), (300, 21, 400));
         let delivery = parcel.deliveries[0];
-        assert_eq!((delivery.number, delivery.form.subscription), (500, 401));
+        assert_eq!((delivery.number, delivery.form.recipient), (500, 401));
     }
 }

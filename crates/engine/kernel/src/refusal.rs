@@ -7,7 +7,7 @@ use std::borrow::Cow;
 /// The shape's HTTP status and its code in the query protocol are not known here: `wire` has them from the model.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
-    /// The error's shape name, as in AWS's model (`QueueDoesNotExist`), or, for errors that AWS sends without
+    /// The error's shape name, as in AWS's model (`ResourceNotFoundException`), or, for errors that AWS sends without
     /// modelling them, the name in its JSON `__type` (`InvalidParameterValueException`).
     pub shape: &'static str,
     /// The text for the caller.

@@ -9,7 +9,7 @@ use crate::codec::{Malformed, Reader, put_list, put_near, put_u64};
 /// The kind of its record in the log.
 pub const IDS_REMEMBERED: u8 = 129;
 
-/// Ids that queues and topics have accepted. Nothing new has happened.
+/// Ids that things of any service have accepted. Nothing new has happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IdsRemembered {
     /// The ids.
@@ -19,7 +19,7 @@ pub struct IdsRemembered {
 /// One id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct RememberedId {
-    /// The number of the queue or topic: no two things have the same.
+    /// The number of the thing that accepted it: no two things have the same.
     pub owner: u64,
     /// The number of the message that was accepted with it.
     pub message: u64,

@@ -9,9 +9,9 @@ use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 use crate::codec::Malformed;
-use crate::parcel::{Offer, Taken};
 use crate::{
-    Context, Demand, Extent, IdsRemembered, Ledger, ParcelSent, Refusal, RememberedId, Secret, Setting, Time,
+    Context, Demand, Extent, IdsRemembered, Ledger, Offer, ParcelSent, Refusal, RememberedId, Secret,
+    Setting, Taken, Time,
 };
 
 /// A kind of fact that a service records. The first byte of its encoding is its kind.
@@ -242,8 +242,8 @@ pub trait Service: Default + Debug + 'static {
 
     // What other services hand over.
 
-    /// Target: what becomes of an offer.
-    fn offer(&self, _offer: &Offer<'_>) -> Taken {
+    /// Target: takes an offer, or does not. A target that takes it adds itself to the takers of the body.
+    fn offer(&self, _offer: &Offer<'_>, _context: &mut Context<'_, '_, Self::Limits>) -> Taken {
         Taken::Refused("resources of this service cannot be handed anything")
     }
 

@@ -4,7 +4,7 @@ use journal::Overlong;
 use kernel::gather::FACT_BYTES;
 use kernel::{Context, Decision, Fact, Handed, Outcome, Refusal, Rests, Service};
 
-use crate::house::{Circumstances, Has, House};
+use crate::house::{Circumstances, Doors, Has, House};
 use crate::machine::{Machine, end_of};
 use crate::outbox::Release;
 use crate::recording::{Grouping, too_long};
@@ -58,13 +58,10 @@ impl<H: House> Machine<H> {
                 Outcome::Again { room, .. } => *room,
                 _ => 0,
             };
-            if let Err(overlong) = self.commit_step::<S>(&decision.facts, &handed, &mut group, room) {
-                self.numbers.put_back(numbers);
+            let (facts, room) = (&decision.facts, (room, numbers));
+            if let Err(overlong) = self.commit_step::<S>(facts, &handed, &mut group, room) {
                 let refusal = Err(too_long(S::OVERLONG, overlong));
                 return self.answer(ticket, refusal, Rests::OnEverything);
-            }
-            if decision.facts.is_empty() && handed.0.is_empty() {
-                self.numbers.put_back(numbers);
             }
             self.send::<S>(decision.effects);
             let Outcome::Again { step, .. } = decision.outcome else {
@@ -126,12 +123,11 @@ impl<H: House> Machine<H> {
         let asked = self.ask::<S>(0, |service, context| service.consequence(&mut due, context));
         let Some((decision, handed)) = asked else { return };
         self.note::<S>(&decision.facts);
+        // Facts that were recorded keep their numbers.
+        let numbers = if decision.facts.is_empty() { numbers } else { self.numbers.next() };
         let mut group = OpenGroup { has_begun: !decision.facts.is_empty() };
-        let handing = self.commit_step::<S>(&[], &handed, &mut group, 0);
+        let handing = self.commit_step::<S>(&[], &handed, &mut group, (0, numbers));
         debug_assert!(handing.is_ok(), "{handing:?}");
-        if decision.facts.is_empty() && handed.0.is_empty() {
-            self.numbers.put_back(numbers);
-        }
         self.send::<S>(decision.effects);
         self.settle::<S>(decision.ticket, decision.outcome);
     }
@@ -158,8 +154,10 @@ impl<H: House> Machine<H> {
         H: Has<S>,
     {
         let mut handed = Handed::default();
-        let setting = self.circumstances()?.setting::<H, S>(ticket);
-        let decision = ask(self.house.of(), &mut Context::new(setting, &self.house, &mut handed));
+        let circumstances = self.circumstances()?;
+        let doors = Doors { house: &self.house, circumstances };
+        let setting = circumstances.setting::<H, S>(ticket);
+        let decision = ask(self.house.of(), &mut Context::new(setting, &doors, &mut handed));
         Some((decision, handed))
     }
 
@@ -171,36 +169,41 @@ impl<H: House> Machine<H> {
     }
 
     /// Records what a step has decided, and makes it true. What does not fit into the segment of its group begins a group.
+    /// Numbers from `numbers` on were drawn for it; they are put back if nothing is recorded.
     fn commit_step<S: Service>(
         &mut self,
         facts: &[Fact<'_, S::Record<'_>>],
         handed: &Handed<'_>,
         group: &mut OpenGroup,
-        room: usize,
+        (room, numbers): (usize, u64),
     ) -> Result<(), Overlong>
     where
         H: Has<S>,
     {
-        let bytes = |handed: &Handed<'_>| -> usize {
-            let parcels = handed.0.iter().map(|(parcel, payload)| {
+        let mut is_recorded = false;
+        if !facts.is_empty() {
+            let parcels = handed.recorded().map(|(parcel, payload)| {
                 let takers = parcel.copies.len() + parcel.deliveries.len();
                 PARCEL_BYTES + takers * TAKER_BYTES + payload.len()
             });
-            parcels.sum()
-        };
-        if !facts.is_empty() {
-            let room = if room + handed.0.len() > 0 { self.group_room(room + bytes(handed)) } else { 0 };
+            let room = self.group_room(room + parcels.sum::<usize>());
             let mut committed = self.commit::<S>(facts, FACT_BYTES, group.grouping(room));
             if committed.is_err() && group.has_begun {
                 committed = self.commit::<S>(facts, FACT_BYTES, Grouping::Begins(room));
             }
+            if committed.is_err() {
+                self.numbers.put_back(numbers);
+            }
             committed?;
-            group.has_begun = true;
+            (group.has_begun, is_recorded) = (true, true);
         }
-        for (parcel, payload) in &handed.0 {
-            let room = if room > 0 { self.group_room(room) } else { 0 };
+        let room = self.group_room(room);
+        for (parcel, payload) in handed.recorded() {
             self.commit_parcel(parcel, payload, group.grouping(room));
-            group.has_begun = true;
+            (group.has_begun, is_recorded) = (true, true);
+        }
+        if !is_recorded {
+            self.numbers.put_back(numbers);
         }
         Ok(())
     }

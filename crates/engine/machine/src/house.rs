@@ -5,14 +5,14 @@ use std::ops::RangeInclusive;
 
 use kernel::codec::Malformed;
 use kernel::{
-    Demand, Extent, IdsRemembered, Ledger, Numbers, ParcelSent, RememberedId, Secret, Service, Survival,
-    Targets, Time,
+    Demand, Extent, Handed, IdsRemembered, Ledger, Numbers, Offer, ParcelSent, RememberedId, Secret, Service,
+    Survival, Taken, Targets, Time,
 };
 
 use crate::machine::Machine;
 
 /// All services. [`services!`] implements it: every method asks the service that is meant, or all of them in the order of the list.
-pub trait House: Targets + Default + Debug + Sized + 'static {
+pub trait House: Default + Debug + Sized + 'static {
     /// What a client asks for, by service.
     type Command: Debug;
     /// What a client gets, by service.
@@ -76,6 +76,13 @@ pub trait House: Targets + Default + Debug + Sized + 'static {
     fn has_background_work(&self) -> bool;
     /// Does a little of it.
     fn work_in_background(&mut self, now: Time, ledger: &mut Ledger);
+    /// Offers a body to the service of the target's ARN.
+    fn offer(
+        &self,
+        offer: &Offer<'_>,
+        circumstances: Circumstances<'_, Self::Limits>,
+        handed: &mut Handed<'_>,
+    ) -> Taken;
     /// What must be done about a record of a service before its segment can go.
     fn survival(&self, head: &[u8], at: Extent, ledger: &Ledger) -> Result<Survival, Malformed>;
     /// A parcel with those of its takers whose payload still lies at `at`.
@@ -119,6 +126,20 @@ pub struct Circumstances<'a, L> {
     pub numbers: &'a Numbers,
     /// What the disk has room for.
     pub room: Demand,
+}
+
+/// The services as targets of each other, under the circumstances of a decision.
+pub struct Doors<'m, H: House> {
+    /// The services.
+    pub house: &'m H,
+    /// The circumstances.
+    pub circumstances: Circumstances<'m, H::Limits>,
+}
+
+impl<H: House> Targets for Doors<'_, H> {
+    fn offer(&self, offer: &Offer<'_>, handed: &mut Handed<'_>) -> Taken {
+        self.house.offer(offer, self.circumstances, handed)
+    }
 }
 
 /// Whether no two ranges of kinds overlap, nor any with the kinds that the machine itself has.
@@ -224,15 +245,6 @@ macro_rules! services {
                 Effect::$Service(effect)
             }
         })*
-
-        impl kernel::Targets for Services {
-            fn offer(&self, offer: &kernel::parcel::Offer<'_>) -> kernel::parcel::Taken {
-                match &*offer.to.service {
-                    $(<$state as kernel::Service>::NAME => kernel::Service::offer(&self.$field, offer),)*
-                    _ => kernel::parcel::Taken::Refused("there is no such service"),
-                }
-            }
-        }
 
         impl $crate::house::House for Services {
             type Command = Command;
@@ -395,6 +407,23 @@ macro_rules! services {
 
             fn work_in_background(&mut self, now: kernel::Time, ledger: &mut kernel::Ledger) {
                 $(kernel::Service::work_in_background(&mut self.$field, now, ledger);)*
+            }
+
+            fn offer(
+                &self,
+                offer: &kernel::Offer<'_>,
+                circumstances: $crate::house::Circumstances<'_, Limits>,
+                handed: &mut kernel::Handed<'_>,
+            ) -> kernel::Taken {
+                let doors = $crate::house::Doors { house: self, circumstances };
+                match &*offer.to.service {
+                    $(<$state as kernel::Service>::NAME => {
+                        let setting = circumstances.setting::<Self, $state>(0);
+                        let mut context = kernel::Context::new(setting, &doors, handed);
+                        kernel::Service::offer(&self.$field, offer, &mut context)
+                    })*
+                    _ => kernel::Taken::Refused("there is no such service"),
+                }
             }
 
             fn survival(

@@ -49,11 +49,11 @@ pub(crate) fn refusal_text(room: Demand) -> &'static str {
         }
         Demand::Delete => {
             "The disk that holds this server's data is full, and what is left is kept for deletes. Nothing was done. Free \
-             some space, or delete messages, purge or delete queues, and try again."
+             some space, or delete messages or resources, and try again."
         }
         Demand::Purge => {
-            "The disk that holds this server's data is full, and what is left is kept for PurgeQueue, DeleteQueue and \
-             DeleteTopic. Nothing was done. Free some space, or purge or delete queues, and try again."
+            "The disk that holds this server's data is full, and what is left is kept for purges and for the deletion of \
+             resources. Nothing was done. Free some space, or purge or delete resources, and try again."
         }
         Demand::Nothing => {
             "The disk that holds this server's data is full, and nothing can be written any more. Nothing was done. Free \

@@ -92,7 +92,7 @@ impl Protocol {
         Protocol::ALL.iter().find(|(_, other)| *other == name).map(|(protocol, _)| *protocol)
     }
 
-    /// The protocol of this number, which [`kernel::parcel::Form::text`] carries.
+    /// The protocol of this number, which [`kernel::parcel::Form::protocol`] carries.
     pub fn from_number(number: u8) -> Option<Protocol> {
         Protocol::ALL.iter().find(|(protocol, _)| *protocol as u8 == number).map(|(protocol, _)| *protocol)
     }

@@ -6,8 +6,8 @@
 //! meanwhile is archived, and comes in its turn.
 
 use collections::Entry;
-use kernel::parcel::{Copy, Form, Offer, Taken};
-use kernel::{Extent, Ledger, ParcelSent, Seq, Time, iso8601};
+use kernel::parcel::Form;
+use kernel::{Extent, Ledger, Offer, ParcelSent, Seq, Taken, Time, iso8601};
 use notification::Notification;
 use patterns::{Event, FilterPolicy, Scope};
 use serde_json::Value;
@@ -79,7 +79,7 @@ impl State {
     /// A message was published, or lies here now: its topic keeps it if it has an archive.
     pub(crate) fn archive(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
         for copy in parcel.copies.iter().filter(|copy| copy.form.replayed && !parcel.forwarded) {
-            let replay = self.replays.get_mut(&SubscriptionId(copy.form.subscription));
+            let replay = self.replays.get_mut(&SubscriptionId(copy.form.recipient));
             if let Some(replay) = replay.filter(|replay| copy.seq >= replay.began) {
                 replay.advance(parcel.number, at, ledger);
             }
@@ -218,17 +218,17 @@ impl State {
         None
     }
 
-    /// A message that was read for a replay, as a parcel for the subscription's queue; none if its filter does not want it or
-    /// its queue does not take it, and if it has grown too old meanwhile or is not in the window of a replay that was asked for
-    /// since.
-    pub fn replay<'a>(
+    /// Hands a message that was read for a replay to the subscription's queue; not if its filter does not want it, or if it has
+    /// grown too old meanwhile or is not in the window of a replay that was asked for since.
+    pub(crate) fn replay<'a>(
         &self,
         id: SubscriptionId,
         parcel: ParcelSent<'a>,
         notification: &Notification,
-        context: &Context<'_, '_>,
-    ) -> Option<ParcelSent<'a>> {
-        let Setting { now, limits, numbers, .. } = context.setting;
+        payload: &'a [u8],
+        context: &mut Context<'a, '_>,
+    ) -> Option<Taken> {
+        let Setting { now, limits, .. } = context.setting;
         let subscription = self.subscriptions.get(&id)?;
         let topic = self.topics.get(&subscription.declared.topic)?;
         let keeping = topic.keeping()?;
@@ -237,37 +237,20 @@ impl State {
         if !is_due || !subscription.wants(notification) {
             return None;
         }
-        let form = Form { subscription: id.0, raw: subscription.is_raw(), text: 0, replayed: true };
-        let offer = |queue: &kernel::Arn, is_dead_letter: bool| {
-            context.targets.offer(&Offer {
-                to: queue,
-                seq: numbers.next(),
-                now,
-                group: parcel.group.as_deref(),
-                deduplication_id: parcel.deduplication_id.as_deref(),
-                size: notification.message.len(),
-                attributes: notification.attributes.len(),
-                form,
-                is_dead_letter,
-                must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
-            })
+        let body = context.body(parcel.handed_on(), payload);
+        let offer = |to, is_dead_letter| Offer {
+            to,
+            body,
+            must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
+            size: notification.message.len(),
+            attributes: notification.attributes.len(),
+            form: Form { recipient: id.0, raw: subscription.is_raw(), protocol: 0, replayed: true },
+            is_dead_letter,
         };
-        let taken = match offer(subscription.queue.as_ref()?, false) {
-            Taken::Refused(_) => offer(&subscription.dead_letters()?, true),
-            taken => taken,
-        };
-        let Taken::Copy(copy) = taken else { return None };
-        numbers.draw();
-        let copies = vec![Copy { sent_after: now - parcel.at, ..copy }];
-        Some(ParcelSent {
-            copies,
-            deliveries: Vec::new(),
-            ends: Vec::new(),
-            archived_millis: 0,
-            deduplicates: None,
-            forwarded: false,
-            ..parcel
-        })
+        match context.offer(&offer(subscription.queue.as_ref()?, false)) {
+            Taken::Refused(_) => Some(context.offer(&offer(&subscription.dead_letters()?, true))),
+            taken => Some(taken),
+        }
     }
 
     /// Whether this is what is being read for a replay. What was read for one that was replaced meanwhile is not.

@@ -198,7 +198,7 @@ impl State {
         at: Extent,
         ledger: &mut Ledger,
     ) {
-        let subscription = SubscriptionId(delivery.form.subscription);
+        let subscription = SubscriptionId(delivery.form.recipient);
         let is_known = subscription.0 == 0
             || self.subscriptions.contains_key(&subscription)
             || self.platforms.endpoints.contains_key(&EndpointId(subscription.0));
@@ -252,7 +252,7 @@ impl State {
             return;
         }
         pending.attempts = record.attempts;
-        let lane = SubscriptionId(pending.form.subscription);
+        let lane = SubscriptionId(pending.form.recipient);
         match std::mem::replace(&mut pending.step, Step::Waits(record.due)) {
             Step::Waits(due) => self.deadlines.clear(due, Due::DeliveryDue(record.number)),
             Step::Ready => self.deliveries.leave(lane, record.number),
@@ -274,7 +274,7 @@ impl State {
         if let Some(fact) = pending.fact {
             ledger.release(fact);
         }
-        let lane = SubscriptionId(pending.form.subscription);
+        let lane = SubscriptionId(pending.form.recipient);
         match pending.step {
             Step::Waits(due) => self.deadlines.clear(due, Due::DeliveryDue(number)),
             Step::Ready => self.deliveries.leave(lane, number),
@@ -300,7 +300,7 @@ impl State {
     pub(crate) fn delivery_due(&mut self, number: u64) {
         let Some(pending) = self.deliveries.pending.get_mut(&number) else { return };
         pending.step = Step::Ready;
-        let lane = SubscriptionId(pending.form.subscription);
+        let lane = SubscriptionId(pending.form.recipient);
         self.deliveries.lanes.entry(lane).or_default().ready.insert(number);
         self.deliveries.look_at(lane);
     }
@@ -361,7 +361,7 @@ impl State {
     fn device(&self, form: &Form, subscription: Option<&Subscription>) -> Option<Device> {
         let endpoint = match subscription {
             Some(subscription) => self.platforms.endpoint(&subscription.declared.endpoint),
-            None => self.platforms.endpoints.get(&EndpointId(form.subscription)),
+            None => self.platforms.endpoints.get(&EndpointId(form.recipient)),
         };
         let endpoint = endpoint.filter(|endpoint| endpoint.is_enabled())?;
         let application =
@@ -379,7 +379,7 @@ impl State {
             self.deliveries.troubled -= 1;
         }
         let Some(pending) = self.deliveries.pending.get(&number) else { return };
-        let lane = SubscriptionId(pending.form.subscription);
+        let lane = SubscriptionId(pending.form.recipient);
         if let Some(lane) = self.deliveries.lanes.get_mut(&lane) {
             match outcome {
                 Outcome::Failed => lane.is_troubled = true,
@@ -394,7 +394,7 @@ impl State {
     pub fn try_again(&mut self, number: u64) {
         let Some(pending) = self.deliveries.pending.get_mut(&number) else { return };
         if pending.step == Step::UnderWay {
-            let lane = SubscriptionId(pending.form.subscription);
+            let lane = SubscriptionId(pending.form.recipient);
             self.deliveries.came_back(lane);
             self.delivery_due(number);
         }
@@ -406,7 +406,7 @@ impl State {
         let Some(pending) = self.deliveries.pending.get_mut(&number) else { return };
         if pending.step == Step::UnderWay {
             pending.step = Step::Waits(due);
-            let lane = SubscriptionId(pending.form.subscription);
+            let lane = SubscriptionId(pending.form.recipient);
             self.deliveries.came_back(lane);
             self.deadlines.set(due, Due::DeliveryDue(number));
         }
@@ -421,10 +421,10 @@ impl State {
             return Some(over());
         }
         let attempts = pending.attempts + 1;
-        let subscription = self.subscriptions.get(&SubscriptionId(pending.form.subscription));
+        let subscription = self.subscriptions.get(&SubscriptionId(pending.form.recipient));
         let topic = subscription.and_then(|subscription| self.topics.get(&subscription.declared.topic));
         let retry = match outcome {
-            Outcome::Failed => retries::retry_after(topic, subscription, pending.form.text, attempts),
+            Outcome::Failed => retries::retry_after(topic, subscription, pending.form.protocol, attempts),
             _ => None,
         };
         if let Some(millis) = retry {

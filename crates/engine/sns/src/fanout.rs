@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use collections::DedupKey;
-use kernel::parcel::{Deduplicates, Delivery, Form, Offer, Taken};
-use kernel::{Arn, ParcelSent, Rests, Time};
+use kernel::parcel::{Deduplicates, Delivery, Form};
+use kernel::{Body, Offer, ParcelSent, Rests, Taken, Time};
 use notification::{Protocol, SignatureVersion};
 
 use crate::operations::publish::Published;
@@ -12,16 +12,7 @@ use crate::operations::{Context, Setting};
 use crate::rules::post::Post;
 use crate::service::Effect;
 use crate::state::State;
-use crate::topic::Topic;
-
-/// What becomes of a message that is published.
-#[derive(Debug)]
-pub enum FanOut<'a> {
-    /// It goes to all who want it; but for those who do not take it.
-    Parcel(ParcelSent<'a>, Vec<Refused>),
-    /// A FIFO topic has had it in the last five minutes, under this number.
-    Duplicate(u64),
-}
+use crate::topic::{Subscription, Topic};
 
 /// A subscription that wanted a message which its endpoint does not take: for whoever wonders where it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,7 +36,8 @@ pub struct Refused {
 }
 
 impl State {
-    /// Publishes a message to a topic: hands it to all who are to have it. What nobody gets is remembered by its number alone.
+    /// Publishes a message to a topic: hands it to all who are to have it, as one body. A FIFO topic that has had it in the last
+    /// five minutes answers with the number that it had then.
     pub(crate) fn post<'a>(
         &self,
         topic: &Topic,
@@ -54,108 +46,96 @@ impl State {
     ) -> (Published, Vec<(Rests, Effect)>) {
         let fifo = topic.is_fifo();
         self.body_readers.learn(topic.key(), topic.reads_bodies());
-        match self.fan_out(topic, post, context) {
-            FanOut::Duplicate(number) => (Published { number, fifo }, Vec::new()),
-            FanOut::Parcel(parcel, refused) => {
-                let number = parcel.number;
-                let payload = if parcel.is_needed() { &post.payload[..] } else { &[] };
-                context.hand(parcel, payload);
-                let effect = |refused| (Rests::OnEverything, Effect::Refused(Box::new(refused)));
-                (Published { number, fifo }, refused.into_iter().map(effect).collect())
-            }
-        }
-    }
-
-    /// A message to a topic as one parcel for all who are to have it. Those whose queue refuses it get it into their
-    /// dead-letter queue, if they have one that takes it; so do telephones that text messages do not reach.
-    pub fn fan_out<'a>(&self, topic: &Topic, post: &'a Post, context: &Context<'_, '_>) -> FanOut<'a> {
-        let Setting { now, limits, numbers, .. } = context.setting;
         let deduplication_id = match &post.deduplication_id {
             Some(id) => Some(id),
             None => Some(&post.content_hash).filter(|hash| !hash.is_empty()),
         };
         let mut deduplicates = None;
         if let (Some(id), Some(group)) = (deduplication_id, &post.group)
-            && topic.is_fifo()
+            && fifo
         {
             let scope = topic.deduplicates();
             let key = DedupKey::new(id, (scope == Deduplicates::InGroup).then_some(&**group));
-            if let Some(before) = topic.dedup.find(key, now) {
-                return FanOut::Duplicate(before.0);
+            if let Some(before) = topic.dedup.find(key, context.setting.now) {
+                return (Published { number: before.0, fifo }, Vec::new());
             }
             deduplicates = Some(scope);
         }
-        let mut parcel = ParcelSent {
+        let parcel = ParcelSent {
             deduplicates,
             archived_millis: topic.archive_millis().unwrap_or(0),
             group: post.group.as_deref().map(Cow::Borrowed),
             deduplication_id: deduplication_id.map(|id| Cow::Borrowed(&**id)),
             ..self.parcel(topic.id().0, topic.signature_version().style(), &context.setting)
         };
-        let mut refused = Vec::new();
+        let number = parcel.number;
+        let body = context.body(parcel, &post.payload[..]);
+        // Its number is told, whoever gets it.
+        context.keep(body);
+        let mut effects = Vec::new();
         let wanting = topic.interests.wanting(post);
         for subscription in wanting.iter().filter_map(|id| self.subscriptions.get(id)) {
-            let raw = subscription.is_raw();
-            let form = |text| Form { subscription: subscription.id().0, raw, text, replayed: false };
-            let offer = |queue: &Arn, attributes: usize, is_dead_letter: bool, text: u8| {
-                context.targets.offer(&Offer {
-                    to: queue,
-                    seq: numbers.next(),
-                    now,
-                    group: post.group.as_deref(),
-                    deduplication_id: deduplication_id.map(|id| &**id),
-                    size: post.size,
-                    attributes,
-                    form: form(text),
-                    is_dead_letter,
-                    must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
-                })
-            };
-            // A letter that has too many attributes for a queue is dead for that reason: it gets there all the same.
-            let letter = |text| subscription.dead_letters().map(|queue| offer(&queue, 0, true, text));
-            let (taken, reason) = match &subscription.queue {
-                Some(queue) => match offer(queue, post.attributes.len(), false, 0) {
-                    Taken::Refused(reason) => (letter(0), Some(reason)),
-                    taken => (Some(taken), None),
-                },
-                None => {
-                    let protocol = Protocol::from_name(&subscription.declared.protocol);
-                    let text = protocol.map_or(0, |protocol| protocol as u8);
-                    let (key, to) = (topic.key(), &subscription.declared.endpoint);
-                    let reaches =
-                        || self.platforms.reaches(&key.account, &key.region, to, limits.sms_sandbox);
-                    match protocol {
-                        Some(Protocol::Sms) if !reaches() => (
-                            letter(text),
-                            Some("the telephone wants no messages, or is not verified in the sandbox"),
-                        ),
-                        _ => {
-                            let form = form(text);
-                            let delivery =
-                                Delivery { number: numbers.draw(), form, attempts: 0, due_after: 0 };
-                            parcel.deliveries.push(delivery);
-                            continue;
-                        }
-                    }
-                }
-            };
-            let is_taken = matches!(taken, Some(Taken::Copy(_)));
-            if let Some(Taken::Copy(copy)) = taken {
-                numbers.draw();
-                parcel.copies.push(copy);
+            if let Some(refused) = self.hand_to(subscription, topic, post, (body, number), context) {
+                effects.push((Rests::OnEverything, Effect::Refused(Box::new(refused))));
             }
-            refused.extend(reason.map(|reason| Refused {
-                message: parcel.number,
-                at: now,
-                topic_arn: topic.arn.clone(),
-                subscription_arn: subscription.arn.clone(),
-                protocol: subscription.declared.protocol.clone(),
-                endpoint: subscription.declared.endpoint.clone(),
-                reason,
-                is_dead_letter: is_taken,
-            }));
         }
-        FanOut::Parcel(parcel, refused)
+        (Published { number, fifo }, effects)
+    }
+
+    /// Hands a message to a subscription. If its queue refuses it, the message gets into its dead-letter queue, if it has one that
+    /// takes it; so with a telephone that text messages do not reach. Who did not take it is returned.
+    fn hand_to(
+        &self,
+        subscription: &Subscription,
+        topic: &Topic,
+        post: &Post,
+        (body, message): (Body, u64),
+        context: &mut Context<'_, '_>,
+    ) -> Option<Refused> {
+        let Setting { now, limits, numbers, .. } = context.setting;
+        let raw = subscription.is_raw();
+        let form = |protocol| Form { recipient: subscription.id().0, raw, protocol, replayed: false };
+        let offer = |to, attributes, is_dead_letter, protocol| Offer {
+            to,
+            body,
+            must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
+            size: post.size,
+            attributes,
+            form: form(protocol),
+            is_dead_letter,
+        };
+        let (protocol, reason) = match &subscription.queue {
+            Some(queue) => match context.offer(&offer(queue, post.attributes.len(), false, 0)) {
+                Taken::Refused(reason) => (0, reason),
+                Taken::Taken | Taken::Duplicate => return None,
+            },
+            None => {
+                let protocol = Protocol::from_name(&subscription.declared.protocol);
+                let number = protocol.map_or(0, |protocol| protocol as u8);
+                let (key, to) = (topic.key(), &subscription.declared.endpoint);
+                let reaches = || self.platforms.reaches(&key.account, &key.region, to, limits.sms_sandbox);
+                if protocol != Some(Protocol::Sms) || reaches() {
+                    let delivery =
+                        Delivery { number: numbers.draw(), form: form(number), attempts: 0, due_after: 0 };
+                    context.parcel(body).deliveries.push(delivery);
+                    return None;
+                }
+                (number, "the telephone wants no messages, or is not verified in the sandbox")
+            }
+        };
+        // A letter that has too many attributes for a queue is dead for that reason: it gets there all the same.
+        let dead_letters = subscription.dead_letters();
+        let letter = dead_letters.as_ref().map(|queue| context.offer(&offer(queue, 0, true, protocol)));
+        Some(Refused {
+            message,
+            at: now,
+            topic_arn: topic.arn.clone(),
+            subscription_arn: subscription.arn.clone(),
+            protocol: subscription.declared.protocol.clone(),
+            endpoint: subscription.declared.endpoint.clone(),
+            reason,
+            is_dead_letter: letter == Some(Taken::Taken),
+        })
     }
 }
 

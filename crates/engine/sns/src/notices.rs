@@ -1,78 +1,70 @@
 //! What a topic says to its subscribers about their subscriptions, as parcels.
 
-use kernel::ParcelSent;
-use kernel::parcel::{Delivery, Form, Offer, Taken};
+use kernel::parcel::{Delivery, Form};
+use kernel::{Offer, ParcelSent};
 use notification::{Kind, Notification, Protocol, SignatureVersion};
 
+use crate::SubscriptionId;
 use crate::ids::{confirmation_token, subscription_uuid};
 use crate::operations::{Context, Notice, Setting};
 use crate::records::SubscriptionDeclared;
 use crate::state::State;
 
 impl State {
-    /// A notice as a parcel with its payload; none if there is nobody to get it.
-    pub fn say(
-        &self,
-        notice: &Notice<'_>,
-        context: &Context<'_, '_>,
-    ) -> Option<(ParcelSent<'static>, Vec<u8>)> {
-        let setting = &context.setting;
-        let secret = setting.secret;
+    /// Hands a notice to whoever is to get it, if there is somebody.
+    pub(crate) fn say(&self, notice: &Notice<'_>, context: &mut Context<'_, '_>) {
         match notice {
-            Notice::Confirm(id, base) => {
-                let subscription = self.subscription(*id)?;
-                let topic = self.topic_of(subscription.declared.topic)?;
-                let text = format!(
-                    "You have chosen to subscribe to the topic {}.\nTo confirm the subscription, visit the \
-                     SubscribeURL included in this message.",
-                    topic.arn
-                );
-                let protocol = Protocol::from_name(&subscription.declared.protocol)?;
-                let kind = Kind::SubscriptionConfirmation(confirmation_token(secret, *id).into());
-                let payload = payload(kind, text, &topic.arn, base, None);
-                let mut parcel = self.parcel(topic.id().0, topic.signature_version().style(), setting);
-                let number = setting.numbers.draw();
-                let form = Form { subscription: id.0, raw: false, text: protocol as u8, replayed: false };
-                match &subscription.queue {
-                    None => parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 }),
-                    Some(queue) => {
-                        let offer = Offer {
-                            to: queue,
-                            seq: number,
-                            now: setting.now,
-                            group: None,
-                            deduplication_id: None,
-                            size: payload.len(),
-                            attributes: 0,
-                            form,
-                            is_dead_letter: false,
-                            must_be_allowed: setting.limits.queue_policies.then_some(&*topic.arn),
-                        };
-                        let Taken::Copy(copy) = context.targets.offer(&offer) else { return None };
-                        parcel.copies.push(copy);
-                    }
-                }
-                Some((parcel, payload))
-            }
-            Notice::Farewell(declared, base) => self.say_farewell(declared, base, setting),
+            Notice::Confirm(id, base) => drop(self.say_confirm(*id, base, context)),
+            Notice::Farewell(declared, base) => drop(self.say_farewell(declared, base, context)),
             Notice::Text { number, text, base } => {
                 let payload = payload(Kind::Notification, text.clone(), "", base, Some(number));
-                let mut parcel = self.parcel(0, SignatureVersion::One.style(), setting);
-                let form = Form { subscription: 0, raw: false, text: Protocol::Sms as u8, replayed: false };
-                let number = setting.numbers.draw();
-                parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
-                Some((parcel, payload))
+                let parcel = self.parcel(0, SignatureVersion::One.style(), &context.setting);
+                say_outside(parcel, payload, Protocol::Sms, context);
             }
         }
+    }
+
+    fn say_confirm(&self, id: SubscriptionId, base: &str, context: &mut Context<'_, '_>) -> Option<()> {
+        let Setting { secret, limits, .. } = context.setting;
+        let subscription = self.subscription(id)?;
+        let topic = self.topic_of(subscription.declared.topic)?;
+        let protocol = Protocol::from_name(&subscription.declared.protocol)?;
+        let text = format!(
+            "You have chosen to subscribe to the topic {}.\nTo confirm the subscription, visit the SubscribeURL included \
+             in this message.",
+            topic.arn
+        );
+        let kind = Kind::SubscriptionConfirmation(confirmation_token(secret, id).into());
+        let payload = payload(kind, text, &topic.arn, base, None);
+        let size = payload.len();
+        let parcel = self.parcel(topic.id().0, topic.signature_version().style(), &context.setting);
+        let body = context.body(parcel, payload);
+        let form = Form { recipient: id.0, raw: false, protocol: protocol as u8, replayed: false };
+        let Some(queue) = &subscription.queue else {
+            let number = context.setting.numbers.draw();
+            let delivery = Delivery { number, form, attempts: 0, due_after: 0 };
+            context.parcel(body).deliveries.push(delivery);
+            return Some(());
+        };
+        context.offer(&Offer {
+            to: queue,
+            body,
+            must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
+            size,
+            attributes: 0,
+            form,
+            is_dead_letter: false,
+        });
+        Some(())
     }
 
     fn say_farewell(
         &self,
         declared: &SubscriptionDeclared,
         base: &str,
-        setting: &Setting<'_>,
-    ) -> Option<(ParcelSent<'static>, Vec<u8>)> {
-        let secret = setting.secret;
+        context: &mut Context<'_, '_>,
+    ) -> Option<()> {
+        let secret = context.setting.secret;
         let topic = self.topic_of(declared.topic)?;
         let protocol = Protocol::from_name(&declared.protocol)?;
         if !matches!(protocol, Protocol::Http | Protocol::Https) {
@@ -88,11 +80,9 @@ impl State {
             subscription: arn.into(),
         };
         let payload = payload(kind, text, &topic.arn, base, Some(&declared.endpoint));
-        let mut parcel = self.parcel(topic.id().0, topic.signature_version().style(), setting);
-        let form = Form { subscription: 0, raw: false, text: protocol as u8, replayed: false };
-        let number = setting.numbers.draw();
-        parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
-        Some((parcel, payload))
+        let parcel = self.parcel(topic.id().0, topic.signature_version().style(), &context.setting);
+        say_outside(parcel, payload, protocol, context);
+        Some(())
     }
 
     /// A parcel without takers, of the next number.
@@ -112,6 +102,19 @@ impl State {
             forwarded: false,
         }
     }
+}
+
+/// Hands a payload to somebody outside who has not subscribed, and whom the payload itself names.
+fn say_outside(
+    parcel: ParcelSent<'static>,
+    payload: Vec<u8>,
+    protocol: Protocol,
+    context: &mut Context<'_, '_>,
+) {
+    let form = Form { recipient: 0, raw: false, protocol: protocol as u8, replayed: false };
+    let number = context.setting.numbers.draw();
+    let body = context.body(parcel, payload);
+    context.parcel(body).deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
 }
 
 fn payload(kind: Kind, text: String, topic_arn: &str, base: &str, endpoint: Option<&str>) -> Vec<u8> {

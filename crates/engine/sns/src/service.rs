@@ -4,10 +4,10 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use kernel::codec::Malformed;
-use kernel::parcel::{Copy, Ended, Form, Offer, Taken};
+use kernel::parcel::{Ended, Form};
 use kernel::{
-    Arn, Demand, Extent, IdsRemembered, Ledger, ParcelSent, RememberedId, Rests, Service, Stored, Survival,
-    Time,
+    Arn, Demand, Extent, IdsRemembered, Ledger, Offer, ParcelSent, RememberedId, Rests, Service, Stored,
+    Survival, Time,
 };
 use notification::Notification;
 
@@ -149,9 +149,7 @@ impl Service for State {
         match (step, command) {
             (Step::Tell(notices, reply), _) => {
                 for notice in &notices {
-                    if let Some((parcel, payload)) = self.say(notice, context) {
-                        context.hand(parcel, payload);
-                    }
+                    self.say(notice, context);
                 }
                 Decision::answer(reply)
             }
@@ -244,9 +242,7 @@ impl Service for State {
                     else {
                         break;
                     };
-                    if let Some(again) = self.replay(*subscription, parcel, &notification, context) {
-                        context.hand(again, &tail[..]);
-                    }
+                    self.replay(*subscription, parcel, &notification, tail, context);
                 }
                 Decision::silent(Vec::new())
             }
@@ -359,7 +355,6 @@ impl State {
         (head, tail): &'a (Bytes, Bytes),
         context: &mut Context<'a, '_>,
     ) -> Decision<'a> {
-        let setting = context.setting;
         let parcel = match (Notification::decode(tail), ParcelSent::decode_label(head)) {
             (Ok(_), Ok(parcel)) => parcel,
             // It never will be a letter either.
@@ -368,36 +363,18 @@ impl State {
                 return Decision::silent(vec![record.into()]);
             }
         };
-        let taken = context.targets.offer(&Offer {
+        let body = context.body(ParcelSent { ends: vec![ended], ..parcel.handed_on() }, &tail[..]);
+        // The delivery ends, whether there is a letter or not.
+        context.keep(body);
+        context.offer(&Offer {
             to: queue,
-            seq: setting.numbers.next(),
-            now: setting.now,
-            group: parcel.group.as_deref(),
-            deduplication_id: parcel.deduplication_id.as_deref(),
+            body,
+            must_be_allowed: context.setting.limits.queue_policies.then_some(topic),
             size: tail.len(),
             attributes: 0,
             form,
             is_dead_letter: true,
-            must_be_allowed: setting.limits.queue_policies.then_some(topic),
         });
-        let copies = match taken {
-            Taken::Copy(copy) => {
-                setting.numbers.draw();
-                vec![Copy { sent_after: setting.now - parcel.at, ..copy }]
-            }
-            Taken::Duplicate | Taken::Refused(_) => Vec::new(),
-        };
-        let payload = if copies.is_empty() { &[] } else { &tail[..] };
-        let letter = ParcelSent {
-            copies,
-            deliveries: Vec::new(),
-            ends: vec![ended],
-            archived_millis: 0,
-            deduplicates: None,
-            forwarded: false,
-            ..parcel
-        };
-        context.hand(letter, payload);
         Decision::silent(Vec::new())
     }
 

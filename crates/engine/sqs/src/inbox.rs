@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use kernel::parcel::{Copy, Deduplicates, Offer, Taken};
-use kernel::{Extent, Ledger, ParcelSent, RememberedId};
+use kernel::parcel::{Deduplicates, StoredCopy};
+use kernel::{Context, Extent, Ledger, Offer, ParcelSent, RememberedId, Taken};
 
-use crate::operations::Draft;
+use crate::limits::Limits;
+use crate::operations::{Draft, Setting};
 use crate::queue::QUEUE_DELAY;
 use crate::records::{Deduplication, MessageSent};
 use crate::rules::allows::topic_may_send;
@@ -15,8 +16,8 @@ use crate::{QueueId, QueueKey, Seq, limits};
 use collections::dedup::DedupKey;
 
 impl State {
-    /// What a queue says to an offer.
-    pub fn offer(&self, offer: &Offer<'_>) -> Taken {
+    /// Takes an offer for a queue, or does not.
+    pub fn offer(&self, offer: &Offer<'_>, context: &mut Context<'_, '_, Limits>) -> Taken {
         let Some(queue) = QueueKey::from_arn(offer.to).and_then(|key| self.queue(&key)) else {
             return Taken::Refused("the queue does not exist");
         };
@@ -32,33 +33,36 @@ impl State {
         if offer.form.raw && offer.attributes > limits::MESSAGE_ATTRIBUTES {
             return Taken::Refused("the message has more attributes than a queue's message can have");
         }
-        let deduplicates = match (&queue.settings.fifo, offer.group, offer.deduplication_id) {
+        let Setting { now, numbers, .. } = context.setting;
+        let parcel = context.parcel(offer.body);
+        let deduplicates = match (&queue.settings.fifo, &parcel.group, &parcel.deduplication_id) {
             (None, ..) => None,
             (Some(fifo), Some(group), Some(id)) => {
-                let in_group = fifo.scope_in_force_is_group(offer.now);
-                let key = DedupKey::new(id, in_group.then_some(group));
+                let in_group = fifo.scope_in_force_is_group(now);
+                let key = DedupKey::new(id, in_group.then_some(&**group));
                 // What is replayed was there before; that is what is wanted.
-                if !offer.form.replayed && !offer.is_dead_letter && queue.dedup.find(key, offer.now).is_some()
-                {
+                if !offer.form.replayed && !offer.is_dead_letter && queue.dedup.find(key, now).is_some() {
                     return Taken::Duplicate;
                 }
                 Some(if in_group { Deduplicates::InGroup } else { Deduplicates::All })
             }
             (Some(_), ..) => return Taken::Refused("a FIFO queue takes messages with a group only"),
         };
-        Taken::Copy(Copy {
-            queue: queue.id.0,
-            seq: offer.seq,
-            origin: offer.seq,
+        let seq = numbers.draw();
+        parcel.copies.push(StoredCopy {
+            holder: queue.id.0,
+            seq,
+            origin: seq,
             form: offer.form,
             // On FIFO the queue's own delay counts, when it falls due.
             delay_seconds: if deduplicates.is_some() { 0 } else { queue.settings.delay_seconds },
             deduplicates,
-            sent_after: 0,
+            sent_after: now - parcel.at,
             // Only a FIFO topic's messages have a deduplication id (AWS's documentation of SNS, "Message grouping for FIFO
             // topics": "Message group ID is not passed to Amazon SQS standard queues").
-            without_group: queue.settings.fifo.is_none() && offer.deduplication_id.is_some(),
-        })
+            without_group: queue.settings.fifo.is_none() && parcel.deduplication_id.is_some(),
+        });
+        Taken::Taken
     }
 }
 
@@ -78,7 +82,7 @@ impl State {
     }
 
     /// The copies whose payload still lies in the record at `at`: the parcel's own, and those that were moved since.
-    pub fn copies_again(&self, parcel: &ParcelSent<'_>, at: Extent) -> Vec<Copy> {
+    pub fn copies_again(&self, parcel: &ParcelSent<'_>, at: Extent) -> Vec<StoredCopy> {
         let mut again = Vec::new();
         for copy in &parcel.copies {
             let message = message_of(parcel, copy);
@@ -90,7 +94,7 @@ impl State {
             let Some(touched) = self.queues.get(&id).and_then(|queue| queue.touched.get(&seq)) else {
                 continue;
             };
-            let is_own = |copy: &Copy| copy.queue == id.0 && copy.seq == seq.0;
+            let is_own = |copy: &StoredCopy| copy.holder == id.0 && copy.seq == seq.0;
             if let Some(copy) = parcel.copy(touched.copy.0).filter(|_| !parcel.copies.iter().any(is_own)) {
                 again.push(self.copy_now(parcel, copy, id, seq));
             }
@@ -99,14 +103,14 @@ impl State {
     }
 
     /// What is to be written after a parcel that was written again: what is known of its messages besides.
-    pub fn placed_again(&self, copies: &[Copy]) -> Vec<Draft<'static>> {
-        let of = |copy: &Copy| placed(self.queues.get(&QueueId(copy.queue))?, Seq(copy.seq));
+    pub fn placed_again(&self, copies: &[StoredCopy]) -> Vec<Draft<'static>> {
+        let of = |copy: &StoredCopy| placed(self.queues.get(&QueueId(copy.holder))?, Seq(copy.seq));
         copies.iter().filter_map(of).collect()
     }
 
     /// A copy as it is to be written now.
-    fn copy_now(&self, parcel: &ParcelSent<'_>, copy: &Copy, id: QueueId, seq: Seq) -> Copy {
-        let mut now = Copy { queue: id.0, seq: seq.0, ..*copy };
+    fn copy_now(&self, parcel: &ParcelSent<'_>, copy: &StoredCopy, id: QueueId, seq: Seq) -> StoredCopy {
+        let mut now = StoredCopy { holder: id.0, seq: seq.0, ..*copy };
         let Some(queue) = self.queues.get(&id) else { return now };
         if let Some(touched) = queue.touched.get(&seq) {
             now.origin = touched.origin.0;
@@ -122,9 +126,9 @@ impl State {
 }
 
 /// A copy as the message that it is in its queue.
-pub(crate) fn message_of<'a>(parcel: &'a ParcelSent<'_>, copy: &Copy) -> MessageSent<'a> {
+pub(crate) fn message_of<'a>(parcel: &'a ParcelSent<'_>, copy: &StoredCopy) -> MessageSent<'a> {
     MessageSent {
-        queue: QueueId(copy.queue),
+        queue: QueueId(copy.holder),
         seq: Seq(copy.seq),
         origin: Seq(copy.origin),
         sent: parcel.at + copy.sent_after,

@@ -3,10 +3,9 @@
 use std::ops::RangeInclusive;
 
 use kernel::codec::Malformed;
-use kernel::parcel::{Offer, Taken};
 use kernel::{
-    Context, Demand, Extent, IdsRemembered, Ledger, ParcelSent, RememberedId, Rests, Secret, Service,
-    Survival, Time,
+    Context, Demand, Extent, IdsRemembered, Ledger, Offer, ParcelSent, RememberedId, Rests, Secret, Service,
+    Survival, Taken, Time,
 };
 
 use crate::consequences::Consequence;
@@ -136,8 +135,8 @@ impl Service for State {
         State::reset(self, now)
     }
 
-    fn offer(&self, offer: &Offer<'_>) -> Taken {
-        State::offer(self, offer)
+    fn offer(&self, offer: &Offer<'_>, context: &mut Context<'_, '_, Limits>) -> Taken {
+        State::offer(self, offer, context)
     }
 
     fn advance(&mut self, now: Time, room: &mut usize) {

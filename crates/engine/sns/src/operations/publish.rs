@@ -124,16 +124,16 @@ fn direct<'a>(
     to: Option<(&'a Post, Protocol, u64)>,
     context: &mut Context<'a, '_>,
 ) -> Decision<'a> {
-    let mut parcel = state.parcel(0, 0, &context.setting);
+    let parcel = state.parcel(0, 0, &context.setting);
     let published = Published { number: parcel.number, fifo: false };
-    let mut payload: &[u8] = &[];
-    if let Some((post, protocol, subscription)) = to {
-        let form = Form { subscription, raw: true, text: protocol as u8, replayed: false };
+    let body = context.body(parcel, to.map_or(&[][..], |(post, ..)| &post.payload[..]));
+    // Its number is told, whoever gets it.
+    context.keep(body);
+    if let Some((_, protocol, recipient)) = to {
+        let form = Form { recipient, raw: true, protocol: protocol as u8, replayed: false };
         let number = context.setting.numbers.draw();
-        parcel.deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
-        payload = &post.payload;
+        context.parcel(body).deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
     }
-    context.hand(parcel, payload);
     Decision::answer(Reply::Published(published))
 }
 

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use api::sns::*;
 use api::{Map, Text};
-use kernel::parcel::{Offer, Taken};
-use kernel::{Caller, Demand, Extent, Handed, Ledger, Numbers, Place, Secret, Targets, Time};
+use kernel::{Caller, Demand, Extent, Handed, Ledger, Numbers, Offer, Place, Secret, Taken, Targets, Time};
 use sns::SubscriptionId;
 use sns::limits::Limits;
 use sns::operations::{Command, Context, Decision, Notice, Outcome, Setting, Step, prepare, present};
@@ -78,7 +77,7 @@ macro_rules! ask {
 struct Nowhere;
 
 impl Targets for Nowhere {
-    fn offer(&self, offer: &Offer<'_>) -> Taken {
+    fn offer(&self, offer: &Offer<'_>, _: &mut Handed<'_>) -> Taken {
         panic!("nothing is offered here: {offer:?}")
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kernel::codec::Malformed;
-use kernel::parcel::Copy;
+use kernel::parcel::StoredCopy;
 use kernel::{Arn, ParcelSent};
 use md5::{Digest, Md5};
 use notification::{Keys, Notification, Protocol, SignatureVersion, Taker, envelope, lambda_event};
@@ -12,13 +12,13 @@ use crate::rules::payload::Payload;
 /// A copy's payload. `tail` is the parcel's.
 pub fn unpack(
     parcel: &ParcelSent<'_>,
-    copy: &Copy,
+    copy: &StoredCopy,
     tail: &Bytes,
     keys: &Keys<'_>,
 ) -> Result<Payload, Malformed> {
     let mut notification = Notification::decode(tail)?;
     // What could not be delivered elsewhere lies in a dead-letter queue as it would have been delivered.
-    let protocol = Protocol::from_number(copy.form.text).unwrap_or(Protocol::Sqs);
+    let protocol = Protocol::from_number(copy.form.protocol).unwrap_or(Protocol::Sqs);
     let sender = sender(&notification.topic_arn);
     if copy.form.raw {
         let body = notification.text_for(protocol.name()).clone();
@@ -38,7 +38,7 @@ pub fn unpack(
     }
     let message_id = notification::message_id(keys.secret, parcel.number);
     let subscription_arn =
-        notification::subscription_arn(keys.secret, &notification.topic_arn, copy.form.subscription);
+        notification::subscription_arn(keys.secret, &notification.topic_arn, copy.form.recipient);
     let taker = Taker {
         protocol: protocol.name(),
         subscription_arn: &subscription_arn,
