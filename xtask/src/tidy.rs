@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("posthaste-kernel", &[]),
     ("posthaste-patterns", &[]),
     ("posthaste-collections", &["posthaste-kernel"]),
+    ("posthaste-deliveries", &["posthaste-kernel"]),
     ("posthaste-notification", &["posthaste-kernel"]),
     (
         "posthaste-sqs",
@@ -25,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "posthaste-api",
             "posthaste-kernel",
             "posthaste-collections",
+            "posthaste-deliveries",
             "posthaste-notification",
             "posthaste-patterns",
         ],
@@ -165,6 +167,7 @@ fn record_kinds(faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
 const NAMELESS: &[(&str, &[&str])] = &[
     ("crates/engine/kernel/src", &["queue", "topic", "subscri"]),
     ("crates/engine/machine/src", &["queue", "topic", "subscri"]),
+    ("crates/engine/deliveries/src", &["queue", "topic", "subscri"]),
     ("crates/journal/src", &["topic", "subscri", "sqs", "sns"]),
 ];
 

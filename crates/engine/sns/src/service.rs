@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
+use deliveries::ended_again;
 use kernel::codec::Malformed;
 use kernel::parcel::{Ended, Form};
 use kernel::{
@@ -19,7 +20,6 @@ use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting, Step, facts};
 use crate::records::{self, DeliveriesEnded, Record};
 use crate::state::State;
-use crate::survival::ended_again;
 
 /// What topics are told from outside.
 #[derive(Debug)]
@@ -283,7 +283,7 @@ impl Service for State {
     }
 
     fn take_again<'a>(&self, parcel: &ParcelSent<'a>, at: Extent, again: &mut ParcelSent<'a>) {
-        again.deliveries = self.deliveries_again(parcel, at);
+        again.deliveries = self.deliveries.take_again(parcel, at);
         again.archived_millis = if self.is_archived(parcel, at) { parcel.archived_millis } else { 0 };
     }
 
@@ -312,14 +312,14 @@ impl State {
         parcel: Option<(Bytes, Bytes)>,
         setting: &Setting<'_>,
     ) -> Option<Due> {
-        self.attempt_returned(number, outcome);
+        self.deliveries.returned(number, outcome);
         if outcome == Outcome::NotMade {
-            self.try_again(number);
+            self.deliveries.try_again(number);
             return None;
         }
         if outcome == Outcome::Unreadable {
             // It does not end, so that its segment stays; and it is not in the way of others.
-            self.put_off(number, setting.now + UNREADABLE_MILLIS);
+            self.deliveries.put_off(number, setting.now + UNREADABLE_MILLIS);
             return None;
         }
         let consequence = self.attempt_ended(number, outcome, setting.now)?;
@@ -329,7 +329,7 @@ impl State {
             Consequence::DeadLetter { .. } => Demand::Growth,
         };
         if demand > setting.room {
-            self.put_off(number, setting.now + PUT_OFF_MILLIS);
+            self.deliveries.put_off(number, setting.now + PUT_OFF_MILLIS);
             return None;
         }
         match consequence {
@@ -337,7 +337,7 @@ impl State {
             Consequence::DeadLetter { ended, queue, topic, form } => {
                 let Some(parcel) = parcel else {
                     // A delivery does not end without its letter, which needs its text.
-                    self.put_off(number, setting.now + PUT_OFF_MILLIS);
+                    self.deliveries.put_off(number, setting.now + PUT_OFF_MILLIS);
                     return None;
                 };
                 Some(Due::DeadLetter { ended, queue, topic, form, parcel })

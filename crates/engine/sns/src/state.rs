@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use collections::{Dedup, DedupKey, Lane, dedup};
+use deliveries::Deliveries;
 use kernel::parcel::Deduplicates;
 use kernel::{Deadlines, Demand, Extent, IdsRemembered, Ledger, ParcelSent, RememberedId, Seq, Time};
 
 use crate::archive::Replay;
-use crate::deliveries::Deliveries;
 use crate::interests::Interests;
 use crate::platforms::Platforms;
 use crate::records::{
@@ -22,10 +22,6 @@ use crate::{BodyReaders, SubscriptionId, TopicId, TopicKey};
 pub enum Due {
     /// Nobody has confirmed this subscription in time.
     ConfirmationEnds(SubscriptionId),
-    /// A delivery is to be tried.
-    DeliveryDue(u64),
-    /// An endpoint that wants only so many deliveries a second may get the next.
-    LaneFree(SubscriptionId),
     /// Deduplication ids stop counting.
     DedupEnds(TopicId),
     /// The oldest message in a topic's archive has been kept long enough.
@@ -200,13 +196,13 @@ impl State {
             Record::PlatformEndpointDeleted(record) => {
                 self.platforms.endpoint_deleted(record, at, ledger);
                 // What was still on its way to it has nowhere to go.
-                self.forget_deliveries_of(SubscriptionId(record.id.0), ledger);
+                self.deliveries.forget_recipient(record.id.0, ledger);
             }
             Record::TextMessagingDeclared(record) => {
                 self.platforms.texting_declared(record, at, ledger);
             }
-            Record::DeliveryFailed(record) => self.delivery_failed(record, at, ledger),
-            Record::DeliveriesEnded(record) => self.deliveries_ended(&record.ended, at, ledger),
+            Record::DeliveryFailed(record) => self.deliveries.failed(record, at, ledger),
+            Record::DeliveriesEnded(record) => self.deliveries.ended(&record.ended, at, ledger),
             Record::ReplayAdvanced(record) => self.replay_advanced(record, at, ledger),
         }
     }
@@ -331,7 +327,7 @@ impl State {
             self.forget_replay(id, ledger);
             if let Some(subscription) = self.take_subscription(id) {
                 ledger.release(subscription.at);
-                self.forget_deliveries_of(id, ledger);
+                self.deliveries.forget_recipient(id.0, ledger);
             }
         }
     }
@@ -343,7 +339,7 @@ impl State {
             None => self.take_apart(record.id).map(|old| (old.at, old.declared_in)),
         };
         if record.ended.is_some() {
-            self.forget_deliveries_of(record.id, ledger);
+            self.deliveries.forget_recipient(record.id.0, ledger);
             self.forget_replay(record.id, ledger);
         }
         let mut declared_in = BTreeSet::from([at.place.segment()]);
@@ -367,7 +363,7 @@ impl State {
         self.forget_replay(record.id, ledger);
         if let Some(subscription) = self.take_subscription(record.id) {
             ledger.release(subscription.at);
-            self.forget_deliveries_of(record.id, ledger);
+            self.deliveries.forget_recipient(record.id.0, ledger);
         } else if let Some(apart) = self.take_apart(record.id) {
             ledger.release(apart.at);
         }
@@ -476,6 +472,7 @@ impl State {
 
     /// The same, but no more than there is room for, which it takes up.
     pub fn advance_some(&mut self, now: Time, room: &mut usize) {
+        self.deliveries.advance(now, room);
         while *room > 0 {
             let Some((_, due)) = self.deadlines.take_due(now) else { return };
             *room -= 1;
@@ -483,8 +480,6 @@ impl State {
                 Due::ConfirmationEnds(id) => {
                     self.unconfirmed.insert(id);
                 }
-                Due::DeliveryDue(number) => self.delivery_due(number),
-                Due::LaneFree(id) => self.lane_free(id),
                 Due::ReplayEnds(id) => {
                     self.replays_to_look_at.insert(id);
                 }
@@ -508,14 +503,14 @@ impl State {
     /// it. Deliveries are tried now only while fewer than `attempts` are under way.
     pub fn is_behind(&self, now: Time, room: Demand, attempts: usize) -> bool {
         self.deadlines.next().is_some_and(|due| due <= now)
-            || self.deliveries.has_open(attempts)
+            || self.deliveries.is_behind(now, attempts)
             || room >= Demand::Delete && !self.unconfirmed.is_empty()
             || room >= Demand::Growth && !self.replays_to_look_at.is_empty()
     }
 
     /// When time must be told again at the latest.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.deadlines.next()
+        [self.deadlines.next(), self.deliveries.next_deadline()].into_iter().flatten().min()
     }
 
     /// The facts after which nothing is left: everything is deleted.

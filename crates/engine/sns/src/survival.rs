@@ -1,6 +1,6 @@
 //! What of an old segment still holds, so that it can be written again and the segment can go.
 
-use kernel::parcel::Ended;
+use deliveries::ended_again;
 use kernel::{Extent, Ledger};
 
 use crate::records::{
@@ -64,7 +64,8 @@ impl State {
                 stands.map(|(declared, _)| Record::TextMessagingDeclared(Box::new(declared.clone())))
             }
             Record::DeliveryFailed(record) => {
-                self.delivery_fact_again(record, at).map(Record::DeliveryFailed)
+                let rests = self.deliveries.rests_on(record.number, at);
+                rests.then(|| Record::DeliveryFailed(record.clone()))
             }
             Record::ReplayAdvanced(_) => self.replay_advanced_again(at).map(Record::ReplayAdvanced),
             Record::DeliveriesEnded(record) => {
@@ -73,9 +74,4 @@ impl State {
             }
         }
     }
-}
-
-/// What has to be said again of deliveries that are over: those whose segments are still there.
-pub fn ended_again(ended: &[Ended], at: Extent, ledger: &Ledger) -> Vec<Ended> {
-    ended.iter().copied().filter(|ended| ledger.needs_tombstone(ended.segment, at)).collect()
 }

@@ -35,7 +35,7 @@ impl State {
                 .filter_map(|id| self.subscriptions.get(id))
                 .map(|subscription| SubscriptionView {
                     subscription,
-                    pending: self.deliveries.pending_of(subscription.id()),
+                    pending: self.deliveries.pending_of(subscription.id().0),
                 })
                 .collect(),
         })
@@ -43,7 +43,7 @@ impl State {
 
     /// Deliveries to nobody who has subscribed that are not over.
     pub fn deliveries_pending_directly(&self) -> usize {
-        let subscribed = self.subscriptions.keys().map(|&id| self.deliveries.pending_of(id));
+        let subscribed = self.subscriptions.keys().map(|&id| self.deliveries.pending_of(id.0));
         self.deliveries_pending() - subscribed.sum::<usize>()
     }
 }

@@ -44,11 +44,7 @@ pub use platform_endpoint_deleted::PlatformEndpointDeleted;
 mod text_messaging_declared;
 pub use text_messaging_declared::{SandboxNumber, TextMessagingDeclared};
 
-mod delivery_failed;
-pub use delivery_failed::DeliveryFailed;
-
-mod deliveries_ended;
-pub use deliveries_ended::DeliveriesEnded;
+pub use deliveries::{DeliveriesEnded, DeliveryFailed};
 
 mod replay_advanced;
 pub use replay_advanced::ReplayAdvanced;
