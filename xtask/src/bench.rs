@@ -171,5 +171,5 @@ fn ours(options: &Options) -> Result<(PathBuf, String), Box<dyn Error>> {
         show("ours", &mut cargo(&["build", "--release", "--package", "posthaste-server"]))?;
         return Ok((target().join("release/posthaste"), "built by `cargo build --release`".into()));
     }
-    Ok((release::program()?, "built by `cargo xtask release`, with a profile of its own running".into()))
+    Ok((release::program()?, "built by `cargo xtask release`, with profile-guided optimisation".into()))
 }

@@ -93,10 +93,11 @@ fn section(rows: &[Row], quick: bool) -> String {
     }
     _ = write!(
         text,
-        "\n\nEach dimension alone, from little to much, on a fresh server with `--durability os`; {} connections do the \
-         operation as fast as\nthey can. CPU is the server's, µs an operation. A light client beside them sends, receives \
-         and deletes a message on a queue of its\nown every 5 ms: its p99.9 and its longest request, ms, at the least and \
-         at the most. Bold is what misses its target: a cost that\ngrows {GROWTH} times, a p99.9 above {LIGHT_MILLIS} ms.\n\n\
+        "\n\nEach row changes one dimension, from small to large, on a fresh server with `--durability os`. {} connections run \
+         the operation as\nfast as they can. CPU is the server's, in µs per operation. Meanwhile a light client sends, \
+         receives and deletes a message on a\nqueue of its own every 5 ms. The last two columns show its p99.9 and its \
+         longest request in ms, for the small and the large size.\nBold: misses the target, which is a cost that grows at \
+         most {GROWTH} times, and a p99.9 of at most {LIGHT_MILLIS} ms.\n\n\
          | dimension | from → to | operation | CPU | CPU | ratio | light p99.9 | light longest |\n\
          |---|---|---|---:|---:|---:|---:|---:|\n",
         client::CONNECTIONS,

@@ -55,7 +55,7 @@ pub fn write(findings: &Findings, words: &[&str]) -> String {
              | | |\n|---|---:|\n\
              | start to first answer, median of {} ({:.1}–{:.1}) | {:.1} ms |\n\
              | resident memory, idle | {:.1} MiB |\n\
-             | of that its own (anonymous) | {:.1} MiB |\n\
+             | of this, anonymous | {:.1} MiB |\n\
              | program file | {:.1} MiB |\n\
              | CPU in {} idle seconds | {:.2} ms |\n",
             found.starts,
@@ -77,21 +77,21 @@ pub fn write(findings: &Findings, words: &[&str]) -> String {
         _ = write!(
             page,
             "\n## Backlog\n\n\
-             {} waiting messages of 256 bytes, `--durability os`. The latency is that of ReceiveMessage while 8 connections\n\
-             send one, receive one and delete it, on this queue and on an empty one of another server in turn. Restarts find\n\
-             the files in the page cache.\n\n\
+             {} waiting messages of 256 bytes, `--durability os`. The latency is that of ReceiveMessage while 8\n\
+             connections each send a message, receive one and delete it, alternately on this queue and on an empty queue of another\n\
+             server. At a restart the files are in the page cache.\n\n\
              | | |\n|---|---:|\n\
              | filled at | {} messages/s |\n\
-             | resident memory (its own) | {} |\n\
+             | resident memory (anonymous) | {} |\n\
              | receive p50, empty queue | {} |\n\
              | receive p50, full queue | {} |\n\
              | receive p99, empty queue | {} |\n\
              | receive p99, full queue | {} |\n\
              | restart to first answer after SIGTERM | {:.2} s |\n\
              | restart to first answer after SIGKILL | {:.2} s |\n\
-             | resident memory after it (its own) | {} |\n\
+             | resident memory after the restart (anonymous) | {} |\n\
              | FIFO: {} messages in {} groups, filled at | {} messages/s |\n\
-             | FIFO: resident memory (its own) | {} |\n\
+             | FIFO: resident memory (anonymous) | {} |\n\
              | FIFO: restart to first answer after SIGKILL | {:.2} s |\n",
             grouped(found.messages as f64),
             grouped(found.fill_rate),
@@ -131,7 +131,7 @@ fn head(page: &mut String, findings: &Findings, words: &[&str]) {
         "Written by `{}`; do not edit.\n\n\
          - {}, commit {}\n\
          - {} × {}, {gib:.0} GiB, Linux {}, {}\n\
-         - client and server share these cores; bodies of 1 KiB, 64 connections, one client thread, unless a line says else\n",
+         - client and server share these cores; bodies of 1 KiB, 64 connections and one client thread, unless a line says otherwise\n",
         command.trim_end(),
         said("date", &["-u", "+%F"]),
         said("git", &["rev-parse", "--short", "HEAD"]),
@@ -150,12 +150,12 @@ fn head(page: &mut String, findings: &Findings, words: &[&str]) {
         _ = writeln!(page, "- **{}** could not be installed: {reason}", contender.name());
     }
     page.push_str(
-        "\nEach round starts every server anew. A task is given to one after the other within seconds, while all others stand\n\
-         still and after what was written before is on the disk; then the next task follows. A number is the median of the\n\
-         rounds, with the least and the most; a ratio is taken within each round. The bare server parses no JSON, checks\n\
-         nothing, computes no digest and keeps nothing: it is the ceiling that HTTP sets on this machine, not a rival. All\n\
-         others' answers are checked: each message that was acknowledged is there or came, once, with its own bytes, and FIFO\n\
-         groups in order.\n",
+        "\nEach round restarts every server. Within a round, each task runs on one server after the other, within seconds. The\n\
+         other servers are idle meanwhile, and all earlier writes are on disk. A number is the median of the rounds, with the\n\
+         minimum and the maximum; a ratio is computed within each round. The bare server parses no JSON, validates nothing,\n\
+         computes no digest and stores nothing: it shows the limit that HTTP sets on this machine. The benchmark checks the\n\
+         answers of all other servers: it finds or receives each acknowledged message once, with its own bytes, and FIFO groups\n\
+         in order.\n",
     );
 }
 
@@ -235,14 +235,26 @@ fn targets(findings: &Findings) -> Vec<Target> {
         if pending(|_| Some(1.0)).is_some()
             && let Some(ratio) = found.spread(|turn| over(&turn.beside, &turn.alone, Turn::arrival_p99))
         {
-            target(what("p99 of a healthy endpoint's over that without them"), false, 1.2, ratio.median, "");
+            target(
+                what("p99 of a healthy endpoint, over its p99 without them"),
+                false,
+                1.2,
+                ratio.median,
+                "",
+            );
         }
     }
     // The limits were set for ten million messages and a million groups.
     if let Some(found) = findings.backlog.as_ref().filter(|found| found.messages == 10_000_000) {
         let what = |text: &str| format!("{} waiting messages: {text}", grouped(found.messages as f64));
         target(what("resident memory"), false, 256.0, found.resident.0 as f64 / MIB, " MiB");
-        target(what("receive p99 over that of an empty queue"), false, 1.5, found.receive_ratio.median, "");
+        target(
+            what("receive p99 over the p99 of an empty queue"),
+            false,
+            1.5,
+            found.receive_ratio.median,
+            "",
+        );
         let slower = found.restart_seconds.0.max(found.restart_seconds.1);
         target(what("restart"), false, 5.0, slower, " s");
         let groups =
@@ -289,13 +301,13 @@ fn topic_ratios(found: &Topics) -> Vec<(&'static str, bool, f64, Spread)> {
             found.spread(|turn| over(&turn.ten, &turn.send, disk)),
         ),
         (
-            "Publish past 1,000 filters, one of which matches: server CPU over that with 1 subscription",
+            "Publish past 1,000 filters, one of which matches: server CPU over that of 1 subscription",
             false,
             1.3,
             found.spread(|turn| over(&turn.filtered, &turn.one, cpu)),
         ),
         (
-            "Publish past 1,000 filters, one of which matches: rate with 1 subscription over this",
+            "Publish past 1,000 filters, one of which matches: rate of 1 subscription over this rate",
             false,
             1.3,
             found.spread(|turn| over(&turn.one, &turn.filtered, rate)),
@@ -313,9 +325,9 @@ fn topics(page: &mut String, found: &Topics) {
     _ = write!(
         page,
         "\n## Topics\n\n\
-         `--durability os`, {} turns of each in a row; a ratio is taken within each turn. Bodies of 1 KiB, raw delivery. A Publish\n\
-         counts once, however many queues it reaches, and all of them are looked at afterwards. Bytes to disk are those that\n\
-         the server gave the system, in whole pages.\n\n",
+         `--durability os`, {} turns, each with all four tasks; a ratio is computed within each turn. Bodies of 1 KiB, raw delivery. A\n\
+         Publish counts once, however many queues it reaches; afterwards the benchmark checks all queues. Bytes to disk are\n\
+         those that the server passed to the system, in whole pages.\n\n",
         found.turns.len()
     );
     for failure in &found.failures {
@@ -359,8 +371,8 @@ fn topics(page: &mut String, found: &Topics) {
     let waiting = waiting.map(|pending| pending.messages).max().unwrap_or(0);
     _ = write!(
         page,
-        "\nDeliveries by HTTP, 1,000 publishes a second, to an endpoint that answers at once; alone, and beside {} that wait for an\n\
-         endpoint that died after it had confirmed. All of these came when it was back.\n\n\
+        "\nDeliveries by HTTP, 1,000 publishes a second, to an endpoint that answers at once: alone, and with {} pending\n\
+         deliveries for an endpoint that stopped after its confirmation. All of these arrived when it was back.\n\n\
          | | median | least–most |\n|---|---:|---:|\n",
         grouped(waiting as f64)
     );
@@ -373,20 +385,20 @@ fn topics(page: &mut String, found: &Topics) {
     let p99 = |report: &Report| Some(Turn::arrival_p99(report)? / 1e3);
     let p50 = |report: &Report| Some(report.end_to_end.as_ref()?.p50 / 1e3);
     row("publish to arrival p50, alone", found.spread(|turn| p50(&turn.alone)), " ms");
-    row("publish to arrival p50, beside them", found.spread(|turn| p50(&turn.beside)), " ms");
+    row("publish to arrival p50, with pending deliveries", found.spread(|turn| p50(&turn.beside)), " ms");
     row("publish to arrival p99, alone", found.spread(|turn| p99(&turn.alone)), " ms");
-    row("publish to arrival p99, beside them", found.spread(|turn| p99(&turn.beside)), " ms");
-    row("p99, beside them over alone", found.spread(|turn| over(&turn.beside, &turn.alone, p99)), "");
+    row("publish to arrival p99, with pending deliveries", found.spread(|turn| p99(&turn.beside)), " ms");
+    row(
+        "p99, with pending deliveries over alone",
+        found.spread(|turn| over(&turn.beside, &turn.alone, p99)),
+        "",
+    );
     let pending = |number: fn(&bench::Pending) -> Option<f64>| {
         found.spread(|turn| turn.beside.pending.as_ref().and_then(number))
     };
-    row(
-        "memory that came with them (anonymous)",
-        pending(|pending| Some(pending.own_bytes_added? as f64 / MIB)),
-        " MiB",
-    );
-    row("seconds between two retries that were looked at", pending(|pending| Some(pending.idle_seconds)), "");
-    row("server's CPU in these", pending(|pending| pending.idle_cpu_millis), " ms");
+    row("added memory (anonymous)", pending(|pending| Some(pending.own_bytes_added? as f64 / MIB)), " MiB");
+    row("measured seconds between two retries", pending(|pending| Some(pending.idle_seconds)), "");
+    row("server's CPU in these seconds", pending(|pending| pending.idle_cpu_millis), " ms");
 }
 
 fn comparison(page: &mut String, findings: &Findings) {

@@ -1,4 +1,4 @@
-//! Each way in which bytes can fail to be the next frame, and what recovery makes of it. DESIGN.md lists the same lines.
+//! Tests recovery with every fault that the next frame can have. The table of DESIGN.md, section 3, lists the same faults.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use posthaste_journal::format::{FRAME_HEADER, FrameHeader, RecordHeader, record_
 use posthaste_journal::{Class, Error, Journal, Options, Place, Storage, Time};
 
 const LOG: u64 = 0x5eed;
-/// Where the second of the three frames begins, and where its only record does.
+/// The offsets of the second of the three frames and of its only record.
 const SECOND: usize = 112;
 const RECORD: usize = SECOND + FRAME_HEADER;
 
@@ -16,7 +16,7 @@ fn options() -> Options {
     Options { segment_bytes: 4096, log_id: LOG, ..Options::default() }
 }
 
-/// A segment of three frames, each with one record of 35 bytes; the last says whether the others were durable.
+/// A segment of three frames, each with one record of 35 bytes; the last says that the others were durable if `claimed`.
 fn segment(claimed: bool) -> Vec<u8> {
     let storage = FaultyDisk::new(Dice::from_seed(1));
     let journal = Journal::open(Arc::new(storage.clone()), &options()).unwrap();
@@ -45,7 +45,7 @@ fn header(segment: &[u8]) -> FrameHeader {
     FrameHeader::decode(LOG, 1, &segment[SECOND..]).unwrap()
 }
 
-/// Writes another header for the second frame, with a checksum that is right.
+/// Replaces the header of the second frame, with a valid checksum.
 fn set_header(bytes: &mut [u8], segment: u32, header: FrameHeader) {
     header.encode(segment, bytes[SECOND..].first_chunk_mut().unwrap());
 }
@@ -53,11 +53,11 @@ fn set_header(bytes: &mut [u8], segment: u32, header: FrameHeader) {
 type Spoil = fn(&mut Vec<u8>);
 
 const FAULTS: &[(&str, Spoil, &str)] = &[
-    ("nothing was written there", |bytes| bytes[SECOND..SECOND + 112].fill(0), "no frame begins here"),
-    ("the header does not begin as frames do", |bytes| bytes[SECOND] = b'X', "no frame begins here"),
+    ("nothing was written", |bytes| bytes[SECOND..SECOND + 112].fill(0), "no frame begins here"),
+    ("the header has wrong magic bytes", |bytes| bytes[SECOND] = b'X', "no frame begins here"),
     ("the header's checksum is wrong", |bytes| bytes[SECOND + 33] ^= 1, "no frame begins here"),
     (
-        "the frame is of another log",
+        "the frame belongs to another log",
         |bytes| {
             let header = FrameHeader { log_id: 1, ..header(bytes) };
             set_header(bytes, 1, header);
@@ -65,7 +65,7 @@ const FAULTS: &[(&str, Spoil, &str)] = &[
         "no frame begins here",
     ),
     (
-        "the frame is of another segment, left in a recycled file",
+        "the frame belongs to another segment, left in a recycled file",
         |bytes| {
             let header = header(bytes);
             set_header(bytes, 9, header);
@@ -73,7 +73,7 @@ const FAULTS: &[(&str, Spoil, &str)] = &[
         "no frame begins here",
     ),
     (
-        "the frame has not the number that is next",
+        "the frame's number is not the next one",
         |bytes| {
             let header = FrameHeader { sequence: 7, ..header(bytes) };
             set_header(bytes, 1, header);
@@ -104,7 +104,7 @@ const FAULTS: &[(&str, Spoil, &str)] = &[
         "the checksum of the record at offset 176 is wrong",
     ),
     (
-        "a record is sound and not the one the frame was written with",
+        "a record is valid but not the one the frame was written with",
         |bytes| {
             bytes[RECORD + 20] ^= 1;
             let crc = record_crc(Place::new(1, RECORD as u32), &bytes[RECORD..RECORD + 47]);
@@ -116,7 +116,7 @@ const FAULTS: &[(&str, Spoil, &str)] = &[
         "the frame's records are not those it was written with",
     ),
     (
-        "there are more or fewer records than the header says",
+        "the frame has more or fewer records than its header says",
         |bytes| {
             let header = FrameHeader { records: 2, ..header(bytes) };
             set_header(bytes, 1, header);
@@ -131,7 +131,7 @@ const FAULTS: &[(&str, Spoil, &str)] = &[
 ];
 
 #[test]
-fn a_frame_that_is_none_ends_the_log_if_nothing_says_that_it_was_durable() {
+fn an_invalid_frame_ends_the_log_if_nothing_proves_that_it_was_durable() {
     for (name, spoil, why) in FAULTS {
         let mut bytes = segment(false);
         spoil(&mut bytes);
@@ -147,7 +147,7 @@ fn a_frame_that_is_none_ends_the_log_if_nothing_says_that_it_was_durable() {
 }
 
 #[test]
-fn a_frame_that_is_none_is_damage_if_a_later_one_says_that_it_was_durable() {
+fn an_invalid_frame_is_damage_if_a_later_frame_proves_that_it_was_durable() {
     for (name, spoil, why) in FAULTS {
         let mut bytes = segment(true);
         spoil(&mut bytes);
@@ -163,7 +163,7 @@ fn a_frame_that_is_none_is_damage_if_a_later_one_says_that_it_was_durable() {
 
 #[test]
 fn a_body_that_looks_like_a_frame_is_not_taken_for_one() {
-    // Whoever sends messages knows the format, and can guess everything but the log's number.
+    // A client may know the format and guess everything but the log's random number.
     let storage = FaultyDisk::new(Dice::from_seed(1));
     let journal = Journal::open(Arc::new(storage.clone()), &options()).unwrap();
     let mut appender = journal.appender();
@@ -180,14 +180,14 @@ fn a_body_that_looks_like_a_frame_is_not_taken_for_one() {
     };
     let mut body = [0; FRAME_HEADER];
     forged.encode(1, &mut body);
-    // The body's place in the file is one where a frame could begin.
+    // The body lies at a place where a frame could begin.
     appender.push(Class::Flow, |out| out.extend_from_slice(b"1234"), &body);
     let mut batch = appender.take(Time(1), Place::new(1, 0), 1).unwrap();
     assert_eq!(batch.pieces[0].bytes.len(), FRAME_HEADER + 16 + FRAME_HEADER);
     writer.write(&mut batch).unwrap();
     let mut bytes = vec![0; 4096];
     storage.open("00000001.log").unwrap().read_at(&mut bytes, 0).unwrap();
-    // The write was torn: the frame is no frame, and only the body is left.
+    // The write was torn: the header of the frame is lost, and only the body is left.
     bytes[..40].fill(0);
     let journal = open(&bytes).unwrap();
     assert_eq!(journal.recovered().end, Place::new(1, 0));

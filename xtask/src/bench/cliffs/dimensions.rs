@@ -247,7 +247,7 @@ impl<'a> Sweep<'a> {
 pub const ALL: &[Dimension] = &[
     Dimension {
         name: "queues",
-        operation: "SendMessage, to all by turns",
+        operation: "SendMessage, to all in turn",
         least: 10,
         most: 100_000,
         how: Steps(|sweep, count| {
@@ -262,7 +262,7 @@ pub const ALL: &[Dimension] = &[
         }),
     },
     Dimension {
-        name: "queues that are deleted",
+        name: "deleted queues",
         operation: "DeleteQueue",
         least: 1_000,
         most: 100_000,
@@ -316,7 +316,7 @@ pub const ALL: &[Dimension] = &[
     },
     Dimension {
         name: "FIFO groups",
-        operation: "send to a group of its own, receive one, delete it",
+        operation: "send to a new group, receive one, delete it",
         least: 10,
         most: 1_000_000,
         how: Steps(|sweep, count| {
@@ -340,7 +340,7 @@ pub const ALL: &[Dimension] = &[
     },
     Dimension {
         name: "groups of a standard queue, after a restart",
-        operation: "DeleteMessage said again",
+        operation: "repeated DeleteMessage",
         least: 100,
         most: 1_000_000,
         how: Steps(|sweep, count| {
@@ -360,7 +360,7 @@ pub const ALL: &[Dimension] = &[
         }),
     },
     Dimension {
-        name: "messages that were moved",
+        name: "moved messages",
         operation: "CreateQueue and DeleteQueue of an empty queue",
         least: 10,
         most: 300_000,
@@ -373,7 +373,7 @@ pub const ALL: &[Dimension] = &[
         }),
     },
     Dimension {
-        name: "messages that were moved",
+        name: "moved messages",
         operation: "SetQueueAttributes: a shorter retention (the light client alone)",
         least: 10,
         most: 300_000,
@@ -425,7 +425,7 @@ pub const ALL: &[Dimension] = &[
         }),
     },
     Dimension {
-        name: "long polls of others",
+        name: "long polls on another queue",
         operation: "SendMessage",
         least: 10,
         most: 5_000,
@@ -463,7 +463,7 @@ pub const ALL: &[Dimension] = &[
     },
     Dimension {
         name: "bytes of a message",
-        operation: "send, receive one, delete it (cost follows the bytes; the light client counts)",
+        operation: "send, receive one, delete it (the cost grows with the bytes; only the light client counts)",
         least: 1_000,
         most: 1_000_000,
         how: Steps(|sweep, count| {
@@ -490,7 +490,7 @@ pub const ALL: &[Dimension] = &[
     },
     Dimension {
         name: "queues of one topic",
-        operation: "Publish, for each copy",
+        operation: "Publish, per copy",
         least: 10,
         most: 10_000,
         how: Steps(|sweep, count| {
