@@ -67,12 +67,24 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
         &docs,
         &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")],
     )?;
-    // The toolkit's and the systems' tests start the program, and cargo builds a program only for the tests of its own package.
-    steps.cargo("the program", &["build", "--release", "--package", "posthaste-server"], &[])?;
-    let program = target().join("release/posthaste");
-    let program = [("POSTHASTE_BIN", &*program.to_string_lossy())];
     // With the feature here, since a command of its own for it would choose other features of what is below, and build all of that again.
     let tests = ["test", "--workspace", "--no-fail-fast", "--features", "posthaste-toolkit/kms"];
+    // The toolkit's and the systems' tests start the program, which this builds for the server's own tests.
+    steps.cargo(
+        "the tests and the program are built",
+        &[&tests[..], &["--no-run", "--quiet"]].concat(),
+        &[],
+    )?;
+    let mut program = target().join("debug/posthaste");
+    if options.all {
+        steps.cargo(
+            "the program as users run it",
+            &["build", "--release", "--package", "posthaste-server"],
+            &[],
+        )?;
+        program = target().join("release/posthaste");
+    }
+    let program = [("POSTHASTE_BIN", &*program.to_string_lossy())];
     steps.cargo("tests of the workspace", &tests, &program)?;
     if let Some(installing) = installing {
         steps.step("what the suites need is installed", |_| installing.end())?;

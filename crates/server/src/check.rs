@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use journal::{Class, Effect, Entry, Report, check_showing};
-use kernel::{Extent, Place, Time};
+use kernel::{Extent, Ledger, Place, SegmentUse, Time, iso8601};
 use machine::{Machine, Options, Recovery};
 use sns::views::SubscriptionView;
 
@@ -50,6 +50,7 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
             }
         })?;
         let machine = recovery.finish()?;
+        print_uses(machine.ledger())?;
         print_queues(&machine)?;
         print_topics(&machine)?;
         let set_aside = machine.sqs().set_aside();
@@ -125,6 +126,40 @@ fn print_segments(directory: &Path, report: &Report) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// What still needs each segment, and so keeps it from being deleted.
+fn print_uses(ledger: &Ledger) -> io::Result<()> {
+    say!("\n{:>10} {:>14}  kept by", "segment", "live bytes")?;
+    for (number, used) in ledger.segments() {
+        say!("{number:>10} {:>14}  {}", used.live_bytes, reasons(used))?;
+    }
+    Ok(())
+}
+
+fn reasons(used: &SegmentUse) -> String {
+    let until = |time: Time| iso8601::write(time.millis() as i64);
+    let numbers = |numbers: &mut dyn Iterator<Item = &u32>| {
+        let numbers: Vec<String> = numbers.map(u32::to_string).collect();
+        numbers.join(", ")
+    };
+    let mut reasons = Vec::new();
+    if used.references > 0 {
+        reasons.push(format!("{} messages or facts that are needed", used.references));
+    }
+    if !used.buries.is_empty() {
+        reasons.push(format!("what was deleted of segments {}", numbers(&mut used.buries.keys())));
+    }
+    if !used.replaces.is_empty() {
+        reasons.push(format!("what was written again of segments {}", numbers(&mut used.replaces.iter())));
+    }
+    if used.remembers > 0 {
+        reasons.push(format!("{} deduplication ids until {}", used.remembers, until(used.keep_until)));
+    }
+    if used.set_aside_until > Time(0) {
+        reasons.push(format!("messages set aside, until {}", until(used.set_aside_until)));
+    }
+    if reasons.is_empty() { "nothing".to_owned() } else { reasons.join("; ") }
 }
 
 fn print_queues(machine: &Machine) -> io::Result<()> {
