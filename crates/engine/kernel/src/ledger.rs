@@ -41,8 +41,8 @@ impl SegmentUse {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     segments: BTreeMap<u32, SegmentUse>,
-    /// Whether nothing refers any more to a segment that is full, since that was last asked for.
-    has_emptied: bool,
+    /// Full segments that may have died since that was last asked.
+    emptied: BTreeSet<u32>,
 }
 
 impl Ledger {
@@ -60,15 +60,18 @@ impl Ledger {
         debug_assert!(segment.references > 0, "{extent:?} was released more often than held");
         segment.references = segment.references.saturating_sub(1);
         segment.live_bytes = segment.live_bytes.saturating_sub(u64::from(extent.len));
-        if segment.references == 0 {
-            // The newest is still being written; on quiet days it is empty again and again.
-            self.has_emptied |= self.segments.last_key_value().is_some_and(|(&newest, _)| newest != number);
+        // The newest is still being written; on quiet days it is empty again and again.
+        if segment.references == 0
+            && self.segments.last_key_value().is_some_and(|(&newest, _)| newest != number)
+        {
+            self.emptied.insert(number);
         }
     }
 
-    /// Whether nothing refers any more to a segment that is full, since this was last asked.
-    pub fn take_emptied(&mut self) -> bool {
-        std::mem::take(&mut self.has_emptied)
+    /// The full segments of which something that kept them has gone since this was last asked. A segment that dies by the passing
+    /// of time alone is among them before.
+    pub fn take_emptied(&mut self) -> BTreeSet<u32> {
+        std::mem::take(&mut self.emptied)
     }
 
     /// The record at `tombstone` says that what lies in segment `buried` is dead.
@@ -110,9 +113,11 @@ impl Ledger {
     /// The segment has been dropped: nothing needs to bury its dead any more.
     pub fn dropped(&mut self, segment: u32) {
         self.segments.remove(&segment);
-        for other in self.segments.values_mut() {
-            other.buries.remove(&segment);
-            other.replaces.remove(&segment);
+        for (&number, other) in &mut self.segments {
+            let was_kept = other.buries.remove(&segment).is_some() | other.replaces.remove(&segment);
+            if was_kept && other.references == 0 {
+                self.emptied.insert(number);
+            }
         }
     }
 
@@ -133,11 +138,24 @@ impl Ledger {
 
     /// What a segment buries, and what it remembers, has been said again elsewhere.
     pub fn facts_copied(&mut self, segment: u32) {
-        if let Some(segment) = self.segments.get_mut(&segment) {
-            segment.buries.clear();
-            segment.remembers = 0;
-            segment.keep_until = Time(0);
+        if let Some(used) = self.segments.get_mut(&segment) {
+            used.buries.clear();
+            used.remembers = 0;
+            used.keep_until = Time(0);
+            if used.references == 0 {
+                self.emptied.insert(segment);
+            }
         }
+    }
+
+    /// The use of a segment that exists.
+    pub fn get(&self, segment: u32) -> Option<&SegmentUse> {
+        self.segments.get(&segment)
+    }
+
+    /// The segments from `first` on, oldest first.
+    pub fn segments_from(&self, first: u32) -> impl Iterator<Item = (u32, &SegmentUse)> {
+        self.segments.range(first..).map(|(&number, segment)| (number, segment))
     }
 
     /// Every segment with its use, oldest first.
@@ -183,16 +201,25 @@ mod tests {
     }
 
     #[test]
-    fn a_full_segment_to_which_nothing_refers_any_more_is_told_of_once() {
+    fn a_full_segment_of_which_something_that_kept_it_has_gone_is_told_of_once() {
         let mut ledger = Ledger::default();
         ledger.hold(extent(1));
         ledger.release(extent(1));
-        assert!(!ledger.take_emptied(), "the newest is still being written");
+        assert!(ledger.take_emptied().is_empty(), "the newest is still being written");
         ledger.hold(extent(1));
         ledger.hold(extent(2));
+        ledger.hold(extent(3));
+        ledger.bury(Place::new(2, 0), 1);
         ledger.release(extent(1));
-        assert!(ledger.take_emptied());
-        assert!(!ledger.take_emptied());
+        assert_eq!(ledger.take_emptied(), BTreeSet::from([1]));
+        ledger.release(extent(2));
+        assert_eq!(ledger.take_emptied(), BTreeSet::from([2]));
+        ledger.dropped(1);
+        assert_eq!(ledger.take_emptied(), BTreeSet::from([2]), "its tombstones are needed no more");
+        ledger.remember(2, Time(5));
+        ledger.facts_copied(2);
+        assert_eq!(ledger.take_emptied(), BTreeSet::from([2]));
+        assert!(ledger.take_emptied().is_empty());
     }
 
     #[test]

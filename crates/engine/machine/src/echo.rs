@@ -169,6 +169,9 @@ mod tests {
 
     const NOW: Time = Time(1_700_000_000_000);
 
+    /// What was answered, by ticket.
+    type Answers = Vec<(u64, Result<String, Refusal>)>;
+
     /// A machine over a log in memory.
     struct Server {
         storage: Arc<Memory>,
@@ -213,7 +216,7 @@ mod tests {
         }
 
         /// Writes, reads and drops what the machine wants; what it answers, and what it wants done outside.
-        fn settle(&mut self) -> (Vec<(u64, Result<String, Refusal>)>, Vec<&'static str>) {
+        fn settle(&mut self) -> (Answers, Vec<&'static str>) {
             let (mut answers, mut effects) = (Vec::new(), Vec::new());
             loop {
                 self.machine.flush(NOW);

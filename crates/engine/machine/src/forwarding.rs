@@ -18,13 +18,12 @@ use crate::recording::Grouping;
 const HEAD_BYTES: usize = 32;
 
 impl<H: House> Machine<H> {
-    /// Looks for segments that can go, and for one that is worth writing forward.
+    /// Looks for segments that can go, and goes on looking for one that is worth writing forward.
     pub(crate) fn clean(&mut self) {
-        self.look_for_dead |= self.ledger.take_emptied();
+        self.cleaning.find_dead(&mut self.ledger, self.now, self.appender.end());
         // On a full disk nothing is sealed any more, which is what else makes one look.
-        if self.look_for_dead || self.space_end.is_some() {
-            self.look_for_dead = false;
-            self.cleaning.find_dead(&self.ledger, self.now, self.appender.end());
+        if self.look_for_victim || self.space_end.is_some() || self.cleaning.is_searching() {
+            self.look_for_victim = false;
             let durable = self.outbox.durable();
             let left = self.left().map(|left| left.saturating_sub(self.reserve(Demand::Delete)));
             if let Some(segment) = self.cleaning.find_victim(&self.ledger, self.now, durable, left) {
@@ -155,7 +154,7 @@ impl<H: House> Machine<H> {
             Some(extents) => self.outputs.push_back(Output::Fetch(extents)),
             None => {
                 self.cleaning.forwarding = None;
-                self.look_for_dead = true;
+                self.look_for_victim = true;
             }
         }
     }

@@ -31,8 +31,8 @@ pub struct Machine<H: House = Services> {
     pub(crate) now: Time,
     /// Up to where the log can be written, if the disk has no room for another segment.
     pub(crate) space_end: Option<Position>,
-    /// Whether segments may have died since they were last looked at.
-    pub(crate) look_for_dead: bool,
+    /// Whether a segment may have become worth writing forward since that was last looked for.
+    pub(crate) look_for_victim: bool,
     /// Where the log ends with the last batch.
     tail: Position,
     /// Where it ended at the start.
@@ -63,7 +63,7 @@ impl<H: House> Machine<H> {
             options,
             now: Time(0),
             space_end: None,
-            look_for_dead: true,
+            look_for_victim: true,
             tail: end,
             began: end,
             outputs: VecDeque::new(),
@@ -143,19 +143,19 @@ impl<H: House> Machine<H> {
                     self.closing.pop_front();
                 }
             }
-            Input::Tick => self.look_for_dead = true,
+            Input::Tick => self.look_for_victim = true,
             Input::Space { end } => self.space_end = end,
             Input::Identify { secret } => self.identify(&ServerIdentified { secret }),
             Input::Surveyed { segment, records } => self.surveyed(segment, records),
             Input::Fetched(survivors) => self.fetched(survivors),
             Input::Unreadable { segment, ends } => {
                 self.cleaning.unreadable(segment, ends);
-                self.look_for_dead = true;
+                self.look_for_victim = true;
             }
             Input::Discarded { segment } => {
                 self.ledger.dropped(segment);
                 self.cleaning.discarded(segment);
-                self.look_for_dead = true;
+                self.look_for_victim = true;
             }
             Input::Reset => H::reset(self),
             Input::Stop => self.house.stop(),
@@ -199,7 +199,7 @@ impl<H: House> Machine<H> {
         if self.has_background_work() {
             self.house.work_in_background(self.now, &mut self.ledger);
             self.write_forward();
-            self.look_for_dead = true;
+            self.look_for_victim = true;
         }
         let counter = self.numbers.next();
         while let Some(batch) = self.appender.take(self.now, self.outbox.durable(), counter) {
@@ -224,7 +224,7 @@ impl<H: House> Machine<H> {
         for piece in &batch.pieces {
             if piece.segment != self.tail.segment() {
                 self.cleaning.sealed(self.tail.segment(), self.tail.offset().into());
-                self.look_for_dead = true;
+                self.look_for_victim = true;
             }
             self.tail = Place::new(piece.segment, piece.offset + piece.bytes.len() as u32);
         }
@@ -264,7 +264,8 @@ impl<H: House> Machine<H> {
 
     /// Whether there is work to be done as soon as nothing else is: then call [`Machine::flush`] again.
     pub fn has_background_work(&self) -> bool {
-        self.house.has_background_work() || self.is_behind() || self.cleaning.has_work()
+        let of_cleaning = self.cleaning.has_work() || self.cleaning.is_searching();
+        self.house.has_background_work() || self.is_behind() || of_cleaning
     }
 
     /// A batch has been written: its buffers can be used again.

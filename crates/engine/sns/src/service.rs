@@ -78,18 +78,22 @@ pub enum Due {
     /// Records that were read for a replay are handed to its subscription.
     Replayed(SubscriptionId, Vec<(Vec<u8>, Bytes)>),
     /// A delivery is given up.
-    DeadLetter {
-        /// Its end.
-        ended: Ended,
-        /// The ARN of the dead-letter queue.
-        queue: Arn,
-        /// The topic's.
-        topic: String,
-        /// In which form the letter is read.
-        form: Form,
-        /// The parcel, head and tail.
-        parcel: (Bytes, Bytes),
-    },
+    DeadLetter(Box<DeadLetter>),
+}
+
+/// A delivery that is given up, and where its letter goes.
+#[derive(Debug)]
+pub struct DeadLetter {
+    /// Its end.
+    ended: Ended,
+    /// The ARN of the dead-letter queue.
+    queue: Arn,
+    /// The topic's.
+    topic: String,
+    /// In which form the letter is read.
+    form: Form,
+    /// The parcel, head and tail.
+    parcel: (Bytes, Bytes),
 }
 
 /// What [`State::take_due`](Service::take_due) returns: subscriptions that end unconfirmed, steps of replays.
@@ -246,9 +250,7 @@ impl Service for State {
                 }
                 Decision::silent(Vec::new())
             }
-            Due::DeadLetter { ended, queue, topic, form, parcel } => {
-                self.dead_letter(*ended, queue, topic, *form, parcel, context)
-            }
+            Due::DeadLetter(letter) => dead_letter(letter, context),
         }
     }
 
@@ -340,42 +342,9 @@ impl State {
                     self.deliveries.put_off(number, setting.now + PUT_OFF_MILLIS);
                     return None;
                 };
-                Some(Due::DeadLetter { ended, queue, topic, form, parcel })
+                Some(Due::DeadLetter(Box::new(DeadLetter { ended, queue, topic, form, parcel })))
             }
         }
-    }
-
-    /// The letter of a delivery that is given up goes to its dead-letter queue, if that takes it; and with it the delivery ends.
-    fn dead_letter<'a>(
-        &self,
-        ended: Ended,
-        queue: &Arn,
-        topic: &str,
-        form: Form,
-        (head, tail): &'a (Bytes, Bytes),
-        context: &mut Context<'a, '_>,
-    ) -> Decision<'a> {
-        let parcel = match (Notification::decode(tail), ParcelSent::decode_label(head)) {
-            (Ok(_), Ok(parcel)) => parcel,
-            // It never will be a letter either.
-            _ => {
-                let record = Record::DeliveriesEnded(DeliveriesEnded { ended: vec![ended] });
-                return Decision::silent(vec![record.into()]);
-            }
-        };
-        let body = context.body(ParcelSent { ends: vec![ended], ..parcel.handed_on() }, &tail[..]);
-        // The delivery ends, whether there is a letter or not.
-        context.keep(body);
-        context.offer(&Offer {
-            to: queue,
-            body,
-            must_be_allowed: context.setting.limits.queue_policies.then_some(topic),
-            size: tail.len(),
-            attributes: 0,
-            form,
-            is_dead_letter: true,
-        });
-        Decision::silent(Vec::new())
     }
 
     /// What was read for a replay is to be handed on, if it is still wanted.
@@ -402,4 +371,30 @@ impl State {
         let records = records.into_iter().map(|record| (record.head, Bytes::from(record.tail)));
         Some(Due::Replayed(subscription, records.collect()))
     }
+}
+
+/// The letter of a delivery that is given up goes to its dead-letter queue, if that takes it; and with it the delivery ends.
+fn dead_letter<'a>(letter: &'a DeadLetter, context: &mut Context<'a, '_>) -> Decision<'a> {
+    let (head, tail) = &letter.parcel;
+    let parcel = match (Notification::decode(tail), ParcelSent::decode_label(head)) {
+        (Ok(_), Ok(parcel)) => parcel,
+        // It never will be a letter either.
+        _ => {
+            let record = Record::DeliveriesEnded(DeliveriesEnded { ended: vec![letter.ended] });
+            return Decision::silent(vec![record.into()]);
+        }
+    };
+    let body = context.body(ParcelSent { ends: vec![letter.ended], ..parcel.handed_on() }, &tail[..]);
+    // The delivery ends, whether there is a letter or not.
+    context.keep(body);
+    context.offer(&Offer {
+        to: &letter.queue,
+        body,
+        must_be_allowed: context.setting.limits.queue_policies.then_some(&*letter.topic),
+        size: tail.len(),
+        attributes: 0,
+        form: letter.form,
+        is_dead_letter: true,
+    });
+    Decision::silent(Vec::new())
 }
