@@ -16,9 +16,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("posthaste-collections", &["posthaste-kernel"]),
     ("posthaste-deliveries", &["posthaste-kernel"]),
     ("posthaste-notification", &["posthaste-kernel"]),
+    ("posthaste-resources", &["posthaste-kernel"]),
     (
         "posthaste-sqs",
-        &["posthaste-api", "posthaste-kernel", "posthaste-collections", "posthaste-notification"],
+        &[
+            "posthaste-api",
+            "posthaste-kernel",
+            "posthaste-collections",
+            "posthaste-notification",
+            "posthaste-resources",
+        ],
     ),
     (
         "posthaste-sns",
@@ -29,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "posthaste-deliveries",
             "posthaste-notification",
             "posthaste-patterns",
+            "posthaste-resources",
         ],
     ),
     ("posthaste-journal", &["posthaste-kernel"]),

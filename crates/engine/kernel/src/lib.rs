@@ -34,8 +34,6 @@ pub use identity::{Dice, Secret, Seq, hex, sequence_number, uuid_text};
 pub mod attributes;
 pub use attributes::{Attribute, AttributeValue};
 
-pub mod policy;
-
 pub mod gather;
 
 pub mod remembered;

@@ -22,7 +22,7 @@ impl State {
             return Taken::Refused("the queue does not exist");
         };
         if let Some(source) = offer.must_be_allowed
-            && !topic_may_send(queue.settings.policy.as_deref(), &offer.to.to_string(), source)
+            && !topic_may_send(queue, source)
         {
             return Taken::Refused("the queue's policy does not let the topic send");
         }

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use kernel::{Deadlines, Extent, Ledger, Time};
+use resources::policy::Policy;
 
 use crate::borrowed::Borrowed;
 use crate::records::QueueDeclared;
@@ -28,8 +29,12 @@ pub struct Queue {
     pub id: QueueId,
     /// Account, region and name.
     pub key: QueueKey,
+    /// Its ARN, as text.
+    pub arn: Box<str>,
     /// Its attributes.
     pub settings: Settings,
+    /// Its access policy, compiled.
+    pub(crate) policy: Option<Policy>,
     /// Its tags, sorted by key.
     pub tags: Vec<(String, String)>,
     /// When it was created.
@@ -196,7 +201,9 @@ impl Queue {
         Queue {
             id: declared.id,
             key: declared.key.clone(),
+            arn: declared.key.arn().to_string().into(),
             settings: declared.settings.clone(),
+            policy: compiled(&declared.settings),
             tags: declared.tags.clone(),
             created: declared.created,
             modified: declared.modified,
@@ -228,6 +235,14 @@ impl Queue {
     /// Whether it is FIFO.
     pub fn is_fifo(&self) -> bool {
         self.settings.is_fifo()
+    }
+
+    /// Takes over other attributes.
+    pub(crate) fn set(&mut self, settings: &Settings) {
+        if self.settings.policy != settings.policy {
+            self.policy = compiled(settings);
+        }
+        self.settings = settings.clone();
     }
 
     /// The declaration that would make it what it is.
@@ -742,6 +757,10 @@ impl Queue {
         let entry = late.filter_map(|delayed| delayed.lane.get(seq)).next()?;
         Some((entry, entry.tag))
     }
+}
+
+fn compiled(settings: &Settings) -> Option<Policy> {
+    settings.policy.as_deref().map(Policy::compile)
 }
 
 /// Messages of a queue that was emptied, whose records are still to be released, a few at a time.

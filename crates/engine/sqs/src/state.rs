@@ -211,7 +211,7 @@ impl State {
             }
             self.dead_letter_sources.extend(redrive(&record.key, &record.settings));
         }
-        queue.settings = record.settings.clone();
+        queue.set(&record.settings);
         queue.tags = record.tags.clone();
         queue.modified = record.modified;
         queue.purged = record.purged;

@@ -1,8 +1,9 @@
 //! A topic's access policy: the default one, what is accepted as one, and how AddPermission and RemovePermission edit it.
 
-use kernel::policy::{has_label, one_or_many, parse, scalar_or_list, write};
-use kernel::{Arn, Refusal};
-use serde_json::{Value, json};
+use kernel::Refusal;
+use resources::policy::document::{
+    actions_of, add_statement, is_account, one_or_many, parse, permission, remove_statement, write,
+};
 
 use crate::{TopicKey, refusals};
 
@@ -39,13 +40,7 @@ pub fn check(text: &str) -> Result<(), String> {
         return Err(malformed());
     }
     for statement in statements {
-        let effect = statement.get("Effect").and_then(Value::as_str);
-        let principal = statement.get("Principal").or_else(|| statement.get("NotPrincipal"));
-        let actions = one_or_many(statement.get("Action").or_else(|| statement.get("NotAction")));
-        if !matches!(effect, Some("Allow" | "Deny")) || principal.is_none() || actions.is_empty() {
-            return Err(malformed());
-        }
-        for action in actions {
+        for action in actions_of(statement).ok_or_else(malformed)? {
             let action = action.as_str().ok_or_else(malformed)?;
             let name = match action.split_once(':') {
                 Some((service, name)) if service.eq_ignore_ascii_case("sns") => name,
@@ -88,8 +83,7 @@ impl Permission {
                 )));
             }
         }
-        let is_account = |id: &&str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
-        if !accounts.iter().all(is_account) {
+        if !accounts.iter().all(|id| is_account(id)) {
             return Err(refusals::invalid("AWSAccountId"));
         }
         if !actions.iter().all(|action| *action == "*" || ACTIONS.contains(action)) {
@@ -101,40 +95,25 @@ impl Permission {
 }
 
 /// A policy with one more statement (facts/sns.md § 12).
-pub fn add(policy: &str, topic: &TopicKey, permission: &Permission) -> Result<String, Refusal> {
+pub fn add(policy: &str, topic: &TopicKey, added: &Permission) -> Result<String, Refusal> {
     let mut document = parse(policy).ok_or_else(|| refusals::invalid("Policy Error: null"))?;
-    let mut statements = one_or_many(document.get("Statement")).to_vec();
-    if statements.iter().any(|statement| has_label(statement, &permission.label)) {
-        return Err(refusals::invalid("Statement already exists"));
-    }
-    let partition = Arn::partition_of(&topic.region);
-    let roots = permission.accounts.iter().map(|account| format!("arn:{partition}:iam::{account}:root"));
-    statements.push(json!({
-        "Sid": permission.label,
-        "Effect": "Allow",
-        "Principal": { "AWS": scalar_or_list(roots) },
-        "Action": scalar_or_list(permission.actions.iter().map(|action| format!("SNS:{action}"))),
-        "Resource": topic.arn().to_string(),
-    }));
-    document.insert("Statement".to_owned(), Value::Array(statements));
+    let Permission { label, accounts, actions } = added;
+    add_statement(&mut document, permission(label, accounts, "SNS", actions, &topic.region, &topic.arn()))
+        .ok_or_else(|| refusals::invalid("Statement already exists"))?;
     Ok(write(document))
 }
 
 /// A policy without the statement of this label; none if it has no such statement.
 pub fn remove(policy: &str, label: &str) -> Option<String> {
     let mut document = parse(policy)?;
-    let mut statements = one_or_many(document.get("Statement")).to_vec();
-    let before = statements.len();
-    statements.retain(|statement| !has_label(statement, label));
-    if statements.len() == before {
-        return None;
-    }
-    document.insert("Statement".to_owned(), Value::Array(statements));
+    remove_statement(&mut document, label)?;
     Some(write(document))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn topic() -> TopicKey {

@@ -34,7 +34,7 @@ impl<'s> DeadLetters<'s> {
             target,
             transfer: Transfer::new(setting.numbers, DropReason::DeadLettered),
             now: setting.now,
-            source_arn: if target.is_some() { queue.key.arn().to_string() } else { String::new() },
+            source_arn: if target.is_some() { queue.arn.to_string() } else { String::new() },
         }
     }
 

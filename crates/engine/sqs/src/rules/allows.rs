@@ -1,151 +1,113 @@
-//! Whether a queue's policy lets a topic send to it (facts/sns.md § 12).
+//! Who may do what to a queue.
 
-use serde_json::Value;
+use resources::policy::{Principal, Verdict};
 
-/// Whether a policy allows `sqs:SendMessage` on the queue to the service `sns.amazonaws.com` on behalf of `source_arn`.
-/// Without a policy nobody but the owner may. A condition with an operator that is not known here is not met.
-pub fn topic_may_send(policy: Option<&str>, queue_arn: &str, source_arn: &str) -> bool {
-    let Some(document) = policy.and_then(|text| serde_json::from_str::<Value>(text).ok()) else {
-        return false;
+use crate::queue::Queue;
+
+/// Whether `who` may perform `action` (such as `sqs:SendMessage`) on a queue; `keys` are the condition keys of the request.
+///
+/// The queue's policy decides. What it does not mention, the queue's own account may, and nobody else (facts/security.md § 4; there are
+/// no policies of identities here, so that each identity of an account may do what its account may).
+pub fn may(queue: &Queue, who: &Principal<'_>, action: &str, keys: &[(&str, &[&str])]) -> bool {
+    let verdict = match &queue.policy {
+        Some(policy) => policy.evaluate(who, action, &queue.arn, keys),
+        None => Verdict::NotMentioned,
     };
-    let mut allowed = false;
-    for statement in one_or_many(document.get("Statement")) {
-        let names = |element: &str, its_opposite: &str, is_named: &dyn Fn(&Value) -> bool| match statement
-            .get(element)
-        {
-            Some(named) => is_named(named),
-            None => statement.get(its_opposite).is_some_and(|named| !is_named(named)),
-        };
-        let applies = names("Principal", "NotPrincipal", &is_for_topics)
-            && names("Action", "NotAction", &|actions| texts(actions).any(is_sending))
-            && names("Resource", "NotResource", &|resources| is_among(resources, queue_arn))
-            && conditions_are_met(statement.get("Condition"), source_arn);
-        match statement.get("Effect").and_then(Value::as_str) {
-            Some("Deny") if applies => return false,
-            Some("Allow") if applies => allowed = true,
-            _ => {}
-        }
-    }
-    allowed
-}
-
-fn one_or_many(value: Option<&Value>) -> Vec<&Value> {
-    match value {
-        None => Vec::new(),
-        Some(Value::Array(values)) => values.iter().collect(),
-        Some(value) => vec![value],
+    match verdict {
+        Verdict::Allowed => true,
+        Verdict::Denied => false,
+        Verdict::NotMentioned => who.account() == Some(&queue.key.account),
     }
 }
 
-fn texts(values: &Value) -> impl Iterator<Item = &str> {
-    one_or_many(Some(values)).into_iter().filter_map(Value::as_str)
-}
-
-fn is_for_topics(principal: &Value) -> bool {
-    match principal {
-        Value::Object(by_kind) => {
-            let of_kind = |kind: &str| by_kind.get(kind).into_iter().flat_map(texts);
-            of_kind("Service").any(|name| name == "sns.amazonaws.com" || name == "*")
-                || of_kind("AWS").any(|name| name == "*")
-        }
-        value => texts(value).any(|name| name == "*"),
-    }
-}
-
-fn is_sending(action: &str) -> bool {
-    matches_pattern(&action.to_ascii_lowercase(), "sqs:sendmessage")
-}
-
-fn is_among(patterns: &Value, text: &str) -> bool {
-    texts(patterns).any(|pattern| matches_pattern(pattern, text))
-}
-
-fn conditions_are_met(condition: Option<&Value>, source_arn: &str) -> bool {
-    let Some(condition) = condition else { return true };
-    let Some(operators) = condition.as_object() else { return false };
-    let account = source_arn.split(':').nth(4).unwrap_or_default();
-    operators.iter().all(|(operator, keys)| {
-        let Some(keys) = keys.as_object() else { return false };
-        keys.iter().all(|(key, wanted)| {
-            let given = match key.to_ascii_lowercase().as_str() {
-                "aws:sourcearn" => Some(source_arn),
-                "aws:sourceaccount" | "aws:sourceowner" => Some(account),
-                // As SNS's calls to SQS are.
-                "aws:securetransport" | "aws:principalisawsservice" => Some("true"),
-                "aws:principalservicename" => Some("sns.amazonaws.com"),
-                _ => None,
-            };
-            is_met(operator, wanted, given)
-        })
-    })
-}
-
-/// Whether one key of a condition is as it is wanted (IAM's user guide: "condition operators"). All keys that are known here
-/// have one value, so that any of them is all of them.
-fn is_met(operator: &str, wanted: &Value, given: Option<&str>) -> bool {
-    let wanted: Vec<String> = one_or_many(Some(wanted))
-        .into_iter()
-        .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-        .collect();
-    let (of_all, operator) = match operator.strip_prefix("ForAllValues:") {
-        Some(operator) => (true, operator),
-        None => (false, operator.strip_prefix("ForAnyValue:").unwrap_or(operator)),
-    };
-    if operator == "Null" {
-        return wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case("true") == given.is_none());
-    }
-    let (if_exists, operator) = match operator.strip_suffix("IfExists") {
-        Some(operator) => (true, operator),
-        None => (false, operator),
-    };
-    let (is_denied, equal): (bool, fn(&str, &str) -> bool) = match operator {
-        "StringEquals" => (false, |wanted, given| wanted == given),
-        "StringNotEquals" => (true, |wanted, given| wanted == given),
-        "StringEqualsIgnoreCase" | "Bool" => (false, str::eq_ignore_ascii_case),
-        "StringNotEqualsIgnoreCase" => (true, str::eq_ignore_ascii_case),
-        "StringLike" | "ArnEquals" | "ArnLike" => (false, matches_pattern),
-        "StringNotLike" | "ArnNotEquals" | "ArnNotLike" => (true, matches_pattern),
-        _ => return false,
-    };
-    match given {
-        Some(given) => wanted.iter().any(|wanted| equal(wanted, given)) != is_denied,
-        None => if_exists || of_all || is_denied,
-    }
-}
-
-/// `*` stands for any characters, `?` for one.
-fn matches_pattern(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut at, mut here) = (0, 0);
-    // Where the last star stands, and how much of the text it has taken.
-    let mut star: Option<(usize, usize)> = None;
-    while here < text.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, here));
-                at += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == text[here] => {
-                at += 1;
-                here += 1;
-            }
-            _ => {
-                let Some((star_at, taken)) = star else { return false };
-                star = Some((star_at, taken + 1));
-                at = star_at + 1;
-                here = taken + 1;
-            }
-        }
-    }
-    pattern[at..].iter().all(|&byte| byte == b'*')
+/// Whether SNS may send to a queue on behalf of a topic (facts/sns.md § 12, facts/security.md § 5).
+pub fn topic_may_send(queue: &Queue, topic_arn: &str) -> bool {
+    let account = topic_arn.split(':').nth(4).unwrap_or_default();
+    let keys: [(&str, &[&str]); 4] = [
+        ("aws:SourceArn", &[topic_arn]),
+        ("aws:SourceAccount", &[account]),
+        ("aws:SourceOwner", &[account]),
+        ("aws:SecureTransport", &["true"]),
+    ];
+    may(queue, &Principal::Service("sns.amazonaws.com"), "sqs:SendMessage", &keys)
 }
 
 #[cfg(test)]
 mod tests {
+    use kernel::{Extent, Place, Time};
+
     use super::*;
+    use crate::records::QueueDeclared;
+    use crate::rules::policy::{self, Permission};
+    use crate::rules::settings::Settings;
+    use crate::{QueueId, QueueKey, Seq};
 
     const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:q";
     const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:t";
+
+    fn key() -> QueueKey {
+        QueueKey { account: "000000000000".to_owned(), region: "us-east-1".to_owned(), name: "q".to_owned() }
+    }
+
+    fn queue(policy: Option<&str>) -> Queue {
+        let declared = QueueDeclared {
+            id: QueueId(1),
+            key: key(),
+            settings: Settings { policy: policy.map(str::to_owned), ..Settings::default() },
+            tags: Vec::new(),
+            created: Time(0),
+            modified: Time(0),
+            purged_through: Seq(0),
+            purged: None,
+        };
+        Queue::new(&declared, Extent { place: Place::new(1, 0), len: 1 }, 0)
+    }
+
+    fn topic_may_send(policy: Option<&str>) -> bool {
+        super::topic_may_send(&queue(policy), TOPIC)
+    }
+
+    #[test]
+    fn another_account_may_do_what_the_policy_says() {
+        // facts/sqs.md § 9, facts/security.md §§ 3, 4
+        let owner =
+            Principal::Identity { account: "000000000000", arns: &["arn:aws:iam::000000000000:root"] };
+        let other =
+            Principal::Identity { account: "111111111111", arns: &["arn:aws:iam::111111111111:user/ann"] };
+        let third =
+            Principal::Identity { account: "222222222222", arns: &["arn:aws:iam::222222222222:root"] };
+        let permission = Permission::new(Some("a"), Some(&["111111111111"]), &["SendMessage"]).unwrap();
+        let shared = policy::add(None, &key(), &permission).unwrap();
+        let shared = queue(Some(&shared));
+        let denied = policy("Deny", r#"{"AWS":"000000000000"}"#, "");
+        for (queue, who, action, expected) in [
+            (&queue(None), owner, "sqs:SendMessage", true),
+            (&queue(None), other, "sqs:SendMessage", false),
+            (&shared, owner, "sqs:DeleteQueue", true),
+            (&shared, other, "sqs:SendMessage", true),
+            (&shared, other, "sqs:sendmessage", true),
+            (&shared, other, "sqs:ReceiveMessage", false),
+            (&shared, third, "sqs:SendMessage", false),
+            (&shared, Principal::Anonymous, "sqs:SendMessage", false),
+            (&queue(Some(&denied)), owner, "sqs:SendMessage", false),
+            (&queue(Some(&denied)), owner, "sqs:ReceiveMessage", true),
+            (&queue(Some(&policy("Allow", "\"*\"", ""))), Principal::Anonymous, "sqs:SendMessage", true),
+            (&queue(Some("{")), other, "sqs:SendMessage", false),
+        ] {
+            assert_eq!(may(queue, &who, action, &[]), expected, "{who:?} {action}");
+        }
+    }
+
+    #[test]
+    fn another_policy_is_asked_once_it_is_set() {
+        let mut queue = queue(None);
+        assert!(!super::topic_may_send(&queue, TOPIC));
+        let policy = policy("Allow", "\"*\"", "");
+        queue.set(&Settings { policy: Some(policy), ..Settings::default() });
+        assert!(super::topic_may_send(&queue, TOPIC));
+        queue.set(&Settings::default());
+        assert!(!super::topic_may_send(&queue, TOPIC));
+    }
 
     fn policy(effect: &str, principal: &str, condition: &str) -> String {
         format!(
@@ -169,9 +131,9 @@ mod tests {
             (policy("Allow", service, r#","Condition":{"Bool":{"aws:SecureTransport":"true"}}"#), true),
             (policy("Allow", service, r#","Condition":{"Bool":{"aws:SecureTransport":false}}"#), false),
         ] {
-            assert_eq!(topic_may_send(Some(&text), QUEUE, TOPIC), allowed, "{text}");
+            assert_eq!(topic_may_send(Some(&text)), allowed, "{text}");
         }
-        assert!(!topic_may_send(None, QUEUE, TOPIC));
+        assert!(!topic_may_send(None));
     }
 
     #[test]
@@ -195,7 +157,7 @@ mod tests {
             (r#""ArnLike":{"aws:SourceArn":"*"},"StringEquals":{"aws:SourceAccount":"1"}"#, false),
         ] {
             let text = policy("Allow", "\"*\"", &format!(r#","Condition":{{{condition}}}"#));
-            assert_eq!(topic_may_send(Some(&text), QUEUE, TOPIC), met, "{condition}");
+            assert_eq!(topic_may_send(Some(&text)), met, "{condition}");
         }
     }
 
@@ -209,7 +171,7 @@ mod tests {
             (allowed.replace(r#""Principal":"*""#, r#""NotPrincipal":{"AWS":"111111111111"}"#), true),
             (allowed.replace(r#""Principal":"*","#, ""), false),
         ] {
-            assert_eq!(topic_may_send(Some(&text), QUEUE, TOPIC), may_send, "{text}");
+            assert_eq!(topic_may_send(Some(&text)), may_send, "{text}");
         }
     }
 
@@ -218,6 +180,6 @@ mod tests {
         let text = format!(
             r#"{{"Statement":[{{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}},{{"Effect":"Deny","Principal":"*","Action":"SQS:SendMessage","Resource":"{QUEUE}"}}]}}"#
         );
-        assert!(!topic_may_send(Some(&text), QUEUE, TOPIC));
+        assert!(!topic_may_send(Some(&text)));
     }
 }

@@ -352,7 +352,7 @@ pub fn show(queue: &Queue, attribute: Attribute) -> Option<String> {
         A::MaximumMessageSize => Some(settings.maximum_message_bytes.to_string()),
         A::MessageRetentionPeriod => Some(settings.retention_seconds.to_string()),
         A::Policy => settings.policy.clone(),
-        A::QueueArn => Some(queue.key.arn().to_string()),
+        A::QueueArn => Some(queue.arn.to_string()),
         A::ReceiveMessageWaitTimeSeconds => Some(settings.wait_seconds.to_string()),
         A::RedriveAllowPolicy => settings.redrive_allow.as_ref().map(|policy| policy.text.clone()),
         A::RedrivePolicy => settings.redrive.as_ref().map(RedrivePolicy::shown),

@@ -1,7 +1,9 @@
 //! Access policies as documents: what SQS accepts as one, and how AddPermission and RemovePermission edit it.
 
-use kernel::policy::{has_label, one_or_many, scalar_or_list, write};
-use kernel::{Arn, Refusal};
+use kernel::Refusal;
+use resources::policy::document::{
+    actions_of, add_statement, is_account, one_or_many, permission, remove_statement, write,
+};
 use serde_json::{Map, Value, json};
 
 use crate::limits::{POLICY_BYTES, POLICY_STATEMENTS, STATEMENT_ACTIONS};
@@ -61,12 +63,7 @@ pub fn check(text: &str) -> Result<(), Refusal> {
 }
 
 fn check_statement(statement: &Value) -> Result<(), Refusal> {
-    let effect = statement.get("Effect").and_then(Value::as_str);
-    let principal = statement.get("Principal").or_else(|| statement.get("NotPrincipal"));
-    let actions = one_or_many(statement.get("Action").or_else(|| statement.get("NotAction")));
-    if !matches!(effect, Some("Allow" | "Deny")) || principal.is_none() || actions.is_empty() {
-        return Err(malformed());
-    }
+    let actions = actions_of(statement).ok_or_else(malformed)?;
     if actions.len() > STATEMENT_ACTIONS {
         return Err(over_limit(format!(
             "{} actions were found in a statement from the submitted policy, max allowed is {STATEMENT_ACTIONS}",
@@ -108,7 +105,6 @@ impl Permission {
             return Err(refusals::parameter_missing("Actions"));
         }
         let given = accounts.ok_or_else(|| refusals::parameter_missing("PrincipalId"))?;
-        let is_account = |id: &str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
         let accounts: Vec<String> =
             given.iter().filter(|id| is_account(id)).map(|&id| id.to_owned()).collect();
         if accounts.is_empty() {
@@ -141,15 +137,7 @@ impl Permission {
     }
 
     fn statement(&self, queue: &QueueKey) -> Value {
-        let partition = Arn::partition_of(&queue.region);
-        let principals = self.accounts.iter().map(|account| format!("arn:{partition}:iam::{account}:root"));
-        json!({
-            "Sid": self.label,
-            "Effect": "Allow",
-            "Principal": { "AWS": scalar_or_list(principals) },
-            "Action": scalar_or_list(self.actions.iter().map(|action| format!("SQS:{action}"))),
-            "Resource": queue.arn().to_string(),
-        })
+        permission(&self.label, &self.accounts, "SQS", &self.actions, &queue.region, &queue.arn())
     }
 }
 
@@ -177,13 +165,9 @@ pub fn add(policy: Option<&str>, queue: &QueueKey, permission: &Permission) -> R
             ("Id".to_owned(), json!(format!("{}/SQSDefaultPolicy", queue.arn()))),
         ]),
     };
-    let mut statements = one_or_many(document.get("Statement")).to_vec();
-    if statements.iter().any(|statement| has_label(statement, &permission.label)) {
-        return Err(refusals::value_invalid(&permission.label, "Label", "Already exists."));
-    }
-    statements.push(permission.statement(queue));
-    check_count(statements.len())?;
-    document.insert("Statement".to_owned(), Value::Array(statements));
+    let count = add_statement(&mut document, permission.statement(queue))
+        .ok_or_else(|| refusals::value_invalid(&permission.label, "Label", "Already exists."))?;
+    check_count(count)?;
     let text = write(document);
     if text.len() > POLICY_BYTES { Err(too_long()) } else { Ok(text) }
 }
@@ -192,21 +176,12 @@ pub fn add(policy: Option<&str>, queue: &QueueKey, permission: &Permission) -> R
 pub fn remove(policy: Option<&str>, label: &str) -> Result<Option<String>, Refusal> {
     let missing = || refusals::value_invalid(label, "Label", "can't find label.");
     let mut document = parse(policy.ok_or_else(missing)?)?;
-    let mut statements = one_or_many(document.get("Statement")).to_vec();
-    let before = statements.len();
-    statements.retain(|statement| !has_label(statement, label));
-    if statements.len() == before {
-        return Err(missing());
-    }
-    if statements.is_empty() {
-        return Ok(None);
-    }
-    document.insert("Statement".to_owned(), Value::Array(statements));
-    Ok(Some(write(document)))
+    let left = remove_statement(&mut document, label).ok_or_else(missing)?;
+    Ok((left > 0).then(|| write(document)))
 }
 
 fn parse(policy: &str) -> Result<Map<String, Value>, Refusal> {
-    kernel::policy::parse(policy).ok_or_else(malformed)
+    resources::policy::document::parse(policy).ok_or_else(malformed)
 }
 
 fn check_count(statements: usize) -> Result<(), Refusal> {
