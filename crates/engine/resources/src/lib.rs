@@ -1,5 +1,9 @@
-//! What every service with declared resources needs: access policies ([`policy`]).
+//! What every service with declared resources needs: access policies ([`policy`]), and where in the log a
+//! resource is declared ([`Standing`]).
 //!
 //! Knows no service. A service keeps its own limits, shapes and texts of refusals.
 
 pub mod policy;
+
+mod standing;
+pub use standing::Standing;

@@ -19,8 +19,6 @@ pub mod topic;
 
 pub mod platforms;
 
-mod standing;
-
 pub mod state;
 
 pub mod deliveries;

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::{Arn, Extent, Ledger};
+use resources::Standing;
 
 use crate::records::{
     PlatformApplicationDeclared, PlatformApplicationDeleted, PlatformEndpointDeclared,
     PlatformEndpointDeleted, TextMessagingDeclared,
 };
 use crate::rules::telephones;
-use crate::standing::Standing;
 use crate::{ApplicationId, ApplicationKey, EndpointId};
 
 /// An application.

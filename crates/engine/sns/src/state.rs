@@ -6,6 +6,7 @@ use collections::{Dedup, DedupKey, Lane, dedup};
 use deliveries::Deliveries;
 use kernel::parcel::Deduplicates;
 use kernel::{Deadlines, Demand, Extent, IdsRemembered, Ledger, ParcelSent, RememberedId, Seq, Time};
+use resources::Standing;
 
 use crate::archive::Replay;
 use crate::interests::Interests;
@@ -37,8 +38,7 @@ const EXPIRED_AT_ONCE: usize = 1000;
 #[derive(Clone, Debug)]
 pub(crate) struct Apart {
     pub(crate) declared: SubscriptionDeclared,
-    pub(crate) at: Extent,
-    declared_in: BTreeSet<u32>,
+    pub(crate) standing: Standing,
 }
 
 impl Apart {
@@ -49,7 +49,7 @@ impl Apart {
 
     /// The fact that it is gone.
     pub(crate) fn deletion(&self) -> SubscriptionDeleted {
-        SubscriptionDeleted { id: self.declared.id, declared_in: self.declared_in.iter().copied().collect() }
+        SubscriptionDeleted { id: self.declared.id, declared_in: self.standing.declared_in().collect() }
     }
 }
 
@@ -259,12 +259,8 @@ impl State {
     }
 
     fn topic_declared(&mut self, record: &TopicDeclared, at: Extent, ledger: &mut Ledger) {
-        ledger.hold(at);
         if let Some(topic) = self.topics.get_mut(&record.id) {
-            ledger.release(topic.at);
-            topic.at = at;
-            topic.declared_in.insert(at.place.segment());
-            topic.declared_in.retain(|&segment| ledger.contains(segment));
+            topic.standing.declare(at, ledger);
             topic.delivery_policy = delivery_policy(&record.attributes, Level::Topic);
             topic.declared = record.clone();
             if !topic.archive.is_empty() {
@@ -287,8 +283,7 @@ impl State {
             filter_policies: 0,
             delivery_policy: delivery_policy(&record.attributes, Level::Topic),
             declared: record.clone(),
-            at,
-            declared_in: BTreeSet::from([at.place.segment()]),
+            standing: Standing::declared(at, None, ledger),
         };
         self.topics.insert(record.id, topic);
         for orphan in self.take_orphans(record.id) {
@@ -301,14 +296,14 @@ impl State {
             ledger.bury(at.place, segment);
         }
         for orphan in self.take_orphans(record.id) {
-            ledger.release(orphan.at);
+            orphan.standing.end(ledger);
         }
         let parted: Vec<SubscriptionId> = self.parted_of(record.id).collect();
         for parted in parted.into_iter().filter_map(|id| self.take_parted(id)) {
-            ledger.release(parted.at);
+            parted.standing.end(ledger);
         }
         let Some(topic) = self.topics.remove(&record.id) else { return };
-        ledger.release(topic.at);
+        topic.standing.end(ledger);
         if let Some(due) = topic.dedup_due {
             self.deadlines.clear(due, Due::DedupEnds(record.id));
         }
@@ -326,28 +321,23 @@ impl State {
         for id in topic.subscriptions {
             self.forget_replay(id, ledger);
             if let Some(subscription) = self.take_subscription(id) {
-                ledger.release(subscription.at);
+                subscription.standing.end(ledger);
                 self.deliveries.forget_recipient(id.0, ledger);
             }
         }
     }
 
     fn subscription_declared(&mut self, record: &SubscriptionDeclared, at: Extent, ledger: &mut Ledger) {
-        ledger.hold(at);
         let before = match self.take_subscription(record.id) {
-            Some(old) => Some((old.at, old.declared_in)),
-            None => self.take_apart(record.id).map(|old| (old.at, old.declared_in)),
+            Some(old) => Some(old.standing),
+            None => self.take_apart(record.id).map(|old| old.standing),
         };
         if record.ended.is_some() {
             self.deliveries.forget_recipient(record.id.0, ledger);
             self.forget_replay(record.id, ledger);
         }
-        let mut declared_in = BTreeSet::from([at.place.segment()]);
-        if let Some((old_at, old_in)) = before {
-            ledger.release(old_at);
-            declared_in.extend(old_in.into_iter().filter(|&segment| ledger.contains(segment)));
-        }
-        let latest = Apart { declared: record.clone(), at, declared_in };
+        let standing = Standing::declared(at, before, ledger);
+        let latest = Apart { declared: record.clone(), standing };
         if self.topics.contains_key(&record.topic) {
             self.insert_subscription(latest, ledger);
         } else {
@@ -362,10 +352,10 @@ impl State {
         }
         self.forget_replay(record.id, ledger);
         if let Some(subscription) = self.take_subscription(record.id) {
-            ledger.release(subscription.at);
+            subscription.standing.end(ledger);
             self.deliveries.forget_recipient(record.id.0, ledger);
         } else if let Some(apart) = self.take_apart(record.id) {
-            ledger.release(apart.at);
+            apart.standing.end(ledger);
         }
     }
 
@@ -408,7 +398,7 @@ impl State {
             self.parted.insert(id, latest);
             return;
         }
-        let Apart { declared, at, declared_in } = latest;
+        let Apart { declared, standing } = latest;
         let Some(topic) = self.topics.get_mut(&declared.topic) else { return };
         let account = self.accounts.entry(declared.owner.clone()).or_default();
         account.filtered += usize::from(declared.attributes.contains_key("FilterPolicy"));
@@ -423,8 +413,7 @@ impl State {
             queue: if declared.protocol == "sqs" { declared.endpoint.parse().ok() } else { None },
             delivery_policy: delivery_policy(&declared.attributes, Level::Subscription),
             declared,
-            at,
-            declared_in,
+            standing,
         };
         match subscription.pending_until() {
             None if subscription.gets_new_messages() => topic.interests.add(&subscription),
@@ -530,12 +519,12 @@ impl State {
 
     /// The deletion of a topic with its subscriptions.
     pub(crate) fn deletion_of(&self, topic: &Topic) -> TopicDeleted {
-        let mut declared_in = topic.declared_in.clone();
+        let mut declared_in: BTreeSet<u32> = topic.standing.declared_in().collect();
         for subscription in topic.subscriptions.iter().filter_map(|id| self.subscriptions.get(id)) {
-            declared_in.extend(&subscription.declared_in);
+            declared_in.extend(subscription.standing.declared_in());
         }
         for parted in self.parted_of(topic.id()).filter_map(|id| self.parted.get(&id)) {
-            declared_in.extend(&parted.declared_in);
+            declared_in.extend(parted.standing.declared_in());
         }
         TopicDeleted { id: topic.id(), declared_in: declared_in.into_iter().collect() }
     }

@@ -17,14 +17,14 @@ impl State {
         };
         match record {
             Record::TopicDeclared(record) => {
-                let known = self.topics.get(&record.id).filter(|topic| topic.at == at);
+                let known = self.topics.get(&record.id).filter(|topic| topic.standing.is_at(at));
                 known.map(|topic| Record::TopicDeclared(Box::new(topic.declared.clone())))
             }
             Record::SubscriptionDeclared(record) => {
                 let known = self.subscriptions.get(&record.id);
-                let known = known.filter(|known| known.at == at).map(|known| &known.declared);
+                let known = known.filter(|known| known.standing.is_at(at)).map(|known| &known.declared);
                 let parted = self.parted.get(&record.id);
-                let parted = parted.filter(|parted| parted.at == at).map(|parted| &parted.declared);
+                let parted = parted.filter(|parted| parted.standing.is_at(at)).map(|parted| &parted.declared);
                 { known.or(parted) }.map(|declared| Record::SubscriptionDeclared(Box::new(declared.clone())))
             }
             Record::TopicDeleted(record) => {
@@ -40,7 +40,7 @@ impl State {
             }
             Record::PlatformApplicationDeclared(record) => {
                 let known = self.platforms.applications.get(&record.id);
-                let stands = known.filter(|application| application.standing.at == at);
+                let stands = known.filter(|application| application.standing.is_at(at));
                 stands.map(|known| Record::PlatformApplicationDeclared(Box::new(known.declared.clone())))
             }
             Record::PlatformApplicationDeleted(record) => {
@@ -50,7 +50,7 @@ impl State {
             }
             Record::PlatformEndpointDeclared(record) => {
                 let known = self.platforms.endpoints.get(&record.id);
-                let stands = known.filter(|endpoint| endpoint.standing.at == at);
+                let stands = known.filter(|endpoint| endpoint.standing.is_at(at));
                 stands.map(|known| Record::PlatformEndpointDeclared(Box::new(known.declared.clone())))
             }
             Record::PlatformEndpointDeleted(record) => {
@@ -60,7 +60,7 @@ impl State {
             }
             Record::TextMessagingDeclared(record) => {
                 let known = self.platforms.texting.get(&(record.account.clone(), record.region.clone()));
-                let stands = known.filter(|(_, standing)| standing.at == at);
+                let stands = known.filter(|(_, standing)| standing.is_at(at));
                 stands.map(|(declared, _)| Record::TextMessagingDeclared(Box::new(declared.clone())))
             }
             Record::DeliveryFailed(record) => {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use collections::{Dedup, Lane};
-use kernel::{Arn, Extent, Time};
+use kernel::{Arn, Time};
+use resources::Standing;
 
 use crate::interests::Interests;
 use crate::records::{SubscriptionDeclared, SubscriptionDeleted, TopicDeclared};
@@ -33,10 +34,7 @@ pub struct Topic {
     pub filter_policies: usize,
     /// What its attribute `DeliveryPolicy` says.
     pub delivery_policy: Option<Box<DeliveryPolicy>>,
-    /// Where its latest declaration lies.
-    pub(crate) at: Extent,
-    /// The segments that may still declare it.
-    pub(crate) declared_in: BTreeSet<u32>,
+    pub(crate) standing: Standing,
 }
 
 impl Topic {
@@ -77,10 +75,7 @@ pub struct Subscription {
     pub queue: Option<Arn>,
     /// What its attribute `DeliveryPolicy` says.
     pub delivery_policy: Option<Box<DeliveryPolicy>>,
-    /// Where its latest declaration lies.
-    pub(crate) at: Extent,
-    /// The segments that may still declare it.
-    pub(crate) declared_in: BTreeSet<u32>,
+    pub(crate) standing: Standing,
 }
 
 impl Subscription {
@@ -115,7 +110,7 @@ impl Subscription {
 
     /// The fact that it is gone.
     pub(crate) fn deletion(&self) -> SubscriptionDeleted {
-        SubscriptionDeleted { id: self.id(), declared_in: self.declared_in.iter().copied().collect() }
+        SubscriptionDeleted { id: self.id(), declared_in: self.standing.declared_in().collect() }
     }
 
     /// Whether it gets messages at `now`: it is confirmed.

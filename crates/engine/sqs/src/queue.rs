@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use kernel::{Deadlines, Extent, Ledger, Time};
+use resources::Standing;
 use resources::policy::Policy;
 
 use crate::borrowed::Borrowed;
@@ -45,10 +46,7 @@ pub struct Queue {
     pub purged_through: Seq,
     /// When it was last purged.
     pub purged: Option<Time>,
-    /// Where its latest declaration lies.
-    pub(crate) declared: Extent,
-    /// Which segments may hold a declaration of it.
-    pub(crate) declared_in: BTreeSet<u32>,
+    pub(crate) standing: Standing,
 
     pub(crate) groups: Groups,
     /// Messages that were received or moved in, one by one: work in flight, not backlog.
@@ -197,7 +195,7 @@ const NOISY_IN_FLIGHT: u32 = 30;
 const NOISY_SECONDS: u32 = 5 * 60;
 
 impl Queue {
-    pub(crate) fn new(declared: &QueueDeclared, at: Extent, seed: u64) -> Self {
+    pub(crate) fn new(declared: &QueueDeclared, standing: Standing, seed: u64) -> Self {
         Queue {
             id: declared.id,
             key: declared.key.clone(),
@@ -209,8 +207,7 @@ impl Queue {
             modified: declared.modified,
             purged_through: declared.purged_through,
             purged: declared.purged,
-            declared: at,
-            declared_in: BTreeSet::from([at.place.segment()]),
+            standing,
             groups: Groups::new(seed),
             touched: BTreeMap::new(),
             sources: Vec::new(),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kernel::{Deadlines, Demand, Extent, IdsRemembered, Ledger, RememberedId, Secret, Time};
+use resources::Standing;
 
 use crate::borrowed::Borrowed;
 use crate::operations::Draft;
@@ -190,19 +191,16 @@ impl State {
     }
 
     fn queue_declared(&mut self, record: &QueueDeclared, at: Extent, ledger: &mut Ledger) {
-        ledger.hold(at);
         let seed = self.seed;
         let Some(queue) = self.queues.get_mut(&record.id) else {
             self.names.insert(record.key.clone(), record.id);
             self.dead_letter_sources.extend(redrive(&record.key, &record.settings));
             self.deleted.remove(&record.key);
-            self.queues.insert(record.id, Queue::new(record, at, seed));
+            let standing = Standing::declared(at, None, ledger);
+            self.queues.insert(record.id, Queue::new(record, standing, seed));
             return;
         };
-        ledger.release(queue.declared);
-        queue.declared = at;
-        queue.declared_in.insert(at.place.segment());
-        queue.declared_in.retain(|&segment| ledger.contains(segment));
+        queue.standing.declare(at, ledger);
         let retention = queue.settings.retention_seconds != record.settings.retention_seconds;
         let delay = queue.settings.delay_seconds != record.settings.delay_seconds;
         if queue.settings.redrive != record.settings.redrive {
@@ -238,7 +236,7 @@ impl State {
         }
         let seed = self.seed;
         let Some(mut queue) = self.queues.remove(&record.id) else { return };
-        ledger.release(queue.declared);
+        queue.standing.end(ledger);
         if let Some(redrive) = redrive(&queue.key, &queue.settings) {
             self.dead_letter_sources.remove(&redrive);
         }
@@ -712,7 +710,7 @@ impl State {
             id: queue.id,
             // Before any time that the strict limits look at, so that the names can be used again at once.
             at: Time(now.0.saturating_sub(crate::limits::DELETED_RECENTLY_MILLIS)),
-            declared_in: queue.declared_in.iter().copied().collect(),
+            declared_in: queue.standing.declared_in().collect(),
         };
         self.queues.values().map(|queue| Record::QueueDeleted(deleted(queue)).into()).collect()
     }

@@ -128,7 +128,7 @@ impl State {
         };
         match record {
             Record::QueueDeclared(record) => match self.queues.get(&record.id) {
-                Some(queue) if queue.declared == at => {
+                Some(queue) if queue.standing.is_at(at) => {
                     vec![Record::QueueDeclared(Box::new(queue.declaration())).into()]
                 }
                 _ => Vec::new(),

@@ -26,7 +26,7 @@ impl DeleteQueue {
     /// Deletes it, whatever is in it.
     pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
-        let declared_in = queue.declared_in.iter().copied().collect();
+        let declared_in = queue.standing.declared_in().collect();
         let record = QueueDeleted { id: queue.id, at: setting.now, declared_in };
         Decision::done(vec![Record::QueueDeleted(record).into()], Reply::Done)
     }

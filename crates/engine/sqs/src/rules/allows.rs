@@ -34,7 +34,8 @@ pub fn topic_may_send(queue: &Queue, topic_arn: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use kernel::{Extent, Place, Time};
+    use kernel::{Extent, Ledger, Place, Time};
+    use resources::Standing;
 
     use super::*;
     use crate::records::QueueDeclared;
@@ -60,7 +61,8 @@ mod tests {
             purged_through: Seq(0),
             purged: None,
         };
-        Queue::new(&declared, Extent { place: Place::new(1, 0), len: 1 }, 0)
+        let at = Extent { place: Place::new(1, 0), len: 1 };
+        Queue::new(&declared, Standing::declared(at, None, &mut Ledger::default()), 0)
     }
 
     fn topic_may_send(policy: Option<&str>) -> bool {

@@ -1,0 +1,90 @@
+//! Where in the log a declared resource stands.
+
+use std::collections::BTreeSet;
+
+use kernel::{Extent, Ledger};
+
+/// The latest declaration of a resource, which the ledger holds, and the segments that may hold a declaration of it: a deletion must bury
+/// all of them, or a restart would bring the resource back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Standing {
+    at: Extent,
+    declared_in: BTreeSet<u32>,
+}
+
+impl Standing {
+    /// The resource is declared at `at`. `before`: how it stood until now.
+    pub fn declared(at: Extent, before: Option<Standing>, ledger: &mut Ledger) -> Standing {
+        match before {
+            Some(mut standing) => {
+                standing.declare(at, ledger);
+                standing
+            }
+            None => {
+                ledger.hold(at);
+                Standing { at, declared_in: BTreeSet::from([at.place.segment()]) }
+            }
+        }
+    }
+
+    /// The resource is declared again, at `at`. Segments that are gone need no burial any more.
+    pub fn declare(&mut self, at: Extent, ledger: &mut Ledger) {
+        ledger.hold(at);
+        ledger.release(self.at);
+        self.at = at;
+        self.declared_in.insert(at.place.segment());
+        self.declared_in.retain(|&segment| ledger.contains(segment));
+    }
+
+    /// The resource is gone: nothing holds its declaration any more.
+    pub fn end(&self, ledger: &mut Ledger) {
+        ledger.release(self.at);
+    }
+
+    /// Whether the record at `at` is the latest declaration.
+    pub fn is_at(&self, at: Extent) -> bool {
+        self.at == at
+    }
+
+    /// The segments that may hold a declaration, in order.
+    pub fn declared_in(&self) -> impl Iterator<Item = u32> + '_ {
+        self.declared_in.iter().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::Place;
+
+    use super::*;
+
+    fn extent(segment: u32) -> Extent {
+        Extent { place: Place::new(segment, 100), len: 10 }
+    }
+
+    #[test]
+    fn only_the_latest_declaration_is_held_and_all_of_them_are_known() {
+        let mut ledger = Ledger::default();
+        let mut standing = Standing::declared(extent(1), None, &mut ledger);
+        standing.declare(extent(2), &mut ledger);
+        let standing = Standing::declared(extent(4), Some(standing), &mut ledger);
+        assert!(standing.is_at(extent(4)) && !standing.is_at(extent(2)));
+        assert_eq!(standing.declared_in().collect::<Vec<_>>(), [1, 2, 4]);
+        let references = |ledger: &Ledger| -> Vec<(u32, u64)> {
+            ledger.segments().map(|(segment, used)| (segment, used.references)).collect()
+        };
+        assert_eq!(references(&ledger), [(1, 0), (2, 0), (4, 1)]);
+        standing.end(&mut ledger);
+        assert_eq!(references(&ledger), [(1, 0), (2, 0), (4, 0)]);
+    }
+
+    #[test]
+    fn segments_that_are_gone_are_forgotten() {
+        let mut ledger = Ledger::default();
+        let mut standing = Standing::declared(extent(1), None, &mut ledger);
+        standing.declare(extent(2), &mut ledger);
+        ledger.dropped(1);
+        standing.declare(extent(3), &mut ledger);
+        assert_eq!(standing.declared_in().collect::<Vec<_>>(), [2, 3]);
+    }
+}
