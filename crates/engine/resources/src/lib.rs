@@ -1,5 +1,5 @@
-//! What every service with declared resources needs: access policies ([`policy`]), and where in the log a
-//! resource is declared ([`Standing`]).
+//! What every service with declared resources needs: access policies ([`policy`]), tags ([`tags`]), and
+//! where in the log a resource is declared ([`Standing`]).
 //!
 //! Knows no service. A service keeps its own limits, shapes and texts of refusals.
 
@@ -7,3 +7,5 @@ pub mod policy;
 
 mod standing;
 pub use standing::Standing;
+
+pub mod tags;

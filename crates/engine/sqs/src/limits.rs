@@ -42,12 +42,6 @@ pub const STATEMENT_ACTIONS: usize = 7;
 /// Queues that a redrive allow policy can name (facts/sqs.md § 3).
 pub const REDRIVE_SOURCES: usize = 10;
 
-/// Characters of a tag's key (facts/sqs.md § 15).
-pub const TAG_KEY_CHARACTERS: usize = 128;
-
-/// Characters of a tag's value (facts/sqs.md § 15).
-pub const TAG_VALUE_CHARACTERS: usize = 256;
-
 /// Which limits are in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {

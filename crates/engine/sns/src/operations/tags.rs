@@ -1,11 +1,10 @@
 //! TagResource, UntagResource and ListTagsForResource: what a topic is marked with.
 
-use std::collections::BTreeMap;
-
 use api::sns::{
     ListTagsForResourceInput, ListTagsForResourceOutput, Tag, TagResourceInput, UntagResourceInput,
 };
 use kernel::Refusal;
+use resources::tags::{Tags, added, removed};
 
 use super::{Decision, Reply, Setting, redeclared};
 use crate::rules::{arns, tags};
@@ -18,7 +17,7 @@ pub struct TagResource {
     /// Which topic.
     pub topic: TopicKey,
     /// The tags.
-    pub tags: BTreeMap<String, String>,
+    pub tags: Tags,
 }
 
 impl TagResource {
@@ -31,8 +30,7 @@ impl TagResource {
     /// Adds them; a tag of the same key is replaced.
     pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
         let Some(topic) = state.topic(&self.topic) else { return refusals::resource_missing().into() };
-        let mut all = topic.declared.tags.clone();
-        all.extend(self.tags.iter().map(|(key, value)| (key.clone(), value.clone())));
+        let all = added(&topic.declared.tags, &self.tags);
         match tags::check_count(&all) {
             Ok(()) => redeclared(topic, |declared| declared.tags = all),
             Err(refusal) => refusal.into(),
@@ -60,7 +58,7 @@ impl UntagResource {
     /// Takes them away, those that are there.
     pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
         let Some(topic) = state.topic(&self.topic) else { return refusals::resource_missing().into() };
-        redeclared(topic, |declared| declared.tags.retain(|key, _| !self.keys.contains(key)))
+        redeclared(topic, |declared| declared.tags = removed(&topic.declared.tags, &self.keys))
     }
 }
 

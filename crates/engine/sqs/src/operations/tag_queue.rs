@@ -1,9 +1,8 @@
 //! TagQueue: a queue gets tags.
 
-use std::collections::BTreeMap;
-
 use api::sqs::TagQueueInput;
 use kernel::{Caller, Refusal};
+use resources::tags::{self, Fault, Rules, Tags};
 
 use super::create_queue::pairs;
 use super::reply::Reply;
@@ -12,7 +11,7 @@ use crate::queue::Queue;
 use crate::records::{QueueDeclared, Record};
 use crate::rules::names::queue_of_url;
 use crate::state::State;
-use crate::{QueueKey, limits, refusals};
+use crate::{QueueKey, refusals};
 
 /// TagQueue.
 #[derive(Clone, Debug)]
@@ -42,45 +41,41 @@ impl TagQueue {
     pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
         match &self.tags {
-            Ok(given) => {
-                let mut tags: BTreeMap<String, String> = queue.tags.iter().cloned().collect();
-                tags.extend(given.iter().cloned());
-                with_tags(queue, tags.into_iter().collect())
-            }
+            Ok(given) => with_tags(queue, tags::added(pairs_of(&queue.tags), pairs_of(given))),
             Err(refusal) => refusal.clone().into(),
         }
     }
 }
 
+/// Tags as they are kept, as pairs.
+pub(super) fn pairs_of(tags: &[(String, String)]) -> impl Iterator<Item = (&String, &String)> {
+    tags.iter().map(|(key, value)| (key, value))
+}
+
 /// The queue gets other tags. That is no change of its attributes: `LastModifiedTimestamp` stays.
-pub(super) fn with_tags<'a>(queue: &Queue, tags: Vec<(String, String)>) -> Decision<'a> {
-    let declaration = QueueDeclared { tags, ..queue.declaration() };
+pub(super) fn with_tags<'a>(queue: &Queue, tags: Tags) -> Decision<'a> {
+    let declaration = QueueDeclared { tags: tags.into_iter().collect(), ..queue.declaration() };
     Decision::done(vec![Record::QueueDeclared(Box::new(declaration)).into()], Reply::Done)
 }
 
-/// Checks tags and sorts them by key. Lengths and the reserved prefix are AWS's rules; more than 50 are only
-/// advised against. In which words AWS refuses is not known.
+/// A queue's tags: more than 50 are only advised against (facts/sqs.md § 15).
+const RULES: Rules = Rules { most: usize::MAX, unique: false, values_reserved: true };
+
+/// Checks tags and sorts them by key. In which words AWS refuses is not known.
 pub(super) fn check<'a>(
     tags: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<Vec<(String, String)>, Refusal> {
-    let mut checked = BTreeMap::new();
-    for (key, value) in tags {
-        let reserved = |text: &str| text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
-        if !(1..=limits::TAG_KEY_CHARACTERS).contains(&key.chars().count()) {
-            return Err(refusals::value_invalid(key, "TagKey", "Tag keys must be 1 to 128 characters long."));
+    let checked = RULES.check(tags).map_err(|fault| match fault {
+        Fault::KeyLength(key) => {
+            refusals::value_invalid(key, "TagKey", "Tag keys must be 1 to 128 characters long.")
         }
-        if value.chars().count() > limits::TAG_VALUE_CHARACTERS {
-            return Err(refusals::value_invalid(
-                value,
-                "TagValue",
-                "Tag values can be at most 256 characters long.",
-            ));
+        Fault::ValueLength(value) => {
+            refusals::value_invalid(value, "TagValue", "Tag values can be at most 256 characters long.")
         }
-        if reserved(key) || reserved(value) {
-            return Err(refusals::value_invalid(key, "TagKey", "The prefix aws: is reserved."));
+        Fault::Reserved(key) | Fault::Repeated(key) => {
+            refusals::value_invalid(key, "TagKey", "The prefix aws: is reserved.")
         }
-        checked.insert(key.to_owned(), value.to_owned());
-    }
+    })?;
     Ok(checked.into_iter().collect())
 }
 

@@ -2,8 +2,9 @@
 
 use api::sqs::UntagQueueInput;
 use kernel::{Caller, Refusal};
+use resources::tags;
 
-use super::tag_queue::with_tags;
+use super::tag_queue::{pairs_of, with_tags};
 use super::{Decision, Setting};
 use crate::rules::names::queue_of_url;
 use crate::state::State;
@@ -36,10 +37,7 @@ impl UntagQueue {
     pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
         match &self.keys {
-            Ok(keys) => {
-                let stays = |tag: &&(String, String)| !keys.contains(&tag.0);
-                with_tags(queue, queue.tags.iter().filter(stays).cloned().collect())
-            }
+            Ok(keys) => with_tags(queue, tags::removed(pairs_of(&queue.tags), keys)),
             Err(refusal) => refusal.clone().into(),
         }
     }
