@@ -1,7 +1,9 @@
-//! What every service with declared resources needs: access policies ([`policy`]), tags ([`tags`]), and
-//! where in the log a resource is declared ([`Standing`]).
+//! What every service with declared resources needs: access policies ([`policy`]), tags ([`tags`]), pages
+//! of lists ([`pages`]), and where in the log a resource is declared ([`Standing`]).
 //!
 //! Knows no service. A service keeps its own limits, shapes and texts of refusals.
+
+pub mod pages;
 
 pub mod policy;
 

@@ -10,7 +10,7 @@ use kernel::{Caller, Refusal};
 
 use super::{Decision, Reply, Setting};
 use crate::rules::arns;
-use crate::rules::pages::{Listed, Page};
+use crate::rules::pages::{self, Listed, Page};
 use crate::state::State;
 use crate::topic::Subscription;
 use crate::{SubscriptionId, TopicKey, refusals};
@@ -63,8 +63,8 @@ impl ListSubscriptions {
     }
 
     fn new(whose: Whose, token: Option<&str>) -> Result<Self, Refusal> {
-        let page = Page::new(token)?;
-        let after = page.after_number()?.map(SubscriptionId);
+        let page = pages::page(token)?;
+        let after = pages::after_number(&page)?.map(SubscriptionId);
         Ok(ListSubscriptions { whose, page, after })
     }
 

@@ -7,7 +7,7 @@ use kernel::{Caller, Refusal};
 
 use super::{Decision, Reply, Setting};
 use crate::TopicKey;
-use crate::rules::pages::{Listed, Page};
+use crate::rules::pages::{self, Listed, Page};
 use crate::state::State;
 
 /// ListTopics.
@@ -24,7 +24,7 @@ pub struct ListTopics {
 impl ListTopics {
     /// Reads the request.
     pub fn prepare(input: &ListTopicsInput, caller: &Caller) -> Result<Self, Refusal> {
-        let page = Page::new(input.next_token.as_deref())?;
+        let page = pages::page(input.next_token.as_deref())?;
         Ok(ListTopics { account: caller.account.clone(), region: caller.region.clone(), page })
     }
 

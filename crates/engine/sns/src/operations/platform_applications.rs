@@ -13,7 +13,7 @@ use kernel::{Caller, Refusal};
 use super::{Decision, ListedPlatform, Reply, Setting, to_map};
 use crate::platforms::PlatformApplication;
 use crate::records::{PlatformApplicationDeclared, Record};
-use crate::rules::pages::{Listed, Page};
+use crate::rules::pages::{self, Listed, Page};
 use crate::rules::{pairs, platforms};
 use crate::state::State;
 use crate::{ApplicationId, ApplicationKey, refusals};
@@ -164,8 +164,8 @@ pub struct ListPlatformApplications {
 impl ListPlatformApplications {
     /// Reads the request.
     pub fn prepare(input: &ListPlatformApplicationsInput, caller: &Caller) -> Result<Self, Refusal> {
-        let page = Page::new(input.next_token.as_deref())?;
-        let after = page.after_number()?.map(ApplicationId);
+        let page = pages::page(input.next_token.as_deref())?;
+        let after = pages::after_number(&page)?.map(ApplicationId);
         let (account, region) = (caller.account.clone(), caller.region.clone());
         Ok(ListPlatformApplications { account, region, page, after })
     }

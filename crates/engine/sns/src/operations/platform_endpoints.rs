@@ -14,7 +14,7 @@ use super::{Decision, ListedPlatform, Reply, Setting, to_map};
 use crate::ids::endpoint_uuid;
 use crate::platforms::PlatformEndpoint;
 use crate::records::{PlatformEndpointDeclared, PlatformEndpointDeleted, Record};
-use crate::rules::pages::{Listed, Page};
+use crate::rules::pages::{self, Listed, Page};
 use crate::rules::{pairs, platforms};
 use crate::state::State;
 use crate::{ApplicationKey, EndpointId, refusals};
@@ -191,8 +191,8 @@ impl ListEndpoints {
     /// Reads the request.
     pub fn prepare(input: &ListEndpointsByPlatformApplicationInput) -> Result<Self, Refusal> {
         let application = platforms::application(input.platform_application_arn.as_deref())?;
-        let page = Page::new(input.next_token.as_deref())?;
-        let after = page.after_number()?.map(EndpointId);
+        let page = pages::page(input.next_token.as_deref())?;
+        let after = pages::after_number(&page)?.map(EndpointId);
         Ok(ListEndpoints { application, page, after })
     }
 

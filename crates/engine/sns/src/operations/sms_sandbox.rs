@@ -13,7 +13,7 @@ use super::text_messaging::{Sender, declared};
 use super::{Decision, Notice, Reply, Setting};
 use crate::ids::passcode;
 use crate::records::{Record, SandboxNumber};
-use crate::rules::pages::{Listed, Page};
+use crate::rules::pages::{self, Listed, Page};
 use crate::rules::telephones;
 use crate::state::State;
 use crate::{limits, refusals};
@@ -151,7 +151,7 @@ pub struct ListSMSSandboxPhoneNumbers {
 impl ListSMSSandboxPhoneNumbers {
     /// Reads the request.
     pub fn prepare(input: &ListSMSSandboxPhoneNumbersInput, caller: &Caller) -> Result<Self, Refusal> {
-        let page = Page::of_size(input.next_token.as_deref(), input.max_results, limits::PAGE)?;
+        let page = pages::page_of_size(input.next_token.as_deref(), input.max_results, limits::PAGE)?;
         Ok(ListSMSSandboxPhoneNumbers { sender: Sender::of(caller), page })
     }
 

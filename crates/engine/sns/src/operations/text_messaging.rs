@@ -14,7 +14,7 @@ use kernel::{Caller, Refusal};
 use super::{Decision, Reply, Setting, to_map};
 use crate::records::{Record, TextMessagingDeclared};
 use crate::refusals;
-use crate::rules::pages::{Listed, Page};
+use crate::rules::pages::{self, Listed, Page};
 use crate::rules::{pairs, telephones};
 use crate::state::State;
 
@@ -186,7 +186,7 @@ pub struct ListPhoneNumbersOptedOut {
 impl ListPhoneNumbersOptedOut {
     /// Reads the request.
     pub fn prepare(input: &ListPhoneNumbersOptedOutInput, caller: &Caller) -> Result<Self, Refusal> {
-        let page = Page::new(input.next_token.as_deref())?;
+        let page = pages::page(input.next_token.as_deref())?;
         Ok(ListPhoneNumbersOptedOut { sender: Sender::of(caller), page })
     }
 
@@ -274,13 +274,13 @@ pub struct ListOriginationNumbers {
 impl ListOriginationNumbers {
     /// Reads the request.
     pub fn prepare(input: &ListOriginationNumbersInput) -> Result<Self, Refusal> {
-        let page = Page::of_size(input.next_token.as_deref(), input.max_results, ORIGINATION_PAGE)?;
+        let page = pages::page_of_size(input.next_token.as_deref(), input.max_results, ORIGINATION_PAGE)?;
         Ok(ListOriginationNumbers { page })
     }
 
     /// Tells that there are none: they are bought from another service.
     pub fn decide(&self, _: &State, _: &Setting<'_>) -> Decision<'_> {
-        Decision::answer(Reply::Texts(self.page.fill(std::iter::empty())))
+        Decision::answer(Reply::Texts(self.page.fill(std::iter::empty::<(String, String)>())))
     }
 
     /// The answer.

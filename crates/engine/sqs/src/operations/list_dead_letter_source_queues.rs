@@ -35,7 +35,7 @@ impl ListDeadLetterSourceQueues {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
         match &self.page {
             Ok(page) => {
-                let sources = sources(state, queue, page.after.as_deref());
+                let sources = sources(state, queue, page.after());
                 Decision::answer(Reply::QueueUrls(page.fill(sources)))
             }
             Err(refusal) => refusal.clone().into(),

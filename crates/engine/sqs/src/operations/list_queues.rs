@@ -3,9 +3,8 @@
 use std::ops::Bound;
 
 use api::sqs::{ListQueuesInput, ListQueuesOutput};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use kernel::{Caller, Refusal};
+use resources::pages::{key_of, size_of};
 
 use super::reply::{QueuePage, Reply};
 use super::{Decision, Setting};
@@ -39,7 +38,7 @@ impl ListQueues {
 
     /// Tells their URLs.
     pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
-        let from = self.page.after.as_deref().filter(|after| *after >= self.prefix.as_str());
+        let from = self.page.after().filter(|after| *after >= self.prefix.as_str());
         let start = match from {
             Some(after) => Bound::Excluded(self.key(after)),
             None => Bound::Included(self.key(&self.prefix)),
@@ -78,10 +77,8 @@ const LONGEST: usize = 1_000;
 /// Which part of a list is asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page {
-    /// What comes after this name; absent: the beginning.
-    pub after: Option<String>,
-    /// So many at the most.
-    pub most: usize,
+    /// After which name, and how many.
+    pub part: resources::pages::Page,
     /// Whether to tell how to go on: only those who said how many they want are told (facts/sqs.md § 2).
     pub paged: bool,
 }
@@ -90,33 +87,29 @@ impl Page {
     /// Reads `NextToken` and `MaxResults`.
     pub fn new(token: Option<&str>, most: Option<i32>) -> Result<Self, Refusal> {
         let paged = most.is_some();
-        let most = match most {
-            None => LONGEST,
-            Some(most) => {
-                usize::try_from(most).ok().filter(|most| (1..=LONGEST).contains(most)).ok_or_else(|| {
-                    refusals::parameter_invalid(
-                        "Value for parameter MaxResults is invalid. Reason: MaxResults must be an integer \
-                     between 1 and 1000.",
-                    )
-                })?
-            }
-        };
-        let after = token.filter(|token| !token.is_empty()).map(|token| {
-            let name = STANDARD.decode(token).ok().and_then(|name| String::from_utf8(name).ok());
-            // AWS's own words for this are not known.
-            name.ok_or_else(|| {
-                refusals::value_invalid(token, "NextToken", "It is not a token that was given out.")
-            })
-        });
-        Ok(Page { after: after.transpose()?, most, paged })
+        let most = size_of(most, LONGEST).map_err(|_| {
+            refusals::parameter_invalid(
+                "Value for parameter MaxResults is invalid. Reason: MaxResults must be an integer \
+                 between 1 and 1000.",
+            )
+        })?;
+        // AWS's own words for this are not known.
+        let after = key_of(token).map_err(|_| {
+            let token = token.unwrap_or_default();
+            refusals::value_invalid(token, "NextToken", "It is not a token that was given out.")
+        })?;
+        Ok(Page { part: resources::pages::Page { after, most }, paged })
+    }
+
+    /// The name after which the page begins.
+    pub(super) fn after(&self) -> Option<&str> {
+        self.part.after.as_deref()
     }
 
     /// Takes the page out of the queues that come after [`Page::after`].
-    pub(super) fn fill<'s>(&self, mut queues: impl Iterator<Item = &'s Queue>) -> QueuePage {
-        let page: Vec<QueueKey> = queues.by_ref().take(self.most).map(|queue| queue.key.clone()).collect();
-        let more = self.paged && queues.next().is_some();
-        let next_token = page.last().filter(|_| more).map(|last| STANDARD.encode(&last.name));
-        QueuePage { queues: page, next_token }
+    pub(super) fn fill<'s>(&self, queues: impl Iterator<Item = &'s Queue>) -> QueuePage {
+        let listed = self.part.fill(queues.map(|queue| (&*queue.key.name, queue.key.clone())));
+        QueuePage { queues: listed.items, next_token: listed.next_token.filter(|_| self.paged) }
     }
 }
 

@@ -1,0 +1,130 @@
+//! Long lists, page by page.
+//!
+//! A token is the key of a page's last item in base64. So the server remembers nothing about a list that a client reads, a list goes on
+//! after a restart, and items that come or go in between shift no page. A token needs no seal: whoever makes one up begins at another
+//! place of a list that is the caller's anyway.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// Bytes of an item's key, at the most. A longer token was not given out.
+pub const KEY_BYTES: usize = 1024;
+
+/// Which part of a list is wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// What comes after the item of this key; absent: the beginning.
+    pub after: Option<String>,
+    /// Items at the most.
+    pub most: usize,
+}
+
+/// A part of a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The token of the next page, if there is one.
+    pub next_token: Option<String>,
+}
+
+/// The server did not give out this token. Each service has its own shape and text for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TokenUnknown;
+
+/// No page has this size. Each service has its own shape and text for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SizeInvalid;
+
+/// Reads a request's token: the key after which its page begins. An empty token is none.
+pub fn key_of(token: Option<&str>) -> Result<Option<String>, TokenUnknown> {
+    let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
+    let is_short = token.len() <= KEY_BYTES.div_ceil(3) * 4;
+    let key = Some(token).filter(|_| is_short).and_then(|token| STANDARD.decode(token).ok());
+    key.and_then(|key| String::from_utf8(key).ok()).map(Some).ok_or(TokenUnknown)
+}
+
+/// Reads a request's size of pages, which is `most` if the request does not say, and 1 to `most` if it does.
+pub fn size_of(given: Option<i32>, most: usize) -> Result<usize, SizeInvalid> {
+    let Some(given) = given else { return Ok(most) };
+    usize::try_from(given).ok().filter(|given| (1..=most).contains(given)).ok_or(SizeInvalid)
+}
+
+impl Page {
+    /// The key after which the page begins, of a list whose keys are numbers.
+    pub fn after_number(&self) -> Result<Option<u64>, TokenUnknown> {
+        self.after.as_deref().map(|key| key.parse().map_err(|_| TokenUnknown)).transpose()
+    }
+
+    /// Takes the page out of the items that come after [`Page::after`], given with their keys. Looks at one item more than it takes.
+    pub fn fill<K: AsRef<str>, T>(&self, mut items: impl Iterator<Item = (K, T)>) -> Listed<T> {
+        let (mut page, mut last) = (Vec::new(), None);
+        for (key, item) in items.by_ref().take(self.most) {
+            page.push(item);
+            last = Some(key);
+        }
+        let next_token = last.filter(|_| items.next().is_some()).map(|key| STANDARD.encode(key.as_ref()));
+        Listed { items: page, next_token }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_follow_each_other_until_all_is_told() {
+        let all: Vec<u64> = (0..250).collect();
+        let (mut token, mut told, mut pages) = (None, Vec::new(), 0);
+        loop {
+            let page = Page { after: key_of(token.as_deref()).unwrap(), most: 100 };
+            let after = page.after_number().unwrap();
+            let rest = all.iter().filter(|&&item| after.is_none_or(|after| item > after));
+            let listed = page.fill(rest.map(|item| (item.to_string(), *item)));
+            told.extend(listed.items);
+            pages += 1;
+            match listed.next_token {
+                Some(next) => token = Some(next),
+                None => break,
+            }
+        }
+        assert_eq!((told, pages), (all, 3));
+    }
+
+    #[test]
+    fn a_page_that_ends_with_the_list_has_no_token() {
+        let page = |most| Page { after: None, most }.fill([("a", 1), ("b", 2)].into_iter());
+        assert_eq!(page(1), Listed { items: vec![1], next_token: Some("YQ==".to_owned()) });
+        assert_eq!(page(2), Listed { items: vec![1, 2], next_token: None });
+        assert_eq!(page(3), Listed { items: vec![1, 2], next_token: None });
+    }
+
+    #[test]
+    fn only_tokens_that_were_given_out_are_read() {
+        let key = "ä".repeat(KEY_BYTES / 2);
+        assert_eq!(key_of(Some(&STANDARD.encode(&key))), Ok(Some(key.clone())));
+        for none in [None, Some("")] {
+            assert_eq!(key_of(none), Ok(None));
+        }
+        let too_long = STANDARD.encode(key.repeat(2));
+        for wrong in ["?", "YQ", "/////w==", &too_long] {
+            assert_eq!(key_of(Some(wrong)), Err(TokenUnknown), "{wrong}");
+        }
+        let page = Page { after: Some("a".to_owned()), most: 1 };
+        assert_eq!(page.after_number(), Err(TokenUnknown));
+    }
+
+    #[test]
+    fn pages_have_sizes_within_their_bounds() {
+        for (given, expected) in [
+            (None, Ok(30)),
+            (Some(1), Ok(1)),
+            (Some(30), Ok(30)),
+            (Some(0), Err(SizeInvalid)),
+            (Some(-1), Err(SizeInvalid)),
+            (Some(31), Err(SizeInvalid)),
+        ] {
+            assert_eq!(size_of(given, 30), expected, "{given:?}");
+        }
+    }
+}
