@@ -37,8 +37,10 @@ fn strip(value: &mut Value) {
 
 /// A service's model with our corrections in it.
 pub struct Model {
-    /// The folder under `models`.
+    /// The folder under `models`, or under `crates/wire/fixtures`.
     pub service: String,
+    /// Whether it is no service at all, but proves a protocol that no service speaks yet.
+    pub is_fixture: bool,
     /// The model.
     pub json: Value,
     /// The operations that the server carries out.
@@ -50,8 +52,25 @@ pub struct Model {
 impl Model {
     /// Reads `models/SERVICE`.
     pub fn read(service: &str) -> Result<Model, Box<dyn Error>> {
-        let folder = root().join("models").join(service);
+        Model::read_from(&root().join("models").join(service), service, false)
+    }
+
+    /// Reads `crates/wire/fixtures/SERVICE`.
+    pub fn read_fixture(service: &str) -> Result<Model, Box<dyn Error>> {
+        Model::read_from(&root().join("crates/wire/fixtures").join(service), service, true)
+    }
+
+    fn read_from(folder: &Path, service: &str, is_fixture: bool) -> Result<Model, Box<dyn Error>> {
         let mut json: Value = serde_json::from_slice(&std::fs::read(folder.join("service.json"))?)?;
+        if is_fixture {
+            return Ok(Model {
+                service: service.to_owned(),
+                is_fixture,
+                json,
+                implemented: Vec::new(),
+                additions: Vec::new(),
+            });
+        }
         let patches: Vec<Value> = serde_json::from_slice(&std::fs::read(folder.join("patches.json"))?)?;
         for patch in &patches {
             let at = patch["at"].as_str().ok_or("a patch says in \"at\" where it belongs")?;
@@ -78,7 +97,7 @@ impl Model {
         }
         let additions = add(&mut json, &folder.join("additions.json"))?;
         implemented.extend(additions.iter().cloned());
-        Ok(Model { service: service.to_owned(), json, implemented, additions })
+        Ok(Model { service: service.to_owned(), is_fixture, json, implemented, additions })
     }
 
     /// The model's shapes by name.

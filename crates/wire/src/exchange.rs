@@ -1,10 +1,13 @@
 //! How one client wants to be answered, and the answer: bodies, headers, statuses, in its protocol.
 
+mod refuse;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use kernel::Refusal;
 
-use crate::service::{ErrorForm, framework_error};
+use crate::cbor::{self, Dialect};
+use crate::eventstream::{self, Event, FrameFault, WriteEvent};
 use crate::{Operation, Service, generated, json, xml};
 
 /// The protocols that are spoken.
@@ -14,8 +17,25 @@ pub enum Protocol {
     Json10,
     /// awsJson 1.1.
     Json11,
+    /// awsJson 1.1 with CBOR in the place of JSON, as Kinesis is spoken by Java's SDKs.
+    Cbor11,
+    /// Smithy's RPC v2 with CBOR.
+    RpcV2Cbor,
+    /// restJson1.
+    RestJson,
     /// awsQuery.
     Query,
+}
+
+impl Protocol {
+    /// In which CBOR documents are written; none if they are written in JSON or XML.
+    pub(crate) fn dialect(self) -> Option<Dialect> {
+        match self {
+            Protocol::Cbor11 => Some(Dialect::Amz11),
+            Protocol::RpcV2Cbor => Some(Dialect::RpcV2),
+            _ => None,
+        }
+    }
 }
 
 /// In which form the query protocol is answered.
@@ -65,25 +85,21 @@ impl Failure {
         if self.bare {
             // facts/sqs.md § 12: 404, and XML whatever the client accepts.
             let body = "<UnknownOperationException/>\n";
-            return self.exchange.respond(StatusCode::NOT_FOUND, "text/xml", body.into());
+            return self.exchange.respond(StatusCode::NOT_FOUND, Some("text/xml"), body.into());
         }
         self.exchange.refuse(&self.refusal)
     }
 }
 
 impl Exchange {
-    /// The answer that carries what was asked for.
+    /// The answer that carries what was asked for; if events follow it, the answer is their beginning.
     pub fn answer(&self, response: &crate::Response) -> Response<Bytes> {
         let operation = response.operation();
         match (self.protocol, self.accept) {
-            (Protocol::Json10 | Protocol::Json11, _) => {
-                if !operation.has_output() {
-                    return self.respond(StatusCode::OK, self.json_type(), Bytes::new());
-                }
-                let mut writer = json::Writer::with_room();
-                generated::write_json(response, &mut writer);
-                self.respond(StatusCode::OK, self.json_type(), writer.finish().into())
+            (Protocol::Json10 | Protocol::Json11 | Protocol::Cbor11 | Protocol::RpcV2Cbor, _) => {
+                self.answer_with_document(response)
             }
+            (Protocol::RestJson, _) => self.answer_in_places(response),
             (Protocol::Query, Accept::Xml) => {
                 let name = operation.name();
                 let mut xml = xml::Writer::default();
@@ -96,7 +112,7 @@ impl Exchange {
                     xml.element("RequestId", |xml| xml.text(&self.request_id))
                 });
                 xml.raw(&format!("</{name}Response>"));
-                self.respond(StatusCode::OK, "text/xml", xml.finish().into())
+                self.respond(StatusCode::OK, Some("text/xml"), xml.finish().into())
             }
             (Protocol::Query, Accept::Json) => {
                 let name = operation.name();
@@ -110,108 +126,114 @@ impl Exchange {
                 writer.raw("\"ResponseMetadata\":{\"RequestId\":");
                 writer.string(&self.request_id);
                 writer.raw("}}}");
-                self.respond(StatusCode::OK, "application/json", writer.finish().into())
+                self.respond(StatusCode::OK, Some("application/json"), writer.finish().into())
             }
         }
     }
 
-    /// The answer that says why not.
-    pub fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
-        let modelled = self.service.and_then(|service| service.error(refusal.shape));
-        let form = modelled.unwrap_or_else(|| framework_error(refusal.shape));
-        match self.protocol {
-            Protocol::Json10 | Protocol::Json11 => self.refuse_json(refusal, &form, modelled.is_some()),
-            Protocol::Query => self.refuse_query(refusal, &form),
+    fn answer_with_document(&self, response: &crate::Response) -> Response<Bytes> {
+        let operation = response.operation();
+        if !operation.has_output() {
+            // awsJson's clients look at the type even where there is no body, Smithy's must not find one.
+            let media_type = Some(self.media_type()).filter(|_| self.protocol != Protocol::RpcV2Cbor);
+            return self.respond(StatusCode::OK, media_type, Bytes::new());
+        }
+        let document = self.document(response);
+        if !operation.has_events() {
+            return self.respond(StatusCode::OK, Some(self.media_type()), document);
+        }
+        // facts/protocols.md § 10: the first frame carries the members that are no stream.
+        match Event::initial_response(self.media_type_of_events(), document).finish() {
+            Ok(frame) => self.respond(StatusCode::OK, Some(eventstream::MEDIA_TYPE), frame),
+            Err(fault) => self.refuse(&Refusal::new("InternalFailure", fault.to_string())),
         }
     }
 
-    fn refuse_json(&self, refusal: &Refusal, form: &ErrorForm, is_modelled: bool) -> Response<Bytes> {
-        // What is not the service's own is the framework's (recorded from SQS); 1.1 has no name spaces.
-        let namespace = match (self.protocol, self.service) {
-            (Protocol::Json11, _) => String::new(),
-            (_, Some(service)) if is_modelled => format!("{}#", service.shape_namespace),
-            _ => "com.amazon.coral.service#".to_owned(),
-        };
-        let mut writer = json::Writer::default();
-        writer.raw("{\"__type\":");
-        writer.string(&format!("{namespace}{}", refusal.shape));
-        if !refusal.message.is_empty() {
-            writer.raw(",\"message\":");
-            writer.string(&refusal.message);
-        }
-        writer.raw("}");
-        let is_query_compatible = self.service.is_some_and(|service| service.is_query_compatible);
-        // Without the header every fault of the client's is a 400 (facts/protocols.md § 4), except what concerns HTTP.
-        let is_plain =
-            is_query_compatible && !self.query_mode && matches!(form.status, 401..=407 | 409..=412);
-        let status = if is_plain { 400 } else { form.status };
-        let mut response = self.respond(status_of(status), self.json_type(), writer.finish().into());
-        if is_query_compatible
-            && let Ok(code) = HeaderValue::try_from(format!("{};{}", form.query_code, fault(form)))
-        {
-            response.headers_mut().insert("x-amzn-query-error", code);
-        }
-        response
-    }
-
-    fn refuse_query(&self, refusal: &Refusal, form: &ErrorForm) -> Response<Bytes> {
-        let is_sqs = self.service.is_some_and(|service| service.name == "sqs");
-        let message = match refusal.shape {
-            // The two protocols differ in this text (facts/sqs.md § 11).
-            "QueueDoesNotExist" if is_sqs => "The specified queue does not exist for this wsdl version.",
-            _ => &refusal.message,
-        };
-        let status = status_of(form.status);
-        if self.accept == Accept::Json {
-            let mut writer = json::Writer::in_query_manner();
-            writer.raw("{\"Error\":{\"Code\":");
-            writer.string(form.query_code);
-            writer.raw(",\"Message\":");
-            writer.string(message);
-            writer.raw(&format!(",\"Type\":\"{}\"}},\"RequestId\":", fault(form)));
-            writer.string(&self.request_id);
-            writer.raw("}");
-            return self.respond(status, "application/json", writer.finish().into());
-        }
-        let mut xml = xml::Writer::default();
-        xml.raw("<?xml version=\"1.0\"?>");
-        let namespace = self.service.map_or("", |service| service.xml_namespace);
-        xml.raw(&format!("<ErrorResponse xmlns=\"{namespace}\">"));
-        xml.element("Error", |xml| {
-            xml.element("Type", |xml| xml.text(fault(form)));
-            xml.element("Code", |xml| xml.text(form.query_code));
-            xml.element("Message", |xml| xml.text(message));
-            if is_sqs {
-                xml.raw("<Detail/>");
+    fn document(&self, response: &crate::Response) -> Bytes {
+        match self.protocol.dialect() {
+            None => {
+                let mut writer = json::Writer::with_room();
+                generated::write_json(response, &mut writer);
+                writer.finish().into()
             }
-        });
-        xml.element("RequestId", |xml| xml.text(&self.request_id));
-        xml.raw("</ErrorResponse>");
-        self.respond(status, "text/xml", xml.finish().into())
+            Some(dialect) => {
+                let mut writer = cbor::Writer::new(dialect);
+                generated::write_cbor(response, &mut writer);
+                writer.finish().into()
+            }
+        }
     }
 
-    fn json_type(&self) -> &'static str {
+    fn answer_in_places(&self, response: &crate::Response) -> Response<Bytes> {
+        let Some(mut answer) = generated::write_rest(response) else {
+            return self.refuse(&Refusal::new("InternalFailure", ""));
+        };
+        let status = status_of(answer.status);
+        // These have no body (RFC 9110).
+        if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+            answer.content_type = None;
+            answer.body = Bytes::new();
+        }
+        if response.operation().has_events() {
+            answer.content_type = Some(eventstream::MEDIA_TYPE);
+        }
+        // What a member says about the type counts for more.
+        let bound = answer.headers.contains_key(header::CONTENT_TYPE);
+        let mut http = self.respond(status, answer.content_type.filter(|_| !bound), answer.body);
+        http.headers_mut().extend(answer.headers);
+        http
+    }
+
+    /// An event that follows an answer, as a frame.
+    ///
+    /// Errors: the event is longer than a frame may be.
+    pub fn event(&self, event: &impl WriteEvent) -> Result<Bytes, FrameFault> {
+        let mut frame = Event::new(self.protocol.dialect());
+        event.write_event(&mut frame);
+        frame.finish()
+    }
+
+    /// A refusal in the midst of events, as a frame; after it the stream ends.
+    ///
+    /// Errors: the refusal's text is longer than a header may be.
+    pub fn interrupt(&self, refusal: &Refusal) -> Result<Bytes, FrameFault> {
+        let mut frame = Event::new(self.protocol.dialect());
+        frame.error(refusal.shape, &refusal.message);
+        frame.finish()
+    }
+
+    fn media_type(&self) -> &'static str {
         match self.protocol {
             Protocol::Json11 => "application/x-amz-json-1.1",
-            _ => "application/x-amz-json-1.0",
+            Protocol::RestJson => "application/json",
+            Protocol::Json10 | Protocol::Query => "application/x-amz-json-1.0",
+            Protocol::Cbor11 | Protocol::RpcV2Cbor => {
+                self.protocol.dialect().map_or("application/cbor", Dialect::media_type)
+            }
         }
     }
 
-    fn respond(&self, status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Bytes> {
+    fn media_type_of_events(&self) -> &'static str {
+        self.protocol.dialect().map_or("application/json", Dialect::media_type)
+    }
+
+    fn respond(&self, status: StatusCode, media_type: Option<&'static str>, body: Bytes) -> Response<Bytes> {
         let body = if self.head_only { Bytes::new() } else { body };
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(media_type) = media_type {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        }
+        // Without it clients do not take an answer for one of this protocol (facts/protocols.md § 6).
+        if self.protocol == Protocol::RpcV2Cbor {
+            headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+        }
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert("x-amzn-requestid", id);
         }
         response
     }
-}
-
-fn fault(form: &ErrorForm) -> &'static str {
-    if form.is_server_fault() { "Receiver" } else { "Sender" }
 }
 
 fn status_of(status: u16) -> StatusCode {

@@ -66,6 +66,17 @@ impl Form {
         self.parameters.get(at).filter(|(other, _)| other == name).map(|(_, value)| value)
     }
 
+    /// All values of a parameter, in their order.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Text> + 'a {
+        let at = self.parameters.partition_point(|(other, _)| other.as_str() < name);
+        self.parameters[at..].iter().take_while(move |(other, _)| other == name).map(|(_, value)| value)
+    }
+
+    /// The names of the parameters, each once.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.parameters.chunk_by(|(a, _), (b, _)| a == b).filter_map(|same| Some(same.first()?.0.as_str()))
+    }
+
     /// Adds a parameter unless it is there.
     pub fn set_default(&mut self, name: &str, value: Text) {
         let at = self.parameters.partition_point(|(other, _)| other.as_str() < name);

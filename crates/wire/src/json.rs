@@ -1,7 +1,7 @@
-//! JSON as AWS reads and writes it: typed, forgiving about what is not known, strict about types.
+//! JSON as AWS reads and writes it.
 
 mod read;
-pub use read::{Fault, ReadMembers, ReadValue, Reader};
+pub use read::Reader;
 
 mod write;
-pub use write::{Members, WriteMembers, WriteValue, Writer};
+pub use write::Writer;

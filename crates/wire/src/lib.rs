@@ -5,16 +5,32 @@
 
 mod scan;
 
+mod http_date;
+
+pub mod document;
+
 pub mod json;
+
+pub mod cbor;
 
 pub mod form;
 
 pub mod xml;
 
+pub mod rest;
+
+pub mod eventstream;
+
 pub mod service;
 pub use service::Service;
 
 pub mod generated;
+
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
+
+#[cfg(test)]
+mod sample;
 pub use generated::{Operation, Request, Response};
 
 pub mod signature;
@@ -31,3 +47,9 @@ mod tests;
 
 #[cfg(test)]
 mod round_trips;
+
+#[cfg(test)]
+mod protocol_cases;
+
+#[cfg(test)]
+mod fixture_tests;

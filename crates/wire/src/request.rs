@@ -2,18 +2,22 @@
 //!
 //! The order in which that is decided reproduces AWS without its host names (facts/protocols.md § 3).
 
-use std::io::Read;
+mod inflate;
+mod rest;
 
 use api::Text;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
+use crate::cbor::Dialect;
 use crate::exchange::{Accept, Exchange, Failure, Protocol};
 use crate::form::Form;
 use crate::generated::{self, SERVICES};
+use crate::rest::Labels;
 use crate::signature::Credential;
-use crate::{Operation, Request, Service, json};
+use crate::{Operation, Request, Service, cbor, json};
+use inflate::inflate;
 
 /// A request that has been understood.
 #[derive(Clone, Debug)]
@@ -28,54 +32,70 @@ pub struct Decoded {
     pub trace_header: Option<Text>,
 }
 
-/// Bytes that a compressed body may become at the most. A message of 1 MiB can be six times as long in JSON.
-const INFLATED_BYTES: u64 = 16 << 20;
-
 /// How the client of a request wants to be answered, as far as its head says.
 pub fn exchange_of(head: &Parts, request_id: String) -> Exchange {
-    exchange(head, &Headers::of(&head.headers), request_id)
+    exchange(head, &Headers::of(&head.headers), request_id).0
 }
 
-fn exchange(head: &Parts, headers: &Headers<'_>, request_id: String) -> Exchange {
+/// The same, and what the labels of a REST operation stand for.
+fn exchange<'a>(head: &'a Parts, headers: &Headers<'_>, request_id: String) -> (Exchange, Labels<'a>) {
     let content_type = headers.content_type.unwrap_or_default();
-    let head_only = head.method == Method::HEAD;
-    // Who speaks JSON but names no target wants to be told so in JSON.
-    if headers.target.is_some() || begins_with(content_type, "application/x-amz-json-") {
-        let is_11 = content_type.contains("x-amz-json-1.1");
-        return Exchange {
-            protocol: if is_11 { Protocol::Json11 } else { Protocol::Json10 },
-            service: None,
-            operation: None,
-            query_mode: headers.query_mode.is_some_and(|mode| mode.trim() == "true"),
-            accept: Accept::Json,
-            request_id,
-            head_only,
-        };
-    }
-    let accept = headers.accept.unwrap_or_default();
-    Exchange {
+    let mut exchange = Exchange {
         protocol: Protocol::Query,
         service: None,
         operation: None,
-        query_mode: true,
-        accept: if accept.contains("application/json") { Accept::Json } else { Accept::Xml },
+        query_mode: headers.query_mode.is_some_and(|mode| mode.trim() == "true"),
+        accept: Accept::Json,
         request_id,
-        head_only,
+        head_only: head.method == Method::HEAD,
+    };
+    let is_cbor = begins_with(content_type, Dialect::Amz11.media_type());
+    if headers.smithy_protocol.is_some_and(|protocol| protocol.trim() == "rpc-v2-cbor") {
+        exchange.protocol = Protocol::RpcV2Cbor;
+    } else if headers.target.is_some() || begins_with(content_type, "application/x-amz-json-") || is_cbor {
+        // Who speaks JSON but names no target wants to be told so in JSON.
+        exchange.protocol = match content_type.contains("x-amz-json-1.1") {
+            _ if is_cbor => Protocol::Cbor11,
+            true => Protocol::Json11,
+            false => Protocol::Json10,
+        };
+    } else if let Some(asked) = rest::asked(head, headers) {
+        exchange.protocol = Protocol::RestJson;
+        exchange.service = Some(asked.service);
+        exchange.operation = asked.operation;
+        return (exchange, asked.labels);
+    } else {
+        exchange.query_mode = true;
+        if !headers.accept.unwrap_or_default().contains("application/json") {
+            exchange.accept = Accept::Xml;
+        }
     }
+    (exchange, Labels::default())
 }
 
 /// Understands a request. `request_id` is how this exchange will be called in the answer.
 pub fn decode(head: &Parts, body: Bytes, request_id: String) -> Result<Decoded, Box<Failure>> {
     let headers = Headers::of(&head.headers);
-    let exchange = exchange(head, &headers, request_id);
-    if exchange.protocol != Protocol::Query {
-        return decode_json(head, &headers, body, exchange);
+    let (exchange, labels) = exchange(head, &headers, request_id);
+    match exchange.protocol {
+        Protocol::Json10 | Protocol::Json11 | Protocol::Cbor11 => {
+            decode_target(head, &headers, body, exchange)
+        }
+        Protocol::RpcV2Cbor => decode_rpc(head, &headers, body, exchange),
+        Protocol::RestJson => rest::decode(head, &headers, labels, body, exchange),
+        Protocol::Query => {
+            let body = if is_form(&headers) { body } else { Bytes::new() };
+            decode_query(head, &headers, body, exchange)
+        }
     }
-    let is_form = begins_with(headers.content_type.unwrap_or_default(), "application/x-www-form-urlencoded");
-    decode_query(head, &headers, if is_form { body } else { Bytes::new() }, exchange)
 }
 
-fn decode_json(
+fn is_form(headers: &Headers<'_>) -> bool {
+    begins_with(headers.content_type.unwrap_or_default(), "application/x-www-form-urlencoded")
+}
+
+/// A request whose operation the header `X-Amz-Target` names.
+fn decode_target(
     head: &Parts,
     headers: &Headers<'_>,
     body: Bytes,
@@ -90,10 +110,11 @@ fn decode_json(
     });
     let service = found.map(|(service, _)| service);
     exchange.service = service;
-    exchange.operation = found.and_then(|(service, is_addition)| {
+    let speaks = |service: &Service| exchange.protocol != Protocol::Cbor11 || service.speaks_cbor;
+    exchange.operation = found.filter(|(service, _)| speaks(service)).and_then(|(service, is_addition)| {
         Operation::from_name(service, name).filter(|operation| operation.is_addition() == is_addition)
     });
-    let Some(operation) = exchange.operation else {
+    if exchange.operation.is_none() {
         // AWS says nothing more where the service is right. Where it is not, this can only be us.
         let message = match service {
             None if !prefix.is_empty() => {
@@ -102,11 +123,58 @@ fn decode_json(
             _ => String::new(),
         };
         return Err(Failure::new(exchange, "UnknownOperationException", message));
-    };
+    }
+    decode_document(head, headers, body, exchange)
+}
+
+/// A request of Smithy's RPC v2: `…/service/SERVICE/operation/OPERATION`.
+fn decode_rpc(
+    head: &Parts,
+    headers: &Headers<'_>,
+    body: Bytes,
+    mut exchange: Exchange,
+) -> Result<Decoded, Box<Failure>> {
+    // Smithy's specification: a request that names an operation in both ways must be refused.
+    let is_rpc = headers.target.is_none() && head.method == Method::POST;
+    let mut pieces = head.uri.path().rsplitn(5, '/').filter(|_| is_rpc);
+    if let (Some(operation), Some("operation"), Some(service), Some("service")) =
+        (pieces.next(), pieces.next(), pieces.next(), pieces.next())
+    {
+        // A service may be named with its name space.
+        let name = service.rsplit(['.', '#']).next();
+        exchange.service =
+            SERVICES.iter().copied().find(|service| service.rpc_name.is_some() && service.rpc_name == name);
+        exchange.operation = exchange
+            .service
+            .and_then(|service| Operation::from_name(service, operation))
+            .filter(|operation| !operation.is_addition());
+    }
+    if exchange.operation.is_none() {
+        return Err(Failure::new(exchange, "UnknownOperationException", String::new()));
+    }
+    decode_document(head, headers, body, exchange)
+}
+
+/// A request whose input is the document in its body.
+fn decode_document(
+    head: &Parts,
+    headers: &Headers<'_>,
+    body: Bytes,
+    exchange: Exchange,
+) -> Result<Decoded, Box<Failure>> {
     let body = inflate(headers.content_encoding, body).map_err(|why| why.failure(&exchange))?;
     let malformed = |message: String| Failure::new(exchange.clone(), "SerializationException", message);
-    let document = Text::try_from(body).map_err(|_| malformed(String::new()))?;
-    let Some(request) = generated::read_json(operation, &mut json::Reader::new(&document)) else {
+    let request = match (exchange.operation, exchange.protocol.dialect()) {
+        (None, _) => None,
+        (Some(operation), None) => {
+            let document = Text::try_from(body).map_err(|_| malformed(String::new()))?;
+            generated::read_json(operation, &mut json::Reader::new(&document))
+        }
+        (Some(operation), Some(dialect)) => {
+            generated::read_cbor(operation, &mut cbor::Reader::new(&body, dialect))
+        }
+    };
+    let Some(request) = request else {
         return Err(Failure::new(exchange, "UnknownOperationException", String::new()));
     };
     let request = request.map_err(|fault| malformed(fault.to_string()))?;
@@ -205,6 +273,7 @@ fn service_of_query(
 #[derive(Default)]
 struct Headers<'a> {
     target: Option<&'a str>,
+    smithy_protocol: Option<&'a str>,
     content_type: Option<&'a str>,
     content_encoding: Option<&'a str>,
     accept: Option<&'a str>,
@@ -220,6 +289,7 @@ impl<'a> Headers<'a> {
         for (name, value) in headers {
             let place = match name.as_str() {
                 "x-amz-target" => &mut found.target,
+                "smithy-protocol" => &mut found.smithy_protocol,
                 "content-type" => &mut found.content_type,
                 "content-encoding" => &mut found.content_encoding,
                 "accept" => &mut found.accept,
@@ -240,46 +310,4 @@ impl<'a> Headers<'a> {
 
 fn begins_with(text: &str, beginning: &str) -> bool {
     text.trim_start().get(..beginning.len()).is_some_and(|text| text.eq_ignore_ascii_case(beginning))
-}
-
-/// Why a body could not be inflated.
-enum NotInflated {
-    Damaged,
-    TooLarge,
-    Unsupported(String),
-}
-
-impl NotInflated {
-    fn failure(self, exchange: &Exchange) -> Box<Failure> {
-        let (shape, message) = match self {
-            NotInflated::Damaged => {
-                ("SerializationException", "The request body is not valid gzip".to_owned())
-            }
-            NotInflated::TooLarge => {
-                ("RequestEntityTooLarge", "The request body is too large once it is inflated".to_owned())
-            }
-            NotInflated::Unsupported(encoding) => (
-                "SerializationException",
-                format!("The content encoding {encoding} is not supported; gzip is"),
-            ),
-        };
-        Failure::new(exchange.clone(), shape, message)
-    }
-}
-
-fn inflate(content_encoding: Option<&str>, body: Bytes) -> Result<Bytes, NotInflated> {
-    match content_encoding.map(str::trim) {
-        None | Some("" | "identity") => Ok(body),
-        Some(encoding) if encoding.eq_ignore_ascii_case("gzip") => {
-            let mut inflated = Vec::new();
-            let mut reader = flate2::read::MultiGzDecoder::new(&body[..]).take(INFLATED_BYTES + 1);
-            reader.read_to_end(&mut inflated).map_err(|_| NotInflated::Damaged)?;
-            if inflated.len() as u64 > INFLATED_BYTES {
-                Err(NotInflated::TooLarge)
-            } else {
-                Ok(inflated.into())
-            }
-        }
-        Some(other) => Err(NotInflated::Unsupported(other.to_owned())),
-    }
 }

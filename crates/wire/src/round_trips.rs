@@ -323,10 +323,7 @@ proptest! {
 
 fn response(operation: &str, value: &Value) -> Response {
     let operation = api::sqs::Operation::from_name(operation).unwrap();
-    let document = value.to_string().into();
-    let response =
-        generated::sqs::read_response(operation, &mut crate::json::Reader::new(&document)).unwrap();
-    let response = Response::Sqs(response);
+    let response = Response::Sqs(generated::sqs::sample_response(operation, value));
     assert_eq!(response.operation(), Operation::Sqs(operation));
     response
 }

@@ -1,4 +1,6 @@
-//! What tells services apart on the wire: their names, their versions, their errors.
+//! What tells services apart on the wire: their names, their versions, their routes, their errors.
+
+use crate::rest::Route;
 
 /// A service, as its model describes it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,6 +17,12 @@ pub struct Service {
     pub additions_target: Option<&'static str>,
     /// Which version of the JSON protocol it speaks: `1.0` or `1.1`.
     pub json_version: &'static str,
+    /// Whether it is also spoken in the old CBOR (`application/x-amz-cbor-1.1`).
+    pub speaks_cbor: bool,
+    /// What it is called in the paths of Smithy's RPC v2 with CBOR; none if it is not spoken so.
+    pub rpc_name: Option<&'static str>,
+    /// Its routes in restJson1, those first that say more; empty if it is not spoken so.
+    pub routes: &'static [Route],
     /// Whether it is spoken in the query protocol.
     pub speaks_query: bool,
     /// Whether its JSON errors also tell what the query protocol calls them.
@@ -36,6 +44,8 @@ pub struct ErrorForm {
     pub query_code: &'static str,
     /// The HTTP status, as the query protocol has it.
     pub status: u16,
+    /// What the member is called that holds the text: `message` or `Message`.
+    pub message: &'static str,
 }
 
 impl ErrorForm {
@@ -59,7 +69,7 @@ pub fn framework_error(shape: &str) -> ErrorForm {
 }
 
 const fn form(shape: &'static str, query_code: &'static str, status: u16) -> ErrorForm {
-    ErrorForm { shape, query_code, status }
+    ErrorForm { shape, query_code, status, message: "message" }
 }
 
 /// facts/sqs.md § 11, facts/protocols.md § 7, facts/security.md § 2.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use super::HEADER;
-use super::view::View;
+use super::view::{View, variant};
 
 const DERIVE: &str = "#[derive(Clone, Debug, Default, PartialEq)]\n";
 
@@ -14,7 +14,7 @@ pub fn shapes(view: &View<'_>) -> Result<String, Box<dyn Error>> {
     for (name, shape) in view.structures() {
         writeln!(body, "{DERIVE}pub struct {} {{", view.type_name(name))?;
         for member in view.members(shape) {
-            writeln!(body, "pub {}: Option<{}>,", member.field, view.rust_type(member.shape_name)?)?;
+            writeln!(body, "pub {}: Option<{}>,", member.field, view.member_type(name, &member)?)?;
         }
         body.push_str("}\n\n");
     }
@@ -22,6 +22,16 @@ pub fn shapes(view: &View<'_>) -> Result<String, Box<dyn Error>> {
         for operation in view.operations_without(part) {
             writeln!(body, "{DERIVE}pub struct {} {{}}\n", view.type_of(operation, part))?;
         }
+    }
+    for stream in view.event_streams() {
+        writeln!(
+            body,
+            "/// An event of a stream.\n#[derive(Clone, Debug, PartialEq)]\npub enum {stream} {{"
+        )?;
+        for event in view.members(&view.shapes[stream]) {
+            writeln!(body, "{}({}),", variant(event.name), view.rust_type(event.shape_name)?)?;
+        }
+        body.push_str("}\n\n");
     }
     for (name, part, what) in [
         ("Request", "input", "A request for any operation."),
@@ -39,10 +49,14 @@ pub fn shapes(view: &View<'_>) -> Result<String, Box<dyn Error>> {
     let uses = |name: &str| body.contains(&format!("<{name}>")) || body.contains(&format!("<{name}<"));
     let bytes = if uses("Bytes") { "use bytes::Bytes;\n\n" } else { "" };
     let ours: Vec<&str> = ["Map", "Text", "Timestamp"].into_iter().filter(|name| uses(name)).collect();
+    let api = if view.model.is_fixture { "api" } else { "crate" };
+    let ours = match ours[..] {
+        [] => String::new(),
+        ref ours => format!("use {api}::{{{}}};\n\n", ours.join(", ")),
+    };
+    let allowed = if view.model.is_fixture { ", clippy::large_enum_variant" } else { "" };
     Ok(format!(
-        "{HEADER}//! The shapes of {title}.\n\n#![allow(missing_docs)] // AWS's names say it.\n\n\
-         {bytes}use crate::{{{}}};\n\n{body}",
-        ours.join(", ")
+        "{HEADER}//! The shapes of {title}.\n\n#![allow(missing_docs{allowed})] // AWS's names say it.\n\n{bytes}{ours}{body}"
     ))
 }
 

@@ -1,14 +1,15 @@
 //! How the shapes of a service are read and written: requests are read, answers are written.
 //!
-//! Tests read answers back; only they are built with the functions for that.
+//! A structure has one reader and one writer for documents, which serve JSON and CBOR. What stands elsewhere is in [`places`],
+//! what follows an answer in [`events`].
 
 use std::error::Error;
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::HEADER;
-use super::view::{Member, View};
+use super::view::{Member, Place, View};
+use super::{HEADER, events, places, samples};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -16,31 +17,94 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 pub fn codecs(view: &View<'_>) -> Result<String> {
     let mut body = String::new();
     service(view, &mut body)?;
+    places::routes(view, &mut body)?;
     dispatch(view, &mut body)?;
     for (shape, definition) in view.structures() {
-        let (is_read, is_written) = (view.is_read(shape), view.is_written(shape));
-        structure(view, &mut body, &view.type_name(shape), &view.members(definition), is_read, is_written)?;
+        structure(view, &mut body, &Structure::of(view, shape, definition))?;
     }
     for operation in view.operations_without("input") {
-        structure(view, &mut body, &view.type_of(operation, "input"), &[], true, false)?;
+        structure(view, &mut body, &Structure::without_shape(view.type_of(operation, "input"), true))?;
     }
     for operation in view.operations_without("output") {
-        structure(view, &mut body, &view.type_of(operation, "output"), &[], false, true)?;
+        structure(view, &mut body, &Structure::without_shape(view.type_of(operation, "output"), false))?;
     }
-    let mut out = format!(
-        "{HEADER}//! How the shapes of `api::{0}` are read and written.\n\nuse api::{0}::*;\n\n",
-        view.service
-    );
+    events::events(view, &mut body)?;
+    samples::samples(view, &mut body)?;
+    Ok(format!("{}\n{body}", uses(view)))
+}
+
+/// The file's beginning.
+fn uses(view: &View<'_>) -> String {
+    let shapes = view.shapes_path();
+    let mut out = format!("{HEADER}//! How the shapes of `{shapes}` are read and written.\n\n");
+    match view.model.is_fixture {
+        true => out.push_str("pub mod shapes;\nuse shapes::*;\n\n"),
+        false => out.push_str(&format!("use {shapes}::*;\n\n")),
+    }
     out.push_str("use crate::service::{ErrorForm, Service};\n");
     if view.speaks("query") {
         out.push_str("use crate::form::{FormFault, ReadForm, Scope};\nuse crate::xml::{self, WriteXml};\n");
     }
-    let read = if view.speaks("json") { ", ReadMembers" } else { "" };
-    writeln!(out, "use crate::json::{{self, Members{read}, WriteMembers}};")?;
-    if read.is_empty() {
-        out.push_str("#[cfg(test)]\nuse crate::json::ReadMembers;\n");
+    let is_rest = view.speaks("rest-json");
+    if is_rest {
+        out.push_str("use crate::rest::{self, Piece, ReadRest, Route, WriteRest};\n");
     }
-    Ok(format!("{out}\n{body}"))
+    if !view.event_streams().is_empty() {
+        out.push_str("use crate::eventstream::{Event, WriteEvent};\n");
+    }
+    let is_read = view.speaks_documents() || is_rest;
+    let mut names = vec!["Members", "WriteMembers"];
+    names.extend(if is_read { &["Fault", "ReadMembers", "Reader"][..] } else { &[] });
+    names.extend((is_read && !is_rest || view.speaks("query")).then_some("Writer"));
+    let has_times = is_rest
+        || view
+            .structures()
+            .any(|(_, shape)| view.members(shape).iter().any(|member| member.times.is_some()));
+    names.extend(has_times.then_some("TimeFormat"));
+    names.sort_unstable();
+    out.push_str(&format!("use crate::document::{{{}}};\n", names.join(", ")));
+    out.push_str("#[cfg(test)]\nuse crate::sample::{Sample, member};\n");
+    out
+}
+
+/// A structure for which code is generated.
+pub struct Structure<'a> {
+    /// Rust's name.
+    pub name: String,
+    /// All members.
+    pub members: Vec<Member<'a>>,
+    /// Whether it occurs in requests.
+    pub is_read: bool,
+    /// Whether it occurs in answers.
+    pub is_written: bool,
+    /// Whether its members may stand outside of the body.
+    pub is_top: bool,
+    /// Whether a document is its body, if no member stands in one: the model has it, and no member is the body.
+    pub may_be_empty: bool,
+}
+
+impl<'a> Structure<'a> {
+    fn of(view: &View<'a>, shape: &str, definition: &'a Value) -> Self {
+        Structure {
+            name: view.type_name(shape),
+            members: view.members(definition),
+            is_read: view.is_read(shape),
+            is_written: view.is_written(shape),
+            is_top: view.is_top(shape),
+            may_be_empty: definition["payload"].is_null(),
+        }
+    }
+
+    fn without_shape(name: String, is_read: bool) -> Self {
+        Structure {
+            name,
+            members: Vec::new(),
+            is_read,
+            is_written: !is_read,
+            is_top: true,
+            may_be_empty: false,
+        }
+    }
 }
 
 /// What there is to say about the service as a whole, and its errors.
@@ -48,18 +112,24 @@ fn service(view: &View<'_>, body: &mut String) -> Result<()> {
     let required = |name: &str| view.metadata(name).ok_or_else(|| format!("{} has no {name}", view.service));
     let endpoint = required("endpointPrefix")?;
     let target = if view.speaks("json") { view.metadata("targetPrefix") } else { None };
+    let rpc_name = match view.speaks("smithy-rpc-v2-cbor") {
+        true => Some(required("targetPrefix")?),
+        false => None,
+    };
+    let routes = if view.speaks("rest-json") { "ROUTES" } else { "&[]" };
     let additions = view.metadata("additionsTargetPrefix");
     let is_query_compatible = view.model.json["metadata"].get("awsQueryCompatible").is_some();
     writeln!(
         body,
         "/// The service as a whole.\npub const SERVICE: Service = Service {{\n\
          name: \"{}\",\nsigning_name: \"{}\",\nversion: \"{}\",\njson_target: {target:?},\nadditions_target: {additions:?},\njson_version: {:?},\n\
-         speaks_query: {},\nis_query_compatible: {is_query_compatible},\nxml_namespace: \"{}\",\n\
+         speaks_cbor: {},\nrpc_name: {rpc_name:?},\nroutes: {routes},\nspeaks_query: {},\nis_query_compatible: {is_query_compatible},\nxml_namespace: \"{}\",\n\
          shape_namespace: \"{}\",\nerrors: ERRORS,\n}};\n",
         view.service,
         view.metadata("signingName").unwrap_or(endpoint),
         required("apiVersion")?,
         view.metadata("jsonVersion").unwrap_or("1.0"),
+        view.speaks("cbor"),
         view.speaks("query"),
         view.metadata("xmlNamespace").unwrap_or_default(),
         view.metadata("shapeNamespace")
@@ -71,7 +141,13 @@ fn service(view: &View<'_>, body: &mut String) -> Result<()> {
         let code = error["code"].as_str().unwrap_or(name);
         let fallback = if shape["fault"] == true { 500 } else { 400 };
         let status = error["httpStatusCode"].as_u64().unwrap_or(fallback);
-        writeln!(body, "ErrorForm {{ shape: \"{name}\", query_code: \"{code}\", status: {status} }},")?;
+        let members = shape["members"].as_object();
+        let has_message = |name: &str| members.is_some_and(|members| members.contains_key(name));
+        let message = if has_message("Message") && !has_message("message") { "Message" } else { "message" };
+        writeln!(
+            body,
+            "ErrorForm {{ shape: \"{name}\", query_code: \"{code}\", status: {status}, message: \"{message}\" }},"
+        )?;
     }
     body.push_str("];\n\n");
     Ok(())
@@ -85,10 +161,13 @@ fn dispatch(view: &View<'_>, body: &mut String) -> Result<()> {
             body.push_str(",\n");
         });
     };
-    if view.speaks("json") {
-        body.push_str("/// Reads a request's body.\npub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Result<Request, json::Fault> {\nOk(match operation {\n");
+    if view.speaks_documents() {
+        body.push_str("/// Reads a request's body.\npub fn read_document<R: Reader>(operation: Operation, reader: &mut R) -> Result<Request, Fault> {\nOk(match operation {\n");
         arms(body, &|name| format!("Operation::{name} => Request::{name}(reader.document()?)"));
         body.push_str("})\n}\n\n");
+    }
+    if view.speaks("rest-json") {
+        places::dispatch(view, body)?;
     }
     if view.speaks("query") {
         body.push_str("/// Reads a request's parameters.\npub fn read_form(operation: Operation, scope: &Scope<'_>) -> Result<Request, FormFault> {\nOk(match operation {\n");
@@ -97,66 +176,86 @@ fn dispatch(view: &View<'_>, body: &mut String) -> Result<()> {
         arms(body, &|name| format!("Response::{name}(output) => output.write_xml(xml)"));
         body.push_str("}\n}\n\n");
     }
-    body.push_str("/// Writes an answer's body.\npub fn write_json(response: &Response, writer: &mut json::Writer) {\nmatch response {\n");
-    arms(body, &|name| format!("Response::{name}(output) => writer.document(output)"));
-    body.push_str("}\n}\n\n/// Which operation an answer is of.\npub const fn operation_of(response: &Response) -> Operation {\nmatch response {\n");
+    if view.speaks_documents() || view.speaks("query") {
+        body.push_str("/// Writes an answer's body.\npub fn write_document<W: Writer>(response: &Response, writer: &mut W) {\nmatch response {\n");
+        arms(body, &|name| format!("Response::{name}(output) => writer.structure(output)"));
+        body.push_str("}\n}\n\n");
+    }
+    body.push_str("/// Which operation an answer is of.\npub const fn operation_of(response: &Response) -> Operation {\nmatch response {\n");
     arms(body, &|name| format!("Response::{name}(_) => Operation::{name}"));
-    body.push_str("}\n}\n\n/// Whether the model gives an operation's answer a body.\npub const fn has_output(operation: Operation) -> bool {\n");
+    body.push_str("}\n}\n\n");
     let without: Vec<String> =
         view.operations_without("output").map(|name| format!("Operation::{name}")).collect();
-    if without.is_empty() {
-        body.push_str("let _ = operation;\ntrue\n}\n\n");
-    } else {
-        writeln!(body, "!matches!(operation, {})\n}}\n", without.join(" | "))?;
+    body.push_str("/// Whether the model gives an operation's answer a body.\n");
+    choice(body, "has_output", "!", &without);
+    let streams = view.operations.keys().filter(|name| view.event_stream(name, "output").is_some());
+    let streams: Vec<String> = streams.map(|name| format!("Operation::{name}")).collect();
+    if !streams.is_empty() {
+        body.push_str("/// Whether events follow an operation's answer.\n");
+        choice(body, "has_events", "", &streams);
     }
-    body.push_str("/// Reads an answer's body.\n#[cfg(test)]\npub fn read_response(operation: Operation, reader: &mut json::Reader<'_>) -> Result<Response, json::Fault> {\nOk(match operation {\n");
-    arms(body, &|name| format!("Operation::{name} => Response::{name}(reader.document()?)"));
-    body.push_str("})\n}\n\n");
     Ok(())
 }
 
-fn structure(
-    view: &View<'_>,
-    body: &mut String,
-    name: &str,
-    members: &[Member<'_>],
-    is_read: bool,
-    is_written: bool,
-) -> Result<()> {
-    let for_tests = if is_read && view.speaks("json") { "" } else { "#[cfg(test)]\n" };
-    if is_written || for_tests.is_empty() {
-        read_json(body, name, members, for_tests)?;
+/// A function that says whether an operation is one of some, or, with `not`, none of them.
+fn choice(body: &mut String, name: &str, not: &str, operations: &[String]) {
+    body.push_str(&format!("pub const fn {name}(operation: Operation) -> bool {{\n"));
+    match operations {
+        [] => body.push_str(&format!("let _ = operation;\n{}\n", !not.is_empty())),
+        _ => body.push_str(&format!("{not}matches!(operation, {})\n", operations.join(" | "))),
     }
-    if is_written {
-        write_json(view, body, name, members)?;
+    body.push_str("}\n\n");
+}
+
+fn structure(view: &View<'_>, body: &mut String, structure: &Structure<'_>) -> Result<()> {
+    let is_rest = view.speaks("rest-json");
+    let Structure { name, members, is_read, is_written, .. } = structure;
+    let in_document = |member: &&Member<'_>| !is_rest || !structure.is_top || member.place == Place::Document;
+    let documents: Vec<&Member<'_>> = members.iter().filter(in_document).collect();
+    if *is_read && (view.speaks_documents() || is_rest) {
+        read_members(body, name, &documents)?;
+    }
+    if *is_written {
+        write_members(view, body, name, &documents)?;
+    }
+    if is_rest && structure.is_top {
+        places::structure(body, structure, documents.len())?;
     }
     if view.speaks("query") {
-        if is_read {
+        if *is_read {
             read_form(view, body, name, members)?;
         }
-        if is_written {
+        if *is_written {
             write_xml(view, body, name, members)?;
         }
     }
     Ok(())
 }
 
-fn unused(members: &[Member<'_>]) -> &'static str {
+fn unused<T>(members: &[T]) -> &'static str {
     if members.is_empty() { "_" } else { "" }
 }
 
-fn read_json(body: &mut String, name: &str, members: &[Member<'_>], attribute: &str) -> Result<()> {
+fn read_members(body: &mut String, name: &str, members: &[&Member<'_>]) -> Result<()> {
     let unused = unused(members);
     writeln!(
         body,
-        "{attribute}impl ReadMembers for {name} {{\nfn read_member(&mut self, {unused}name: &str, {unused}reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {{"
+        "impl ReadMembers for {name} {{\nfn read_member<R: Reader>(&mut self, {unused}name: &str, {unused}reader: &mut R) -> Result<bool, Fault> {{"
     )?;
     if members.is_empty() {
         body.push_str("Ok(false)\n");
     } else {
         body.push_str("match name {\n");
-        for member in members {
-            writeln!(body, "\"{}\" => self.{} = reader.optional()?,", member.name, member.field)?;
+        for Member { document, field, times, .. } in members {
+            match times.filter(|times| *times != "EpochSeconds") {
+                None => writeln!(body, "\"{document}\" => self.{field} = reader.optional()?,")?,
+                Some(times) => {
+                    writeln!(
+                        body,
+                        "\"{document}\" => self.{field} = reader.optional_in(TimeFormat::{times})?,"
+                    )?;
+                }
+            }
         }
         body.push_str("_ => return Ok(false),\n}\nOk(true)\n");
     }
@@ -164,20 +263,25 @@ fn read_json(body: &mut String, name: &str, members: &[Member<'_>], attribute: &
     Ok(())
 }
 
-fn write_json(view: &View<'_>, body: &mut String, name: &str, members: &[Member<'_>]) -> Result<()> {
+fn write_members(view: &View<'_>, body: &mut String, name: &str, members: &[&Member<'_>]) -> Result<()> {
     let unused = unused(members);
     writeln!(
         body,
-        "impl WriteMembers for {name} {{\nfn write_members(&self, {unused}members: &mut Members<'_>) {{"
+        "impl WriteMembers for {name} {{\nfn write_members<M: Members>(&self, {unused}members: &mut M) {{"
     )?;
-    for Member { name, field, query_json, shape, .. } in members {
-        match query_json {
-            Some(other) => writeln!(body, "members.put_as(\"{name}\", \"{other}\", &self.{field});")?,
-            None if shape["type"] == "map" && view.speaks("query") => {
-                let (key, value) = view.map_names(shape);
-                writeln!(body, "members.put_map(\"{name}\", \"{key}\", \"{value}\", &self.{field});")?;
+    for Member { document, field, query_json, shape, times, .. } in members {
+        match (query_json, times.filter(|times| *times != "EpochSeconds")) {
+            (Some(other), _) => {
+                writeln!(body, "members.put_as(\"{document}\", \"{other}\", &self.{field});")?;
             }
-            None => writeln!(body, "members.put(\"{name}\", &self.{field});")?,
+            (None, Some(times)) => {
+                writeln!(body, "members.put_in(TimeFormat::{times}, \"{document}\", &self.{field});")?;
+            }
+            (None, None) if shape["type"] == "map" && view.speaks("query") => {
+                let (key, value) = view.map_names(shape);
+                writeln!(body, "members.put_map(\"{document}\", \"{key}\", \"{value}\", &self.{field});")?;
+            }
+            (None, None) => writeln!(body, "members.put(\"{document}\", &self.{field});")?,
         }
     }
     body.push_str("}\n}\n\n");

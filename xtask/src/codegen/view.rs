@@ -20,12 +20,37 @@ pub struct View<'a> {
     read: BTreeSet<&'a str>,
     /// The shapes that occur in answers.
     written: BTreeSet<&'a str>,
+    /// The shapes that are the input or the output of an operation.
+    tops: BTreeSet<&'a str>,
+}
+
+/// Where a member of an input or an output stands in restJson1.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place<'a> {
+    Document,
+    Label(&'a str),
+    Query(&'a str),
+    QueryMap,
+    Header(&'a str),
+    PrefixHeaders(&'a str),
+    Status,
+    Payload,
 }
 
 /// A member of a structure.
 pub struct Member<'a> {
-    /// As in JSON.
+    /// As in the model.
     pub name: &'a str,
+    /// As in JSON and CBOR.
+    pub document: &'a str,
+    pub place: Place<'a>,
+    /// How its moments are written, as a variant of `TimeFormat`, if the model says so.
+    pub times: Option<&'static str>,
+    /// Whether it is a header or the payload of an event.
+    pub is_event_header: bool,
+    pub is_event_payload: bool,
+    /// Whether it is a text that holds JSON.
+    pub jsonvalue: bool,
     /// As in Rust.
     pub field: String,
     /// As in the query protocol.
@@ -53,11 +78,19 @@ impl<'a> View<'a> {
             names: BTreeMap::new(),
             read: BTreeSet::new(),
             written: BTreeSet::new(),
+            tops: BTreeSet::new(),
         };
         for (operation, definition) in operations {
             for (part, suffix) in [("input", "Input"), ("output", "Output")] {
                 let Some(shape) = definition[part]["shape"].as_str() else { continue };
                 let reachable = view.reachable(shape);
+                view.tops.insert(shape);
+                if part == "input" && view.event_stream(operation, part).is_some() {
+                    return Err(format!(
+                        "{operation} is sent an event stream, which the generator does not know yet"
+                    )
+                    .into());
+                }
                 if part == "input" { &mut view.read } else { &mut view.written }.extend(reachable);
                 // What several operations share keeps its own name.
                 let uses = |other: &&Value| other[part]["shape"].as_str() == Some(shape);
@@ -84,7 +117,38 @@ impl<'a> View<'a> {
 
     /// Whether it is spoken in any protocol that `wire` has.
     pub fn is_spoken(&self) -> bool {
-        self.speaks("json") || self.speaks("query")
+        ["json", "query", "rest-json", "smithy-rpc-v2-cbor"].iter().any(|protocol| self.speaks(protocol))
+    }
+
+    /// Whether documents are read from CBOR: the old one (`cbor`, which only our patches say) or that of Smithy's RPC.
+    pub fn speaks_cbor(&self) -> bool {
+        self.speaks("cbor") || self.speaks("smithy-rpc-v2-cbor")
+    }
+
+    /// Whether requests are read from whole documents.
+    pub fn speaks_documents(&self) -> bool {
+        self.speaks("json") || self.speaks_cbor()
+    }
+
+    /// Where the service's shapes lie, as a path in Rust.
+    pub fn shapes_path(&self) -> String {
+        match self.model.is_fixture {
+            false => format!("api::{}", self.service),
+            true => format!("crate::fixtures::{}::shapes", self.service),
+        }
+    }
+
+    /// Where its codecs lie, as seen from `wire::generated`.
+    pub fn codecs_path(&self) -> String {
+        match self.model.is_fixture {
+            false => self.service.to_owned(),
+            true => format!("crate::fixtures::{}", self.service),
+        }
+    }
+
+    /// What keeps a fixture out of what ships.
+    pub fn attribute(&self) -> &'static str {
+        if self.model.is_fixture { "#[cfg(any(test, feature = \"fixtures\"))]\n" } else { "" }
     }
 
     /// All shapes below a shape, and itself.
@@ -97,6 +161,11 @@ impl<'a> View<'a> {
             }
             let shape = &self.shapes[name];
             next.extend(self.members(shape).iter().map(|member| member.shape_name));
+            let streams = shape["members"].as_object().into_iter().flat_map(Map::values);
+            let streams = streams.filter_map(|member| self.shapes.get(member["shape"].as_str()?));
+            for stream in streams.filter(|stream| stream["eventstream"] == true) {
+                next.extend(self.members(stream).iter().map(|event| event.shape_name));
+            }
             next.extend(
                 [&shape["member"], &shape["value"]].into_iter().filter_map(|of| of["shape"].as_str()),
             );
@@ -119,6 +188,26 @@ impl<'a> View<'a> {
         self.shapes.iter().map(|(name, shape)| (name.as_str(), shape)).filter(|(name, shape)| {
             shape["type"] == "structure" && (self.is_read(name) || self.is_written(name))
         })
+    }
+
+    /// Whether a shape is the input or the output of an operation, so that its members may stand outside of the body.
+    pub fn is_top(&self, shape: &str) -> bool {
+        self.tops.contains(shape)
+    }
+
+    /// The member of an operation's `part` that is an event stream, and its shape.
+    pub fn event_stream(&self, operation: &str, part: &str) -> Option<(&'a str, &'a str)> {
+        let shape = self.operations[operation][part]["shape"].as_str()?;
+        self.shapes[shape]["members"].as_object()?.iter().find_map(|(name, member)| {
+            let shape = member["shape"].as_str()?;
+            (self.shapes[shape]["eventstream"] == true).then_some((name.as_str(), shape))
+        })
+    }
+
+    /// The event streams that occur in answers, each once.
+    pub fn event_streams(&self) -> BTreeSet<&'a str> {
+        let streams = self.operations.keys().filter_map(|operation| self.event_stream(operation, "output"));
+        streams.map(|(_, shape)| shape).collect()
     }
 
     /// Operations whose `part` (`input` or `output`) has no shape.
@@ -144,8 +233,8 @@ impl<'a> View<'a> {
     }
 
     /// A structure's members. Event streams are left out: they are not values, but what follows an answer.
-    pub fn members(&self, shape: &'a Value) -> Vec<Member<'a>> {
-        let Some(members) = shape["members"].as_object() else { return Vec::new() };
+    pub fn members(&self, owner: &'a Value) -> Vec<Member<'a>> {
+        let Some(members) = owner["members"].as_object() else { return Vec::new() };
         members
             .iter()
             .filter_map(|(name, member)| {
@@ -161,8 +250,18 @@ impl<'a> View<'a> {
                 let is_lent = self.query_name(member).is_none() && query != name;
                 let query_of_java = (is_lent && shape["type"] == "map").then_some(name.as_str());
                 let query_json = member["queryJsonName"].as_str();
+                let payload = owner["payload"].as_str();
                 Some(Member {
                     name,
+                    document: match member["locationName"].as_str() {
+                        Some(other) if self.metadata("protocol") != Some("query") => other,
+                        _ => name,
+                    },
+                    place: place(name, member, shape, payload),
+                    times: self.times(member),
+                    is_event_header: member["eventheader"] == true,
+                    is_event_payload: member["eventpayload"] == true,
+                    jsonvalue: member["jsonvalue"] == true,
                     field: snake(name),
                     query,
                     query_of_java,
@@ -187,10 +286,46 @@ impl<'a> View<'a> {
         (self.query_name(&map["key"]).unwrap_or("key"), self.query_name(&map["value"]).unwrap_or("value"))
     }
 
+    /// How the moments in a value are written, as a variant of `TimeFormat`.
+    fn times(&self, reference: &'a Value) -> Option<&'static str> {
+        let shape = self.shapes.get(reference["shape"].as_str()?)?;
+        let format = reference["timestampFormat"].as_str().or_else(|| shape["timestampFormat"].as_str());
+        match (shape["type"].as_str()?, format) {
+            ("timestamp", Some("unixTimestamp")) => Some("EpochSeconds"),
+            ("timestamp", Some("iso8601")) => Some("DateTime"),
+            ("timestamp", Some("rfc822")) => Some("HttpDate"),
+            ("list", _) => self.times(&shape["member"]),
+            ("map", _) => self.times(&shape["value"]),
+            _ => None,
+        }
+    }
+
+    /// Rust's type of a member of a structure. A structure that contains itself without a list or a map between is boxed.
+    pub fn member_type(&self, owner: &'a str, member: &Member<'a>) -> Result<String, Box<dyn Error>> {
+        let name = self.rust_type(member.shape_name)?;
+        let mut next = vec![member.shape_name];
+        let mut seen = BTreeSet::new();
+        while let Some(shape) = next.pop() {
+            if self.shapes[shape]["type"] != "structure" || !seen.insert(shape) {
+                continue;
+            }
+            if shape == owner {
+                return Ok(format!("Box<{name}>"));
+            }
+            next.extend(self.members(&self.shapes[shape]).iter().map(|member| member.shape_name));
+        }
+        Ok(name)
+    }
+
     /// Rust's type of a shape.
     pub fn rust_type(&self, shape_name: &str) -> Result<String, Box<dyn Error>> {
         let shape = &self.shapes[shape_name];
-        if let Some(format) = shape["timestampFormat"].as_str() {
+        if shape["document"] == true {
+            return Err(format!("{shape_name} is a document, which the generator does not know yet").into());
+        }
+        if let Some(format) = shape["timestampFormat"].as_str()
+            && !matches!(format, "unixTimestamp" | "iso8601" | "rfc822")
+        {
             return Err(format!(
                 "{shape_name} is written as {format}, which the generator does not know yet"
             )
@@ -215,6 +350,27 @@ impl<'a> View<'a> {
                 );
             }
         })
+    }
+}
+
+/// A name as a variant of an enum: `sessionStart` → `SessionStart`.
+pub fn variant(name: &str) -> String {
+    let (first, rest) = name.split_at(name.len().min(1));
+    first.to_uppercase() + rest
+}
+
+/// Where a member of an input or an output stands.
+fn place<'a>(name: &'a str, member: &'a Value, shape: &Value, payload: Option<&str>) -> Place<'a> {
+    let at = member["locationName"].as_str().unwrap_or(name);
+    match member["location"].as_str() {
+        Some("uri") => Place::Label(at),
+        Some("querystring") if shape["type"] == "map" => Place::QueryMap,
+        Some("querystring") => Place::Query(at),
+        Some("header") => Place::Header(at),
+        Some("headers") => Place::PrefixHeaders(at),
+        Some("statusCode") => Place::Status,
+        _ if payload == Some(name) => Place::Payload,
+        _ => Place::Document,
     }
 }
 

@@ -5,39 +5,90 @@
 pub mod sns;
 pub mod sqs;
 
+use crate::document::Fault;
 use crate::form::{FormFault, Scope};
 use crate::service::Service;
-use crate::{json, xml};
+use crate::{cbor, json, rest, xml};
 
 /// A request to any service.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(any(test, feature = "fixtures"), allow(clippy::large_enum_variant))]
 pub enum Request {
     /// Of sns.
     Sns(api::sns::Request),
     /// Of sqs.
     Sqs(api::sqs::Request),
+    /// Of amz_json.
+    #[cfg(any(test, feature = "fixtures"))]
+    AmzJson(crate::fixtures::amz_json::shapes::Request),
+    /// Of rest_json.
+    #[cfg(any(test, feature = "fixtures"))]
+    RestJson(crate::fixtures::rest_json::shapes::Request),
+    /// Of rpc_cbor.
+    #[cfg(any(test, feature = "fixtures"))]
+    RpcCbor(crate::fixtures::rpc_cbor::shapes::Request),
+    /// Of streams.
+    #[cfg(any(test, feature = "fixtures"))]
+    Streams(crate::fixtures::streams::shapes::Request),
 }
 
 /// An answer from any service.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(any(test, feature = "fixtures"), allow(clippy::large_enum_variant))]
 pub enum Response {
     /// Of sns.
     Sns(api::sns::Response),
     /// Of sqs.
     Sqs(api::sqs::Response),
+    /// Of amz_json.
+    #[cfg(any(test, feature = "fixtures"))]
+    AmzJson(crate::fixtures::amz_json::shapes::Response),
+    /// Of rest_json.
+    #[cfg(any(test, feature = "fixtures"))]
+    RestJson(crate::fixtures::rest_json::shapes::Response),
+    /// Of rpc_cbor.
+    #[cfg(any(test, feature = "fixtures"))]
+    RpcCbor(crate::fixtures::rpc_cbor::shapes::Response),
+    /// Of streams.
+    #[cfg(any(test, feature = "fixtures"))]
+    Streams(crate::fixtures::streams::shapes::Response),
 }
 
 /// An operation of any service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "fixtures"), allow(clippy::large_enum_variant))]
 pub enum Operation {
     /// Of sns.
     Sns(api::sns::Operation),
     /// Of sqs.
     Sqs(api::sqs::Operation),
+    /// Of amz_json.
+    #[cfg(any(test, feature = "fixtures"))]
+    AmzJson(crate::fixtures::amz_json::shapes::Operation),
+    /// Of rest_json.
+    #[cfg(any(test, feature = "fixtures"))]
+    RestJson(crate::fixtures::rest_json::shapes::Operation),
+    /// Of rpc_cbor.
+    #[cfg(any(test, feature = "fixtures"))]
+    RpcCbor(crate::fixtures::rpc_cbor::shapes::Operation),
+    /// Of streams.
+    #[cfg(any(test, feature = "fixtures"))]
+    Streams(crate::fixtures::streams::shapes::Operation),
 }
 
 /// The services.
-pub const SERVICES: &[&Service] = &[&sns::SERVICE, &sqs::SERVICE];
+pub const SERVICES: &[&Service] = &[
+    &sns::SERVICE,
+    &sqs::SERVICE,
+    #[cfg(any(test, feature = "fixtures"))]
+    &crate::fixtures::amz_json::SERVICE,
+    #[cfg(any(test, feature = "fixtures"))]
+    &crate::fixtures::rest_json::SERVICE,
+    #[cfg(any(test, feature = "fixtures"))]
+    &crate::fixtures::rpc_cbor::SERVICE,
+    #[cfg(any(test, feature = "fixtures"))]
+    &crate::fixtures::streams::SERVICE,
+];
 
 impl Operation {
     /// AWS's name of it.
@@ -45,6 +96,14 @@ impl Operation {
         match self {
             Operation::Sns(operation) => operation.name(),
             Operation::Sqs(operation) => operation.name(),
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::AmzJson(operation) => operation.name(),
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::RestJson(operation) => operation.name(),
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::RpcCbor(operation) => operation.name(),
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::Streams(operation) => operation.name(),
         }
     }
 
@@ -53,6 +112,14 @@ impl Operation {
         match self {
             Operation::Sns(operation) => operation.is_addition(),
             Operation::Sqs(operation) => operation.is_addition(),
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::AmzJson(operation) => operation.is_addition(),
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::RestJson(operation) => operation.is_addition(),
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::RpcCbor(operation) => operation.is_addition(),
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::Streams(operation) => operation.is_addition(),
         }
     }
 
@@ -61,6 +128,14 @@ impl Operation {
         match self {
             Operation::Sns(_) => &sns::SERVICE,
             Operation::Sqs(_) => &sqs::SERVICE,
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::AmzJson(_) => &crate::fixtures::amz_json::SERVICE,
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::RestJson(_) => &crate::fixtures::rest_json::SERVICE,
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::RpcCbor(_) => &crate::fixtures::rpc_cbor::SERVICE,
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::Streams(_) => &crate::fixtures::streams::SERVICE,
         }
     }
 
@@ -69,6 +144,30 @@ impl Operation {
         match self {
             Operation::Sns(operation) => sns::has_output(operation),
             Operation::Sqs(operation) => sqs::has_output(operation),
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::AmzJson(operation) => crate::fixtures::amz_json::has_output(operation),
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::RestJson(operation) => crate::fixtures::rest_json::has_output(operation),
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::RpcCbor(operation) => crate::fixtures::rpc_cbor::has_output(operation),
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::Streams(operation) => crate::fixtures::streams::has_output(operation),
+        }
+    }
+
+    /// Whether events follow its answer.
+    pub const fn has_events(self) -> bool {
+        match self {
+            Operation::Sns(_) => false,
+            Operation::Sqs(_) => false,
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::AmzJson(_) => false,
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::RestJson(operation) => crate::fixtures::rest_json::has_events(operation),
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::RpcCbor(_) => false,
+            #[cfg(any(test, feature = "fixtures"))]
+            Operation::Streams(operation) => crate::fixtures::streams::has_events(operation),
         }
     }
 
@@ -77,6 +176,20 @@ impl Operation {
         match service.name {
             "sns" => api::sns::Operation::from_name(name).map(Operation::Sns),
             "sqs" => api::sqs::Operation::from_name(name).map(Operation::Sqs),
+            #[cfg(any(test, feature = "fixtures"))]
+            "amz_json" => {
+                crate::fixtures::amz_json::shapes::Operation::from_name(name).map(Operation::AmzJson)
+            }
+            #[cfg(any(test, feature = "fixtures"))]
+            "rest_json" => {
+                crate::fixtures::rest_json::shapes::Operation::from_name(name).map(Operation::RestJson)
+            }
+            #[cfg(any(test, feature = "fixtures"))]
+            "rpc_cbor" => {
+                crate::fixtures::rpc_cbor::shapes::Operation::from_name(name).map(Operation::RpcCbor)
+            }
+            #[cfg(any(test, feature = "fixtures"))]
+            "streams" => crate::fixtures::streams::shapes::Operation::from_name(name).map(Operation::Streams),
             _ => None,
         }
     }
@@ -88,34 +201,186 @@ impl Response {
         match self {
             Response::Sns(response) => Operation::Sns(sns::operation_of(response)),
             Response::Sqs(response) => Operation::Sqs(sqs::operation_of(response)),
+            #[cfg(any(test, feature = "fixtures"))]
+            Response::AmzJson(response) => {
+                Operation::AmzJson(crate::fixtures::amz_json::operation_of(response))
+            }
+            #[cfg(any(test, feature = "fixtures"))]
+            Response::RestJson(response) => {
+                Operation::RestJson(crate::fixtures::rest_json::operation_of(response))
+            }
+            #[cfg(any(test, feature = "fixtures"))]
+            Response::RpcCbor(response) => {
+                Operation::RpcCbor(crate::fixtures::rpc_cbor::operation_of(response))
+            }
+            #[cfg(any(test, feature = "fixtures"))]
+            Response::Streams(response) => {
+                Operation::Streams(crate::fixtures::streams::operation_of(response))
+            }
         }
     }
 }
 
 /// Reads a request's body; none if the service is not spoken in JSON.
-pub fn read_json(
-    operation: Operation,
-    reader: &mut json::Reader<'_>,
-) -> Option<Result<Request, json::Fault>> {
-    Some(match operation {
-        Operation::Sns(_) => return None,
-        Operation::Sqs(operation) => sqs::read_json(operation, reader).map(Request::Sqs),
-    })
+pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<Result<Request, Fault>> {
+    match operation {
+        Operation::Sns(_) => {
+            let _ = reader;
+            None
+        }
+        Operation::Sqs(operation) => Some(sqs::read_document(operation, reader).map(Request::Sqs)),
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::AmzJson(operation) => {
+            Some(crate::fixtures::amz_json::read_document(operation, reader).map(Request::AmzJson))
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::RestJson(_) => {
+            let _ = reader;
+            None
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::RpcCbor(_) => {
+            let _ = reader;
+            None
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::Streams(operation) => {
+            Some(crate::fixtures::streams::read_document(operation, reader).map(Request::Streams))
+        }
+    }
+}
+
+/// Reads a request's body; none if the service is not spoken in CBOR.
+pub fn read_cbor(operation: Operation, reader: &mut cbor::Reader<'_>) -> Option<Result<Request, Fault>> {
+    match operation {
+        Operation::Sns(_) => {
+            let _ = reader;
+            None
+        }
+        Operation::Sqs(_) => {
+            let _ = reader;
+            None
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::AmzJson(operation) => {
+            Some(crate::fixtures::amz_json::read_document(operation, reader).map(Request::AmzJson))
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::RestJson(_) => {
+            let _ = reader;
+            None
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::RpcCbor(operation) => {
+            Some(crate::fixtures::rpc_cbor::read_document(operation, reader).map(Request::RpcCbor))
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::Streams(operation) => {
+            Some(crate::fixtures::streams::read_document(operation, reader).map(Request::Streams))
+        }
+    }
 }
 
 /// Reads a request's parameters; none if the service is not spoken in the query protocol.
 pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Option<Result<Request, FormFault>> {
-    Some(match operation {
-        Operation::Sns(operation) => sns::read_form(operation, scope).map(Request::Sns),
-        Operation::Sqs(operation) => sqs::read_form(operation, scope).map(Request::Sqs),
-    })
+    match operation {
+        Operation::Sns(operation) => Some(sns::read_form(operation, scope).map(Request::Sns)),
+        Operation::Sqs(operation) => Some(sqs::read_form(operation, scope).map(Request::Sqs)),
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::AmzJson(_) => {
+            let _ = scope;
+            None
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::RestJson(_) => {
+            let _ = scope;
+            None
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::RpcCbor(_) => {
+            let _ = scope;
+            None
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::Streams(_) => {
+            let _ = scope;
+            None
+        }
+    }
 }
 
-/// Writes an answer's body.
+/// Reads a request from its places; none if the service is not spoken in restJson1.
+pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Result<Request, Fault>> {
+    match operation {
+        Operation::Sns(_) => {
+            let _ = request;
+            None
+        }
+        Operation::Sqs(_) => {
+            let _ = request;
+            None
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::AmzJson(_) => {
+            let _ = request;
+            None
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::RestJson(operation) => {
+            Some(crate::fixtures::rest_json::read_rest(operation, request).map(Request::RestJson))
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::RpcCbor(_) => {
+            let _ = request;
+            None
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Operation::Streams(_) => {
+            let _ = request;
+            None
+        }
+    }
+}
+
+/// Writes an answer's body, if the service is spoken in JSON or in the query protocol.
 pub fn write_json(response: &Response, writer: &mut json::Writer) {
     match response {
-        Response::Sns(response) => sns::write_json(response, writer),
-        Response::Sqs(response) => sqs::write_json(response, writer),
+        Response::Sns(response) => sns::write_document(response, writer),
+        Response::Sqs(response) => sqs::write_document(response, writer),
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::AmzJson(response) => crate::fixtures::amz_json::write_document(response, writer),
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::RestJson(_) => {
+            let _ = writer;
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::RpcCbor(_) => {
+            let _ = writer;
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::Streams(response) => crate::fixtures::streams::write_document(response, writer),
+    }
+}
+
+/// Writes an answer's body, if the service is spoken in CBOR.
+pub fn write_cbor(response: &Response, writer: &mut cbor::Writer) {
+    match response {
+        Response::Sns(_) => {
+            let _ = writer;
+        }
+        Response::Sqs(_) => {
+            let _ = writer;
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::AmzJson(response) => crate::fixtures::amz_json::write_document(response, writer),
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::RestJson(_) => {
+            let _ = writer;
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::RpcCbor(response) => crate::fixtures::rpc_cbor::write_document(response, writer),
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::Streams(response) => crate::fixtures::streams::write_document(response, writer),
     }
 }
 
@@ -124,5 +389,37 @@ pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
     match response {
         Response::Sns(response) => sns::write_xml(response, xml),
         Response::Sqs(response) => sqs::write_xml(response, xml),
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::AmzJson(_) => {
+            let _ = xml;
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::RestJson(_) => {
+            let _ = xml;
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::RpcCbor(_) => {
+            let _ = xml;
+        }
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::Streams(_) => {
+            let _ = xml;
+        }
+    }
+}
+
+/// Writes an answer into its places; none if the service is not spoken in restJson1.
+pub fn write_rest(response: &Response) -> Option<rest::Answer> {
+    match response {
+        Response::Sns(_) => None,
+        Response::Sqs(_) => None,
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::AmzJson(_) => None,
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::RestJson(response) => Some(crate::fixtures::rest_json::write_rest(response)),
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::RpcCbor(_) => None,
+        #[cfg(any(test, feature = "fixtures"))]
+        Response::Streams(_) => None,
     }
 }

@@ -4,10 +4,10 @@
 
 use api::sns::*;
 
+use crate::document::{Members, WriteMembers, Writer};
 use crate::form::{FormFault, ReadForm, Scope};
 #[cfg(test)]
-use crate::json::ReadMembers;
-use crate::json::{self, Members, WriteMembers};
+use crate::sample::{Sample, member};
 use crate::service::{ErrorForm, Service};
 use crate::xml::{self, WriteXml};
 
@@ -19,6 +19,9 @@ pub const SERVICE: Service = Service {
     json_target: None,
     additions_target: None,
     json_version: "1.0",
+    speaks_cbor: false,
+    rpc_name: None,
+    routes: &[],
     speaks_query: true,
     is_query_compatible: false,
     xml_namespace: "http://sns.amazonaws.com/doc/2010-03-31/",
@@ -28,60 +31,160 @@ pub const SERVICE: Service = Service {
 
 /// The errors that the model has, by shape.
 pub const ERRORS: &[ErrorForm] = &[
-    ErrorForm { shape: "AuthorizationErrorException", query_code: "AuthorizationError", status: 403 },
+    ErrorForm {
+        shape: "AuthorizationErrorException",
+        query_code: "AuthorizationError",
+        status: 403,
+        message: "message",
+    },
     ErrorForm {
         shape: "BatchEntryIdsNotDistinctException",
         query_code: "BatchEntryIdsNotDistinct",
         status: 400,
+        message: "message",
     },
-    ErrorForm { shape: "BatchRequestTooLongException", query_code: "BatchRequestTooLong", status: 400 },
-    ErrorForm { shape: "ConcurrentAccessException", query_code: "ConcurrentAccess", status: 400 },
-    ErrorForm { shape: "EmptyBatchRequestException", query_code: "EmptyBatchRequest", status: 400 },
-    ErrorForm { shape: "EndpointDisabledException", query_code: "EndpointDisabled", status: 400 },
+    ErrorForm {
+        shape: "BatchRequestTooLongException",
+        query_code: "BatchRequestTooLong",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm {
+        shape: "ConcurrentAccessException",
+        query_code: "ConcurrentAccess",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm {
+        shape: "EmptyBatchRequestException",
+        query_code: "EmptyBatchRequest",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm {
+        shape: "EndpointDisabledException",
+        query_code: "EndpointDisabled",
+        status: 400,
+        message: "message",
+    },
     ErrorForm {
         shape: "FilterPolicyLimitExceededException",
         query_code: "FilterPolicyLimitExceeded",
         status: 403,
+        message: "message",
     },
-    ErrorForm { shape: "InternalErrorException", query_code: "InternalError", status: 500 },
-    ErrorForm { shape: "InvalidBatchEntryIdException", query_code: "InvalidBatchEntryId", status: 400 },
-    ErrorForm { shape: "InvalidParameterException", query_code: "InvalidParameter", status: 400 },
-    ErrorForm { shape: "InvalidParameterValueException", query_code: "ParameterValueInvalid", status: 400 },
-    ErrorForm { shape: "InvalidSecurityException", query_code: "InvalidSecurity", status: 403 },
-    ErrorForm { shape: "InvalidStateException", query_code: "InvalidState", status: 400 },
-    ErrorForm { shape: "KMSAccessDeniedException", query_code: "KMSAccessDenied", status: 400 },
-    ErrorForm { shape: "KMSDisabledException", query_code: "KMSDisabled", status: 400 },
-    ErrorForm { shape: "KMSInvalidStateException", query_code: "KMSInvalidState", status: 400 },
-    ErrorForm { shape: "KMSNotFoundException", query_code: "KMSNotFound", status: 400 },
-    ErrorForm { shape: "KMSOptInRequired", query_code: "KMSOptInRequired", status: 403 },
-    ErrorForm { shape: "KMSThrottlingException", query_code: "KMSThrottling", status: 400 },
-    ErrorForm { shape: "NotFoundException", query_code: "NotFound", status: 404 },
-    ErrorForm { shape: "OptedOutException", query_code: "OptedOut", status: 400 },
+    ErrorForm {
+        shape: "InternalErrorException",
+        query_code: "InternalError",
+        status: 500,
+        message: "message",
+    },
+    ErrorForm {
+        shape: "InvalidBatchEntryIdException",
+        query_code: "InvalidBatchEntryId",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm {
+        shape: "InvalidParameterException",
+        query_code: "InvalidParameter",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm {
+        shape: "InvalidParameterValueException",
+        query_code: "ParameterValueInvalid",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm {
+        shape: "InvalidSecurityException",
+        query_code: "InvalidSecurity",
+        status: 403,
+        message: "message",
+    },
+    ErrorForm { shape: "InvalidStateException", query_code: "InvalidState", status: 400, message: "message" },
+    ErrorForm {
+        shape: "KMSAccessDeniedException",
+        query_code: "KMSAccessDenied",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm { shape: "KMSDisabledException", query_code: "KMSDisabled", status: 400, message: "message" },
+    ErrorForm {
+        shape: "KMSInvalidStateException",
+        query_code: "KMSInvalidState",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm { shape: "KMSNotFoundException", query_code: "KMSNotFound", status: 400, message: "message" },
+    ErrorForm { shape: "KMSOptInRequired", query_code: "KMSOptInRequired", status: 403, message: "message" },
+    ErrorForm {
+        shape: "KMSThrottlingException",
+        query_code: "KMSThrottling",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm { shape: "NotFoundException", query_code: "NotFound", status: 404, message: "message" },
+    ErrorForm { shape: "OptedOutException", query_code: "OptedOut", status: 400, message: "message" },
     ErrorForm {
         shape: "PlatformApplicationDisabledException",
         query_code: "PlatformApplicationDisabled",
         status: 400,
+        message: "message",
     },
-    ErrorForm { shape: "ReplayLimitExceededException", query_code: "ReplayLimitExceeded", status: 403 },
-    ErrorForm { shape: "ResourceNotFoundException", query_code: "ResourceNotFound", status: 404 },
-    ErrorForm { shape: "StaleTagException", query_code: "StaleTag", status: 400 },
+    ErrorForm {
+        shape: "ReplayLimitExceededException",
+        query_code: "ReplayLimitExceeded",
+        status: 403,
+        message: "message",
+    },
+    ErrorForm {
+        shape: "ResourceNotFoundException",
+        query_code: "ResourceNotFound",
+        status: 404,
+        message: "message",
+    },
+    ErrorForm { shape: "StaleTagException", query_code: "StaleTag", status: 400, message: "message" },
     ErrorForm {
         shape: "SubscriptionLimitExceededException",
         query_code: "SubscriptionLimitExceeded",
         status: 403,
+        message: "message",
     },
-    ErrorForm { shape: "TagLimitExceededException", query_code: "TagLimitExceeded", status: 400 },
-    ErrorForm { shape: "TagPolicyException", query_code: "TagPolicy", status: 400 },
-    ErrorForm { shape: "ThrottledException", query_code: "Throttled", status: 429 },
+    ErrorForm {
+        shape: "TagLimitExceededException",
+        query_code: "TagLimitExceeded",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm { shape: "TagPolicyException", query_code: "TagPolicy", status: 400, message: "message" },
+    ErrorForm { shape: "ThrottledException", query_code: "Throttled", status: 429, message: "message" },
     ErrorForm {
         shape: "TooManyEntriesInBatchRequestException",
         query_code: "TooManyEntriesInBatchRequest",
         status: 400,
+        message: "message",
     },
-    ErrorForm { shape: "TopicLimitExceededException", query_code: "TopicLimitExceeded", status: 403 },
-    ErrorForm { shape: "UserErrorException", query_code: "UserError", status: 400 },
-    ErrorForm { shape: "ValidationException", query_code: "ValidationException", status: 400 },
-    ErrorForm { shape: "VerificationException", query_code: "VerificationException", status: 400 },
+    ErrorForm {
+        shape: "TopicLimitExceededException",
+        query_code: "TopicLimitExceeded",
+        status: 403,
+        message: "message",
+    },
+    ErrorForm { shape: "UserErrorException", query_code: "UserError", status: 400, message: "message" },
+    ErrorForm {
+        shape: "ValidationException",
+        query_code: "ValidationException",
+        status: 400,
+        message: "Message",
+    },
+    ErrorForm {
+        shape: "VerificationException",
+        query_code: "VerificationException",
+        status: 400,
+        message: "Message",
+    },
 ];
 
 /// Reads a request's parameters.
@@ -207,50 +310,50 @@ pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
 }
 
 /// Writes an answer's body.
-pub fn write_json(response: &Response, writer: &mut json::Writer) {
+pub fn write_document<W: Writer>(response: &Response, writer: &mut W) {
     match response {
-        Response::AddPermission(output) => writer.document(output),
-        Response::CheckIfPhoneNumberIsOptedOut(output) => writer.document(output),
-        Response::ConfirmSubscription(output) => writer.document(output),
-        Response::CreatePlatformApplication(output) => writer.document(output),
-        Response::CreatePlatformEndpoint(output) => writer.document(output),
-        Response::CreateSMSSandboxPhoneNumber(output) => writer.document(output),
-        Response::CreateTopic(output) => writer.document(output),
-        Response::DeleteEndpoint(output) => writer.document(output),
-        Response::DeletePlatformApplication(output) => writer.document(output),
-        Response::DeleteSMSSandboxPhoneNumber(output) => writer.document(output),
-        Response::DeleteTopic(output) => writer.document(output),
-        Response::GetDataProtectionPolicy(output) => writer.document(output),
-        Response::GetEndpointAttributes(output) => writer.document(output),
-        Response::GetPlatformApplicationAttributes(output) => writer.document(output),
-        Response::GetSMSAttributes(output) => writer.document(output),
-        Response::GetSMSSandboxAccountStatus(output) => writer.document(output),
-        Response::GetSubscriptionAttributes(output) => writer.document(output),
-        Response::GetTopicAttributes(output) => writer.document(output),
-        Response::ListEndpointsByPlatformApplication(output) => writer.document(output),
-        Response::ListOriginationNumbers(output) => writer.document(output),
-        Response::ListPhoneNumbersOptedOut(output) => writer.document(output),
-        Response::ListPlatformApplications(output) => writer.document(output),
-        Response::ListSMSSandboxPhoneNumbers(output) => writer.document(output),
-        Response::ListSubscriptions(output) => writer.document(output),
-        Response::ListSubscriptionsByTopic(output) => writer.document(output),
-        Response::ListTagsForResource(output) => writer.document(output),
-        Response::ListTopics(output) => writer.document(output),
-        Response::OptInPhoneNumber(output) => writer.document(output),
-        Response::Publish(output) => writer.document(output),
-        Response::PublishBatch(output) => writer.document(output),
-        Response::PutDataProtectionPolicy(output) => writer.document(output),
-        Response::RemovePermission(output) => writer.document(output),
-        Response::SetEndpointAttributes(output) => writer.document(output),
-        Response::SetPlatformApplicationAttributes(output) => writer.document(output),
-        Response::SetSMSAttributes(output) => writer.document(output),
-        Response::SetSubscriptionAttributes(output) => writer.document(output),
-        Response::SetTopicAttributes(output) => writer.document(output),
-        Response::Subscribe(output) => writer.document(output),
-        Response::TagResource(output) => writer.document(output),
-        Response::Unsubscribe(output) => writer.document(output),
-        Response::UntagResource(output) => writer.document(output),
-        Response::VerifySMSSandboxPhoneNumber(output) => writer.document(output),
+        Response::AddPermission(output) => writer.structure(output),
+        Response::CheckIfPhoneNumberIsOptedOut(output) => writer.structure(output),
+        Response::ConfirmSubscription(output) => writer.structure(output),
+        Response::CreatePlatformApplication(output) => writer.structure(output),
+        Response::CreatePlatformEndpoint(output) => writer.structure(output),
+        Response::CreateSMSSandboxPhoneNumber(output) => writer.structure(output),
+        Response::CreateTopic(output) => writer.structure(output),
+        Response::DeleteEndpoint(output) => writer.structure(output),
+        Response::DeletePlatformApplication(output) => writer.structure(output),
+        Response::DeleteSMSSandboxPhoneNumber(output) => writer.structure(output),
+        Response::DeleteTopic(output) => writer.structure(output),
+        Response::GetDataProtectionPolicy(output) => writer.structure(output),
+        Response::GetEndpointAttributes(output) => writer.structure(output),
+        Response::GetPlatformApplicationAttributes(output) => writer.structure(output),
+        Response::GetSMSAttributes(output) => writer.structure(output),
+        Response::GetSMSSandboxAccountStatus(output) => writer.structure(output),
+        Response::GetSubscriptionAttributes(output) => writer.structure(output),
+        Response::GetTopicAttributes(output) => writer.structure(output),
+        Response::ListEndpointsByPlatformApplication(output) => writer.structure(output),
+        Response::ListOriginationNumbers(output) => writer.structure(output),
+        Response::ListPhoneNumbersOptedOut(output) => writer.structure(output),
+        Response::ListPlatformApplications(output) => writer.structure(output),
+        Response::ListSMSSandboxPhoneNumbers(output) => writer.structure(output),
+        Response::ListSubscriptions(output) => writer.structure(output),
+        Response::ListSubscriptionsByTopic(output) => writer.structure(output),
+        Response::ListTagsForResource(output) => writer.structure(output),
+        Response::ListTopics(output) => writer.structure(output),
+        Response::OptInPhoneNumber(output) => writer.structure(output),
+        Response::Publish(output) => writer.structure(output),
+        Response::PublishBatch(output) => writer.structure(output),
+        Response::PutDataProtectionPolicy(output) => writer.structure(output),
+        Response::RemovePermission(output) => writer.structure(output),
+        Response::SetEndpointAttributes(output) => writer.structure(output),
+        Response::SetPlatformApplicationAttributes(output) => writer.structure(output),
+        Response::SetSMSAttributes(output) => writer.structure(output),
+        Response::SetSubscriptionAttributes(output) => writer.structure(output),
+        Response::SetTopicAttributes(output) => writer.structure(output),
+        Response::Subscribe(output) => writer.structure(output),
+        Response::TagResource(output) => writer.structure(output),
+        Response::Unsubscribe(output) => writer.structure(output),
+        Response::UntagResource(output) => writer.structure(output),
+        Response::VerifySMSSandboxPhoneNumber(output) => writer.structure(output),
     }
 }
 
@@ -320,61 +423,6 @@ pub const fn has_output(operation: Operation) -> bool {
     )
 }
 
-/// Reads an answer's body.
-#[cfg(test)]
-pub fn read_response(operation: Operation, reader: &mut json::Reader<'_>) -> Result<Response, json::Fault> {
-    Ok(match operation {
-        Operation::AddPermission => Response::AddPermission(reader.document()?),
-        Operation::CheckIfPhoneNumberIsOptedOut => Response::CheckIfPhoneNumberIsOptedOut(reader.document()?),
-        Operation::ConfirmSubscription => Response::ConfirmSubscription(reader.document()?),
-        Operation::CreatePlatformApplication => Response::CreatePlatformApplication(reader.document()?),
-        Operation::CreatePlatformEndpoint => Response::CreatePlatformEndpoint(reader.document()?),
-        Operation::CreateSMSSandboxPhoneNumber => Response::CreateSMSSandboxPhoneNumber(reader.document()?),
-        Operation::CreateTopic => Response::CreateTopic(reader.document()?),
-        Operation::DeleteEndpoint => Response::DeleteEndpoint(reader.document()?),
-        Operation::DeletePlatformApplication => Response::DeletePlatformApplication(reader.document()?),
-        Operation::DeleteSMSSandboxPhoneNumber => Response::DeleteSMSSandboxPhoneNumber(reader.document()?),
-        Operation::DeleteTopic => Response::DeleteTopic(reader.document()?),
-        Operation::GetDataProtectionPolicy => Response::GetDataProtectionPolicy(reader.document()?),
-        Operation::GetEndpointAttributes => Response::GetEndpointAttributes(reader.document()?),
-        Operation::GetPlatformApplicationAttributes => {
-            Response::GetPlatformApplicationAttributes(reader.document()?)
-        }
-        Operation::GetSMSAttributes => Response::GetSMSAttributes(reader.document()?),
-        Operation::GetSMSSandboxAccountStatus => Response::GetSMSSandboxAccountStatus(reader.document()?),
-        Operation::GetSubscriptionAttributes => Response::GetSubscriptionAttributes(reader.document()?),
-        Operation::GetTopicAttributes => Response::GetTopicAttributes(reader.document()?),
-        Operation::ListEndpointsByPlatformApplication => {
-            Response::ListEndpointsByPlatformApplication(reader.document()?)
-        }
-        Operation::ListOriginationNumbers => Response::ListOriginationNumbers(reader.document()?),
-        Operation::ListPhoneNumbersOptedOut => Response::ListPhoneNumbersOptedOut(reader.document()?),
-        Operation::ListPlatformApplications => Response::ListPlatformApplications(reader.document()?),
-        Operation::ListSMSSandboxPhoneNumbers => Response::ListSMSSandboxPhoneNumbers(reader.document()?),
-        Operation::ListSubscriptions => Response::ListSubscriptions(reader.document()?),
-        Operation::ListSubscriptionsByTopic => Response::ListSubscriptionsByTopic(reader.document()?),
-        Operation::ListTagsForResource => Response::ListTagsForResource(reader.document()?),
-        Operation::ListTopics => Response::ListTopics(reader.document()?),
-        Operation::OptInPhoneNumber => Response::OptInPhoneNumber(reader.document()?),
-        Operation::Publish => Response::Publish(reader.document()?),
-        Operation::PublishBatch => Response::PublishBatch(reader.document()?),
-        Operation::PutDataProtectionPolicy => Response::PutDataProtectionPolicy(reader.document()?),
-        Operation::RemovePermission => Response::RemovePermission(reader.document()?),
-        Operation::SetEndpointAttributes => Response::SetEndpointAttributes(reader.document()?),
-        Operation::SetPlatformApplicationAttributes => {
-            Response::SetPlatformApplicationAttributes(reader.document()?)
-        }
-        Operation::SetSMSAttributes => Response::SetSMSAttributes(reader.document()?),
-        Operation::SetSubscriptionAttributes => Response::SetSubscriptionAttributes(reader.document()?),
-        Operation::SetTopicAttributes => Response::SetTopicAttributes(reader.document()?),
-        Operation::Subscribe => Response::Subscribe(reader.document()?),
-        Operation::TagResource => Response::TagResource(reader.document()?),
-        Operation::Unsubscribe => Response::Unsubscribe(reader.document()?),
-        Operation::UntagResource => Response::UntagResource(reader.document()?),
-        Operation::VerifySMSSandboxPhoneNumber => Response::VerifySMSSandboxPhoneNumber(reader.document()?),
-    })
-}
-
 impl ReadForm for AddPermissionInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(AddPermissionInput {
@@ -386,22 +434,8 @@ impl ReadForm for AddPermissionInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for BatchResultErrorEntry {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Id" => self.id = reader.optional()?,
-            "Code" => self.code = reader.optional()?,
-            "Message" => self.message = reader.optional()?,
-            "SenderFault" => self.sender_fault = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for BatchResultErrorEntry {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Id", &self.id);
         members.put("Code", &self.code);
         members.put("Message", &self.message);
@@ -424,19 +458,8 @@ impl ReadForm for CheckIfPhoneNumberIsOptedOutInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for CheckIfPhoneNumberIsOptedOutOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "isOptedOut" => self.is_opted_out = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for CheckIfPhoneNumberIsOptedOutOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("isOptedOut", &self.is_opted_out);
     }
 }
@@ -457,19 +480,8 @@ impl ReadForm for ConfirmSubscriptionInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ConfirmSubscriptionOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "SubscriptionArn" => self.subscription_arn = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ConfirmSubscriptionOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("SubscriptionArn", &self.subscription_arn);
     }
 }
@@ -480,19 +492,8 @@ impl WriteXml for ConfirmSubscriptionOutput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for CreatePlatformEndpointOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "EndpointArn" => self.endpoint_arn = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for CreatePlatformEndpointOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("EndpointArn", &self.endpoint_arn);
     }
 }
@@ -513,19 +514,8 @@ impl ReadForm for CreatePlatformApplicationInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for CreatePlatformApplicationOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "PlatformApplicationArn" => self.platform_application_arn = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for CreatePlatformApplicationOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("PlatformApplicationArn", &self.platform_application_arn);
     }
 }
@@ -556,15 +546,8 @@ impl ReadForm for CreateSMSSandboxPhoneNumberInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for CreateSMSSandboxPhoneNumberOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for CreateSMSSandboxPhoneNumberOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for CreateSMSSandboxPhoneNumberOutput {
@@ -582,19 +565,8 @@ impl ReadForm for CreateTopicInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for CreateTopicOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "TopicArn" => self.topic_arn = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for CreateTopicOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("TopicArn", &self.topic_arn);
     }
 }
@@ -625,15 +597,8 @@ impl ReadForm for DeleteSMSSandboxPhoneNumberInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for DeleteSMSSandboxPhoneNumberOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for DeleteSMSSandboxPhoneNumberOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for DeleteSMSSandboxPhoneNumberOutput {
@@ -646,20 +611,8 @@ impl ReadForm for DeleteTopicInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for Endpoint {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "EndpointArn" => self.endpoint_arn = reader.optional()?,
-            "Attributes" => self.attributes = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for Endpoint {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("EndpointArn", &self.endpoint_arn);
         members.put_map("Attributes", "key", "value", &self.attributes);
     }
@@ -678,19 +631,8 @@ impl ReadForm for GetDataProtectionPolicyInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for GetDataProtectionPolicyOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "DataProtectionPolicy" => self.data_protection_policy = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for GetDataProtectionPolicyOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("DataProtectionPolicy", &self.data_protection_policy);
     }
 }
@@ -707,19 +649,8 @@ impl ReadForm for GetEndpointAttributesInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for GetEndpointAttributesOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Attributes" => self.attributes = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for GetEndpointAttributesOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put_map("Attributes", "key", "value", &self.attributes);
     }
 }
@@ -738,19 +669,8 @@ impl ReadForm for GetPlatformApplicationAttributesInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for GetPlatformApplicationAttributesOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Attributes" => self.attributes = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for GetPlatformApplicationAttributesOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put_map("Attributes", "key", "value", &self.attributes);
     }
 }
@@ -767,19 +687,8 @@ impl ReadForm for GetSMSAttributesInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for GetSMSAttributesOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "attributes" => self.attributes = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for GetSMSAttributesOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put_map("attributes", "key", "value", &self.attributes);
     }
 }
@@ -796,19 +705,8 @@ impl ReadForm for GetSMSSandboxAccountStatusInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for GetSMSSandboxAccountStatusOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "IsInSandbox" => self.is_in_sandbox = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for GetSMSSandboxAccountStatusOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("IsInSandbox", &self.is_in_sandbox);
     }
 }
@@ -825,19 +723,8 @@ impl ReadForm for GetSubscriptionAttributesInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for GetSubscriptionAttributesOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Attributes" => self.attributes = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for GetSubscriptionAttributesOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put_map("Attributes", "key", "value", &self.attributes);
     }
 }
@@ -854,19 +741,8 @@ impl ReadForm for GetTopicAttributesInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for GetTopicAttributesOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Attributes" => self.attributes = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for GetTopicAttributesOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put_map("Attributes", "key", "value", &self.attributes);
     }
 }
@@ -886,20 +762,8 @@ impl ReadForm for ListEndpointsByPlatformApplicationInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListEndpointsByPlatformApplicationOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Endpoints" => self.endpoints = reader.optional()?,
-            "NextToken" => self.next_token = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListEndpointsByPlatformApplicationOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Endpoints", &self.endpoints);
         members.put("NextToken", &self.next_token);
     }
@@ -921,20 +785,8 @@ impl ReadForm for ListOriginationNumbersInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListOriginationNumbersOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "NextToken" => self.next_token = reader.optional()?,
-            "PhoneNumbers" => self.phone_numbers = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListOriginationNumbersOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("NextToken", &self.next_token);
         members.put("PhoneNumbers", &self.phone_numbers);
     }
@@ -953,20 +805,8 @@ impl ReadForm for ListPhoneNumbersOptedOutInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListPhoneNumbersOptedOutOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "phoneNumbers" => self.phone_numbers = reader.optional()?,
-            "nextToken" => self.next_token = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListPhoneNumbersOptedOutOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("phoneNumbers", &self.phone_numbers);
         members.put("nextToken", &self.next_token);
     }
@@ -985,20 +825,8 @@ impl ReadForm for ListPlatformApplicationsInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListPlatformApplicationsOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "PlatformApplications" => self.platform_applications = reader.optional()?,
-            "NextToken" => self.next_token = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListPlatformApplicationsOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("PlatformApplications", &self.platform_applications);
         members.put("NextToken", &self.next_token);
     }
@@ -1020,20 +848,8 @@ impl ReadForm for ListSMSSandboxPhoneNumbersInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListSMSSandboxPhoneNumbersOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "PhoneNumbers" => self.phone_numbers = reader.optional()?,
-            "NextToken" => self.next_token = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListSMSSandboxPhoneNumbersOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("PhoneNumbers", &self.phone_numbers);
         members.put("NextToken", &self.next_token);
     }
@@ -1055,20 +871,8 @@ impl ReadForm for ListSubscriptionsByTopicInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListSubscriptionsByTopicOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Subscriptions" => self.subscriptions = reader.optional()?,
-            "NextToken" => self.next_token = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListSubscriptionsByTopicOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Subscriptions", &self.subscriptions);
         members.put("NextToken", &self.next_token);
     }
@@ -1087,20 +891,8 @@ impl ReadForm for ListSubscriptionsInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListSubscriptionsOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Subscriptions" => self.subscriptions = reader.optional()?,
-            "NextToken" => self.next_token = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListSubscriptionsOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Subscriptions", &self.subscriptions);
         members.put("NextToken", &self.next_token);
     }
@@ -1119,19 +911,8 @@ impl ReadForm for ListTagsForResourceInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListTagsForResourceOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Tags" => self.tags = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListTagsForResourceOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Tags", &self.tags);
     }
 }
@@ -1148,20 +929,8 @@ impl ReadForm for ListTopicsInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListTopicsOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Topics" => self.topics = reader.optional()?,
-            "NextToken" => self.next_token = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListTopicsOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Topics", &self.topics);
         members.put("NextToken", &self.next_token);
     }
@@ -1190,39 +959,16 @@ impl ReadForm for OptInPhoneNumberInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for OptInPhoneNumberOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for OptInPhoneNumberOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for OptInPhoneNumberOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for PhoneNumberInformation {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "CreatedAt" => self.created_at = reader.optional()?,
-            "PhoneNumber" => self.phone_number = reader.optional()?,
-            "Status" => self.status = reader.optional()?,
-            "Iso2CountryCode" => self.iso2_country_code = reader.optional()?,
-            "RouteType" => self.route_type = reader.optional()?,
-            "NumberCapabilities" => self.number_capabilities = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for PhoneNumberInformation {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("CreatedAt", &self.created_at);
         members.put("PhoneNumber", &self.phone_number);
         members.put("Status", &self.status);
@@ -1243,20 +989,8 @@ impl WriteXml for PhoneNumberInformation {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for PlatformApplication {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "PlatformApplicationArn" => self.platform_application_arn = reader.optional()?,
-            "Attributes" => self.attributes = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for PlatformApplication {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("PlatformApplicationArn", &self.platform_application_arn);
         members.put_map("Attributes", "key", "value", &self.attributes);
     }
@@ -1292,20 +1026,8 @@ impl ReadForm for PublishBatchRequestEntry {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for PublishBatchOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Successful" => self.successful = reader.optional()?,
-            "Failed" => self.failed = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for PublishBatchOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Successful", &self.successful);
         members.put("Failed", &self.failed);
     }
@@ -1318,21 +1040,8 @@ impl WriteXml for PublishBatchOutput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for PublishBatchResultEntry {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Id" => self.id = reader.optional()?,
-            "MessageId" => self.message_id = reader.optional()?,
-            "SequenceNumber" => self.sequence_number = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for PublishBatchResultEntry {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Id", &self.id);
         members.put("MessageId", &self.message_id);
         members.put("SequenceNumber", &self.sequence_number);
@@ -1363,20 +1072,8 @@ impl ReadForm for PublishInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for PublishOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "MessageId" => self.message_id = reader.optional()?,
-            "SequenceNumber" => self.sequence_number = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for PublishOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("MessageId", &self.message_id);
         members.put("SequenceNumber", &self.sequence_number);
     }
@@ -1404,20 +1101,8 @@ impl ReadForm for RemovePermissionInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for SMSSandboxPhoneNumber {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "PhoneNumber" => self.phone_number = reader.optional()?,
-            "Status" => self.status = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for SMSSandboxPhoneNumber {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("PhoneNumber", &self.phone_number);
         members.put("Status", &self.status);
     }
@@ -1454,15 +1139,8 @@ impl ReadForm for SetSMSAttributesInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for SetSMSAttributesOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for SetSMSAttributesOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for SetSMSAttributesOutput {
@@ -1501,19 +1179,8 @@ impl ReadForm for SubscribeInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for SubscribeOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "SubscriptionArn" => self.subscription_arn = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for SubscribeOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("SubscriptionArn", &self.subscription_arn);
     }
 }
@@ -1524,23 +1191,8 @@ impl WriteXml for SubscribeOutput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for Subscription {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "SubscriptionArn" => self.subscription_arn = reader.optional()?,
-            "Owner" => self.owner = reader.optional()?,
-            "Protocol" => self.protocol = reader.optional()?,
-            "Endpoint" => self.endpoint = reader.optional()?,
-            "TopicArn" => self.topic_arn = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for Subscription {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("SubscriptionArn", &self.subscription_arn);
         members.put("Owner", &self.owner);
         members.put("Protocol", &self.protocol);
@@ -1559,20 +1211,8 @@ impl WriteXml for Subscription {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for Tag {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Key" => self.key = reader.optional()?,
-            "Value" => self.value = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for Tag {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Key", &self.key);
         members.put("Value", &self.value);
     }
@@ -1600,34 +1240,16 @@ impl ReadForm for TagResourceInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for TagResourceOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for TagResourceOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for TagResourceOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for Topic {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "TopicArn" => self.topic_arn = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for Topic {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("TopicArn", &self.topic_arn);
     }
 }
@@ -1653,15 +1275,8 @@ impl ReadForm for UntagResourceInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for UntagResourceOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for UntagResourceOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for UntagResourceOutput {
@@ -1677,182 +1292,1017 @@ impl ReadForm for VerifySMSSandboxPhoneNumberInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for VerifySMSSandboxPhoneNumberOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for VerifySMSSandboxPhoneNumberOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for VerifySMSSandboxPhoneNumberOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for AddPermissionOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for AddPermissionOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for AddPermissionOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for DeleteEndpointOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for DeleteEndpointOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for DeleteEndpointOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for DeletePlatformApplicationOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for DeletePlatformApplicationOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for DeletePlatformApplicationOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for DeleteTopicOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for DeleteTopicOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for DeleteTopicOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for PutDataProtectionPolicyOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for PutDataProtectionPolicyOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for PutDataProtectionPolicyOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for RemovePermissionOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for RemovePermissionOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for RemovePermissionOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for SetEndpointAttributesOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for SetEndpointAttributesOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for SetEndpointAttributesOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for SetPlatformApplicationAttributesOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for SetPlatformApplicationAttributesOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for SetPlatformApplicationAttributesOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for SetSubscriptionAttributesOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for SetSubscriptionAttributesOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for SetSubscriptionAttributesOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for SetTopicAttributesOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for SetTopicAttributesOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for SetTopicAttributesOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for UnsubscribeOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for UnsubscribeOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for UnsubscribeOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
+}
+
+/// Makes a request from JSON.
+#[cfg(test)]
+pub fn sample_request(operation: Operation, json: &serde_json::Value) -> Request {
+    match operation {
+        Operation::AddPermission => Request::AddPermission(Sample::sample(json)),
+        Operation::CheckIfPhoneNumberIsOptedOut => {
+            Request::CheckIfPhoneNumberIsOptedOut(Sample::sample(json))
+        }
+        Operation::ConfirmSubscription => Request::ConfirmSubscription(Sample::sample(json)),
+        Operation::CreatePlatformApplication => Request::CreatePlatformApplication(Sample::sample(json)),
+        Operation::CreatePlatformEndpoint => Request::CreatePlatformEndpoint(Sample::sample(json)),
+        Operation::CreateSMSSandboxPhoneNumber => Request::CreateSMSSandboxPhoneNumber(Sample::sample(json)),
+        Operation::CreateTopic => Request::CreateTopic(Sample::sample(json)),
+        Operation::DeleteEndpoint => Request::DeleteEndpoint(Sample::sample(json)),
+        Operation::DeletePlatformApplication => Request::DeletePlatformApplication(Sample::sample(json)),
+        Operation::DeleteSMSSandboxPhoneNumber => Request::DeleteSMSSandboxPhoneNumber(Sample::sample(json)),
+        Operation::DeleteTopic => Request::DeleteTopic(Sample::sample(json)),
+        Operation::GetDataProtectionPolicy => Request::GetDataProtectionPolicy(Sample::sample(json)),
+        Operation::GetEndpointAttributes => Request::GetEndpointAttributes(Sample::sample(json)),
+        Operation::GetPlatformApplicationAttributes => {
+            Request::GetPlatformApplicationAttributes(Sample::sample(json))
+        }
+        Operation::GetSMSAttributes => Request::GetSMSAttributes(Sample::sample(json)),
+        Operation::GetSMSSandboxAccountStatus => Request::GetSMSSandboxAccountStatus(Sample::sample(json)),
+        Operation::GetSubscriptionAttributes => Request::GetSubscriptionAttributes(Sample::sample(json)),
+        Operation::GetTopicAttributes => Request::GetTopicAttributes(Sample::sample(json)),
+        Operation::ListEndpointsByPlatformApplication => {
+            Request::ListEndpointsByPlatformApplication(Sample::sample(json))
+        }
+        Operation::ListOriginationNumbers => Request::ListOriginationNumbers(Sample::sample(json)),
+        Operation::ListPhoneNumbersOptedOut => Request::ListPhoneNumbersOptedOut(Sample::sample(json)),
+        Operation::ListPlatformApplications => Request::ListPlatformApplications(Sample::sample(json)),
+        Operation::ListSMSSandboxPhoneNumbers => Request::ListSMSSandboxPhoneNumbers(Sample::sample(json)),
+        Operation::ListSubscriptions => Request::ListSubscriptions(Sample::sample(json)),
+        Operation::ListSubscriptionsByTopic => Request::ListSubscriptionsByTopic(Sample::sample(json)),
+        Operation::ListTagsForResource => Request::ListTagsForResource(Sample::sample(json)),
+        Operation::ListTopics => Request::ListTopics(Sample::sample(json)),
+        Operation::OptInPhoneNumber => Request::OptInPhoneNumber(Sample::sample(json)),
+        Operation::Publish => Request::Publish(Sample::sample(json)),
+        Operation::PublishBatch => Request::PublishBatch(Sample::sample(json)),
+        Operation::PutDataProtectionPolicy => Request::PutDataProtectionPolicy(Sample::sample(json)),
+        Operation::RemovePermission => Request::RemovePermission(Sample::sample(json)),
+        Operation::SetEndpointAttributes => Request::SetEndpointAttributes(Sample::sample(json)),
+        Operation::SetPlatformApplicationAttributes => {
+            Request::SetPlatformApplicationAttributes(Sample::sample(json))
+        }
+        Operation::SetSMSAttributes => Request::SetSMSAttributes(Sample::sample(json)),
+        Operation::SetSubscriptionAttributes => Request::SetSubscriptionAttributes(Sample::sample(json)),
+        Operation::SetTopicAttributes => Request::SetTopicAttributes(Sample::sample(json)),
+        Operation::Subscribe => Request::Subscribe(Sample::sample(json)),
+        Operation::TagResource => Request::TagResource(Sample::sample(json)),
+        Operation::Unsubscribe => Request::Unsubscribe(Sample::sample(json)),
+        Operation::UntagResource => Request::UntagResource(Sample::sample(json)),
+        Operation::VerifySMSSandboxPhoneNumber => Request::VerifySMSSandboxPhoneNumber(Sample::sample(json)),
+    }
+}
+
+/// Makes an answer from JSON.
+#[cfg(test)]
+pub fn sample_response(operation: Operation, json: &serde_json::Value) -> Response {
+    match operation {
+        Operation::AddPermission => Response::AddPermission(Sample::sample(json)),
+        Operation::CheckIfPhoneNumberIsOptedOut => {
+            Response::CheckIfPhoneNumberIsOptedOut(Sample::sample(json))
+        }
+        Operation::ConfirmSubscription => Response::ConfirmSubscription(Sample::sample(json)),
+        Operation::CreatePlatformApplication => Response::CreatePlatformApplication(Sample::sample(json)),
+        Operation::CreatePlatformEndpoint => Response::CreatePlatformEndpoint(Sample::sample(json)),
+        Operation::CreateSMSSandboxPhoneNumber => Response::CreateSMSSandboxPhoneNumber(Sample::sample(json)),
+        Operation::CreateTopic => Response::CreateTopic(Sample::sample(json)),
+        Operation::DeleteEndpoint => Response::DeleteEndpoint(Sample::sample(json)),
+        Operation::DeletePlatformApplication => Response::DeletePlatformApplication(Sample::sample(json)),
+        Operation::DeleteSMSSandboxPhoneNumber => Response::DeleteSMSSandboxPhoneNumber(Sample::sample(json)),
+        Operation::DeleteTopic => Response::DeleteTopic(Sample::sample(json)),
+        Operation::GetDataProtectionPolicy => Response::GetDataProtectionPolicy(Sample::sample(json)),
+        Operation::GetEndpointAttributes => Response::GetEndpointAttributes(Sample::sample(json)),
+        Operation::GetPlatformApplicationAttributes => {
+            Response::GetPlatformApplicationAttributes(Sample::sample(json))
+        }
+        Operation::GetSMSAttributes => Response::GetSMSAttributes(Sample::sample(json)),
+        Operation::GetSMSSandboxAccountStatus => Response::GetSMSSandboxAccountStatus(Sample::sample(json)),
+        Operation::GetSubscriptionAttributes => Response::GetSubscriptionAttributes(Sample::sample(json)),
+        Operation::GetTopicAttributes => Response::GetTopicAttributes(Sample::sample(json)),
+        Operation::ListEndpointsByPlatformApplication => {
+            Response::ListEndpointsByPlatformApplication(Sample::sample(json))
+        }
+        Operation::ListOriginationNumbers => Response::ListOriginationNumbers(Sample::sample(json)),
+        Operation::ListPhoneNumbersOptedOut => Response::ListPhoneNumbersOptedOut(Sample::sample(json)),
+        Operation::ListPlatformApplications => Response::ListPlatformApplications(Sample::sample(json)),
+        Operation::ListSMSSandboxPhoneNumbers => Response::ListSMSSandboxPhoneNumbers(Sample::sample(json)),
+        Operation::ListSubscriptions => Response::ListSubscriptions(Sample::sample(json)),
+        Operation::ListSubscriptionsByTopic => Response::ListSubscriptionsByTopic(Sample::sample(json)),
+        Operation::ListTagsForResource => Response::ListTagsForResource(Sample::sample(json)),
+        Operation::ListTopics => Response::ListTopics(Sample::sample(json)),
+        Operation::OptInPhoneNumber => Response::OptInPhoneNumber(Sample::sample(json)),
+        Operation::Publish => Response::Publish(Sample::sample(json)),
+        Operation::PublishBatch => Response::PublishBatch(Sample::sample(json)),
+        Operation::PutDataProtectionPolicy => Response::PutDataProtectionPolicy(Sample::sample(json)),
+        Operation::RemovePermission => Response::RemovePermission(Sample::sample(json)),
+        Operation::SetEndpointAttributes => Response::SetEndpointAttributes(Sample::sample(json)),
+        Operation::SetPlatformApplicationAttributes => {
+            Response::SetPlatformApplicationAttributes(Sample::sample(json))
+        }
+        Operation::SetSMSAttributes => Response::SetSMSAttributes(Sample::sample(json)),
+        Operation::SetSubscriptionAttributes => Response::SetSubscriptionAttributes(Sample::sample(json)),
+        Operation::SetTopicAttributes => Response::SetTopicAttributes(Sample::sample(json)),
+        Operation::Subscribe => Response::Subscribe(Sample::sample(json)),
+        Operation::TagResource => Response::TagResource(Sample::sample(json)),
+        Operation::Unsubscribe => Response::Unsubscribe(Sample::sample(json)),
+        Operation::UntagResource => Response::UntagResource(Sample::sample(json)),
+        Operation::VerifySMSSandboxPhoneNumber => Response::VerifySMSSandboxPhoneNumber(Sample::sample(json)),
+    }
+}
+
+#[cfg(test)]
+impl Sample for AddPermissionInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        AddPermissionInput {
+            topic_arn: member(json, "TopicArn"),
+            label: member(json, "Label"),
+            aws_account_id: member(json, "AWSAccountId"),
+            action_name: member(json, "ActionName"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for BatchResultErrorEntry {
+    fn sample(json: &serde_json::Value) -> Self {
+        BatchResultErrorEntry {
+            id: member(json, "Id"),
+            code: member(json, "Code"),
+            message: member(json, "Message"),
+            sender_fault: member(json, "SenderFault"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for CheckIfPhoneNumberIsOptedOutInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        CheckIfPhoneNumberIsOptedOutInput { phone_number: member(json, "phoneNumber") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for CheckIfPhoneNumberIsOptedOutOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        CheckIfPhoneNumberIsOptedOutOutput { is_opted_out: member(json, "isOptedOut") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ConfirmSubscriptionInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ConfirmSubscriptionInput {
+            topic_arn: member(json, "TopicArn"),
+            token: member(json, "Token"),
+            authenticate_on_unsubscribe: member(json, "AuthenticateOnUnsubscribe"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ConfirmSubscriptionOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ConfirmSubscriptionOutput { subscription_arn: member(json, "SubscriptionArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for CreatePlatformEndpointOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        CreatePlatformEndpointOutput { endpoint_arn: member(json, "EndpointArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for CreatePlatformApplicationInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        CreatePlatformApplicationInput {
+            name: member(json, "Name"),
+            platform: member(json, "Platform"),
+            attributes: member(json, "Attributes"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for CreatePlatformApplicationOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        CreatePlatformApplicationOutput { platform_application_arn: member(json, "PlatformApplicationArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for CreatePlatformEndpointInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        CreatePlatformEndpointInput {
+            platform_application_arn: member(json, "PlatformApplicationArn"),
+            token: member(json, "Token"),
+            custom_user_data: member(json, "CustomUserData"),
+            attributes: member(json, "Attributes"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for CreateSMSSandboxPhoneNumberInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        CreateSMSSandboxPhoneNumberInput {
+            phone_number: member(json, "PhoneNumber"),
+            language_code: member(json, "LanguageCode"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for CreateSMSSandboxPhoneNumberOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        CreateSMSSandboxPhoneNumberOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for CreateTopicInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        CreateTopicInput {
+            name: member(json, "Name"),
+            attributes: member(json, "Attributes"),
+            tags: member(json, "Tags"),
+            data_protection_policy: member(json, "DataProtectionPolicy"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for CreateTopicOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        CreateTopicOutput { topic_arn: member(json, "TopicArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteEndpointInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        DeleteEndpointInput { endpoint_arn: member(json, "EndpointArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeletePlatformApplicationInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        DeletePlatformApplicationInput { platform_application_arn: member(json, "PlatformApplicationArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteSMSSandboxPhoneNumberInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        DeleteSMSSandboxPhoneNumberInput { phone_number: member(json, "PhoneNumber") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteSMSSandboxPhoneNumberOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        DeleteSMSSandboxPhoneNumberOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteTopicInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        DeleteTopicInput { topic_arn: member(json, "TopicArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for Endpoint {
+    fn sample(json: &serde_json::Value) -> Self {
+        Endpoint { endpoint_arn: member(json, "EndpointArn"), attributes: member(json, "Attributes") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetDataProtectionPolicyInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetDataProtectionPolicyInput { resource_arn: member(json, "ResourceArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetDataProtectionPolicyOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetDataProtectionPolicyOutput { data_protection_policy: member(json, "DataProtectionPolicy") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetEndpointAttributesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetEndpointAttributesInput { endpoint_arn: member(json, "EndpointArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetEndpointAttributesOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetEndpointAttributesOutput { attributes: member(json, "Attributes") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetPlatformApplicationAttributesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetPlatformApplicationAttributesInput {
+            platform_application_arn: member(json, "PlatformApplicationArn"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetPlatformApplicationAttributesOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetPlatformApplicationAttributesOutput { attributes: member(json, "Attributes") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetSMSAttributesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetSMSAttributesInput { attributes: member(json, "attributes") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetSMSAttributesOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetSMSAttributesOutput { attributes: member(json, "attributes") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetSMSSandboxAccountStatusInput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        GetSMSSandboxAccountStatusInput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetSMSSandboxAccountStatusOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetSMSSandboxAccountStatusOutput { is_in_sandbox: member(json, "IsInSandbox") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetSubscriptionAttributesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetSubscriptionAttributesInput { subscription_arn: member(json, "SubscriptionArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetSubscriptionAttributesOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetSubscriptionAttributesOutput { attributes: member(json, "Attributes") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetTopicAttributesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetTopicAttributesInput { topic_arn: member(json, "TopicArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetTopicAttributesOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetTopicAttributesOutput { attributes: member(json, "Attributes") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListEndpointsByPlatformApplicationInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListEndpointsByPlatformApplicationInput {
+            platform_application_arn: member(json, "PlatformApplicationArn"),
+            next_token: member(json, "NextToken"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListEndpointsByPlatformApplicationOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListEndpointsByPlatformApplicationOutput {
+            endpoints: member(json, "Endpoints"),
+            next_token: member(json, "NextToken"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListOriginationNumbersInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListOriginationNumbersInput {
+            next_token: member(json, "NextToken"),
+            max_results: member(json, "MaxResults"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListOriginationNumbersOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListOriginationNumbersOutput {
+            next_token: member(json, "NextToken"),
+            phone_numbers: member(json, "PhoneNumbers"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListPhoneNumbersOptedOutInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListPhoneNumbersOptedOutInput { next_token: member(json, "nextToken") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListPhoneNumbersOptedOutOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListPhoneNumbersOptedOutOutput {
+            phone_numbers: member(json, "phoneNumbers"),
+            next_token: member(json, "nextToken"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListPlatformApplicationsInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListPlatformApplicationsInput { next_token: member(json, "NextToken") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListPlatformApplicationsOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListPlatformApplicationsOutput {
+            platform_applications: member(json, "PlatformApplications"),
+            next_token: member(json, "NextToken"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListSMSSandboxPhoneNumbersInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListSMSSandboxPhoneNumbersInput {
+            next_token: member(json, "NextToken"),
+            max_results: member(json, "MaxResults"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListSMSSandboxPhoneNumbersOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListSMSSandboxPhoneNumbersOutput {
+            phone_numbers: member(json, "PhoneNumbers"),
+            next_token: member(json, "NextToken"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListSubscriptionsByTopicInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListSubscriptionsByTopicInput {
+            topic_arn: member(json, "TopicArn"),
+            next_token: member(json, "NextToken"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListSubscriptionsByTopicOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListSubscriptionsByTopicOutput {
+            subscriptions: member(json, "Subscriptions"),
+            next_token: member(json, "NextToken"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListSubscriptionsInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListSubscriptionsInput { next_token: member(json, "NextToken") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListSubscriptionsOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListSubscriptionsOutput {
+            subscriptions: member(json, "Subscriptions"),
+            next_token: member(json, "NextToken"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListTagsForResourceInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListTagsForResourceInput { resource_arn: member(json, "ResourceArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListTagsForResourceOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListTagsForResourceOutput { tags: member(json, "Tags") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListTopicsInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListTopicsInput { next_token: member(json, "NextToken") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListTopicsOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListTopicsOutput { topics: member(json, "Topics"), next_token: member(json, "NextToken") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for MessageAttributeValue {
+    fn sample(json: &serde_json::Value) -> Self {
+        MessageAttributeValue {
+            data_type: member(json, "DataType"),
+            string_value: member(json, "StringValue"),
+            binary_value: member(json, "BinaryValue"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for OptInPhoneNumberInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        OptInPhoneNumberInput { phone_number: member(json, "phoneNumber") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for OptInPhoneNumberOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        OptInPhoneNumberOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for PhoneNumberInformation {
+    fn sample(json: &serde_json::Value) -> Self {
+        PhoneNumberInformation {
+            created_at: member(json, "CreatedAt"),
+            phone_number: member(json, "PhoneNumber"),
+            status: member(json, "Status"),
+            iso2_country_code: member(json, "Iso2CountryCode"),
+            route_type: member(json, "RouteType"),
+            number_capabilities: member(json, "NumberCapabilities"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for PlatformApplication {
+    fn sample(json: &serde_json::Value) -> Self {
+        PlatformApplication {
+            platform_application_arn: member(json, "PlatformApplicationArn"),
+            attributes: member(json, "Attributes"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for PublishBatchInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        PublishBatchInput {
+            topic_arn: member(json, "TopicArn"),
+            publish_batch_request_entries: member(json, "PublishBatchRequestEntries"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for PublishBatchRequestEntry {
+    fn sample(json: &serde_json::Value) -> Self {
+        PublishBatchRequestEntry {
+            id: member(json, "Id"),
+            message: member(json, "Message"),
+            subject: member(json, "Subject"),
+            message_structure: member(json, "MessageStructure"),
+            message_attributes: member(json, "MessageAttributes"),
+            message_deduplication_id: member(json, "MessageDeduplicationId"),
+            message_group_id: member(json, "MessageGroupId"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for PublishBatchOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        PublishBatchOutput { successful: member(json, "Successful"), failed: member(json, "Failed") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for PublishBatchResultEntry {
+    fn sample(json: &serde_json::Value) -> Self {
+        PublishBatchResultEntry {
+            id: member(json, "Id"),
+            message_id: member(json, "MessageId"),
+            sequence_number: member(json, "SequenceNumber"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for PublishInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        PublishInput {
+            topic_arn: member(json, "TopicArn"),
+            target_arn: member(json, "TargetArn"),
+            phone_number: member(json, "PhoneNumber"),
+            message: member(json, "Message"),
+            subject: member(json, "Subject"),
+            message_structure: member(json, "MessageStructure"),
+            message_attributes: member(json, "MessageAttributes"),
+            message_deduplication_id: member(json, "MessageDeduplicationId"),
+            message_group_id: member(json, "MessageGroupId"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for PublishOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        PublishOutput {
+            message_id: member(json, "MessageId"),
+            sequence_number: member(json, "SequenceNumber"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for PutDataProtectionPolicyInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        PutDataProtectionPolicyInput {
+            resource_arn: member(json, "ResourceArn"),
+            data_protection_policy: member(json, "DataProtectionPolicy"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for RemovePermissionInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        RemovePermissionInput { topic_arn: member(json, "TopicArn"), label: member(json, "Label") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SMSSandboxPhoneNumber {
+    fn sample(json: &serde_json::Value) -> Self {
+        SMSSandboxPhoneNumber { phone_number: member(json, "PhoneNumber"), status: member(json, "Status") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SetEndpointAttributesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        SetEndpointAttributesInput {
+            endpoint_arn: member(json, "EndpointArn"),
+            attributes: member(json, "Attributes"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SetPlatformApplicationAttributesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        SetPlatformApplicationAttributesInput {
+            platform_application_arn: member(json, "PlatformApplicationArn"),
+            attributes: member(json, "Attributes"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SetSMSAttributesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        SetSMSAttributesInput { attributes: member(json, "attributes") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SetSMSAttributesOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        SetSMSAttributesOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for SetSubscriptionAttributesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        SetSubscriptionAttributesInput {
+            subscription_arn: member(json, "SubscriptionArn"),
+            attribute_name: member(json, "AttributeName"),
+            attribute_value: member(json, "AttributeValue"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SetTopicAttributesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        SetTopicAttributesInput {
+            topic_arn: member(json, "TopicArn"),
+            attribute_name: member(json, "AttributeName"),
+            attribute_value: member(json, "AttributeValue"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SubscribeInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        SubscribeInput {
+            topic_arn: member(json, "TopicArn"),
+            protocol: member(json, "Protocol"),
+            endpoint: member(json, "Endpoint"),
+            attributes: member(json, "Attributes"),
+            return_subscription_arn: member(json, "ReturnSubscriptionArn"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SubscribeOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        SubscribeOutput { subscription_arn: member(json, "SubscriptionArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for Subscription {
+    fn sample(json: &serde_json::Value) -> Self {
+        Subscription {
+            subscription_arn: member(json, "SubscriptionArn"),
+            owner: member(json, "Owner"),
+            protocol: member(json, "Protocol"),
+            endpoint: member(json, "Endpoint"),
+            topic_arn: member(json, "TopicArn"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for Tag {
+    fn sample(json: &serde_json::Value) -> Self {
+        Tag { key: member(json, "Key"), value: member(json, "Value") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for TagResourceInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        TagResourceInput { resource_arn: member(json, "ResourceArn"), tags: member(json, "Tags") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for TagResourceOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        TagResourceOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for Topic {
+    fn sample(json: &serde_json::Value) -> Self {
+        Topic { topic_arn: member(json, "TopicArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for UnsubscribeInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        UnsubscribeInput { subscription_arn: member(json, "SubscriptionArn") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for UntagResourceInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        UntagResourceInput { resource_arn: member(json, "ResourceArn"), tag_keys: member(json, "TagKeys") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for UntagResourceOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        UntagResourceOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for VerifySMSSandboxPhoneNumberInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        VerifySMSSandboxPhoneNumberInput {
+            phone_number: member(json, "PhoneNumber"),
+            one_time_password: member(json, "OneTimePassword"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for VerifySMSSandboxPhoneNumberOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        VerifySMSSandboxPhoneNumberOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for AddPermissionOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        AddPermissionOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteEndpointOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        DeleteEndpointOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeletePlatformApplicationOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        DeletePlatformApplicationOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteTopicOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        DeleteTopicOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for PutDataProtectionPolicyOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        PutDataProtectionPolicyOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for RemovePermissionOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        RemovePermissionOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for SetEndpointAttributesOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        SetEndpointAttributesOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for SetPlatformApplicationAttributesOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        SetPlatformApplicationAttributesOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for SetSubscriptionAttributesOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        SetSubscriptionAttributesOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for SetTopicAttributesOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        SetTopicAttributesOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for UnsubscribeOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        UnsubscribeOutput {}
+    }
 }

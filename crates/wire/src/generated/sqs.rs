@@ -4,8 +4,10 @@
 
 use api::sqs::*;
 
+use crate::document::{Fault, Members, ReadMembers, Reader, WriteMembers, Writer};
 use crate::form::{FormFault, ReadForm, Scope};
-use crate::json::{self, Members, ReadMembers, WriteMembers};
+#[cfg(test)]
+use crate::sample::{Sample, member};
 use crate::service::{ErrorForm, Service};
 use crate::xml::{self, WriteXml};
 
@@ -17,6 +19,9 @@ pub const SERVICE: Service = Service {
     json_target: Some("AmazonSQS"),
     additions_target: Some("Posthaste"),
     json_version: "1.0",
+    speaks_cbor: false,
+    rpc_name: None,
+    routes: &[],
     speaks_query: true,
     is_query_compatible: true,
     xml_namespace: "http://queue.amazonaws.com/doc/2012-11-05/",
@@ -30,74 +35,129 @@ pub const ERRORS: &[ErrorForm] = &[
         shape: "BatchEntryIdsNotDistinct",
         query_code: "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
         status: 400,
+        message: "message",
     },
     ErrorForm {
         shape: "BatchRequestTooLong",
         query_code: "AWS.SimpleQueueService.BatchRequestTooLong",
         status: 400,
+        message: "message",
     },
     ErrorForm {
         shape: "EmptyBatchRequest",
         query_code: "AWS.SimpleQueueService.EmptyBatchRequest",
         status: 400,
+        message: "message",
     },
-    ErrorForm { shape: "InvalidAddress", query_code: "InvalidAddress", status: 404 },
-    ErrorForm { shape: "InvalidAttributeName", query_code: "InvalidAttributeName", status: 400 },
-    ErrorForm { shape: "InvalidAttributeValue", query_code: "InvalidAttributeValue", status: 400 },
+    ErrorForm { shape: "InvalidAddress", query_code: "InvalidAddress", status: 404, message: "message" },
+    ErrorForm {
+        shape: "InvalidAttributeName",
+        query_code: "InvalidAttributeName",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm {
+        shape: "InvalidAttributeValue",
+        query_code: "InvalidAttributeValue",
+        status: 400,
+        message: "message",
+    },
     ErrorForm {
         shape: "InvalidBatchEntryId",
         query_code: "AWS.SimpleQueueService.InvalidBatchEntryId",
         status: 400,
+        message: "message",
     },
-    ErrorForm { shape: "InvalidIdFormat", query_code: "InvalidIdFormat", status: 400 },
-    ErrorForm { shape: "InvalidMessageContents", query_code: "InvalidMessageContents", status: 400 },
-    ErrorForm { shape: "InvalidSecurity", query_code: "InvalidSecurity", status: 403 },
-    ErrorForm { shape: "KmsAccessDenied", query_code: "KMS.AccessDeniedException", status: 400 },
-    ErrorForm { shape: "KmsDisabled", query_code: "KMS.DisabledException", status: 400 },
-    ErrorForm { shape: "KmsInvalidKeyUsage", query_code: "KMS.InvalidKeyUsageException", status: 400 },
-    ErrorForm { shape: "KmsInvalidState", query_code: "KMS.InvalidStateException", status: 400 },
-    ErrorForm { shape: "KmsNotFound", query_code: "KMS.NotFoundException", status: 400 },
-    ErrorForm { shape: "KmsOptInRequired", query_code: "KMS.OptInRequired", status: 403 },
-    ErrorForm { shape: "KmsThrottled", query_code: "KMS.ThrottlingException", status: 400 },
+    ErrorForm { shape: "InvalidIdFormat", query_code: "InvalidIdFormat", status: 400, message: "message" },
+    ErrorForm {
+        shape: "InvalidMessageContents",
+        query_code: "InvalidMessageContents",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm { shape: "InvalidSecurity", query_code: "InvalidSecurity", status: 403, message: "message" },
+    ErrorForm {
+        shape: "KmsAccessDenied",
+        query_code: "KMS.AccessDeniedException",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm { shape: "KmsDisabled", query_code: "KMS.DisabledException", status: 400, message: "message" },
+    ErrorForm {
+        shape: "KmsInvalidKeyUsage",
+        query_code: "KMS.InvalidKeyUsageException",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm {
+        shape: "KmsInvalidState",
+        query_code: "KMS.InvalidStateException",
+        status: 400,
+        message: "message",
+    },
+    ErrorForm { shape: "KmsNotFound", query_code: "KMS.NotFoundException", status: 400, message: "message" },
+    ErrorForm { shape: "KmsOptInRequired", query_code: "KMS.OptInRequired", status: 403, message: "message" },
+    ErrorForm {
+        shape: "KmsThrottled",
+        query_code: "KMS.ThrottlingException",
+        status: 400,
+        message: "message",
+    },
     ErrorForm {
         shape: "MessageNotInflight",
         query_code: "AWS.SimpleQueueService.MessageNotInflight",
         status: 400,
+        message: "message",
     },
-    ErrorForm { shape: "OverLimit", query_code: "OverLimit", status: 403 },
+    ErrorForm { shape: "OverLimit", query_code: "OverLimit", status: 403, message: "message" },
     ErrorForm {
         shape: "PurgeQueueInProgress",
         query_code: "AWS.SimpleQueueService.PurgeQueueInProgress",
         status: 403,
+        message: "message",
     },
     ErrorForm {
         shape: "QueueDeletedRecently",
         query_code: "AWS.SimpleQueueService.QueueDeletedRecently",
         status: 400,
+        message: "message",
     },
     ErrorForm {
         shape: "QueueDoesNotExist",
         query_code: "AWS.SimpleQueueService.NonExistentQueue",
         status: 400,
+        message: "message",
     },
-    ErrorForm { shape: "QueueNameExists", query_code: "QueueAlreadyExists", status: 400 },
-    ErrorForm { shape: "ReceiptHandleIsInvalid", query_code: "ReceiptHandleIsInvalid", status: 404 },
-    ErrorForm { shape: "RequestThrottled", query_code: "RequestThrottled", status: 403 },
-    ErrorForm { shape: "ResourceNotFoundException", query_code: "ResourceNotFoundException", status: 404 },
+    ErrorForm { shape: "QueueNameExists", query_code: "QueueAlreadyExists", status: 400, message: "message" },
+    ErrorForm {
+        shape: "ReceiptHandleIsInvalid",
+        query_code: "ReceiptHandleIsInvalid",
+        status: 404,
+        message: "message",
+    },
+    ErrorForm { shape: "RequestThrottled", query_code: "RequestThrottled", status: 403, message: "message" },
+    ErrorForm {
+        shape: "ResourceNotFoundException",
+        query_code: "ResourceNotFoundException",
+        status: 404,
+        message: "message",
+    },
     ErrorForm {
         shape: "TooManyEntriesInBatchRequest",
         query_code: "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
         status: 400,
+        message: "message",
     },
     ErrorForm {
         shape: "UnsupportedOperation",
         query_code: "AWS.SimpleQueueService.UnsupportedOperation",
         status: 400,
+        message: "message",
     },
 ];
 
 /// Reads a request's body.
-pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Result<Request, json::Fault> {
+pub fn read_document<R: Reader>(operation: Operation, reader: &mut R) -> Result<Request, Fault> {
     Ok(match operation {
         Operation::AddPermission => Request::AddPermission(reader.document()?),
         Operation::CancelMessageMoveTask => Request::CancelMessageMoveTask(reader.document()?),
@@ -191,32 +251,32 @@ pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
 }
 
 /// Writes an answer's body.
-pub fn write_json(response: &Response, writer: &mut json::Writer) {
+pub fn write_document<W: Writer>(response: &Response, writer: &mut W) {
     match response {
-        Response::AddPermission(output) => writer.document(output),
-        Response::CancelMessageMoveTask(output) => writer.document(output),
-        Response::ChangeMessageVisibility(output) => writer.document(output),
-        Response::ChangeMessageVisibilityBatch(output) => writer.document(output),
-        Response::CreateQueue(output) => writer.document(output),
-        Response::DeleteMessage(output) => writer.document(output),
-        Response::DeleteMessageBatch(output) => writer.document(output),
-        Response::DeleteQueue(output) => writer.document(output),
-        Response::GetQueueAttributes(output) => writer.document(output),
-        Response::GetQueueUrl(output) => writer.document(output),
-        Response::ListDeadLetterSourceQueues(output) => writer.document(output),
-        Response::ListMessageMoveTasks(output) => writer.document(output),
-        Response::ListQueueTags(output) => writer.document(output),
-        Response::ListQueues(output) => writer.document(output),
-        Response::PurgeQueue(output) => writer.document(output),
-        Response::ReceiveMessage(output) => writer.document(output),
-        Response::RemovePermission(output) => writer.document(output),
-        Response::SendMessage(output) => writer.document(output),
-        Response::SendMessageBatch(output) => writer.document(output),
-        Response::SetQueueAttributes(output) => writer.document(output),
-        Response::StartMessageMoveTask(output) => writer.document(output),
-        Response::TagQueue(output) => writer.document(output),
-        Response::UntagQueue(output) => writer.document(output),
-        Response::DeleteAndReceiveMessages(output) => writer.document(output),
+        Response::AddPermission(output) => writer.structure(output),
+        Response::CancelMessageMoveTask(output) => writer.structure(output),
+        Response::ChangeMessageVisibility(output) => writer.structure(output),
+        Response::ChangeMessageVisibilityBatch(output) => writer.structure(output),
+        Response::CreateQueue(output) => writer.structure(output),
+        Response::DeleteMessage(output) => writer.structure(output),
+        Response::DeleteMessageBatch(output) => writer.structure(output),
+        Response::DeleteQueue(output) => writer.structure(output),
+        Response::GetQueueAttributes(output) => writer.structure(output),
+        Response::GetQueueUrl(output) => writer.structure(output),
+        Response::ListDeadLetterSourceQueues(output) => writer.structure(output),
+        Response::ListMessageMoveTasks(output) => writer.structure(output),
+        Response::ListQueueTags(output) => writer.structure(output),
+        Response::ListQueues(output) => writer.structure(output),
+        Response::PurgeQueue(output) => writer.structure(output),
+        Response::ReceiveMessage(output) => writer.structure(output),
+        Response::RemovePermission(output) => writer.structure(output),
+        Response::SendMessage(output) => writer.structure(output),
+        Response::SendMessageBatch(output) => writer.structure(output),
+        Response::SetQueueAttributes(output) => writer.structure(output),
+        Response::StartMessageMoveTask(output) => writer.structure(output),
+        Response::TagQueue(output) => writer.structure(output),
+        Response::UntagQueue(output) => writer.structure(output),
+        Response::DeleteAndReceiveMessages(output) => writer.structure(output),
     }
 }
 
@@ -266,39 +326,8 @@ pub const fn has_output(operation: Operation) -> bool {
     )
 }
 
-/// Reads an answer's body.
-#[cfg(test)]
-pub fn read_response(operation: Operation, reader: &mut json::Reader<'_>) -> Result<Response, json::Fault> {
-    Ok(match operation {
-        Operation::AddPermission => Response::AddPermission(reader.document()?),
-        Operation::CancelMessageMoveTask => Response::CancelMessageMoveTask(reader.document()?),
-        Operation::ChangeMessageVisibility => Response::ChangeMessageVisibility(reader.document()?),
-        Operation::ChangeMessageVisibilityBatch => Response::ChangeMessageVisibilityBatch(reader.document()?),
-        Operation::CreateQueue => Response::CreateQueue(reader.document()?),
-        Operation::DeleteMessage => Response::DeleteMessage(reader.document()?),
-        Operation::DeleteMessageBatch => Response::DeleteMessageBatch(reader.document()?),
-        Operation::DeleteQueue => Response::DeleteQueue(reader.document()?),
-        Operation::GetQueueAttributes => Response::GetQueueAttributes(reader.document()?),
-        Operation::GetQueueUrl => Response::GetQueueUrl(reader.document()?),
-        Operation::ListDeadLetterSourceQueues => Response::ListDeadLetterSourceQueues(reader.document()?),
-        Operation::ListMessageMoveTasks => Response::ListMessageMoveTasks(reader.document()?),
-        Operation::ListQueueTags => Response::ListQueueTags(reader.document()?),
-        Operation::ListQueues => Response::ListQueues(reader.document()?),
-        Operation::PurgeQueue => Response::PurgeQueue(reader.document()?),
-        Operation::ReceiveMessage => Response::ReceiveMessage(reader.document()?),
-        Operation::RemovePermission => Response::RemovePermission(reader.document()?),
-        Operation::SendMessage => Response::SendMessage(reader.document()?),
-        Operation::SendMessageBatch => Response::SendMessageBatch(reader.document()?),
-        Operation::SetQueueAttributes => Response::SetQueueAttributes(reader.document()?),
-        Operation::StartMessageMoveTask => Response::StartMessageMoveTask(reader.document()?),
-        Operation::TagQueue => Response::TagQueue(reader.document()?),
-        Operation::UntagQueue => Response::UntagQueue(reader.document()?),
-        Operation::DeleteAndReceiveMessages => Response::DeleteAndReceiveMessages(reader.document()?),
-    })
-}
-
 impl ReadMembers for AddPermissionInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "Label" => self.label = reader.optional()?,
@@ -321,22 +350,8 @@ impl ReadForm for AddPermissionInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for BatchResultErrorEntry {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Id" => self.id = reader.optional()?,
-            "SenderFault" => self.sender_fault = reader.optional()?,
-            "Code" => self.code = reader.optional()?,
-            "Message" => self.message = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for BatchResultErrorEntry {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Id", &self.id);
         members.put("SenderFault", &self.sender_fault);
         members.put("Code", &self.code);
@@ -354,7 +369,7 @@ impl WriteXml for BatchResultErrorEntry {
 }
 
 impl ReadMembers for CancelMessageMoveTaskInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "TaskHandle" => self.task_handle = reader.optional()?,
             _ => return Ok(false),
@@ -369,21 +384,8 @@ impl ReadForm for CancelMessageMoveTaskInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for CancelMessageMoveTaskOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "ApproximateNumberOfMessagesMoved" => {
-                self.approximate_number_of_messages_moved = reader.optional()?
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for CancelMessageMoveTaskOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("ApproximateNumberOfMessagesMoved", &self.approximate_number_of_messages_moved);
     }
 }
@@ -395,7 +397,7 @@ impl WriteXml for CancelMessageMoveTaskOutput {
 }
 
 impl ReadMembers for ChangeMessageVisibilityBatchInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "Entries" => self.entries = reader.optional()?,
@@ -415,7 +417,7 @@ impl ReadForm for ChangeMessageVisibilityBatchInput {
 }
 
 impl ReadMembers for ChangeMessageVisibilityBatchRequestEntry {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "Id" => self.id = reader.optional()?,
             "ReceiptHandle" => self.receipt_handle = reader.optional()?,
@@ -436,20 +438,8 @@ impl ReadForm for ChangeMessageVisibilityBatchRequestEntry {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ChangeMessageVisibilityBatchOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Successful" => self.successful = reader.optional()?,
-            "Failed" => self.failed = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ChangeMessageVisibilityBatchOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Successful", &self.successful);
         members.put("Failed", &self.failed);
     }
@@ -462,19 +452,8 @@ impl WriteXml for ChangeMessageVisibilityBatchOutput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ChangeMessageVisibilityBatchResultEntry {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Id" => self.id = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ChangeMessageVisibilityBatchResultEntry {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Id", &self.id);
     }
 }
@@ -486,7 +465,7 @@ impl WriteXml for ChangeMessageVisibilityBatchResultEntry {
 }
 
 impl ReadMembers for ChangeMessageVisibilityInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "ReceiptHandle" => self.receipt_handle = reader.optional()?,
@@ -508,7 +487,7 @@ impl ReadForm for ChangeMessageVisibilityInput {
 }
 
 impl ReadMembers for CreateQueueInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueName" => self.queue_name = reader.optional()?,
             "Attributes" => self.attributes = reader.optional()?,
@@ -529,19 +508,8 @@ impl ReadForm for CreateQueueInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for CreateQueueOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "QueueUrl" => self.queue_url = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for CreateQueueOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("QueueUrl", &self.queue_url);
     }
 }
@@ -553,7 +521,7 @@ impl WriteXml for CreateQueueOutput {
 }
 
 impl ReadMembers for DeleteMessageBatchInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "Entries" => self.entries = reader.optional()?,
@@ -573,7 +541,7 @@ impl ReadForm for DeleteMessageBatchInput {
 }
 
 impl ReadMembers for DeleteMessageBatchRequestEntry {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "Id" => self.id = reader.optional()?,
             "ReceiptHandle" => self.receipt_handle = reader.optional()?,
@@ -592,20 +560,8 @@ impl ReadForm for DeleteMessageBatchRequestEntry {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for DeleteMessageBatchOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Successful" => self.successful = reader.optional()?,
-            "Failed" => self.failed = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for DeleteMessageBatchOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Successful", &self.successful);
         members.put("Failed", &self.failed);
     }
@@ -618,19 +574,8 @@ impl WriteXml for DeleteMessageBatchOutput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for DeleteMessageBatchResultEntry {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Id" => self.id = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for DeleteMessageBatchResultEntry {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Id", &self.id);
     }
 }
@@ -642,7 +587,7 @@ impl WriteXml for DeleteMessageBatchResultEntry {
 }
 
 impl ReadMembers for DeleteMessageInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "ReceiptHandle" => self.receipt_handle = reader.optional()?,
@@ -662,7 +607,7 @@ impl ReadForm for DeleteMessageInput {
 }
 
 impl ReadMembers for DeleteQueueInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             _ => return Ok(false),
@@ -678,7 +623,7 @@ impl ReadForm for DeleteQueueInput {
 }
 
 impl ReadMembers for GetQueueAttributesInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "AttributeNames" => self.attribute_names = reader.optional()?,
@@ -697,19 +642,8 @@ impl ReadForm for GetQueueAttributesInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for GetQueueAttributesOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Attributes" => self.attributes = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for GetQueueAttributesOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put_map("Attributes", "Name", "Value", &self.attributes);
     }
 }
@@ -721,7 +655,7 @@ impl WriteXml for GetQueueAttributesOutput {
 }
 
 impl ReadMembers for GetQueueUrlInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueName" => self.queue_name = reader.optional()?,
             "QueueOwnerAWSAccountId" => self.queue_owner_aws_account_id = reader.optional()?,
@@ -740,19 +674,8 @@ impl ReadForm for GetQueueUrlInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for GetQueueUrlOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "QueueUrl" => self.queue_url = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for GetQueueUrlOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("QueueUrl", &self.queue_url);
     }
 }
@@ -764,7 +687,7 @@ impl WriteXml for GetQueueUrlOutput {
 }
 
 impl ReadMembers for ListDeadLetterSourceQueuesInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "NextToken" => self.next_token = reader.optional()?,
@@ -785,20 +708,8 @@ impl ReadForm for ListDeadLetterSourceQueuesInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListDeadLetterSourceQueuesOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "queueUrls" => self.queue_urls = reader.optional()?,
-            "NextToken" => self.next_token = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListDeadLetterSourceQueuesOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("queueUrls", &self.queue_urls);
         members.put("NextToken", &self.next_token);
     }
@@ -812,7 +723,7 @@ impl WriteXml for ListDeadLetterSourceQueuesOutput {
 }
 
 impl ReadMembers for ListMessageMoveTasksInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "SourceArn" => self.source_arn = reader.optional()?,
             "MaxResults" => self.max_results = reader.optional()?,
@@ -831,19 +742,8 @@ impl ReadForm for ListMessageMoveTasksInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListMessageMoveTasksOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Results" => self.results = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListMessageMoveTasksOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Results", &self.results);
     }
 }
@@ -854,31 +754,8 @@ impl WriteXml for ListMessageMoveTasksOutput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListMessageMoveTasksResultEntry {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "TaskHandle" => self.task_handle = reader.optional()?,
-            "Status" => self.status = reader.optional()?,
-            "SourceArn" => self.source_arn = reader.optional()?,
-            "DestinationArn" => self.destination_arn = reader.optional()?,
-            "MaxNumberOfMessagesPerSecond" => self.max_number_of_messages_per_second = reader.optional()?,
-            "ApproximateNumberOfMessagesMoved" => {
-                self.approximate_number_of_messages_moved = reader.optional()?
-            }
-            "ApproximateNumberOfMessagesToMove" => {
-                self.approximate_number_of_messages_to_move = reader.optional()?
-            }
-            "FailureReason" => self.failure_reason = reader.optional()?,
-            "StartedTimestamp" => self.started_timestamp = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListMessageMoveTasksResultEntry {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("TaskHandle", &self.task_handle);
         members.put("Status", &self.status);
         members.put("SourceArn", &self.source_arn);
@@ -906,7 +783,7 @@ impl WriteXml for ListMessageMoveTasksResultEntry {
 }
 
 impl ReadMembers for ListQueueTagsInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             _ => return Ok(false),
@@ -921,19 +798,8 @@ impl ReadForm for ListQueueTagsInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListQueueTagsOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Tags" => self.tags = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListQueueTagsOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put_map("Tags", "Key", "Value", &self.tags);
     }
 }
@@ -945,7 +811,7 @@ impl WriteXml for ListQueueTagsOutput {
 }
 
 impl ReadMembers for ListQueuesInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueNamePrefix" => self.queue_name_prefix = reader.optional()?,
             "NextToken" => self.next_token = reader.optional()?,
@@ -966,20 +832,8 @@ impl ReadForm for ListQueuesInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ListQueuesOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "QueueUrls" => self.queue_urls = reader.optional()?,
-            "NextToken" => self.next_token = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ListQueuesOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put_as("QueueUrls", "queueUrls", &self.queue_urls);
         members.put("NextToken", &self.next_token);
     }
@@ -992,25 +846,8 @@ impl WriteXml for ListQueuesOutput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for Message {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "MessageId" => self.message_id = reader.optional()?,
-            "ReceiptHandle" => self.receipt_handle = reader.optional()?,
-            "MD5OfBody" => self.md5_of_body = reader.optional()?,
-            "Body" => self.body = reader.optional()?,
-            "Attributes" => self.attributes = reader.optional()?,
-            "MD5OfMessageAttributes" => self.md5_of_message_attributes = reader.optional()?,
-            "MessageAttributes" => self.message_attributes = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for Message {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("MessageId", &self.message_id);
         members.put("ReceiptHandle", &self.receipt_handle);
         members.put("MD5OfBody", &self.md5_of_body);
@@ -1034,7 +871,7 @@ impl WriteXml for Message {
 }
 
 impl ReadMembers for MessageAttributeValue {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "StringValue" => self.string_value = reader.optional()?,
             "BinaryValue" => self.binary_value = reader.optional()?,
@@ -1048,7 +885,7 @@ impl ReadMembers for MessageAttributeValue {
 }
 
 impl WriteMembers for MessageAttributeValue {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("StringValue", &self.string_value);
         members.put("BinaryValue", &self.binary_value);
         members.put("StringListValues", &self.string_list_values);
@@ -1080,7 +917,7 @@ impl WriteXml for MessageAttributeValue {
 }
 
 impl ReadMembers for MessageSystemAttributeValue {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "StringValue" => self.string_value = reader.optional()?,
             "BinaryValue" => self.binary_value = reader.optional()?,
@@ -1106,7 +943,7 @@ impl ReadForm for MessageSystemAttributeValue {
 }
 
 impl ReadMembers for PurgeQueueInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             _ => return Ok(false),
@@ -1122,7 +959,7 @@ impl ReadForm for PurgeQueueInput {
 }
 
 impl ReadMembers for ReceiveMessageInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "AttributeNames" => self.attribute_names = reader.optional()?,
@@ -1153,19 +990,8 @@ impl ReadForm for ReceiveMessageInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for ReceiveMessageOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Messages" => self.messages = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for ReceiveMessageOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put_as("Messages", "messages", &self.messages);
     }
 }
@@ -1177,7 +1003,7 @@ impl WriteXml for ReceiveMessageOutput {
 }
 
 impl ReadMembers for RemovePermissionInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "Label" => self.label = reader.optional()?,
@@ -1194,7 +1020,7 @@ impl ReadForm for RemovePermissionInput {
 }
 
 impl ReadMembers for SendMessageBatchInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "Entries" => self.entries = reader.optional()?,
@@ -1214,7 +1040,7 @@ impl ReadForm for SendMessageBatchInput {
 }
 
 impl ReadMembers for SendMessageBatchRequestEntry {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "Id" => self.id = reader.optional()?,
             "MessageBody" => self.message_body = reader.optional()?,
@@ -1243,20 +1069,8 @@ impl ReadForm for SendMessageBatchRequestEntry {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for SendMessageBatchOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Successful" => self.successful = reader.optional()?,
-            "Failed" => self.failed = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for SendMessageBatchOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Successful", &self.successful);
         members.put("Failed", &self.failed);
     }
@@ -1269,24 +1083,8 @@ impl WriteXml for SendMessageBatchOutput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for SendMessageBatchResultEntry {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Id" => self.id = reader.optional()?,
-            "MessageId" => self.message_id = reader.optional()?,
-            "MD5OfMessageBody" => self.md5_of_message_body = reader.optional()?,
-            "MD5OfMessageAttributes" => self.md5_of_message_attributes = reader.optional()?,
-            "MD5OfMessageSystemAttributes" => self.md5_of_message_system_attributes = reader.optional()?,
-            "SequenceNumber" => self.sequence_number = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for SendMessageBatchResultEntry {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Id", &self.id);
         members.put("MessageId", &self.message_id);
         members.put("MD5OfMessageBody", &self.md5_of_message_body);
@@ -1308,7 +1106,7 @@ impl WriteXml for SendMessageBatchResultEntry {
 }
 
 impl ReadMembers for SendMessageInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "MessageBody" => self.message_body = reader.optional()?,
@@ -1337,23 +1135,8 @@ impl ReadForm for SendMessageInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for SendMessageOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "MD5OfMessageBody" => self.md5_of_message_body = reader.optional()?,
-            "MD5OfMessageAttributes" => self.md5_of_message_attributes = reader.optional()?,
-            "MD5OfMessageSystemAttributes" => self.md5_of_message_system_attributes = reader.optional()?,
-            "MessageId" => self.message_id = reader.optional()?,
-            "SequenceNumber" => self.sequence_number = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for SendMessageOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("MD5OfMessageBody", &self.md5_of_message_body);
         members.put("MD5OfMessageAttributes", &self.md5_of_message_attributes);
         members.put("MD5OfMessageSystemAttributes", &self.md5_of_message_system_attributes);
@@ -1373,7 +1156,7 @@ impl WriteXml for SendMessageOutput {
 }
 
 impl ReadMembers for SetQueueAttributesInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "Attributes" => self.attributes = reader.optional()?,
@@ -1393,7 +1176,7 @@ impl ReadForm for SetQueueAttributesInput {
 }
 
 impl ReadMembers for StartMessageMoveTaskInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "SourceArn" => self.source_arn = reader.optional()?,
             "DestinationArn" => self.destination_arn = reader.optional()?,
@@ -1414,19 +1197,8 @@ impl ReadForm for StartMessageMoveTaskInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for StartMessageMoveTaskOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "TaskHandle" => self.task_handle = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for StartMessageMoveTaskOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("TaskHandle", &self.task_handle);
     }
 }
@@ -1438,7 +1210,7 @@ impl WriteXml for StartMessageMoveTaskOutput {
 }
 
 impl ReadMembers for TagQueueInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "Tags" => self.tags = reader.optional()?,
@@ -1458,7 +1230,7 @@ impl ReadForm for TagQueueInput {
 }
 
 impl ReadMembers for UntagQueueInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "TagKeys" => self.tag_keys = reader.optional()?,
@@ -1475,7 +1247,7 @@ impl ReadForm for UntagQueueInput {
 }
 
 impl ReadMembers for DeleteAndReceiveMessagesInput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "QueueUrl" => self.queue_url = reader.optional()?,
             "Entries" => self.entries = reader.optional()?,
@@ -1502,20 +1274,8 @@ impl ReadForm for DeleteAndReceiveMessagesInput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for DeleteAndReceiveMessagesOutput {
-    fn read_member(&mut self, name: &str, reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        match name {
-            "Failed" => self.failed = reader.optional()?,
-            "Messages" => self.messages = reader.optional()?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
 impl WriteMembers for DeleteAndReceiveMessagesOutput {
-    fn write_members(&self, members: &mut Members<'_>) {
+    fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Failed", &self.failed);
         members.put("Messages", &self.messages);
     }
@@ -1528,137 +1288,691 @@ impl WriteXml for DeleteAndReceiveMessagesOutput {
     }
 }
 
-#[cfg(test)]
-impl ReadMembers for AddPermissionOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for AddPermissionOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for AddPermissionOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for ChangeMessageVisibilityOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for ChangeMessageVisibilityOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for ChangeMessageVisibilityOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for DeleteMessageOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for DeleteMessageOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for DeleteMessageOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for DeleteQueueOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for DeleteQueueOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for DeleteQueueOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for PurgeQueueOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for PurgeQueueOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for PurgeQueueOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for RemovePermissionOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for RemovePermissionOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for RemovePermissionOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for SetQueueAttributesOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for SetQueueAttributesOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for SetQueueAttributesOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for TagQueueOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for TagQueueOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for TagQueueOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
-#[cfg(test)]
-impl ReadMembers for UntagQueueOutput {
-    fn read_member(&mut self, _name: &str, _reader: &mut json::Reader<'_>) -> Result<bool, json::Fault> {
-        Ok(false)
-    }
-}
-
 impl WriteMembers for UntagQueueOutput {
-    fn write_members(&self, _members: &mut Members<'_>) {}
+    fn write_members<M: Members>(&self, _members: &mut M) {}
 }
 
 impl WriteXml for UntagQueueOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
+}
+
+/// Makes a request from JSON.
+#[cfg(test)]
+pub fn sample_request(operation: Operation, json: &serde_json::Value) -> Request {
+    match operation {
+        Operation::AddPermission => Request::AddPermission(Sample::sample(json)),
+        Operation::CancelMessageMoveTask => Request::CancelMessageMoveTask(Sample::sample(json)),
+        Operation::ChangeMessageVisibility => Request::ChangeMessageVisibility(Sample::sample(json)),
+        Operation::ChangeMessageVisibilityBatch => {
+            Request::ChangeMessageVisibilityBatch(Sample::sample(json))
+        }
+        Operation::CreateQueue => Request::CreateQueue(Sample::sample(json)),
+        Operation::DeleteMessage => Request::DeleteMessage(Sample::sample(json)),
+        Operation::DeleteMessageBatch => Request::DeleteMessageBatch(Sample::sample(json)),
+        Operation::DeleteQueue => Request::DeleteQueue(Sample::sample(json)),
+        Operation::GetQueueAttributes => Request::GetQueueAttributes(Sample::sample(json)),
+        Operation::GetQueueUrl => Request::GetQueueUrl(Sample::sample(json)),
+        Operation::ListDeadLetterSourceQueues => Request::ListDeadLetterSourceQueues(Sample::sample(json)),
+        Operation::ListMessageMoveTasks => Request::ListMessageMoveTasks(Sample::sample(json)),
+        Operation::ListQueueTags => Request::ListQueueTags(Sample::sample(json)),
+        Operation::ListQueues => Request::ListQueues(Sample::sample(json)),
+        Operation::PurgeQueue => Request::PurgeQueue(Sample::sample(json)),
+        Operation::ReceiveMessage => Request::ReceiveMessage(Sample::sample(json)),
+        Operation::RemovePermission => Request::RemovePermission(Sample::sample(json)),
+        Operation::SendMessage => Request::SendMessage(Sample::sample(json)),
+        Operation::SendMessageBatch => Request::SendMessageBatch(Sample::sample(json)),
+        Operation::SetQueueAttributes => Request::SetQueueAttributes(Sample::sample(json)),
+        Operation::StartMessageMoveTask => Request::StartMessageMoveTask(Sample::sample(json)),
+        Operation::TagQueue => Request::TagQueue(Sample::sample(json)),
+        Operation::UntagQueue => Request::UntagQueue(Sample::sample(json)),
+        Operation::DeleteAndReceiveMessages => Request::DeleteAndReceiveMessages(Sample::sample(json)),
+    }
+}
+
+/// Makes an answer from JSON.
+#[cfg(test)]
+pub fn sample_response(operation: Operation, json: &serde_json::Value) -> Response {
+    match operation {
+        Operation::AddPermission => Response::AddPermission(Sample::sample(json)),
+        Operation::CancelMessageMoveTask => Response::CancelMessageMoveTask(Sample::sample(json)),
+        Operation::ChangeMessageVisibility => Response::ChangeMessageVisibility(Sample::sample(json)),
+        Operation::ChangeMessageVisibilityBatch => {
+            Response::ChangeMessageVisibilityBatch(Sample::sample(json))
+        }
+        Operation::CreateQueue => Response::CreateQueue(Sample::sample(json)),
+        Operation::DeleteMessage => Response::DeleteMessage(Sample::sample(json)),
+        Operation::DeleteMessageBatch => Response::DeleteMessageBatch(Sample::sample(json)),
+        Operation::DeleteQueue => Response::DeleteQueue(Sample::sample(json)),
+        Operation::GetQueueAttributes => Response::GetQueueAttributes(Sample::sample(json)),
+        Operation::GetQueueUrl => Response::GetQueueUrl(Sample::sample(json)),
+        Operation::ListDeadLetterSourceQueues => Response::ListDeadLetterSourceQueues(Sample::sample(json)),
+        Operation::ListMessageMoveTasks => Response::ListMessageMoveTasks(Sample::sample(json)),
+        Operation::ListQueueTags => Response::ListQueueTags(Sample::sample(json)),
+        Operation::ListQueues => Response::ListQueues(Sample::sample(json)),
+        Operation::PurgeQueue => Response::PurgeQueue(Sample::sample(json)),
+        Operation::ReceiveMessage => Response::ReceiveMessage(Sample::sample(json)),
+        Operation::RemovePermission => Response::RemovePermission(Sample::sample(json)),
+        Operation::SendMessage => Response::SendMessage(Sample::sample(json)),
+        Operation::SendMessageBatch => Response::SendMessageBatch(Sample::sample(json)),
+        Operation::SetQueueAttributes => Response::SetQueueAttributes(Sample::sample(json)),
+        Operation::StartMessageMoveTask => Response::StartMessageMoveTask(Sample::sample(json)),
+        Operation::TagQueue => Response::TagQueue(Sample::sample(json)),
+        Operation::UntagQueue => Response::UntagQueue(Sample::sample(json)),
+        Operation::DeleteAndReceiveMessages => Response::DeleteAndReceiveMessages(Sample::sample(json)),
+    }
+}
+
+#[cfg(test)]
+impl Sample for AddPermissionInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        AddPermissionInput {
+            queue_url: member(json, "QueueUrl"),
+            label: member(json, "Label"),
+            aws_account_ids: member(json, "AWSAccountIds"),
+            actions: member(json, "Actions"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for BatchResultErrorEntry {
+    fn sample(json: &serde_json::Value) -> Self {
+        BatchResultErrorEntry {
+            id: member(json, "Id"),
+            sender_fault: member(json, "SenderFault"),
+            code: member(json, "Code"),
+            message: member(json, "Message"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for CancelMessageMoveTaskInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        CancelMessageMoveTaskInput { task_handle: member(json, "TaskHandle") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for CancelMessageMoveTaskOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        CancelMessageMoveTaskOutput {
+            approximate_number_of_messages_moved: member(json, "ApproximateNumberOfMessagesMoved"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ChangeMessageVisibilityBatchInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ChangeMessageVisibilityBatchInput {
+            queue_url: member(json, "QueueUrl"),
+            entries: member(json, "Entries"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ChangeMessageVisibilityBatchRequestEntry {
+    fn sample(json: &serde_json::Value) -> Self {
+        ChangeMessageVisibilityBatchRequestEntry {
+            id: member(json, "Id"),
+            receipt_handle: member(json, "ReceiptHandle"),
+            visibility_timeout: member(json, "VisibilityTimeout"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ChangeMessageVisibilityBatchOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ChangeMessageVisibilityBatchOutput {
+            successful: member(json, "Successful"),
+            failed: member(json, "Failed"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ChangeMessageVisibilityBatchResultEntry {
+    fn sample(json: &serde_json::Value) -> Self {
+        ChangeMessageVisibilityBatchResultEntry { id: member(json, "Id") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ChangeMessageVisibilityInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ChangeMessageVisibilityInput {
+            queue_url: member(json, "QueueUrl"),
+            receipt_handle: member(json, "ReceiptHandle"),
+            visibility_timeout: member(json, "VisibilityTimeout"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for CreateQueueInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        CreateQueueInput {
+            queue_name: member(json, "QueueName"),
+            attributes: member(json, "Attributes"),
+            tags: member(json, "tags"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for CreateQueueOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        CreateQueueOutput { queue_url: member(json, "QueueUrl") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteMessageBatchInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        DeleteMessageBatchInput { queue_url: member(json, "QueueUrl"), entries: member(json, "Entries") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteMessageBatchRequestEntry {
+    fn sample(json: &serde_json::Value) -> Self {
+        DeleteMessageBatchRequestEntry {
+            id: member(json, "Id"),
+            receipt_handle: member(json, "ReceiptHandle"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteMessageBatchOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        DeleteMessageBatchOutput { successful: member(json, "Successful"), failed: member(json, "Failed") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteMessageBatchResultEntry {
+    fn sample(json: &serde_json::Value) -> Self {
+        DeleteMessageBatchResultEntry { id: member(json, "Id") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteMessageInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        DeleteMessageInput {
+            queue_url: member(json, "QueueUrl"),
+            receipt_handle: member(json, "ReceiptHandle"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteQueueInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        DeleteQueueInput { queue_url: member(json, "QueueUrl") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetQueueAttributesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetQueueAttributesInput {
+            queue_url: member(json, "QueueUrl"),
+            attribute_names: member(json, "AttributeNames"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetQueueAttributesOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetQueueAttributesOutput { attributes: member(json, "Attributes") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetQueueUrlInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetQueueUrlInput {
+            queue_name: member(json, "QueueName"),
+            queue_owner_aws_account_id: member(json, "QueueOwnerAWSAccountId"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for GetQueueUrlOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        GetQueueUrlOutput { queue_url: member(json, "QueueUrl") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListDeadLetterSourceQueuesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListDeadLetterSourceQueuesInput {
+            queue_url: member(json, "QueueUrl"),
+            next_token: member(json, "NextToken"),
+            max_results: member(json, "MaxResults"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListDeadLetterSourceQueuesOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListDeadLetterSourceQueuesOutput {
+            queue_urls: member(json, "queueUrls"),
+            next_token: member(json, "NextToken"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListMessageMoveTasksInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListMessageMoveTasksInput {
+            source_arn: member(json, "SourceArn"),
+            max_results: member(json, "MaxResults"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListMessageMoveTasksOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListMessageMoveTasksOutput { results: member(json, "Results") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListMessageMoveTasksResultEntry {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListMessageMoveTasksResultEntry {
+            task_handle: member(json, "TaskHandle"),
+            status: member(json, "Status"),
+            source_arn: member(json, "SourceArn"),
+            destination_arn: member(json, "DestinationArn"),
+            max_number_of_messages_per_second: member(json, "MaxNumberOfMessagesPerSecond"),
+            approximate_number_of_messages_moved: member(json, "ApproximateNumberOfMessagesMoved"),
+            approximate_number_of_messages_to_move: member(json, "ApproximateNumberOfMessagesToMove"),
+            failure_reason: member(json, "FailureReason"),
+            started_timestamp: member(json, "StartedTimestamp"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListQueueTagsInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListQueueTagsInput { queue_url: member(json, "QueueUrl") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListQueueTagsOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListQueueTagsOutput { tags: member(json, "Tags") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListQueuesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListQueuesInput {
+            queue_name_prefix: member(json, "QueueNamePrefix"),
+            next_token: member(json, "NextToken"),
+            max_results: member(json, "MaxResults"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ListQueuesOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ListQueuesOutput { queue_urls: member(json, "QueueUrls"), next_token: member(json, "NextToken") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for Message {
+    fn sample(json: &serde_json::Value) -> Self {
+        Message {
+            message_id: member(json, "MessageId"),
+            receipt_handle: member(json, "ReceiptHandle"),
+            md5_of_body: member(json, "MD5OfBody"),
+            body: member(json, "Body"),
+            attributes: member(json, "Attributes"),
+            md5_of_message_attributes: member(json, "MD5OfMessageAttributes"),
+            message_attributes: member(json, "MessageAttributes"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for MessageAttributeValue {
+    fn sample(json: &serde_json::Value) -> Self {
+        MessageAttributeValue {
+            string_value: member(json, "StringValue"),
+            binary_value: member(json, "BinaryValue"),
+            string_list_values: member(json, "StringListValues"),
+            binary_list_values: member(json, "BinaryListValues"),
+            data_type: member(json, "DataType"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for MessageSystemAttributeValue {
+    fn sample(json: &serde_json::Value) -> Self {
+        MessageSystemAttributeValue {
+            string_value: member(json, "StringValue"),
+            binary_value: member(json, "BinaryValue"),
+            string_list_values: member(json, "StringListValues"),
+            binary_list_values: member(json, "BinaryListValues"),
+            data_type: member(json, "DataType"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for PurgeQueueInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        PurgeQueueInput { queue_url: member(json, "QueueUrl") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ReceiveMessageInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ReceiveMessageInput {
+            queue_url: member(json, "QueueUrl"),
+            attribute_names: member(json, "AttributeNames"),
+            message_system_attribute_names: member(json, "MessageSystemAttributeNames"),
+            message_attribute_names: member(json, "MessageAttributeNames"),
+            max_number_of_messages: member(json, "MaxNumberOfMessages"),
+            visibility_timeout: member(json, "VisibilityTimeout"),
+            wait_time_seconds: member(json, "WaitTimeSeconds"),
+            receive_request_attempt_id: member(json, "ReceiveRequestAttemptId"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for ReceiveMessageOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        ReceiveMessageOutput { messages: member(json, "Messages") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for RemovePermissionInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        RemovePermissionInput { queue_url: member(json, "QueueUrl"), label: member(json, "Label") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SendMessageBatchInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        SendMessageBatchInput { queue_url: member(json, "QueueUrl"), entries: member(json, "Entries") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SendMessageBatchRequestEntry {
+    fn sample(json: &serde_json::Value) -> Self {
+        SendMessageBatchRequestEntry {
+            id: member(json, "Id"),
+            message_body: member(json, "MessageBody"),
+            delay_seconds: member(json, "DelaySeconds"),
+            message_attributes: member(json, "MessageAttributes"),
+            message_system_attributes: member(json, "MessageSystemAttributes"),
+            message_deduplication_id: member(json, "MessageDeduplicationId"),
+            message_group_id: member(json, "MessageGroupId"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SendMessageBatchOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        SendMessageBatchOutput { successful: member(json, "Successful"), failed: member(json, "Failed") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SendMessageBatchResultEntry {
+    fn sample(json: &serde_json::Value) -> Self {
+        SendMessageBatchResultEntry {
+            id: member(json, "Id"),
+            message_id: member(json, "MessageId"),
+            md5_of_message_body: member(json, "MD5OfMessageBody"),
+            md5_of_message_attributes: member(json, "MD5OfMessageAttributes"),
+            md5_of_message_system_attributes: member(json, "MD5OfMessageSystemAttributes"),
+            sequence_number: member(json, "SequenceNumber"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SendMessageInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        SendMessageInput {
+            queue_url: member(json, "QueueUrl"),
+            message_body: member(json, "MessageBody"),
+            delay_seconds: member(json, "DelaySeconds"),
+            message_attributes: member(json, "MessageAttributes"),
+            message_system_attributes: member(json, "MessageSystemAttributes"),
+            message_deduplication_id: member(json, "MessageDeduplicationId"),
+            message_group_id: member(json, "MessageGroupId"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SendMessageOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        SendMessageOutput {
+            md5_of_message_body: member(json, "MD5OfMessageBody"),
+            md5_of_message_attributes: member(json, "MD5OfMessageAttributes"),
+            md5_of_message_system_attributes: member(json, "MD5OfMessageSystemAttributes"),
+            message_id: member(json, "MessageId"),
+            sequence_number: member(json, "SequenceNumber"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for SetQueueAttributesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        SetQueueAttributesInput {
+            queue_url: member(json, "QueueUrl"),
+            attributes: member(json, "Attributes"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for StartMessageMoveTaskInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        StartMessageMoveTaskInput {
+            source_arn: member(json, "SourceArn"),
+            destination_arn: member(json, "DestinationArn"),
+            max_number_of_messages_per_second: member(json, "MaxNumberOfMessagesPerSecond"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for StartMessageMoveTaskOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        StartMessageMoveTaskOutput { task_handle: member(json, "TaskHandle") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for TagQueueInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        TagQueueInput { queue_url: member(json, "QueueUrl"), tags: member(json, "Tags") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for UntagQueueInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        UntagQueueInput { queue_url: member(json, "QueueUrl"), tag_keys: member(json, "TagKeys") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteAndReceiveMessagesInput {
+    fn sample(json: &serde_json::Value) -> Self {
+        DeleteAndReceiveMessagesInput {
+            queue_url: member(json, "QueueUrl"),
+            entries: member(json, "Entries"),
+            message_system_attribute_names: member(json, "MessageSystemAttributeNames"),
+            message_attribute_names: member(json, "MessageAttributeNames"),
+            max_number_of_messages: member(json, "MaxNumberOfMessages"),
+            visibility_timeout: member(json, "VisibilityTimeout"),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteAndReceiveMessagesOutput {
+    fn sample(json: &serde_json::Value) -> Self {
+        DeleteAndReceiveMessagesOutput { failed: member(json, "Failed"), messages: member(json, "Messages") }
+    }
+}
+
+#[cfg(test)]
+impl Sample for AddPermissionOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        AddPermissionOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for ChangeMessageVisibilityOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        ChangeMessageVisibilityOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteMessageOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        DeleteMessageOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for DeleteQueueOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        DeleteQueueOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for PurgeQueueOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        PurgeQueueOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for RemovePermissionOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        RemovePermissionOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for SetQueueAttributesOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        SetQueueAttributesOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for TagQueueOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        TagQueueOutput {}
+    }
+}
+
+#[cfg(test)]
+impl Sample for UntagQueueOutput {
+    fn sample(_json: &serde_json::Value) -> Self {
+        UntagQueueOutput {}
+    }
 }

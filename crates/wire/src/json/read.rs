@@ -3,68 +3,11 @@
 mod values;
 
 use std::borrow::Cow;
-use std::fmt;
 
 use api::Text;
 
+use crate::document::{DEPTH, Fault, Reader as _, TimeFormat};
 use crate::scan;
-
-/// What is wrong with a document, in AWS's words where they are known.
-///
-/// facts/protocols.md § 7; what AWS says about lists, maps and blobs was recorded from Kinesis, whose framework is SQS's.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fault {
-    /// It is no JSON, or not a structure. AWS says nothing more.
-    Malformed,
-    /// A plain value of another kind was expected: the kind that came, the kind that was expected.
-    Kind(&'static str, &'static str),
-    /// A list stands where none was expected.
-    List,
-    /// A structure or a map stands where none was expected.
-    Structure,
-    /// A plain value stands where something else was expected: `list`, `map`, or nothing that has a name.
-    Plain(&'static str),
-    /// A blob is not base64: the text and what is wrong with it.
-    Blob(Text, String),
-    /// A number does not fit: the kind that was expected. In our words.
-    Range(&'static str),
-    /// A text has half of a surrogate pair, so it is no text. In our words.
-    Surrogate,
-    /// It is nested too deeply. In our words.
-    Deep,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Fault::Malformed => Ok(()),
-            Fault::Kind(came, expected) => write!(f, "{came} can not be converted to {expected}"),
-            Fault::List => f.write_str("Start of list found where not expected"),
-            Fault::Structure => f.write_str("Start of structure or map found where not expected."),
-            Fault::Plain("") => f.write_str("Expected null"),
-            Fault::Plain(expected) => write!(f, "Expected {expected} or null"),
-            Fault::Blob(text, why) => write!(f, "'{text}' can not be converted to a Blob: {why}"),
-            Fault::Range(expected) => write!(f, "NUMBER_VALUE does not fit into {expected}"),
-            Fault::Surrogate => f.write_str("A text has half of a surrogate pair, which is no character"),
-            Fault::Deep => f.write_str("The request body is nested too deeply"),
-        }
-    }
-}
-
-/// A structure that can be read member by member.
-pub trait ReadMembers: Default {
-    /// Reads the member's value if it is one of the structure's; says whether it was.
-    fn read_member(&mut self, name: &str, reader: &mut Reader<'_>) -> Result<bool, Fault>;
-}
-
-/// A value that can be read.
-pub trait ReadValue: Sized {
-    /// Reads it; what comes is not `null`.
-    fn read_value(reader: &mut Reader<'_>) -> Result<Self, Fault>;
-}
-
-/// Levels of nesting beyond which nothing is read.
-const DEPTH: u32 = 64;
 
 /// Reads a document from its beginning to its end.
 #[derive(Debug)]
@@ -73,55 +16,17 @@ pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: u32,
+    times: TimeFormat,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the beginning of a document.
     pub fn new(document: &'a Text) -> Self {
-        Reader { document, bytes: document.as_bytes(), at: 0, depth: 0 }
+        Reader { document, bytes: document.as_bytes(), at: 0, depth: 0, times: TimeFormat::EpochSeconds }
     }
 
-    /// The whole document as a structure; an empty one has no members.
-    pub fn document<T: ReadMembers>(&mut self) -> Result<T, Fault> {
-        self.space();
-        let document = match self.bytes.get(self.at) {
-            None => return Ok(T::default()),
-            Some(b'{') => self.structure()?,
-            Some(b'[') => return Err(Fault::List),
-            Some(_) => return Err(Fault::Malformed),
-        };
-        self.space();
-        if self.at < self.bytes.len() { Err(Fault::Malformed) } else { Ok(document) }
-    }
-
-    /// A value; `null` is none.
-    #[inline]
-    pub fn optional<T: ReadValue>(&mut self) -> Result<Option<T>, Fault> {
-        if self.peek()? == b'n' {
-            self.word("null")?;
-            return Ok(None);
-        }
-        T::read_value(self).map(Some)
-    }
-
-    /// A structure.
-    pub fn structure<T: ReadMembers>(&mut self) -> Result<T, Fault> {
-        match self.peek()? {
-            b'{' => {}
-            b'[' => return Err(Fault::List),
-            _ => return Err(self.plain("")),
-        }
-        let mut value = T::default();
-        self.members(|reader, name| {
-            if !value.read_member(&name, reader)? {
-                reader.skip()?;
-            }
-            Ok(())
-        })?;
-        Ok(value)
-    }
-
-    fn members(
+    /// The members of a structure or a map; the next byte is its bracket.
+    fn in_braces(
         &mut self,
         mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
@@ -148,7 +53,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn items(&mut self, mut item: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
+    /// The items of a list; the next byte is its bracket.
+    fn in_brackets(&mut self, mut item: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
         self.enter()?;
         if self.peek()? == b']' {
             self.at += 1;
@@ -345,52 +251,6 @@ impl<'a> Reader<'a> {
         self.at += digits;
         if digits == 0 { Err(Fault::Malformed) } else { Ok(digits) }
     }
-
-    fn integer<T: TryFrom<i64>>(&mut self, kind: &'static str) -> Result<T, Fault> {
-        if !matches!(self.peek()?, b'0'..=b'9' | b'-') {
-            return Err(self.unexpected(kind));
-        }
-        let number = self.number()?;
-        let value = if is_integer(number) {
-            number.parse().map_err(|_| Fault::Range(kind))?
-        } else {
-            // AWS takes decimals for integers and forgets what stands after the point.
-            let value = number.parse::<f64>().map_err(|_| Fault::Malformed)?;
-            if value.abs() >= 9e18 {
-                return Err(Fault::Range(kind));
-            }
-            value as i64
-        };
-        T::try_from(value).map_err(|_| Fault::Range(kind))
-    }
-
-    fn float(&mut self, kind: &'static str) -> Result<f64, Fault> {
-        match self.peek()? {
-            b'0'..=b'9' | b'-' => self.number()?.parse().map_err(|_| Fault::Malformed),
-            // What numbers can't say (facts/protocols.md § 4).
-            b'"' => match &*self.name()? {
-                "NaN" => Ok(f64::NAN),
-                "Infinity" => Ok(f64::INFINITY),
-                "-Infinity" => Ok(f64::NEG_INFINITY),
-                _ => Err(Fault::Kind("STRING_VALUE", kind)),
-            },
-            _ => Err(self.unexpected(kind)),
-        }
-    }
-
-    /// Goes over a value that nobody asked for.
-    fn skip(&mut self) -> Result<(), Fault> {
-        match self.peek()? {
-            b'{' => self.members(|reader, _| reader.skip()),
-            b'[' => self.items(Self::skip),
-            b'"' => self.name().map(drop),
-            b't' => self.word("true"),
-            b'f' => self.word("false"),
-            b'n' => self.word("null"),
-            b'0'..=b'9' | b'-' => self.number().map(drop),
-            _ => Err(Fault::Malformed),
-        }
-    }
 }
 
 fn is_integer(number: &str) -> bool {
@@ -400,6 +260,7 @@ fn is_integer(number: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::ReadValue;
     use api::Timestamp;
     use api::sqs::{SendMessageInput, TagQueueInput};
     use proptest::prelude::*;

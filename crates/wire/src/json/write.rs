@@ -7,26 +7,17 @@ use api::{Map, Text, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use kernel::iso8601;
 
-use crate::scan;
-
-/// A structure that can be written member by member.
-pub trait WriteMembers {
-    /// Writes the members that are there.
-    fn write_members(&self, members: &mut Members<'_>);
-}
-
-/// A value that can be written.
-pub trait WriteValue {
-    /// Writes it.
-    fn write_value(&self, out: &mut Writer);
-}
+use crate::document::{self, TimeFormat, WriteMembers, WriteValue};
+use crate::{http_date, scan};
 
 /// A document that is being written.
 #[derive(Debug, Default)]
 pub struct Writer {
     out: Vec<u8>,
     in_query_manner: bool,
+    times: TimeFormat,
 }
 
 /// What most documents have room in.
@@ -37,7 +28,7 @@ const MORE_ROOM: usize = 16 << 10;
 impl Writer {
     /// A document with room for what most hold.
     pub fn with_room() -> Self {
-        Writer { out: Vec::with_capacity(ROOM), in_query_manner: false }
+        Writer { out: Vec::with_capacity(ROOM), ..Writer::default() }
     }
 
     /// A document of the query protocol: members that are absent are `null`, and maps are lists of entries.
@@ -46,13 +37,6 @@ impl Writer {
     /// `"Attributes":[{"Name":"QueueArn","Value":"arn:…"}]`.
     pub fn in_query_manner() -> Self {
         Writer { in_query_manner: true, ..Writer::default() }
-    }
-
-    /// Writes a structure.
-    pub fn document(&mut self, value: &impl WriteMembers) {
-        self.out.push(b'{');
-        value.write_members(&mut Members { out: self, first: true });
-        self.out.push(b'}');
     }
 
     /// Writes a text.
@@ -124,10 +108,9 @@ pub struct Members<'w> {
     first: bool,
 }
 
-impl Members<'_> {
-    /// Writes a member, if it is there. Its name needs no escapes.
+impl document::Members for Members<'_> {
     #[inline]
-    pub fn put<T: WriteValue>(&mut self, name: &str, value: &Option<T>) {
+    fn put<T: WriteValue>(&mut self, name: &str, value: &Option<T>) {
         match value {
             Some(value) => {
                 self.name(name);
@@ -137,13 +120,17 @@ impl Members<'_> {
         }
     }
 
-    /// Writes a member that has another name in the query manner.
-    pub fn put_as<T: WriteValue>(&mut self, name: &str, query_name: &str, value: &Option<T>) {
+    fn put_in<T: WriteValue>(&mut self, times: TimeFormat, name: &str, value: &Option<T>) {
+        let before = std::mem::replace(&mut self.out.times, times);
+        self.put(name, value);
+        self.out.times = before;
+    }
+
+    fn put_as<T: WriteValue>(&mut self, name: &str, query_name: &str, value: &Option<T>) {
         self.put(if self.out.in_query_manner { query_name } else { name }, value);
     }
 
-    /// Writes a member that is a map; in the query manner it is a list of entries, and their members have these names.
-    pub fn put_map<T: WriteValue>(&mut self, name: &str, key: &str, value: &str, map: &Option<Map<T>>) {
+    fn put_map<T: WriteValue>(&mut self, name: &str, key: &str, value: &str, map: &Option<Map<T>>) {
         let Some(Map(entries)) = map.as_ref().filter(|_| self.out.in_query_manner) else {
             return self.put(name, map);
         };
@@ -160,7 +147,9 @@ impl Members<'_> {
         }
         self.out.raw("]");
     }
+}
 
+impl Members<'_> {
     #[inline]
     fn name(&mut self, name: &str) {
         let out = &mut self.out.out;
@@ -178,100 +167,86 @@ impl Members<'_> {
     }
 }
 
-impl<T: WriteMembers> WriteValue for T {
-    fn write_value(&self, out: &mut Writer) {
-        out.document(self);
+impl document::Writer for Writer {
+    fn text(&mut self, text: &str) {
+        self.string(text);
     }
-}
 
-impl WriteValue for Text {
-    fn write_value(&self, out: &mut Writer) {
-        out.string(self);
+    fn integer(&mut self, value: i64) {
+        self.number(value);
     }
-}
 
-impl WriteValue for i32 {
-    fn write_value(&self, out: &mut Writer) {
-        out.number(self);
-    }
-}
-
-impl WriteValue for i64 {
-    fn write_value(&self, out: &mut Writer) {
-        out.number(self);
-    }
-}
-
-impl WriteValue for f64 {
-    fn write_value(&self, out: &mut Writer) {
-        match self {
+    fn double(&mut self, value: f64) {
+        match value {
             // What numbers can't say (facts/protocols.md § 4).
-            value if value.is_nan() => out.raw("\"NaN\""),
+            value if value.is_nan() => self.raw("\"NaN\""),
             value if value.is_infinite() => {
-                out.raw(if *value > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" })
+                self.raw(if value > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" })
             }
-            value => out.number(value),
+            value => self.number(value),
         }
     }
-}
 
-impl WriteValue for f32 {
-    fn write_value(&self, out: &mut Writer) {
+    fn float(&mut self, value: f32) {
         // By way of its shortest text: 0.1, not 0.10000000149011612.
-        if self.is_finite() { out.number(self) } else { f64::from(*self).write_value(out) }
+        if value.is_finite() { self.number(value) } else { self.double(f64::from(value)) }
     }
-}
 
-impl WriteValue for Timestamp {
-    fn write_value(&self, out: &mut Writer) {
-        // Seconds; a double holds milliseconds exactly enough for many thousand years.
-        if self.0 % 1000 == 0 { out.number(self.0 / 1000) } else { out.number(self.0 as f64 / 1000.0) }
+    fn boolean(&mut self, value: bool) {
+        self.raw(if value { "true" } else { "false" });
     }
-}
 
-impl WriteValue for bool {
-    fn write_value(&self, out: &mut Writer) {
-        out.raw(if *self { "true" } else { "false" });
+    fn blob(&mut self, value: &Bytes) {
+        self.string(&STANDARD.encode(value));
     }
-}
 
-impl WriteValue for Bytes {
-    fn write_value(&self, out: &mut Writer) {
-        out.string(&STANDARD.encode(self));
-    }
-}
-
-impl<T: WriteValue> WriteValue for Vec<T> {
-    fn write_value(&self, out: &mut Writer) {
-        out.raw("[");
-        for (at, item) in self.iter().enumerate() {
-            if at > 0 {
-                out.raw(",");
-            }
-            item.write_value(out);
+    fn timestamp(&mut self, value: Timestamp) {
+        let Timestamp(millis) = value;
+        match self.times {
+            // A double holds milliseconds exactly enough for many thousand years.
+            TimeFormat::EpochSeconds if millis % 1000 == 0 => self.number(millis / 1000),
+            TimeFormat::EpochSeconds => self.number(millis as f64 / 1000.0),
+            TimeFormat::DateTime => self.string(&iso8601::write(millis)),
+            TimeFormat::HttpDate => self.string(&http_date::write(millis)),
         }
-        out.raw("]");
     }
-}
 
-impl<T: WriteValue> WriteValue for Map<T> {
-    fn write_value(&self, out: &mut Writer) {
-        out.raw("{");
-        for (at, (name, value)) in self.0.iter().enumerate() {
+    fn list<T: WriteValue>(&mut self, items: &[T]) {
+        self.raw("[");
+        for (at, item) in items.iter().enumerate() {
             if at > 0 {
-                out.raw(",");
+                self.raw(",");
             }
-            out.string(name);
-            out.raw(":");
-            value.write_value(out);
+            item.write_value(self);
         }
-        out.raw("}");
+        self.raw("]");
+    }
+
+    fn map<T: WriteValue>(&mut self, entries: &[(Text, T)]) {
+        self.raw("{");
+        for (at, (name, value)) in entries.iter().enumerate() {
+            if at > 0 {
+                self.raw(",");
+            }
+            self.string(name);
+            self.raw(":");
+            value.write_value(self);
+        }
+        self.raw("}");
+    }
+
+    #[inline]
+    fn structure<T: WriteMembers>(&mut self, value: &T) {
+        self.out.push(b'{');
+        value.write_members(&mut Members { out: self, first: true });
+        self.out.push(b'}');
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::Reader as _;
     use proptest::prelude::*;
 
     fn written(text: &str) -> String {

@@ -2,78 +2,77 @@
 
 use std::borrow::Cow;
 
-use api::{Map, Text, Timestamp};
+use api::{Text, Timestamp};
 use base64::DecodeError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use kernel::iso8601;
 
-use super::{Fault, ReadMembers, ReadValue, Reader};
+use super::{Reader, is_integer};
+use crate::document::{self, Fault, ReadMembers, TimeFormat, millis_of_seconds};
+use crate::http_date;
 
-impl<T: ReadMembers> ReadValue for T {
-    fn read_value(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        reader.structure()
-    }
-}
-
-impl ReadValue for Text {
+impl document::Reader for Reader<'_> {
     #[inline]
-    fn read_value(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        if reader.peek()? == b'"' { reader.string() } else { Err(reader.unexpected("a String")) }
-    }
-}
-
-impl ReadValue for i32 {
-    fn read_value(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        reader.integer("an Integer")
-    }
-}
-
-impl ReadValue for i64 {
-    fn read_value(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        reader.integer("a Long")
-    }
-}
-
-impl ReadValue for f64 {
-    fn read_value(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        reader.float("a Double")
-    }
-}
-
-impl ReadValue for f32 {
-    fn read_value(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        reader.float("a Float").map(|value| value as f32)
-    }
-}
-
-impl ReadValue for Timestamp {
-    fn read_value(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        if reader.peek()? == b'"' {
-            return Err(reader.unexpected("a Timestamp"));
+    fn null(&mut self) -> Result<bool, Fault> {
+        let is_null = self.peek()? == b'n';
+        if is_null {
+            self.word("null")?;
         }
-        // Seconds, of which AWS keeps thousandths.
-        let millis = (reader.float("a Timestamp")? * 1000.0).round();
-        if millis.abs() > 9e15 { Err(Fault::Range("a Timestamp")) } else { Ok(Timestamp(millis as i64)) }
+        Ok(is_null)
     }
-}
 
-impl ReadValue for bool {
-    fn read_value(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        match reader.peek()? {
-            b't' => reader.word("true").map(|()| true),
-            b'f' => reader.word("false").map(|()| false),
-            _ => Err(reader.unexpected("a Boolean")),
+    #[inline]
+    fn text(&mut self) -> Result<Text, Fault> {
+        if self.peek()? == b'"' { self.string() } else { Err(self.unexpected("a String")) }
+    }
+
+    fn integer<T: TryFrom<i64>>(&mut self, kind: &'static str) -> Result<T, Fault> {
+        if !matches!(self.peek()?, b'0'..=b'9' | b'-') {
+            return Err(self.unexpected(kind));
+        }
+        let number = self.number()?;
+        let value = if is_integer(number) {
+            number.parse().map_err(|_| Fault::Range(kind))?
+        } else {
+            // AWS takes decimals for integers and forgets what stands after the point.
+            let value = number.parse::<f64>().map_err(|_| Fault::Malformed)?;
+            if value.abs() >= 9e18 {
+                return Err(Fault::Range(kind));
+            }
+            value as i64
+        };
+        T::try_from(value).map_err(|_| Fault::Range(kind))
+    }
+
+    fn float(&mut self, kind: &'static str) -> Result<f64, Fault> {
+        match self.peek()? {
+            b'0'..=b'9' | b'-' => self.number()?.parse().map_err(|_| Fault::Malformed),
+            // What numbers can't say (facts/protocols.md § 4).
+            b'"' => match &*self.name()? {
+                "NaN" => Ok(f64::NAN),
+                "Infinity" => Ok(f64::INFINITY),
+                "-Infinity" => Ok(f64::NEG_INFINITY),
+                _ => Err(Fault::Kind("STRING_VALUE", kind)),
+            },
+            _ => Err(self.unexpected(kind)),
         }
     }
-}
 
-impl ReadValue for Bytes {
-    fn read_value(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        if reader.peek()? != b'"' {
-            return Err(reader.unexpected("a Blob"));
+    fn boolean(&mut self) -> Result<bool, Fault> {
+        match self.peek()? {
+            b't' => self.word("true").map(|()| true),
+            b'f' => self.word("false").map(|()| false),
+            _ => Err(self.unexpected("a Boolean")),
         }
-        let text = reader.string()?;
+    }
+
+    fn blob(&mut self) -> Result<Bytes, Fault> {
+        if self.peek()? != b'"' {
+            return Err(self.unexpected("a Blob"));
+        }
+        let text = self.string()?;
         STANDARD.decode(text.as_bytes()).map(Bytes::from).map_err(|error| {
             let why = match error {
                 _ if text.len() % 4 != 0 => {
@@ -92,60 +91,85 @@ impl ReadValue for Bytes {
             Fault::Blob(text, why)
         })
     }
-}
 
-impl<T: ReadValue> ReadValue for Vec<T> {
-    fn read_value(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        match reader.peek()? {
-            b'[' => {}
-            b'{' => return Err(Fault::Structure),
-            _ => return Err(reader.plain("list")),
-        }
-        let mut items = Vec::new();
-        reader.items(|reader| {
-            // The usual list is a batch, of ten at the most.
-            if items.capacity() == 0 {
-                items.reserve(10);
+    fn timestamp(&mut self) -> Result<Timestamp, Fault> {
+        const KIND: &str = "a Timestamp";
+        if self.times == TimeFormat::EpochSeconds {
+            if self.peek()? == b'"' {
+                return Err(self.unexpected(KIND));
             }
-            // AWS drops null items.
-            items.extend(reader.optional()?);
-            Ok(())
-        })?;
-        Ok(items)
+            return millis_of_seconds(self.float(KIND)?).map(Timestamp).ok_or(Fault::Range(KIND));
+        }
+        if self.peek()? != b'"' {
+            return Err(self.unexpected(KIND));
+        }
+        let text = self.name()?;
+        let millis = match self.times {
+            TimeFormat::HttpDate => http_date::read(&text),
+            _ => iso8601::read(&text),
+        };
+        millis.map(Timestamp).ok_or(Fault::Kind("STRING_VALUE", KIND))
     }
-}
 
-impl<T: ReadValue> ReadValue for Map<T> {
-    fn read_value(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        match reader.peek()? {
+    #[inline]
+    fn members(&mut self, mut member: impl FnMut(&mut Self, &str) -> Result<(), Fault>) -> Result<(), Fault> {
+        match self.peek()? {
+            b'{' => self.in_braces(|reader, name| member(reader, &name)),
+            b'[' => Err(Fault::List),
+            _ => Err(self.plain("")),
+        }
+    }
+
+    fn items(&mut self, item: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
+        match self.peek()? {
+            b'[' => self.in_brackets(item),
+            b'{' => Err(Fault::Structure),
+            _ => Err(self.plain("list")),
+        }
+    }
+
+    fn entries(&mut self, mut entry: impl FnMut(&mut Self, Text) -> Result<(), Fault>) -> Result<(), Fault> {
+        match self.peek()? {
             b'{' => {}
             b'[' => return Err(Fault::List),
-            _ => return Err(reader.plain("map")),
+            _ => return Err(self.plain("map")),
         }
-        let document = reader.document;
-        let mut entries: Vec<(Text, T)> = Vec::new();
-        reader.members(|reader, name| {
-            let Some(value) = reader.optional()? else { return Ok(()) };
+        let document = self.document;
+        self.in_braces(|reader, name| {
             let name = match name {
                 Cow::Borrowed(name) => document.slice_ref(name),
                 Cow::Owned(name) => name.into(),
             };
-            // Of entries of one name the last counts.
-            let few = if entries.len() <= FEW { &mut entries[..] } else { &mut [] };
-            match few.iter_mut().find(|(other, _)| *other == name) {
-                Some(entry) => entry.1 = value,
-                None => entries.push((name, value)),
-            }
-            Ok(())
-        })?;
-        if entries.len() > FEW {
-            entries.reverse();
-            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-            entries.dedup_by(|(later, _), (first, _)| later == first);
+            entry(reader, name)
+        })
+    }
+
+    fn skip(&mut self) -> Result<(), Fault> {
+        match self.peek()? {
+            b'{' => self.in_braces(|reader, _| reader.skip()),
+            b'[' => self.in_brackets(Self::skip),
+            b'"' => self.name().map(drop),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            b'0'..=b'9' | b'-' => self.number().map(drop),
+            _ => Err(Fault::Malformed),
         }
-        Ok(Map(entries))
+    }
+
+    fn set_times(&mut self, times: TimeFormat) -> TimeFormat {
+        std::mem::replace(&mut self.times, times)
+    }
+
+    fn document<T: ReadMembers>(&mut self) -> Result<T, Fault> {
+        self.space();
+        let document = match self.bytes.get(self.at) {
+            None => return Ok(T::default()),
+            Some(b'{') => self.structure()?,
+            Some(b'[') => return Err(Fault::List),
+            Some(_) => return Err(Fault::Malformed),
+        };
+        self.space();
+        if self.at < self.bytes.len() { Err(Fault::Malformed) } else { Ok(document) }
     }
 }
-
-/// Entries up to which it is cheapest to compare each with each; more would keep us busy.
-const FEW: usize = 32;
