@@ -2,6 +2,16 @@
 //!
 //! Nothing here knows what an operation does. [`decode`] turns an HTTP request into a typed one, and into an
 //! [`Exchange`], which knows how the client wants to be answered.
+//!
+//! | protocol | how an operation is named | its input and output |
+//! |---|---|---|
+//! | awsJson 1.0 and 1.1 | the header `X-Amz-Target` | a [`json`] document |
+//! | the old CBOR | the same, with `Content-Type: application/x-amz-cbor-1.1` | a [`cbor`] document |
+//! | Smithy's RPC v2 | the path, with `smithy-protocol: rpc-v2-cbor` | a [`cbor`] document |
+//! | awsQuery | the parameter `Action` | parameters ([`form`]), and [`xml`] |
+//! | restJson1 | the method and the path ([`rest`]) | path, query string, headers, and a [`json`] document or a payload |
+//!
+//! An answer that goes on is an [`eventstream`]. A service's models say which of these it speaks; the generator does the rest.
 
 mod scan;
 
