@@ -132,12 +132,13 @@ mod tests {
             "shapes": {
                 "PublishInput": {"type": "structure", "members": {
                     "At": {"shape": "Time"}, "Weight": {"shape": "Double"}, "Choice": {"shape": "Choice"},
-                    "Names": {"shape": "Names"}, "Attributes": {"shape": "Attributes"}
+                    "Operation": {"shape": "Operation"}, "Names": {"shape": "Names"}, "Attributes": {"shape": "Attributes"}
                 }},
                 "PublishResponse": {"type": "structure", "members": {
                     "type": {"shape": "Name"}, "Events": {"shape": "Events"}
                 }},
                 "Choice": {"type": "structure", "union": true, "members": {"Nested": {"shape": "NamesList"}}},
+                "Operation": {"type": "structure", "members": {"Next": {"shape": "Operation"}}},
                 "Switched": {"type": "structure", "members": {"Name": {"shape": "Name"}}},
                 "Events": {"type": "structure", "eventstream": true, "members": {}},
                 "Names": {"type": "list", "member": {"shape": "Name"}},
@@ -179,6 +180,10 @@ mod tests {
             "pub attributes: Option<Map<Choice>>,",
             "pub r#type: Option<Text>,",
             "pub struct PingOutput {}",
+            // Of a name that is taken, and of a structure that contains itself.
+            "pub operation: Option<OperationShape>,",
+            "pub struct OperationShape {",
+            "pub next: Option<Box<OperationShape>>,",
             // What two operations share is there once.
             "Enable(Switched),",
             "Disable(Switched),",

@@ -23,12 +23,13 @@ pub fn shapes(view: &View<'_>) -> Result<String, Box<dyn Error>> {
             writeln!(body, "{DERIVE}pub struct {} {{}}\n", view.type_of(operation, part))?;
         }
     }
-    for stream in view.event_streams() {
+    for shape in view.event_streams() {
+        let stream = view.type_name(shape);
         writeln!(
             body,
             "/// An event of a stream.\n#[derive(Clone, Debug, PartialEq)]\npub enum {stream} {{"
         )?;
-        for event in view.members(&view.shapes[stream]) {
+        for event in view.members(&view.shapes[shape]) {
             writeln!(body, "{}({}),", variant(event.name), view.rust_type(event.shape_name)?)?;
         }
         body.push_str("}\n\n");

@@ -7,12 +7,13 @@ use super::view::{View, variant};
 
 /// The writers of a service's events.
 pub fn events(view: &View<'_>, body: &mut String) -> Result<(), Box<dyn Error>> {
-    for stream in view.event_streams() {
+    for shape in view.event_streams() {
+        let stream = view.type_name(shape);
         writeln!(
             body,
             "impl WriteEvent for {stream} {{\nfn write_event(&self, event: &mut Event) {{\nmatch self {{"
         )?;
-        for member in view.members(&view.shapes[stream]) {
+        for member in view.members(&view.shapes[shape]) {
             writeln!(body, "{stream}::{}(value) => {{", variant(member.name))?;
             let kind = if member.shape["exception"] == true { "exception" } else { "event" };
             writeln!(body, "event.{kind}({:?});", member.name)?;

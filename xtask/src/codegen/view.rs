@@ -229,7 +229,8 @@ impl<'a> View<'a> {
 
     /// Rust's name of a structure.
     pub fn type_name(&self, shape: &str) -> String {
-        self.names.get(shape).cloned().unwrap_or_else(|| shape.to_owned())
+        let own = || if TAKEN.contains(&shape) { format!("{shape}Shape") } else { shape.to_owned() };
+        self.names.get(shape).cloned().unwrap_or_else(own)
     }
 
     /// A structure's members. Event streams are left out: they are not values, but what follows an answer.
@@ -352,6 +353,35 @@ impl<'a> View<'a> {
         })
     }
 }
+
+/// Names that generated code has for other things.
+const TAKEN: &[&str] = &[
+    "Box",
+    "Bytes",
+    "ErrorForm",
+    "Event",
+    "Fault",
+    "FormFault",
+    "Map",
+    "Members",
+    "Operation",
+    "Option",
+    "Piece",
+    "Reader",
+    "Request",
+    "Response",
+    "Result",
+    "Route",
+    "Sample",
+    "Scope",
+    "Self",
+    "Service",
+    "Text",
+    "TimeFormat",
+    "Timestamp",
+    "Vec",
+    "Writer",
+];
 
 /// A name as a variant of an enum: `sessionStart` → `SessionStart`.
 pub fn variant(name: &str) -> String {
