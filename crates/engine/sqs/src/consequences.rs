@@ -4,16 +4,18 @@ use std::borrow::Cow;
 
 use kernel::{Demand, Time};
 
+use crate::due::Due;
+use crate::operations::Setting;
 use crate::operations::dead_letters::Transfer;
 use crate::operations::receive_message::{Received, group_name, receive};
 use crate::operations::reply::Reply;
-use crate::operations::{Draft, Setting};
 use crate::queue::Queue;
+use crate::records::Draft;
 use crate::records::{
     DropReason, DroppedMessage, MessagePlaced, MessagesDropped, MoveStatus, MoveTaskDeclared, Record,
 };
 use crate::rules::selection::{Candidate, select};
-use crate::state::{Due, State};
+use crate::state::State;
 use crate::{QueueId, QueueKey, Seq, TaskId, limits};
 
 /// Something that follows: facts, and perhaps the answer to a request that waited.

@@ -2,8 +2,8 @@
 
 use kernel::Extent;
 
-use crate::operations::Draft;
 use crate::operations::receive_message::group_name;
+use crate::records::Draft;
 use crate::records::{DropReason, DroppedMessage, MessagesDropped, Record};
 use crate::state::State;
 use crate::{QueueId, Seq};

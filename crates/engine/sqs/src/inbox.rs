@@ -6,8 +6,9 @@ use kernel::parcel::{Deduplicates, StoredCopy};
 use kernel::{Context, Extent, Ledger, Offer, ParcelSent, RememberedId, Taken};
 
 use crate::limits::Limits;
-use crate::operations::{Draft, Setting};
+use crate::operations::Setting;
 use crate::queue::QUEUE_DELAY;
+use crate::records::Draft;
 use crate::records::{Deduplication, MessageSent};
 use crate::rules::allows::topic_may_send;
 use crate::state::State;

@@ -10,6 +10,8 @@ pub mod rules;
 
 pub mod records;
 
+pub mod due;
+
 pub mod queue;
 
 pub mod state;

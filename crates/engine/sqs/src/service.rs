@@ -9,10 +9,11 @@ use kernel::{
 };
 
 use crate::consequences::Consequence;
+use crate::due::Waiter;
 use crate::limits::Limits;
 use crate::operations::{BatchOutcome, Command, Decision, Draft, Reply, Setting};
 use crate::records::Record;
-use crate::state::{State, Waiter};
+use crate::state::State;
 use crate::{QueueId, Seq};
 
 /// What queues are told from outside.

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use kernel::{Extent, Ledger, Place, Survival};
 
-use crate::operations::Draft;
 use crate::operations::receive_message::group_name;
 use crate::queue::{QUEUE_DELAY, Queue, Touched};
+use crate::records::Draft;
 use crate::records::{
     DropReason, DroppedMessage, MessagePlaced, MessageSent, MessagesDropped, MoveTaskDeclared, QueueDeleted,
     Record,

@@ -7,14 +7,11 @@
 
 use kernel::Demand;
 
-use crate::records::Record;
+pub use crate::records::Draft;
 use crate::state::State;
 
 /// What an operation decided.
 pub type Decision<'a> = kernel::Decision<'a, State>;
-
-/// A fact with the payload that is stored with it.
-pub type Draft<'a> = kernel::Fact<'a, Record<'a>>;
 
 /// What the caller hears.
 pub type Outcome<'a> = kernel::Outcome<'a, State>;
@@ -67,7 +64,7 @@ pub mod send_message;
 pub mod send_message_batch;
 
 pub mod receive_message;
-pub use receive_message::Receive;
+pub use crate::due::Receive;
 
 pub mod delete_message;
 pub mod delete_message_batch;

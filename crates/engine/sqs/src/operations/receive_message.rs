@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use api::Text;
 use api::sqs::ReceiveMessageInput;
 use kernel::{Caller, Extent, Refusal, Time};
 
 use super::dead_letters::DeadLetters;
 use super::reply::Reply;
 use super::{Decision, Draft, Outcome, Setting};
+use crate::due::{Receive, Waiter};
 use crate::queue::{Queue, Source};
 use crate::records::{ChangedMessage, MessagesReceived, ReceivedMessage, Record, VisibilityChanged};
 use crate::rules::handle::{GroupHint, Handle};
@@ -17,7 +17,7 @@ use crate::rules::names;
 use crate::rules::new_message::check_id;
 use crate::rules::selection::{Candidate, select};
 use crate::rules::shown::Shown;
-use crate::state::{State, Waiter};
+use crate::state::State;
 use crate::{QueueId, QueueKey, Seq, limits, refusals};
 
 /// ReceiveMessage.
@@ -27,19 +27,6 @@ pub struct ReceiveMessage {
     pub queue: QueueKey,
     /// What is asked for, or what is wrong with it whatever the queue.
     pub request: Result<Receive, Refusal>,
-}
-
-/// What a receive asks for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Receive {
-    /// At most so many messages, 1 to 10.
-    pub most: u32,
-    /// They stay hidden for so long; absent: as long as the queue says.
-    pub visibility_seconds: Option<u32>,
-    /// The client waits for so long; absent: as long as the queue says.
-    pub wait_seconds: Option<u32>,
-    /// Under this id the receive can be repeated (FIFO).
-    pub attempt: Option<Text>,
 }
 
 impl Receive {

@@ -49,6 +49,9 @@ pub use attempt_remembered::AttemptRemembered;
 
 use kernel::codec::{Malformed, Reader};
 
+/// A fact about queues with the payload that is stored with it.
+pub type Draft<'a> = kernel::Fact<'a, Record<'a>>;
+
 /// A fact about queues.
 #[derive(Clone, PartialEq, Debug)]
 #[allow(missing_docs)] // Each variant is documented where its struct is.
