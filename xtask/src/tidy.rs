@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("posthaste-patterns", &[]),
     ("posthaste-collections", &["posthaste-kernel"]),
     ("posthaste-deliveries", &["posthaste-kernel"]),
+    ("posthaste-md5-lanes", &[]),
     ("posthaste-notification", &["posthaste-kernel"]),
     ("posthaste-resources", &["posthaste-kernel"]),
     (
@@ -25,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "posthaste-collections",
             "posthaste-notification",
             "posthaste-resources",
+            "posthaste-md5-lanes",
         ],
     ),
     (

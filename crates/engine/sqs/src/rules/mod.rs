@@ -14,8 +14,6 @@ pub mod allows;
 
 pub mod payload;
 
-pub mod md5_lanes;
-
 pub mod new_message;
 
 pub mod handle;

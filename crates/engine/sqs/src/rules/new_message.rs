@@ -6,7 +6,6 @@ use kernel::{Refusal, hex};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
-use crate::rules::md5_lanes;
 use crate::rules::payload::{Attribute, AttributeValue, Parts};
 use crate::{limits, refusals};
 
