@@ -34,6 +34,8 @@ pub enum Error {
         /// What the system said.
         cause: io::Error,
     },
+    /// The table could not be printed; the cause names standard output.
+    Print(io::Error),
     /// Measured, but checks failed: the numbers are of a server that did something else than asked.
     Failed {
         /// How many checks failed.
@@ -57,6 +59,7 @@ impl fmt::Display for Error {
             }
             Error::System(cause) => write!(out, "the client's event loop failed: {cause}"),
             Error::Output { path, cause } => write!(out, "cannot write {}: {cause}", path.display()),
+            Error::Print(cause) => write!(out, "{cause}"),
             Error::Failed { failures: 1 } => write!(out, "a check failed; do not trust the numbers"),
             Error::Failed { failures } => write!(out, "{failures} checks failed; do not trust the numbers"),
         }
@@ -66,9 +69,10 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Unreachable { cause, .. } | Error::System(cause) | Error::Output { cause, .. } => {
-                Some(cause)
-            }
+            Error::Unreachable { cause, .. }
+            | Error::System(cause)
+            | Error::Output { cause, .. }
+            | Error::Print(cause) => Some(cause),
             Error::Arguments(_) | Error::Refused { .. } | Error::Unconfirmed | Error::Failed { .. } => None,
         }
     }

@@ -56,7 +56,7 @@ pub fn measure(arguments: &Arguments) -> Result<Vec<Report>, Error> {
     let mut reports = Vec::new();
     for &task in &arguments.tasks {
         let report = tasks::measure(task, arguments)?;
-        report.print().map_err(|cause| Error::Output { path: "standard output".into(), cause })?;
+        report.print().map_err(Error::Print)?;
         reports.push(report);
     }
     Ok(reports)

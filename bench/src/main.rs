@@ -1,6 +1,5 @@
 //! `posthaste-bench`: the same as `posthaste bench`, for use alone.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -17,7 +16,7 @@ fn main() -> ExitCode {
     match posthaste_bench::run(Program::parse().arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "posthaste-bench: {error}");
+            stdio::errln!("posthaste-bench: {error}");
             ExitCode::FAILURE
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use hdrhistogram::Histogram;
@@ -137,17 +137,9 @@ impl Latency {
 }
 
 impl Report {
-    /// Prints the table on standard output; a table that nobody reads any more, as behind `head`, is dropped.
-    ///
-    /// # Errors
-    ///
-    /// If standard output cannot be written for another reason.
+    /// Prints the table on standard output. Its errors are those of [`stdio::out`].
     pub fn print(&self) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        match write!(out, "{self}").and_then(|()| out.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            done => done,
-        }
+        stdio::out(format_args!("{self}"))
     }
 }
 

@@ -45,7 +45,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("posthaste-machine", &["posthaste-kernel", "posthaste-sqs", "posthaste-sns", "posthaste-journal"]),
     ("posthaste-delivery", &[]),
     ("posthaste-wire", &["posthaste-api", "posthaste-kernel"]),
-    ("posthaste-bench", &[]),
+    ("posthaste-stdio", &[]),
+    ("posthaste-bench", &["posthaste-stdio"]),
     ("posthaste-toolkit", &[]),
     ("posthaste-tickets", &["posthaste-toolkit"]),
 ];

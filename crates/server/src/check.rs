@@ -8,9 +8,9 @@ use journal::{Class, Effect, Entry, Report, check_showing};
 use kernel::{Extent, Ledger, Place, SegmentUse, Time, iso8601};
 use machine::{Machine, Options, Recovery};
 use sns::views::SubscriptionView;
+use stdio::outln;
 
 use crate::failures::without_password;
-use crate::output::say;
 
 /// Verifies every byte and prints what there is. An error if anything that was durable is damaged.
 pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
@@ -33,7 +33,7 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
             Effect::Unreadable => "UNREADABLE",
             Effect::Rebuilt => "INDEX     ",
         };
-        say!("{what}  {}, offset {}: {}", damage.file, damage.offset, damage.what)?;
+        outln!("{what}  {}, offset {}: {}", damage.file, damage.offset, damage.what)?;
     }
     let count = |effect| report.damage.iter().filter(|damage| damage.effect == effect).count();
     if count(Effect::Refused) == 0 && !report.beyond.doubtful {
@@ -55,15 +55,15 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         print_topics(&machine)?;
         let set_aside = machine.sqs().set_aside();
         if set_aside > 0 {
-            say!("\nMessages set aside since they could not be read: {set_aside}")?;
+            outln!("\nMessages set aside since they could not be read: {set_aside}")?;
         }
         if count(Effect::Unreadable) > 0 {
-            say!("\nRecords in damaged frames are not counted here.")?;
+            outln!("\nRecords in damaged frames are not counted here.")?;
             return Err(verdict(&report).into());
         }
-        say!("\nEverything that was acknowledged is here, and as it was written.")?;
+        outln!("\nEverything that was acknowledged is here, and as it was written.")?;
         if count(Effect::Rebuilt) > 0 {
-            say!("The next start makes the indexes again that are not those of their segments.")?;
+            outln!("The next start makes the indexes again that are not those of their segments.")?;
         }
         return Ok(());
     }
@@ -94,10 +94,17 @@ fn verdict(report: &Report) -> String {
 }
 
 fn print_segments(directory: &Path, report: &Report) -> io::Result<()> {
-    say!("{}", directory.display())?;
-    say!("{:>10} {:>14} {:>10} {:>14} {:>12}  index", "segment", "bytes", "frames", "configuration", "flow")?;
+    outln!("{}", directory.display())?;
+    outln!(
+        "{:>10} {:>14} {:>10} {:>14} {:>12}  index",
+        "segment",
+        "bytes",
+        "frames",
+        "configuration",
+        "flow"
+    )?;
     for segment in &report.segments {
-        say!(
+        outln!(
             "{:>10} {:>14} {:>10} {:>14} {:>12}  {}",
             segment.number,
             segment.bytes,
@@ -115,7 +122,7 @@ fn print_segments(directory: &Path, report: &Report) -> io::Result<()> {
                 false => "never acknowledged; the next start cuts it off",
             },
         );
-        say!(
+        outln!(
             "An unfinished write at {}, offset {} ({}), with {} whole frames of {} records, {} bytes, behind it: {fate}.",
             torn.file,
             torn.offset,
@@ -166,12 +173,12 @@ fn print_queues(machine: &Machine) -> io::Result<()> {
     let mut none = true;
     for queue in machine.sqs().queues() {
         if std::mem::take(&mut none) {
-            say!("\n{:>12} {:>12} {:>12}  queue", "visible", "in flight", "delayed")?;
+            outln!("\n{:>12} {:>12} {:>12}  queue", "visible", "in flight", "delayed")?;
         }
-        say!("{:>12} {:>12} {:>12}  {}", queue.visible, queue.in_flight, queue.delayed, queue.key.arn())?;
+        outln!("{:>12} {:>12} {:>12}  {}", queue.visible, queue.in_flight, queue.delayed, queue.key.arn())?;
     }
     if none {
-        say!("\nNo queues.")?;
+        outln!("\nNo queues.")?;
     }
     Ok(())
 }
@@ -180,23 +187,23 @@ fn print_topics(machine: &Machine) -> io::Result<()> {
     let mut none = true;
     for view in machine.sns().topics() {
         if std::mem::take(&mut none) {
-            say!("\n{:>12} {:>12}  topic, with its subscriptions", "to deliver", "archived")?;
+            outln!("\n{:>12} {:>12}  topic, with its subscriptions", "to deliver", "archived")?;
         }
         let pending: usize = view.subscriptions.iter().map(|subscription| subscription.pending).sum();
-        say!("{:>12} {:>12}  {}", pending, view.archived, view.topic.arn)?;
+        outln!("{:>12} {:>12}  {}", pending, view.archived, view.topic.arn)?;
         for SubscriptionView { subscription, pending } in view.subscriptions {
             let declared = &subscription.declared;
             let endpoint = without_password(&declared.endpoint);
             let confirmed = if subscription.is_confirmed() { "" } else { " (not confirmed)" };
-            say!("{pending:>12} {:>12}    {} {endpoint}{confirmed}", "", declared.protocol)?;
+            outln!("{pending:>12} {:>12}    {} {endpoint}{confirmed}", "", declared.protocol)?;
         }
     }
     if none {
-        say!("\nNo topics.")?;
+        outln!("\nNo topics.")?;
     }
     let direct = machine.sns().deliveries_pending_directly();
     if direct > 0 {
-        say!("{direct:>12} {:>12}  to telephones and devices that have not subscribed", "")?;
+        outln!("{direct:>12} {:>12}  to telephones and devices that have not subscribed", "")?;
     }
     Ok(())
 }

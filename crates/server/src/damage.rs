@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use crate::output::log;
+use stdio::errln;
 
 /// The places that were found since the start, newest last.
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl Damages {
         if shelf.places.contains(&text) {
             return;
         }
-        log!("DAMAGED {text}");
+        errln!("posthaste: DAMAGED {text}");
         if shelf.places.len() >= KEPT {
             shelf.places.pop_front();
         }

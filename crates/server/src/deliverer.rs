@@ -12,6 +12,7 @@ use machine::{Event, Input};
 use notification::Signer;
 use sns::deliveries::{Attempt, Outcome};
 use sns::fanout::Refused;
+use stdio::errln;
 use tokio::sync::mpsc;
 
 use crate::alarm::{Alarm, sabotage};
@@ -20,7 +21,6 @@ use crate::clock::Clock;
 use crate::damage::Damages;
 use crate::engine::{Handle, Message};
 use crate::failures::{Failure, Failures};
-use crate::output::log;
 use crate::packing::pack;
 use crate::signing::Signing;
 
@@ -100,7 +100,7 @@ impl Deliverer {
                 *attempts = Some(thread);
             }
             Err(error) => {
-                log!("the thread that delivers cannot be started: {error}");
+                errln!("posthaste: the thread that delivers cannot be started: {error}");
                 report(&self.tools.engine, number, Outcome::Failed, None);
             }
         }
@@ -170,7 +170,7 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
             return under_way.ends(Outcome::Unreadable, None);
         }
         Err(error) => {
-            log!("delivery {number} cannot be read: {error}");
+            errln!("posthaste: delivery {number} cannot be read: {error}");
             return under_way.ends(Outcome::Failed, None);
         }
     };

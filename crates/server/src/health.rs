@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use crate::output::say;
+use stdio::outln;
 
 /// The server has so long to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,7 +24,7 @@ pub fn run(url: Option<&str>, listen: Option<&str>) -> Result<(), Box<dyn Error>
     let status = answer.split(' ').nth(1).unwrap_or_default();
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).trim();
     if status == "200" {
-        say!("{body}")?;
+        outln!("{body}")?;
         return Ok(());
     }
     Err(format!("the server at {address} is not well: status {status}: {body}").into())

@@ -1,10 +1,9 @@
 //! The program `posthaste`.
 
-// `println!` and `eprintln!` panic if the output cannot be written. The macros in `output` do not.
+// `println!` and `eprintln!` panic if the output cannot be written. The macros of `stdio` do not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod options;
-mod output;
 
 mod serve;
 
@@ -133,7 +132,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::log!("{error}");
+            stdio::errln!("posthaste: {error}");
             ExitCode::FAILURE
         }
     }

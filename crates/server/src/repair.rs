@@ -8,8 +8,7 @@ use std::sync::Arc;
 use journal::Repaired;
 use journal::engines::Files;
 use kernel::parcel::{PARCEL_PART, PARCEL_SENT};
-
-use crate::output::say;
+use stdio::outln;
 
 /// Repairs a directory and says what was done.
 pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
@@ -24,18 +23,18 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
 
 fn print(repaired: &Repaired, behind: &BTreeMap<&'static str, u64>) -> std::io::Result<()> {
     if repaired.holes.is_empty() && repaired.missing.is_empty() && !repaired.manifest {
-        return say!("Nothing had to be repaired.");
+        return outln!("Nothing had to be repaired.");
     }
     if repaired.manifest {
-        say!("The manifest was made again. Segments that are not there count as dropped.")?;
+        outln!("The manifest was made again. Segments that are not there count as dropped.")?;
     }
     for number in &repaired.missing {
-        say!(
+        outln!(
             "LOST       segment {number} is missing, or nothing of it is sound: the log goes on without it"
         )?;
     }
     for hole in &repaired.holes {
-        say!(
+        outln!(
             "SET ASIDE  {}, offset {}: {} bytes ({}), now in {}",
             hole.file,
             hole.offset,
@@ -44,13 +43,13 @@ fn print(repaired: &Repaired, behind: &BTreeMap<&'static str, u64>) -> std::io::
             hole.set_aside
         )?;
         if hole.kept > 0 {
-            say!("           of its records {} were sound and are kept", hole.kept)?;
+            outln!("           of its records {} were sound and are kept", hole.kept)?;
         }
     }
     let all: u64 = behind.values().sum();
     let kinds: Vec<String> = behind.iter().map(|(kind, count)| format!("{count} of {kind}")).collect();
-    say!("Behind the first such place {all} sound records were kept: {}.", kinds.join(", "))?;
-    say!(
+    outln!("Behind the first such place {all} sound records were kept: {}.", kinds.join(", "))?;
+    outln!(
         "Messages whose records were set aside are lost. Messages whose receives, deletes or deliveries were set aside may be \
          given or delivered again."
     )

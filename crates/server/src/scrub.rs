@@ -7,9 +7,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use journal::{Pipeline, Reader};
+use stdio::errln;
 
 use crate::damage::Damages;
-use crate::output::log;
 
 /// The log is read once in so long at the most.
 const PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -66,7 +66,7 @@ fn pass(
     let segments = match reader.segments() {
         Ok(segments) => segments,
         Err(error) => {
-            log!("the log cannot be listed to be scrubbed: {error}");
+            errln!("posthaste: the log cannot be listed to be scrubbed: {error}");
             return ControlFlow::Continue(());
         }
     };

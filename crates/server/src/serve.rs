@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use delivery::{Carrier, Notary};
 use kernel::{Dice, Secret};
 use machine::{Input, Limits, Options};
+use stdio::{errln, outln};
 use tokio::sync::watch;
 
 use crate::admin::Admin;
@@ -24,7 +25,6 @@ use crate::init;
 use crate::listener;
 use crate::mailbox::{Letterbox, Tickets};
 use crate::options::{DurabilityOption, Settings};
-use crate::output::{log, say};
 use crate::scrub::Scrub;
 use crate::signing::Signing;
 use crate::store;
@@ -74,7 +74,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let opened = store::open(settings.data.as_ref(), settings.durability, options, clock.now())?;
     clock.not_before(opened.now);
     for note in &opened.notes {
-        log!("{note}");
+        errln!("posthaste: {note}");
     }
     // One for each HTTP thread, and one for this.
     let letterboxes: Vec<Arc<Letterbox>> = (0..=settings.http_threads).map(|_| Arc::default()).collect();
@@ -236,7 +236,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
 fn end_soon() -> std::io::Result<()> {
     std::thread::Builder::new().name("end".into()).spawn(|| {
         std::thread::sleep(ENDING);
-        log!("stopped; something did not end in order");
+        errln!("posthaste: stopped; something did not end in order");
         std::process::exit(1);
     })?;
     Ok(())
@@ -268,7 +268,7 @@ fn announce(settings: &Settings, addresses: &[std::net::SocketAddr]) {
     };
     let clock = if settings.virtual_clock { ", virtual clock" } else { "" };
     // The server also starts if this line cannot be written, for example to a file on a full disk.
-    let _ = say!(
+    let _ = outln!(
         "posthaste {} is ready at {url} ({data}{clock}). Try: aws --endpoint-url {url} sqs create-queue --queue-name first",
         env!("CARGO_PKG_VERSION")
     );

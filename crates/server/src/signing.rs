@@ -7,7 +7,7 @@ use delivery::Notary;
 use notification::{SignatureVersion, Signer};
 use tokio::sync::Semaphore;
 
-use crate::output::log;
+use stdio::errln;
 
 /// Makes what has to be signed. A signature takes one or two milliseconds of a processor, and there are threads that could answer
 /// a hundred requests in that time.
@@ -85,7 +85,7 @@ impl Signer for OwnKey {
     fn sign(&self, version: SignatureVersion, text: &str) -> String {
         self.0.sign(of_key(version), text).unwrap_or_else(|error| {
             // The message is worth more than its signature: who checks it will refuse it, who does not gets it.
-            log!("a message goes out unsigned: {error}");
+            errln!("posthaste: a message goes out unsigned: {error}");
             String::new()
         })
     }

@@ -12,12 +12,12 @@ use kernel::{Extent, Position, Stored, Time};
 use machine::{Event, Input, Machine, Options, Recovery};
 
 use sns::SubscriptionId;
+use stdio::errln;
 
 use crate::alarm::{Alarm, sabotage};
 use crate::damage::Damages;
 use crate::engine::Handle;
 use crate::options::DurabilityOption;
-use crate::output::log;
 
 /// Syncs that may be under way at once. Where one takes 4 ms, 8 carried a sixth more than 3, and 12 no more than 8.
 const SYNC_THREADS: usize = 8;
@@ -143,7 +143,7 @@ impl Opened {
                 Progress::Space(space) => teller.space(space),
                 Progress::Discarded(segment) => teller.news(Input::Discarded { segment }),
                 Progress::Failed(error) => {
-                    log!("the log cannot be written any more: {error}");
+                    errln!("posthaste: the log cannot be written any more: {error}");
                     teller.fail(&format!("the log cannot be written any more: {error}"));
                 }
             })

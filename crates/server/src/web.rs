@@ -17,6 +17,7 @@ use machine::{Command, Event, Input, Reply};
 use notification::{Keys, SignatureVersion, Signer};
 use sqs::operations::{self, Plan};
 use sqs::rules::names::region_of_host;
+use stdio::errln;
 use tokio::time::Instant;
 use wire::{Credential, Decoded, Exchange};
 
@@ -27,7 +28,6 @@ use crate::door::{Door, Turned, Visit};
 use crate::engine::Handle;
 use crate::lines::{Answer, Line, PIECE};
 use crate::mailbox::{Tickets, ask};
-use crate::output::log;
 use crate::peek;
 use crate::signing::Signing;
 
@@ -415,7 +415,7 @@ impl Desk {
                         damaged.extend(reply.given(at));
                     }
                     Err(error) => {
-                        log!("request {}: {error}", exchange.request_id);
+                        errln!("posthaste: request {}: {error}", exchange.request_id);
                         return Err(internal());
                     }
                 }
@@ -441,7 +441,7 @@ impl Desk {
             Some(operations::present(reply, plan, base, &keys, &records))
         };
         presented.ok_or_else(internal)?.map_err(|malformed| {
-            log!("request {}: {malformed}", exchange.request_id);
+            errln!("posthaste: request {}: {malformed}", exchange.request_id);
             internal()
         })
     }
