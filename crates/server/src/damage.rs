@@ -5,8 +5,7 @@ use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
-
-use stdio::errln;
+use tracing::error;
 
 /// The places that were found since the start, newest last.
 #[derive(Default)]
@@ -32,7 +31,7 @@ impl Damages {
         if shelf.places.contains(&text) {
             return;
         }
-        errln!("posthaste: DAMAGED {text}");
+        error!("DAMAGED {text}");
         if shelf.places.len() >= KEPT {
             shelf.places.pop_front();
         }

@@ -12,8 +12,8 @@ use machine::{Event, Input};
 use notification::Signer;
 use sns::deliveries::{Attempt, Outcome};
 use sns::fanout::Refused;
-use stdio::errln;
 use tokio::sync::mpsc;
+use tracing::error;
 
 use crate::alarm::{Alarm, sabotage};
 use crate::budget::Budget;
@@ -100,7 +100,7 @@ impl Deliverer {
                 *attempts = Some(thread);
             }
             Err(error) => {
-                errln!("posthaste: the thread that delivers cannot be started: {error}");
+                error!("the thread that delivers cannot be started: {error}");
                 report(&self.tools.engine, number, Outcome::Failed, None);
             }
         }
@@ -170,7 +170,7 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
             return under_way.ends(Outcome::Unreadable, None);
         }
         Err(error) => {
-            errln!("posthaste: delivery {number} cannot be read: {error}");
+            error!("delivery {number} cannot be read: {error}");
             return under_way.ends(Outcome::Failed, None);
         }
     };

@@ -3,6 +3,7 @@
 // `println!` and `eprintln!` panic if the output cannot be written. The macros of `stdio` do not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod logging;
 mod options;
 
 mod serve;
@@ -117,7 +118,9 @@ fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let serve = |options: options::ServeOptions, matches: &clap::ArgMatches| {
-        options.settle(matches).decide().map_err(Into::into).and_then(serve::run)
+        let settings = options.settle(matches).decide()?;
+        logging::start(&settings.log);
+        serve::run(settings)
     };
     let result: Result<(), Box<dyn std::error::Error>> = match cli.command {
         None => serve(cli.serve, &matches),
@@ -132,7 +135,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            stdio::errln!("posthaste: {error}");
+            logging::end(&*error);
             ExitCode::FAILURE
         }
     }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::budget;
 use crate::door::Door;
+use crate::logging::{self, LogFormat};
 
 /// Memory for requests and answers on their way, unless it is said.
 const MEMORY_BUDGET: usize = 256 << 20;
@@ -147,6 +148,15 @@ pub struct ServeOptions {
     #[arg(long, env = "POSTHASTE_INSECURE_PUBLIC", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = yes_or_no)]
     pub insecure_public: Option<bool>,
 
+    /// What goes into the log on standard error: `error`, `warn`, `info`, `debug` (a line for each request), `trace` or `off`; after a
+    /// comma the level of a module, such as warn,posthaste::web=debug [default: info]
+    #[arg(long, value_name = "LEVEL", env = "POSTHASTE_LOG", help_heading = "Log")]
+    pub log: Option<String>,
+
+    /// The form of the log: `text`, or `json`, one object a line [default: text]
+    #[arg(long, value_enum, value_name = "FORM", env = "POSTHASTE_LOG_FORMAT", help_heading = "Log")]
+    pub log_format: Option<LogFormat>,
+
     /// A file with these options (TOML)
     #[arg(long, value_name = "FILE", env = "POSTHASTE_CONFIG")]
     #[serde(skip)]
@@ -208,6 +218,8 @@ pub struct Settings {
     pub memory_budget: usize,
     /// The file that declares queues.
     pub init: Option<PathBuf>,
+    /// What goes into the log, and in which form.
+    pub log: logging::Settings,
 }
 
 /// Why the server cannot start as it was told.
@@ -231,6 +243,8 @@ pub enum OptionsError {
     MemoryBudget(String),
     /// A host's name or an origin that is none; the text says which.
     Door(String),
+    /// A part of `--log` that names no level.
+    Log(String),
     /// Both a directory and memory are to keep the data.
     DirectoryAndMemory,
 }
@@ -263,6 +277,11 @@ impl std::fmt::Display for OptionsError {
                 f,
                 "--memory-budget {size}: say a size of at least {} MiB, such as 256MiB or 1GiB",
                 budget::LEAST >> 20
+            ),
+            OptionsError::Log(part) => write!(
+                f,
+                "--log: \"{part}\" is no level: say error, warn, info, debug, trace or off, or MODULE=LEVEL, such as \
+                 posthaste::web=debug"
             ),
             OptionsError::Door(text) => f.write_str(text),
             OptionsError::DirectoryAndMemory => {
@@ -343,6 +362,7 @@ impl ServeOptions {
         if !is_region(&region) {
             return Err(OptionsError::Region(region));
         }
+        let log = self.log.or(file.log).unwrap_or_default();
         // What a flag says about memory or a directory outdoes what the file says about the other.
         let data = match (self.data, self.in_memory) {
             (Some(_), Some(true)) => return Err(OptionsError::DirectoryAndMemory),
@@ -385,6 +405,10 @@ impl ServeOptions {
             http_threads: self.http_threads.or(file.http_threads).unwrap_or(cores).clamp(1, 64),
             memory_budget,
             init: self.init.or(file.init),
+            log: logging::Settings {
+                levels: logging::levels(&log).map_err(OptionsError::Log)?,
+                format: self.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
+            },
         })
     }
 }

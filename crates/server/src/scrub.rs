@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use journal::{Pipeline, Reader};
-use stdio::errln;
+use tracing::error;
 
 use crate::damage::Damages;
 
@@ -66,7 +66,7 @@ fn pass(
     let segments = match reader.segments() {
         Ok(segments) => segments,
         Err(error) => {
-            errln!("posthaste: the log cannot be listed to be scrubbed: {error}");
+            error!("the log cannot be listed to be scrubbed: {error}");
             return ControlFlow::Continue(());
         }
     };

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use delivery::{Carrier, Notary};
 use kernel::{Dice, Secret};
 use machine::{Input, Limits, Options};
-use stdio::{errln, outln};
+use stdio::outln;
 use tokio::sync::watch;
+use tracing::{error, info, warn};
 
 use crate::admin::Admin;
 use crate::alarm::Alarm;
@@ -74,7 +75,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let opened = store::open(settings.data.as_ref(), settings.durability, options, clock.now())?;
     clock.not_before(opened.now);
     for note in &opened.notes {
-        errln!("posthaste: {note}");
+        warn!("{note}");
     }
     // One for each HTTP thread, and one for this.
     let letterboxes: Vec<Arc<Letterbox>> = (0..=settings.http_threads).map(|_| Arc::default()).collect();
@@ -195,6 +196,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         }
         announce(&settings, &addresses);
         signals.wait(&engine).await;
+        info!("stopping");
         // Polls end, then what is in flight is answered, then the sockets close.
         engine.put(Message::EndPolls);
         stop.send_replace(true);
@@ -236,7 +238,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
 fn end_soon() -> std::io::Result<()> {
     std::thread::Builder::new().name("end".into()).spawn(|| {
         std::thread::sleep(ENDING);
-        errln!("posthaste: stopped; something did not end in order");
+        error!("stopped; something did not end in order");
         std::process::exit(1);
     })?;
     Ok(())

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use delivery::Notary;
 use notification::{SignatureVersion, Signer};
 use tokio::sync::Semaphore;
-
-use stdio::errln;
+use tracing::warn;
 
 /// Makes what has to be signed. A signature takes one or two milliseconds of a processor, and there are threads that could answer
 /// a hundred requests in that time.
@@ -85,7 +84,7 @@ impl Signer for OwnKey {
     fn sign(&self, version: SignatureVersion, text: &str) -> String {
         self.0.sign(of_key(version), text).unwrap_or_else(|error| {
             // The message is worth more than its signature: who checks it will refuse it, who does not gets it.
-            errln!("posthaste: a message goes out unsigned: {error}");
+            warn!("a message goes out unsigned: {error}");
             String::new()
         })
     }

@@ -12,7 +12,7 @@ use kernel::{Extent, Position, Stored, Time};
 use machine::{Event, Input, Machine, Options, Recovery};
 
 use sns::SubscriptionId;
-use stdio::errln;
+use tracing::error;
 
 use crate::alarm::{Alarm, sabotage};
 use crate::damage::Damages;
@@ -143,7 +143,7 @@ impl Opened {
                 Progress::Space(space) => teller.space(space),
                 Progress::Discarded(segment) => teller.news(Input::Discarded { segment }),
                 Progress::Failed(error) => {
-                    errln!("posthaste: the log cannot be written any more: {error}");
+                    error!("the log cannot be written any more: {error}");
                     teller.fail(&format!("the log cannot be written any more: {error}"));
                 }
             })

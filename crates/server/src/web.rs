@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use journal::{ReadError, Reader};
 use kernel::parcel::is_parcel;
@@ -17,8 +17,8 @@ use machine::{Command, Event, Input, Reply};
 use notification::{Keys, SignatureVersion, Signer};
 use sqs::operations::{self, Plan};
 use sqs::rules::names::region_of_host;
-use stdio::errln;
 use tokio::time::Instant;
+use tracing::{debug, error};
 use wire::{Credential, Decoded, Exchange};
 
 use crate::admin::{self, Admin};
@@ -91,6 +91,7 @@ impl Desk {
             }
             Err(turned) => self.turn_away(&head, &turned),
         };
+        note(&head, &response);
         // The toolkit's consumers know by it that they may ask for what AWS does not have.
         response.headers_mut().insert(header::SERVER, HeaderValue::from_static("posthaste"));
         let lease = response.extensions_mut().remove::<Arc<Lease>>().and_then(Arc::into_inner);
@@ -104,6 +105,7 @@ impl Desk {
         let text = "The server has as many connections as it can, and something happens on each of them. Try again, use fewer \
                     connections, or raise the limit of open files (ulimit -n) and start the server again.";
         let mut response = exchange.refuse(&Refusal::new("ServiceUnavailable", text));
+        note(&head, &response);
         let headers = response.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -415,7 +417,7 @@ impl Desk {
                         damaged.extend(reply.given(at));
                     }
                     Err(error) => {
-                        errln!("posthaste: request {}: {error}", exchange.request_id);
+                        error!(request_id = exchange.request_id, "the answer cannot be read: {error}");
                         return Err(internal());
                     }
                 }
@@ -441,7 +443,7 @@ impl Desk {
             Some(operations::present(reply, plan, base, &keys, &records))
         };
         presented.ok_or_else(internal)?.map_err(|malformed| {
-            errln!("posthaste: request {}: {malformed}", exchange.request_id);
+            error!(request_id = exchange.request_id, "the answer cannot be made: {malformed}");
             internal()
         })
     }
@@ -486,6 +488,22 @@ enum NotRead {
     Status(StatusCode),
     /// Others have all the memory there is for it.
     NoRoom,
+}
+
+/// A line of the log for each request, at level `debug`.
+fn note(head: &http::request::Parts, response: &Response<Bytes>) {
+    debug!(
+        method = %head.method,
+        path = head.uri.path(),
+        operation = text_of(&head.headers, "x-amz-target"),
+        status = response.status().as_u16(),
+        request_id = text_of(response.headers(), "x-amzn-requestid"),
+        "request"
+    );
+}
+
+fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 fn no_room(exchange: &Exchange) -> Response<Bytes> {

@@ -5,6 +5,7 @@ mod server;
 mod browsers;
 mod descriptors;
 mod health;
+mod logging;
 mod memory;
 mod output;
 mod panics;
