@@ -29,16 +29,16 @@ use services::{Error, RunningService, Service, Settings, Surroundings};
 use store::Stores;
 use waiting::{Unrest, many};
 
-/// Much of what these services do is to take small pieces of memory and give them back.
+/// These services make many small allocations; mimalloc is faster for them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// An order-processing system on SQS and SNS: five services, their queues and topics, and their databases.
 ///
-/// With nothing but `orders run` everything starts: a Posthaste server, all queues and topics, and the services. In another
-/// terminal, `orders submit` sends orders and shows what becomes of them.
+/// `orders run` starts everything: a Posthaste server, all queues and topics, and the services. `orders submit`, in another
+/// terminal, sends orders and shows how they end.
 ///
-/// Every command works against AWS, too, or any server that speaks its protocols: say --endpoint.
+/// With --endpoint every command also works against AWS, or any server with AWS's protocols.
 #[derive(Parser)]
 #[command(name = "orders", version, after_help = EXAMPLES)]
 struct Cli {
@@ -49,57 +49,57 @@ struct Cli {
 }
 
 const EXAMPLES: &str = "Examples:
-  orders run                              everything, with a server of its own
-  orders submit --count 20                20 orders of all kinds, followed to their end
-  orders load --times 10 --seconds 60     ten times the targets' rates, and a table
-  orders trials --trials 100              kill -9 at random moments, then an audit
+  orders run                              start the services and a server
+  orders submit --count 20                submit 20 orders of all kinds and follow each to its end
+  orders load --times 10 --seconds 60     run ten times the target rates and print a table
+  orders trials --trials 100              kill -9 at random moments, then audit
   orders run payment --endpoint http://127.0.0.1:4566 --database postgres://localhost/shop";
 
 #[derive(Args)]
-#[command(next_help_heading = "Where things are")]
+#[command(next_help_heading = "Locations")]
 struct Place {
-    /// Where SQS and SNS are; `aws`: where the environment says, as for the AWS command line. Without it: that of a running
-    /// `orders run` with the same --data; else one is started.
+    /// Endpoint of SQS and SNS. `aws`: the one of the environment, as for the AWS command line. Default: the server of a
+    /// running `orders run` with the same --data, else a new server.
     #[arg(long, env = "AWS_ENDPOINT_URL", global = true, value_name = "URL|aws")]
     endpoint: Option<String>,
-    /// The folder of the SQLite databases, the archive of dead letters, and the data of a server of its own.
+    /// Folder of the SQLite databases, of the archive of dead letters, and of the data of a server that this program starts.
     #[arg(long, global = true, default_value = "orders-data", value_name = "FOLDER")]
     data: PathBuf,
-    /// A PostgreSQL database instead of SQLite: a schema for each service.
+    /// Use a PostgreSQL database instead of SQLite, with a schema for each service.
     #[arg(long, env = "ORDERS_DATABASE", global = true, value_name = "URL")]
     database: Option<String>,
-    /// PostgreSQL: how the schemas' names begin.
+    /// PostgreSQL: the prefix of the schemas' names.
     #[arg(long, global = true, default_value = "orders", value_name = "NAME", value_parser = schema)]
     schema: String,
-    /// SQLite: sync at every commit, for machines whose power may fail. (A crash of a program loses nothing either way.)
+    /// SQLite: sync at every commit, to protect against power failures. (A crash of a program loses nothing without it.)
     #[arg(long, global = true)]
     full_sync: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Create all queues, dead-letter queues, topics and subscriptions, or bring them to their settings.
+    /// Create all queues, dead-letter queues, topics and subscriptions, or update their settings.
     Setup(PeopleArgs),
-    /// Run services: those that are named, or all. Without an endpoint it starts a server, too.
+    /// Run the named services, or all. Starts a server if no endpoint is given.
     Run(RunArgs),
     /// Submit orders and follow each to its end.
     Submit(SubmitArgs),
-    /// Drive everything at the targets' rates, kill each part, audit, and print target and achieved. Exit status 1 if one is missed.
+    /// Run the load of the targets, kill each part, audit, and print targets and results. Exit status 1 if a target is missed.
     Load(LoadArgs),
-    /// Kill services and the server at random moments, let all come to rest, and audit; again and again. Exit status 1 if a rule breaks.
+    /// Repeatedly kill services and the server at random moments, wait until all work ends, and audit. Exit status 1 if a rule is violated.
     Trials(TrialArgs),
-    /// Look whether money, stock and orders fit together, in all databases. Exit status 1 if not.
+    /// Check that money, stock and orders agree in all databases. Exit status 1 if not.
     Audit(AuditArgs),
-    /// Look at the dead letters of all queues; put some back.
+    /// Show the dead letters of all queues, and requeue them on demand.
     DeadLetters(DeadLetterArgs),
 }
 
 #[derive(Args)]
 struct PeopleArgs {
-    /// Gets every event by e-mail, once it has confirmed the subscription.
+    /// E-mail address that gets every event after it confirmed the subscription.
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
-    /// Gets critical events by text message.
+    /// Telephone number that gets critical events by text message.
     #[arg(long, value_name = "NUMBER")]
     sms: Option<String>,
 }
@@ -112,16 +112,16 @@ impl PeopleArgs {
 
 #[derive(Args)]
 struct RunArgs {
-    /// Which services; none: all.
+    /// Services to run. Default: all.
     services: Vec<Service>,
     #[command(flatten)]
     people: PeopleArgs,
     #[command(flatten)]
     settings: SettingArgs,
-    /// The queues are there already.
+    /// Do not create queues and topics: they exist.
     #[arg(long)]
     no_setup: bool,
-    /// Ends when its standard input ends: for a parent process.
+    /// Stop when standard input closes: for a parent process.
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
 }
@@ -130,31 +130,31 @@ const GATEWAY: &str = "The simulated gateway";
 
 #[derive(Args)]
 struct SettingArgs {
-    /// How many seconds a message stays hidden after its consumer's death (a living one renews it).
+    /// Visibility timeout in seconds: how long the messages of a dead consumer stay hidden. Running consumers renew it.
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     hidden_for: u64,
-    /// How many seconds stock is kept for an order that is not paid.
+    /// How long stock stays reserved for an order that is not paid.
     #[arg(long, default_value_t = 900, value_name = "SECONDS")]
     reservation: u64,
-    /// How many products a new inventory has.
+    /// Number of products of a new inventory.
     #[arg(long, default_value_t = 2_000)]
     products: u32,
-    /// How many of each it has.
+    /// Stock of each product of a new inventory.
     #[arg(long, default_value_t = 1_000_000)]
     stock: i64,
-    /// How often dead letters and the queues' depths are looked at. (A crash can make some, and two minutes is all that recovery may take.)
+    /// Interval of the checks of dead letters and queue depths. (A crash can cause dead letters, and recovery may take two minutes at most.)
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     look_every: u64,
-    /// Of so many waiting messages in a queue the operators are told.
+    /// Number of waiting messages in a queue that raises an alert.
     #[arg(long, default_value_t = 10_000, value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
     alert_depth: u64,
-    /// Share of the gateway's calls that fail before anything happens.
+    /// Share of the gateway's calls that fail without an effect.
     #[arg(long, default_value_t = Behaviour::default().failing, value_name = "SHARE", value_parser = share, help_heading = GATEWAY)]
     gateway_failing: f64,
     /// Share of the gateway's calls that hang.
     #[arg(long, default_value_t = Behaviour::default().stalling, value_name = "SHARE", value_parser = share, help_heading = GATEWAY)]
     gateway_stalling: f64,
-    /// Share of the gateway's calls that succeed and whose answer is lost.
+    /// Share of the gateway's calls that succeed but lose the answer.
     #[arg(long, default_value_t = Behaviour::default().losing, value_name = "SHARE", value_parser = share, help_heading = GATEWAY)]
     gateway_losing: f64,
     /// How long a call hangs.
@@ -184,92 +184,96 @@ impl SettingArgs {
 
 #[derive(Args)]
 struct SubmitArgs {
-    /// How many, of all kinds.
+    /// Number of orders, of all kinds.
     #[arg(long, default_value_t = 1)]
     count: u32,
-    /// One order of this product, instead.
+    /// Submit one order of this product instead.
     #[arg(long)]
     product: Option<String>,
-    /// How many of it.
+    /// Quantity of the product.
     #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
     quantity: i64,
-    /// What one costs, in cents.
+    /// Price per piece, in cents.
     #[arg(long, default_value_t = 1_999)]
     price: i64,
-    /// The card to charge: one that begins with `declined` has no money. Without it: on account.
+    /// Card to charge. The gateway declines cards that begin with `declined`. Default: on account.
     #[arg(long)]
     card: Option<String>,
-    /// Where to: no carrier goes to XX.
+    /// Country of delivery. No carrier delivers to XX.
     #[arg(long, default_value = "DE")]
     country: String,
-    /// As a VIP customer.
+    /// Submit as a VIP customer.
     #[arg(long)]
     vip: bool,
 }
 
 #[derive(Args)]
 struct LoadArgs {
-    /// How many times the targets' rates (100 orders, 50 payments, 200 stock updates, 500 notifications a second).
+    /// Multiple of the target rates (100 orders, 50 payments, 200 stock updates, 500 notifications a second).
     #[arg(long, default_value_t = 10.0, value_parser = above_zero)]
     times: f64,
-    /// How long.
+    /// Duration of the load, in seconds.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// How long to wait for what is under way to come to its end, after the load and after each kill.
+    /// How long to wait until all orders end, after the load and after each kill.
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     patience: u64,
     /// Do not kill anything afterwards.
     #[arg(long)]
     no_kills: bool,
-    /// Keep the databases, where --data and --database say.
+    /// Use the databases of --data and --database, and keep them.
     #[arg(long)]
     keep: bool,
 }
 
 #[derive(Args)]
 struct TrialArgs {
-    /// How many trials.
+    /// Number of trials.
     #[arg(long, default_value_t = 10)]
     trials: u32,
-    /// Orders in each.
+    /// Orders per trial.
     #[arg(long, default_value_t = 150)]
     orders: u32,
-    /// Kills in each.
+    /// Kills per trial.
     #[arg(long, default_value_t = 4)]
     kills: u32,
-    /// The first trial's seed.
+    /// Seed of the first trial.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
 #[derive(Args)]
 struct AuditArgs {
-    /// While orders are under way, books may disagree for a moment: look again for so long before it is believed.
+    /// How long to repeat a failed check. While orders are in progress, the databases may disagree for a moment.
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     patience: u64,
 }
 
 #[derive(Args)]
 struct DeadLetterArgs {
-    /// Put all of them back, whatever their reason.
+    /// Requeue all of them, whatever the reason.
     #[arg(long)]
     requeue: bool,
-    /// So many a second.
+    /// Messages to requeue per second.
     #[arg(long, default_value_t = 10.0, value_parser = above_zero)]
     rate: f64,
 }
 
 fn above_zero(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().map_err(|error| error.to_string())?;
-    if number > 0.0 && number.is_finite() { Ok(number) } else { Err("it must be above zero".to_owned()) }
+    if number > 0.0 && number.is_finite() {
+        Ok(number)
+    } else {
+        Err("the number must be above zero".to_owned())
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().map_err(|error| error.to_string())?;
-    if (0.0..=1.0).contains(&number) { Ok(number) } else { Err("a share is from 0 to 1".to_owned()) }
+    if (0.0..=1.0).contains(&number) { Ok(number) } else { Err("a share must be from 0 to 1".to_owned()) }
 }
 
-/// A name that PostgreSQL takes without quotes.
+/// Parses a name that PostgreSQL accepts without quotes.
 fn schema(name: &str) -> Result<String, String> {
     let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
     match name.starts_with(|first: char| first.is_ascii_lowercase())
@@ -277,13 +281,13 @@ fn schema(name: &str) -> Result<String, String> {
         && name.len() <= 40
     {
         true => Ok(name.to_owned()),
-        false => Err("up to 40 lower-case letters, digits and underscores, a letter first".to_owned()),
+        false => Err("a name must begin with a lower-case letter and have at most 40 lower-case letters, digits and underscores".to_owned()),
     }
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // A single service is one thread: with a process each, more would only take turns on the same processors.
+    // A single service uses one thread: if each service is a process, more threads only compete for the same processors.
     let alone = matches!(&cli.command, Command::Run(run) if run.services.len() == 1);
     let mut builder = match alone {
         true => tokio::runtime::Builder::new_current_thread(),
@@ -307,7 +311,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Ctrl-C. What was started has been ended, and what was made for this run alone is gone.
+/// The run was interrupted by Ctrl-C. All started processes have been stopped, and temporary data was removed.
 #[derive(Debug)]
 struct Interrupted;
 
@@ -315,11 +319,11 @@ impl std::error::Error for Interrupted {}
 
 impl std::fmt::Display for Interrupted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("interrupted; all that was started has been ended")
+        f.write_str("interrupted; all started processes have been stopped")
     }
 }
 
-/// Breaks off at Ctrl-C: services and server of a fleet end with it.
+/// Cancels `work` at Ctrl-C. This also stops the services and the server of a fleet.
 async fn until_interrupted<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::select! {
         result = work => result,
@@ -359,18 +363,18 @@ impl Place {
         Ok(Stores { folder, url, schema, full_sync: self.full_sync })
     }
 
-    /// Where a running `orders run` has written its server's address.
+    /// The file into which a running `orders run` writes its server's address.
     fn note(&self) -> PathBuf {
         self.data.join("endpoint")
     }
 
-    /// What was said, or what a running system has noted.
+    /// The endpoint given by the user, or else the one of a running system.
     fn known_endpoint(&self) -> Option<String> {
         let noted = || std::fs::read_to_string(self.note()).ok();
         self.endpoint.clone().or_else(noted)
     }
 
-    /// Clients of a system that is there.
+    /// Clients of a running system.
     async fn clients(&self) -> Result<Clients, Error> {
         match self.known_endpoint() {
             Some(endpoint) => Ok(clients(&endpoint).await),
@@ -395,7 +399,7 @@ async fn setup(place: &Place, people: &People) -> Result<(), Error> {
     Ok(())
 }
 
-/// A queue's settings, as the server says that they are.
+/// The settings of a queue, read from the server.
 async fn as_it_is(clients: &Clients, queue: &str) -> Result<String, Error> {
     let url = clients.queue(queue).await?.url;
     let call = clients.sqs.get_queue_attributes().queue_url(url).attribute_names("All".into());
@@ -494,14 +498,14 @@ async fn serve(place: &Place, args: &RunArgs) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether anything takes connections there.
+/// Whether a server accepts connections at this address.
 fn answers(endpoint: &str) -> bool {
     let host = endpoint.trim_start_matches("http://").trim_end_matches('/');
     let mut addresses = std::net::ToSocketAddrs::to_socket_addrs(host).into_iter().flatten();
     addresses.any(|address| std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok())
 }
 
-/// The parent has gone.
+/// Completes when the parent process has ended.
 async fn stdin_closed() {
     let (closed, wait) = tokio::sync::oneshot::channel::<()>();
     // A thread of its own, since a read of the standard input cannot be broken off.

@@ -10,25 +10,25 @@ use toolkit::health::HealthCheck;
 use crate::metrics::{Interval, Metrics, Reading};
 use crate::store::Store;
 
-/// From when on somebody is told.
+/// Limits that raise an alert when exceeded.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "When to raise an alert")]
 pub struct Limits {
-    /// Dead letters in one queue
+    /// Limit: dead letters in one queue
     #[arg(long, default_value_t = 1, value_name = "MESSAGES")]
     pub alert_dead_letters: u64,
-    /// Waiting messages in one queue
+    /// Limit: waiting messages in one queue
     #[arg(long, default_value_t = 1_000, value_name = "MESSAGES")]
     pub alert_queue_depth: u64,
-    /// Failed attempts, of all
+    /// Limit: share of failed attempts
     #[arg(long, default_value_t = 10.0, value_name = "PER CENT")]
     pub alert_error_rate: f64,
-    /// From send to handled, for the slowest twentieth
+    /// Limit: P95 of the time from send until handled
     #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
     pub alert_latency: f64,
 }
 
-/// One thing that went wrong: what it is (and stays), and how bad it is now.
+/// A problem: its kind, which stays the same while it lasts, and its current extent.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Alert {
     pub kind: String,
@@ -36,7 +36,7 @@ pub struct Alert {
 }
 
 impl Limits {
-    /// What is above its limit.
+    /// Returns an alert for each value above its limit.
     pub fn check(&self, now: &Reading, interval: &Interval) -> Vec<Alert> {
         let mut alerts = Vec::new();
         let mut alert = |kind: String, detail: String| alerts.push(Alert { kind, detail });

@@ -27,22 +27,22 @@ use script::Customer;
 use staff::Staff;
 use terminal::Terminal;
 
-/// How long the day is, and how rough.
+/// Options of `tickets day`.
 #[derive(Args, Clone, Debug)]
 pub struct DayOptions {
-    /// How many customers come
+    /// Number of customers
     #[arg(long, default_value_t = 24)]
     orders: u32,
-    /// How often somebody is killed in the middle of work (kill -9): by turns a service, and the server if it was started here
+    /// Number of kills during the work (kill -9): alternately a service, and the server if this program started it
     #[arg(long, default_value_t = 0)]
     kills: u32,
-    /// How long the messages of a killed service stay hidden. (The queues say 30 seconds; a show need not wait so long)
+    /// How long the messages of a killed service stay hidden. (The queues' own timeout is 30 seconds; a demonstration need not wait so long)
     #[arg(long, default_value_t = 3, value_name = "SECONDS")]
     visibility: u64,
-    /// How long the day may stand still before what is missing counts as lost
+    /// How long the day may make no progress before missing messages count as lost
     #[arg(long, default_value_t = 150, value_name = "SECONDS")]
     patience: u64,
-    /// Shows the duplicates, too
+    /// Show the duplicates, too
     #[arg(long)]
     all: bool,
 }
@@ -87,7 +87,7 @@ pub async fn day(
         signal = tokio::signal::ctrl_c() => {
             signal?;
             // Services, the server and the folder of this day end with it.
-            eprintln!("tickets: the day was broken off; all that was started has been ended");
+            eprintln!("tickets: interrupted; all started processes have been stopped");
             Ok(ExitCode::from(130))
         }
     }

@@ -34,13 +34,13 @@ use clap::{Parser, Subcommand};
 
 use crate::settings::Settings;
 
-/// A ticket shop whose services talk through queues and topics.
+/// A ticket shop whose services communicate through queues and topics.
 ///
-/// Payment, Ticket and Event Service write their events to an outbox, in the same transaction as what they tell of. A relay
-/// publishes them. The Notification Service handles each of them once, whatever dies meanwhile; what it cannot handle becomes
-/// a dead letter, which is logged, and put back when you say so.
+/// The Payment, Ticket and Event Services write events to an outbox, in the same transaction as the changes. A relay
+/// publishes the events. The Notification Service handles each event once, even if processes die. An event that it cannot
+/// handle becomes a dead letter, which is logged, and requeued on demand.
 ///
-/// Begin with `tickets day`: it needs nothing, and shows a day of the shop's business on your terminal.
+/// Start with `tickets day`: it has no prerequisites and shows a day of business on your terminal.
 #[derive(Parser)]
 #[command(version, after_help = AFTER_HELP)]
 struct Program {
@@ -52,10 +52,10 @@ struct Program {
 
 const AFTER_HELP: &str = "\
 Examples:
-  tickets day --kills 3             a day of business, with services and server killed in the middle
+  tickets day --kills 3             a day of business, with kills of services and server
   tickets run                       the services, and a Posthaste if none is running
-  tickets monitor                   what lies among the dead letters, and why
-  tickets requeue                   puts back what may succeed now
+  tickets monitor                   the dead letters and their reasons
+  tickets requeue                   requeues dead letters that may succeed now
   AWS_SQS_ENDPOINT=https://sqs.us-east-1.amazonaws.com \\
   AWS_SNS_ENDPOINT=https://sns.us-east-1.amazonaws.com tickets run      the same on AWS";
 
@@ -63,16 +63,16 @@ Examples:
 enum Command {
     /// Runs the services until interrupted: relay, consumers, monitor of dead letters
     Run(run::RunOptions),
-    /// Plays a day of business, shows what happens to each message, and checks that nothing is lost or done twice
+    /// Simulates a day of business, shows the events of each message, and checks that nothing is lost or done twice
     ///
-    /// Bookings, a declined card, refunds, an address that does not exist, a mail server that is down for a while, messages that
-    /// nobody can read, an event that is called off. Ends with a table, and with status 1 if a message was lost or handled twice.
+    /// Bookings, a declined card, refunds, an address that does not exist, a mail server that is down for a while, unreadable
+    /// messages, a cancelled event. Ends with a table, and with exit status 1 if a message was lost or handled twice.
     Day(day::DayOptions),
-    /// Shows the queues, and what lies among the dead letters
+    /// Shows the queues and the dead letters
     Monitor(operate::MonitorOptions),
-    /// Puts dead letters back into the queues that they came from
+    /// Requeues dead letters into the queues that they came from
     Requeue(operate::RequeueOptions),
-    /// Makes queues, dead-letter queues, topics and subscriptions, and says what they are
+    /// Creates queues, dead-letter queues, topics and subscriptions, and prints them
     Setup,
 }
 
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("tickets: no threads: {error}");
+            eprintln!("tickets: cannot start threads: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -103,7 +103,7 @@ fn main() -> ExitCode {
 async fn execute(program: Program) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let Program { command, settings } = program;
     if let Command::Day(options) = command {
-        // Its own output is the story; the services' logs go to a file.
+        // The day prints its own output; the services' logs go to a file.
         return day::day(settings, &options).await;
     }
     let level = match std::env::var("TICKETS_LOG") {
@@ -111,7 +111,7 @@ async fn execute(program: Program) -> Result<ExitCode, Box<dyn std::error::Error
             level.parse().map_err(|_| "TICKETS_LOG is not one of error, warn, info, debug, trace")?
         }
         Err(_) if matches!(command, Command::Run(_)) => tracing::Level::INFO,
-        // What is asked for is printed; the log would say it again.
+        // These commands print their result; the log would repeat it.
         Err(_) => tracing::Level::ERROR,
     };
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).init();

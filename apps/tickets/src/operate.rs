@@ -12,31 +12,35 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::topology;
 
-/// How `tickets monitor` looks.
+/// Options of `tickets monitor`.
 #[derive(Args, Clone, Debug)]
 pub struct MonitorOptions {
-    /// Looks again and again, this often, instead of once
+    /// Repeat at this interval instead of looking once
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     every: Option<u64>,
 }
 
-/// What `tickets requeue` puts back. Without options: all but what would fail again (unreadable, or given up).
+/// Options of `tickets requeue`. Without options it requeues all letters except those that would fail again (unreadable, or given up).
 #[derive(Args, Clone, Debug)]
 pub struct RequeueOptions {
-    /// Only letters of these categories
+    /// Requeue only letters of these categories
     #[arg(long, value_delimiter = ',', value_name = "CATEGORIES")]
     category: Vec<Reason>,
-    /// Only the letter with this id (`messageId` or `id`, as `tickets monitor` shows them), whatever its category
+    /// Requeue only the letter with this id (`messageId` or `id`, as `tickets monitor` shows them), whatever its category
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// At most so many a second
+    /// Maximum number of letters per second
     #[arg(long, default_value_t = 50.0, value_parser = above_zero)]
     rate: f64,
 }
 
 fn above_zero(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().map_err(|error| error.to_string())?;
-    if number > 0.0 && number.is_finite() { Ok(number) } else { Err("it must be above zero".to_owned()) }
+    if number > 0.0 && number.is_finite() {
+        Ok(number)
+    } else {
+        Err("the number must be above zero".to_owned())
+    }
 }
 
 /// Why a letter is dead.

@@ -21,38 +21,38 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::topology::{self, MAX_RECEIVE_COUNT, Topology};
 
-/// How `tickets run` works.
+/// Options of `tickets run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunOptions {
-    /// Only these services; the others may run as processes of their own, on the same data
+    /// Run only these services; the others can run in other processes with the same data
     #[arg(long, value_delimiter = ',', value_name = "SERVICES")]
     pub only: Vec<Service>,
-    /// How long a receive waits for a message: up to 20 seconds
+    /// How long a receive waits for messages: 0 to 20 seconds
     #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=20))]
     pub poll_wait: u64,
-    /// How long a message is hidden at a time while it is handled, if not as long as its queue says (30 seconds)
+    /// Visibility timeout of a message in progress [default: that of the queue, 30 seconds]
     #[arg(long, value_name = "SECONDS")]
     pub visibility: Option<u64>,
-    /// How many messages of a queue are handled at once
+    /// Messages of a queue that are handled at the same time
     #[arg(long, default_value_t = 8)]
     pub workers: usize,
-    /// How often the monitor looks at the dead letters
+    /// Interval of the monitor's looks at the dead letters
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     pub monitor_every: u64,
-    /// How often metrics are logged and checked against the limits
+    /// Interval at which metrics are logged and compared with the limits
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub report_every: u64,
     #[command(flatten)]
     pub limits: Limits,
-    /// Ends when its standard input does, as it does when the process at its other end is gone
+    /// Stop when standard input closes, for instance because the parent process ended
     #[arg(long, hide = true)]
     pub until_stdin_ends: bool,
 }
 
-/// What can run by itself.
+/// A service that can run alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Service {
-    /// Publishes what the services wrote to the outbox
+    /// Publishes the events in the outbox
     Relay,
     /// The consumer of payment events
     Payments,
@@ -82,10 +82,10 @@ impl RunOptions {
     }
 }
 
-/// Runs until it is told to stop: by a signal, or by the end of its standard input.
+/// Runs the services until a signal arrives or standard input closes.
 ///
 /// # Errors
-/// When the database cannot be opened, or the queues and topics cannot be made.
+/// The database cannot be opened, or the queues and topics cannot be created.
 pub async fn run(settings: &Settings, options: &RunOptions) -> Result<(), Box<dyn std::error::Error>> {
     let metrics = Metrics::default();
     metrics::set_global_recorder(metrics.clone())?;
@@ -144,7 +144,7 @@ pub async fn run(settings: &Settings, options: &RunOptions) -> Result<(), Box<dy
     Ok(())
 }
 
-/// Ends what runs, with nothing half done.
+/// Stops all services after they finished their current work.
 async fn finish(
     consumers: Vec<Running>,
     monitor: Option<RunningMonitor>,
@@ -193,7 +193,7 @@ fn queues_to_watch(clients: &Clients, topology: &Topology, options: &RunOptions)
     }
 }
 
-/// Forgets, once an hour, which messages were handled so long ago that they cannot come again.
+/// Deletes, once an hour, the ids of messages that were handled too long ago to come again.
 async fn forget(store: Store) {
     loop {
         if let Err(error) = toolkit::inbox::Inbox::expire(&store.inbox).await {
@@ -203,7 +203,7 @@ async fn forget(store: Store) {
     }
 }
 
-/// Tries again, for about a minute, what may succeed later.
+/// Repeats a call that failed with a temporary error, for about a minute.
 pub async fn patiently<T, F: AsyncFnMut() -> Result<T, Fault>>(mut attempt: F) -> Result<T, Fault> {
     let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     let mut attempts = 1;

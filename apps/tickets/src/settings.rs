@@ -15,26 +15,26 @@ pub const LOCAL: &str = "http://localhost:4566";
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Where things are")]
 pub struct Settings {
-    /// Where SQS answers [default: AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL; without one http://localhost:4566, where a Posthaste is
+    /// Endpoint of SQS [default: AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL, or http://localhost:4566, where a Posthaste is
     /// started if nothing answers]
     #[arg(long, env = "AWS_SQS_ENDPOINT", global = true, value_name = "URL")]
     pub sqs_endpoint: Option<String>,
-    /// Where SNS answers [default: AWS_ENDPOINT_URL_SNS, AWS_ENDPOINT_URL; without one where SQS does]
+    /// Endpoint of SNS [default: AWS_ENDPOINT_URL_SNS, AWS_ENDPOINT_URL, or that of SQS]
     #[arg(long, env = "AWS_SNS_ENDPOINT", global = true, value_name = "URL")]
     pub sns_endpoint: Option<String>,
     /// The region
     #[arg(long, env = "AWS_REGION", default_value = "us-east-1", global = true)]
     pub region: String,
-    /// The queue of payment events
+    /// Queue of payment events
     #[arg(long, env = "AWS_SQS_PAYMENT_EVENTS_QUEUE", default_value = "payment-events-queue", global = true)]
     pub payment_events_queue: String,
-    /// The queue of ticket events
+    /// Queue of ticket events
     #[arg(long, env = "AWS_SQS_TICKET_EVENTS_QUEUE", default_value = "ticket-events-queue", global = true)]
     pub ticket_events_queue: String,
-    /// Where payment events go that nobody could handle
+    /// Dead-letter queue of payment events
     #[arg(long, env = "AWS_SQS_PAYMENT_EVENTS_DLQ", default_value = "payment-events-dlq", global = true)]
     pub payment_events_dlq: String,
-    /// Where ticket events go that nobody could handle
+    /// Dead-letter queue of ticket events
     #[arg(long, env = "AWS_SQS_TICKET_EVENTS_DLQ", default_value = "ticket-events-dlq", global = true)]
     pub ticket_events_dlq: String,
     /// The topic of payment events
@@ -64,8 +64,8 @@ pub struct Settings {
         value_name = "ARN"
     )]
     pub event_management_topic: String,
-    /// The folder of the shop's database, its archive of dead letters, and the data of a Posthaste started here
-    /// [default: tickets-data; for a day, one that goes with it]
+    /// Folder of the shop's database, its archive of dead letters, and the data of a Posthaste that this program starts
+    /// [default: tickets-data; for `tickets day` a temporary folder]
     #[arg(long, env = "TICKETS_DATA", global = true, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
 }
