@@ -1,30 +1,30 @@
-//! What can be wrong with a log, in words for the person who must do something about it.
+//! Errors of a log, with texts that tell an operator what to do.
 
 use std::fmt;
 use std::io;
 
-/// A log could not be opened or read.
+/// A log cannot be opened or read.
 #[derive(Debug)]
 pub enum Error {
-    /// The storage refused an operation.
+    /// An operation of the storage failed.
     Io {
         /// The file.
         file: String,
-        /// What was being done.
+        /// The operation, such as `writing`.
         doing: &'static str,
-        /// The answer.
+        /// The storage's error.
         error: io::Error,
     },
-    /// What was durable is not there any more, or not as it was written.
+    /// Durable data is missing or damaged.
     Damaged(Damage),
-    /// Behind something that is damaged or was never finished lie sound frames of which nothing says whether they were
-    /// acknowledged.
+    /// Valid frames follow a damaged or unfinished one. They may have been acknowledged: they were written with durability
+    /// `os`, where frames do not prove durability.
     Doubtful(Damage, Beyond),
     /// The directory was written by a newer version of this program.
     Newer {
-        /// The file that says so.
+        /// The file with the newer version.
         file: String,
-        /// The version of its format.
+        /// The version of the file's format.
         version: u64,
     },
 }
@@ -34,35 +34,35 @@ pub enum Error {
 pub struct Damage {
     /// The file.
     pub file: String,
-    /// Bytes from its beginning.
+    /// Offset in the file, in bytes.
     pub offset: u64,
-    /// What is wrong there.
+    /// Description of the damage.
     pub what: String,
-    /// What follows from it.
+    /// The consequence for a start.
     pub effect: Effect,
 }
 
-/// What follows from damage.
+/// The consequence of damage for a start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Effect {
-    /// The log is not opened.
+    /// The log cannot be opened.
     Refused,
-    /// The log is opened; who reads the record is told.
+    /// The log can be opened; reading the record fails.
     Unreadable,
-    /// The file is made again when the log is opened.
+    /// Opening the log rebuilds the file.
     Rebuilt,
 }
 
-/// The sound frames behind a place where there is none.
+/// The valid frames behind a place without a valid frame.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Beyond {
-    /// How many there are.
+    /// Number of frames.
     pub frames: u64,
-    /// How many records are in them.
+    /// Number of records in them.
     pub records: u64,
-    /// Bytes of them.
+    /// Length of the frames, in bytes.
     pub bytes: u64,
-    /// Whether one of them was written where an answer does not wait for the disk.
+    /// Whether one of them was written with durability `os` and may have been acknowledged.
     pub doubtful: bool,
 }
 
@@ -78,21 +78,21 @@ impl fmt::Display for Error {
             Error::Io { file, doing, error } => write!(f, "{doing} {file}: {error}"),
             Error::Damaged(damage) => write!(
                 f,
-                "the log is damaged. {damage}. This was on disk and acknowledged, so it is not skipped, and nothing \
-                 was changed. `posthaste check DIR` lists all damage of a data directory. Put back the file from a copy; \
-                 or let `posthaste repair DIR` set the damaged bytes aside, and go on without what was in them"
+                "the log is damaged. {damage}. These bytes were on disk and acknowledged, so the server does not skip them, \
+                 and has changed nothing. `posthaste check DIR` lists all damage. Restore the file from a copy, or run \
+                 `posthaste repair DIR`, which sets the damaged bytes aside; their content is then lost"
             ),
             Error::Doubtful(damage, beyond) => write!(
                 f,
-                "{damage}. Behind it lie {} sound frames with {} records, {} bytes, which were written with durability \
-                 `os`: nothing says whether they were acknowledged, so they are not thrown away, and nothing was changed. \
-                 `posthaste repair DIR` keeps them and sets aside the bytes that are damaged",
+                "{damage}. {} valid frames with {} records, {} bytes, follow. They were written with durability `os` and \
+                 may have been acknowledged, so the server does not drop them, and has changed nothing. Run \
+                 `posthaste repair DIR`, which keeps them and sets the damaged bytes aside",
                 beyond.frames, beyond.records, beyond.bytes
             ),
             Error::Newer { file, version } => write!(
                 f,
-                "{file} has version {version} of the format, and this program knows none above {}: use the newer \
-                 program that wrote it",
+                "{file} has version {version} of the format, but this program supports only versions up to {}: use the newer \
+                 program that wrote the file",
                 crate::format::VERSION
             ),
         }
@@ -108,7 +108,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// Says in which operation on which file an error arose.
+/// Adds the operation and the file to an error.
 pub(crate) trait Doing<T> {
     fn doing(self, doing: &'static str, file: impl FnOnce() -> String) -> Result<T, Error>;
 }
@@ -119,7 +119,7 @@ impl<T> Doing<T> for io::Result<T> {
     }
 }
 
-/// The same, for those who report an [`io::Error`]: its text then names the file, its kind stays.
+/// Adds the operation and the file to the text of an [`io::Error`] and keeps its kind.
 pub(crate) fn named<T>(result: io::Result<T>, doing: &str, file: impl FnOnce() -> String) -> io::Result<T> {
     result.map_err(|error| {
         let kind = error.kind();

@@ -1,4 +1,4 @@
-//! `posthaste check DIR`: verifies a data directory and says what it holds, without changing it.
+//! `posthaste check DIR`: verifies a data directory and lists its content, without changing it.
 
 use std::error::Error;
 use std::io;
@@ -12,7 +12,9 @@ use stdio::outln;
 
 use crate::failures::without_password;
 
-/// Verifies every byte and prints what there is. An error if anything that was durable is damaged.
+/// Verifies every byte and prints the content.
+///
+/// Errors: durable data is damaged, or may be missing.
 pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
     let mut configuration: Vec<(Extent, Vec<u8>)> = Vec::new();
     let mut end = Place::new(1, 0);
@@ -23,7 +25,7 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         }
     })?;
     if report.empty {
-        let text = format!("{} holds no data: no server has written there", directory.display());
+        let text = format!("{} holds no data: no server has written to it", directory.display());
         return Err(text.into());
     }
     print_segments(directory, &report)?;
@@ -37,7 +39,7 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
     }
     let count = |effect| report.damage.iter().filter(|damage| damage.effect == effect).count();
     if count(Effect::Refused) == 0 && !report.beyond.doubtful {
-        // As a start would do it: what there is first, then what happened to it.
+        // In the order of a start: configuration first, then all other records.
         let segments = report.segments.iter().map(|segment| (segment.number, None));
         let appender = journal::Appender::new(0, 64 << 20, end, 1);
         let mut recovery = Recovery::begin(Options::default(), appender, segments, 0, Time(0));
@@ -55,22 +57,22 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         print_topics(&machine)?;
         let set_aside = machine.sqs().set_aside();
         if set_aside > 0 {
-            outln!("\nMessages set aside since they could not be read: {set_aside}")?;
+            outln!("\nMessages set aside because they could not be read: {set_aside}")?;
         }
         if count(Effect::Unreadable) > 0 {
             outln!("\nRecords in damaged frames are not counted here.")?;
             return Err(verdict(&report).into());
         }
-        outln!("\nEverything that was acknowledged is here, and as it was written.")?;
+        outln!("\nAll acknowledged data is present and undamaged.")?;
         if count(Effect::Rebuilt) > 0 {
-            outln!("The next start makes the indexes again that are not those of their segments.")?;
+            outln!("The next start rebuilds the damaged indexes.")?;
         }
         return Ok(());
     }
     Err(verdict(&report).into())
 }
 
-/// What the damage means for a server, and what can be done.
+/// Returns what the damage means for a server, and what to do.
 fn verdict(report: &Report) -> String {
     let count = |effect| report.damage.iter().filter(|damage| damage.effect == effect).count();
     let places =
@@ -78,18 +80,18 @@ fn verdict(report: &Report) -> String {
     let (refused, unreadable) = (count(Effect::Refused), count(Effect::Unreadable));
     if refused == 0 && !report.beyond.doubtful {
         return format!(
-            "{} damaged inside segments that have an index. The server starts on this directory: it sets aside messages that it \
-             cannot read when somebody receives them, and gives all others",
+            "{} damaged inside segments that have an index. The server starts on this directory. It sets a damaged message aside \
+             when a client receives it, and delivers all others",
             places(unreadable)
         );
     }
     let what = match refused {
-        0 => "nothing says whether what lies behind an unfinished write was acknowledged".to_owned(),
+        0 => "records behind an unfinished write may have been acknowledged".to_owned(),
         count => format!("{} damaged", places(count)),
     };
     format!(
-        "{what}. The server does not start on this directory, lest something be lost in silence. Restore it from a copy; or let \
-         `posthaste repair DIR` set aside what is damaged and keep all that is sound"
+        "{what}. The server does not start on this directory, so that no data is lost unnoticed. Restore it from a copy, or run \
+         `posthaste repair DIR`, which sets damaged bytes aside and keeps all valid records"
     )
 }
 
@@ -118,12 +120,12 @@ fn print_segments(directory: &Path, report: &Report) -> io::Result<()> {
         let (beyond, fate) = (
             report.beyond,
             match report.beyond.doubtful {
-                true => "it was written with durability `os`, so nothing says whether it was acknowledged",
-                false => "never acknowledged; the next start cuts it off",
+                true => "they were written with durability `os` and may have been acknowledged",
+                false => "never acknowledged; the next start cuts them off",
             },
         );
         outln!(
-            "An unfinished write at {}, offset {} ({}), with {} whole frames of {} records, {} bytes, behind it: {fate}.",
+            "An unfinished write at {}, offset {} ({}), followed by {} whole frames with {} records, {} bytes: {fate}.",
             torn.file,
             torn.offset,
             torn.what,
@@ -203,7 +205,7 @@ fn print_topics(machine: &Machine) -> io::Result<()> {
     }
     let direct = machine.sns().deliveries_pending_directly();
     if direct > 0 {
-        outln!("{direct:>12} {:>12}  to telephones and devices that have not subscribed", "")?;
+        outln!("{direct:>12} {:>12}  to telephones and devices without a subscription", "")?;
     }
     Ok(())
 }

@@ -100,7 +100,7 @@ impl Deliverer {
                 *attempts = Some(thread);
             }
             Err(error) => {
-                error!("the thread that delivers cannot be started: {error}");
+                error!("cannot start the delivery thread: {error}");
                 report(&self.tools.engine, number, Outcome::Failed, None);
             }
         }

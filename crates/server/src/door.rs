@@ -252,7 +252,7 @@ fn host_pattern(text: &str) -> Result<HostPattern, String> {
         Some(end) if end.starts_with('.') && is_name(end) => Ok(HostPattern::Below(end.to_owned())),
         None if is_name(&text) => Ok(HostPattern::Exactly(text)),
         _ => Err(format!(
-            "--allow-host {text}: say a name without a port, such as queues.test, or *.queues.test, or *"
+            "--allow-host {text} is not valid: use a name without a port, such as queues.test, or *.queues.test, or *"
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! `posthaste health`: whether a server answers and is well, as an exit code. For containers and scripts.
+//! `posthaste health`: reports by its exit code whether a server answers and is healthy. For containers and scripts.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 
 use stdio::outln;
 
-/// The server has so long to answer.
+/// Timeout for the server's answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// An answer is not longer than this.
+/// Maximum length of the answer.
 const ANSWER_BYTES: u64 = 64 << 10;
 
-/// Asks the server at a URL (`http://host:port`, or `host:port`), or at the address that `listen` says: `--listen`'s value.
+/// Asks the server at `url` (`http://host:port` or `host:port`), or else at `listen`, the value of `--listen`.
 pub fn run(url: Option<&str>, listen: Option<&str>) -> Result<(), Box<dyn Error>> {
     let address = match url {
         Some(url) => address_of(url)?,
         None => reachable(listen.unwrap_or("127.0.0.1:4566")),
     };
-    let failed = |error: std::io::Error| format!("no server is well at {address}: {error}");
+    let failed = |error: std::io::Error| format!("no healthy server at {address}: {error}");
     let answer = ask(&address).map_err(failed)?;
     let status = answer.split(' ').nth(1).unwrap_or_default();
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).trim();
@@ -27,7 +27,7 @@ pub fn run(url: Option<&str>, listen: Option<&str>) -> Result<(), Box<dyn Error>
         outln!("{body}")?;
         return Ok(());
     }
-    Err(format!("the server at {address} is not well: status {status}: {body}").into())
+    Err(format!("the server at {address} is not healthy: status {status}: {body}").into())
 }
 
 fn ask(address: &str) -> std::io::Result<String> {
@@ -42,7 +42,7 @@ fn ask(address: &str) -> std::io::Result<String> {
     }
     let mut stream = connected?;
     stream.set_write_timeout(Some(left()))?;
-    // The server knows itself by `localhost`, whatever name led here.
+    // The server always accepts the name `localhost`.
     stream.write_all(b"GET /_posthaste/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     stream.set_read_timeout(Some(left()))?;
     let mut answer = String::new();
@@ -53,7 +53,7 @@ fn ask(address: &str) -> std::io::Result<String> {
 fn address_of(url: &str) -> Result<String, String> {
     if url.starts_with("https://") {
         return Err(format!(
-            "{url}: health is asked without TLS, of the server itself: say http://HOST:PORT"
+            "{url}: the health check does not use TLS: use http://HOST:PORT of the server itself"
         ));
     }
     let rest = url.strip_prefix("http://").unwrap_or(url);

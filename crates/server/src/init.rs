@@ -151,7 +151,7 @@ pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
             None => None,
             Some(dlq) if !(1..=1000).contains(&dlq.as_ref().max_receive_count) => {
                 let text =
-                    format!("queue \"{name}\", dead-letter-queue: max-receive-count is from 1 to 1000");
+                    format!("queue \"{name}\", dead-letter-queue: max-receive-count must be from 1 to 1000");
                 return Err(mistake(line_of(dlq.span()), text));
             }
             Some(dlq) => {
@@ -200,10 +200,8 @@ fn caller_of(
         None => default_region.to_owned(),
         Some(region) if is_region(region.as_ref()) => region.into_inner(),
         Some(region) => {
-            let text = format!(
-                "region = \"{}\": that is not the name of a region, such as us-east-1",
-                region.as_ref()
-            );
+            let text =
+                format!("region = \"{}\" is not the name of a region, such as us-east-1", region.as_ref());
             return Err((region.span(), text));
         }
     };

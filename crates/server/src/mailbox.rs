@@ -109,9 +109,9 @@ impl Letterbox {
     }
 }
 
-/// What is answered when the journal or a thread has failed: whether what was asked for happened is not known.
+/// The answer after the journal or a thread has failed. Whether the request took effect is unknown.
 pub fn failed() -> Answer {
-    Err(Refusal::new("InternalFailure", "The server has failed, and stops. Its log says why."))
+    Err(Refusal::new("InternalFailure", "The server has failed and stops. Its log contains the reason."))
 }
 
 /// Asks the engine. If this future is dropped, the engine hears that the client has gone.

@@ -60,7 +60,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// A durable messaging server that speaks AWS's messaging APIs on one port.
 ///
-/// Without a command it serves: point any AWS SDK at http://127.0.0.1:4566 and use any credentials.
+/// Without a command the program starts the server: point any AWS SDK at http://127.0.0.1:4566 and use any credentials.
 #[derive(Parser)]
 #[command(name = "posthaste", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -74,46 +74,46 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   posthaste                                        serve on 127.0.0.1:4566, data in ./posthaste-data
-  posthaste --in-memory --virtual-clock            for tests: nothing survives, time moves when told to
+  posthaste --in-memory --virtual-clock            for tests: nothing survives, time moves on request
   posthaste --listen 127.0.0.1:9324 --data /var/lib/posthaste --init queues.toml
   posthaste check ./posthaste-data                 verify a data directory
-  posthaste health http://127.0.0.1:4566           exit code 0 if a server answers there and is well
+  posthaste health http://127.0.0.1:4566           exit code 0 if a healthy server answers
   posthaste bench send drain                       measure any SQS endpoint
 
   aws --endpoint-url http://127.0.0.1:4566 sqs create-queue --queue-name first
 
-Say --endpoint-url to the aws command line: its version 1 ignores AWS_ENDPOINT_URL for sqs and would ask AWS itself.";
+Give the aws command line --endpoint-url: its version 1 ignores AWS_ENDPOINT_URL for sqs and sends requests to AWS.";
 
 #[derive(Subcommand)]
-#[allow(clippy::large_enum_variant)] // There is one, once.
+#[allow(clippy::large_enum_variant)] // Only one value exists.
 enum Chore {
-    /// Serve (what a bare call does)
+    /// Start the server (the default)
     Serve(options::ServeOptions),
-    /// Verify a data directory and say what it holds; changes nothing
+    /// Verify a data directory and list its content; changes nothing
     Check {
         /// The data directory
         directory: std::path::PathBuf,
     },
-    /// Make a damaged data directory one that starts again: what is damaged is set aside, what is sound is kept
+    /// Make a damaged data directory usable again: sets damaged bytes aside and keeps all valid records
     Repair {
         /// The data directory
         directory: std::path::PathBuf,
     },
-    /// Say whether a server answers and is well: exit code 0 if it is, 1 if not. For containers and scripts
+    /// Check whether a server is healthy: exit code 0 if it is, 1 if not. For containers and scripts
     Health {
-        /// Where the server is: http://HOST:PORT [default: where --listen or POSTHASTE_LISTEN says]
+        /// URL of the server: http://HOST:PORT [default: the address of --listen or POSTHASTE_LISTEN]
         url: Option<String>,
         /// The address that the server listens on
         #[arg(long, value_name = "HOST:PORT", env = "POSTHASTE_LISTEN", hide_env_values = true)]
         listen: Option<String>,
     },
-    /// Load an SQS or SNS endpoint, this server's or another's, and measure it
+    /// Measure an SQS or SNS endpoint, of this or another server, under load
     Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
-    // Huge pages make an idle server ten times as large as it is. The allocator asks for none (its feature `no_thp`: it
-    // would before this line); this is for systems that give them unasked. Where they cannot be disabled, it is just that.
+    // With huge pages an idle server takes ten times the memory. The allocator does not request them (its feature `no_thp`,
+    // because it starts before this line). This call is for systems that use them by default. A failure has no other effect.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

@@ -1,4 +1,4 @@
-//! How the server is told what to do: flags, the environment, a file; in this order.
+//! Options of the server: from flags, the environment and a file, in this order of precedence.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -11,90 +11,93 @@ use crate::budget;
 use crate::door::Door;
 use crate::logging::{self, LogFormat};
 
-/// Memory for requests and answers on their way, unless it is said.
+/// Default memory budget for requests and answers.
 const MEMORY_BUDGET: usize = 256 << 20;
 
-/// What `posthaste serve` can be told. Each can also be said in the environment and in the file.
+/// Options of `posthaste serve`. The environment and the file accept the same options.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ServeOptions {
-    /// Where to listen [default: 127.0.0.1:4566]
+    /// Address to listen on [default: 127.0.0.1:4566]
     #[arg(long, value_name = "HOST:PORT", env = "POSTHASTE_LISTEN")]
     pub listen: Option<String>,
 
-    /// Where to keep the data [default: ./posthaste-data]
+    /// Directory of the data [default: ./posthaste-data]
     #[arg(long, value_name = "DIR", env = "POSTHASTE_DATA")]
     pub data: Option<PathBuf>,
 
-    /// Keep everything in memory: nothing survives. For tests
+    /// Keep all data in memory: nothing survives a stop. For tests
     #[arg(long, env = "POSTHASTE_IN_MEMORY", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = yes_or_no)]
     pub in_memory: Option<bool>,
 
-    /// What "acknowledged" means: `fsync`, it is on disk; `os`, it survives this program's death, not the machine's
-    /// [default: fsync; in memory: os]
+    /// What an acknowledgement guarantees. `fsync`: the write is on disk. `os`: the write survives a crash of
+    /// this program, but not of the machine [default: fsync; in memory: os]
     #[arg(long, value_enum, env = "POSTHASTE_DURABILITY")]
     pub durability: Option<DurabilityOption>,
 
-    /// A clock that moves only by `POST /_posthaste/clock`. For tests
+    /// Use a clock that moves only on `POST /_posthaste/clock`. For tests
     #[arg(long, env = "POSTHASTE_VIRTUAL_CLOCK", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = yes_or_no)]
     pub virtual_clock: Option<bool>,
 
-    /// Keep to the rules that only slow a developer down, too: AWS's 60-second rules, the SMS sandbox, and that a queue's policy must let a
-    /// topic send to it
+    /// Enforce also AWS's rules that get in a developer's way: the 60-second rules, the SMS sandbox, quotas,
+    /// and queue policies for messages from topics
     #[arg(long, env = "POSTHASTE_STRICT", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = yes_or_no)]
     pub strict: Option<bool>,
 
-    /// The region of requests that are not signed [default: us-east-1]
+    /// Region of unsigned requests [default: us-east-1]
     #[arg(long, env = "POSTHASTE_REGION")]
     pub region: Option<String>,
 
-    /// The URL under which clients and subscribers reach this server: queue URLs and the links in notifications begin with it
-    /// [default: the address of each request, or of the proxy that X-Forwarded-Host, -Proto and -Port name]
+    /// URL by which clients and subscribers reach this server. Queue URLs and the links in notifications
+    /// begin with it [default: the address of each request, or of the proxy that X-Forwarded-Host, -Proto and
+    /// -Port name]
     #[arg(long, value_name = "URL", env = "POSTHASTE_PUBLIC_URL")]
     pub public_url: Option<String>,
 
-    /// Serve the certificate of notifications over TLS here, for validators that take it from AWS's host alone: port 443 of an
-    /// address that this name leads to where notifications are checked
+    /// Address on which to serve the certificate of notifications over TLS, for validators that accept it
+    /// only from AWS's host. Use port 443 of an address to which the validating machine resolves AWS's host
+    /// name
     #[arg(long, value_name = "HOST:PORT", env = "POSTHASTE_CERTIFICATE_LISTEN")]
     pub certificate_listen: Option<String>,
 
-    /// The URL under which that certificate is said to be; `{region}` stands for the topic's region [default: with
-    /// --certificate-listen https://sns.{region}.amazonaws.com, else where the other links lead]
+    /// URL that notifications give for the certificate; `{region}` stands for the topic's region [default:
+    /// with --certificate-listen https://sns.{region}.amazonaws.com, else the base URL of the other links]
     #[arg(long, value_name = "URL", env = "POSTHASTE_CERTIFICATE_URL")]
     pub certificate_url: Option<String>,
 
-    /// The server that takes e-mail: smtp://USER:PASSWORD@HOST:PORT or smtps://…; without one, e-mail goes to the outbox
-    /// (GET /_posthaste/outbox)
+    /// SMTP server for e-mail: smtp://USER:PASSWORD@HOST:PORT or smtps://… [default: none; e-mail goes to the
+    /// outbox, GET /_posthaste/outbox]
     #[arg(long, value_name = "URL", env = "POSTHASTE_SMTP", help_heading = "Deliveries")]
     pub smtp: Option<String>,
 
-    /// The address that e-mail comes from; without one, no-reply@sns.amazonaws.com
+    /// Sender address of e-mail [default: no-reply@sns.amazonaws.com]
     #[arg(long, value_name = "ADDRESS", env = "POSTHASTE_MAIL_FROM", help_heading = "Deliveries")]
     pub mail_from: Option<String>,
 
-    /// A URL that gets text messages as JSON; without one, they go to the outbox
+    /// URL that gets text messages as JSON [default: none; they go to the outbox]
     #[arg(long, value_name = "URL", env = "POSTHASTE_SMS_GATEWAY", help_heading = "Deliveries")]
     pub sms_gateway: Option<String>,
 
-    /// A URL that gets mobile push notifications as JSON; without one, they go to the outbox
+    /// URL that gets mobile push notifications as JSON [default: none; they go to the outbox]
     #[arg(long, value_name = "URL", env = "POSTHASTE_PUSH_GATEWAY", help_heading = "Deliveries")]
     pub push_gateway: Option<String>,
 
-    /// A URL that gets calls of Lambda functions as JSON; without one, they go to the outbox
+    /// URL that gets calls of Lambda functions as JSON [default: none; they go to the outbox]
     #[arg(long, value_name = "URL", env = "POSTHASTE_LAMBDA_GATEWAY", help_heading = "Deliveries")]
     pub lambda_gateway: Option<String>,
 
-    /// A URL that gets records for Firehose as JSON; without one, they go to the outbox
+    /// URL that gets records for Firehose as JSON [default: none; they go to the outbox]
     #[arg(long, value_name = "URL", env = "POSTHASTE_FIREHOSE_GATEWAY", help_heading = "Deliveries")]
     pub firehose_gateway: Option<String>,
 
-    /// A PEM file with certificates to trust besides the machine's, for deliveries over TLS
+    /// PEM file with certificates to trust in addition to the machine's, for deliveries over TLS
     #[arg(long, value_name = "FILE", env = "POSTHASTE_CA_FILE", help_heading = "Deliveries")]
     pub ca_file: Option<PathBuf>,
 
-    /// Which addresses subscribers' URLs may not lead to: `none`; `neighbours`, this machine and its link, where clouds
-    /// keep their metadata; `non-public`, private networks, too [default: none, since a local server's subscribers are on its
-    /// machine; a server that others reach should say `neighbours` at least]
+    /// Addresses that subscribers' URLs must not lead to. `none`: all addresses are allowed. `neighbours`:
+    /// refuse this machine and its link, where clouds serve their metadata. `non-public`: refuse private
+    /// networks, too [default: none, because the subscribers of a local server are on the same machine; use
+    /// at least `neighbours` for a server that others can reach]
     #[arg(
         long,
         value_enum,
@@ -104,26 +107,28 @@ pub struct ServeOptions {
     )]
     pub refuse_addresses: Option<RefusedAddresses>,
 
-    /// Read the whole log in the background, so many bytes a second (`1M`, `512K`), once a day at the most, to find what rots on
-    /// the disk [default: off, since it competes for the disk and its cache]
+    /// Read the whole log in the background, at this many bytes a second (`1M`, `512K`), at most once a day,
+    /// to find damage on the disk [default: off, because reading competes for the disk and its cache]
     #[arg(long, value_name = "RATE", env = "POSTHASTE_SCRUB")]
     pub scrub: Option<String>,
 
-    /// Threads that speak HTTP [default: one for each core]
+    /// Threads that serve HTTP [default: one per core]
     #[arg(long, value_name = "N", env = "POSTHASTE_HTTP_THREADS")]
     pub http_threads: Option<usize>,
 
-    /// Memory that bodies of requests and answers may take on their way, over all connections, such as 256MiB or 1GiB. Deliveries
-    /// may take half as much besides. Who finds no room waits, and hears 503 if that takes too long [default: 256MiB]
+    /// Memory for the bodies of requests and answers in progress, over all connections, such as 256MiB or
+    /// 1GiB. Deliveries may use half as much in addition. A request without room waits, and gets a 503 if
+    /// that takes too long [default: 256MiB]
     #[arg(long, value_name = "SIZE", env = "POSTHASTE_MEMORY_BUDGET")]
     pub memory_budget: Option<String>,
 
-    /// A file that declares queues and topics, applied at every start (TOML)
+    /// TOML file that declares queues and topics; applied at every start
     #[arg(long, value_name = "FILE", env = "POSTHASTE_INIT")]
     pub init: Option<PathBuf>,
 
-    /// A name of this server that it cannot know of itself, such as queues.test or *.queues.test; `*`: any name. May be repeated.
-    /// Known are localhost, addresses, the host of --public-url; with --insecure-public names without a dot, as containers have
+    /// Additional host name of this server, such as queues.test or *.queues.test; `*` accepts any name. May
+    /// be repeated. The server knows localhost, IP addresses and the host of --public-url; with
+    /// --insecure-public also names without a dot, as containers have
     #[arg(
         long,
         value_name = "NAME",
@@ -133,8 +138,8 @@ pub struct ServeOptions {
     )]
     pub allow_host: Option<Vec<String>>,
 
-    /// The origin of web pages that may use this server, such as http://localhost:3000 or http://localhost:*; `*`: all pages
-    /// there are. May be repeated
+    /// Origin of web pages that may use this server, such as http://localhost:3000 or http://localhost:*; `*`
+    /// allows all pages. May be repeated
     #[arg(
         long,
         value_name = "ORIGIN",
@@ -144,7 +149,7 @@ pub struct ServeOptions {
     )]
     pub allow_origin: Option<Vec<String>>,
 
-    /// Listen on an address that others can reach, although nobody's credentials are checked
+    /// Allow listening on an address that others can reach, although the server checks no credentials
     #[arg(long, env = "POSTHASTE_INSECURE_PUBLIC", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = yes_or_no)]
     pub insecure_public: Option<bool>,
 
@@ -157,7 +162,7 @@ pub struct ServeOptions {
     #[arg(long, value_enum, value_name = "FORM", env = "POSTHASTE_LOG_FORMAT", help_heading = "Log")]
     pub log_format: Option<LogFormat>,
 
-    /// A file with these options (TOML)
+    /// TOML file with these options
     #[arg(long, value_name = "FILE", env = "POSTHASTE_CONFIG")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
@@ -169,83 +174,83 @@ pub struct ServeOptions {
 pub enum DurabilityOption {
     /// An acknowledged write is on disk.
     Fsync,
-    /// An acknowledged write survives the death of this program, not of the machine.
+    /// An acknowledged write survives a crash of this program, but not of the machine.
     Os,
 }
 
-/// Which addresses subscribers' URLs may not lead to.
+/// Addresses that subscribers' URLs must not lead to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefusedAddresses {
-    /// Any will do: receivers of a developer are on the same machine.
+    /// All addresses are allowed: a developer's receivers are on the same machine.
     None,
-    /// Not this machine, nor its link.
+    /// Refuses this machine and its link.
     Neighbours,
-    /// Not private networks either.
+    /// Refuses private networks, too.
     NonPublic,
 }
 
-/// Everything decided.
+/// The resolved options.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where to listen.
+    /// Addresses to listen on.
     pub listen: Vec<SocketAddr>,
-    /// Where the data is; `None`: in memory.
+    /// Directory of the data; `None`: in memory.
     pub data: Option<PathBuf>,
-    /// What "acknowledged" means.
+    /// What an acknowledgement guarantees.
     pub durability: DurabilityOption,
-    /// Whether the clock stands still.
+    /// Whether the clock moves only on request.
     pub virtual_clock: bool,
-    /// Whether all of AWS's limits are kept.
+    /// Whether all of AWS's limits are enforced.
     pub strict: bool,
-    /// The region of requests that are not signed.
+    /// Region of unsigned requests.
     pub region: String,
-    /// The URL under which clients and subscribers reach this server, without a slash at its end.
+    /// URL by which clients and subscribers reach this server, without a slash at its end.
     pub public_url: Option<String>,
-    /// Who may ask.
+    /// Decides which requests are accepted by host name and origin.
     pub door: Door,
-    /// Where to serve the certificate of notifications over TLS.
+    /// Addresses on which to serve the certificate of notifications over TLS.
     pub certificate_listen: Vec<SocketAddr>,
-    /// The URL under which it is said to be, without a slash at its end.
+    /// URL that notifications give for it, without a slash at its end.
     pub certificate_url: Option<String>,
-    /// How deliveries leave the building.
+    /// Settings of deliveries to endpoints outside.
     pub delivery: delivery::Settings,
-    /// Bytes of the log that are read a second to find what rots; none if that is off.
+    /// Bytes of the log to read per second in search of damage; `None`: off.
     pub scrub: Option<u64>,
-    /// Threads that speak HTTP.
+    /// Threads that serve HTTP.
     pub http_threads: usize,
-    /// Bytes of memory that requests and answers may take on their way.
+    /// Bytes of memory for requests and answers in progress.
     pub memory_budget: usize,
-    /// The file that declares queues.
+    /// The file that declares queues and topics.
     pub init: Option<PathBuf>,
     /// What goes into the log, and in which form.
     pub log: logging::Settings,
 }
 
-/// Why the server cannot start as it was told.
+/// Why the options are not valid.
 #[derive(Debug)]
 pub enum OptionsError {
     /// The file cannot be read.
     Unreadable(PathBuf, std::io::Error),
-    /// The file is not as it should be; the text names line and field.
+    /// The file is malformed; the text names line and field.
     Malformed(PathBuf, String),
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     Address(String, String),
-    /// The address is reachable by others.
+    /// Others can reach the address.
     Public(SocketAddr),
-    /// A region's name that is none.
+    /// Not the name of a region.
     Region(String),
-    /// A rate that is none.
+    /// Not a valid rate.
     Scrub(String),
-    /// A URL that nobody could follow.
+    /// Not a valid URL.
     PublicUrl(String),
-    /// A size that is none, or too small.
+    /// Not a valid size, or too small.
     MemoryBudget(String),
-    /// A host's name or an origin that is none; the text says which.
+    /// Not a valid host name or origin; the text names it.
     Door(String),
     /// A part of `--log` that names no level.
     Log(String),
-    /// Both a directory and memory are to keep the data.
+    /// Both a directory and memory were selected for the data.
     DirectoryAndMemory,
 }
 
@@ -256,26 +261,26 @@ impl std::fmt::Display for OptionsError {
             OptionsError::Malformed(path, error) => write!(f, "{}: {error}", path.display()),
             OptionsError::Address(address, why) => write!(
                 f,
-                "cannot listen on \"{address}\": {why}. Say --listen HOST:PORT, for example --listen 127.0.0.1:4566"
+                "cannot listen on \"{address}\": {why}. Use --listen HOST:PORT, for example --listen 127.0.0.1:4566"
             ),
             OptionsError::Public(address) => write!(
                 f,
-                "refusing to listen on {address}: others can reach that address, and credentials are not checked. \
-                 Listen on 127.0.0.1, or say --insecure-public if only people you trust can reach it (for example \
+                "refusing to listen on {address}: others can reach that address, and the server checks no credentials. \
+                 Listen on 127.0.0.1, or add --insecure-public if only people you trust can reach it (for example \
                  inside a container whose port is published on the loopback address)"
             ),
             OptionsError::Region(region) => {
                 write!(f, "\"{region}\" is not the name of a region, such as us-east-1")
             }
             OptionsError::Scrub(rate) => {
-                write!(f, "--scrub {rate} is no number of bytes a second: say 512K, 1M or 4M; 0 is off")
+                write!(f, "--scrub {rate} is not a number of bytes per second: use 512K, 1M or 4M, for example; 0 turns it off")
             }
             OptionsError::PublicUrl(url) => {
-                write!(f, "the public URL \"{url}\" is none that others could follow: say https://HOST or http://HOST:PORT")
+                write!(f, "\"{url}\" is not a valid public URL: use https://HOST or http://HOST:PORT")
             }
             OptionsError::MemoryBudget(size) => write!(
                 f,
-                "--memory-budget {size}: say a size of at least {} MiB, such as 256MiB or 1GiB",
+                "--memory-budget {size} is not valid: use a size of at least {} MiB, such as 256MiB or 1GiB",
                 budget::LEAST >> 20
             ),
             OptionsError::Log(part) => write!(
@@ -285,7 +290,7 @@ impl std::fmt::Display for OptionsError {
             ),
             OptionsError::Door(text) => f.write_str(text),
             OptionsError::DirectoryAndMemory => {
-                f.write_str("--data and --in-memory (or POSTHASTE_DATA and POSTHASTE_IN_MEMORY) contradict each other: leave one out")
+                f.write_str("--data and --in-memory (or POSTHASTE_DATA and POSTHASTE_IN_MEMORY) contradict each other: remove one of them")
             }
         }
     }
@@ -293,14 +298,15 @@ impl std::fmt::Display for OptionsError {
 
 impl std::error::Error for OptionsError {}
 
-/// Reads a TOML file; a mistake in it names file, line and field.
+/// Reads a TOML file. Errors name the file, the line and the field.
 pub fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, OptionsError> {
     let text = std::fs::read_to_string(path).map_err(|error| OptionsError::Unreadable(path.into(), error))?;
     toml::from_str(&text).map_err(|error| OptionsError::Malformed(path.into(), error.to_string()))
 }
 
 impl ServeOptions {
-    /// What the environment says about memory or a directory gives way to what a flag says about the other.
+    /// Resolves conflicts between flags and the environment: a flag for a directory overrides a variable for
+    /// memory, and the reverse.
     pub fn settle(mut self, matches: &ArgMatches) -> Self {
         let by_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
         if by_flag("data") && !by_flag("in_memory") {
@@ -312,7 +318,7 @@ impl ServeOptions {
         self
     }
 
-    /// Decides everything: what flags and environment do not say, the file says; what neither says has a default.
+    /// Resolves all options. Flags and the environment override the file; the rest gets defaults.
     pub fn decide(self) -> Result<Settings, OptionsError> {
         let file = match &self.config {
             Some(path) => read_toml::<ServeOptions>(path)?,
@@ -330,7 +336,7 @@ impl ServeOptions {
         if !is_public && let Some(public) = addresses.iter().find(|address| !is_loopback(address.ip())) {
             return Err(OptionsError::Public(*public));
         }
-        // Who reaches this address learns nothing but a certificate, which every notification points to.
+        // This listener serves nothing but a certificate, to which every notification links.
         let certificates: Vec<SocketAddr> = match self.certificate_listen.or(file.certificate_listen) {
             None => Vec::new(),
             Some(listen) => listen
@@ -343,7 +349,7 @@ impl ServeOptions {
             None => (!certificates.is_empty()).then(|| "https://sns.{region}.amazonaws.com".to_owned()),
         };
         let public_url = self.public_url.or(file.public_url).map(public_url).transpose()?;
-        // A variable that is set to nothing names nothing.
+        // An empty variable names nothing.
         let list = |list: Option<Vec<String>>| {
             list.map(|list| list.into_iter().filter(|text| !text.is_empty()).collect())
         };
@@ -363,7 +369,7 @@ impl ServeOptions {
             return Err(OptionsError::Region(region));
         }
         let log = self.log.or(file.log).unwrap_or_default();
-        // What a flag says about memory or a directory outdoes what the file says about the other.
+        // A flag for memory or a directory overrides the other one in the file.
         let data = match (self.data, self.in_memory) {
             (Some(_), Some(true)) => return Err(OptionsError::DirectoryAndMemory),
             (Some(data), _) => Some(data),
@@ -371,7 +377,7 @@ impl ServeOptions {
             (None, _) if file.in_memory == Some(true) => None,
             (None, _) => Some(file.data.unwrap_or_else(|| "posthaste-data".into())),
         };
-        // Where nothing survives there is no disk to wait for, and no thread to hand over to that waits for it.
+        // Without a disk there is nothing to wait for, and no need for a thread that waits.
         let by_itself = if data.is_some() { DurabilityOption::Fsync } else { DurabilityOption::Os };
         let by_default = delivery::Settings::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -413,17 +419,17 @@ impl ServeOptions {
     }
 }
 
-/// A switch, as flags and environments say it.
+/// Parses a switch of a flag or a variable.
 fn yes_or_no(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
-        // A variable that is set to nothing is how a compose file says that nobody has set it.
+        // Compose files pass an unset variable as an empty one.
         "false" | "0" | "no" | "off" | "" => Ok(false),
-        _ => Err("say true or false".to_owned()),
+        _ => Err("use true or false".to_owned()),
     }
 }
 
-/// Bytes a second, with `K` or `M` for 1024 and 1024 times 1024.
+/// Parses bytes per second; `K` means 1024, `M` means 1024 times 1024.
 fn scrub_rate(text: String) -> Result<u64, OptionsError> {
     let (digits, unit) = match text.trim().strip_suffix(['K', 'k']) {
         Some(digits) => (digits, 1 << 10),

@@ -55,7 +55,7 @@ impl Desk {
                 "after" if value.parse::<Cursor>().is_ok() => after = value.parse().ok(),
                 _ => {
                     return wrong(
-                        "Say queue=NAME, and account, region, limit (1 to 100) and after (the last page's \"next\") if you want",
+                        "The parameters are queue=NAME and, optionally, account, region, limit (1 to 100) and after (\"next\" of the last page)",
                     );
                 }
             }

@@ -1,4 +1,4 @@
-//! `posthaste repair DIR`: makes a damaged data directory one that starts again. What is sound stays; what is not is set aside.
+//! `posthaste repair DIR`: makes a damaged data directory usable again. It keeps valid records and sets damaged bytes aside.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -10,10 +10,10 @@ use journal::engines::Files;
 use kernel::parcel::{PARCEL_PART, PARCEL_SENT};
 use stdio::outln;
 
-/// Repairs a directory and says what was done.
+/// Repairs a directory and prints what it did.
 pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
     if !directory.is_dir() {
-        return Err(format!("{} is no directory", directory.display()).into());
+        return Err(format!("{} is not a directory", directory.display()).into());
     }
     let files = Arc::new(Files::open(directory)?);
     let mut behind: BTreeMap<&'static str, u64> = BTreeMap::new();
@@ -26,12 +26,10 @@ fn print(repaired: &Repaired, behind: &BTreeMap<&'static str, u64>) -> std::io::
         return outln!("Nothing had to be repaired.");
     }
     if repaired.manifest {
-        outln!("The manifest was made again. Segments that are not there count as dropped.")?;
+        outln!("The manifest was rebuilt. Missing segments count as dropped.")?;
     }
     for number in &repaired.missing {
-        outln!(
-            "LOST       segment {number} is missing, or nothing of it is sound: the log goes on without it"
-        )?;
+        outln!("LOST       segment {number} is missing or has no valid record: the log continues without it")?;
     }
     for hole in &repaired.holes {
         outln!(
@@ -43,19 +41,19 @@ fn print(repaired: &Repaired, behind: &BTreeMap<&'static str, u64>) -> std::io::
             hole.set_aside
         )?;
         if hole.kept > 0 {
-            outln!("           of its records {} were sound and are kept", hole.kept)?;
+            outln!("           {} valid records in these bytes are kept", hole.kept)?;
         }
     }
     let all: u64 = behind.values().sum();
     let kinds: Vec<String> = behind.iter().map(|(kind, count)| format!("{count} of {kind}")).collect();
-    outln!("Behind the first such place {all} sound records were kept: {}.", kinds.join(", "))?;
+    outln!("Valid records kept behind the first damaged place: {all} ({}).", kinds.join(", "))?;
     outln!(
         "Messages whose records were set aside are lost. Messages whose receives, deletes or deliveries were set aside may be \
-         given or delivered again."
+         received or delivered again."
     )
 }
 
-/// What a record is about, in words.
+/// Returns the subject of a record, for operators.
 fn kind(head: &[u8]) -> &'static str {
     match head.first() {
         Some(&(PARCEL_SENT | PARCEL_PART)) => "published messages",
@@ -65,6 +63,6 @@ fn kind(head: &[u8]) -> &'static str {
         Some(19) => "deletes and expiry",
         Some(20 | 21) => "moves",
         Some(kind) if sns::records::KINDS.contains(kind) => "topics, subscriptions and deliveries",
-        _ => "other things",
+        _ => "other records",
     }
 }

@@ -66,7 +66,7 @@ fn pass(
     let segments = match reader.segments() {
         Ok(segments) => segments,
         Err(error) => {
-            error!("the log cannot be listed to be scrubbed: {error}");
+            error!("scrub: cannot list the log's segments: {error}");
             return ControlFlow::Continue(());
         }
     };

@@ -52,7 +52,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let listeners = listener::bind(&settings.listen).map_err(|error| {
         let addresses: Vec<String> = settings.listen.iter().map(ToString::to_string).collect();
         format!(
-            "cannot listen on {}: {error}. Is another server running there? Say --listen HOST:PORT",
+            "cannot listen on {}: {error}. Does another server use this address? Use another one: --listen HOST:PORT",
             addresses.join(", ")
         )
     })?;
@@ -213,7 +213,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     for thread in http {
         match thread.join() {
             Ok(ended) => ended?,
-            // It has said so itself: its alarm rang.
+            // The thread's own alarm has reported the panic already.
             Err(_) => engine.fail("an HTTP thread panicked"),
         }
     }
@@ -221,7 +221,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     thread.join().map_err(|_| "the engine's thread panicked")?;
     if let Some(reason) = engine.failure_reason() {
         return Err(format!(
-            "stopped: {reason}. What was acknowledged is in the log; start the server again"
+            "stopped: {reason}. All acknowledged data is in the log; start the server again"
         )
         .into());
     }
@@ -234,11 +234,11 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A thread that hangs must not keep a server alive that serves nobody.
+/// Ends the process after a while, so that a thread that hangs does not keep it alive.
 fn end_soon() -> std::io::Result<()> {
     std::thread::Builder::new().name("end".into()).spawn(|| {
         std::thread::sleep(ENDING);
-        error!("stopped; something did not end in order");
+        error!("stopped; a thread did not end in time");
         std::process::exit(1);
     })?;
     Ok(())
@@ -260,7 +260,7 @@ fn url_of(addresses: &[std::net::SocketAddr]) -> String {
     }
 }
 
-/// One line, when the server is ready.
+/// Prints one line when the server is ready.
 fn announce(settings: &Settings, addresses: &[std::net::SocketAddr]) {
     let url = url_of(addresses);
     let data = match (&settings.data, settings.durability) {
@@ -276,7 +276,7 @@ fn announce(settings: &Settings, addresses: &[std::net::SocketAddr]) {
     );
 }
 
-/// What tells the server to stop.
+/// The signals that stop the server.
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,

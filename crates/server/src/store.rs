@@ -46,8 +46,8 @@ impl fmt::Display for StoreError {
             StoreError::Journal(error) => write!(f, "{error}"),
             StoreError::Record(extent, path) => write!(
                 f,
-                "{}: the record at segment {}, offset {} is none that this version knows. It was written by a newer \
-                 version: use that one",
+                "{}: this version does not know the record at segment {}, offset {}: use the newer version that \
+                 wrote it",
                 path.display(),
                 extent.place.segment(),
                 extent.place.offset()
@@ -143,8 +143,8 @@ impl Opened {
                 Progress::Space(space) => teller.space(space),
                 Progress::Discarded(segment) => teller.news(Input::Discarded { segment }),
                 Progress::Failed(error) => {
-                    error!("the log cannot be written any more: {error}");
-                    teller.fail(&format!("the log cannot be written any more: {error}"));
+                    error!("writing the log failed: {error}");
+                    teller.fail(&format!("writing the log failed: {error}"));
                 }
             })
             .map_err(StoreError::Io)?;

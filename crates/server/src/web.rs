@@ -98,12 +98,12 @@ impl Desk {
         response.map(|bytes| Answer::new(bytes, lease, &line))
     }
 
-    /// Answers a request that came on a connection too many. No SDK takes that for an answer: it tries again.
+    /// Refuses a request on a connection beyond the limit. SDKs retry after this error.
     pub fn turn_away_busy(&self, request: Request<Incoming>, line: &Rc<Line>) -> Response<Answer> {
         let (head, _) = request.into_parts();
         let exchange = wire::exchange_of(&head, self.request_id());
-        let text = "The server has as many connections as it can, and something happens on each of them. Try again, use fewer \
-                    connections, or raise the limit of open files (ulimit -n) and start the server again.";
+        let text = "The server has reached its limit of connections, and none of them is idle. Try again, use fewer connections, or \
+                    raise the limit of open files (ulimit -n) and restart the server.";
         let mut response = exchange.refuse(&Refusal::new("ServiceUnavailable", text));
         note(&head, &response);
         let headers = response.headers_mut();
@@ -225,7 +225,7 @@ impl Desk {
             Ok(Ok(path)) => self.certificate(&path),
             _ => plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "There is no key to sign with; the log says why.
+                "The server has no signing key; its log contains the reason.
 ",
             ),
         }
@@ -512,7 +512,10 @@ fn no_room(exchange: &Exchange) -> Response<Bytes> {
 }
 
 fn internal() -> Refusal {
-    Refusal::new("InternalFailure", "The server failed to answer. Its log says why, by this request's id.")
+    Refusal::new(
+        "InternalFailure",
+        "The server failed to answer. Its log contains the reason, with this request's id.",
+    )
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response<Bytes> {

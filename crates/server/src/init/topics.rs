@@ -95,7 +95,7 @@ pub(super) fn read(
         let mistake = |text: &str| (span.clone(), format!("topic \"{name}\", {attribute}: {text}"));
         if attribute == "FifoTopic" {
             if value.eq_ignore_ascii_case("true") != topic.is_fifo() {
-                return Err(mistake("a FIFO topic is one whose name ends in .fifo"));
+                return Err(mistake("the name of a FIFO topic must end in .fifo"));
             }
             continue;
         }
@@ -122,7 +122,7 @@ pub(super) fn read(
                 (None, Some(protocol), Some(endpoint)) => (protocol.span(), protocol.into_inner(), endpoint),
                 _ => {
                     let text = format!(
-                        "topic \"{name}\": a subscription says either queue, or protocol and endpoint"
+                        "topic \"{name}\": a subscription needs either queue, or protocol and endpoint"
                     );
                     return Err((name_span, text));
                 }
