@@ -1,11 +1,13 @@
-//! What a record costs on its way to the disk and at a restart.
+//! Measures the cost of a record on its way to the disk and at a restart.
 //!
-//! `cargo bench -p posthaste-journal` measures appending records of 1 KiB, 64 a batch: the engine's share (push and
-//! take) and the whole way through the threads. These are costs of CPU and memory; how fast the disk is, they don't say.
+//! `cargo bench -p posthaste-journal` measures appending records of 1 KiB, 64 a batch: the engine's share
+//! (push and take), and the whole way through the threads. The results are costs of CPU and memory, not the
+//! speed of the disk.
 //!
-//! With arguments: `-- reopen 10000000` writes that many records of 256 bytes and opens the log again;
-//! `-- open` opens empty directories; `-- sync` compares what a sync costs in files that grow, are reserved, were zeroed, or are written again.
-//! A directory can be given as the last argument; the system's one for temporary files is used otherwise.
+//! With arguments: `-- reopen 10000000` writes that many records of 256 bytes and opens the log again; `--
+//! open` opens empty directories; `-- sync` compares the cost of a sync in files that grow, are allocated,
+//! were zeroed, or are reused. The last argument can be a directory; the default is the system's directory
+//! for temporary files.
 
 use std::fs;
 use std::io::Write;
@@ -30,7 +32,7 @@ fn main() {
         ["reopen", records, ..] => reopen(directory.path(), records.parse().expect("how many records")),
         ["open", ..] => open(directory.path()),
         ["sync", ..] => sync(directory.path()),
-        // Run small by `cargo test --benches`.
+        // `cargo test --benches` runs a small version.
         ["--test", ..] => append(directory.path(), 1000),
         _ => append(directory.path(), 2_000_000),
     }
@@ -64,7 +66,7 @@ fn append(directory: &Path, records: u32) {
             while let Some(batch) = pipeline.spent() {
                 appender.recycle(batch);
             }
-            // As an engine's mailbox does, so that the queue stays short.
+            // Keeps the queue short, as the engine's mailbox does.
             while pipeline.waiting() > 16 {
                 drop(told.recv());
             }

@@ -1,4 +1,5 @@
-//! Where records get their places and become batches. No I/O, no checksums: it runs on the engine's thread.
+//! Assigns places to records and forms batches. It runs on the engine's thread and does no I/O and no
+//! checksums.
 
 use kernel::{Extent, Place, Position, Time};
 
@@ -7,37 +8,37 @@ use crate::format::{
     UNVOUCHED, align,
 };
 
-/// Gives records their places in the log and gathers them into batches.
+/// Assigns places in the log to records and collects the records in batches.
 ///
-/// A place is final when [`push`](Appender::push) returns, before anything is written: the engine can store it in its
-/// state at once. What was pushed reaches the disk as part of the next batch that is [taken](Appender::take).
-/// After a crash a record is there as a whole or not at all. So is a [group](Appender::group) of records. Two records of one
-/// batch that are not of one group need not share that fate.
+/// A place is final when [`push`](Appender::push) returns, before anything is written, so the engine can
+/// store it in its state at once. The next batch that is [taken](Appender::take) contains all pushed records.
+/// After a crash a record is whole or absent, and so is a [group](Appender::group) of records. Two records of
+/// one batch and of different groups can be separated by a crash.
 #[derive(Debug)]
 pub struct Appender {
     log_id: u64,
     segment_bytes: u32,
     /// The number of the next frame.
     sequence: u64,
-    /// Where the next byte goes: in `bytes` if a frame is open, or the beginning of the next frame.
+    /// The place of the next byte: in `bytes` if a frame is open, else the beginning of the next frame.
     segment: u32,
-    /// Where `bytes` begins in its segment.
+    /// The offset of `bytes` in its segment.
     base: u32,
-    /// What lies in the current segment from `base` on and has not been taken.
+    /// The bytes of the current segment from `base` on that were not taken yet.
     bytes: Vec<u8>,
-    /// Frames in `bytes`, the last of which may be open.
+    /// The frames in `bytes`; the last one may be open.
     frames: Vec<Frame>,
     open: bool,
-    /// Where in `bytes` the last group begins. A record that was pushed alone is a group of one.
+    /// The offset in `bytes` of the last group. A record that was pushed alone is a group of one.
     group_at: usize,
-    /// The records of the group that was pushed last, or of the last extension of a group.
+    /// The records of the last group, or of its last extension.
     extents: Vec<Extent>,
-    /// A planted fault: records of a group get frames of their own.
+    /// A planted fault: each record of a group gets its own frame.
     splits_groups: bool,
-    /// What belongs to segments that became full since the last batch.
+    /// The pieces of segments that became full since the last batch.
     full: Vec<Unfinished>,
     records: u32,
-    /// Buffers that came back from the writer.
+    /// Buffers that the writer returned.
     spare: Vec<Vec<u8>>,
     spare_frames: Vec<Vec<Frame>>,
     spare_pieces: Vec<Vec<Piece>>,
@@ -47,10 +48,10 @@ pub struct Appender {
 
 #[derive(Clone, Copy, Debug)]
 struct Frame {
-    /// Where its header begins in the piece's bytes.
+    /// The offset of its header in the piece's bytes.
     at: usize,
     records: u32,
-    /// Bytes of its records.
+    /// Length of its records, in bytes.
     payload: u32,
 }
 
@@ -62,49 +63,49 @@ struct Unfinished {
     frames: Vec<Frame>,
 }
 
-/// Whole frames that lie together in one segment. The checksums are not in them yet.
+/// Whole frames that are adjacent in one segment. Their checksums are not filled in yet.
 #[derive(Debug)]
 pub struct Piece {
     /// The segment's number.
     pub segment: u32,
-    /// Where in the segment the bytes belong.
+    /// The offset of the bytes in the segment.
     pub offset: u32,
-    /// One frame after another.
+    /// The frames, one after another.
     pub bytes: Vec<u8>,
 }
 
-/// What is to be written next: one piece, or more if segments became full.
+/// The next bytes to write: one piece, or more if segments became full.
 #[derive(Debug)]
 pub struct Batch {
-    /// In the order of the log.
+    /// The pieces, in the order of the log.
     pub pieces: Vec<Piece>,
-    /// How many records it holds.
+    /// Number of records.
     pub records: u32,
-    /// Where the log ends when it has been written. Every record's place in the batch is before it.
+    /// The end of the log after this batch. Every record of the batch is before it.
     pub end: Position,
 }
 
 impl Batch {
-    /// Bytes to be written.
+    /// Returns the number of bytes to write.
     pub fn bytes(&self) -> usize {
         self.pieces.iter().map(|piece| piece.bytes.len()).sum()
     }
 }
 
-/// A record's head, or a group of records, would be longer than it may be. Nothing was added to the log.
+/// A record's head, or a group of records, is too long. Nothing was added to the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Overlong {
-    /// How long it would be.
+    /// The length that was refused, in bytes.
     pub bytes: usize,
 }
 
-/// The records of a group while it is being filled. See [`Appender::group`].
+/// The records of a group while the caller fills it. See [`Appender::group`].
 #[derive(Debug)]
 pub struct Group<'a> {
     appender: &'a mut Appender,
-    /// Where in the appender's bytes the whole group begins.
+    /// The offset of the whole group in the appender's bytes.
     begin: usize,
-    /// Where its records of this call begin.
+    /// The offset of the records of this call.
     from: usize,
     records: u32,
 }
@@ -112,8 +113,8 @@ pub struct Group<'a> {
 impl Group<'_> {
     /// Adds a record to the group. Its place is known when the group is complete.
     ///
-    /// Errors: the head is longer than `most` bytes or than the format allows, or the group is longer than [`GROUP_BYTES`].
-    /// The caller returns the error, and nothing of the group is added to the log.
+    /// Errors: the head is longer than `most` bytes or than the format allows, or the group is longer than
+    /// [`GROUP_BYTES`]. If the caller returns the error, nothing of the group is added to the log.
     pub fn push(
         &mut self,
         class: Class,
@@ -134,16 +135,17 @@ impl Group<'_> {
     }
 }
 
-/// Buffers larger than this are not kept for later batches.
+/// Larger buffers are not kept for later batches.
 const SPARE_BYTES: usize = 1 << 20;
-/// How many buffers are kept for later batches.
+/// Number of buffers that are kept for later batches.
 const SPARES: usize = 8;
 
 impl Appender {
-    /// An appender that goes on at `end`, with frame number `sequence`.
+    /// Creates an appender that continues at `end`, with frame number `sequence`.
     ///
-    /// `log_id` is the number of the data directory. A segment is full when the next record or group would make it longer
-    /// than `segment_bytes`; only a record or a group that is longer than that alone makes a segment longer.
+    /// `log_id` is the random number of the log. A segment is full when the next record or group would make
+    /// it longer than `segment_bytes`. Only a single record or group that is longer than this makes a segment
+    /// longer.
     pub fn new(log_id: u64, segment_bytes: u32, end: Position, sequence: u64) -> Self {
         Appender {
             log_id,
@@ -166,19 +168,20 @@ impl Appender {
         }
     }
 
-    /// For a log whose answers do not wait for the disk: what the caller takes for durable is only written, and frames
-    /// must not vouch for it, or a crash of the machine would look like damage. They say so instead.
+    /// Turns off the frames' statement of how far the log is durable, for a log whose answers do not wait for
+    /// the disk. There, the caller's `synced` is only written, not durable. If frames stated it, a crash of
+    /// the machine would look like damage.
     pub fn vouches(mut self, vouches: bool) -> Self {
         self.vouches = vouches;
         self
     }
 
-    /// Adds a record and says where it will lie. `head` appends what the engine needs at a restart; `tail` is read only
-    /// by place.
+    /// Adds a record and returns its place. `head` appends the bytes that the engine needs at a restart;
+    /// `tail` is read only by place.
     ///
     /// # Panics
-    /// If the head is 16 MiB or longer: for callers whose heads are of a known length. Others call
-    /// [`try_push`](Appender::try_push).
+    /// If the head is 16 MiB or longer. Use this method for heads of a bounded length, and
+    /// [`try_push`](Appender::try_push) for others.
     pub fn push(&mut self, class: Class, head: impl FnOnce(&mut Vec<u8>), tail: &[u8]) -> Extent {
         match self.try_push(class, HEAD_LIMIT - 1, head, tail) {
             Ok(extent) => extent,
@@ -186,8 +189,8 @@ impl Appender {
         }
     }
 
-    /// The same, unless the head is longer than `most` bytes, or than the format allows: then the log stays as it was, and
-    /// the caller writes less, or refuses what asked for it.
+    /// As [`push`](Appender::push), but fails if the head is longer than `most` bytes or than the format
+    /// allows. Then the log is unchanged, and the caller writes a shorter record or refuses the request.
     pub fn try_push(
         &mut self,
         class: Class,
@@ -210,14 +213,14 @@ impl Appender {
         Ok(Extent { place, len: (self.bytes.len() - at) as u32 })
     }
 
-    /// Adds records of which a crash leaves all or none: they lie in one frame. `fill` pushes them. Returns where they lie, in
-    /// their order.
+    /// Adds records that a crash keeps together, all or none: they lie in one frame. `fill` pushes them.
+    /// Returns their places, in order.
     ///
-    /// If the segment has no room for the group and `room` more bytes, the whole group begins the next segment. `room` is
-    /// what an [extension](Appender::extend_group) of the group can take for certain. It should be far smaller than a
-    /// segment, since so much of each segment's end stays empty.
+    /// If the segment has no room for the group and `room` more bytes, the whole group begins the next
+    /// segment. An [extension](Appender::extend_group) of at most `room` bytes is then certain to fit. `room`
+    /// should be far smaller than a segment, because up to that much at each segment's end stays empty.
     ///
-    /// Errors: `fill` returned one. Then the log stays as it was.
+    /// Errors: those of `fill`. Then the log is unchanged.
     pub fn group(
         &mut self,
         room: usize,
@@ -243,13 +246,13 @@ impl Appender {
         Ok(self.place(from, records))
     }
 
-    /// Adds records to the group that was pushed last, so that a crash leaves all of both or nothing. A record that was pushed
+    /// Adds records to the last group, so that a crash keeps all of both or nothing. A record that was pushed
     /// alone is a group of one.
     ///
-    /// Nothing may have been pushed or taken since: what does so is a bug.
+    /// It is a bug to call this after another push or take.
     ///
-    /// Errors: `fill` returned one, or the segment has no room for the records. Then the group stays as it was. What has
-    /// left `room` in [`group`](Appender::group) does not meet the second error.
+    /// Errors: those of `fill`, or the segment has no room for the records. Then the group is unchanged. The
+    /// second error cannot occur within the `room` of [`group`](Appender::group).
     pub fn extend_group(
         &mut self,
         fill: impl FnOnce(&mut Group<'_>) -> Result<(), Overlong>,
@@ -261,7 +264,7 @@ impl Appender {
         let from = self.bytes.len();
         let filled = self.fill(self.group_at, from, fill);
         let bytes = self.bytes.len() - self.group_at;
-        // A group that began its segment may make it longer.
+        // A group that began its segment may make the segment longer.
         let fits = self.fits(0) || self.base as usize + self.group_at <= FRAME_HEADER;
         match filled {
             Ok(records) if fits => Ok(self.place(from, records)),
@@ -272,13 +275,13 @@ impl Appender {
         }
     }
 
-    /// A planted fault for the simulator: records of a group no longer lie in one frame.
+    /// A planted fault for the simulator: the records of a group no longer lie in one frame.
     #[doc(hidden)]
     pub fn split_groups(&mut self) {
         self.splits_groups = true;
     }
 
-    /// Makes sure that a frame is open which is not full. Returns whether there was one.
+    /// Opens a frame unless one is open and not full. Returns whether such a frame was open.
     fn begin(&mut self) -> bool {
         if self.open && self.bytes.len() - self.frame_at() >= FRAME_BYTES {
             self.close_frame();
@@ -290,7 +293,7 @@ impl Appender {
         was_open
     }
 
-    /// Appends a record's bytes, which may be incomplete if it fails. Returns where they begin.
+    /// Appends a record's bytes and returns their offset. After an error the bytes may be incomplete.
     fn encode(
         &mut self,
         class: Class,
@@ -323,18 +326,18 @@ impl Appender {
         Ok(group.records)
     }
 
-    /// Removes what was appended from `at` on.
+    /// Removes the bytes appended from `at` on.
     fn abandon(&mut self, at: usize, was_open: bool) {
         self.bytes.truncate(at);
         if !was_open {
-            // No frame without records, but by `mark`.
+            // Only `mark` makes frames without records.
             self.bytes.truncate(self.frame_at());
             self.frames.pop();
             self.open = false;
         }
     }
 
-    /// Whether the segment has room for what was appended and so many bytes more.
+    /// Returns whether the segment has room for the appended bytes and `room` more.
     fn fits(&self, room: usize) -> bool {
         self.base as usize + self.bytes.len() + room <= self.segment_bytes as usize
     }
@@ -346,7 +349,7 @@ impl Appender {
         self.records += records;
     }
 
-    /// Gives the records of a group their places: the first lies at `from`.
+    /// Assigns places to the records of a group. The first one lies at `from`.
     fn place(&mut self, from: usize, records: u32) -> &[Extent] {
         if self.splits_groups {
             return self.place_split(from);
@@ -359,7 +362,7 @@ impl Appender {
         &self.extents
     }
 
-    /// The planted fault: each record of a group gets a frame of its own.
+    /// The planted fault: gives each record of a group its own frame.
     fn place_split(&mut self, from: usize) -> &[Extent] {
         let bytes = self.bytes.split_off(from);
         for at in 0..self.extents.len() {
@@ -377,35 +380,36 @@ impl Appender {
         &self.extents
     }
 
-    /// Where the log ends with everything that was pushed: when the log is durable up to here, all of it is.
+    /// Returns the end of the log with all pushed records. They are durable when the log is durable up to
+    /// here.
     pub fn end(&self) -> Position {
         Place::new(self.segment, self.base + self.bytes.len() as u32)
     }
 
-    /// The segment that the next record goes to, unless it is full.
+    /// Returns the segment of the next record, unless that segment is full.
     pub fn segment(&self) -> u32 {
         self.segment
     }
 
-    /// How long a segment gets.
+    /// Returns the length of a full segment.
     pub fn segment_bytes(&self) -> u32 {
         self.segment_bytes
     }
 
-    /// Whether nothing was pushed since the last batch.
+    /// Returns whether nothing was pushed since the last batch.
     pub fn is_empty(&self) -> bool {
         self.records == 0
     }
 
-    /// Bytes that wait to be taken.
+    /// Returns the number of bytes that wait to be taken.
     pub fn waiting_bytes(&self) -> usize {
         self.bytes.len() + self.full.iter().map(|piece| piece.bytes.len()).sum::<usize>()
     }
 
-    /// Takes what was pushed since the last batch; `None` if nothing was.
+    /// Takes all records pushed since the last batch; `None` if there are none.
     ///
-    /// `now`, `synced` (how far the log is known to be durable) and `counter` (any number of the caller's) are written
-    /// into the batch's frames, and given back by recovery.
+    /// The batch's frames contain `now`, `synced` (how far the log is durable) and `counter` (any number of
+    /// the caller). Recovery returns them.
     pub fn take(&mut self, now: Time, synced: Position, counter: u64) -> Option<Batch> {
         if self.records == 0 {
             return None;
@@ -429,10 +433,10 @@ impl Appender {
         Some(Batch { pieces, records: std::mem::take(&mut self.records), end: self.end() })
     }
 
-    /// A batch without records, that only says how far the log is durable. Written when a server ends or has nothing
-    /// to do, it lets recovery tell damage to the last frames from frames that were never finished.
+    /// Takes a batch without records, which only says how far the log is durable. A server writes it when it
+    /// stops or is idle. With it, recovery can distinguish damage to the last frames from unfinished frames.
     ///
-    /// Returns `None` if records wait to be taken: a batch of those says as much.
+    /// Returns `None` if records wait to be taken: their batch says the same.
     pub fn mark(&mut self, now: Time, synced: Position, counter: u64) -> Option<Batch> {
         if self.records > 0 {
             return None;
@@ -445,7 +449,7 @@ impl Appender {
         self.batch(now, synced, counter)
     }
 
-    /// Takes a batch's buffers back when it has been written, so that the next ones need not allocate.
+    /// Takes a written batch's buffers back for later batches.
     pub fn recycle(&mut self, mut batch: Batch) {
         for piece in batch.pieces.drain(..) {
             let mut bytes = piece.bytes;
@@ -477,15 +481,15 @@ impl Appender {
         self.open = false;
     }
 
-    /// Ends the current segment before the record or group that begins at `at`, and moves that to the next one. Returns
-    /// where it begins now.
+    /// Ends the current segment before the record or group at `at`, and moves that to the next segment.
+    /// Returns its new offset.
     fn roll(&mut self, at: usize) -> usize {
         let mut next = self.spare.pop().unwrap_or_default();
         next.extend_from_slice(&[0; FRAME_HEADER]);
         next.extend_from_slice(&self.bytes[at..]);
         self.bytes.truncate(at);
         if self.frame_at() + FRAME_HEADER == at {
-            // The record was the first of its frame: nothing is left of the frame.
+            // The record was the first of its frame: the frame is now empty.
             self.bytes.truncate(self.frame_at());
             self.frames.pop();
         } else {
@@ -505,7 +509,7 @@ impl Appender {
         FRAME_HEADER
     }
 
-    /// What lies in the current segment, leaving fresh buffers behind.
+    /// Takes the bytes of the current segment, and leaves fresh buffers.
     fn current(&mut self) -> Unfinished {
         let bytes = self.spare.pop().unwrap_or_default();
         let frames = self.spare_frames.pop().unwrap_or_default();
@@ -585,7 +589,7 @@ mod tests {
         assert_eq!(batch.pieces.len(), 2);
         assert_eq!((batch.pieces[0].segment, batch.pieces[0].bytes.len()), (1, 128));
         assert_eq!((batch.pieces[1].segment, batch.pieces[1].offset), (2, 0));
-        // The first record of a batch can be the one that does not fit, too.
+        // The first record of a batch may be the one that does not fit.
         let rolled = appender.push(Class::Flow, |_| {}, &[2; 100]);
         assert_eq!(rolled.place, Place::new(3, 64));
         let batch = appender.take(Time(0), Place::new(1, 0), 0).unwrap();
@@ -648,7 +652,7 @@ mod tests {
         tails.iter().try_for_each(|&tail| group.push(Class::Flow, 9, |out| out.push(7), &vec![1; tail]))
     }
 
-    /// How many records each frame of a batch has.
+    /// Returns the number of records of each frame of a batch.
     fn records_of_frames(mut batch: Batch) -> Vec<u32> {
         let mut records = Vec::new();
         for piece in &mut batch.pieces {
@@ -687,7 +691,7 @@ mod tests {
         assert_eq!(extents[2].place, Place::new(2, 190));
         assert_eq!(appender.end(), Place::new(2, 253));
         assert_eq!(records_of_frames(take(&mut appender)), [1, 3]);
-        // After a batch was taken, and with room that is asked for.
+        // After a batch was taken, and with requested room.
         let extents = group(&mut appender, 0, &[]).unwrap();
         assert!(extents.is_empty());
         assert!(appender.is_empty() && appender.take(Time(0), Place::new(1, 0), 0).is_none());

@@ -1,4 +1,4 @@
-//! Open segments, shared by all who read, and closed to them when a segment is dropped.
+//! Open segments, shared by all readers, and closed to new readers when a segment is dropped.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::names;
 use crate::storage::{File, Storage};
 
-/// How many segments are kept open for reading.
+/// Number of segments that are kept open for reading.
 const OPEN: usize = 64;
 
 pub struct Cache {
@@ -19,7 +19,7 @@ pub struct Cache {
 struct Inner {
     open: HashMap<u32, (Arc<dyn File>, u64)>,
     clock: u64,
-    /// Dropped since the start. What was dropped before has no file.
+    /// Segments dropped since the start. Segments dropped before have no file.
     dropped: BTreeSet<u32>,
 }
 
@@ -33,11 +33,11 @@ impl Cache {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        // A thread that panicked here leaves at worst a file less in the cache.
+        // After a panic on another thread, the cache may lack a file, but is valid.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The segment's file; `None` if the segment was dropped.
+    /// Returns the segment's file; `None` if the segment was dropped.
     pub fn get(&self, segment: u32) -> io::Result<Option<Arc<dyn File>>> {
         let mut inner = self.inner();
         inner.clock += 1;
@@ -49,7 +49,8 @@ impl Cache {
         if inner.dropped.contains(&segment) {
             return Ok(None);
         }
-        // Opened under the lock, so that it can't be the file of a segment that is being dropped and recycled.
+        // The file is opened under the lock, so it cannot be that of a segment that is being dropped and
+        // recycled.
         let file = match self.storage.open(&names::segment(segment)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
@@ -62,18 +63,18 @@ impl Cache {
         Ok(Some(file))
     }
 
-    /// Whether the segment was dropped since the start.
+    /// Returns whether the segment was dropped since the start.
     pub fn is_dropped(&self, segment: u32) -> bool {
         self.inner().dropped.contains(&segment)
     }
 
-    /// Closes a segment to new readers. Returns whether somebody may still be reading it.
+    /// Closes a segment to new readers. Returns whether a reader may still use it.
     pub fn close(&self, segment: u32) -> bool {
         let mut inner = self.inner();
         inner.dropped.insert(segment);
         match inner.open.remove(&segment) {
             Some((file, _)) => Arc::strong_count(&file) > 1,
-            // Evicted: a reader that still has it can't be seen from here.
+            // The file was evicted from the cache, so it is unknown whether a reader still has it.
             None => false,
         }
     }

@@ -1,4 +1,4 @@
-//! Looking through a whole data directory, without changing it.
+//! Verifies a whole data directory without changing it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,47 +16,47 @@ use crate::names;
 use crate::scan::{self, Fault, Frames};
 use crate::storage::Storage;
 
-/// What a data directory holds, and what is wrong with it.
+/// The content of a data directory, and its damage.
 #[derive(Clone, Default, Debug)]
 pub struct Report {
     /// The segments, in order.
     pub segments: Vec<CheckedSegment>,
-    /// What was durable and is not as it was written. Empty if all is well.
+    /// Durable data that is missing or damaged. Empty if there is none.
     pub damage: Vec<Damage>,
-    /// Whether no server has ever written here.
+    /// Whether no server has ever written to the directory.
     pub empty: bool,
-    /// Where a write was never finished. The next start cuts it off, unless it is doubtful whether what is behind it was
-    /// acknowledged.
+    /// The place of an unfinished write. The next start cuts it off, unless the frames behind it may have
+    /// been acknowledged.
     pub torn: Option<Damage>,
-    /// The sound frames behind that.
+    /// The valid frames behind that place.
     pub beyond: Beyond,
 }
 
-/// What one segment holds.
+/// The content of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct CheckedSegment {
-    /// Its number.
+    /// The segment's number.
     pub number: u32,
-    /// How long its file is.
+    /// Length of its file, in bytes.
     pub file_bytes: u64,
-    /// Bytes of its whole frames.
+    /// Length of its whole frames, in bytes.
     pub bytes: u64,
-    /// How many frames are whole.
+    /// Number of whole frames.
     pub frames: u64,
-    /// How many records of [`Class::Configuration`] are in them.
+    /// Number of records of [`Class::Configuration`] in them.
     pub configuration: u64,
-    /// How many records of [`Class::Flow`] are in them.
+    /// Number of records of [`Class::Flow`] in them.
     pub flow: u64,
-    /// Whether it has an index.
+    /// Whether the segment has an index.
     pub indexed: bool,
 }
 
-/// A directory could not be looked through.
+/// A directory cannot be checked.
 #[derive(Debug)]
 pub enum CheckError {
-    /// It could not be opened.
+    /// It cannot be opened.
     Directory(DirectoryError),
-    /// It could not be read.
+    /// It cannot be read.
     Journal(Error),
 }
 
@@ -71,19 +71,19 @@ impl fmt::Display for CheckError {
 
 impl std::error::Error for CheckError {}
 
-/// Reads every byte of a data directory and verifies every checksum. Changes nothing, and takes no lock: what a server
-/// writes meanwhile can look torn.
+/// Reads every byte of a data directory and verifies every checksum. Changes nothing, and takes no lock:
+/// writes of a running server can look torn.
 pub fn check(directory: &Path) -> Result<Report, CheckError> {
     check_showing(directory, |_| {})
 }
 
-/// The same, and shows every record of a whole frame, in the order of the log.
+/// Does the same, and shows every record of a whole frame, in the order of the log.
 pub fn check_showing(directory: &Path, mut seen: impl FnMut(Entry<'_>)) -> Result<Report, CheckError> {
     let files = Files::read_only(directory).map_err(CheckError::Directory)?;
     check_records(&files, &mut seen).map_err(CheckError::Journal)
 }
 
-/// The same as [`check`] for any storage.
+/// As [`check`], for any storage.
 pub fn check_storage(storage: &dyn Storage) -> Result<Report, Error> {
     check_records(storage, &mut |_| {})
 }
@@ -99,7 +99,7 @@ fn check_records(storage: &dyn Storage, seen: &mut dyn FnMut(Entry<'_>)) -> Resu
         Some(Err(Unusable::Newer(version))) => return Err(Error::Newer { file: manifest_file, version }),
         None if numbers.is_empty() => return Ok(Report { empty: true, ..report }),
         other => {
-            let what = if other.is_some() { "it is not what was written there" } else { "it is missing" };
+            let what = if other.is_some() { "the manifest is damaged" } else { "the manifest is missing" };
             let what = what.to_owned();
             report.damage.push(Damage { file: manifest_file, offset: 0, what, effect: Effect::Refused });
             return Ok(report);
@@ -132,24 +132,24 @@ struct Checking<'a> {
     seen: &'a mut dyn FnMut(Entry<'_>),
     manifest: Manifest,
     report: Report,
-    /// Where something that is no frame has frames behind it: damage, or a write that was never finished.
+    /// The place without a valid frame that has frames behind it: damage, or an unfinished write.
     gaps: Vec<Gap>,
-    /// Whether a place was come to where the next frame is not, and none was found since.
+    /// Whether the expected frame is missing and no later one was found yet.
     has_ended: bool,
-    /// What stands there, if it was a frame.
+    /// The fault of the bytes at that place, if they were a frame.
     remnant: Option<Gap>,
-    /// Everything before this was durable once.
+    /// Everything before this place was durable once.
     claimed: Place,
-    /// The end of the segment before, and the number of the frame that should follow.
+    /// The end of the previous segment, and the number of the frame that should follow.
     end: Option<(Place, u64)>,
-    /// Segments of which a start reads no more than the index.
+    /// Segments of which a start reads only the index.
     trusted: BTreeSet<u32>,
 }
 
 struct Gap {
     at: Place,
     fault: Fault,
-    /// What is sound between it and the next one.
+    /// The valid frames between that place and the next one.
     beyond: Beyond,
 }
 
@@ -171,7 +171,7 @@ impl Checking<'_> {
                 self.damage(
                     &names::segment(number),
                     0,
-                    "the file is missing, and was not dropped".to_owned(),
+                    "the file is missing, but the segment was not dropped".to_owned(),
                     Effect::Refused,
                 );
             }
@@ -230,7 +230,7 @@ impl Checking<'_> {
                     let mut noted = false;
                     let mut behind = None;
                     scan::search(&*file, self.manifest.log_id, number, at, |offset, header| {
-                        // The frame's own header does not help if it is the rest that is wrong.
+                        // The frame's own header proves nothing if the rest of the frame is damaged.
                         if offset == at && !matches!(fault, Fault::Sequence { .. }) {
                             noted = true;
                             self.claimed = self.claimed.max(header.synced);
@@ -263,7 +263,7 @@ impl Checking<'_> {
         }
         if indexed {
             self.claimed = self.claimed.max(Place::new(number + 1, 0));
-            // It is full: the log goes on in the next one.
+            // The segment is full: the log continues in the next one.
             (self.has_ended, self.remnant) = (false, None);
             let whole = self.gaps[before..].iter().all(|gap| gap.at.segment() != number);
             self.index(number, &builder, (frames.offset(), file_bytes), whole)?;
@@ -294,14 +294,14 @@ impl Checking<'_> {
             && header.summary.end != end
             && whole
         {
-            let what = format!("the segment's frames end here, and should at {}", header.summary.end);
-            // One that is shorter than that is not opened.
+            let what = format!("the segment's frames end here, but should end at {}", header.summary.end);
+            // A start refuses a segment that is shorter than that.
             let effect = if trusted { Effect::Unreadable } else { Effect::Refused };
             self.damage(&names::segment(number), u64::from(end), what, effect);
         } else if whole && bytes != builder.encode(self.manifest.log_id) {
             let expected = builder.encode(self.manifest.log_id);
             let differs = bytes.iter().zip(&expected).take_while(|(one, other)| one == other).count();
-            let what = "the index is not that of its segment; the next start makes it again".to_owned();
+            let what = "the index does not match its segment; the next start rebuilds it".to_owned();
             self.damage(&name, differs as u64, what, Effect::Rebuilt);
         }
         debug_assert!(header.is_none() || bytes.len() >= INDEX_HEADER);
@@ -334,13 +334,13 @@ impl Checking<'_> {
             sum.bytes += beyond.bytes;
             sum.doubtful |= beyond.doubtful;
         }
-        // What is missing at the end of the log leaves no gap.
+        // Missing frames at the end of the log leave no gap.
         let end = self.end.map_or(Place::new(1, 0), |(end, _)| end);
         if let Some(noted) =
             self.manifest.end.filter(|&noted| end < noted && gaps.iter().all(|gap| gap.at < end))
         {
             let what = format!(
-                "the log ends here, and reached to offset {} of segment {} when the server was stopped in order",
+                "the log ends here, but reached to offset {} of segment {} at the last orderly stop",
                 noted.offset(),
                 noted.segment()
             );

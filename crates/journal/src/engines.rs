@@ -1,4 +1,4 @@
-//! Where a journal can be kept.
+//! The storage engines of a journal.
 
 mod files;
 pub use files::{DirectoryError, Files, LOCK};

@@ -1,37 +1,38 @@
-//! The bytes of a log: frames, and the records in them. The tables are in this crate's DESIGN.md.
+//! The bytes of a log: frames and the records in them. The tables are in this crate's DESIGN.md.
 
 use kernel::Place;
 
-/// The version of the format that is written. Every older one is read.
+/// The version of the format that this program writes. It reads all older versions.
 pub const VERSION: u8 = 1;
-/// How every frame begins.
+/// The first bytes of every frame.
 pub const MAGIC: [u8; 4] = *b"PHfr";
-/// Bytes of a frame's header.
+/// Length of a frame's header in bytes.
 pub const FRAME_HEADER: usize = 64;
-/// Bytes of a record's header.
+/// Length of a record's header in bytes.
 pub const RECORD_HEADER: usize = 12;
-/// Frames begin at multiples of this many bytes, so that a search for them need not look everywhere.
+/// Frames begin at multiples of this many bytes, so a search for frames can skip other offsets.
 pub const ALIGNMENT: usize = 8;
-/// A frame is closed when its payload has reached this many bytes, so that recovery need not hold more than this and
-/// one record or group in memory.
+/// The appender closes a frame when its payload has reached this many bytes. So recovery holds at most this
+/// much and one record or group in memory.
 pub const FRAME_BYTES: usize = 4 << 20;
-/// A group of records is not longer than this, so that a frame, which recovery reads as a whole, is not longer than twice
-/// this; a record that was pushed alone may be. It is four times what a request with a full batch (1 MiB) takes.
+/// Maximum length of a group of records. So a frame, which recovery reads as a whole, is at most twice this
+/// long, unless it contains a longer record that was pushed alone. The maximum is four times the size of a
+/// request with a full batch (1 MiB).
 pub const GROUP_BYTES: usize = 4 << 20;
-/// A record's head is shorter than this.
+/// Upper bound (exclusive) of the length of a record's head.
 pub const HEAD_LIMIT: usize = 1 << 24;
 
-/// What a frame says of how far the log is durable, if it was written where answers do not wait for the disk. (Logs from
-/// before this say the log's beginning, as does a log of which nothing is durable yet.)
+/// The `synced` of a frame that was written where answers do not wait for the disk. (Older logs use the log's
+/// beginning, as does a log of which nothing is durable yet.)
 pub const UNVOUCHED: Place = Place::from_bits(0);
 
-/// Which of the two passes of a restart a record belongs to.
+/// The pass of a restart in which a record is read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
 pub enum Class {
-    /// What exists and how it is set up. Read in the first pass.
+    /// What exists, and its settings. Read in the first pass.
     Configuration = 0,
-    /// What happens in it. Read in the second pass.
+    /// Everything else. Read in the second pass.
     Flow = 1,
 }
 
@@ -45,45 +46,45 @@ impl Class {
     }
 }
 
-/// Rounds up to where a frame can begin.
+/// Rounds an offset up to a multiple of eight, where a frame can begin.
 pub const fn align(bytes: usize) -> usize {
     bytes.next_multiple_of(ALIGNMENT)
 }
 
-/// What stands before a frame's records.
+/// The header of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FrameHeader {
-    /// Bytes of the records that follow, headers included, padding not.
+    /// Length of the records that follow, with headers and without padding, in bytes.
     pub payload: u32,
-    /// How many records they are.
+    /// Number of records.
     pub records: u32,
-    /// The number of the data directory, so that a message's body can never pass for a frame.
+    /// The log's random number, so that a message's body is never taken for a frame.
     pub log_id: u64,
-    /// Counts frames from 1 through all segments.
+    /// The number of the frame: 1, 2, 3, … through all segments.
     pub sequence: u64,
     /// The engine's time when the frame was formed, in milliseconds.
     pub now: u64,
-    /// Everything before this was known to be durable when the frame was formed.
+    /// Everything before this place was durable when the frame was formed.
     pub synced: Place,
-    /// A number of the caller's.
+    /// A number of the caller.
     pub counter: u64,
-    /// CRC-32C over the checksums of the records, in their order.
+    /// CRC-32C over the checksums of the records, in order.
     pub records_crc: u32,
 }
 
 impl FrameHeader {
-    /// Bytes from this frame's beginning to where the next one begins.
+    /// Distance from this frame's beginning to the next frame's, in bytes.
     pub fn frame_bytes(&self) -> usize {
         align(FRAME_HEADER + self.payload as usize)
     }
 
-    /// Writes the header's 64 bytes, with its checksum for this segment.
+    /// Writes the 64 bytes of the header, with its checksum for this segment.
     pub fn encode(&self, segment: u32, out: &mut [u8; FRAME_HEADER]) {
         self.encode_unsummed(out);
         sum_header(segment, self.records_crc, out);
     }
 
-    /// Writes the header's bytes but for the two checksums, which the writer fills in later.
+    /// Writes the header without the two checksums, which the writer fills in later.
     pub fn encode_unsummed(&self, out: &mut [u8; FRAME_HEADER]) {
         out[0..4].copy_from_slice(&MAGIC);
         out[4] = VERSION;
@@ -97,7 +98,7 @@ impl FrameHeader {
         out[48..56].copy_from_slice(&self.counter.to_le_bytes());
     }
 
-    /// Reads a header of this log and this segment; `None` if the bytes are none.
+    /// Reads a header of this log and this segment. Returns `None` if the bytes are not such a header.
     pub fn decode(log_id: u64, segment: u32, bytes: &[u8]) -> Option<FrameHeader> {
         // The cheap comparison comes first.
         if u64_at(bytes.get(..FRAME_HEADER)?, 16) != log_id {
@@ -106,7 +107,7 @@ impl FrameHeader {
         Self::decode_any(segment, bytes)
     }
 
-    /// Reads a header of this segment in whatever log; `None` if the bytes are none.
+    /// Reads a header of this segment of any log. Returns `None` if the bytes are not such a header.
     pub fn decode_any(segment: u32, bytes: &[u8]) -> Option<FrameHeader> {
         let bytes: &[u8; FRAME_HEADER] = bytes.get(..FRAME_HEADER)?.try_into().ok()?;
         if bytes[0..4] != MAGIC || bytes[4..8] != [VERSION, 0, 0, 0] {
@@ -128,33 +129,33 @@ impl FrameHeader {
     }
 }
 
-/// What stands before a record's head and tail.
+/// The header of a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RecordHeader {
     /// CRC-32C of the rest of the record, seeded with its place.
     pub crc: u32,
-    /// Its class.
+    /// The record's class.
     pub class: Class,
-    /// Bytes of its head.
+    /// Length of the head in bytes.
     pub head: u32,
-    /// Bytes of its tail.
+    /// Length of the tail in bytes.
     pub tail: u32,
 }
 
 impl RecordHeader {
-    /// Bytes of the whole record; more than any segment holds if the header is nonsense.
+    /// Length of the whole record in bytes. Larger than any segment if the header is invalid.
     pub fn record_bytes(&self) -> usize {
         (RECORD_HEADER as u64 + u64::from(self.head) + u64::from(self.tail)).min(u64::from(u32::MAX)) as usize
     }
 
-    /// Writes the header's 12 bytes but for the checksum, which the writer fills in later.
+    /// Writes the 12 bytes of the header without the checksum, which the writer fills in later.
     pub fn encode_unsummed(class: Class, head: u32, tail: u32, out: &mut [u8]) {
         out[4..7].copy_from_slice(&head.to_le_bytes()[..3]);
         out[7] = class as u8;
         out[8..12].copy_from_slice(&tail.to_le_bytes());
     }
 
-    /// Reads a header; `None` if there are too few bytes or the class is unknown.
+    /// Reads a header. Returns `None` if there are too few bytes or the class is unknown.
     pub fn decode(bytes: &[u8]) -> Option<RecordHeader> {
         let bytes: &[u8; RECORD_HEADER] = bytes.get(..RECORD_HEADER)?.try_into().ok()?;
         Some(RecordHeader {
@@ -165,7 +166,7 @@ impl RecordHeader {
         })
     }
 
-    /// Reads the header of a record that fills `bytes` exactly and whose checksum is right for this place.
+    /// Reads the header of a record that fills `bytes` exactly and has the right checksum for this place.
     pub fn verify(place: Place, bytes: &[u8]) -> Option<RecordHeader> {
         let header = Self::decode(bytes)?;
         let whole = header.record_bytes() == bytes.len() && record_crc(place, bytes) == header.crc;
@@ -173,8 +174,8 @@ impl RecordHeader {
     }
 }
 
-/// The checksum of a whole record at this place. The place is its seed, so that a record of another segment, left in a
-/// recycled file, is never taken for this one.
+/// Returns the checksum of a whole record at this place. The place is the seed, so a record that an older
+/// segment left in a recycled file is not valid here.
 pub fn record_crc(place: Place, record: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&place.to_bits().to_le_bytes()), &record[4..])
 }
@@ -185,9 +186,10 @@ fn sum_header(segment: u32, records_crc: u32, header: &mut [u8]) {
     header[60..64].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// Fills in the checksums of frames that an appender made, which begin at `place`, and shows each frame and record.
+/// Fills in the checksums of an appender's frames, which begin at `place`, and shows each frame and record.
 ///
-/// Returns the header of the last frame. `None` if the bytes are not whole frames, which those of an appender are.
+/// Returns the header of the last frame, or `None` if the bytes are not whole frames. An appender's bytes
+/// always are.
 pub fn seal(
     place: Place,
     bytes: &mut [u8],
@@ -228,12 +230,12 @@ fn header_crc(segment: u32, header: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&segment.to_le_bytes()), header)
 }
 
-/// The four bytes at `at`, which the caller knows to be there.
+/// Returns the four bytes at `at`. The caller knows that they exist.
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// The eight bytes at `at`, which the caller knows to be there.
+/// Returns the eight bytes at `at`. The caller knows that they exist.
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }

@@ -6,28 +6,28 @@ use crate::format::{Class, FrameHeader, RECORD_HEADER, RecordHeader, u32_at, u64
 
 const MAGIC: [u8; 4] = *b"PHix";
 const VERSION: u8 = 1;
-/// Bytes before the first section.
+/// Length of the header, in bytes.
 pub const INDEX_HEADER: usize = 84;
 
 /// A record as a restart sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry<'a> {
-    /// Where the whole record lies.
+    /// The place and the length of the whole record.
     pub extent: Extent,
-    /// Its class.
+    /// The record's class.
     pub class: Class,
-    /// Its head.
+    /// The record's head.
     pub head: &'a [u8],
-    /// Bytes of its tail.
+    /// Length of the record's tail, in bytes.
     pub tail_len: u32,
 }
 
-/// What is known of a whole segment.
+/// Facts about a whole segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Summary {
     /// The segment's number.
     pub segment: u32,
-    /// Where its last frame ends.
+    /// The end of its last frame.
     pub end: u32,
     /// The number of its first frame.
     pub first_sequence: u64,
@@ -39,7 +39,7 @@ pub struct Summary {
     pub counter: u64,
 }
 
-/// Gathers the index of a segment while it is written or scanned.
+/// Builds the index of a segment while the segment is written or scanned.
 #[derive(Debug)]
 pub struct IndexBuilder {
     summary: Summary,
@@ -51,7 +51,7 @@ pub struct IndexBuilder {
 struct Section {
     bytes: Vec<u8>,
     records: u32,
-    /// Where the record of the last entry ends.
+    /// The end of the record of the last entry.
     at: u32,
 }
 
@@ -72,12 +72,12 @@ impl IndexBuilder {
         Place::new(self.summary.segment, self.summary.end)
     }
 
-    /// What is known of the segment; `None` as long as it has no frame.
+    /// Returns the facts about the segment; `None` if it has no frame yet.
     pub fn summary(&self) -> Option<Summary> {
         (!self.empty).then_some(self.summary)
     }
 
-    /// Adds a record; `record` is the whole of it.
+    /// Adds a record; `record` is the whole record.
     pub fn record(&mut self, place: Place, header: &RecordHeader, record: &[u8]) {
         let section = &mut self.sections[header.class as usize];
         codec::put_u64(&mut section.bytes, u64::from(place.offset() - section.at));
@@ -88,7 +88,7 @@ impl IndexBuilder {
         section.at = place.offset() + record.len() as u32;
     }
 
-    /// Notes that the frames up to `end`, the last of which has this header, are whole.
+    /// Notes that the frames up to `end` are whole. `last` is the header of the last one.
     pub fn frames(&mut self, first_sequence: u64, last: &FrameHeader, end: u32) {
         if self.empty {
             self.summary.first_sequence = first_sequence;
@@ -100,12 +100,12 @@ impl IndexBuilder {
         self.summary.end = end;
     }
 
-    /// The first frame counts as having this number: those before it are lost.
+    /// Sets the number of the first frame, because the frames before it are lost.
     pub fn begin_with(&mut self, sequence: u64) {
         self.summary.first_sequence = sequence;
     }
 
-    /// The last frame counts as having this number: those after it are lost.
+    /// Sets the number of the last frame, because the frames after it are lost.
     pub fn end_with(&mut self, sequence: u64) {
         self.summary.last_sequence = sequence;
     }
@@ -117,7 +117,7 @@ impl IndexBuilder {
         debug_assert!(whole.is_ok(), "an index reads back what was put in");
     }
 
-    /// The header of the index file.
+    /// Returns the header of the index file.
     pub fn header(&self) -> IndexHeader {
         let section = |section: &Section| SectionHeader {
             bytes: section.bytes.len() as u32,
@@ -130,7 +130,7 @@ impl IndexBuilder {
         }
     }
 
-    /// The bytes of the index file.
+    /// Returns the bytes of the index file.
     pub fn encode(&self, log_id: u64) -> Vec<u8> {
         let [configuration, flow] = &self.sections;
         let mut out = Vec::with_capacity(INDEX_HEADER + configuration.bytes.len() + flow.bytes.len());
@@ -171,7 +171,7 @@ struct SectionHeader {
 }
 
 impl IndexHeader {
-    /// Reads the header of this segment's index; `None` if the bytes are none.
+    /// Reads the header of this segment's index. Returns `None` if the bytes are not such a header.
     pub fn decode(log_id: u64, segment: u32, bytes: &[u8]) -> Option<IndexHeader> {
         let bytes = bytes.get(..INDEX_HEADER)?;
         let sound = bytes[0..4] == MAGIC
@@ -197,7 +197,7 @@ impl IndexHeader {
         })
     }
 
-    /// Where a class's section lies in the file: offset and length.
+    /// Returns the offset and the length of a class's section in the file.
     pub fn section(&self, class: Class) -> (u64, usize) {
         let before = match class {
             Class::Configuration => 0,
@@ -206,17 +206,17 @@ impl IndexHeader {
         (INDEX_HEADER as u64 + before, self.sections[class as usize].bytes as usize)
     }
 
-    /// How many records of a class there are.
+    /// Returns the number of records of a class.
     pub fn records(&self, class: Class) -> u32 {
         self.sections[class as usize].records
     }
 
-    /// How long the file is.
+    /// Returns the length of the file.
     pub fn file_len(&self) -> u64 {
         INDEX_HEADER as u64 + u64::from(self.sections[0].bytes) + u64::from(self.sections[1].bytes)
     }
 
-    /// Whether these are all the bytes of the file, as they were written.
+    /// Returns whether `bytes` are the whole, undamaged file.
     pub fn is_sound_in(&self, file: &[u8]) -> bool {
         let is_sound = |class| {
             let (at, len) = self.section(class);
@@ -226,13 +226,13 @@ impl IndexHeader {
         file.len() as u64 == self.file_len() && is_sound(Class::Configuration) && is_sound(Class::Flow)
     }
 
-    /// Whether a section's bytes are those that were written.
+    /// Returns whether a section is undamaged.
     pub fn is_sound(&self, class: Class, section: &[u8]) -> bool {
         let header = &self.sections[class as usize];
         section.len() == header.bytes as usize && crc32c::crc32c(section) == header.crc
     }
 
-    /// Shows every record of a section whose bytes are sound.
+    /// Shows every record of an undamaged section.
     pub fn entries(
         &self,
         class: Class,

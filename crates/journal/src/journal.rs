@@ -1,4 +1,4 @@
-//! An open log: how it is kept, what was found, and what it holds.
+//! An open log: its options, the result of recovery, and its records.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
@@ -17,17 +17,19 @@ use crate::recovery::{Opening, damaged, scan_segment};
 use crate::storage::{File, Storage};
 use crate::writer::{Space, last_reserved};
 
-/// How a log is kept.
+/// Options of a log.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How long a segment gets, in bytes. A log can be opened with another number than it was written with.
+    /// Length of a segment in bytes. It may differ from the one with which the log was written.
     pub segment_bytes: u32,
-    /// The number that a new log gets, to tell its frames from everything else. It should not be guessable.
+    /// Random number of a new log, which distinguishes its frames from all other bytes. It must not be
+    /// guessable.
     pub log_id: u64,
-    /// Whether what is recovered must be durable before the log is open: with [`Durability::Fsync`](crate::Durability).
+    /// Whether the recovered log must be durable before it is open: with
+    /// [`Durability::Fsync`](crate::Durability).
     pub durable: bool,
-    /// How many dropped segments are kept to be written again, beside the one that is always ready. That is cheaper than
-    /// to take new ones from the file system, whose pages must be found first, and which must note what has been written.
+    /// Number of dropped segments to keep for reuse, besides the segment that is always ready. Reuse is
+    /// cheaper than new files, for which the file system must find pages and record what was written.
     pub recycled: usize,
 }
 
@@ -42,12 +44,12 @@ impl Default for Options {
     }
 }
 
-/// What was found when a log was opened.
+/// The result of recovery.
 #[derive(Clone, Debug)]
 pub struct Recovered {
-    /// Where the log ends: the next frame begins here.
+    /// The end of the log: the next frame begins here.
     pub end: Position,
-    /// How far it is known to be durable: `end`, if [`Options::durable`] was set.
+    /// The place up to which the log is known to be durable: `end` if [`Options::durable`] was set.
     pub durable: Position,
     /// The number of the last frame; 0 in an empty log.
     pub last_sequence: u64,
@@ -55,35 +57,35 @@ pub struct Recovered {
     pub now: Time,
     /// The caller's number in the last frame.
     pub counter: u64,
-    /// Every segment that holds something, in order.
+    /// Every segment with content, in order.
     pub segments: Vec<SegmentInfo>,
-    /// Where an unfinished write was cut off, if there was one.
+    /// The place where an unfinished write was cut off, if there was one.
     pub cut: Option<Cut>,
-    /// What was repaired, in words for the operator.
+    /// What recovery rebuilt, as texts for the operator.
     pub warnings: Vec<String>,
 }
 
-/// One segment of a log.
+/// A segment of a log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SegmentInfo {
-    /// Its number.
+    /// The segment's number.
     pub number: u32,
-    /// Bytes of its frames.
+    /// Length of its frames, in bytes.
     pub bytes: u32,
 }
 
-/// What was cut off behind the end of a log: a write that was not finished, which was never acknowledged. If the log was written
-/// with [`Durability::Os`](crate::Durability), it can be damage to the last frame, too.
+/// The bytes that recovery cut off at the end of a log: an unfinished write, which was never acknowledged. If
+/// the log was written with [`Durability::Os`](crate::Durability), it can also be damage to the last frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cut {
     /// The file.
     pub file: String,
-    /// Where the log ends now.
+    /// The new end of the log.
     pub at: Place,
-    /// What was wrong with the bytes there.
+    /// Description of the fault at that place.
     pub why: String,
-    /// What sound frames there were behind that. They were written with [`Durability::Fsync`](crate::Durability), and no sync that
-    /// covered them has ended.
+    /// The valid frames behind that place. They were written with [`Durability::Fsync`](crate::Durability),
+    /// and no sync that covered them completed.
     pub beyond: Beyond,
 }
 
@@ -97,11 +99,11 @@ impl std::fmt::Display for Cut {
             self.why
         )?;
         match self.beyond {
-            Beyond { frames: 0, .. } => f.write_str("; no whole frame was behind it"),
+            Beyond { frames: 0, .. } => f.write_str("; no whole frame followed"),
             Beyond { frames, records, bytes, .. } => write!(
                 f,
-                "; {frames} whole frames with {records} records, {bytes} bytes in all, went with it: no sync had \
-                 covered them, so nothing of it was acknowledged"
+                "; {frames} whole frames with {records} records, {bytes} bytes in all, were cut off, too: no sync had \
+                 covered them, so none of them was acknowledged"
             ),
         }
     }
@@ -109,25 +111,25 @@ impl std::fmt::Display for Cut {
 
 /// An open log.
 ///
-/// Read it with [`configuration`](Journal::configuration) and then [`flow`](Journal::flow), and turn it into a
-/// [`Writer`](crate::Writer) or a [`Pipeline`](crate::Pipeline) to go on.
+/// Read it with [`configuration`](Journal::configuration) and then [`flow`](Journal::flow). Then turn it into
+/// a [`Writer`](crate::Writer) or a [`Pipeline`](crate::Pipeline) to continue it.
 pub struct Journal {
     pub(crate) keeper: Keeper,
     pub(crate) recovered: Recovered,
     pub(crate) indexed: BTreeMap<u32, IndexHeader>,
-    /// The segment that is written next.
+    /// The segment to write next.
     pub(crate) open: IndexBuilder,
     pub(crate) file: Arc<dyn File>,
     pub(crate) recycled: usize,
-    /// Whether it is to be durable: [`Options::durable`].
+    /// Whether writes must be durable: [`Options::durable`].
     pub(crate) durable: bool,
-    /// Full and synced segments whose index could not be written yet, because the disk was full.
+    /// Full and synced segments without an index, because the disk was full.
     pub(crate) unindexed: Vec<IndexBuilder>,
-    /// Segments that are ready to be written after that.
+    /// Segments that are ready for use after that.
     pub(crate) ahead: Vec<(u32, Arc<dyn File>)>,
-    /// How much of the segment that is written next has its space, if that could not be reserved.
+    /// How much of the next segment exists on disk, if its space could not be allocated.
     pub(crate) unreserved: Option<u32>,
-    /// Whether the disk had no space for something that was to be made ready.
+    /// Whether the disk had no space for a prepared file.
     pub(crate) low: bool,
 }
 
@@ -138,15 +140,15 @@ impl std::fmt::Debug for Journal {
 }
 
 impl Journal {
-    /// Opens a log, or makes a new one in an empty directory.
+    /// Opens a log, or creates a new one in an empty directory.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if something that was durable is missing or changed; nothing is written then.
+    /// [`Error::Damaged`] if durable data is missing or damaged; nothing is written then.
     pub fn open(storage: Arc<dyn Storage>, options: &Options) -> Result<Journal, Error> {
         Opening::new(&*storage).run(storage.clone(), options)
     }
 
-    /// What was found.
+    /// Returns the result of recovery.
     pub fn recovered(&self) -> &Recovered {
         &self.recovered
     }
@@ -181,19 +183,21 @@ impl Journal {
             let read = file.read_at(&mut buffer, at).doing("reading", describe)?;
             let section = &buffer[..read];
             if index.is_sound(class, section) && index.entries(class, section, |_| {}).is_ok() {
-                // It was walked whole just now.
+                // Recovery has just walked the whole segment.
                 let _ = index.entries(class, section, &mut seen);
                 continue;
             }
             self.rebuild(index)?.entries(class, &mut seen);
-            self.recovered.warnings.push(format!("{} was damaged; made again from its segment", describe()));
+            self.recovered
+                .warnings
+                .push(format!("{} was damaged and has been rebuilt from its segment", describe()));
         }
         unindexed.for_each(|builder| builder.entries(class, &mut seen));
         self.open.entries(class, &mut seen);
         Ok(())
     }
 
-    /// Makes a damaged index again from its segment.
+    /// Rebuilds a damaged index from its segment.
     fn rebuild(&self, index: &IndexHeader) -> Result<IndexBuilder, Error> {
         let storage = &*self.keeper.storage;
         let segment = index.summary.segment;
@@ -204,17 +208,17 @@ impl Journal {
             scan_segment(file, self.keeper.manifest.log_id, segment, first).doing("reading", describe)?;
         if scanned.builder.summary() != Some(index.summary) {
             let (at, fault) = (scanned.builder.end(), scanned.fault);
-            return Err(damaged(storage, at, format!("{fault}, and the segment's index is damaged, too")));
+            return Err(damaged(storage, at, format!("{fault}; the segment's index is damaged, too")));
         }
         match self.keeper.index(&scanned.builder) {
-            // It will be found damaged, and made again, at the next start.
+            // The next start finds the index damaged and rebuilds it.
             Err(error) if is_full(&error) => {}
             other => other.doing("writing", || storage.describe(&names::index(segment)))?,
         }
         Ok(scanned.builder)
     }
 
-    /// Whether there is room for what comes.
+    /// Returns whether there is space for more segments.
     pub fn space(&self) -> Space {
         if !self.low {
             return Space::Ok;
@@ -227,7 +231,7 @@ impl Journal {
         ))
     }
 
-    /// An appender that goes on where the log ends.
+    /// Returns an appender that continues at the end of the log.
     pub fn appender(&self) -> Appender {
         let sequence = self.recovered.last_sequence + 1;
         let keeper = &self.keeper;
@@ -235,7 +239,7 @@ impl Journal {
             .vouches(self.durable)
     }
 
-    /// Reads records by place, from any thread.
+    /// Returns a reader of records by place, for any thread.
     pub fn reader(&self) -> Reader {
         Reader::new(self.keeper.cache.clone(), self.keeper.manifest.log_id)
     }

@@ -1,4 +1,5 @@
-//! The files of a log: made ready before they are needed, given an index when they are full, dropped when they are dead.
+//! The files of a log: prepares them before they are needed, indexes them when they are full, drops them when
+//! they are dead.
 
 use std::io;
 use std::sync::Arc;
@@ -12,13 +13,13 @@ use crate::manifest::Manifest;
 use crate::names;
 use crate::storage::{File, Storage};
 
-/// Whether an error says that there is no space left.
+/// Returns whether an error means that there is no space left.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// So many segments that are ready to be written stay: one that the log goes on in, and one for what comes until others die.
-/// More may have to make room for an index.
+/// Number of prepared segments to keep: the next one, and a reserve for the records that free space. Segments
+/// beyond this may have to make room for an index.
 pub const READY: usize = 2;
 
 pub struct Keeper {
@@ -26,9 +27,9 @@ pub struct Keeper {
     pub cache: Arc<Cache>,
     pub manifest: Manifest,
     pub segment_bytes: u32,
-    /// Whether the directory was made by this process and is not durable yet.
+    /// Whether this process created the directory and it is not durable yet.
     pub unsettled: bool,
-    /// The last segment that holds something. It is never dropped, because the log goes on from what it says.
+    /// The last segment with content. It is never dropped, because the log continues after its last frame.
     pub newest: u32,
     /// The highest segment that has a file.
     pub last: u32,
@@ -39,10 +40,10 @@ impl Keeper {
         named(result, doing, || self.storage.describe(name))
     }
 
-    /// Makes the directory itself durable. Nothing in it is before that.
+    /// Makes the directory itself durable. Before that, nothing in it is durable.
     ///
-    /// The manifest is written again for that: if a process before this one failed to sync it, the system has it in
-    /// memory, takes it for clean, and would report success without writing it.
+    /// It writes the manifest again. If the previous process failed to sync the manifest, the system has it
+    /// in memory, marked as clean, and a sync would report success without writing it.
     pub fn settle(&mut self) -> io::Result<()> {
         if self.unsettled {
             let mut written = self.manifest.write(&*self.storage, true);
@@ -55,7 +56,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Notes that the log, all of which is durable, ends here: a server stops in order. What is missing then is known to be.
+    /// Notes the end of a log that is completely durable, because the server stops orderly. The next start
+    /// then recognises missing data.
     pub fn note_end(&mut self, end: Place) -> io::Result<()> {
         if self.newest == 0 || self.manifest.end == Some(end) {
             return Ok(());
@@ -64,7 +66,7 @@ impl Keeper {
         let mut manifest = self.manifest.clone();
         manifest.end = Some(end);
         match manifest.write(&*self.storage, true) {
-            // A full disk keeps nobody from stopping. What the frames say must do.
+            // A full disk must not prevent a stop. Recovery then relies on the frames.
             Err(error) if is_full(&error) => Ok(()),
             written => {
                 self.named(written, "writing", names::MANIFEST)?;
@@ -74,14 +76,14 @@ impl Keeper {
         }
     }
 
-    /// Reserves the space of a segment that exists.
+    /// Allocates the space of an existing segment.
     pub fn reserve(&self, number: u32) -> io::Result<()> {
         let name = names::segment(number);
         let file = self.named(self.storage.open(&name), "opening", &name)?;
         self.named(file.reserve(u64::from(self.segment_bytes)), "reserving space for", &name)
     }
 
-    /// The same without its space, for a log that has no other segment to go on in.
+    /// Does the same without the space, for a log that has no other segment to continue in.
     pub fn prepare_unreserved(&mut self) -> io::Result<(u32, Arc<dyn File>)> {
         let number = self.last + 1;
         if number > 1 {
@@ -94,8 +96,8 @@ impl Keeper {
         Ok((number, file))
     }
 
-    /// Makes the next segment's file ready to be written: its space is reserved and its name durable, so that no segment
-    /// is ever there without those before it. Only a log's very first file may wait for [`Keeper::settle`].
+    /// Prepares the next segment's file: allocates its space and makes its name durable, so that a segment
+    /// never exists without all earlier ones. Only a log's very first file may wait for [`Keeper::settle`].
     pub fn prepare(&mut self) -> io::Result<(u32, Arc<dyn File>)> {
         let number = self.last + 1;
         if number > 1 {
@@ -104,7 +106,7 @@ impl Keeper {
         let name = names::segment(number);
         let file = self.named(self.storage.create(&name), "creating", &name)?;
         if let Err(error) = file.reserve(u64::from(self.segment_bytes)) {
-            // A file without its space would be found short later.
+            // A later start would find a file without its space too short.
             let _ = self.storage.remove(&name);
             return self.named(Err(error), "reserving space for", &name);
         }
@@ -115,7 +117,7 @@ impl Keeper {
         Ok((number, file))
     }
 
-    /// Removes the last segment that was made ready: something else needs its room.
+    /// Removes the last prepared segment, because its space is needed for something else.
     pub fn give_back(&mut self) -> io::Result<()> {
         let name = names::segment(self.last);
         self.named(self.storage.remove(&name), "removing", &name)?;
@@ -123,7 +125,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Writes the index of a segment that is full and synced.
+    /// Writes the index of a full and synced segment.
     pub fn index(&self, builder: &IndexBuilder) -> io::Result<()> {
         let (next, name) = (names::index_next(builder.segment()), names::index(builder.segment()));
         let write = || {
@@ -136,19 +138,20 @@ impl Keeper {
         self.named(write(), "writing", &name)
     }
 
-    /// Drops a segment. When this returns it is gone for good, whatever happens to its file.
+    /// Drops a segment. When this returns, the segment is dropped permanently, whatever happens to its file.
     ///
-    /// With `recycle`, its file becomes the next segment if nobody is reading it, and is returned.
+    /// With `recycle`, its file becomes the next segment if no reader uses it. Returns that segment.
     pub fn discard(&mut self, segment: u32, recycle: bool) -> io::Result<Option<(u32, Arc<dyn File>)>> {
         if segment >= self.newest {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the newest segment can't be dropped"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the newest segment cannot be dropped"));
         }
         self.settle()?;
         let mut manifest = self.manifest.clone();
         manifest.drop_segment(segment);
         let mut written = manifest.write(&*self.storage, true);
         if written.as_ref().is_err_and(is_full) {
-            // An index makes room for the note, first that of what is dead. Others are made again at the next start.
+            // Removing an index frees space for the manifest. It removes the dropped segment's index first;
+            // the next start rebuilds others.
             let listed = self.named(self.storage.list(), "listing", "")?;
             let others = listed.iter().filter_map(|name| names::parse_index(name));
             for number in std::iter::once(segment).chain(others) {

@@ -1,8 +1,8 @@
 //! The log on disk: format, recovery, group commit; its storage engines.
 //!
-//! [`Journal::open`] finds out where a log ends and shows what it holds. The engine pushes records to an [`Appender`],
-//! which gives each its place at once, and takes them out as a [`Batch`]; a [`Pipeline`] (or, call by
-//! call, a [`Writer`]) brings the batches to the [`Storage`]; a [`Reader`] reads records by place.
+//! [`Journal::open`] finds the end of a log and shows its records. The engine pushes records to an
+//! [`Appender`], which gives each a place at once, and takes them out as a [`Batch`]. A [`Pipeline`] (or,
+//! call by call, a [`Writer`]) writes the batches to the [`Storage`]. A [`Reader`] reads records by place.
 
 pub mod format;
 pub use format::Class;

@@ -1,7 +1,7 @@
-//! The small text file that says what a data directory is, and which of its segments were dropped.
+//! The manifest: a small text file that identifies a data directory and lists its dropped segments.
 //!
-//! A segment counts as dropped from the moment that the manifest says so. Its file may go later; and a segment whose file
-//! is missing without the manifest's consent is damage, not history.
+//! A segment counts as dropped as soon as the manifest says so; its file may be removed later. A missing file
+//! of a segment that the manifest does not list is damage.
 
 use std::fmt::Write;
 use std::io;
@@ -12,25 +12,25 @@ use crate::format::VERSION;
 use crate::names;
 use crate::storage::Storage;
 
-/// Room that is kept on the disk for the next manifest, so that a full disk can't keep segments from being dropped.
+/// Space that is reserved on the disk for the next manifest, so that segments can be dropped on a full disk.
 const ROOM: usize = 4096;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Manifest {
     /// A random number that marks this log's frames.
     pub log_id: u64,
-    /// Ranges of segments, both ends included, ascending and apart.
+    /// Ranges of dropped segments, both ends included, ascending, with gaps between them.
     dropped: Vec<(u32, u32)>,
-    /// Where the log ended when a server last stopped in order: everything before was durable.
+    /// The end of the log at the last orderly stop of a server: everything before it was durable.
     pub end: Option<Place>,
 }
 
-/// Why a manifest can't be used.
+/// Why a manifest cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unusable {
-    /// It was written by a newer version of the program.
+    /// A newer version of the program wrote it.
     Newer(u64),
-    /// The bytes are no manifest.
+    /// The bytes are not a manifest.
     Malformed,
 }
 
@@ -39,17 +39,17 @@ impl Manifest {
         Manifest { log_id, dropped: Vec::new(), end: None }
     }
 
-    /// Whether the segment was dropped.
+    /// Returns whether the segment was dropped.
     pub fn is_dropped(&self, segment: u32) -> bool {
         self.dropped.iter().any(|&(first, last)| (first..=last).contains(&segment))
     }
 
-    /// Whether any segment was dropped.
+    /// Returns whether any segment was dropped.
     pub fn has_dropped(&self) -> bool {
         !self.dropped.is_empty()
     }
 
-    /// Notes that a segment is dropped.
+    /// Adds a segment to the dropped ones.
     pub fn drop_segment(&mut self, segment: u32) {
         if self.is_dropped(segment) {
             return;
@@ -79,7 +79,7 @@ impl Manifest {
         text
     }
 
-    /// Reads a manifest's text. Whatever a later version writes, it keeps the first two lines and the checksum.
+    /// Reads a manifest's text. Later versions keep the first two lines and the checksum.
     pub fn decode(text: &str) -> Result<Manifest, Unusable> {
         let (version, rest) = Self::checked(text).ok_or(Unusable::Malformed)?;
         match version {
@@ -89,7 +89,7 @@ impl Manifest {
         }
     }
 
-    /// The version, and the lines between it and the checksum, if that is right.
+    /// Returns the version and the lines between it and the checksum, if the checksum is right.
     fn checked(text: &str) -> Option<(u64, &str)> {
         let (body, checksum) = text.split_at(text.rfind("checksum ")?);
         let checksum = checksum.trim_end().strip_prefix("checksum ")?;
@@ -108,7 +108,8 @@ impl Manifest {
             let (first, last) = range.split_once('-').unwrap_or((range, range));
             dropped.push((first.parse().ok()?, last.parse().ok()?));
         }
-        // Not in what was written before there was this line, or by a server that was never stopped in order.
+        // Manifests of older versions do not have this line, nor do those of a server that never stopped
+        // orderly.
         let end = match lines.next().and_then(|line| line.strip_prefix("end ")) {
             None => None,
             Some(end) => {
@@ -119,8 +120,8 @@ impl Manifest {
         Some(Manifest { log_id, dropped, end })
     }
 
-    /// Reads the manifest of a directory. `None` if there is none, or one that is empty or all zeros: what a crash
-    /// leaves of a directory whose making was not durable yet.
+    /// Reads the manifest of a directory. Returns `None` if it is missing, empty or all zeros: a crash leaves
+    /// this if the new directory was not durable yet.
     pub fn read(storage: &dyn Storage) -> io::Result<Option<Result<Manifest, Unusable>>> {
         let file = match storage.open(names::MANIFEST) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -137,7 +138,7 @@ impl Manifest {
         ))
     }
 
-    /// Puts this manifest in the place of the one before. With `durable`, returns when it is there to stay.
+    /// Replaces the manifest. With `durable`, returns after the replacement is durable.
     pub fn write(&self, storage: &dyn Storage, durable: bool) -> io::Result<()> {
         let mut text = self.encode();
         while !text.len().is_multiple_of(ROOM) {
@@ -158,17 +159,18 @@ impl Manifest {
         if durable {
             storage.sync_dir()?;
         }
-        // Room for the next one. If there is none now, there may be then: what is being dropped makes room.
+        // Reserves space for the next manifest. If there is none now, dropping segments may free some until
+        // then.
         if let Ok(room) = storage.create(names::MANIFEST_NEXT) {
             let _ = room.reserve(ROOM as u64);
         }
         Ok(())
     }
 
-    /// Writes the text that is there already over itself, and syncs it: what a full disk has room for.
+    /// Overwrites the existing text with the same text, and syncs it. This is possible on a full disk.
     ///
     /// # Errors
-    /// `StorageFull` if something else is there.
+    /// `StorageFull` if the existing text is different.
     pub fn write_in_place(&self, storage: &dyn Storage) -> io::Result<()> {
         if Self::read(storage)? != Some(Ok(self.clone())) {
             return Err(io::ErrorKind::StorageFull.into());

@@ -1,36 +1,36 @@
-//! What the files of a data directory are called.
+//! The names of the files in a data directory.
 
-/// The version of the directory, its number, and which segments were dropped.
+/// The version of the directory, the log's random number, and the dropped segments.
 pub const MANIFEST: &str = "MANIFEST";
-/// The manifest's next text, before it takes the manifest's name.
+/// The next text of the manifest, until it is renamed to the manifest's name.
 pub const MANIFEST_NEXT: &str = "MANIFEST.next";
 
-/// The file of a segment.
+/// Returns the name of a segment's file.
 pub fn segment(number: u32) -> String {
     format!("{number:08}.log")
 }
 
-/// The file of a segment's index.
+/// Returns the name of a segment's index file.
 pub fn index(number: u32) -> String {
     format!("{number:08}.idx")
 }
 
-/// An index that is being written.
+/// Returns the name of an index file that is being written.
 pub fn index_next(number: u32) -> String {
     format!("{number:08}.idx.next")
 }
 
-/// The number of the segment whose file this is.
+/// Returns the number of the segment whose file has this name.
 pub fn parse_segment(name: &str) -> Option<u32> {
     parse(name, ".log")
 }
 
-/// The number of the segment whose index this is.
+/// Returns the number of the segment whose index has this name.
 pub fn parse_index(name: &str) -> Option<u32> {
     parse(name, ".idx")
 }
 
-/// The number of the segment whose unfinished index this is.
+/// Returns the number of the segment whose unfinished index has this name.
 pub fn parse_index_next(name: &str) -> Option<u32> {
     parse(name, ".idx.next")
 }

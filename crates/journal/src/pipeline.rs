@@ -1,11 +1,13 @@
-//! The write side with threads: while the disk syncs one batch, the next is written and the engine works on a third.
+//! The write side with threads: while the disk syncs one batch, the next is written and the engine works on a
+//! third.
 //!
-//! A thread takes all that waits, as one write. In [`Durability::Fsync`] it then syncs it itself, so that nothing is handed
-//! from thread to thread on its way to the disk. What arrives meanwhile is the next group: it is taken when that sync is
-//! done or, where syncs are slow, by another such thread before; one writes at a time, but their syncs overlap. In
-//! [`Durability::Os`] a batch is written by whoever hands it in, if nothing else is being written: that takes less time
-//! than to wake a thread. One more thread, the keeper, does what nobody should wait for: makes the next segment ready,
-//! writes indexes, drops segments. All of them block when there is nothing to do; there is no timer.
+//! A thread takes all waiting batches and writes them with one call. With [`Durability::Fsync`] the same
+//! thread then syncs them, so the data passes through no other thread on its way to the disk. Batches that
+//! arrive meanwhile form the next write. The same thread takes them after its sync or, if syncs are slow,
+//! another thread takes them earlier: one thread writes at a time, but their syncs overlap. With
+//! [`Durability::Os`] the thread that submits a batch writes it, if no other write is in progress; that is
+//! faster than waking a thread. Another thread, the keeper, does slow background work: it prepares segments,
+//! writes indexes and drops segments. All threads block when there is nothing to do; there is no timer.
 
 use std::collections::VecDeque;
 use std::io;
@@ -29,42 +31,44 @@ mod writing;
 use keeping::keep;
 use writing::{write, write_batches};
 
-/// When a write counts.
+/// When a write is acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Durability {
-    /// When the operating system has it: it survives the death of the process, not of the machine.
+    /// When the operating system has it: it survives a crash of the process, but not of the machine.
     Os,
     /// When it is on the disk.
     Fsync {
-        /// How many syncs may be under way at once.
+        /// Maximum number of concurrent syncs.
         threads: usize,
-        /// Where a sync takes this long, another begins meanwhile: that many times as long, that many more. Where it does
-        /// not, more of them would only make smaller groups, and each costs a write, a sync and several wake-ups.
+        /// If a sync takes this long, another one may begin meanwhile; if it takes a multiple of this, as
+        /// many more. With faster syncs, more of them would only make smaller writes, and each costs a write,
+        /// a sync and several wake-ups.
         pace: Duration,
     },
 }
 
-/// What the threads report. Positions only grow; after [`Progress::Failed`] nothing is reported any more.
+/// Reports of the threads. Positions only grow. [`Progress::Failed`] is the last report.
 #[derive(Debug)]
 pub enum Progress {
-    /// The operating system has everything before this: it can be read by place.
+    /// The operating system has everything before this place, so it can be read by place.
     Written(Position),
-    /// Everything before this is on the disk, and written, even if that was not reported.
+    /// Everything before this place is on the disk. It is also written, even if that was not reported.
     Durable(Position),
-    /// There is, or is no longer, room for what comes.
+    /// Whether there is space for more segments changed.
     Space(Space),
     /// This segment was dropped.
     Discarded(u32),
-    /// A write or a sync failed: what the disk holds is not known any more, and nothing else will be written.
+    /// A write or a sync failed: the content of the disk is unknown, and nothing more will be written.
     Failed(io::Error),
 }
 
-/// More than this is not written on the thread of whoever hands it in: the copy takes that long.
+/// A longer batch is not written on the submitting thread, because the copy takes too long.
 const WRITE_AT_ONCE_BYTES: usize = 1 << 20;
-/// How many written batches are held for [`Pipeline::spent`].
+/// Number of written batches that are kept for [`Pipeline::spent`].
 const SPENT: usize = 8;
 
-/// Writes batches in threads of its own. Dropping it finishes what was submitted, as [`Pipeline::close`] does.
+/// Writes batches in its own threads. Dropping it finishes all submitted batches, as [`Pipeline::close`]
+/// does.
 pub struct Pipeline {
     shared: Arc<Shared>,
     reader: Reader,
@@ -73,10 +77,10 @@ pub struct Pipeline {
 
 struct Shared {
     state: Mutex<State>,
-    /// Taken for the time of a write, never while `state` is held.
+    /// Locked during a write, and never while `state` is locked.
     current: Mutex<Current>,
     for_writers: Condvar,
-    /// Whoever writes waits here for the next segment.
+    /// A writing thread waits here for the next segment.
     for_segment: Condvar,
     for_keeper: Condvar,
     reporter: Mutex<Reporter>,
@@ -88,51 +92,51 @@ struct Shared {
 struct State {
     queue: VecDeque<Batch>,
     spent: Vec<Batch>,
-    /// Where the log ends with all that was handed in.
+    /// The end of the log with all submitted batches.
     submitted: Position,
     written: Position,
     durable: Position,
-    /// Up to where a sync has begun.
+    /// The position up to which a sync has begun.
     begun: Position,
-    /// Segments that may hold what is not durable, the current one last.
+    /// Segments that may contain data that is not durable, the current one last.
     dirty: VecDeque<Dirty>,
     ahead: VecDeque<Ahead>,
     /// Full segments without an index.
     sealed: VecDeque<IndexBuilder>,
     discards: VecDeque<(u32, Position)>,
-    /// Whether the first of them could not be noted for want of space.
+    /// Whether the first of them could not get its index for lack of space.
     discard_waits: bool,
     /// Whether the directory itself is durable.
     settled: bool,
-    /// Whether the last attempt to take space failed for want of it.
+    /// Whether the last allocation failed for lack of space.
     low: bool,
-    /// What was reported of that.
+    /// The last report about space.
     reported: Space,
-    /// How much of the current segment can be written, if its space could not be reserved.
+    /// How much of the current segment can be written, if its space could not be allocated.
     unreserved: Option<u32>,
-    /// Whether to try again all the same.
+    /// Whether to retry an allocation anyway.
     retry: bool,
     /// Bytes written since the last attempt.
     since_attempt: u64,
     closing: bool,
     failed: bool,
-    /// Whether a thread is writing what it has taken out of the queue.
+    /// Whether a thread is writing batches that it took from the queue.
     writing: bool,
-    /// How many are syncing.
+    /// Number of threads that are syncing.
     syncing: usize,
-    /// What a sync takes on this disk: near the fastest of the latest ones.
+    /// Estimate of a sync's duration on this disk, near the fastest of the latest ones.
     sync_time: Duration,
-    /// Whether the one that writes waits for the next segment.
+    /// Whether the writing thread waits for the next segment.
     starved: bool,
-    /// How many threads wait for something to write.
+    /// Number of threads that wait for work.
     idle_writers: usize,
-    /// Whether one of them has been woken, and has not come yet.
+    /// Whether one of them was woken and has not run yet.
     called: bool,
     keeper_idle: bool,
 }
 
-/// A segment with a file description for each thread that syncs: a failed write-back is told once to each description,
-/// and only to those that were open before it.
+/// A segment with a file description for each thread that syncs. The system reports a failed write-back once
+/// to each description, and only to those that were open before it.
 #[derive(Clone)]
 struct Dirty {
     number: u32,
@@ -152,8 +156,8 @@ struct Reporter {
 }
 
 impl Journal {
-    /// Goes on writing, in threads. `progress` is called from those threads, one call at a time; it must be quick, and
-    /// must not call the pipeline.
+    /// Starts the threads. They call `progress`, one call at a time. It must be fast and must not call the
+    /// pipeline.
     pub fn into_pipeline(
         self,
         durability: Durability,
@@ -225,7 +229,7 @@ impl Pipeline {
     fn spawn(&mut self, name: &str, run: impl FnOnce(&Shared) + Send + 'static) -> io::Result<()> {
         let shared = self.shared.clone();
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            // A thread that dies must not leave the others, and all who wait for answers, waiting.
+            // If a thread panics, the others, and all requests that wait, must not hang.
             let alarm = Alarm(&shared);
             run(&shared);
             drop(alarm);
@@ -234,18 +238,18 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Hands in the next batch. Batches must come in the order in which the appender made them, one call after another.
-    /// After a failure the batch is thrown away.
+    /// Submits the next batch. Batches must arrive in the order of the appender, one call after another.
+    /// After a failure the batch is discarded.
     ///
-    /// Does not wait for the disk to sync. With [`Durability::Os`] a small batch is written at once, if nothing else is
-    /// being written; then the result says up to where the log is written, and no thread reports it.
+    /// Does not wait for a sync. With [`Durability::Os`] it writes a small batch at once, if no other write
+    /// is in progress. Then it returns the new written position, and no thread reports it.
     pub fn submit(&self, batch: Batch) -> Option<Position> {
         let shared = &self.shared;
         let mut state = shared.state();
         if state.failed {
             return None;
         }
-        // A batch that begins a new segment may have to wait for one.
+        // A batch that begins a new segment may have to wait for that segment.
         let at_once = shared.durability == Durability::Os
             && state.submitted == state.written
             && batch.end.segment() == state.written.segment()
@@ -275,47 +279,47 @@ impl Pipeline {
         }
     }
 
-    /// A batch that was written, to be [recycled](crate::Appender::recycle).
+    /// Returns a written batch for [reuse](crate::Appender::recycle).
     pub fn spent(&self) -> Option<Batch> {
         self.shared.state().spent.pop()
     }
 
-    /// How many batches wait to be written.
+    /// Returns the number of batches that wait to be written.
     pub fn waiting(&self) -> usize {
         self.shared.state().queue.len()
     }
 
-    /// How far the log is written.
+    /// Returns the position up to which the log is written.
     pub fn written(&self) -> Position {
         self.shared.state().written
     }
 
-    /// How far the log is known to be on the disk.
+    /// Returns the position up to which the log is known to be on the disk.
     pub fn durable(&self) -> Position {
         self.shared.state().durable
     }
 
-    /// Reads records by place.
+    /// Returns a reader of records by place.
     pub fn reader(&self) -> Reader {
         self.reader.clone()
     }
 
-    /// Drops a segment for good, as soon as the log is durable up to `after`: what of the segment must live on was
-    /// written again before that. Segments are dropped in the order in which this is called, each durably before the
-    /// next. Reported by [`Progress::Discarded`].
+    /// Drops a segment permanently, when the log is durable up to `after`. The caller has rewritten all
+    /// records that are still needed before that position. Segments are dropped in the order of the calls,
+    /// each durably before the next. [`Progress::Discarded`] reports it.
     pub fn discard(&self, segment: u32, after: Position) {
         let mut state = self.shared.state();
         state.discards.push_back((segment, after));
         self.shared.wake_keeper(&state);
     }
 
-    /// Whether there is room for what comes, as far as that is known.
+    /// Returns whether there is space for more segments, as far as it is known.
     pub fn space(&self) -> Space {
         self.shared.state().reported
     }
 
-    /// Looks again whether there is space. Worth a call now and then while it is [low](Space::Low): nobody tells a
-    /// process that others have made room.
+    /// Tries to allocate space again. Call it periodically while space is [low](Space::Low): the pipeline is
+    /// not notified when other processes free disk space.
     pub fn retry_space(&self) {
         let mut state = self.shared.state();
         if state.low {
@@ -324,7 +328,8 @@ impl Pipeline {
         }
     }
 
-    /// Writes and syncs everything that was submitted, and ends the threads. Returns how far the log is durable.
+    /// Writes and syncs everything that was submitted, and ends the threads. Returns the position up to which
+    /// the log is durable.
     pub fn close(mut self) -> io::Result<Position> {
         self.finish();
         let state = self.shared.state();
@@ -352,7 +357,7 @@ impl Drop for Pipeline {
 impl Dirty {
     fn open(storage: &dyn Storage, number: u32, syncers: usize) -> io::Result<Dirty> {
         let name = names::segment(number);
-        // Without threads that sync, the keeper does.
+        // Without threads that sync, the keeper syncs.
         let syncs = (0..syncers.max(1)).map(|_| storage.open(&name)).collect::<io::Result<_>>();
         Ok(Dirty { number, syncs: named(syncs, "opening", || storage.describe(&name))? })
     }
@@ -360,7 +365,8 @@ impl Dirty {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic under this lock makes the pipeline fail (see `Alarm`), so nothing is made of a half-changed state.
+        // A panic under this lock makes the pipeline fail (see `Alarm`), so a half-changed state is never
+        // used.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -376,7 +382,7 @@ impl Shared {
         condvar.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes a thread for what waits to be written, if one sleeps that could write it now.
+    /// Wakes a sleeping thread if it can write the waiting batches now.
     fn wake_writer(&self, state: &mut State) {
         if state.idle_writers > 0 && !state.called && state.may_write(self.durability) {
             state.called = true;
@@ -396,7 +402,7 @@ impl Shared {
         self.for_keeper.notify_all();
     }
 
-    /// Wakes the keeper if something was written that is news for it.
+    /// Wakes the keeper if a write gives it something to do.
     fn written_news(&self, state: &State) {
         let alone = self.durability == Durability::Os;
         if state.wants_segment(self.segment_bytes) || alone && state.keeper_has_work() {
@@ -424,7 +430,7 @@ impl Shared {
         }
     }
 
-    /// Ends everything. The report goes first: whoever finishes a sync now must not be believed.
+    /// Ends everything. Reports first, because the result of a sync that completes now must not be trusted.
     fn fail(&self, error: io::Error) {
         self.report(Progress::Failed(error));
         self.state().failed = true;
@@ -441,7 +447,7 @@ fn advance(position: &mut Position, to: Position) -> bool {
 }
 
 impl State {
-    /// Whether there is room for what comes.
+    /// Returns whether there is space for more segments.
     fn space(&self, segment_bytes: u32) -> Space {
         if !self.low {
             return Space::Ok;
@@ -459,7 +465,7 @@ impl State {
         }
     }
 
-    /// The files that must be synced so that the log is durable up to `position`, in one thread's descriptions.
+    /// Returns the files to sync so that the log is durable up to `position`, as descriptions of one thread.
     fn to_sync(&self, position: Position, thread: usize) -> Vec<(u32, Arc<dyn File>)> {
         let needed = self.dirty.iter().filter(|dirty| dirty.number <= position.segment());
         needed.map(|dirty| (dirty.number, dirty.syncs[thread].clone())).collect()

@@ -1,4 +1,4 @@
-//! Reading records by place, from any thread, while the log is written.
+//! Reads records by place, from any thread, while the log is written.
 
 use std::fmt;
 use std::io;
@@ -18,7 +18,7 @@ use crate::storage::{File, Storage};
 
 /// Records that lie at most this far apart are read together.
 const GAP: u32 = 4 << 10;
-/// No more than this is read at once, unless one record is longer.
+/// Maximum number of bytes per read, unless one record is longer.
 const TOGETHER: u32 = 4 << 20;
 
 /// Reads records by place. Cheap to clone; all clones share the open files.
@@ -28,25 +28,25 @@ pub struct Reader {
     log_id: u64,
 }
 
-/// A record as it lies in the log.
+/// A record of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record {
-    /// Its class.
+    /// The record's class.
     pub class: Class,
-    /// What the engine keeps of it.
+    /// The record's head: the part from which the engine rebuilds its state.
     pub head: Bytes,
-    /// The rest.
+    /// The record's tail: the payload.
     pub tail: Bytes,
 }
 
-/// A record could not be read.
+/// A record cannot be read.
 #[derive(Debug)]
 pub enum ReadError {
     /// Its segment was dropped.
     Gone,
-    /// Its bytes are not those that were written.
+    /// Its bytes are damaged.
     Damaged(Damage),
-    /// The storage refused.
+    /// The storage failed.
     Io(io::Error),
 }
 
@@ -69,7 +69,7 @@ impl std::error::Error for ReadError {
     }
 }
 
-/// Reading would wait for the disk: do it where that harms nobody.
+/// Reading would wait for the disk: read again on a thread that may wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WouldBlock;
 
@@ -93,14 +93,14 @@ impl Reader {
         }
     }
 
-    /// Reads some records, neighbours together. The results are in the order of the extents.
+    /// Reads several records, adjacent ones together. The results are in the order of the extents.
     pub fn read_many(&self, extents: &[Extent]) -> Vec<Result<Record, ReadError>> {
         self.many(extents, Patience::Wait).unwrap_or_else(|WouldBlock| {
             extents.iter().map(|_| Err(ReadError::Io(io::ErrorKind::WouldBlock.into()))).collect()
         })
     }
 
-    /// The same, if everything is in memory; otherwise nothing is read and [`WouldBlock`] returned.
+    /// Does the same if everything is in memory; otherwise reads nothing and returns [`WouldBlock`].
     pub fn try_read_many(&self, extents: &[Extent]) -> Result<Vec<Result<Record, ReadError>>, WouldBlock> {
         self.many(extents, Patience::Try)
     }
@@ -132,7 +132,7 @@ impl Reader {
             rest = later;
             match self.span(start, end - start.offset(), patience) {
                 Err(Interrupted::WouldBlock) => return Err(WouldBlock),
-                // What the disk cannot read may be one of them.
+                // The part that the disk cannot read may belong to only one of them.
                 Err(Interrupted::Error(Failure::Broken(_))) if now.len() > 1 => {
                     for &i in now {
                         records[i] = Some(self.read(extents[i]));
@@ -154,7 +154,7 @@ impl Reader {
         Ok(records.into_iter().map(|record| record.unwrap_or(Err(ReadError::Gone))).collect())
     }
 
-    /// The bytes from `place` on; fewer if the file ends.
+    /// Returns the bytes from `place` on; fewer if the file ends.
     fn span(&self, place: Place, len: u32, patience: Patience) -> Result<Bytes, Interrupted> {
         let file = self.cache.get(place.segment()).map_err(Interrupted::from)?;
         let file = file.ok_or(Interrupted::Error(Failure::Gone))?;
@@ -168,7 +168,7 @@ impl Reader {
         Ok(buffer.freeze())
     }
 
-    /// The record that begins at `from`. The bytes may end before it does.
+    /// Returns the record that begins at `from`. The bytes may end before the record.
     fn record(&self, extent: Extent, bytes: &Bytes, from: usize) -> Result<Record, ReadError> {
         let whole = bytes.get(from..from + extent.len as usize);
         match whole.and_then(|whole| RecordHeader::verify(extent.place, whole)) {
@@ -178,7 +178,7 @@ impl Reader {
                 let tail = bytes.slice(head_end..from + extent.len as usize);
                 Ok(Record { class: header.class, head, tail })
             }
-            // A file that was recycled while it was being read.
+            // The file may have been recycled during the read.
             _ if self.cache.is_dropped(extent.place.segment()) => Err(ReadError::Gone),
             _ => Err(ReadError::Damaged(
                 self.damage(extent.place, "the record's checksum is wrong".to_owned()),
@@ -190,13 +190,13 @@ impl Reader {
         match failure {
             Failure::Gone => ReadError::Gone,
             Failure::Broken(text) => {
-                ReadError::Damaged(self.damage(at, format!("the disk cannot read it: {text}")))
+                ReadError::Damaged(self.damage(at, format!("the disk cannot read these bytes: {text}")))
             }
             Failure::Io(kind, text) => ReadError::Io(io::Error::new(kind, text)),
         }
     }
 
-    /// Whether a segment that was there has been dropped.
+    /// Returns whether a segment that existed has been dropped.
     pub fn is_dropped(&self, segment: u32) -> bool {
         self.cache.is_dropped(segment)
     }
@@ -214,11 +214,11 @@ impl Reader {
         Damage { file, offset: u64::from(at.offset()), what, effect: Effect::Unreadable }
     }
 
-    /// Shows every record of a full segment, without tails: those of [`Class::Configuration`] first, then the others,
-    /// each in order. Reads the segment's index, or the whole segment if it has none.
+    /// Shows every record of a full segment, without tails: first those of [`Class::Configuration`], then the
+    /// others, each in order. Reads the segment's index, or the whole segment if it has none.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if it can't be told that all records were shown.
+    /// [`Error::Damaged`] if it is not certain that all records were shown.
     pub fn survey(&self, segment: u32, mut seen: impl FnMut(Entry<'_>)) -> Result<(), Error> {
         let storage = self.cache.storage();
         let refused =
@@ -229,7 +229,7 @@ impl Reader {
                     self.survey_index(segment, &*file).map_err(|e| refused(names::index(segment), e))?;
                 if let Some((header, sections)) = index {
                     for (class, section) in [Class::Configuration, Class::Flow].into_iter().zip(&sections) {
-                        // It was walked whole before.
+                        // The whole segment was walked before.
                         let _ = header.entries(class, section, &mut seen);
                     }
                     return Ok(());
@@ -252,8 +252,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Shows every record of a full segment. Returns what is wrong with it, if its frames do not reach up to those of
-    /// the next segment: who drops a segment because of what a survey has shown must have seen all of it.
+    /// Shows every record of a full segment. Returns the damage if its frames do not reach those of the next
+    /// segment. The caller drops a segment because of a survey, so the survey must be complete.
     fn survey_frames(
         &self,
         segment: u32,
@@ -292,7 +292,7 @@ impl Reader {
         Ok(None)
     }
 
-    /// An index and its two sections, if all of it is sound.
+    /// Returns an index and its two sections, if all of it is valid.
     fn survey_index(&self, segment: u32, file: &dyn File) -> io::Result<Option<(IndexHeader, [Vec<u8>; 2])>> {
         let header = scan::read_exactly(file, 0, INDEX_HEADER)?;
         let Some(header) = IndexHeader::decode(self.log_id, segment, &header) else { return Ok(None) };
@@ -316,11 +316,11 @@ enum Interrupted {
     Error(Failure),
 }
 
-/// A failure that several records share.
+/// Copies an error, because several records share it.
 #[derive(Clone)]
 enum Failure {
     Gone,
-    /// A bad sector, or whatever else makes a disk say that it cannot read.
+    /// A bad sector, or another reason for which a disk reports that it cannot read.
     Broken(String),
     Io(io::ErrorKind, String),
 }

@@ -1,4 +1,4 @@
-//! Finding out where a log ends, and what a crash left behind. DESIGN.md, section 3, has the reasons.
+//! Finds the end of a log, and what a crash left behind. DESIGN.md, section 3, gives the reasons.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -44,7 +44,7 @@ impl<'a> Opening<'a> {
         let mut found = self.find(&manifest, &numbers, &indexes)?;
         let end = self.find_end(&mut found);
         let cut = self.refuse_damage(&manifest, &numbers, &indexes, &end, options.durable)?;
-        // From here on the directory is changed.
+        // From here on, recovery changes the directory.
         let mut keeper = Keeper {
             cache: Arc::new(Cache::new(storage.clone())),
             storage,
@@ -68,7 +68,7 @@ impl<'a> Opening<'a> {
         result.doing(doing, || self.storage.describe(name))
     }
 
-    /// The directory's manifest; a new one if it has none and never had.
+    /// Returns the directory's manifest, or a new one if it never had any.
     fn manifest(
         &mut self,
         numbers: &mut Vec<u32>,
@@ -79,10 +79,11 @@ impl<'a> Opening<'a> {
         let why = match self.io(Manifest::read(self.storage), "reading", names::MANIFEST)? {
             Some(Ok(manifest)) => return Ok(manifest),
             Some(Err(Unusable::Newer(version))) => return Err(Error::Newer { file: file(), version }),
-            Some(Err(Unusable::Malformed)) => "it is not what was written there",
-            None => "it is missing, and there are segments",
+            Some(Err(Unusable::Malformed)) => "the manifest is damaged",
+            None => "the manifest is missing, but there are segments",
         };
-        // A crash right after a directory was made can leave files without a manifest. Then nothing was durable yet.
+        // A crash just after the directory was created can leave files without a manifest. Nothing was
+        // durable yet.
         let mut durable = !indexes.is_empty();
         for &number in &*numbers {
             let name = names::segment(number);
@@ -101,7 +102,7 @@ impl<'a> Opening<'a> {
             self.io(self.storage.remove(&name), "removing", &name)?;
         }
         if left {
-            // Another crash must not bring them back beside the new manifest.
+            // These files must not reappear beside the new manifest after another crash.
             self.io(self.storage.sync_dir(), "syncing the directory of", names::MANIFEST)?;
         }
         let manifest = Manifest::new(options.log_id);
@@ -109,7 +110,7 @@ impl<'a> Opening<'a> {
         Ok(manifest)
     }
 
-    /// Finishes what dropping segments and writing indexes left undone.
+    /// Finishes interrupted drops of segments and writes of indexes.
     fn remove_dropped(&self, manifest: &Manifest, names: &[String]) -> Result<(), Error> {
         for name in names {
             let dropped = names::parse_segment(name).or(names::parse_index(name));
@@ -125,21 +126,22 @@ impl<'a> Opening<'a> {
         let last = numbers.iter().chain(indexes).max().copied().unwrap_or(0);
         for number in (1..=last).filter(|&number| !manifest.is_dropped(number)) {
             if numbers.binary_search(&number).is_err() {
-                let what = "the file is missing, and was not dropped".to_owned();
+                let what = "the file is missing, but the segment was not dropped".to_owned();
                 return Err(damaged(self.storage, Place::new(number, 0), what));
             }
         }
         Ok(())
     }
 
-    /// Reads the header of every index, and scans every segment that has none, up to where the log may end.
+    /// Reads the header of every index, and scans every segment without an index, up to the possible end of
+    /// the log.
     fn find(&mut self, manifest: &Manifest, numbers: &[u32], indexes: &[u32]) -> Result<Vec<Found>, Error> {
         let mut found: Vec<Found> = Vec::new();
         let mut expected = None;
         let mut previous = 0;
         for &number in numbers {
             if number != previous + 1 {
-                // Dropped segments lie between: any number may follow.
+                // Dropped segments are in between, so any number may follow.
                 expected = None;
             }
             previous = number;
@@ -176,7 +178,8 @@ impl<'a> Opening<'a> {
         Ok(found)
     }
 
-    /// A segment that has an index was durable as a whole: nothing may follow its frames that looks like one.
+    /// A segment with an index was completely durable, so bytes behind its last frame must not look like a
+    /// frame.
     fn refuse_unfinished(&self, manifest: &Manifest, scanned: &Scanned) -> Result<(), Error> {
         let end = scanned.builder.end();
         let mut more = scanned.builder.summary().is_none();
@@ -189,13 +192,13 @@ impl<'a> Opening<'a> {
             return Err(damaged(
                 self.storage,
                 end,
-                format!("{}, and the segment's index is damaged, too", scanned.fault),
+                format!("{}; the segment's index is damaged, too", scanned.fault),
             ));
         }
         Ok(())
     }
 
-    /// The header of an index, if all of it is in order.
+    /// Returns the header of an index, if the index is valid.
     fn index(
         &mut self,
         manifest: &Manifest,
@@ -208,21 +211,23 @@ impl<'a> Opening<'a> {
         let header = IndexHeader::decode(manifest.log_id, number, &header);
         let Some(header) = header.filter(|header| file.len().is_ok_and(|len| len == header.file_len()))
         else {
-            self.warnings
-                .push(format!("{} was damaged; made again from its segment", self.storage.describe(&name)));
+            self.warnings.push(format!(
+                "{} was damaged and has been rebuilt from its segment",
+                self.storage.describe(&name)
+            ));
             return Ok(None);
         };
         let len = self.io(segment.len(), "reading", &names::segment(number))?;
         if len < u64::from(header.summary.end) {
-            let what = format!("the file ends here, and should be {} bytes long", header.summary.end);
+            let what = format!("the file ends here, but should be {} bytes long", header.summary.end);
             return Err(damaged(self.storage, Place::new(number, len as u32), what));
         }
         Ok(Some(header))
     }
 
-    /// Where the log ends. Leaves in `found` what lies before that.
+    /// Returns the end of the log. Leaves in `found` the segments before it.
     fn find_end(&self, found: &mut Vec<Found>) -> End {
-        // It ends before the first segment that does not begin with the frame that should be next.
+        // The log ends before the first segment that does not begin with the expected frame.
         let after = found.iter().position(|found| found.summary().is_none()).unwrap_or(found.len());
         let beyond = found.drain(after..).next();
         let fault = match beyond {
@@ -249,8 +254,9 @@ impl<'a> Opening<'a> {
         }
     }
 
-    /// Looks at everything behind the end of the log. Fails if any of it says that more was durable, or may have been
-    /// acknowledged; otherwise returns what must be made unreadable before something is written in its place.
+    /// Examines everything behind the end of the log. Fails if any of it proves that more was durable, or may
+    /// have been acknowledged. Otherwise returns what must be overwritten before new records are written
+    /// there.
     fn refuse_damage(
         &self,
         manifest: &Manifest,
@@ -295,7 +301,7 @@ impl<'a> Opening<'a> {
             return Err(damaged(self.storage, self.suspect(numbers, end)?, what));
         }
         if end.last.is_none() && manifest.has_dropped() {
-            let what = "there are no frames, and segments were dropped".to_owned();
+            let what = "there are no frames, but segments were dropped".to_owned();
             return Err(damaged(self.storage, end.at, what));
         }
         if beyond.doubtful {
@@ -309,7 +315,7 @@ impl<'a> Opening<'a> {
         Ok(trace.then_some(beyond))
     }
 
-    /// Whether what stands at the end of the log was the frame that should be next, though its header is not sound.
+    /// Whether the bytes at the end of the log were the expected frame, although its header is damaged.
     fn has_remnant(&self, manifest: &Manifest, numbers: &[u32], end: &End) -> Result<bool, Error> {
         if numbers.binary_search(&end.at.segment()).is_err() {
             return Ok(false);
@@ -322,8 +328,8 @@ impl<'a> Opening<'a> {
         Ok(scan::is_remnant(&there, manifest.log_id, after))
     }
 
-    /// Where the frame should be that is missing at the end of the log: there, or, if nothing was ever written there, at
-    /// the beginning of the next segment.
+    /// Returns where the missing frame at the end of the log should be: at that place or, if nothing was ever
+    /// written there, at the beginning of the next segment.
     fn suspect(&self, numbers: &[u32], end: &End) -> Result<Place, Error> {
         let next = end.at.segment() + 1;
         if numbers.binary_search(&next).is_err() || end.at.offset() == 0 {
@@ -336,7 +342,7 @@ impl<'a> Opening<'a> {
         Ok(if there.iter().all(|&byte| byte == 0) { Place::new(next, 0) } else { end.at })
     }
 
-    /// Takes away what lies behind the end of the log, so that it can't come back among what is written next.
+    /// Removes the bytes behind the end of the log, so that they cannot reappear among new records.
     fn cut(
         &self,
         keeper: &mut Keeper,
@@ -347,13 +353,13 @@ impl<'a> Opening<'a> {
         while let Some(number) = numbers.pop_if(|&mut number| number > end.at.segment()) {
             let name = names::segment(number);
             self.io(self.storage.remove(&name), "removing", &name)?;
-            // One at a time: a crash must not leave one without those before it.
+            // One at a time: after a crash, no segment may exist without all earlier ones.
             self.io(self.storage.sync_dir(), "syncing the directory of", &name)?;
         }
         let name = names::segment(end.at.segment());
         if numbers.last() == Some(&end.at.segment()) {
             let file = self.io(self.storage.open(&name), "opening", &name)?;
-            // Not shortened: on a full disk others would take the space.
+            // The file is not truncated: on a full disk other files would take the space.
             self.io(wipe(&*file, end.at.offset()), "cutting", &name)?;
             self.io(file.sync(), "syncing", &name)?;
         }
@@ -362,10 +368,10 @@ impl<'a> Opening<'a> {
         Ok(Cut { file: self.storage.describe(&name), at: end.at, why: end.fault.to_string(), beyond })
     }
 
-    /// Writes again what is not known to be on the disk, and syncs it.
+    /// Rewrites everything that is not known to be on the disk, and syncs it.
     ///
-    /// Syncing alone would not do: if the process before this one failed to sync, the system has the bytes in memory,
-    /// takes them for clean, and would report success without writing them.
+    /// A sync alone is not enough. If the previous process failed to sync, the system has the bytes in
+    /// memory, marked as clean, and a sync would report success without writing them.
     fn make_durable(&self, found: &[Found], synced: Place) -> Result<(), Error> {
         for found in found {
             let Found::Scanned(Scanned { file, builder, .. }) = found else { continue };
@@ -428,7 +434,7 @@ impl<'a> Opening<'a> {
             Err(_) => {
                 let name = names::segment(end.at.segment());
                 match keeper.prepare() {
-                    // A full disk must not keep the server from starting: it is how deletes make room.
+                    // A full disk must not prevent a start, because deletes free space.
                     Err(error) if is_full(&error) => {
                         (self.io(keeper.prepare_unreserved(), "preparing", &name)?.1, Some(0))
                     }
@@ -440,7 +446,8 @@ impl<'a> Opening<'a> {
         for &number in numbers.iter().filter(|&&number| number > end.at.segment()) {
             match self.ready(options, number)? {
                 (file, None) => ahead.push((number, file)),
-                // What a crash has left without its space, and all after it, is made again when there is some.
+                // A crash left this file without its space. It and all later ones are created again when
+                // there is space.
                 (_, Some(_)) => {
                     for &number in numbers.iter().rev().take_while(|&&last| last >= number) {
                         let name = names::segment(number);
@@ -456,8 +463,8 @@ impl<'a> Opening<'a> {
             self.io(keeper.settle(), "syncing", names::MANIFEST)?;
         }
         let mut low = unreserved.is_some() || !unindexed.is_empty();
-        // In a log that has filled its first segment what comes next is made ready before anything is asked of it, so that the
-        // want of space is known in time.
+        // In a log that has filled its first segment, the next segments are prepared before the first
+        // request, so that lack of space is known in time.
         while !low && ahead.len() < READY && end.at.segment() > 1 {
             match keeper.prepare() {
                 Err(error) if is_full(&error) => low = true,
@@ -494,8 +501,8 @@ impl<'a> Opening<'a> {
         })
     }
 
-    /// Opens a segment's file to be written. If the disk is too full to reserve its space, says how much of it there is: that
-    /// must not keep the server from starting, since deletes make room.
+    /// Opens a segment's file for writing. If the disk is too full to allocate its space, returns how much of
+    /// the file exists. That must not prevent a start, because deletes free space.
     fn ready(&self, options: &Options, number: u32) -> Result<(Arc<dyn File>, Option<u32>), Error> {
         let name = names::segment(number);
         let file = self.io(self.storage.open(&name), "opening", &name)?;
@@ -510,7 +517,7 @@ impl<'a> Opening<'a> {
     }
 }
 
-/// Writes zeros from an offset on, up to the end of a file.
+/// Writes zeros from an offset to the end of a file.
 fn wipe(file: &dyn File, from: u32) -> io::Result<()> {
     let zeros = vec![0; 1 << 20];
     let (mut at, len) = (u64::from(from), file.len()?);
@@ -525,7 +532,7 @@ fn wipe(file: &dyn File, from: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// What is known of a segment.
+/// A segment that recovery found.
 enum Found {
     Indexed(IndexHeader),
     Scanned(Scanned),
@@ -535,14 +542,14 @@ enum Found {
 pub struct Scanned {
     file: Arc<dyn File>,
     pub builder: IndexBuilder,
-    /// What is known durable by what the last frame says.
+    /// The place up to which the log was durable, according to the last frame.
     synced: Place,
     pub fault: Fault,
-    /// Whether there is an index, if a damaged one: then all of the segment was durable.
+    /// Whether there is an index, even a damaged one. If so, the whole segment was durable.
     full: bool,
 }
 
-/// Reads a segment's frames from its beginning, as long as each is the next.
+/// Reads a segment's frames from its beginning, as long as each is the expected one.
 pub fn scan_segment(
     file: Arc<dyn File>,
     log_id: u64,
@@ -579,14 +586,14 @@ impl Found {
     }
 }
 
-/// Where the log ends, before anything was changed.
+/// The end of the log, before anything was changed.
 struct End {
-    /// Where the next frame should begin.
+    /// The place where the next frame should begin.
     at: Place,
-    /// The last segment that holds something.
+    /// The last segment with content.
     last: Option<Summary>,
-    /// How far the log is known to be durable.
+    /// The place up to which the log is known to be durable.
     synced: Place,
-    /// Why the bytes at `at` are no frame.
+    /// Why the bytes at `at` are not a frame.
     fault: Fault,
 }

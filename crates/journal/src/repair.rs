@@ -1,7 +1,7 @@
-//! Making a damaged log one that opens again: what is sound is kept, what is not is set aside, on the operator's word.
+//! Repairs a damaged log at an operator's request: keeps valid records, and sets damaged bytes aside.
 //!
-//! A segment with damage gets an index of what is sound in it, so that a start reads that and nothing else of it. The damaged
-//! bytes stay where they are, and are written to a file of their own, too: the cleaner will give up the segment one day.
+//! A damaged segment gets an index of its valid records, and a start reads only these. The damaged bytes stay
+//! in place, and are also copied to a file of their own, because cleaning will drop the segment one day.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -19,47 +19,47 @@ use crate::names;
 use crate::scan::{self, Fault, Frames};
 use crate::storage::{File, Storage};
 
-/// What was done.
+/// The result of a repair.
 #[derive(Clone, Default, Debug)]
 pub struct Repaired {
-    /// Bytes that are no sound frames, and where they are kept.
+    /// Byte ranges that are not valid frames, and the files that contain them now.
     pub holes: Vec<Hole>,
-    /// Segments that are not there, or of which nothing is sound: the log goes on without them.
+    /// Segments that are missing, or without a valid record: the log continues without them.
     pub missing: Vec<u32>,
-    /// Whether the manifest was made again from the segments.
+    /// Whether the manifest was rebuilt from the segments.
     pub manifest: bool,
 }
 
-/// Bytes that were set aside.
+/// A range of bytes that was set aside.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hole {
-    /// The file.
+    /// The segment's file.
     pub file: String,
-    /// Where in it.
+    /// The offset in the file.
     pub offset: u64,
-    /// How many.
+    /// The length, in bytes.
     pub bytes: u64,
-    /// What is wrong there.
+    /// Description of the damage.
     pub what: String,
-    /// Records between sound ones that were sound themselves, and are kept.
+    /// Number of valid records inside the range, which are kept.
     pub kept: u32,
-    /// The file that holds the bytes now.
+    /// The file that contains the bytes now.
     pub set_aside: String,
 }
 
-/// One segment, as a repair sees it.
+/// A segment during a repair.
 enum Segment {
-    /// A start reads no more of it than its index.
+    /// A start reads only the index of this segment.
     Indexed(IndexHeader),
-    /// It was walked; whether it must get an index of what is sound.
+    /// The repair walked the segment. The flag says whether the segment needs an index of its valid records.
     Walked(IndexBuilder, bool),
 }
 
-/// Makes a log one that opens. Shows every sound record that lies behind the first damaged place, which a start would not have
-/// seen. Changes nothing of a log that opens.
+/// Makes a damaged log usable again. Shows every valid record behind the first damaged place, which a start
+/// would not have read. Changes nothing in an undamaged log.
 ///
 /// # Errors
-/// [`Error::Newer`], or what the storage says.
+/// [`Error::Newer`], or an error of the storage.
 pub fn repair(storage: Arc<dyn Storage>, mut seen: impl FnMut(Entry<'_>)) -> Result<Repaired, Error> {
     let describe = |name: &str| storage.describe(name);
     let listed = storage.list().doing("listing", || describe(""))?;
@@ -87,7 +87,7 @@ pub fn repair(storage: Arc<dyn Storage>, mut seen: impl FnMut(Entry<'_>)) -> Res
         }
     }
     let mut segments: Vec<Segment> = Vec::new();
-    // The number of the last sound frame.
+    // The number of the last valid frame.
     let mut before = 0;
     for &number in &numbers {
         let name = names::segment(number);
@@ -141,7 +141,7 @@ pub fn repair(storage: Arc<dyn Storage>, mut seen: impl FnMut(Entry<'_>)) -> Res
             storage.remove(&name).doing("removing", || describe(&name))?;
         }
     }
-    // What was noted of an end that is not there any more is not true any more.
+    // The end noted in the manifest is no longer valid if the repair removed that end.
     let reached = end.map_or(Place::new(1, 0), |end| Place::new(end.segment, end.end));
     manifest.end = manifest.end.filter(|&end| end <= reached);
     let keeper = Keeper {
@@ -182,8 +182,8 @@ impl Segment {
     }
 }
 
-/// A start wants frames to follow one another from segment to segment. Where some are missing, an index says that its segment
-/// holds them, too.
+/// A start expects the numbers of frames to continue from segment to segment. Where frames are missing, the
+/// index of a segment claims their numbers.
 fn settle_numbers(segments: &mut [Segment]) {
     for at in 1..segments.len() {
         let (earlier, later) = segments.split_at_mut(at);
@@ -206,7 +206,7 @@ fn settle_numbers(segments: &mut [Segment]) {
     }
 }
 
-/// A manifest for segments that have none: what is not there counts as dropped.
+/// Returns a manifest for segments without one. Missing segments count as dropped.
 fn manifest_from(storage: &dyn Storage, numbers: &[u32]) -> Result<Option<Manifest>, Error> {
     let mut manifest: Option<Manifest> = None;
     for &number in numbers {
@@ -227,7 +227,7 @@ fn manifest_from(storage: &dyn Storage, numbers: &[u32]) -> Result<Option<Manife
     Ok(manifest)
 }
 
-/// The header of an index that a start relies on.
+/// Returns the header of an index on which a start relies.
 fn trusted_index(
     storage: &dyn Storage,
     log_id: u64,
@@ -253,7 +253,7 @@ struct Walk<'a> {
     before: &'a mut u64,
 }
 
-/// Of what is no frame and has none behind it, no more than this is set aside.
+/// Maximum number of bytes to set aside behind the last frame.
 const TAIL_BYTES: u64 = 64 << 10;
 
 impl Walk<'_> {
@@ -300,7 +300,7 @@ impl Walk<'_> {
                 ControlFlow::Continue(())
             })
             .doing("reading", describe)?;
-            // Of a frame whose header is sound, what is sound of its records is kept.
+            // The valid records of a frame with a valid header are kept.
             let salvaged = scan::salvage(self.file, self.log_id, self.number, at, |place, header, record| {
                 builder.record(place, header, record);
             })

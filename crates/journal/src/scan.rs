@@ -1,4 +1,4 @@
-//! Reading a segment frame by frame, and searching it for frames where it is damaged.
+//! Reads a segment frame by frame, and searches a damaged segment for frames.
 
 use std::fmt;
 use std::io;
@@ -11,10 +11,10 @@ use crate::format::{
 };
 use crate::storage::File;
 
-/// Bytes that are read at once.
+/// Number of bytes to read at once.
 const CHUNK: usize = 1 << 20;
 
-/// A part of a file in memory, that moves forward.
+/// A part of a file in memory that moves forward.
 struct Window<'a> {
     file: &'a dyn File,
     start: u64,
@@ -26,7 +26,7 @@ impl<'a> Window<'a> {
         Window { file, start: 0, bytes: Vec::new() }
     }
 
-    /// The bytes at `offset`: `len` of them, or fewer if the file ends.
+    /// Returns `len` bytes at `offset`, or fewer if the file ends.
     fn get(&mut self, offset: u64, len: usize) -> io::Result<&[u8]> {
         let wanted = offset + len as u64;
         if offset < self.start || wanted > self.start + self.bytes.len() as u64 {
@@ -38,7 +38,7 @@ impl<'a> Window<'a> {
                 _ => 0,
             };
             self.start = offset;
-            // No more than there is, so that a small log costs little memory.
+            // The buffer is not larger than the file, so that a small log needs little memory.
             let there = self.file.len()?.saturating_sub(offset + kept as u64);
             let more = (len - kept).max(CHUNK).min(usize::try_from(there).unwrap_or(usize::MAX));
             self.bytes.resize(kept + more, 0);
@@ -50,26 +50,26 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Why the bytes at an offset are not the frame that should be there.
+/// Why the bytes at an offset are not the expected frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// There is no frame's header of this log and segment.
+    /// There is no frame header of this log and segment.
     NoHeader,
-    /// There is a frame, but it has another number.
+    /// There is a frame with another number.
     Sequence {
-        /// The number that should be next.
+        /// The expected number.
         expected: u64,
-        /// The number that is there.
+        /// The number found.
         found: u64,
     },
-    /// The file ends before the frame does.
+    /// The file ends inside the frame.
     Short,
     /// A record's header or checksum is wrong.
     Record {
-        /// Where in the segment the record begins.
+        /// The offset of the record in the segment.
         offset: u32,
     },
-    /// The records are not those that the frame was written with.
+    /// The records are not those with which the frame was written.
     Records,
 }
 
@@ -91,7 +91,7 @@ pub struct Frames<'a> {
     log_id: u64,
     segment: u32,
     offset: u32,
-    /// The number of the next frame; any will do if there is none.
+    /// The expected number of the next frame; `None` accepts any number.
     expected: Option<u64>,
 }
 
@@ -100,18 +100,18 @@ impl<'a> Frames<'a> {
         Frames { window: Window::new(file), log_id, segment, offset: 0, expected }
     }
 
-    /// Goes on at another place, with whatever frame is there.
+    /// Continues at another offset, with any frame number.
     pub fn skip_to(&mut self, offset: u32) {
         self.offset = offset;
         self.expected = None;
     }
 
-    /// Where the last whole frame ended.
+    /// Returns the end of the last whole frame.
     pub fn offset(&self) -> u32 {
         self.offset
     }
 
-    /// Reads the next frame, and shows its records if all of it is sound.
+    /// Reads the next frame, and shows its records if the whole frame is valid.
     pub fn next(
         &mut self,
         mut seen: impl FnMut(Place, &RecordHeader, &[u8]),
@@ -177,15 +177,15 @@ fn each_record(
     if records == header.records && records_crc == header.records_crc { Ok(()) } else { Err(Fault::Records) }
 }
 
-/// Whether nothing says if a frame that no later one vouches for was acknowledged: it was written where answers do not wait for
-/// the disk. Where they do, it was not.
+/// Returns whether a frame may have been acknowledged although no later frame proves that it was durable.
+/// That is so if it was written where answers do not wait for the disk.
 pub fn is_doubtful(header: &FrameHeader, durable: bool) -> bool {
-    // Older logs do not tell one from the other as long as nothing is known to be durable.
+    // Older logs do not distinguish the two as long as nothing is known to be durable.
     header.synced == UNVOUCHED || !durable && header.synced <= Place::new(1, 0)
 }
 
-/// Whether bytes that are no sound header were that of the frame after this one: what an older segment left in a recycled file has
-/// a lower number.
+/// Returns whether an invalid header was that of the frame after this one. Remains of an older segment in a
+/// recycled file have a lower number.
 pub fn is_remnant(bytes: &[u8], log_id: u64, after: u64) -> bool {
     if bytes.len() < FRAME_HEADER {
         return false;
@@ -194,8 +194,8 @@ pub fn is_remnant(bytes: &[u8], log_id: u64, after: u64) -> bool {
     sequence == after + 1 || log == log_id && sequence > after
 }
 
-/// Shows what is sound of the records of a frame whose header is sound. Returns the header, with how many were shown; nothing if
-/// no frame's header is there.
+/// Shows the valid records of a frame with a valid header. Returns the header and the number of records
+/// shown; `None` if there is no frame header.
 pub fn salvage(
     file: &dyn File,
     log_id: u64,
@@ -205,7 +205,7 @@ pub fn salvage(
 ) -> io::Result<Option<(FrameHeader, u32)>> {
     let bytes = read_exactly(file, u64::from(offset), FRAME_HEADER)?;
     let Some(header) = FrameHeader::decode(log_id, segment, &bytes) else { return Ok(None) };
-    // The header's checksum is right, so this is no nonsense.
+    // The header's checksum is right, so these values are valid.
     let payload = read_exactly(file, u64::from(offset) + FRAME_HEADER as u64, header.payload as usize)?;
     let (mut at, mut shown) = (0, 0);
     while let Some(record) = RecordHeader::decode(&payload[at..])
@@ -221,7 +221,8 @@ pub fn salvage(
     Ok(Some((header, shown)))
 }
 
-/// Searches a segment from `from` on for headers of its frames, whatever lies between them, until told to stop.
+/// Searches a segment from `from` on for headers of its frames, whatever lies between them, until `found`
+/// stops the search.
 pub fn search(
     file: &dyn File,
     log_id: u64,
@@ -235,7 +236,7 @@ pub fn search(
     })
 }
 
-/// Searches a segment for headers of frames, whatever log they belong to.
+/// Searches a segment for headers of frames of any log.
 pub fn search_any(file: &dyn File, segment: u32, mut found: impl FnMut(FrameHeader)) -> io::Result<()> {
     search_with(file, 0, |_, bytes| {
         if let Some(header) = FrameHeader::decode_any(segment, bytes) {
@@ -253,7 +254,7 @@ fn search_with(
     let mut window = Window::new(file);
     let mut offset = u64::from(from).next_multiple_of(ALIGNMENT as u64);
     while let Some(data) = file.next_data(offset)? {
-        // A header does not begin in zeros.
+        // A header does not begin with zeros.
         offset = offset.max(data / ALIGNMENT as u64 * ALIGNMENT as u64);
         let bytes = window.get(offset, CHUNK)?;
         if bytes.len() < FRAME_HEADER || offset > u64::from(u32::MAX) {

@@ -1,4 +1,4 @@
-//! Reading every byte of a log that is in use, slowly, to find what rots before somebody needs it.
+//! Reads every used byte of a log slowly, to find damage before a client needs the data.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -12,10 +12,10 @@ use crate::reader::Reader;
 use crate::scan::{self, Fault, Frames};
 
 impl Reader {
-    /// The segments that there are.
+    /// Returns the existing segments.
     ///
     /// # Errors
-    /// What the storage says.
+    /// Those of the storage.
     pub fn segments(&self) -> io::Result<Vec<u32>> {
         let listed = self.storage().list()?;
         let mut numbers: Vec<u32> = listed.iter().filter_map(|name| names::parse_segment(name)).collect();
@@ -23,9 +23,9 @@ impl Reader {
         Ok(numbers)
     }
 
-    /// Reads a full segment and verifies every checksum, also that of its index. `read` is told how many bytes were read since it
-    /// was told last, and may wait, or say that it is enough. `found` is told what is damaged. A segment that is dropped
-    /// meanwhile is not looked at any more.
+    /// Reads a full segment and verifies every checksum, also those of its index. Calls `read` with the
+    /// number of bytes read since its last call; `read` may wait, or stop the scrub. Calls `found` for each
+    /// damage. Stops if the segment is dropped meanwhile.
     pub fn scrub(
         &self,
         segment: u32,
@@ -52,15 +52,15 @@ impl Reader {
                 Ok(Err(fault @ Fault::Record { offset })) => (offset, fault.to_string()),
                 Ok(Err(fault)) => (at, fault.to_string()),
                 Err(error) => {
-                    // Where frames go on is not known if what is between cannot be read.
-                    seen(at, format!("the disk cannot read it: {error}"));
+                    // If these bytes cannot be read, the start of the next frame is unknown.
+                    seen(at, format!("the disk cannot read these bytes: {error}"));
                     return ControlFlow::Continue(());
                 }
             };
             if self.is_dropped(segment) {
                 return ControlFlow::Continue(());
             }
-            // What follows the last frame of a full segment is what an older one has left.
+            // Bytes behind the last frame of a full segment are remains of an older segment.
             let mut behind = None;
             let searched = scan::search(&*file, self.log_id(), segment, at, |offset, header| {
                 if last.is_none_or(|last| header.sequence > last) {
@@ -72,13 +72,13 @@ impl Reader {
             match (behind, searched) {
                 (Some((found, bytes)), _) => {
                     seen(offset, what);
-                    // It may be the frame itself, whose header is sound.
+                    // The damage may be the frame with the valid header itself.
                     let next = if found == at { found.saturating_add(bytes) } else { found };
                     read(u64::from(next - at))?;
                     frames.skip_to(next);
                 }
                 (None, Err(error)) => {
-                    seen(at, format!("the disk cannot read it: {error}"));
+                    seen(at, format!("the disk cannot read these bytes: {error}"));
                     return ControlFlow::Continue(());
                 }
                 (None, Ok(())) => break,

@@ -1,4 +1,4 @@
-//! The write side as plain functions: what the simulator and the tests call, step by step.
+//! The write side as plain functions, which the simulator and the tests call step by step.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,14 +16,14 @@ use crate::names;
 use crate::reader::Reader;
 use crate::storage::File;
 
-/// The segment that is being written, and its index as it grows.
+/// The segment that is being written, and its growing index.
 pub(crate) struct Current {
     pub builder: IndexBuilder,
     pub file: Arc<dyn File>,
 }
 
 impl Current {
-    /// Fills in a piece's checksums and enters its records in the index.
+    /// Fills in a piece's checksums and adds its records to the index.
     pub fn seal(&mut self, piece: &mut Piece) -> io::Result<()> {
         let mut first = None;
         let place = Place::new(piece.segment, piece.offset);
@@ -42,24 +42,26 @@ impl Current {
                 builder.frames(first, &last, piece.offset + piece.bytes.len() as u32);
                 Ok(())
             }
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the batch is not whole frames")),
+            _ => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "the batch does not consist of whole frames"))
+            }
         }
     }
 }
 
-/// Whether there is room for what comes.
+/// Whether there is space for more segments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Space {
-    /// The next segments are ready, or there is space to make them.
+    /// The next segments are ready, or there is space for them.
     Ok,
-    /// There is no space for another segment, or for an index. The log can be written up to here, and what is left is for what
-    /// makes space. A batch that goes beyond waits until there is some.
+    /// There is no space for another segment or an index. The log can be written up to this place, and the
+    /// rest is reserved for records that free space. A batch beyond this place waits for space.
     Low(Position),
 }
 
 /// Writes batches, one call after another.
 ///
-/// After a call has failed all others fail: what the disk holds is not known any more.
+/// After a failed call all others fail, because the content of the disk is unknown.
 pub struct Writer {
     keeper: Keeper,
     reader: Reader,
@@ -72,15 +74,15 @@ pub struct Writer {
     written: Position,
     durable: Position,
     recycled: usize,
-    /// How much of the current segment can be written, if its space could not be reserved.
+    /// How much of the current segment can be written, if its space could not be allocated.
     unreserved: Option<u32>,
-    /// Whether the last attempt to take space failed for want of it.
+    /// Whether the last allocation failed for lack of space.
     low: bool,
     failed: bool,
 }
 
 impl Journal {
-    /// Goes on writing, call by call.
+    /// Creates a writer that continues a log, call by call.
     pub fn into_writer(self) -> Writer {
         Writer {
             reader: self.reader(),
@@ -100,7 +102,7 @@ impl Journal {
 }
 
 impl Writer {
-    /// Writes a batch; it is not durable yet. Returns where the log ends now.
+    /// Writes a batch without syncing it. Returns the new end of the log.
     pub fn write(&mut self, batch: &mut Batch) -> io::Result<Position> {
         self.guarded(|writer| {
             for piece in &mut batch.pieces {
@@ -117,7 +119,7 @@ impl Writer {
         })
     }
 
-    /// Makes everything durable that was written. Returns how far the log is durable now.
+    /// Syncs everything that was written. Returns the position up to which the log is durable.
     pub fn sync(&mut self) -> io::Result<Position> {
         self.guarded(|writer| {
             writer.keeper.settle()?;
@@ -133,7 +135,8 @@ impl Writer {
         })
     }
 
-    /// Writes the indexes of full segments and makes the next segments ready. Returns whether there was space for that.
+    /// Writes the indexes of full segments and prepares the next segments. Returns whether there was space
+    /// for this.
     pub fn tidy(&mut self) -> io::Result<Space> {
         self.guarded(|writer| {
             let outcome = writer.try_tidy();
@@ -143,7 +146,7 @@ impl Writer {
         Ok(self.space())
     }
 
-    /// Whether there is room for what comes, as far as that is known.
+    /// Returns whether there is space for more segments, as far as it is known.
     pub fn space(&self) -> Space {
         if !self.low {
             return Space::Ok;
@@ -157,7 +160,8 @@ impl Writer {
         ))
     }
 
-    /// Drops a segment for good. It must not be the newest. Returns whether that is done: a disk can be too full to note it.
+    /// Drops a segment permanently. It must not be the newest. Returns `false` if the disk is too full to
+    /// note it.
     pub fn discard(&mut self, segment: u32) -> io::Result<bool> {
         self.guarded(|writer| {
             loop {
@@ -181,23 +185,23 @@ impl Writer {
         })
     }
 
-    /// Syncs everything and notes where the log ends: the last thing before an orderly end.
+    /// Syncs everything and notes the end of the log: the last call before an orderly stop.
     pub fn note_end(&mut self) -> io::Result<()> {
         self.sync()?;
         self.guarded(|writer| writer.keeper.note_end(writer.written))
     }
 
-    /// How far the log is written.
+    /// Returns the position up to which the log is written.
     pub fn written(&self) -> Position {
         self.written
     }
 
-    /// How far the log is durable.
+    /// Returns the position up to which the log is durable.
     pub fn durable(&self) -> Position {
         self.durable
     }
 
-    /// Reads records by place.
+    /// Returns a reader of records by place.
     pub fn reader(&self) -> Reader {
         self.reader.clone()
     }
@@ -208,7 +212,7 @@ impl Writer {
         }
         let outcome = act(self);
         if let Err(error) = &outcome {
-            // Asking for what can't be done breaks nothing.
+            // An invalid request fails without an effect.
             self.failed = error.kind() != io::ErrorKind::InvalidInput;
         }
         outcome
@@ -225,7 +229,7 @@ impl Writer {
             None => self.keeper.prepare()?,
         };
         if number != segment {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the batch leaves out a segment"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the batch skips a segment"));
         }
         self.unreserved = None;
         let next = Current { builder: IndexBuilder::new(segment), file };
@@ -258,7 +262,7 @@ impl Writer {
     }
 }
 
-/// Up to where a log can be written without taking more space.
+/// Returns the place up to which a log can be written without allocating more space.
 pub(crate) fn last_reserved(
     ahead: Option<u32>,
     current: u32,

@@ -1,4 +1,4 @@
-//! What every engine must do, as tests that run on each.
+//! The requirements for every storage engine, as tests that run on each.
 
 use std::io::ErrorKind;
 use std::sync::Arc;

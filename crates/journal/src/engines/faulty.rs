@@ -1,5 +1,5 @@
-//! A disk that loses what was not synced, tears what was being written, fails and fills up: all as the dice fall. For
-//! tests and simulations.
+//! A disk that loses unsynced data, tears writes, fails and fills up, all by random numbers. For tests and
+//! simulations.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,17 +16,17 @@ pub struct FaultyDisk {
 }
 
 struct Inner {
-    /// What a running process sees.
+    /// The files that a running process sees.
     names: BTreeMap<String, Shared>,
-    /// What is on the disk for certain.
+    /// The files that are certainly on the disk.
     durable: BTreeMap<String, Shared>,
-    /// Changes of names since the directory was last synced.
+    /// Changes of names since the last sync of the directory.
     changes: Vec<NameChange>,
-    /// Bytes of files there may be altogether.
+    /// Maximum total length of all files, in bytes.
     capacity: u64,
-    /// The operation after so many others fails.
+    /// Number of operations until one fails.
     fail_in: Option<u64>,
-    /// It has failed.
+    /// Whether it has failed.
     failed: bool,
     dice: Dice,
 }
@@ -39,14 +39,14 @@ enum NameChange {
     Remove(String),
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Default)]
 struct Inode {
-    /// What a running process sees.
+    /// The content that a running process sees.
     content: Vec<u8>,
-    /// What is on the disk for certain.
+    /// The content that is certainly on the disk.
     durable: Vec<u8>,
-    /// What has changed since: any part of it may be on the disk, too.
+    /// Changes since then: any part of them may be on the disk, too.
     changes: Vec<Change>,
 }
 
@@ -76,15 +76,16 @@ fn percent(dice: &mut Dice, odds: u64) -> bool {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No lock is held where anything can panic; a checker that panicked has said what there was to say.
+    // No code that can panic runs under this lock. If a checker panicked, it has reported its error.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Inode {
-    /// Writes to the disk some of what has changed. Sectors of one write survive one by one, in any order.
+    /// Writes a random part of the changes to the disk. Sectors of one write survive independently, in any
+    /// order.
     fn survive(&mut self, dice: &mut Dice) {
         let sector = [1, 16, 100, 512, 4096][below(dice, 5) as usize];
-        // Now and then all or nothing, so that the extremes are seen, too.
+        // Sometimes all or nothing, so that the extremes occur, too.
         let odds = [0, 20, 50, 80, 100][below(dice, 5) as usize];
         for change in std::mem::take(&mut self.changes) {
             match change {
@@ -106,7 +107,7 @@ impl Inode {
 }
 
 impl FaultyDisk {
-    /// An empty directory on a disk without faults, for now.
+    /// Creates an empty directory on a disk that has no faults yet.
     pub fn new(dice: Dice) -> Self {
         let inner = Inner {
             names: BTreeMap::new(),
@@ -120,8 +121,8 @@ impl FaultyDisk {
         FaultyDisk { inner: Arc::new(Mutex::new(inner)) }
     }
 
-    /// The machine loses its power: what was synced is left, and any part of the rest. Files that were open before see
-    /// nothing of what comes.
+    /// Simulates a power failure of the machine: synced data remains, and any part of the rest. Files that
+    /// were open before do not see later changes.
     pub fn lose_power(&self) {
         let mut guard = lock(&self.inner);
         let inner = &mut *guard;
@@ -160,30 +161,30 @@ impl FaultyDisk {
         inner.names = fresh;
     }
 
-    /// The operation after so many others fails, once.
+    /// Makes the operation after `operations` others fail, once.
     pub fn fail_in(&self, operations: Option<u64>) {
         let mut inner = lock(&self.inner);
         inner.fail_in = operations;
         inner.failed = false;
     }
 
-    /// Whether an operation has failed since that was last asked for.
+    /// Returns whether an operation has failed since the last call.
     pub fn has_failed(&self) -> bool {
         lock(&self.inner).failed
     }
 
-    /// What happens from now on is as these dice fall.
+    /// Sets the random numbers that decide what happens from now on.
     pub fn take_dice(&self, dice: Dice) {
         lock(&self.inner).dice = dice;
     }
 
-    /// Only so many bytes more fit onto the disk; any number, if `None`.
+    /// Limits the disk to this many more bytes; no limit if `None`.
     pub fn leave_room(&self, bytes: Option<u64>) {
         let mut inner = lock(&self.inner);
         inner.capacity = bytes.map_or(u64::MAX, |bytes| inner.used() + bytes);
     }
 
-    /// Bytes of all files.
+    /// Returns the total length of all files, in bytes.
     pub fn used(&self) -> u64 {
         lock(&self.inner).used()
     }
@@ -275,7 +276,7 @@ impl Open {
         if more > 0 && used.saturating_add(more) > inner.capacity {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        // A write that fails may have written any first part.
+        // A failed write may have written any first part.
         let change = match (change, &failed) {
             (Change::Write(at, bytes), Err(_)) => {
                 let part = below(&mut inner.dice, bytes.len() as u64 + 1) as usize;
@@ -321,7 +322,8 @@ impl File for Open {
         let mut inner = lock(&self.disk.inner);
         let mut inode = lock(&self.inode);
         if failed.is_err() {
-            // Some of it was written. The rest the system now takes for clean: it is seen, and never written.
+            // A part was written. The system marks the rest as clean: processes see it, and it is never
+            // written.
             inode.survive(&mut inner.dice);
         } else {
             let inode = &mut *inode;

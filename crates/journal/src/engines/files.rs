@@ -20,26 +20,26 @@ pub struct Files {
     path: PathBuf,
     directory: fs::File,
     writable: bool,
-    /// The directory above, if this one is new and its name is not durable yet.
+    /// The parent directory, if this directory is new and its name is not durable yet.
     parent: Mutex<Option<fs::File>>,
     _lock: Option<fs::File>,
 }
 
-/// A directory could not be used.
+/// A directory cannot be used.
 #[derive(Debug)]
 pub enum DirectoryError {
     /// Another process uses it.
     InUse {
         /// The directory.
         path: PathBuf,
-        /// The number of that process, if it left it.
+        /// The id of that process, if it is known.
         pid: Option<u32>,
     },
-    /// The operating system refused.
+    /// The operating system reported an error.
     Io {
-        /// The file or directory that it refused.
+        /// The file or directory of the failed operation.
         path: PathBuf,
-        /// Its answer.
+        /// The error.
         error: io::Error,
     },
 }
@@ -68,7 +68,7 @@ impl std::error::Error for DirectoryError {
 }
 
 impl Files {
-    /// Opens a directory, creating it if need be, and locks it against other processes.
+    /// Opens a directory, creates it if necessary, and locks it against other processes.
     pub fn open(path: impl Into<PathBuf>) -> Result<Files, DirectoryError> {
         let path = path.into();
         let at = |path: &Path| {
@@ -102,13 +102,13 @@ impl Files {
             lock.rewind()?;
             writeln!(lock, "{}", std::process::id())
         })();
-        // The number is only there to be read by people: a full disk must not keep the server from starting.
+        // The process id only informs people, so a full disk must not prevent the start.
         drop(note);
         let directory = fs::File::open(&path).map_err(at(&path))?;
         Ok(Files { path, directory, writable: true, parent: Mutex::new(parent), _lock: Some(lock) })
     }
 
-    /// Opens a directory to look at it: without a lock, and no operation that would change it is allowed.
+    /// Opens a directory for reading: takes no lock, and allows no operation that would change it.
     pub fn read_only(path: impl Into<PathBuf>) -> Result<Files, DirectoryError> {
         let path = path.into();
         match fs::File::open(&path) {
@@ -119,7 +119,7 @@ impl Files {
         }
     }
 
-    /// The directory's path.
+    /// Returns the directory's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -231,7 +231,7 @@ impl File for Opened {
         match rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Data(offset)) {
             Ok(data) => Ok(Some(data)),
             Err(Errno::NXIO) => Ok(None),
-            // A file system that can't tell holes from data.
+            // A file system that cannot distinguish holes from data.
             Err(_) => Ok(Some(offset)),
         }
     }
@@ -258,7 +258,7 @@ impl File for Opened {
                 Ok(more) => read += more,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Err(io::ErrorKind::WouldBlock.into()),
-                // Kernels and file systems that can't tell: the caller must take the way that may wait.
+                // Kernels and file systems without this flag: the caller must use a read that may wait.
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Err(io::ErrorKind::WouldBlock.into()),
                 Err(error) => return Err(error.into()),
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::storage::{File, Storage};
 
-/// A directory that exists only in this process. Nothing in it is ever synced, and nothing reserved takes memory before
+/// A directory that exists only in this process. Syncs do nothing, and allocated space takes no memory before
 /// it is written.
 #[derive(Default)]
 pub struct Memory {
@@ -14,13 +14,14 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// An empty directory.
+    /// Creates an empty directory.
     pub fn new() -> Self {
         Self::default()
     }
 
     fn files(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Blocks>>> {
-        // Every change under this lock is one call of the map, so a thread that panicked left it whole.
+        // Every change under this lock is one call of the map, so the map is valid after a panic on another
+        // thread.
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -73,7 +74,8 @@ struct Content {
     blocks: Vec<Option<Box<[u8]>>>,
 }
 
-/// The parts of `len` bytes at `offset`, block by block: block number, where in the block, how many bytes.
+/// Returns the parts of `len` bytes at `offset`, block by block: block number, offset in the block, number of
+/// bytes.
 fn parts(mut offset: u64, mut len: usize) -> impl Iterator<Item = (usize, usize, usize)> {
     std::iter::from_fn(move || {
         let within = (offset % BLOCK as u64) as usize;

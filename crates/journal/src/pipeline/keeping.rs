@@ -1,4 +1,4 @@
-//! The thread that keeps the files in order: what it can do, and when.
+//! The keeper: the thread that prepares, indexes and drops files.
 
 use std::io;
 use std::sync::{Arc, MutexGuard};
@@ -11,10 +11,10 @@ use crate::index::IndexBuilder;
 use crate::keeper::{Keeper, READY, is_full};
 use crate::storage::File;
 
-/// In want of space, it is looked for again each time that this much was written.
+/// While space is low, the keeper tries to allocate again each time this many bytes were written.
 const RETRY_BYTES: u64 = 1 << 20;
 
-/// What the keeper can do now.
+/// The next work of the keeper.
 enum Task {
     Settle,
     Sync(Position),
@@ -26,23 +26,24 @@ enum Task {
 }
 
 impl State {
-    /// Whether another segment should be made ready: one that comes next, and one for what makes room when there is no more. A log that holds little makes do with its first.
+    /// Whether to prepare another segment. Two are prepared: the next one, and a reserve for the records that
+    /// free space. A log with little data gets along with its first segment.
     pub fn wants_segment(&self, segment_bytes: u32) -> bool {
         self.ahead.len() < READY && !self.is_small(segment_bytes) && self.may_take_space()
     }
 
-    /// Whether so little has been written that no other segment is needed yet.
+    /// Whether so little was written that no other segment is needed yet.
     fn is_small(&self, segment_bytes: u32) -> bool {
         self.written.segment() == 1 && self.written.offset() <= segment_bytes / 8 && !self.starved
     }
 
-    /// Whether something waits for the keeper that what was written or synced may let it do.
+    /// Whether the keeper has work that a write or a sync may have made possible.
     pub fn keeper_has_work(&self) -> bool {
         self.closing
             || self.unreserved.is_some() && self.may_take_space()
             || !self.discards.is_empty()
             || self.sealed.front().is_some_and(|full| {
-                // What is synced waits only for space for its index, if there is none now.
+                // If there is no space, a synced segment waits only for space for its index.
                 self.durable < full.end() || self.may_take_space()
             })
     }
@@ -91,7 +92,7 @@ impl State {
     }
 }
 
-/// The thread that keeps the files in order.
+/// Runs the thread of the keeper.
 pub fn keep(shared: &Shared, mut keeper: Keeper, recycled: usize) {
     let syncers = match shared.durability {
         Durability::Os => 0,
@@ -144,7 +145,7 @@ impl Shared {
         self.for_writers.notify_all();
     }
 
-    /// Notes whether there was space, and reports it if that is news.
+    /// Notes whether there was space, and reports a change.
     fn space(&self, low: bool) {
         let mut state = self.state();
         state.low = low;
@@ -164,8 +165,8 @@ impl Shared {
         }
     }
 
-    /// Something was done that may have made space: it is no longer low if nothing waits for any; otherwise what waits
-    /// is tried again.
+    /// Called after work that may have freed space. If nothing waits for space, it is no longer low;
+    /// otherwise the keeper retries the waiting work.
     fn relax(&self) {
         let mut state = self.state();
         let enough = (state.ahead.len() >= READY || state.is_small(self.segment_bytes))
@@ -220,7 +221,7 @@ fn index(shared: &Shared, keeper: &mut Keeper, builder: IndexBuilder) -> io::Res
             match spare {
                 Some(_) => keeper.give_back(),
                 None => {
-                    // Without an index the segment is read whole at the next start, and that is all.
+                    // Without an index the next start reads the whole segment; there is no other effect.
                     shared.space(true);
                     Ok(())
                 }
@@ -242,7 +243,7 @@ fn discard(
 ) -> io::Result<()> {
     match keeper.discard(segment, recycle) {
         Err(error) if is_full(&error) => {
-            // Not even the note that it is gone finds room.
+            // There is not even space to note that the segment is dropped.
             let mut state = shared.state();
             state.discards.push_front((segment, after));
             state.discard_waits = true;

@@ -1,4 +1,4 @@
-//! The threads that write, and sync what they have written: what they take, and when.
+//! The threads that write batches and sync them: what they take, and when.
 
 use std::io;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::names;
 use crate::storage::File;
 use crate::writer::Current;
 
-/// More than this is not gathered into one write.
+/// Maximum number of bytes for one write.
 const WRITE_BYTES: usize = 4 << 20;
 
 impl State {
-    /// Whether a thread may begin now. One that syncs may have something to do when nothing waits: what the last
-    /// process wrote may not be on the disk.
+    /// Whether a thread may begin now. A syncing thread may have work although no batch waits: data of the
+    /// previous process may not be on the disk yet.
     pub fn may_write(&self, durability: Durability) -> bool {
         let waits = !self.queue.is_empty();
         !self.writing
@@ -33,16 +33,16 @@ impl State {
 
     fn synced_in(&mut self, time: Duration) {
         self.syncing -= 1;
-        // A sync that seems to take long may only have waited for a processor; one that was fast was fast.
+        // A slow sync may only have waited for a processor, but a fast one was really fast.
         self.sync_time = time.min(self.sync_time + time.saturating_sub(self.sync_time) / 16);
     }
 
-    /// Whether nothing will ever be left to write.
+    /// Whether no batch will ever be left to write.
     pub fn is_over(&self) -> bool {
         self.closing && self.queue.is_empty() && !self.writing
     }
 
-    /// Takes what is to be written at once.
+    /// Takes the batches for one write.
     fn take(&mut self, batches: &mut Vec<Batch>) {
         let mut bytes = 0;
         while bytes < WRITE_BYTES
@@ -53,7 +53,7 @@ impl State {
         }
     }
 
-    /// Notes that these batches have been written; nothing is left of the list.
+    /// Notes that these batches have been written, and empties the list.
     pub fn note_written(&mut self, batches: &mut Vec<Batch>) {
         let Some(last) = batches.last() else { return };
         self.written = last.end;
@@ -63,7 +63,8 @@ impl State {
     }
 }
 
-/// A thread that writes, and with [`Durability::Fsync`] syncs what it has written, with the `thread`th descriptions.
+/// Runs a thread that writes and, with [`Durability::Fsync`], syncs what it has written, with the `thread`th
+/// descriptions.
 pub fn write(shared: &Shared, thread: usize) {
     let syncs = shared.durability != Durability::Os;
     let mut batches = Vec::new();
@@ -143,7 +144,7 @@ pub fn write_batches(shared: &Shared, current: &mut Current, batches: &mut [Batc
     Ok(())
 }
 
-/// Goes on to the next segment, which the keeper has made ready, or is about to.
+/// Continues with the next segment, which the keeper has prepared or is about to prepare.
 fn roll(shared: &Shared, current: &mut Current, segment: u32) -> io::Result<()> {
     let mut state = shared.state();
     state.starved = state.ahead.is_empty();
@@ -155,8 +156,8 @@ fn roll(shared: &Shared, current: &mut Current, segment: u32) -> io::Result<()> 
         if state.failed {
             return Err(io::Error::other("the log failed before"));
         }
-        // Nothing of the batch has been written, and nobody was told that it was: it waits for room. Who asks for what is
-        // written heeds what was reported of the space, so that this happens only where making a segment takes long.
+        // Nothing of the batch has been written or reported: the batch waits for space. A caller that heeds
+        // the reports about space meets this only if preparing a segment takes long.
         if state.low && !state.retry && state.closing {
             return Err(io::Error::new(io::ErrorKind::StorageFull, "no space is left for the next segment"));
         }
@@ -164,7 +165,7 @@ fn roll(shared: &Shared, current: &mut Current, segment: u32) -> io::Result<()> 
         state = Shared::wait(&shared.for_segment, state);
     };
     if ahead.dirty.number != segment {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the batch leaves out a segment"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the batch skips a segment"));
     }
     state.starved = false;
     state.unreserved = None;

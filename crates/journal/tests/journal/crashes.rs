@@ -1,4 +1,5 @@
-//! Whatever is written, whenever the power goes: what was durable is there, nothing is invented, and order is kept.
+//! Random logs and crashes at random moments: all durable data is recovered, nothing is invented, and the
+//! order is kept.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,11 +27,11 @@ enum Step {
     Sync,
     Tidy,
     Discard(usize),
-    /// The machine loses power; the seed says what is left.
+    /// The machine loses power; the seed decides what remains on the disk.
     Crash(u64),
     /// Only the process dies.
     Restart,
-    /// The disk is damaged for a moment: an operation fails, and the server stops and starts again.
+    /// The disk fails for a moment: an operation fails, and the server stops and starts again.
     Fail(u64),
 }
 
@@ -57,16 +58,16 @@ struct Known {
     tail: Vec<u8>,
 }
 
-/// A log, and what a perfect memory knows of it.
+/// A log, and a model of its exact content.
 struct World {
     storage: FaultyDisk,
     options: Options,
     appender: Appender,
     writer: Writer,
     records: Vec<Known>,
-    /// Segments that were dropped for good.
+    /// Segments that were dropped permanently.
     dropped: BTreeSet<u32>,
-    /// A segment whose dropping was interrupted.
+    /// A segment whose drop was interrupted.
     dropping: Option<u32>,
     durable: Position,
     counter: u64,
@@ -96,7 +97,7 @@ impl World {
         let outcome = self.try_step(step);
         if outcome.is_err() {
             assert!(self.storage.has_failed(), "{step:?} failed by itself: {outcome:?}");
-            // What was written stays visible, though not all of it is on the disk.
+            // Written bytes stay visible, although not all of them are on the disk.
             self.storage.fail_in(None);
             self.recover(self.storage.clone());
         }
@@ -195,7 +196,7 @@ impl World {
             let read = read.unwrap();
             assert_eq!((&read.head[..], &read.tail[..]), (&record.head[..], &record.tail[..]));
         }
-        // A check agrees with what was recovered.
+        // A check agrees with recovery.
         let report = check_storage(&storage).unwrap();
         assert_eq!((report.damage, report.torn), (vec![], None));
         self.durable = recovered.durable;
@@ -206,7 +207,7 @@ impl World {
     }
 }
 
-/// 400 logs, or as many as `PROPTEST_CASES` says.
+/// Runs 400 logs, or as many as `PROPTEST_CASES` says.
 fn cases() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     ProptestConfig { cases: cases.unwrap_or(400), failure_persistence: None, ..ProptestConfig::default() }
@@ -255,7 +256,7 @@ proptest! {
     }
 }
 
-/// A small log of several frames and segments, and the places where its frames end.
+/// Returns a small log of several frames and segments, and the places where its frames end.
 fn small_log() -> (FaultyDisk, Vec<Position>) {
     let mut world = World::new(1200);
     let mut ends = vec![Place::new(1, 0)];
@@ -309,13 +310,13 @@ fn a_log_cut_at_any_byte_opens_at_the_last_whole_frame_or_names_the_damage() {
             let whole = Place::new(segment, len as u32);
             let here = ends.iter().filter(|end| end.segment() == segment).copied().max().unwrap();
             if segment < last && whole < here {
-                // The next segment's frames say that this was durable.
+                // The next segment's frames prove that this was durable.
                 assert!(matches!(opened, Err(Error::Damaged(_))), "{len} bytes of {name}");
                 continue;
             }
             let end = opened.unwrap().recovered().end;
             let expected = ends.iter().filter(|&&end| end <= whole || end.segment() < segment).max().unwrap();
-            // Nothing after the cut says what was durable: the last frames are taken for unfinished.
+            // Nothing after the cut proves durability, so recovery treats the last frames as unfinished.
             assert_eq!(
                 end,
                 if segment == last { *expected } else { ends[ends.len() - 1] },
@@ -327,7 +328,7 @@ fn a_log_cut_at_any_byte_opens_at_the_last_whole_frame_or_names_the_damage() {
 
 #[test]
 fn a_log_cut_at_any_byte_of_a_group_has_all_of_the_group_or_nothing() {
-    // At the beginning of a log, within a segment, and where a segment ends.
+    // At the beginning of a log, within a segment, and at the end of a segment.
     for before in [0, 3, 8] {
         for split in [false, true] {
             let storage = FaultyDisk::new(Dice::from_seed(1));
@@ -369,9 +370,9 @@ fn a_log_cut_at_any_byte_of_a_group_has_all_of_the_group_or_nothing() {
 }
 
 #[test]
-fn a_flipped_bit_in_what_was_durable_is_never_taken_for_what_was_written() {
+fn a_flipped_bit_in_durable_data_is_always_detected() {
     let (storage, ends) = small_log();
-    // One more frame says that all of it was durable.
+    // One more frame proves that all of it was durable.
     let mut journal = Journal::open(Arc::new(storage.clone()), &options(1200)).unwrap();
     let expected = heads(&mut journal);
     let end = journal.recovered().end;
@@ -380,7 +381,7 @@ fn a_flipped_bit_in_what_was_durable_is_never_taken_for_what_was_written() {
     let mut writer = journal.into_writer();
     writer.write(&mut batch).unwrap();
     writer.sync().unwrap();
-    // Once with segments that must be read, once with their indexes.
+    // Once with segments that must be scanned, once with their indexes.
     let indexed = copy(&storage, "", None);
     for number in 1..end.segment() {
         storage.remove(&format!("{number:08}.idx")).unwrap();
@@ -437,7 +438,7 @@ fn a_flipped_bit_in_an_indexed_segment_is_found_when_the_record_is_read_and_by_a
 }
 
 #[test]
-fn a_scrub_finds_every_flipped_bit_of_full_segments_and_nothing_in_sound_ones() {
+fn a_scrub_finds_every_flipped_bit_of_full_segments_and_nothing_in_undamaged_ones() {
     let (storage, ends) = small_log();
     let last = ends.last().unwrap().segment();
     // Full segments get their indexes.
@@ -487,7 +488,7 @@ fn a_missing_segment_is_damage_unless_it_was_dropped() {
 }
 
 #[test]
-fn a_log_that_need_not_be_durable_opens_after_the_power_was_lost() {
+fn an_os_log_opens_after_a_power_failure() {
     let (mut whole, mut doubtful) = (0, 0);
     for seed in 0..300 {
         let storage = FaultyDisk::new(Dice::from_seed(seed));
@@ -498,7 +499,7 @@ fn a_log_that_need_not_be_durable_opens_after_the_power_was_lost() {
         let mut written = appender.end();
         for counter in 1..20 {
             appender.push(Class::Flow, |head| head.push(1), &[7; 100]);
-            // What counts there is what was written, and so it is what the frames are told.
+            // With `os` a written position counts as durable, so the frames are given that.
             let mut batch = appender.take(Time(counter), written, counter).unwrap();
             writer.write(&mut batch).unwrap();
             written = appender.end();
@@ -506,7 +507,8 @@ fn a_log_that_need_not_be_durable_opens_after_the_power_was_lost() {
         storage.lose_power();
         match Journal::open(Arc::new(storage.clone()), &options) {
             Ok(_) => whole += 1,
-            // Not all of what lies behind what is missing need be lost, and it is not for the server to say.
+            // Some frames behind the missing bytes may be intact, and the server must not decide to drop
+            // them.
             Err(Error::Doubtful(..)) => {
                 let mut kept = 0;
                 repair(Arc::new(storage.clone()), |_| kept += 1).unwrap();
@@ -523,7 +525,8 @@ fn a_log_that_need_not_be_durable_opens_after_the_power_was_lost() {
     assert!(whole > 50 && doubtful > 20, "{whole} {doubtful}");
 }
 
-/// What a server leaves that was killed, or stopped in order, where answers do not wait for the disk; and where each frame ends.
+/// Returns the files of a server with durability `os` that was killed or stopped orderly, and the ends of its
+/// frames.
 fn os_log(in_order: bool) -> (FaultyDisk, Vec<u32>) {
     let storage = FaultyDisk::new(Dice::from_seed(1));
     let options = Options { durable: false, ..options(8000) };
@@ -545,7 +548,7 @@ fn os_log(in_order: bool) -> (FaultyDisk, Vec<u32>) {
 }
 
 #[test]
-fn after_an_orderly_end_no_bit_and_no_byte_may_be_missing_whatever_the_durability() {
+fn after_an_orderly_stop_every_changed_bit_and_missing_byte_is_damage() {
     let (storage, ends) = os_log(true);
     let name = "00000001.log";
     let bytes = bytes_of(&storage, name);
@@ -577,7 +580,7 @@ fn after_an_orderly_end_no_bit_and_no_byte_may_be_missing_whatever_the_durabilit
 }
 
 #[test]
-fn sound_frames_behind_a_damaged_one_are_not_thrown_away_without_a_word_from_the_operator() {
+fn valid_frames_behind_a_damaged_one_are_dropped_only_by_an_operator() {
     let (storage, ends) = os_log(false);
     let name = "00000001.log";
     let bytes = bytes_of(&storage, name);
@@ -598,7 +601,7 @@ fn sound_frames_behind_a_damaged_one_are_not_thrown_away_without_a_word_from_the
         assert_eq!(report.beyond.doubtful, behind > 0);
         let opened = Journal::open(Arc::new(flipped.clone()), &options);
         if behind == 0 {
-            // Nothing is behind it: it may never have been finished. It is reported.
+            // No frame follows, so the frame may be unfinished. Recovery reports it.
             let cut = opened.unwrap().recovered().cut.clone().expect("it is said");
             assert_eq!((cut.at.offset(), cut.beyond.frames), (ends[frame], 0));
             continue;
@@ -624,7 +627,7 @@ fn sound_frames_behind_a_damaged_one_are_not_thrown_away_without_a_word_from_the
         for (_, extent, _) in &there {
             journal.reader().read(*extent).unwrap();
         }
-        // The log goes on, and a check knows that it starts.
+        // The log continues, and a check agrees that it opens.
         let mut appender = journal.appender();
         let mut writer = journal.into_writer();
         appender.push(Class::Flow, |head| head.push(99), &[9; 10]);
@@ -666,7 +669,7 @@ fn a_repair_goes_on_without_what_is_missing_and_keeps_the_rest() {
                 all.iter().filter(|(_, extent, _)| !there(extent)).cloned().collect::<Vec<_>>()
             };
             assert_eq!(elsewhere(&after), elsewhere(&whole), "{name} spoiled {which}");
-            // A second one finds nothing to do.
+            // A second repair has nothing to do.
             let again = repair(Arc::new(spoiled), |_| {}).unwrap();
             assert!(again.holes.is_empty() && again.missing.is_empty(), "{name} spoiled {which}: {again:?}");
         }

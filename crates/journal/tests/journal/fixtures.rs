@@ -1,4 +1,4 @@
-//! Directories that earlier versions wrote must open for ever.
+//! Directories written by earlier versions must open with every later version.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,8 +50,8 @@ fn a_log_of_version_1_opens_with_what_was_written() {
     assert_eq!((configuration, flow, digest), (4, 36, 0x8a18_9cfb));
 }
 
-/// Writes the fixture of the version that this program writes. Run once, when a version is new:
-/// `cargo test -p posthaste-journal write_the_fixture -- --ignored`.
+/// Writes the fixture of this program's version. Run it once when a version is new: `cargo test -p
+/// posthaste-journal write_the_fixture -- --ignored`.
 #[test]
 #[ignore = "writes into the source tree"]
 fn write_the_fixture_of_this_version() {

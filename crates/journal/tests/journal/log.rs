@@ -1,4 +1,4 @@
-//! A log from its making through a restart.
+//! A log from its creation through a restart.
 
 use std::io;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn each(test: impl Fn(Arc<dyn Storage>)) {
     test(Arc::new(Files::open(directory.path()).unwrap()));
 }
 
-/// What the two passes show: class, head, tail length, extent.
+/// The result of the two passes: class, head, tail length, extent.
 fn contents(journal: &mut Journal) -> Vec<(Class, Vec<u8>, u32, Extent)> {
     let mut all = Vec::new();
     journal
@@ -147,12 +147,12 @@ fn a_survey_shows_a_full_segment_from_its_index_or_without_one() {
         let mut all = Vec::new();
         writer.reader().survey(1, |entry| all.push(entry.extent)).unwrap();
         assert_eq!(all, first.iter().map(|record| record.3).collect::<Vec<_>>());
-        // A damaged index is not believed.
+        // The reader does not trust a damaged index.
         storage.open("00000001.idx").unwrap().write_at(&[b"xxx"], 90).unwrap();
         let mut again = Vec::new();
         writer.reader().survey(1, |entry| again.push(entry.extent)).unwrap();
         assert_eq!(again, all);
-        // And of a segment that is not whole nobody is told that this is all.
+        // A survey of an incomplete segment does not claim to be complete.
         let frame = first.last().unwrap().3.place.offset() - 64;
         for offset in [frame, frame + 100] {
             let file = storage.open("00000001.log").unwrap();
@@ -234,7 +234,7 @@ impl File for RottenFile {
     }
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         if self.1.start < offset + buffer.len() as u64 && offset < self.1.end {
-            // EIO, as Linux says it of a sector that cannot be read.
+            // EIO, which Linux returns for an unreadable sector.
             return Err(io::Error::from_raw_os_error(5));
         }
         self.0.read_at(buffer, offset)

@@ -1,4 +1,4 @@
-//! The journal from outside: whole logs, crashes, threads.
+//! Tests of the journal's public interface: whole logs, crashes, threads.
 
 mod crashes;
 mod fixtures;

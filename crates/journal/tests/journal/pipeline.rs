@@ -1,4 +1,4 @@
-//! The threads: what they report, in which order, and what they do when the disk fails or is full.
+//! Tests of the threads: what they report, in which order, and how they react to a failed or full disk.
 
 use std::io;
 use std::sync::mpsc::{Receiver, channel};
@@ -37,7 +37,7 @@ fn submit(appender: &mut Appender, pipeline: &Pipeline, tail: usize) -> (Extent,
     (extent, end)
 }
 
-/// Waits for a report; what comes before it is dropped.
+/// Waits for a report and drops all earlier ones.
 fn wait(told: &Receiver<Progress>, mut wanted: impl FnMut(&Progress) -> bool) -> Progress {
     loop {
         let progress = told.recv().expect("the threads ended without saying so");
@@ -52,7 +52,7 @@ fn wait_durable(told: &Receiver<Progress>, position: Position) {
     wait(told, |progress| matches!(progress, Progress::Durable(to) if *to >= position));
 }
 
-/// What was written as it was handed in is not reported.
+/// A batch that `submit` itself wrote is not reported.
 fn wait_written(pipeline: &Pipeline, told: &Receiver<Progress>, position: Position) {
     if pipeline.written() >= position {
         return;
@@ -97,7 +97,7 @@ fn everything_submitted_is_reported_readable_and_there_after_a_restart() {
                     assert!(to > last);
                     last = to;
                 }
-                // That it was written may have been seen before it was reported.
+                // The written position may have been read before it was reported.
                 Progress::Written(to) if durability == Durability::Os => assert!(to <= end && last < to),
                 other => panic!("{other:?}"),
             }
@@ -120,7 +120,7 @@ fn a_small_batch_is_written_as_it_is_handed_in_and_a_large_one_is_reported() {
         let (tell, told) = channel();
         let pipeline = journal.into_pipeline(durability, move |progress| drop(tell.send(progress))).unwrap();
         let reader = pipeline.reader();
-        // The last ones begin new segments.
+        // The last batches begin new segments.
         for tail in [10, 1000, 2 << 20, 10, 3 << 20, 4 << 20, 10, 7 << 20, 10] {
             let segment = appender.end().segment();
             let extent = appender.push(Class::Flow, |_| {}, &vec![7; tail]);
@@ -146,7 +146,7 @@ fn a_small_batch_is_written_as_it_is_handed_in_and_a_large_one_is_reported() {
     }
 }
 
-/// Lets nobody sync before a gate is opened, one at a time.
+/// Storage whose syncs wait at a gate, which opens for one sync at a time.
 #[derive(Clone, Default)]
 struct Gated {
     inner: Arc<Memory>,
@@ -171,7 +171,7 @@ impl Gated {
         self.gate.1.notify_all();
     }
 
-    /// Waits until so many threads wait at the gate, and says which, in the order in which they came.
+    /// Waits until this many threads wait at the gate, and returns them in the order of arrival.
     fn until_waiting(&self, count: usize) -> Vec<u64> {
         let mut gate = self.gate.0.lock().unwrap();
         while gate.waiting.len() < count {
@@ -180,7 +180,7 @@ impl Gated {
         gate.waiting.clone()
     }
 
-    /// How many have come to the gate.
+    /// Returns how many threads have arrived at the gate.
     fn arrived(&self) -> u64 {
         self.gate.0.lock().unwrap().arrived
     }
@@ -307,7 +307,7 @@ fn nothing_is_acknowledged_before_its_sync_returns() {
 
 #[test]
 fn a_failure_of_any_operation_is_reported_once_and_ends_everything() {
-    // Whichever operation it is that fails.
+    // Any of the operations may be the one that fails.
     for operations in 0..39 {
         for durability in [FSYNC, Durability::Os] {
             let storage = FaultyDisk::new(Dice::from_seed(1));
@@ -362,7 +362,7 @@ fn a_full_disk_is_reported_ahead_of_need_and_dropping_segments_makes_room() {
         }
         let (extent, end) = submit(&mut appender, &pipeline, 1000);
         wait_written(&pipeline, &told, end);
-        // The next segment is made ready, and then there is no room for another.
+        // The next segment is prepared; then there is no space for another.
         while !storage.list().unwrap().contains(&"00000006.log".to_owned()) {
             std::thread::yield_now();
         }
@@ -371,11 +371,11 @@ fn a_full_disk_is_reported_ahead_of_need_and_dropping_segments_makes_room() {
             submit(&mut appender, &pipeline, 1000);
         }
         wait(&told, |progress| matches!(progress, Progress::Space(Space::Low(_))));
-        // There is room for deletes in what was reserved, and for dropping segments.
+        // The reserve has room for deletes, and for dropping segments.
         let (_, end) = submit(&mut appender, &pipeline, 100);
         pipeline.discard(1, end);
         pipeline.discard(2, end);
-        // In whichever order: an index may have to be written before there is room again.
+        // In any order: an index may have to be written before there is space again.
         let (mut has_room, mut is_gone) = (false, false);
         wait(&told, |progress| {
             has_room |= matches!(progress, Progress::Space(Space::Ok));
@@ -433,7 +433,7 @@ fn a_full_segment_is_synced_though_others_are_ready() {
     let end = appender.end();
     (1..=4).for_each(|segment| pipeline.discard(segment, end));
     wait(&told, |progress| matches!(progress, Progress::Discarded(4)));
-    // Those four are written again, so that none has to be made.
+    // Those four are reused, so that no new file is needed.
     for segment in 6..=8 {
         while appender.end().segment() < segment {
             submit(&mut appender, &pipeline, 1000);
