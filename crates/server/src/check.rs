@@ -139,9 +139,9 @@ fn print_segments(directory: &Path, report: &Report) -> io::Result<()> {
 
 /// What still needs each segment, and so keeps it from being deleted.
 fn print_uses(ledger: &Ledger) -> io::Result<()> {
-    say!("\n{:>10} {:>14}  kept by", "segment", "live bytes")?;
+    outln!("\n{:>10} {:>14}  kept by", "segment", "live bytes")?;
     for (number, used) in ledger.segments() {
-        say!("{number:>10} {:>14}  {}", used.live_bytes, reasons(used))?;
+        outln!("{number:>10} {:>14}  {}", used.live_bytes, reasons(used))?;
     }
     Ok(())
 }
