@@ -29,7 +29,9 @@ fn print(repaired: &Repaired, behind: &BTreeMap<&'static str, u64>) -> std::io::
         outln!("The manifest was rebuilt. Missing segments count as dropped.")?;
     }
     for number in &repaired.missing {
-        outln!("LOST       segment {number} is missing or has no valid record: the log continues without it")?;
+        outln!(
+            "LOST       segment {number} is missing or has no valid record: the log continues without it"
+        )?;
     }
     for hole in &repaired.holes {
         outln!(

@@ -1,7 +1,7 @@
 //! What every service with declared resources needs: access policies ([`policy`]), tags ([`tags`]), pages
 //! of lists ([`pages`]), and where in the log a resource is declared ([`Standing`]).
 //!
-//! Knows no service. A service keeps its own limits, shapes and texts of refusals.
+//! Knows no service. Each service keeps its own limits and its own refusals.
 
 pub mod pages;
 

@@ -1,16 +1,16 @@
 //! Long lists, page by page.
 //!
-//! A token is the key of a page's last item in base64. So the server remembers nothing about a list that a client reads, a list goes on
-//! after a restart, and items that come or go in between shift no page. A token needs no seal: whoever makes one up begins at another
-//! place of a list that is the caller's anyway.
+//! A token is the key of a page's last item in base64. So the server keeps no state for a list, a list continues after a restart, and
+//! items that are added or deleted between two requests do not shift the next page. A token needs no signature: a made-up token starts at
+//! another place of a list that the caller may read anyway.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// Bytes of an item's key, at the most. A longer token was not given out.
+/// The most bytes of an item's key. A longer token is not one of the server's.
 pub const KEY_BYTES: usize = 1024;
 
-/// Which part of a list is wanted.
+/// The requested part of a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page {
     /// What comes after the item of this key; absent: the beginning.
@@ -28,15 +28,15 @@ pub struct Listed<T> {
     pub next_token: Option<String>,
 }
 
-/// The server did not give out this token. Each service has its own shape and text for it.
+/// The server did not issue this token. Each service has its own refusal for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TokenUnknown;
 
-/// No page has this size. Each service has its own shape and text for it.
+/// The size is out of range. Each service has its own refusal for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SizeInvalid;
 
-/// Reads a request's token: the key after which its page begins. An empty token is none.
+/// Reads a request's token: the key after which the page begins. An empty token counts as absent.
 pub fn key_of(token: Option<&str>) -> Result<Option<String>, TokenUnknown> {
     let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
     let is_short = token.len() <= KEY_BYTES.div_ceil(3) * 4;
@@ -44,7 +44,7 @@ pub fn key_of(token: Option<&str>) -> Result<Option<String>, TokenUnknown> {
     key.and_then(|key| String::from_utf8(key).ok()).map(Some).ok_or(TokenUnknown)
 }
 
-/// Reads a request's size of pages, which is `most` if the request does not say, and 1 to `most` if it does.
+/// Reads a request's page size: 1 to `most`; `most` if absent.
 pub fn size_of(given: Option<i32>, most: usize) -> Result<usize, SizeInvalid> {
     let Some(given) = given else { return Ok(most) };
     usize::try_from(given).ok().filter(|given| (1..=most).contains(given)).ok_or(SizeInvalid)
@@ -56,7 +56,7 @@ impl Page {
         self.after.as_deref().map(|key| key.parse().map_err(|_| TokenUnknown)).transpose()
     }
 
-    /// Takes the page out of the items that come after [`Page::after`], given with their keys. Looks at one item more than it takes.
+    /// Takes the page from the items after [`Page::after`], given with their keys. Reads one item more than the page has.
     pub fn fill<K: AsRef<str>, T>(&self, mut items: impl Iterator<Item = (K, T)>) -> Listed<T> {
         let (mut page, mut last) = (Vec::new(), None);
         for (key, item) in items.by_ref().take(self.most) {
@@ -73,22 +73,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_follow_each_other_until_all_is_told() {
+    fn pages_follow_each_other_to_the_end_of_the_list() {
         let all: Vec<u64> = (0..250).collect();
-        let (mut token, mut told, mut pages) = (None, Vec::new(), 0);
+        let (mut token, mut listed_so_far, mut pages) = (None, Vec::new(), 0);
         loop {
             let page = Page { after: key_of(token.as_deref()).unwrap(), most: 100 };
             let after = page.after_number().unwrap();
             let rest = all.iter().filter(|&&item| after.is_none_or(|after| item > after));
             let listed = page.fill(rest.map(|item| (item.to_string(), *item)));
-            told.extend(listed.items);
+            listed_so_far.extend(listed.items);
             pages += 1;
             match listed.next_token {
                 Some(next) => token = Some(next),
                 None => break,
             }
         }
-        assert_eq!((told, pages), (all, 3));
+        assert_eq!((listed_so_far, pages), (all, 3));
     }
 
     #[test]
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn only_tokens_that_were_given_out_are_read() {
+    fn only_tokens_that_the_server_issues_are_read() {
         let key = "ä".repeat(KEY_BYTES / 2);
         assert_eq!(key_of(Some(&STANDARD.encode(&key))), Ok(Some(key.clone())));
         for none in [None, Some("")] {

@@ -1,11 +1,11 @@
-//! Where in the log a declared resource stands.
+//! Where the log declares a resource.
 
 use std::collections::BTreeSet;
 
 use kernel::{Extent, Ledger};
 
-/// The latest declaration of a resource, which the ledger holds, and the segments that may hold a declaration of it: a deletion must bury
-/// all of them, or a restart would bring the resource back.
+/// The place of a resource's latest declaration, which the ledger holds, and the segments that may contain a declaration. A deletion must
+/// bury all of these segments, or a restart would restore the resource.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
     at: Extent,
@@ -13,7 +13,7 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// The resource is declared at `at`. `before`: how it stood until now.
+    /// Applies a declaration at `at`. `before`: the standing until now, if the resource exists.
     pub fn declared(at: Extent, before: Option<Standing>, ledger: &mut Ledger) -> Standing {
         match before {
             Some(mut standing) => {
@@ -27,7 +27,7 @@ impl Standing {
         }
     }
 
-    /// The resource is declared again, at `at`. Segments that are gone need no burial any more.
+    /// Applies another declaration of the same resource. Forgets segments that no longer exist.
     pub fn declare(&mut self, at: Extent, ledger: &mut Ledger) {
         ledger.hold(at);
         ledger.release(self.at);
@@ -36,7 +36,7 @@ impl Standing {
         self.declared_in.retain(|&segment| ledger.contains(segment));
     }
 
-    /// The resource is gone: nothing holds its declaration any more.
+    /// Applies the resource's deletion: releases the declaration.
     pub fn end(&self, ledger: &mut Ledger) {
         ledger.release(self.at);
     }
@@ -46,7 +46,7 @@ impl Standing {
         self.at == at
     }
 
-    /// The segments that may hold a declaration, in order.
+    /// The segments that may contain a declaration, in ascending order.
     pub fn declared_in(&self) -> impl Iterator<Item = u32> + '_ {
         self.declared_in.iter().copied()
     }

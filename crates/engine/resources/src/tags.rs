@@ -1,27 +1,27 @@
-//! Tags: what a resource can be marked with, and how marks are added and removed.
+//! Tags of resources: their limits, and how they are added and removed.
 
 use std::collections::BTreeMap;
 
 /// A resource's tags, by key. Keys differ by case.
 pub type Tags = BTreeMap<String, String>;
 
-/// Characters of a tag's key, at the most; it has one at least (AWS's models of TagResource).
+/// The most characters of a tag's key; the least is one (AWS's models of TagResource).
 pub const KEY_CHARACTERS: usize = 128;
 
-/// Characters of a tag's value, at the most.
+/// The most characters of a tag's value.
 pub const VALUE_CHARACTERS: usize = 256;
 
-/// The prefix of keys that only AWS itself sets, in any case.
+/// The prefix of AWS's own tags, in any case.
 const RESERVED: &str = "aws:";
 
 /// The rules in which services differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rules {
-    /// How many tags a resource can have.
+    /// The most tags of a resource.
     pub most: usize,
-    /// Whether a request must not name a key twice. If it may, the last value counts.
+    /// Whether a repeated key in a request is a fault. Otherwise the last value counts.
     pub unique: bool,
-    /// Whether values must not begin with the reserved prefix either.
+    /// Whether the reserved prefix is a fault in values, too.
     pub values_reserved: bool,
 }
 
@@ -34,12 +34,12 @@ pub enum Fault<'a> {
     ValueLength(&'a str),
     /// The key of a tag with the reserved prefix.
     Reserved(&'a str),
-    /// A key that the request names twice.
+    /// A repeated key.
     Repeated(&'a str),
 }
 
 impl Rules {
-    /// Checks the tags of a request one by one. Errors: the first fault.
+    /// Checks the tags of a request in their order. Errors: the first fault.
     pub fn check<'a>(&self, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Tags, Fault<'a>> {
         let mut checked = Tags::new();
         for (key, value) in tags {
@@ -59,7 +59,7 @@ impl Rules {
         Ok(checked)
     }
 
-    /// Whether a resource can have these tags together.
+    /// Whether the tags are few enough for one resource.
     pub fn have_room(&self, tags: &Tags) -> bool {
         tags.len() <= self.most
     }
@@ -69,7 +69,7 @@ fn is_reserved(text: &str) -> bool {
     text.get(..RESERVED.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED))
 }
 
-/// The tags with others added; a tag of the same key is replaced.
+/// The tags with others added. A tag of the same key is replaced.
 pub fn added<'a>(
     tags: impl IntoIterator<Item = (&'a String, &'a String)>,
     others: impl IntoIterator<Item = (&'a String, &'a String)>,
@@ -77,7 +77,7 @@ pub fn added<'a>(
     tags.into_iter().chain(others).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// The tags without those of these keys. Keys that no tag has do no harm.
+/// The tags without those of these keys. Unknown keys are ignored.
 pub fn removed<'a>(tags: impl IntoIterator<Item = (&'a String, &'a String)>, keys: &[String]) -> Tags {
     let stay = tags.into_iter().filter(|(key, _)| !keys.contains(key));
     stay.map(|(key, value)| (key.clone(), value.clone())).collect()

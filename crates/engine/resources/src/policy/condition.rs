@@ -12,12 +12,12 @@ use super::keys::Keys;
 use super::pattern::{ArnPattern, Pattern, Syntax};
 use super::values::{self, Network};
 
-/// What a statement demands of a request.
+/// The conditions of a statement.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Conditions {
-    /// All of them are to be met.
+    /// A request must meet all of them.
     all: Box<[Condition]>,
-    /// Whether there are others, which nobody can judge: their operator is none of AWS's, or their shape is none of a condition.
+    /// Whether the statement has more conditions that cannot be evaluated: AWS has no such operator, or the JSON is not a condition.
     has_unknown: bool,
 }
 
@@ -46,14 +46,14 @@ impl Conditions {
         Conditions { all: all.into(), has_unknown }
     }
 
-    /// Whether a request meets all of them. `unknown`: whether it counts as meeting those that nobody can judge. AWS refuses documents
-    /// with such conditions. Here they never give access: a statement that allows does not apply, one that denies does.
+    /// Whether a request meets all conditions. `unknown`: the result of conditions that cannot be evaluated. AWS refuses documents with
+    /// such conditions. Here such a condition never gives access: an `Allow` does not apply, a `Deny` does.
     pub fn are_met(&self, keys: &Keys<'_>, unknown: bool) -> bool {
         (unknown || !self.has_unknown) && self.all.iter().all(|condition| condition.is_met(keys))
     }
 }
 
-/// One key of a condition with what is wanted of its values.
+/// One key of a condition, with the test for its values.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Condition {
     key: Box<str>,
@@ -63,10 +63,10 @@ struct Condition {
     test: Test,
 }
 
-/// How many of a request's values must pass.
+/// How many of a request's values must pass the test.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Set {
-    /// The operator has no prefix: one of them; all, if the operator is negated.
+    /// The operator has no prefix: at least one value must pass. With a negated operator, all values must.
     Plain,
     /// `ForAnyValue:`.
     Any,
@@ -74,8 +74,8 @@ enum Set {
     All,
 }
 
-/// What one value of a request is compared with. It passes if it compares with one of the policy's values. Values of the policy that
-/// cannot be read compare with nothing.
+/// The values of the policy, and how one value of a request is compared with them. The request's value must match one of them. Values of
+/// the policy that cannot be read match nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Test {
     Text(Box<[Pattern]>),
@@ -87,7 +87,7 @@ enum Test {
     Bool(Box<[bool]>),
     Bytes(Box<[Vec<u8>]>),
     Address(Box<[Network]>),
-    /// Whether the request is not to have the key.
+    /// `true`: the request must not have the key.
     Null(Box<[bool]>),
 }
 
@@ -113,7 +113,7 @@ impl Comparison {
 }
 
 impl Condition {
-    /// Compiles one key of an operator; nothing if the operator is none of AWS's.
+    /// Compiles one key of an operator. Returns nothing if AWS has no such operator.
     fn new(operator: &str, key: &str, wanted: &Value, variables: bool) -> Option<Condition> {
         let (set, operator) = match operator.split_once(':') {
             Some(("ForAllValues", operator)) => (Set::All, operator),
@@ -140,7 +140,7 @@ impl Condition {
         if given.is_empty() {
             return self.if_exists || self.set == Set::All || self.negated && self.set == Set::Plain;
         }
-        let mut passes = given.iter().map(|given| self.test.compares(given, keys) != self.negated);
+        let mut passes = given.iter().map(|given| self.test.matches(given, keys) != self.negated);
         match self.set {
             Set::Plain if self.negated => passes.all(|passes| passes),
             Set::Plain | Set::Any => passes.any(|passes| passes),
@@ -150,8 +150,8 @@ impl Condition {
 }
 
 impl Test {
-    /// Whether a value of the request compares with one of the policy's.
-    fn compares(&self, given: &str, keys: &Keys<'_>) -> bool {
+    /// Whether a value of the request matches one of the policy's.
+    fn matches(&self, given: &str, keys: &Keys<'_>) -> bool {
         match self {
             Test::Text(wanted) => wanted.iter().any(|wanted| wanted.matches(given, keys)),
             Test::TextIgnoringCase(wanted) => {
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_judge_never_gives_access() {
+    fn a_condition_that_cannot_be_evaluated_never_gives_access() {
         for unknown in [
             r#""StringMatches":{"aws:username":"Ann"}"#,
             r#""NullIfExists":{"aws:username":"false"}"#,

@@ -20,14 +20,14 @@ pub fn one_or_many(value: Option<&Value>) -> &[Value] {
     }
 }
 
-/// A list as AWS writes it: one of one without brackets.
+/// A list as AWS writes it: a single value without brackets.
 pub fn scalar_or_list(texts: impl Iterator<Item = String>) -> Value {
     let mut values: Vec<Value> = texts.map(Value::String).collect();
     if values.len() == 1 { values.remove(0) } else { Value::Array(values) }
 }
 
-/// The actions that a statement of a resource's policy is about, or is not about. Returns nothing if the statement is not one: it needs
-/// an effect, a principal and an action (IAM User Guide, "IAM JSON policy reference").
+/// The values of `Action` or `NotAction` of a statement in a resource's policy. Returns nothing if the statement lacks an effect, a
+/// principal or an action (IAM User Guide, "IAM JSON policy reference").
 pub fn actions_of(statement: &Value) -> Option<&[Value]> {
     let effect = statement.get("Effect").and_then(Value::as_str);
     let principal = statement.get("Principal").or_else(|| statement.get("NotPrincipal"));
@@ -62,7 +62,7 @@ pub fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Adds a statement. Returns how many there are then; nothing if another statement has its label (`Sid`).
+/// Adds a statement. Returns the new number of statements; nothing if another statement has the same label (`Sid`).
 pub fn add_statement(document: &mut Map<String, Value>, statement: Value) -> Option<usize> {
     let mut statements = one_or_many(document.get("Statement")).to_vec();
     let label = statement.get("Sid");
@@ -75,7 +75,7 @@ pub fn add_statement(document: &mut Map<String, Value>, statement: Value) -> Opt
     Some(count)
 }
 
-/// Removes the statements of a label (`Sid`). Returns how many are left; nothing if there is none of this label.
+/// Removes the statements with a label (`Sid`). Returns the number of statements left; nothing if no statement has the label.
 pub fn remove_statement(document: &mut Map<String, Value>, label: &str) -> Option<usize> {
     let mut statements = one_or_many(document.get("Statement")).to_vec();
     let before = statements.len();
@@ -88,7 +88,7 @@ pub fn remove_statement(document: &mut Map<String, Value>, label: &str) -> Optio
     Some(left)
 }
 
-/// The order in which AWS writes what stands in a policy (facts/sqs.md § 9); anything else follows by name.
+/// The order in which AWS writes the members of a policy (facts/sqs.md § 9). Other members follow by name.
 const ORDER: [&str; 12] = [
     "Version",
     "Id",

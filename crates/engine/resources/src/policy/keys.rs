@@ -1,28 +1,28 @@
-//! What a request says about itself for the conditions of policies.
+//! The condition keys of a request.
 
 use super::Principal;
 
-/// The condition keys of a request, such as `aws:SourceIp`, with their values. The keys that follow from the principal are there by
-/// themselves; names are compared without regard to case (facts/security.md § 3).
+/// The condition keys of a request, such as `aws:SourceIp`, with their values. Keys that follow from the principal are computed. Names
+/// ignore case (facts/security.md § 3).
 #[derive(Clone, Copy, Debug)]
-pub struct Keys<'a> {
+pub(super) struct Keys<'a> {
     principal: &'a Principal<'a>,
     given: &'a [(&'a str, &'a [&'a str])],
 }
 
 impl<'a> Keys<'a> {
-    /// Joins what the caller knows with what follows from the principal. A key without values is one that the request does not have.
-    pub(super) fn new(principal: &'a Principal<'a>, given: &'a [(&'a str, &'a [&'a str])]) -> Keys<'a> {
+    /// Joins the given keys with those that follow from the principal. A key without values counts as missing.
+    pub fn new(principal: &'a Principal<'a>, given: &'a [(&'a str, &'a [&'a str])]) -> Keys<'a> {
         Keys { principal, given }
     }
 
-    /// The values of a key; none if the request does not have it.
-    pub(super) fn values(&self, name: &str) -> &'a [&'a str] {
+    /// The values of a key; empty if the request does not have the key.
+    pub fn values(&self, name: &str) -> &'a [&'a str] {
         if let Some((_, values)) = self.given.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)) {
             return values;
         }
         let is = |key: &str| name.eq_ignore_ascii_case(key);
-        // IAM User Guide, "AWS global condition context keys", says which requests have them.
+        // Which requests have these keys: IAM User Guide, "AWS global condition context keys".
         match self.principal {
             Principal::Identity { account, .. } if is("aws:PrincipalAccount") => {
                 std::slice::from_ref(account)

@@ -1,7 +1,8 @@
 //! Access policies: who may do what to a resource.
 //!
-//! A policy is compiled once ([`Policy::compile`]) and then asked ([`Policy::evaluate`]) without reading JSON or allocating. Its document
-//! is read and edited as JSON ([`document`]). Rules: facts/security.md §§ 3, 13 and the IAM User Guide, "IAM JSON policy reference".
+//! A service compiles a policy once ([`Policy::compile`]). It then evaluates the policy for each request ([`Policy::evaluate`]), without
+//! JSON and without allocation (a request's ISO 8601 dates excepted). It checks and edits a policy as JSON
+//! ([`document`]). Rules: facts/security.md §§ 3, 13 and the IAM User Guide, "IAM JSON policy reference".
 //!
 //! ```
 //! use resources::policy::{Policy, Principal, Verdict};
@@ -33,18 +34,18 @@ use keys::Keys;
 use pattern::{Pattern, Syntax};
 use principal::Principals;
 
-/// What a policy says to a request.
+/// What a policy decides about a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// A statement allows it, and none denies it.
+    /// A statement allows the request, and none denies it.
     Allowed,
-    /// A statement denies it: nothing else can allow it.
+    /// A statement denies the request. Nothing else can allow it.
     Denied,
-    /// No statement is about it. The resource's own account may still, by policies of its identities.
+    /// No statement applies. The account that owns the resource may be allowed by policies of its identities.
     NotMentioned,
 }
 
-/// A policy that is compiled. The default one says nothing.
+/// A compiled policy. The default policy has no statements.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Policy {
     statements: Box<[Statement]>,
@@ -59,31 +60,32 @@ struct Statement {
     conditions: Conditions,
 }
 
-/// An element that a statement can also have negated, as `Action` and `NotAction`.
+/// An element of a statement with its negated form, such as `Action` and `NotAction`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Element<T> {
-    /// Those.
-    Are(T),
-    /// All but those.
-    AreNot(T),
-    /// The statement does not say, so it is about none.
+    /// The statement applies to what the element names.
+    Only(T),
+    /// The statement applies to everything that the element does not name.
+    AllBut(T),
+    /// The statement has neither form, and applies to nothing.
     Missing,
 }
 
 impl<T> Element<T> {
-    fn holds(&self, is_among: impl FnOnce(&T) -> bool) -> bool {
+    fn includes(&self, is_named: impl FnOnce(&T) -> bool) -> bool {
         match self {
-            Element::Are(named) => is_among(named),
-            Element::AreNot(named) => !is_among(named),
+            Element::Only(named) => is_named(named),
+            Element::AllBut(named) => !is_named(named),
             Element::Missing => false,
         }
     }
 }
 
 impl Policy {
-    /// Compiles a policy's text. Never fails, since logs hold what other versions accepted: a text that is no policy says nothing, and
-    /// neither does a statement without effect. Services check a text before they accept it. Costs time and memory in proportion to
-    /// the text, whose length services limit; JSON nests 128 levels deep at most (serde_json).
+    /// Compiles the text of a policy. Never fails, because logs hold texts that other versions accepted: a text that is not a policy has no
+    /// statements, and a statement without an effect is left out. Services check a text before they accept it.
+    ///
+    /// Time and memory grow with the length of the text, which services limit. JSON that nests deeper than 128 levels is not a policy.
     pub fn compile(text: &str) -> Policy {
         let document = document::parse(text).unwrap_or_default();
         let variables = document.get("Version").and_then(Value::as_str) == Some("2012-10-17");
@@ -92,10 +94,10 @@ impl Policy {
         Policy { statements: statements.collect() }
     }
 
-    /// What the policy says if `who` wants to perform `action` (`service:Operation`) on `resource` (an ARN). `keys`: what the request
-    /// says about itself, as names of condition keys with their values; those that follow from `who` are known already.
+    /// Decides whether `who` may perform `action` (`service:Operation`) on `resource` (an ARN). `keys` are the condition keys of the
+    /// request with their values. Keys that follow from `who`, such as `aws:PrincipalArn`, need not be given.
     ///
-    /// The cost is bounded by the length of the policy times the length of the request's texts.
+    /// The cost is at most the length of the policy times the length of the request's texts.
     pub fn evaluate(
         &self,
         who: &Principal<'_>,
@@ -118,7 +120,7 @@ impl Policy {
 }
 
 impl Statement {
-    /// Compiles a statement; nothing if it neither allows nor denies.
+    /// Compiles a statement. Returns nothing if the effect is neither `Allow` nor `Deny`.
     fn new(statement: &Value, variables: bool) -> Option<Statement> {
         let allows = match statement.get("Effect").and_then(Value::as_str)? {
             "Allow" => true,
@@ -127,8 +129,8 @@ impl Statement {
         };
         fn element<T>(statement: &Value, names: [&str; 2], read: impl Fn(&Value) -> T) -> Element<T> {
             match names.map(|name| statement.get(name)) {
-                [Some(named), _] => Element::Are(read(named)),
-                [None, Some(named)] => Element::AreNot(read(named)),
+                [Some(named), _] => Element::Only(read(named)),
+                [None, Some(named)] => Element::AllBut(read(named)),
                 [None, None] => Element::Missing,
             }
         }
@@ -148,10 +150,12 @@ impl Statement {
         })
     }
 
+    /// Whether the statement applies to a request. In resources, `*` also stands for colons (IAM User Guide, "IAM JSON policy elements:
+    /// Resource": at the end of a part it expands beyond the part).
     fn applies(&self, who: &Principal<'_>, action: &str, resource: &str, keys: &Keys<'_>) -> bool {
-        self.principals.holds(|named| named.include(who))
-            && self.actions.holds(|named| named.iter().any(|it| it.matches_ignoring_case(action, keys)))
-            && self.resources.holds(|named| named.iter().any(|it| it.matches(resource, keys)))
+        self.principals.includes(|named| named.include(who))
+            && self.actions.includes(|named| named.iter().any(|it| it.matches_ignoring_case(action, keys)))
+            && self.resources.includes(|named| named.iter().any(|it| it.matches(resource, keys)))
             && self.conditions.are_met(keys, !self.allows)
     }
 }

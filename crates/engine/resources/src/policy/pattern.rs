@@ -1,8 +1,8 @@
-//! Texts of a policy with wildcards and variables, compiled, and whether a text of a request matches one.
+//! Patterns: texts of a policy with wildcards and variables, and whether a text of a request matches.
 
 use super::keys::Keys;
 
-/// A text of a policy. Wildcards and variables count only where the caller of [`Pattern::new`] says so.
+/// A compiled text of a policy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Pattern(Box<[Piece]>);
 
@@ -14,11 +14,11 @@ enum Piece {
     One,
     /// `*`: any characters, or none.
     Many,
-    /// `${name}` or `${name, 'default'}`: what the request says under this name.
+    /// `${name}` or `${name, 'default'}`: the value of this condition key.
     Variable { name: Box<str>, default: Option<Box<str>> },
 }
 
-/// What is special in a text (IAM User Guide, "IAM policy elements: Variables and tags").
+/// Which characters of a text are special (IAM User Guide, "IAM policy elements: Variables and tags").
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Syntax {
     /// Whether `*` and `?` are wildcards.
@@ -33,8 +33,8 @@ impl Pattern {
         Pattern(pieces(text, syntax).into())
     }
 
-    /// Whether a text matches. A variable that the request does not answer with exactly one value, and that has no default, matches
-    /// nothing. The values of variables have no wildcards (IAM User Guide, "Variables and tags").
+    /// Whether a text matches. A variable whose key does not have exactly one value, and which has no default, matches nothing. Values of
+    /// variables have no wildcards (IAM User Guide, "Variables and tags").
     pub fn matches(&self, text: &str, keys: &Keys<'_>) -> bool {
         matches(&self.0, text, keys, false)
     }
@@ -107,7 +107,7 @@ fn pieces(text: &str, syntax: Syntax) -> Vec<Piece> {
         if !plain.is_empty() {
             pieces.push(Piece::Text(std::mem::take(&mut plain).into()));
         }
-        // A second star says nothing new.
+        // A second star in a row changes nothing.
         if !(piece == Piece::Many && pieces.last() == Some(&Piece::Many)) {
             pieces.push(piece);
         }
@@ -132,19 +132,19 @@ fn variable(inside: &str) -> Piece {
     Piece::Variable { name: name.trim().into(), default }
 }
 
-/// Takes each `*` for as little as possible, and for one character more whenever what follows does not match: so the cost is bounded by
-/// the product of the lengths.
+/// Matches the last `*` with as few characters as possible, and with one more whenever the rest does not match. So the cost is at most the
+/// product of the lengths.
 fn matches(pieces: &[Piece], text: &str, keys: &Keys<'_>, ignoring_case: bool) -> bool {
     let starts_with = |text: &str, start: &str| {
         let here = text.get(..start.len());
         here.is_some_and(|here| here == start || ignoring_case && here.eq_ignore_ascii_case(start))
     };
-    // Nearly always.
+    // The usual case.
     if let [Piece::Text(wanted)] = pieces {
         return text.len() == wanted.len() && starts_with(text, wanted);
     }
     let (mut at, mut here) = (0, 0);
-    // The piece after the last star, and where what that star does not take begins.
+    // The piece after the last star, and the end of what that star matches.
     let mut star: Option<(usize, usize)> = None;
     loop {
         let left = &text[here..];

@@ -1,4 +1,4 @@
-//! Who sends a request, and whom a statement of a policy names.
+//! Principals: who sends a request, and whom a statement of a policy names.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub enum Principal<'a> {
     },
     /// A service of AWS that acts for one of its resources, such as `s3.amazonaws.com`.
     Service(&'a str),
-    /// Nobody that is known: the request is not signed.
+    /// The request is not signed.
     Anonymous,
 }
 
@@ -31,22 +31,22 @@ impl<'a> Principal<'a> {
     }
 }
 
-/// Whom a statement names in `Principal` or `NotPrincipal` (facts/security.md § 3). `Federated` and `CanonicalUser` name nobody who
-/// is a [`Principal`].
+/// The principals that a statement names in `Principal` or `NotPrincipal` (facts/security.md § 3). `Federated` and `CanonicalUser` match no
+/// [`Principal`].
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Principals {
-    /// `*`, also as `{"AWS": "*"}`: everybody, also who is not known.
+    /// `*` or `{"AWS": "*"}`: everybody, unsigned requests included.
     everybody: bool,
     /// Accounts as a whole: twelve digits, or the ARN of the account's root.
     accounts: Box<[Box<str>]>,
-    /// Users, roles and sessions. They have no wildcards.
+    /// Users, roles and sessions, without wildcards.
     arns: Box<[Box<str>]>,
-    /// Services; `*` for all of them.
+    /// Services; `*` names all of them.
     services: Box<[Box<str>]>,
 }
 
 impl Principals {
-    /// Reads the element. What has not the shape of a principal names nobody.
+    /// Reads the element. JSON of another shape names nobody.
     pub fn new(element: &Value) -> Principals {
         let texts = |value: &'_ Value| -> Vec<String> {
             one_or_many(Some(value)).iter().filter_map(Value::as_str).map(str::to_owned).collect()
@@ -72,7 +72,7 @@ impl Principals {
         principals
     }
 
-    /// Whether they name this one.
+    /// Whether the statement names this principal.
     pub fn include(&self, principal: &Principal<'_>) -> bool {
         let lists = |names: &[Box<str>], name: &str| names.iter().any(|listed| **listed == *name);
         self.everybody
@@ -86,7 +86,7 @@ impl Principals {
     }
 }
 
-/// The account that is meant as a whole: `123456789012` or `arn:aws:iam::123456789012:root`.
+/// The account that a name denotes as a whole: `123456789012` or `arn:aws:iam::123456789012:root`.
 fn account_of(name: &str) -> Option<&str> {
     if is_account(name) {
         return Some(name);

@@ -84,7 +84,7 @@ fn a_denial_outdoes_every_permission() {
             json!([allow, deny(json!({ "Condition": { "Bool": { "aws:SecureTransport": "false" } } }))]),
             Verdict::Allowed,
         ),
-        // What nobody can judge never gives access.
+        // A condition that cannot be evaluated never gives access.
         (json!([allow, deny(json!({ "Condition": { "Magic": {"x": "y"} } }))]), Verdict::Denied),
         (
             json!([allow, deny(json!({ "Action": "s3:*", "Condition": { "Magic": {"x": "y"} } }))]),
@@ -116,7 +116,7 @@ fn variables_count_in_documents_of_2012_only() {
 }
 
 #[test]
-fn what_is_no_policy_says_nothing() {
+fn a_text_that_is_not_a_policy_has_no_statements() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     for text in ["", "[]", "{}", "{", "7", r#"{"Statement":7}"#, r#"{"Statement":[[]]}"#, &deep] {
         assert_eq!(Policy::compile(text), Policy::default(), "{text:.20}");

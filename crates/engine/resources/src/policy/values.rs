@@ -1,4 +1,4 @@
-//! Values of conditions that are no texts: numbers, dates, booleans, addresses.
+//! Typed values of conditions: numbers, dates, booleans, addresses.
 
 use std::net::IpAddr;
 
@@ -20,7 +20,7 @@ impl Number {
     }
 }
 
-/// Reads a moment as AWS writes it, in one of the ISO 8601 forms of W3C or in seconds since 1970. Returns milliseconds since 1970.
+/// Reads a moment in one of the ISO 8601 forms of W3C, or in seconds since 1970. Returns milliseconds since 1970.
 pub(super) fn date(text: &str) -> Option<i64> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // Four digits are a year.
@@ -45,12 +45,12 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
     is("true").then_some(true).or_else(|| is("false").then_some(false))
 }
 
-/// Reads an address. An IPv6 address that only wraps an IPv4 address is that one.
+/// Reads an address. An IPv6 address that maps an IPv4 address is read as the IPv4 address.
 pub(super) fn address(text: &str) -> Option<IpAddr> {
     text.parse().ok().map(|address: IpAddr| address.to_canonical())
 }
 
-/// A block of addresses: `10.0.0.0/8`, `2001:db8::/32`. One address is a block, too.
+/// A block of addresses, such as `10.0.0.0/8` or `2001:db8::/32`; or a single address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Network {
     first: IpAddr,

@@ -140,7 +140,7 @@ impl Queue {
         self.settings.is_fifo()
     }
 
-    /// Takes over other attributes.
+    /// Sets the attributes. Compiles the policy only if its text changed.
     pub(crate) fn set(&mut self, settings: &Settings) {
         if self.settings.policy != settings.policy {
             self.policy = compiled(settings);

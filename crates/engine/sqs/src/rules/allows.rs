@@ -4,10 +4,11 @@ use resources::policy::{Principal, Verdict};
 
 use crate::queue::Queue;
 
-/// Whether `who` may perform `action` (such as `sqs:SendMessage`) on a queue; `keys` are the condition keys of the request.
+/// Whether `who` may perform `action` (such as `sqs:SendMessage`) on a queue. `keys` are the condition keys of the request.
 ///
-/// The queue's policy decides. What it does not mention, the queue's own account may, and nobody else (facts/security.md § 4; there are
-/// no policies of identities here, so that each identity of an account may do what its account may).
+/// The queue's policy decides first ([`resources::policy::Policy::evaluate`]). Where the policy has no statement for the request, only the
+/// account that owns the queue is allowed (facts/security.md § 4). Identities have no policies of their own here: each identity of an
+/// account may do what the account may.
 pub fn may(queue: &Queue, who: &Principal<'_>, action: &str, keys: &[(&str, &[&str])]) -> bool {
     let verdict = match &queue.policy {
         Some(policy) => policy.evaluate(who, action, &queue.arn, keys),
