@@ -35,13 +35,10 @@ pub mod service;
 pub use service::Service;
 
 pub mod generated;
+pub use generated::{Operation, Request, Response};
 
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
-
-#[cfg(test)]
-mod sample;
-pub use generated::{Operation, Request, Response};
 
 pub mod signature;
 pub use signature::Credential;
@@ -51,6 +48,9 @@ pub use request::{Decoded, decode, exchange_of};
 
 mod exchange;
 pub use exchange::{Exchange, Failure, Protocol};
+
+#[cfg(test)]
+mod sample;
 
 #[cfg(test)]
 mod tests;

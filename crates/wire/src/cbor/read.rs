@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
     fn share(&self, text: Cow<'a, str>) -> Text {
         match text {
             Cow::Owned(text) => text.into(),
-            // It is UTF-8; this looks once more, since `Text` takes nobody's word for that.
+            // The slice is UTF-8; `Text::try_from` checks it a second time.
             Cow::Borrowed(text) => {
                 Text::try_from(self.document.slice_ref(text.as_bytes())).unwrap_or_default()
             }

@@ -88,7 +88,7 @@ fn items_of(header: &str, with_comma: bool) -> Vec<String> {
     while !rest.is_empty() {
         let item = match rest.strip_prefix('"').and_then(quoted) {
             Some((item, after)) => {
-                // What follows a quotation up to the comma belongs to nobody.
+                // What stands between a quotation and the next comma is passed over.
                 rest = after.split_once(',').map_or("", |(_, after)| after);
                 item
             }
