@@ -60,7 +60,9 @@ impl Exchange {
             _ => form.status,
         };
         let mut response = self.respond(status_of(status), Some(self.media_type()), self.texts(members));
-        response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(refusal.shape));
+        if let Ok(shape) = HeaderValue::from_str(refusal.shape) {
+            response.headers_mut().insert("x-amzn-errortype", shape);
+        }
         response
     }
 
