@@ -104,13 +104,14 @@ fn http_client() -> SharedHttpClient {
 }
 
 /// The HTTP client made here, which can be told from an application's own: nothing stands between it and the server, so where there is
-/// no TLS either, [direct](crate::direct) calls need not go through it. (It loads certificates for the first call that needs them.)
+/// no TLS either, [direct](crate::direct) calls need not go through it (with the feature `http-client`). (It loads certificates for the first call that needs them.)
 #[derive(Debug)]
 struct Known(SharedHttpClient);
 
 /// How it is known; also stands in the user agent.
 const NAME: &str = "posthaste-toolkit";
 
+#[cfg(feature = "http-client")]
 pub(crate) fn is_known(client: &impl HttpClient) -> bool {
     client.connector_metadata().is_some_and(|metadata| metadata.name() == NAME)
 }

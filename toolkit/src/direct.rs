@@ -3,17 +3,19 @@
 //!
 //! The SDK builds each call of dozens of plug-ins, which costs several times what the call itself does: the measurements stand in
 //! `docs/patterns/speed.md`. Endpoint, signing region, and credentials (with their cache and refresh) are the SDK's own; so is the
-//! HTTP client (with its connections, TLS and proxies), unless it is this library's and there is no TLS to do: then the calls have
-//! [connections of their own](connection). Retries are the callers', who have them anyway.
+//! HTTP client (with its connections, TLS and proxies), unless it is this library's and there is no TLS to do: then, with the feature
+//! `http-client`, the calls have connections of their own (`plain_http.rs`). Retries are the callers', who have them anyway.
 
+#[cfg(feature = "http-client")]
 mod connection;
+#[cfg(feature = "http-client")]
+mod plain_http;
 
 mod query;
 
 mod signature;
 
 use std::fmt;
-use std::io::Write;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,9 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use query::Form;
 
-use crate::clients;
 use crate::fault::Fault;
-use connection::Connections;
 use signature::{Key, TIME, text_of};
 
 /// After a call that did not succeed all go through the SDK for so long: a queue that is gone, or a clock that is wrong, is not
@@ -44,8 +44,6 @@ use signature::{Key, TIME, text_of};
 const REST: Duration = Duration::from_secs(5);
 /// After an operation of Posthaste's own did not succeed, be it that the server does not know it yet, AWS's are used for so long.
 const AWS_ONLY: Duration = Duration::from_secs(60);
-/// How long a connection may take, as the SDK has it, where nothing is configured.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 
 /// How long an answer may take before the SDK asks again; a receive may wait besides.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -108,7 +106,8 @@ struct Route {
     user_agent: String,
     connector: SharedHttpConnector,
     /// Instead of the connector, where it would do the same.
-    connections: Option<Connections>,
+    #[cfg(feature = "http-client")]
+    connections: Option<plain_http::Connections>,
     components: RuntimeComponents,
     key: Mutex<Option<Arc<Key>>>,
     /// Whether the server has said in its last answer that it is a Posthaste.
@@ -290,13 +289,6 @@ impl Route {
         settings.set_connect_timeout(timeouts.and_then(TimeoutConfig::connect_timeout));
         settings.set_read_timeout(timeouts.and_then(TimeoutConfig::read_timeout));
         let http_client = components.http_client()?;
-        let connections = (scheme == "http" && clients::is_known(&http_client)).then(|| {
-            // A port stands at the end; in brackets it would be part of an address.
-            let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));
-            let address = if has_port { host.to_owned() } else { format!("{host}:80") };
-            let timeout = timeouts.and_then(TimeoutConfig::connect_timeout);
-            Connections::to(address, timeout.unwrap_or(CONNECT_TIMEOUT))
-        });
         Some(Route {
             protocol,
             uri: uri.to_owned(),
@@ -306,7 +298,8 @@ impl Route {
             service: service.to_owned(),
             user_agent: headers.get("user-agent").unwrap_or_default().to_owned(),
             connector: http_client.http_connector(&settings.build(), components),
-            connections,
+            #[cfg(feature = "http-client")]
+            connections: plain_http::connections(scheme, host, &http_client, timeouts),
             components: components.clone(),
             key: Mutex::default(),
             is_posthaste: AtomicBool::new(false),
@@ -325,32 +318,15 @@ impl Route {
         let time = std::str::from_utf8(&time).ok()?;
         let authorization = self.authorization(target, &body, &key, time);
         let signed = Signed { target, time, authorization: &authorization, token: key.token.as_deref() };
-        let Some(connections) = &self.connections else {
-            let call = pin!(self.connector.call(self.request(&signed, body)?));
-            let answer = unless_stopped(call, stop).await?.ok()?;
-            let server = answer.headers().get("server").unwrap_or_default();
-            self.check(answer.status().as_u16(), server.starts_with(POSTHASTE))?;
-            return read(&ByteStream::new(answer.into_body()).collect().await.ok()?.into_bytes());
-        };
-        let mut connection = connections.take().await.ok()?;
-        self.write_head(&signed, body.len(), &mut connection.head)?;
-        connection.send(&body).await.ok()?;
-        let answer = match stop {
-            None => connection.answer().await.ok()?,
-            Some(stop) => tokio::select! {
-                biased;
-                answer = connection.answer() => answer.ok()?,
-                () = stop.cancelled() => {
-                    connection.no_more().await.ok()?;
-                    // What has come of it so far stands in the connection's buffer.
-                    tokio::time::timeout(LAST_ANSWER, connection.answer()).await.ok()?.ok()?
-                }
-            },
-        };
-        let result =
-            self.check(answer.status, answer.is_posthaste).and_then(|()| read(connection.body(&answer)));
-        connections.give_back(connection, &answer);
-        result
+        #[cfg(feature = "http-client")]
+        if let Some(connections) = &self.connections {
+            return self.ask_over(connections, &signed, &body, stop, read).await;
+        }
+        let call = pin!(self.connector.call(self.request(&signed, body)?));
+        let answer = unless_stopped(call, stop).await?.ok()?;
+        let server = answer.headers().get("server").unwrap_or_default();
+        self.check(answer.status().as_u16(), server.starts_with(POSTHASTE))?;
+        read(&ByteStream::new(answer.into_body()).collect().await.ok()?.into_bytes())
     }
 
     async fn time_and_key(&self) -> Option<([u8; TIME], Arc<Key>)> {
@@ -390,33 +366,6 @@ impl Route {
             headers.try_insert("x-amz-security-token", token.to_owned()).ok()?;
         }
         Some(request)
-    }
-
-    /// The same request, as it goes over the wire before its body.
-    fn write_head(&self, signed: &Signed<'_>, body_length: usize, head: &mut Vec<u8>) -> Option<()> {
-        let json = match self.protocol {
-            Protocol::Json => ["x-amzn-query-mode: true\r\nx-amz-target: ", signed.target, "\r\n"],
-            Protocol::Query => [""; 3],
-        };
-        head.clear();
-        let lines = [
-            ["POST ", &self.path, " HTTP/1.1\r\n"],
-            ["host: ", &self.host, "\r\n"],
-            ["content-type: ", self.protocol.content_type(), "\r\n"],
-            ["x-amz-date: ", signed.time, "\r\n"],
-            ["user-agent: ", &self.user_agent, "\r\n"],
-            ["authorization: ", signed.authorization, "\r\n"],
-        ];
-        for part in lines.iter().flatten().chain(&json) {
-            head.extend_from_slice(part.as_bytes());
-        }
-        if let Some(token) = signed.token {
-            if token.bytes().any(|byte| byte.is_ascii_control()) {
-                return None;
-            }
-            write!(head, "x-amz-security-token: {token}\r\n").ok()?;
-        }
-        write!(head, "content-length: {body_length}\r\n\r\n").ok()
     }
 }
 
@@ -531,8 +480,6 @@ impl Intercept for Listen {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
@@ -588,9 +535,8 @@ mod tests {
                 let authorization = route.authorization(target, b"{}", &key, time);
                 let signed = Signed { target, time, authorization: &authorization, token };
                 let request = route.request(&signed, b"{}".to_vec()).unwrap();
-                let mut head = Vec::new();
-                route.write_head(&signed, 2, &mut head).unwrap();
-                same_headers(&head, &request, &host);
+                #[cfg(feature = "http-client")]
+                plain_http::tests::same_headers(&route, &signed, &request);
 
                 let credentials = Credentials::new("AKID", "secret", token.map(str::to_owned), None, "tests");
                 let identity = credentials.into();
@@ -613,21 +559,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    /// What goes over a connection of ours is what goes over one of the SDK's.
-    fn same_headers(head: &[u8], theirs: &HttpRequest, host: &str) {
-        let mut headers = [httparse::EMPTY_HEADER; 20];
-        let mut ours = httparse::Request::new(&mut headers);
-        assert_eq!(ours.parse(head).unwrap(), httparse::Status::Complete(head.len()));
-        assert_eq!(ours.method, Some(theirs.method()));
-        assert!(theirs.uri().ends_with(ours.path.unwrap()));
-        let text = |value| std::str::from_utf8(value).unwrap();
-        let ours: BTreeMap<&str, &str> =
-            ours.headers.iter().map(|header| (header.name, text(header.value))).collect();
-        let mut expected: BTreeMap<&str, &str> = theirs.headers().iter().collect();
-        expected.extend([("host", host), ("content-length", "2")]);
-        assert_eq!(ours, expected);
     }
 
     #[tokio::test]
