@@ -1,4 +1,8 @@
 //! Moments as texts: `2026-01-01T00:00:00Z`. In numbers they are milliseconds since 1970-01-01T00:00Z.
+//!
+//! The calendar is not `jiff`'s, because answers would change. [`write()`] takes any moment of the server's clock, and jiff's dates end with the
+//! year 9999. [`read`] accepts fields of one digit, which jiff refuses, and takes second 60 for the next minute, which jiff takes for
+//! second 59. With jiff for the dates of [`read`] alone there would be two calendars.
 
 const DAY: i64 = 86_400_000;
 
@@ -95,6 +99,9 @@ mod tests {
         }
         assert_eq!(write_exactly(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(read("2026-01-01T02:00:00.5+02:00"), Some(1_767_225_600_500));
+        assert_eq!(read("2026-1-1T0:0:0Z"), read("2026-01-01T00:00:00Z"));
+        assert_eq!(read("2025-12-31T23:59:60Z"), read("2026-01-01T00:00:00Z"));
+        assert_eq!(write(253_402_300_800_000), "10000-01-01T00:00:00Z");
         for wrong in [
             "",
             "2026-01-01",
