@@ -1,10 +1,11 @@
-//! How long to wait before the next attempt: exponentially longer, within bounds, with jitter.
+//! The wait before the next attempt: exponential, bounded, with jitter.
 
 use std::time::Duration;
 
-/// Waits of `first`, 2 × `first`, 4 × `first`, … but no longer than `most`, each shortened by a random share of up to half.
+/// Waits of `first`, 2 × `first`, 4 × `first`, … up to `most`, each shortened by a random share of at most
+/// half.
 ///
-/// The jitter keeps many clients that failed together from coming back together.
+/// The jitter spreads the retries of many clients that failed together.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,18 +24,19 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// From `first` to `most`.
+    /// Creates a backoff from `first` to `most`.
     pub const fn new(first: Duration, most: Duration) -> Backoff {
         Backoff { first, most }
     }
 
-    /// The longest wait after the `attempt`-th failure (counted from 1).
+    /// Returns the upper bound of the wait after the `attempt`-th failure, counted from 1.
     pub fn ceiling(&self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
         self.first.saturating_mul(1 << doublings).min(self.most)
     }
 
-    /// The wait after the `attempt`-th failure (counted from 1): between half of its [`ceiling`](Self::ceiling) and all of it.
+    /// Returns the wait after the `attempt`-th failure, counted from 1: between half of its
+    /// [`ceiling`](Self::ceiling) and all of it.
     pub fn delay(&self, attempt: u32) -> Duration {
         self.ceiling(attempt).mul_f64(0.5 + fastrand::f64() / 2.0)
     }

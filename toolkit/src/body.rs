@@ -1,26 +1,30 @@
-//! What may happen to a body on its way: sealed, signed, put elsewhere; and undone at the other end.
+//! Steps that transform a body in transit, such as encryption, signatures and claim checks, and undo that at
+//! the other end.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-/// A step between the envelope and the wire. A publisher applies its steps in order, a consumer in reverse order.
+/// A step between the envelope and the wire. A publisher applies its steps in order, a consumer in reverse
+/// order.
 #[async_trait]
 pub trait BodyStep: Send + Sync + 'static {
-    /// Changes a body, and its attributes, before it is sent.
+    /// Transforms a body and its attributes before they are sent.
     ///
     /// # Errors
-    /// Then nothing of the call is sent.
+    /// After an error nothing of the call is sent.
     async fn outgoing(&self, body: String, attributes: &mut Attributes) -> Result<String, BodyError>;
 
     /// Undoes [`outgoing`](Self::outgoing).
     ///
     /// # Errors
-    /// A passing one is retried like a handler's failure; any other makes the message a dead letter.
+    /// A temporary error is retried like a handler's failure. Any other error makes the message a dead
+    /// letter.
     async fn incoming(&self, body: String, attributes: &Attributes) -> Result<String, BodyError>;
 
-    /// The message was handled for good: what was put elsewhere for it may go.
+    /// Called after the message was handled and deleted. The step can delete data that it stored for the
+    /// message.
     async fn handled(&self, attributes: &Attributes) {
         let _ = attributes;
     }
@@ -43,7 +47,7 @@ pub enum Attribute {
 }
 
 impl Attribute {
-    /// The text of a `String` attribute.
+    /// Returns the text of a `String` attribute.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Attribute::Text(text) => Some(text),
@@ -51,7 +55,7 @@ impl Attribute {
         }
     }
 
-    /// AWS's name of its data type.
+    /// Returns AWS's name of the data type.
     pub fn data_type(&self) -> &'static str {
         match self {
             Attribute::Text(_) => "String",
@@ -61,7 +65,7 @@ impl Attribute {
         }
     }
 
-    /// What it counts towards the size of a message, without its name.
+    /// Returns the bytes that count towards the size of a message, without the name.
     pub fn size(&self) -> usize {
         let value = match self {
             Attribute::Text(text) | Attribute::Number(text) | Attribute::List(text) => text.len(),
@@ -99,19 +103,19 @@ impl From<f64> for Attribute {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{why}")]
 pub struct BodyError {
-    /// What went wrong.
+    /// Description of the failure.
     pub why: String,
-    /// Whether it may pass.
+    /// Whether a retry may succeed.
     pub retryable: bool,
 }
 
 impl BodyError {
-    /// It will be the same next time.
+    /// Creates a permanent error.
     pub fn permanent(why: impl Into<String>) -> BodyError {
         BodyError { why: why.into(), retryable: false }
     }
 
-    /// It may pass.
+    /// Creates a temporary error.
     pub fn passing(why: impl Into<String>) -> BodyError {
         BodyError { why: why.into(), retryable: true }
     }

@@ -1,4 +1,5 @@
-//! A circuit breaker: after many failures in a row nothing is tried for a while; then one thing is; then all again.
+//! A circuit breaker: after several failures in a row it stops all attempts for a while, then permits one
+//! trial, and after a success all attempts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Stands before something that may be broken.
+/// Protects calls to something that can fail.
 ///
 /// ```text
 ///            failures in a row            open_for has passed
@@ -21,7 +22,7 @@ use tokio::time::Instant;
 pub struct CircuitBreaker {
     settings: BreakerSettings,
     state: Mutex<State>,
-    /// Whether it is closed and nothing has failed since, which most often is all there is to know.
+    /// Whether the breaker is closed without a failure since. This is the usual case, and needs no lock.
     calm: AtomicBool,
     changed: Notify,
 }
@@ -29,9 +30,9 @@ pub struct CircuitBreaker {
 /// When a [`CircuitBreaker`] opens, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BreakerSettings {
-    /// Failures in a row.
+    /// Number of failures in a row that opens the breaker.
     pub failures: u32,
-    /// How long nothing is tried.
+    /// How long the breaker stays open.
     pub open_for: Duration,
 }
 
@@ -49,25 +50,25 @@ enum State {
     HalfOpen { trial_runs: bool },
 }
 
-/// What a [`CircuitBreaker`] lets through.
+/// The attempts that a [`CircuitBreaker`] permits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
-    /// Everything.
+    /// All attempts.
     Closed,
-    /// Nothing.
+    /// No attempt.
     Open,
-    /// One at a time.
+    /// One attempt at a time.
     HalfOpen,
 }
 
 impl CircuitBreaker {
-    /// A closed one.
+    /// Creates a closed breaker.
     pub fn new(settings: BreakerSettings) -> CircuitBreaker {
         let state = Mutex::new(State::Closed { failures: 0 });
         CircuitBreaker { settings, state, calm: AtomicBool::new(true), changed: Notify::new() }
     }
 
-    /// What it lets through now.
+    /// Returns the current phase.
     pub fn phase(&self) -> Phase {
         if self.is_calm() {
             return Phase::Closed;
@@ -79,7 +80,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Waits until it is not open, and says which of the other two it is.
+    /// Waits until the breaker is not open, and returns its phase.
     pub async fn not_open(&self) -> Phase {
         loop {
             let changed = self.changed.notified();
@@ -95,12 +96,13 @@ impl CircuitBreaker {
         }
     }
 
-    /// Waits until the next change.
+    /// Waits until the next change of the phase.
     pub async fn change(&self) {
         self.changed.notified().await;
     }
 
-    /// Waits for leave to try. Say how it went to the pass; one that is dropped counts as neither.
+    /// Waits until an attempt is permitted. Report the result to the pass; a dropped pass counts as neither
+    /// success nor failure.
     pub async fn enter(&self) -> Pass<'_> {
         loop {
             let changed = self.changed.notified();
@@ -126,7 +128,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Leave to try, if everybody has it.
+    /// Returns a pass if all attempts are permitted.
     pub(crate) fn enter_now(&self) -> Option<Pass<'_>> {
         (self.phase() == Phase::Closed).then(|| Pass { breaker: self, trial: false })
     }
@@ -135,9 +137,9 @@ impl CircuitBreaker {
         self.calm.load(Ordering::Acquire)
     }
 
-    /// The state, after what time alone has changed.
+    /// Returns the state, after applying changes that follow from time alone.
     fn look(&self) -> std::sync::MutexGuard<'_, State> {
-        // Each change is one assignment, so a panic elsewhere leaves nothing half done.
+        // Each change is one assignment, so the state is valid after a panic on another thread.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let State::Open { until } = *state
             && until <= Instant::now()
@@ -156,7 +158,7 @@ impl CircuitBreaker {
             State::Closed { failures: 0 } => return,
             State::Closed { .. } => *state = State::Closed { failures: 0 },
             State::HalfOpen { .. } if trial => *state = State::Closed { failures: 0 },
-            // Something that began before the circuit opened.
+            // The attempt began before the circuit opened.
             State::HalfOpen { .. } | State::Open { .. } => return,
         }
         self.calm.store(true, Ordering::Release);
@@ -188,7 +190,7 @@ impl CircuitBreaker {
     }
 }
 
-/// Leave to try once.
+/// Permission for one attempt.
 #[derive(Debug)]
 #[must_use]
 pub struct Pass<'a> {
@@ -197,12 +199,12 @@ pub struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// It worked.
+    /// Reports a success.
     pub fn success(mut self) {
         self.breaker.success(std::mem::take(&mut self.trial));
     }
 
-    /// It did not.
+    /// Reports a failure.
     pub fn failure(mut self) {
         self.breaker.failure(std::mem::take(&mut self.trial));
     }

@@ -1,4 +1,4 @@
-//! Large payloads travel through an object store; the message carries the ticket.
+//! Large payloads go to an object store; the message carries a reference, the ticket.
 //!
 //! ```text
 //!   publisher ── body ──▶ [object store]            consumer ◀── body ── [object store]
@@ -17,15 +17,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::body::{Attribute, Attributes, BodyError, BodyStep};
 
-/// The message attribute that holds the object's path.
+/// The message attribute with the object's path.
 pub const CLAIM_CHECK: &str = "ClaimCheck";
 
-/// Puts large bodies into an object store: a folder, S3, or any other that the `object_store` crate knows.
+/// Puts large bodies into an object store: a folder, S3, or any other store that the `object_store` crate
+/// supports.
 ///
-/// **Promise**: *at least once*, like the queue's. The object is written before the message is sent, and deleted (if wanted) only
-/// after the message has been. A crash in between leaves an object without a message; [`sweep`](Self::sweep) finds those.
+/// **Guarantee**: *at least once*, like the queue. The publisher writes the object before it sends the
+/// message; the consumer deletes the object (if wanted) after the message. A crash in between leaves an
+/// object without a message; [`sweep`](Self::sweep) deletes such objects.
 ///
-/// **Needs** [`delete_when_handled`](Self::delete_when_handled) off where several queues get the message, as from a topic.
+/// **Requirement**: [`delete_when_handled`](Self::delete_when_handled) is off if several queues get the
+/// message, as from a topic.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -42,7 +45,7 @@ pub const CLAIM_CHECK: &str = "ClaimCheck";
 /// let step = ClaimCheck::new(store, "reports").larger_than(100_000).delete_when_handled(true);
 ///
 /// let queue = QueueSpec::new("reports").dead_letters("reports-dlq", 3).ensure(&clients).await?;
-/// // More than SQS takes.
+/// Larger than SQS permits.
 /// let report = Report { text: "x".repeat(3_000_000) };
 /// Publisher::queue(&clients, &queue).step(step.clone()).publish(report).await?;
 /// # let (handled, mut seen) = tokio::sync::mpsc::unbounded_channel();
@@ -70,7 +73,7 @@ pub struct ClaimCheck {
     delete_when_handled: bool,
 }
 
-/// What the body is, where the payload is elsewhere.
+/// The body of a message whose payload is in the store.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Ticket {
@@ -79,37 +82,39 @@ struct Ticket {
 }
 
 impl ClaimCheck {
-    /// Objects lie below `prefix`. Bodies of more than 200,000 bytes go there, which leaves room within SNS's limit.
+    /// Stores objects below `prefix`. Bodies of more than 200,000 bytes go to the store, which leaves room
+    /// within SNS's limit.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: &str) -> ClaimCheck {
         ClaimCheck { store, prefix: Path::from(prefix), larger_than: 200_000, delete_when_handled: false }
     }
 
-    /// Bodies of more bytes than this go to the store.
+    /// Sets the size above which bodies go to the store, in bytes.
     #[must_use]
     pub fn larger_than(mut self, bytes: usize) -> ClaimCheck {
         self.larger_than = bytes;
         self
     }
 
-    /// Whether a consumer deletes the object after the message. Off at first. Dead letters keep theirs.
+    /// Sets whether a consumer deletes the object after the message. Off by default. Dead letters keep their
+    /// objects.
     #[must_use]
     pub fn delete_when_handled(mut self, delete: bool) -> ClaimCheck {
         self.delete_when_handled = delete;
         self
     }
 
-    /// Deletes objects that are older than `age`, and gives how many. Choose an age beyond the retention of the queues and their
-    /// dead-letter queues: what is older has no message any more.
+    /// Deletes objects that are older than `age`, and returns their number. Choose an age above the retention
+    /// of the queues and their dead-letter queues: older objects have no message any more.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub async fn sweep(&self, age: Duration) -> Result<u64, object_store::Error> {
         let seconds = Timestamp::now().as_second() - i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
         let objects: Vec<_> = self.store.list(Some(&self.prefix)).try_collect().await?;
         let mut deleted = 0;
         for object in objects.into_iter().filter(|object| object.last_modified.timestamp() < seconds) {
             match self.store.delete(&object.location).await {
-                // Another sweep was quicker.
+                // Another sweep has deleted it already.
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => deleted += 1,
                 Err(error) => return Err(error),
             }
@@ -141,7 +146,7 @@ impl BodyStep for ClaimCheck {
             return Ok(body);
         };
         if !location.prefix_matches(&self.prefix) {
-            // Whoever writes messages must not choose freely what is read here.
+            // A writer of messages must not be able to select arbitrary objects.
             return Err(BodyError::permanent(format!("{location} does not lie below {}", self.prefix)));
         }
         let ticket: Ticket = serde_json::from_str(&body)
@@ -167,7 +172,7 @@ impl BodyStep for ClaimCheck {
             && location.prefix_matches(&self.prefix)
             && let Err(error) = self.store.delete(&location).await
         {
-            tracing::warn!(%location, %error, "the payload was not deleted; a sweep will find it");
+            tracing::warn!(%location, %error, "the payload was not deleted; a sweep will delete it");
         }
     }
 }

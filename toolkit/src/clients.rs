@@ -1,4 +1,4 @@
-//! The SDKs' clients, configured as the environment says.
+//! The SDKs' clients, configured from the environment.
 
 use std::time::Duration;
 
@@ -11,26 +11,28 @@ use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, Sh
 use crate::fault::Fault;
 use crate::queue::Queue;
 
-/// The SDKs' clients. Cheap to clone; make one for the whole program, since it holds the connections.
+/// The SDKs' clients. Cheap to clone. Create one for the whole program, because it holds the connections.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    /// Queues.
+    /// The client for queues.
     pub sqs: aws_sdk_sqs::Client,
-    /// Topics.
+    /// The client for topics.
     pub sns: aws_sdk_sns::Client,
-    /// What both were made from.
+    /// The configuration of both clients.
     pub config: SdkConfig,
 }
 
 impl Clients {
-    /// As every AWS SDK does it: `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_SQS`, `…_SNS`), `AWS_REGION`,
-    /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, the profile, the machine's role. Without an endpoint: AWS.
+    /// Configures the clients as every AWS SDK does: `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_SQS`, `…_SNS`),
+    /// `AWS_REGION`, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, the profile, the machine's role.
+    /// Without an endpoint: AWS.
     pub async fn from_env() -> Clients {
         let loader = aws_config::defaults(BehaviorVersion::latest());
         Clients::new(&loader.http_client(http_client()).timeout_config(timeouts()).load().await)
     }
 
-    /// A server that asks nobody's name, such as a local Posthaste: `http://127.0.0.1:4566`.
+    /// Connects to a server that does not check credentials, such as a local Posthaste:
+    /// `http://127.0.0.1:4566`.
     pub async fn local(endpoint: &str) -> Clients {
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http_client())
@@ -41,7 +43,7 @@ impl Clients {
         Clients::new(&loader.load().await)
     }
 
-    /// From a configuration of your own.
+    /// Uses a configuration of your own.
     pub fn new(config: &SdkConfig) -> Clients {
         Clients {
             sqs: aws_sdk_sqs::Client::new(config),
@@ -50,16 +52,17 @@ impl Clients {
         }
     }
 
-    /// The same, in this region.
+    /// Returns the same clients for another region.
     #[must_use]
     pub fn in_region(&self, region: impl Into<String>) -> Clients {
         Clients::new(&self.config.clone().into_builder().region(Region::new(region.into())).build())
     }
 
-    /// The same, but each service at an endpoint of its own: for programs whose configuration names them apart.
+    /// Returns the same clients with separate endpoints, for programs whose configuration has one for each
+    /// service.
     #[must_use]
     pub fn with_endpoints(&self, sqs: &str, sns: &str) -> Clients {
-        // In the services' own configuration, where no variable of the environment overrules it.
+        // Set in the services' own configuration, which the environment does not override.
         let for_sqs = aws_sdk_sqs::config::Builder::from(&self.config).endpoint_url(sqs).build();
         let for_sns = aws_sdk_sns::config::Builder::from(&self.config).endpoint_url(sns).build();
         Clients {
@@ -69,10 +72,10 @@ impl Clients {
         }
     }
 
-    /// The queue of this name or URL.
+    /// Returns the queue with this name or URL.
     ///
     /// # Errors
-    /// When there is no such queue, or it may not be seen.
+    /// The queue does not exist, or the caller has no permission to see it.
     pub async fn queue(&self, name_or_url: &str) -> Result<Queue, Fault> {
         if name_or_url.contains("://") {
             return Ok(Queue::at(name_or_url));
@@ -82,7 +85,7 @@ impl Clients {
     }
 }
 
-/// The SDKs wait for an answer for ever unless told; a receive may rightly take 20 seconds.
+/// Without a timeout the SDKs wait for ever; a receive may take 20 seconds.
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
@@ -90,7 +93,7 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// The connections: kept, and shared by both clients.
+/// The HTTP client, whose connections both clients share.
 fn http_client() -> SharedHttpClient {
     let builder = aws_smithy_http_client::Builder::new().pool_idle_timeout(Duration::from_secs(60));
     #[cfg(feature = "https")]
@@ -103,12 +106,12 @@ fn http_client() -> SharedHttpClient {
     SharedHttpClient::new(Known(client))
 }
 
-/// The HTTP client made here, which can be told from an application's own: nothing stands between it and the server, so where there is
-/// no TLS either, [direct](crate::direct) calls need not go through it (with the feature `http-client`). (It loads certificates for the first call that needs them.)
+/// The toolkit's own HTTP client, distinguishable from an application's. It uses no proxy, so without TLS
+/// [direct](crate::direct) calls can bypass it (with the feature `http-client`). (It loads certificates at the first call that needs them.)
 #[derive(Debug)]
 struct Known(SharedHttpClient);
 
-/// How it is known; also stands in the user agent.
+/// The name by which it is recognised; it is also part of the user agent.
 const NAME: &str = "posthaste-toolkit";
 
 #[cfg(feature = "http-client")]

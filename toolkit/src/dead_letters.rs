@@ -1,4 +1,4 @@
-//! What to do about dead letters: notice them, sort them by reason, keep a copy, raise an alarm, and put them back.
+//! Tools for dead letters: detect them, sort them by reason, archive them, raise alerts, and requeue them.
 //!
 //! ```text
 //!   [queue] ──▶ [dead letters] ◀── look, every five minutes ── monitor ──▶ log · alert · archive
@@ -33,28 +33,28 @@ use crate::queue::Queue;
 
 pub use requeue::{Requeued, requeue};
 
-/// A message that nobody could handle.
+/// A dead letter.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
     /// The id that the dead-letter queue gave it.
     pub message_id: String,
-    /// Which kind of reason.
+    /// The category of the reason.
     #[serde(skip, default = "unanswered")]
     pub category: Category,
     /// The reason.
     pub reason: String,
     /// The queue where it failed, if it is known.
     pub source: Option<String>,
-    /// How often it had been handed out.
+    /// How often it was received.
     pub receive_count: u32,
     /// When it was first sent, or moved here with its reason.
     pub sent_timestamp: Timestamp,
-    /// The envelope's id and type, where the body is an envelope, or one is in what SNS has put around it.
+    /// The id and type of the envelope, if the body is an envelope, or an SNS notification that contains one.
     pub envelope: Option<(String, String)>,
     /// The message.
     pub message: String,
-    /// Its message attributes, those of its death among them.
+    /// Its message attributes, including those about its failure.
     pub attributes: Attributes,
     /// Its message group.
     pub group: Option<String>,
@@ -94,7 +94,7 @@ impl DeadLetter {
         }
     }
 
-    /// As it was before it died.
+    /// Returns the message as it was before it became a dead letter.
     fn revived(&self, fifo: bool) -> Prepared {
         let mut attributes = self.attributes.clone();
         attributes.retain(|name, _| ![REASON, CATEGORY, SOURCE, RECEIVE_COUNT].contains(&name.as_str()));
@@ -106,14 +106,14 @@ impl DeadLetter {
             body: counted_up(&self.message),
             attributes,
             group: self.group.clone(),
-            // Not the envelope's id: within five minutes the queue would take it for what it has already had.
+            // The envelope's id cannot be used: within five minutes the queue would treat it as a duplicate.
             deduplication_id: fifo.then(|| self.message_id.clone()),
             delay_seconds: None,
         }
     }
 }
 
-/// The envelope with its retry count one higher; anything else as it is.
+/// Increments the retry count of an envelope; returns any other body unchanged.
 fn counted_up(body: &str) -> String {
     let Ok(mut envelope) = serde_json::from_str::<Envelope<Box<serde_json::value::RawValue>>>(body) else {
         return body.to_owned();
@@ -122,9 +122,9 @@ fn counted_up(body: &str) -> String {
     serde_json::to_string(&envelope).unwrap_or_else(|_| body.to_owned())
 }
 
-/// Is told about dead letters. Async work is best handed to a task.
+/// A hook for alerts about dead letters. Start a task for async work.
 pub trait AlertHook: Send + Sync + 'static {
-    /// There are dead letters that were not there at the last look.
+    /// Called when a look finds dead letters that are new.
     fn alert(&self, report: &DeadLetterReport);
 }
 
@@ -134,17 +134,17 @@ impl<F: Fn(&DeadLetterReport) + Send + Sync + 'static> AlertHook for F {
     }
 }
 
-/// Keeps copies of dead letters.
+/// An archive of dead letters.
 #[async_trait]
 pub trait Archive: Send + Sync + 'static {
-    /// Keeps one; it may be given again.
+    /// Stores a letter. The same letter may be passed again.
     ///
     /// # Errors
-    /// Then it will be given again.
+    /// After an error the letter is passed again.
     async fn keep(&self, queue: &str, letter: &DeadLetter) -> std::io::Result<()>;
 }
 
-/// An archive in a file: a JSON object a line.
+/// An archive in a file, with a JSON object per line.
 #[derive(Debug)]
 pub struct FileArchive {
     path: PathBuf,
@@ -152,7 +152,7 @@ pub struct FileArchive {
 }
 
 impl FileArchive {
-    /// Appends to this file.
+    /// Creates an archive that appends to this file.
     pub fn new(path: impl AsRef<Path>) -> FileArchive {
         FileArchive { path: path.as_ref().to_owned(), writing: Mutex::new(()) }
     }
@@ -170,27 +170,28 @@ impl Archive for FileArchive {
     }
 }
 
-/// What a look into a dead-letter queue found.
+/// The result of a look into a dead-letter queue.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct DeadLetterReport {
     /// The queue's name.
     pub queue: String,
-    /// How many it says it holds.
+    /// The number of messages that the queue reports.
     pub depth: u64,
-    /// What was seen this time and not before.
+    /// The letters that are new since the last look.
     pub new: Vec<DeadLetter>,
-    /// All that was seen this time, by category and source.
+    /// Number of letters of this look, by category and source.
     pub by_category: BTreeMap<(Category, Option<String>), u64>,
 }
 
-/// Looks after dead-letter queues.
+/// Monitors dead-letter queues.
 ///
-/// **Promise**: it changes nothing. A look hides what it has seen for the time of the look only; letters leave the queue by
-/// [`requeue()`] and by retention alone. Each letter is logged, archived and reported *at least once*: again after a restart. Each of the
-/// three goes on without the others, and each queue without the others: a full disk keeps nobody from being alerted.
+/// **Guarantee**: the monitor changes nothing. A look hides the letters only while it lasts; letters leave
+/// the queue only by [`requeue()`] and by retention. Each letter is logged, archived and reported *at least
+/// once*, and again after a restart. If one of these three fails, the others are still done, and so are the
+/// other queues: a full disk does not prevent an alert.
 ///
-/// (Of a FIFO queue's message group SQS hands out no more than one receive's ten letters at a time; those behind them are counted in
-/// [`depth`](DeadLetterReport::depth), and seen once the first are gone.)
+/// (SQS returns at most ten letters of a FIFO group at a time. Those behind them count in
+/// [`depth`](DeadLetterReport::depth), and are seen after the first ten are gone.)
 ///
 /// ```
 /// # toolkit::testing::block_on(async {
@@ -217,22 +218,22 @@ pub struct DeadLetterMonitor {
     known: Mutex<BTreeMap<String, Known>>,
 }
 
-/// A letter that has been reported.
+/// A letter that was reported.
 #[derive(Clone, Copy)]
 struct Known {
     since: Timestamp,
     archived: bool,
 }
 
-/// The most letters of a look. (SQS has at most 120,000 messages of a queue in hands at a time.)
+/// Maximum number of letters per look. (SQS has at most 120,000 messages of a queue in flight.)
 const MOST: usize = 100_000;
-/// The most bytes of new letters that a report holds, about; the next look finds the others.
+/// Approximate maximum size of the new letters in a report; the next look finds the others.
 const MOST_BYTES: usize = 64 << 20;
-/// How long letters are hidden should they not be given back: by somebody who was killed.
+/// How long letters stay hidden if a killed process does not return them.
 const HIDDEN_SECONDS: i32 = 120;
 
 impl DeadLetterMonitor {
-    /// Of nothing yet; every five minutes.
+    /// Creates a monitor without queues that looks every five minutes.
     pub fn new(clients: &Clients) -> DeadLetterMonitor {
         DeadLetterMonitor {
             clients: clients.clone(),
@@ -244,28 +245,28 @@ impl DeadLetterMonitor {
         }
     }
 
-    /// This queue, too.
+    /// Adds a queue.
     #[must_use]
     pub fn watch(mut self, queue: &Queue) -> DeadLetterMonitor {
         self.queues.push(queue.clone());
         self
     }
 
-    /// How often it looks.
+    /// Sets the interval between looks.
     #[must_use]
     pub fn every(mut self, time: Duration) -> DeadLetterMonitor {
         self.every = time;
         self
     }
 
-    /// Tells this one about new letters.
+    /// Adds a hook for new letters.
     #[must_use]
     pub fn alert(mut self, hook: impl AlertHook) -> DeadLetterMonitor {
         self.hooks.push(Arc::new(hook));
         self
     }
 
-    /// Keeps a copy of each letter.
+    /// Adds an archive for every letter.
     #[must_use]
     pub fn archive(mut self, archive: impl Archive) -> DeadLetterMonitor {
         self.archive = Some(Arc::new(archive));
@@ -275,7 +276,7 @@ impl DeadLetterMonitor {
     /// Looks into each queue once.
     ///
     /// # Errors
-    /// When a queue cannot be looked into; the others have been, and their letters reported.
+    /// A look into a queue failed. The other queues were checked and their letters reported.
     pub async fn look(&self) -> Result<Vec<DeadLetterReport>, Fault> {
         let (mut reports, mut failure) = (Vec::new(), None);
         for queue in &self.queues {
@@ -285,20 +286,20 @@ impl DeadLetterMonitor {
             }
             reports.push(report);
             if let Some(fault) = fault {
-                tracing::warn!(queue = queue.name(), %fault, "cannot look into the dead letters");
+                tracing::warn!(queue = queue.name(), %fault, "cannot look into the dead-letter queue");
                 failure = failure.or(Some(fault));
             }
         }
         failure.map_or(Ok(reports), Err)
     }
 
-    /// Looks now and then, until told to stop. Must be called within a tokio runtime.
+    /// Looks at each interval until it is stopped. Must be called within a tokio runtime.
     pub fn start(self) -> RunningMonitor {
         let stop = CancellationToken::new();
         let stopping = stop.clone();
         let task = tokio::spawn(async move {
             loop {
-                // What went wrong has been logged, and is tried again at the next look.
+                // The error has been logged, and the next look retries.
                 let _ = self.look().await;
                 tokio::select! {
                     () = stopping.cancelled() => return,
@@ -309,7 +310,7 @@ impl DeadLetterMonitor {
         RunningMonitor { stop, task }
     }
 
-    /// What was found, and what ended the look too early.
+    /// Returns the letters found, and the error that ended the look early.
     async fn look_into(&self, queue: &Queue) -> (DeadLetterReport, Option<Fault>) {
         let mut report = DeadLetterReport { queue: queue.name().to_owned(), ..DeadLetterReport::default() };
         let depth = queue.attribute(&self.clients, QueueAttributeName::ApproximateNumberOfMessages).await;
@@ -318,7 +319,7 @@ impl DeadLetterMonitor {
             Err(fault) => return (report, Some(fault)),
         }
         metrics::gauge!("dead_letters.depth", "queue" => queue.name().to_owned()).set(report.depth as f64);
-        // Of a known letter no more is kept than its receipt: there may be many, and large ones.
+        // Of a known letter only the receipt is kept: letters can be many and large.
         let (mut seen, mut receipts, mut failure) = (HashSet::new(), Vec::new(), None);
         let (mut again, mut bytes) = (0, 0);
         while receipts.len() < MOST && bytes < MOST_BYTES {
@@ -342,19 +343,19 @@ impl DeadLetterMonitor {
                     again = 0;
                 }
             }
-            // It may have taken so long that all have come again.
+            // The look may have taken so long that all letters are visible again.
             if messages.is_empty() || again > seen.len() {
                 break;
             }
         }
         give_back(&self.clients, queue, &receipts).await;
-        // Letters live 14 days at most, so what was noted before that is gone.
+        // Letters live at most 14 days, so older entries are no longer needed.
         let then = Timestamp::now().as_second() - 15 * 86_400;
         self.known().retain(|_, known| known.since.as_second() > then);
         (report, failure)
     }
 
-    /// Logs, counts and archives a letter as far as that has not been done; gives it back if it is new.
+    /// Logs, counts and archives a letter unless that was done. Returns it if it is new.
     async fn note(&self, queue: &Queue, letter: DeadLetter) -> Option<DeadLetter> {
         let known = self.known().get(&letter.message_id).copied();
         if known.is_some_and(|known| known.archived) {
@@ -376,7 +377,7 @@ impl DeadLetterMonitor {
             Some(archive) => archive.keep(queue.name(), &letter).await,
         };
         if let Err(error) = &archived {
-            tracing::error!(message_id = %letter.message_id, %error, "a dead letter was not archived; the next look tries again");
+            tracing::error!(message_id = %letter.message_id, %error, "a dead letter was not archived; the next look retries");
         }
         let since = known.map_or_else(Timestamp::now, |known| known.since);
         self.known().insert(letter.message_id.clone(), Known { since, archived: archived.is_ok() });
@@ -384,22 +385,22 @@ impl DeadLetterMonitor {
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
-        // Each change is one call of the map, so a panic elsewhere leaves nothing half done.
+        // Each change is one call of the map, so the map is valid after a panic on another thread.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A monitor at work. Dropping it ends it.
+/// A running monitor. Dropping it stops it.
 pub struct RunningMonitor {
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl RunningMonitor {
-    /// Ends it after the look that it is at.
+    /// Stops it after the current look.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
-        // A panic in there has been reported by tokio.
+        // tokio has reported a panic in the task.
         let _ = (&mut self.task).await;
     }
 }
@@ -410,7 +411,7 @@ impl Drop for RunningMonitor {
     }
 }
 
-/// Takes up to `most` messages, ten at most, hidden until they are given back.
+/// Receives up to `most` messages, at most ten, which stay hidden until they are returned.
 async fn receive(clients: &Clients, queue: &Queue, most: i32) -> Result<Vec<SqsMessage>, Fault> {
     let call = clients.sqs.receive_message().queue_url(&queue.url).max_number_of_messages(most);
     let call = call.visibility_timeout(HIDDEN_SECONDS).message_attribute_names("All");
@@ -418,7 +419,7 @@ async fn receive(clients: &Clients, queue: &Queue, most: i32) -> Result<Vec<SqsM
     Ok(call.send().await?.messages.unwrap_or_default())
 }
 
-/// Makes messages visible again at once. What cannot be given back comes back by itself, later.
+/// Makes messages visible again at once. If this fails, they become visible later, when their timeout ends.
 async fn give_back(clients: &Clients, queue: &Queue, receipts: &[String]) {
     for batch in receipts.chunks(10) {
         let batch: Vec<&str> = batch.iter().map(String::as_str).collect();

@@ -1,10 +1,12 @@
-//! The few calls that are nearly all of the traffic of queues and topics, past the SDKs' machinery: it is asked once how it would
-//! send, and this sends the like. Whatever is not a plain success is asked again through the SDK, which knows about errors.
+//! Sends the most frequent calls for queues and topics without the SDKs' machinery. It asks the SDK once how
+//! it would send a call, and then sends such calls itself. It repeats a call that did not plainly succeed
+//! through the SDK, which handles errors.
 //!
-//! The SDK builds each call of dozens of plug-ins, which costs several times what the call itself does: the measurements stand in
-//! `docs/patterns/speed.md`. Endpoint, signing region, and credentials (with their cache and refresh) are the SDK's own; so is the
-//! HTTP client (with its connections, TLS and proxies), unless it is this library's and there is no TLS to do: then, with the feature
-//! `http-client`, the calls have connections of their own (`plain_http.rs`). Retries are the callers', who have them anyway.
+//! The SDK builds each call from dozens of plug-ins, which cost several times as much as the call: see the
+//! measurements in `docs/patterns/speed.md`. Endpoint, signing region and credentials (with their cache and
+//! refresh) remain the SDK's. So does the HTTP client (with its connections, TLS and proxies), unless it is
+//! this library's and there is no TLS: then, with the feature `http-client`, the calls use connections of their own (`plain_http.rs`). Callers do
+//! the retries anyway.
 
 #[cfg(feature = "http-client")]
 mod connection;
@@ -39,20 +41,21 @@ pub(crate) use query::Form;
 use crate::fault::Fault;
 use signature::{Key, TIME, text_of};
 
-/// After a call that did not succeed all go through the SDK for so long: a queue that is gone, or a clock that is wrong, is not
-/// asked twice each time.
+/// After a failed call all calls go through the SDK for this long, so that a missing queue or a wrong clock
+/// does not cause two requests per call.
 const REST: Duration = Duration::from_secs(5);
-/// After an operation of Posthaste's own did not succeed, be it that the server does not know it yet, AWS's are used for so long.
+/// After a failure of Posthaste's own operation (the server may not know it yet), AWS's operations are used
+/// for this long.
 const AWS_ONLY: Duration = Duration::from_secs(60);
 
-/// How long an answer may take before the SDK asks again; a receive may wait besides.
+/// Timeout of an answer before the SDK repeats the call; a receive may wait in addition.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// After a call that waits was broken off, an answer that was on its way is awaited for so long.
+/// After a waiting call was cancelled, an answer in transit is awaited for this long.
 pub(crate) const LAST_ANSWER: Duration = Duration::from_millis(500);
 
-/// The result of a call that waits at the server; `None` if it was broken off. Nobody tells the server until the connection is closed, so
-/// what it answers meanwhile is awaited for a moment.
+/// The result of a call that waits at the server; `None` if it was cancelled. The server learns of this only
+/// when the connection closes, so an answer that it sends meanwhile is awaited for a moment.
 pub(crate) async fn unless_stopped<F: Future>(
     call: Pin<&mut F>,
     stop: Option<&CancellationToken>,
@@ -69,33 +72,33 @@ pub(crate) async fn unless_stopped<F: Future>(
     }
 }
 
-/// Calls of one client.
+/// The calls of one client.
 #[derive(Debug)]
 pub(crate) struct Direct {
     client: Client,
-    /// `None` inside: the SDK does something here that this does not know, such as another kind of signature.
+    /// `None` inside: the SDK uses something that this module does not implement, such as another signature.
     route: OnceCell<Option<Route>>,
     rests_until: Mutex<Option<Instant>>,
     aws_only_until: Mutex<Option<Instant>>,
 }
 
-/// Whose calls they are.
+/// The client whose calls these are.
 #[derive(Debug)]
 enum Client {
     Sqs(aws_sdk_sqs::Client),
     Sns(aws_sdk_sns::Client),
 }
 
-/// How a service is spoken to.
+/// The protocol of a service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Protocol {
-    /// SQS: JSON both ways, the operation in a header.
+    /// SQS: JSON both ways, with the operation in a header.
     Json,
-    /// SNS: a form, which names the operation; the answer is XML.
+    /// SNS: a form that names the operation; the answer is XML.
     Query,
 }
 
-/// What there is to know about sending.
+/// The data for sending calls.
 struct Route {
     protocol: Protocol,
     uri: String,
@@ -105,16 +108,16 @@ struct Route {
     service: String,
     user_agent: String,
     connector: SharedHttpConnector,
-    /// Instead of the connector, where it would do the same.
+    /// Used instead of the connector if it would do the same.
     #[cfg(feature = "http-client")]
     connections: Option<plain_http::Connections>,
     components: RuntimeComponents,
     key: Mutex<Option<Arc<Key>>>,
-    /// Whether the server has said in its last answer that it is a Posthaste.
+    /// Whether the server's last answer named Posthaste.
     is_posthaste: AtomicBool,
 }
 
-/// The headers of a request that are not the same in all.
+/// The headers of a request that vary.
 struct Signed<'a> {
     target: &'a str,
     time: &'a str,
@@ -123,12 +126,12 @@ struct Signed<'a> {
 }
 
 impl Direct {
-    /// Of SQS.
+    /// Calls of an SQS client.
     pub fn new(sqs: &aws_sdk_sqs::Client) -> Arc<Direct> {
         Direct::of(Client::Sqs(sqs.clone()))
     }
 
-    /// Of SNS.
+    /// Calls of an SNS client.
     pub fn topics(sns: &aws_sdk_sns::Client) -> Arc<Direct> {
         Direct::of(Client::Sns(sns.clone()))
     }
@@ -142,8 +145,8 @@ impl Direct {
         })
     }
 
-    /// The answer to a call with this target, such as `AmazonSQS.ReceiveMessage`, whose input is about so many bytes long. `None`: ask the
-    /// SDK.
+    /// Returns the answer to a call with this target, such as `AmazonSQS.ReceiveMessage`. `bytes` is the
+    /// approximate length of the input. Returns `None` if the SDK must make the call.
     pub async fn call<R: DeserializeOwned>(
         &self,
         target: &str,
@@ -153,7 +156,8 @@ impl Direct {
         self.read(target, (input, bytes), patience, |answer| serde_json::from_slice(answer).ok()).await
     }
 
-    /// As [`call`](Self::call), with a reader of one's own for the answer; what it cannot read the SDK is asked for again.
+    /// As [`call`](Self::call), with a custom reader for the answer. If the reader fails, the SDK makes the
+    /// call again.
     pub async fn read<R>(
         &self,
         target: &str,
@@ -165,8 +169,8 @@ impl Direct {
         self.exchange(target, write, patience, None, read).await
     }
 
-    /// As [`read`](Self::read), for a call that waits at the server until something comes: it is broken off when `stop` is cancelled. An
-    /// answer that the server has sent by then is read nevertheless, since it may hold messages.
+    /// As [`read`](Self::read), for a call that waits at the server. It is cancelled when `stop` is. An
+    /// answer that the server has sent by then is still read, because it may contain messages.
     pub async fn read_unless_stopped<R>(
         &self,
         target: &str,
@@ -179,15 +183,16 @@ impl Direct {
         self.exchange(target, write, patience, Some(stop), read).await
     }
 
-    /// As [`read`](Self::read), for an operation that AWS does not have. `None`: the server is no Posthaste, or an older one, or something
-    /// went wrong; do the same with AWS's operations, which may have been done already.
+    /// As [`read`](Self::read), for an operation that AWS does not have. Returns `None` if the server is not
+    /// a Posthaste, is an older one, or an error occurred. Then use AWS's operations; the operation may have
+    /// taken effect already.
     pub async fn ask_posthaste<R>(
         &self,
         target: &str,
         (input, bytes): (&impl Serialize, usize),
         read: impl FnOnce(&[u8]) -> Option<R>,
     ) -> Option<R> {
-        // Known from the answer to some other call.
+        // Known from the answer to another call.
         let route = self.route.get()?.as_ref()?;
         if !route.is_posthaste.load(Ordering::Relaxed) || is_ahead(&self.aws_only_until) || self.rests() {
             return None;
@@ -201,7 +206,7 @@ impl Direct {
         answer
     }
 
-    /// Writes a request, and reads its answer, unless there is reason to leave it to the SDK.
+    /// Writes a request and reads its answer, unless the SDK should make the call.
     async fn exchange<R>(
         &self,
         target: &str,
@@ -237,18 +242,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn written(input: &impl Serialize, bytes: usize) -> Option<Vec<u8>> {
-    // Growing bit by bit would copy a large batch several times.
+    // Growing step by step would copy a large batch several times.
     let mut body = Vec::with_capacity(bytes);
     serde_json::to_writer(&mut body, input).ok()?;
     Some(body)
 }
 
 impl Route {
-    /// Has the SDK prepare a call, and stops it before it leaves.
+    /// Lets the SDK prepare a call, and stops it before it is sent.
     async fn learn(client: &Client) -> Option<Route> {
         let heard = Arc::new(Mutex::new(None));
         let listen = Listen(heard.clone());
-        // Neither is heard to its end: the listener stops it.
+        // Neither call completes: the listener stops it.
         match client {
             Client::Sqs(sqs) => {
                 let call = sqs.receive_message().queue_url("none").customize();
@@ -306,7 +311,7 @@ impl Route {
         })
     }
 
-    /// What `read` makes of an answer that says 200.
+    /// Applies `read` to an answer with status 200.
     async fn ask<R>(
         &self,
         target: &str,
@@ -337,12 +342,12 @@ impl Route {
     }
 
     fn check(&self, status: u16, is_posthaste: bool) -> Option<()> {
-        // Written only where it changes: all threads read it.
+        // Written only if it changes, because all threads read it.
         if self.is_posthaste.load(Ordering::Relaxed) != is_posthaste {
             self.is_posthaste.store(is_posthaste, Ordering::Relaxed);
         }
         if status != 200 {
-            // They may have been withdrawn.
+            // The credentials may have been withdrawn.
             *self.kept_key() = None;
             return None;
         }
@@ -369,7 +374,7 @@ impl Route {
     }
 }
 
-/// A batch for a queue, whichever.
+/// A batch for a queue, of any kind.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct BatchAsk<'a, E> {
@@ -377,7 +382,7 @@ pub(crate) struct BatchAsk<'a, E> {
     pub entries: Vec<E>,
 }
 
-/// The answer to a batch, whichever.
+/// The answer to a batch, of any kind.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct BatchAnswer {
@@ -385,14 +390,14 @@ pub(crate) struct BatchAnswer {
     failed: Option<Vec<Failed>>,
 }
 
-/// What an answer to a batch says for those to whom nothing else matters.
+/// The part of a batch's answer for callers that need nothing else.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Failures {
     pub failed: Option<Vec<Failed>>,
 }
 
-/// An entry that was taken. Ids and receipts are there for messages that were sent.
+/// An accepted entry. It has ids and receipts if messages were sent.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[derive(Default)]
@@ -402,7 +407,7 @@ pub(crate) struct Succeeded {
     pub sequence_number: Option<String>,
 }
 
-/// An entry that was not taken.
+/// A failed entry.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Failed {
@@ -415,14 +420,14 @@ pub(crate) struct Failed {
 }
 
 impl BatchAnswer {
-    /// Notes which failed, by their places.
+    /// Stores the indexes of the failures.
     pub fn failures<R>(&self, results: &mut [Result<R, Fault>]) {
         note(&self.failed, results);
     }
 }
 
 impl Failures {
-    /// Notes which failed, by their places.
+    /// Stores the indexes of the failures.
     pub fn note<R>(&self, results: &mut [Result<R, Fault>]) {
         note(&self.failed, results);
     }
@@ -438,7 +443,7 @@ fn note<R>(failed: &Option<Vec<Failed>>, results: &mut [Result<R, Fault>]) {
 
 const JSON: &str = "application/x-amz-json-1.0";
 const FORM: &str = "application/x-www-form-urlencoded";
-/// How a Posthaste begins the header `server`.
+/// The beginning of Posthaste's `server` header.
 const POSTHASTE: &str = "posthaste";
 
 impl Protocol {
@@ -451,13 +456,13 @@ impl Protocol {
 }
 
 impl fmt::Debug for Route {
-    // Without what signs.
+    // Without the signature.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Route").field("uri", &self.uri).field("region", &self.region).finish_non_exhaustive()
     }
 }
 
-/// Hears what the SDK is about to send, and stops it.
+/// Intercepts the request that the SDK is about to send, and stops it.
 #[derive(Debug)]
 struct Listen(Arc<Mutex<Option<Route>>>);
 

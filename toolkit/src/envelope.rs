@@ -1,4 +1,5 @@
-//! The frame around every message: who says what, when, in which version, and because of what.
+//! The frame around every message: what it is, who sent it, when, in which version, and which message caused
+//! it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use uuid::Uuid;
 use crate::message::{Message, SchemaVersion, Untyped, UpcastError};
 use crate::trace_context::TraceContext;
 
-/// A message in its frame. On the wire it is this JSON:
+/// A message in its envelope. On the wire it is this JSON:
 ///
 /// ```json
 /// {
@@ -18,63 +19,64 @@ use crate::trace_context::TraceContext;
 /// }
 /// ```
 ///
-/// Readers ignore fields that they do not know, and `metadata` may be missing.
+/// Readers ignore unknown fields, and `metadata` may be missing.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Envelope<T> {
-    /// Unique; the same in every copy and every attempt. What an [inbox](crate::inbox) remembers.
+    /// Unique, and the same in every copy and every attempt. An [inbox](crate::inbox) remembers it.
     pub id: String,
     /// The message's type, such as `order.created`.
     #[serde(rename = "type")]
     pub message_type: String,
-    /// Who wrote it.
+    /// The sender.
     #[serde(default)]
     pub source: String,
-    /// When it was written.
+    /// The time when it was created.
     #[serde(default)]
     pub timestamp: Timestamp,
     /// The message itself.
     pub data: T,
-    /// What the way needs to know, and the message need not.
+    /// Data about the message that is not part of it.
     #[serde(default)]
     pub metadata: Metadata,
 }
 
-/// What an [`Envelope`] says about its message besides what it is.
+/// The metadata of an [`Envelope`].
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
     /// The schema's version of `data`.
     pub version: SchemaVersion,
-    /// `normal`, `high`, or whatever the application agrees on.
+    /// `normal`, `high`, or another value on which the application agrees.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<String>,
-    /// How often the message was put back by a person or a tool. (How often the queue handed it out is counted by the
-    /// queue: [`Delivery::receive_count`](crate::consumer::Delivery::receive_count).)
+    /// How often a person or a tool requeued the message. (The queue counts how often the message was
+    /// received: [`Delivery::receive_count`](crate::consumer::Delivery::receive_count).)
     pub retry_count: u32,
-    /// The same in every message that follows from one cause.
+    /// The same in all messages that follow from one cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
-    /// The id of the message that this one answers to.
+    /// The id of the message that caused this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub causation_id: Option<String>,
-    /// The URL of the queue where an answer is awaited.
+    /// The URL of the queue for the reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
     /// W3C trace context: a [`TraceContext`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
-    /// W3C trace state, passed on untouched.
+    /// W3C trace state, passed on unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracestate: Option<String>,
 }
 
 impl<T: Message> Envelope<T> {
-    /// A new envelope with a fresh id and trace, written now.
+    /// Creates an envelope with a new id and trace, and the current time.
     pub fn new(source: impl Into<String>, data: T) -> Envelope<T> {
         Envelope::of(Uuid::now_v7().to_string(), source, data, Metadata::default())
     }
 
-    /// A new envelope with this id, written now. What these metadata do not say begins here: correlation and trace.
+    /// Creates an envelope with this id and the current time. Correlation and trace start here unless
+    /// `metadata` contains them.
     pub(crate) fn of(id: String, source: impl Into<String>, data: T, metadata: Metadata) -> Envelope<T> {
         let correlation_id = metadata.correlation_id.or_else(|| Some(id.clone()));
         let traceparent = metadata.traceparent.or_else(|| Some(TraceContext::root().to_string()));
@@ -83,21 +85,21 @@ impl<T: Message> Envelope<T> {
         Envelope { id, message_type, source: source.into(), timestamp: Timestamp::now(), data, metadata }
     }
 
-    /// The JSON.
+    /// Returns the JSON.
     ///
     /// # Errors
-    /// When serde cannot write the data as JSON, such as a map whose keys are not strings.
+    /// serde cannot write the data as JSON, such as a map whose keys are not strings.
     pub fn encode(&self) -> Result<String, EnvelopeError> {
         serde_json::to_string(self).map_err(EnvelopeError::Unwritable)
     }
 
-    /// Reads the JSON, and brings data of an older version up to date.
+    /// Parses the JSON, and upgrades data of an older version.
     ///
     /// # Errors
-    /// When it is not an envelope, when it names a type that is none of [`Message::TYPES`] or another one than its data, when its data
-    /// is of a newer major version than this program's, or when there is no way up from its version.
+    /// The JSON is not an envelope; its type is not in [`Message::TYPES`] or differs from that of its data;
+    /// its data has a newer major version than this program's; or there is no upcast from its version.
     pub fn decode(json: &str) -> Result<Envelope<T>, EnvelopeError> {
-        // The version stands behind the data, and most often is this program's own: one pass for both.
+        // The version stands behind the data and is usually this program's own: one pass reads both.
         if let Ok(envelope) = serde_json::from_str::<Envelope<T>>(json)
             && (T::UNTYPED
                 || envelope.metadata.version.major == T::VERSION.major
@@ -110,7 +112,7 @@ impl<T: Message> Envelope<T> {
 }
 
 impl Envelope<Untyped> {
-    /// The same with data of this type, brought up to date.
+    /// Returns the same envelope with data of type `T`, upgraded.
     ///
     /// # Errors
     /// As [`decode`](Envelope::decode).
@@ -133,7 +135,7 @@ impl Envelope<Untyped> {
 }
 
 impl<D> Envelope<D> {
-    /// Reads the data, whatever its version, from the JSON that it is.
+    /// Parses the data of any version from JSON.
     fn read<T: Message>(self, json: fn(&D) -> &str) -> Result<Envelope<T>, EnvelopeError> {
         check_type::<T>(&self.message_type)?;
         let (version, json) = (self.metadata.version, json(&self.data));
@@ -150,7 +152,7 @@ impl<D> Envelope<D> {
     }
 }
 
-/// Whether a reader of `T` may read what is said to be of this type.
+/// Returns whether a reader of `T` may read a message of this type.
 pub(crate) fn check_type<T: Message>(message_type: &str) -> Result<(), EnvelopeError> {
     if T::UNTYPED || T::TYPES.contains(&message_type) {
         return Ok(());
@@ -158,7 +160,7 @@ pub(crate) fn check_type<T: Message>(message_type: &str) -> Result<(), EnvelopeE
     Err(EnvelopeError::UnknownType { found: message_type.to_owned(), known: T::TYPES })
 }
 
-/// Whether data are of the type that they are said to be of.
+/// Returns whether the data has the type that the envelope names.
 pub(crate) fn check_data<T: Message>(message_type: &str, data: &T) -> Result<(), EnvelopeError> {
     let of_data = data.message_type();
     if T::UNTYPED || of_data == message_type {
@@ -168,21 +170,21 @@ pub(crate) fn check_data<T: Message>(message_type: &str, data: &T) -> Result<(),
 }
 
 impl<T> Envelope<T> {
-    /// Makes this one a consequence of `cause`: same correlation, same trace, caused by that message.
+    /// Makes this message a consequence of `cause`: same correlation, same trace, caused by that message.
     #[must_use]
     pub fn caused_by<U>(mut self, cause: &Envelope<U>) -> Envelope<T> {
         self.metadata.follow(&cause.id, &cause.metadata);
         self
     }
 
-    /// The trace that the message belongs to, if it carries one that can be read.
+    /// Returns the trace of the message, if it has a valid one.
     pub fn trace(&self) -> Option<TraceContext> {
         self.metadata.traceparent.as_deref()?.parse().ok()
     }
 }
 
 impl Metadata {
-    /// Continues the story of a message with this id and metadata.
+    /// Continues the correlation and the trace of a message with this id and metadata.
     pub(crate) fn follow(&mut self, cause_id: &str, cause: &Metadata) {
         self.correlation_id = Some(cause.correlation_id.clone().unwrap_or_else(|| cause_id.to_owned()));
         self.causation_id = Some(cause_id.to_owned());
@@ -213,46 +215,46 @@ fn upcast<T: Message>(
     serde_json::from_value(value).map_err(|why| EnvelopeError::Unreadable { what: "the upcast data", why })
 }
 
-/// Why a message could not be written or read.
+/// Why a message cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
     /// serde cannot write it.
     #[error("the message cannot be written as JSON: {0}")]
     Unwritable(#[source] serde_json::Error),
-    /// It is not what it should be.
+    /// A part of it is malformed.
     #[error("{what} cannot be read: {why}")]
     Unreadable {
-        /// Which part.
+        /// The part.
         what: &'static str,
-        /// What the JSON reader says.
+        /// The error of the JSON reader.
         #[source]
         why: serde_json::Error,
     },
-    /// It is of a type that its reader does not read.
+    /// The reader does not read this type.
     #[error("the type is \"{found}\"; this consumer reads {}", list(.known))]
     UnknownType {
         /// The message's type.
         found: String,
-        /// What is read.
+        /// The types that the reader reads.
         known: &'static [&'static str],
     },
-    /// The envelope says one type, and the data another.
-    #[error("the envelope says that the type is \"{said}\", its data say \"{of_data}\"")]
+    /// The type of the envelope differs from that of the data.
+    #[error("the type is \"{said}\" in the envelope, but \"{of_data}\" in the data")]
     OtherType {
-        /// What the envelope says.
+        /// The envelope's type.
         said: String,
-        /// What the data say.
+        /// The data's type.
         of_data: String,
     },
-    /// Its writer is newer than this program.
-    #[error("the data is of version {found}; this program knows {known}")]
+    /// The data is newer than this program.
+    #[error("the data has version {found}; this program supports {known}")]
     TooNew {
         /// The data's version.
         found: SchemaVersion,
-        /// The program's.
+        /// The program's version.
         known: SchemaVersion,
     },
-    /// It is older, and there is no way up.
+    /// The data is older, and there is no upcast.
     #[error(transparent)]
     Upcast(#[from] UpcastError),
 }
@@ -314,7 +316,7 @@ mod tests {
             matches!(&error, EnvelopeError::UnknownType { found, known: ["paid"] } if found == "refunded")
         );
         assert_eq!(error.to_string(), r#"the type is "refunded"; this consumer reads "paid""#);
-        // Of an older version, too, and where the data cannot be read.
+        // Also for an older version, and for unreadable data.
         for (version, data) in [("1", r#"{"amount":3}"#), ("3", "[]"), ("9", "{}")] {
             let text =
                 format!(r#"{{"id":"a","type":"refunded","data":{data},"metadata":{{"version":{version}}}}}"#);
@@ -387,7 +389,7 @@ mod tests {
         assert_eq!((order.trace(), paid.metadata.tracestate.as_deref()), (None, None));
         assert!(paid.trace().is_some());
         assert_eq!(paid.metadata.correlation_id, order.metadata.correlation_id);
-        // One that can be read goes on, with what its vendor has added.
+        // A valid one is continued, with its vendor's additions.
         order.metadata.traceparent =
             Some("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00-more".to_owned());
         let paid = Envelope::new("till", Paid { cents: 1 }).caused_by(&order);

@@ -1,4 +1,4 @@
-//! State as the sum of its events: streams that are only appended to, snapshots that shorten their reading, projections.
+//! The state as the sum of its events: append-only streams, snapshots for faster loading, and projections.
 //!
 //! ```text
 //!   append(expected version) ──▶ [ 1 opened │ 2 paid in │ 3 paid out │ … ]  one stream
@@ -11,19 +11,19 @@ use serde::de::DeserializeOwned;
 
 use crate::sql::{Database, Dialect, Row, StoreError, migrate, now, take_turns};
 
-/// State that is made of events.
+/// A state that consists of events.
 pub trait Aggregate: Serialize + DeserializeOwned + Default + Send + Sync {
-    /// What can happen.
+    /// The type of the events.
     type Event: Serialize + DeserializeOwned + Send + Sync;
 
-    /// The state after it. Must not fail: what is stored has happened.
+    /// Applies an event. It must not fail, because stored events have happened.
     fn apply(&mut self, event: &Self::Event);
 }
 
 /// Streams of events in the tables `toolkit_events`, `toolkit_snapshots` and `toolkit_projections`.
 ///
-/// **Promise**: of many who append to a stream at one version, one succeeds; what succeeded is durable and in order, all of it or
-/// nothing. A projection sees each event *effectively once*, in one order.
+/// **Guarantee**: if several writers append to a stream at the same version, one succeeds. An append is
+/// atomic, durable and in order. A projection sees each event *effectively once*, in one order.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -55,7 +55,7 @@ pub trait Aggregate: Serialize + DeserializeOwned + Default + Send + Sync {
 /// let (account, version) = store.load::<Account>("account-1").await?;
 /// assert_eq!((account.cents, version), (380, 2));
 ///
-/// // Decided on an old state: refused.
+/// An append that was decided on an old version is refused.
 /// let late = store.append("account-1", 1, &[Happened::PaidOut(500)]).await;
 /// assert!(matches!(late, Err(AppendError::Conflict { actual: 2, .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
@@ -99,49 +99,49 @@ const PROJECTIONS: &str = "CREATE TABLE IF NOT EXISTS toolkit_projections (
     position BIGINT NOT NULL
 )";
 
-/// An event where it stands.
+/// A stored event.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StoredEvent<E> {
-    /// Its place among the events of all streams. Grows, with gaps.
+    /// Its position among the events of all streams. Positions grow, with gaps.
     pub position: i64,
     /// Its stream.
     pub stream: String,
-    /// Its place in the stream, from 1.
+    /// Its position in the stream, from 1.
     pub version: i64,
     /// When it was appended.
     pub at: jiff::Timestamp,
-    /// What happened.
+    /// The event.
     pub event: E,
 }
 
 /// Why nothing was appended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// Somebody else was quicker: load, decide, and append again.
+    /// Another writer was first: load, decide, and append again.
     #[error("stream {stream} is at version {actual}, not {expected}")]
     Conflict {
         /// The stream.
         stream: String,
-        /// What the caller thought.
+        /// The version that the caller expected.
         expected: i64,
-        /// What it is.
+        /// The actual version.
         actual: i64,
     },
-    /// The database says no.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl<D: Database> EventStore<D> {
-    /// In this database.
+    /// Uses this database.
     pub fn new(database: &D) -> EventStore<D> {
         EventStore { database: database.clone() }
     }
 
-    /// Makes the tables if they are missing.
+    /// Creates the tables if they are missing.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let schema = match D::DIALECT {
             Dialect::Sqlite => SQLITE,
@@ -150,10 +150,10 @@ impl<D: Database> EventStore<D> {
         migrate(&self.database, schema).await
     }
 
-    /// Appends to a stream that is at version `expected` (0: it does not exist yet). Gives the new version.
+    /// Appends to a stream whose version is `expected` (0: it does not exist yet). Returns the new version.
     ///
     /// # Errors
-    /// When the stream is at another version, or what the database says.
+    /// The stream has another version, or the database failed.
     pub async fn append<E: Serialize + Sync>(
         &self,
         stream: &str,
@@ -166,7 +166,7 @@ impl<D: Database> EventStore<D> {
         Ok(version)
     }
 
-    /// [`append`](Self::append) in a transaction of yours.
+    /// As [`append`](Self::append), in a transaction of yours.
     ///
     /// # Errors
     /// As [`append`](Self::append).
@@ -177,8 +177,8 @@ impl<D: Database> EventStore<D> {
         expected: i64,
         events: &[E],
     ) -> Result<i64, AppendError> {
-        // One append at a time, so that positions are committed in their order: a projection that has read position 8 would never see
-        // a 7 that comes later.
+        // One append at a time, so that positions are committed in order. Otherwise a projection that has
+        // read position 8 would never see a later 7.
         take_turns::<D>(transaction, "toolkit_events").await?;
         let sql = "SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) FROM toolkit_events WHERE stream = $1";
         let rows = D::query(transaction, sql, &[stream.into()]).await?;
@@ -197,10 +197,11 @@ impl<D: Database> EventStore<D> {
         Ok(version)
     }
 
-    /// The state of a stream and its version: from its snapshot, if there is one, and the events after it.
+    /// Returns the state of a stream and its version: from its snapshot, if there is one, and the events
+    /// after it.
     ///
     /// # Errors
-    /// What the database says, or when what is stored is not of this type.
+    /// Those of the database, or the stored data is not of this type.
     pub async fn load<A: Aggregate>(&self, stream: &str) -> Result<(A, i64), StoreError> {
         let mut transaction = self.database.begin().await?;
         let sql = "SELECT version, state FROM toolkit_snapshots WHERE stream = $1";
@@ -221,10 +222,11 @@ impl<D: Database> EventStore<D> {
         Ok((state, version))
     }
 
-    /// Keeps the state at a version, so that [`load`](Self::load) reads only what came after. An older one is replaced.
+    /// Stores the state at a version, so that [`load`](Self::load) reads only later events. Replaces an older
+    /// snapshot.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn snapshot<A: Aggregate>(
         &self,
         stream: &str,
@@ -239,17 +241,17 @@ impl<D: Database> EventStore<D> {
         Ok(())
     }
 
-    /// Shows a projection the next events of all streams, up to `most`, and remembers in the same transaction that it has seen
-    /// them. Gives how many there were: call it again until there are none.
+    /// Passes the next events of all streams, at most `most`, to a projection, and stores its progress in the
+    /// same transaction. Returns the number of events: call it again until this is zero.
     ///
     /// # Errors
-    /// What the database or the projection says; then it will see the same events again.
+    /// Those of the database or of the projection. Then the projection gets the same events again.
     pub async fn project<P: Projection<D>>(&self, projection: &P, most: u32) -> Result<usize, StoreError> {
         let mut transaction = self.database.begin().await?;
         let sql =
             "INSERT INTO toolkit_projections (name, position) VALUES ($1, 0) ON CONFLICT (name) DO NOTHING";
         D::execute(&mut transaction, sql, &[projection.name().into()]).await?;
-        // Changes nothing, and keeps others who run the same projection waiting.
+        // Changes nothing, and makes other processes with the same projection wait.
         let sql = "UPDATE toolkit_projections SET position = position WHERE name = $1 RETURNING position";
         let rows = D::query(&mut transaction, sql, &[projection.name().into()]).await?;
         let from = rows.first().map(|row| row.int(0)).transpose()?.unwrap_or(0);
@@ -281,15 +283,15 @@ impl<E: DeserializeOwned> StoredEvent<E> {
     }
 }
 
-/// A view of the events, kept up to date in the same database.
+/// A view of the events that is kept up to date in the same database.
 pub trait Projection<D: Database>: Send + Sync {
-    /// Its name, under which it is remembered how far it has come. A new name starts from the first event.
+    /// The name under which its progress is stored. A new name starts from the first event.
     fn name(&self) -> &str;
 
-    /// Takes in one event, through the transaction.
+    /// Applies one event, through the transaction.
     ///
     /// # Errors
-    /// Then the events of this turn are shown again later.
+    /// After an error the events of this call are passed again later.
     fn apply(
         &self,
         transaction: &mut D::Connection,

@@ -1,15 +1,15 @@
-//! What a service answered instead of success, and whether asking again may help.
+//! An error of a service, and whether a retry may succeed.
 
 use std::fmt;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 
-/// A call of SQS or SNS, or one entry of a batch, that failed.
+/// A failed call of SQS or SNS, or a failed entry of a batch.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub struct Fault {
-    /// AWS's code, such as `QueueDoesNotExist` or `ThrottlingException`; `Connection` where no answer came.
+    /// AWS's code, such as `QueueDoesNotExist` or `ThrottlingException`; `Connection` if there was no answer.
     pub code: String,
-    /// What was said besides.
+    /// The error's text.
     pub message: String,
     /// Whether the same call may succeed later.
     pub retryable: bool,
@@ -22,25 +22,25 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
-    /// A fault that will be the same next time.
+    /// Creates a permanent error.
     pub fn permanent(code: impl Into<String>, message: impl Into<String>) -> Fault {
         Fault { code: code.into(), message: message.into(), retryable: false }
     }
 
-    /// A fault that may pass.
+    /// Creates a temporary error.
     pub fn passing(code: impl Into<String>, message: impl Into<String>) -> Fault {
         Fault { code: code.into(), message: message.into(), retryable: true }
     }
 
-    /// Whether one message may be at fault, and others would be taken. (It is not of the message where nothing would be taken from
-    /// this sender by this destination.)
+    /// Returns whether the error may concern one message, so that others may be accepted. (It does not if the
+    /// destination refuses everything of this sender.)
     pub(crate) fn may_be_of_one_message(&self) -> bool {
         let of_all =
             ["NonExistentQueue", "DoesNotExist", "NotFound", "AccessDenied", "Authorization", "Token"];
         !self.retryable && !of_all.iter().any(|word| self.code.contains(word))
     }
 
-    /// An entry of a batch answer: `sender_fault` is AWS's word for "do not send it again".
+    /// Converts an entry of a batch answer. `sender_fault` is AWS's name for "do not retry".
     pub(crate) fn of_entry(code: &str, message: Option<&str>, sender_fault: bool) -> Fault {
         let retryable = !sender_fault || is_throttling(code);
         Fault { code: code.to_owned(), message: message.unwrap_or_default().to_owned(), retryable }
@@ -69,9 +69,9 @@ where
     }
 }
 
-/// An HTTP answer, of whichever version.
+/// An HTTP answer of any version of the `http` crate.
 pub trait HasStatus {
-    /// Its status code.
+    /// Returns its status code.
     fn status(&self) -> u16;
 }
 
@@ -87,7 +87,7 @@ fn is_throttling(code: &str) -> bool {
         .any(|word| code.contains(word))
 }
 
-/// The error and what caused it, since the SDK's own text says only "dispatch failure".
+/// Returns the error with its causes, because the SDK's own text is only "dispatch failure".
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! How the queues are: healthy, degraded or unhealthy, by thresholds; and the gauges that dashboards want.
+//! The health of queues by thresholds (healthy, degraded or unhealthy), and gauges for dashboards.
 
 use std::time::Duration;
 
@@ -9,72 +9,72 @@ use crate::clients::Clients;
 use crate::fault::Fault;
 use crate::queue::Queue;
 
-/// How something is. Ordered: the worst of many is their maximum.
+/// A state of health. Ordered: the worst of several is their maximum.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// As it should be.
+    /// Works normally.
     Healthy,
-    /// It works, and somebody should look.
+    /// Works, but needs attention.
     Degraded,
-    /// It does not work, or soon will not.
+    /// Does not work, or soon will not.
     Unhealthy,
 }
 
-/// What is known of one queue.
+/// The health of one queue.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct QueueHealth {
     /// Its name.
     pub queue: String,
-    /// How it is.
+    /// Its state.
     pub status: Status,
-    /// Why, in words.
+    /// The reason, as text.
     pub why: String,
-    /// Whether it could be asked. If not, it is unhealthy, and nothing is known of its messages.
+    /// Whether the queue answered. If not, it is unhealthy, and its counts are unknown.
     pub answered: bool,
-    /// Messages that wait.
+    /// Number of waiting messages.
     pub depth: u64,
-    /// Messages that have been handed out and not yet dealt with.
+    /// Number of messages in flight.
     pub in_flight: u64,
-    /// Messages that are not to be seen yet.
+    /// Number of delayed messages.
     pub delayed: u64,
 }
 
 impl QueueHealth {
-    /// How many messages are in it, whether they wait or not; `None` if it could not be asked.
+    /// Returns the total number of messages; `None` if the queue did not answer.
     pub fn messages(&self) -> Option<u64> {
         self.answered.then_some(self.depth + self.in_flight + self.delayed)
     }
 }
 
-/// The answer of a [`HealthCheck`]: JSON by serde, for a health endpoint.
+/// The result of a [`HealthCheck`]. It serialises to JSON, for a health endpoint.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Health {
-    /// The worst of all.
+    /// The worst state of all queues.
     pub status: Status,
-    /// Each queue.
+    /// The queues.
     pub checks: Vec<QueueHealth>,
 }
 
-/// From which depth on a queue is not well. A queue for dead letters is best given `degraded: 1`.
+/// Depths from which a queue is not healthy. For a dead-letter queue use `degraded: 1`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Thresholds {
-    /// So many waiting messages are a warning.
+    /// Number of waiting messages that makes it degraded.
     pub degraded: u64,
-    /// So many are a failure.
+    /// Number of waiting messages that makes it unhealthy.
     pub unhealthy: u64,
 }
 
 impl Default for Thresholds {
-    /// A warning at 1,000; a failure at 10,000.
+    /// Degraded at 1,000, unhealthy at 10,000.
     fn default() -> Thresholds {
         Thresholds { degraded: 1_000, unhealthy: 10_000 }
     }
 }
 
-/// Asks queues how they are.
+/// Checks the health of queues.
 ///
-/// Each look also sets the gauges `queue.depth`, `queue.in_flight` and `queue.delayed`.
+/// Each check also sets the gauges `queue.depth`, `queue.in_flight` and `queue.delayed`.
 ///
 /// ```
 /// # toolkit::testing::block_on(async {
@@ -99,26 +99,26 @@ pub struct HealthCheck {
 }
 
 impl HealthCheck {
-    /// Of nothing yet. A queue that does not answer within five seconds is unhealthy.
+    /// Creates a check without queues. A queue that does not answer within five seconds is unhealthy.
     pub fn new(clients: &Clients) -> HealthCheck {
         HealthCheck { clients: clients.clone(), queues: Vec::new(), patience: Duration::from_secs(5) }
     }
 
-    /// This queue, too.
+    /// Adds a queue.
     #[must_use]
     pub fn queue(mut self, queue: &Queue, thresholds: Thresholds) -> HealthCheck {
         self.queues.push((queue.clone(), thresholds));
         self
     }
 
-    /// How long an answer may take.
+    /// Sets the timeout for an answer.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> HealthCheck {
         self.patience = patience;
         self
     }
 
-    /// Asks all of them at once.
+    /// Checks all queues at the same time.
     pub async fn look(&self) -> Health {
         let looks = self.queues.iter().map(|(queue, thresholds)| self.look_at(queue, *thresholds));
         let checks = futures_util::future::join_all(looks).await;

@@ -1,8 +1,8 @@
-//! Messaging patterns for applications on Amazon SQS and SNS, or anything that speaks their protocols.
+//! Messaging patterns for applications on Amazon SQS and SNS, or any server with their protocols.
 //!
 #![doc = include_str!("../README.md")]
 
-// What travels.
+// Messages.
 mod message;
 
 mod envelope;
@@ -11,7 +11,7 @@ mod trace_context;
 
 pub mod body;
 
-// Where it travels.
+// Destinations.
 mod clients;
 
 mod direct;
@@ -29,7 +29,7 @@ pub mod dead_letters;
 
 pub mod request_reply;
 
-// Once, and all or nothing.
+// Idempotency and transactions.
 pub mod inbox;
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -44,17 +44,17 @@ pub mod event_store;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
 
-// Steps on the way.
+// Steps in transit.
 #[cfg(feature = "claim-check")]
 pub mod claim_check;
 
 #[cfg(feature = "crypto")]
 pub mod crypto;
 
-// Watching it.
+// Monitoring.
 pub mod health;
 
-// What all of them use.
+// Used by all of them.
 pub mod breaker;
 
 mod backoff;
@@ -78,7 +78,7 @@ pub use shutdown::shutdown_signal;
 pub use topic::{Subscription, Topic, TopicSpec};
 pub use trace_context::{TraceContext, TraceContextError};
 
-/// The programs in `docs/patterns`, so that they cannot rot.
+/// The programs in `docs/patterns`, compiled as doc tests.
 #[cfg(doctest)]
 mod pages {
     macro_rules! pages {

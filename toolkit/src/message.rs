@@ -1,4 +1,4 @@
-//! What an application's message must be able to say of itself: its type, its schema version, and how an older one is read.
+//! The properties of an application's message: its type, its schema version, and how older versions are read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 /// A type that can travel in an [`Envelope`](crate::Envelope).
 ///
-/// Where one queue carries several types of event, a [`Router`](crate::Router) has a handler for each; or an enum holds all of them, and
-/// names them in [`TYPES`](Self::TYPES).
+/// If one queue carries several types, use a [`Router`](crate::Router) with a handler for each, or an enum of
+/// all of them that lists their names in [`TYPES`](Self::TYPES).
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -46,40 +46,42 @@ use serde_json::value::RawValue;
 pub trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The version that this program writes.
     ///
-    /// A reader accepts every minor version of its own major one, so a minor step may only add what old readers can
-    /// ignore and new readers can do without.
+    /// A reader accepts every minor version of its own major version. So a minor version may only add fields
+    /// that old readers can ignore and new readers do not need.
     const VERSION: SchemaVersion = SchemaVersion::new(1, 0);
 
-    /// The names of this type on the wire, such as `order.created`: one, or one for each event where an enum holds several.
+    /// The names of this type on the wire, such as `order.created`: one name, or one for each event if an
+    /// enum contains several.
     ///
-    /// A reader refuses a message whose envelope names any other type: a consumer moves it to the dead letters. A name that only older
-    /// versions had stays in this list for as long as [`upcast`](Self::upcast) reads them.
+    /// A reader refuses a message whose envelope names any other type; a consumer moves it to the dead-letter
+    /// queue. A name that only older versions had stays in this list as long as [`upcast`](Self::upcast)
+    /// reads them.
     const TYPES: &'static [&'static str];
 
-    /// Whether messages of every type and version are read: [`Untyped`] alone.
+    /// Whether messages of every type and version are read: only [`Untyped`].
     #[doc(hidden)]
     const UNTYPED: bool = false;
 
-    /// The name of this message on the wire: one of [`TYPES`](Self::TYPES), the first unless an enum says otherwise. Filter policies may
-    /// match on it.
+    /// Returns the name of this message on the wire: one of [`TYPES`](Self::TYPES), the first unless an enum
+    /// returns another. Filter policies can match it.
     fn message_type(&self) -> &str {
         Self::TYPES.first().copied().unwrap_or_default()
     }
 
-    /// Brings `data` from major version `from` to the next one.
+    /// Upgrades `data` from major version `from` to the next one.
     ///
-    /// Called again and again until the data is of [`VERSION`](Self::VERSION)'s major version.
+    /// Called repeatedly, until the data has [`VERSION`](Self::VERSION)'s major version.
     ///
     /// # Errors
-    /// When that version is unknown, or the data is not what that version promised.
+    /// The version is unknown, or the data does not conform to it.
     fn upcast(message_type: &str, from: SchemaVersion, data: Value) -> Result<Value, UpcastError> {
         let _ = (message_type, data);
         Err(UpcastError::unknown(from))
     }
 }
 
-/// The data of a message of any type, as it came: what a [`Router`](crate::Router) chooses a handler for. To be read, not published: it does
-/// not know its own type.
+/// The data of a message of any type, unparsed. A [`Router`](crate::Router) uses it to choose a handler. It
+/// can be read but not published, because it does not know its own type.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Untyped(Box<RawValue>);
@@ -94,31 +96,31 @@ impl Untyped {
 impl Message for Untyped {
     const TYPES: &'static [&'static str] = &[];
     const UNTYPED: bool = true;
-    /// Where nothing names a version, it is the one of whoever reads the data in the end.
+    /// Without a version in the message, this becomes the version of the final reader.
     const VERSION: SchemaVersion = SchemaVersion::UNSAID;
 }
 
-/// `major.minor`. Written as a string, `"1.0"`; a bare number is read too.
+/// A version `major.minor`. Written as a string, `"1.0"`; a bare number is accepted, too.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SchemaVersion {
-    /// Changes when old readers cannot read what is written now.
+    /// Changes when old readers cannot read the new data.
     pub major: u32,
     /// Changes when something is added that old readers may ignore.
     pub minor: u32,
 }
 
 impl SchemaVersion {
-    /// Of data without an envelope.
+    /// The version of data without an envelope.
     pub(crate) const UNSAID: SchemaVersion = SchemaVersion::new(0, 0);
 
-    /// `major.minor`.
+    /// Creates version `major.minor`.
     pub const fn new(major: u32, minor: u32) -> SchemaVersion {
         SchemaVersion { major, minor }
     }
 }
 
 impl Default for SchemaVersion {
-    /// `1.0`: what is read where nothing is said.
+    /// `1.0`: the version of a message that does not name one.
     fn default() -> SchemaVersion {
         SchemaVersion::new(1, 0)
     }
@@ -168,18 +170,18 @@ impl<'de> Deserialize<'de> for SchemaVersion {
     }
 }
 
-/// Why older data could not be brought up to date.
+/// Why older data could not be upgraded.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot bring data of version {from} up to date: {why}")]
+#[error("cannot upgrade data of version {from}: {why}")]
 pub struct UpcastError {
-    /// The version that the data has.
+    /// The version of the data.
     pub from: SchemaVersion,
-    /// What is wrong with it.
+    /// Description of the fault.
     pub why: String,
 }
 
 impl UpcastError {
-    /// Nobody knows how to read this version.
+    /// The version is unknown.
     pub fn unknown(from: SchemaVersion) -> UpcastError {
         UpcastError { from, why: "no step is known from this version".into() }
     }

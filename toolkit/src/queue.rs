@@ -1,4 +1,4 @@
-//! Queues and topics as the application wants them: declared in code, created if missing, brought to their settings if not.
+//! Queues declared in code: created if missing, and updated if their settings differ.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,33 +9,33 @@ use serde_json::json;
 use crate::clients::Clients;
 use crate::fault::Fault;
 
-/// A queue that exists.
+/// An existing queue.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Queue {
-    /// What the API wants to hear.
+    /// The queue's URL, which the API expects.
     pub url: String,
 }
 
 impl Queue {
-    /// The queue at this URL. Nothing is asked.
+    /// Returns the queue at this URL, without a request.
     pub fn at(url: impl Into<String>) -> Queue {
         Queue { url: url.into() }
     }
 
-    /// The last part of the URL.
+    /// Returns the last part of the URL.
     pub fn name(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or(&self.url)
     }
 
-    /// Whether its messages have an order.
+    /// Returns whether it is a FIFO queue.
     pub fn is_fifo(&self) -> bool {
         self.url.ends_with(".fifo")
     }
 
-    /// Its ARN.
+    /// Requests its ARN.
     ///
     /// # Errors
-    /// When it is not there any more.
+    /// The queue does not exist any more.
     pub async fn arn(&self, clients: &Clients) -> Result<String, Fault> {
         Ok(self.attribute(clients, QueueAttributeName::QueueArn).await?.unwrap_or_default())
     }
@@ -50,7 +50,7 @@ impl Queue {
     }
 }
 
-/// What a queue should be like. What is not said is left as it is (for a new queue: AWS's default).
+/// The declaration of a queue. Undeclared settings stay as they are (in a new queue: AWS's defaults).
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), toolkit::Fault> {
@@ -74,11 +74,11 @@ pub struct QueueSpec {
     dead_letters: Option<(String, u32)>,
 }
 
-/// AWS's longest retention: how long dead letters are kept.
+/// AWS's longest retention, used for dead letters.
 const FOURTEEN_DAYS: Duration = Duration::from_secs(14 * 86_400);
 
 impl QueueSpec {
-    /// A queue of this name; FIFO if it ends in `.fifo`.
+    /// Declares a queue with this name; FIFO if it ends in `.fifo`.
     pub fn new(name: impl Into<String>) -> QueueSpec {
         let name = name.into();
         let spec = QueueSpec { name, ..QueueSpec::default() };
@@ -88,55 +88,56 @@ impl QueueSpec {
         }
     }
 
-    /// How long a received message stays hidden: up to 12 hours.
+    /// Sets the visibility timeout: up to 12 hours.
     #[must_use]
     pub fn visibility_timeout(self, time: Duration) -> QueueSpec {
         self.attribute(QueueAttributeName::VisibilityTimeout, time.as_secs())
     }
 
-    /// How long a message is kept: 60 seconds to 14 days.
+    /// Sets the retention period: 60 seconds to 14 days.
     #[must_use]
     pub fn retention(self, time: Duration) -> QueueSpec {
         self.attribute(QueueAttributeName::MessageRetentionPeriod, time.as_secs())
     }
 
-    /// How long a receive waits where it says nothing: up to 20 seconds.
+    /// Sets the default wait of a receive: up to 20 seconds.
     #[must_use]
     pub fn receive_wait(self, time: Duration) -> QueueSpec {
         self.attribute(QueueAttributeName::ReceiveMessageWaitTimeSeconds, time.as_secs())
     }
 
-    /// FIFO only: equal bodies within five minutes are one message.
+    /// FIFO only: treats equal bodies within five minutes as one message.
     #[must_use]
     pub fn content_based_deduplication(self) -> QueueSpec {
         self.attribute(QueueAttributeName::ContentBasedDeduplication, "true")
     }
 
-    /// FIFO only: throughput limits and deduplication count for each message group by itself.
+    /// FIFO only: applies throughput limits and deduplication per message group.
     #[must_use]
     pub fn limits_per_group(self) -> QueueSpec {
         self.attribute(QueueAttributeName::DeduplicationScope, "messageGroup")
             .attribute(QueueAttributeName::FifoThroughputLimit, "perMessageGroupId")
     }
 
-    /// After `max_receives` receives a message moves to this queue, which is created too and keeps it for 14 days.
+    /// Moves a message to this dead-letter queue after `max_receives` receives. The dead-letter queue is
+    /// created, too, with a retention of 14 days.
     #[must_use]
     pub fn dead_letters(mut self, queue: impl Into<String>, max_receives: u32) -> QueueSpec {
         self.dead_letters = Some((queue.into(), max_receives));
         self
     }
 
-    /// Any other attribute, by AWS's name.
+    /// Sets any other attribute, by AWS's name.
     #[must_use]
     pub fn attribute(mut self, name: QueueAttributeName, value: impl ToString) -> QueueSpec {
         self.attributes.insert(name, value.to_string());
         self
     }
 
-    /// Creates what is missing, and changes the settings of what is there and differs. May be repeated.
+    /// Creates the queue if it is missing, and updates settings that differ. May be repeated.
     ///
     /// # Errors
-    /// What SQS refuses.
+    /// Those of SQS.
     pub async fn ensure(&self, clients: &Clients) -> Result<Queue, Fault> {
         let mut wanted = self.attributes.clone();
         if let Some((name, max_receives)) = &self.dead_letters {
@@ -148,7 +149,7 @@ impl QueueSpec {
         let create = clients.sqs.create_queue().queue_name(&self.name).set_attributes(Some(wanted.clone()));
         match create.send().await {
             Ok(created) => Ok(Queue::at(created.queue_url().unwrap_or_default())),
-            // It is there with other settings. What makes a queue FIFO cannot be set again.
+            // The queue exists with other settings. The settings that make it FIFO cannot be changed.
             Err(error) => {
                 let fault = Fault::from(error);
                 if !fault.code.ends_with("QueueAlreadyExists") && !fault.code.ends_with("QueueNameExists") {

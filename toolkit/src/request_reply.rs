@@ -1,4 +1,4 @@
-//! Questions and answers over queues: a request carries where its answer is awaited, an answer carries which request it is to.
+//! Questions and answers over queues: a request names the queue for the reply; the reply names the request.
 //!
 //! ```text
 //!   requester ── request {id, reply_to} ──▶ [requests] ──▶ responder
@@ -23,15 +23,15 @@ use crate::message::Message;
 use crate::publisher::{Outgoing, PublishError, Publisher};
 use crate::queue::{Queue, QueueSpec};
 
-/// Asks, and waits for the answer.
+/// Sends requests, and waits for the replies.
 ///
-/// **Promise**: a request is delivered *at least once*; an answer is given to the one who waits for it *at most once*. After
-/// a timeout nothing is known: the request may have been dealt with, or may yet be. Ask again with the same id
-/// ([`Outgoing::id`]) to responders behind an [inbox](crate::inbox).
+/// **Guarantee**: a request is delivered *at least once*; the requester gets a reply *at most once*. After a
+/// timeout the result is unknown: a responder may have handled the request, or may still do so. Ask again
+/// with the same id ([`Outgoing::id`]) and responders behind an [inbox](crate::inbox).
 ///
-/// **Needs** a reply queue that nobody else reads: a temporary one for each process, or a lasting one for each instance of
-/// a service. Any number of requests may wait on it at once. (Steps of the publisher, such as encryption, are for the request; the
-/// answer travels as it is.)
+/// **Requirement**: a reply queue that only this requester reads: a temporary one for each process, or a
+/// permanent one for each instance of a service. Any number of requests may wait at the same time. (The
+/// publisher's steps, such as encryption, apply to the request only.)
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -74,23 +74,23 @@ pub struct Requester {
     reader: JoinHandle<()>,
 }
 
-/// Who waits for an answer, by the id of the request; several where one id was asked again before the first had its answer.
+/// The waiting callers by request id; several if the same id was asked again before the first reply.
 #[derive(Default)]
 struct Waiting(Mutex<HashMap<String, Vec<oneshot::Sender<String>>>>);
 
-/// Why there is no answer.
+/// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// The request could not be sent.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// None came in time. The request may have been dealt with, or may yet be.
+    /// No reply arrived in time. A responder may have handled the request, or may still do so.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    /// One came and cannot be read.
+    /// A reply arrived that cannot be read.
     #[error("the answer cannot be read: {0}")]
     Unreadable(#[from] crate::envelope::EnvelopeError),
-    /// The responder says that it cannot answer.
+    /// The responder refused.
     #[error("the responder refused: {0}")]
     Refused(String),
     /// The requester is closed.
@@ -98,15 +98,15 @@ pub enum RequestError {
     Closed,
 }
 
-/// What an answer that is a refusal has as its type; its data is a text.
+/// The type of a reply that is a refusal; its data is a text.
 const REFUSED: &str = "request.refused";
 
 impl Requester {
-    /// With a reply queue of its own, which [`close`](Self::close) deletes. Its name begins with `reply-`; one that a crash leaves
-    /// behind keeps its messages for a minute only.
+    /// Creates a requester with a temporary reply queue, which [`close`](Self::close) deletes. Its name
+    /// begins with `reply-`. After a crash it remains, with a retention of one minute.
     ///
     /// # Errors
-    /// When the queue cannot be created.
+    /// The queue cannot be created.
     pub async fn temporary(clients: &Clients, publisher: Publisher) -> Result<Requester, Fault> {
         let name = format!("reply-{}", uuid::Uuid::new_v4());
         let spec =
@@ -117,7 +117,7 @@ impl Requester {
         Ok(requester)
     }
 
-    /// With a lasting reply queue that this requester alone reads. Must be called within a tokio runtime.
+    /// Uses a permanent reply queue that only this requester reads. Must be called within a tokio runtime.
     pub fn shared(clients: &Clients, publisher: Publisher, replies: &Queue) -> Requester {
         let waiting = Arc::new(Waiting::default());
         let reader = tokio::spawn(read_replies(clients.clone(), replies.clone(), waiting.clone()));
@@ -131,10 +131,10 @@ impl Requester {
         }
     }
 
-    /// Asks, and waits so long for the answer.
+    /// Sends a request, and waits up to `patience` for the reply.
     ///
     /// # Errors
-    /// When the request cannot be sent, and where no answer comes that can be read.
+    /// The request cannot be sent, or no readable reply arrives in time.
     pub async fn ask<Q: Message, A: Message>(
         &self,
         request: impl Into<Outgoing<Q>>,
@@ -142,10 +142,10 @@ impl Requester {
     ) -> Result<Envelope<A>, RequestError> {
         let prepared = self.publisher.prepare(request.into().reply_to(&self.replies.url)).await?;
         let id = prepared.id.clone();
-        // Goes after the receiver, whatever ends this.
+        // Removed after the receiver, however this function ends.
         let _forget = Forget { waiting: &self.waiting, id: &id };
         let (sender, receiver) = oneshot::channel();
-        // Before it is sent: the answer may be quick.
+        // Registered before the send, because the reply may be fast.
         self.waiting.lock().entry(id.clone()).or_default().push(sender);
         for result in self.publisher.publish_prepared(vec![prepared]).await? {
             result?;
@@ -162,10 +162,11 @@ impl Requester {
         Ok(Envelope::decode(&body)?)
     }
 
-    /// Ends, and deletes a temporary reply queue. Whoever still waits is told [`RequestError::Closed`].
+    /// Closes the requester and deletes a temporary reply queue. Waiting callers get
+    /// [`RequestError::Closed`].
     ///
     /// # Errors
-    /// When the queue cannot be deleted.
+    /// The queue cannot be deleted.
     pub async fn close(self) -> Result<(), Fault> {
         self.reader.abort();
         self.waiting.lock().clear();
@@ -184,7 +185,7 @@ impl Drop for Requester {
 
 impl Waiting {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<oneshot::Sender<String>>>> {
-        // Each change is one call of the map, so a panic elsewhere leaves nothing half done.
+        // Each change is one call of the map, so the map is valid after a panic on another thread.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -198,7 +199,7 @@ impl Drop for Forget<'_> {
     fn drop(&mut self) {
         let mut waiting = self.waiting.lock();
         if let Some(senders) = waiting.get_mut(self.id) {
-            // Ours is one whose receiver is gone.
+            // The own entry is the one whose receiver is gone.
             senders.retain(|sender| !sender.is_closed());
             if senders.is_empty() {
                 waiting.remove(self.id);
@@ -207,7 +208,7 @@ impl Drop for Forget<'_> {
     }
 }
 
-/// Hands each answer to the one who waits for it. An answer for which nobody waits any more is dropped.
+/// Passes each reply to the caller that waits for it. Drops replies without a waiting caller.
 async fn read_replies(clients: Clients, replies: Queue, waiting: Arc<Waiting>) {
     let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     let mut failures = 0;
@@ -229,7 +230,7 @@ async fn read_replies(clients: Clients, replies: Queue, waiting: Arc<Waiting>) {
             if let Ok(envelope) = serde_json::from_str::<Envelope<&serde_json::value::RawValue>>(&body) {
                 let asked = envelope.metadata.causation_id.as_ref().and_then(|id| waiting.lock().remove(id));
                 match asked {
-                    // Whoever gave up in this moment has his timeout.
+                    // A caller that gave up at this moment gets its timeout.
                     Some(asked) => asked.into_iter().for_each(|asked| drop(asked.send(body.clone()))),
                     None => tracing::debug!(id = %envelope.id, "an answer that nobody waits for"),
                 }
@@ -240,17 +241,17 @@ async fn read_replies(clients: Clients, replies: Queue, waiting: Arc<Waiting>) {
         if !entries.is_empty() {
             let call = clients.sqs.delete_message_batch().queue_url(&replies.url).set_entries(Some(entries));
             if let Err(error) = call.send().await {
-                // They come again, and then nobody waits for them.
+                // The messages come again, and then no caller waits for them.
                 tracing::debug!(fault = %Fault::from(error), "answers were not deleted");
             }
         }
     }
 }
 
-/// Answers one request at a time. Async closures from a [`Delivery`] to a `Result` are answerers; an error text is sent as a
-/// refusal.
+/// Answers one request at a time. An async closure from a [`Delivery`] to a `Result` is an answerer; an error
+/// text is sent as a refusal.
 pub trait Answerer<Q, A>: Send + Sync + 'static {
-    /// The answer, or why there is none.
+    /// Returns the reply, or the reason for a refusal.
     fn answer(&self, request: Delivery<Q>) -> impl Future<Output = Result<A, String>> + Send;
 }
 
@@ -266,9 +267,9 @@ where
     }
 }
 
-/// A handler that answers requests.
+/// Returns a handler that answers requests.
 ///
-/// **Promise**: *at least once*: a request that is redelivered is answered again.
+/// **Guarantee**: *at least once*: a redelivered request is answered again.
 pub fn responder<Q: Message, A: Message, F: Answerer<Q, A>>(
     clients: &Clients,
     source: &str,
@@ -282,7 +283,7 @@ pub fn responder<Q: Message, A: Message, F: Answerer<Q, A>>(
     }
 }
 
-/// See [`responder`].
+/// The handler of [`responder`].
 pub struct Responder<A, F> {
     clients: Clients,
     source: String,
@@ -301,7 +302,7 @@ impl Message for Refusal {
 impl<Q: Message, A: Message, F: Answerer<Q, A>> Handler<Q> for Responder<A, F> {
     async fn handle(&self, delivery: Delivery<Q>) -> Outcome {
         let Envelope { id, message_type, source, timestamp, metadata, .. } = &delivery.envelope;
-        // The frame without the data, which need not be cloneable.
+        // The envelope without the data, which may not be cloneable.
         let cause = Envelope {
             id: id.clone(),
             message_type: message_type.clone(),
@@ -320,7 +321,7 @@ impl<Q: Message, A: Message, F: Answerer<Q, A>> Handler<Q> for Responder<A, F> {
         };
         match sent {
             Ok(_) => Outcome::Done,
-            // A temporary queue goes when its requester does: nobody waits any more.
+            // A temporary queue is deleted with its requester, so no caller waits any more.
             Err(PublishError::Refused { fault, .. })
                 if fault.code.ends_with("QueueDoesNotExist") || fault.code.ends_with("NonExistentQueue") =>
             {

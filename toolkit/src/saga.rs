@@ -1,4 +1,5 @@
-//! Long transactions in steps: each step has a compensation, and what was begun is finished or undone, whoever dies.
+//! Long transactions in steps, each with a compensation. A saga finishes every step or undoes all that began,
+//! even if processes die.
 //!
 //! ```text
 //!   reserve ──▶ charge ──▶ ship ──▶ done
@@ -19,82 +20,85 @@ use serde::{Deserialize, Serialize};
 use crate::backoff::Backoff;
 use crate::sql::{Database, Row, StoreError, from_now, migrate, now};
 
-/// One step of a saga over the data `S`.
+/// One step of a saga with the data `S`.
 ///
-/// **Needs** `act` and `undo` to bear repetition: a crash after the work and before its memory makes them run again. Give the outside
-/// world the [`key`](StepContext::key), which is the same in each repetition. A panic is a failure worth another attempt.
+/// **Requirement**: `act` and `undo` tolerate repetition, because a crash between the work and storing its
+/// result repeats them. Pass the [`key`](StepContext::key), which is the same in each repetition, to external
+/// services. A panic counts as a failure that is worth a retry.
 #[async_trait]
 pub trait SagaStep<S>: Send + Sync + 'static {
-    /// Its name, unique within the saga. It is stored: do not change it while sagas run.
+    /// Returns the name, unique within the saga. It is stored: do not change it while sagas run.
     fn name(&self) -> &str;
 
-    /// Does it. What it changes in `data` is kept.
+    /// Does the step. Changes of `data` are stored.
     ///
     /// # Errors
-    /// [`StepError::Retry`]: again later. [`StepError::Fail`]: no; undo what was done.
+    /// [`StepError::Retry`]: try again later. [`StepError::Fail`]: undo all steps.
     async fn act(&self, context: &StepContext<'_>, data: &mut S) -> Result<(), StepError>;
 
-    /// Makes up for it. Also called for a step that failed, or may have: it may find nothing to undo.
+    /// Compensates the step. Also called for a step that failed or may have begun, so there may be nothing to
+    /// undo.
     ///
     /// # Errors
-    /// Tried again, as often as it takes, with growing waits: an undo has no way back. ([`Sagas::resume`] turns to other sagas
-    /// meanwhile.)
+    /// Retried without limit, with growing waits, because an undo cannot be given up. ([`Sagas::resume`]
+    /// continues other sagas meanwhile.)
     async fn undo(&self, context: &StepContext<'_>, data: &mut S) -> Result<(), StepError>;
 }
 
-/// Which run of a step this is.
+/// Identifies a run of a step.
 #[derive(Clone, Copy, Debug)]
 pub struct StepContext<'a> {
     /// The saga's id.
     pub saga_id: &'a str,
-    /// Unique to this saga and step, and the same in each attempt: an idempotency key for others.
+    /// Unique to this saga and step, and the same in each attempt: an idempotency key for external services.
     pub key: &'a str,
-    /// How many attempts failed before this one.
+    /// Number of failed attempts before this one.
     pub failures: u32,
 }
 
-/// Why a step did not do its work.
+/// Why a step failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum StepError {
-    /// It may pass.
+    /// A temporary failure.
     #[error("{0}")]
     Retry(String),
-    /// It will not.
+    /// A permanent failure.
     #[error("{0}")]
     Fail(String),
 }
 
-/// How a saga stands.
+/// The state of a saga.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SagaState<S> {
-    /// Its data, as the last step left it.
+    /// Its data after the last step.
     pub data: S,
-    /// Where it is.
+    /// Its status.
     pub status: SagaStatus,
-    /// The names of the steps that are done and not undone, in their order.
+    /// The names of the steps that are done and not undone, in order.
     pub done: Vec<String>,
-    /// What failed last, if anything did.
+    /// The last failure, if any.
     pub last_error: Option<String>,
 }
 
-/// Where a saga is.
+/// The status of a saga.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SagaStatus {
     /// Its steps are being done.
     Running,
-    /// A step failed for good; what was done is being undone.
+    /// A step failed permanently; the steps are being undone.
     Undoing,
     /// All steps are done.
     Done,
-    /// All that was done is undone.
+    /// All steps are undone.
     Undone,
 }
 
-/// Sagas of one kind, kept in the table `toolkit_sagas`.
+/// Sagas of one kind, in the table `toolkit_sagas`.
 ///
-/// **Promise**: once [`begin`](Self::begin) has returned, every step is done, or every step that may have begun is undone, last
-/// first, however often processes die: what one leaves behind another [resumes](Self::resume). Each step runs *at least once*.
+/// **Guarantee**: after [`begin`](Self::begin) has returned, either every step is done, or every step that
+/// may have begun is undone, last first. If a process dies, another one [resumes](Self::resume) the saga.
+/// Each step runs *at least once*.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -139,14 +143,15 @@ pub struct Sagas<D, S: 'static> {
     settings: SagaSettings,
 }
 
-/// How sagas run.
+/// Settings of sagas.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct SagaSettings {
-    /// How often a step is tried before that counts as a failure for good.
+    /// Number of attempts before a step counts as permanently failed.
     pub attempts: u32,
-    /// The wait before a step is tried again.
+    /// The wait before a step is retried.
     pub backoff: Backoff,
-    /// How long a saga stays with a process that died. A living one renews it, also while a step runs.
+    /// The lease: how long a saga stays assigned to a process that died. A running process renews it, also
+    /// during a step.
     pub lease: Duration,
 }
 
@@ -160,7 +165,7 @@ impl Default for SagaSettings {
     }
 }
 
-/// `until_ms`: until when nobody else takes it up; when it ended, if it has.
+/// `until_ms`: the end of the lease, or the time when the saga ended.
 const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS toolkit_sagas (
     kind TEXT NOT NULL,
@@ -188,18 +193,18 @@ struct Stored<S> {
     last_error: Option<String>,
 }
 
-/// How a turn of a saga went.
+/// The result of one turn of a saga.
 enum Went {
-    /// One step further, which is stored.
+    /// One step was done and stored.
     On,
-    /// To another process.
+    /// Another process has the saga.
     Away,
     /// It cannot be undone at present.
     Nowhere,
 }
 
 impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas<D, S> {
-    /// Sagas of this kind. Its name is stored.
+    /// Creates sagas of one kind. The kind's name is stored.
     pub fn new(database: &D, kind: &str) -> Sagas<D, S> {
         Sagas {
             database: database.clone(),
@@ -209,32 +214,32 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         }
     }
 
-    /// The next step.
+    /// Adds the next step.
     #[must_use]
     pub fn step(mut self, step: impl SagaStep<S>) -> Sagas<D, S> {
         self.steps.push(Arc::new(step));
         self
     }
 
-    /// How they run.
+    /// Sets the settings.
     #[must_use]
     pub fn settings(mut self, settings: SagaSettings) -> Sagas<D, S> {
         self.settings = settings;
         self
     }
 
-    /// Makes the table if it is missing.
+    /// Creates the table if it is missing.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         migrate(&self.database, SCHEMA).await
     }
 
-    /// Notes a saga, so that it will be run. `false` if there is one of this id already.
+    /// Stores a saga to be run. Returns `false` if the id exists.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn begin(&self, id: &str, data: &S) -> Result<bool, StoreError> {
         let mut transaction = self.database.begin().await?;
         let new = self.begin_in(&mut transaction, id, data).await?;
@@ -242,10 +247,10 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         Ok(new)
     }
 
-    /// [`begin`](Self::begin) in a transaction of yours.
+    /// As [`begin`](Self::begin), in a transaction of yours.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn begin_in(
         &self,
         transaction: &mut D::Connection,
@@ -258,10 +263,10 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         Ok(D::execute(transaction, sql, &[(&self.kind).into(), id.into(), (&data).into()]).await? == 1)
     }
 
-    /// How a saga stands.
+    /// Returns the state of a saga.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn state(&self, id: &str) -> Result<Option<SagaState<S>>, StoreError> {
         let mut transaction = self.database.begin().await?;
         let stored = self.load(&mut transaction, id).await?;
@@ -274,17 +279,18 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         }))
     }
 
-    /// Runs a saga to its end, here and now. `None` if there is none of this id, or another process is at it.
+    /// Runs a saga to its end in this call. Returns `None` if the id does not exist, or another process has
+    /// the saga.
     ///
     /// # Errors
-    /// What the database says; then the saga stays where it is, to be resumed.
+    /// Those of the database; the saga then keeps its state and can be resumed.
     pub async fn run(&self, id: &str) -> Result<Option<SagaState<S>>, StoreError> {
         self.work(id, u32::MAX).await
     }
 
-    /// As [`run`](Self::run), but a compensation that has failed so often is put off.
+    /// As [`run`](Self::run), but stops at a compensation that has failed `attempts` times.
     async fn work(&self, id: &str, undo_attempts: u32) -> Result<Option<SagaState<S>>, StoreError> {
-        // One for each run, so that two runs in one process stay apart, too.
+        // One per run, so that two runs in one process do not share a lease.
         let holder = &uuid::Uuid::new_v4().to_string();
         if !self.claim(id, holder).await? {
             return Ok(None);
@@ -301,7 +307,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
             };
             match went {
                 Went::On => {}
-                // Another process took it, since this one seemed dead.
+                // Another process took the saga over after the lease.
                 Went::Away => return Ok(None),
                 Went::Nowhere => {
                     until = Some(from_now(self.settings.backoff.most));
@@ -316,14 +322,16 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         Ok(Some(SagaState { data, status, done, last_error }))
     }
 
-    /// Runs up to `most` sagas that nobody is at: those that were begun and not yet run, and those of processes that died. Gives
-    /// how many it brought to an end. Call it at start, and now and then.
+    /// Runs up to `most` sagas that no process has: sagas that were begun and not run yet, and those of dead
+    /// processes. Returns how many ended. Call it at the start, and from time to time.
     ///
-    /// One that cannot go on holds up nobody: where a compensation has failed [`attempts`](SagaSettings::attempts) times, the saga
-    /// rests for the backoff's longest wait, and a later call takes it up again.
+    /// A saga that cannot continue does not block others. If a compensation has failed
+    /// [`attempts`](SagaSettings::attempts) times, the saga rests for the backoff's longest wait, and a later
+    /// call continues it.
     ///
     /// # Errors
-    /// What the database says. Or that a saga is not one of this program's: then the others have been run all the same.
+    /// Those of the database, or a saga is not one of this program's. In the latter case the other sagas have
+    /// been run.
     pub async fn resume(&self, most: u32) -> Result<u32, StoreError> {
         let mut transaction = self.database.begin().await?;
         let sql = "SELECT id FROM toolkit_sagas WHERE kind = $1 AND status IN ('running', 'undoing') AND until_ms <= $2
@@ -340,7 +348,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
                 }
                 Ok(None) => {}
                 Err(error @ StoreError::Shape(_)) => {
-                    tracing::error!(saga = id, kind = self.kind, %error, "this program cannot run it");
+                    tracing::error!(saga = id, kind = self.kind, %error, "this program cannot run the saga");
                     foreign = Some(error);
                 }
                 Err(error) => return Err(error),
@@ -349,11 +357,11 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         foreign.map_or(Ok(ended), Err)
     }
 
-    /// Forgets the sagas that ended so long ago; gives how many. Otherwise they are kept for ever. One that is forgotten may
-    /// [begin](Self::begin) again under its id.
+    /// Deletes sagas that ended at least this long ago, and returns their number. Ended sagas are kept until
+    /// then. The id of a deleted saga may [begin](Self::begin) again.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn forget(&self, age: Duration) -> Result<u64, StoreError> {
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let sql =
@@ -368,7 +376,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
             saga.status = SagaStatus::Done;
             return self.save(id, holder, saga).await;
         };
-        // Noted before it begins: after a crash it may have happened.
+        // Stored before it begins: after a crash it may have happened.
         saga.begun = Some(step.name().to_owned());
         if let Went::Away = self.save(id, holder, saga).await? {
             return Ok(Went::Away);
@@ -390,7 +398,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
                     return self.save(id, holder, saga).await;
                 }
                 Err(StepError::Retry(why)) if failures + 1 < self.settings.attempts => {
-                    tracing::info!(saga = id, step = step.name(), why, "a step is tried again");
+                    tracing::info!(saga = id, step = step.name(), why, "a step failed and will be retried");
                     failures += 1;
                     let pause = tokio::time::sleep(self.settings.backoff.delay(failures));
                     if self.while_claimed(id, holder, pause).await?.is_none() {
@@ -398,7 +406,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(saga = id, step = step.name(), %error, "a step failed: what was done is undone");
+                    tracing::warn!(saga = id, step = step.name(), %error, "a step failed permanently: the saga is being undone");
                     metrics::counter!("saga.failed", "kind" => self.kind.clone()).increment(1);
                     saga.last_error = Some(format!("{}: {error}", step.name()));
                     saga.status = SagaStatus::Undoing;
@@ -408,7 +416,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         }
     }
 
-    /// Undoes the last of what may have been done.
+    /// Undoes the last step that may have been done.
     async fn backward(
         &self,
         id: &str,
@@ -437,7 +445,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
             };
             let Err(error) = result else { break };
             failures += 1;
-            tracing::error!(saga = id, step = name, %error, failures, "a compensation failed and is tried again");
+            tracing::error!(saga = id, step = name, %error, failures, "a compensation failed and will be retried");
             metrics::counter!("saga.undo_failed", "kind" => self.kind.clone()).increment(1);
             if failures >= attempts {
                 return Ok(Went::Nowhere);
@@ -453,7 +461,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         self.save(id, holder, saga).await
     }
 
-    /// What a panic left of the data goes: it is as it was stored.
+    /// A panic may have left the data half-changed: the stored data is loaded again.
     async fn after_panic(
         &self,
         id: &str,
@@ -470,7 +478,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         Ok(Err(StepError::Retry("the step panicked".to_owned())))
     }
 
-    /// Awaits something while the claim is kept; `None` when it is lost.
+    /// Awaits a future while renewing the lease. Returns `None` if the lease is lost.
     async fn while_claimed<R>(
         &self,
         id: &str,
@@ -490,7 +498,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         }
     }
 
-    /// Takes or keeps a saga for this process.
+    /// Takes or renews the lease for this process.
     async fn claim(&self, id: &str, holder: &str) -> Result<bool, StoreError> {
         let sql = "UPDATE toolkit_sagas SET holder = $3, until_ms = $4
                    WHERE kind = $1 AND id = $2 AND (holder = $3 OR until_ms <= $5)";
@@ -515,7 +523,7 @@ impl<D: Database, S: Serialize + DeserializeOwned + Send + Sync + 'static> Sagas
         rows.first().map(read).transpose()
     }
 
-    /// Makes the saga's state durable, if it is still ours.
+    /// Stores the saga's state, if this process still has the lease.
     async fn save(&self, id: &str, holder: &str, saga: &Stored<S>) -> Result<Went, StoreError> {
         let sql = "UPDATE toolkit_sagas SET status = $4, data = $5, done = $6, begun = $7, last_error = $8, until_ms = $9
                    WHERE kind = $1 AND id = $2 AND holder = $3";

@@ -1,7 +1,7 @@
-//! How a program is told to stop: by the keyboard, by a container's runtime, by a service manager.
+//! Waits for a signal to stop: from the keyboard, a container runtime, or a service manager.
 
-/// Returns when the program is told to stop: by SIGINT, which Ctrl-C sends, or by SIGTERM, which `docker stop`, Kubernetes and systemd send
-/// (on Windows by Ctrl-C). From the first poll on, neither signal ends the process by itself.
+/// Returns when the program receives SIGINT (Ctrl-C) or SIGTERM (`docker stop`, Kubernetes, systemd); on
+/// Windows, Ctrl-C. After the first poll these signals no longer end the process by themselves.
 ///
 /// ```no_run
 /// # async fn main_() -> std::io::Result<()> {
@@ -12,7 +12,7 @@
 /// ```
 ///
 /// # Errors
-/// When the operating system lets nobody listen to signals.
+/// The operating system does not permit handlers for these signals.
 pub async fn shutdown_signal() -> std::io::Result<()> {
     #[cfg(unix)]
     {
@@ -39,7 +39,7 @@ mod tests {
     async fn both_signals_are_heard_and_kill_nobody() {
         for signal in ["TERM", "INT"] {
             let told = std::pin::pin!(shutdown_signal());
-            // Polled once: now it listens. Before, the signal would end this process.
+            // The first poll installs the handlers. Before that, the signal would end this process.
             let told = match futures_util::future::select(told, std::future::ready(())).await {
                 futures_util::future::Either::Right(((), told)) => told,
                 futures_util::future::Either::Left(_) => panic!("nobody has sent a signal"),

@@ -1,27 +1,28 @@
-//! The little that the durable patterns ask of a database, for SQLite and PostgreSQL by `sqlx`.
+//! The database operations of the durable patterns, for SQLite and PostgreSQL, with `sqlx`.
 //!
-//! The patterns' statements are written once, in the SQL that both understand: `$1` parameters, `ON CONFLICT`, `RETURNING`,
-//! texts and 64-bit numbers. Tables begin with `toolkit_` and are made by each pattern's `migrate`.
+//! The patterns' statements are written once, in the SQL that both understand: `$1` parameters, `ON
+//! CONFLICT`, `RETURNING`, texts and 64-bit integers. Tables begin with `toolkit_`; each pattern's `migrate`
+//! creates its own.
 
 use std::ops::DerefMut;
 
 /// A pool of connections to a database: a [`sqlx::SqlitePool`] or a [`sqlx::PgPool`].
 pub trait Database: Clone + Send + Sync + 'static {
-    /// One connection. A sqlx transaction dereferences to it: pass `&mut tx`.
+    /// A connection. A sqlx transaction dereferences to it: pass `&mut tx`.
     type Connection: Send;
-    /// A transaction; undone when dropped.
+    /// A transaction; rolled back when dropped.
     type Transaction: DerefMut<Target = Self::Connection> + Send;
 
-    /// Which SQL it speaks, where it matters.
+    /// The database's dialect of SQL.
     const DIALECT: Dialect;
 
     /// Begins a transaction that may write.
     fn begin(&self) -> impl Future<Output = Result<Self::Transaction, StoreError>> + Send;
 
-    /// Makes it durable.
+    /// Commits a transaction.
     fn commit(transaction: Self::Transaction) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Runs a statement; gives the number of rows changed.
+    /// Runs a statement. Returns the number of changed rows.
     fn execute(
         connection: &mut Self::Connection,
         sql: &'static str,
@@ -35,7 +36,7 @@ pub trait Database: Clone + Send + Sync + 'static {
         values: &[Value<'_>],
     ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
 
-    /// Runs a query that changes nothing, outside of any transaction: waits for nobody who writes.
+    /// Runs a query without changes, outside of any transaction. It does not wait for writers.
     fn read(
         &self,
         sql: &'static str,
@@ -94,7 +95,7 @@ macro_rules! __from_json {
 #[doc(inline)]
 pub use __from_json as from_json;
 
-/// Which SQL a database speaks.
+/// A dialect of SQL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dialect {
     /// SQLite's.
@@ -136,7 +137,7 @@ impl<'a> From<Option<&'a str>> for Value<'a> {
     }
 }
 
-/// A row of an answer.
+/// A row of a result.
 #[derive(Clone, Debug)]
 pub struct Row(Vec<Cell>);
 
@@ -148,10 +149,10 @@ enum Cell {
 }
 
 impl Row {
-    /// A number.
+    /// Returns an integer column.
     ///
     /// # Errors
-    /// When the column is something else.
+    /// The column has another type.
     pub fn int(&self, column: usize) -> Result<i64, StoreError> {
         match self.0.get(column) {
             Some(Cell::Int(number)) => Ok(*number),
@@ -159,10 +160,10 @@ impl Row {
         }
     }
 
-    /// A text.
+    /// Returns a text column.
     ///
     /// # Errors
-    /// When the column is something else, or null.
+    /// The column has another type, or is null.
     pub fn text(&self, column: usize) -> Result<&str, StoreError> {
         match self.0.get(column) {
             Some(Cell::Text(text)) => Ok(text),
@@ -170,10 +171,10 @@ impl Row {
         }
     }
 
-    /// A text, or null.
+    /// Returns a text column or null.
     ///
     /// # Errors
-    /// When the column is something else.
+    /// The column has another type.
     pub fn maybe_text(&self, column: usize) -> Result<Option<&str>, StoreError> {
         match self.0.get(column) {
             Some(Cell::Null) => Ok(None),
@@ -182,14 +183,14 @@ impl Row {
     }
 }
 
-/// What went wrong with a store.
+/// An error of a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database says so.
-    #[error("the database: {0}")]
+    /// The database reported an error.
+    #[error("database error: {0}")]
     Database(#[source] sqlx::Error),
-    /// What is stored is not what this program stores: another version's, perhaps.
-    #[error("what is stored cannot be read: {0}")]
+    /// The stored data is not this program's, perhaps that of another version.
+    #[error("stored data cannot be read: {0}")]
     Shape(String),
 }
 
@@ -205,8 +206,9 @@ impl From<serde_json::Error> for StoreError {
     }
 }
 
-/// How a SQLite file is opened so that many tasks and processes can write to it: it is made if it is missing, in WAL mode, with full
-/// synchronisation (what is committed is on the disk), and a transaction waits for its turn for up to [`BUSY_TIMEOUT`].
+/// Options for a SQLite file that many tasks and processes write: the file is created if it is missing, in
+/// WAL mode, with full synchronisation (committed data is on the disk). A transaction waits up to
+/// [`BUSY_TIMEOUT`] for the write lock.
 #[cfg(feature = "sqlite")]
 pub fn sqlite_options(file: impl AsRef<std::path::Path>) -> sqlx::sqlite::SqliteConnectOptions {
     sqlx::sqlite::SqliteConnectOptions::new()
@@ -217,15 +219,15 @@ pub fn sqlite_options(file: impl AsRef<std::path::Path>) -> sqlx::sqlite::Sqlite
         .busy_timeout(BUSY_TIMEOUT)
 }
 
-/// How long a transaction waits for its turn to write: as long as sqlx's pools wait for a connection. Turns are not given in the order of
-/// the waiting, so under load one may wait long.
+/// How long a transaction waits for the write lock: as long as sqlx's pools wait for a connection. SQLite
+/// does not grant the lock in order, so under load a transaction may wait long.
 #[cfg(feature = "sqlite")]
 pub const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Runs a schema's statements, all or none, one program at a time.
 ///
 /// # Errors
-/// What the database says.
+/// Those of the database.
 pub async fn migrate<D: Database>(database: &D, statements: &[&'static str]) -> Result<(), StoreError> {
     let mut transaction = database.begin().await?;
     // Two programs that start together would both find the table missing.
@@ -236,13 +238,14 @@ pub async fn migrate<D: Database>(database: &D, statements: &[&'static str]) -> 
     D::commit(transaction).await
 }
 
-/// Waits until no other transaction has this turn, and has it until its end. Transactions that read rows, decide, and write others need
-/// that: PostgreSQL would let two of them decide from what neither has written yet. (SQLite's take turns anyway.)
+/// Waits for an exclusive lock named `turn`, and holds it until the transaction ends. A transaction that
+/// reads rows, decides, and writes others needs this: PostgreSQL would let two of them decide on data that
+/// neither has written yet. (SQLite has one writer at a time anyway.)
 ///
-/// To be called before anything is read that is decided from. `turn` is a name within the current schema.
+/// Call it before reading the data for the decision. `turn` is a name within the current schema.
 ///
 /// # Errors
-/// What the database says.
+/// Those of the database.
 pub async fn take_turns<D: Database>(
     transaction: &mut D::Connection,
     turn: &'static str,
@@ -255,8 +258,8 @@ pub async fn take_turns<D: Database>(
     Ok(())
 }
 
-/// Fails where a statement of this transaction has failed, even if whoever made it did not mind. PostgreSQL answers the commit of such a
-/// transaction by undoing it, and calls that a success.
+/// Fails if a statement of this transaction has failed, even if its caller ignored the error. PostgreSQL
+/// answers the commit of such a transaction by rolling it back, and reports success.
 pub(crate) async fn is_whole<D: Database>(transaction: &mut D::Connection) -> Result<(), StoreError> {
     if D::DIALECT == Dialect::Postgres {
         D::execute(transaction, "SELECT", &[]).await?;
@@ -264,17 +267,17 @@ pub(crate) async fn is_whole<D: Database>(transaction: &mut D::Connection) -> Re
     Ok(())
 }
 
-/// Milliseconds since 1970.
+/// Returns milliseconds since 1970.
 pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-/// `time` from now, in milliseconds since 1970.
+/// Returns the moment `time` from now, in milliseconds since 1970.
 pub(crate) fn from_now(time: std::time::Duration) -> i64 {
     now().saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// The two implementations differ in nothing but sqlx's types and how a writing transaction begins.
+/// The two implementations differ only in sqlx's types and in how a writing transaction begins.
 macro_rules! database {
     ($feature:literal, $database:ty, $dialect:ident, $begin:literal) => {
         #[cfg(feature = $feature)]
@@ -328,7 +331,7 @@ macro_rules! database {
                 let rows = query.fetch_all(connection).await?;
                 let read = |row: &<$database as sqlx::Database>::Row| {
                     let cell = |column| -> Result<Cell, StoreError> {
-                        // To ask a text for a number would have sqlx write an error for each.
+                        // Reading a text column as an integer would allocate an error in sqlx each time.
                         let is_text = row.try_get_raw(column)?.type_info().name() == "TEXT";
                         if !is_text && let Ok(number) = row.try_get::<Option<i64>, _>(column) {
                             return Ok(number.map_or(Cell::Null, Cell::Int));
@@ -344,6 +347,7 @@ macro_rules! database {
     };
 }
 
-// A SQLite transaction that reads first and writes later would fail if another wrote in between; this one waits at its start.
+// A deferred SQLite transaction that reads first and writes later would fail if another one wrote in between.
+// This one waits at its start.
 database!("sqlite", sqlx::Sqlite, Sqlite, "BEGIN IMMEDIATE");
 database!("postgres", sqlx::Postgres, Postgres, "BEGIN");

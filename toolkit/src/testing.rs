@@ -1,5 +1,5 @@
-//! Servers as child processes, for tests and demonstrations: a Posthaste on a free port, killed and started again, and (on Unix) a
-//! PostgreSQL.
+//! Servers as child processes, for tests and demonstrations: a Posthaste on a free port, which a test can
+//! kill and restart, and (on Unix) a PostgreSQL.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ mod postgres;
 #[cfg(unix)]
 pub use postgres::Postgres;
 
-/// A running server. Ends with this value.
+/// A running server. It stops when this value is dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -22,61 +22,61 @@ pub struct Server {
     data: Data,
 }
 
-/// Where it keeps what it is told.
+/// Where a server keeps its data.
 #[derive(Debug)]
 enum Data {
     /// In memory.
     Nowhere,
-    /// In a directory that goes with the server. It outlives the process, which is all that a test can kill.
+    /// In a temporary directory, which is deleted with this value. The data survives a kill of the process.
     Temporary(tempfile::TempDir),
-    /// In a directory that stays. It outlives the machine's power.
+    /// In a permanent directory. The data survives a crash of the machine.
     Kept(PathBuf),
 }
 
-/// Why no server could be started.
+/// Why a server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// There is no program to start.
+    /// The program was not found.
     #[error(
         "no posthaste program found. Set POSTHASTE_BIN, or build one: cargo build -p posthaste-server (looked in {looked_in})"
     )]
     Missing {
-        /// Where one was looked for.
+        /// The searched locations.
         looked_in: String,
     },
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("cannot start {program}: {why}")]
     Unstartable {
         /// The program.
         program: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         why: std::io::Error,
     },
-    /// It ended before it was ready.
-    #[error("{program} ended before it was ready; it said: {said}")]
+    /// The program ended before it was ready.
+    #[error("{program} ended before it was ready; its output: {said}")]
     Ended {
         /// The program.
         program: String,
-        /// Its output.
+        /// The program's output.
         said: String,
     },
 }
 
 impl Server {
-    /// One that forgets everything when it ends.
+    /// Starts a server that keeps its data in memory.
     ///
     /// # Errors
-    /// When there is no program, or it does not start.
+    /// The program was not found, or does not start.
     pub fn in_memory() -> Result<Server, ServerError> {
         Server::start(find_program()?, "127.0.0.1:0", Data::Nowhere)
     }
 
-    /// One that keeps its data in a temporary directory, so that it can be [killed](Self::kill) and
-    /// [started again](Self::restart). The directory goes with this value.
+    /// Starts a server with its data in a temporary directory, so that a test can [kill](Self::kill) and
+    /// [restart](Self::restart) it. The directory is deleted with this value.
     ///
     /// # Errors
-    /// When there is no program, or it does not start.
+    /// The program was not found, or does not start.
     pub fn on_disk() -> Result<Server, ServerError> {
         let program = find_program()?;
         let data = tempfile::tempdir()
@@ -84,46 +84,46 @@ impl Server {
         Server::start(program, "127.0.0.1:0", Data::Temporary(data))
     }
 
-    /// One at this address, such as `127.0.0.1:4566`, that keeps its data in this directory for the next one. An interrupt from the
-    /// keyboard does not reach it, so that the program which started it can finish its work first.
+    /// Starts a server at this address, such as `127.0.0.1:4566`, that keeps its data in this directory. It
+    /// does not receive the keyboard's interrupt, so the program that started it can finish its work first.
     ///
     /// # Errors
-    /// When there is no program, or it does not start: the address is taken, or another server has the directory.
+    /// The program was not found, or does not start: the address or the directory is in use.
     pub fn kept(address: &str, directory: impl Into<PathBuf>) -> Result<Server, ServerError> {
         Server::start(find_program()?, address, Data::Kept(directory.into()))
     }
 
-    /// Where it listens: `http://127.0.0.1:…`.
+    /// Returns the endpoint: `http://127.0.0.1:…`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// The program that was started.
+    /// Returns the started program.
     pub fn program(&self) -> &Path {
         &self.program
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn process_id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Clients of it.
+    /// Returns clients of this server.
     pub async fn clients(&self) -> Clients {
         Clients::local(&self.endpoint).await
     }
 
-    /// Ends it as a crash does: `kill -9`.
+    /// Stops the server as a crash does: `kill -9`.
     pub fn kill(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Starts it again at the same address, with the same data.
+    /// Restarts the server at the same address with the same data.
     ///
     /// # Errors
-    /// When it does not start.
+    /// The server does not start.
     pub fn restart(&mut self) -> Result<(), ServerError> {
         self.kill();
         let address = self.endpoint.trim_start_matches("http://").to_owned();
@@ -144,7 +144,7 @@ impl Drop for Server {
     }
 }
 
-/// Starts the program and waits for its word that it is ready.
+/// Starts the program and waits for its line that it is ready.
 fn launch(program: &Path, address: &str, data: &Data) -> Result<(Child, String), ServerError> {
     let mut command = Command::new(program);
     command.args(["--listen", address]);
@@ -157,7 +157,7 @@ fn launch(program: &Path, address: &str, data: &Data) -> Result<(Child, String),
     if matches!(data, Data::Kept(_)) {
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
     }
-    // Settings of the tests' own surroundings are not this server's.
+    // Variables of the tests' environment must not configure this server.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POSTHASTE_")) {
         command.env_remove(name);
     }
@@ -170,7 +170,7 @@ fn launch(program: &Path, address: &str, data: &Data) -> Result<(Child, String),
     let mut said = String::new();
     while let Some(Ok(line)) = lines.next() {
         if let Some(endpoint) = line.split_whitespace().find(|word| word.starts_with("http://")) {
-            // Read on, or the server's next word would find a closed pipe.
+            // Keeps reading, so that the server's later output does not meet a closed pipe.
             let endpoint = endpoint.to_owned();
             std::thread::spawn(move || lines.for_each(drop));
             return Ok((child, endpoint));
@@ -183,7 +183,8 @@ fn launch(program: &Path, address: &str, data: &Data) -> Result<(Child, String),
     Err(ServerError::Ended { program: program.display().to_string(), said })
 }
 
-/// `POSTHASTE_BIN`, or what stands in the same cargo target directory, or on the `PATH`; release before debug.
+/// Returns `POSTHASTE_BIN`, or a program in the same cargo target directory, or on the `PATH`; release before
+/// debug.
 fn find_program() -> Result<PathBuf, ServerError> {
     if let Some(program) = std::env::var_os("POSTHASTE_BIN") {
         return Ok(program.into());
@@ -197,7 +198,7 @@ fn find_program() -> Result<PathBuf, ServerError> {
     for folder in own.ancestors().skip(1).take(3) {
         places.extend([folder.join("../release"), folder.to_path_buf()]);
     }
-    // Where a doc test runs: the package's folder in the workspace.
+    // The package's folder in the workspace, where a doc test runs.
     places.extend(["../target/release".into(), "../target/debug".into()]);
     if let Some(path) = std::env::var_os("PATH") {
         places.extend(std::env::split_paths(&path));
@@ -211,10 +212,10 @@ fn find_program() -> Result<PathBuf, ServerError> {
     }
 }
 
-/// Runs a future on a runtime of its own.
+/// Runs a future on a new runtime.
 ///
 /// # Panics
-/// When the operating system gives no threads.
+/// The operating system cannot start threads.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("threads for a runtime").block_on(future)

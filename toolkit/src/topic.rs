@@ -1,4 +1,4 @@
-//! Topics as the application wants them: declared in code, with the queues that are to hear them.
+//! Topics declared in code, with their subscriptions.
 
 use std::collections::HashMap;
 
@@ -9,14 +9,14 @@ use crate::clients::Clients;
 use crate::fault::Fault;
 use crate::queue::Queue;
 
-/// A topic that exists.
+/// An existing topic.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Topic {
-    /// What the API wants to hear.
+    /// The topic's ARN, which the API expects.
     pub arn: String,
 }
 
-/// What a topic should be like.
+/// The declaration of a topic.
 ///
 /// ```no_run
 /// # async fn example(clients: toolkit::Clients, notifications: toolkit::Queue) -> Result<(), toolkit::Fault> {
@@ -37,7 +37,7 @@ pub struct TopicSpec {
 }
 
 impl TopicSpec {
-    /// A topic of this name; FIFO if it ends in `.fifo`.
+    /// Declares a topic with this name; FIFO if it ends in `.fifo`.
     pub fn new(name: impl Into<String>) -> TopicSpec {
         let spec = TopicSpec { name: name.into(), attributes: HashMap::new() };
         match spec.name.ends_with(".fifo") {
@@ -46,24 +46,24 @@ impl TopicSpec {
         }
     }
 
-    /// An attribute, by AWS's name.
+    /// Sets an attribute, by AWS's name.
     #[must_use]
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> TopicSpec {
         self.attributes.insert(name.into(), value.into());
         self
     }
 
-    /// Creates it if it is missing. May be repeated.
+    /// Creates the topic if it is missing. May be repeated.
     ///
     /// # Errors
-    /// What SNS refuses.
+    /// Those of SNS.
     pub async fn ensure(&self, clients: &Clients) -> Result<Topic, Fault> {
         let call = clients.sns.create_topic().name(&self.name).set_attributes(Some(self.attributes.clone()));
         Ok(Topic { arn: call.send().await?.topic_arn.unwrap_or_default() })
     }
 }
 
-/// Somebody who is to hear a topic.
+/// The declaration of a subscription.
 #[derive(Clone, Debug)]
 pub struct Subscription {
     protocol: String,
@@ -78,36 +78,39 @@ enum Endpoint {
 }
 
 impl Subscription {
-    /// A queue. The messages come as they were published, without SNS's wrapping, and keep their message attributes.
+    /// Subscribes a queue, with raw delivery: messages arrive as they were published and keep their message
+    /// attributes.
     pub fn queue(queue: &Queue) -> Subscription {
         let attributes = HashMap::from([("RawMessageDelivery".to_owned(), "true".to_owned())]);
         Subscription { protocol: "sqs".to_owned(), endpoint: Endpoint::Queue(queue.clone()), attributes }
     }
 
-    /// An endpoint of another protocol: `email`, `sms`, `https`, …
+    /// Subscribes an endpoint of another protocol: `email`, `sms`, `https`, …
     pub fn endpoint(protocol: impl Into<String>, endpoint: impl Into<String>) -> Subscription {
         let endpoint = Endpoint::Other(endpoint.into());
         Subscription { protocol: protocol.into(), endpoint, attributes: HashMap::new() }
     }
 
-    /// Only messages whose attributes match this filter policy. A [publisher](crate::Publisher) sets `type` and `source`.
+    /// Selects messages whose attributes match this filter policy. A [publisher](crate::Publisher) sets
+    /// `type` and `source`.
     #[must_use]
     pub fn filter(self, policy: Value) -> Subscription {
         self.attribute("FilterPolicy", policy.to_string())
     }
 
-    /// An attribute, by AWS's name.
+    /// Sets an attribute, by AWS's name.
     #[must_use]
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Subscription {
         self.attributes.insert(name.into(), value.into());
         self
     }
 
-    /// Subscribes, and allows the topic to send to the queue; or brings a subscription that is there to these attributes. Gives
-    /// its ARN (or `pending confirmation`, where somebody has to agree first).
+    /// Creates the subscription and allows the topic to send to the queue, or updates the attributes of an
+    /// existing subscription. Returns its ARN, or `pending confirmation` if the endpoint has to confirm
+    /// first.
     ///
     /// # Errors
-    /// What SNS or SQS refuses.
+    /// Those of SNS or SQS.
     pub async fn ensure(&self, clients: &Clients, topic: &Topic) -> Result<String, Fault> {
         let endpoint = match &self.endpoint {
             Endpoint::Other(endpoint) => endpoint.clone(),
@@ -125,7 +128,8 @@ impl Subscription {
         }
     }
 
-    /// SNS refuses to subscribe an endpoint again with other attributes; they can be set on the subscription that is there.
+    /// SNS refuses to subscribe an endpoint again with other attributes. They can be set on the existing
+    /// subscription.
     async fn change(&self, clients: &Clients, topic: &Topic, refused: Fault) -> Result<String, Fault> {
         let Endpoint::Queue(queue) = &self.endpoint else { return Err(refused) };
         if !refused.message.contains("already exists with different attributes") {
@@ -151,7 +155,7 @@ impl Subscription {
     }
 }
 
-/// Adds a statement to the queue's policy that lets this topic send, unless it is there.
+/// Adds a statement to the queue's policy that allows this topic to send, unless it exists.
 async fn allow(clients: &Clients, queue: &Queue, queue_arn: &str, topic_arn: &str) -> Result<(), Fault> {
     let found = queue.attribute(clients, QueueAttributeName::Policy).await?;
     let mut policy: Value = found

@@ -1,9 +1,9 @@
-//! W3C trace context: how a message carries the trace that it belongs to (<https://www.w3.org/TR/trace-context/>).
+//! W3C trace context: the trace to which a message belongs (<https://www.w3.org/TR/trace-context/>).
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The trace that a message belongs to, and the span that sent it.
+/// The trace to which a message belongs, and the span that sent it.
 ///
 /// ```
 /// use toolkit::TraceContext;
@@ -20,17 +20,17 @@ pub struct TraceContext {
     pub trace_id: u128,
     /// The span that sent the message; never zero.
     pub span_id: u64,
-    /// Whether somebody upstream records this trace.
+    /// Whether a service upstream records this trace.
     pub sampled: bool,
 }
 
 impl TraceContext {
-    /// The start of a new trace.
+    /// Starts a new trace.
     pub fn root() -> TraceContext {
         TraceContext { trace_id: fastrand::u128(1..), span_id: fastrand::u64(1..), sampled: true }
     }
 
-    /// A new span of the same trace.
+    /// Creates a new span of the same trace.
     pub fn child(&self) -> TraceContext {
         TraceContext { span_id: fastrand::u64(1..), ..*self }
     }
@@ -67,7 +67,7 @@ impl FromStr for TraceContext {
     }
 }
 
-/// Not a `traceparent`.
+/// The text is not a valid `traceparent`.
 #[derive(Debug, thiserror::Error)]
 #[error("\"{0}\" is not a W3C traceparent")]
 pub struct TraceContextError(String);

@@ -1,7 +1,8 @@
-//! Begins the handling of messages: in the poller's own task where it is over at once, otherwise in tasks of their own.
+//! Starts the handling of messages: in the poller's own task if it ends at once, otherwise in a task of its
+//! own.
 //!
-//! A task costs more than a small handler does: to make, to wake another thread for it, and to fetch what it leaves. So each is tried
-//! here, and becomes a task when it has to wait for something.
+//! A task costs more than a small handler: its allocation, a wake-up of another thread, and fetching the
+//! result. So each job starts here, and becomes a task when it has to wait.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
@@ -10,24 +11,24 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::ReusableBoxFuture;
 use tokio_util::task::TaskTracker;
 
-/// When those of a receive have taken so long together, the rest become tasks at once: they compute, or block, and other threads may
-/// be idle.
+/// If the jobs of a receive have taken this long together, the rest become tasks at once: they compute or
+/// block, and other threads may be idle.
 const ENOUGH: Duration = Duration::from_micros(200);
 
-/// Begins jobs.
+/// Starts jobs.
 pub(super) struct AtOnce {
     tasks: TaskTracker,
-    /// The memory of the last job that was over at once, for the next.
+    /// The allocation of the last job that ended at once, for reuse.
     spare: Option<ReusableBoxFuture<'static, ()>>,
 }
 
 impl AtOnce {
-    /// What becomes a task is tracked here.
+    /// Tracks the jobs that become tasks.
     pub fn new(tasks: TaskTracker) -> AtOnce {
         AtOnce { tasks, spare: None }
     }
 
-    /// Begins these. When this returns, each is over or a task.
+    /// Starts these jobs. When this returns, each has ended or is a task.
     pub fn begin<J>(&mut self, jobs: impl Iterator<Item = J>, context: &mut Context<'_>)
     where
         J: Future<Output = ()> + Send + 'static,
@@ -35,7 +36,7 @@ impl AtOnce {
         let begun = Instant::now();
         let mut enough = false;
         for (number, job) in jobs.enumerate() {
-            // The clock is read before the second, the third, the fifth and the ninth.
+            // The clock is read before the second, the third, the fifth and the ninth job.
             enough = enough || (number.is_power_of_two() && begun.elapsed() > ENOUGH);
             if enough {
                 self.tasks.spawn(job);
@@ -53,7 +54,7 @@ impl AtOnce {
                 Ok(Poll::Pending) => {
                     self.tasks.spawn(job);
                 }
-                // As it ends a task: what it held comes again.
+                // As when a task panics: its messages come again.
                 Err(_) => tracing::error!("reading a message panicked"),
             }
         }
@@ -85,7 +86,7 @@ mod tests {
         });
         let mut jobs = Some(jobs);
         poll_fn(|context| {
-            // One by one, so that no slowness of this machine makes tasks of them.
+            // One by one, so that a slow machine does not turn them into tasks.
             jobs.take().into_iter().flatten().for_each(|job| at_once.begin(std::iter::once(job), context));
             Poll::Ready(())
         })

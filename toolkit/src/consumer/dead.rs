@@ -1,4 +1,4 @@
-//! Moves a message to the dead letters, with the reason beside it.
+//! Moves a message to the dead-letter queue, with the reason in its attributes.
 
 use crate::body::Attribute;
 use crate::clients::Clients;
@@ -7,35 +7,36 @@ use crate::fault::Fault;
 use crate::publisher::{Prepared, PublishError, Publisher};
 use crate::queue::Queue;
 
-/// The message attribute that says why.
+/// The message attribute with the reason.
 pub const REASON: &str = "DeadLetterReason";
-/// The message attribute that says which kind of why: see [`Category`].
+/// The message attribute with the category of the reason: see [`Category`].
 pub const CATEGORY: &str = "DeadLetterCategory";
-/// The message attribute that names the queue where it failed.
+/// The message attribute with the queue where the message failed.
 pub const SOURCE: &str = "DeadLetterSource";
-/// The message attribute that says how often it had been handed out.
+/// The message attribute with the number of receives.
 pub const RECEIVE_COUNT: &str = "DeadLetterReceiveCount";
 
-/// AWS allows a message so many attributes.
+/// Maximum number of message attributes in AWS.
 const MOST_ATTRIBUTES: usize = 10;
-/// So long a reason is read by people; the whole of an error's story belongs in the log.
+/// Maximum length of a reason for people; the full error belongs in the log.
 const MOST_REASON: usize = 1_000;
 
 /// Why a message is dead.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Category {
-    /// The handler said that no attempt would help.
+    /// The handler gave up.
     GaveUp,
     /// Every attempt failed.
     AttemptsExhausted,
-    /// It could not be read: not the JSON expected, a version from the future, a wrong signature.
+    /// It cannot be read: not the expected JSON, a newer version, a wrong signature.
     Unreadable,
-    /// The queue moved it by itself: its handlers never answered. (No attribute says so; that is how it is known.)
+    /// The queue moved it: its handlers never returned. (No attribute says so; the absence identifies this
+    /// category.)
     Unanswered,
 }
 
 impl Category {
-    /// As the attribute says it.
+    /// Returns the value of the attribute.
     pub fn as_str(self) -> &'static str {
         match self {
             Category::GaveUp => "gave-up",
@@ -45,7 +46,7 @@ impl Category {
         }
     }
 
-    /// As the attribute says it, if it does.
+    /// Parses the value of the attribute.
     pub fn read(text: Option<&str>) -> Category {
         match text {
             Some("gave-up") => Category::GaveUp,
@@ -56,7 +57,7 @@ impl Category {
     }
 }
 
-/// The way to the dead letters.
+/// Moves messages to the dead-letter queue.
 pub(super) struct Graveyard {
     publisher: Publisher,
     fifo: bool,
@@ -72,7 +73,7 @@ impl Graveyard {
         }
     }
 
-    /// Puts a copy there. The caller deletes the original only after that: a crash between the two leaves both.
+    /// Puts a copy there. The caller deletes the original afterwards: a crash in between leaves both.
     pub async fn bury(&self, raw: &Raw, category: Category, reason: &str) -> Result<(), Fault> {
         let mut attributes = raw.attributes().clone();
         let facts = [
@@ -82,7 +83,7 @@ impl Graveyard {
             (RECEIVE_COUNT, i64::from(raw.receive_count()).into()),
         ];
         for (name, value) in facts {
-            // It may have been dead before; then the newer reason counts.
+            // It may have been a dead letter before; then the newer reason counts.
             if attributes.len() < MOST_ATTRIBUTES || attributes.contains_key(name) {
                 attributes.insert(name.to_owned(), value);
             }
@@ -101,7 +102,7 @@ impl Graveyard {
         };
         let mut result = self.publisher.publish_prepared(vec![message.clone()]).await;
         if matches!(result, Err(PublishError::TooLarge { .. })) {
-            // The message has the largest size allowed, so there is no room for a reason.
+            // The message has the maximum size, so there is no room for a reason.
             message.attributes = raw.attributes().clone();
             result = self.publisher.publish_prepared(vec![message]).await;
         }
@@ -114,7 +115,7 @@ impl Graveyard {
     }
 }
 
-/// SQS refuses most control characters, and an empty value.
+/// SQS refuses most control characters, and empty values.
 fn printable(reason: &str) -> String {
     let plain = reason.chars().map(|c| if c.is_control() { ' ' } else { c });
     let plain: String = plain.filter(|c| !matches!(c, '\u{fffe}' | '\u{ffff}')).take(MOST_REASON).collect();

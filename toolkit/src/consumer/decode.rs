@@ -1,4 +1,4 @@
-//! From what a queue hands out to an envelope: out of SNS's wrapping, back through the steps, out of JSON.
+//! Decodes a received message: unwraps an SNS notification, undoes the steps, parses the envelope.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::envelope::{Envelope, EnvelopeError, Metadata, check_data, check_type}
 use crate::message::Message;
 use crate::publisher::BodyForm;
 
-/// Why a message could not be read.
+/// Why a message cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DecodeError {
     #[error("{0}")]
@@ -27,7 +27,7 @@ impl DecodeError {
     }
 }
 
-/// What SNS puts around a message that it hands to a queue, unless the subscription wants raw delivery.
+/// The JSON in which SNS delivers a message to a queue, unless the subscription has raw delivery.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Notification {
@@ -46,7 +46,8 @@ struct NotificationAttribute {
     value: String,
 }
 
-/// What nearly all are: an envelope and nothing around it. `None`: try [all there is](decode). (A notification of SNS is no envelope.)
+/// Decodes the usual case: an envelope without anything around it. Returns `None` otherwise; then use
+/// [`decode`]. (An SNS notification is not an envelope.)
 pub(super) fn at_once<T: Message>(
     raw: &Raw,
     form: BodyForm,
@@ -119,9 +120,9 @@ fn delivery<T>(raw: &Raw, envelope: Envelope<T>, wrapped_attributes: Option<Attr
     }
 }
 
-/// The message and its attributes, if this is a notification of SNS.
+/// Returns the message and its attributes if this is an SNS notification.
 pub(crate) fn unwrap_notification(body: &str) -> Option<(String, Attributes)> {
-    // Looking first is cheaper than parsing every body twice.
+    // A quick check is cheaper than parsing every body twice.
     if !body.contains("\"TopicArn\"") {
         return None;
     }

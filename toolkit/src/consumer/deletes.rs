@@ -1,4 +1,4 @@
-//! Deletes what is done, ten at a time when there is much, at once when there is little.
+//! Deletes finished messages: ten at a time under load, at once otherwise.
 
 use std::sync::Arc;
 
@@ -19,21 +19,22 @@ use crate::direct::{BatchAsk, Direct, Failed, Failures, PATIENCE};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
-/// How many requests may be under way; more where there are more pollers, or deletes would hold them back.
+/// Maximum number of concurrent requests; more if there are more pollers, which deletes would otherwise hold
+/// back.
 const REQUESTS: usize = 4;
 const ATTEMPTS: u32 = 10;
 
-/// A message that is to be deleted.
+/// A message to delete.
 pub(super) struct Finished {
     pub received: Received,
-    /// Whether its handler dealt with it. (Otherwise its copy is with the dead letters.)
+    /// Whether its handler returned done. (Otherwise its copy is in the dead-letter queue.)
     pub handled: bool,
 }
 
-/// Deletes what comes until the channel closes, and then what is left.
+/// Deletes messages until the channel closes, and then the rest.
 ///
-/// Messages gather while a request is under way, and leave when there are ten or when none is: no clock needed. They stay held,
-/// and so hidden, until they are deleted.
+/// Messages collect while a request is in progress, and leave when there are ten or when no request is in
+/// progress, so no timer is needed. They stay held, and so hidden, until they are deleted.
 pub(super) async fn delete(
     sqs: aws_sdk_sqs::Client,
     direct: Arc<Direct>,
@@ -70,14 +71,15 @@ pub(super) async fn delete(
     }
 }
 
-/// Deletes what one receive brought, as soon as all of it is done, and leaves what does not succeed to the [deleter](delete).
+/// Deletes the messages of one receive when all of them are finished. Leaves failures to the
+/// [deleter](delete).
 pub(super) async fn delete_at_once(core: &Core, finished: Vec<Finished>) {
     let results = request(&core.sqs, &core.direct, &core.queue.url, &finished).await;
     settle_at_once(core, finished, results).await;
 }
 
-/// As [`delete_at_once`], and receives with the same request what is there, without a wait. `None`: that cannot be done here, or
-/// something went wrong; what is finished is as it was.
+/// As [`delete_at_once`], and receives available messages with the same request, without waiting. Returns
+/// `None` if the server cannot do this or an error occurred; then the finished messages are unchanged.
 pub(super) async fn delete_and_receive(
     core: &Core,
     finished: &mut Vec<Finished>,
@@ -92,7 +94,7 @@ pub(super) async fn delete_and_receive(
     Some(messages)
 }
 
-/// A delete and the receive behind it.
+/// A delete and the receive after it.
 #[derive(Serialize)]
 struct Both<D, R> {
     #[serde(flatten)]
@@ -127,7 +129,7 @@ async fn delete_batch(
     }
 }
 
-/// Those that are to be tried again, if there is to be another attempt.
+/// Returns the messages to retry, if there is another attempt.
 async fn settle(
     tallies: &Tallies,
     steps: &[Arc<dyn BodyStep>],
@@ -171,7 +173,7 @@ struct Entry<'a> {
     receipt_handle: &'a str,
 }
 
-/// Ids of a batch's entries.
+/// The ids of a batch's entries.
 const IDS: [&str; BATCH_ENTRIES] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 fn batch_ask<'a>(url: &'a str, batch: &'a [Finished]) -> (BatchAsk<'a, Entry<'a>>, usize) {

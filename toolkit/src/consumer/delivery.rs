@@ -1,4 +1,4 @@
-//! What a handler is given, and what it answers.
+//! The message that a handler gets, and the outcome that it returns.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,43 +11,43 @@ use crate::consumer::raw::Raw;
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::message::{Message, Untyped};
 
-/// A message as it was handed out this time.
+/// A message as it was received this time.
 #[derive(Clone, Debug)]
 pub struct Delivery<T> {
     /// The message in its envelope.
     pub envelope: Envelope<T>,
-    /// The queue's id of it.
+    /// The message id in the queue.
     pub message_id: String,
-    /// How often it has been handed out, this time included.
+    /// How often it was received, including this time.
     pub receive_count: u32,
-    /// When it came into the queue.
+    /// When it was sent to the queue.
     pub sent_at: Timestamp,
     /// Its message group.
     pub group: Option<String>,
     pub(crate) raw: Raw,
-    /// Those of an SNS notification stand in its body.
+    /// For an SNS notification, the attributes inside its body.
     pub(crate) wrapped_attributes: Option<Attributes>,
 }
 
 impl<T> Delivery<T> {
-    /// The message itself.
+    /// Returns the message itself.
     pub fn data(&self) -> &T {
         &self.envelope.data
     }
 
-    /// One message attribute.
+    /// Returns a message attribute.
     pub fn attribute(&self, name: &str) -> Option<Attribute> {
         self.wrapped_attributes.as_ref().unwrap_or(self.raw.attributes()).get(name).cloned()
     }
 
-    /// All message attributes.
+    /// Returns all message attributes.
     pub fn attributes(&self) -> Attributes {
         self.wrapped_attributes.as_ref().unwrap_or(self.raw.attributes()).clone()
     }
 }
 
 impl Delivery<Untyped> {
-    /// The same with data of this type.
+    /// Returns the same delivery with data of type `T`.
     ///
     /// # Errors
     /// As [`Envelope::decode`].
@@ -58,27 +58,27 @@ impl Delivery<Untyped> {
     }
 }
 
-/// What becomes of a message.
+/// What the consumer does with a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// It is dealt with, and deleted.
+    /// The message was handled: the consumer deletes it.
     Done,
-    /// It comes again; as a dead letter when it has come too often.
+    /// The message comes again, or becomes a dead letter after too many attempts.
     Retry {
         /// Why.
         reason: String,
-        /// When; `None`: as the consumer's backoff says.
+        /// The wait; `None`: the consumer's backoff.
         after: Option<Duration>,
     },
-    /// It comes again, as with [`Retry`](Self::Retry); but nothing has failed that the circuit breaker should know of: somebody
-    /// else is at it, or it must wait for something.
+    /// The message comes again, as with [`Retry`](Self::Retry), but the circuit breaker does not count a
+    /// failure: another process handles the message, or it has to wait for something.
     NotYet {
         /// Why.
         reason: String,
-        /// When.
+        /// The wait.
         after: Duration,
     },
-    /// No attempt will help: it becomes a dead letter.
+    /// No attempt can succeed: the message becomes a dead letter.
     GiveUp {
         /// Why.
         reason: String,
@@ -86,28 +86,28 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Again, when the consumer's backoff says.
+    /// Retries after the consumer's backoff.
     pub fn retry(reason: impl fmt::Display) -> Outcome {
         Outcome::Retry { reason: reason.to_string(), after: None }
     }
 
-    /// Again after so long (in whole seconds, rounded up). AWS hides a message for at most 12 hours from its receive; what goes
-    /// beyond is cut off.
+    /// Retries after this time, rounded up to whole seconds. AWS hides a message for at most 12 hours from
+    /// its receive; a longer time is shortened.
     pub fn retry_after(after: Duration, reason: impl fmt::Display) -> Outcome {
         Outcome::Retry { reason: reason.to_string(), after: Some(after) }
     }
 
-    /// As [`retry_after`](Self::retry_after), without this being a failure.
+    /// As [`retry_after`](Self::retry_after), but does not count as a failure.
     pub fn not_yet(after: Duration, reason: impl fmt::Display) -> Outcome {
         Outcome::NotYet { reason: reason.to_string(), after }
     }
 
-    /// Whether the message is to come again.
+    /// Returns whether the message comes again.
     pub(crate) fn comes_again(&self) -> bool {
         matches!(self, Outcome::Retry { .. } | Outcome::NotYet { .. })
     }
 
-    /// To the dead letters.
+    /// Makes the message a dead letter.
     pub fn give_up(reason: impl fmt::Display) -> Outcome {
         Outcome::GiveUp { reason: reason.to_string() }
     }
@@ -119,7 +119,7 @@ impl From<()> for Outcome {
     }
 }
 
-/// An error is worth another attempt.
+/// Errors are retried.
 impl<E: fmt::Display> From<Result<(), E>> for Outcome {
     fn from(result: Result<(), E>) -> Outcome {
         match result {
@@ -129,13 +129,14 @@ impl<E: fmt::Display> From<Result<(), E>> for Outcome {
     }
 }
 
-/// Deals with one message at a time. Async closures that take a [`Delivery`] and return an [`Outcome`], a `Result<(), _>` or
-/// `()` are handlers.
+/// Handles one message at a time. An async closure that takes a [`Delivery`] and returns an [`Outcome`], a
+/// `Result<(), _>` or `()` is a handler.
 ///
-/// A handler may be run more than once for one message, at the same time even, when a visibility timeout was missed. Make that
-/// harmless, or put an [inbox](crate::inbox) before it. A panic counts as a failure worth another attempt.
+/// A handler may run more than once for one message, also at the same time if a visibility timeout was
+/// missed. Make the handler idempotent, or put an [inbox](crate::inbox) before it. A panic counts as a
+/// failure and is retried.
 pub trait Handler<T>: Send + Sync + 'static {
-    /// Deals with it.
+    /// Handles the message.
     fn handle(&self, delivery: Delivery<T>) -> impl Future<Output = Outcome> + Send;
 }
 
@@ -147,14 +148,14 @@ where
     R::Output: Into<Outcome>,
 {
     fn handle(&self, delivery: Delivery<T>) -> impl Future<Output = Outcome> + Send {
-        // An async function would need memory for the delivery besides that for the future.
+        // An async function would store the delivery twice, in its arguments and in its future.
         self(delivery).map(Into::into)
     }
 }
 
-/// Deals with up to ten messages at once. Async closures are batch handlers, too.
+/// Handles up to ten messages at once. Async closures are batch handlers, too.
 pub trait BatchHandler<T>: Send + Sync + 'static {
-    /// Deals with them, and names those that failed.
+    /// Handles the messages, and returns the failed ones.
     fn handle_batch(&self, batch: Vec<Delivery<T>>) -> impl Future<Output = BatchOutcome> + Send;
 }
 
@@ -169,21 +170,21 @@ where
     }
 }
 
-/// Which messages of a batch failed. The others are done. (On a FIFO queue, so are messages behind a failed one of their group if
-/// they are not named: a handler that stops early must name the rest.)
+/// The failed messages of a batch. All others count as done. (On a FIFO queue this includes the messages
+/// behind a failed one of their group: a handler that stops early must name the rest.)
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct BatchOutcome {
-    /// The queue's message ids and what becomes of those messages.
+    /// The outcomes of the failed messages, by message id.
     pub failures: Vec<(String, Outcome)>,
 }
 
 impl BatchOutcome {
-    /// None failed.
+    /// Creates an outcome without failures.
     pub fn done() -> BatchOutcome {
         BatchOutcome::default()
     }
 
-    /// This one failed, too.
+    /// Adds a failed message.
     #[must_use]
     pub fn failed(mut self, message_id: impl Into<String>, outcome: Outcome) -> BatchOutcome {
         self.failures.push((message_id.into(), outcome));

@@ -1,4 +1,4 @@
-//! Larger batches than a receive brings: the messages that wait while one batch is handled are the next one.
+//! Larger batches than a receive: the messages that arrive while one batch is handled form the next one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,13 +8,14 @@ use tokio::time::Instant;
 
 use crate::consumer::delivery::{BatchHandler, BatchOutcome, Delivery, Outcome};
 
-/// Hands what several receives brought to `handler` together, up to `most` messages at a time, one batch at a time. Nobody waits
-/// for company, unless [told to](Gather::linger): a batch is what has come while the one before it was handled. Where a batch costs
-/// much and a message in it little (a transaction), throughput grows with the load.
+/// Passes the messages of several receives to `handler` together, up to `most` at a time, one batch at a
+/// time. Messages do not wait for a batch to fill, unless [requested](Gather::linger): a batch is what
+/// arrived while the previous one was handled. If a batch has a high fixed cost (such as a transaction), the
+/// throughput grows with the load.
 ///
-/// Give the consumer as many workers as receives may wait: `most / 10` or more.
+/// Configure the consumer with as many workers as receives may wait: `most / 10` or more.
 ///
-/// (On FIFO queues order holds: the messages of a group are in one receive at a time.)
+/// (FIFO queues keep their order: the messages of a group are in one receive at a time.)
 pub fn gather<T, H>(most: usize, handler: H) -> Gather<T, H> {
     Gather {
         most: most.max(1),
@@ -32,7 +33,7 @@ pub struct Gather<T, H> {
     linger: Duration,
     handler: H,
     waiting: Mutex<Vec<Waiting<T>>>,
-    /// There is enough for a whole batch.
+    /// There are enough messages for a full batch.
     full: Notify,
     turn: Turn<()>,
 }
@@ -57,7 +58,8 @@ impl<T: Send + 'static, H: BatchHandler<T>> BatchHandler<T> for Gather<T, H> {
             self.full.notify_one();
         }
         loop {
-            // Whoever has the turn does the work of all who wait; it may be that ours has been done meanwhile.
+            // The caller with the turn works for all waiting callers, so this call's messages may be done
+            // already.
             let turn = tokio::select! {
                 biased;
                 outcome = &mut answered => return outcome.unwrap_or_else(|_| broken_off(&ids)),
@@ -73,8 +75,8 @@ impl<T: Send + 'static, H: BatchHandler<T>> BatchHandler<T> for Gather<T, H> {
 }
 
 impl<T, H> Gather<T, H> {
-    /// A batch that is not full waits so long for company. With a steady stream of messages that makes fewer and larger batches, for
-    /// so much more delay.
+    /// Lets a batch that is not full wait this long. With a steady flow of messages this makes fewer and
+    /// larger batches, and adds this much delay.
     #[must_use]
     pub fn linger(mut self, linger: Duration) -> Gather<T, H> {
         self.linger = linger;
@@ -97,7 +99,7 @@ impl<T, H> Gather<T, H> {
             };
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return,
-                // It may have been said of a batch that is gone.
+                // The notification may have been for an earlier batch.
                 () = self.full.notified() => {}
             }
         }
@@ -137,13 +139,13 @@ impl<T: Send + 'static, H: BatchHandler<T>> Gather<T, H> {
         for (ids, answer) in answers {
             let (ours, others) = failures.into_iter().partition(|(id, _)| ids.contains(id));
             failures = others;
-            // Who no longer waits was broken off; its messages come again.
+            // A caller that was cancelled does not wait any more; its messages come again.
             let _ = answer.send(BatchOutcome { failures: ours });
         }
     }
 }
 
-/// The one that had our messages was broken off, or panicked.
+/// The caller that handled these messages was cancelled or panicked.
 fn broken_off(ids: &[String]) -> BatchOutcome {
     let again = ids.iter().map(|id| (id.clone(), Outcome::retry("the batch was broken off")));
     BatchOutcome { failures: again.collect() }
@@ -188,8 +190,8 @@ mod tests {
         (0..ids.len()).map(delivery).collect()
     }
 
-    /// A gatherer whose handler tells of each batch, waits for leave, and fails the messages whose ids begin with `bad`; with
-    /// `panic` in it, it panics.
+    /// A gatherer whose handler reports each batch, waits for permission, and fails the messages whose ids
+    /// begin with `bad`. It panics if the batch contains `panic`.
     struct Fixture {
         gather: Arc<dyn Fn(Vec<Delivery<Step>>) -> JoinHandle<BatchOutcome>>,
         batches: mpsc::UnboundedReceiver<Vec<String>>,
@@ -223,7 +225,7 @@ mod tests {
             Fixture { gather: Arc::new(begin), batches, leave }
         }
 
-        /// Begins a receive, and lets it come as far as it can alone: the tests have one thread.
+        /// Starts a receive, and runs it as far as possible without others: the tests have one thread.
         async fn begin(&self, ids: &[&str]) -> JoinHandle<BatchOutcome> {
             let task = (self.gather)(receive(ids));
             tokio::task::yield_now().await;
@@ -247,7 +249,7 @@ mod tests {
         for task in tasks {
             outcomes.push(task.await.unwrap());
         }
-        // Each is told of its own failures only.
+        // Each caller gets only its own failures.
         let none: &[&str] = &[];
         assert_eq!(outcomes, [&["bad-c"], &["bad-e"], none, none, &["bad-j"]].map(failed));
         let expected = [&["a", "b", "bad-c"][..], &["d", "bad-e", "f", "g"], &["h", "i", "bad-j", "k"]];
@@ -303,7 +305,7 @@ mod tests {
         assert_eq!(first.await.unwrap(), BatchOutcome::done());
         assert_eq!(other.await.unwrap(), failed(&["bad-c"]));
         assert_eq!(fixture.batches.recv().await.unwrap(), ["a"]);
-        // It may be handled all the same: at least once.
+        // It may be handled anyway: at least once.
         assert_eq!(fixture.batches.recv().await.unwrap(), ["bad-b", "bad-c"]);
     }
 

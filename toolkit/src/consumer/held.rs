@@ -1,4 +1,4 @@
-//! The messages that this consumer holds: each stays hidden from others, by heartbeats, for as long as it is held.
+//! The messages that this consumer holds: heartbeats keep each hidden as long as it is held.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use crate::consumer::raw::{Raw, RawBatch};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
-/// What is held, and until when it is hidden.
+/// The held messages, and the ends of their visibility timeouts.
 pub(super) struct Held {
     visibility: Duration,
     next_key: AtomicU64,
@@ -27,21 +27,22 @@ struct Hidden {
     renew_at: Instant,
 }
 
-/// What one receive brought: its messages are hidden together, and most often end together.
+/// The messages of one receive: they are hidden together, and usually end together.
 pub(super) struct Batch {
     messages: Arc<RawBatch>,
     key: u64,
-    /// When the receive was asked for: not after the queue counts from.
+    /// When the receive was requested: not later than the start of the queue's timeout.
     asked: Instant,
     /// One bit for each message that is still held.
     live: AtomicU32,
     held: Arc<Held>,
     places: Arc<Semaphore>,
-    /// What is done, as long as the poller still begins its messages; then it deletes them itself.
+    /// The finished messages, as long as the poller still starts the others; then the poller deletes them
+    /// itself.
     finished: Mutex<Option<Vec<Finished>>>,
 }
 
-/// One held message. Dropping it ends its heartbeats and frees its place.
+/// A held message. Dropping it ends its heartbeats and frees its place.
 pub(super) struct Received {
     pub raw: Raw,
     batch: Arc<Batch>,
@@ -52,7 +53,7 @@ impl Held {
         Arc::new(Held { visibility, next_key: AtomicU64::new(0), batches: Mutex::default() })
     }
 
-    /// Takes messages that were hidden from `asked` on, at most as many as there is room for.
+    /// Holds messages that were hidden since `asked`, at most as many as there are places.
     pub fn hold(
         self: &Arc<Held>,
         messages: RawBatch,
@@ -62,7 +63,7 @@ impl Held {
         let places = room.semaphore().clone();
         let count = messages.len();
         if let Some(taken) = room.split(count) {
-            // They are given back one by one.
+            // They are released one by one.
             taken.forget();
         }
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
@@ -82,7 +83,7 @@ impl Held {
         batch
     }
 
-    /// Hides again what is due, until told to stop.
+    /// Renews timeouts that are due, until it is stopped.
     pub async fn beat(self: Arc<Held>, sqs: aws_sdk_sqs::Client, url: String, stop: CancellationToken) {
         let pause = (self.visibility / 4).max(Duration::from_millis(100));
         loop {
@@ -102,7 +103,7 @@ impl Held {
             };
             let live: Vec<(&Arc<Batch>, Raw)> =
                 due.iter().flat_map(|batch| live(batch).map(move |raw| (batch, raw))).collect();
-            // Of a batch with a message that is not hidden yet all are tried again.
+            // If a message of a batch is not renewed yet, the whole batch is tried again.
             let mut failed: Vec<u64> = Vec::new();
             for some in live.chunks(BATCH_ENTRIES) {
                 let receipts: Vec<&str> = some.iter().map(|(_, raw)| raw.receipt()).collect();
@@ -117,9 +118,9 @@ impl Held {
                 for ((batch, raw), result) in some.iter().zip(results) {
                     match result {
                         Ok(()) => {}
-                        // Deleted or taken by another: nothing to keep hidden.
+                        // Deleted, or taken by another consumer: nothing to renew.
                         Err(fault) if !fault.retryable => {
-                            tracing::warn!(%fault, "a message is no longer ours; it may be handled twice");
+                            tracing::warn!(%fault, "a message is no longer held by this consumer; it may be handled twice");
                             batch.let_go(raw.index());
                         }
                         Err(fault) => {
@@ -139,20 +140,20 @@ impl Held {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Hidden>> {
-        // Each change is one call of the map, so a panic elsewhere leaves nothing half done.
+        // Each change is one call of the map, so the map is valid after a panic on another thread.
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Batch {
-    /// Its messages. To be called once.
+    /// Returns its messages. To be called once.
     pub fn received(self: &Arc<Batch>) -> impl ExactSizeIterator<Item = Received> + use<> {
         let batch = self.clone();
         (0..self.messages.len())
             .map(move |index| Received { raw: Raw::of(&batch.messages, index), batch: batch.clone() })
     }
 
-    /// What was done while its messages were begun. What is done from now on goes to the deleter.
+    /// Returns the messages that finished while the batch was started. Later ones go to the deleter.
     pub fn finished(&self) -> Vec<Finished> {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
     }
@@ -183,19 +184,19 @@ impl Received {
         self.raw.receive_count()
     }
 
-    /// For how long from now it can be hidden.
+    /// Returns for how long from now it can be hidden.
     pub fn hideable(&self) -> Duration {
         hideable(self.batch.asked.elapsed())
     }
 
-    /// Ends its heartbeats: from now on its visibility is somebody else's matter.
+    /// Ends its heartbeats: its visibility is now controlled elsewhere.
     pub fn let_go(&self) {
         self.batch.let_go(self.raw.index());
     }
 }
 
 impl Finished {
-    /// Puts it with what its poller deletes; gives it back if that has done so already.
+    /// Adds it to the messages that its poller deletes. Returns it if the poller has deleted them already.
     pub fn with_its_batch(self) -> Option<Finished> {
         let batch = self.received.batch.clone();
         let mut finished = batch.finished.lock().unwrap_or_else(PoisonError::into_inner);
@@ -216,7 +217,7 @@ impl Drop for Received {
     }
 }
 
-/// Hides messages for so long from now; one result each.
+/// Hides messages for this long from now. Returns one result for each.
 pub(crate) async fn change_visibility(
     sqs: &aws_sdk_sqs::Client,
     url: &str,
@@ -242,8 +243,8 @@ pub(crate) async fn change_visibility(
     Ok(results)
 }
 
-/// A message that was received so long ago can be hidden for so long from now: AWS counts its 12 hours from the receive, and
-/// refuses what goes beyond (facts/sqs.md § 6). A minute of them is left for the way.
+/// Returns how long a message can be hidden from now, given the age of its receive. AWS counts its 12 hours
+/// from the receive, and refuses more (facts/sqs.md § 6). One minute of them is reserved for the request.
 fn hideable(held_for: Duration) -> Duration {
     MOST_HIDDEN.saturating_sub(held_for + Duration::from_secs(60))
 }

@@ -1,4 +1,5 @@
-//! Receives messages from a queue, hands them to a handler, and does with each what the handler says.
+//! Receives messages from a queue, passes them to a handler, and carries out the outcome that the handler
+//! returns.
 
 mod at_once;
 mod dead;
@@ -53,14 +54,15 @@ use work::{Core, Job, Shop};
 
 /// Receives messages of type `T` from one queue.
 ///
-/// **Promise**: *at least once*. A message is deleted only after its handler said [`Outcome::Done`], or after a copy of it is
-/// with the dead letters. A crash, a lost answer or a missed heartbeat makes it come again.
+/// **Guarantee**: *at least once*. The consumer deletes a message only after its handler returned
+/// [`Outcome::Done`], or after a copy of it is in the dead-letter queue. After a crash, a lost answer or a
+/// missed heartbeat it comes again.
 ///
-/// **Needs** a handler for which twice is as good as once; an [inbox](crate::inbox) makes it one.
+/// **Requirement**: a handler that tolerates duplicates; an [inbox](crate::inbox) adds this to any handler.
 ///
-/// On FIFO queues the messages of a group are handled one after the other, in order; a message that is to come again holds
-/// back those behind it. (Those have been handed out, too, and their receive count has grown: give such a queue
-/// a maxReceiveCount well above the attempts that the consumer makes.)
+/// On FIFO queues the messages of a group are handled one after the other, in order; a message that is
+/// retried holds back the later ones of its group. (Those were received, too, and their receive count has
+/// grown: give such a queue a maxReceiveCount well above the consumer's number of attempts.)
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -113,33 +115,35 @@ enum DeadLetters {
     Dropped,
 }
 
-/// How a [`Consumer`] works.
+/// Settings of a [`Consumer`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ConsumerSettings {
-    /// How many handlers run at once.
+    /// Number of handlers that run at the same time.
     pub workers: usize,
-    /// How many messages may wait here for a worker, besides those being handled.
+    /// Number of messages that may wait for a worker, in addition to those being handled.
     pub prefetch: usize,
-    /// How many receives are under way at once.
+    /// Number of concurrent receives.
     pub pollers: usize,
-    /// How long a receive waits for a message: up to 20 seconds.
+    /// How long a receive waits for messages: up to 20 seconds.
     pub wait: Duration,
-    /// How long a poller rests after a receive that brought less than it could: a queue in which messages keep coming then gives
-    /// them in fewer, fuller receives. Zero: it asks again at once.
+    /// How long a poller pauses after a receive that was not full. A queue with a steady flow of messages
+    /// then returns them in fewer, fuller receives. Zero: no pause.
     pub linger: Duration,
-    /// How long a message is hidden at a time; heartbeats renew it. `None`: as the queue says.
+    /// Visibility timeout of a held message; heartbeats renew it. `None`: that of the queue.
     pub visibility: Option<Duration>,
-    /// How often a message is handled at most before it is a dead letter. `None`: the maxReceiveCount of the queue, if any.
+    /// Maximum number of attempts before a message becomes a dead letter. `None`: the maxReceiveCount of the
+    /// queue, if it has one.
     pub max_attempts: Option<u32>,
-    /// The wait before a message comes again, by its receive count.
+    /// The wait before a retry, by receive count.
     pub backoff: Backoff,
-    /// A handler that takes longer is broken off, which counts as a failure worth another attempt.
+    /// Timeout of a handler. A handler that takes longer is cancelled, which counts as a failure and is
+    /// retried.
     pub handler_timeout: Option<Duration>,
-    /// When the handler fails so often in a row that polling pauses.
+    /// The circuit breaker, which pauses polling after repeated failures of the handler.
     pub breaker: BreakerSettings,
     /// How long handlers may still run after [`Running::shutdown`].
     pub grace: Duration,
-    /// The wait after a receive or a delete that failed.
+    /// The wait after a failed receive or delete.
     pub poll_backoff: Backoff,
 }
 
@@ -163,7 +167,7 @@ impl Default for ConsumerSettings {
 }
 
 impl<T: Message> Consumer<T> {
-    /// Of this queue.
+    /// Consumes this queue.
     pub fn new(clients: &Clients, queue: &Queue) -> Consumer<T> {
         Consumer {
             clients: clients.clone(),
@@ -176,52 +180,52 @@ impl<T: Message> Consumer<T> {
         }
     }
 
-    /// All settings at once.
+    /// Sets all settings.
     #[must_use]
     pub fn settings(mut self, settings: ConsumerSettings) -> Consumer<T> {
         self.settings = settings;
         self
     }
 
-    /// How many handlers run at once.
+    /// Sets the number of handlers that run at the same time.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Consumer<T> {
         self.settings.workers = workers;
         self
     }
 
-    /// How bodies are read.
+    /// Sets how bodies are read.
     #[must_use]
     pub fn form(mut self, form: BodyForm) -> Consumer<T> {
         self.form = form;
         self
     }
 
-    /// A further step between envelope and wire, to be undone. Add the steps in the publisher's order.
+    /// Adds a step between envelope and wire, to be undone. Add the steps in the publisher's order.
     #[must_use]
     pub fn step(mut self, step: impl Into<Arc<dyn BodyStep>>) -> Consumer<T> {
         self.steps.push(step.into());
         self
     }
 
-    /// Dead letters go here, and not to the queue that the redrive policy names.
+    /// Sends dead letters to this queue instead of the one that the redrive policy names.
     #[must_use]
     pub fn dead_letters_to(mut self, queue: &Queue) -> Consumer<T> {
         self.dead_letters = DeadLetters::To(queue.clone());
         self
     }
 
-    /// Messages that cannot be handled are logged as errors and deleted.
+    /// Logs messages that cannot be handled as errors, and deletes them.
     #[must_use]
     pub fn without_dead_letters(mut self) -> Consumer<T> {
         self.dead_letters = DeadLetters::Dropped;
         self
     }
 
-    /// Begins, one message at a time.
+    /// Starts the consumer, with one message at a time for each handler.
     ///
     /// # Errors
-    /// When the queue cannot be looked at, or it has no dead-letter queue and none was named.
+    /// The queue cannot be read, or it has no dead-letter queue and none was set.
     pub async fn start<H: Handler<T>>(self, handler: H) -> Result<Running, StartError> {
         let handler = Arc::new(handler);
         self.launch(false, move |core| {
@@ -231,7 +235,7 @@ impl<T: Message> Consumer<T> {
         .await
     }
 
-    /// Begins, with all messages of a receive at once.
+    /// Starts the consumer, with all messages of a receive at once for each handler.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -244,7 +248,7 @@ impl<T: Message> Consumer<T> {
         .await
     }
 
-    /// `shop` makes for each poller what its jobs share, and runs them with.
+    /// `shop` creates, for each poller, the data that its jobs share and run with.
     async fn launch<F, J>(
         self,
         whole_batches: bool,
@@ -310,7 +314,7 @@ impl<T: Message> Consumer<T> {
     }
 }
 
-/// What the queue's own settings say.
+/// The queue's own settings.
 struct QueuePolicy {
     visibility: Duration,
     max_receives: Option<u32>,
@@ -329,7 +333,7 @@ impl QueuePolicy {
         let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
         let policy: serde_json::Value =
             policy.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        // AWS gives a number; other servers give back what was set, which may be a string.
+        // AWS returns a number; other servers return the value as it was set, which may be a string.
         let most = &policy["maxReceiveCount"];
         let most = most.as_u64().or_else(|| most.as_str()?.parse().ok());
         let target = policy["deadLetterTargetArn"].as_str().and_then(|arn| arn.rsplit(':').next());
@@ -341,20 +345,20 @@ impl QueuePolicy {
     }
 }
 
-/// Why a consumer could not begin.
+/// Why a consumer could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The queue, or its dead-letter queue, cannot be looked at.
-    #[error("the queue cannot be looked at: {0}")]
+    /// The queue, or its dead-letter queue, cannot be read.
+    #[error("cannot read the queue's attributes: {0}")]
     Queue(#[source] Fault),
-    /// Messages that cannot be handled would have nowhere to go.
+    /// There is no destination for messages that cannot be handled.
     #[error(
-        "{0} has no dead-letter queue. Give it a redrive policy, or name one, or say that none is wanted"
+        "{0} has no dead-letter queue. Give it a redrive policy, or call dead_letters_to or without_dead_letters"
     )]
     NoDeadLetters(String),
 }
 
-/// A consumer at work. Dropping it stops it like a crash: what was being handled comes again.
+/// A running consumer. Dropping it stops it like a crash: messages in progress come again.
 pub struct Running {
     core: Arc<Core>,
     pollers: JoinSet<()>,
@@ -366,22 +370,22 @@ pub struct Running {
 }
 
 impl Running {
-    /// What it has done so far.
+    /// Returns its counters.
     pub fn counts(&self) -> Counts {
         self.tallies.counts()
     }
 
-    /// Whether polling is paused because the handler keeps failing.
+    /// Returns whether polling is paused because the handler keeps failing.
     pub fn circuit(&self) -> Phase {
         self.core.breaker.phase()
     }
 
-    /// Stops without losing anything: receives that wait for messages are broken off, and messages that were on their way are given
-    /// back; running handlers finish (for [`grace`](ConsumerSettings::grace) at most, then they are broken off and their messages given
-    /// back); what is done is deleted. An idle consumer stops within a second.
+    /// Stops without losing messages. It cancels waiting receives and returns messages in transit to the
+    /// queue. Running handlers finish, within [`grace`](ConsumerSettings::grace); then they are cancelled and
+    /// their messages returned. Handled messages are deleted. An idle consumer stops within a second.
     ///
-    /// A server that answers at the very moment at which a receive is broken off may not know that nobody reads the answer: its messages
-    /// come back when their visibility ends.
+    /// If the server answers at the moment at which a receive is cancelled, it may not notice that no client
+    /// reads the answer. Its messages then come back when their visibility timeout ends.
     pub async fn shutdown(mut self) -> Counts {
         self.core.begin_to_stop();
         let abort = self.core.abort.clone();
@@ -394,7 +398,7 @@ impl Running {
         self.jobs.close();
         self.jobs.wait().await;
         overdue.abort();
-        // The last sender goes with the core; then the deleter finishes.
+        // The last sender is dropped with the core; then the deleter finishes.
         let tallies = self.tallies.clone();
         let (deletes, heart, silence) = self.take_apart();
         // A task that panicked has nothing left to finish.

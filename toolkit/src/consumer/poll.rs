@@ -1,4 +1,4 @@
-//! Asks the queue for messages, as many as there is room for, while the circuit is closed.
+//! Polls the queue for as many messages as there is room for, while the circuit is closed.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -22,7 +22,8 @@ use crate::direct::{PATIENCE, unless_stopped};
 use crate::fault::Fault;
 use crate::publisher::BATCH_ENTRIES;
 
-/// Polls until the consumer stops. What came is handled by `run`, as jobs: what is in one job is handled in order.
+/// Polls until the consumer stops. `run` handles the messages, as jobs: the messages of one job are handled
+/// in order.
 pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
     core: Arc<Core>,
     held: Arc<Held>,
@@ -33,7 +34,7 @@ pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
     run: impl Fn(Job) -> J + Send + Sync,
 ) {
     let mut failures = 0;
-    // What came with the answer to deletes.
+    // The messages that arrived with the answer to deletes.
     let mut came_along: Option<Came> = None;
     while came_along.is_some() || !core.stop.is_cancelled() {
         let mut phase = Phase::Closed;
@@ -55,8 +56,8 @@ pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
                 (None, room, Instant::now())
             }
         };
-        // Broken off when the consumer stops. Messages of an answer that was on its way are given back below; they would hang until their
-        // visibility ends.
+        // Cancelled when the consumer stops. Messages of an answer in transit are returned below; otherwise
+        // they would stay hidden until their timeout ends.
         let received = match answer {
             Some(messages) => Ok(messages),
             None => receive(&core, room.num_permits(), visibility).await,
@@ -66,8 +67,12 @@ pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
                 failures = 0;
                 core.tallies.received(messages.len());
                 if messages.len() > room.num_permits() {
-                    // Never more than asked for; should it be, visibility brings it back.
-                    tracing::warn!(queue = core.queue.name(), "the queue gave more than was asked for");
+                    // SQS never returns more than requested. If it did, the message would come back after its
+                    // timeout.
+                    tracing::warn!(
+                        queue = core.queue.name(),
+                        "the queue returned more messages than requested"
+                    );
                     messages.truncate(room.num_permits());
                 }
                 let batch = held.hold(messages, room, asked);
@@ -96,13 +101,13 @@ pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
                         delete_at_once(&core, finished).await;
                     }
                 } else {
-                    // In company with what the others leave, later.
+                    // Later, together with the deletes that remain.
                     for finished in finished {
                         let _ = core.done.send(finished);
                     }
                 }
                 if phase == Phase::HalfOpen && came && core.breaker.phase() == phase {
-                    // See how the trial goes before asking for more. (It may have been unreadable, and say nothing.)
+                    // See the trial's result before asking for more. (If it was unreadable, it has none.)
                     tokio::select! {
                         () = core.breaker.change() => {}
                         () = core.stop.cancelled() => {}
@@ -128,15 +133,16 @@ pub(super) async fn poll<J: Future<Output = ()> + Send + 'static>(
     }
 }
 
-/// What a receive has brought, and the places that were taken for it.
+/// The messages of a receive, and the places that were taken for them.
 struct Came {
     messages: RawBatch,
     room: OwnedSemaphorePermit,
     asked: Instant,
 }
 
-/// Deletes what is finished and receives in the same request, if there is room and no reason to wait. What is still finished after it is
-/// to be deleted in another way. `None`: nothing has come, or there was nothing to come.
+/// Deletes finished messages and receives with the same request, if there is room and no reason to wait.
+/// Messages that are still finished afterwards must be deleted in another way. Returns `None` if there are no
+/// new messages.
 async fn turn(
     core: &Core,
     places: &Arc<Semaphore>,
@@ -152,10 +158,11 @@ async fn turn(
     (messages.len() > 0).then_some(Came { messages, room, asked })
 }
 
-/// Places for a whole receive; none when the consumer stops.
+/// Takes places for a whole receive. Returns `None` when the consumer stops.
 ///
-/// Asking for one message whenever one place is free would cost ten requests for what one can bring. So a poller waits until a
-/// tenth message would have its place, but not for places that workers need: those it waits for are prefetch.
+/// One receive per free place would need ten requests for what one can return. So a poller waits for ten
+/// places, but it does not hold back places that workers need: it waits only for places of prefetched
+/// messages.
 async fn take_places(core: &Core, places: &Arc<Semaphore>, wanted: usize) -> Option<OwnedSemaphorePermit> {
     let least = core.settings.prefetch.clamp(1, wanted);
     let mut room = tokio::select! {
@@ -170,7 +177,7 @@ async fn take_places(core: &Core, places: &Arc<Semaphore>, wanted: usize) -> Opt
     Some(room)
 }
 
-/// What a receive says.
+/// The result of a receive.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Ask<'a> {
@@ -180,7 +187,7 @@ struct Ask<'a> {
     wanted: Wanted,
 }
 
-/// Which messages, and what is asked for beside their bodies.
+/// The fields of the request.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Wanted {
@@ -190,7 +197,7 @@ struct Wanted {
     message_system_attribute_names: [&'static str; 3],
 }
 
-/// About its length.
+/// Approximate length of the request.
 const ASK_BYTES: usize = 512;
 
 static SYSTEM_NAMES: [Name; 3] = [Name::ApproximateReceiveCount, Name::SentTimestamp, Name::MessageGroupId];

@@ -1,7 +1,7 @@
-//! Messages as a queue hands them out, before anybody has looked into their bodies.
+//! Received messages whose bodies are not parsed yet.
 //!
-//! A consumer reads thousands a second, and most of what stands beside a body nobody asks for. So the texts of one receive stand in one
-//! piece of memory, one after the other, and attributes are read when they are wanted.
+//! A consumer reads thousands of messages per second, and rarely uses the fields besides the body. So the
+//! texts of one receive share one allocation, and attributes are parsed on demand.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -19,14 +19,14 @@ use crate::body::{Attribute, Attributes};
 use crate::consumer::reader::{Reader, Span};
 use crate::direct::Failures;
 
-/// What one receive brought.
+/// The messages of one receive.
 #[derive(Default)]
 pub(crate) struct RawBatch {
     texts: String,
     messages: Vec<Entry>,
 }
 
-/// One of its messages: what a consumer keeps of it.
+/// One of its messages, as a consumer keeps it.
 #[derive(Clone)]
 pub(crate) struct Raw {
     batch: Arc<RawBatch>,
@@ -40,7 +40,7 @@ struct Entry {
     group: Option<Span>,
     receive_count: u32,
     sent_at: Timestamp,
-    /// As SQS writes them; empty if there are none, or none are left to read.
+    /// As SQS writes them; empty if there are none, or none are left to parse.
     attributes_json: Span,
     attributes: OnceLock<Attributes>,
 }
@@ -51,7 +51,8 @@ impl RawBatch {
         RawBatch::read_with_failures(json).map(|(messages, _)| messages)
     }
 
-    /// The answer to a receive that was asked for together with deletes: the messages, and which of those failed.
+    /// The answer to a receive that was requested together with deletes: the messages, and the failed
+    /// deletes.
     pub fn read_with_failures(json: &[u8]) -> Option<(RawBatch, Failures)> {
         let mut reader = Reader::new(json, SPARE.take().unwrap_or_default());
         let mut messages = Vec::with_capacity(10);
@@ -75,14 +76,14 @@ impl RawBatch {
         self.messages.len()
     }
 
-    /// Those after so many are left to come again.
+    /// Messages beyond this number are left to come again.
     pub fn truncate(&mut self, most: usize) {
         self.messages.truncate(most);
     }
 }
 
 thread_local! {
-    /// The memory of a batch that is over, for the next: large pieces cost an allocator more than small ones.
+    /// The allocation of a finished batch, for reuse: large allocations are expensive.
     static SPARE: Cell<Option<String>> = const { Cell::new(None) };
 }
 const MOST_SPARE: usize = 256 * 1024;
@@ -92,7 +93,7 @@ impl Drop for RawBatch {
         let mut texts = std::mem::take(&mut self.texts);
         if texts.capacity() <= MOST_SPARE {
             texts.clear();
-            // A thread that ends needs none.
+            // A thread that ends needs no buffer.
             let _ = SPARE.try_with(|spare| spare.set(Some(texts)));
         }
     }
@@ -140,7 +141,7 @@ impl Raw {
         Raw { batch: batch.clone(), index }
     }
 
-    /// Its place in its batch.
+    /// Its index in its batch.
     pub fn index(&self) -> usize {
         self.index
     }
@@ -161,7 +162,7 @@ impl Raw {
         self.entry().group.map(|group| self.text(group))
     }
 
-    /// How often it has been handed out, this time included.
+    /// How often it was received, including this time.
     pub fn receive_count(&self) -> u32 {
         self.entry().receive_count
     }
@@ -194,7 +195,7 @@ impl Raw {
 }
 
 impl fmt::Debug for Raw {
-    // Not all of its batch.
+    // Some messages of its batch.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Raw").field("message_id", &self.message_id()).finish_non_exhaustive()
     }

@@ -1,42 +1,44 @@
-//! Reads JSON that is mostly long strings: those that are wanted are put one behind the other in one piece of memory, sixteen bytes at a time.
+//! Parses JSON that consists mostly of long strings. It copies the wanted strings into one allocation,
+//! sixteen bytes at a time.
 //!
-//! Takes all JSON, and some more: what is skipped is not looked at closely. (Names of members with escapes in them are none that it knows.)
+//! It accepts all JSON, and some invalid JSON: skipped values are not fully validated. (Member names with
+//! escapes count as unknown.)
 
-/// From one byte of the texts to another.
+/// A range of bytes in the texts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Span {
     pub start: usize,
     pub end: usize,
 }
 
-/// What is being read, and what of it was kept.
+/// The input, and the kept texts.
 pub(super) struct Reader<'j> {
     json: &'j [u8],
-    /// The next byte of it.
+    /// The next byte of the input.
     at: usize,
-    /// Longer than what has been kept, so that sixteen bytes can be put there of which fewer count.
+    /// Longer than the kept texts, so that sixteen bytes can be copied although fewer count.
     texts: Vec<u8>,
     kept: usize,
 }
 
-/// How many bytes are looked at together.
+/// Number of bytes that are processed together.
 const STRIDE: usize = size_of::<u128>();
-/// How many bytes of a string are looked at together: JSON in JSON has an escape every few bytes, and to find one after the other would
-/// mean to wait for each.
+/// Number of bytes of a string that are scanned together. JSON inside JSON has an escape every few bytes, and
+/// finding one after the other would stall on each.
 const BLOCK: usize = 64;
-/// Objects and arrays inside each other that are skipped; servers' answers are three deep.
+/// Maximum nesting of skipped objects and arrays; servers' answers have three levels.
 const DEEPEST: usize = 64;
 
 impl<'j> Reader<'j> {
-    /// Of this text, with memory that may have been used before.
+    /// Reads this text, with memory that may have been used before.
     pub fn new(json: &'j [u8], spare: String) -> Reader<'j> {
         let mut texts = spare.into_bytes();
-        // Escapes are longer than what they stand for.
+        // Escapes are longer than the characters that they encode.
         texts.resize(json.len() + STRIDE, 0);
         Reader { json, at: 0, texts, kept: 0 }
     }
 
-    /// All that was kept; nothing if more follows or it is no text.
+    /// Returns the kept texts; `None` if more input follows or they are not text.
     pub fn finish(mut self) -> Option<String> {
         if self.peek().is_some() {
             return None;
@@ -45,7 +47,8 @@ impl<'j> Reader<'j> {
         String::from_utf8(self.texts).ok()
     }
 
-    /// An object: `member` is called before each value, with its name, and is to read or skip it.
+    /// Reads an object. Calls `member` before each value, with its name; `member` must read or skip the
+    /// value.
     pub fn object(&mut self, mut member: impl FnMut(&mut Self, &'j [u8]) -> Option<()>) -> Option<()> {
         self.expect(b'{')?;
         if self.took(b'}') {
@@ -64,7 +67,7 @@ impl<'j> Reader<'j> {
         }
     }
 
-    /// An array: `element` is called before each value, and is to read or skip it.
+    /// Reads an array. Calls `element` before each value, which must read or skip it.
     pub fn array(&mut self, mut element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.expect(b'[')?;
         if self.took(b']') {
@@ -78,7 +81,7 @@ impl<'j> Reader<'j> {
         }
     }
 
-    /// A string, which is kept.
+    /// Reads a string and keeps it.
     pub fn string(&mut self) -> Option<Span> {
         self.expect(b'"')?;
         let json = self.json;
@@ -108,7 +111,7 @@ impl<'j> Reader<'j> {
                         (self.at, self.kept) = (at + end + 1, kept);
                         return Some(Span { start, end: kept });
                     }
-                    // Nearly all escapes in JSON that stands in a string.
+                    // Nearly all escapes in JSON inside a string.
                     (b'\\', byte @ (b'"' | b'\\')) => {
                         *self.texts.get_mut(kept)? = byte;
                         kept += 1;
@@ -129,7 +132,7 @@ impl<'j> Reader<'j> {
                 }
             }
         }
-        // The last of all.
+        // The last stride.
         loop {
             if let Some(bytes) = json.get(at..)?.first_chunk::<STRIDE>() {
                 *self.texts.get_mut(kept..)?.first_chunk_mut::<STRIDE>()? = *bytes;
@@ -156,7 +159,7 @@ impl<'j> Reader<'j> {
                     (at, kept) = (self.at, self.kept);
                 }
                 [] | [..b' ', ..] => return None,
-                // The last few bytes of all.
+                // The last few bytes.
                 [byte, ..] => {
                     *self.texts.get_mut(kept)? = byte;
                     at += 1;
@@ -166,14 +169,14 @@ impl<'j> Reader<'j> {
         }
     }
 
-    /// A number in a string; none inside if it is something else.
+    /// Reads an integer in a string; `None` inside if it is something else.
     pub fn number(&mut self) -> Option<Option<u64>> {
         let text = self.slice()?.trim_ascii();
         let digits = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
         Some(digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()))
     }
 
-    /// Any value, kept as it is written.
+    /// Reads any value and keeps its text.
     pub fn raw(&mut self) -> Option<Span> {
         let start = self.kept;
         let value = self.slice()?;
@@ -181,14 +184,14 @@ impl<'j> Reader<'j> {
         Some(Span { start, end: self.kept })
     }
 
-    /// Any value as it is written, not kept.
+    /// Reads any value and returns its text without keeping it.
     pub fn slice(&mut self) -> Option<&'j [u8]> {
         let start = self.at;
         self.skip()?;
         Some(&self.json[start..self.at])
     }
 
-    /// Whether the next value was `null`.
+    /// Returns whether the next value was `null`.
     pub fn null(&mut self) -> bool {
         let is_null = self.peek() == Some(b'n') && self.json[self.at..].starts_with(b"null");
         if is_null {
@@ -197,7 +200,7 @@ impl<'j> Reader<'j> {
         is_null
     }
 
-    /// Any value.
+    /// Skips any value.
     pub fn skip(&mut self) -> Option<()> {
         self.skip_at(0)
     }
@@ -222,7 +225,7 @@ impl<'j> Reader<'j> {
         }
     }
 
-    /// To behind the quote that ends a string.
+    /// Skips to behind the quote that ends a string.
     fn end_of_string(&mut self) -> Option<()> {
         loop {
             while let Some(bytes) = self.json.get(self.at..)?.first_chunk::<STRIDE>() {
@@ -243,7 +246,7 @@ impl<'j> Reader<'j> {
         }
     }
 
-    /// What stands behind a backslash.
+    /// Decodes the escape after a backslash.
     fn escape(&mut self) -> Option<()> {
         let byte = *self.json.get(self.at)?;
         self.at += 1;
@@ -261,7 +264,7 @@ impl<'j> Reader<'j> {
         Some(())
     }
 
-    /// `00e9`, or `d83e\udd80`: what is beyond the first 65,536 characters takes two.
+    /// Decodes `00e9`, or `d83e\udd80`: characters beyond the first 65,536 have two parts.
     fn unicode(&mut self) -> Option<()> {
         let mut code = self.four_digits()?;
         if (0xd800..0xdc00).contains(&code) {
@@ -286,7 +289,7 @@ impl<'j> Reader<'j> {
         self.kept += bytes.len();
     }
 
-    /// The next byte that is not blank.
+    /// Returns the next byte that is not blank.
     fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = *self.json.get(self.at)?;
@@ -308,24 +311,25 @@ impl<'j> Reader<'j> {
     }
 }
 
-/// A bit for each of these bytes that is a quote, a backslash or a control character; the first is the lowest.
+/// Returns a bit for each of these bytes that is a quote, a backslash or a control character; the first is
+/// the lowest bit.
 fn marks(block: &[u8; BLOCK]) -> u64 {
-    // Ones and zeros first, which the compiler makes of many bytes at once.
+    // Ones and zeros first, which the compiler vectorises.
     let marked = block.map(|byte| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < b' '));
     let (words, _) = marked.as_chunks::<8>();
     let bits = |word: &[u8; 8]| {
-        // Gathers the lowest bit of each byte in the highest byte.
+        // Collects the lowest bit of each byte in the highest byte.
         u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56
     };
     words.iter().rev().fold(0, |marks, word| marks << 8 | bits(word))
 }
 
-/// How many of these bytes come before the first that is a quote, a backslash or a control character.
+/// Returns how many of these bytes come before the first quote, backslash or control character.
 fn plain(bytes: [u8; STRIDE]) -> usize {
     const ONES: u128 = u128::from_ne_bytes([1; STRIDE]);
     const HIGHS: u128 = ONES << 7;
     let word = u128::from_le_bytes(bytes);
-    // Subtracting borrows from the bytes above the one that is found, never from those below it.
+    // Subtraction borrows from the bytes above the one that is found, never from those below it.
     let zero = |word: u128| word.wrapping_sub(ONES) & !word;
     let quote = zero(word ^ (ONES * b'"' as u128));
     let backslash = zero(word ^ (ONES * b'\\' as u128));

@@ -1,4 +1,4 @@
-//! A handler for each type of message, where one queue carries several.
+//! A handler for each type of message, for queues with several types.
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -8,10 +8,10 @@ use futures_util::future::{BoxFuture, FutureExt};
 use crate::consumer::delivery::{Delivery, Handler, Outcome};
 use crate::message::{Message, Untyped};
 
-/// Hands each message to the handler of its type. A message of a type without a handler becomes a dead letter, unless there is a handler
-/// for [all others](Router::otherwise).
+/// Passes each message to the handler of its type. A message of a type without a handler becomes a dead
+/// letter, unless there is a handler for [all others](Router::otherwise).
 ///
-/// Data of an older version are brought up to date by the [`upcast`](Message::upcast) of their type.
+/// Data of an older version is upgraded by the [`upcast`](Message::upcast) of its type.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -49,15 +49,15 @@ pub struct Router {
 }
 
 impl Router {
-    /// Without handlers.
+    /// Creates a router without handlers.
     pub fn new() -> Router {
         Router::default()
     }
 
-    /// Messages of all [types](Message::TYPES) of `T` go to this handler.
+    /// Adds a handler for all [types](Message::TYPES) of `T`.
     ///
     /// # Panics
-    /// When one of these types has a handler already: a mistake in the program, which shows when it starts.
+    /// One of these types has a handler already: a mistake in the program, which shows at its start.
     #[must_use]
     pub fn on<T: Message>(mut self, handler: impl Handler<T>) -> Router {
         let route: std::sync::Arc<dyn Route> =
@@ -71,14 +71,14 @@ impl Router {
         self
     }
 
-    /// Messages of all other types go to this handler, and not to the dead letters.
+    /// Adds a handler for all other types, which otherwise become dead letters.
     #[must_use]
     pub fn otherwise(mut self, handler: impl Handler<Untyped>) -> Router {
         self.otherwise = Some(Box::new(Other(handler)));
         self
     }
 
-    /// The types that have a handler, in order.
+    /// Returns the types that have a handler, in order.
     pub fn types(&self) -> Vec<&'static str> {
         let mut types: Vec<_> = self.routes.keys().copied().collect();
         types.sort_unstable();
@@ -106,7 +106,7 @@ impl Handler<Untyped> for Router {
     }
 }
 
-/// A handler whose type is known to itself alone.
+/// A handler whose message type is erased.
 trait Route: Send + Sync + 'static {
     fn take(&self, delivery: Delivery<Untyped>) -> BoxFuture<'_, Outcome>;
 }

@@ -1,22 +1,22 @@
-//! What a consumer counts: for whoever asks it, and for the metrics recorder that the application may have installed.
+//! The counters of a consumer, for the application and for the metrics recorder that it may have installed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-/// How many messages a consumer has seen, by what became of them.
+/// Number of messages of a consumer, by result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
-    /// Handed out by the queue.
+    /// Received.
     pub received: u64,
-    /// Handled: the handler said done.
+    /// Handled: the handler returned done.
     pub done: u64,
-    /// Given back for another attempt.
+    /// Returned for another attempt.
     pub retried: u64,
-    /// Moved to the dead letters.
+    /// Moved to the dead-letter queue.
     pub dead_lettered: u64,
-    /// Given back without an attempt, when the consumer stopped or an earlier message of the group failed.
+    /// Returned without an attempt, because the consumer stopped or an earlier message of the group failed.
     pub released: u64,
     /// Deleted from the queue.
     pub deleted: u64,

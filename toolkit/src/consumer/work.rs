@@ -1,4 +1,4 @@
-//! What happens to messages between the poll and the delete: wait for a worker, handle, settle.
+//! The work on messages between the poll and the delete: wait for a worker, handle, carry out the outcome.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -30,10 +30,10 @@ use crate::message::Message;
 use crate::publisher::{BATCH_ENTRIES, BodyForm};
 use crate::queue::Queue;
 
-/// What all tasks of a consumer share.
+/// Data that all tasks of a consumer share.
 pub(super) struct Core {
     pub sqs: aws_sdk_sqs::Client,
-    /// The way of receives and deletes.
+    /// The calls for receives and deletes.
     pub direct: Arc<Direct>,
     pub queue: Queue,
     pub settings: ConsumerSettings,
@@ -45,29 +45,30 @@ pub(super) struct Core {
     pub breaker: CircuitBreaker,
     pub done: mpsc::UnboundedSender<Finished>,
     pub tallies: Arc<Tallies>,
-    /// No new work.
+    /// Cancelled when no new work may start.
     pub stop: CancellationToken,
-    /// The same, for who only looks: a token is locked for that.
+    /// The same as a flag, because checking the token takes a lock.
     pub stopping: AtomicBool,
-    /// Running handlers end, too.
+    /// Cancelled when running handlers must end, too.
     pub abort: CancellationToken,
 }
 
 impl Core {
-    /// From now on there is no new work.
+    /// Forbids new work.
     pub fn begin_to_stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.stop.cancel();
     }
 }
 
-/// What the jobs of one poller share. (What all pollers share is counted by each of them, or two threads would fight for the count.)
+/// Data that the jobs of one poller share. (Each job that shared a counter with all pollers would contend for
+/// it.)
 pub(super) struct Shop<H> {
     pub core: Arc<Core>,
     pub handler: Arc<H>,
 }
 
-/// Messages that are handled in order; nearly always one.
+/// Messages that are handled in order; usually one.
 pub(super) struct Job {
     first: Option<Received>,
     rest: Vec<Received>,
@@ -113,7 +114,7 @@ pub(super) async fn one_by_one<T: Message, H: Handler<T>>(shop: Arc<Shop<H>>, jo
                 Some(outcome) => settle(core, received, outcome).await,
             },
         };
-        // What comes after it in its group must not overtake it.
+        // Later messages of its group must not overtake it.
         if let Settled::Again(after) = settled
             && core.queue.is_fifo()
         {
@@ -129,7 +130,7 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(shop: Arc<Shop<H>>,
         return release(core, job, Duration::ZERO).await;
     };
     let (mut received, mut deliveries) = (Vec::new(), Vec::new());
-    // Groups of which a message is to come again: those behind it must not overtake it.
+    // Groups with a message to retry: those behind it must not overtake it.
     let mut held_back: HashMap<String, (Duration, Vec<Received>)> = HashMap::new();
     for one in job {
         let group = one.raw.group().filter(|_| core.queue.is_fifo());
@@ -192,7 +193,7 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(shop: Arc<Shop<H>>,
             BatchOutcome { failures: all.collect() }
         }
     };
-    // What fails beside others that succeed is the message's own trouble.
+    // If others succeed, the failure is the message's own.
     let to_retry =
         outcome.failures.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Retry { .. })).count();
     let again = outcome.failures.iter().filter(|(_, outcome)| outcome.comes_again()).count();
@@ -213,7 +214,7 @@ pub(super) async fn together<T: Message, H: BatchHandler<T>>(shop: Arc<Shop<H>>,
         settle(core, one, outcome).await;
     }
     for (id, _) in failures {
-        tracing::warn!(message_id = %id, queue = core.queue.name(), "the batch handler named a message it was not given");
+        tracing::warn!(message_id = %id, queue = core.queue.name(), "the batch handler returned the id of a message that is not in its batch");
     }
 }
 
@@ -224,7 +225,7 @@ async fn decode<T: Message>(core: &Core, received: &Received) -> Result<Delivery
     }
 }
 
-/// A worker's place; none when the consumer stops.
+/// Takes a worker's place. Returns `None` when the consumer stops.
 async fn begin(core: &Core) -> Option<tokio::sync::SemaphorePermit<'_>> {
     if !core.stopping.load(Ordering::Acquire)
         && let Ok(permit) = core.workers.try_acquire()
@@ -238,7 +239,7 @@ async fn begin(core: &Core) -> Option<tokio::sync::SemaphorePermit<'_>> {
     }
 }
 
-/// Runs the handler once; `None` if it was broken off.
+/// Runs the handler once. Returns `None` if it was cancelled.
 async fn attempt<T: Message, H: Handler<T>>(
     core: &Core,
     handler: &H,
@@ -263,7 +264,7 @@ async fn attempt<T: Message, H: Handler<T>>(
         traceparent = metadata.traceparent.as_deref(),
     );
     let (started, sent_at) = (Instant::now(), delivery.sent_at);
-    // A handler that is a closure runs to its first await in this call.
+    // A closure handler runs up to its first await in this call.
     let begun = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| handler.handle(delivery))));
     let attempt = match begun {
         Ok(handling) => guard(core, pin!(handling)).instrument(span).await,
@@ -285,16 +286,17 @@ async fn attempt<T: Message, H: Handler<T>>(
     Some(outcome)
 }
 
-/// How the run of a handler ended.
+/// The end of a handler's run.
 enum Attempt<O> {
     Ended(O),
     Failed(String),
     Aborted,
 }
 
-/// Runs a handler so that its panics, its slowness and the consumer's end are answers like others.
+/// Runs a handler so that panics, timeouts and the end of the consumer are results like others.
 ///
-/// (The handler is pinned by the caller: an async function has two places for what it is given and then awaits.)
+/// (The caller pins the handler: an async function would store its argument twice, also in the awaited
+/// future.)
 async fn guard<O, F: Future<Output = O> + Send>(core: &Core, handler: Pin<&mut F>) -> Attempt<O> {
     let caught = AssertUnwindSafe(handler).catch_unwind();
     let timeout = async {
@@ -333,7 +335,7 @@ async fn settle_unreadable(core: &Core, received: Received, error: &DecodeError)
     Box::pin(bury(core, received, Category::Unreadable, &error.to_string())).await
 }
 
-// What seldom happens is boxed here: it needs much memory, which each job would be given.
+// Rare cases are boxed: otherwise each job would have to reserve memory for them.
 async fn settle(core: &Core, received: Received, outcome: Outcome) -> Settled {
     match outcome {
         Outcome::Done => {
@@ -346,7 +348,7 @@ async fn settle(core: &Core, received: Received, outcome: Outcome) -> Settled {
     }
 }
 
-/// Back into the queue; to the dead letters if it has come too often.
+/// Returns the message to the queue, or makes it a dead letter after too many attempts.
 async fn again(core: &Core, received: Received, reason: String, after: Option<Duration>) -> Settled {
     let attempts = received.receive_count();
     if core.max_attempts.is_some_and(|most| attempts >= most) {
@@ -360,14 +362,15 @@ async fn again(core: &Core, received: Received, reason: String, after: Option<Du
     Settled::Again(after)
 }
 
-/// To the dead letters; if that fails, the message stays where it is, since losing it would be worse.
+/// Makes the message a dead letter. If that fails, the message stays in its queue, because losing it would be
+/// worse.
 async fn bury(core: &Core, received: Received, category: Category, reason: &str) -> Settled {
     let message_id = received.message_id();
     match &core.graveyard {
         Some(graveyard) => {
             if let Err(fault) = graveyard.bury(&received.raw, category, reason).await {
                 let after = core.settings.backoff.delay(received.receive_count());
-                tracing::error!(queue = core.queue.name(), message_id, reason, %fault, "cannot be moved to the dead letters");
+                tracing::error!(queue = core.queue.name(), message_id, reason, %fault, "cannot move the message to the dead-letter queue");
                 core.tallies.retried();
                 hide(core, vec![received], after).await;
                 return Settled::Again(after);
@@ -380,7 +383,7 @@ async fn bury(core: &Core, received: Received, category: Category, reason: &str)
                 "dead letter"
             );
         }
-        // As the consumer was told: better gone than for ever in the way.
+        // As configured: dropping it is better than blocking the queue for ever.
         None => tracing::error!(
             queue = core.queue.name(),
             message_id,
@@ -395,23 +398,24 @@ async fn bury(core: &Core, received: Received, category: Category, reason: &str)
     Settled::Gone
 }
 
-/// On its way out; `steps` only hear of those that were handled, since a dead letter still needs its payload.
+/// Passes a message to the deleter. `steps` are notified only of handled messages, because a dead letter
+/// still needs its payload.
 fn gone(core: &Core, received: Received, handled: bool) {
     if let Some(finished) = (Finished { received, handled }).with_its_batch() {
         core.tallies.done(usize::from(handled));
-        // The deleter outlives all jobs. Were it gone, the message would come again.
+        // The deleter outlives all jobs. If it were gone, the message would come again.
         let _ = core.done.send(finished);
     }
 }
 
-/// Gives messages back without an attempt.
+/// Returns messages without an attempt.
 pub(super) async fn release(core: &Core, messages: impl IntoIterator<Item = Received>, after: Duration) {
     let messages: Vec<Received> = messages.into_iter().collect();
     core.tallies.released(messages.len());
     Box::pin(hide(core, messages, after)).await;
 }
 
-/// Lets messages go, visible after so long. If it cannot be said to the queue, they come back when their visibility ends.
+/// Makes messages visible after this time. If the request fails, they come back when their timeout ends.
 async fn hide(core: &Core, messages: Vec<Received>, after: Duration) {
     for batch in messages.chunks(BATCH_ENTRIES) {
         batch.iter().for_each(Received::let_go);
@@ -421,7 +425,7 @@ async fn hide(core: &Core, messages: Vec<Received>, after: Duration) {
             match change_visibility(&core.sqs, &core.queue.url, &receipts, after).await {
                 Ok(results) => {
                     for fault in results.into_iter().filter_map(Result::err) {
-                        tracing::warn!(queue = core.queue.name(), %fault, "a message comes back when it will");
+                        tracing::warn!(queue = core.queue.name(), %fault, "a message comes back only when its visibility timeout ends");
                     }
                     break;
                 }
@@ -437,17 +441,17 @@ async fn hide(core: &Core, messages: Vec<Received>, after: Duration) {
     }
 }
 
-/// From that time to this moment; not less than nothing.
+/// Returns the time from then to now, at least zero.
 fn from_to(time: Timestamp, moment: Instant) -> Duration {
     Duration::try_from(time_of(moment).duration_since(time)).unwrap_or_default()
 }
 
 thread_local! {
-    /// A moment, and what the machine's clock said then: a clock is not read for nothing.
+    /// A moment with the machine's clock at that time, because reading the clock is not free.
     static CLOCK: Cell<Option<(Instant, Timestamp)>> = const { Cell::new(None) };
 }
 
-/// What the machine's clock says at this moment, about: it may have been set within the last second.
+/// Returns the machine's approximate clock time: changes of the last second may be missing.
 fn time_of(moment: Instant) -> Timestamp {
     let fresh = |(read, _): &(Instant, Timestamp)| moment.duration_since(*read) < Duration::from_secs(1);
     let (read, time) = CLOCK.get().filter(fresh).unwrap_or_else(|| {

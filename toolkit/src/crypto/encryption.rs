@@ -1,4 +1,4 @@
-//! Envelope encryption: each body is sealed with a data key, which travels beside it, wrapped.
+//! Envelope encryption: a data key encrypts each body, and travels with it in wrapped form.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,12 +15,13 @@ use crate::body::{Attributes, BodyError, BodyStep};
 use crate::crypto::keys::{DataKey, KeyError, KeyProvider, open, seal};
 use crate::crypto::{AuditAction, AuditHook, audit};
 
-/// Seals bodies with AES-256-GCM.
+/// Encrypts bodies with AES-256-GCM.
 ///
-/// **Promise**: who lacks the wrapping key can neither read a body nor change it unnoticed. Message attributes stay readable, since
-/// filter policies need them. A body that cannot be opened is a dead letter.
+/// **Guarantee**: without the wrapping key nobody can read a body, or change it undetected. Message
+/// attributes stay readable, because filter policies need them. A body that cannot be decrypted becomes a
+/// dead letter.
 ///
-/// A data key serves for up to 1,000 bodies or five minutes, which saves calls where the provider is a service.
+/// One data key encrypts up to 1,000 bodies within five minutes, to save calls to a remote provider.
 ///
 /// ```
 /// # toolkit::testing::block_on(async {
@@ -42,7 +43,7 @@ pub struct Encryption {
     audit: Option<AuditHook>,
     random: SystemRandom,
     current: Mutex<Option<InUse>>,
-    /// Those that arrived lately, by what they were wrapped as.
+    /// Recently used data keys, by their wrapped form.
     unwrapped: Mutex<HashMap<Vec<u8>, [u8; 32]>>,
 }
 
@@ -70,7 +71,7 @@ struct Sealed {
 const ALGORITHM: &str = "AES-256-GCM";
 
 impl Encryption {
-    /// With keys of this provider.
+    /// Uses the keys of this provider.
     pub fn new(keys: impl Into<Arc<dyn KeyProvider>>) -> Encryption {
         Encryption {
             keys: keys.into(),
@@ -81,7 +82,7 @@ impl Encryption {
         }
     }
 
-    /// Tells this one about every use of a key.
+    /// Adds a hook that gets an event for every use of a key.
     #[must_use]
     pub fn audit(mut self, hook: impl Fn(&super::AuditEvent) + Send + Sync + 'static) -> Encryption {
         self.audit = Some(Arc::new(hook));

@@ -1,4 +1,4 @@
-//! Where keys come from: a provider makes a key for the data, and wraps it in one that never leaves it.
+//! Key providers: a provider creates data keys, and wraps them with a key that never leaves it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,30 +12,31 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-/// Makes data keys and unwraps them. The wrapping keys have ids, so that they can be rotated: the newest wraps, all unwrap.
+/// Creates data keys and unwraps them. Wrapping keys have ids, so that they can be rotated: the newest wraps,
+/// all unwrap.
 #[async_trait]
 pub trait KeyProvider: Send + Sync + 'static {
-    /// A new data key.
+    /// Creates a data key.
     ///
     /// # Errors
-    /// When none can be made.
+    /// No key can be created.
     async fn new_data_key(&self) -> Result<DataKey, KeyError>;
 
-    /// The plain bytes of a wrapped data key.
+    /// Returns the plain bytes of a wrapped data key.
     ///
     /// # Errors
-    /// When that key is unknown, or the wrapping was tampered with.
+    /// The wrapping key is unknown, or the wrapped key was changed.
     async fn unwrap_data_key(&self, key_id: &str, wrapped: &[u8]) -> Result<[u8; 32], KeyError>;
 }
 
-/// A key for data, plain and wrapped.
+/// A data key, plain and wrapped.
 #[derive(Clone)]
 pub struct DataKey {
-    /// The id of the key that wraps it.
+    /// The id of the wrapping key.
     pub key_id: String,
-    /// What may travel.
+    /// The wrapped key, which may travel with the message.
     pub wrapped: Vec<u8>,
-    /// What may not.
+    /// The plain key, which must stay secret.
     pub plain: [u8; 32],
 }
 
@@ -45,42 +46,42 @@ impl std::fmt::Debug for DataKey {
     }
 }
 
-/// No key.
+/// A key is not available.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{why}")]
 pub struct KeyError {
-    /// What went wrong.
+    /// Description of the failure.
     pub why: String,
-    /// Whether it may pass.
+    /// Whether a retry may succeed.
     pub retryable: bool,
 }
 
 impl KeyError {
-    /// It will be the same next time.
+    /// Creates a permanent error.
     pub fn permanent(why: impl Into<String>) -> KeyError {
         KeyError { why: why.into(), retryable: false }
     }
 }
 
-/// Keys in a file of this machine:
+/// Keys in a local file:
 ///
 /// ```json
 /// { "current": "2026-11", "keys": { "2026-11": "<32 bytes in base64>", "2026-05": "…" } }
 /// ```
 ///
-/// A file that is [rotated](Self::rotate), or replaced, is read again by programs that run: by who is to open something with a key that
-/// he does not know, at once; by who seals, with his next data key.
+/// Running programs reload a file that was [rotated](Self::rotate) or replaced: a reader at once, if it meets
+/// an unknown key id; a writer with its next data key.
 pub struct LocalKeys {
     path: PathBuf,
     ring: RwLock<Arc<Ring>>,
     random: SystemRandom,
 }
 
-/// What the file says.
+/// The content of the file.
 struct Ring {
     current: String,
     keys: BTreeMap<String, LessSafeKey>,
-    /// The file that said so.
+    /// The identity of the file with this content.
     version: Option<(SystemTime, u64)>,
 }
 
@@ -93,7 +94,7 @@ struct KeyFile {
 impl Ring {
     fn read(path: &Path) -> Result<Ring, KeyError> {
         let wrong = |why: String| KeyError::permanent(format!("{}: {why}", path.display()));
-        // Before it is read: should it be replaced in between, it is read again.
+        // Taken before reading: if the file is replaced in between, it is read again.
         let version = version(path);
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let file: KeyFile = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
@@ -111,7 +112,7 @@ impl Ring {
     }
 }
 
-/// What tells one file of this name from the next.
+/// Identifies one version of the file with this name.
 fn version(path: &Path) -> Option<(SystemTime, u64)> {
     let file = std::fs::metadata(path).ok()?;
     Some((file.modified().ok()?, file.len()))
@@ -121,7 +122,7 @@ impl LocalKeys {
     /// Reads the file.
     ///
     /// # Errors
-    /// When it cannot be read, or is not such a file.
+    /// The file cannot be read, or is malformed.
     pub fn read(path: impl AsRef<Path>) -> Result<LocalKeys, KeyError> {
         let path = path.as_ref().to_owned();
         let ring = RwLock::new(Arc::new(Ring::read(&path)?));
@@ -132,7 +133,7 @@ impl LocalKeys {
         self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The keys as the file has them now; as they were, where it cannot be read.
+    /// Returns the current keys of the file, or the last known ones if it cannot be read.
     fn newest(&self) -> Arc<Ring> {
         let known = self.ring();
         if version(&self.path) == known.version {
@@ -145,16 +146,17 @@ impl LocalKeys {
                 ring
             }
             Err(error) => {
-                tracing::warn!(%error, "the keys stay as they were");
+                tracing::warn!(%error, "the key file cannot be reloaded; the old keys stay in use");
                 known
             }
         }
     }
 
-    /// Adds a new key to the file, which is made if missing, and makes it the current one. Older keys stay, to read what they sealed.
+    /// Adds a new key to the file, which is created if missing, and makes it the current key. Older keys
+    /// stay, to decrypt what they encrypted.
     ///
     /// # Errors
-    /// When the file cannot be read or written, or has this key already.
+    /// The file cannot be read or written, or has a key with this id already.
     pub fn rotate(path: impl AsRef<Path>, new_id: &str) -> Result<(), KeyError> {
         let path = path.as_ref();
         let wrong = |why: String| KeyError::permanent(format!("{}: {why}", path.display()));
@@ -172,7 +174,7 @@ impl LocalKeys {
         }
         new_id.clone_into(&mut file.current);
         let text = serde_json::to_string_pretty(&file).map_err(|error| wrong(error.to_string()))?;
-        // Beside it first: a crash must not leave half a file, which would lose all keys.
+        // Written to another file first: a crash must not leave half a file, which would lose all keys.
         let beside = path.with_extension("new");
         write_secret(&beside, &text)
             .and_then(|()| std::fs::rename(&beside, path))
@@ -180,7 +182,7 @@ impl LocalKeys {
     }
 }
 
-/// A file that only its owner may read.
+/// Creates a file that only its owner may read.
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     let mut options = std::fs::File::options();
@@ -217,7 +219,7 @@ impl KeyProvider for LocalKeys {
     }
 }
 
-/// Nonce, then ciphertext with its tag.
+/// Returns the nonce, then the ciphertext with its tag.
 pub(super) fn seal(
     key: &LessSafeKey,
     random: &SystemRandom,
@@ -234,7 +236,7 @@ pub(super) fn seal(
     Ok(sealed)
 }
 
-/// Undoes [`seal`].
+/// Reverses [`seal`].
 pub(super) fn open(key: &LessSafeKey, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, KeyError> {
     let refused = || KeyError::permanent("it was sealed with another key, or has been changed");
     let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).ok_or_else(refused)?;

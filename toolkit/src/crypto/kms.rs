@@ -9,7 +9,8 @@ use aws_sdk_kms::types::DataKeySpec;
 use crate::crypto::keys::{DataKey, KeyError, KeyProvider};
 use crate::fault::Fault;
 
-/// Data keys by `GenerateDataKey` and `Decrypt` of one KMS key. KMS keeps its older versions when it rotates.
+/// Creates data keys by `GenerateDataKey` and unwraps them by `Decrypt`, with one KMS key. KMS keeps older
+/// versions when it rotates the key.
 #[derive(Clone, Debug)]
 pub struct KmsKeys {
     kms: aws_sdk_kms::Client,
@@ -18,12 +19,12 @@ pub struct KmsKeys {
 }
 
 impl KmsKeys {
-    /// With the key of this id, ARN or alias.
+    /// Uses the key with this id, ARN or alias.
     pub fn new(config: &aws_config::SdkConfig, key: impl Into<String>) -> KmsKeys {
         KmsKeys { kms: aws_sdk_kms::Client::new(config), key: key.into(), older: Vec::new() }
     }
 
-    /// A key that sealed what is still under way.
+    /// Adds a key that encrypted messages that may still be in transit.
     #[must_use]
     pub fn older(mut self, key: impl Into<String>) -> KmsKeys {
         self.older.push(key.into());
@@ -45,7 +46,8 @@ impl KeyProvider for KmsKeys {
     }
 
     async fn unwrap_data_key(&self, key_id: &str, wrapped: &[u8]) -> Result<[u8; 32], KeyError> {
-        // Not the key that the message names: it must not choose among all the keys that this program may use.
+        // The message's key id is not used: a message must not select among all keys that this program may
+        // use.
         let mut refused =
             KeyError::permanent(format!("none of the known keys sealed this; it names {key_id}"));
         for key in std::iter::once(&self.key).chain(&self.older) {

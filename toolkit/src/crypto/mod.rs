@@ -1,4 +1,4 @@
-//! Bodies that only the right readers can read, and that show who wrote them.
+//! Bodies that only the right readers can read, and whose author a reader can verify.
 //!
 //! ```text
 //!   body ─ sign ─▶ body + signature ─ encrypt ─▶ sealed body ──▶ [queue] ──▶ decrypt ─▶ verify ─▶ body
@@ -20,34 +20,34 @@ pub use signing::{SIGNATURE, SIGNATURE_KEY, Signatory, Signing, SigningKeys};
 
 use std::sync::Arc;
 
-/// Something that a security log wants to hold.
+/// An event for a security log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AuditEvent {
-    /// What happened.
+    /// The operation.
     pub action: AuditAction,
-    /// With which key.
+    /// The id of the key.
     pub key_id: String,
-    /// Why, where it was refused.
+    /// The reason, if the operation was refused.
     pub refused: Option<String>,
 }
 
-/// What was done with a key.
+/// An operation with a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AuditAction {
-    /// A body was sealed.
+    /// A body was encrypted.
     Encrypt,
-    /// A body was opened.
+    /// A body was decrypted.
     Decrypt,
     /// A body was signed.
     Sign,
-    /// A signature was checked.
+    /// A signature was verified.
     Verify,
 }
 
-/// Where audit events go.
+/// The destinations of audit events.
 pub type AuditHook = Arc<dyn Fn(&AuditEvent) + Send + Sync>;
 
-/// Events go to `tracing`, under the target `audit`, and to the hook, if there is one.
+/// Events go to `tracing`, with the target `audit`, and to the hook, if there is one.
 fn audit(hook: Option<&AuditHook>, action: AuditAction, key_id: &str, refused: Option<String>) {
     match &refused {
         None => tracing::debug!(target: "audit", ?action, key_id, "key used"),

@@ -1,4 +1,5 @@
-//! Signatures over bodies: HMAC where writer and reader share a secret, Ed25519 where readers must not be able to write.
+//! Signatures over bodies: HMAC if writer and reader share a secret, Ed25519 if readers must not be able to
+//! write.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,16 +14,16 @@ use crate::body::{Attribute, Attributes, BodyError, BodyStep};
 use crate::crypto::keys::KeyError;
 use crate::crypto::{AuditAction, AuditHook, audit};
 
-/// The message attribute that holds the signature.
+/// The message attribute with the signature.
 pub const SIGNATURE: &str = "Signature";
-/// The message attribute that names the key.
+/// The message attribute with the id of the key.
 pub const SIGNATURE_KEY: &str = "SignatureKey";
 
-/// Signs bodies, and accepts only those that are signed with a known key.
+/// Signs bodies, and accepts only bodies that are signed with a known key.
 ///
-/// **Promise**: a handler sees a body only as a holder of one of the keys wrote it. A signature covers the body, which in its
-/// envelope says its id, type, source and time; it does not keep an old message from being sent again: an
-/// [inbox](crate::inbox) does.
+/// **Guarantee**: a handler gets a body only as a holder of one of the keys wrote it. A signature covers the
+/// body, whose envelope contains id, type, source and time. It does not prevent an old message from being
+/// sent again: an [inbox](crate::inbox) does.
 ///
 /// ```
 /// # toolkit::testing::block_on(async {
@@ -45,7 +46,8 @@ pub struct Signing {
     audit: Option<AuditHook>,
 }
 
-/// The keys whose signatures are accepted, by id: old ones too, while messages signed with them are under way.
+/// The keys whose signatures are accepted, by id. Include old keys while messages signed with them are in
+/// transit.
 #[derive(Default)]
 pub struct SigningKeys {
     known: BTreeMap<String, Verifier>,
@@ -56,7 +58,7 @@ enum Verifier {
     Ed25519(Vec<u8>),
 }
 
-/// Who signs.
+/// A key that signs.
 pub struct Signatory {
     key_id: String,
     signer: Signer,
@@ -68,24 +70,24 @@ enum Signer {
 }
 
 impl SigningKeys {
-    /// None yet.
+    /// Creates an empty set of keys.
     pub fn new() -> SigningKeys {
         SigningKeys::default()
     }
 
-    /// A shared secret, for HMAC with SHA-256: at least 32 bytes.
+    /// Adds a shared secret for HMAC with SHA-256, of at least 32 bytes.
     ///
     /// # Errors
-    /// When it is shorter.
+    /// The secret is shorter.
     pub fn hmac(mut self, key_id: &str, secret: &[u8]) -> Result<SigningKeys, KeyError> {
         self.known.insert(key_id.to_owned(), Verifier::Hmac(hmac_key(secret)?));
         Ok(self)
     }
 
-    /// A public key of 32 bytes.
+    /// Adds a public key of 32 bytes.
     ///
     /// # Errors
-    /// When it is of another length.
+    /// The key has another length.
     pub fn ed25519(mut self, key_id: &str, public: &[u8]) -> Result<SigningKeys, KeyError> {
         if public.len() != 32 {
             return Err(KeyError::permanent(format!("the public key {key_id} has not 32 bytes")));
@@ -94,10 +96,10 @@ impl SigningKeys {
         Ok(self)
     }
 
-    /// A new pair: the private key (PKCS #8) and the public one.
+    /// Generates a key pair: the private key (PKCS #8) and the public key.
     ///
     /// # Errors
-    /// When the system has no randomness.
+    /// The system provides no random bytes.
     pub fn generate_ed25519() -> Result<(Vec<u8>, Vec<u8>), KeyError> {
         use ring::signature::KeyPair;
         let failed = |_| KeyError::permanent("the system has no randomness");
@@ -116,18 +118,18 @@ fn hmac_key(secret: &[u8]) -> Result<hmac::Key, KeyError> {
 }
 
 impl Signatory {
-    /// With a shared secret of at least 32 bytes.
+    /// Uses a shared secret of at least 32 bytes.
     ///
     /// # Errors
-    /// When it is shorter.
+    /// The secret is shorter.
     pub fn hmac(key_id: &str, secret: &[u8]) -> Result<Signatory, KeyError> {
         Ok(Signatory { key_id: key_id.to_owned(), signer: Signer::Hmac(hmac_key(secret)?) })
     }
 
-    /// With a private key in PKCS #8.
+    /// Uses a private key in PKCS #8.
     ///
     /// # Errors
-    /// When it is none.
+    /// The bytes are not such a key.
     pub fn ed25519(key_id: &str, private: &[u8]) -> Result<Signatory, KeyError> {
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(private)
             .map_err(|error| KeyError::permanent(format!("the private key {key_id}: {error}")))?;
@@ -136,19 +138,19 @@ impl Signatory {
 }
 
 impl Signing {
-    /// That accepts signatures of these keys.
+    /// Accepts signatures of these keys.
     pub fn new(keys: SigningKeys) -> Signing {
         Signing { keys, signatory: None, audit: None }
     }
 
-    /// And signs with this one.
+    /// Also signs outgoing bodies with this key.
     #[must_use]
     pub fn sign_as(mut self, signatory: Signatory) -> Signing {
         self.signatory = Some(signatory);
         self
     }
 
-    /// Tells this one about every use of a key.
+    /// Adds a hook that gets an event for every use of a key.
     #[must_use]
     pub fn audit(mut self, hook: impl Fn(&super::AuditEvent) + Send + Sync + 'static) -> Signing {
         self.audit = Some(Arc::new(hook));

@@ -1,4 +1,4 @@
-//! Puts dead letters back where they came from: those that somebody chooses, at a rate.
+//! Requeues selected dead letters, at a limited rate.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,26 +9,28 @@ use crate::fault::Fault;
 use crate::publisher::{Prepared, PublishError, Publisher};
 use crate::queue::Queue;
 
-/// What a [`requeue()`] did.
+/// The result of a [`requeue()`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Requeued {
-    /// Put back into the queue.
+    /// Number of letters put back into the queue.
     pub moved: u64,
-    /// Left among the dead.
+    /// Number of letters left in the dead-letter queue.
     pub left: u64,
 }
 
-/// Puts the letters that `choose` says yes to back into `target`, no more than `per_second` of them a second.
+/// Puts the letters for which `choose` returns `true` back into `target`, at most `per_second` of them a
+/// second.
 ///
-/// **Promise**: *at least once*: a letter is deleted after it has been accepted; a crash between the two leaves both, with one envelope
-/// id. The reason of its death is taken off, and its envelope's retry count goes up by one.
+/// **Guarantee**: *at least once*. A letter is deleted after the queue accepted it; a crash between the two
+/// leaves both, with the same envelope id. The reason is removed, and the envelope's retry count is
+/// incremented.
 ///
-/// A letter that the queue does not take, whatever it is, is left and logged; it keeps back no other.
+/// A letter that the queue refuses is left and logged; the others continue.
 ///
-/// In a FIFO queue a letter that is left keeps those behind it in its group from being looked at, once ten have been.
+/// In a FIFO queue, ten letters that are left hide the later ones of their group.
 ///
 /// # Errors
-/// When a queue cannot be reached. What was moved until then stays moved.
+/// A queue cannot be reached. Letters moved until then stay moved.
 pub async fn requeue(
     clients: &Clients,
     dead_letters: &Queue,
@@ -43,7 +45,7 @@ pub async fn requeue(
     let (at_once, mut again) = (at_once(per_second), 0);
     let failure = loop {
         if at_once == 1 {
-            // They must not wait in our hands for longer than they are hidden.
+            // The letters must not wait here for longer than they are hidden.
             tokio::time::sleep_until(next).await;
         }
         let messages = match receive(clients, dead_letters, at_once).await {
@@ -69,7 +71,7 @@ pub async fn requeue(
             if let Err(fault) = put_back(&publisher, letter.revived(target.is_fifo())).await {
                 kept.push(receipt);
                 if fault.may_be_of_one_message() {
-                    tracing::warn!(message_id, %fault, queue = target.name(), "a dead letter cannot be put back");
+                    tracing::warn!(message_id, %fault, queue = target.name(), "a dead letter cannot be requeued");
                     left.insert(message_id);
                 } else {
                     failure = Some(fault);
@@ -80,7 +82,7 @@ pub async fn requeue(
             let delete = clients.sqs.delete_message().queue_url(&dead_letters.url).receipt_handle(receipt);
             failure = delete.send().await.err().map(Fault::from);
         }
-        // It has taken so long that all that are to stay have come again, and nothing else has.
+        // The loop took so long that all remaining letters are visible again, and no others.
         if failure.is_some() || again > left.len() {
             break failure;
         }
@@ -90,7 +92,7 @@ pub async fn requeue(
     failure.map_or(Ok(result), Err)
 }
 
-/// How many letters are taken in hand at a time: what is put back in half the time that they are hidden.
+/// Number of letters held at a time: as many as can be put back in half of the time that they are hidden.
 fn at_once(per_second: f64) -> i32 {
     (per_second.max(0.0) * f64::from(HIDDEN_SECONDS) / 2.0).clamp(1.0, 10.0) as i32
 }

@@ -1,6 +1,8 @@
-//! HTTP/1.1 connections without TLS, each driven by whoever asks: no task of its own to wake, no copy of the body on the way.
+//! HTTP/1.1 connections without TLS, each driven by the calling task: no extra task to wake, and no copy of
+//! the body.
 //!
-//! An answer is read as it stands in the connection's buffer. What is not understood is an error; the caller asks in another way then.
+//! Answers are parsed in the connection's buffer. Unsupported syntax is an error; the caller then uses the
+//! SDK.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -15,18 +17,18 @@ use tokio::net::TcpStream;
 
 use crate::direct::POSTHASTE;
 
-/// Servers close what is idle; most wait longer.
+/// Servers close idle connections; most wait longer than this.
 const IDLE_FOR: Duration = Duration::from_secs(30);
-/// Ten messages of a few hundred bytes with all that is said of them.
+/// Ten messages of a few hundred bytes, with their other fields.
 const USUAL_ANSWER: usize = 32 * 1024;
-/// What a thread keeps of a buffer.
+/// Maximum size of a buffer that a thread keeps.
 const KEPT: usize = 256 * 1024;
 const LONGEST_HEAD: usize = 64 * 1024;
 const MOST_HEADERS: usize = 64;
 
 thread_local! {
-    /// The buffers of what comes and of heads, where no connection of this thread is in the midst of it: a connection that waits
-    /// has none, and the one whose turn is next finds them in the processor's cache.
+    /// The buffers for answers and heads while no connection of this thread uses them. An idle connection has
+    /// none, and the next one finds them in the processor's cache.
     static INCOMING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     static HEAD: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
@@ -45,7 +47,7 @@ impl Connections {
         Connections { address, connect_timeout, idle: Mutex::default() }
     }
 
-    /// The one that was used last, or a new one.
+    /// Returns the connection that was used last, or a new one.
     pub async fn take(&self) -> io::Result<Connection> {
         while let Some(mut connection) = self.last() {
             if connection.is_usable() {
@@ -59,7 +61,8 @@ impl Connections {
         Ok(Connection { stream, head: HEAD.take(), incoming: Vec::new(), idle_since: Instant::now() })
     }
 
-    /// Back for the next one after this answer, if that leaves it open. (One that is not given back is closed.)
+    /// Returns a connection for reuse after this answer, if the answer keeps it open. (Otherwise it is closed
+    /// when dropped.)
     pub fn give_back(&self, mut connection: Connection, answer: &Answer) {
         if !answer.stays_open {
             return;
@@ -74,11 +77,11 @@ impl Connections {
     }
 }
 
-/// A connection with no request under way.
+/// A connection without a request in progress.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
-    /// What goes before the body that is sent next.
+    /// The head that is sent before the next body.
     pub head: Vec<u8>,
     incoming: Vec<u8>,
     idle_since: Instant,
@@ -88,15 +91,15 @@ pub(super) struct Connection {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub status: u16,
-    /// Whether the connection can be used again.
+    /// Whether the connection can be reused.
     pub stays_open: bool,
-    /// Whether the server says that it is one.
+    /// Whether the `server` header names Posthaste.
     pub is_posthaste: bool,
     body: Range<usize>,
 }
 
 impl Connection {
-    /// Sends the head, and this body behind it.
+    /// Sends the head and the body.
     pub async fn send(&mut self, body: &[u8]) -> io::Result<()> {
         self.incoming.clear();
         let head = self.head.as_slice();
@@ -110,7 +113,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The answer to what was sent.
+    /// Reads the answer to the request.
     pub async fn answer(&mut self) -> io::Result<Answer> {
         let (mut head, mut at_end) = (None, false);
         loop {
@@ -132,8 +135,8 @@ impl Connection {
         }
     }
 
-    /// Says that nothing more will be asked. A server that has not answered yet need not: it ends what it does for this connection.
-    /// An answer that it has sent already can still be read.
+    /// Tells the server that no more requests follow. A server that has not answered yet can then end its
+    /// work for this connection. An answer that it has already sent can still be read.
     pub async fn no_more(&mut self) -> io::Result<()> {
         self.stream.shutdown().await
     }
@@ -159,7 +162,8 @@ impl Connection {
         &self.incoming[answer.body.clone()]
     }
 
-    /// Not if it has been closed, or says what nobody asked for. (Asks the operating system only if there is something.)
+    /// Returns whether the connection can be used: not if it was closed or has unexpected bytes. (Asks the
+    /// operating system only if there may be something.)
     fn is_usable(&self) -> bool {
         let nothing = self.stream.try_read(&mut [0]);
         nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
@@ -167,19 +171,19 @@ impl Connection {
     }
 }
 
-/// For this thread's next.
+/// Keeps the buffer for this thread's next connection.
 fn keep(place: &'static std::thread::LocalKey<Cell<Vec<u8>>>, mut buffer: Vec<u8>) {
     if buffer.capacity() <= KEPT {
         buffer.clear();
-        // A thread that ends needs none.
+        // A thread that ends needs no buffer.
         let _ = place.try_with(|place| place.set(buffer));
     }
 }
 
-/// What the beginning of an answer says.
+/// The parsed head of an answer.
 #[derive(Debug)]
 struct Head {
-    /// In bytes, the empty line included.
+    /// Length in bytes, including the empty line.
     length: usize,
     status: u16,
     keeps_alive: bool,
@@ -187,17 +191,17 @@ struct Head {
     body: Framing,
 }
 
-/// Where the body ends.
+/// The end of the body.
 #[derive(Debug)]
 enum Framing {
     Length(usize),
     Chunks,
-    /// With the connection.
+    /// The body ends when the connection closes.
     Open,
 }
 
 impl Head {
-    /// `None`: not all is there yet.
+    /// Returns `None` if the head is not complete yet.
     fn read(bytes: &[u8]) -> io::Result<Option<Head>> {
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut response = httparse::Response::new(&mut headers);
@@ -217,7 +221,7 @@ impl Head {
         };
         for header in &*response.headers {
             let value = std::str::from_utf8(header.value).unwrap_or_default().trim();
-            // Their lengths tell most of the others apart.
+            // Their lengths distinguish most of the others.
             if header.name.eq_ignore_ascii_case("content-length") {
                 if !matches!(head.body, Framing::Chunks) {
                     head.body = Framing::Length(value.parse().map_err(|_| malformed("no such length"))?);
@@ -238,7 +242,7 @@ impl Head {
         Ok(Some(head))
     }
 
-    /// The answer, once all of it is there. A body in chunks is put together where it stands.
+    /// Returns the answer when it is complete. Chunks of a body are joined in place.
     fn answer(&self, bytes: &mut [u8], at_end: bool) -> io::Result<Option<Answer>> {
         let (end, length) = match self.body {
             Framing::Length(length) => {
@@ -261,7 +265,8 @@ impl Head {
     }
 }
 
-/// Puts the chunks that begin at `start` together there, once the last has come: the end of the body, and of what was read.
+/// Joins the chunks that begin at `start`, when the last has arrived. Returns the end of the body, and of the
+/// consumed bytes.
 fn dechunk(bytes: &mut [u8], start: usize) -> io::Result<Option<(usize, usize)>> {
     let mut parts: Vec<Range<usize>> = Vec::new();
     let mut place = start;
@@ -283,7 +288,7 @@ fn dechunk(bytes: &mut [u8], start: usize) -> io::Result<Option<(usize, usize)>>
         parts.push(place..end);
         place = end + 2;
     }
-    // Nobody here sends trailers, so what follows is the empty line.
+    // These servers send no trailers, so the empty line follows.
     match bytes.get(place..) {
         Some([b'\r', b'\n', ..]) => {}
         Some([_, _, ..]) => return Err(malformed("trailers")),
@@ -308,7 +313,7 @@ mod tests {
 
     use super::*;
 
-    /// The body and whether the connection stays open, once `bytes` are a whole answer.
+    /// Returns the body, and whether the connection stays open, if `bytes` are a complete answer.
     fn read(bytes: &[u8], at_end: bool) -> io::Result<Option<(u16, String, bool)>> {
         let mut bytes = bytes.to_vec();
         let Some(head) = Head::read(&bytes)? else { return Ok(None) };
@@ -372,7 +377,7 @@ mod tests {
     async fn a_connection_is_used_again_until_the_server_closes_it() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        // Larger than any socket's buffer, so that nothing arrives at once.
+        // Larger than any socket's buffer, so that it does not arrive at once.
         let large = vec![b'a'; 3 << 20];
         let expected = large.len();
         let server = tokio::spawn(async move {
@@ -401,7 +406,7 @@ mod tests {
             assert!(body.len() == expected && body.iter().all(|byte| *byte == body[0]));
             answered.push(body[0]);
             if answered.len() == 2 {
-                // The server drops its end after the second answer; wait for the word of it.
+                // The server closes its end after the second answer; wait for that.
                 while connection.is_usable() {
                     connection.stream.readable().await.unwrap();
                 }

@@ -1,4 +1,4 @@
-//! Publishes to topics past the SDK's machinery: a form there, XML back.
+//! Publishes to topics without the SDK's machinery: a form out, XML back.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use aws_smithy_xml::decode::{Document, ScopedDecoder, XmlDecodeError, try_data};
 
 use crate::direct::{BatchAnswer, Direct, Failed, Succeeded};
 
-/// A form, field by field.
+/// A form, built field by field.
 pub(crate) struct Form(String);
 
 impl Form {
-    /// For a call of this name, such as `PublishBatch`. The whole is about so many bytes long.
+    /// Creates a form for a call such as `PublishBatch`. `bytes` is the approximate total length.
     pub fn new(operation: &str, bytes: usize) -> Form {
         let mut form = String::with_capacity(bytes);
         form.push_str("Action=");
@@ -29,7 +29,7 @@ impl Form {
     }
 }
 
-/// Bytes that stand for themselves in a form.
+/// Bytes that need no escape in a form.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0;
@@ -42,13 +42,13 @@ const PLAIN: [bool; 256] = {
 
 fn escape(out: &mut String, text: &str) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    // Run by run: most bytes are plain, and what is copied at once costs little.
+    // Run by run: most bytes need no escape, and copying many at once is cheap.
     let mut run = 0;
     for (place, byte) in text.bytes().enumerate() {
         if PLAIN[usize::from(byte)] {
             continue;
         }
-        // Between the bytes of one character there is nothing to copy.
+        // There is nothing to copy between the bytes of one character.
         out.push_str(text.get(run..place).unwrap_or_default());
         let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
         out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
@@ -58,14 +58,14 @@ fn escape(out: &mut String, text: &str) {
 }
 
 impl Direct {
-    /// The answer to a batch, sent as a form. `None`: ask the SDK.
+    /// Returns the answer to a batch sent as a form; `None` if the SDK must send it.
     pub async fn batch(&self, operation: &str, form: Form, patience: Duration) -> Option<BatchAnswer> {
         let read = |answer: &[u8]| read_batch(answer).ok();
         self.exchange(operation, || Some(form.0.into_bytes()), patience, None, read).await
     }
 }
 
-/// `<PublishBatchResponse><PublishBatchResult><Successful><member>…`, and the like.
+/// `<PublishBatchResponse><PublishBatchResult><Successful><member>…`, and similar.
 fn read_batch(answer: &[u8]) -> Result<BatchAnswer, XmlDecodeError> {
     let mut document = Document::try_from(answer)?;
     let mut response = document.root_element()?;

@@ -1,4 +1,5 @@
-//! Signature Version 4, for the few forms of request that there are here: with a key that is kept for the day, and in one pass.
+//! Signature Version 4 for the request forms of this module, in one pass, with a signing key that is kept for
+//! the day.
 
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,10 +13,10 @@ use sha2::{Digest, Sha256};
 
 use crate::direct::{Protocol, Route, lock};
 
-/// The SDK's cache is asked for credentials so often; it renews them in time.
+/// Interval at which the SDK's cache is asked for credentials; the SDK renews them in time.
 const CREDENTIALS_FOR: Duration = Duration::from_secs(1);
 
-/// What signs for a day, or until the credentials change.
+/// The signing key of a day, or until the credentials change.
 #[derive(Clone)]
 pub(super) struct Key {
     access_key: String,
@@ -34,7 +35,7 @@ const DATE: usize = 8;
 pub(super) const TIME: usize = 16;
 
 impl Route {
-    /// Signature Version 4, for the two forms of request that there are here.
+    /// Signature Version 4, for the two forms of requests of this module.
     pub fn authorization(&self, target: &str, body: &[u8], key: &Key, time: &str) -> String {
         let (token_header, token_name) = match &key.token {
             Some(token) => (["x-amz-security-token:", token, "\n"], ";x-amz-security-token"),
@@ -66,7 +67,7 @@ impl Route {
         [&[begin, &key.access_key, "/", &key.scope, signed][..], &names, &[end, &signature]].concat().concat()
     }
 
-    /// What to sign with now, which as text is `time`.
+    /// Returns the signing key for now; `time` is `now` as text.
     pub async fn key(&self, now: SystemTime, time: &str) -> Option<Arc<Key>> {
         let date = *time.as_bytes().first_chunk::<DATE>()?;
         let last = self.kept_key().clone();
@@ -131,7 +132,7 @@ pub(super) fn text_of(time: SystemTime) -> Option<[u8; TIME]> {
     Some(text)
 }
 
-/// Of a SHA-256 hash.
+/// Formats a SHA-256 hash.
 fn hex(hash: &[u8]) -> [u8; 64] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [b'0'; 64];

@@ -1,4 +1,5 @@
-//! An inbox in this process's memory: for tests, and where one process alone consumes and forgetting at its end is right.
+//! An inbox in the memory of this process: for tests, and for a single consuming process that may forget the
+//! ids at its end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::inbox::{Begin, Claim, Inbox, InboxError};
 
-/// Remembers for as long as the process lives.
+/// Remembers ids for the lifetime of the process.
 #[derive(Debug, Default)]
 pub struct MemoryInbox {
     entries: Mutex<HashMap<String, Entry>>,
@@ -22,13 +23,13 @@ enum Entry {
 }
 
 impl MemoryInbox {
-    /// An empty one.
+    /// Creates an empty inbox.
     pub fn new() -> MemoryInbox {
         MemoryInbox::default()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
-        // Each change is one call of the map, so a panic elsewhere leaves nothing half done.
+        // Each change is one call of the map, so the map is valid after a panic on another thread.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

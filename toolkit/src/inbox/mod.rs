@@ -1,13 +1,14 @@
-//! Remembers which messages have been handled, so that a handler runs once for each.
+//! Remembers the handled messages, so that a handler runs once for each.
 //!
-//! A queue delivers at least once. What makes that *effectively once* depends on what the handler does:
+//! A queue delivers at least once. How to make this *effectively once* depends on what the handler does:
 //!
-//! | the handler's work | use | promise |
+//! | the handler's work | use | guarantee |
 //! |---|---|---|
-//! | changes one database | `sql::in_transaction` | effectively once: work and memory commit together or not at all |
-//! | anything else | [`once`] | once, unless a crash falls between the work and the memory of it: then again, after the lease |
+//! | changes one database | `sql::in_transaction` | effectively once: the changes and the id commit together or not at all |
+//! | anything else | [`once`] | once, unless the process dies after the work and before the id is stored: then the message is handled again after the lease |
 //!
-//! Both run one of several simultaneous duplicates; the others come back later and find it done.
+//! If several duplicates arrive at the same time, both run one of them; the others come back later and find
+//! it done.
 
 mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -23,55 +24,57 @@ pub use memory::MemoryInbox;
 use crate::consumer::{Delivery, Handler, Outcome};
 use crate::message::Message;
 
-/// A memory of keys. Keep it where all consumers of a queue can reach it.
+/// A store of keys. All consumers of a queue must be able to reach it.
 #[async_trait]
 pub trait Inbox: Send + Sync + 'static {
-    /// Asks to handle `key`. Of many who ask at once, one is told [`Begin::Run`].
+    /// Asks to handle `key`. Of several concurrent callers, one gets [`Begin::Run`].
     ///
     /// # Errors
-    /// When the memory cannot be reached; then nothing is claimed.
+    /// The store cannot be reached; then nothing is claimed.
     async fn begin(&self, key: &str, lease: Duration) -> Result<Begin, InboxError>;
 
-    /// The work goes on: keeps the claim for another lease. `false` if it had run out and another has taken it.
+    /// Renews the lease of a claim. Returns `false` if it had ended and another caller has the claim.
     ///
     /// # Errors
-    /// When the memory cannot be reached.
+    /// The store cannot be reached.
     async fn renew(&self, key: &str, claim: &Claim, lease: Duration) -> Result<bool, InboxError>;
 
-    /// The work is done: `key` is remembered for `keep`. `false` if the claim had run out and another has taken it.
+    /// Reports that the work is done: `key` is remembered for `keep`. Returns `false` if the lease had ended
+    /// and another caller has the claim.
     ///
     /// # Errors
-    /// When the memory cannot be reached; then the key may be handled again.
+    /// The store cannot be reached; then the key may be handled again.
     async fn finish(&self, key: &str, claim: &Claim, keep: Duration) -> Result<bool, InboxError>;
 
-    /// The work was not done: others may try at once.
+    /// Reports that the work was not done: other callers may try at once.
     ///
     /// # Errors
-    /// When the memory cannot be reached; then others wait until the lease ends.
+    /// The store cannot be reached; then other callers wait until the lease ends.
     async fn abandon(&self, key: &str, claim: &Claim) -> Result<(), InboxError>;
 
-    /// Forgets what was to be kept until now; gives how many. The handlers of this module, and those of `sql`, see to it once a minute.
+    /// Deletes the keys that need not be kept any longer, and returns their number. The handlers of this
+    /// module, and those of `sql`, call it once a minute.
     ///
     /// # Errors
-    /// When the memory cannot be reached.
+    /// The store cannot be reached.
     async fn expire(&self) -> Result<u64, InboxError>;
 }
 
-/// The answer to "may I?".
+/// The result of asking to handle a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Begin {
-    /// Yes; say this at the end.
+    /// The caller may handle it, and must pass this claim at the end.
     Run(Claim),
-    /// It has been done.
+    /// The key has been handled.
     Done,
-    /// Somebody is at it; if he dies, his claim ends in so long.
+    /// Another caller is handling it. If that caller dies, its lease ends after this time.
     Busy(Duration),
 }
 
-/// How often a waiting duplicate looks for its twin.
+/// How often a waiting duplicate checks the other one.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Proof that a key is ours: an old holder's differs from a new one's.
+/// Proves ownership of a claim: a new owner's claim differs from an old one's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Claim(pub String);
 
@@ -81,19 +84,20 @@ impl Claim {
     }
 }
 
-/// The memory cannot be reached.
+/// The store cannot be reached.
 #[derive(Debug, thiserror::Error)]
-#[error("the inbox: {0}")]
+#[error("inbox error: {0}")]
 pub struct InboxError(pub String);
 
-/// How long an inbox holds and remembers.
+/// Durations of an inbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct InboxSettings {
-    /// How long a claim holds if its holder dies. A living holder renews it.
+    /// The lease: how long a claim lasts if its owner dies. A running owner renews it.
     pub lease: Duration,
-    /// How long a duplicate waits for its twin before it goes back to the queue.
+    /// How long a duplicate waits for the other one before it returns to the queue.
     pub patience: Duration,
-    /// How long a handled key is remembered: longer than a duplicate can be late. A queue keeps a message up to 14 days.
+    /// How long a handled key is remembered: longer than a duplicate can be delayed. A queue keeps a message
+    /// up to 14 days.
     pub keep: Duration,
 }
 
@@ -110,8 +114,9 @@ impl Default for InboxSettings {
 
 /// Makes a handler run once for each envelope id.
 ///
-/// **Promise**: of any number of deliveries of one message, at the same time or later, one runs the handler to
-/// [`Outcome::Done`]. After a crash between the work and the memory of it the handler runs again, once the lease has ended.
+/// **Guarantee**: of all deliveries of one message, concurrent or later, one runs the handler to
+/// [`Outcome::Done`]. If the process dies after the work and before the id is stored, the handler runs again
+/// after the lease.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -127,7 +132,7 @@ impl Default for InboxSettings {
 ///
 /// let queue = QueueSpec::new("orders").dead_letters("orders-dlq", 3).ensure(&clients).await?;
 /// let publisher = Publisher::queue(&clients, &queue);
-/// // Somebody publishes the same order twice.
+/// The same order is published twice.
 /// for _ in 0..2 {
 ///     publisher.publish(Outgoing::new(OrderCreated { id: "o-1".into() }).id("o-1")).await?;
 /// }
@@ -162,7 +167,7 @@ pub struct Once<H> {
     forgetting: Forgetting,
 }
 
-/// Has an inbox forget, now and then: otherwise it would grow for ever.
+/// Runs `expire` from time to time: otherwise the inbox would grow for ever.
 #[derive(Default)]
 struct Forgetting {
     due: Mutex<Option<tokio::time::Instant>>,
@@ -171,7 +176,7 @@ struct Forgetting {
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 impl Forgetting {
-    /// To be called for each message. Costs next to nothing when it is not yet time, and nobody waits for it when it is.
+    /// To be called for each message. It is cheap if nothing is due; otherwise it runs in the background.
     fn now_and_then(&self, inbox: impl FnOnce() -> Arc<dyn Inbox>) {
         let now = tokio::time::Instant::now();
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,7 +188,7 @@ impl Forgetting {
         let inbox = inbox();
         tokio::spawn(async move {
             if let Err(error) = inbox.expire().await {
-                tracing::warn!(%error, "what is old was not forgotten");
+                tracing::warn!(%error, "old ids were not deleted");
             }
         });
     }
@@ -194,7 +199,7 @@ impl<T: Message, H: Handler<T>> Handler<T> for Once<H> {
         self.forgetting.now_and_then(|| self.inbox.clone());
         let key = delivery.envelope.id.clone();
         let lease = self.settings.lease;
-        // A duplicate's twin is usually done in a moment; asking again costs less than a round through the queue.
+        // The other delivery is usually done soon; checking again costs less than a round through the queue.
         let patient_until = tokio::time::Instant::now() + self.settings.patience;
         let claim = loop {
             match self.inbox.begin(&key, lease).await {
@@ -216,12 +221,12 @@ impl<T: Message, H: Handler<T>> Handler<T> for Once<H> {
                 tokio::time::sleep(lease / 3).await;
                 match self.inbox.renew(&key, &claim, lease).await {
                     Ok(true) => {}
-                    Ok(false) => tracing::warn!(%key, "the claim ran out; the message may be handled twice"),
+                    Ok(false) => tracing::warn!(%key, "the claim was lost; the message may be handled twice"),
                     Err(error) => tracing::warn!(%key, %error, "the claim cannot be renewed"),
                 }
             }
         };
-        // Where the handler is broken off or panics, the claim goes back when this does.
+        // If the handler is cancelled or panics, dropping this returns the claim.
         let mut guard = Abandon { inbox: Some(self.inbox.clone()), key: &key, claim: &claim };
         let outcome = tokio::select! {
             outcome = self.handler.handle(delivery) => outcome,
@@ -233,13 +238,13 @@ impl<T: Message, H: Handler<T>> Handler<T> for Once<H> {
             _ => self.inbox.abandon(&key, &claim).await,
         };
         if let Err(error) = remembered {
-            tracing::warn!(%key, %error, "what became of the message was not remembered");
+            tracing::warn!(%key, %error, "the result of the message was not stored");
         }
         outcome
     }
 }
 
-/// Gives a claim back if its holder ends without a word but the process lives on.
+/// Returns a claim if its owner is dropped without a result while the process lives on.
 struct Abandon<'a> {
     inbox: Option<Arc<dyn Inbox>>,
     key: &'a str,
@@ -248,7 +253,7 @@ struct Abandon<'a> {
 
 impl Drop for Abandon<'_> {
     fn drop(&mut self) {
-        // Outside a runtime, the lease ends by itself.
+        // Outside of a runtime, the lease ends by itself.
         if let (Some(inbox), Ok(runtime)) = (self.inbox.take(), tokio::runtime::Handle::try_current()) {
             let (key, claim) = (self.key.to_owned(), self.claim.clone());
             runtime.spawn(async move { inbox.abandon(&key, &claim).await });

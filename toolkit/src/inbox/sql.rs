@@ -1,4 +1,5 @@
-//! An inbox in a database, shared by all consumers of a queue; and, inside a business transaction, the strongest promise.
+//! An inbox in a database, shared by all consumers of a queue; inside a business transaction it gives the
+//! strongest guarantee.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,11 +12,11 @@ use crate::inbox::{Begin, Claim, Forgetting, Inbox, InboxError, InboxSettings};
 use crate::message::Message;
 use crate::sql::{Database, Dialect, StoreError, from_json, from_now, is_whole, migrate, now};
 
-/// Remembers in the table `toolkit_inbox`.
+/// Remembers ids in the table `toolkit_inbox`.
 #[derive(Clone, Debug)]
 pub struct SqlInbox<D> {
     database: D,
-    /// Keys of one consumer do not disturb another's in the same table.
+    /// The name separates the keys of consumers in the same table.
     consumer: Arc<str>,
 }
 
@@ -31,21 +32,21 @@ macro_rules! table {
     };
 }
 
-/// On SQLite the rows lie in the order of the key, and not in an order of their own with a second tree that finds them by it.
+/// On SQLite the rows are stored in the order of the key, without a second tree for a row id.
 const SQLITE: &[&str] = &[concat!(table!(), " WITHOUT ROWID"), INDEX];
 const POSTGRES: &[&str] = &[table!(), INDEX];
 const INDEX: &str = "CREATE INDEX IF NOT EXISTS toolkit_inbox_until ON toolkit_inbox (until_ms)";
 
 impl<D: Database> SqlInbox<D> {
-    /// For the consumer of this name: those of one name share a memory.
+    /// Creates an inbox for the consumer with this name; consumers with the same name share their ids.
     pub fn new(database: &D, consumer: &str) -> SqlInbox<D> {
         SqlInbox { database: database.clone(), consumer: consumer.into() }
     }
 
-    /// Makes the table if it is missing.
+    /// Creates the table if it is missing.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let schema = match D::DIALECT {
             Dialect::Sqlite => SQLITE,
@@ -54,18 +55,18 @@ impl<D: Database> SqlInbox<D> {
         migrate(&self.database, schema).await
     }
 
-    /// Within a transaction of yours: `true` if this key is new, and now remembered, should the transaction commit; `false` if it
-    /// has been handled. Where another transaction is at the same key, waits for its end.
+    /// In a transaction of yours: returns `true` if this key is new, and remembers it if the transaction
+    /// commits; `false` if it has been handled. If another transaction has the same key, waits for its end.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn first_time(
         &self,
         transaction: &mut D::Connection,
         key: &str,
         keep: Duration,
     ) -> Result<bool, StoreError> {
-        // A claim that `once` left under the same name is no memory: nothing says that its work was done.
+        // A claim that `once` left under the same name does not count: its work may not be done.
         let sql = "INSERT INTO toolkit_inbox (consumer, message_key, claim, until_ms) VALUES ($1, $2, NULL, $3)
                    ON CONFLICT (consumer, message_key) DO UPDATE SET claim = NULL, until_ms = excluded.until_ms
                    WHERE toolkit_inbox.claim IS NOT NULL OR toolkit_inbox.until_ms <= $4";
@@ -73,18 +74,18 @@ impl<D: Database> SqlInbox<D> {
         Ok(D::execute(transaction, sql, &values).await? == 1)
     }
 
-    /// As [`first_time`](Self::first_time) for many keys, with one statement: those of them that are new. A key that is given twice
-    /// is new once.
+    /// As [`first_time`](Self::first_time) for several keys, with one statement. Returns the new ones. A key
+    /// that is passed twice is returned once.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn first_times(
         &self,
         transaction: &mut D::Connection,
         keys: &[&str],
         keep: Duration,
     ) -> Result<HashSet<String>, StoreError> {
-        // In one order for all, or two transactions could wait for each other.
+        // In the same order everywhere; otherwise two transactions could wait for each other.
         let keys: BTreeSet<&str> = keys.iter().copied().collect();
         let sql = from_json!(
             D,
@@ -100,10 +101,10 @@ impl<D: Database> SqlInbox<D> {
         rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect()
     }
 
-    /// Within a transaction of yours: these keys are to be as if they had never come.
+    /// In a transaction of yours: removes these keys, as if they had never been seen.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn forget(&self, transaction: &mut D::Connection, keys: &[&str]) -> Result<(), StoreError> {
         let sql = from_json!(
             D,
@@ -135,7 +136,7 @@ impl<D: Database> SqlInbox<D> {
             Some(row) => {
                 Ok(Begin::Busy(Duration::from_millis(u64::try_from(row.int(1)? - now()).unwrap_or(0))))
             }
-            // It was given back in between.
+            // It was returned in between.
             None => Ok(Begin::Busy(Duration::ZERO)),
         }
     }
@@ -178,8 +179,9 @@ impl<D: Database> Inbox for SqlInbox<D> {
     }
 
     async fn expire(&self) -> Result<u64, InboxError> {
-        // Whosever it is: what is old is old for all, and by the consumer's name alone a database would look at everything that he
-        // remembers. Not all at once, so that nobody waits long; and again whether it is old, since it may just have been claimed.
+        // Deletes old rows of all consumers, because with a consumer's name in the condition the database
+        // would read all rows of that consumer. Deletes a limited number, so that others wait only briefly;
+        // and checks the age again, because a row may just have been claimed.
         let sql = "DELETE FROM toolkit_inbox WHERE until_ms <= $1 AND (consumer, message_key) IN
                        (SELECT consumer, message_key FROM toolkit_inbox WHERE until_ms <= $1 LIMIT 1000)";
         let (now, mut all) = (now(), 0);
@@ -205,9 +207,10 @@ impl From<StoreError> for InboxError {
     }
 }
 
-/// Deals with a message inside a transaction.
+/// Handles a message inside a transaction.
 pub trait TransactionalHandler<T, D: Database>: Send + Sync + 'static {
-    /// Does its work through `transaction`, which is committed after [`Outcome::Done`] and undone otherwise. Must not commit it.
+    /// Works through `transaction`, which is committed after [`Outcome::Done`] and rolled back otherwise.
+    /// Must not commit it.
     fn handle(
         &self,
         transaction: &mut D::Connection,
@@ -217,12 +220,14 @@ pub trait TransactionalHandler<T, D: Database>: Send + Sync + 'static {
 
 /// Makes a handler's changes to a database happen once for each envelope id.
 ///
-/// **Promise**: effectively once. The changes and the memory of the message commit together: a crash before the commit leaves
-/// neither, and the message comes again; a crash after it leaves both, and the message that comes again changes nothing.
+/// **Guarantee**: effectively once. The changes and the message's id commit together. A crash before the
+/// commit leaves neither, and the message comes again. A crash after the commit leaves both, and the message
+/// comes again without an effect.
 ///
-/// **Needs** a handler whose effects all go through the transaction: messages too, by an [outbox](crate::outbox). (On PostgreSQL a
-/// statement that fails takes the transaction with it, whatever the handler makes of the error: then the message comes again, even
-/// after [`Outcome::Done`]. Try what may fail behind a savepoint.)
+/// **Requirement**: all effects of the handler go through the transaction, and messages through an
+/// [outbox](crate::outbox). (On PostgreSQL a failed statement aborts the transaction, however the handler
+/// treats the error. Then the message comes again, even after [`Outcome::Done`]. Put a savepoint before
+/// statements that may fail.)
 pub fn in_transaction<D: Database, H>(
     inbox: SqlInbox<D>,
     settings: InboxSettings,
@@ -268,14 +273,15 @@ impl<D: Database, H> InTransaction<D, H> {
     }
 }
 
-/// Deals with many messages inside one transaction.
+/// Handles several messages inside one transaction.
 pub trait TransactionalBatchHandler<T, D: Database>: Send + Sync + 'static {
-    /// Does its work through `transaction`, and names those that failed. All messages are new and of different envelope ids. For
-    /// those that it names it must have changed nothing. Must not commit the transaction; what is to follow the commit, such as
-    /// [handing messages to a relay](crate::outbox::Outbox::committed), goes into `after`.
+    /// Works through `transaction`, and returns the failed messages. All messages are new and have different
+    /// envelope ids. For a failed message it must have changed nothing. It must not commit the transaction.
+    /// Work that has to follow the commit, such as [handing messages to a
+    /// relay](crate::outbox::Outbox::committed), goes into `after`.
     ///
     /// # Errors
-    /// Then nothing has happened, and all come again.
+    /// After an error nothing has happened, and all messages come again.
     fn handle_batch(
         &self,
         transaction: &mut D::Connection,
@@ -284,23 +290,25 @@ pub trait TransactionalBatchHandler<T, D: Database>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<BatchOutcome, StoreError>> + Send;
 }
 
-/// What is to happen as soon as a transaction is durable, and not at all if it is undone. (A crash in between prevents it, too.)
+/// Work to do after a transaction is durable, and not if it is rolled back. (A crash in between prevents it,
+/// too.)
 #[derive(Default)]
 pub struct AfterCommit(Vec<Box<dyn FnOnce() + Send>>);
 
 impl AfterCommit {
-    /// This, after what was said before.
+    /// Adds work, after the work that was added before.
     pub fn run(&mut self, then: impl FnOnce() + Send + 'static) {
         self.0.push(Box::new(then));
     }
 }
 
-/// As [`in_transaction`], with all messages of a batch in one transaction: what a database pays for a transaction is paid
-/// once for many. Put [`gather`](crate::consumer::gather) before it for batches larger than a receive's ten.
+/// As [`in_transaction`], with all messages of a batch in one transaction, which is cheaper. Put
+/// [`gather`](crate::consumer::gather) before it for batches of more than a receive's ten messages.
 ///
-/// **Promise**: as [`in_transaction`]'s. Where the database refuses the transaction, because of one message perhaps, the batch's halves
-/// are tried apart, and theirs, until the message is alone that cannot be stored; it comes again, with those of its group behind it. If
-/// the database is away, all come again.
+/// **Guarantee**: as [`in_transaction`]'s. If the database refuses the transaction, perhaps because of one
+/// message, each half of the batch is tried separately, and so on, until the failing message is alone. That
+/// message comes again, with those behind it in its group. If the database cannot be reached, all messages
+/// come again.
 pub fn batches_in_transaction<D: Database, H>(
     inbox: SqlInbox<D>,
     settings: InboxSettings,
@@ -326,7 +334,7 @@ where
     async fn handle_batch(&self, batch: Vec<Delivery<T>>) -> BatchOutcome {
         self.forgetting.now_and_then(|| self.inbox.clone().into());
         let mut all = BatchOutcome::done();
-        // Groups of which a message failed: those behind it must not go before it.
+        // Groups with a failed message: those behind it must not be handled first.
         let mut held_back: HashSet<String> = HashSet::new();
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
@@ -368,7 +376,7 @@ where
     }
 }
 
-/// Whether the database was there and did not want it.
+/// Returns whether the database was reachable and refused the statement.
 fn is_refusal(error: &StoreError) -> bool {
     match error {
         StoreError::Database(error) => error.as_database_error().is_some(),
@@ -377,7 +385,7 @@ fn is_refusal(error: &StoreError) -> bool {
 }
 
 impl<D: Database, H> BatchesInTransaction<D, H> {
-    /// Handles these in one transaction. They are in `batch` still where the transaction failed.
+    /// Handles these messages in one transaction. They stay in `batch` if the transaction failed.
     async fn run<T: Message>(&self, batch: &mut Vec<Delivery<T>>) -> Result<BatchOutcome, StoreError>
     where
         H: TransactionalBatchHandler<T, D>,
@@ -401,7 +409,8 @@ impl<D: Database, H> BatchesInTransaction<D, H> {
         result
     }
 
-    /// `ours` are new; `others` have been handled before, or are copies of ours.
+    /// The messages in `ours` are new; those in `others` have been handled before, or are duplicates of
+    /// `ours`.
     async fn work<T: Message>(
         &self,
         mut transaction: D::Transaction,
@@ -428,7 +437,7 @@ impl<D: Database, H> BatchesInTransaction<D, H> {
             D::commit(transaction).await?;
             after.0.into_iter().for_each(|then| then());
         }
-        // Copies share the fate of the first.
+        // Duplicates share the result of the first.
         for other in others {
             if let Some((_, fate)) = failed.iter().find(|(failed, _)| *failed == other.envelope.id) {
                 outcome.failures.push((other.message_id.clone(), fate.clone()));

@@ -1,4 +1,4 @@
-//! What a relay knows of the table: for each destination the messages that wait, in order.
+//! The relay's view of the table: for each destination the waiting messages, in order.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -18,15 +18,15 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Line {
     waiting: BTreeMap<i64, Entry>,
-    /// Of those that wait.
+    /// Size of the waiting messages.
     bytes: usize,
-    /// Those that are being published.
+    /// The messages that are being published.
     under_way: Vec<i64>,
-    /// There was no room for those after this id; they stand in the table only.
+    /// Rows after this id did not fit into memory; they are in the table only.
     behind: Option<i64>,
 }
 
-/// The most that the messages of a line may have, besides their number.
+/// Maximum size of the messages of a line, in addition to their number.
 const ROOM_BYTES: usize = 64 << 20;
 
 impl Line {
@@ -44,13 +44,13 @@ impl Line {
     }
 }
 
-/// All destinations that the relay publishes to.
+/// All destinations to which the relay publishes.
 #[derive(Debug)]
 pub(super) struct Lines {
-    /// Up to this id every row that was visible has been read: it is here, behind, or gone.
+    /// Every visible row up to this id has been read: it is in memory, behind the memory's limit, or gone.
     pub seen: i64,
     lines: HashMap<String, Line>,
-    /// The most messages of a line.
+    /// Maximum number of messages of a line.
     room: usize,
 }
 
@@ -59,8 +59,8 @@ impl Lines {
         Lines { seen: 0, lines: destinations.map(|name| (name.clone(), Line::default())).collect(), room }
     }
 
-    /// Takes a row in that was not seen before. Those of destinations that nobody publishes to wait in the table, and so do those for
-    /// which there is no room; then the message is not asked for.
+    /// Adds a row that was not seen before. Rows of destinations without a publisher, and rows that do not
+    /// fit, stay in the table; then `entry` is not called.
     pub fn add<E>(
         &mut self,
         destination: &str,
@@ -73,7 +73,7 @@ impl Lines {
             return Ok(());
         }
         if line.waiting.len() >= self.room || line.bytes >= ROOM_BYTES {
-            // Where it was seen late, those that are younger go behind with it.
+            // If it was seen late, younger rows leave memory with it.
             let younger: Vec<i64> = line.waiting.range(id..).map(|(id, _)| *id).collect();
             younger.into_iter().for_each(|id| drop(line.take(id)));
             line.behind = Some(id - 1);
@@ -83,8 +83,8 @@ impl Lines {
         Ok(())
     }
 
-    /// What is to be published next: for each line of which nothing is under way, up to `most` messages. One that waits for its
-    /// next attempt holds back those behind it in its group, and nobody else.
+    /// Returns the messages to publish next: up to `most` for each line without a publish in progress. A
+    /// message that waits for its next attempt holds back those behind it in its group, and no others.
     pub fn start(&mut self, most: usize, now_ms: i64) -> Vec<(String, Vec<Entry>)> {
         let mut all = Vec::new();
         for (destination, line) in self.lines.iter_mut().filter(|(_, line)| line.under_way.is_empty()) {
@@ -109,7 +109,7 @@ impl Lines {
         all
     }
 
-    /// Nothing of this line is under way any more; these wait again.
+    /// Ends the publish of this line; these messages wait again.
     pub fn finish(&mut self, destination: &str, again: impl IntoIterator<Item = Entry>) {
         if let Some(line) = self.lines.get_mut(destination) {
             line.under_way.clear();
@@ -117,19 +117,19 @@ impl Lines {
         }
     }
 
-    /// Whether so many messages wait for this destination, or more.
+    /// Returns whether at least this many messages wait for this destination.
     pub fn has(&self, destination: &str, count: usize) -> bool {
         self.lines.get(destination).is_some_and(|line| line.waiting.len() >= count)
     }
 
-    /// Lines with room again for what stands behind, and after which id that stands.
+    /// Returns the lines with room for rows that are in the table only, and the id after which those begin.
     pub fn with_room(&self) -> Vec<(String, i64)> {
         let half_empty = |line: &Line| line.waiting.len() <= self.room / 2 && line.bytes <= ROOM_BYTES / 2;
         let lines = self.lines.iter().filter(|(_, line)| half_empty(line));
         lines.filter_map(|(name, line)| Some((name.clone(), line.behind?))).collect()
     }
 
-    /// What stood behind in a line, of which so much was asked for.
+    /// Adds rows of a line from the table, of which this many were requested.
     pub fn fill(&mut self, destination: &str, asked: usize, rows: Vec<Entry>) {
         if let Some(line) = self.lines.get_mut(destination) {
             line.behind = rows.last().map(|last| last.id).filter(|_| rows.len() >= asked);
@@ -141,7 +141,7 @@ impl Lines {
         }
     }
 
-    /// Lines of which all that was seen is here, and the ids of it.
+    /// Returns the lines of which all seen rows are in memory, and their ids.
     pub fn complete(&self) -> (Vec<&str>, Vec<i64>) {
         let complete = || self.lines.iter().filter(|(_, line)| line.behind.is_none());
         let ids = complete().flat_map(|(_, line)| line.waiting.keys().chain(&line.under_way));
@@ -221,7 +221,7 @@ mod tests {
         for id in [2, 5, 7, 3, 9] {
             lines.put("q", entry(id, "g", 0));
         }
-        // 3 found no room: it and all that are younger stand in the table.
+        // Row 3 did not fit: it and all younger rows are in the table only.
         assert_eq!(started(&mut lines, 9), [2]);
         lines.finish("q", []);
         assert_eq!(lines.with_room(), [("q".to_owned(), 2)]);

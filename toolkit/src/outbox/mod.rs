@@ -1,4 +1,5 @@
-//! Writes messages in the same transaction as the business change, and publishes them afterwards: both happen or neither.
+//! Writes messages in the same transaction as the change that they report, and publishes them afterwards:
+//! both happen, or neither.
 //!
 //! ```text
 //!   ┌────────── one transaction ──────────┐
@@ -25,16 +26,19 @@ use crate::publisher::{Outgoing, Prepared, PublishError, Publisher};
 use crate::sql::{Database, Dialect, Row, StoreError, from_json, migrate};
 use handover::Handover;
 
-/// Messages that wait in the database to be published.
+/// Messages in the database that wait to be published.
 ///
-/// **Promise**: *at least once*, and no ghosts. A message is published if, and only if, the transaction that wrote it commits. A
-/// relay that dies between publishing and deleting makes the next one publish it again, with the same envelope id (and, on FIFO
-/// destinations, the same deduplication id, which hides it for five minutes). Consumers behind an [inbox](crate::inbox) see it once.
+/// **Guarantee**: *at least once, and only after a commit*. A message is published if, and only if, the
+/// transaction that wrote it commits. If a relay dies between publishing and deleting, the next one publishes
+/// the message again, with the same envelope id. On FIFO destinations it also has the same deduplication id,
+/// so the queue drops the duplicate for five minutes. Consumers behind an [inbox](crate::inbox) see it once.
 ///
-/// **Order**: by the order of the writes within a message group; two transactions that do not wait for each other have none.
+/// **Order**: the order of the writes within a message group. Two concurrent transactions have no defined
+/// order.
 ///
-/// What was written is [handed](Outbox::committed) to a relay in the same process after the commit, which then need not read it
-/// from the table. The table stays the truth: what was not handed over, or whose relay died, is read from there.
+/// After the commit, a writer can [hand](Outbox::committed) the messages to a relay in the same process,
+/// which then need not read them from the table. The table remains authoritative: messages that were not
+/// handed over, or whose relay died, are read from it.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -113,20 +117,20 @@ const LEASES: &str = "CREATE TABLE IF NOT EXISTS toolkit_leases (
 )";
 
 impl<D: Database> Outbox<D> {
-    /// In this database.
+    /// Uses this database.
     pub fn new(database: &D) -> Outbox<D> {
         Outbox { database: database.clone(), handover: Arc::default() }
     }
 
-    /// Makes the tables if they are missing. A SQLite database is put into WAL mode, which it keeps: readers then never wait for the
-    /// writer, nor the writer for readers.
+    /// Creates the tables if they are missing. Puts a SQLite database permanently into WAL mode, so that
+    /// readers and the writer do not wait for each other.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let schema = match D::DIALECT {
             Dialect::Sqlite => {
-                // Not within a transaction. A database in memory answers that it stays in memory.
+                // Not within a transaction. An in-memory database answers that it stays in memory.
                 self.database.read("PRAGMA journal_mode = WAL", &[]).await?;
                 SQLITE
             }
@@ -135,24 +139,24 @@ impl<D: Database> Outbox<D> {
         migrate(&self.database, schema).await
     }
 
-    /// Begins a transaction for a change and its messages, as the database needs it. Undone when dropped.
+    /// Begins a transaction for a change and its messages. It is rolled back when dropped.
     ///
-    /// On SQLite it is `BEGIN IMMEDIATE`: the transaction waits for its turn to write here. One that begins with sqlx's `pool.begin()`
-    /// is deferred: it takes its turn with its first write, and fails at once with "database is locked" if another has written since it
-    /// first read. How long a transaction waits for its turn is the connection's busy timeout: see
-    /// [`sqlite_options`](crate::sql::sqlite_options).
+    /// On SQLite this is `BEGIN IMMEDIATE`: the transaction waits for the write lock here. A transaction of
+    /// sqlx's `pool.begin()` is deferred: it takes the lock at its first write, and fails at once with
+    /// "database is locked" if another transaction has written since its first read. The connection's busy
+    /// timeout limits the wait: see [`sqlite_options`](crate::sql::sqlite_options).
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn begin(&self) -> Result<D::Transaction, StoreError> {
         self.database.begin().await
     }
 
-    /// Writes a message for this publisher's destination, in your transaction. It is serialised now, so that publishing it later
-    /// cannot fail for anything that lies in the message.
+    /// Writes a message for this publisher's destination, in your transaction. The message is serialised and
+    /// validated now, so its content cannot make a later publish fail.
     ///
     /// # Errors
-    /// When the message cannot be written or could never be sent, or what the database says.
+    /// The message cannot be written or is invalid, or the database failed.
     pub async fn add<T: Message>(
         &self,
         transaction: &mut D::Connection,
@@ -163,10 +167,10 @@ impl<D: Database> Outbox<D> {
         self.add_prepared(transaction, publisher.destination(), prepared).await
     }
 
-    /// Writes a message that is prepared already.
+    /// Writes a prepared message.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn add_prepared(
         &self,
         transaction: &mut D::Connection,
@@ -176,11 +180,11 @@ impl<D: Database> Outbox<D> {
         Ok(self.add_all_prepared(transaction, vec![(destination, message)]).await?)
     }
 
-    /// Writes many messages, each for its destination, in this order, with one statement. (`serde_json` makes text of
-    /// [`Prepared`] messages without failing for anything that lies in them.)
+    /// Writes several messages, each for its destination, in this order, with one statement. (`serde_json`
+    /// cannot fail on [`Prepared`] messages.)
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn add_all_prepared(
         &self,
         transaction: &mut D::Connection,
@@ -192,7 +196,7 @@ impl<D: Database> Outbox<D> {
         #[derive(serde::Serialize)]
         struct Line<'a> {
             d: &'a str,
-            // Text within text: what the relay reads is what was written, whatever the database does with JSON.
+            // The message is stored as text within JSON text, so the database cannot change it.
             m: String,
         }
         let mut lines = Vec::with_capacity(messages.len());
@@ -208,7 +212,7 @@ impl<D: Database> Outbox<D> {
                     ""
                 );
                 D::execute(transaction, sql, &[(&lines).into()]).await?;
-                // Nobody else writes meanwhile, so their ids are in a row.
+                // No other transaction writes meanwhile, so the ids are consecutive.
                 let last = D::query(transaction, "SELECT last_insert_rowid()", &[]).await?;
                 let last = last.first().map_or(Ok(0), |row| row.int(0))?;
                 let count = i64::try_from(messages.len()).unwrap_or(i64::MAX);
@@ -229,30 +233,30 @@ impl<D: Database> Outbox<D> {
         Ok(Written::of(ids, messages))
     }
 
-    /// The transaction that wrote this is durable: a relay in this process publishes it soon. Must not be said before; a
-    /// message whose transaction is undone afterwards would be a ghost. Need not be said at all: a relay finds what nobody hands it,
-    /// a little later.
+    /// Reports that the transaction of these messages is durable: a relay in this process publishes them
+    /// soon. Do not call it before the commit: if the transaction is rolled back afterwards, its messages are
+    /// published anyway. The call is optional: a relay finds all other messages a little later.
     pub fn committed(&self, written: Written) {
         self.handover.give(written);
     }
 
-    /// Tells a relay in this process that something was committed, so that it need not wait for its next look.
+    /// Wakes a relay in this process after a commit, so that it does not wait for its next look.
     pub fn wake(&self) {
         self.handover.look();
     }
 
-    /// How many messages wait.
+    /// Returns the number of waiting messages.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn waiting(&self) -> Result<u64, StoreError> {
         self.count("SELECT COUNT(*) FROM toolkit_outbox").await
     }
 
-    /// The messages that were refused too often, oldest first.
+    /// Returns the messages that were refused too often, oldest first.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn dead(&self, most: u32) -> Result<Vec<DeadMessage>, StoreError> {
         let sql = "SELECT id, destination, message, attempts, last_error, died_ms FROM toolkit_outbox_dead
                    ORDER BY id LIMIT $1";
@@ -260,13 +264,13 @@ impl<D: Database> Outbox<D> {
         rows.iter().map(DeadMessage::read).collect()
     }
 
-    /// Puts a dead message back at the end of those that wait. `false` if there is none of this id.
+    /// Puts a dead message back at the end of the waiting ones. Returns `false` if the id does not exist.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn replay(&self, id: i64) -> Result<bool, StoreError> {
         let mut transaction = self.database.begin().await?;
-        // First it is taken away: of two who replay it at the same time, one finds it.
+        // Deleted first: if two callers replay it at the same time, only one finds it.
         let take = "DELETE FROM toolkit_outbox_dead WHERE id = $1 RETURNING destination, message";
         let Some(dead) = D::query(&mut transaction, take, &[id.into()]).await?.pop() else {
             return Ok(false);
@@ -278,10 +282,10 @@ impl<D: Database> Outbox<D> {
         Ok(true)
     }
 
-    /// Forgets a dead message. `false` if there is none of this id.
+    /// Deletes a dead message. Returns `false` if the id does not exist.
     ///
     /// # Errors
-    /// What the database says.
+    /// Those of the database.
     pub async fn discard(&self, id: i64) -> Result<bool, StoreError> {
         let sql = "DELETE FROM toolkit_outbox_dead WHERE id = $1";
         Ok(self.database.execute_alone(sql, &[id.into()]).await? > 0)
@@ -297,17 +301,17 @@ impl<D: Database> Outbox<D> {
 /// A message that could not be published.
 #[derive(Clone, Debug)]
 pub struct DeadMessage {
-    /// For [`Outbox::replay`].
+    /// The id for [`Outbox::replay`].
     pub id: i64,
-    /// Where it should have gone.
+    /// The destination.
     pub destination: String,
-    /// The message. Of a row that was none, what stood there is the body.
+    /// The message. If a row was not a valid message, the row's content is the body.
     pub message: Prepared,
-    /// How often it was tried.
+    /// Number of attempts.
     pub attempts: i64,
-    /// What was said last.
+    /// The last error.
     pub last_error: String,
-    /// When it was given up.
+    /// When the relay gave up.
     pub died_at: jiff::Timestamp,
 }
 
@@ -340,10 +344,10 @@ fn unreadable(text: &str) -> Prepared {
 /// Why a message was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
-    /// It cannot be serialised, or could never be sent.
+    /// It cannot be serialised, or is invalid.
     #[error(transparent)]
     Message(#[from] PublishError),
-    /// The database says no.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,4 +1,5 @@
-//! Publishes what an outbox holds: one relay at a time, in order, again and again until it is taken or given up.
+//! Publishes the messages of an outbox: one relay at a time, in order, repeatedly until they are accepted or
+//! given up.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,8 @@ use crate::sql::{Database, Dialect, Row, StoreError, from_json, from_now, now};
 
 /// Publishes the messages of an [`Outbox`].
 ///
-/// Several relays may run, on several machines: one works, by a lease in the database, and another takes over when it dies.
+/// Several relays may run, on several machines. A lease in the database selects the one that works; another
+/// takes over when it dies.
 pub struct Relay<D> {
     outbox: Outbox<D>,
     publishers: HashMap<String, Publisher>,
@@ -28,21 +30,22 @@ pub struct Relay<D> {
     renewed: Mutex<Option<Instant>>,
 }
 
-/// How a [`Relay`] works.
+/// Settings of a [`Relay`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct RelaySettings {
-    /// How many messages are read at a time, and published at a time to one destination.
+    /// Number of messages to read at a time, and to publish at a time to one destination.
     pub batch: u32,
-    /// How often it looks into the table for what nobody [handed over](Outbox::committed).
+    /// Interval of looks into the table for messages that were not [handed over](Outbox::committed).
     pub every: Duration,
-    /// How long it waits after it was woken: messages that are written one after the other then leave in fewer, fuller requests.
+    /// How long the relay waits after a wake-up, so that messages written one after the other leave in fewer,
+    /// fuller requests.
     pub linger: Duration,
-    /// How often a message is tried before it is given up; each try is the publisher's whole patience.
+    /// Number of attempts before a message is given up; each attempt includes the publisher's own retries.
     pub attempts: u32,
-    /// The wait before a message is tried again.
+    /// The wait before a message is retried.
     pub backoff: Backoff,
-    /// How long a relay that died keeps others from taking over: after this and [`every`](Self::every) another one publishes. It is
-    /// renewed after a quarter of this; a relay that is held up for longer loses it.
+    /// The lease. If a relay dies, another one publishes after this time and [`every`](Self::every). The
+    /// relay renews the lease after a quarter of this time; a relay that is stopped for longer loses it.
     pub lease: Duration,
 }
 
@@ -59,11 +62,11 @@ impl Default for RelaySettings {
     }
 }
 
-/// How many batches of a destination are kept in memory, and looked at for a message that may go.
+/// Number of batches of a destination that are kept in memory, and searched for a message that may be sent.
 const LOOK_AHEAD: usize = 50;
 
 impl<D: Database> Relay<D> {
-    /// Of this outbox.
+    /// Creates a relay of this outbox.
     pub fn new(outbox: &Outbox<D>) -> Relay<D> {
         Relay {
             outbox: outbox.clone(),
@@ -74,22 +77,22 @@ impl<D: Database> Relay<D> {
         }
     }
 
-    /// Publishes what was written for this publisher's destination. Messages for destinations that no publisher was named for wait: since
-    /// one relay works at a time, give all relays of a database the same publishers.
+    /// Publishes the messages for this publisher's destination. Messages for destinations without a publisher
+    /// wait. Only one relay works at a time, so give all relays of a database the same publishers.
     #[must_use]
     pub fn to(mut self, publisher: Publisher) -> Relay<D> {
         self.publishers.insert(publisher.destination().to_owned(), publisher);
         self
     }
 
-    /// How it works.
+    /// Sets the settings.
     #[must_use]
     pub fn settings(mut self, settings: RelaySettings) -> Relay<D> {
         self.settings = settings;
         self
     }
 
-    /// Begins. Must be called within a tokio runtime.
+    /// Starts the relay. Must be called within a tokio runtime.
     pub fn start(self) -> RunningRelay {
         let stop = CancellationToken::new();
         let task = tokio::spawn(self.run(stop.clone()));
@@ -105,7 +108,8 @@ impl<D: Database> Relay<D> {
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(%error, failures, "the outbox cannot be read");
-                    // The backoff is for destinations; the database is asked again about as soon as another relay would ask it.
+                    // The backoff is for destinations; this relay asks the database again about as soon as
+                    // another relay would.
                     self.settings.backoff.delay(failures).min(self.settings.lease)
                 }
             };
@@ -120,7 +124,8 @@ impl<D: Database> Relay<D> {
         }
     }
 
-    /// Publishes for as long as this relay is the one that works, and is not stopped. What it knows of the table ends with that.
+    /// Publishes while this relay has the lease and is not stopped. Afterwards it discards what it knows of
+    /// the table.
     async fn work(&self, stop: &CancellationToken, failures: &mut u32) -> Result<(), StoreError> {
         if !self.lead().await? {
             return Ok(());
@@ -143,14 +148,15 @@ impl<D: Database> Relay<D> {
                 () = stop.cancelled(), if !stopping => {}
                 Some(one) = under_way.next(), if !under_way.is_empty() => {
                     let one: Ended = one;
-                    // Where the next batch is full, it need not wait; else one transaction settles what ends until the next look.
+                    // If the next batch is full, it need not wait. Otherwise one transaction stores all
+                    // results until the next look.
                     let linger = if lines.has(&one.destination, most) { Duration::ZERO } else { settings.linger };
                     look_at = look_at.min(Instant::now() + linger);
                     ended.push(one);
                 }
                 () = self.outbox.handover.woken() => look_at = look_at.min(Instant::now() + settings.linger),
                 () = tokio::time::sleep_until(look_at) => {
-                    // Two at once would be out of order.
+                    // Two at once could be out of order.
                     if !self.lead().await? {
                         return Ok(());
                     }
@@ -164,9 +170,9 @@ impl<D: Database> Relay<D> {
                     self.take_in(&mut lines, &mut read_at).await?;
                     *failures = 0;
                     for (destination, entries) in lines.start(most, now()) {
-                        // Lines are those of publishers.
+                        // The lines are those of the publishers.
                         if let Some(publisher) = self.publishers.get(&destination) {
-                            // Each destination for itself: a slow one does not hold up the others.
+                            // Each destination separately: a slow one does not block the others.
                             under_way.push(publish(publisher, destination, entries));
                         }
                     }
@@ -175,7 +181,7 @@ impl<D: Database> Relay<D> {
         }
     }
 
-    /// Whether this relay is the one that works, and has been since it last asked.
+    /// Returns whether this relay has the lease, without a gap since the last call.
     async fn lead(&self) -> Result<bool, StoreError> {
         let begun = Instant::now();
         let renewed = || self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -189,18 +195,18 @@ impl<D: Database> Relay<D> {
                    WHERE toolkit_leases.holder = excluded.holder OR toolkit_leases.until_ms <= $3";
         let values = [(&self.holder).into(), from_now(self.settings.lease).into(), now().into()];
         let ours = self.outbox.database.execute_alone(sql, &values).await? == 1;
-        // Had it run out, another may have worked in between.
+        // If it had expired, another relay may have worked in between.
         let lapsed = since.is_some_and(|since| since >= self.settings.lease);
         *renewed() = (ours && !lapsed).then_some(begun);
         Ok(ours && !lapsed)
     }
 
-    /// Takes in what writers have handed over, and what only the table knows.
+    /// Takes over the messages that writers handed over, and reads the others from the table.
     async fn take_in(&self, lines: &mut Lines, read_at: &mut Instant) -> Result<(), StoreError> {
         let (letters, mut look) = self.outbox.handover.take();
         for (id, letter) in letters {
             if id <= lines.seen {
-                // The table has shown it already; unless a younger transaction ended before it.
+                // The table has shown it already, unless a younger transaction committed before it.
                 look |= D::DIALECT == Dialect::Postgres;
                 continue;
             }
@@ -231,7 +237,7 @@ impl<D: Database> Relay<D> {
                     Err(error) => self.unreadable(row, error).await?,
                 }
             }
-            // Where one was taken out, the next look asks again.
+            // If one was taken out, the next look asks again.
             if entries.len() == rows.len() {
                 lines.fill(&destination, most as usize, entries);
             }
@@ -239,7 +245,7 @@ impl<D: Database> Relay<D> {
         Ok(())
     }
 
-    /// Reads on in the table, up to what stands before this id.
+    /// Reads the table up to the row before this id.
     async fn read(&self, lines: &mut Lines, before: i64) -> Result<(), StoreError> {
         let most = self.settings.batch.max(1);
         loop {
@@ -263,7 +269,7 @@ impl<D: Database> Relay<D> {
         }
     }
 
-    /// A row that is no message, written by another program perhaps, must not stop all the others.
+    /// A row that is not a valid message, perhaps written by another program, must not stop the others.
     async fn unreadable(&self, row: &Row, error: StoreError) -> Result<(), StoreError> {
         let StoreError::Shape(why) = error else { return Err(error) };
         let (id, why) = (row.int(0)?, format!("it cannot be read: {why}"));
@@ -273,8 +279,8 @@ impl<D: Database> Relay<D> {
         D::commit(transaction).await
     }
 
-    /// Reads what has become visible only after younger rows: transactions that do not wait for each other end as they like. (On
-    /// SQLite writers take turns, and there is no such row.)
+    /// Reads rows that became visible only after younger rows, because concurrent transactions commit in any
+    /// order. (SQLite has one writer at a time, so it has no such rows.)
     async fn read_late(&self, lines: &mut Lines) -> Result<(), StoreError> {
         let (destinations, ids) = lines.complete();
         let (destinations, ids) = (serde_json::to_string(&destinations)?, serde_json::to_string(&ids)?);
@@ -290,7 +296,7 @@ impl<D: Database> Relay<D> {
         Ok(())
     }
 
-    /// Writes down what became of messages, all at once.
+    /// Stores the results of messages in one transaction.
     async fn settle(&self, all: Vec<Ended>, lines: &mut Lines) -> Result<(), StoreError> {
         let mut transaction = self.outbox.database.begin().await?;
         let (mut taken, mut finished) = (Vec::new(), Vec::new());
@@ -325,7 +331,7 @@ impl<D: Database> Relay<D> {
         Ok(())
     }
 
-    /// A message was not taken; gives whether it is tried again, or is dead now.
+    /// Handles a message that was not accepted. Returns whether it is retried or dead.
     async fn failed(
         &self,
         transaction: &mut D::Connection,
@@ -347,7 +353,7 @@ impl<D: Database> Relay<D> {
     }
 }
 
-/// To the dead messages.
+/// Moves a message to the dead messages.
 async fn give_up<D: Database>(
     transaction: &mut D::Connection,
     id: i64,
@@ -366,7 +372,7 @@ fn entry(row: &Row) -> Result<Entry, StoreError> {
     Ok(Entry { id: row.int(0)?, message, attempts: row.int(3)?, due_ms: row.int(4)? })
 }
 
-/// What became of messages of one destination.
+/// The results of the messages of one destination.
 struct Ended {
     destination: String,
     entries: Vec<Entry>,
@@ -374,7 +380,8 @@ struct Ended {
 }
 
 async fn publish(publisher: &Publisher, destination: String, entries: Vec<Entry>) -> Ended {
-    // What can never be sent (the destination's limits changed) must not stop the others, but those behind it in its group.
+    // A message that can never be sent (the destination's limits changed) must stop only those behind it in
+    // its group.
     let (mut stopped, mut messages) = (HashSet::new(), Vec::with_capacity(entries.len()));
     let mut unsendable: Vec<Option<PublishError>> = Vec::with_capacity(entries.len());
     for Entry { message, .. } in &entries {
@@ -388,25 +395,26 @@ async fn publish(publisher: &Publisher, destination: String, entries: Vec<Entry>
         }
         unsendable.push(error);
     }
-    // All were checked, so there is one result for each; a missing one is tried again.
+    // All were checked, so there is one result for each; a missing one is retried.
     let mut sent = publisher.publish_checked(messages).await.into_iter();
     let mut next = || sent.next().unwrap_or(Err(PublishError::Closed));
     let results = unsendable.into_iter().map(|error| error.map_or_else(&mut next, Err)).collect();
     Ended { destination, entries, results }
 }
 
-/// A relay at work. Dropping it stops it like a crash: the next one repeats what was not yet deleted.
+/// A running relay. Dropping it stops it like a crash: the next relay repeats messages that were not deleted
+/// yet.
 pub struct RunningRelay {
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
 
 impl RunningRelay {
-    /// Finishes what it is publishing, and lets another take over.
+    /// Finishes the current publishes, and releases the lease.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
         if let Some(task) = self.task.take() {
-            // A panic in there has been reported by tokio; the lease ends by itself.
+            // tokio has reported a panic in the task; the lease ends by itself.
             let _ = task.await;
         }
     }
@@ -426,7 +434,8 @@ mod tests {
 
     #[test]
     fn another_relay_publishes_within_five_seconds() {
-        // The lease of a relay that dies was renewed at its death, at the latest; another one asks for it once in every `every`.
+        // A relay that dies renewed its lease at its death at the latest; another relay asks for it once in
+        // every `every`.
         let RelaySettings { lease, every, .. } = RelaySettings::default();
         assert!(lease + every <= Duration::from_secs(5), "{lease:?} and {every:?}");
     }

@@ -1,4 +1,4 @@
-//! A publisher that gathers messages of many tasks into batches: by size, and by how long the first may wait.
+//! A publisher that collects messages of many tasks in batches, by size and by the longest wait of a message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::message::Message;
 use crate::publisher::dispatch::{Dispatch, Item};
 use crate::publisher::{Outgoing, Prepared, PublishError, Publisher, Receipt};
 
-/// Gathers what many tasks publish. Cheap to clone.
+/// Collects the messages of many tasks in batches. Cheap to clone.
 ///
-/// **Promise**: at least once, like [`Publisher`]; `publish` returns when its message has been accepted. A caller that stops
-/// waiting does not stop its message.
+/// **Guarantee**: at least once, like [`Publisher`]; `publish` returns when its message has been accepted. A
+/// caller that stops waiting does not stop its message.
 #[derive(Clone, Debug)]
 pub struct BatchingPublisher {
     publisher: Publisher,
@@ -40,7 +40,7 @@ impl BatchingPublisher {
         }
     }
 
-    /// Publishes one message together with others, and waits until it is accepted.
+    /// Publishes a message in a batch with others, and waits until it is accepted.
     ///
     /// # Errors
     /// As [`Publisher::publish`]; and [`PublishError::Closed`] after [`close`](Self::close).
@@ -51,7 +51,7 @@ impl BatchingPublisher {
         self.publish_prepared(self.publisher.prepare(message).await?).await
     }
 
-    /// Publishes what is prepared already.
+    /// Publishes a prepared message.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
@@ -63,17 +63,18 @@ impl BatchingPublisher {
         answer.await.map_err(|_| PublishError::Closed)?
     }
 
-    /// Sends what waits, and returns when it is over. Other clones publish no more.
+    /// Sends the waiting messages, and returns when all are done. Other clones cannot publish any more.
     pub async fn close(self) {
         self.closing.cancel();
         if let Some(gatherer) = self.gatherer.lock().await.take() {
-            // A panic in there has been reported by tokio; there is nothing left to send.
+            // tokio has reported a panic in the task; nothing is left to send.
             let _ = gatherer.await;
         }
     }
 }
 
-/// Takes in and sends out until the last sender is gone or this is closed, and everything is sent.
+/// Receives and sends messages until the last sender is gone or this publisher is closed, and all messages
+/// are sent.
 async fn gather(
     mut receiver: mpsc::Receiver<Item>,
     mut dispatch: Dispatch,
@@ -103,11 +104,11 @@ async fn gather(
                 None => open = false,
             },
             () = dispatch.next_finished(), if dispatch.has_under_way() => {}
-            // What is due and still waits, waits for a request to finish, not for the clock.
+            // A due message that still waits is waiting for a request to end, not for the clock.
             () = linger_ends, if !due => {}
-            // What is in the channel already is still taken; then `recv` gives `None`.
+            // The messages in the channel are still received; then `recv` returns `None`.
             () = closing.cancelled(), if !closed => { closed = true; receiver.close(); }
-            // Nothing above applies only when nothing is left to do.
+            // All branches above are disabled only if nothing is left to do.
             else => break,
         }
     }

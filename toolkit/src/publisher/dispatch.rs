@@ -1,4 +1,5 @@
-//! Which waiting messages may go together now: full batches, several under way, and never two of one group at a time.
+//! Selects the waiting messages that may be sent now: full batches, several concurrently, and never two
+//! requests of one group.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -12,21 +13,21 @@ use crate::fault::Fault;
 use crate::publisher::sink::{BATCH_ENTRIES, Receipt, Sink};
 use crate::publisher::{Prepared, PublishError, PublisherSettings, Tallies};
 
-/// A message and who waits for its fate.
+/// A message, and the caller that waits for its result.
 pub(super) struct Item {
     pub message: Arc<Prepared>,
     pub reply: oneshot::Sender<Result<Receipt, PublishError>>,
 }
 
-/// Messages waiting and under way to one sink.
+/// The messages of one sink that wait or are being sent.
 ///
-/// On a FIFO sink a request carries one message a group, and a group has one request under way: only so can a failure
-/// in the middle of a batch, retried, not overtake what came after it.
+/// On a FIFO sink a request carries at most one message of a group, and a group has at most one request in
+/// progress. Otherwise later messages could overtake a failed entry of a batch.
 pub(super) struct Dispatch {
     sink: Arc<dyn Sink>,
     settings: PublisherSettings,
     tallies: Arc<Tallies>,
-    /// Whether a message that failed for good takes the later ones of its group with it.
+    /// Whether a permanently failed message also fails the later ones of its group.
     stop_group_on_failure: bool,
     waiting: VecDeque<Item>,
     busy_groups: HashSet<String>,
@@ -70,7 +71,7 @@ impl Dispatch {
         self.waiting.is_empty() && self.under_way.is_empty()
     }
 
-    /// Starts what may start. Batches that are not full start only if `partial`.
+    /// Starts the requests that may start. Batches that are not full start only if `partial` is set.
     pub fn start(&mut self, partial: bool) {
         while self.under_way.len() < self.settings.in_flight.max(1) {
             let batch = self.take_batch(partial);
@@ -83,7 +84,7 @@ impl Dispatch {
         }
     }
 
-    /// Waits until one request is over. Must not be called when none is under way.
+    /// Waits until one request ends. Must not be called without a request in progress.
     pub async fn next_finished(&mut self) {
         if let Some(finished) = self.under_way.next().await {
             for group in finished.groups {
@@ -99,7 +100,7 @@ impl Dispatch {
         !self.under_way.is_empty()
     }
 
-    /// Sends everything, and returns when the last is over.
+    /// Sends all messages, and returns when the last request has ended.
     pub async fn drain(&mut self) {
         loop {
             self.start(true);
@@ -116,7 +117,7 @@ impl Dispatch {
         let mut seen = HashSet::new();
         for (index, item) in self.waiting.iter().enumerate() {
             if fifo && let Some(group) = &item.message.group {
-                // Once one of a group stays behind, all later ones do.
+                // If one message of a group waits, all later ones wait, too.
                 if self.busy_groups.contains(group) || !seen.insert(group.clone()) {
                     continue;
                 }
@@ -137,7 +138,7 @@ impl Dispatch {
             return Vec::new();
         }
         let mut batch = Vec::with_capacity(picked.len());
-        // From the back, so that the places before stay right.
+        // From the back, so that earlier indexes stay valid.
         for index in picked.into_iter().rev() {
             if let Some(item) = self.waiting.remove(index) {
                 batch.push(item);
@@ -156,7 +157,7 @@ impl Dispatch {
                 !broken
             });
             self.busy_groups.extend(batch.iter().filter_map(|item| item.message.group.clone()));
-            // All of them were answered: look for others.
+            // All callers were answered: select others.
             if batch.is_empty() && !self.waiting.is_empty() && self.under_way.is_empty() {
                 return self.take_batch(partial);
             }
@@ -165,7 +166,7 @@ impl Dispatch {
     }
 }
 
-/// Sends one batch until each entry is accepted, refused for good, or tried often enough.
+/// Sends one batch until each entry is accepted, refused permanently, or out of attempts.
 async fn send_batch(
     sink: Arc<dyn Sink>,
     settings: PublisherSettings,
@@ -216,7 +217,7 @@ async fn send_batch(
     Finished { groups, broken }
 }
 
-/// A message that is refused must not take its company with it.
+/// A refused message must not fail the others of its batch.
 async fn one_by_one(sink: &dyn Sink, batch: &[&Prepared]) -> Vec<Result<Receipt, Fault>> {
     let mut results = Vec::with_capacity(batch.len());
     for message in batch {

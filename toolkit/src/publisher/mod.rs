@@ -1,4 +1,4 @@
-//! Sends messages to a queue or a topic: one, many, or gathered from many tasks into batches.
+//! Sends messages to a queue or a topic: single messages, lists, or messages of many tasks in batches.
 
 mod batching;
 mod dispatch;
@@ -31,12 +31,13 @@ use sink::DirectSink;
 
 /// Sends messages to one queue or topic.
 ///
-/// **Promise**: *at least once*. What `publish` answers `Ok` to is in the queue or topic. What it answers `Err` to may be
-/// there all the same, when only the answer was lost; and a retry after a lost answer makes a standard queue hold the message
-/// twice (with the same envelope id). A FIFO queue drops such a repeat for five minutes.
+/// **Guarantee**: *at least once*. If `publish` returns `Ok`, the message is in the queue or topic. If it
+/// returns `Err`, the message may be there, too, if only the answer was lost. A retry after a lost answer
+/// makes a standard queue hold the message twice, with the same envelope id. A FIFO queue drops such a
+/// duplicate for five minutes.
 ///
-/// Everything is serialised before anything is sent: a message that cannot be written, is too large, or could not be sent for anything
-/// else that lies in it, stops the whole call before its first byte leaves.
+/// All messages are serialised and validated before anything is sent. If one cannot be written, is too large,
+/// or is invalid for another reason, the whole call fails before its first byte leaves.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -75,23 +76,24 @@ pub enum BodyForm {
     /// An [`Envelope`] in JSON.
     #[default]
     Envelope,
-    /// The data alone in JSON, for readers that know no envelope. Type and source travel in message attributes; ids, versions and
-    /// traces do not travel.
+    /// Only the data in JSON, for readers without envelopes. Type and source travel in message attributes;
+    /// ids, versions and traces are lost.
     Bare,
 }
 
-/// How hard a publisher tries.
+/// Retry and batch settings of a publisher.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct PublisherSettings {
-    /// How often a message is sent at most. (The SDK repeats failed calls by itself, too; this comes on top.)
+    /// Maximum number of times to send a message. (The SDK also repeats failed calls itself; this is in
+    /// addition.)
     pub attempts: u32,
     /// The wait between attempts.
     pub backoff: Backoff,
-    /// How many requests are under way at once.
+    /// Maximum number of concurrent requests.
     pub in_flight: usize,
-    /// The most messages of one request; not above [`BATCH_ENTRIES`].
+    /// Maximum number of messages per request; at most [`BATCH_ENTRIES`].
     pub batch_entries: usize,
-    /// How many messages a [`BatchingPublisher`] holds before `publish` waits.
+    /// Number of messages that a [`BatchingPublisher`] holds before `publish` waits.
     pub waiting: usize,
 }
 
@@ -108,19 +110,19 @@ impl Default for PublisherSettings {
 }
 
 impl Publisher {
-    /// To a queue.
+    /// Publishes to a queue.
     pub fn queue(clients: &Clients, queue: &Queue) -> Publisher {
         let inner = QueueSink { sqs: clients.sqs.clone(), url: queue.url.clone() };
         Publisher::to(DirectSink { inner, direct: Direct::new(&clients.sqs) })
     }
 
-    /// To a topic, by its ARN.
+    /// Publishes to a topic, by its ARN.
     pub fn topic(clients: &Clients, arn: impl Into<String>) -> Publisher {
         let inner = TopicSink { sns: clients.sns.clone(), arn: arn.into() };
         Publisher::to(DirectSink { inner, direct: Direct::topics(&clients.sns) })
     }
 
-    /// To anything that takes batches.
+    /// Publishes to any sink.
     pub fn to(sink: impl Sink) -> Publisher {
         let tallies = Arc::new(Tallies::of(sink.name()));
         Publisher {
@@ -133,35 +135,36 @@ impl Publisher {
         }
     }
 
-    /// What envelopes name as their source: the service's name.
+    /// Sets the source that envelopes name: the service's name.
     #[must_use]
     pub fn source(mut self, source: impl Into<String>) -> Publisher {
         self.source = source.into();
         self
     }
 
-    /// How messages become bodies.
+    /// Sets how messages become bodies.
     #[must_use]
     pub fn form(mut self, form: BodyForm) -> Publisher {
         self.form = form;
         self
     }
 
-    /// A further step between envelope and wire: encryption, signature, claim check. In the order of the calls.
+    /// Adds a step between envelope and wire: encryption, signature, claim check. Steps run in the order of
+    /// the calls.
     #[must_use]
     pub fn step(mut self, step: impl Into<Arc<dyn BodyStep>>) -> Publisher {
         self.steps.push(step.into());
         self
     }
 
-    /// How hard it tries.
+    /// Sets the settings.
     #[must_use]
     pub fn settings(mut self, settings: PublisherSettings) -> Publisher {
         self.settings = settings;
         self
     }
 
-    /// The queue's or topic's name.
+    /// Returns the name of the queue or topic.
     pub fn destination(&self) -> &str {
         self.sink.name()
     }
@@ -182,14 +185,14 @@ impl Publisher {
         }
     }
 
-    /// Publishes many: all are serialised and checked first; then they are sent in batches, and each has its own result, in
-    /// the order given.
+    /// Publishes several messages. All are serialised and validated first. Then they are sent in batches.
+    /// Each has its own result, in the given order.
     ///
-    /// On FIFO destinations each group's messages are accepted in the order given; when one is refused for good, the later
-    /// ones of its group are not sent ([`PublishError::EarlierFailed`]).
+    /// On FIFO destinations the messages of a group are accepted in the given order. If one is refused
+    /// permanently, the later ones of its group are not sent ([`PublishError::EarlierFailed`]).
     ///
     /// # Errors
-    /// When a message cannot be sent at all; then none was.
+    /// A message is invalid; then no message was sent.
     pub async fn publish_all<T: Message, M: Into<Outgoing<T>>>(
         &self,
         messages: impl IntoIterator<Item = M>,
@@ -201,7 +204,7 @@ impl Publisher {
         self.publish_prepared(prepared).await
     }
 
-    /// Publishes what is prepared already, like [`publish_all`](Self::publish_all).
+    /// Publishes prepared messages, like [`publish_all`](Self::publish_all).
     ///
     /// # Errors
     /// As [`publish_all`](Self::publish_all).
@@ -215,7 +218,7 @@ impl Publisher {
         Ok(self.publish_checked(messages.into_iter().map(Arc::new).collect()).await)
     }
 
-    /// Publishes what was [checked](Self::check) already; one result each.
+    /// Publishes messages that were [checked](Self::check); returns one result each.
     pub(crate) async fn publish_checked(
         &self,
         messages: Vec<Arc<Prepared>>,
@@ -236,10 +239,10 @@ impl Publisher {
         results
     }
 
-    /// Makes text of a message, without sending it: for an `outbox`.
+    /// Prepares a message without sending it: for an `outbox`.
     ///
     /// # Errors
-    /// When it cannot be written, or could never be sent.
+    /// The message cannot be written, or is invalid.
     pub async fn prepare<T: Message>(
         &self,
         message: impl Into<Outgoing<T>>,
@@ -290,14 +293,15 @@ impl Publisher {
         Ok(prepared)
     }
 
-    /// A publisher that gathers what many tasks publish into batches. A message waits at most `linger` for company.
+    /// Returns a publisher that collects messages of many tasks in batches. A message waits at most `linger`
+    /// for its batch to fill.
     ///
     /// Must be called within a tokio runtime.
     pub fn batching(&self, linger: Duration) -> BatchingPublisher {
         BatchingPublisher::new(self.clone(), linger)
     }
 
-    /// Whether it could be sent at all.
+    /// Checks that the message can be sent.
     pub(crate) fn check(&self, message: &Prepared) -> Result<(), PublishError> {
         let (size, most) = (message.size(), self.sink.max_bytes());
         if size > most {
@@ -333,51 +337,51 @@ pub enum PublishError {
     /// It cannot be written as JSON. Nothing of the call was sent.
     #[error(transparent)]
     Unwritable(#[from] EnvelopeError),
-    /// A step could not do its work. Nothing of the call was sent.
+    /// A step failed. Nothing of the call was sent.
     #[error("a step before sending failed: {0}")]
     Step(#[from] BodyError),
-    /// It is larger than the destination takes: use a claim check. Nothing of the call was sent.
-    #[error("message {id} has {size} bytes with its attributes; the destination takes {most}")]
+    /// It is too large for the destination: use a claim check. Nothing of the call was sent.
+    #[error("message {id} has {size} bytes with its attributes; the destination accepts at most {most}")]
     TooLarge {
         /// The envelope's id.
         id: String,
         /// Its size in bytes, with attributes.
         size: usize,
-        /// The limit.
+        /// The limit, in bytes.
         most: usize,
     },
-    /// The destination is FIFO. Nothing of the call was sent.
-    #[error("message {id} names no group, which a FIFO destination requires")]
+    /// The destination is FIFO, but the message has no group. Nothing of the call was sent.
+    #[error("message {id} has no message group, which a FIFO destination requires")]
     GroupMissing {
         /// The envelope's id.
         id: String,
     },
-    /// No queue or topic would take it. Nothing of the call was sent.
+    /// The message is invalid for every queue or topic. Nothing of the call was sent.
     #[error("message {id} cannot be sent: {why}")]
     Unsendable {
         /// The envelope's id.
         id: String,
-        /// What is wrong with it.
+        /// Description of the fault.
         why: String,
     },
-    /// The service refused it, or could not be reached, until the attempts were used up.
+    /// The service refused it, or could not be reached, in all attempts.
     #[error("not accepted after {attempts} attempts: {fault}")]
     Refused {
-        /// The last answer.
+        /// The last error.
         #[source]
         fault: Fault,
-        /// How often it was sent.
+        /// Number of attempts.
         attempts: u32,
     },
     /// An earlier message of the same group was refused, so this one was not sent.
-    #[error("not sent, since an earlier message of its group was refused")]
+    #[error("not sent, because an earlier message of its group was refused")]
     EarlierFailed,
     /// The publisher was closed.
     #[error("the publisher is closed")]
     Closed,
 }
 
-/// What is counted for one destination.
+/// The metrics of one destination.
 pub(crate) struct Tallies {
     published: Counter,
     retried: Counter,

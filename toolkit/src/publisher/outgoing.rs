@@ -1,4 +1,4 @@
-//! A message before it is sent: first as the application says it, then as nothing but text that cannot fail any more.
+//! A message before it is sent: first as the application describes it, then as text.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::body::{Attribute, Attributes};
 use crate::envelope::{Envelope, Metadata};
 use crate::message::Message;
 
-/// A message, and how it is to travel.
+/// A message, and how to send it.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub struct Outgoing<T> {
     /// The message itself.
     pub data: T,
     pub(crate) id: Option<String>,
-    /// What follows from its cause.
+    /// The metadata that come from its cause.
     pub(crate) cause: Option<Metadata>,
     pub(crate) metadata: Metadata,
     pub(crate) attributes: Attributes,
@@ -41,7 +41,7 @@ impl<T: Message> From<T> for Outgoing<T> {
 }
 
 impl<T> Outgoing<T> {
-    /// This message, travelling as the destination's settings say.
+    /// Creates an outgoing message with the destination's settings.
     pub fn new(data: T) -> Outgoing<T> {
         Outgoing {
             data,
@@ -55,15 +55,15 @@ impl<T> Outgoing<T> {
         }
     }
 
-    /// The envelope's id, where the application has a better one than a fresh one: then repeating the publish after a
-    /// crash is recognised as the same message, by a FIFO queue for five minutes and by an inbox for as long as it keeps.
+    /// Sets the envelope's id. With a fixed id, a repeated publish after a crash is recognised as the same
+    /// message: by a FIFO queue for five minutes, and by an inbox as long as it keeps ids.
     #[must_use]
     pub fn id(mut self, id: impl Into<String>) -> Outgoing<T> {
         self.id = Some(id.into());
         self
     }
 
-    /// The message that this one follows from: it continues that one's correlation and trace.
+    /// Names the message that caused this one, and continues its correlation and trace.
     #[must_use]
     pub fn caused_by<U>(mut self, cause: &Envelope<U>) -> Outgoing<T> {
         let mut follows = Metadata::default();
@@ -72,49 +72,52 @@ impl<T> Outgoing<T> {
         self
     }
 
-    /// The correlation id, where no message is the cause.
+    /// Sets the correlation id, if no message is the cause.
     #[must_use]
     pub fn correlation_id(mut self, id: impl Into<String>) -> Outgoing<T> {
         self.metadata.correlation_id = Some(id.into());
         self
     }
 
-    /// The envelope's priority.
+    /// Sets the envelope's priority.
     #[must_use]
     pub fn priority(mut self, priority: impl Into<String>) -> Outgoing<T> {
         self.metadata.priority = Some(priority.into());
         self
     }
 
-    /// The URL of the queue where the answer is awaited.
+    /// Sets the URL of the queue for the reply.
     #[must_use]
     pub fn reply_to(mut self, queue_url: impl Into<String>) -> Outgoing<T> {
         self.metadata.reply_to = Some(queue_url.into());
         self
     }
 
-    /// A message attribute: what filter policies match on. A message has at most ten; the publisher adds `type` and `source`.
+    /// Adds a message attribute, which filter policies can match. A message has at most ten; the publisher
+    /// adds `type` and `source`.
     #[must_use]
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<Attribute>) -> Outgoing<T> {
         self.attributes.insert(name.into(), value.into());
         self
     }
 
-    /// The message group: on FIFO destinations messages of one group keep their order. Required there.
+    /// Sets the message group. On FIFO destinations it is required, and messages of one group keep their
+    /// order.
     #[must_use]
     pub fn group(mut self, group: impl Into<String>) -> Outgoing<T> {
         self.group = Some(group.into());
         self
     }
 
-    /// FIFO only: messages with one deduplication id within five minutes are one. Otherwise the envelope's id is taken.
+    /// FIFO only: messages with the same deduplication id within five minutes count as one. The default is
+    /// the envelope's id.
     #[must_use]
     pub fn deduplication_id(mut self, id: impl Into<String>) -> Outgoing<T> {
         self.deduplication_id = Some(id.into());
         self
     }
 
-    /// Standard queues only: hidden at first, for up to 15 minutes.
+    /// Standard queues only: delays the message by up to 15 minutes.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Outgoing<T> {
         self.delay = Some(delay);
@@ -122,37 +125,39 @@ impl<T> Outgoing<T> {
     }
 }
 
-/// A message in which nothing is left that could fail but sending: it is text. What an `outbox` keeps.
+/// A prepared message: text that is valid to send. An `outbox` stores it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Prepared {
     /// The envelope's id.
     pub id: String,
     /// The envelope's type.
     pub message_type: String,
-    /// What is sent.
+    /// The body.
     pub body: String,
-    /// What is sent beside it.
+    /// The attributes.
     #[serde(default)]
     pub attributes: Attributes,
     /// The message group.
     #[serde(default)]
     pub group: Option<String>,
-    /// FIFO: what makes two sends one.
+    /// FIFO: the deduplication id.
     #[serde(default)]
     pub deduplication_id: Option<String>,
-    /// Hidden at first for so many seconds.
+    /// The delay in seconds.
     #[serde(default)]
     pub delay_seconds: Option<u32>,
 }
 
 impl Prepared {
-    /// What AWS counts against the limits, in bytes: body, and names, types and values of attributes.
+    /// Returns the size in bytes that AWS compares with its limits: body, and names, types and values of
+    /// attributes.
     pub fn size(&self) -> usize {
         let attributes = self.attributes.iter().map(|(name, value)| name.len() + value.size());
         self.body.len() + attributes.sum::<usize>()
     }
 
-    /// What SQS and SNS would refuse whenever it is sent (AWS's documentation of SendMessage and of message attributes).
+    /// Checks for errors that SQS and SNS always refuse (AWS's documentation of SendMessage and of message
+    /// attributes).
     pub(crate) fn flaw(&self) -> Option<String> {
         if self.body.is_empty() {
             return Some("its body is empty".to_owned());
@@ -189,16 +194,16 @@ impl Prepared {
     }
 }
 
-/// The longest group and deduplication id.
+/// Maximum length of a group or deduplication id.
 const MOST_ID: usize = 128;
-/// The most attributes of a message. (SNS takes more, and does not deliver them raw.)
+/// Maximum number of attributes of a message. (SNS accepts more, but does not deliver them raw.)
 const MOST_ATTRIBUTES: usize = 10;
 
-/// Whether all of its characters are among those that SQS takes: tab, line feed, carriage return, and all from the space on but U+FFFE
-/// and U+FFFF.
+/// Returns whether SQS accepts all characters: tab, line feed, carriage return, and all from the space on
+/// except U+FFFE and U+FFFF.
 fn is_sendable(text: &str) -> bool {
     let forbidden = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
-    // The two have three bytes of which the first is rare.
+    // These two have three bytes, of which the first is rare.
     let rare = || text.as_bytes().contains(&0xef) && text.contains(['\u{fffe}', '\u{ffff}']);
     !(text.bytes().any(forbidden) || rare())
 }

@@ -1,4 +1,4 @@
-//! Where messages go: a queue or a topic, one batch at a time.
+//! Destinations of messages: a queue or a topic, one batch at a time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,43 +17,43 @@ use crate::direct::{BatchAnswer, BatchAsk, Direct, Form, PATIENCE};
 use crate::fault::Fault;
 use crate::publisher::Prepared;
 
-/// The most entries that SQS and SNS take at once.
+/// Maximum number of entries per request of SQS and SNS.
 pub const BATCH_ENTRIES: usize = 10;
-/// The most bytes that SQS takes at once, for one message or a whole batch (since August 2025).
+/// Maximum size of a request of SQS, for one message or a batch, in bytes (since August 2025).
 pub const QUEUE_BYTES: usize = 1_048_576;
-/// The most bytes that SNS takes at once.
+/// Maximum size of a request of SNS, in bytes.
 pub const TOPIC_BYTES: usize = 262_144;
 
-/// Something that takes batches of messages. A test may put a faulty one in front of a real one.
+/// A destination that accepts batches of messages. A test can put a faulty sink in front of a real one.
 #[async_trait]
 pub trait Sink: Send + Sync + 'static {
-    /// Its name, for people and metrics.
+    /// Returns its name, for people and metrics.
     fn name(&self) -> &str;
 
-    /// Whether messages of one group keep their order.
+    /// Returns whether messages of one group keep their order.
     fn is_fifo(&self) -> bool;
 
-    /// Whether a message can be hidden there at first: in a standard queue alone.
+    /// Returns whether messages can be delayed: only in a standard queue.
     fn takes_delays(&self) -> bool {
         !self.is_fifo()
     }
 
-    /// The most bytes of one batch.
+    /// Returns the maximum size of a batch, in bytes.
     fn max_bytes(&self) -> usize;
 
-    /// Sends up to [`BATCH_ENTRIES`] messages, no larger in sum than [`max_bytes`](Self::max_bytes).
+    /// Sends up to [`BATCH_ENTRIES`] messages whose total size is at most [`max_bytes`](Self::max_bytes).
     ///
     /// # Errors
-    /// The whole call failed. Otherwise there is one result an entry, in the same order.
+    /// The whole call failed. Otherwise there is one result per entry, in the same order.
     async fn send(&self, batch: &[&Prepared]) -> Result<Vec<Result<Receipt, Fault>>, Fault>;
 }
 
-/// That a message was accepted.
+/// The confirmation that a message was accepted.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Receipt {
-    /// The service's id of it (not the envelope's).
+    /// The service's message id (not the envelope's id).
     pub message_id: String,
-    /// FIFO: its place in the order.
+    /// FIFO: its sequence number.
     pub sequence_number: Option<String>,
 }
 
@@ -108,15 +108,15 @@ impl Sink for QueueSink {
     }
 }
 
-/// A queue or a topic, past the SDK's machinery.
+/// A queue or a topic, with calls that bypass the SDK.
 pub(super) struct DirectSink<S> {
     pub inner: S,
     pub direct: Arc<Direct>,
 }
 
-/// What can be sent to past the SDK's machinery.
+/// A destination whose calls can bypass the SDK.
 pub(super) trait SendDirect: Sink {
-    /// The answer to a batch. `None`: the SDK is to send it.
+    /// Returns the answer to a batch; `None` if the SDK must send the batch.
     fn send_direct(
         &self,
         direct: &Direct,
@@ -206,7 +206,7 @@ impl SendDirect for QueueSink {
     }
 }
 
-/// What became of each entry.
+/// Returns the result of each entry.
 fn results(answer: BatchAnswer, entries: usize) -> Vec<Result<Receipt, Fault>> {
     let mut results = unanswered(entries);
     answer.failures(&mut results);
@@ -308,7 +308,7 @@ impl SendDirect for TopicSink {
     }
 }
 
-/// An entry that the answer does not mention may or may not have been sent: it is sent again.
+/// An entry that the answer does not mention may have been sent or not: it is sent again.
 fn unanswered(entries: usize) -> Vec<Result<Receipt, Fault>> {
     vec![Err(Fault::passing("Unanswered", "the answer does not mention this entry")); entries]
 }

@@ -1,4 +1,4 @@
-//! A PostgreSQL of its own for a test, where PostgreSQL is installed: started, crashed, started again.
+//! A PostgreSQL for a test, if PostgreSQL is installed. A test can start, crash and restart it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use crate::testing::ServerError;
 
-/// A running PostgreSQL with a cluster in a temporary folder. Ends with this value, and the cluster with it.
+/// A running PostgreSQL with a cluster in a temporary folder. Dropping this value stops it and deletes the
+/// cluster.
 #[derive(Debug)]
 pub struct Postgres {
     server: Child,
@@ -16,16 +17,16 @@ pub struct Postgres {
     programs: PathBuf,
 }
 
-/// How long it may take to start, and to recover.
+/// Timeout for a start, including recovery.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// Who may run it, where the tests run as root: PostgreSQL refuses that.
+/// The user that runs it if the tests run as root, which PostgreSQL refuses.
 const NOBODY: u32 = 65534;
 
 impl Postgres {
-    /// A new cluster; `None` where PostgreSQL's `initdb` is not installed, which a test should say aloud.
+    /// Creates a cluster. Returns `None` if PostgreSQL's `initdb` is not installed; a test should print that.
     ///
     /// # Errors
-    /// When it is installed and does not start.
+    /// PostgreSQL is installed but does not start.
     pub fn start() -> Result<Option<Postgres>, ServerError> {
         let Some(programs) = programs() else { return Ok(None) };
         let initdb = programs.join("initdb");
@@ -46,14 +47,15 @@ impl Postgres {
         Ok(Some(Postgres { server, folder, programs }))
     }
 
-    /// Where it is, for sqlx. It listens on a socket in its folder: no port to collide on.
+    /// Returns the URL for sqlx. The server listens on a socket in its folder, so no port can conflict.
     pub fn url(&self) -> String {
         format!("postgres://postgres@localhost/postgres?host={}", self.folder.path().display())
     }
 
-    /// Ends it as a crash does: all connections break, transactions under way are lost, and the next start has to recover.
+    /// Stops it as a crash does: all connections break, open transactions are lost, and the next start has to
+    /// recover.
     pub fn crash(&mut self) {
-        // Killed by SIGKILL, it would leave its shared memory behind, of which the system has so many pieces and no more.
+        // After SIGKILL its shared memory would remain, of which the system has a limited number of segments.
         let quit = Command::new("kill").args(["-QUIT", &self.server.id().to_string()]).status();
         if !quit.is_ok_and(|status| status.success()) {
             let _ = self.server.kill();
@@ -61,10 +63,10 @@ impl Postgres {
         let _ = self.server.wait();
     }
 
-    /// Starts it again with the same data.
+    /// Restarts it with the same data.
     ///
     /// # Errors
-    /// When it does not start.
+    /// It does not start.
     pub fn restart(&mut self) -> Result<(), ServerError> {
         self.crash();
         self.server = launch(&self.programs, &self.folder)?;
@@ -78,18 +80,18 @@ impl Drop for Postgres {
     }
 }
 
-/// Starts it and waits until it takes connections.
+/// Starts the server and waits until it accepts connections.
 fn launch(programs: &Path, folder: &TempDir) -> Result<Child, ServerError> {
     let program = programs.join("postgres");
     let (data, named) = (folder.path().join("data"), program.display().to_string());
     let mut server = command(&program);
-    // Without syncs: what a test can crash is the program, not the machine.
+    // Without syncs: a test can crash the program, not the machine.
     server.arg("-D").arg(&data).arg("-k").arg(folder.path()).args(["-h", "", "-F"]);
     let started = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut server = started.map_err(|why| ServerError::Unstartable { program: named.clone(), why })?;
     let begun = Instant::now();
     loop {
-        // Its own word: the eighth line of this file.
+        // The server's own status: the eighth line of this file.
         let told = std::fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
         let mut lines = told.lines();
         if lines.next() == Some(&server.id().to_string()) && lines.nth(6).map(str::trim) == Some("ready") {
@@ -120,10 +122,10 @@ fn running_as_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// The folder of its programs.
+/// Returns the folder of its programs.
 fn programs() -> Option<PathBuf> {
     let mut places: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
-    // Debian keeps them off the PATH.
+    // Debian does not put them on the PATH.
     if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
         places.extend(versions.flatten().map(|version| version.path().join("bin")));
     }

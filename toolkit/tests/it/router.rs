@@ -154,7 +154,7 @@ async fn each_type_goes_to_its_handler_and_others_are_dead_letters() {
     handled.sort();
     assert_eq!(handled, ["cancelled order.cancelled-1.0", "end", "placed for 300"]);
     let reasons = reasons(&clients, &dead, 2).await;
-    assert_eq!(reasons[0].1, "the data is of version 7.0; this program knows 1.0");
+    assert_eq!(reasons[0].1, "the data has version 7.0; this program supports 1.0");
     assert_eq!(
         reasons[1].1,
         r#"the type is "order.lost"; this consumer handles "order.cancelled", "order.placed""#
