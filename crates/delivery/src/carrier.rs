@@ -1,4 +1,4 @@
-//! One attempt: the parcel goes to whoever takes its kind.
+//! Makes one attempt to deliver a parcel, by the protocol of its kind.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,38 +13,40 @@ use crate::smtp::Smtp;
 use crate::sockets::Sockets;
 use crate::trust::Trust;
 
-/// Sockets, unless the carrier is told otherwise.
+/// Default limit of sockets.
 const SOCKETS: usize = 1024;
 
-/// What a carrier is told once.
+/// Settings of a carrier.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Which addresses subscribers' URLs may lead to. What the operator configures (gateways, the SMTP server) is not
-    /// looked at.
+    /// The addresses to which subscribers' URLs may lead. Addresses that the operator configures (gateways,
+    /// the SMTP server) are not checked.
     pub guard: Guard,
-    /// How long an attempt over HTTP may take. SNS waits for 15 seconds (developer guide, "Message delivery retries").
+    /// Timeout of an attempt over HTTP. SNS waits for 15 seconds (developer guide, "Message delivery
+    /// retries").
     pub timeout: Duration,
-    /// A PEM file with certificates to trust besides the machine's.
+    /// A PEM file with certificates to trust in addition to the machine's.
     pub ca_file: Option<PathBuf>,
-    /// The server that takes e-mail: `smtp://user:password@host:port`, or `smtps://…`. With `smtp:` TLS is used if the
-    /// server offers it, and insisted on if there is a password or `?tls=required`; `?tls=none` does without.
+    /// The SMTP server for e-mail: `smtp://user:password@host:port`, or `smtps://…`. With `smtp:` TLS is used
+    /// if the server offers it. It is required if there is a password or `?tls=required`; `?tls=none` turns
+    /// it off.
     pub smtp: Option<String>,
-    /// The address that e-mail comes from.
+    /// The sender address of e-mail.
     pub mail_from: String,
-    /// A URL that takes text messages.
+    /// The URL for text messages.
     pub sms_gateway: Option<String>,
-    /// A URL that takes mobile push notifications.
+    /// The URL for mobile push notifications.
     pub push_gateway: Option<String>,
-    /// A URL that takes calls of functions.
+    /// The URL for calls of functions.
     pub lambda_gateway: Option<String>,
-    /// A URL that takes records for delivery streams.
+    /// The URL for records of delivery streams.
     pub firehose_gateway: Option<String>,
-    /// Sockets to endpoints and gateways that may be open at once, with those that are kept for the next request. Attempts
-    /// beyond that wait for one.
+    /// Maximum number of open sockets to endpoints and gateways, including idle kept connections. Further
+    /// attempts wait for one.
     pub sockets: usize,
-    /// How many parcels the outbox keeps.
+    /// Maximum number of parcels in the outbox.
     pub outbox_parcels: usize,
-    /// Of how many bytes together.
+    /// Maximum total size of the parcels in the outbox, in bytes.
     pub outbox_bytes: usize,
 }
 
@@ -67,14 +69,14 @@ impl Default for Settings {
     }
 }
 
-/// A setting that cannot be.
+/// An invalid setting.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SettingsError {
     /// The file of certificates.
     CaFile(String),
-    /// The SMTP server or the address that e-mail comes from.
+    /// The SMTP server or the sender address of e-mail.
     Mail(String),
-    /// A gateway: which, and why.
+    /// A gateway: its name, and the reason.
     Gateway(&'static str, String),
 }
 
@@ -91,8 +93,8 @@ impl std::fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// Hands over parcels; what nobody was configured for goes to the outbox. Needs a tokio runtime, with I/O and time, that
-/// outlives each attempt.
+/// Delivers parcels. Parcels of a kind without a configured server go to the outbox. Needs a tokio runtime,
+/// with I/O and time, that outlives each attempt.
 pub struct Carrier {
     endpoints: Https,
     smtp: Option<Smtp>,
@@ -104,7 +106,7 @@ pub struct Carrier {
 }
 
 impl Carrier {
-    /// A carrier. Makes no connection and reads nothing but the file of certificates that it is told of.
+    /// Creates a carrier. It opens no connection, and reads only the file of certificates.
     pub fn new(settings: Settings) -> Result<Carrier, SettingsError> {
         let trust = Arc::new(Trust::new(settings.ca_file.as_ref()).map_err(SettingsError::CaFile)?);
         let smtp = settings.smtp.map(|server| Smtp::new(&server, &settings.mail_from, trust.clone()));
@@ -125,12 +127,12 @@ impl Carrier {
         })
     }
 
-    /// Where parcels go that nobody was configured for.
+    /// Returns the outbox for parcels without a configured server.
     pub fn outbox(&self) -> Arc<Outbox> {
         self.outbox.clone()
     }
 
-    /// Makes one attempt. Dropping the future abandons it, in whatever state it is.
+    /// Makes one attempt. Dropping the future abandons the attempt in any state.
     pub async fn carry(&self, parcel: &Parcel) -> Outcome {
         let gateway = match &parcel.payload {
             Payload::Http(post) => return self.endpoints.post(post).await,

@@ -1,4 +1,4 @@
-//! The certificate that says: this is the key that signs SNS's messages. Its key vouches for itself.
+//! The self-signed certificate of the key that signs SNS's messages.
 
 use std::str::FromStr;
 
@@ -19,7 +19,7 @@ use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::{EncodePublicKey, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
 use x509_cert::time::{Time, Validity};
 
-/// AWS's regions (general reference, "Service endpoints"), in which the certificate may be asked for.
+/// AWS's regions (general reference, "Service endpoints"), for which the certificate has names.
 const REGIONS: &[&str] = &[
     "af-south-1",
     "ap-east-1",
@@ -60,14 +60,15 @@ const REGIONS: &[&str] = &[
 ];
 const REGIONS_CHINA: &[&str] = &["cn-north-1", "cn-northwest-1"];
 
-/// Makes the certificate of a key. The same key gives the same certificate.
+/// Creates the certificate of a key. The same key gives the same certificate.
 pub(crate) fn of(key: &RsaPrivateKey) -> Result<Certificate> {
     let public_key = key.to_public_key().to_public_key_der()?;
     let hash = Sha256::digest(public_key.as_bytes());
     // Positive, and not longer than 20 bytes (RFC 5280, 4.1.2.2).
     let mut serial = hash[..16].to_vec();
     serial[0] = serial[0] & 0x7f | 0x40;
-    // The validity is the same for every key: the server's clock may be a virtual one, and the receiver's is unknown.
+    // The validity is the same for every key: the server's clock may be virtual, and the receiver's is
+    // unknown.
     let not_before = Time::from(DateTime::new(2020, 1, 1, 0, 0, 0)?);
     let builder = CertificateBuilder::new(
         Profile,
@@ -86,7 +87,7 @@ impl BuilderProfile for Profile {
     }
 
     fn get_subject(&self) -> Name {
-        // As in AWS's own.
+        // As in AWS's own certificate.
         Name::from_str("CN=sns.amazonaws.com").unwrap_or_default()
     }
 
@@ -112,7 +113,7 @@ impl BuilderProfile for Profile {
     }
 }
 
-/// The name of the file under which receivers ask for a certificate.
+/// Returns the name of the file under which receivers request a certificate.
 pub(crate) fn file_name(certificate: &Certificate) -> Result<String> {
     let hash = Sha256::digest(certificate.to_der()?);
     Ok(format!("SimpleNotificationService-{}.pem", hex::encode(&hash[..16])))

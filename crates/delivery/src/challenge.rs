@@ -1,4 +1,5 @@
-//! Answers to a receiver that wants a name and a password: HTTP's schemes Basic and Digest (RFC 7617, 7616, 2617).
+//! Authentication for receivers that require a name and a password: HTTP's schemes Basic and Digest (RFC
+//! 7617, 7616, 2617).
 
 use base64::Engine as _;
 use md5::Md5;
@@ -10,16 +11,16 @@ pub(crate) struct User {
     pub password: String,
 }
 
-/// What the answer to a challenge depends on besides the user.
+/// The other data on which the answer to a challenge depends.
 pub(crate) struct Asked<'a> {
     pub method: &'a str,
-    /// Path and query, as they stand in the request's first line.
+    /// Path and query, as in the request line.
     pub target: &'a str,
-    /// Of our choosing, and different every time.
+    /// The client's nonce, different every time.
     pub nonce: &'a str,
 }
 
-/// The `Authorization` for the best of the challenges; none if nothing is asked that we can answer.
+/// Returns the `Authorization` header for the best challenge; `None` if no challenge is supported.
 pub(crate) fn answer<'a>(
     challenges: impl Iterator<Item = &'a str>,
     user: &User,
@@ -27,7 +28,7 @@ pub(crate) fn answer<'a>(
 ) -> Option<String> {
     let challenges: Vec<Challenge> = challenges.flat_map(parse).collect();
     let digest = challenges.iter().filter(|challenge| challenge.scheme.eq_ignore_ascii_case("digest"));
-    // Of several, receivers put what they prefer first.
+    // Receivers list the preferred challenge first.
     if let Some(text) = digest.filter_map(|challenge| digest_of(challenge, user, asked)).next() {
         return Some(text);
     }
@@ -95,8 +96,8 @@ impl Challenge {
     }
 }
 
-/// The challenges of one header: commas stand between challenges as well as between one's parameters, so a word without `=`
-/// begins the next.
+/// Parses the challenges of one header. Commas separate challenges as well as their parameters, so a word
+/// without `=` begins the next challenge.
 fn parse(header: &str) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = Vec::new();
     let mut rest = header.trim_start_matches([' ', '\t', ',']);
@@ -124,7 +125,7 @@ fn parse(header: &str) -> Vec<Challenge> {
     challenges
 }
 
-/// A word, or a text in quotes, and what follows it.
+/// Parses a word, or a quoted text. Returns it and the rest.
 fn read_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([' ', '\t', ',']).unwrap_or(text.len());
@@ -214,7 +215,7 @@ mod tests {
         ] {
             assert_eq!(answer([header].into_iter(), &user, &asked), None, "{header}");
         }
-        // Half a header is still a header.
+        // A truncated header is still parsed.
         assert!(answer(["Digest nonce=\"x"].into_iter(), &user, &asked).is_some());
         assert!(answer(["Digest nonce=\"x\\"].into_iter(), &user, &asked).is_some());
     }

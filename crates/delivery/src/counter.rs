@@ -1,8 +1,9 @@
-//! Hands out the certificate over TLS, for validators that take it from AWS's host alone.
+//! Serves the certificate over TLS, for validators that accept it only from AWS's host.
 //!
-//! Validators of SNS's signatures demand that the certificate's URL is `https://sns.REGION.amazonaws.com/….pem`. The certificate
-//! that signs messages is made out to all of these names, so that it can vouch for the connection as well: who trusts it, and
-//! finds this server under such a name, needs nothing else. Nothing but the certificate is served here.
+//! Validators of SNS's signatures require that the certificate's URL is
+//! `https://sns.REGION.amazonaws.com/….pem`. The certificate that signs messages has all of these host names,
+//! so it also authenticates the TLS connection. A client needs only to trust it, and to resolve such a name
+//! to this server. This port serves nothing else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,24 +18,24 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{Notary, NotaryError};
 
-/// Connections at once over which the certificate is handed out; others wait to be accepted.
+/// Maximum number of concurrent connections; others wait to be accepted.
 pub const CERTIFICATE_CONNECTIONS: usize = 16;
 
-/// How long a client may take for all of it.
+/// Timeout of a whole request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The longest head of a request, in bytes.
+/// Maximum length of a request's head, in bytes.
 const HEAD_BYTES: usize = 8 << 10;
 
-/// Answers on a port until it is dropped.
+/// Serves on a port until it is dropped.
 pub async fn serve_certificate(listener: TcpListener, notary: Arc<Notary>) {
     let seats = Arc::new(Semaphore::new(CERTIFICATE_CONNECTIONS));
     let acceptor = Arc::new(OnceCell::new());
     loop {
-        // Never closed.
+        // The semaphore is never closed.
         let Ok(seat) = seats.clone().acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
-            // Such as out of descriptors: somebody else has to give one back first.
+            // For example, no descriptors are left: another connection must close first.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
@@ -42,7 +43,7 @@ pub async fn serve_certificate(listener: TcpListener, notary: Arc<Notary>) {
         tokio::spawn(async move {
             let _seat = seat;
             let served = tokio::time::timeout(PATIENCE, serve(stream, &notary, &acceptor));
-            // Whoever hangs up, or speaks no TLS, is nobody's concern.
+            // Errors of a connection, such as a client without TLS, are ignored.
             let _ = served.await;
         });
     }
@@ -76,7 +77,7 @@ async fn serve(
     stream.shutdown().await
 }
 
-/// A request up to its first empty line.
+/// Reads a request up to its first empty line.
 async fn read_head(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::io::Result<String> {
     let mut head = Vec::with_capacity(1024);
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {
@@ -87,7 +88,7 @@ async fn read_head(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::i
     String::from_utf8(head).map_err(|_| std::io::ErrorKind::InvalidData.into())
 }
 
-/// The key is made now, if there is none: that takes a while, and is done on a thread for such things.
+/// Creates the key if there is none. This takes a while, so it runs on a blocking thread.
 async fn acceptor_of(notary: Arc<Notary>) -> std::io::Result<TlsAcceptor> {
     let config = tokio::task::spawn_blocking(move || config(&notary)).await?;
     Ok(TlsAcceptor::from(Arc::new(config.map_err(std::io::Error::other)?)))

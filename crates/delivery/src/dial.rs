@@ -1,4 +1,4 @@
-//! A connection to a host: its name resolved, its address checked, TCP, and TLS if asked for.
+//! Connects to a host: resolves its name, checks the addresses, opens TCP and, for https, TLS.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +21,7 @@ use crate::trust::Trust;
 /// How long to wait for an address if the name has another.
 const NEXT_ADDRESS: Duration = Duration::from_secs(3);
 
-/// Where a connection leads. Requests to the same origin may share connections.
+/// The destination of a connection. Requests to the same origin may share connections.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Origin {
     pub tls: bool,
@@ -32,15 +32,15 @@ pub(crate) struct Origin {
 /// Why there is no connection.
 #[derive(Debug)]
 pub(crate) enum DialError {
-    /// The guard does not let us.
+    /// The guard refuses the address.
     Refused { host: String, address: IpAddr, class: &'static str },
     /// The name has no address.
     Resolve(String, io::Error),
-    /// Nobody answers there.
+    /// No address accepts the connection.
     Connect(SocketAddr, io::Error),
-    /// TLS was not agreed on: a certificate that is not trusted, for example.
+    /// The TLS handshake failed, for example because the certificate is not trusted.
     Tls(io::Error),
-    /// There is nothing to trust: the machine's certificates cannot be read.
+    /// The machine's certificates cannot be read, so no certificate is trusted.
     Trust(String),
 }
 
@@ -53,7 +53,7 @@ impl std::fmt::Display for DialError {
             ),
             DialError::Resolve(host, error) => write!(f, "{host} cannot be resolved: {error}"),
             DialError::Connect(address, error) => write!(f, "cannot connect to {address}: {error}"),
-            DialError::Tls(error) => write!(f, "no TLS with the endpoint: {error}"),
+            DialError::Tls(error) => write!(f, "TLS with the endpoint failed: {error}"),
             DialError::Trust(error) => f.write_str(error),
         }
     }
@@ -63,7 +63,7 @@ impl std::fmt::Display for DialError {
 pub(crate) async fn dial(origin: &Origin, guard: Guard, trust: &Trust) -> Result<Stream, DialError> {
     let addresses = addresses(origin, guard).await?;
     let stream = connect(&origin.host, &addresses).await?;
-    // A request is written at once and its answer awaited: to hold back the last segment only costs time.
+    // A request is written at once, so delaying the last segment (Nagle) would only cost time.
     let _ = stream.set_nodelay(true);
     if !origin.tls {
         return Ok(Stream::Plain(stream));
@@ -86,7 +86,7 @@ async fn connect(host: &Host<String>, addresses: &[SocketAddr]) -> Result<TcpStr
     for (number, address) in addresses.iter().enumerate() {
         let connected = match number + 1 == addresses.len() {
             true => TcpStream::connect(address).await,
-            // Where nothing comes back at all, the next address must still get its chance.
+            // If an address does not answer at all, the next one must still be tried.
             false => tokio::time::timeout(NEXT_ADDRESS, TcpStream::connect(address))
                 .await
                 .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
@@ -99,8 +99,8 @@ async fn connect(host: &Host<String>, addresses: &[SocketAddr]) -> Result<TcpStr
     Err(failed)
 }
 
-/// The addresses of an origin, all of them checked: one that is refused refuses them all, since a name that is both inside
-/// and outside is a trick or a mistake.
+/// Returns the addresses of an origin after checking all of them. If one is refused, all are: a name that is
+/// both inside and outside is an attack or a mistake.
 async fn addresses(origin: &Origin, guard: Guard) -> Result<Vec<SocketAddr>, DialError> {
     let addresses: Vec<SocketAddr> = match &origin.host {
         Host::Ipv4(address) => vec![(*address, origin.port).into()],

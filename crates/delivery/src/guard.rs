@@ -1,23 +1,24 @@
-//! Which addresses a parcel may be sent to: a subscriber must not make the server call its own neighbours.
+//! Restricts the addresses for deliveries, so that a subscriber cannot make the server call its own network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What is refused. The check is made on the address that is then connected to, so a name cannot mean one address when it
-/// is checked and another when it is called.
+/// The refused addresses. The check applies to the address of the connection itself, so a name cannot resolve
+/// to one address for the check and another for the call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Guard {
-    /// Nothing: for a developer's machine, where receivers are on the loopback address.
+    /// None: for a developer's machine, whose receivers are on the loopback address.
     #[default]
     Off,
-    /// The machine itself, its link (where clouds keep their metadata services) and what is no single receiver's
-    /// address. Private networks are open: receivers of one's own are often there.
+    /// The machine itself, its link (where clouds have their metadata services), and addresses that are not
+    /// of a single receiver. Private networks are allowed, because an operator's own receivers are often
+    /// there.
     Neighbours,
-    /// All that is not a public address.
+    /// All addresses that are not public.
     NonPublic,
 }
 
 impl Guard {
-    /// Why an address is refused, if it is.
+    /// Returns the reason if an address is refused.
     pub(crate) fn refuses(self, address: IpAddr) -> Option<&'static str> {
         if self == Guard::Off {
             return None;
@@ -40,7 +41,7 @@ enum Class {
     Near(&'static str),
 }
 
-/// By IANA's registry of special-purpose addresses (RFC 6890), and the clouds' metadata services.
+/// From IANA's registry of special-purpose addresses (RFC 6890), and the clouds' metadata services.
 fn class_v4(address: Ipv4Addr) -> Class {
     let [a, b, c, d] = address.octets();
     match (a, b, c, d) {
@@ -75,20 +76,20 @@ fn class_v6(address: Ipv6Addr) -> Class {
         class_v4(Ipv4Addr::new(a, b, c, d))
     };
     match (a, b, c, d, e, f) {
-        // An IPv4 address in IPv6's clothes: mapped, compatible, translated (RFC 2765, RFC 6052), 6to4.
+        // An IPv4 address inside an IPv6 address: mapped, compatible, translated (RFC 2765, RFC 6052), 6to4.
         (0, 0, 0, 0, 0, 0xffff | 0) | (0, 0, 0, 0, 0xffff, 0) | (0x64, 0xff9b, 0, 0, 0, 0) => embedded(g, h),
-        // Where in this block the IPv4 address stands is up to each network (RFC 8215).
+        // Each network chooses the position of the IPv4 address in this block (RFC 8215).
         (0x64, 0xff9b, 1, ..) => Class::Near("a translated address"),
         (0x2002, ..) => embedded(b, c),
         // AWS's metadata, time and DNS services.
         (0xfd00, 0xec2, 0, 0, 0, 0) => Class::Near("a metadata service's address"),
-        // Google Cloud's.
+        // Google Cloud's metadata service.
         (0xfd20, 0xce, 0, 0, 0, 0) if (g, h) == (0, 0x254) => Class::Near("a metadata service's address"),
         (0xfe80..=0xfebf, ..) => Class::Near("a link-local address"),
         (0xff00..=0xffff, ..) => Class::Near("a multicast address"),
         (0xfec0..=0xfeff, ..) => Class::Private("a site-local address"),
         (0xfc00..=0xfdff, ..) => Class::Private("a private address"),
-        // Only this block has been given out for single receivers; Teredo and the blocks for examples are within it.
+        // Only this block is assigned to single receivers; it includes Teredo and the blocks for examples.
         (0x2001, 0, ..) => Class::Private("a tunnel's address"),
         (0x2001, 0xdb8, ..) | (0x3fff, 0..=0xfff, ..) => Class::Private("an address for examples"),
         (0x2000..=0x3fff, ..) => Class::Public,

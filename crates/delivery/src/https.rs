@@ -1,4 +1,4 @@
-//! POST requests over HTTP/1.1, with and without TLS, on connections that are kept for the next one.
+//! POST requests over HTTP/1.1, with and without TLS, on kept-alive connections.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,10 +24,10 @@ use crate::trust::Trust;
 
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
-/// How many idle connections are kept for an origin, and in all.
+/// Maximum number of idle connections, per origin and in total.
 const IDLE_PER_ORIGIN: usize = 16;
 const IDLE_IN_ALL: usize = 1024;
-/// How much of an answer's body is read, and for how long, to be able to use the connection again.
+/// How much of an answer's body is read, and for how long, so that the connection can be reused.
 const BODY_BYTES: usize = 64 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(5);
 
@@ -54,7 +54,7 @@ impl From<NoAnswer> for Outcome {
             NoAnswer::Dial(error @ DialError::Refused { .. }) => Outcome::refused(error.to_string()),
             NoAnswer::Dial(error) => Outcome::missed(error.to_string()),
             NoAnswer::Lost(error) => {
-                // The cause is what tells most: hyper's own words are general.
+                // The cause is the most useful part: hyper's own texts are general.
                 match std::error::Error::source(&error) {
                     Some(cause) => Outcome::missed(format!("the connection was lost: {error}: {cause}")),
                     None => Outcome::missed(format!("the connection was lost: {error}")),
@@ -78,7 +78,7 @@ impl Https {
             Ok(target) => target,
             Err(reason) => return Outcome::refused(reason),
         };
-        // It is not the endpoint's fault if all sockets are in use: that time is not its.
+        // The wait for a free socket does not count towards the endpoint's timeout.
         let socket = self.sockets.take().await;
         match tokio::time::timeout(self.timeout, self.attempt(&target, socket)).await {
             Ok(Ok(status)) => Outcome::of_status(status),
@@ -94,13 +94,13 @@ impl Https {
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer.status());
         }
-        // The name and password in a URL are told to those who ask, as SNS does: a receiver that wants Digest must not
-        // be sent the password itself.
+        // The name and password of a URL are sent only after a challenge, as SNS does: a receiver with Digest
+        // must not get the password itself.
         let Some(authorization) = target.authorization(&answer) else { return Ok(answer.status()) };
         Ok(self.request(target, Some(authorization), None).await?.status())
     }
 
-    /// Sends a request and gives the head of its answer.
+    /// Sends a request and returns the head of its answer.
     async fn request(
         &self,
         target: &Target,
@@ -122,8 +122,8 @@ impl Https {
                     self.pool.clone().put_when_read(target.origin.clone(), connection, body);
                     return Ok(Response::from_parts(head, ()));
                 }
-                // The receiver may close a connection that we kept just when we use it. That says nothing about this
-                // request, so it gets a connection of its own.
+                // The receiver may close a kept connection at the moment of its use. This says nothing about
+                // the request, so the request gets a new connection.
                 Err(error) if was_kept && !error.is_timeout() => continue,
                 Err(error) => return Err(NoAnswer::Lost(error)),
             }
@@ -138,7 +138,7 @@ impl Https {
         let stream = dial(origin, self.guard, &self.trust).await.map_err(NoAnswer::Dial)?;
         let (sender, connection) =
             http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(NoAnswer::Lost)?;
-        // An error of the connection is also the error of the request that is on it.
+        // An error of the connection is also the error of its request.
         tokio::spawn(async move {
             drop(connection.await);
             drop(socket);
@@ -147,7 +147,7 @@ impl Https {
     }
 }
 
-/// Where a request goes, and the request.
+/// The destination of a request, and the request.
 pub(crate) struct Target {
     origin: Origin,
     request: Request<Full<Bytes>>,
@@ -156,7 +156,7 @@ pub(crate) struct Target {
 
 impl Target {
     pub fn new(post: &HttpPost) -> Result<Target, String> {
-        let url = Url::parse(&post.url).map_err(|error| format!("the endpoint is no URL: {error}"))?;
+        let url = Url::parse(&post.url).map_err(|error| format!("the endpoint is not a URL: {error}"))?;
         let tls = match url.scheme() {
             "http" => false,
             "https" => true,
@@ -179,7 +179,8 @@ impl Target {
         *request.uri_mut() = path;
         let headers = request.headers_mut();
         let value = |name: &str, value: &str| {
-            HeaderValue::from_str(value).map_err(|_| format!("{name} holds what a header cannot"))
+            HeaderValue::from_str(value)
+                .map_err(|_| format!("{name} contains a character that is not allowed in a header"))
         };
         headers.insert(HOST, value("the endpoint's host", &authority)?);
         // As SNS does (developer guide, "HTTP/HTTPS headers").
@@ -197,7 +198,7 @@ impl Target {
         Ok(Target { origin: Origin { tls, host: host.to_owned(), port }, request, user })
     }
 
-    /// What to say to a receiver that asks who we are.
+    /// Returns the `Authorization` header for a receiver's challenge.
     fn authorization(&self, answer: &Response<()>) -> Option<HeaderValue> {
         let user = self.user.as_ref()?;
         let mut random = [0; 16];
@@ -215,7 +216,7 @@ impl Target {
     }
 }
 
-/// Connections that wait for their next request.
+/// Idle connections.
 #[derive(Default)]
 struct Pool {
     idle: Mutex<Idle>,
@@ -230,7 +231,7 @@ struct Idle {
 
 impl Pool {
     fn idle(&self) -> MutexGuard<'_, Idle> {
-        // Nothing that holds the lock can panic half-way.
+        // No code that can panic runs under this lock.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -248,7 +249,7 @@ impl Pool {
         None
     }
 
-    /// Closes one of them, if there is any.
+    /// Closes an idle connection, if there is one.
     fn close_one(&self) -> bool {
         let mut idle = self.idle();
         let idle = &mut *idle;
@@ -262,7 +263,8 @@ impl Pool {
         closed
     }
 
-    /// Reads what is left of an answer and then keeps the connection. The attempt's end does not wait for this.
+    /// Reads the rest of an answer and then keeps the connection. The result of the attempt does not wait for
+    /// this.
     fn put_when_read(self: Arc<Self>, origin: Origin, mut connection: Connection, body: Incoming) {
         tokio::spawn(async move {
             let read = async {
@@ -294,7 +296,7 @@ impl Pool {
         }
     }
 
-    /// Closes connections that nobody has used for a while; ends when there is none left, so that an idle server sleeps.
+    /// Closes connections that were idle for too long. Ends when none is left, so that an idle server sleeps.
     async fn sweep(self: Arc<Self>) {
         loop {
             tokio::time::sleep(IDLE).await;

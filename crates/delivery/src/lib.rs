@@ -1,7 +1,7 @@
-//! What leaves the building: one parcel handed over, once, by one protocol.
+//! Delivers parcels to endpoints outside of the server: one parcel, one attempt, one protocol.
 //!
-//! A [`Carrier`] makes one attempt and says how it ended. When to try again, and how often, is decided and logged by the
-//! engine. A [`Notary`] signs what is sent, so that receivers can tell who sent it.
+//! A [`Carrier`] makes one attempt and returns its result. The engine decides whether and when to retry, and
+//! records that. A [`Notary`] signs messages, so that receivers can verify the sender.
 
 mod parcel;
 pub use parcel::{

@@ -1,4 +1,4 @@
-//! Signs what is sent, so that receivers can tell who sent it; keeps the key, and shows the certificate.
+//! Signs messages, so that receivers can verify the sender; keeps the key, and provides the certificate.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -19,15 +19,15 @@ use x509_cert::der::{DecodePem, EncodePem};
 
 use crate::certificate;
 
-/// The file in the data directory that holds the key and its certificate.
+/// The file in the data directory with the key and its certificate.
 pub const KEY_FILE: &str = "sns-signing-key.pem";
 
-/// Signatures that are remembered: a message goes to all of a topic's queues with the same one.
+/// Number of cached signatures: a message has the same signature in all of a topic's queues.
 const CACHED: usize = 4096;
 
 const KEY_BITS: usize = 2048;
 
-/// The two ways in which SNS signs (a topic's `SignatureVersion`). Both are RSASSA-PKCS1-v1_5.
+/// SNS's two signature versions (a topic's `SignatureVersion`). Both are RSASSA-PKCS1-v1_5.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum SignatureVersion {
     /// `1`: over SHA-1.
@@ -37,7 +37,7 @@ pub enum SignatureVersion {
 }
 
 impl SignatureVersion {
-    /// As it stands in attributes and envelopes.
+    /// Returns the text in attributes and envelopes.
     pub fn as_str(self) -> &'static str {
         match self {
             SignatureVersion::V1 => "1",
@@ -46,22 +46,22 @@ impl SignatureVersion {
     }
 }
 
-/// Signs texts. The key is made when it is first needed, which takes a moment: see [`Notary::prepare`].
+/// Signs texts. The key is created when it is first needed, which takes a moment: see [`Notary::prepare`].
 pub struct Notary {
-    /// Where the key is kept; `None`: in memory.
+    /// The file of the key; `None`: in memory.
     path: Option<PathBuf>,
     seal: OnceLock<Seal>,
-    /// Held by who makes the key, so that it is made once.
+    /// Locked while the key is created, so that it is created once.
     making: Mutex<()>,
     cache: Mutex<Cache>,
 }
 
-/// The certificate of the key, as receivers fetch it.
+/// The certificate of the key, as receivers download it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PublishedCertificate {
     /// The last part of its URL's path: `SimpleNotificationService-`, 32 hexadecimal digits, `.pem`.
     pub file_name: String,
-    /// The certificate.
+    /// The certificate, in PEM.
     pub pem: String,
 }
 
@@ -70,9 +70,9 @@ pub struct PublishedCertificate {
 pub enum NotaryError {
     /// The file cannot be read or written.
     File(PathBuf, io::Error),
-    /// The file is not what was written.
+    /// The file is damaged.
     Malformed(PathBuf, String),
-    /// The machine gives no random bytes, or the key does not work.
+    /// The machine provides no random bytes, or the key does not work.
     Key(String),
 }
 
@@ -96,7 +96,8 @@ impl fmt::Display for NotaryError {
 impl std::error::Error for NotaryError {}
 
 impl Notary {
-    /// A notary that keeps its key in a directory, or in memory. Reads the key if there is one; makes none.
+    /// Creates a notary that keeps its key in a directory, or in memory. Reads an existing key, but creates
+    /// none.
     pub fn open(directory: Option<&Path>) -> Result<Notary, NotaryError> {
         let notary = Notary {
             path: directory.map(|directory| directory.join(KEY_FILE)),
@@ -107,19 +108,19 @@ impl Notary {
         if let Some(path) = &notary.path
             && let Some(seal) = Seal::read(path)?
         {
-            // The lock was made here.
+            // The lock was created above.
             let _ = notary.seal.set(seal);
         }
         Ok(notary)
     }
 
-    /// Makes the key, if there is none yet. To make one takes tens of milliseconds of the processor's time, sometimes
-    /// hundreds, so this is best called on a thread of its own as soon as the first signature is to be expected.
+    /// Creates the key, if there is none. This takes tens to hundreds of milliseconds of CPU time. So call it
+    /// on a separate thread as soon as the first signature is expected.
     pub fn prepare(&self) -> Result<(), NotaryError> {
         self.seal().map(drop)
     }
 
-    /// Signs a text; the signature is in base64. The same text always gets the same signature.
+    /// Signs a text. Returns the signature in base64. The same text always has the same signature.
     pub fn sign(&self, version: SignatureVersion, text: &str) -> Result<String, NotaryError> {
         let seal = self.seal()?;
         let digest = Hash::of(version, text);
@@ -132,22 +133,22 @@ impl Notary {
         Ok(text)
     }
 
-    /// The signature of a text, if it was made lately.
+    /// Returns the signature of a text, if it is cached.
     pub fn signed_before(&self, version: SignatureVersion, text: &str) -> Option<String> {
         self.cache().get(&Hash::of(version, text)).map(|signature| STANDARD.encode(signature))
     }
 
-    /// The certificate, if there is a key.
+    /// Returns the certificate, if there is a key.
     pub fn made_certificate(&self) -> Option<&PublishedCertificate> {
         Some(&self.seal.get()?.certificate)
     }
 
-    /// The certificate to check signatures with.
+    /// Returns the certificate for verifying signatures. Creates the key if there is none.
     pub fn certificate(&self) -> Result<&PublishedCertificate, NotaryError> {
         Ok(&self.seal()?.certificate)
     }
 
-    /// The key, to prove over TLS that the certificate is this server's.
+    /// Returns the key, for TLS with the certificate.
     pub(crate) fn key_pem(&self) -> Result<impl std::ops::Deref<Target = String>, NotaryError> {
         let pem = self.seal()?.key.to_pkcs8_pem(LineEnding::LF);
         pem.map_err(|error| NotaryError::Key(error.to_string()))
@@ -157,7 +158,7 @@ impl Notary {
         if let Some(seal) = self.seal.get() {
             return Ok(seal);
         }
-        // What is guarded has no state that a panic could have left half done.
+        // The data under this lock is always valid, also after a panic.
         let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seal) = self.seal.get() {
             return Ok(seal);
@@ -181,10 +182,10 @@ struct Seal {
 }
 
 impl Seal {
-    /// A new one, and what to write into its file.
+    /// Creates a key. Returns it with the content of its file.
     fn make() -> Result<(Seal, String), NotaryError> {
         let failed = |error: &dyn fmt::Display| NotaryError::Key(error.to_string());
-        // Asked first, since the generator below has no way but to panic if there are none.
+        // Checked first, because the generator below panics without random bytes.
         getrandom::fill(&mut [0; 1]).map_err(|error| failed(&error))?;
         let mut random = UnwrapErr(getrandom::SysRng);
         let key = RsaPrivateKey::new(&mut random, KEY_BITS).map_err(|error| failed(&error))?;
@@ -201,7 +202,7 @@ impl Seal {
         Ok(Seal { key, certificate: PublishedCertificate { file_name, pem } })
     }
 
-    /// The one in a file, if there is a file.
+    /// Reads the key from its file, if the file exists.
     fn read(path: &Path) -> Result<Option<Seal>, NotaryError> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -227,7 +228,7 @@ impl Seal {
     }
 }
 
-/// What is signed of a text.
+/// The signed form of a text.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Hash {
     Sha1([u8; 20]),
@@ -256,7 +257,7 @@ impl Cache {
     }
 
     fn put(&mut self, hash: Hash, signature: Vec<u8>) {
-        // Two threads may have signed the same at once.
+        // Two threads may have signed the same text at the same time.
         if self.signatures.insert(hash.clone(), signature).is_some() {
             return;
         }
@@ -269,7 +270,7 @@ impl Cache {
     }
 }
 
-/// Writes a file that only its owner may read, all of it or nothing.
+/// Writes a file that only its owner may read, completely or not at all.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("pem.new");
     match fs::remove_file(&new) {
@@ -284,7 +285,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    // The name, too, is to survive.
+    // The name must be durable, too.
     if let Some(directory) = path.parent() {
         fs::File::open(directory)?.sync_all()?;
     }

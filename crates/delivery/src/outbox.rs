@@ -1,4 +1,4 @@
-//! What would have left the building, had somebody been configured to take it: for tests to look at.
+//! The outbox: keeps the parcels for which no server is configured, for tests.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 use crate::parcel::{Origin, Parcel, Payload};
 
-/// How many parcels an outbox keeps, and of how many bytes together, unless it is told otherwise.
+/// Default limits of an outbox: number of parcels, and their total size in bytes.
 pub(crate) const PARCELS: usize = 10_000;
 pub(crate) const BYTES: usize = 64 * 1024 * 1024;
 
-/// The newest parcels that nobody took, in memory.
+/// The newest parcels without a configured server, in memory.
 pub struct Outbox {
     parcels: usize,
     bytes: usize,
@@ -22,9 +22,9 @@ pub struct Outbox {
 struct Shelf {
     entries: VecDeque<Entry>,
     bytes: usize,
-    /// How many have ever been put here.
+    /// Number of parcels ever added.
     count: u64,
-    /// How many of them had to go to make room.
+    /// Number of parcels dropped to make room.
     dropped: u64,
 }
 
@@ -34,7 +34,7 @@ struct Entry {
     endpoint: String,
     topic_arn: Option<String>,
     subscription_arn: Option<String>,
-    /// The parcel as it is shown, as text.
+    /// The parcel's JSON.
     text: Box<str>,
 }
 
@@ -46,28 +46,28 @@ impl Entry {
     }
 }
 
-/// What to list. All that is said must be so.
+/// A filter for listing. All given conditions must hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct OutboxFilter {
     /// `email`, `email-json`, `sms`, `application`, `lambda` or `firehose`.
     pub protocol: Option<String>,
-    /// An address, a phone's number, or an ARN.
+    /// An address, a telephone number, or an ARN.
     pub endpoint: Option<String>,
-    /// The topic that it was published to.
+    /// The topic of the publish.
     pub topic_arn: Option<String>,
-    /// The subscription that it is for.
+    /// The subscription of the delivery.
     pub subscription_arn: Option<String>,
-    /// Only what was put in after the parcel with this id.
+    /// Only parcels added after the one with this id.
     pub after: Option<u64>,
 }
 
 impl Outbox {
-    /// An outbox that keeps at most so many parcels, of so many bytes together.
+    /// Creates an outbox with a maximum number of parcels and a maximum total size in bytes.
     pub fn new(parcels: usize, bytes: usize) -> Outbox {
         Outbox { parcels, bytes, shelf: Mutex::default() }
     }
 
-    /// Puts a parcel in; the oldest make room for it.
+    /// Adds a parcel, and drops the oldest ones to make room.
     pub fn put(&self, parcel: &Parcel) {
         let protocol = parcel.payload.protocol();
         let mut shelf = self.shelf();
@@ -93,10 +93,10 @@ impl Outbox {
         }
     }
 
-    /// What is in it, oldest first, as JSON: `{"parcels": […], "dropped": 0}`. An object of the list has the fields `id`
-    /// (ever increasing), `at` (milliseconds since 1970), `protocol`, `topic_arn`, `subscription_arn`, `message_id`,
-    /// `endpoint`, `subject`, `body`, `attributes`, `confirmation` (`token`, `subscribe_url`) and those of its protocol;
-    /// what it does not have is `null`.
+    /// Returns the matching parcels, oldest first, as JSON: `{"parcels": […], "dropped": 0}`. Each object has
+    /// the fields `id` (increasing), `at` (milliseconds since 1970), `protocol`, `topic_arn`,
+    /// `subscription_arn`, `message_id`, `endpoint`, `subject`, `body`, `attributes`, `confirmation`
+    /// (`token`, `subscribe_url`) and those of its protocol. A field without a value is `null`.
     pub fn list(&self, filter: &OutboxFilter) -> String {
         let shelf = self.shelf();
         let mut text = String::from("{\"parcels\":[");
@@ -120,24 +120,24 @@ impl Outbox {
         text
     }
 
-    /// How many bytes it holds: a list of it is not longer.
+    /// Returns the total size in bytes, which bounds the size of a list.
     pub fn bytes(&self) -> usize {
         self.shelf().bytes
     }
 
-    /// Empties it. Ids go on from where they are.
+    /// Empties the outbox. Ids continue.
     pub fn clear(&self) {
         let mut shelf = self.shelf();
         *shelf = Shelf { count: shelf.count, ..Shelf::default() };
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        // Nothing that holds the lock can panic half-way.
+        // No code that can panic runs under this lock.
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A parcel's fields: as they stand in the outbox, and as a gateway gets them.
+/// Returns a parcel's fields, as shown in the outbox and sent to gateways.
 pub(crate) fn show(parcel: &Parcel) -> Map<String, Value> {
     let Origin { at_ms, topic_arn, subscription_arn, message_id, attributes, confirmation } = &parcel.origin;
     let attributes: Map<String, Value> = attributes
@@ -172,7 +172,7 @@ pub(crate) fn show(parcel: &Parcel) -> Map<String, Value> {
         ),
         Payload::Function(function) => (None, Some(function.event.as_str()), vec![]),
         Payload::Stream(stream) => {
-            // Not every record is text.
+            // A record need not be text.
             let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &stream.data);
             (None, text_or_nothing(&stream.data), vec![("data", json!(base64))])
         }
@@ -330,7 +330,7 @@ mod tests {
         }
         let kept = listed(&outbox, &OutboxFilter::default()).len();
         assert!((5..10).contains(&kept), "{kept}");
-        // One that is larger than the outbox does not stay either.
+        // A parcel larger than the outbox is dropped, too.
         outbox.put(&sms("+1", &"x".repeat(20_000)));
         assert_eq!(outbox.list(&OutboxFilter::default()), "{\"parcels\":[],\"dropped\":101}");
     }

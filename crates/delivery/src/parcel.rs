@@ -1,24 +1,24 @@
-//! What is handed over, and how that ended.
+//! A parcel for one delivery attempt, and the result of the attempt.
 
 use bytes::Bytes;
 
-/// One attempt's worth: what to hand over, and what it is about.
+/// The data of one attempt: the content, and its origin.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Parcel {
-    /// What it is about. Only the outbox and the gateways look at this.
+    /// The origin. Only the outbox and the gateways use it.
     pub origin: Origin,
-    /// What to hand over, and to whom.
+    /// The content and the receiver.
     pub payload: Payload,
 }
 
-/// Where a parcel comes from: what a reader of the outbox wants to know besides the payload.
+/// The origin of a parcel: data for a reader of the outbox in addition to the content.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Origin {
-    /// When this attempt is made, in milliseconds since 1970.
+    /// The time of this attempt, in milliseconds since 1970.
     pub at_ms: u64,
-    /// The topic that it was published to; none if it was published straight to a phone or an endpoint.
+    /// The topic of the publish; `None` for a publish directly to a telephone or an endpoint.
     pub topic_arn: Option<String>,
-    /// The subscription that it is for.
+    /// The subscription of the delivery.
     pub subscription_arn: Option<String>,
     /// The message's id.
     pub message_id: String,
@@ -28,45 +28,45 @@ pub struct Origin {
     pub confirmation: Option<Confirmation>,
 }
 
-/// An attribute of a message.
+/// A message attribute.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Attribute {
     /// Its name.
     pub name: String,
     /// Its type, such as `String` or `Number`.
     pub data_type: String,
-    /// Its value; of a binary one, in base64.
+    /// Its value; a binary value in base64.
     pub value: String,
 }
 
-/// What the receiver needs to confirm a subscription.
+/// The data with which a receiver confirms a subscription.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Confirmation {
-    /// For `ConfirmSubscription`.
+    /// The token for `ConfirmSubscription`.
     pub token: String,
-    /// The link that does the same.
+    /// The link that confirms it.
     pub subscribe_url: String,
 }
 
-/// What to hand over, and to whom.
+/// The content and the receiver of a parcel.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Payload {
-    /// Subscriptions with the protocols `http` and `https`.
+    /// For subscriptions with the protocols `http` and `https`.
     Http(HttpPost),
-    /// `email` and `email-json`.
+    /// For `email` and `email-json`.
     Email(Email),
-    /// `sms`, and messages published straight to a phone.
+    /// For `sms`, and for publishes directly to a telephone.
     Sms(Sms),
-    /// `application`: mobile push.
+    /// For `application`: mobile push.
     Push(Push),
-    /// `lambda`.
+    /// For `lambda`.
     Function(Function),
-    /// `firehose`.
+    /// For `firehose`.
     Stream(Stream),
 }
 
 impl Payload {
-    /// The protocol of a subscription that such a parcel is for.
+    /// Returns the protocol of the subscription.
     pub fn protocol(&self) -> &'static str {
         match self {
             Payload::Http(post) if post.url.starts_with("https:") => "https",
@@ -82,7 +82,7 @@ impl Payload {
         }
     }
 
-    /// Where it goes. A URL may hold a user's name and password.
+    /// Returns the receiver. A URL may contain a user's name and password.
     pub fn endpoint(&self) -> &str {
         match self {
             Payload::Http(post) => &post.url,
@@ -98,27 +98,28 @@ impl Payload {
 /// A POST request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HttpPost {
-    /// Where to, as the subscriber gave it. May hold a user's name and password.
+    /// The URL, as the subscriber gave it. May contain a user's name and password.
     pub url: String,
-    /// Headers beside those that the carrier adds itself: `Host`, `Content-Length`, `User-Agent`, `Accept-Encoding`.
+    /// Headers in addition to those that the carrier adds: `Host`, `Content-Length`, `User-Agent`,
+    /// `Accept-Encoding`.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Bytes,
 }
 
-/// What a POST request of SNS tells.
+/// The kind of an SNS POST request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MessageKind {
-    /// A message that was published.
+    /// A published message.
     Notification,
-    /// A question: is this endpoint to be subscribed?
+    /// A request to confirm a subscription.
     SubscriptionConfirmation,
-    /// News: this endpoint is no longer subscribed.
+    /// A report that the endpoint is no longer subscribed.
     UnsubscribeConfirmation,
 }
 
 impl MessageKind {
-    /// The word for it in SNS's envelopes and headers.
+    /// Returns the name in SNS's envelopes and headers.
     pub fn as_str(self) -> &'static str {
         match self {
             MessageKind::Notification => "Notification",
@@ -128,25 +129,25 @@ impl MessageKind {
     }
 }
 
-/// What SNS says about a message in the headers of its POST request.
+/// The data in the headers of an SNS POST request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Message<'a> {
-    /// What the request tells.
+    /// The kind of the request.
     pub kind: MessageKind,
     /// The message's id.
     pub id: &'a str,
     /// The topic.
     pub topic_arn: &'a str,
-    /// The subscription; is not sent with a confirmation.
+    /// The subscription; not sent with a confirmation.
     pub subscription_arn: Option<&'a str>,
-    /// Whether the body is the message itself rather than an envelope.
+    /// Whether the body is the message itself instead of an envelope.
     pub raw: bool,
-    /// `headerContentType` of the subscription's or the topic's request policy. Confirmations disregard it.
+    /// `headerContentType` of the subscription's or the topic's request policy. Confirmations ignore it.
     pub content_type: Option<&'a str>,
 }
 
 impl HttpPost {
-    /// The request that SNS makes for a message, with its headers.
+    /// Returns SNS's request for a message, with its headers.
     pub fn of(message: Message<'_>, url: String, body: Bytes) -> HttpPost {
         let notification = message.kind == MessageKind::Notification;
         let content_type =
@@ -174,19 +175,19 @@ impl HttpPost {
 pub struct Email {
     /// The address.
     pub to: String,
-    /// The name that it comes from: the topic's display name.
+    /// The sender's display name: the topic's display name.
     pub from_name: Option<String>,
-    /// Its subject; without one, a general one is used.
+    /// The subject; without one, a general subject is used.
     pub subject: Option<String>,
-    /// Its text: the message, or SNS's envelope as JSON.
+    /// The text: the message, or SNS's envelope as JSON.
     pub body: String,
-    /// Which of both.
+    /// The format of the text.
     pub format: EmailFormat,
-    /// The link that ends the subscription; goes below the text of a [`EmailFormat::Text`].
+    /// The link that ends the subscription; added below the text of a [`EmailFormat::Text`].
     pub unsubscribe_url: Option<String>,
 }
 
-/// The two protocols of e-mail.
+/// The two formats of e-mail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EmailFormat {
     /// `email`: for people.
@@ -198,9 +199,9 @@ pub enum EmailFormat {
 /// A text message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sms {
-    /// The phone's number (E.164).
+    /// The telephone number (E.164).
     pub phone: String,
-    /// Who it is shown to come from.
+    /// The displayed sender.
     pub sender_id: Option<String>,
     /// `Promotional` or `Transactional`.
     pub kind: String,
@@ -217,11 +218,11 @@ pub struct Push {
     pub endpoint_arn: String,
     /// The device's token.
     pub token: String,
-    /// What the application keeps with the endpoint.
+    /// The application's data for the endpoint.
     pub custom_user_data: Option<String>,
-    /// The subject that the message was published with.
+    /// The subject of the publish.
     pub subject: Option<String>,
-    /// What the platform is to get: text, or JSON in the platform's own form.
+    /// The payload for the platform: text, or JSON in the platform's format.
     pub payload: String,
 }
 
@@ -243,38 +244,38 @@ pub struct Stream {
     pub data: Bytes,
 }
 
-/// How an attempt ended.
+/// The result of an attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// It was handed over.
+    /// The parcel was delivered.
     Delivered {
-        /// The status of the answer, where the protocol has one (HTTP, SMTP).
+        /// The status of the answer, if the protocol has one (HTTP, SMTP).
         status: Option<u16>,
     },
-    /// It was not, as far as is known: the receiver may have got it even so.
+    /// The attempt failed. The receiver may have got the parcel anyway.
     Failed {
-        /// Whether another attempt would end in the same way.
+        /// Whether another attempt would fail in the same way.
         permanent: bool,
-        /// The status of the answer, if one came.
+        /// The status of the answer, if there was one.
         status: Option<u16>,
-        /// Why, for the operator. Holds no password.
+        /// The reason, for the operator. Contains no password.
         reason: String,
     },
 }
 
 impl Outcome {
-    /// A failure for good.
+    /// Creates a permanent failure.
     pub(crate) fn refused(reason: impl Into<String>) -> Outcome {
         Outcome::Failed { permanent: true, status: None, reason: reason.into() }
     }
 
-    /// A failure that may pass.
+    /// Creates a temporary failure.
     pub(crate) fn missed(reason: impl Into<String>) -> Outcome {
         Outcome::Failed { permanent: false, status: None, reason: reason.into() }
     }
 
-    /// What a status of HTTP means. A client's error is final, except "too many requests"; everything else but success is
-    /// tried again (SNS's developer guide, "Message delivery retries").
+    /// Returns the meaning of an HTTP status. A client error is permanent, except "too many requests";
+    /// everything else except success is retried (SNS's developer guide, "Message delivery retries").
     pub(crate) fn of_status(status: http::StatusCode) -> Outcome {
         let number = Some(status.as_u16());
         if status.is_success() {

@@ -1,4 +1,4 @@
-//! E-mail, through an SMTP server of the operator's.
+//! E-mail, through the operator's SMTP server.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use url::Url;
 use crate::parcel::{Email, EmailFormat, Origin, Outcome};
 use crate::trust::Trust;
 
-/// How long an attempt may take: mail servers make strangers wait before they greet them.
+/// Timeout of an attempt: mail servers let unknown clients wait before they greet them.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Connections at once.
+/// Maximum number of concurrent connections.
 const CONNECTIONS: u32 = 8;
 
 /// Sends e-mail.
@@ -28,11 +28,11 @@ pub(crate) struct Smtp {
     server: Server,
     from: Address,
     trust: Arc<Trust>,
-    /// Made for the first e-mail, since that reads the machine's certificates.
+    /// Created for the first e-mail, because that reads the machine's certificates.
     transport: OnceCell<AsyncSmtpTransport<Tokio1Executor>>,
 }
 
-/// What the setting says: `smtp://user:password@host:port?tls=required`.
+/// The parsed setting `smtp://user:password@host:port?tls=required`.
 #[derive(Clone)]
 struct Server {
     host: String,
@@ -43,11 +43,11 @@ struct Server {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Security {
-    /// None, even if the server offers it.
+    /// No TLS, even if the server offers it.
     None,
     /// STARTTLS if the server offers it.
     Offered,
-    /// STARTTLS, or nothing is sent.
+    /// STARTTLS is required.
     Required,
     /// TLS from the first byte.
     Wrapped,
@@ -63,7 +63,7 @@ impl Server {
         let asked = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
         let security = match (url.scheme(), asked.as_deref()) {
             ("smtps", None) => Security::Wrapped,
-            // A password is not to be sent where anybody can read it.
+            // A password must not be sent without TLS.
             ("smtp", None) if user.is_some() => Security::Required,
             ("smtp", None | Some("opportunistic")) => Security::Offered,
             ("smtp", Some("required")) => Security::Required,
@@ -77,18 +77,18 @@ impl Server {
             _ if user.is_some() => 587,
             _ => 25,
         });
-        // In a URL an IPv6 address stands in brackets; elsewhere it does not.
+        // An IPv6 address has brackets in a URL, and none elsewhere.
         let host = host.trim_matches(['[', ']']).to_owned();
         Ok(Server { host, port, user, security })
     }
 }
 
 impl Smtp {
-    /// Through this server, from this address.
+    /// Sends through this server, from this address.
     pub fn new(server: &str, from: &str, trust: Arc<Trust>) -> Result<Smtp, String> {
-        // What is wrong is said without the text: there may be a password in it.
+        // The error does not repeat the text, because the text may contain a password.
         let server = Server::parse(server).map_err(|error| format!("the SMTP server's URL {error}"))?;
-        let from = from.parse().map_err(|error| format!("\"{from}\" is no e-mail address: {error}"))?;
+        let from = from.parse().map_err(|error| format!("\"{from}\" is not an e-mail address: {error}"))?;
         Ok(Smtp { server, from, trust, transport: OnceCell::new() })
     }
 
@@ -119,11 +119,11 @@ impl Smtp {
     async fn connect(&self) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
         let server = self.server.clone();
         let trusted = self.trust.extra().to_vec();
-        // Reads files.
+        // This reads files.
         let tls = tokio::task::spawn_blocking(move || tls(&server, &trusted))
             .await
             .map_err(|error| error.to_string())?
-            .map_err(|error| format!("no TLS with the SMTP server: {error}"))?;
+            .map_err(|error| format!("TLS with the SMTP server failed: {error}"))?;
         let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(self.server.host.clone())
             .port(self.server.port)
             .tls(tls)
@@ -136,17 +136,19 @@ impl Smtp {
     }
 
     fn compose(&self, email: &Email, origin: &Origin) -> Result<Message, String> {
-        let to: Address =
-            email.to.parse().map_err(|error| format!("\"{}\" is no e-mail address: {error}", email.to))?;
+        let to: Address = email
+            .to
+            .parse()
+            .map_err(|error| format!("\"{}\" is not an e-mail address: {error}", email.to))?;
         let name = email.from_name.as_deref().map(one_line).filter(|name| !name.is_empty());
         let subject = match (&email.subject, &origin.confirmation) {
             (Some(subject), _) => subject.clone(),
-            // As SNS's e-mails are called.
+            // The subject of SNS's e-mails.
             (None, None) => "AWS Notification Message".into(),
             (None, Some(_)) => "AWS Notification - Subscription Confirmation".into(),
         };
         let subscription = origin.subscription_arn.as_deref().and_then(|arn| arn.rsplit(':').next());
-        // The same for each attempt, so that a second copy can be told to be one.
+        // The same id in each attempt, so that a duplicate can be recognised.
         let id = format!("<{}.{}@{}>", origin.message_id, subscription.unwrap_or("0"), self.from.domain());
         let mut builder: MessageBuilder = Message::builder()
             .from(Mailbox::new(name.or(Some("AWS Notifications".into())), self.from.clone()))
@@ -159,14 +161,14 @@ impl Smtp {
             builder = builder.raw_header(HeaderValue::new(name, one_line(&format!("<{url}>"))));
         }
         let part = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text(email));
-        builder.singlepart(part).map_err(|error| format!("this is no e-mail: {error}"))
+        builder.singlepart(part).map_err(|error| format!("the e-mail is not valid: {error}"))
     }
 }
 
 impl Drop for Smtp {
     fn drop(&mut self) {
-        // lettre says goodbye to its servers in a task, which panics where there is no runtime to do so: when the program
-        // ends, for example. Then the servers are left without a word.
+        // lettre closes its connections in a task, which panics without a runtime, for example at the end of
+        // the program. Then the connections are dropped without QUIT.
         if tokio::runtime::Handle::try_current().is_err() {
             std::mem::forget(self.transport.take());
         }
@@ -192,7 +194,7 @@ fn tls(
     })
 }
 
-/// The text of an e-mail: for people, it ends with how to get no more of them.
+/// Returns the text of an e-mail; for people it ends with the unsubscribe link.
 fn text(email: &Email) -> String {
     match (&email.format, &email.unsubscribe_url) {
         (EmailFormat::Text, Some(url)) => format!(
@@ -204,7 +206,7 @@ fn text(email: &Email) -> String {
     }
 }
 
-/// A header ends with its line, and holds nothing that only controls a printer.
+/// A header ends with its line, and contains no control characters.
 fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
@@ -318,7 +320,7 @@ mod tests {
                 ..email()
             };
             let origin = Origin { message_id: odd.clone(), subscription_arn: Some(odd), ..Origin::default() };
-            // A refusal is an answer; a panic is none.
+            // A refusal is an acceptable result; a panic is not.
             let _ = composed(&email, &origin);
         }
     }

@@ -1,4 +1,4 @@
-//! How many sockets deliveries may have open at once: the rest of the program needs descriptors, too.
+//! Limits the open sockets of deliveries, because the rest of the program needs descriptors, too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,40 +7,40 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The sockets of all deliveries.
 pub(crate) struct Sockets {
     free: Arc<Semaphore>,
-    /// Each closes a connection that is only kept for the next request, and says whether it had one.
+    /// Each of these closes an idle connection, and returns whether it had one.
     lenders: Mutex<Vec<Box<dyn Fn() -> bool + Send + Sync>>>,
 }
 
-/// The right to have one socket open, for as long as it lives.
+/// The right to have one socket open, until it is dropped.
 pub(crate) struct Permit {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Sockets {
-    /// At most so many.
+    /// Creates a limit.
     pub fn new(most: usize) -> Arc<Sockets> {
         let free = Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
         Arc::new(Sockets { free, lenders: Mutex::default() })
     }
 
-    /// Where connections lie that can be closed if others are needed.
+    /// Registers a pool whose idle connections can be closed when sockets are needed.
     pub fn lend(&self, close_one: impl Fn() -> bool + Send + Sync + 'static) {
         self.lenders().push(Box::new(close_one));
     }
 
-    /// Waits until there is one.
+    /// Waits for a free socket.
     pub async fn take(&self) -> Permit {
         if let Ok(permit) = self.free.clone().try_acquire_owned() {
             return Permit { _permit: Some(permit) };
         }
-        // Its socket is free when its task has seen that nobody holds it any more.
+        // Its socket becomes free when its task notices that the connection was dropped.
         let _closed = self.lenders().iter().any(|close_one| close_one());
-        // Never closed.
+        // The semaphore is never closed.
         Permit { _permit: self.free.clone().acquire_owned().await.ok() }
     }
 
     fn lenders(&self) -> std::sync::MutexGuard<'_, Vec<Box<dyn Fn() -> bool + Send + Sync>>> {
-        // Only pushed to.
+        // The list is only pushed to.
         self.lenders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

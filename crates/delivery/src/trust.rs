@@ -1,4 +1,4 @@
-//! Which certificates of receivers are believed: the machine's, and those of a file of the operator's.
+//! The trusted certificates of receivers: the machine's, and those of a file of the operator.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::OnceCell;
 
-/// What TLS connections are made with. Read when the first one is made: most servers never make one.
+/// The TLS configuration. Created for the first TLS connection, because most servers never open one.
 pub(crate) struct Trust {
     extra: Vec<CertificateDer<'static>>,
     config: OnceCell<Arc<ClientConfig>>,
 }
 
 impl Trust {
-    /// Reads the operator's file, so that a mistake in it shows at once.
+    /// Reads the operator's file at the start, so that a mistake in it shows at once.
     pub fn new(extra: Option<&PathBuf>) -> Result<Trust, String> {
         let mut certificates = Vec::new();
         if let Some(path) = extra {
@@ -31,12 +31,12 @@ impl Trust {
         Ok(Trust { extra: certificates, config: OnceCell::new() })
     }
 
-    /// What is in the operator's file.
+    /// Returns the certificates of the operator's file.
     pub fn extra(&self) -> &[CertificateDer<'static>] {
         &self.extra
     }
 
-    /// What to connect with.
+    /// Returns the TLS configuration.
     pub async fn config(&self) -> Result<Arc<ClientConfig>, String> {
         self.config.get_or_try_init(|| self.read()).await.cloned()
     }
@@ -50,7 +50,7 @@ impl Trust {
         let (added, _) = roots.add_parsable_certificates(self.extra.iter().cloned());
         if read + added == 0 {
             let why = native.errors.first().map(ToString::to_string).unwrap_or_default();
-            return Err(format!("this machine has no certificates that say whom to trust: {why}"));
+            return Err(format!("this machine has no trusted certificates: {why}"));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)

@@ -1,4 +1,4 @@
-//! Parcels for which there is a webhook, and parcels for which there is none.
+//! Parcels with and without a configured webhook.
 
 use bytes::Bytes;
 use delivery::{Carrier, Function, Guard, Origin, Outcome, Parcel, Payload, Push, Settings, Sms, Stream};

@@ -87,7 +87,7 @@ async fn only_so_many_sockets_are_open_and_kept_ones_make_room() {
     let carrier = Carrier::new(Settings { sockets: 1, ..Settings::default() }).unwrap();
     for _ in 0..2 {
         for receiver in &receivers {
-            // The only socket is kept for the receiver before this one.
+            // The only socket is kept for the previous receiver.
             assert_eq!(post(&carrier, &receiver.url()).await, Outcome::Delivered { status: Some(200) });
             settle().await;
         }
@@ -110,7 +110,7 @@ async fn an_endpoint_that_says_nothing_is_given_up_after_the_timeout() {
             before.elapsed()
         );
         assert_eq!(receiver.received().len(), 1);
-        // What was given up takes no room.
+        // A cancelled attempt occupies no room.
         tokio::time::resume();
         receiver.abandoned.notified().await;
     }
@@ -195,7 +195,7 @@ async fn a_name_and_a_password_are_told_to_those_who_ask() {
     assert_eq!(received[1].header("host"), Some(receiver.address.to_string().as_str()));
     assert_eq!(received[1].body, received[0].body);
 
-    // Digest is preferred, so that the password stays here.
+    // Digest is preferred, so that the password is not sent.
     let ask = "HTTP/1.1 401 X\r\nwww-authenticate: Basic realm=\"here\"\r\n\
                www-authenticate: Digest realm=\"here\", nonce=\"n\", qop=\"auth\"\r\ncontent-length: 0\r\n\r\n";
     let receiver = Receiver::start(vec![Answer::Write(ask.into()), Answer::status(204)]).await;
@@ -204,7 +204,7 @@ async fn a_name_and_a_password_are_told_to_those_who_ask() {
     let authorization = receiver.received()[1].header("authorization").unwrap().to_owned();
     assert!(authorization.starts_with("Digest username=\"user\", realm=\"here\", nonce=\"n\", uri=\"/\""));
 
-    // Who is not content with it is not asked again, nor is who does not say what is wanted.
+    // A receiver that rejects the answer is not tried again, nor is one without a supported challenge.
     for ask in [ask, "HTTP/1.1 401 X\r\ncontent-length: 0\r\n\r\n"] {
         let receiver = Receiver::start(vec![Answer::Write(ask.into())]).await;
         let url = format!("http://user:secret@{}/", receiver.address);
@@ -242,7 +242,7 @@ async fn a_guarded_carrier_calls_no_neighbour_whatever_it_is_called() {
     assert!(receiver.received().is_empty());
 }
 
-/// TLS for a server of this name, and a file with the certificate to trust it by.
+/// TLS for a server with this name, and a file with the certificate that makes it trusted.
 pub fn tls_config(name: &str) -> (Arc<ServerConfig>, NamedTempFile) {
     let certified = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));

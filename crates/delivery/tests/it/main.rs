@@ -1,4 +1,4 @@
-//! What every protocol promises, with receivers that behave well and badly.
+//! Tests of every protocol, with receivers that behave well and badly.
 
 mod receiver;
 

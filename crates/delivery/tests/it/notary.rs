@@ -1,4 +1,4 @@
-//! The notary's key in a directory, and its signatures before an independent judge: the openssl program.
+//! The notary's key in a directory, and its signatures, verified with the openssl program.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A receiver of parcels that does what a test tells it to.
+//! A receiver of parcels that behaves as a test requests.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -10,14 +10,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
-/// What the receiver does once it has read a request.
+/// The receiver's action after it has read a request.
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// Writes this, and waits for the next request on the connection.
     Write(String),
     /// Writes this and closes the connection.
     WriteAndClose(String),
-    /// Lets the clock run while it does nothing.
+    /// Does nothing while the clock runs.
     Stall(String),
 }
 
@@ -27,7 +27,7 @@ impl Answer {
     }
 }
 
-/// What has been received, over which connection.
+/// A received request, with the number of its connection.
 #[derive(Clone, Debug)]
 pub struct Received {
     pub connection: usize,
@@ -47,12 +47,12 @@ impl Received {
 pub struct Receiver {
     pub address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
-    /// Told when a connection on which the receiver stalled has been closed.
+    /// Notified when a connection on which the receiver stalled has been closed.
     pub abandoned: Arc<Notify>,
 }
 
 impl Receiver {
-    /// A receiver that gives these answers, one a request; the last one again and again.
+    /// Creates a receiver that gives these answers, one per request, and then repeats the last one.
     pub async fn start(answers: Vec<Answer>) -> Receiver {
         Receiver::start_with(answers, None).await
     }
@@ -134,7 +134,7 @@ async fn serve(
             }
             Answer::Stall(text) => {
                 stream.write_all(text.as_bytes()).await.unwrap();
-                // From here on nothing happens but by the clock, which then jumps to what is next.
+                // From here on only the clock makes progress, and it jumps to the next timer.
                 tokio::time::pause();
                 while stream.read(&mut [0; 16]).await.unwrap_or(0) > 0 {}
                 abandoned.notify_one();
@@ -164,14 +164,14 @@ pub async fn post(carrier: &Carrier, url: &str) -> Outcome {
     carrier.carry(&parcel(url)).await
 }
 
-/// Lets the carrier put its connection back, which it does after it has said how the attempt ended.
+/// Waits until the carrier has kept its connection, which it does after it has returned the result.
 pub async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
 }
 
-/// What a failure says; panics on a success.
+/// Returns the text of a failure; panics on a success.
 #[track_caller]
 pub fn failure(outcome: Outcome) -> (bool, Option<u16>, String) {
     match outcome {

@@ -1,4 +1,4 @@
-//! E-mail, before a server that does what a test tells it to.
+//! E-mail, with a server that behaves as a test requests.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -11,14 +11,14 @@ use tokio_rustls::TlsAcceptor;
 use crate::https::tls_config;
 use crate::receiver::{failure, settle};
 
-/// How a server treats its clients.
+/// The behaviour of a server.
 #[derive(Clone, Default)]
 struct Manners {
-    /// What it says to `RCPT TO`.
+    /// Its answer to `RCPT TO`.
     recipient: Option<&'static str>,
-    /// Whether it offers STARTTLS, and with what.
+    /// Whether it offers STARTTLS, and with which certificate.
     starttls: Option<TlsAcceptor>,
-    /// What it speaks from the first byte.
+    /// TLS from the first byte, if any.
     wrapped: Option<TlsAcceptor>,
     /// It never greets.
     silent: bool,
@@ -26,7 +26,7 @@ struct Manners {
 
 struct Server {
     address: SocketAddr,
-    /// What it has been told, line by line; `*` where TLS began.
+    /// The received lines; `*` marks the start of TLS.
     told: Arc<Mutex<Vec<String>>>,
 }
 
@@ -67,7 +67,7 @@ impl Server {
     }
 }
 
-/// Speaks SMTP; gives the stream back for TLS.
+/// Speaks SMTP. Returns the stream for TLS.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     manners: &Manners,
@@ -207,7 +207,7 @@ async fn tls_is_used_where_it_is_offered_and_a_password_goes_no_other_way() {
         let tls = told.iter().position(|line| line == "*").unwrap();
         let password = told.iter().position(|line| line.starts_with("AUTH PLAIN")).unwrap();
         assert!(tls < password, "{told:?}");
-        // A certificate that nobody vouches for is no protection.
+        // An untrusted certificate gives no protection.
         let (permanent, status, reason) = failure(Carrier::new(settings(url)).unwrap().carry(&email()).await);
         assert_eq!((permanent, status), (false, None));
         assert!(reason.contains("certificate"), "{reason}");
