@@ -1,8 +1,10 @@
-//! Under which address a client reached this server: by the `Host` header, or by what a reverse proxy says of it.
+//! The address by which a client reached this server: from the `Host` header, or from a reverse proxy's
+//! headers.
 
 use hyper::header::{self, HeaderMap, HeaderValue};
 
-/// The headers of a request that say who asks, and under which name. Each is the first of its name, except [`Asked::hosts`].
+/// The headers of a request that identify its sender and the name it used. Each is the first of its name,
+/// except [`Asked::hosts`].
 #[derive(Debug, Default)]
 pub struct Asked<'a> {
     /// The authority of the request's target: HTTP/2's `:authority`, or an absolute URL's.
@@ -11,24 +13,25 @@ pub struct Asked<'a> {
     forwarded_host: Option<&'a str>,
     forwarded_proto: Option<&'a str>,
     forwarded_port: Option<&'a str>,
-    /// RFC 7239; counts where the `X-Forwarded-` headers say nothing.
+    /// RFC 7239; used if the `X-Forwarded-` headers are missing.
     forwarded: Option<&'a str>,
-    /// Where the page is from that made the browser ask.
+    /// The origin of the page that made the browser send the request.
     pub origin: Option<&'a HeaderValue>,
-    /// How far away from this server that page is.
+    /// The relation of that page's site to this server.
     pub fetch_site: Option<&'a HeaderValue>,
     /// The page's URL.
     pub referer: Option<&'a str>,
-    /// What program asks.
+    /// The program that sent the request.
     pub user_agent: Option<&'a str>,
-    /// Only browsers say in which language they want to be answered.
+    /// Only browsers send the preferred languages.
     pub has_language: bool,
-    /// Whether the request was signed, or names its operation, in headers: no page can do that unasked.
+    /// Whether the request was signed, or names its operation, in headers: a page cannot do that without
+    /// permission (CORS).
     pub is_from_program: bool,
 }
 
 impl<'a> Asked<'a> {
-    /// Finds the headers in one go, which is cheaper than to ask for each.
+    /// Collects the headers in one pass, which is cheaper than a lookup for each.
     pub fn of(head: &'a http::request::Parts) -> Self {
         let mut asked =
             Asked { authority: head.uri.authority().map(http::uri::Authority::as_str), ..Asked::default() };
@@ -67,20 +70,22 @@ impl<'a> Asked<'a> {
         asked
     }
 
-    /// Every name that the request calls this server by, without a proxy's. Bytes that are no text are a name that is nobody's.
+    /// Returns every name that the request uses for this server, without a proxy's names. Bytes that are not
+    /// text become a name that no server has.
     pub fn hosts(&self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a str> {
         let text = |value: &'a HeaderValue| value.to_str().unwrap_or("?");
-        // Only a client that means no good sends two of them.
+        // Only a malicious client sends two of them.
         self.authority.into_iter().chain(headers.get_all(header::HOST).iter().map(text))
     }
 
-    /// The name that the client used of a proxy, as the proxy says.
+    /// Returns the name that the client used for the proxy, according to the proxy.
     pub fn proxied_host(&self) -> Option<&str> {
         let host = self.forwarded_host.map(first).or_else(|| forwarded(self.forwarded?, "host"));
         host.filter(|host| !host.is_empty())
     }
 
-    /// The URL under which the client reached this server, or the proxy before it: `scheme://host` or `scheme://host:port`.
+    /// Returns the URL by which the client reached this server, or the proxy before it: `scheme://host` or
+    /// `scheme://host:port`.
     pub fn url(&self) -> String {
         let proto = self.forwarded_proto.map(first).or_else(|| forwarded(self.forwarded?, "proto"));
         let is_https = proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https"));
@@ -95,7 +100,7 @@ impl<'a> Asked<'a> {
             return format!("{scheme}://{host}");
         };
         match split_port(host) {
-            // The proxy says the name together with the port.
+            // The proxy sends the name together with the port.
             (_, Some(_)) if proxied.is_some() => format!("{scheme}://{host}"),
             (name, _) if port == default_port(is_https) => format!("{scheme}://{name}"),
             (name, _) => format!("{scheme}://{name}:{port}"),
@@ -103,12 +108,12 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The header's first word: that of the proxy that is nearest to the client.
+/// Returns the header's first element: that of the proxy nearest to the client.
 fn first(list: &str) -> &str {
     list.split(',').next().unwrap_or_default().trim()
 }
 
-/// A parameter of the header `Forwarded` (RFC 7239): of its first element, too.
+/// Returns a parameter of the header `Forwarded` (RFC 7239), from its first element.
 fn forwarded<'a>(header: &'a str, wanted: &str) -> Option<&'a str> {
     first(header).split(';').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -120,7 +125,7 @@ fn default_port(is_https: bool) -> u16 {
     if is_https { 443 } else { 80 }
 }
 
-/// A host's name, or its address with brackets if it is one of IPv6, and the port.
+/// Splits a host name, or an address with brackets if it is IPv6, from the port.
 pub fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
@@ -128,7 +133,7 @@ pub fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The origin of a URL, as browsers write it: in small letters, without the scheme's own port.
+/// Returns the origin of a URL, as browsers write it: in lower case, without the scheme's default port.
 pub fn origin_of(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
@@ -173,14 +178,14 @@ mod tests {
                 "http://sqs.example.com",
             ),
             (&[host, name, ("x-forwarded-port", "443")], "http://sqs.example.com:443"),
-            // nginx, with $http_host, in a container whose port is published as another.
+            // nginx, with $http_host, in a container whose port is published under another number.
             (
                 &[host, ("x-forwarded-host", "sqs.example.com:8443"), https, ("x-forwarded-port", "443")],
                 "https://sqs.example.com:8443",
             ),
             // Caddy.
             (&[("host", "sqs.example.com"), name, https], "https://sqs.example.com"),
-            // AWS's load balancer leaves the host as it is.
+            // AWS's load balancer does not change the host.
             (
                 &[("host", "sqs.example.com:8443"), https, ("x-forwarded-port", "8443")],
                 "https://sqs.example.com:8443",

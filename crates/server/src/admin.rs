@@ -1,4 +1,4 @@
-//! What is asked of the server itself rather than of a service: its health, its clock.
+//! Requests to the server itself instead of a service: health, clock, outbox and others.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,31 +20,31 @@ use crate::mailbox::{Tickets, ask};
 use crate::options::DurabilityOption;
 use crate::web::DEFAULT_ACCOUNT;
 
-/// Answers for the server.
+/// Answers requests to the server itself.
 pub struct Admin {
-    /// The way to the engine.
+    /// The handle of the engine.
     pub engine: Handle,
     /// The server's clock.
     pub clock: Arc<Clock>,
     /// The log.
     pub journal: Arc<Pipeline>,
-    /// What "acknowledged" means.
+    /// What an acknowledgement guarantees.
     pub durability: DurabilityOption,
-    /// Where the data is.
+    /// The directory of the data.
     pub data: Option<String>,
-    /// What left for somebody whom nobody was configured for.
+    /// The outbox: deliveries without a configured server.
     pub outbox: Arc<Outbox>,
-    /// What could not be delivered.
+    /// Failed deliveries.
     pub failures: Arc<Failures>,
-    /// Damage on disk that was met.
+    /// Damage on disk that was found.
     pub damages: Arc<Damages>,
-    /// What the start cut off behind the end of the log, in words.
+    /// The text about what the start cut off at the end of the log.
     pub cut: Option<String>,
     /// When the server started.
     pub started: Instant,
-    /// The requests of this thread that wait.
+    /// The waiting requests of this thread.
     pub tickets: Tickets,
-    /// The region of those who do not say another.
+    /// The region of requests that do not name one.
     pub region: String,
 }
 
@@ -89,7 +89,7 @@ impl Admin {
         self::answer(method, status, &document)
     }
 
-    /// Whoever looks after servers goes by the status alone.
+    /// Monitoring tools evaluate only the status.
     fn say_health(&self, method: &Method, health: Value) -> Response<Bytes> {
         let failed = self.engine.has_failed();
         self::answer(method, if failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }, &health)
@@ -119,7 +119,7 @@ impl Admin {
         })
     }
 
-    /// LocalStack's shape, so that scripts that wait for it wait for us.
+    /// Answers in LocalStack's shape, so that scripts that wait for LocalStack work here.
     fn localstack_health(&self) -> Value {
         let state = if self.engine.has_failed() { "error" } else { "running" };
         json!({
@@ -129,7 +129,8 @@ impl Admin {
         })
     }
 
-    /// A telephone has answered, as a carrier's callback says it: who says STOP gets no more text messages from the account.
+    /// Handles a telephone's answer, as a carrier's callback reports it: after STOP the telephone gets no
+    /// more text messages from the account.
     async fn text_came(&self, body: &Bytes) -> Result<Value, (StatusCode, String)> {
         let wrong = |message: String| (StatusCode::BAD_REQUEST, message);
         let usage = "Say {\"from\": \"+15551234567\", \"text\": \"STOP\"}, and \"account\" and \"region\" if they are not the usual";
@@ -153,7 +154,7 @@ impl Admin {
         }
     }
 
-    /// The attempts to deliver something that failed lately.
+    /// Lists the latest failed delivery attempts.
     fn list_failures(&self, query: &str) -> Result<Value, (StatusCode, String)> {
         let (mut topic_arn, mut subscription_arn) = (None, None);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -219,12 +220,12 @@ impl Admin {
     }
 }
 
-/// A document as an answer.
+/// Returns a JSON document as an answer.
 pub fn answer(method: &Method, status: StatusCode, document: &Value) -> Response<Bytes> {
     json_text(status, if method == Method::HEAD { String::new() } else { document.to_string() })
 }
 
-/// A document that is text already.
+/// Returns a document that is text already as an answer.
 fn json_text(status: StatusCode, mut text: String) -> Response<Bytes> {
     if !text.is_empty() {
         text.push('\n');
@@ -235,7 +236,7 @@ fn json_text(status: StatusCode, mut text: String) -> Response<Bytes> {
     response
 }
 
-/// `1500ms`, `31s`, `5m`, `12h`, `14d`, also `1h30m`; in milliseconds.
+/// Parses `1500ms`, `31s`, `5m`, `12h`, `14d`, also `1h30m`, into milliseconds.
 fn parse_duration(text: &str) -> Option<u64> {
     let mut rest = text.trim();
     let mut total = 0u64;
@@ -261,12 +262,12 @@ fn parse_duration(text: &str) -> Option<u64> {
     Some(total)
 }
 
-/// `2026-01-31T12:00:00Z`, with or without fractions of a second, in UTC.
+/// Parses `2026-01-31T12:00:00Z`, with or without fractions of a second, in UTC.
 fn parse_date(text: &str) -> Option<Time> {
     iso8601::read(text.trim()).and_then(|millis| u64::try_from(millis).ok()).map(Time)
 }
 
-/// What the query of `/_posthaste/outbox` asks for; an error names what is not known.
+/// Parses the query of `/_posthaste/outbox`. An error names the unknown parameter.
 fn outbox_filter(query: &str) -> Result<OutboxFilter, (StatusCode, String)> {
     let mut filter = OutboxFilter::default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {

@@ -1,15 +1,16 @@
-//! What happens when a thread panics without which the server cannot work: it says that it is not well, and ends.
+//! Panics of threads without which the server cannot work: the server reports itself unhealthy and stops.
 
 use crate::engine::Handle;
 
-/// Held by a thread or a task that others wait for. If it panics, the server fails instead of leaving them waiting.
+/// A guard for a thread or a task that others wait for. If it panics, the server fails, so that the others do
+/// not wait for ever.
 pub struct Alarm {
     engine: Handle,
     who: &'static str,
 }
 
 impl Alarm {
-    /// `who` is named as the reason.
+    /// `who` is named in the reason.
     pub fn new(engine: &Handle, who: &'static str) -> Self {
         Alarm { engine: engine.clone(), who }
     }
@@ -23,19 +24,19 @@ impl Drop for Alarm {
     }
 }
 
-/// Panics that a test asks for, in builds with debug assertions; no others have them.
+/// Panics that a test requests, in builds with debug assertions; other builds have none.
 #[cfg(debug_assertions)]
 pub mod sabotage {
     use std::sync::Mutex;
 
     static PLACE: Mutex<Option<String>> = Mutex::new(None);
 
-    /// The next one that comes to `place` panics.
+    /// Makes the next call at `place` panic.
     pub fn prepare(place: &str) {
         *PLACE.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(place.to_owned());
     }
 
-    /// Panics, if that was asked for here.
+    /// Panics if that was requested for this place.
     pub fn point(place: &str) {
         let mut wanted = PLACE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if wanted.as_deref() == Some(place) {
@@ -46,10 +47,10 @@ pub mod sabotage {
     }
 }
 
-/// See above: nothing.
+/// In release builds this does nothing.
 #[cfg(not(debug_assertions))]
 pub mod sabotage {
-    /// Nothing.
+    /// Does nothing.
     #[inline(always)]
     pub fn point(_: &str) {}
 }

@@ -1,7 +1,8 @@
-//! The program's allocator: mimalloc, by its shortest way in.
+//! The program's allocator: mimalloc, by its fastest interface.
 //!
-//! Buffers are made on one thread and freed on another: with glibc's allocator these wait for each other's arenas. And the
-//! usual way to mimalloc, with an alignment each time, takes several times as long for what is larger than a kilobyte.
+//! Buffers are allocated on one thread and freed on another; with glibc's allocator these threads wait for
+//! each other's arenas. The usual interface of mimalloc, with an explicit alignment, is several times slower
+//! for blocks of more than a kilobyte.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::c_void;
@@ -14,13 +15,13 @@ use libmimalloc_sys::{
 /// mimalloc.
 pub struct Mimalloc;
 
-/// What mimalloc gives is aligned to this much if it is as large as that.
+/// mimalloc's blocks are aligned to this, if they are at least this large.
 const NATURAL: usize = 16;
 
-/// Gives what the calling thread has freed back to the operating system, as far as it can be. Takes a millisecond or so: only for
-/// threads that have nothing to do.
+/// Returns memory that the calling thread has freed to the operating system, as far as possible. Takes about
+/// a millisecond: only for idle threads.
 pub fn give_back() {
-    // SAFETY: it can be called at any time, by any thread.
+    // SAFETY: any thread may call it at any time.
     unsafe { mi_collect(true) };
 }
 
@@ -28,13 +29,14 @@ fn is_natural(align: usize, size: usize) -> bool {
     align <= NATURAL && align <= size
 }
 
-// SAFETY: each call hands its size and alignment on to mimalloc, whose blocks begin at multiples of 16, or of the block's
-// own size if that is smaller. All of them can be freed in the same way, and change their size in either.
+// SAFETY: each call passes its size and alignment to mimalloc, whose blocks begin at multiples of 16, or of
+// the block's own size if that is smaller. All of them can be freed, and can change their size, by the same
+// functions.
 unsafe impl GlobalAlloc for Mimalloc {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let (align, size) = (layout.align(), layout.size());
-        // SAFETY: any size can be asked for; an alignment is a power of two.
+        // SAFETY: any size is allowed; an alignment is a power of two.
         unsafe {
             if is_natural(align, size) { mi_malloc(size) } else { mi_malloc_aligned(size, align) }.cast()
         }
@@ -51,14 +53,14 @@ unsafe impl GlobalAlloc for Mimalloc {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
-        // SAFETY: the caller had it from here.
+        // SAFETY: the caller got the block from this allocator.
         unsafe { mi_free(block.cast::<c_void>()) }
     }
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let (block, align) = (block.cast::<c_void>(), layout.align());
-        // SAFETY: the caller had it from here.
+        // SAFETY: the caller got the block from this allocator.
         unsafe {
             if is_natural(align, size) {
                 mi_realloc(block, size)
@@ -80,7 +82,7 @@ mod tests {
             for size in [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 100, 128, 1000, 1100, 5000, 70_000, 3_000_000] {
                 let Ok(layout) = Layout::from_size_align(size, align) else { unreachable!() };
                 let aligned = |block: *mut u8| !block.is_null() && block.addr().is_multiple_of(align);
-                // SAFETY: the size is not zero; what is read and written lies in the block; it is freed once.
+                // SAFETY: the size is not zero; reads and writes stay in the block; it is freed once.
                 unsafe {
                     let block = Mimalloc.alloc(layout);
                     assert!(aligned(block), "{size} bytes, aligned to {align}");

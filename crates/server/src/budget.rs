@@ -1,30 +1,30 @@
-//! The memory that requests on their way in and answers on their way out may take, all together.
+//! The memory budget of requests and answers in progress.
 //!
-//! What is small has a part of its own, so that a few large bodies cannot keep all others waiting; and so have heads of requests
-//! that do not end. Who finds no room waits: a body
-//! is read on when there is room, an answer is made when there is room. Who waits too long hears 503.
+//! Small bodies have a part of their own, so that a few large bodies cannot block all others; so have the
+//! heads of requests that do not end. A request without room waits: the server continues to read its body, or
+//! builds its answer, when there is room. After too long a wait the client gets a 503.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Memory is counted in kilobytes.
+/// The unit of the budget is a kilobyte.
 const UNIT: usize = 1024;
 
-/// What is no longer than this is small.
+/// Bodies up to this length are small.
 pub const SMALL: usize = 64 << 10;
 
-/// The least that a server can do with: a few of the longest bodies.
+/// The minimum budget of a server: a few of the longest bodies.
 pub const LEAST: usize = 64 << 20;
 
-/// What all may take together.
+/// The budget of all requests and answers.
 #[derive(Clone, Debug)]
 pub struct Budget {
     small: Pool,
     large: Pool,
     heads: Pool,
-    /// What one connection's answers may take.
+    /// The budget of one connection's answers.
     share: usize,
 }
 
@@ -34,7 +34,7 @@ struct Pool {
     units: usize,
 }
 
-/// The room that one body or one answer has, for as long as this lives.
+/// The reserved memory of one body or answer, until it is dropped.
 #[derive(Debug)]
 pub struct Lease {
     _room: OwnedSemaphorePermit,
@@ -42,8 +42,8 @@ pub struct Lease {
 }
 
 impl Budget {
-    /// So many bytes. A quarter of them is kept for what is small, an eighth for heads. One connection's answers may take an
-    /// eighth, too.
+    /// Creates a budget of `bytes`. A quarter of it is reserved for small bodies, an eighth for heads. One
+    /// connection's answers may take at most an eighth, too.
     pub fn new(bytes: usize) -> Self {
         let bytes = bytes.max(LEAST);
         Budget {
@@ -54,19 +54,20 @@ impl Budget {
         }
     }
 
-    /// Room for so many bytes, or as many as there are at all; at once, or not.
+    /// Reserves this many bytes, or the whole budget if that is smaller. Returns `None` if there is no room
+    /// now.
     pub fn try_take(&self, bytes: usize) -> Option<Lease> {
         let small = (bytes <= SMALL).then(|| self.small.try_take(bytes)).flatten();
         let room = small.or_else(|| self.large.try_take(bytes))?;
         Some(Lease { _room: room, _share: None })
     }
 
-    /// Room for the head of a request, at once or not.
+    /// Reserves memory for the head of a request. Returns `None` if there is no room now.
     pub fn try_take_head(&self, bytes: usize) -> Option<Lease> {
         Some(Lease { _room: self.heads.try_take(bytes)?, _share: None })
     }
 
-    /// The same as [`Budget::try_take`], as soon as there is room, if that is soon enough.
+    /// As [`Budget::try_take`], but waits for room for a limited time.
     pub async fn take(&self, bytes: usize, patience: Duration) -> Option<Lease> {
         if let Some(lease) = self.try_take(bytes) {
             return Some(lease);
@@ -76,7 +77,7 @@ impl Budget {
         Some(Lease { _room: room, _share: None })
     }
 
-    /// The same for an answer on a connection whose answers have this room together.
+    /// As [`Budget::take`], for an answer on a connection whose answers share this budget.
     pub async fn take_of(&self, share: &Arc<Semaphore>, bytes: usize, patience: Duration) -> Option<Lease> {
         let of_share = units(bytes.min(self.share));
         let both = async {
@@ -87,12 +88,12 @@ impl Budget {
         tokio::time::timeout(patience, both).await.ok()?
     }
 
-    /// The room that one connection's answers have together.
+    /// Returns the budget that one connection's answers share.
     pub fn share(&self) -> Arc<Semaphore> {
         Arc::new(Semaphore::new(units(self.share) as usize))
     }
 
-    /// Whether so much is taken that those who keep room without need are to give it back.
+    /// Returns whether so much is reserved that holders must give unneeded room back.
     pub fn is_tight(&self) -> bool {
         self.small.is_tight() || self.large.is_tight()
     }
@@ -105,7 +106,7 @@ impl Pool {
     }
 
     fn units(&self, bytes: usize) -> u32 {
-        // What is larger than all there is has it alone.
+        // A body larger than the whole budget has the budget alone.
         units(bytes).min(u32::try_from(self.units).unwrap_or(u32::MAX))
     }
 
@@ -126,7 +127,7 @@ fn units(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).max(1)
 }
 
-/// A size as people write it: `268435456`, `256M`, `256MiB`, `1G`.
+/// Parses a size: `268435456`, `256M`, `256MiB`, `1G`.
 pub fn parse_size(text: &str) -> Option<usize> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

@@ -1,4 +1,4 @@
-//! What time it is: the machine's clock, or one that moves only when it is told to.
+//! The server's time: the machine's clock, or a clock that moves only on request.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -8,24 +8,24 @@ use kernel::Time;
 /// The server's clock. It never goes back.
 #[derive(Debug)]
 pub enum Clock {
-    /// The machine's.
+    /// The machine's clock.
     Real(Steady),
-    /// One that stands still until it is moved.
+    /// A clock that stands still until it is moved.
     Virtual(AtomicU64),
 }
 
 impl Clock {
-    /// The machine's clock.
+    /// Creates a clock that follows the machine's.
     pub fn real() -> Self {
         Clock::Real(Steady::beginning_at(machine_millis()))
     }
 
-    /// A clock that stands at the present moment.
+    /// Creates a clock that stands still at the present time.
     pub fn standing() -> Self {
         Clock::Virtual(AtomicU64::new(machine_millis()))
     }
 
-    /// The moment.
+    /// Returns the time.
     pub fn now(&self) -> Time {
         match self {
             Clock::Real(steady) => Time(steady.now()),
@@ -33,19 +33,19 @@ impl Clock {
         }
     }
 
-    /// Whether it moves only when it is told to.
+    /// Returns whether the clock moves only on request.
     pub fn is_virtual(&self) -> bool {
         matches!(self, Clock::Virtual(_))
     }
 
-    /// Moves a virtual clock. It never goes back.
+    /// Moves a virtual clock, forwards only.
     pub fn set(&self, time: Time) {
         if let Clock::Virtual(millis) = self {
             millis.fetch_max(time.0, Ordering::AcqRel);
         }
     }
 
-    /// It is this late at least, whatever the machine's clock says: a log says so. To be called before anybody asks.
+    /// Sets a lower bound for the clock, taken from the log. Call it before the first use of the clock.
     pub fn not_before(&self, time: Time) {
         match self {
             Clock::Real(steady) => _ = steady.base.fetch_max(time.0, Ordering::AcqRel),
@@ -54,27 +54,27 @@ impl Clock {
     }
 }
 
-/// The machine's clock, except when that is set back: then this one goes on, a little slower, until both agree.
+/// The machine's clock. If that is set back, this clock continues a little slower until both agree.
 ///
-/// A clock that stood still instead, until the machine's had caught up, would be a server that stands still: no visibility timeout
-/// and no long poll would end for as long as the machine's clock was set back, or as the log of a server with a wrong
-/// clock is ahead of it.
+/// If it stood still instead, no visibility timeout and no long poll would end until the machine's clock had
+/// caught up. The same holds if a log comes from a server whose clock was ahead.
 #[derive(Debug)]
 pub struct Steady {
-    /// Since then it is measured how much time passes.
+    /// The start of the measurement of elapsed time.
     started: Instant,
-    /// What time it was then, in milliseconds: this changes where the machine's clock shows that time was lost or was wrong.
+    /// The time at that start, in milliseconds. It changes when the machine's clock shows that time was lost
+    /// or was wrong.
     base: AtomicU64,
-    /// When the machine's clock was looked at last, in milliseconds since the start.
+    /// When the machine's clock was last read, in milliseconds since the start.
     looked: AtomicU64,
-    /// The latest time that was told.
+    /// The latest time that was returned.
     told: AtomicU64,
 }
 
-/// How often the machine's clock is looked at, in milliseconds.
+/// Interval at which the machine's clock is read, in milliseconds.
 const LOOK: u64 = 1000;
 
-/// Of so many milliseconds one is left out, while the machine's clock is behind.
+/// While the machine's clock is behind, one of this many milliseconds is skipped.
 const SLOWER: u64 = 16;
 
 impl Steady {
@@ -91,7 +91,7 @@ impl Steady {
         self.after(self.started.elapsed().as_millis() as u64, machine_millis)
     }
 
-    /// The time, so many milliseconds after the start.
+    /// Returns the time, given the milliseconds since the start.
     fn after(&self, elapsed: u64, machine: impl FnOnce() -> u64) -> u64 {
         let looked = self.looked.load(Ordering::Acquire);
         let looks = elapsed >= looked + LOOK
@@ -99,7 +99,7 @@ impl Steady {
         if looks {
             let (here, there) = (self.base.load(Ordering::Acquire) + elapsed, machine());
             if there >= here {
-                // It was set forward, or slept.
+                // The clock was set forward, or the machine slept.
                 self.base.fetch_add(there - here, Ordering::AcqRel);
             } else {
                 self.base.fetch_sub((here - there).min((elapsed - looked) / SLOWER), Ordering::AcqRel);
@@ -111,7 +111,7 @@ impl Steady {
 }
 
 fn machine_millis() -> u64 {
-    // A clock before 1970 is as good as one at 1970: the engine only needs it not to go back.
+    // A clock before 1970 counts as 1970: the engine only needs a clock that does not go back.
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
@@ -149,7 +149,7 @@ mod tests {
     fn what_was_told_is_never_taken_back() {
         let clock = Steady::beginning_at(NOON);
         let told = clock.after(999, || unreachable!());
-        // 62 milliseconds are left out of this second.
+        // 62 milliseconds of this second are skipped.
         assert_eq!(clock.after(1000, || NOON - 5000), told);
         assert_eq!(clock.after(1100, || unreachable!()), NOON + 1100 - 62);
     }

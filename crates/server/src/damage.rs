@@ -1,4 +1,4 @@
-//! Places on disk whose bytes are not those that were written, as far as they were met.
+//! Damaged places on disk that were found while the server ran.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 use tracing::error;
 
-/// The places that were found since the start, newest last.
+/// The places found since the start, newest last.
 #[derive(Default)]
 pub struct Damages {
     shelf: Mutex<Shelf>,
@@ -19,14 +19,14 @@ struct Shelf {
     places: VecDeque<String>,
 }
 
-/// How many places are kept.
+/// Number of places to keep.
 const KEPT: usize = 100;
 
 impl Damages {
-    /// Remembers a place, and tells the operator of it, once.
+    /// Stores a place, and logs it once.
     pub fn put(&self, place: &dyn Display) {
         let text = place.to_string();
-        // Nothing under this lock can be left half done.
+        // The data under this lock is always valid, also after a panic.
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         if shelf.places.contains(&text) {
             return;
@@ -39,7 +39,8 @@ impl Damages {
         shelf.places.push_back(text);
     }
 
-    /// How many were found, and the latest; `set_aside` messages are out of their queues for that.
+    /// Returns the number of places and the latest ones. `set_aside` messages are out of their queues because
+    /// of damage.
     pub fn show(&self, set_aside: u64) -> Value {
         let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         json!({ "found": shelf.found, "places": shelf.places, "messages_set_aside": set_aside })

@@ -1,4 +1,4 @@
-//! Deliveries that leave the building: each attempt that the engine asks for is made here, and its end is reported.
+//! Makes the delivery attempts that the engine requests, and reports their results.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -24,47 +24,47 @@ use crate::failures::{Failure, Failures};
 use crate::packing::pack;
 use crate::signing::Signing;
 
-/// Threads for what blocks: reads of the disk, names that are looked up, signatures.
+/// Threads for blocking work: disk reads, name lookups, signatures.
 const BLOCKING_THREADS: usize = 64;
 
-/// An attempt waits for room as long as it takes. (A timer takes no more.)
+/// An attempt waits for memory without a limit. (A timer does not accept more than this.)
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Makes attempts, on a thread of its own that begins with the first one.
+/// Makes attempts, on its own thread, which starts with the first attempt.
 pub struct Deliverer {
     tools: Arc<Tools>,
     attempts: Mutex<Option<mpsc::UnboundedSender<Attempt>>>,
 }
 
-/// What an attempt is made with.
+/// The parts for making an attempt.
 pub struct Tools {
-    /// Hands over parcels.
+    /// Delivers parcels.
     pub carrier: Carrier,
-    /// Reads what is to be delivered.
+    /// Reads the records.
     pub reader: Reader,
-    /// Makes ids.
+    /// Computes ids.
     pub secret: Arc<OnceLock<Secret>>,
     /// Signs.
     pub signing: Arc<Signing>,
-    /// Remembers what failed.
+    /// Stores failures.
     pub failures: Arc<Failures>,
-    /// Damage on disk that was met.
+    /// Damage on disk that was found.
     pub damages: Arc<Damages>,
-    /// Hears how it went.
+    /// Gets the results.
     pub engine: Handle,
-    /// Says when it was.
+    /// The clock.
     pub clock: Arc<Clock>,
-    /// The memory that attempts may take.
+    /// The memory budget of attempts.
     pub budget: Budget,
 }
 
 impl Deliverer {
-    /// Nothing is under way.
+    /// Creates a deliverer without attempts.
     pub fn new(tools: Tools) -> Self {
         Deliverer { tools: Arc::new(tools), attempts: Mutex::default() }
     }
 
-    /// Remembers that somebody did not take a message.
+    /// Stores the refusal of a message.
     pub fn refused(&self, refused: &Refused) {
         let tools = &self.tools;
         // Nothing is published before there is a secret.
@@ -84,9 +84,9 @@ impl Deliverer {
         });
     }
 
-    /// Makes an attempt. Its end comes back as a message to the engine.
+    /// Makes an attempt. Its result returns as a message to the engine.
     pub fn deliver(&self, attempt: Attempt) {
-        // Nothing under this lock can be left half done.
+        // The data under this lock is always valid, also after a panic.
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         let number = attempt.number;
         let thread = match attempts.take() {
@@ -94,7 +94,7 @@ impl Deliverer {
             None => start(self.tools.clone()),
         };
         match thread {
-            // The thread ends only with its sender.
+            // The thread ends only after its sender is dropped.
             Ok(thread) => {
                 let _ = thread.send(attempt);
                 *attempts = Some(thread);
@@ -116,7 +116,7 @@ fn start(tools: Arc<Tools>) -> std::io::Result<mpsc::UnboundedSender<Attempt>> {
     std::thread::Builder::new().name("deliverer".into()).spawn(move || {
         let _alarm = Alarm::new(&tools.engine, "the deliverer's thread");
         runtime.block_on(async {
-            // The engine bounds how many are under way.
+            // The engine bounds the number of concurrent attempts.
             while let Some(attempt) = attempts.recv().await {
                 sabotage::point("deliverer");
                 tokio::spawn(make(tools.clone(), attempt));
@@ -131,8 +131,8 @@ fn report(engine: &Handle, number: u64, outcome: Outcome, parcel: Option<(Bytes,
     engine.put(Message::Input(Input::Event(Event::Sns(delivered))));
 }
 
-/// An attempt that is under way: its end is told, whatever becomes of its task. An end that is never told would keep its place
-/// among those that may be under way for ever.
+/// An attempt in progress. Its result is always reported, even if its task panics. Without a report it would
+/// occupy its place among the concurrent attempts for ever.
 struct UnderWay {
     engine: Handle,
     number: u64,
@@ -149,7 +149,7 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if !self.told {
-            // It panicked: another attempt may do better, and after the last one it is over.
+            // It panicked: another attempt may succeed, and after the last one the delivery is over.
             report(&self.engine, self.number, Outcome::Failed, None);
         }
     }
@@ -159,11 +159,11 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
     let (number, before) = (attempt.number, attempt.attempts);
     let under_way = UnderWay { engine: tools.engine.clone(), number, told: false };
     sabotage::point("attempt");
-    // The record, the envelope that is made of it, and the request. The engine bounds how many wait for room.
+    // Memory for the record, the envelope and the request. The engine bounds how many attempts wait for it.
     let room = tools.budget.take(attempt.parcel.len as usize * 3, FOR_EVER).await;
     let (head, tail) = match read(&tools.reader, attempt.parcel).await {
         Ok(record) => record,
-        // It was written elsewhere meanwhile, or is over.
+        // The record was written forward meanwhile, or the delivery is over.
         Err(ReadError::Gone) => return under_way.ends(Outcome::NotMade, None),
         Err(ReadError::Damaged(damage)) => {
             tools.damages.put(&damage);
@@ -181,7 +181,7 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
     };
     let parcel = match packed {
         Some(Ok(parcel)) => parcel,
-        // The device has gone or is disabled; or the record is none, which the engine finds, too.
+        // The device was deleted or is disabled; or the record is malformed, which the engine finds, too.
         Some(Err(Malformed)) => return under_way.ends(Outcome::Refused, Some((head, tail))),
         None => return under_way.ends(Outcome::Failed, Some((head, tail))),
     };
@@ -201,7 +201,7 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
                 attempt,
                 status,
                 reason: &reason,
-                // That is known only when the engine has heard of it.
+                // This is known only after the engine has the result.
                 is_dead_letter: false,
             });
             if permanent { Outcome::Refused } else { Outcome::Failed }

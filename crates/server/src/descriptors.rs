@@ -1,67 +1,68 @@
-//! File descriptors: how many the process may have, and who may have how many of them.
+//! File descriptors: the limit of the process, and its division.
 //!
-//! A log that cannot open its next segment cannot go on. So the journal's descriptors come first: connections and deliveries
-//! get what is left, and what they cannot have is refused or waits.
+//! A log that cannot open its next segment cannot continue. So the journal's descriptors come first.
+//! Connections and deliveries share the rest; beyond their share they are refused or wait.
 
 use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// More than this is of no use, and some systems slow down with it.
+/// A higher limit has no use, and slows some systems down.
 const WANTED: u64 = 1 << 20;
 
-/// Connections that are open at once at the most.
+/// Maximum number of open connections.
 const CONNECTIONS: usize = 16_384;
-/// Connections beyond these that are only told that there are too many.
+/// Maximum number of further connections that get only an error.
 pub const TURNED_AWAY: usize = 16;
-/// Sockets of deliveries at the most.
+/// Maximum number of sockets of deliveries.
 const SOCKETS: usize = 1024;
-/// The fewest connections and sockets with which a server is of any use.
+/// Minimum number of connections and sockets for a useful server.
 const LEAST: usize = 24;
 
-/// What the journal opens beyond what is open when the server is ready: segments that are read, and the current one and its
-/// neighbours, once for each thread that syncs.
+/// Descriptors that the journal opens after the server is ready: segments that are read, and the current one
+/// and its neighbours, once for each thread that syncs.
 const SEGMENTS_READ: usize = 64;
 const SEGMENTS_WRITTEN: usize = 5;
 const SYNC_THREADS: usize = 8;
-/// What else comes and goes: the operating system's sources, certificates, a directory that is synced, a connection that is
-/// being accepted.
+/// Other descriptors: the random source, certificates, a directory that is synced, a connection that is being
+/// accepted.
 const OTHERS: usize = 16;
 
-/// Who may have how many.
+/// The division of the descriptors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shares {
     /// Connections of clients.
     pub connections: usize,
     /// Sockets of deliveries.
     pub sockets: usize,
-    /// Attempts to deliver that are under way at once: each needs a socket, and another one while a name is looked up.
+    /// Concurrent delivery attempts: each needs a socket, and another one during a name lookup.
     pub attempts: usize,
 }
 
-/// Raises the limit as far as this process may. Says what it is then.
+/// Raises the limit as far as this process may. Returns the new limit.
 pub fn raise() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let current = current.unwrap_or(WANTED);
     let wanted = maximum.unwrap_or(WANTED).min(WANTED);
     if current < wanted {
-        // If it does not work, there are as many as before.
+        // If this fails, the limit stays as it was.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
     }
     getrlimit(Resource::Nofile).current.unwrap_or(WANTED)
 }
 
-/// How many are open now. Where that cannot be known, a guess that is too high.
+/// Returns the number of open descriptors. If it is unknown, returns a high estimate.
 pub fn open_now() -> usize {
     let listed = |path: &str| std::fs::read_dir(Path::new(path)).ok().map(Iterator::count);
     listed("/proc/self/fd").or_else(|| listed("/dev/fd")).unwrap_or(100)
 }
 
-/// Shares out what is left of `limit` when `open` are open, `threads` speak HTTP, and a log is kept or none.
+/// Divides the rest of `limit`, when `open` descriptors are open and `threads` threads serve HTTP, with or
+/// without a log on disk.
 pub fn share_out(limit: u64, open: usize, threads: usize, keeps_log: bool) -> Result<Shares, String> {
     let limit_now = usize::try_from(limit.min(WANTED)).unwrap_or(usize::MAX);
     let journal = if keeps_log { SEGMENTS_READ + SEGMENTS_WRITTEN * (SYNC_THREADS + 1) } else { 0 };
-    // Each thread has an event queue and what wakes it.
+    // Each thread has an event queue and a wake-up descriptor.
     let reserve = open + journal + OTHERS + TURNED_AWAY + 4 * (threads + 2);
     let left = limit_now.saturating_sub(reserve);
     if left < LEAST {

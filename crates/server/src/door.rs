@@ -1,9 +1,11 @@
-//! Who may ask: programs may; a browser may for pages that the operator has named.
+//! Access control by host name and web page: programs may use the server; a browser may use it for pages that
+//! the operator lists.
 //!
-//! In the local posture nobody's credentials are checked, so any web page that a developer looks at could use the server
-//! through the browser. Two things are asked of a request. Its `Host` must be a name of ours: a page whose own name was
-//! made to lead here ("DNS rebinding") is of our origin in the browser's eyes, and is told by that name alone. And what the
-//! browser says of the page (`Origin`, `Sec-Fetch-Site`) must be that the page is ours or one that the operator allows.
+//! The server checks no credentials, so any web page that a developer opens could use it through
+//! the browser. Therefore each request is checked twice. Its `Host` must be a name of this server: a page
+//! whose own name was made to resolve to this server ("DNS rebinding") has our origin in the browser's eyes,
+//! and only that name reveals it. And the page that the browser names (`Origin`, `Sec-Fetch-Site`) must be
+//! ours, or one that the operator allows.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -13,50 +15,50 @@ use hyper::{Method, Response};
 
 use crate::address::{Asked, origin_of, split_port};
 
-/// Names and pages that are let in.
+/// The accepted host names and origins.
 #[derive(Clone, Debug)]
 pub struct Door {
     hosts: Vec<HostPattern>,
     origins: Vec<OriginPattern>,
-    /// Whether the server is meant to be reached by others: then the short names of containers are ours.
+    /// Whether others may reach the server. If so, it accepts the short names of containers.
     is_public: bool,
 }
 
-/// What `--allow-host` says.
+/// A host pattern of `--allow-host`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum HostPattern {
     Any,
     Exactly(String),
-    /// Names that end so; it begins with a dot.
+    /// A suffix of names, which begins with a dot.
     Below(String),
 }
 
-/// What `--allow-origin` says.
+/// An origin pattern of `--allow-origin`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum OriginPattern {
     Any,
     Exactly(String),
-    /// Whatever the port.
+    /// Any port.
     AnyPort(String),
 }
 
-/// A request that was let in.
+/// An accepted request.
 #[derive(Debug)]
 pub struct Visit {
     /// The URL that the client used, without a path.
     pub url: String,
-    /// What a browser is to be told about who may read the answer.
+    /// The CORS headers of the answer.
     pub allow_origin: Option<HeaderValue>,
 }
 
-/// Why a request is not let in.
+/// Why a request is refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Turned {
-    /// It calls the server by a name that is not ours.
+    /// Its host name is not one of this server's.
     Host(String),
-    /// It was made by a page of this origin.
+    /// A page of this origin made it.
     Origin(String),
-    /// It was made by some other page, or the browser does not say by which.
+    /// Another page made it, or the browser does not name the page.
     Page,
 }
 
@@ -84,7 +86,7 @@ impl std::fmt::Display for Turned {
 }
 
 impl Door {
-    /// A door for what the options say. `public_url` names a host of ours, too, and an origin.
+    /// Creates the check from the options. `public_url` is also a host name and an origin of this server.
     pub fn new(
         allow_hosts: &[String],
         allow_origins: &[String],
@@ -102,7 +104,7 @@ impl Door {
         Ok(Door { hosts, origins, is_public })
     }
 
-    /// Lets a request in or turns it away, by its head alone.
+    /// Accepts or refuses a request by its head.
     pub fn judge(&self, head: &http::request::Parts) -> Result<Visit, Turned> {
         let asked = Asked::of(head);
         let unknown = asked.hosts(&head.headers).chain(asked.proxied_host()).find(|host| !self.is_ours(host));
@@ -124,7 +126,8 @@ impl Door {
         Ok(Visit { url, allow_origin: None })
     }
 
-    /// Whether a host's name, with or without a port, is one of this server's. Whoever says none is no browser.
+    /// Returns whether a host name, with or without a port, is one of this server's. A request without one is
+    /// not from a browser.
     fn is_ours(&self, authority: &str) -> bool {
         let (name, port) = split_port(authority);
         if name.is_empty() {
@@ -133,7 +136,7 @@ impl Door {
         if port.is_some_and(|port| !port.bytes().all(|byte| byte.is_ascii_digit())) {
             return false;
         }
-        // No web site has an address for a name: there is nothing that could be made to lead elsewhere.
+        // No web site uses an address as its name, so nothing could be rebound.
         if let Some(address) = name.strip_prefix('[') {
             return address.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
         }
@@ -148,11 +151,11 @@ impl Door {
             let start = name.len().checked_sub(end.len());
             start.is_some_and(|start| name.as_bytes()[start..].eq_ignore_ascii_case(end.as_bytes()))
         };
-        // Browsers and resolvers know that these are this machine (RFC 6761).
+        // Browsers and resolvers know that these names are this machine (RFC 6761).
         if name.eq_ignore_ascii_case("localhost") || ends_with(".localhost") || is_name_of_aws(name) {
             return true;
         }
-        // On a container's network the server has a name without a dot, or one that only such networks have.
+        // In a container's network the server has a name without a dot, or one that only such networks have.
         let is_short = !name.contains('.');
         let of_containers = || {
             [".docker.internal", ".containers.internal", ".svc", ".cluster.local"].into_iter().any(ends_with)
@@ -167,7 +170,8 @@ impl Door {
         })
     }
 
-    /// What a browser is told if a page of this origin may use the server; `url` is how the server is called.
+    /// Returns the CORS headers if a page of this origin may use the server. `url` is the URL that the client
+    /// used.
     fn allowed(&self, origin: &HeaderValue, url: &str) -> Option<HeaderValue> {
         if self.origins.contains(&OriginPattern::Any) {
             return Some(HeaderValue::from_static("*"));
@@ -190,19 +194,19 @@ impl Door {
     }
 
     fn is_page_allowed(&self, asked: &Asked<'_>) -> bool {
-        // A page can keep it back, but cannot lie here.
+        // A page can omit it, but cannot forge it.
         let page = asked.referer.and_then(origin_of);
         self.origins.contains(&OriginPattern::Any)
             || page.is_some_and(|origin| self.is_origin_allowed(&origin))
     }
 
-    /// Whether a request without an `Origin` is one that a page may have made.
+    /// Returns whether a page may have made a request without an `Origin`.
     fn comes_from_a_page(&self, asked: &Asked<'_>, head: &http::request::Parts) -> bool {
         if let Some(site) = asked.fetch_site {
             return !matches!(site.as_bytes(), b"none" | b"same-origin");
         }
-        // Browsers keep quiet about the page where the server has neither TLS nor a name of this machine; and old ones do
-        // everywhere. Only looking at what this server says of itself does no harm then.
+        // Browsers omit these headers if the server has neither TLS nor a name of this machine; old browsers
+        // always omit them. Then only reading this server's own pages is harmless.
         let is_look = matches!(head.method, Method::GET | Method::HEAD) && head.uri.path().starts_with("/_");
         let is_browser =
             asked.has_language && asked.user_agent.is_some_and(|agent| agent.starts_with("Mozilla/"));
@@ -210,13 +214,13 @@ impl Door {
     }
 }
 
-/// Text of the client's, in a message: short, and nothing but what can be seen.
+/// Shortens text of the client for an error message, and removes invisible characters.
 fn shown(text: &str) -> String {
     text.chars().filter(char::is_ascii_graphic).take(200).collect()
 }
 
-/// Links that people follow from their e-mail, or from wherever they read it: what they carry is the proof. And the
-/// certificate, which is public.
+/// Returns whether the path is a link that people follow, for example from an e-mail, whose token authorises
+/// the request; or the public certificate.
 fn is_link(head: &http::request::Parts) -> bool {
     let is_get = matches!(head.method, Method::GET | Method::HEAD);
     let action = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes())
@@ -228,8 +232,8 @@ fn is_link(head: &http::request::Parts) -> bool {
             || action.is_some_and(|action| matches!(&*action, "ConfirmSubscription" | "Unsubscribe")))
 }
 
-/// The names of AWS's own endpoints: a client that was led here by a proxy or by `/etc/hosts` says them, and only Amazon
-/// decides where else they lead.
+/// Returns whether the name is an endpoint of AWS. A client that a proxy or `/etc/hosts` redirects here uses
+/// these names, and only Amazon controls where else they lead.
 fn is_name_of_aws(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let ends = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
@@ -287,7 +291,7 @@ fn origin_pattern(text: &str) -> Result<OriginPattern, String> {
 }
 
 impl Visit {
-    /// Tells the browser that the page may read the answer.
+    /// Adds headers by which the browser lets the page read the answer.
     pub fn allow(&self, headers: &mut HeaderMap) {
         const EXPOSED: &str = "x-amzn-requestid,x-amzn-query-error,x-amzn-errortype,date,content-length";
         let Some(origin) = &self.allow_origin else { return };
@@ -296,7 +300,7 @@ impl Visit {
         headers.append(header::VARY, HeaderValue::from_static("origin"));
     }
 
-    /// What a browser wants to know before it sends the request of a page elsewhere.
+    /// Answers a browser's CORS preflight.
     pub fn preflight(&self, asked: &HeaderMap) -> Response<Bytes> {
         let mut response = Response::new(Bytes::new());
         if self.allow_origin.is_none() {
@@ -310,7 +314,7 @@ impl Visit {
         let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.unwrap_or(HeaderValue::from_static("*")));
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("172800"));
-        // Chrome asks for it if the page is from outside and the server on this machine.
+        // Chrome requires it if the page is from outside and the server is on this machine.
         if asked.contains_key("access-control-request-private-network") {
             headers.insert("access-control-allow-private-network", HeaderValue::from_static("true"));
         }
@@ -464,7 +468,7 @@ mod tests {
             &[host, site("cross-site")][..],
             &[host, site("same-site")],
             &[host, site("something new")],
-            // A browser that says nothing of the page.
+            // A browser that does not name the page.
             &[lan, agent, language],
         ] {
             for path in [purge, "/?Action=ListQueues"] {

@@ -1,9 +1,10 @@
-//! The engine: hands the machine what has happened and carries out what it wants done.
+//! The engine: passes inputs to the machine and carries out the machine's outputs.
 //!
-//! One thread at a time does that, and it need not be always the same. An HTTP thread that has requests takes the engine's
-//! turn itself, if nobody else has it: that is cheaper than to wake a thread and to be woken by it, and what it has just
-//! read is still at hand. If somebody has it, the requests are done in that turn or by the engine's own thread, which also
-//! does whatever comes from elsewhere: from the clock, from the journal's threads, from the operator.
+//! One thread at a time does this, but not always the same one. An HTTP thread with requests takes the
+//! engine's turn if it is free. That is cheaper than waking another thread and being woken by it, and the
+//! request is still in the processor's cache. If another thread has the turn, that thread or the engine's own
+//! thread handles the requests. The engine's own thread also handles the clock, the journal's threads, and
+//! the operator.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -18,28 +19,28 @@ use machine::{Answer, Command, Effect, Input, Machine, Output};
 use crate::alarm::{Alarm, sabotage};
 use crate::clock::Clock;
 use crate::deliverer::Deliverer;
-use crate::mailbox::{Inbox, Letterbox, thread_of};
+use crate::mailbox::{Inbox, ReplyQueue, thread_of};
 use crate::store::Store;
 
-/// What is put into the engine's inbox.
+/// A message in the engine's inbox.
 #[allow(clippy::large_enum_variant)] // Nearly all are requests: a box would be an allocation each.
 pub enum Message {
-    /// Something happens to the machine.
+    /// An input of the machine.
     Input(Input),
-    /// The virtual clock moves, step by step through everything that falls due; then the sender is told.
+    /// Moves the virtual clock, step by step through all due work; then notifies the sender.
     MoveClock(Time, Done),
-    /// Everything is forgotten; then the sender is told.
+    /// Deletes everything; then notifies the sender.
     Reset(Done),
-    /// Whoever waits for a message is to be answered with none: the server is about to stop.
+    /// Ends all long polls without messages: the server is about to stop.
     EndPolls,
-    /// The engine is to finish what it has and stop.
+    /// Finishes all current work and stops.
     Stop,
 }
 
-/// Tells the sender of a message that it has been carried out.
+/// Notifies the sender of a message that it has been carried out.
 pub type Done = tokio::sync::oneshot::Sender<()>;
 
-/// The way into the engine's thread.
+/// A handle of the engine.
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
@@ -47,32 +48,33 @@ pub struct Handle {
 
 struct Shared {
     inbox: Inbox<Message>,
-    /// Whoever holds it has the turn. None before it was started and after it has stopped.
+    /// The holder of this lock has the turn. `None` before the start and after the stop.
     engine: Mutex<Option<Engine>>,
-    letterboxes: Vec<Arc<Letterbox>>,
-    /// Up to where the log is durable: told by the journal's threads, read by the engine's.
+    reply_queues: Vec<Arc<ReplyQueue>>,
+    /// The position up to which the log is durable: written by the journal's threads, read by the engine's.
     durable: AtomicU64,
-    /// Up to where the log can be written, if the disk has no room for another segment; otherwise 0.
+    /// The place up to which the log can be written, if the disk has no room for another segment; otherwise
+    /// 0.
     space_end: AtomicU64,
-    /// What the disk has room for, as the engine sees it.
+    /// The demand that the disk has room for, as the engine sees it.
     room: AtomicU8,
-    /// Messages that cannot be read and are out of their queues.
+    /// Number of damaged messages that were taken out of their queues.
     set_aside: AtomicU64,
-    /// Whether the journal or a thread has failed: nothing is acknowledged any more.
+    /// Whether the journal or a thread has failed: then nothing is acknowledged any more.
     failed: AtomicBool,
-    /// Why, in words for the operator: the first reason there was.
+    /// The first reason of the failure, for the operator.
     reason: OnceLock<String>,
     failure: tokio::sync::Notify,
 }
 
 impl Handle {
-    /// A way in for as many HTTP threads as there are letterboxes. Nobody listens yet.
-    pub fn new(letterboxes: Vec<Arc<Letterbox>>) -> Self {
+    /// Creates a handle for as many HTTP threads as there are reply queues. The engine is not started yet.
+    pub fn new(reply_queues: Vec<Arc<ReplyQueue>>) -> Self {
         Handle {
             shared: Arc::new(Shared {
                 inbox: Inbox::default(),
                 engine: Mutex::new(None),
-                letterboxes,
+                reply_queues,
                 durable: AtomicU64::new(0),
                 space_end: AtomicU64::new(0),
                 room: AtomicU8::new(Demand::Growth as u8),
@@ -84,21 +86,23 @@ impl Handle {
         }
     }
 
-    /// Puts a message into the inbox, for the engine's own thread.
+    /// Puts a message into the inbox and wakes the engine's own thread.
     pub fn put(&self, message: Message) {
         self.shared.inbox.put(message);
         self.shared.inbox.wake();
     }
 
-    /// Puts a request into the inbox. The caller is to [take a turn](Handle::take_turn) soon: nobody is woken.
+    /// Puts a request into the inbox without waking a thread. The caller must [take a
+    /// turn](Handle::take_turn) soon.
     pub fn put_request(&self, ticket: u64, command: Command) {
         self.shared.inbox.put(Message::Input(Input::Request { ticket, command }));
     }
 
-    /// Does what waits in the inbox, on the calling thread. If another thread has the turn, it will look again.
+    /// Handles the messages in the inbox on the calling thread. If another thread has the turn, that thread
+    /// will check the inbox again.
     pub fn take_turn(&self) {
         let shared = &self.shared;
-        // What a turn that is broken off has done of its work is not known.
+        // After a panic in a turn it is unknown how much of its work was done.
         let broken_off = BrokenOff(self);
         match shared.engine.try_lock() {
             Ok(mut engine) => {
@@ -110,27 +114,27 @@ impl Handle {
                     }
                 }
                 if engine.calls_earlier() {
-                    shared.inbox.rouse();
+                    shared.inbox.unpark();
                 }
             }
             Err(TryLockError::WouldBlock) => return,
             Err(TryLockError::Poisoned(_)) => return self.fail(&format!("{TURN} panicked")),
         }
         drop(broken_off);
-        // Who found the engine taken has put in what it wanted before it tried. What is left now is for the engine's own
-        // thread.
+        // A thread that found the engine taken had put its request in before it tried. Requests that are left
+        // now are for the engine's own thread.
         if !shared.inbox.is_empty() {
             shared.inbox.wake();
         }
     }
 
-    /// The journal says how far the log is durable.
+    /// Called by the journal: the position up to which the log is durable.
     pub fn durable(&self, position: Position) {
         self.shared.durable.fetch_max(position.to_bits(), Ordering::AcqRel);
         self.shared.inbox.wake();
     }
 
-    /// The journal says whether there is room.
+    /// Called by the journal: whether there is space.
     pub fn space(&self, space: Space) {
         let end = match space {
             Space::Ok => 0,
@@ -140,14 +144,15 @@ impl Handle {
         self.shared.inbox.wake();
     }
 
-    /// The journal has failed, or a thread: everyone who waits is told, nothing is acknowledged any more, and the server ends.
+    /// Called when the journal or a thread has failed. All waiting requests get an error, nothing is
+    /// acknowledged any more, and the server stops.
     pub fn fail(&self, reason: &str) {
-        // Only the first reason is one; others follow from it.
+        // Only the first reason counts; others follow from it.
         let _ = self.shared.reason.set(reason.to_owned());
         self.shared.failed.store(true, Ordering::SeqCst);
-        self.shared.inbox.rouse();
+        self.shared.inbox.unpark();
         self.shared.inbox.wake();
-        self.shared.letterboxes.iter().for_each(|letterbox| letterbox.fail());
+        self.shared.reply_queues.iter().for_each(|reply_queue| reply_queue.fail());
         self.shared.failure.notify_one();
     }
 
@@ -156,13 +161,13 @@ impl Handle {
         self.shared.failure.notified().await;
     }
 
-    /// Why it has failed, if it has.
+    /// Returns the reason of the failure, if there was one.
     pub fn failure_reason(&self) -> Option<&str> {
         let reason = self.shared.reason.get().map_or("unknown", String::as_str);
         self.has_failed().then_some(reason)
     }
 
-    /// What the disk has room for, in a word.
+    /// Returns the state of the disk's space, as one word.
     pub fn space_in_a_word(&self) -> &'static str {
         let room = self.shared.room.load(Ordering::Acquire);
         if room >= Demand::Growth as u8 {
@@ -176,23 +181,23 @@ impl Handle {
         }
     }
 
-    /// How many messages cannot be read and are out of their queues.
+    /// Returns the number of damaged messages that were taken out of their queues.
     pub fn set_aside(&self) -> u64 {
         self.shared.set_aside.load(Ordering::Acquire)
     }
 
-    /// A segment has been dropped, or records were read that were asked for.
+    /// Passes an input of another thread: a segment was dropped, or requested records were read.
     pub fn news(&self, input: Input) {
         self.put(Message::Input(input));
     }
 
-    /// Whether the journal or a thread has failed.
+    /// Returns whether the journal or a thread has failed.
     pub fn has_failed(&self) -> bool {
         self.shared.failed.load(Ordering::Acquire)
     }
 }
 
-/// Held during a turn: an [`Alarm`] that costs nothing.
+/// Held during a turn: an [`Alarm`] without cost.
 struct BrokenOff<'a>(&'a Handle);
 
 impl Drop for BrokenOff<'_> {
@@ -203,7 +208,7 @@ impl Drop for BrokenOff<'_> {
     }
 }
 
-/// Starts the engine, and its own thread.
+/// Starts the engine and its own thread.
 pub fn start(
     handle: Handle,
     machine: Machine,
@@ -212,7 +217,7 @@ pub fn start(
     clock: Arc<Clock>,
 ) -> std::io::Result<JoinHandle<()>> {
     let shared = handle.shared.clone();
-    let engine = Engine::new(shared.letterboxes.len(), machine, store, deliverer, clock);
+    let engine = Engine::new(shared.reply_queues.len(), machine, store, deliverer, clock);
     *shared.engine.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine);
     std::thread::Builder::new().name("engine".into()).spawn(move || {
         let _alarm = Alarm::new(&handle, TURN);
@@ -234,7 +239,7 @@ pub fn start(
     })
 }
 
-/// What panics are blamed on.
+/// The name of the engine in the reasons of panics.
 const TURN: &str = "the engine's turn";
 
 struct Engine {
@@ -244,31 +249,32 @@ struct Engine {
     clock: Arc<Clock>,
     durable: Position,
     space_end: u64,
-    /// What was taken out of the inbox; empty between turns.
+    /// The messages taken out of the inbox; empty between turns.
     taken: Vec<Message>,
-    /// Answers by HTTP thread.
+    /// The answers by HTTP thread.
     answers: Vec<Vec<(u64, Answer)>>,
-    /// What was asked to be told when everything so far is durable.
+    /// The requests to be notified when everything so far is durable.
     done: VecDeque<(Position, Done)>,
     stopping: bool,
     refusing_polls: bool,
     /// Whether the last turn ended before everything was written.
     is_unfinished: bool,
-    /// When the engine's own thread will look at the clock.
+    /// When the engine's own thread will next read the clock.
     called_at: Option<Time>,
 }
 
-/// Inputs handed in before a batch is closed, so that the journal has something to write while the engine goes on.
+/// Maximum number of inputs before a batch is closed, so that the journal can write while the engine
+/// continues.
 const INPUTS: usize = 256;
 
-/// Turns that an HTTP thread takes in a row while others put requests in: to wake the engine's own thread for them costs
-/// more. Its own clients wait meanwhile.
+/// Maximum number of turns that an HTTP thread takes in a row while others add requests. Waking the engine's
+/// own thread for them costs more, but the thread's own clients wait meanwhile.
 const TURNS: usize = 4;
 
-/// How often in one turn something is written, and what follows from that is looked for.
+/// Maximum number of rounds in one turn: each writes a batch and handles what follows from that.
 const PASSES: usize = 4;
 
-/// How often a disk with little room is looked at again.
+/// Interval of checks of a disk with little space.
 const SPACE_RETRY: Duration = Duration::from_secs(1);
 
 impl Engine {
@@ -290,7 +296,7 @@ impl Engine {
         }
     }
 
-    /// Does all that there is to do.
+    /// Handles everything that is waiting.
     fn turn(&mut self, shared: &Shared) {
         sabotage::point("turn");
         let mut taken = std::mem::take(&mut self.taken);
@@ -314,13 +320,13 @@ impl Engine {
         self.taken = taken;
     }
 
-    /// Whether there will be no other turn.
+    /// Returns whether there will be no other turn.
     fn has_ended(&self, shared: &Shared) -> bool {
         self.stopping && (self.machine.is_settled() || self.machine.is_stalled())
             || shared.failed.load(Ordering::Acquire)
     }
 
-    /// The last thing of all. What is handed to the journal here is written when it closes.
+    /// The last step: batches passed to the journal here are written when it closes.
     fn leave(&mut self) {
         if self.machine.is_settled() {
             self.machine.mark();
@@ -328,7 +334,7 @@ impl Engine {
         }
     }
 
-    /// Tells the machine what the journal's threads have said.
+    /// Passes the reports of the journal's threads to the machine.
     fn listen(&mut self, shared: &Shared) {
         let durable = Place::from_bits(shared.durable.load(Ordering::Acquire));
         if durable > self.durable {
@@ -366,8 +372,8 @@ impl Engine {
         }
     }
 
-    /// Goes through what falls due until `to`, each at its own moment, so that what follows from one thing is there
-    /// before the next. If that is much, it is not all done when this returns: the rest is done in other turns.
+    /// Handles all work that is due until `to`, each at its own time, so that consequences of one step exist
+    /// before the next. A large amount is not finished when this returns: other turns do the rest.
     fn pass_time(&mut self, to: Time) {
         while !self.machine.is_behind()
             && let Some(due) = self.machine.wake_at().filter(|&due| due <= to)
@@ -377,7 +383,7 @@ impl Engine {
         }
     }
 
-    /// The same, however much it is: who moves a virtual clock hears of it when all that falls due has happened.
+    /// As above, but finishes everything: the mover of a virtual clock is notified when all due work is done.
     fn pass_all_time(&mut self, to: Time) {
         loop {
             while self.machine.is_behind() {
@@ -398,24 +404,24 @@ impl Engine {
     fn flush(&mut self, shared: &Shared) {
         shared.room.store(self.machine.room() as u8, Ordering::Release);
         shared.set_aside.store(self.machine.sqs().set_aside(), Ordering::Release);
-        // What was written at once may be followed by something that is to be written, too. No turn goes on for long.
+        // A batch that was written at once may release further work to write. No turn takes long.
         self.is_unfinished = (0..PASSES).all(|_| self.carry_out());
-        for (letterbox, answers) in shared.letterboxes.iter().zip(&mut self.answers) {
+        for (reply_queue, answers) in shared.reply_queues.iter().zip(&mut self.answers) {
             if !answers.is_empty() {
-                letterbox.put(answers);
+                reply_queue.put(answers);
             }
         }
         while let Some((position, _)) = self.done.front()
             && *position <= self.durable
         {
             if let Some((_, done)) = self.done.pop_front() {
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 let _ = done.send(());
             }
         }
     }
 
-    /// Carries out what the machine wants done. Says whether it has written something at once.
+    /// Carries out the machine's outputs. Returns whether it has written something at once.
     fn carry_out(&mut self) -> bool {
         let mut has_written = false;
         self.machine.flush(self.clock.now());
@@ -452,7 +458,8 @@ impl Engine {
         }
     }
 
-    /// Whether time must be told before the engine's own thread will do it. It is going to be woken for that.
+    /// Whether the clock must be read before the engine's own thread would do it. The caller then wakes that
+    /// thread.
     fn calls_earlier(&mut self) -> bool {
         let due = if self.has_more_to_do() { Some(Time(0)) } else { self.machine.wake_at() };
         let earlier = due.is_some_and(|due| self.called_at.is_none_or(|called| due < called));
@@ -462,12 +469,12 @@ impl Engine {
         earlier
     }
 
-    /// Whether there is work to be done as soon as nothing else is.
+    /// Whether there is work for when nothing else is waiting.
     fn has_more_to_do(&self) -> bool {
         self.is_unfinished || self.machine.has_background_work()
     }
 
-    /// How long the engine's own thread may sleep.
+    /// Returns how long the engine's own thread may sleep.
     fn rest(&mut self) -> Rest {
         let (durable, space_end) = (self.durable, self.space_end);
         if self.has_more_to_do() {
@@ -475,12 +482,12 @@ impl Engine {
         }
         self.called_at = self.machine.wake_at();
         let at_most = match self.called_at {
-            // Nothing but a message can move a virtual clock.
+            // Only a message can move a virtual clock.
             _ if self.clock.is_virtual() => None,
             None => None,
             Some(due) => Some(Duration::from_millis(due - self.clock.now())),
         };
-        // Nobody says when others have made room on the disk.
+        // The server is not notified when other processes free disk space.
         let at_most = if self.space_end > 0 {
             self.store.retry_space();
             Some(at_most.map_or(SPACE_RETRY, |until| until.min(SPACE_RETRY)))
@@ -491,7 +498,7 @@ impl Engine {
     }
 }
 
-/// The sleep of the engine's own thread: for how long at the most, and what it knew before.
+/// The sleep of the engine's own thread: its maximum length, and the state before it.
 struct Rest {
     at_most: Option<Duration>,
     durable: Position,
@@ -499,7 +506,7 @@ struct Rest {
 }
 
 impl Rest {
-    /// Sleeps, unless there is something to do.
+    /// Sleeps, unless there is work.
     fn take(self, shared: &Shared) {
         if self.at_most.is_some_and(|time| time.is_zero()) {
             return;

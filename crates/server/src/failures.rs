@@ -1,4 +1,4 @@
-//! What could not be delivered lately, and why: for whoever wonders where a message is.
+//! The latest failed deliveries and their reasons, for finding lost messages.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,45 +15,46 @@ pub struct Failures {
 #[derive(Default)]
 struct Shelf {
     entries: VecDeque<Value>,
-    /// How many had to go to make room.
+    /// Number of failures dropped to make room.
     dropped: u64,
 }
 
-/// How many are kept. One takes less than a kilobyte.
+/// Number of failures to keep. Each takes less than a kilobyte.
 const KEPT: usize = 1000;
 
-/// Characters of a reason that are kept.
+/// Maximum length of a reason, in characters.
 const REASON: usize = 300;
 
-/// An attempt that failed, or a message that somebody did not take.
+/// A failed attempt, or a refused message.
 #[derive(Debug)]
 pub struct Failure<'a> {
-    /// The message.
+    /// The message id.
     pub message_id: &'a str,
-    /// Its topic, if it was published to one.
+    /// The topic, if it was published to one.
     pub topic_arn: Option<&'a str>,
-    /// Whose it was.
+    /// The account and region.
     pub subscription_arn: Option<&'a str>,
     /// `sqs`, `https`, …
     pub protocol: &'a str,
-    /// Where to: an ARN, a URL, a number.
+    /// The receiver: an ARN, a URL, a telephone number.
     pub destination: &'a str,
-    /// The delivery's number, if it is one that has attempts.
+    /// The delivery's number, if it has attempts.
     pub delivery: Option<u64>,
-    /// When it was known.
+    /// The time of the failure.
     pub at: Time,
-    /// Which attempt of this delivery it was, from one.
+    /// The number of the attempt, from one.
     pub attempt: u32,
-    /// The status of the answer, if one came.
+    /// The status of the answer, if there was one.
     pub status: Option<u16>,
-    /// Why.
+    /// The reason.
     pub reason: &'a str,
-    /// Whether it lies in the subscription's dead-letter queue for that reason.
+    /// Whether the message is in the subscription's dead-letter queue for that reason.
     pub is_dead_letter: bool,
 }
 
 impl Failures {
-    /// Remembers one, in the words of AWS's delivery status logs (SNS's developer guide, "Message delivery status").
+    /// Stores a failure, in the words of AWS's delivery status logs (SNS's developer guide, "Message delivery
+    /// status").
     pub fn put(&self, failure: &Failure<'_>) {
         let mut reason: String = failure.reason.chars().take(REASON).collect();
         if failure.is_dead_letter {
@@ -84,7 +85,7 @@ impl Failures {
         }
     }
 
-    /// What is known, oldest first; of one topic or subscription, if that is asked for.
+    /// Returns the failures, oldest first; of one topic or subscription, if requested.
     pub fn list(&self, topic_arn: Option<&str>, subscription_arn: Option<&str>) -> Value {
         let shelf = self.shelf();
         let is_asked_for = |entry: &&Value| {
@@ -97,18 +98,18 @@ impl Failures {
         json!({ "failures": entries, "dropped": shelf.dropped })
     }
 
-    /// Forgets all.
+    /// Deletes all.
     pub fn clear(&self) {
         *self.shelf() = Shelf::default();
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        // Nothing that holds the lock can panic half-way.
+        // No code that can panic runs under this lock.
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A URL without the name and the password of a user.
+/// Returns a URL without the name and the password of a user.
 pub fn without_password(url: &str) -> String {
     let after_scheme = url.find("://").map(|at| at + 3);
     let parts = after_scheme.and_then(|start| {

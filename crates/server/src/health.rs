@@ -67,7 +67,7 @@ fn address_of(url: &str) -> Result<String, String> {
     }
 }
 
-/// Where a client on this machine reaches a server that listens there.
+/// Returns the address by which a client on this machine reaches a server that listens there.
 fn reachable(listen: &str) -> String {
     match listen.rsplit_once(':') {
         Some(("0.0.0.0", port)) => format!("127.0.0.1:{port}"),

@@ -1,4 +1,5 @@
-//! The file that declares queues and topics, applied at every start; what is as declared already is left alone.
+//! The file that declares queues and topics. The server applies it at every start, and does not change what
+//! is as declared.
 //!
 //! ```toml
 //! [[queues]]
@@ -74,7 +75,7 @@ struct DeadLetterEntry {
     max_receive_count: u32,
 }
 
-/// What a file declares, checked as far as that can be done without the server's state.
+/// The declarations of a file, validated as far as possible without the server's state.
 #[derive(Debug)]
 pub struct Init {
     path: PathBuf,
@@ -88,7 +89,7 @@ struct DeclaredQueue {
     account: String,
     region: String,
     line: usize,
-    /// Without the redrive policy, which may name a queue that is declared further down.
+    /// Without the redrive policy, which may name a queue that is declared later in the file.
     attributes: Vec<(String, String)>,
     dead_letter_queue: Option<(String, u32)>,
     tags: Vec<(String, String)>,
@@ -114,9 +115,9 @@ impl fmt::Display for InitError {
 
 impl Error for InitError {}
 
-/// Reads and checks a file.
+/// Reads and validates a file.
 ///
-/// `region` is where things are that do not say.
+/// `region` is the default region.
 pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
     let mistake = |line, message: String| InitError { path: path.into(), line, message };
     let text = std::fs::read_to_string(path).map_err(|error| mistake(None, error.to_string()))?;
@@ -159,7 +160,7 @@ pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
                 Some((dlq.name, dlq.max_receive_count))
             }
         };
-        // Which of the two is meant nobody can say.
+        // It is unknown which of the two is meant.
         let twin = |other: &&DeclaredQueue| {
             (&other.name, &other.account, &other.region) == (&name, &account, &region)
         };
@@ -190,7 +191,7 @@ pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
     Ok(Init { path: path.into(), queues, topics })
 }
 
-/// For whom something is declared; an account is twelve digits.
+/// Returns the caller for a declaration; an account has twelve digits.
 fn caller_of(
     account: Option<Spanned<String>>,
     region: Option<Spanned<String>>,
@@ -219,7 +220,7 @@ fn caller_of(
     Ok(Caller { principal: account.clone(), account, region, signed: true })
 }
 
-/// Attributes are texts; numbers and booleans stand for theirs, tables and lists for JSON documents.
+/// Converts a value to an attribute: numbers and booleans to their text, tables and lists to JSON.
 fn attribute_text(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),
@@ -228,9 +229,9 @@ fn attribute_text(value: &toml::Value) -> String {
     }
 }
 
-/// Makes it so.
+/// Applies the declarations.
 ///
-/// `base` is the URL under which subscribers reach this server.
+/// `base` is the URL by which subscribers reach this server.
 pub async fn apply(init: &Init, engine: &Handle, tickets: &Tickets, base: &str) -> Result<(), InitError> {
     let keys: Vec<QueueKey> = init
         .queues

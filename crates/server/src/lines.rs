@@ -1,4 +1,4 @@
-//! Connections as they are seen from outside: what happens on them, what they hold, and when they are let go.
+//! The state of connections: their activity, their memory, and when they are closed.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::convert::Infallible;
@@ -17,23 +17,24 @@ use tokio::sync::Semaphore;
 use crate::allocator;
 use crate::budget::{Budget, Lease};
 
-/// A client that has no request under way and sends no whole head of one, or that reads nothing of its answer, is let go after so
-/// many looks at it.
+/// Number of checks after which an idle client is disconnected. Idle: it has no request in progress and sends
+/// no complete head, or it reads nothing of its answer.
 pub const LOOKS: u32 = 4;
 
-/// The same of one that does not read while others need the memory that its answer takes.
+/// The same for a client that does not read while others need the memory of its answer.
 const LOOKS_WHEN_TIGHT: u32 = 2;
 
-/// An answer that is longer than this is handed over in pieces: hyper copies what it is handed.
+/// A longer answer is passed to hyper in pieces, because hyper copies each.
 pub const PIECE: usize = 32 << 10;
 
-/// The longest head of a request in HTTP/1, and what is kept of an answer that the client does not read fast enough.
+/// Maximum length of an HTTP/1 request's head, and of the part of an answer that is buffered for a slow
+/// client.
 pub const BUFFER: usize = 96 << 10;
 
-/// The head of a request that is longer than this, and not finished, has its room counted.
+/// Memory is reserved for an unfinished head of more than this length.
 const HEAD: usize = 8 << 10;
 
-/// When so much has gone through a thread and it has nothing to do, it gives memory back.
+/// After this many bytes, a thread that becomes idle returns memory to the operating system.
 const GIVE_BACK: usize = 4 << 20;
 
 /// The connections of one thread.
@@ -46,9 +47,9 @@ pub struct Lines {
 #[derive(Debug)]
 struct Common {
     budget: Budget,
-    /// Counts what happens, so that of two connections it is known on which something has happened later.
+    /// Counts events, so that the most recently active of two connections is known.
     clock: Cell<u64>,
-    /// Bytes of large bodies and answers since memory was given back.
+    /// Bytes of large bodies and answers since memory was last returned.
     passed: Cell<usize>,
 }
 
@@ -56,50 +57,50 @@ struct Common {
 #[derive(Debug)]
 pub struct Line {
     common: Rc<Common>,
-    /// Requests that are being answered.
+    /// Requests in progress.
     under_way: Cell<u32>,
-    /// Looks at it since something has happened.
+    /// Number of checks since the last activity.
     quiet: Cell<u32>,
-    /// When a request has ended last, or it was opened.
+    /// When the last request ended, or the connection was opened.
     since: Cell<u64>,
-    /// Whether it was asked to go.
+    /// Whether it was asked to close.
     leaves: Cell<bool>,
     wish: Cell<Wish>,
     waker: RefCell<Option<Waker>>,
     /// Long answers that are not written yet.
     answers: Cell<u32>,
-    /// The room that they have together.
+    /// Their shared budget.
     share: OnceCell<Arc<Semaphore>>,
-    /// Whether something was written since the last look.
+    /// Whether anything was written since the last check.
     moved: Cell<bool>,
-    /// Bytes that were read while no request was under way.
+    /// Bytes that were read while no request was in progress.
     unread: Cell<usize>,
-    /// The room of a long head.
+    /// The reserved memory of a long head.
     head: RefCell<Option<Lease>>,
-    /// The room of an answer that has been handed over, until it is written.
+    /// The reserved memory of an answer that was passed to hyper, until it is written.
     leaving: RefCell<Option<Lease>>,
 }
 
-/// What a connection is to do when it is woken next.
+/// The instruction for a connection when it is woken next.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Wish {
-    /// Nothing else.
+    /// Continue.
     #[default]
     None,
-    /// Answer what is under way, and take nothing more.
+    /// Answer the requests in progress, and accept no more.
     Finish,
-    /// Go.
+    /// Close.
     Leave,
 }
 
 impl Lines {
-    /// None is open.
+    /// Creates an empty set.
     pub fn new(budget: Budget) -> Self {
         let common = Common { budget, clock: Cell::new(0), passed: Cell::new(0) };
         Lines { open: RefCell::default(), common: Rc::new(common) }
     }
 
-    /// A connection that is not among these, and will not be let go by them.
+    /// A connection outside of this set, which does not close it.
     pub fn stranger(&self) -> Rc<Line> {
         Rc::new(Line {
             common: self.common.clone(),
@@ -118,29 +119,30 @@ impl Lines {
         })
     }
 
-    /// Another one, and its number.
+    /// Adds a connection, and returns its number.
     pub fn open(&self) -> (usize, Rc<Line>) {
         let line = self.stranger();
         line.note_time();
         (self.open.borrow_mut().insert(line.clone()), line)
     }
 
-    /// The connection of this number is closed.
+    /// Removes the connection with this number.
     pub fn close(&self, number: usize) {
         self.open.borrow_mut().try_remove(number);
     }
 
-    /// Whether none is open.
+    /// Returns whether no connection is open.
     pub fn is_empty(&self) -> bool {
         self.open.borrow().is_empty()
     }
 
-    /// Whether a look is of any use.
+    /// Returns whether a check can have an effect.
     pub fn wants_look(&self) -> bool {
         !self.is_empty() || self.common.passed.get() > GIVE_BACK
     }
 
-    /// Lets those go on which nothing has happened since some looks ago. Gives memory back when there is nothing to do.
+    /// Closes connections that had no activity for several checks. Returns memory to the operating system if
+    /// the thread is idle.
     pub fn look(&self) {
         let tight = self.common.budget.is_tight();
         let mut is_busy = false;
@@ -161,7 +163,7 @@ impl Lines {
         }
     }
 
-    /// Lets the one go on which nothing has happened for the longest time. Says whether there is one.
+    /// Closes the connection that was inactive for the longest time. Returns whether there was one.
     pub fn make_room(&self) -> bool {
         let open = self.open.borrow();
         let is_idle =
@@ -170,7 +172,7 @@ impl Lines {
         longest.inspect(|line| line.leave()).is_some()
     }
 
-    /// None takes another request.
+    /// Makes all connections refuse further requests.
     pub fn finish(&self) {
         self.open.borrow().iter().for_each(|(_, line)| line.wish(Wish::Finish));
     }
@@ -189,12 +191,12 @@ impl Line {
         self.wish(Wish::Leave);
     }
 
-    /// What it is to do now, if that is not what it does.
+    /// Returns the instruction if it changed.
     pub fn take_wish(&self) -> Wish {
         self.wish.take()
     }
 
-    /// Whom to wake for a wish.
+    /// Sets the task to wake for an instruction.
     pub fn remember(&self, waker: &Waker) {
         let mut known = self.waker.borrow_mut();
         if known.as_ref().is_none_or(|known| !known.will_wake(waker)) {
@@ -208,17 +210,17 @@ impl Line {
         self.since.set(clock.get());
     }
 
-    /// The room that its long answers have together.
+    /// Returns the shared budget of its long answers.
     pub fn share(&self) -> &Arc<Semaphore> {
         self.share.get_or_init(|| self.common.budget.share())
     }
 
-    /// So many bytes have gone through.
+    /// Counts transferred bytes.
     pub fn note_passed(&self, bytes: usize) {
         self.common.passed.set(self.common.passed.get().saturating_add(bytes));
     }
 
-    /// Bytes have come. Without room for more of a head the connection has to go.
+    /// Counts received bytes. If there is no memory for a longer head, the connection is closed.
     fn note_read(&self, bytes: usize) -> io::Result<()> {
         if self.under_way.get() > 0 {
             return Ok(());
@@ -233,11 +235,11 @@ impl Line {
     }
 }
 
-/// A request, from when its head has been read until it has been answered or its client has gone.
+/// A request, from the end of its head until it was answered or its client is gone.
 pub struct UnderWay(Rc<Line>);
 
 impl UnderWay {
-    /// A request has come.
+    /// Notes that a request arrived.
     pub fn begin(line: &Rc<Line>) -> Self {
         line.under_way.set(line.under_way.get() + 1);
         if line.unread.replace(0) > HEAD {
@@ -255,7 +257,8 @@ impl Drop for UnderWay {
     }
 }
 
-/// The body of an answer. A long one is handed over piece by piece, and has its room until it is written.
+/// The body of an answer. A long body is passed on in pieces, and keeps its memory reserved until it is
+/// written.
 #[derive(Debug)]
 pub struct Answer {
     bytes: Bytes,
@@ -269,7 +272,7 @@ struct Held {
 }
 
 impl Answer {
-    /// A body, and the room that was taken for it.
+    /// Creates a body with the memory that was reserved for it.
     pub fn new(bytes: Bytes, lease: Option<Lease>, line: &Rc<Line>) -> Self {
         if bytes.len() <= PIECE {
             return Answer { bytes, held: None };
@@ -315,14 +318,14 @@ impl Body for Answer {
     }
 }
 
-/// A connection's socket, which tells what goes through it.
+/// A connection's socket, which counts the bytes that pass through it.
 pub struct Socket {
     stream: TcpStream,
     line: Rc<Line>,
 }
 
 impl Socket {
-    /// The socket of a connection.
+    /// Wraps the socket of a connection.
     pub fn new(stream: TcpStream, line: Rc<Line>) -> Self {
         Socket { stream, line }
     }
@@ -375,7 +378,7 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // This is called when all that was handed over has been written.
+        // Called when everything that was passed on has been written.
         let socket = self.get_mut();
         drop(socket.line.leaving.borrow_mut().take());
         Pin::new(&mut socket.stream).poll_flush(context)

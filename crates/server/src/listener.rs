@@ -1,4 +1,4 @@
-//! Sockets: who is let in, on which thread, and for how long.
+//! Sockets: accepts connections, assigns them to threads, and closes them.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -24,26 +24,26 @@ use crate::descriptors::TURNED_AWAY;
 use crate::engine::Handle;
 use crate::lines::{Answer, BUFFER, Line, Lines, Socket, UnderWay, Wish};
 
-/// How often all connections are looked at. That costs less than a timer for each request.
+/// Interval of the checks of all connections, which cost less than a timer for each request.
 const LOOK: Duration = Duration::from_secs(15);
 
-/// Requests that are under way on one connection of HTTP/2.
+/// Maximum number of concurrent requests on an HTTP/2 connection.
 const STREAMS: u32 = 256;
 
-/// What is kept of an answer in HTTP/2 that the client does not read fast enough.
+/// Bytes of an answer that are buffered for a slow HTTP/2 client.
 const SEND_BUFFER: usize = 64 << 10;
 
-/// What a client may send in HTTP/2 before it is read.
+/// Bytes that an HTTP/2 client may send before they are read.
 const CONNECTION_WINDOW: u32 = 512 << 10;
 const STREAM_WINDOW: u32 = 256 << 10;
 
-/// How long a connection that is one too many is kept, to be told so.
+/// How long a connection beyond the limit stays open to get its error.
 const TELLING: Duration = Duration::from_secs(5);
 
-/// How long a server waits that has no descriptor for a connection that it could accept.
+/// How long the server waits if it has no descriptor to accept a connection.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(50);
 
-/// Sockets that listen, as the addresses say.
+/// Opens listening sockets on the addresses.
 pub fn bind(addresses: &[SocketAddr]) -> std::io::Result<Vec<StdListener>> {
     addresses
         .iter()
@@ -55,37 +55,37 @@ pub fn bind(addresses: &[SocketAddr]) -> std::io::Result<Vec<StdListener>> {
         .collect()
 }
 
-/// One HTTP thread's end of the line on which connections are handed out.
+/// The receiving end of one HTTP thread, to which the porter assigns connections.
 #[derive(Debug)]
 pub struct Desk {
     errands: mpsc::UnboundedReceiver<Errand>,
     open: Arc<AtomicUsize>,
 }
 
-/// What a desk is to do.
+/// An order for a desk.
 #[derive(Debug)]
 enum Errand {
     /// Serve a connection.
     Serve(StdStream),
-    /// Tell a connection that there are too many.
+    /// Answer a connection beyond the limit with an error.
     TurnAway(StdStream, OwnedSemaphorePermit),
-    /// Close a connection on which nothing happens, and say whether there was one.
+    /// Close an idle connection, and report whether there was one.
     MakeRoom(oneshot::Sender<bool>),
 }
 
-/// Hands connections to the thread that has fewest.
+/// Assigns each connection to the thread with the fewest.
 #[derive(Clone, Debug)]
 pub struct Porter {
     desks: Vec<(mpsc::UnboundedSender<Errand>, Arc<AtomicUsize>)>,
-    /// Connections that were handed out.
+    /// Number of assigned connections.
     handed: Arc<AtomicUsize>,
-    /// Connections that may be open at once.
+    /// Maximum number of open connections.
     most: usize,
-    /// Room for those that are told that there are too many.
+    /// Permits for connections beyond the limit, which get an error.
     antechamber: Arc<Semaphore>,
 }
 
-/// A porter and a desk for each of `threads` threads, for at most so many connections.
+/// Creates a porter, and a desk for each of `threads` threads, for at most `connections` connections.
 pub fn open(threads: usize, most: usize) -> (Porter, Vec<Desk>) {
     let (senders, desks) = (0..threads)
         .map(|_| {
@@ -116,7 +116,7 @@ impl Porter {
             sabotage::point("acceptor");
             match accepted.and_then(|(stream, _)| stream.into_std()) {
                 Ok(stream) => self.admit(stream).await,
-                // Others have taken the descriptors that were kept back, most likely.
+                // Other parts have probably taken the spare descriptors.
                 Err(_) => {
                     self.make_room().await;
                     tokio::time::sleep(NO_DESCRIPTOR).await;
@@ -125,14 +125,14 @@ impl Porter {
         }
     }
 
-    /// Finds room for a connection: if need be that of one on which nothing happens. If something happens on all, the client is
-    /// told that there are too many.
+    /// Makes room for a connection, if necessary by closing an idle one. If none is idle, the new client gets
+    /// an error.
     async fn admit(&self, stream: StdStream) {
         let open: usize = self.desks.iter().map(|(_, open)| open.load(Ordering::Relaxed)).sum();
         if open < self.most || self.make_room().await {
             return self.hand(stream);
         }
-        // Where even those are too many, a connection is closed at once.
+        // If there are too many even of those, the connection is closed at once.
         if let Ok(permit) = self.antechamber.clone().try_acquire_owned() {
             let (sender, _) = &self.desks[self.next()];
             // A desk closes only when the server stops.
@@ -140,7 +140,7 @@ impl Porter {
         }
     }
 
-    /// Closes a connection on which nothing happens, if there is one.
+    /// Closes an idle connection, if there is one.
     async fn make_room(&self) -> bool {
         let first = self.next();
         for number in 0..self.desks.len() {
@@ -160,8 +160,9 @@ impl Porter {
         let _ = sender.send(Errand::Serve(stream));
     }
 
-    /// The desk that has fewest. Clients often open connections of several kinds by turns: who gets the first of a round
-    /// changes without a period, or one thread would have all that send and another all that receive.
+    /// Returns the desk with the fewest connections. Clients often open connections of several kinds
+    /// alternately. So ties are broken without a period; otherwise one thread would get all senders and
+    /// another all receivers.
     fn next(&self) -> usize {
         let desks = self.desks.len();
         let round = self.handed.fetch_add(1, Ordering::Relaxed) / desks;
@@ -171,8 +172,8 @@ impl Porter {
     }
 }
 
-/// Serves the connections that are handed to this thread, until the server stops and all requests are answered, or `grace` is over.
-/// `turn_away` answers those that are too many.
+/// Serves the connections that are assigned to this thread, until the server stops and all requests are
+/// answered, or `grace` is over. `turn_away` answers the connections beyond the limit.
 pub async fn serve<H, F, T>(
     mut desk: Desk,
     budget: Budget,
@@ -204,7 +205,7 @@ pub async fn serve<H, F, T>(
             Errand::Serve(stream) => (stream, None),
             Errand::TurnAway(stream, permit) => (stream, Some(permit)),
             Errand::MakeRoom(said) => {
-                // Who asked may have gone, with the server.
+                // The porter may be gone, with the server.
                 let _ = said.send(lines.make_room());
                 continue;
             }
@@ -227,7 +228,7 @@ pub async fn serve<H, F, T>(
             desk.open.fetch_sub(1, Ordering::Relaxed);
             continue;
         };
-        // Answers are small and written whole: waiting to fill a packet only delays them.
+        // Answers are small and written at once, so waiting to fill a packet (Nagle) would only delay them.
         let _ = stream.set_nodelay(true);
         let (number, line) = lines.open();
         // Also if the task that serves it panics.
@@ -247,7 +248,7 @@ pub async fn serve<H, F, T>(
     .await;
 }
 
-/// A connection that counts as open for as long as this lives.
+/// A connection that counts as open until it is dropped.
 struct Open {
     lines: Rc<Lines>,
     number: usize,
@@ -267,8 +268,8 @@ where
     F: Future<Output = Response<Answer>> + 'static,
 {
     let mut builder = hyper_util::server::conn::auto::Builder::new(LocalExecutor);
-    // An answer is one write. (`pipeline_flush` would see to that, too; but it holds an answer back as long as anything else
-    // that the client has sent is not understood: half a request, or what is none and is to be told so.)
+    // An answer is one write. (`pipeline_flush` would do that, too. But it holds an answer back while other
+    // bytes of the client are not parsed: half a request, or an invalid one that should get an error.)
     builder.http1().header_read_timeout(None).writev(false).max_buf_size(BUFFER);
     builder
         .http2()
@@ -298,13 +299,13 @@ where
             Wish::Leave => return Poll::Ready(()),
         }
         line.remember(context.waker());
-        // A broken connection concerns nobody but its client.
+        // A broken connection affects only its client.
         connection.as_mut().poll(context).map(drop)
     })
     .await;
 }
 
-/// Runs tasks on the thread that they were made on: nothing here is shared.
+/// Spawns tasks on their own thread: nothing here is shared.
 #[derive(Clone, Copy, Debug)]
 struct LocalExecutor;
 
@@ -317,12 +318,12 @@ where
     }
 }
 
-/// Threads of each HTTP thread for what blocks.
+/// Blocking threads of each HTTP thread.
 const BLOCKING_THREADS: usize = 16;
 
 /// Runs `task` on this thread, with a runtime of its own.
 pub fn run_thread<F: Future<Output = ()>>(task: F) -> std::io::Result<()> {
-    // What blocks is reads of the disk, and signatures.
+    // The blocking work is disk reads and signatures.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)

@@ -1,4 +1,5 @@
-//! How requests reach the engine and answers come back: in batches, with a wake-up only for who sleeps.
+//! Queues for requests to the engine and for its answers: in batches, with wake-ups only for sleeping
+//! threads.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -16,7 +17,7 @@ use tokio::sync::Notify;
 use crate::alarm::{Alarm, sabotage};
 use crate::engine::{Handle, Message};
 
-/// What waits for one thread. Many put in, one takes all at once.
+/// A queue of one thread. Many threads add items; the owner takes all at once.
 #[derive(Debug)]
 pub struct Inbox<T> {
     items: Mutex<Vec<T>>,
@@ -35,13 +36,13 @@ impl<T> Default for Inbox<T> {
 }
 
 impl<T> Inbox<T> {
-    /// Puts something in.
+    /// Adds an item.
     pub fn put(&self, item: T) {
-        // A thread that panicked while it held the lock left the list whole: pushing is all that is done under it.
+        // The list is valid after a panic of another thread, because only `push` runs under the lock.
         self.items.lock().unwrap_or_else(PoisonError::into_inner).push(item);
     }
 
-    /// Whether nothing is in it.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.items.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
@@ -55,26 +56,26 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Wakes the owner, or keeps it from falling asleep the next time.
-    pub fn rouse(&self) {
+    /// Wakes the owner, or prevents its next sleep.
+    pub fn unpark(&self) {
         if let Some(thread) = self.thread.get() {
             thread.unpark();
         }
     }
 
-    /// The calling thread is the owner from now on.
+    /// Makes the calling thread the owner.
     pub fn own(&self) {
-        // Only the first call counts, and only the owner calls it.
+        // Only the first call has an effect, and only the owner calls it.
         let _ = self.thread.set(std::thread::current());
     }
 
-    /// Takes all there is, into a list that is used again and again.
+    /// Takes all items, into a reusable list.
     pub fn take(&self, into: &mut Vec<T>) {
         debug_assert!(into.is_empty());
         std::mem::swap(&mut *self.items.lock().unwrap_or_else(PoisonError::into_inner), into);
     }
 
-    /// Sleeps until something is put in, the time is over, or `awake` says that there is something else to do.
+    /// Sleeps until an item is added, the time is over, or `awake` returns `true`.
     pub fn sleep(&self, at_most: Option<Duration>, awake: impl Fn() -> bool) {
         self.asleep.store(true, Ordering::SeqCst);
         if self.is_empty() && !awake() {
@@ -87,22 +88,22 @@ impl<T> Inbox<T> {
     }
 }
 
-/// Answers on their way to one HTTP thread.
+/// The answers for one HTTP thread.
 #[derive(Debug, Default)]
-pub struct Letterbox {
+pub struct ReplyQueue {
     answers: Mutex<Vec<(u64, Answer)>>,
     arrived: Notify,
     failed: AtomicBool,
 }
 
-impl Letterbox {
-    /// Puts all of `answers` in; leaves it empty.
+impl ReplyQueue {
+    /// Adds all of `answers`, and leaves that list empty.
     pub fn put(&self, answers: &mut Vec<(u64, Answer)>) {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).append(answers);
         self.arrived.notify_one();
     }
 
-    /// No answers will come any more: everyone who waits is told so.
+    /// Reports that no more answers will come: all waiting requests get an error.
     pub fn fail(&self) {
         self.failed.store(true, Ordering::SeqCst);
         self.arrived.notify_one();
@@ -114,7 +115,8 @@ pub fn failed() -> Answer {
     Err(Refusal::new("InternalFailure", "The server has failed and stops. Its log contains the reason."))
 }
 
-/// Asks the engine. If this future is dropped, the engine hears that the client has gone.
+/// Sends a command to the engine and waits for the answer. If this future is dropped, the engine is told that
+/// the client is gone.
 pub async fn ask(engine: &Handle, tickets: &Tickets, command: Command) -> Answer {
     if engine.has_failed() {
         return failed();
@@ -125,13 +127,13 @@ pub async fn ask(engine: &Handle, tickets: &Tickets, command: Command) -> Answer
     ticket.answer().await
 }
 
-/// The requests of one HTTP thread that wait for their answers.
+/// The waiting requests of one HTTP thread.
 #[derive(Clone, Debug)]
 pub struct Tickets {
     slots: Rc<RefCell<slab::Slab<Slot>>>,
     /// The thread's number, in the high bits of its tickets.
     thread: u64,
-    /// That requests have been put in, and the engine's turn is to be taken.
+    /// Notified when requests were added and the engine's turn must be taken.
     turn: Rc<Notify>,
 }
 
@@ -139,31 +141,31 @@ pub struct Tickets {
 enum Slot {
     Waiting(Option<Waker>),
     Answered(Box<Answer>),
-    /// The client has gone; the answer, when it comes, is for nobody.
+    /// The client is gone; its answer will be dropped.
     Abandoned,
 }
 
 const THREAD_SHIFT: u32 = 48;
 
-/// Which HTTP thread a ticket belongs to.
+/// Returns the HTTP thread of a ticket.
 pub fn thread_of(ticket: u64) -> usize {
     (ticket >> THREAD_SHIFT) as usize
 }
 
 impl Tickets {
-    /// No tickets yet.
+    /// Creates an empty set.
     pub fn new(thread: usize) -> Self {
         Tickets { slots: Rc::default(), thread: (thread as u64) << THREAD_SHIFT, turn: Rc::default() }
     }
 
-    /// A ticket for a request. `gone` is called if nobody waits for its answer any more.
+    /// Creates a ticket for a request. `gone` is called if the request is dropped before its answer.
     pub fn issue<F: FnOnce(u64)>(&self, gone: F) -> Ticket<F> {
         let slot = self.slots.borrow_mut().insert(Slot::Waiting(None));
         Ticket { tickets: self.clone(), slot, gone: Some(gone) }
     }
 
-    /// Takes the engine's turn after requests have been put in, for ever. All that have arrived together have their
-    /// turn together: the tasks of those that are at hand run first.
+    /// Takes the engine's turn after requests were added; runs for ever. Requests that arrive together share
+    /// a turn: the tasks that are ready run first.
     pub async fn take_turns(self, engine: Handle) {
         let _alarm = Alarm::new(&engine, "an HTTP thread");
         loop {
@@ -172,16 +174,16 @@ impl Tickets {
         }
     }
 
-    /// Hands out answers as they arrive, for ever.
-    pub async fn deliver(self, letterbox: Arc<Letterbox>, engine: Handle) {
+    /// Distributes answers as they arrive; runs for ever.
+    pub async fn deliver(self, reply_queue: Arc<ReplyQueue>, engine: Handle) {
         let _alarm = Alarm::new(&engine, "an HTTP thread");
         let mut answers = Vec::new();
         loop {
-            letterbox.arrived.notified().await;
+            reply_queue.arrived.notified().await;
             sabotage::point("answers");
             std::mem::swap(
                 &mut answers,
-                &mut *letterbox.answers.lock().unwrap_or_else(PoisonError::into_inner),
+                &mut *reply_queue.answers.lock().unwrap_or_else(PoisonError::into_inner),
             );
             let mut slots = self.slots.borrow_mut();
             for (ticket, answer) in answers.drain(..) {
@@ -200,7 +202,7 @@ impl Tickets {
                     None => {}
                 }
             }
-            if letterbox.failed.load(Ordering::SeqCst) {
+            if reply_queue.failed.load(Ordering::SeqCst) {
                 for (_, slot) in slots.iter_mut() {
                     if let Slot::Waiting(waker) = slot {
                         let waker = waker.take();
@@ -213,7 +215,7 @@ impl Tickets {
     }
 }
 
-/// A request that waits for its answer. Dropping it means that the client has gone.
+/// A request that waits for its answer. Dropping it means that the client is gone.
 #[derive(Debug)]
 pub struct Ticket<F: FnOnce(u64)> {
     tickets: Tickets,
@@ -222,7 +224,7 @@ pub struct Ticket<F: FnOnce(u64)> {
 }
 
 impl<F: FnOnce(u64)> Ticket<F> {
-    /// Its number.
+    /// Returns its number.
     pub fn number(&self) -> u64 {
         self.tickets.thread | self.slot as u64
     }
@@ -238,7 +240,7 @@ impl<F: FnOnce(u64)> Ticket<F> {
                 }
                 _ => match slots.try_remove(self.slot) {
                     Some(Slot::Answered(answer)) => Poll::Ready(*answer),
-                    // A slot is abandoned only by the drop of the ticket that is being polled here.
+                    // Only the drop of this ticket abandons its slot.
                     _ => Poll::Pending,
                 },
             }
@@ -259,7 +261,7 @@ impl<F: FnOnce(u64)> Drop for Ticket<F> {
                 drop(slots);
                 gone(self.number());
             }
-            // The answer came and nobody took it.
+            // The answer arrived and was not taken.
             Some(Slot::Answered(_)) => {
                 slots.remove(self.slot);
             }

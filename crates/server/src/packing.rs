@@ -1,4 +1,4 @@
-//! A topic's message in the form in which one of its takers outside gets it.
+//! Builds a delivery's parcel from a topic's message, in the format of the protocol.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ use sns::deliveries::Attempt;
 
 use crate::deliverer::Tools;
 
-/// Makes the parcel of an attempt. `head` and `tail` are the record that it was published with.
+/// Builds the parcel of an attempt. `head` and `tail` are those of the record of the publish.
 pub fn pack(
     tools: &Tools,
     signer: &dyn Signer,
@@ -123,7 +123,7 @@ fn payload(
             text: text(),
         }),
         Protocol::Application => {
-            // Without a device `pack` has refused.
+            // Without a device `pack` has returned an error.
             let device = attempt.device.clone().unwrap_or_default();
             Payload::Push(Push {
                 payload: notification.text_for(&device.platform).to_string(),
@@ -138,7 +138,7 @@ fn payload(
             function_arn: endpoint,
             event: lambda_event(notification, taker, signer),
         }),
-        // Queues get copies and no deliveries, so what is left is a stream.
+        // Queues get copies and no deliveries, so the rest is a stream.
         Protocol::Firehose | Protocol::Sqs => {
             Payload::Stream(Stream { stream_arn: endpoint, data: body().into() })
         }

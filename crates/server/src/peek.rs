@@ -1,4 +1,4 @@
-//! What a queue holds, for people and tests that look: nothing is received by it.
+//! Shows the messages of a queue, for people and tests, without receiving them.
 
 use std::rc::Rc;
 
@@ -19,23 +19,25 @@ use crate::lines::Line;
 use crate::mailbox::ask;
 use crate::web::{DEFAULT_ACCOUNT, Desk, PATIENCE};
 
-/// Where LocalStack shows messages: of the queue that `QueueUrl` names, or `/region/account/name` below it.
+/// LocalStack's path for showing messages: of the queue that `QueueUrl` names, or with `/region/account/name`
+/// appended.
 pub const LOCALSTACK: &str = "/_aws/sqs/messages";
 /// See [`LOCALSTACK`].
 pub const LOCALSTACK_BELOW: &str = "/_aws/sqs/messages/";
 
-/// Messages that are shown as LocalStack does, which knows no pages, at the most; and of how many bytes, or one more.
+/// Maximum number of messages in LocalStack's shape, which has no pages; and the maximum of their bytes,
+/// after which at most one more is added.
 const MESSAGES: usize = 1000;
 const BYTES: usize = 8 << 20;
 
-/// The room that a page needs: of 4 MiB, and what is made of it.
+/// The memory for a page of 4 MiB, and for the answer built from it.
 const PAGE_ROOM: usize = 12 << 20;
 
-/// Messages of a page, unless the client says how many.
+/// Default number of messages of a page.
 const USUAL: usize = 10;
 
 impl Desk {
-    /// A page of a queue's messages, as JSON.
+    /// Answers with a page of a queue's messages, as JSON.
     pub async fn peek(&self, head: &http::request::Parts, visit: &Visit, line: &Rc<Line>) -> Response<Bytes> {
         let wrong = |message: &str| {
             admin::answer(&Method::GET, StatusCode::BAD_REQUEST, &json!({ "message": message }))
@@ -92,7 +94,8 @@ impl Desk {
         answer
     }
 
-    /// A queue's messages as LocalStack shows them: in the shape of ReceiveMessage, in the client's protocol.
+    /// Answers with a queue's messages as LocalStack does: in the shape of ReceiveMessage, in the client's
+    /// protocol.
     pub async fn peek_as_localstack(
         &self,
         head: &http::request::Parts,
@@ -120,7 +123,7 @@ impl Desk {
         }
         let mut caller = self.caller(None, &visit.url);
         if head.headers.contains_key("x-amz-target") || form.starts_with(b"Action=") {
-            // An SDK that was told that this is the endpoint.
+            // An SDK that uses this path as its endpoint.
             match wire::decode(head, body.clone(), exchange.request_id.clone()) {
                 Err(failure) => return failure.answer(),
                 Ok(Decoded { request, credential, exchange: decoded, .. }) => {
@@ -185,7 +188,7 @@ impl Desk {
         };
         let next = peeked.next;
         let secret = self.secret.get().ok_or_else(|| Refusal::new("InternalFailure", ""))?;
-        // What is gone when its record is read is left out, so that positions say nothing: ids do.
+        // A message that is gone when its record is read is omitted, so positions mean nothing: use ids.
         let conditions: Vec<(String, Condition)> = peeked
             .received
             .messages
@@ -199,7 +202,7 @@ impl Desk {
         };
         let mut conditions = conditions.into_iter();
         let with_condition = |mut message: Message| {
-            // Of one that was never received there is no such time.
+            // A message that was never received has no such time.
             if let Some(attributes) = &mut message.attributes {
                 attributes
                     .0
@@ -209,7 +212,7 @@ impl Desk {
                 .by_ref()
                 .find(|(id, _)| message.message_id.as_deref() == Some(id))
                 .map_or(Condition::Visible, |(_, condition)| condition);
-            // It is no receive: nothing can be deleted by it.
+            // This is not a receive: it returns no handle for a delete.
             (Message { receipt_handle: None, ..message }, condition)
         };
         Ok(Page {
@@ -236,7 +239,7 @@ fn state(condition: Condition) -> &'static str {
     }
 }
 
-/// LocalStack adds what was asked for to the attributes, and gives a handle that is none.
+/// Adds the requested attributes and an invalid receipt handle, as LocalStack does.
 fn as_localstack(mut message: Message, condition: Condition, invisible: bool, delayed: bool) -> Message {
     message.receipt_handle = Some("SQS/BACKDOOR/ACCESS".into());
     let attributes = &mut message.attributes.get_or_insert_default().0;
@@ -255,7 +258,7 @@ fn answer_of(messages: Vec<Message>) -> wire::Response {
     wire::Response::Sqs(SqsResponse::ReceiveMessage(ReceiveMessageOutput { messages }))
 }
 
-/// An exchange in JSON, whatever the client.
+/// Returns an exchange in JSON for any client.
 fn json_exchange(request_id: String) -> Exchange {
     let mut request = http::Request::new(());
     let kind = header::HeaderValue::from_static("application/x-amz-json-1.0");

@@ -1,4 +1,4 @@
-//! The background read of the whole log (`--scrub`): it finds what rots before somebody needs it.
+//! The background read of the whole log (`--scrub`), which finds damage before a client needs the data.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -11,17 +11,17 @@ use tracing::error;
 
 use crate::damage::Damages;
 
-/// The log is read once in so long at the most.
+/// Minimum interval between two reads of the whole log.
 const PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A thread that reads the log. It ends when this is dropped.
+/// The thread that reads the log. It ends when this is dropped.
 pub struct Scrub {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Scrub {
-    /// Reads so many bytes a second, all full segments one after another, again and again.
+    /// Starts a thread that repeatedly reads all full segments, at this many bytes a second.
     pub fn start(
         bytes_a_second: u64,
         reader: Reader,
@@ -43,7 +43,7 @@ impl Drop for Scrub {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // What it had to say it has said.
+            // The thread has reported its errors already.
             let _ = thread.join();
         }
     }
@@ -71,7 +71,7 @@ fn pass(
         }
     };
     for segment in segments {
-        // The newest is still being written.
+        // The newest segment is still being written.
         let Some(newest) = pipeline.upgrade().map(|pipeline| pipeline.durable().segment()) else {
             return ControlFlow::Break(());
         };

@@ -1,4 +1,4 @@
-//! Serving: where socket, clock, disk and machine are joined, and taken apart again.
+//! Starts and stops the server: connects socket, clock, disk and machine.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -24,30 +24,30 @@ use crate::engine::{self, Handle, Message};
 use crate::failures::Failures;
 use crate::init;
 use crate::listener;
-use crate::mailbox::{Letterbox, Tickets};
+use crate::mailbox::{ReplyQueue, Tickets};
 use crate::options::{DurabilityOption, Settings};
 use crate::scrub::Scrub;
 use crate::signing::Signing;
 use crate::store;
 use crate::web::Desk;
 
-/// How long a stopping server waits for requests that are being answered.
+/// How long a stopping server waits for requests in progress.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The same of a server that has failed: nothing is answered any more but that.
+/// The same for a server that has failed, which answers nothing but errors.
 const GRACE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// How long those who wait have to hear that the server has failed.
+/// How long waiting clients have to receive the error of a failed server.
 const HEARING: Duration = Duration::from_millis(200);
 
-/// A server that has failed and does not come to its end in order within this time just ends.
+/// A failed server that does not stop orderly within this time exits.
 const ENDING: Duration = Duration::from_secs(5);
 
-/// Serves until it is told to stop.
+/// Runs the server until it is told to stop.
 pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let files = descriptors::raise();
-    // What can be wrong about files and addresses is found out before anything is opened or changed.
+    // Errors in files and addresses are detected before anything is opened or changed.
     let init = settings.init.as_deref().map(|path| init::read(path, &settings.region)).transpose()?;
     let listeners = listener::bind(&settings.listen).map_err(|error| {
         let addresses: Vec<String> = settings.listen.iter().map(ToString::to_string).collect();
@@ -60,7 +60,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         let addresses: Vec<String> = settings.certificate_listen.iter().map(ToString::to_string).collect();
         format!("cannot listen on {} for the certificate: {error}", addresses.join(", "))
     })?;
-    // Nearly all that the server opens beyond this is the journal's, which is counted apart.
+    // Nearly all descriptors that the server opens later are the journal's, which are counted separately.
     let threads = settings.http_threads;
     let handed_out = if certificates.is_empty() { 0 } else { delivery::CERTIFICATE_CONNECTIONS };
     let open = descriptors::open_now() + handed_out;
@@ -77,10 +77,10 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     for note in &opened.notes {
         warn!("{note}");
     }
-    // One for each HTTP thread, and one for this.
-    let letterboxes: Vec<Arc<Letterbox>> = (0..=settings.http_threads).map(|_| Arc::default()).collect();
-    let own = letterboxes[settings.http_threads].clone();
-    let engine = Handle::new(letterboxes.clone());
+    // One for each HTTP thread, and one for this thread.
+    let reply_queues: Vec<Arc<ReplyQueue>> = (0..=settings.http_threads).map(|_| Arc::default()).collect();
+    let own = reply_queues[settings.http_threads].clone();
+    let engine = Handle::new(reply_queues.clone());
     let reader = opened.reader.clone();
     let cut: Option<Arc<str>> = opened.cut.as_deref().map(Arc::from);
     let secret = Arc::new(OnceLock::new());
@@ -123,7 +123,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let (porter, desks) = listener::open(settings.http_threads, shares.connections);
     let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let mut http = Vec::new();
-    for (number, (desk, letterbox)) in desks.into_iter().zip(letterboxes).enumerate() {
+    for (number, (desk, reply_queue)) in desks.into_iter().zip(reply_queues).enumerate() {
         let (engine, reader, secret, clock) = (engine.clone(), reader.clone(), secret.clone(), clock.clone());
         let (journal, settings, stopping) = (journal.clone(), settings.clone(), stopping.clone());
         let (cut, damages) = (cut.clone(), damages.clone());
@@ -135,7 +135,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             let _alarm = Alarm::new(&engine, "an HTTP thread");
             listener::run_thread(async move {
                 let tickets = Tickets::new(number);
-                tokio::task::spawn_local(tickets.clone().deliver(letterbox, engine.clone()));
+                tokio::task::spawn_local(tickets.clone().deliver(reply_queue, engine.clone()));
                 tokio::task::spawn_local(tickets.clone().take_turns(engine.clone()));
                 let admin = Admin {
                     engine: engine.clone(),
@@ -197,7 +197,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         announce(&settings, &addresses);
         signals.wait(&engine).await;
         info!("stopping");
-        // Polls end, then what is in flight is answered, then the sockets close.
+        // First long polls end, then requests in progress are answered, then the sockets close.
         engine.put(Message::EndPolls);
         stop.send_replace(true);
         for acceptor in acceptors {
@@ -251,7 +251,7 @@ fn random<const N: usize>() -> Result<[u8; N], Box<dyn Error>> {
     Ok(bytes)
 }
 
-/// The URL under which a client on this machine reaches the server.
+/// Returns the URL by which a client on this machine reaches the server.
 fn url_of(addresses: &[std::net::SocketAddr]) -> String {
     match addresses.first() {
         Some(address) if address.ip().is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
@@ -296,7 +296,7 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
             () = engine.failure() => {
-                // Those who wait are being told; let them hear it.
+                // Waiting clients are getting the error; give them time to receive it.
                 tokio::time::sleep(HEARING).await;
             }
         }

@@ -1,4 +1,4 @@
-//! How envelopes are signed here: with the key that the data directory holds, and not on the threads that others wait for.
+//! Signs envelopes with the key in the data directory, on separate threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,20 +8,21 @@ use notification::{SignatureVersion, Signer};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-/// Makes what has to be signed. A signature takes one or two milliseconds of a processor, and there are threads that could answer
-/// a hundred requests in that time.
+/// Builds data with signatures. A signature takes one or two milliseconds of CPU time, in which a thread
+/// could answer a hundred requests.
 pub struct Signing {
     notary: Arc<Notary>,
-    /// Where the certificate is, if it is not where the other links lead; `{region}` stands for the topic's region.
+    /// The base URL of the certificate, if it differs from that of the other links; `{region}` stands for the
+    /// topic's region.
     certificates: Option<Arc<str>>,
-    /// As many signatures are made at once as there are processors.
+    /// Permits for as many concurrent signatures as there are processors.
     processors: Arc<Semaphore>,
-    /// Whether the key is being made, or is there.
+    /// Whether the key is being created, or exists.
     prepared: AtomicBool,
 }
 
 impl Signing {
-    /// Signs with this notary's key.
+    /// Creates a signer with this notary's key.
     pub fn new(notary: Arc<Notary>, certificates: Option<&str>) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Signing {
@@ -32,23 +33,23 @@ impl Signing {
         }
     }
 
-    /// Keeps the key, and its certificate.
+    /// Returns the notary, which has the key and its certificate.
     pub fn notary(&self) -> &Arc<Notary> {
         &self.notary
     }
 
-    /// A signature may be wanted soon: the key is made now, if there is none, on a thread of its own.
+    /// Prepares for signatures: creates the key, if there is none, on a separate thread.
     pub fn prepare(&self) {
         if self.prepared.swap(true, Ordering::Relaxed) {
             return;
         }
         let notary = self.notary.clone();
-        // If it fails, whoever signs tries again, and says why it does not work.
+        // If this fails, the next signature tries again and reports the error.
         let _ = std::thread::Builder::new().name("key".into()).spawn(move || notary.prepare());
     }
 
-    /// Makes something that may have to be signed: here, if all the signatures that it needs were made before; else on a thread
-    /// for such things, from the beginning. Nothing, if that thread failed.
+    /// Builds something that may need signatures. It runs here if all its signatures are cached, else from
+    /// the beginning on a blocking thread. Returns `None` if that thread failed.
     pub async fn make<T: Send + 'static>(
         &self,
         make: impl Fn(&dyn Signer) -> T + Send + 'static,
@@ -59,7 +60,7 @@ impl Signing {
         if !known.missed.into_inner() {
             return Some(made);
         }
-        // Never closed.
+        // The semaphore is never closed.
         let processor = self.processors.clone().acquire_owned().await.ok()?;
         let key = OwnKey(self.notary.clone(), self.certificates.clone());
         let made = tokio::task::spawn_blocking(move || {
@@ -70,7 +71,7 @@ impl Signing {
     }
 }
 
-/// Where a certificate is, for a topic's messages that have their links under `base`.
+/// Returns the base URL of the certificate, for a topic's messages whose links begin with `base`.
 fn certificate_url(certificates: Option<&str>, base: &str, topic_arn: &str, name: &str) -> String {
     let Some(certificates) = certificates else { return format!("{base}/{name}") };
     let region = topic_arn.split(':').nth(3).unwrap_or("us-east-1");
@@ -83,7 +84,8 @@ struct OwnKey(Arc<Notary>, Option<Arc<str>>);
 impl Signer for OwnKey {
     fn sign(&self, version: SignatureVersion, text: &str) -> String {
         self.0.sign(of_key(version), text).unwrap_or_else(|error| {
-            // The message is worth more than its signature: who checks it will refuse it, who does not gets it.
+            // An unsigned message is better than none: a receiver that verifies signatures refuses it, others
+            // get it.
             warn!("a message goes out unsigned: {error}");
             String::new()
         })
@@ -98,7 +100,7 @@ impl Signer for OwnKey {
     }
 }
 
-/// Knows what was signed before. What else is asked of it makes the whole worthless.
+/// Returns cached signatures only. Another signature makes the whole result invalid.
 struct Known<'a> {
     notary: &'a Notary,
     certificates: Option<&'a str>,
@@ -116,7 +118,7 @@ impl Known<'_> {
 
 impl Signer for Known<'_> {
     fn sign(&self, version: SignatureVersion, text: &str) -> String {
-        // What will be made again need not be asked for any more.
+        // The result is invalid already, so further signatures are not needed.
         let missed = self.missed.load(Ordering::Relaxed);
         self.or_missed(if missed { None } else { self.notary.signed_before(of_key(version), text) })
     }

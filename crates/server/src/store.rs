@@ -1,4 +1,4 @@
-//! The server's log: opened, replayed into a machine, and written on by the journal's threads.
+//! The server's log: opens it, replays it into a machine, and runs the journal's threads.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,21 +19,22 @@ use crate::damage::Damages;
 use crate::engine::Handle;
 use crate::options::DurabilityOption;
 
-/// Syncs that may be under way at once. Where one takes 4 ms, 8 carried a sixth more than 3, and 12 no more than 8.
+/// Maximum number of concurrent syncs. With syncs of 4 ms, 8 had a sixth more throughput than 3, and 12 no
+/// more than 8.
 const SYNC_THREADS: usize = 8;
 
-/// Syncs that take less than this follow one another. On a disk of 0.2 ms that carried as many messages a second as three that
-/// overlap, with a quarter less switching between threads.
+/// Faster syncs do not overlap. On a disk with syncs of 0.2 ms this had the throughput of three overlapping
+/// syncs, with a quarter fewer thread switches.
 const SYNC_PACE: Duration = Duration::from_micros(500);
 
 /// Why the log cannot be used.
 #[derive(Debug)]
 pub enum StoreError {
-    /// The directory cannot be.
+    /// The directory cannot be used.
     Directory(DirectoryError),
-    /// The log cannot be.
+    /// The log cannot be opened.
     Journal(journal::Error),
-    /// A record is whole, but not one that this version knows.
+    /// A record is valid, but this version does not know it.
     Record(Extent, PathBuf),
     /// A thread could not be started.
     Io(std::io::Error),
@@ -61,17 +62,17 @@ impl std::error::Error for StoreError {}
 
 /// A log that has been opened and replayed.
 pub struct Opened {
-    /// The machine as the log leaves it.
+    /// The machine after the replay.
     pub machine: Machine,
     /// The log.
     journal: Journal,
     /// Reads records by place.
     pub reader: Reader,
-    /// What was repaired or cut, in words for the operator.
+    /// What recovery rebuilt or cut off, as texts for the operator.
     pub notes: Vec<String>,
-    /// What was cut off behind the end of the log, in words.
+    /// What recovery cut off at the end of the log, as a text.
     pub cut: Option<String>,
-    /// It is this late at least.
+    /// Lower bound for the clock, taken from the log.
     pub now: Time,
 }
 
@@ -89,7 +90,7 @@ pub fn open(
     let settings =
         journal::Options { durable: durability == DurabilityOption::Fsync, ..journal::Options::default() };
     let mut journal = Journal::open(storage, &settings).map_err(StoreError::Journal)?;
-    // It goes on at the clock's time, or where the log stopped if that was later.
+    // The machine continues at the clock's time, or at the log's last time if that is later.
     let mut recovery = Recovery::of(options, &journal, now);
     let now = recovery.now();
     journal.configuration(|entry| recovery.read(entry.extent, entry.head)).map_err(StoreError::Journal)?;
@@ -118,7 +119,7 @@ enum Errand {
 }
 
 impl Opened {
-    /// Starts the journal's threads. They tell `handle` what they have done.
+    /// Starts the journal's threads. They report to `handle`.
     pub fn start(
         self,
         durability: DurabilityOption,
@@ -161,7 +162,7 @@ impl Opened {
     }
 }
 
-/// Reads what the machine needs to write old segments forward, away from its thread.
+/// Reads the data that the machine needs to write old segments forward, on a separate thread.
 fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle, damages: &Damages) {
     while let Ok(errand) = todo.recv() {
         sabotage::point("cleaner");
@@ -172,7 +173,7 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle, 
                     reader.survey(segment, |entry| records.push((entry.extent, entry.head.to_vec())));
                 match surveyed {
                     Ok(()) => handle.news(Input::Surveyed { segment, records }),
-                    // It has died meanwhile: there is nothing left to write forward.
+                    // The segment has died meanwhile, so nothing has to be written forward.
                     Err(_) if reader.is_dropped(segment) => {}
                     Err(error) => {
                         note(damages, &error);
@@ -187,7 +188,7 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle, 
                 for (&extent, record) in read {
                     match record {
                         Ok(record) => records.push(stored(extent, &record)),
-                        // It lies elsewhere by now: it is asked for again.
+                        // The record was written forward: the machine requests it again.
                         Err(ReadError::Gone) => break,
                         Err(error) => {
                             damage = Some(error);
@@ -222,7 +223,7 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle, 
                 if let Some(segment) = unreadable {
                     handle.news(Input::Unreadable { segment, ends: false });
                 }
-                // Of a segment that has died meanwhile nothing is expected any more.
+                // The machine does not wait for a segment that has died meanwhile.
                 if !is_gone {
                     handle.news(Input::Fetched(survivors));
                 }
@@ -235,50 +236,51 @@ fn stored(extent: Extent, record: &Record) -> Stored {
     Stored { extent, head: record.head.to_vec(), tail: record.tail.to_vec() }
 }
 
-/// What cannot be read is not written forward, and so its segment stays: nothing is lost by it but space.
+/// A damaged record is not written forward, so its segment stays: only space is lost.
 fn note(damages: &Damages, error: &dyn fmt::Display) {
     damages.put(error);
 }
 
 impl Store {
-    /// Writes a batch, or hands it to the journal's threads. Says how far the log is durable if that is known at once.
+    /// Writes a batch, or passes it to the journal's threads. Returns the durable position if it is known at
+    /// once.
     pub fn append(&self, batch: Batch) -> Option<Position> {
-        // Only where a write counts without a sync is it done at once.
+        // Only a write that counts without a sync is done at once.
         self.pipeline.submit(batch)
     }
 
-    /// A batch that was written, whose buffers can be used again.
+    /// Returns a written batch, whose buffers can be reused.
     pub fn spent(&self) -> Option<Batch> {
         self.pipeline.spent()
     }
 
-    /// Looks again whether the disk has room.
+    /// Checks again whether the disk has space.
     pub fn retry_space(&self) {
         self.pipeline.retry_space();
     }
 
-    /// Reads the heads of a segment; they come back as a message.
+    /// Reads the heads of a segment; they return as a message.
     pub fn survey(&self, segment: u32) {
-        // The other end stays as long as this one.
+        // The receiving end lives as long as this value.
         let _ = self.errands.send(Errand::Survey(segment));
     }
 
-    /// Reads records; they come back as a message.
+    /// Reads records; they return as a message.
     pub fn fetch(&self, extents: Vec<Extent>) {
         let _ = self.errands.send(Errand::Fetch(extents));
     }
 
-    /// Reads records for a replay; they come back as a message.
+    /// Reads records for a replay; they return as a message.
     pub fn recall(&self, subscription: SubscriptionId, extents: Vec<Extent>) {
         let _ = self.errands.send(Errand::Recall(subscription, extents));
     }
 
-    /// Drops a segment once the log is on disk up to `after`.
+    /// Drops a segment when the log is on disk up to `after`.
     pub fn discard(&self, segment: u32, after: Position) {
         self.pipeline.discard(segment, after);
     }
 
-    /// How the journal stands, for whoever asks.
+    /// Returns the journal's state for `health`.
     pub fn pipeline(&self) -> Arc<Pipeline> {
         self.pipeline.clone()
     }

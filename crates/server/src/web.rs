@@ -1,4 +1,4 @@
-//! One HTTP request: understood, decided, answered.
+//! Handles one HTTP request: parses, decides, answers.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -31,51 +31,52 @@ use crate::mailbox::{Tickets, ask};
 use crate::peek;
 use crate::signing::Signing;
 
-/// A body beyond this is refused: a batch of 1 MiB can be six times as long in JSON, and base64 adds a third.
+/// A longer body is refused: a batch of 1 MiB can be six times as long in JSON, and base64 adds a third.
 const BODY_BYTES: usize = 16 << 20;
 
-/// A client that has not sent its whole body after so many times so long is let go; and one that has not sent so many bytes in that
-/// time, if memory is short.
+/// A client whose body is not complete after a number of these intervals is disconnected; so is one that
+/// sends too few bytes per interval while memory is short.
 const BODY_PACE: Duration = Duration::from_secs(5);
 const BODY_WAITS: u32 = 12;
 const BODY_PROGRESS: usize = 64 << 10;
 
-/// A body that is no longer than this, and there at once, is not counted: it is as long as what is kept of a request anyway.
+/// A body up to this length that is available at once is not counted: the buffer of the request has this size
+/// anyway.
 const TINY: usize = 2 << 10;
 
-/// How long a request waits for room in memory, before it hears that there is none.
+/// How long a request waits for memory before it gets an error.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The account of whoever does not say another.
+/// The default account.
 pub const DEFAULT_ACCOUNT: &str = "000000000000";
 
-/// What all requests of an HTTP thread share.
+/// Data that all requests of an HTTP thread share.
 pub struct Desk {
-    /// The way to the engine.
+    /// The handle of the engine.
     pub engine: Handle,
-    /// This thread's requests that wait.
+    /// The waiting requests of this thread.
     pub tickets: Tickets,
     /// Reads message bodies.
     pub reader: Reader,
-    /// Damage on disk that was met.
+    /// Damage on disk that was found.
     pub damages: Arc<Damages>,
-    /// From which message ids are made; set before the first request is let in.
+    /// The secret for message ids; set before the first request is accepted.
     pub secret: Arc<OnceLock<Secret>>,
-    /// Signs what topics send.
+    /// Signs messages of topics.
     pub signing: Arc<Signing>,
-    /// Who may ask.
+    /// The access control.
     pub door: Door,
-    /// The memory that requests and answers may take.
+    /// The memory budget of requests and answers.
     pub budget: Budget,
-    /// The URL under which others reach this server, if it was told; else it is taken from each request.
+    /// The URL by which others reach this server, if it is configured; else it is taken from each request.
     pub public_url: Option<String>,
-    /// The region of requests that are not signed.
+    /// The region of unsigned requests.
     pub region: String,
-    /// Which topics choose by the bodies of messages.
+    /// The topics that filter by message bodies.
     pub body_readers: sns::BodyReaders,
-    /// What is not AWS's.
+    /// The requests that are not AWS's.
     pub admin: Rc<Admin>,
-    /// For request ids, which need to be different, not secret.
+    /// For request ids, which must be unique but not secret.
     pub dice: RefCell<Dice>,
 }
 
@@ -92,7 +93,7 @@ impl Desk {
             Err(turned) => self.turn_away(&head, &turned),
         };
         note(&head, &response);
-        // The toolkit's consumers know by it that they may ask for what AWS does not have.
+        // By this header the toolkit's consumers know that the server has operations that AWS does not have.
         response.headers_mut().insert(header::SERVER, HeaderValue::from_static("posthaste"));
         let lease = response.extensions_mut().remove::<Arc<Lease>>().and_then(Arc::into_inner);
         response.map(|bytes| Answer::new(bytes, lease, &line))
@@ -123,7 +124,8 @@ impl Desk {
         if head.method == Method::OPTIONS {
             return visit.preflight(&head.headers);
         }
-        // The room of the body is kept until the request is answered: what was understood of it refers to it.
+        // The memory of the body stays reserved until the request is answered, because the parsed request
+        // refers to it.
         let (body, room) = match self.read_body(body, line).await {
             Ok(read) => read,
             Err(NotRead::Status(status)) => {
@@ -132,7 +134,7 @@ impl Desk {
             Err(NotRead::NoRoom) => return self.no_room(head),
         };
         let path = head.uri.path();
-        // What is compressed becomes longer. And the outbox can be long.
+        // Decompressed bodies are longer. And the outbox can be long.
         let needs = if head.headers.contains_key(header::CONTENT_ENCODING) {
             BODY_BYTES
         } else if path == "/_posthaste/outbox" {
@@ -171,7 +173,7 @@ impl Desk {
         {
             response.extensions_mut().insert(Arc::new(lease));
         }
-        // Most long answers have taken their room before they were made.
+        // Most long answers reserved their memory before they were built.
         if bytes > PIECE && response.extensions().get::<Arc<Lease>>().is_none() {
             match self.budget.take_of(line.share(), bytes, PATIENCE).await {
                 Some(lease) => {
@@ -183,12 +185,12 @@ impl Desk {
         response
     }
 
-    /// What a client hears for which there was no room in memory.
+    /// Returns the error for a request without memory.
     pub fn no_room(&self, head: &http::request::Parts) -> Response<Bytes> {
         no_room(&wire::exchange_of(head, self.request_id()))
     }
 
-    /// Says why a request is not let in, in the form in which its client reads errors.
+    /// Returns the error for a refused request, in the format of its client.
     fn turn_away(&self, head: &http::request::Parts, turned: &Turned) -> Response<Bytes> {
         let message = turned.to_string();
         if head.uri.path().starts_with("/_") {
@@ -202,7 +204,7 @@ impl Desk {
         exchange.refuse(&Refusal::new("AccessDeniedException", message))
     }
 
-    /// The certificate with which receivers of notifications check their signatures.
+    /// Returns the certificate with which receivers of notifications verify signatures.
     fn certificate(&self, path: &str) -> Response<Bytes> {
         match self.signing.notary().made_certificate() {
             Some(certificate) if path.strip_prefix('/') == Some(&certificate.file_name) => {
@@ -215,7 +217,7 @@ impl Desk {
         }
     }
 
-    /// The same under a name that is known beforehand: for whoever is to trust it.
+    /// Returns the same certificate under a fixed name, for machines that have to trust it.
     async fn own_certificate(&self) -> Response<Bytes> {
         let notary = self.signing.notary().clone();
         let made = tokio::task::spawn_blocking(move || {
@@ -231,14 +233,15 @@ impl Desk {
         }
     }
 
-    /// Reads a body, and takes the room for it as it arrives: of a long one, when it has turned out to be long.
+    /// Reads a body, and reserves memory as it arrives; a body counts as long when more than the small size
+    /// has arrived.
     async fn read_body(
         &self,
         mut body: Incoming,
         line: &Rc<Line>,
     ) -> Result<(Bytes, Option<Lease>), NotRead> {
         let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        // A body that says that it is too long is refused before it is read.
+        // A body whose declared length is too long is refused before it is read.
         if declared > BODY_BYTES {
             return Err(NotRead::Status(StatusCode::PAYLOAD_TOO_LARGE));
         }
@@ -258,7 +261,7 @@ impl Desk {
                 Ok(None) => break,
                 Err(_) => {
                     waits += 1;
-                    // Who does not send what he has taken room for keeps others from it.
+                    // A slow client holds reserved memory that others need.
                     let is_slow = got - got_before < BODY_PROGRESS;
                     if waits >= BODY_WAITS || is_slow && self.budget.is_tight() {
                         return Err(NotRead::Status(StatusCode::REQUEST_TIMEOUT));
@@ -274,7 +277,7 @@ impl Desk {
                 return Err(NotRead::Status(StatusCode::PAYLOAD_TOO_LARGE));
             }
             if got > SMALL && whole.capacity() < got {
-                // All of it at once, so that who has begun comes to an end.
+                // The whole body at once, so that a request that has begun can finish.
                 let all = if declared >= got { declared } else { BODY_BYTES };
                 drop(lease.take());
                 lease = Some(self.budget.take(all, PATIENCE).await.ok_or(NotRead::NoRoom)?);
@@ -285,7 +288,7 @@ impl Desk {
                 whole = larger;
                 until = Instant::now() + BODY_PACE;
             } else if lease.is_none() && (got > TINY || declared > TINY || !body.is_end_stream()) {
-                // Of a short one as much as it says, or as a short one can be.
+                // For a short body its declared length, or the maximum length of a short one.
                 let all = if declared >= got { declared.min(SMALL) } else { SMALL };
                 lease = Some(self.budget.take(all, PATIENCE).await.ok_or(NotRead::NoRoom)?);
             }
@@ -303,7 +306,7 @@ impl Desk {
         Ok((if whole.is_empty() { only } else { whole.freeze() }, lease))
     }
 
-    /// What an exchange is called in logs and answers.
+    /// Returns the name of an exchange in logs and answers.
     pub fn request_id(&self) -> String {
         let mut dice = self.dice.borrow_mut();
         let mut bytes = [0; 16];
@@ -315,7 +318,7 @@ impl Desk {
     async fn carry_out(&self, decoded: Decoded, visit: &Visit, line: &Rc<Line>) -> Response<Bytes> {
         let Decoded { request, exchange, credential, trace_header } = decoded;
         let caller = self.caller(credential, &visit.url);
-        // What links and queue URLs begin with.
+        // The beginning of links and queue URLs.
         let base = self.public_url.as_deref().unwrap_or(&visit.url);
         match request {
             wire::Request::Sqs(request) => {
@@ -360,13 +363,13 @@ impl Desk {
         exchange: &Exchange,
         line: &Rc<Line>,
     ) -> Response<Bytes> {
-        // The room for what is read, and for the answer that is made of it.
+        // The memory for the records, and for the answer built from them.
         let bytes: usize = operations::needs(&reply).iter().map(|extent| extent.len as usize * 2).sum();
         let mut lease = None;
         if bytes > PIECE {
             lease = self.budget.take_of(line.share(), bytes, PATIENCE).await;
             if lease.is_none() {
-                // What it would have given comes again when its visibility timeout has passed, as if the answer had been lost.
+                // The messages of the lost answer come again after their visibility timeout.
                 return no_room(exchange);
             }
         }
@@ -382,7 +385,7 @@ impl Desk {
         }
     }
 
-    /// Makes the answer of a reply: reads what it needs, without asking whether there is room for it.
+    /// Builds the answer of a reply: reads the records that it needs. The caller has reserved the memory.
     pub async fn make(
         &self,
         mut reply: operations::Reply,
@@ -396,7 +399,8 @@ impl Desk {
             let read = match self.reader.try_read_many(&extents) {
                 Ok(read) => read,
                 Err(_) => {
-                    // The disk has to be asked: not on this thread, where others wait for their answers.
+                    // The data must come from the disk: not on this thread, because others wait for their
+                    // answers.
                     let reader = self.reader.clone();
                     match tokio::task::spawn_blocking(move || reader.read_many(&extents)).await {
                         Ok(read) => read,
@@ -408,9 +412,11 @@ impl Desk {
             for (at, record) in read.into_iter().enumerate() {
                 match record {
                     Ok(record) => records.push((record.head, record.tail)),
-                    // Deleted in the meantime, or written elsewhere: it is not given, and if it lives it comes again.
+                    // The message was deleted or written forward in the meantime. It is not returned; if it
+                    // still exists, it comes again.
                     Err(ReadError::Gone) => gone.push(at),
-                    // The others are given, and it leaves the queue, so that it does not come again and blocks nobody.
+                    // The others are returned. The damaged message leaves its queue, so it does not come
+                    // again and blocks no other.
                     Err(ReadError::Damaged(damage)) => {
                         self.damages.put(&damage);
                         gone.push(at);
@@ -429,7 +435,7 @@ impl Desk {
             reply.forget(&gone);
         }
         let Some(&secret) = self.secret.get() else { return Err(internal()) };
-        // What copies of a topic's message are read in may have to be signed.
+        // The envelopes of a topic's copies may have to be signed.
         let from_topic = records.iter().any(|(head, _)| is_parcel(head));
         let presented = if from_topic {
             let (plan, base) = (plan.clone(), base.to_owned());
@@ -448,9 +454,9 @@ impl Desk {
         })
     }
 
-    /// In the local posture whoever says an account is believed: twelve digits as the access key's id.
+    /// Returns the caller of a request. Credentials are not checked: an access key id of twelve digits is the account.
     ///
-    /// Who does not sign says a region by the host that he asks, such as `sqs.eu-west-1.localhost`, if by anything.
+    /// An unsigned request names its region, if at all, by its host, such as `sqs.eu-west-1.localhost`.
     pub fn caller(&self, credential: Option<Credential>, asked: &str) -> Caller {
         let signed = credential.is_some();
         let (access_key, region) = match credential {
@@ -469,7 +475,7 @@ impl Desk {
     }
 }
 
-/// For what has nothing to be signed.
+/// A signer for answers without signatures.
 struct Unsigned;
 
 impl Signer for Unsigned {
@@ -484,9 +490,9 @@ impl Signer for Unsigned {
 
 /// Why a body was not read.
 enum NotRead {
-    /// It is said by a status.
+    /// An HTTP status describes the reason.
     Status(StatusCode),
-    /// Others have all the memory there is for it.
+    /// Other requests have all the memory.
     NoRoom,
 }
 

@@ -1,4 +1,4 @@
-//! Topics in the init file: declared by the same requests that a client would send.
+//! Topics in the init file, declared by the same requests that a client would send.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,7 +38,7 @@ pub(super) struct TopicEntry {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct SubscriptionEntry {
-    /// A queue's name: of the same account and region, unless it is an ARN.
+    /// A queue's name, of the same account and region, or an ARN.
     queue: Option<Spanned<String>>,
     protocol: Option<Spanned<String>>,
     endpoint: Option<String>,
@@ -46,11 +46,11 @@ struct SubscriptionEntry {
     attributes: BTreeMap<Spanned<String>, toml::Value>,
 }
 
-/// What a file declares of one topic.
+/// The declaration of one topic.
 #[derive(Debug)]
 pub(super) struct DeclaredTopic {
     pub(super) name: String,
-    /// Which it is.
+    /// The topic's key.
     pub(super) arn: String,
     caller: Caller,
     pub(super) line: usize,
@@ -67,11 +67,11 @@ struct DeclaredSubscription {
     attributes: Vec<(String, String)>,
 }
 
-/// Where a mistake is, and which.
+/// A place in the file, and the mistake there.
 pub(super) type Mistake = (Range<usize>, String);
 
-/// Checks an entry as far as that can be done without the server's state. `region` is where it is if it does not say;
-/// `line_of` says on which line of the file something begins.
+/// Validates an entry as far as possible without the server's state. `region` is the default region;
+/// `line_of` returns the line of the file on which something begins.
 pub(super) fn read(
     entry: TopicEntry,
     region: &str,
@@ -133,7 +133,7 @@ pub(super) fn read(
             .map_err(|text| (span.clone(), of("", &text)))?;
         let whose = Whose {
             topic: &topic,
-            // That it has an archive may have been said elsewhere.
+            // The archive may have been declared elsewhere.
             archived: true,
             protocol: endpoints::protocol(&protocol)
                 .map_err(|refusal| (span.clone(), of("", &refusal.message)))?,
@@ -145,7 +145,7 @@ pub(super) fn read(
             .iter()
             .map(|(name, value)| (name.span(), name.as_ref().clone(), attribute_text(value)))
             .collect();
-        // A policy is judged by its scope.
+        // A policy is validated for its scope.
         attributes.sort_by_key(|(_, name, _)| name != "FilterPolicyScope");
         let mut known = BTreeMap::new();
         for (span, name, value) in &attributes {
@@ -185,7 +185,7 @@ fn map(pairs: &[(String, String)]) -> Map<Text> {
     Map(pairs.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect())
 }
 
-/// Makes it so. `base` is the URL under which subscribers reach this server.
+/// Applies the declaration. `base` is the URL by which subscribers reach this server.
 pub(super) async fn declare(
     topic: &DeclaredTopic,
     base: &str,
@@ -242,7 +242,7 @@ pub(super) async fn declare(
             matches!(&present, operations::Reply::Attributes(present)
                 if present.iter().any(|(other, is)| other == name && is == value))
         };
-        // Neither the policy there is need be right in the new scope, nor the new one in the scope there is.
+        // The existing policy need not be valid in the new scope, nor the new policy in the existing scope.
         let names = |name: &'static str| attributes.iter().find(move |(other, _)| other == name);
         let policy_goes =
             names("FilterPolicy").is_some() && names("FilterPolicyScope").is_some_and(|scope| !is_so(scope));
