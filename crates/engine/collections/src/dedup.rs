@@ -1,4 +1,4 @@
-//! Which messages a FIFO queue or topic has accepted in the last five minutes.
+//! The deduplication window: the messages that a FIFO queue or topic accepted in the last five minutes.
 
 use std::collections::VecDeque;
 
@@ -10,18 +10,19 @@ use crate::Index;
 /// The deduplication interval (facts/sqs.md § 7).
 pub const WINDOW_MILLIS: u64 = 5 * 60 * 1000;
 
-/// What two messages must share to be taken for one: 80 bits of SHA-256 over the deduplication id, and the group if the scope is
-/// the group. (Of ten million keys, two are the same by accident once in 10^10 windows: in a hundred thousand years.)
+/// The key by which duplicates are recognised: 80 bits of SHA-256 over the deduplication id, and over the
+/// group if the scope is the group. (With ten million keys, two are equal by accident in one of 10^10
+/// windows: once in a hundred thousand years.)
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DedupKey([u8; 10]);
 
 impl DedupKey {
-    /// The key of a deduplication id, in a group if the scope is the group.
+    /// Returns the key of a deduplication id, in a group if the scope is the group.
     pub fn new(id: &str, group: Option<&str>) -> DedupKey {
         let mut hash = Sha256::new();
         hash.update(id.as_bytes());
         if let Some(group) = group {
-            // A zero byte can stand in neither, so no two pairs run into one.
+            // A zero byte cannot occur in either, so different pairs give different inputs.
             hash.update([0]);
             hash.update(group.as_bytes());
         }
@@ -31,12 +32,12 @@ impl DedupKey {
         DedupKey(key)
     }
 
-    /// The key of these bytes, which another key gave.
+    /// Returns the key with these bytes, which another key returned.
     pub fn from_bytes(bytes: [u8; 10]) -> DedupKey {
         DedupKey(bytes)
     }
 
-    /// What it is, to be kept elsewhere.
+    /// Returns the bytes of the key, for storing it elsewhere.
     pub fn to_bytes(self) -> [u8; 10] {
         self.0
     }
@@ -47,12 +48,13 @@ impl DedupKey {
     }
 }
 
-/// The accepted messages of the last five minutes, oldest first, and an index over their keys.
+/// The accepted messages of the last five minutes, oldest first, and an index of their keys.
 #[derive(Clone, Debug, Default)]
 pub struct Dedup {
-    /// In blocks, all but the last full, so that growing copies little and memory follows what is in the window.
+    /// In blocks, all full but the last, so that growing copies little and memory follows the size of the
+    /// window.
     blocks: VecDeque<Block>,
-    /// How many of the first block are gone.
+    /// Number of removed entries of the first block.
     read: usize,
     /// The number of the oldest entry; numbers wrap.
     oldest: u32,
@@ -60,26 +62,27 @@ pub struct Dedup {
     newest_seq: u64,
     newest_at: u64,
     index: Option<Box<Index>>,
-    /// What was loaded out of order.
+    /// Entries that were loaded out of order.
     late: Option<Box<Late>>,
 }
 
-/// Accepted messages that were read from a log behind later ones.
+/// Accepted messages that were read from a log after later ones.
 #[derive(Clone, Debug, Default)]
 struct Late(Vec<(Time, Seq, DedupKey)>);
 
-/// A thousand accepted messages: their keys, and apart from them, since neighbours share most of it, the rest.
+/// A thousand accepted messages: their keys and, separately, their other fields, most of which neighbours
+/// share.
 #[derive(Clone, Debug, Default)]
 struct Block {
     keys: Vec<DedupKey>,
     runs: Vec<Run>,
 }
 
-/// Messages with numbers one after the other, accepted in the same millisecond. Numbers and times are kept in 32 bits
-/// and read against the newest one's.
+/// Messages with consecutive numbers, accepted in the same millisecond. Numbers and times are stored in 32
+/// bits, relative to those of the newest message.
 #[derive(Clone, Copy, Debug)]
 struct Run {
-    /// Which entry of the block is the first.
+    /// The index of the first entry in the block.
     first: u16,
     seq: u32,
     at: u32,
@@ -109,7 +112,7 @@ impl Block {
 }
 
 impl Dedup {
-    /// The message that was accepted with this key and still counts at `now`.
+    /// Returns the message that was accepted with this key and still counts at `now`.
     pub fn find(&self, key: DedupKey, now: Time) -> Option<Seq> {
         let number = self.index.as_ref()?.find(key.hash(), |number| self.key(number) == key)?;
         let (block, at) = self.place(number);
@@ -120,12 +123,13 @@ impl Dedup {
         Some(self.seq(seq))
     }
 
-    /// The number whose low bits these are.
+    /// Returns the number with these low bits.
     fn seq(&self, low: u32) -> Seq {
         Seq(self.newest_seq - u64::from((self.newest_seq as u32).wrapping_sub(low)))
     }
 
-    /// Remembers an accepted message. Calls come in the order of `at`; an older key of the same value is forgotten.
+    /// Adds an accepted message. Calls must be in the order of `at`. Replaces an older entry with the same
+    /// key.
     pub fn accept(&mut self, key: DedupKey, seq: Seq, at: Time) {
         self.loaded();
         let number = self.push(key, seq, at);
@@ -134,7 +138,7 @@ impl Dedup {
         self.index = Some(index);
     }
 
-    /// The same while a log is read: nothing is looked for until it has been read whole, and [`Dedup::loaded`] said.
+    /// As [`Dedup::accept`], during a replay: entries cannot be found until [`Dedup::loaded`] is called.
     pub fn load(&mut self, key: DedupKey, seq: Seq, at: Time) {
         if self.index.is_some() {
             return self.accept(key, seq, at);
@@ -142,13 +146,14 @@ impl Dedup {
         self.push(key, seq, at);
     }
 
-    /// The same for what stands in the log behind messages that were accepted later, since it was written again; perhaps it was
-    /// loaded before.
+    /// As [`Dedup::load`], for an id that was written again and is therefore behind later messages in the
+    /// log. It may have been loaded before.
     pub fn load_late(&mut self, key: DedupKey, seq: Seq, at: Time) {
         self.late.get_or_insert_default().0.push((at, seq, key));
     }
 
-    /// Brings what was loaded late to its place. An entry that came after its time would count for too long.
+    /// Moves entries that were loaded late to their places. An entry behind its place would count for too
+    /// long.
     fn sort_in(&mut self) {
         let Some(late) = self.late.take() else { return };
         let mut all = late.0;
@@ -167,15 +172,16 @@ impl Dedup {
         }
     }
 
-    /// What was loaded can be found from now on. An index that is made at once, of the size that it needs, costs a fraction of
-    /// one that grows.
+    /// Makes loaded entries findable. Building the index at once, with its final size, costs a fraction of
+    /// growing it.
     pub fn loaded(&mut self) {
         self.sort_in();
         if self.index.is_some() || self.len == 0 {
             return;
         }
         let mut index = Box::new(Index::with_room_for(self.len));
-        // Each goes anywhere in the index: memory answers many questions in the time of one, if they are asked together.
+        // The accesses to the index are random. Issuing them together lets the memory handle them in
+        // parallel.
         const TOGETHER: usize = 64;
         for offset in (0..self.len as u32).step_by(TOGETHER) {
             let numbers =
@@ -212,7 +218,7 @@ impl Dedup {
         index.insert(key.hash(), number, |number| self.key(number).hash());
     }
 
-    /// Forgets at most `most` of what no longer counts; says when the next one stops counting, `now` if there is more.
+    /// Removes at most `most` expired entries. Returns when the next one expires, or `now` if there are more.
     pub fn expire(&mut self, now: Time, most: usize) -> Option<Time> {
         for _ in 0..most {
             let due = self.oldest_at()? + WINDOW_MILLIS;
@@ -224,7 +230,7 @@ impl Dedup {
         self.oldest_at().map(|at| (at + WINDOW_MILLIS).max(now))
     }
 
-    /// When the oldest was accepted.
+    /// Returns when the oldest was accepted.
     pub fn oldest_at(&self) -> Option<Time> {
         let (_, at) = self.blocks.front()?.get(self.read)?;
         Some(self.time(at))
@@ -258,7 +264,7 @@ impl Dedup {
 
     fn key(&self, number: u32) -> DedupKey {
         let (block, at) = self.place(number);
-        // The index holds numbers of entries that are there, and every block but the last is full.
+        // The index contains numbers of existing entries, and every block but the last is full.
         self.blocks[block].keys[at]
     }
 }
@@ -323,7 +329,7 @@ mod tests {
         for n in 0..3000 {
             accepted.accept(key(n), Seq(n), Time(n / 7 * 200));
         }
-        // Some are there twice, some come only late.
+        // Some are loaded twice, some only late.
         for n in (0..3000).filter(|n| n % 3 > 0) {
             loaded.load(key(n), Seq(n), Time(n / 7 * 200));
         }

@@ -1,21 +1,21 @@
-//! A message that waits, and how it is written: as the difference to the one before it.
+//! A waiting message, and its encoding as the difference to the entry before it.
 
 use kernel::{Extent, Place, Seq, Time};
 
-/// A message that waits: which it is, where it lies, when it was sent.
+/// A waiting message: its number, its place in the log, and the time when it was sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry {
     /// Its sequence number.
     pub seq: Seq,
-    /// Where its record lies in the log.
+    /// The extent of its record in the log.
     pub extent: Extent,
-    /// When it was sent (for a message that waits for its delay to end, too).
+    /// When it was sent (also for a delayed message).
     pub sent: Time,
-    /// A number of the caller's, zero for most lanes: the group, where messages of several groups share a lane.
+    /// A number of the caller, zero for most lanes: the group, if messages of several groups share a lane.
     pub tag: u32,
 }
 
-/// What an entry is written as a difference to.
+/// The values relative to which the next entry is encoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Basis {
     pub(crate) seq: u64,
@@ -23,18 +23,18 @@ pub(crate) struct Basis {
     pub(crate) sent: u64,
 }
 
-// What an entry's first number says besides its distance from the one before it.
+// Flags in an entry's first number, besides its distance from the previous one.
 const ELSEWHERE: u64 = 1;
 const TAGGED: u64 = 2;
 const USUAL: u64 = 4;
 
 impl Basis {
-    /// The entry's own values, so that its difference is zero and nothing large is written.
+    /// Returns the entry's own values, so that its difference is zero and short.
     pub(crate) fn of(entry: &Entry) -> Basis {
         Basis { seq: entry.seq.0, end: entry.extent.place, sent: entry.sent.0 }
     }
 
-    /// What the next one is a difference to.
+    /// Returns the values relative to which the next entry is encoded.
     pub(crate) fn after(entry: &Entry) -> Basis {
         let place = entry.extent.place;
         Basis {
@@ -44,10 +44,10 @@ impl Basis {
         }
     }
 
-    /// Writes an entry. Messages often are of one length: `usual` is one that need not be written.
+    /// Encodes an entry. Messages often have the same length: `usual` is a length that need not be written.
     pub(crate) fn write(&self, entry: &Entry, usual: u32) -> Written {
         let mut out = Written { bytes: [0; LONGEST], len: 0 };
-        // In the same segment, how much further on; in another one, which and where.
+        // In the same segment: the distance; in another one: its number and the offset.
         let place = entry.extent.place;
         let elsewhere = place.segment() != self.end.segment();
         let gap = if elsewhere {
@@ -73,7 +73,7 @@ impl Basis {
         out
     }
 
-    /// Reads an entry; none if there are no more bytes.
+    /// Decodes an entry; `None` if there are no more bytes.
     #[inline]
     pub(crate) fn read(&self, bytes: &mut impl Iterator<Item = u8>, usual: u32) -> Option<Entry> {
         let first = take_u64(bytes)?;
@@ -96,7 +96,7 @@ impl Basis {
     }
 }
 
-/// One entry's bytes.
+/// The bytes of one entry.
 pub(crate) struct Written {
     bytes: [u8; LONGEST],
     len: usize,
@@ -110,7 +110,7 @@ impl Written {
         &self.bytes[..self.len]
     }
 
-    /// As `kernel::codec::put_u64` writes it.
+    /// Encodes a number as `kernel::codec::put_u64` does.
     fn put_u64(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.bytes[self.len] = value as u8 | 0x80;
@@ -135,7 +135,7 @@ fn take_u64(bytes: &mut impl Iterator<Item = u8>) -> Option<u64> {
     }
 }
 
-/// Small magnitudes of either sign become small numbers.
+/// Maps small magnitudes of either sign to small numbers.
 fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }

@@ -1,24 +1,25 @@
-//! A hash index from keys that live elsewhere to small numbers, which grows in small steps and is never half empty.
+//! A hash index from keys that are stored elsewhere to small numbers. It grows in small steps and stays well
+//! filled.
 
 use std::hint::black_box;
 
-/// Maps hashes to numbers; the caller says which of the numbers with that hash is meant.
+/// Maps hashes to numbers. The caller decides which of the numbers with a hash is meant.
 ///
-/// One large table would stop the engine for tens of milliseconds when a million entries are moved to a larger one. So no
-/// table has more than some thousands: one that would becomes sixteen, told apart by the next four bits of the hash. A general
-/// table doubles; where there are millions of entries of five bytes each, what stands empty then is too much, so these grow by
-/// a quarter.
+/// One large table would stop the engine for tens of milliseconds while a million entries move to a larger
+/// one. So no table has more than some thousand entries: a larger one is split into sixteen, by the next four
+/// bits of the hash. An ordinary table doubles its size. With millions of entries of five bytes, that would
+/// leave too much memory empty, so these tables grow by a quarter.
 ///
-/// `K` is what is kept of the hash beside a number: nothing, and whoever inserts tells again what the hash of a number is; or all
-/// of it, where numbers are few and to look at what they stand for is dear.
+/// `K` is the part of the hash that is stored with a number: nothing, and the caller recomputes the hash of a
+/// number when needed; or all of it, if there are few numbers and recomputing is expensive.
 #[derive(Clone, Debug)]
 pub struct Index<K = ()> {
     root: Node<K>,
 }
 
-/// What is kept of a hash.
+/// The stored part of a hash.
 pub trait Kept: Copy + Default {
-    /// Whether it can have been kept of this hash.
+    /// Returns whether it can be the stored part of this hash.
     fn may_be(self, hash: u32) -> bool;
 }
 
@@ -44,10 +45,10 @@ enum Node<K> {
 
 const FAN: usize = 16;
 
-/// How many a table may hold before it becomes [`FAN`].
+/// Maximum number of entries of a table before it becomes [`FAN`] tables.
 const MOST: usize = 4096;
 
-/// As deep as the hash has bits to spare. (Then it holds a thousand million.)
+/// Maximum depth, limited by the bits of the hash. (The index then has about a thousand million entries.)
 const DEEPEST: u32 = 5;
 
 impl<K: Kept> Default for Index<K> {
@@ -57,38 +58,38 @@ impl<K: Kept> Default for Index<K> {
 }
 
 impl Index<()> {
-    /// Puts a number; `hash_of` gives the hash of any number in the index.
+    /// Inserts a number; `hash_of` returns the hash of any number in the index.
     pub fn insert(&mut self, hash: u32, number: u32, hash_of: impl Fn(u32) -> u32) {
         self.root.insert(hash, 0, ((), number), &|(), number| hash_of(number));
     }
 }
 
 impl Index<u32> {
-    /// Puts a number, and keeps its hash.
+    /// Inserts a number, and stores its hash.
     pub fn insert(&mut self, hash: u32, number: u32) {
         self.root.insert(hash, 0, (hash, number), &|hash, _| hash);
     }
 }
 
 impl<K: Kept> Index<K> {
-    /// An empty one that so many numbers find room in before it grows, if their hashes are spread evenly.
+    /// Creates an empty index with room for this many numbers, if their hashes are distributed evenly.
     pub fn with_room_for(numbers: usize) -> Self {
         Index { root: Node::with_room_for(numbers, 0) }
     }
 
-    /// The number that was put under `hash` and that `is` recognises.
+    /// Returns the number that was inserted with `hash` and for which `is` returns `true`.
     pub fn find(&self, hash: u32, is: impl Fn(u32) -> bool) -> Option<u32> {
         let (table, depth) = self.table(hash);
         let (bucket, slot) = table.find(hash, depth, is)?;
         Some(table.buckets[bucket].numbers[slot])
     }
 
-    /// Looks where `hash` would be found, so that it is at hand when it is asked for.
+    /// Loads the place of `hash` into the processor's cache, for a later lookup.
     #[inline]
     pub fn look_ahead(&self, hash: u32) {
         let (table, depth) = self.table(hash);
         let bucket = table.buckets.get(home_of(hash, depth, table.buckets.len()));
-        // Both ends: it may lie in two lines of the cache.
+        // Both ends: it may cross two cache lines.
         black_box(bucket.map(|bucket| (bucket.tags[0], bucket.numbers[BUCKET - 1])));
     }
 
@@ -105,7 +106,7 @@ impl<K: Kept> Index<K> {
         }
     }
 
-    /// Takes a number out.
+    /// Removes a number.
     pub fn remove(&mut self, hash: u32, number: u32) {
         let mut node = &mut self.root;
         let mut depth = 0;
@@ -131,7 +132,7 @@ impl<K: Kept> Index<K> {
     }
 }
 
-// Three parts of a hash: which table, where in it, and what is compared before the caller is asked.
+// Three parts of a hash: the table, the place in it, and the tag that is compared before the caller is asked.
 
 fn branch_of(hash: u32, depth: u32) -> usize {
     (hash << (4 * depth) >> 28) as usize
@@ -150,7 +151,7 @@ impl<K: Kept> Node<K> {
         if numbers <= MOST || depth == DEEPEST {
             return Node::Table(Table::with_room_for(numbers));
         }
-        // What chance puts into one more than into another is a few times the root of what is in it.
+        // Random differences between tables are a few times the square root of their size.
         let each = numbers.div_ceil(FAN);
         let each = each + 4 * each.isqrt();
         Node::Split(Box::new(std::array::from_fn(|_| Node::with_room_for(each, depth + 1))))
@@ -179,16 +180,16 @@ impl<K: Kept> Node<K> {
     }
 }
 
-/// An open-addressed table. What finds no room in its bucket is in the next one that has some.
+/// An open-addressed table. An entry without room in its bucket goes to the next bucket with room.
 #[derive(Clone, Debug, Default)]
 struct Table<K> {
     buckets: Box<[Bucket<K>]>,
     living: usize,
-    /// Slots that are free but have to be passed by, because something may lie behind.
+    /// Free slots that a search must still pass, because entries may follow.
     dead: usize,
 }
 
-/// Eight numbers and their tags, which are looked at together.
+/// Eight numbers and their tags, which are compared together.
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket<K> {
     tags: [u8; BUCKET],
@@ -207,7 +208,7 @@ impl<K: Kept> Table<K> {
         Table { buckets: vec![Bucket::default(); buckets].into_boxed_slice(), living: 0, dead: 0 }
     }
 
-    /// One in eight slots stays empty, so that every walk ends soon.
+    /// One in eight slots stays empty, so that every search ends soon.
     fn has_room(&self) -> bool {
         8 * (self.living + self.dead + 1) <= 7 * BUCKET * self.buckets.len()
     }
@@ -227,7 +228,7 @@ impl<K: Kept> Table<K> {
         })?
     }
 
-    /// Shows the buckets where something with this hash may be, until an answer is found.
+    /// Visits the buckets that may contain this hash, until `look` returns a result.
     #[inline]
     fn walk<T>(
         &self,
@@ -249,14 +250,14 @@ impl<K: Kept> Table<K> {
         None
     }
 
-    /// Puts an entry where there is room for it.
+    /// Inserts an entry where there is room.
     fn put(&mut self, hash: u32, depth: u32, (kept, number): (K, u32)) {
         let free = self.walk(hash, depth, |at, bucket| {
-            // Only the two kinds of free slots have no high bit.
+            // Only the two kinds of free slots lack the high bit.
             let free = !u64::from_le_bytes(bucket.tags) & HIGH;
             (free != 0).then(|| (at, first(free)))
         });
-        // There is always one: `has_room` was asked.
+        // There is always one: `has_room` was checked.
         let Some((at, slot)) = free else { return };
         let bucket = &mut self.buckets[at];
         self.dead -= usize::from(bucket.tags[slot] == DEAD);
@@ -269,7 +270,7 @@ impl<K: Kept> Table<K> {
     fn remove(&mut self, hash: u32, depth: u32, number: u32) {
         let Some((at, slot)) = self.find(hash, depth, |other| other == number) else { return };
         let tags = &mut self.buckets[at].tags;
-        // Nobody walks past a bucket that has an empty slot.
+        // A search never passes a bucket with an empty slot.
         let passed = equal(*tags, EMPTY) == 0;
         tags[slot] = if passed { DEAD } else { EMPTY };
         self.dead += usize::from(passed);
@@ -287,14 +288,14 @@ impl<K: Kept> Table<K> {
 const LOW: u64 = u64::from_le_bytes([1; BUCKET]);
 const HIGH: u64 = LOW << 7;
 
-/// The high bit of every byte that is `tag`.
+/// Returns the high bit of every byte that equals `tag`.
 fn equal(tags: [u8; BUCKET], tag: u8) -> u64 {
     let different = u64::from_le_bytes(tags) ^ (LOW * u64::from(tag));
-    // A byte is zero if it has no high bit, and adding 127 to the rest of it gives none.
+    // A byte is zero if it has no high bit, and adding 127 to its other bits gives none.
     !(((different & !HIGH) + !HIGH) | different) & HIGH
 }
 
-/// Which byte the lowest bit stands in.
+/// Returns the index of the byte with the lowest set bit.
 fn first(bits: u64) -> usize {
     bits.trailing_zeros() as usize / 8
 }

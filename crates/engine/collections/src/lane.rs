@@ -1,8 +1,10 @@
-//! Messages that wait and were never received, a few bytes each, in the order of their sequence numbers.
+//! A lane: waiting messages that were never received, a few bytes each, in the order of their sequence
+//! numbers.
 //!
-//! A backlog is consumed from its front, so nothing but the front has to be at hand. Each entry is written as the
-//! difference to the one before it: for messages sent one after the other that is about five bytes, where a struct
-//! would be forty. Entries stand in chunks of at most [`CHUNK`]; putting one in the middle rewrites one chunk.
+//! A backlog is consumed from its front, so only the front needs fast access. Each entry is encoded as the
+//! difference to the one before it. For messages sent one after the other that is about five bytes; a struct
+//! would take forty. Entries are in chunks of at most [`CHUNK`]; an insertion in the middle rewrites one
+//! chunk.
 
 use std::collections::VecDeque;
 
@@ -11,53 +13,55 @@ use kernel::Seq;
 use crate::entry::{Basis, Entry};
 use crate::work;
 
-/// Entries a chunk: large enough that its header costs about a byte an entry, small enough that rewriting one is cheap.
+/// Entries per chunk: large enough that the chunk's header costs about a byte per entry, small enough to
+/// rewrite cheaply.
 const CHUNK: u16 = 64;
 
 /// Waiting messages in the order of their sequence numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Lane {
-    /// None of them empty, each with the last number in it.
+    /// Non-empty chunks, each with its last number.
     chunks: VecDeque<(u64, Chunk)>,
     len: u64,
-    /// What the next entry is a difference to.
+    /// The values relative to which the next entry is encoded.
     tail: Basis,
 }
 
 impl Lane {
-    /// How many wait.
+    /// Returns the number of entries.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether none waits.
+    /// Returns whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The first.
+    /// Returns the first entry.
     pub fn front(&self) -> Option<Entry> {
         self.chunks.front()?.1.entries().next()
     }
 
-    /// The number of the last.
+    /// Returns the number of the last entry.
     pub fn last(&self) -> Option<Seq> {
         (!self.is_empty()).then_some(Seq(self.tail.seq))
     }
 
-    /// All, first to last.
+    /// Returns all entries, first to last.
     pub fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
         self.chunks.iter().flat_map(|(_, chunk)| chunk.entries())
     }
 
-    /// Those with this number or a later one, first to last; finds the first without looking at those before.
+    /// Returns the entries with this number or a later one, first to last. Finds the first without reading
+    /// those before.
     pub fn iter_from(&self, seq: Seq) -> impl Iterator<Item = Entry> + '_ {
         let chunks = self.chunks.range(self.chunk_of(seq)..);
         chunks.flat_map(|(_, chunk)| chunk.entries()).skip_while(move |entry| entry.seq < seq)
     }
 
-    /// Puts a message where its sequence number belongs: at the end, in O(1), for a new one; in the middle, by
-    /// rewriting one chunk, for one that comes late. One with the same number is replaced and returned.
+    /// Inserts a message at its sequence number: at the end in O(1); in the middle by rewriting one chunk.
+    /// Replaces and returns an entry with the same number.
     pub fn put(&mut self, entry: Entry) -> Option<Entry> {
         if self.is_empty() || entry.seq.0 > self.tail.seq {
             self.push(entry);
@@ -83,7 +87,7 @@ impl Lane {
         replaced
     }
 
-    /// Takes the first.
+    /// Removes and returns the first entry.
     pub fn pop_front(&mut self) -> Option<Entry> {
         let (_, chunk) = self.chunks.front_mut()?;
         let entry = chunk.pop()?;
@@ -97,7 +101,8 @@ impl Lane {
         Some(entry)
     }
 
-    /// Takes the one with this number: at the front in O(1), by rewriting one chunk elsewhere.
+    /// Removes and returns the entry with this number: at the front in O(1), elsewhere by rewriting one
+    /// chunk.
     pub fn remove(&mut self, seq: Seq) -> Option<Entry> {
         work::look();
         let front = self.front()?.seq;
@@ -121,7 +126,7 @@ impl Lane {
         Some(removed)
     }
 
-    /// The one with this number.
+    /// Returns the entry with this number.
     pub fn get(&self, seq: Seq) -> Option<Entry> {
         work::look();
         if seq.0 > self.tail.seq {
@@ -148,35 +153,36 @@ impl Lane {
         }
     }
 
-    /// Entries have changed in the middle.
+    /// Called after entries changed in the middle.
     fn changed(&mut self) {
         if let Some(last) = self.chunks.back().and_then(|(_, chunk)| chunk.entries().last()) {
             self.tail = Basis::after(&last);
         }
     }
 
-    /// The index of the chunk that holds `seq` or where it would go: the first whose last number is not smaller.
+    /// Returns the index of the chunk that contains `seq`, or would: the first whose last number is not
+    /// smaller.
     fn chunk_of(&self, seq: Seq) -> usize {
         self.chunks.partition_point(|&(last, _)| last < seq.0).min(self.chunks.len().saturating_sub(1))
     }
 }
 
-/// Entries one after the other. No more than [`CHUNK`], so that 16 bits count their bytes.
+/// Encoded entries. At most [`CHUNK`], so that 16 bits can count their bytes.
 #[derive(Clone, Debug, Default)]
 struct Chunk {
     bytes: Box<[u8]>,
-    /// Where the first entry that is still there begins, and where the last one ends.
+    /// The offsets of the first remaining entry, and of the end of the last one.
     read: u16,
     end: u16,
     count: u16,
-    /// The length of most messages, perhaps: the first one's.
+    /// The assumed length of most messages: that of the first one.
     usual: u32,
-    /// What the first entry that is still there is a difference to.
+    /// The values relative to which the first remaining entry is encoded.
     basis: Basis,
 }
 
 impl Chunk {
-    /// A chunk, and the last number in it.
+    /// Encodes a chunk. Returns it with its last number.
     fn of(entries: &[Entry]) -> (u64, Chunk) {
         let mut chunk = Chunk::default();
         if let Some(first) = entries.first() {
@@ -204,7 +210,7 @@ impl Chunk {
             }
             let needed = end + written.len();
             if needed > self.bytes.len() {
-                // In the steps that allocators have. Doubling would leave much of many lanes empty.
+                // In the size steps of allocators. Doubling would leave much of many lanes empty.
                 self.resize(needed.next_multiple_of((needed.next_power_of_two() / 8).max(16)));
             }
         }
@@ -235,7 +241,7 @@ impl Chunk {
     }
 }
 
-/// The entries that some bytes are.
+/// Decodes entries from bytes.
 struct Entries<'a> {
     bytes: std::iter::Copied<std::slice::Iter<'a, u8>>,
     basis: Basis,

@@ -1,6 +1,7 @@
-//! Structures that hold much in little: a backlog is millions of messages, and what is known of each must be a few bytes.
+//! Compact data structures: a backlog is millions of messages, and each may take only a few bytes.
 //!
-//! None of them knows a service. Their order is a function of what was put in, never of addresses or of chance.
+//! None of them depends on a service. Their order is a function of the inserted values, never of addresses or
+//! random numbers.
 
 pub mod index;
 pub use index::Index;

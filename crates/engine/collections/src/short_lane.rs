@@ -1,7 +1,8 @@
-//! A lane of which there are very many, most of them short: what it is made of stands in cells that all of them share.
+//! A lane for large numbers of short lanes, which share the cells that contain their entries.
 //!
-//! A queue may have a million groups of a few messages each. What such a lane is by itself counts, then, and how it grows does:
-//! from one cell to the next, so that nothing is moved, and nothing is left behind in another size.
+//! A queue may have a million groups of a few messages each. Then the fixed size of a lane matters, and so
+//! does its growth. These lanes grow cell by cell, so nothing is moved, and no allocations of other sizes
+//! remain.
 
 use std::hint::black_box;
 use std::num::NonZeroU8;
@@ -13,25 +14,25 @@ use crate::lane::Lane;
 use crate::slab::Slab;
 use crate::work;
 
-/// A longer one is a [`Lane`] of its own.
+/// A longer lane becomes a separate [`Lane`].
 const MOST: usize = 64;
 
 /// The bytes of many lanes.
 #[derive(Clone, Debug, Default)]
 pub struct Cells(Slab<Cell>);
 
-/// A few bytes of one lane, and where the next ones are.
+/// Some bytes of one lane, and the number of the next cell.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cell {
     next: u32,
     bytes: [u8; CELL],
 }
 
-/// What is lost at the end of a chain and what is paid for the links are least together at this size, for some hundred bytes.
+/// With this size the unused end of a chain plus the links are smallest, for chains of some hundred bytes.
 const CELL: usize = 28;
 
-/// Waiting messages in the order of their sequence numbers. All but the smallest questions need the [`Cells`] to which they
-/// were put; a lane that is dropped leaves its cells there.
+/// Waiting messages in the order of their sequence numbers. Most operations need the [`Cells`] in which the
+/// entries are; dropping a lane leaves its cells allocated.
 #[derive(Clone, Debug, Default)]
 pub struct ShortLane(Form);
 
@@ -48,7 +49,7 @@ impl Default for Form {
 }
 
 impl ShortLane {
-    /// Whether none waits.
+    /// Returns whether there are no entries.
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Form::Short(chain) => chain.count == 0,
@@ -56,7 +57,7 @@ impl ShortLane {
         }
     }
 
-    /// The first.
+    /// Returns the first entry.
     pub fn front(&self, cells: &Cells) -> Option<Entry> {
         match &self.0 {
             Form::Short(chain) => chain.entries(cells).next(),
@@ -64,7 +65,7 @@ impl ShortLane {
         }
     }
 
-    /// The number of the last.
+    /// Returns the number of the last entry.
     pub fn last(&self) -> Option<Seq> {
         match &self.0 {
             Form::Short(chain) => (chain.count > 0).then(|| Seq(chain.tail().seq)),
@@ -72,7 +73,7 @@ impl ShortLane {
         }
     }
 
-    /// All, first to last.
+    /// Returns all entries, first to last.
     pub fn iter<'a>(&'a self, cells: &'a Cells) -> impl Iterator<Item = Entry> + 'a {
         let (short, long) = match &self.0 {
             Form::Short(chain) => (Some(chain.entries(cells)), None),
@@ -81,7 +82,8 @@ impl ShortLane {
         short.into_iter().flatten().chain(long.into_iter().flatten())
     }
 
-    /// Those with this number or a later one, first to last; looks at some dozens before them at the most.
+    /// Returns the entries with this number or a later one, first to last. Reads at most a few dozen entries
+    /// before them.
     pub fn iter_from<'a>(&'a self, seq: Seq, cells: &'a Cells) -> impl Iterator<Item = Entry> + 'a {
         let (short, long) = match &self.0 {
             Form::Short(chain) => (Some(chain.entries(cells).skip_while(move |entry| entry.seq < seq)), None),
@@ -90,7 +92,7 @@ impl ShortLane {
         short.into_iter().flatten().chain(long.into_iter().flatten())
     }
 
-    /// The one with this number.
+    /// Returns the entry with this number.
     pub fn get(&self, seq: Seq, cells: &Cells) -> Option<Entry> {
         work::look();
         match &self.0 {
@@ -100,7 +102,7 @@ impl ShortLane {
         }
     }
 
-    /// Looks where the next one will be put, so that it is at hand when it is.
+    /// Loads the place of the next entry into the processor's cache.
     #[inline]
     pub fn look_ahead(&self, cells: &Cells) {
         if let Form::Short(Chain { last, .. }) = &self.0 {
@@ -108,8 +110,8 @@ impl ShortLane {
         }
     }
 
-    /// Puts a message where its sequence number belongs: at the end, in O(1), for a new one; in the middle, by writing some dozens
-    /// again, for one that comes late. One with the same number is replaced and returned.
+    /// Inserts a message at its sequence number: at the end in O(1); in the middle by rewriting a few dozen
+    /// entries. Replaces and returns an entry with the same number.
     pub fn put(&mut self, entry: Entry, cells: &mut Cells) -> Option<Entry> {
         let chain = match &mut self.0 {
             Form::Long(lane) => return lane.put(entry),
@@ -133,7 +135,7 @@ impl ShortLane {
         replaced
     }
 
-    /// Takes the first.
+    /// Removes and returns the first entry.
     pub fn pop_front(&mut self, cells: &mut Cells) -> Option<Entry> {
         match &mut self.0 {
             Form::Short(chain) => chain.pop(cells),
@@ -145,7 +147,8 @@ impl ShortLane {
         }
     }
 
-    /// Takes the one with this number: at the front in O(1), by writing some dozens again elsewhere.
+    /// Removes and returns the entry with this number: at the front in O(1), elsewhere by rewriting a few
+    /// dozen entries.
     pub fn remove(&mut self, seq: Seq, cells: &mut Cells) -> Option<Entry> {
         let chain = match &mut self.0 {
             Form::Short(chain) => chain,
@@ -166,14 +169,14 @@ impl ShortLane {
         Some(removed)
     }
 
-    /// Puts these behind what is there.
+    /// Appends these entries.
     fn push_all(&mut self, entries: &[Entry], cells: &mut Cells) {
         for &entry in entries {
             self.put(entry, cells);
         }
     }
 
-    /// Makes it a lane of its own.
+    /// Converts it to a separate lane.
     fn lengthen(&mut self, cells: &mut Cells) -> &mut Lane {
         if let Form::Short(chain) = &mut self.0 {
             let mut lane = Lane::default();
@@ -188,7 +191,7 @@ impl ShortLane {
         }
     }
 
-    /// A lane of its own goes when it is empty.
+    /// A separate lane is dropped when it is empty.
     fn shorten(&mut self) {
         if self.is_empty() {
             self.0 = Form::default();
@@ -196,23 +199,25 @@ impl ShortLane {
     }
 }
 
-/// Entries in cells, one after the other. There may be millions: every byte counts.
+/// Entries in cells. There may be millions of these structs, so every byte counts.
 #[derive(Clone, Debug)]
 struct Chain {
-    /// What the first entry is a difference to.
+    /// The values relative to which the first entry is encoded.
     basis: Basis,
-    /// What the next entry is a difference to; two of its numbers are not far from the first one's.
+    /// The values relative to which the next entry is encoded; two of its numbers are stored relative to the
+    /// first entry's.
     tail_end: Place,
     tail_seq: u32,
     tail_sent: u32,
-    /// The length of most messages, perhaps: the first one's.
+    /// The assumed length of most messages: that of the first one.
     usual: u32,
-    /// The first and the last cell, if it has any entry.
+    /// The first and the last cell, if there are entries.
     first: u32,
     last: u32,
-    /// Where in the first cell the first entry begins.
+    /// The offset of the first entry in the first cell.
     read: u8,
-    /// One more than where in the last cell the last entry ends. (Being never zero it leaves room for saying that a lane is long.)
+    /// One more than the end of the last entry in the last cell. (It is never zero, so the compiler can use
+    /// zero for a long lane.)
     end: NonZeroU8,
     count: u8,
 }
@@ -244,7 +249,7 @@ impl Chain {
         }
     }
 
-    /// Puts an entry behind the others; says whether it could: there is room, and it is not too far from the first.
+    /// Appends an entry. Returns `false` if there is no room, or it is too far from the first entry.
     fn push(&mut self, entry: Entry, cells: &mut Cells) -> bool {
         if self.count == 0 {
             let cell = cells.0.insert(Cell::default());
@@ -325,7 +330,7 @@ impl Chain {
     }
 }
 
-/// The bytes of a chain, to its end and beyond.
+/// Reads the bytes of a chain, to its end and beyond.
 struct Bytes<'a> {
     cells: &'a Cells,
     cell: u32,
@@ -409,7 +414,7 @@ mod tests {
         Entry {
             seq: Seq(seq),
             extent: Extent { place: Place::from_bits(1 << 32 | at), len: 300 + seq.is_multiple_of(3) as u32 },
-            // Sometimes too far apart for a short one.
+            // Sometimes too far apart for a short lane.
             sent: Time(1_000_000_000_000 + seq + ((at.is_multiple_of(50) as u64) << 33)),
             tag: seq.is_multiple_of(5) as u32 * 7,
         }

@@ -1,13 +1,15 @@
-//! Many small things of one size, each with a number: in blocks, so that growing copies little and memory follows what is there.
+//! Numbered values of one size, in blocks, so that growing copies little and memory follows the number of
+//! values.
 
-/// What was put in, by number. A number is used again when what had it is gone; a block of which nothing is left is given back.
+/// Values by number. The number of a removed value is reused; an empty block is freed.
 ///
-/// An allocator has blocks of each size in pages of their own. Where a million things grow from one size to the next, the few
-/// that stay behind keep all the pages of the size that the others have left; what grows had better be made of these.
+/// An allocator keeps blocks of each size in separate pages. If a million values grow from one size to the
+/// next, a few that stay behind keep all pages of the old size allocated. So build growing structures from
+/// values of one size in a slab.
 #[derive(Clone, Debug)]
 pub struct Slab<T> {
     blocks: Vec<Block<T>>,
-    /// The blocks that have room; what comes goes into the last of them.
+    /// The blocks with room; new values go into the last of them.
     roomy: Vec<u32>,
     len: usize,
 }
@@ -15,7 +17,7 @@ pub struct Slab<T> {
 #[derive(Clone, Debug)]
 struct Block<T> {
     slots: Vec<T>,
-    /// Those slots in which nothing is.
+    /// The free slots.
     free: Vec<u16>,
 }
 
@@ -26,29 +28,29 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T: Default> Slab<T> {
-    /// What a block holds: 32 KiB.
+    /// Size of a block: 32 KiB.
     const BLOCK: usize = {
         let slots = 32 * 1024 / size_of::<T>();
         assert!(slots > 0 && slots <= 1 << 16, "a block is numbered with 16 bits");
         slots
     };
 
-    /// How many are in it.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// All numbers in use are less than this.
+    /// Returns an upper bound (exclusive) of all numbers in use.
     pub fn end(&self) -> u32 {
         self.blocks.last().map_or(0, |last| ((self.blocks.len() - 1) * Self::BLOCK + last.slots.len()) as u32)
     }
 
-    /// Whether nothing is in it.
+    /// Returns whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Puts something in; returns its number.
+    /// Inserts a value, and returns its number.
     pub fn insert(&mut self, thing: T) -> u32 {
         let block = match self.roomy.last() {
             Some(&block) => block,
@@ -67,7 +69,7 @@ impl<T: Default> Slab<T> {
             }
             None => {
                 if slots.len() == slots.capacity() {
-                    // As a vector grows, but no further than a block.
+                    // Grows as a vector does, up to the size of a block.
                     slots.reserve_exact(slots.len().max(1).min(Self::BLOCK - slots.len()));
                 }
                 slots.push(thing);
@@ -81,7 +83,7 @@ impl<T: Default> Slab<T> {
         block * Self::BLOCK as u32 + slot as u32
     }
 
-    /// Takes out what has this number, which is in it.
+    /// Removes and returns the value with this number, which must exist.
     pub fn remove(&mut self, number: u32) -> T {
         let (block, slot) = Self::place(number);
         let Block { slots, free } = &mut self.blocks[block];
@@ -100,28 +102,29 @@ impl<T: Default> Slab<T> {
         thing
     }
 
-    /// What has this number; what is gone is as [`Default`] makes it, or not there.
+    /// Returns the value with this number. A removed value is [`Default`] or absent.
     #[inline]
     pub fn get(&self, number: u32) -> Option<&T> {
         let (block, slot) = Self::place(number);
         self.blocks.get(block)?.slots.get(slot)
     }
 
-    /// What has this number; what is gone is as [`Default`] makes it, or not there.
+    /// Returns the value with this number. A removed value is [`Default`] or absent.
     #[inline]
     pub fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         let (block, slot) = Self::place(number);
         self.blocks.get_mut(block)?.slots.get_mut(slot)
     }
 
-    /// All, with their numbers; between them may be some that are gone, as [`Default`] makes them.
+    /// Returns all values with their numbers, including removed ones as [`Default`].
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..)
             .zip(&self.blocks)
             .flat_map(|(block, Block { slots, .. })| (block * Self::BLOCK as u32..).zip(slots))
     }
 
-    /// Takes one of the last out, perhaps one that is gone already: for whoever takes all, and puts nothing in any more.
+    /// Removes one of the last values, perhaps one that was removed before: for a caller that takes all and
+    /// inserts no more.
     pub fn take_down(&mut self) -> Option<T> {
         loop {
             match self.blocks.last_mut()?.slots.pop() {

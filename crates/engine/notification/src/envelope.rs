@@ -1,4 +1,4 @@
-//! The envelope around a message: its fields in AWS's order, and what of them is signed (facts/sns.md § 7, § 8).
+//! The envelope around a message: its fields in AWS's order, and the signed text (facts/sns.md § 7, § 8).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,25 +7,26 @@ use kernel::{Attribute, AttributeValue, Time, iso8601};
 use crate::json::{close, member, text};
 use crate::payload::{Kind, Notification, SignatureVersion};
 
-/// Whoever signs envelopes.
+/// A signer of envelopes.
 pub trait Signer {
-    /// The signature of a text, in base64. The same text is asked for again and again: once for each of its takers.
+    /// Returns the signature of a text, in base64. It is called with the same text repeatedly: once for each
+    /// taker.
     fn sign(&self, version: SignatureVersion, text: &str) -> String;
 
-    /// The name under which the certificate is served: the last part of its URL.
+    /// Returns the file name of the certificate: the last part of its URL.
     fn certificate_name(&self) -> String;
 
-    /// Where the certificate is, for a message that has its links under `base`.
+    /// Returns the base URL of the certificate, for a message whose links begin with `base`.
     fn certificate_url(&self, base: &str, topic_arn: &str) -> String {
         let _ = topic_arn;
         format!("{base}/{}", self.certificate_name())
     }
 }
 
-/// To whom an envelope goes.
+/// The receiver of an envelope.
 #[derive(Clone, Copy, Debug)]
 pub struct Taker<'a> {
-    /// The name of its protocol: which text it gets.
+    /// The name of its protocol, which selects the text.
     pub protocol: &'a str,
     /// The subscription's ARN.
     pub subscription_arn: &'a str,
@@ -35,14 +36,14 @@ pub struct Taker<'a> {
     pub message_id: &'a str,
     /// The message's sequence number, if its topic is FIFO.
     pub sequence_number: &'a str,
-    /// How the message is signed.
+    /// The signature version.
     pub signature: SignatureVersion,
     /// Whether it is a replay.
     pub replayed: bool,
 }
 
 impl Notification {
-    /// AWS's name of what it is: `Type` in the envelope, and a header of its HTTP request.
+    /// Returns AWS's name of the kind of message: `Type` in the envelope, and a header of its HTTP request.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
             Kind::Notification => "Notification",
@@ -51,18 +52,18 @@ impl Notification {
         }
     }
 
-    /// The link that confirms the subscription, in a message that asks for it.
+    /// Returns the link that confirms the subscription, for a message that asks for it.
     pub fn subscribe_url(&self) -> Option<String> {
         let token = self.token()?;
         Some(format!("{}/?Action=ConfirmSubscription&TopicArn={}&Token={token}", self.base, self.topic_arn))
     }
 
-    /// The link that ends a subscription.
+    /// Returns the link that ends a subscription.
     pub fn unsubscribe_url(&self, subscription_arn: &str) -> String {
         format!("{}/?Action=Unsubscribe&SubscriptionArn={subscription_arn}", self.base)
     }
 
-    /// The token of a message that asks for a confirmation.
+    /// Returns the token of a message that asks for a confirmation.
     pub fn token(&self) -> Option<&str> {
         match &self.kind {
             Kind::Notification => None,
@@ -71,7 +72,7 @@ impl Notification {
         }
     }
 
-    /// The text that is signed.
+    /// Returns the text to sign.
     pub fn canonical(&self, taker: &Taker<'_>) -> String {
         let timestamp = iso8601::write_exactly(taker.at.0 as i64);
         let url = self.subscribe_url();
@@ -98,7 +99,7 @@ impl Notification {
     }
 }
 
-/// The envelope as JSON.
+/// Returns the envelope as JSON.
 pub fn envelope(notification: &Notification, taker: &Taker<'_>, signer: &dyn Signer) -> String {
     let message = notification.text_for(taker.protocol);
     let mut out = String::with_capacity(1024 + message.len() * 9 / 8);
@@ -121,7 +122,7 @@ pub fn envelope(notification: &Notification, taker: &Taker<'_>, signer: &dyn Sig
         member(&mut out, "SubscribeURL", &url);
     }
     member(&mut out, "Timestamp", &iso8601::write_exactly(taker.at.0 as i64));
-    // What comes from a FIFO topic is not signed.
+    // Messages of a FIFO topic are not signed.
     if !(notification.fifo && is_notification) {
         let version = taker.signature;
         let signature = signer.sign(version, &notification.canonical(taker));

@@ -1,4 +1,4 @@
-//! Writing JSON whose keys stand in AWS's order.
+//! Writes JSON with keys in AWS's order.
 
 /// Appends `"key":"value",`.
 pub fn member(out: &mut String, key: &str, value: &str) {
@@ -9,7 +9,7 @@ pub fn member(out: &mut String, key: &str, value: &str) {
     out.push(',');
 }
 
-/// Appends a text in quotes.
+/// Appends a quoted text.
 pub fn text(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
@@ -32,7 +32,7 @@ pub fn text(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Ends an object whose members each end in a comma.
+/// Ends an object whose members each end with a comma.
 pub fn close(out: &mut String) {
     if out.ends_with(',') {
         out.pop();

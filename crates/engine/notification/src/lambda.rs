@@ -1,4 +1,4 @@
-//! The event that a function gets (facts/sns.md § 7).
+//! The event for a function (facts/sns.md § 7).
 
 use kernel::iso8601;
 
@@ -6,7 +6,8 @@ use crate::envelope::{Signer, Taker, attributes_json};
 use crate::json::{close, member};
 use crate::payload::Notification;
 
-/// `{"Records":[…]}` with one record. Its spelling differs from the envelope's, and what is absent is null or empty.
+/// Returns `{"Records":[…]}` with one record. Its spelling differs from the envelope's; absent values are
+/// null or empty.
 pub fn lambda_event(notification: &Notification, taker: &Taker<'_>, signer: &dyn Signer) -> String {
     let mut out = String::with_capacity(1024 + notification.message.len() * 9 / 8);
     out.push_str("{\"Records\":[{");

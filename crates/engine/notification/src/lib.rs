@@ -1,7 +1,8 @@
-//! A topic's message as it stands in the log, and the forms in which its takers get it.
+//! The format of a topic's message in the log, and the formats in which takers get it.
 //!
-//! Topics write a [`Notification`] once; queues and deliverers make of it what their clients see: the text itself (raw
-//! delivery), or an [`envelope()`] around it, signed by whoever implements [`Signer`]. Nothing is wrapped before it is read.
+//! Topics write a [`Notification`] once. Queues and deliverers convert it to the format of their clients: the
+//! text itself (raw delivery), or an [`envelope()`] around it, signed by a [`Signer`]. The conversion happens
+//! when the message is read.
 
 mod payload;
 pub use payload::{Kind, Notification, Protocol, SignatureVersion};

@@ -1,4 +1,4 @@
-//! What is stored of a topic's message.
+//! The stored form of a topic's message.
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -6,23 +6,23 @@ use kernel::Attribute;
 use kernel::attributes::{attributes_len, put_attributes, take_attributes, take_text};
 use kernel::codec::{Malformed, Reader, put_list, put_str};
 
-/// What kind of message it is.
+/// The kind of a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Something was published.
+    /// A published message.
     Notification,
-    /// Somebody is asked to confirm a subscription with this token.
+    /// A request to confirm a subscription with this token.
     SubscriptionConfirmation(ByteString),
-    /// Somebody is told that this subscription has ended, and how to take it up again.
+    /// A report that a subscription has ended, and how to restore it.
     UnsubscribeConfirmation {
-        /// With this token.
+        /// The token that restores it.
         token: ByteString,
-        /// Its ARN.
+        /// The subscription's ARN.
         subscription: ByteString,
     },
 }
 
-/// How a message is signed, if its topic signs.
+/// The signature version of a message, if its topic signs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum SignatureVersion {
     /// RSA with SHA-1.
@@ -32,7 +32,7 @@ pub enum SignatureVersion {
 }
 
 impl SignatureVersion {
-    /// As it stands in envelopes and attributes.
+    /// Returns the text in envelopes and attributes.
     pub fn text(self) -> &'static str {
         match self {
             SignatureVersion::One => "1",
@@ -40,7 +40,7 @@ impl SignatureVersion {
         }
     }
 
-    /// As it stands in a parcel's `style`.
+    /// Returns the number in a parcel's `style`.
     pub fn style(self) -> u8 {
         match self {
             SignatureVersion::One => 0,
@@ -54,7 +54,7 @@ impl SignatureVersion {
     }
 }
 
-/// To whom messages go. With `MessageStructure` `json` each can have a text of its own.
+/// The protocols of receivers. With `MessageStructure` `json` each can have its own text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[allow(missing_docs)]
 pub enum Protocol {
@@ -82,46 +82,47 @@ impl Protocol {
         (Protocol::Application, "application"),
     ];
 
-    /// AWS's name of it.
+    /// Returns AWS's name.
     pub fn name(self) -> &'static str {
         Protocol::ALL.iter().find(|(protocol, _)| *protocol == self).map_or("", |(_, name)| name)
     }
 
-    /// The protocol of this name.
+    /// Returns the protocol with this name.
     pub fn from_name(name: &str) -> Option<Protocol> {
         Protocol::ALL.iter().find(|(_, other)| *other == name).map(|(protocol, _)| *protocol)
     }
 
-    /// The protocol of this number, which [`kernel::parcel::Form::protocol`] carries.
+    /// Returns the protocol with this number, which is in [`kernel::parcel::Form::protocol`].
     pub fn from_number(number: u8) -> Option<Protocol> {
         Protocol::ALL.iter().find(|(protocol, _)| *protocol as u8 == number).map(|(protocol, _)| *protocol)
     }
 }
 
-/// A topic's message, or what a topic says to a subscriber.
+/// A topic's message, or a topic's request or report to a subscriber.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notification {
-    /// What it is.
+    /// The kind.
     pub kind: Kind,
-    /// The text for all that have no other.
+    /// The default text.
     pub message: ByteString,
-    /// MD5 of the text that queues get.
+    /// MD5 of the text for queues.
     pub message_md5: [u8; 16],
-    /// Texts for some, by the name of the protocol or platform.
+    /// Texts for some receivers, by the name of the protocol or platform.
     pub texts: Vec<(ByteString, ByteString)>,
     /// `Subject`.
     pub subject: Option<ByteString>,
-    /// In the order of their names.
+    /// The attributes, ordered by name.
     pub attributes: Vec<Attribute>,
     /// `X-Amzn-Trace-Id`.
     pub trace_header: Option<ByteString>,
-    /// The ARN of the topic; or of the endpoint, or the phone number, to which something was published directly.
+    /// The ARN of the topic; for a direct publish the ARN of the endpoint, or the telephone number.
     pub topic_arn: ByteString,
-    /// The URL under which this server can be reached, for links.
+    /// The URL by which this server can be reached, for links.
     pub base: ByteString,
-    /// To whom it goes, if that is no subscriber: a phone number, an endpoint's ARN, the URL of one who unsubscribed.
+    /// The receiver, if it is not a subscriber: a telephone number, an endpoint's ARN, the URL of a former
+    /// subscriber.
     pub endpoint: Option<ByteString>,
-    /// Whether it has a sequence number: its topic is FIFO.
+    /// Whether it has a sequence number, because its topic is FIFO.
     pub fifo: bool,
 }
 
@@ -134,7 +135,7 @@ const CONFIRMATION: u8 = 32;
 const FAREWELL: u8 = 64;
 
 impl Notification {
-    /// Writes it.
+    /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut flags = 0;
         flags |= if self.subject.is_some() { SUBJECT } else { 0 };
@@ -175,7 +176,7 @@ impl Notification {
         out
     }
 
-    /// Reads it; texts and values are slices of `bytes`, not copies.
+    /// Decodes it; texts and values are slices of `bytes`, not copies.
     pub fn decode(bytes: &Bytes) -> Result<Notification, Malformed> {
         let mut reader = Reader::new(bytes);
         let reader = &mut reader;
@@ -221,7 +222,7 @@ impl Notification {
         })
     }
 
-    /// The text for a protocol or platform.
+    /// Returns the text for a protocol or platform.
     pub fn text_for(&self, name: &str) -> &ByteString {
         self.texts.iter().find(|(other, _)| other == name).map_or(&self.message, |(_, text)| text)
     }

@@ -1,9 +1,9 @@
-//! What it costs to find the subscriptions that want a message, and to read policies.
+//! Measures finding the subscriptions that match a message, and parsing policies.
 //!
-//! `cargo bench -p posthaste-patterns [-- NAME]`. Each number is the best of many short rounds: the cost without the
-//! neighbours' noise, not the cost on a busy machine.
+//! `cargo bench -p posthaste-patterns [-- NAME]`. Each number is the best of many short rounds: the cost
+//! without interference by other work, not the cost on a busy machine.
 
-// A benchmark needs a clock; the engine beside it must not have one.
+// A benchmark needs a clock, which the engine must not have.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::hint::black_box;
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use patterns::{Event, FilterPolicy, PatternSet, Scope};
 
-/// Shorter than the slices in which a busy machine gives out its cores.
+/// Shorter than the time slices of a busy machine.
 const ROUND: Duration = Duration::from_micros(500);
 const ROUNDS: usize = 500;
 
 fn main() {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    // A test run only sees that everything works.
+    // A test run only verifies that everything works.
     let small = std::env::args().any(|argument| argument == "--test");
     let bench = |name: &str, task: &mut dyn FnMut()| {
         if name.contains(&wanted) {

@@ -8,10 +8,11 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// Reads an address as AWS does (Java's `InetAddress` behind two regular expressions): IPv4 as four numbers, IPv6 as
-    /// hexadecimal groups with at most one `::`. An IPv6 address that only wraps an IPv4 one is that one.
+    /// Parses an address as AWS does (Java's `InetAddress` behind two regular expressions): IPv4 as four
+    /// numbers, IPv6 as hexadecimal groups with at most one `::`. An IPv6 address that wraps an IPv4 address
+    /// is that IPv4 address.
     pub fn parse(text: &str) -> Option<Address> {
-        // Two comparisons spare nearly every string the rest.
+        // Two comparisons reject nearly every other string.
         if !matches!(text.as_bytes().first(), Some(b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b':')) {
             return None;
         }
@@ -87,7 +88,7 @@ fn group(text: &str) -> Option<u16> {
         .ok()
 }
 
-/// Whether AWS takes a text for an address at first glance.
+/// Returns whether AWS's first check accepts a text as an address.
 fn has_form_of_address(text: &str) -> bool {
     let numbers: Vec<&str> = text.split('.').collect();
     let four = numbers.len() == 4
@@ -105,7 +106,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Reads `10.0.0.0/24`; the error is AWS's text.
+    /// Parses `10.0.0.0/24`. The error is AWS's text.
     pub fn parse(text: &str) -> Result<Block, String> {
         // Java's split drops empty parts at the end.
         let mut parts: Vec<&str> = text.split('/').collect();
@@ -135,9 +136,9 @@ impl Block {
         }
     }
 
-    /// Whether the address lies in the block. Families never mix.
+    /// Returns whether the address is in the block. Families never mix.
     pub fn holds(&self, address: Address) -> bool {
-        // Within one family the order is that of the numbers, and every IPv4 address is below every IPv6 one.
+        // Within one family the order is numeric, and every IPv4 address is below every IPv6 address.
         self.low <= address && address <= self.high
     }
 }

@@ -1,4 +1,4 @@
-//! What one value of an event must be like.
+//! Conditions on one value of an event.
 
 use crate::address::{Address, Block};
 use crate::event::Value;
@@ -10,12 +10,12 @@ use crate::wildcard::Wildcard;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Condition {
     String(Box<str>),
-    /// A number as written, and what it is as a double if it is comparable.
+    /// A number as written, and its double if it is comparable.
     Number(Box<str>, Option<f64>),
     True,
     False,
     Null,
-    /// A string that is an IP address: any spelling of it will do.
+    /// A string that is an IP address: any spelling of it matches.
     Address(Box<Address>),
     Prefix(Box<str>),
     Suffix(Box<str>),
@@ -26,7 +26,7 @@ pub(crate) enum Condition {
     Within(Range),
     Block(Box<Block>),
     Exists,
-    /// There is no value. No value meets this; it is looked at where values are looked for.
+    /// There is no value. No value matches this; the search for values checks it.
     Absent,
     NotStrings(Box<[Box<str>]>),
     NotNumbers(Box<[f64]>),
@@ -37,10 +37,11 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
-    /// Whether a value that is there meets this.
+    /// Returns whether an existing value matches.
     ///
-    /// Types are told apart: only strings have a beginning, only numbers a size. The `anything-but` conditions are met by
-    /// whatever is not what they name, `null` and values of other types included (facts, EventBridge § 15).
+    /// Types are distinguished: only strings have a prefix, only numbers a size. The `anything-but`
+    /// conditions match every other value, including `null` and values of other types (facts, EventBridge §
+    /// 15).
     pub fn met_by(&self, value: &Value<'_>) -> bool {
         match self {
             Condition::String(wanted) => matches!(value, Value::String(text) if **text == **wanted),

@@ -1,4 +1,4 @@
-//! A message as patterns see it: values under paths, and which elements of which arrays they lie in.
+//! A parsed message: values with their paths, and with the array elements that contain them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,46 +20,47 @@ pub(crate) enum Value<'a> {
     Null,
 }
 
-/// A value, and the innermost array element that is an object or an array itself and in which the value lies.
+/// A value, and the innermost array element that contains it and is an object or an array itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Field<'a> {
     pub value: Value<'a>,
     pub scope: u32,
 }
 
-/// An array's element that is an object or an array (or, as number 0, the whole event).
+/// An array element that is an object or an array (or, as number 0, the whole event).
 ///
-/// Scopes are numbered in the order of the text, so those within one are the numbers from its own up to its end.
+/// Scopes are numbered in the order of the text, so the scopes inside of one have the numbers from its own up
+/// to its end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope {
-    /// The scope that the array lies in.
+    /// The scope that contains the array.
     pub parent: u32,
-    /// Which array of the event this is an element of.
+    /// The array of the event whose element this is.
     pub array: u32,
-    /// The first scope behind this one that is not within it.
+    /// The first scope behind this one that is not inside of it.
     pub end: u32,
 }
 
-/// The scopes of an array's elements and of all within them: from `first` up to, not including, `end`.
+/// The scopes of an array's elements and of everything in them: from `first` up to, not including, `end`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Array {
     pub first: u32,
     pub end: u32,
 }
 
-/// A place that a value can have: the names from the outermost inwards, cut at dots. So `{"a.b": 1}` and
-/// `{"a": {"b": 1}}` have one place, as they have for AWS.
+/// The path of a value: the names from the outermost inwards, split at dots. So `{"a.b": 1}` and `{"a": {"b":
+/// 1}}` have the same path, as in AWS.
 type Node = u32;
 const ROOT: Node = 0;
 
-/// A message, taken apart once, to be compared with any number of patterns.
+/// A message, parsed once, to be compared with any number of patterns.
 #[derive(Clone, Debug, Default)]
 pub struct Event<'a> {
     children: BTreeMap<(Node, Cow<'a, str>), Node>,
     parents: Vec<(Node, Cow<'a, str>)>,
-    /// The fields, ordered by place, and within one place as in the text.
+    /// The fields, ordered by path, and within one path as in the text.
     fields: Vec<Field<'a>>,
-    /// Where in `fields` those of a place are.
+    /// The range in `fields` of each path.
     ranges: Vec<(u32, u32)>,
     scopes: Vec<Scope>,
     arrays: Vec<Array>,
@@ -67,9 +68,9 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// An event from a JSON text: the body of an SNS message (scope `MessageBody`), or an event of EventBridge.
+    /// Parses a JSON text: the body of an SNS message (scope `MessageBody`), or an event of EventBridge.
     ///
-    /// Numbers keep their spelling. A text that is not a JSON object gives an event that no pattern matches
+    /// Numbers keep their spelling. No pattern matches a text that is not a JSON object
     /// ([`is_unmatchable`](Self::is_unmatchable)): SNS counts such bodies as filtered out (facts, SNS § 11).
     pub fn from_json(text: &'a str) -> Event<'a> {
         let mut builder = Builder::new();
@@ -79,12 +80,14 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// An event from the attributes of an SNS message (scope `MessageAttributes`): name, data type, string value.
+    /// Creates an event from the attributes of an SNS message (scope `MessageAttributes`): name, data type,
+    /// string value.
     ///
-    /// `Number` is compared as a number, `String` as a string, of `String.Array` (the text of a JSON array) any element;
-    /// custom types (`Number.int`) like what they extend. `Binary` is ignored. If a `String.Array` is not the text of
-    /// an array of strings, numbers, `true`, `false` and `null`, no policy matches: AWS counts such messages as
-    /// filtered out for invalid attributes.
+    /// A `Number` is compared as a number, a `String` as a string, and any element of a `String.Array` (the
+    /// text of a JSON array) matches. Custom types (`Number.int`) count as the types that they extend.
+    /// `Binary` is ignored. If a `String.Array` is not the text of an array of strings, numbers, `true`,
+    /// `false` and `null`, no policy matches: AWS counts such messages as filtered out for invalid
+    /// attributes.
     pub fn from_attributes(attributes: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -> Event<'a> {
         let mut builder = Builder::new();
         for (name, data_type, value) in attributes {
@@ -103,7 +106,7 @@ impl<'a> Event<'a> {
         builder.finish()
     }
 
-    /// The same event, which holds what it says itself: it outlives the text that it was made of.
+    /// Returns the same event with its own copy of the text.
     pub fn into_owned(self) -> Event<'static> {
         let owned = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
         let field = |field: Field<'a>| Field {
@@ -131,7 +134,8 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Whether this can match nothing, since the body was no JSON object, or a `String.Array` no array.
+    /// Returns whether nothing can match, because the body was not a JSON object, or a `String.Array` not an
+    /// array.
     pub fn is_unmatchable(&self) -> bool {
         self.unmatchable
     }
@@ -140,7 +144,7 @@ impl<'a> Event<'a> {
         Event { unmatchable: true, ..Event::default() }
     }
 
-    /// The fields at a path (names joined with dots), in the order of the text.
+    /// Returns the fields at a path (names joined with dots), in the order of the text.
     pub(crate) fn at(&self, path: &str) -> &[Field<'a>] {
         let mut node = ROOT;
         for name in path.split('.') {
@@ -157,12 +161,12 @@ impl<'a> Event<'a> {
         &self.fields[from as usize..to as usize]
     }
 
-    /// How many places there are, with or without fields.
+    /// Returns the number of paths, with or without fields.
     pub(crate) fn place_count(&self) -> usize {
         self.parents.len()
     }
 
-    /// Calls with the path and fields of each place that has fields and whose path is not longer than `longest`.
+    /// Calls `visit` with every path that has fields and is not longer than `longest`, and with its fields.
     pub(crate) fn each_place(&self, longest: usize, mut visit: impl FnMut(&str, &[Field<'a>])) {
         let mut path = String::new();
         let mut names: Vec<&str> = Vec::new();
@@ -202,7 +206,7 @@ impl<'a> Event<'a> {
         self.arrays[array as usize]
     }
 
-    /// Whether any value lies in an array's element that is an object or an array.
+    /// Returns whether any value is in an array element that is an object or an array.
     pub(crate) fn has_scopes(&self) -> bool {
         self.scopes.len() > 1
     }
@@ -226,7 +230,7 @@ impl<'a> Builder<'a> {
         Builder { event, places: Vec::new() }
     }
 
-    /// Whether the text is an object.
+    /// Returns whether the text is an object.
     fn document(&mut self, text: &'a str) -> Result<bool, Malformed> {
         let mut tokens = Tokens::new(text);
         if tokens.next()? != Token::ObjectStart {
@@ -236,7 +240,7 @@ impl<'a> Builder<'a> {
         Ok(tokens.next()? == Token::End)
     }
 
-    // The reader of the tokens bounds the depth of this recursion.
+    // The token reader bounds the depth of this recursion.
     fn object(&mut self, tokens: &mut Tokens<'a>, node: Node, scope: u32) -> Result<(), Malformed> {
         while tokens.next()? == Token::Name {
             let place = self.path(node, tokens.name().clone());
@@ -291,7 +295,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Whether the text is an array of values that are neither objects nor arrays.
+    /// Returns whether the text is an array of values that are neither objects nor arrays.
     fn flat_array(&mut self, place: Node, text: &'a str) -> Result<bool, Malformed> {
         let mut tokens = Tokens::new(text);
         if tokens.next()? != Token::ArrayStart {
@@ -315,7 +319,7 @@ impl<'a> Builder<'a> {
         self.places.push(place);
     }
 
-    /// The place of a name below another place; a name with dots is as many names.
+    /// Returns the path of a name below another path; a name with dots counts as several names.
     fn path(&mut self, node: Node, name: Cow<'a, str>) -> Node {
         match name {
             Cow::Borrowed(name) => {
@@ -336,7 +340,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Orders the fields by place.
+    /// Orders the fields by path.
     fn finish(self) -> Event<'a> {
         let mut event = self.event;
         let mut order: Vec<u32> = (0..event.fields.len() as u32).collect();

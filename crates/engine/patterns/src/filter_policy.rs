@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::json::{Malformed, Token, Tokens, minify};
 use crate::set::Matcher;
 
-/// What a filter policy is compared with: the subscription's attribute `FilterPolicyScope`.
+/// The part of a message that a filter policy applies to: the subscription's attribute `FilterPolicyScope`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
     /// The message's attributes ([`Event::from_attributes`]).
@@ -17,14 +17,14 @@ pub enum Scope {
     MessageBody,
 }
 
-/// The most keys with conditions (AWS's documentation of SNS, "Filter policy constraints").
+/// Maximum number of keys with conditions (AWS's documentation of SNS, "Filter policy constraints").
 pub const KEYS_LIMIT: usize = 5;
-/// The most combinations of values (same page).
+/// Maximum number of combinations of values (same page).
 pub const COMBINATIONS_LIMIT: u64 = 150;
-/// The most bytes (same page).
+/// Maximum size in bytes (same page).
 pub const BYTES_LIMIT: usize = 256 * 1024;
 
-/// A subscription's filter policy, ready for comparison. Cheap to clone.
+/// A subscription's filter policy, compiled. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct FilterPolicy {
     matcher: Matcher,
@@ -32,11 +32,12 @@ pub struct FilterPolicy {
 }
 
 impl FilterPolicy {
-    /// Reads a policy and checks it as SNS does, in this order: size, JSON, number of keys, combinations, grammar, nesting.
-    /// (That nesting comes after grammar is recorded; the rest of the order is a guess.)
+    /// Parses a policy and checks it as SNS does, in this order: size, JSON, number of keys, combinations,
+    /// grammar, nesting. (That nesting comes after grammar is recorded; the rest of the order is an
+    /// assumption.)
     ///
-    /// AWS reads the JSON before it looks at the grammar. So a fault in the JSON does not quote the policy, and one in the
-    /// grammar quotes it without blanks and counts columns in that (both recorded).
+    /// AWS parses the JSON before it checks the grammar. So a JSON error does not quote the policy. A grammar
+    /// error quotes it without blanks and counts columns in that text (both recorded).
     pub fn parse(text: &str, scope: Scope) -> Result<FilterPolicy, PolicyFault> {
         if text.len() > BYTES_LIMIT {
             return Err(PolicyFault::of_policy("Filter policy is too long".to_owned()));
@@ -72,17 +73,17 @@ impl FilterPolicy {
         Ok(FilterPolicy { matcher: Matcher::new(pattern), accepts_all: false })
     }
 
-    /// Whether this is the policy `{}`, which lets every message through, whatever its body.
+    /// Returns whether this is the policy `{}`, which accepts every message, whatever its body.
     pub fn accepts_all(&self) -> bool {
         self.accepts_all
     }
 
-    /// Whether the subscription receives this message. The event must be of the policy's scope.
+    /// Returns whether the message matches. The event must be of the policy's scope.
     pub fn matches(&self, event: &Event<'_>) -> bool {
         self.accepts_all || self.matcher.matches(event)
     }
 
-    /// What a [`PatternSet`](crate::PatternSet) takes.
+    /// Returns the compiled pattern for a [`PatternSet`](crate::PatternSet).
     pub fn matcher(&self) -> &Matcher {
         &self.matcher
     }
@@ -90,8 +91,8 @@ impl FilterPolicy {
 
 /// Why a policy is refused.
 ///
-/// [`Display`](fmt::Display) gives what follows `Invalid parameter: ` in SetSubscriptionAttributes, and
-/// `Invalid parameter: Attributes Reason: ` in Subscribe.
+/// [`Display`](fmt::Display) writes the text after `Invalid parameter: ` in SetSubscriptionAttributes, and
+/// after `Invalid parameter: Attributes Reason: ` in Subscribe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyFault {
     names_policy: bool,
@@ -107,13 +108,13 @@ impl PolicyFault {
         PolicyFault { names_policy: false, reason: reason.to_owned() }
     }
 
-    /// Whether AWS puts `FilterPolicy: ` before the reason. It does not where a nested policy meets the scope
+    /// Whether AWS puts `FilterPolicy: ` before the reason. It does not if a nested policy has the scope
     /// `MessageAttributes`.
     pub fn names_policy(&self) -> bool {
         self.names_policy
     }
 
-    /// The reason alone, with the place in the policy where AWS says it.
+    /// Returns only the reason, with the place in the policy where AWS adds one.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -130,8 +131,8 @@ impl fmt::Display for PolicyFault {
 
 impl std::error::Error for PolicyFault {}
 
-/// What is wrong with a text that is no JSON, in the words of the parser that AWS uses: what follows `failed to parse JSON. `.
-/// Nothing if this parser has no objection.
+/// Returns the error of a text that is not JSON, in the words of AWS's parser: the text after `failed to
+/// parse JSON. `. Returns `None` if the parser accepts the text.
 ///
 /// ```
 /// let fault = patterns::json_fault("{invalidjson}").unwrap();
@@ -149,21 +150,21 @@ pub fn json_fault(text: &str) -> Option<String> {
     }
 }
 
-/// What the limits count.
+/// The numbers that the limits apply to.
 struct Size {
-    /// Paths with conditions; of alternatives, those of the one that has the most.
+    /// Paths with conditions; of alternatives, those of the one with the most.
     keys: usize,
-    /// Each array counts with its length times its depth, `$or` with the sum of its alternatives, and all are multiplied
-    /// (facts, SNS § 11; what was recorded of `$or` agrees).
+    /// Each array counts with its length times its depth, `$or` with the sum of its alternatives, and all are
+    /// multiplied (facts, SNS § 11; the recordings of `$or` agree).
     combinations: u64,
-    /// Whether an object lies below a name.
+    /// Whether an object is below a name.
     nested: bool,
     empty: bool,
     /// Whether one of the names is an operator.
     reserved: bool,
 }
 
-/// Measures a policy; nothing if it is no object. What the grammar refuses is not judged here.
+/// Measures a policy; `None` if it is not an object. Grammar errors are ignored here.
 fn measure(tokens: &mut Tokens<'_>) -> Result<Option<Size>, Malformed> {
     let size = match tokens.next()? {
         Token::ObjectStart => Some(object(tokens, 1)?),

@@ -1,10 +1,10 @@
-//! Text compared without regard to upper and lower case.
+//! Case-insensitive comparison of texts.
 //!
-//! AWS accepts for each character of the pattern its lower-case or its upper-case form, which may be several characters
-//! (`ß` or `SS`); the forms of the text itself are not changed. So `straße` accepts `STRASSE`, and `STRASSE` does not
-//! accept `straße`.
+//! For each character of the pattern, AWS accepts its lower-case or its upper-case form, which may be several
+//! characters (`ß` or `SS`). The characters of the text itself are not changed. So `straße` accepts
+//! `STRASSE`, and `STRASSE` does not accept `straße`.
 
-/// Takes `pattern` from the front of `text`; what is left.
+/// Removes `pattern` from the front of `text`. Returns the rest.
 pub(crate) fn strip_prefix<'t>(mut text: &'t str, pattern: &str) -> Option<&'t str> {
     for char in pattern.chars() {
         text = strip_front(text, char.to_lowercase()).or_else(|| strip_front(text, char.to_uppercase()))?;
@@ -12,7 +12,7 @@ pub(crate) fn strip_prefix<'t>(mut text: &'t str, pattern: &str) -> Option<&'t s
     Some(text)
 }
 
-/// Takes `pattern` from the back of `text`; what is left.
+/// Removes `pattern` from the back of `text`. Returns the rest.
 pub(crate) fn strip_suffix<'t>(mut text: &'t str, pattern: &str) -> Option<&'t str> {
     for char in pattern.chars().rev() {
         let (lower, upper) = (char.to_lowercase().rev(), char.to_uppercase().rev());
@@ -21,13 +21,13 @@ pub(crate) fn strip_suffix<'t>(mut text: &'t str, pattern: &str) -> Option<&'t s
     Some(text)
 }
 
-/// Whether `text` is `pattern` in any case.
+/// Returns whether `text` is `pattern` in any case.
 pub(crate) fn equal(text: &str, pattern: &str) -> bool {
     strip_prefix(text, pattern) == Some("")
 }
 
-/// A text in a form that is one for all texts that any pattern takes for equal: what a text is in any case begins, ends and is
-/// as its folded form does.
+/// Returns the case-folded form, which is the same for all texts that any pattern treats as equal. If a text
+/// has a prefix, a suffix or a value in any case, its folded form has the folded one.
 pub(crate) fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
@@ -35,7 +35,7 @@ pub(crate) fn fold(text: &str) -> String {
     text.chars().flat_map(fold_char).collect()
 }
 
-/// Twice, since a few characters have a lower-case form that has another upper-case form (`ẞ`, `ß`, `SS`).
+/// Twice, because a few characters have a lower-case form with another upper-case form (`ẞ`, `ß`, `SS`).
 fn fold_char(char: char) -> impl Iterator<Item = char> {
     let once = |char: char| char.to_uppercase().flat_map(char::to_lowercase);
     once(char).flat_map(once)

@@ -1,8 +1,9 @@
-//! Which messages a subscription or a rule wants: SNS's filter policies and EventBridge's event patterns.
+//! Matches messages with subscriptions and rules: SNS's filter policies and EventBridge's event patterns.
 //!
-//! A pattern is parsed once, a message is taken apart once; then they are compared one by one
-//! ([`FilterPolicy::matches`], [`EventPattern::matches`]) or a message with many patterns at once ([`PatternSet`]), whose cost
-//! does not grow with the number of patterns that demand exact values.
+//! A pattern is parsed once, and a message is parsed once. Then they are compared one by one
+//! ([`FilterPolicy::matches`], [`EventPattern::matches`]), or a message is compared with many patterns at
+//! once ([`PatternSet`]). The cost of a set does not grow with the number of patterns that require exact
+//! values.
 //!
 //! ```
 //! use patterns::{Event, FilterPolicy, PatternSet, Scope};
@@ -19,8 +20,8 @@
 //! # Ok::<(), patterns::PolicyFault>(())
 //! ```
 //!
-//! Nothing here knows a service, a clock or a disk. What surprises, and what of AWS's behaviour is a guess, is in this
-//! crate's `DESIGN.md`.
+//! This crate does not depend on services, clocks or disks. This crate's `DESIGN.md` lists rules that
+//! surprise and our assumptions about AWS.
 
 mod filter_policy;
 pub use filter_policy::{

@@ -1,24 +1,24 @@
-//! Numbers as patterns compare them: as doubles, but only those that a double holds exactly as written.
+//! Numbers as patterns compare them: as doubles, if the double represents the number exactly as written.
 
 use std::cmp::Ordering;
 
-/// The double that a JSON number stands for, if writing that double in the shortest way gives the number again.
+/// Returns the double of a JSON number, if the shortest text of the double is the same number.
 ///
-/// Others (an account number of twenty digits, say) would equal their neighbours; they are compared as text only.
-/// event-ruler draws the same line.
+/// Other numbers (such as an account number of twenty digits) would equal their neighbours; they are compared
+/// as text only. event-ruler makes the same distinction.
 pub(crate) fn comparable(text: &str) -> Option<f64> {
     let number: f64 = text.parse().ok()?;
     if !number.is_finite() {
         return None;
     }
-    // What has at most 15 digits, and an ordinary exponent, comes back from a double unchanged.
+    // A number with at most 15 digits and an ordinary exponent always survives the conversion.
     if text.len() <= 15 && !text.bytes().any(|byte| matches!(byte, b'e' | b'E')) {
         return Some(number + 0.0); // -0 becomes 0
     }
     (Decimal::of(text)? == Decimal::of(&format!("{number:e}"))?).then_some(number + 0.0)
 }
 
-/// A decimal number in its one normal form: 0.`digits` times ten to the `exponent`.
+/// A decimal number in normal form: 0.`digits` times ten to the `exponent`.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
     negative: bool,
@@ -52,7 +52,7 @@ impl Decimal {
     }
 }
 
-/// A stretch of the number line.
+/// A range of numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Range {
     pub bottom: f64,

@@ -1,14 +1,14 @@
-//! A pattern in the form in which it is compared with events, and the comparison.
+//! A compiled pattern, and its comparison with events.
 //!
-//! A pattern is a choice of clauses; a clause is a list of fields that must all be met. They are met together only if
-//! no two of them were found in different elements of one array.
+//! A pattern is a list of alternative clauses. A clause is a list of constraints that must all match. They
+//! match together only if no two of their values are in different elements of one array.
 
 use std::collections::BTreeSet;
 
 use crate::condition::Condition;
 use crate::event::{Event, Scope};
 
-/// What must hold of the values at one path.
+/// The constraint on the values at one path.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Constraint {
     pub path: Box<str>,
@@ -20,8 +20,9 @@ pub(crate) struct Constraint {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pattern {
     pub constraints: Box<[Constraint]>,
-    /// Each clause names its constraints, in the order of their paths (by UTF-16 units, as Java has it). The order
-    /// matters to [`Condition::Absent`]: it is judged by the array elements that the constraints before it chose.
+    /// Each clause lists its constraints, in the order of their paths (by UTF-16 units, as in Java). The
+    /// order matters to [`Condition::Absent`], which is evaluated within the array elements that the earlier
+    /// constraints chose.
     pub clauses: Box<[Box<[u32]>]>,
 }
 
@@ -34,7 +35,7 @@ impl Pattern {
         if event.has_scopes() {
             return Search::of(self, clause, event).is_some_and(|mut search| search.succeeds(0));
         }
-        // Without arrays of objects nothing has to fit together.
+        // Without arrays of objects there is no choice of elements.
         clause.iter().all(|&constraint| {
             let constraint = &self.constraints[constraint as usize];
             let fields = event.at(&constraint.path);
@@ -50,31 +51,31 @@ impl Pattern {
 
 /// After this many steps a search gives up and the pattern does not match.
 ///
-/// Events as people make them need a few steps for each value. Names that occur twice in one object can be arranged so
-/// that the choices multiply; the engine's one thread must not be held up by that.
+/// Ordinary events need a few steps per value. Names that occur twice in one object can make the choices
+/// multiply; that must not block the engine.
 const STEPS: u32 = 1_000_000;
 
-/// A search in vain that took fewer steps is as cheaply repeated.
+/// A failed search with fewer steps is cheaper to repeat than to remember.
 const WORTH_REMEMBERING: u32 = 8;
 
-/// The search for a choice of array elements that meets a clause.
+/// The search for a choice of array elements that matches a clause.
 ///
-/// Constraints are taken in order; for each, the scopes of the values that meet it are tried. A choice binds the arrays
-/// that it lies in to the elements that it lies in.
+/// Constraints are tried in order; for each, the scopes of its matching values are tried. A choice binds each
+/// array that contains the value to the element that contains it.
 struct Search<'e, 'a> {
     event: &'e Event<'a>,
     wanted: Vec<Wanted>,
-    /// The scopes that are bound, of different arrays.
+    /// The bound scopes, of different arrays.
     bound: Vec<u32>,
-    /// What was tried in vain: from which constraint on, and the bound scopes that mattered to it.
+    /// Failed searches: the index of the first constraint, and the bound scopes that affect it.
     failed: BTreeSet<(u32, Vec<u32>)>,
     steps: u32,
 }
 
 struct Wanted {
-    /// The scopes of the values that meet the constraint, ascending, each once.
+    /// The scopes of the values that match the constraint, ascending, without duplicates.
     meets: Vec<u32>,
-    /// If absence will do: the scopes of all values.
+    /// If absence suffices: the scopes of all values.
     absent: Option<Vec<u32>>,
 }
 
@@ -89,7 +90,8 @@ impl<'e, 'a> Search<'e, 'a> {
                 .filter(|field| constraint.conditions.iter().any(|condition| condition.met_by(&field.value)))
                 .map(|field| field.scope)
                 .collect();
-            // Values of an array stand behind the scopes within it, so the text's order need not be that of scopes.
+            // Values of an array come after the scopes inside of it, so the order of the text may differ from
+            // that of the scopes.
             meets.sort_unstable();
             meets.dedup();
             let absent = constraint.conditions.contains(&Condition::Absent).then(|| {
@@ -106,7 +108,7 @@ impl<'e, 'a> Search<'e, 'a> {
         Some(Search { event, wanted, bound: Vec::new(), failed: BTreeSet::new(), steps: 0 })
     }
 
-    /// Whether the constraints from `index` on can be met under what is bound.
+    /// Returns whether the constraints from `index` on can match under the bound scopes.
     fn succeeds(&mut self, index: usize) -> bool {
         if index == self.wanted.len() {
             return true;
@@ -141,11 +143,11 @@ impl<'e, 'a> Search<'e, 'a> {
         false
     }
 
-    /// The first scope from `from` on that fits what is bound.
+    /// Returns the first scope from `from` on that is compatible with the bound scopes.
     fn first_fitting(&self, scopes: &[u32], mut from: usize) -> Option<usize> {
         while let Some(&scope) = scopes.get(from) {
             let Some(rival) = self.rival(scope) else { return Some(from) };
-            // Of this array only what lies within the bound element fits; the rest can be leapt over.
+            // Of this array only the bound element is compatible; the rest is skipped.
             let array = self.event.array(self.event.scope(rival).array);
             let next = if scope < rival { rival } else { array.end };
             from += scopes[from..].partition_point(|&scope| scope < next);
@@ -153,7 +155,7 @@ impl<'e, 'a> Search<'e, 'a> {
         None
     }
 
-    /// The bound scope that excludes this one: another element of an array that this one lies in.
+    /// Returns the bound scope that excludes this one: another element of an array that contains it.
     fn rival(&self, mut scope: u32) -> Option<u32> {
         while scope != 0 {
             let Scope { parent, array, .. } = self.event.scope(scope);
@@ -177,8 +179,8 @@ impl<'e, 'a> Search<'e, 'a> {
         }
     }
 
-    /// Of what is bound, that which the constraints from `index` on can feel. Elements in which none of their values lie
-    /// are all the same to them.
+    /// Returns the bound scopes that constraints from `index` onward depend on. Elements without values of
+    /// those constraints make no difference to them.
     fn relevant(&self, index: usize) -> Vec<u32> {
         let lies_in = |first: u32, end: u32| {
             self.wanted[index..].iter().any(|wanted| {

@@ -1,7 +1,9 @@
-//! Many patterns, of which few match an event: found by what they demand, not by trying each.
+//! A set of many patterns, of which few match an event. An index finds candidates, without trying each
+//! pattern.
 //!
-//! Of every clause of a pattern one constraint is its anchor: the pattern stands where values that meet it lead
-//! (`index/mod.rs`). Only patterns that an event finds by its own values, or by what it lacks, are compared with it.
+//! One constraint of each clause of a pattern is its anchor: the pattern is stored where matching values lead
+//! (`index/mod.rs`). Only patterns that an event finds by its values, or by missing values, are compared with
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,41 +24,42 @@ impl Matcher {
         Matcher { pattern: Arc::new(pattern) }
     }
 
-    /// What demands nothing.
+    /// Returns a matcher without constraints.
     pub(crate) fn of_all() -> Self {
         Matcher::new(Pattern { constraints: Box::default(), clauses: [Box::default()].into() })
     }
 
-    /// Whether the event is as the pattern demands.
+    /// Returns whether the event matches the pattern.
     pub fn matches(&self, event: &Event<'_>) -> bool {
         self.pattern.matches(event)
     }
 }
 
-/// Patterns under keys (subscriptions, rules), to be compared with an event at once.
+/// Patterns by key (subscriptions, rules), to be compared with an event at once.
 ///
-/// All patterns of a set are compared with one event, so a topic keeps a set for each scope. A subscription whose policy
-/// accepts all need not be in a set.
+/// All patterns of a set are compared with the same event, so a topic has a set for each scope. A
+/// subscription whose policy accepts everything need not be in a set.
 ///
-/// What it costs: about the same whatever the number of patterns, if each demands something that few values meet, a value, a
-/// beginning, an end or a part of a text, or a range of numbers. What nearly all values meet (`anything-but`, `exists`) is
-/// judged once for all patterns that say the same; then those whose judgement is good are compared one by one.
+/// The cost is about the same for any number of patterns, if each requires something that few values match: a
+/// value, a prefix, a suffix, a part of a text, or a range of numbers. Conditions that nearly all values
+/// match (`anything-but`, `exists`) are evaluated once for all patterns with the same condition; then the
+/// patterns whose condition holds are compared one by one.
 #[derive(Clone, Debug)]
 pub struct PatternSet<K> {
     members: BTreeMap<K, Member>,
     paths: BTreeMap<Box<str>, PathIndex<K>>,
-    /// Those that are content with no value at a path.
+    /// Patterns that match if there is no value at a path.
     absences: BTreeMap<Box<str>, BTreeSet<K>>,
-    /// Those that demand nothing.
+    /// Patterns without constraints.
     unanchored: BTreeSet<K>,
-    /// No path is longer, in bytes.
+    /// The length of the longest path, in bytes.
     longest: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Member {
     matcher: Matcher,
-    /// The anchor of each clause: a constraint's number.
+    /// The anchor of each clause: the index of a constraint.
     anchors: Box<[Option<u32>]>,
 }
 
@@ -73,22 +76,22 @@ impl<K> Default for PatternSet<K> {
 }
 
 impl<K: Ord + Copy> PatternSet<K> {
-    /// A set without patterns.
+    /// Creates an empty set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many patterns there are.
+    /// Returns the number of patterns.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether there are none, so that an event need not be made.
+    /// Returns whether the set is empty, so that no event is needed.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// Puts a pattern under a key, in place of what was there.
+    /// Adds a pattern with a key, and replaces an earlier one.
     pub fn insert(&mut self, key: K, matcher: &Matcher) {
         self.remove(key);
         let pattern = &*matcher.pattern;
@@ -115,7 +118,7 @@ impl<K: Ord + Copy> PatternSet<K> {
         self.members.insert(key, Member { matcher: matcher.clone(), anchors });
     }
 
-    /// Takes out the pattern under a key; whether there was one.
+    /// Removes the pattern with a key. Returns whether there was one.
     pub fn remove(&mut self, key: K) -> bool {
         let Some(member) = self.members.remove(&key) else { return false };
         let pattern = &*member.matcher.pattern;
@@ -142,14 +145,15 @@ impl<K: Ord + Copy> PatternSet<K> {
         true
     }
 
-    /// The keys of the patterns that the event matches, ascending.
+    /// Returns the keys of the matching patterns, ascending.
     pub fn matching(&self, event: &Event<'_>) -> Vec<K> {
         let mut found = self.candidates(event);
         found.retain(|key| self.members.get(key).is_some_and(|member| member.matcher.matches(event)));
         found
     }
 
-    /// The keys of the patterns that are compared with the event, ascending: those that it matches, and some more.
+    /// Returns the keys of the patterns that are compared with the event, ascending: the matching ones, and
+    /// some more.
     pub fn candidates(&self, event: &Event<'_>) -> Vec<K> {
         if event.is_unmatchable() {
             return Vec::new();
@@ -176,10 +180,11 @@ impl<K: Ord + Copy> PatternSet<K> {
         found
     }
 
-    /// The constraint of a clause by which the pattern will be found least often in vain, as far as can be seen now.
+    /// Chooses the constraint of a clause that is expected to cause the fewest false candidates, given the
+    /// current set.
     ///
-    /// Where absence will do in all of them it is the first: nothing has been chosen before it, so it holds if there is no
-    /// value in the whole event (see [`Pattern`]).
+    /// If absence suffices for all constraints, it is the first: no element was chosen before it, so it holds
+    /// if the whole event has no value (see [`Pattern`]).
     fn anchor(&self, pattern: &Pattern, clause: &[u32]) -> Option<u32> {
         let mut best: Option<((usize, usize), u32)> = None;
         for &number in clause {

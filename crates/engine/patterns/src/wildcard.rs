@@ -1,14 +1,14 @@
-//! Text with stars in it: a star stands for any characters, also none.
+//! Text with wildcards: a star stands for any characters, also none.
 
-/// A wildcard, cut at its stars: what lies between them, unescaped.
+/// A wildcard, split at its stars: the unescaped texts between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wildcard {
     parts: Box<[Box<str>]>,
 }
 
 impl Wildcard {
-    /// Reads a wildcard; `\*` and `\\` stand for a star and a backslash. The error is AWS's text, whose positions count
-    /// bytes from the opening quote.
+    /// Parses a wildcard; `\*` and `\\` stand for a star and a backslash. The error is AWS's text, whose
+    /// positions count bytes from the opening quote.
     pub fn parse(text: &str) -> Result<Wildcard, String> {
         let mut parts: Vec<Box<str>> = Vec::new();
         let mut part = String::new();
@@ -30,27 +30,27 @@ impl Wildcard {
         Ok(Wildcard { parts: parts.into() })
     }
 
-    /// How many stars there are.
+    /// Returns the number of stars.
     pub fn stars(&self) -> usize {
         self.parts.len() - 1
     }
 
-    /// The text, if there is no star.
+    /// Returns the text, if there is no star.
     pub fn whole(&self) -> Option<&str> {
         if let [whole] = &*self.parts { Some(whole) } else { None }
     }
 
-    /// What stands before the first star.
+    /// Returns the text before the first star.
     pub fn first(&self) -> &str {
         &self.parts[0] // there is always one part
     }
 
-    /// What stands behind the last star.
+    /// Returns the text after the last star.
     pub fn last(&self) -> &str {
         self.parts.last().map_or("", |last| last)
     }
 
-    /// The longest text between two stars.
+    /// Returns the longest text between two stars.
     pub fn longest_middle(&self) -> Option<&str> {
         let middle = self.parts.get(1..self.parts.len() - 1)?;
         middle.iter().map(|part| &**part).filter(|part| !part.is_empty()).max_by_key(|part| part.len())
@@ -62,7 +62,7 @@ impl Wildcard {
         };
         let Some(rest) = text.strip_prefix(&**first) else { return false };
         let Some(mut rest) = rest.strip_suffix(&**last) else { return false };
-        // Taking each part where it comes first leaves the most for those behind it.
+        // Matching each part at its first occurrence leaves the most text for the later parts.
         for part in middle {
             match memchr::memmem::find(rest.as_bytes(), part.as_bytes()) {
                 Some(at) => rest = &rest[at + part.len()..],

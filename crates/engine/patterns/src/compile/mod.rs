@@ -1,7 +1,7 @@
-//! From the text of a pattern to the pattern: one grammar in two dialects, that of SNS and that of EventBridge.
+//! Compiles the text of a pattern: one grammar in two dialects, SNS's and EventBridge's.
 //!
-//! The order in which tokens are read, and what has been read when something is refused, follows event-ruler, since it
-//! shows in the columns of AWS's error texts.
+//! The order in which tokens are read, and the position at an error, follow event-ruler, because they
+//! determine the columns of AWS's error texts.
 
 mod operators;
 
@@ -13,21 +13,21 @@ use crate::json::{Malformed, Token, Tokens};
 use crate::number::comparable;
 use crate::pattern::{Constraint, Pattern};
 
-/// What the two services' grammars differ in.
+/// The differences between the two services' grammars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// `anything-but` takes a single prefix and no other operator; `prefix` and `suffix` take strings only; a wildcard
-    /// has at most three stars (facts, SNS § 11).
+    /// `anything-but` accepts a single prefix and no other operator; `prefix` and `suffix` accept strings
+    /// only; a wildcard has at most three stars (facts, SNS § 11).
     FilterPolicy,
     /// The grammar of event-ruler 2 (facts, EventBridge § 4).
     EventPattern,
 }
 
-/// How many alternatives `$or` may multiply to (facts, EventBridge § 4; a filter policy is checked before).
+/// Maximum number of combinations of `$or` (facts, EventBridge § 4; a filter policy is checked before).
 const CLAUSES_LIMIT: usize = 1000;
 
-/// Names that make `$or` an ordinary name where one of its alternatives has them: operators of today and of some day
-/// (event-ruler's list).
+/// Names that make `$or` an ordinary name if one of its alternatives has them: existing and reserved
+/// operators (event-ruler's list).
 pub(crate) const RESERVED: &[&str] = &[
     "exactly",
     "equals-ignore-case",
@@ -58,8 +58,9 @@ pub(crate) const RESERVED: &[&str] = &[
 
 /// Compiles a pattern.
 ///
-/// A `$or` that is not a list of at least two objects with ordinary names is an ordinary name (AWS's documentation of both
-/// services). If the pattern makes no sense in this way either, what is wrong with the `$or` is said.
+/// A `$or` that is not a list of at least two objects with ordinary names is an ordinary name (AWS's
+/// documentation of both services). If the pattern is invalid in this way, too, the error is the one for the
+/// `$or`.
 pub(crate) fn compile(text: &str, dialect: Dialect) -> Result<Pattern, Malformed> {
     match Compiler::new(text, dialect, true).run() {
         (Err(fault), true) => Compiler::new(text, dialect, false).run().0.map_err(|_| fault),
@@ -74,9 +75,9 @@ struct Compiler<'a> {
     or_is_special: bool,
     met_or: bool,
     constraints: Vec<Constraint>,
-    /// The numbers of a path's constraints.
+    /// The indexes of a path's constraints.
     by_path: BTreeMap<Box<str>, Vec<u32>>,
-    /// The clauses so far; none is as good as one that is empty.
+    /// The clauses so far; an empty list stands for a single empty clause.
     clauses: Vec<Vec<u32>>,
 }
 
@@ -95,7 +96,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The pattern, and whether a `$or` was met on the way.
+    /// Returns the pattern, and whether it contains a `$or`.
     fn run(mut self) -> (Result<Pattern, Malformed>, bool) {
         let outcome = self.whole();
         let met_or = self.met_or;
@@ -121,7 +122,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    // The reader of the tokens bounds the depth of this recursion.
+    // The token reader bounds the depth of this recursion.
     fn object(&mut self, path: &str, in_or: bool) -> Result<(), Malformed> {
         let mut empty = true;
         while self.tokens.next()? != Token::ObjectEnd {
@@ -189,7 +190,7 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    /// The array of conditions on one path.
+    /// Parses the array of conditions on one path.
     fn constraint(&mut self, path: Box<str>) -> Result<(), Malformed> {
         let mut conditions = Vec::new();
         loop {
@@ -226,7 +227,7 @@ impl<'a> Compiler<'a> {
         let number = self.constraints.len() as u32;
         let earlier = self.by_path.entry(path.clone()).or_default();
         for clause in &mut self.clauses {
-            // A path that is given twice counts as given last.
+            // If a path occurs twice, the last one counts.
             if !earlier.is_empty() {
                 clause.retain(|other| !earlier.contains(other));
             }

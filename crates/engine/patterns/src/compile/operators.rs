@@ -7,15 +7,15 @@ use crate::json::{Malformed, Token};
 use crate::number::{Range, comparable};
 use crate::wildcard::Wildcard;
 
-/// How many stars a wildcard of a filter policy may have (facts, SNS § 11).
+/// Maximum number of stars in a wildcard of a filter policy (facts, SNS § 11).
 const STARS_LIMIT: usize = 3;
 
-/// What AWS says of a pattern whose wildcards it finds too dear.
+/// AWS's error for a pattern whose wildcards are too complex.
 const TOO_COMPLEX: &str = "Rule is too complex - try using fewer wildcard characters or fewer repeating character \
                            sequences after a wildcard character";
 
 impl Compiler<'_> {
-    /// `{"prefix": "x"}` and its like, of which the brace has been read.
+    /// Parses `{"prefix": "x"}` and similar operators, after the brace.
     pub(super) fn expression(&mut self) -> Result<Condition, Malformed> {
         if self.tokens.next()? != Token::Name {
             return Err(self.tokens.refuse("Match expression name not found"));
@@ -132,7 +132,7 @@ impl Compiler<'_> {
             (Token::String, None) => Condition::NotStrings([(*self.tokens.text()?).into()].into()),
             (Token::Number, None) => {
                 let text = self.tokens.text()?;
-                // Java's exception on the way out of event-ruler: without a place.
+                // Java's exception that leaves event-ruler, without a place.
                 Condition::NotNumbers([comparable(&text).ok_or_else(|| incomparable(&text))?].into())
             }
             (Token::String | Token::Number, Some(operator)) => {
@@ -152,7 +152,7 @@ impl Compiler<'_> {
         Ok(condition)
     }
 
-    /// SNS's only operator within `anything-but`, in the words of the event-ruler of its time.
+    /// Parses SNS's only operator within `anything-but`, with the errors of the event-ruler of its time.
     fn anything_but_one_prefix(&mut self) -> Result<Condition, Malformed> {
         let text = self.string("prefix match pattern must be a string")?;
         if text.is_empty() {
@@ -163,7 +163,7 @@ impl Compiler<'_> {
         Ok(Condition::NotPrefixes([text].into()))
     }
 
-    /// The strings and the numbers of a list, of which the bracket has been read.
+    /// Parses the strings and the numbers of a list, after the bracket.
     fn anything_but_list(&mut self) -> Result<(Vec<Box<str>>, Vec<f64>), Malformed> {
         let mut strings = Vec::new();
         let mut numbers = Vec::new();
@@ -183,8 +183,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// A refusal within a list is caught by event-ruler and raised again with its place in its text: the place is said
-    /// twice.
+    /// event-ruler catches an error within a list and throws it again with its place in its text, so the text
+    /// contains the place twice.
     fn refused_again(&self, fault: Malformed) -> Malformed {
         let behind = self.tokens.behind(&fault);
         Malformed::somewhere(format!("{}\n at {behind}", fault.describe(self.text)))
@@ -200,7 +200,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// A string that an operator within `anything-but` applies to.
+    /// Parses the string of an operator within `anything-but`.
     fn operand(&mut self, token: Token, operator: &str) -> Result<Box<str>, Malformed> {
         let affix = matches!(operator, "prefix" | "suffix");
         if token != Token::String {
@@ -239,7 +239,7 @@ impl Compiler<'_> {
         Ok(wildcard)
     }
 
-    /// What `numeric` holds, of which the bracket has been read, with its closing bracket.
+    /// Parses the content of `numeric`, after the bracket, including the closing bracket.
     fn range(&mut self) -> Result<Range, Malformed> {
         if self.tokens.next()? != Token::String {
             let text = self.tokens.text()?;
@@ -299,13 +299,13 @@ impl Compiler<'_> {
         comparable(text).ok_or_else(|| self.tokens.refuse(incomparable(text).what))
     }
 
-    /// The next token, which must be a string.
+    /// Reads the next token, which must be a string.
     fn string(&mut self, refusal: &str) -> Result<Box<str>, Malformed> {
         self.tokens.next()?;
         self.this_string(refusal)
     }
 
-    /// The current token, which must be a string.
+    /// Returns the current token, which must be a string.
     fn this_string(&mut self, refusal: &str) -> Result<Box<str>, Malformed> {
         if self.tokens.current() != Token::String {
             return Err(self.tokens.refuse(refusal));

@@ -1,15 +1,15 @@
-//! Byte strings, found by any text that begins with them.
+//! Prefixes, found by any text that begins with them.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::keys::{Keys, put, take};
 
-/// Keys under the beginnings of texts. Endings are beginnings of what is turned round.
+/// Keys by prefix. Suffixes are stored as prefixes of reversed texts.
 #[derive(Clone, Debug)]
 pub(super) struct Heads<K> {
     heads: BTreeMap<Box<[u8]>, Keys<K>>,
-    /// No head is longer, in bytes.
+    /// The length of the longest prefix, in bytes.
     longest: usize,
 }
 
@@ -28,7 +28,7 @@ impl<K: Ord + Copy> Heads<K> {
         self.longest
     }
 
-    /// How many keys stand under a head.
+    /// Returns the number of keys of a prefix.
     pub fn crowd(&self, head: &[u8]) -> usize {
         self.heads.get(head).map_or(0, Keys::len)
     }
@@ -42,7 +42,8 @@ impl<K: Ord + Copy> Heads<K> {
         take(&mut self.heads, head, key);
     }
 
-    /// Adds the keys of all heads of a text: a few searches in the sorted heads, each for a shorter beginning of the text.
+    /// Adds the keys of all prefixes of a text: a few searches in the sorted prefixes, each for a shorter
+    /// part of the text.
     pub fn find(&self, text: &[u8], found: &mut Vec<K>) {
         let mut rest = &text[..text.len().min(self.longest)];
         loop {
@@ -50,7 +51,7 @@ impl<K: Ord + Copy> Heads<K> {
             let Some((head, keys)) = self.heads.range::<[u8], _>(up_to).next_back() else { return };
             let common = head.iter().zip(rest).take_while(|(a, b)| a == b).count();
             if common < head.len() {
-                // A longer head of the text would be sorted between this one and the text.
+                // A longer prefix of the text would be sorted between this one and the text.
                 rest = &rest[..common];
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Keys under something that they share.
+//! The keys of patterns that share a place in the index.
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ impl<K: Ord + Copy> Keys<K> {
         }
     }
 
-    /// Takes a key out; whether none is left.
+    /// Removes a key. Returns whether none is left.
     pub fn remove(&mut self, key: K) -> bool {
         match self {
             Keys::One(only) => *only == key,

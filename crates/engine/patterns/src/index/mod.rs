@@ -1,8 +1,8 @@
-//! The patterns whose anchor is on one path, found by the values that an event has there.
+//! The patterns whose anchor is on one path, found by the values of an event at that path.
 //!
-//! Each condition of a constraint stands where values that meet it lead: under the value, the beginning or the end of a text,
-//! a piece of it, a range of numbers. Conditions that nearly any value meets (`anything-but`, `exists`) are kept once for all
-//! patterns that have the same, and judged once an event.
+//! Each condition of a constraint is stored where matching values lead: under the value, a prefix or a suffix
+//! of a text, a part of it, a range of numbers. Conditions that nearly any value matches (`anything-but`,
+//! `exists`) are stored once for all patterns with the same condition, and evaluated once per event.
 
 mod heads;
 mod keys;
@@ -25,13 +25,13 @@ use crate::letters::fold;
 #[derive(Clone, Debug)]
 pub(crate) struct PathIndex<K> {
     strings: BTreeMap<Box<str>, Keys<K>>,
-    /// Numbers that are comparable, by the bits of the double.
+    /// Comparable numbers, by the bits of the double.
     numbers: BTreeMap<u64, Keys<K>>,
-    /// Numbers that are not, as written.
+    /// Other numbers, as written.
     spellings: BTreeMap<Box<str>, Keys<K>>,
     addresses: BTreeMap<Address, Keys<K>>,
     words: BTreeMap<Word, Keys<K>>,
-    /// Whatever else conditions say: most paths have nothing of it.
+    /// All other conditions: most paths have none of them.
     more: Option<Box<More<K>>>,
 }
 
@@ -46,17 +46,17 @@ enum Word {
 #[derive(Clone, Debug)]
 struct More<K> {
     prefixes: Heads<K>,
-    /// Turned round.
+    /// Suffixes, reversed.
     suffixes: Heads<K>,
-    /// These three with their letters folded.
+    /// These three contain case-folded texts.
     equal: BTreeMap<Box<str>, Keys<K>>,
     folded_prefixes: Heads<K>,
     folded_suffixes: Heads<K>,
     pieces: Pieces<K>,
     ranges: Ranges<K>,
-    /// Any other conditions, by what they are.
+    /// All other conditions, by their content.
     judged: BTreeMap<String, (Condition, Keys<K>)>,
-    /// How many keys stand in `judged`.
+    /// Number of keys in `judged`.
     judged_keys: usize,
 }
 
@@ -89,7 +89,7 @@ impl<K> Default for More<K> {
     }
 }
 
-/// Where a condition stands.
+/// The place of a condition.
 enum Stand<'c> {
     String(&'c str),
     Number(u64),
@@ -106,9 +106,9 @@ enum Stand<'c> {
     Judged,
 }
 
-/// What a condition says costs, where several constraints could be an anchor: so many patterns are compared in vain.
+/// The estimated cost of a condition as an anchor: the number of patterns that are compared without a match.
 ///
-/// A range is found by many numbers, and what is judged is met by nearly all values.
+/// Many numbers find a range, and nearly all values match the evaluated conditions.
 const RANGE: usize = 8;
 const JUDGED: usize = 64;
 
@@ -159,7 +159,8 @@ impl<K: Ord + Copy> PathIndex<K> {
             && self.more.as_ref().is_none_or(|more| more.is_empty())
     }
 
-    /// About how many patterns will be compared in vain where one with these conditions stands.
+    /// Returns the approximate number of patterns that are compared without a match where these conditions
+    /// are stored.
     pub fn crowd(&self, conditions: &[Condition]) -> usize {
         let of = |keys: Option<&Keys<K>>| keys.map_or(0, Keys::len);
         let more = |crowd: &dyn Fn(&More<K>) -> usize| self.more.as_deref().map_or(0, crowd);
@@ -216,7 +217,7 @@ impl<K: Ord + Copy> PathIndex<K> {
         }
     }
 
-    /// Adds the patterns that these values may satisfy.
+    /// Adds the patterns that these values may match.
     pub fn find<'v, 'a: 'v>(&self, values: impl Iterator<Item = &'v Value<'a>> + Clone, found: &mut Vec<K>) {
         for value in values.clone() {
             let keys = match value {

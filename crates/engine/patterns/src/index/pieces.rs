@@ -1,16 +1,16 @@
-//! Pieces of text, found by any text that contains them.
+//! Parts of texts, found by any text that contains them.
 
 use std::collections::BTreeMap;
 
 use super::keys::{Keys, put, take};
 
-/// The most bytes of a piece.
+/// Maximum length of a part, in bytes.
 const LONGEST: usize = 8;
 
-/// In a longer text the pieces are not looked for: it may contain any.
+/// In a longer text the parts are not searched: all of them are candidates.
 const SEARCHED: usize = 4096;
 
-/// Keys under short pieces of texts.
+/// Keys by short parts of texts.
 #[derive(Clone, Debug)]
 pub(super) struct Pieces<K> {
     /// By length and bytes.
@@ -28,12 +28,12 @@ impl<K: Ord + Copy> Pieces<K> {
         self.pieces.is_empty()
     }
 
-    /// How many keys stand under what a text is found by.
+    /// Returns the number of keys of the part that a text is stored under.
     pub fn crowd(&self, text: &str) -> usize {
         self.pieces.get(&piece(text)).map_or(0, Keys::len)
     }
 
-    /// Puts a key under a text's last bytes: in what people write, ends differ more than beginnings.
+    /// Adds a key under a text's last bytes: in ordinary texts, ends differ more than beginnings.
     pub fn insert(&mut self, text: &str, key: K) {
         put(&mut self.pieces, piece(text), key);
     }
@@ -42,7 +42,7 @@ impl<K: Ord + Copy> Pieces<K> {
         take(&mut self.pieces, &piece(text), key);
     }
 
-    /// Adds the keys of all pieces that the text contains, and perhaps some more.
+    /// Adds the keys of all parts that the text contains, and perhaps some more.
     pub fn find(&self, text: &str, found: &mut Vec<K>) {
         if text.len() > SEARCHED {
             return self.pieces.values().for_each(|keys| keys.add_to(found));

@@ -1,16 +1,17 @@
-//! Ranges of numbers, found by a number that lies in them.
+//! Ranges of numbers, found by a number that is in them.
 //!
-//! A search tree by the ranges' bottoms, of which each node knows the highest top below it. It is balanced by weights that
-//! look random and are the same in every run: the engine must not depend on chance.
+//! A search tree by the lower bounds of the ranges. Each node stores the highest upper bound below it. The
+//! tree is balanced by weights that look random but are the same in every run, because the engine must be
+//! deterministic.
 
 use crate::number::Range;
 
-/// Keys under ranges.
+/// Keys by range.
 #[derive(Clone, Debug)]
 pub(super) struct Ranges<K> {
     root: Link<K>,
     len: usize,
-    /// How many weights have been drawn.
+    /// Number of weights that were used.
     drawn: u64,
 }
 
@@ -18,13 +19,13 @@ type Link<K> = Option<Box<Node<K>>>;
 
 #[derive(Clone, Debug)]
 struct Node<K> {
-    /// The range, both ends included, in numbers that are ordered as doubles are.
+    /// The range, with both ends included, as integers in the order of the doubles.
     bottom: u64,
     top: u64,
     key: K,
-    /// No node below has a greater one.
+    /// No node below has a greater weight.
     weight: u64,
-    /// The highest top here and below.
+    /// The highest upper bound of this node and those below.
     highest: u64,
     left: Link<K>,
     right: Link<K>,
@@ -61,7 +62,7 @@ impl<K: Ord + Copy> Ranges<K> {
         }
     }
 
-    /// Adds the keys of all ranges that hold the number.
+    /// Adds the keys of all ranges that contain the number.
     pub fn find(&self, number: f64, found: &mut Vec<K>) {
         visit(&self.root, ordered(number), found);
     }
@@ -99,7 +100,7 @@ fn inserted<K: Ord + Copy>(link: Link<K>, mut new: Box<Node<K>>) -> Box<Node<K>>
     }
 }
 
-/// What lies before a place, and what does not.
+/// Splits a tree into the part before a position and the rest.
 fn split<K: Ord + Copy>(link: Link<K>, at: (u64, u64, K)) -> (Link<K>, Link<K>) {
     let Some(mut node) = link else { return (None, None) };
     if node.place() < at {
@@ -115,7 +116,7 @@ fn split<K: Ord + Copy>(link: Link<K>, at: (u64, u64, K)) -> (Link<K>, Link<K>) 
     }
 }
 
-/// Two trees as one, of which the first lies before the second.
+/// Joins two trees, of which the first is before the second.
 fn joined<K: Ord + Copy>(before: Link<K>, behind: Link<K>) -> Link<K> {
     match (before, behind) {
         (link, None) | (None, link) => link,
@@ -159,20 +160,20 @@ impl<K: Ord + Copy> Node<K> {
     }
 }
 
-/// A range's ends, both included. One that holds nothing has its top before its bottom.
+/// Returns a range's ends, both included. In an empty range the upper bound is below the lower bound.
 fn ends(range: &Range) -> (u64, u64) {
     let bottom = ordered(range.bottom).saturating_add(u64::from(range.bottom_open));
     let top = ordered(range.top).saturating_sub(u64::from(range.top_open));
     (bottom, top)
 }
 
-/// A number that is to others as the double is to other doubles. Zero has one sign here (see `number::comparable`).
+/// Maps a double to an integer in the same order. Zero has one sign here (see `number::comparable`).
 fn ordered(number: f64) -> u64 {
     let bits = number.to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
 
-/// The numbers from zero on, scattered (the mixer of SplitMix64).
+/// Returns the numbers from zero on, scattered (the mixer of SplitMix64).
 fn scattered(number: u64) -> u64 {
     let mut z = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

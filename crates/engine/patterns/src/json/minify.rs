@@ -1,8 +1,9 @@
-//! JSON without what means nothing: AWS's texts quote a policy in this form, and count columns in it.
+//! Minified JSON: AWS's texts quote a policy in this form, and count columns in it.
 
 use super::{Malformed, Token, Tokens};
 
-/// The first value of a text without blanks, its strings escaped as Jackson escapes them. Numbers stay as they are spelt.
+/// Returns the first value of a text without blanks, with strings escaped as Jackson does. Numbers keep their
+/// spelling.
 pub(crate) fn minify(text: &str) -> Result<String, Malformed> {
     let mut tokens = Tokens::new(text);
     let mut out = String::with_capacity(text.len());

@@ -1,7 +1,7 @@
-//! JSON as a row of tokens; refusals and columns are those of the parser that AWS uses, since its texts reach users.
+//! Reads JSON as tokens. Errors and columns are those of AWS's parser, because users see its texts.
 //!
-//! That parser is Jackson. Two of its habits show in columns: the value after a name is begun before the name is handed
-//! out, and a string value is read to its end only when its text is asked for.
+//! That parser is Jackson. Two of its properties show in columns: it begins the value after a name before it
+//! returns the name, and it reads a string value to its end only when the caller requests its text.
 
 mod numerals;
 
@@ -15,10 +15,10 @@ use std::borrow::Cow;
 
 use words::{VALUES, describe, is_identifier_part, is_identifier_start, location, non_standard, utf16_len};
 
-/// How deep objects and arrays may lie in each other (Jackson's default).
+/// Maximum nesting of objects and arrays (Jackson's default).
 const DEPTH_LIMIT: usize = 1000;
 
-/// What comes next in the text.
+/// A token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
     ObjectStart,
@@ -31,14 +31,14 @@ pub(crate) enum Token {
     True,
     False,
     Null,
-    /// The text is over.
+    /// The end of the text.
     End,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Level {
     object: bool,
-    /// How many names (in an object) or values (in an array) were begun.
+    /// Number of names (in an object) or values (in an array) that were begun.
     count: usize,
     start: usize,
 }
@@ -46,13 +46,13 @@ struct Level {
 /// Reads tokens one after the other.
 pub(crate) struct Tokens<'a> {
     text: &'a str,
-    /// Whether refusals keep to themselves what the text was.
+    /// Whether errors hide the text.
     redacted: bool,
     at: usize,
     token: Token,
-    /// The value after the name that was handed out last.
+    /// The value after the name that was returned last.
     pending: Option<Token>,
-    /// Whether the end of the current string value was not looked for yet.
+    /// Whether the end of the current string value was not found yet.
     unread: bool,
     name: Cow<'a, str>,
     number: (usize, usize),
@@ -74,12 +74,12 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// The same for a text of which refusals are not to tell: they say `REDACTED` in its place.
+    /// As `new`, for a text that errors must not show: they contain `REDACTED` instead.
     pub fn redacted(text: &'a str) -> Self {
         Tokens { redacted: true, ..Tokens::new(text) }
     }
 
-    /// A refusal in Jackson's words, with its place.
+    /// Creates an error in Jackson's words, with its place.
     pub fn describe(&self, fault: &Malformed) -> String {
         match fault.at {
             Some(at) => format!("{}\n at {}", fault.what, self.location(at, 0)),
@@ -91,23 +91,23 @@ impl<'a> Tokens<'a> {
         location(self.text, at, columns, self.redacted)
     }
 
-    /// The name that was read last.
+    /// Returns the name that was read last.
     pub fn name(&self) -> &Cow<'a, str> {
         &self.name
     }
 
-    /// The token that was read last.
+    /// Returns the token that was read last.
     pub fn current(&self) -> Token {
         self.token
     }
 
-    /// A refusal by the reader of the tokens, at the place that has been read so far.
+    /// Creates an error of the token reader, at the place that has been read so far.
     pub fn refuse(&self, what: impl Into<String>) -> Malformed {
         Malformed { what: what.into(), at: Some(self.at) }
     }
 
-    /// The fault that a character is, raised again behind that character: there Jackson has passed one column, whatever
-    /// the character is.
+    /// Creates an error for a character, as thrown again behind that character: there Jackson has passed one
+    /// column, for any character.
     pub fn behind(&self, fault: &Malformed) -> String {
         match fault.at {
             Some(at) if self.text.get(at..self.at).is_some_and(|passed| passed.chars().count() == 1) => {
@@ -117,13 +117,13 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// A refusal of the character that has just been passed.
+    /// Creates an error for the character that was just read.
     fn refuse_last(&self, what: impl Into<String>) -> Malformed {
         let last = self.text[..self.at].chars().next_back().map_or(0, char::len_utf8);
         Malformed { what: what.into(), at: Some(self.at - last) }
     }
 
-    /// The text of the current token: of a string its content, of others as written.
+    /// Returns the text of the current token: of a string its content, of others as written.
     pub fn text(&mut self) -> Result<Cow<'a, str>, Malformed> {
         Ok(match self.token {
             Token::String => self.string()?,
@@ -140,13 +140,13 @@ impl<'a> Tokens<'a> {
         })
     }
 
-    /// The next token.
+    /// Reads the next token.
     pub fn next(&mut self) -> Result<Token, Malformed> {
         self.token = self.advance()?;
         Ok(self.token)
     }
 
-    /// Skips what is left of the value that the current token begins.
+    /// Skips the rest of the value that the current token begins.
     pub fn skip_value(&mut self) -> Result<(), Malformed> {
         if !matches!(self.token, Token::ObjectStart | Token::ArrayStart) {
             return Ok(());
@@ -255,7 +255,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Begins a value whose first byte has just been passed.
+    /// Begins a value whose first byte was just read.
     fn begin(&mut self, byte: u8) -> Result<Token, Malformed> {
         match byte {
             b'"' => {
@@ -287,7 +287,7 @@ impl<'a> Tokens<'a> {
         Ok(token)
     }
 
-    /// A word that is none of JSON's, from `start` on.
+    /// Reports a word that JSON does not have, from `start` on.
     fn unrecognized(&mut self, start: usize) -> Malformed {
         let mut word = self.text[start..self.at].to_owned();
         for char in self.text[self.at..].chars().take_while(|&char| is_identifier_part(char)) {
@@ -298,13 +298,13 @@ impl<'a> Tokens<'a> {
                 break;
             }
         }
-        // Jackson 2.22 gives the place where the word begins; the Jackson that reads SNS's policies, that where it ends
-        // (recorded in October 2025).
+        // Jackson 2.22 gives the place where the word begins; the Jackson of SNS's policies gives the place
+        // where it ends (recorded in October 2025).
         let at = if self.redacted { self.at } else { start };
         Malformed { what: format!("Unrecognized token '{word}': was expecting {VALUES}"), at: Some(at) }
     }
 
-    /// What begins with the byte that has just been passed, and is no value.
+    /// Reports that the byte just read does not begin a value.
     fn odd(&mut self) -> Malformed {
         self.at -= 1;
         let start = self.at;
@@ -323,7 +323,7 @@ impl<'a> Tokens<'a> {
         self.unexpected(start, &format!("expected a valid value {VALUES}"))
     }
 
-    /// The current string value. It can be had once: the callers here want it no more often.
+    /// Returns the current string value. It can be taken once, which is enough for the callers here.
     fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
         if !std::mem::take(&mut self.unread) {
             return Ok(Cow::Borrowed(""));
@@ -331,7 +331,7 @@ impl<'a> Tokens<'a> {
         self.quoted("string value")
     }
 
-    /// A string whose opening quote has been passed, to behind its closing quote.
+    /// Reads a string whose opening quote was read, through its closing quote.
     fn quoted(&mut self, what: &str) -> Result<Cow<'a, str>, Malformed> {
         let bytes = self.text.as_bytes();
         let start = self.at;
@@ -374,8 +374,8 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// What an escape stands for, of which the backslash has been passed. Halves of pairs that have no other half become a
-    /// question mark, as they do in Java when it writes UTF-8.
+    /// Returns the character of an escape, after the backslash. Half of a surrogate pair without the other
+    /// half becomes a question mark, as in Java when it writes UTF-8.
     fn escape(&mut self) -> Result<char, Malformed> {
         const ENDED: &str = "Unexpected end-of-input in character escape sequence";
         let Some(char) = self.text[self.at..].chars().next() else { return Err(self.refuse(ENDED)) };
@@ -423,7 +423,7 @@ impl<'a> Tokens<'a> {
         Ok(code)
     }
 
-    /// Passes blanks and the byte after them, which is returned; nothing at the end of the text.
+    /// Skips blanks and reads the byte after them; `None` at the end of the text.
     fn past_blanks(&mut self) -> Result<Option<u8>, Malformed> {
         let bytes = self.text.as_bytes();
         loop {
@@ -457,12 +457,12 @@ impl<'a> Tokens<'a> {
         self.refuse(format!("Unexpected end-of-input within/between {kind} entries"))
     }
 
-    /// The byte that has just been passed begins what does not belong here.
+    /// Reports that the byte just read does not belong here.
     fn unexpected_here(&mut self, comment: &str) -> Malformed {
         self.unexpected(self.at - 1, comment)
     }
 
-    /// The character at `at` does not belong there.
+    /// Reports that the character at `at` does not belong there.
     fn unexpected(&mut self, at: usize, comment: &str) -> Malformed {
         let char = self.text[at..].chars().next().unwrap_or('\0');
         self.at = at + char.len_utf8();

@@ -1,10 +1,10 @@
-//! Numbers, and the many ways in which they are none.
+//! Numbers, and Jackson's errors for malformed ones.
 
 use super::words::{Malformed, VALUES, bad_number, is_identifier_part, non_standard};
 use super::{Token, Tokens};
 
 impl Tokens<'_> {
-    /// A number whose first byte has just been passed.
+    /// Reads a number whose first byte was just read.
     pub(super) fn number(&mut self) -> Result<Token, Malformed> {
         let bytes = self.text.as_bytes();
         let start = self.at - 1;
@@ -27,7 +27,7 @@ impl Tokens<'_> {
             self.at = first + 1;
             return Err(self.refuse("Invalid numeric value: Leading zeroes not allowed"));
         }
-        // Jackson reads most numbers by a short way, on which it notes its place at the first `.` or `e` only.
+        // Jackson reads most numbers by a fast path, which records its place only at the first `.` or `e`.
         let short_way = bytes[first] != b'0';
         let whole_end = at;
         if bytes.get(at) == Some(&b'.') {
@@ -71,7 +71,8 @@ impl Tokens<'_> {
         self.at = at;
         if self.levels.is_empty() {
             match self.text[at..].chars().next() {
-                // Jackson has read the blank behind it when it hands over the number; a carriage return it puts back.
+                // Jackson has read the blank behind the number when it returns the number; a carriage return
+                // it puts back.
                 Some(' ' | '\t' | '\n') => self.at = at + 1,
                 Some('\r') | None => {}
                 Some(_) => return Err(self.unexpected(at, "Expected space separating root-level values")),
@@ -80,8 +81,8 @@ impl Tokens<'_> {
         Ok(Token::Number)
     }
 
-    /// What stands behind a plus sign at `start`, which no number begins with, or behind a minus sign, which a digit must
-    /// follow.
+    /// Reports the text behind a plus sign at `start`, which no number begins with, or behind a minus sign
+    /// without a digit.
     pub(super) fn no_digit_after_sign(&mut self, start: usize) -> Malformed {
         let at = start + 1;
         let minus = self.text.as_bytes()[start] == b'-';
@@ -91,7 +92,7 @@ impl Tokens<'_> {
             "JSON spec does not allow numbers to have plus signs: enable \
              `JsonReadFeature.ALLOW_LEADING_PLUS_SIGN_FOR_NUMBERS` to allow"
         };
-        // Of a plus sign it is the sign that is refused, wherever the reader stands.
+        // For a plus sign, the error is about the sign, wherever the reader is.
         let refused = |char| bad_number(if minus { char } else { '+' }, comment);
         let mut chars = self.text[at..].chars();
         match (chars.next(), chars.next()) {

@@ -1,23 +1,23 @@
-//! What is wrong with a text, and where, in the words of Jackson, the parser that AWS uses.
+//! Descriptions and places of errors in a text, in the words of Jackson, AWS's parser.
 
-/// How much of the text a location quotes, in UTF-16 units (Jackson's default).
+/// Maximum length of the quoted text in a location, in UTF-16 units (Jackson's default).
 const QUOTED_LIMIT: usize = 500;
 
-/// A text that is not JSON, or not what the reader of the tokens wanted.
+/// An error: the text is not JSON, or not what the caller of the token reader expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
     pub what: String,
-    /// Where, as an offset into the text; nothing if AWS does not say where.
+    /// The place, as an offset into the text; `None` if AWS does not name it.
     pub at: Option<usize>,
 }
 
 impl Malformed {
-    /// A fault of which AWS does not say where it is.
+    /// Creates an error without a place.
     pub fn somewhere(what: String) -> Malformed {
         Malformed { what, at: None }
     }
 
-    /// What, and where, in Jackson's words.
+    /// Creates the text of the error with its place, in Jackson's words.
     pub fn describe(&self, text: &str) -> String {
         match self.at {
             Some(at) => format!("{}\n at {}", self.what, location(text, at, 0, false)),
@@ -26,8 +26,8 @@ impl Malformed {
     }
 }
 
-/// `[Source: (String)"…"; line: 1, column: 11]`: the place of a character, or so many columns behind it. Where the text is
-/// redacted, as Jackson does by default, other words stand in its place.
+/// Returns `[Source: (String)"…"; line: 1, column: 11]`: the place of a character, or a number of columns
+/// behind it. If the text is redacted, which is Jackson's default, other words replace it.
 pub(super) fn location(text: &str, at: usize, columns: usize, redacted: bool) -> String {
     let at = text.floor_char_boundary(at);
     let mut line = 1;
@@ -90,7 +90,7 @@ pub(super) fn describe(char: char) -> String {
 }
 
 pub(super) fn is_identifier_start(char: char) -> bool {
-    // Java looks at halves of pairs, which are no letters.
+    // Java looks at halves of surrogate pairs, which are not letters.
     char.len_utf16() == 1
         && (char.is_alphabetic() || matches!(char, '_' | '$' | '\u{a2}'..='\u{a5}' | '\u{20ac}'))
 }

@@ -7,7 +7,7 @@ fn matches(pattern: &str, event: &str) -> bool {
     pattern.matches(&Event::from_json(event))
 }
 
-/// Facts, § 15: what AWS's TestEventPattern answered.
+/// Facts, § 15: the answers of AWS's TestEventPattern.
 #[test]
 fn the_recorded_truth_table_holds() {
     for (leaf, event, result) in [
@@ -83,11 +83,11 @@ fn elements_of_an_array_are_not_mixed() {
         (r#"{"emp": [{"first": "Ann", "last": "Lee"}]}"#, true),
         (r#"{"emp": [{"first": "Ann", "last": "Ray"}, {"first": "Bob", "last": "Lee"}]}"#, false),
         (r#"{"emp": [{"first": "Ann", "last": "Lee", "role": 1}]}"#, false),
-        // The one without a role is meant; that another one has a role does not matter.
+        // The element without a role matches, whether or not another element has one.
         (r#"{"emp": [{"role": 1}, {"first": "Ann", "last": "Lee"}]}"#, true),
         (r#"{"emp": [[{"first": "Ann"}, {"last": "Lee"}], {"first": "Ann", "last": "Lee"}]}"#, true),
         (r#"{"emp": [[{"first": "Ann"}, {"last": "Lee"}]]}"#, false),
-        // Values that lie in different arrays do not exclude each other.
+        // Values in different arrays do not exclude each other.
         (r#"{"emp": [{"first": ["Bob", "Ann"], "last": ["Lee", "Ray"]}]}"#, true),
     ] {
         assert_eq!(matches(pattern, event), result, "{event}");
@@ -166,7 +166,7 @@ fn a_path_given_twice_counts_as_given_last() {
     assert!(!matches(pattern, r#"{"a": {"b": "x"}}"#));
 }
 
-/// Names that occur again and again in one object multiply the choices; see `STEPS`.
+/// Names that are repeated in one object multiply the choices; see `STEPS`.
 #[test]
 fn an_event_made_to_multiply_choices_is_answered() {
     let array = |name: &str, value: usize| {

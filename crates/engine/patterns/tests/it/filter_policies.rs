@@ -14,7 +14,7 @@ fn attributes(policy: &str, attributes: &[(&str, &str, &str)]) -> bool {
     policy.matches(&Event::from_attributes(attributes.iter().copied()))
 }
 
-/// The text that follows `Invalid parameter: ` when the policy is set.
+/// Returns the text after `Invalid parameter: ` when the policy is set.
 fn refusal(policy: &str, scope: Scope) -> String {
     match FilterPolicy::parse(policy, scope) {
         Ok(_) => panic!("{policy} is accepted"),
@@ -26,7 +26,7 @@ fn refusal(policy: &str, scope: Scope) -> String {
 fn attributes_match_by_their_types() {
     const STRING: &str = "String";
     for (policy, name, data_type, value, matches) in [
-        // Facts: strings and numbers are told apart; numbers are compared as numbers.
+        // Facts: strings and numbers are different; numbers are compared as numbers.
         (r#"{"a": ["100"]}"#, "a", STRING, "100", true),
         (r#"{"a": [100]}"#, "a", STRING, "100", false),
         (r#"{"a": [{"numeric": ["=", 100]}]}"#, "a", STRING, "100", false),
@@ -35,7 +35,7 @@ fn attributes_match_by_their_types() {
         (r#"{"a": [{"numeric": [">", 0, "<=", 100]}]}"#, "a", "Number", "99", true),
         (r#"{"a": [{"numeric": [">", 0, "<=", 100]}]}"#, "a", "Number", "100.5", false),
         (r#"{"a": [{"numeric": ["<", 0]}]}"#, "a", "Number", "-1e3", true),
-        // Facts: case counts.
+        // Facts: comparison is case-sensitive.
         (r#"{"a": ["Rugby"]}"#, "a", STRING, "rugby", false),
         (r#"{"a": [{"equals-ignore-case": "Rugby"}]}"#, "a", STRING, "rugby", true),
         (r#"{"a": [{"prefix": "ru"}]}"#, "a", STRING, "rugby", true),
@@ -50,15 +50,15 @@ fn attributes_match_by_their_types() {
         (r#"{"a": [{"cidr": "10.0.0.0/24"}]}"#, "a", STRING, "10.0.0.255", true),
         (r#"{"a": [{"cidr": "10.0.0.0/24"}]}"#, "a", STRING, "10.0.1.0", false),
         (r#"{"a": ["10.0.0.1"]}"#, "a", STRING, "10.0.0.1", true),
-        // Facts: of an array any element; anything-but wants one that is outside.
+        // Facts: any element of an array matches; anything-but needs one that is not listed.
         (r#"{"a": ["x"]}"#, "a", "String.Array", r#"["w", "x"]"#, true),
         (r#"{"a": [3, null, true]}"#, "a", "String.Array", "[false, 3.0]", true),
         (r#"{"a": [{"anything-but": ["x"]}]}"#, "a", "String.Array", r#"["x", "y"]"#, true),
         (r#"{"a": [{"anything-but": ["x"]}]}"#, "a", "String.Array", r#"["x"]"#, false),
         (r#"{"a": [{"exists": true}]}"#, "a", "String.Array", "[]", false),
-        // Facts, § 15: what the policy says twice escaped is once escaped in the stored text.
+        // Facts, § 15: text that the policy escapes twice is escaped once in the stored text.
         (r#"{"a": ["say \"hi\" \\ bye"]}"#, "a", STRING, r#"say "hi" \ bye"#, true),
-        // Facts: binary attributes are ignored; custom types are what they extend.
+        // Facts: binary attributes are ignored; custom types count as the types that they extend.
         (r#"{"a": [{"exists": true}]}"#, "a", "Binary", "", false),
         (r#"{"a": [7]}"#, "a", "Number.int", "7", true),
         (r#"{"a": ["7"]}"#, "a", "String.label", "7", true),
@@ -90,7 +90,7 @@ fn bodies_match_by_their_properties() {
         // Facts: a dotted name is a nested path, both ways.
         (r#"{"object": {"nested": ["x"]}}"#, r#"{"object.nested": "x"}"#, true),
         (r#"{"object.nested": ["x"]}"#, r#"{"object": {"nested": "x"}}"#, true),
-        // Facts: arrays of objects are descended, nested arrays too.
+        // Facts: arrays of objects are searched, nested arrays too.
         (r#"{"a": {"b": ["x"]}}"#, r#"{"a": [{"b": "w"}, [{"b": "x"}]]}"#, true),
         (r#"{"a": {"b": ["x"], "c": ["y"]}}"#, r#"{"a": [{"b": "x"}, {"c": "y"}]}"#, false),
         (r#"{"a": {"b": ["x"], "c": ["y"]}}"#, r#"{"a": [{"b": "w"}, {"b": "x", "c": "y"}]}"#, true),
@@ -98,10 +98,10 @@ fn bodies_match_by_their_properties() {
         (r#"{"a": [null]}"#, r#"{"a": null}"#, true),
         (r#"{"a": [null]}"#, r#"{"a": []}"#, false),
         (r#"{"a": [{"exists": false}]}"#, r#"{"a": []}"#, true),
-        // Facts: exists looks at leaves.
+        // Facts: exists applies to leaves.
         (r#"{"a": [{"exists": true}]}"#, r#"{"a": {"b": 1}}"#, false),
         (r#"{"a": ["\u0078y"]}"#, "{\"a\": \"x\\u0079\"}", true),
-        // Facts: a body that is no JSON object never matches.
+        // Facts: a body that is not a JSON object never matches.
         (r#"{"a": [{"exists": false}]}"#, "not json", false),
         (r#"{"a": [{"exists": false}]}"#, r#"["a"]"#, false),
         (r#"{"a": [{"exists": false}]}"#, r#""a""#, false),
@@ -110,7 +110,7 @@ fn bodies_match_by_their_properties() {
         (r#"{"$or": [{"a": [1]}, {"b": [2]}], "c": [3]}"#, r#"{"b": 2, "c": 3}"#, true),
         (r#"{"$or": [{"a": [1]}, {"b": [2]}], "c": [3]}"#, r#"{"b": 2}"#, false),
         (r#"{"o": {"$or": [{"a": [1]}, {"b": [2]}]}}"#, r#"{"o": {"b": 2}}"#, true),
-        // AWS's documentation: a `$or` that is not one is an ordinary name.
+        // AWS's documentation: a malformed `$or` is an ordinary name.
         (r#"{"$or": ["x", "y"]}"#, r#"{"$or": "y"}"#, true),
         (r#"{"$or": [{"prefix": "x"}, {"suffix": "y"}]}"#, r#"{"$or": "my"}"#, true),
     ] {
@@ -129,8 +129,8 @@ fn the_empty_policy_accepts_all() {
 
 #[test]
 fn refusals_say_what_aws_says() {
-    // The texts are the facts'. Of the columns, AWS's answer to the first is recorded; the others follow from the same
-    // parser (see DESIGN.md).
+    // The texts are from the facts. Of the columns, only AWS's answer to the first is recorded; the others
+    // follow from the same parser (see DESIGN.md).
     for (policy, reason, column) in [
         (r#"{"key_a":"value_one"}"#, "\"key_a\" must be an object or an array", 11),
         (r#"{"a":[["x"]]}"#, "Match value must be String, number, true, false, or null", 8),
@@ -181,8 +181,8 @@ fn what_is_not_json_is_refused_with_its_place() {
 
 #[test]
 fn what_was_recorded_of_aws_is_said_here() {
-    // Recorded in May 2024 of policies that were sent with blanks behind colons and commas, of the default scope. Grammar comes
-    // before nesting.
+    // Recorded in May 2024 for policies with blanks behind colons and commas, with the default scope. Grammar
+    // comes before nesting.
     for (policy, reason, column) in [
         (r#"{"key":[["value"]]}"#, "Match value must be String, number, true, false, or null", 10),
         (r#"{"key":[{"wrong-operator":true}]}"#, "Unrecognized match type wrong-operator", 31),
@@ -244,7 +244,7 @@ fn a_policy_has_at_most_five_keys() {
     let text = "FilterPolicy: Filter policy can not have more than 5 keys";
     let six = r#"{"a":["x"],"b":["x"],"c":["x"],"d":["x"],"e":["x"],"f":["x"]}"#;
     assert_eq!(refusal(six, Scope::MessageAttributes), text);
-    // AWS's documentation: of nested policies the parents of leaves count.
+    // AWS's documentation: in nested policies the parents of leaves count.
     let nested = r#"{"a":{"a":["x"],"b":["x"],"c":["x"]},"b":{"d":["x"],"e":["x"]}}"#;
     assert!(FilterPolicy::parse(nested, Scope::MessageBody).is_ok());
     let nested = r#"{"a":{"a":["x"],"b":["x"],"c":["x"]},"b":{"d":["x"],"e":["x"],"f":["x"]}}"#;

@@ -1,4 +1,4 @@
-//! What the patterns promise: the facts' tables, and properties over random patterns and events.
+//! Tests of the patterns: the facts' tables, and properties of random patterns and events.
 
 mod event_patterns;
 mod filter_policies;

@@ -1,11 +1,11 @@
-//! Properties over random patterns and events, and a matcher that is slow and obvious.
+//! Properties of random patterns and events, compared with a slow and simple matcher.
 
 use std::collections::BTreeMap;
 
 use patterns::{Event, EventPattern, FilterPolicy, PatternSet, Scope};
 use proptest::prelude::*;
 
-/// An event's value; objects may have a name twice.
+/// An event's value; objects may repeat a name.
 #[derive(Clone, Debug)]
 enum Json {
     Word(&'static str),
@@ -82,7 +82,7 @@ fn clause_text(clause: &Clause) -> String {
         .iter()
         .map(|(path, conditions)| {
             let list: Vec<String> = conditions.iter().map(|condition| condition.text()).collect();
-            // As nested objects, the dots of the path written out.
+            // As nested objects, with the dots of the path expanded.
             let mut text = format!("[{}]", list.join(","));
             let names: Vec<&str> = path.split('.').collect();
             for name in names[1..].iter().rev() {
@@ -94,13 +94,13 @@ fn clause_text(clause: &Clause) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// Which element of which array.
+/// An element of an array.
 type Element = (usize, usize);
 
-/// A path, the value there, and the elements that it lies in.
+/// A path, its value, and the array elements that contain the value.
 type Field<'j> = (String, &'j Json, Vec<Element>);
 
-/// Every value of an event with its path and the array elements that it lies in.
+/// Every value of an event with its path and the array elements that contain it.
 fn flatten<'j>(
     value: &'j Json,
     path: &str,
@@ -137,7 +137,7 @@ fn fits(one: &[Element], other: &[Element]) -> bool {
     one.iter().all(|(array, index)| other.iter().all(|(second, at)| array != second || index == at))
 }
 
-/// Tries everything, in the order of the paths.
+/// Tries all choices, in the order of the paths.
 fn slow(clause: &[(&str, &[Condition])], fields: &[Field<'_>], bound: &[Element]) -> bool {
     let [(path, conditions), rest @ ..] = clause else { return true };
     let here: Vec<_> =
@@ -193,7 +193,7 @@ proptest! {
     #[test]
     fn the_matcher_agrees_with_a_slow_one(clause in clause(), event in event()) {
         let text = clause_text(&clause);
-        // A name at the top that is given twice is one object in JSON's eyes too, so nothing is overridden here.
+        // JSON also treats a repeated top-level name as one object, so nothing is overridden here.
         let pattern = EventPattern::parse(&text).unwrap();
         let mut fields = Vec::new();
         flatten(&event, "", &mut Vec::new(), &mut 0, &mut fields);

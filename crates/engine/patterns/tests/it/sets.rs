@@ -1,8 +1,8 @@
-//! That of many patterns few are compared with an event, counted.
+//! Counts how few of many patterns are compared with an event.
 
 use patterns::{Event, EventPattern, FilterPolicy, PatternSet, Scope};
 
-/// Ten thousand patterns; how many are compared with an event that the one of number 7 matches.
+/// Ten thousand patterns; returns how many are compared with an event that matches the pattern of number 7.
 fn compared(event: &Event<'_>, pattern: impl Fn(usize) -> String, policy: bool) -> usize {
     let mut set = PatternSet::new();
     for number in 0..10_000 {
@@ -69,7 +69,7 @@ fn what_leads_to_few_is_chosen_where_something_else_would_lead_to_all() {
         r#""none": [{"exists": false}]"#,
     ] {
         let policy = |n: usize| format!(r#"{{{other}, "store": [{{"suffix": "-{n:05}-x"}}]}}"#);
-        // The first few stand under the other: nobody else did.
+        // The first few are stored under the other value, which had no entries yet.
         let compared = compared(&event, policy, true);
         assert!(compared <= 100, "{other}: {compared}");
     }
