@@ -1,19 +1,20 @@
-//! Reads just enough of an HTTP answer: its status, where its body ends, and the strings in the JSON.
+//! Parses only the needed parts of an HTTP answer: its status, the end of its body, and the strings in the
+//! JSON.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr2, memmem};
 
-/// One whole answer.
+/// A complete answer.
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     pub(crate) body: Cow<'a, [u8]>,
-    /// The server will close the connection, or has.
+    /// Whether the server closes the connection.
     pub(crate) closes: bool,
 }
 
 impl Answer<'_> {
-    /// What kind of error this is: the shape that `__type` names, in XML the code, or else the status.
+    /// Returns the kind of an error: the shape in `__type`, the code in XML, or else the status.
     pub(crate) fn error_kind(&self) -> String {
         let shape = strings(&self.body).find(|(key, _)| *key == b"__type").map(|(_, value)| value);
         let shape = shape.or_else(|| elements(&self.body, "Code").next());
@@ -24,17 +25,17 @@ impl Answer<'_> {
     }
 }
 
-/// What the bytes that came so far are.
+/// The state of the received bytes.
 pub(crate) enum Parsed<'a> {
     /// The beginning of an answer.
     Incomplete,
-    /// An answer, perhaps followed by bytes that nobody asked for.
+    /// An answer, perhaps followed by unexpected bytes.
     Complete(Answer<'a>),
     /// Not an HTTP/1 answer.
     Malformed,
 }
 
-/// Reads the answer at the beginning of `bytes`; `at_end` says that the server has closed the connection.
+/// Parses the answer at the beginning of `bytes`; `at_end` says that the server has closed the connection.
 pub(crate) fn parse(bytes: &[u8], at_end: bool) -> Parsed<'_> {
     let Some(head_length) = memmem::find(bytes, b"\r\n\r\n") else {
         return if at_end || bytes.len() > 64 * 1024 { Parsed::Malformed } else { Parsed::Incomplete };
@@ -48,7 +49,7 @@ pub(crate) fn parse(bytes: &[u8], at_end: bool) -> Parsed<'_> {
     while let Some(end) = memchr(b'\n', rest) {
         let line = &rest[..end];
         rest = &rest[end + 1..];
-        // Most headers are told from the three of interest by their first letter.
+        // The first letter rules most headers out.
         match line.first() {
             Some(b'c' | b'C') => {
                 if let Some(value) = header(line, b"content-length") {
@@ -90,7 +91,7 @@ fn status(head: &[u8]) -> Option<u16> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// The value of the header in `line` if it has this name, in lower case.
+/// Returns the value of the header in `line` if it has this name, in lower case.
 fn header<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a str> {
     let (found, value) = line.split_at_checked(name.len())?;
     let value = value.strip_prefix(b":")?;
@@ -100,7 +101,7 @@ fn header<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a str> {
     std::str::from_utf8(value).ok().map(str::trim)
 }
 
-/// A body sent in chunks, put together; `None` if its last chunk is not there yet.
+/// Joins a chunked body. Returns `None` if its last chunk has not arrived yet.
 fn dechunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
@@ -109,7 +110,7 @@ fn dechunk(mut rest: &[u8]) -> Option<Vec<u8>> {
         let size = usize::from_str_radix(size, 16).ok()?;
         rest = &rest[end + 2..];
         if size == 0 {
-            // Nobody here sends trailers, so what follows is the empty line.
+            // These servers send no trailers, so the empty line follows.
             return rest.starts_with(b"\r\n").then_some(body);
         }
         body.extend_from_slice(rest.get(..size)?);
@@ -117,8 +118,8 @@ fn dechunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// The text of every element of this name in an XML text, as it is written, at any depth; elements with attributes are not
-/// seen. It does not check that the text is XML.
+/// Returns the text of every element with this name in an XML text, as it is written, at any depth. Ignores
+/// elements with attributes. Does not check that the text is XML.
 pub(crate) fn elements<'a>(xml: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
     let mark = format!("<{name}>");
     let mut rest = xml;
@@ -131,8 +132,8 @@ pub(crate) fn elements<'a>(xml: &'a [u8], name: &str) -> impl Iterator<Item = &'
     })
 }
 
-/// Every string value in a JSON text with the key that it stands under, both as they are written (escapes included), at any
-/// depth and in any order. It does not check that the text is JSON.
+/// Returns every string value in a JSON text with its key, both as they are written (escapes included), at
+/// any depth and in any order. Does not check that the text is JSON.
 pub(crate) fn strings(json: &[u8]) -> Strings<'_> {
     Strings { json, key: b"" }
 }

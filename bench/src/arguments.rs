@@ -1,84 +1,85 @@
-//! What the user may ask for on the command line.
+//! The command line arguments.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-/// The shortest message that has room for its own identity (see [`crate::ledger`]).
+/// Minimum length of a message, which contains its own identity (see [`crate::ledger`]).
 pub(crate) const SHORTEST_MESSAGE_BYTES: usize = 64;
 
-/// The longest message and the longest batch that SQS takes (AWS: quota "Message size", 1 MiB since August 2025).
+/// Maximum size of a message and of a batch in SQS (AWS: quota "Message size", 1 MiB since August 2025).
 pub(crate) const LONGEST_REQUEST_BYTES: usize = 1024 * 1024;
 
 /// The arguments of `posthaste bench`.
 #[derive(Args, Clone, Debug)]
 pub struct Arguments {
-    /// What to measure, in this order
+    /// Tasks to measure, in this order
     #[arg(value_enum, default_values = ["send", "send-batch", "drain", "end-to-end"])]
     pub tasks: Vec<Task>,
 
-    /// The server to load; http only
+    /// Server to load; http only
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4566")]
     pub endpoint: String,
 
-    /// Queues and topics are created under this name and a number, and deleted afterwards
+    /// Prefix of the names of queues and topics, which are created and deleted afterwards
     #[arg(long, value_name = "NAME", default_value = "bench")]
     pub queue_prefix: String,
 
-    /// How many queues share the load; not for topics
+    /// Queues that share the load; not for topics
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub queues: usize,
 
-    /// Queues that subscribe to the topic, raw (for `publish`, `publish-batch`, `fan-out`)
+    /// Queues that subscribe to the topic, with raw delivery (for `publish`, `publish-batch`, `fan-out`)
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub subscriptions: usize,
 
-    /// Each subscription filters by an attribute, and messages match one of them alone
+    /// Each subscription filters by an attribute, and each message matches one subscription
     #[arg(long)]
     pub filtered: bool,
 
-    /// Messages carry the attribute that --filtered is about, though nothing filters by it
+    /// Messages carry the attribute of --filtered, but nothing filters by it
     #[arg(long)]
     pub attribute: bool,
 
-    /// So many deliveries wait for a dead HTTP endpoint while `deliver` measures a healthy one
+    /// Deliveries that wait for a dead HTTP endpoint while `deliver` measures a healthy one
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub pending: u64,
 
-    /// How long the server is to wait before it tries the dead endpoint again: long enough for the measurement to fit in
+    /// How long the server waits before it retries the dead endpoint: long enough for the measurement
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(5..=300))]
     pub retry_seconds: u64,
 
-    /// Use this queue, which exists, instead of creating one; what lies in it already is not counted (may be repeated)
+    /// Use this existing queue instead of creating one; messages that are in it already are not counted (may
+    /// be repeated)
     #[arg(long = "queue", value_name = "URL")]
     pub queue_urls: Vec<String>,
 
-    /// Leave the queues and what is in them, and print their URLs
+    /// Keep the queues and their messages, and print their URLs
     #[arg(long)]
     pub keep: bool,
 
-    /// FIFO queues; the order within each group is checked
+    /// Use FIFO queues, and check the order within each group
     #[arg(long)]
     pub fifo: bool,
 
-    /// Message groups, shared out among the connections (with --fifo)
+    /// Message groups, divided among the connections (with --fifo)
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub groups: u32,
 
-    /// Bytes of a message's body
+    /// Length of a message's body, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1024)]
     pub size: usize,
 
-    /// Connections, each with one request under way
+    /// Connections, each with one request in progress
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub connections: usize,
 
-    /// Threads of the client, each with its share of the connections
+    /// Client threads, which share the connections
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub threads: usize,
 
-    /// How long a measurement lasts; `drain` and `fan-out` end when the queues are empty, if that is sooner
+    /// Duration of a measurement; `drain` and `fan-out` end earlier when the queues are empty
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub duration: f64,
 
@@ -86,33 +87,35 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
     pub warmup: f64,
 
-    /// Send so many messages, however long it takes (rounded up to whole batches on each connection); for `drain`, how many
-    /// to prefill (200,000 unless told), for `fan-out` how many to publish (20,000)
+    /// Number of messages to send, without a time limit (rounded up to whole batches on each connection); for
+    /// `drain`, the number to prefill (default 200,000), for `fan-out`, the number to publish (default
+    /// 20,000)
     #[arg(long, value_name = "N")]
     pub messages: Option<u64>,
 
-    /// Messages in one SendMessageBatch of `end-to-end`; 1 uses SendMessage
+    /// Messages per SendMessageBatch of `end-to-end`; 1 uses SendMessage
     #[arg(long, value_name = "1..10", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10))]
     pub batch: u64,
 
-    /// Messages a second that the producers of all connections send together; without it, as fast as answers come (for
-    /// `deliver`, 1,000)
+    /// Messages per second of all producers together; without it, as fast as answers arrive (for `deliver`,
+    /// 1,000)
     #[arg(long, value_name = "N")]
     pub rate: Option<f64>,
 
-    /// Messages that `end-to-end` lets be sent and not yet received before its producers wait
+    /// Messages of `end-to-end` that may be sent and not yet received before the producers wait
     #[arg(long, value_name = "N", default_value_t = 2000)]
     pub window: u64,
 
-    /// Give up on an answer after so long
+    /// Timeout of an answer
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub timeout: f64,
 
-    /// Count requests only: for a server that has no state, such as the bare one
+    /// Only count requests: for a server without state, such as the bare one
     #[arg(long)]
     pub no_checks: bool,
 
-    /// The server's process on this machine: its CPU time, memory and bytes written to disk are then reported too
+    /// Process id of the server on this machine, to report its CPU time, memory and bytes written to disk,
+    /// too
     #[arg(long, value_name = "PID")]
     pub server_pid: Option<u32>,
 
@@ -120,71 +123,75 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
-    /// No progress bar
+    /// Show no progress bar
     #[arg(long)]
     pub quiet: bool,
 }
 
-/// One thing to measure. What a number means, and what it does not, stands with each.
+/// A task to measure. Each describes what its number means, and what it does not mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
-    /// SendMessage as fast as answers come.
+    /// SendMessage as fast as answers arrive.
     ///
-    /// Means: the rate and latency of acknowledged single sends. Does not mean: what a consumer gets meanwhile; nobody
-    /// receives.
+    /// Means: the rate and latency of acknowledged single sends. Does not mean: the rate of a consumer at the
+    /// same time; nothing is received.
     Send,
     /// SendMessageBatch of ten messages.
     ///
-    /// Means: the rate of acknowledged messages when HTTP's cost is shared by ten. The latency is that of a whole batch.
+    /// Means: the rate of acknowledged messages when ten share the cost of HTTP. The latency is that of a
+    /// whole batch.
     SendBatch,
     /// ReceiveMessage of up to ten, then DeleteMessageBatch of those, until the queue is empty.
     ///
-    /// Means: how fast a backlog goes away; every message must come, with its own bytes. Does not mean: steady traffic,
-    /// since nobody sends.
+    /// Means: the rate at which a backlog is consumed; every message must arrive, with its own bytes. Does
+    /// not mean: steady traffic, because nothing is sent.
     Drain,
     /// Half of the connections send, the other half long-poll, receive and delete.
     ///
-    /// Means: the rate that a queue sustains while both sides work, and each message's time from just before its send to
-    /// its arrival. Unless --rate is given, producers run until --window messages are under way, so that the time is the
-    /// time at saturation: that window over the rate. With a modest --rate it is the time a user would see.
+    /// Means: the rate that a queue sustains while both sides work, and each message's time from just before
+    /// its send to its arrival. Without --rate, producers run until --window messages are in transit, so the
+    /// time is that at saturation: the window divided by the rate. With a modest --rate it is the time that a
+    /// user would see.
     EndToEnd,
-    /// Each connection sends one message, receives one, deletes it, and begins again.
+    /// Each connection repeatedly sends one message, receives one and deletes it.
     ///
-    /// Means: the latency of each of the three at a constant number of waiting messages: run it on an empty queue and on
-    /// a full one (--queue) to see what a backlog costs. Does not mean: peak rates.
+    /// Means: the latency of each of the three at a constant number of waiting messages: run it on an empty
+    /// queue and on a full one (--queue) to see the cost of a backlog. Does not mean: peak rates.
     Cycle,
     /// ReceiveMessage on an empty queue, without waiting.
     ///
-    /// Means: what an idle consumer that polls costs. Does not mean: long polls.
+    /// Means: the cost of an idle consumer that polls. Does not mean: long polls.
     Poll,
-    /// Publish to a topic as fast as answers come; each message goes to --subscriptions queues.
+    /// Publish to a topic as fast as answers arrive; each message goes to --subscriptions queues.
     ///
-    /// Means: the rate and latency of acknowledged publishes, counted once each however many queues they reach; beside
-    /// `send`, what a copy costs. With --filtered, what subscriptions cost that do not want the message. That every queue
-    /// holds every message is checked afterwards. Does not mean: what consumers get meanwhile; nobody receives.
+    /// Means: the rate and latency of acknowledged publishes, each counted once for any number of queues;
+    /// compared with `send`, the cost of a copy. With --filtered, the cost of subscriptions that do not match
+    /// the message. Afterwards the task checks that every queue has every message. Does not mean: the rate of
+    /// consumers at the same time; nothing is received.
     Publish,
     /// PublishBatch of ten messages.
     ///
-    /// Means and does not mean: as `publish`, with HTTP's cost shared by ten.
+    /// Means and does not mean: as `publish`, with the cost of HTTP shared by ten.
     PublishBatch,
-    /// What was published to a topic is received and deleted from all of its queues, until they are empty.
+    /// The messages of a topic are received and deleted from all of its queues, until they are empty.
     ///
-    /// Means: how fast the copies go away; every message must come once from each queue, with its own bytes. Does not
-    /// mean: steady traffic, since nobody publishes.
+    /// Means: the rate at which the copies are consumed; every message must arrive once from each queue, with
+    /// its own bytes. Does not mean: steady traffic, because nothing is published.
     FanOut,
-    /// Publish at a modest rate to a topic with one HTTP subscription, this program's own (the server must be on this
-    /// machine), raw.
+    /// Publish at a modest rate to a topic with one raw HTTP subscription, to this program (the server must
+    /// be on this machine).
     ///
-    /// Means: each message's time from just before its publish to its arrival by HTTP. With --pending, first so many
-    /// messages are published to an endpoint that confirmed and then died: their memory, and the server's CPU between two
-    /// retries, are measured, then the healthy endpoint's deliveries beside them; at the end the dead endpoint comes
-    /// back and must get them all. Does not mean: signed envelopes, or peak rates.
+    /// Means: each message's time from just before its publish to its arrival by HTTP. With --pending,
+    /// messages are first published to an endpoint that confirmed and then stopped. Their memory, and the
+    /// server's CPU between two retries, are measured, then the healthy endpoint's deliveries at the same
+    /// time. At the end the dead endpoint returns and must get all messages. Does not mean: signed envelopes,
+    /// or peak rates.
     Deliver,
 }
 
 impl Task {
-    /// The task's name on the command line and in results.
+    /// Returns the task's name on the command line and in results.
     pub fn name(self) -> &'static str {
         match self {
             Task::Send => "send",
@@ -200,7 +207,7 @@ impl Task {
         }
     }
 
-    /// Its messages go to a topic.
+    /// Returns whether its messages go to a topic.
     pub fn publishes(self) -> bool {
         matches!(self, Task::Publish | Task::PublishBatch | Task::FanOut | Task::Deliver)
     }

@@ -1,9 +1,9 @@
-//! The ceiling: a bare hyper server that answers SQS's requests with the same bytes each time.
+//! The limit set by HTTP: a bare hyper server that answers SQS's requests with constant bytes.
 //!
-//! What its number means: what HTTP alone costs here, with hyper, this client and this machine: accept, parse the head, read
-//! the whole body, write an answer of the size that an SQS server gives. What it does not mean: that a real server could
-//! reach it. This one parses no JSON, checks no signature, computes no MD5, knows no queue, keeps nothing, and gives each
-//! receiver the same ten messages.
+//! Its number means: the cost of HTTP alone, with hyper, this client and this machine: accept, parse the
+//! head, read the whole body, write an answer of the size of an SQS server's. It does not mean that a real
+//! server could reach it. This server parses no JSON, checks no signature, computes no MD5, has no queues,
+//! stores nothing, and returns the same ten messages to each receiver.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,18 +22,19 @@ use tokio::net::TcpListener;
 
 /// A bare server that runs until the process ends.
 pub struct BareServer {
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
     threads: Vec<std::thread::JoinHandle<io::Result<()>>>,
 }
 
 impl BareServer {
-    /// Starts `threads` threads, each with its own runtime and its own listening socket on the same address (SO_REUSEPORT:
-    /// the kernel shares the connections out). ReceiveMessage answers with messages of `message_bytes`.
+    /// Starts `threads` threads, each with its own runtime and its own listening socket on the same address
+    /// (with SO_REUSEPORT the kernel distributes the connections). ReceiveMessage returns messages of
+    /// `message_bytes`.
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on.
+    /// The server cannot listen on the address.
     pub fn start(address: SocketAddr, threads: usize, message_bytes: usize) -> io::Result<BareServer> {
         let first = listen(address)?;
         let address = first.local_addr()?;
@@ -52,10 +53,10 @@ impl BareServer {
     ///
     /// # Errors
     ///
-    /// If a runtime cannot be made, or accepting fails.
+    /// A runtime cannot be created, or accepting fails.
     pub fn join(self) -> io::Result<()> {
         for thread in self.threads {
-            // A panic of a thread is a defect, to be shown as one.
+            // A panic of a thread is a bug and must be visible.
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         }
         Ok(())
@@ -68,7 +69,7 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.set_reuseport(true)?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    // Listening registers with a runtime, and this thread need not have one that lasts.
+    // Listening registers with a runtime, but this thread does not need a permanent one.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
     socket.listen(1024)?.into_std()
@@ -86,7 +87,7 @@ fn serve(listener: std::net::TcpListener, answers: Answers) -> io::Result<()> {
             let answers = answers.clone();
             tokio::task::spawn_local(async move {
                 let service = service_fn(move |request| answer(answers.clone(), request));
-                // A connection that breaks is the client's affair.
+                // A broken connection affects only its client.
                 _ = http1::Builder::new().writev(false).serve_connection(TokioIo::new(stream), service).await;
             });
         }
@@ -114,7 +115,7 @@ async fn answer(
     Ok(response)
 }
 
-/// The answer to each operation.
+/// Returns the answer to an operation.
 struct Answers {
     queue_url: Bytes,
     send: Bytes,
@@ -128,7 +129,7 @@ impl Answers {
     fn new(address: SocketAddr, message_bytes: usize) -> Answers {
         let digest = "0123456789abcdef0123456789abcdef";
         let id = "9f4c2f0e-6a52-4d6c-8b4e-0d4a8a1f5c33";
-        // As long as a real handle: queue, message, receive and a check of them.
+        // As long as a real handle: queue, message, receive and their checksum.
         let handle = "AQEB".repeat(24);
         let body = "z".repeat(message_bytes);
         let list = |entry: &dyn Fn(usize) -> String| (0..10).map(entry).collect::<Vec<_>>().join(",");

@@ -1,4 +1,4 @@
-//! What an answer says, compared with what was asked and with the books.
+//! Compares answers with the requests and with the ledger.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,7 +11,7 @@ use crate::phase::Phase;
 use crate::requests::Operation;
 use crate::tally::Tally;
 
-/// How many of the messages `asked` for an answer to this operation says it has.
+/// Returns how many of the `asked` messages an answer to this operation reports as done.
 pub(crate) fn sent(operation: Operation, answer: &[u8], asked: u64, tally: &mut Tally) -> u64 {
     let mark: &[u8] = if operation.publishes() { b"<MessageId>" } else { b"\"MessageId\"" };
     let taken = memmem::find_iter(answer, mark).count() as u64;
@@ -41,7 +41,7 @@ pub(crate) fn compare_sent<'a>(bodies: impl Iterator<Item = &'a [u8]>, answer: &
     let mut digests: Vec<&[u8]> = digests.collect();
     for body in bodies {
         tally.compared += 1;
-        // A batch's answer need not keep the order of its entries.
+        // A batch's answer may have its entries in another order.
         match digests.iter().position(|digest| *digest == hex_md5(body)) {
             Some(at) => _ = digests.swap_remove(at),
             None => tally.error("MD5OfMessageBody is not that of the body sent"),
@@ -49,7 +49,7 @@ pub(crate) fn compare_sent<'a>(bodies: impl Iterator<Item = &'a [u8]>, answer: &
     }
 }
 
-/// Books a message that came from the queue of this number.
+/// Records a message that arrived from the queue with this number.
 pub(crate) fn arrived(
     phase: &Phase<'_>,
     queue: usize,
@@ -68,7 +68,7 @@ pub(crate) fn arrived(
     }
 }
 
-/// Books a message that came at a place, and says which; `None` if it is of another run.
+/// Records a message that arrived at a place, and returns its identity; `None` if it is of another run.
 pub(crate) fn book(
     ledger: &Ledger,
     run: u32,
@@ -95,7 +95,7 @@ pub(crate) fn book(
     Some(identity)
 }
 
-/// The digest as AWS writes it.
+/// Returns the digest as AWS writes it.
 pub(crate) fn hex_md5(body: &[u8]) -> [u8; 32] {
     let mut text = [0; 32];
     for (place, byte) in text.chunks_exact_mut(2).zip(Md5::digest(body)) {

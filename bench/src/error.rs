@@ -1,20 +1,20 @@
-//! Why a measurement could not be made, or cannot be trusted.
+//! Why a measurement failed, or cannot be trusted.
 
 use std::{fmt, io, path::PathBuf};
 
-/// Why a measurement could not be made, or cannot be trusted.
+/// Why a measurement failed, or cannot be trusted.
 #[derive(Debug)]
 pub enum Error {
     /// Two arguments contradict each other, or one is out of range.
     Arguments(String),
-    /// The endpoint cannot be reached, or stopped answering.
+    /// The endpoint cannot be reached, or no longer answers.
     Unreachable {
         /// `host:port`
         endpoint: String,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
-    /// A call that prepares the measurement was refused.
+    /// A call that prepares the measurement failed.
     Refused {
         /// The API operation.
         operation: &'static str,
@@ -23,22 +23,23 @@ pub enum Error {
         /// The beginning of the answer's body.
         body: String,
     },
-    /// A subscription of the benchmark's own HTTP receiver was not asked to confirm, or its confirmation was refused.
+    /// The benchmark's HTTP receiver got no request to confirm its subscription, or the confirmation failed.
     Unconfirmed,
-    /// The event loop failed: out of file descriptors, for instance.
+    /// The event loop failed, for instance because no file descriptors were left.
     System(io::Error),
-    /// The results could not be written.
+    /// The results cannot be written.
     Output {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
     /// The table could not be printed; the cause names standard output.
     Print(io::Error),
-    /// Measured, but checks failed: the numbers are of a server that did something else than asked.
+    /// The measurement ran, but checks failed: the server did not behave correctly, so the numbers are not
+    /// valid.
     Failed {
-        /// How many checks failed.
+        /// Number of failed checks.
         failures: usize,
     },
 }

@@ -1,20 +1,21 @@
-//! Which messages were sent and which have arrived: the books that must balance at the end of a run.
+//! The ledger of a run: which messages were sent and which have arrived. At the end both must agree.
 //!
-//! A message's body begins with its identity, 44 hexadecimal digits: the run (8), the message's number (12), the time of its
-//! send in nanoseconds of the run's clock (16), its group (8). The rest of the body is the same for all messages of a run.
+//! A message's body begins with its identity, 44 hexadecimal digits: the run (8), the message's number (12),
+//! the time of its send in nanoseconds of the run's clock (16), its group (8). The rest of the body is the
+//! same for all messages of a run.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Digits of an identity at the beginning of each body.
+/// Number of digits of an identity at the beginning of each body.
 pub(crate) const IDENTITY_BYTES: usize = 44;
 
-/// Messages in one page of the bitmap.
+/// Number of messages in one page of the bitmap.
 const PAGE: u64 = 1 << 20;
-/// Pages that the bitmap can have: four thousand million messages, which no run reaches.
+/// Maximum number of pages of the bitmap: four thousand million messages, which no run reaches.
 const PAGES: usize = 4096;
 
-/// What a message says of itself.
+/// The identity of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) run: u32,
@@ -32,7 +33,7 @@ impl Identity {
         put_hex(&mut text[36..44], u64::from(self.group));
     }
 
-    /// Reads the identity that a body begins with; `None` if it is not one of ours.
+    /// Parses the identity at the beginning of a body; `None` if it is not of this benchmark.
     pub(crate) fn read(body: &[u8]) -> Option<Identity> {
         let text = body.get(..IDENTITY_BYTES)?;
         Some(Identity {
@@ -44,42 +45,43 @@ impl Identity {
     }
 }
 
-/// What the ledger says of a message that came.
+/// The ledger's result for a message that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// The first time.
+    /// It arrived for the first time.
     First,
-    /// It had come before.
+    /// It had arrived before.
     Again,
-    /// It came before one of its group that was sent earlier, or after one that was sent later.
+    /// It arrived out of order within its group.
     OutOfOrder,
     /// No such message was sent.
     NeverSent,
 }
 
-/// The books of one run, shared by all threads.
+/// The ledger of one run, shared by all threads.
 pub(crate) struct Ledger {
     issued: AtomicU64,
     acknowledged: AtomicU64,
     failed: AtomicU64,
     arrived: AtomicU64,
-    /// In how many places each message is to arrive: one, or one a queue of its topic.
+    /// Number of places at which each message must arrive: one, or one per queue of its topic.
     copies: u64,
-    /// Different messages that came, by place.
+    /// Number of different messages that arrived, by place.
     arrived_at: Box<[AtomicU64]>,
-    /// One bit a message and place, in pages that come when needed.
+    /// One bit per message and place, in pages that are allocated when needed.
     bits: Box<[OnceLock<Box<[AtomicU64]>>]>,
     /// For each FIFO group and place, one more than the number of the last message that arrived.
     last_in_group: Box<[AtomicU64]>,
 }
 
 impl Ledger {
-    /// Books for a run with so many FIFO groups; 0 for standard queues, whose order is not checked.
+    /// Creates a ledger for a run with this many FIFO groups; 0 for standard queues, whose order is not
+    /// checked.
     pub(crate) fn new(groups: usize) -> Ledger {
         Ledger::of_copies(groups, 1)
     }
 
-    /// The same for messages each of which is to arrive in so many places.
+    /// Does the same for messages that must each arrive at several places.
     pub(crate) fn of_copies(groups: usize, copies: usize) -> Ledger {
         Ledger {
             issued: AtomicU64::new(0),
@@ -93,22 +95,22 @@ impl Ledger {
         }
     }
 
-    /// Takes the next `count` message numbers and returns the first.
+    /// Reserves the next `count` message numbers and returns the first.
     pub(crate) fn issue(&self, count: u64) -> u64 {
         self.issued.fetch_add(count, Relaxed)
     }
 
-    /// The server says that it has these.
+    /// Notes that the server acknowledged these messages.
     pub(crate) fn acknowledge(&self, count: u64) {
         self.acknowledged.fetch_add(count, Relaxed);
     }
 
-    /// The server refused these, or never answered: they may or may not arrive.
+    /// Notes that the server refused these, or never answered: they may or may not arrive.
     pub(crate) fn fail(&self, count: u64) {
         self.failed.fetch_add(count, Relaxed);
     }
 
-    /// A message came, at the place of this number.
+    /// Notes that a message arrived at the place with this number.
     pub(crate) fn arrive(&self, identity: &Identity, place: usize) -> Arrival {
         let place = if self.copies == 1 { 0 } else { place };
         let copy = identity.number.saturating_mul(self.copies).saturating_add(place as u64);
@@ -132,32 +134,33 @@ impl Ledger {
         Arrival::First
     }
 
-    /// Messages that the server has acknowledged.
+    /// Returns the number of acknowledged messages.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Relaxed)
     }
 
-    /// Messages that were sent and never acknowledged.
+    /// Returns the number of messages that were sent and never acknowledged.
     pub(crate) fn failed(&self) -> u64 {
         self.failed.load(Relaxed)
     }
 
-    /// In how many places each message is to arrive.
+    /// Returns the number of places at which each message must arrive.
     pub(crate) fn copies(&self) -> u64 {
         self.copies
     }
 
-    /// Different messages that came at one place.
+    /// Returns the number of different messages that arrived at one place.
     pub(crate) fn arrived_at(&self, place: usize) -> u64 {
         self.arrived_at[if self.copies == 1 { 0 } else { place }].load(Relaxed)
     }
 
-    /// Different messages that came, each counted once a place.
+    /// Returns the number of different messages that arrived, each counted once per place.
     pub(crate) fn arrived(&self) -> u64 {
         self.arrived.load(Relaxed)
     }
 
-    /// Messages that are sent, not refused, and not yet here, each counted once a place.
+    /// Returns the number of messages that were sent, not refused, and have not arrived, each counted once
+    /// per place.
     pub(crate) fn outstanding(&self) -> u64 {
         let gone = self.failed.load(Relaxed) * self.copies + self.arrived.load(Relaxed);
         (self.issued.load(Relaxed) * self.copies).saturating_sub(gone)

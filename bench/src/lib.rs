@@ -1,12 +1,13 @@
-//! Loads any SQS or SNS endpoint and measures it: rates, latencies, errors, and whether every message came back.
+//! Loads any SQS or SNS endpoint and measures it: rates, latencies, errors, and whether every message
+//! arrived.
 //!
-//! The client shares the machine with the server that it measures, so it is cheap rather than general: one thread with an
-//! event loop, request bytes built before the start and patched in place, answers scanned rather than parsed. What it sends
-//! is what an SDK sends, header for header, so that the server has an SDK's requests to parse. It checks what it is told:
-//! answers other than 200, wrong digests, wrong bytes, messages that never come or come twice, and groups out of order all
-//! make a run fail.
+//! The client shares the machine with the server that it measures, so it is cheap rather than general: one
+//! thread with an event loop, request bytes that are built before the start and patched in place, answers
+//! that are scanned rather than parsed. Its requests have the same headers as an SDK's, so the server has
+//! realistic requests to parse. It checks the answers: statuses other than 200, wrong digests, wrong bytes,
+//! messages that never arrive or arrive twice, and groups out of order all make a run fail.
 //!
-//! `posthaste bench` is this library; `posthaste-bench` is the same program alone.
+//! `posthaste bench` is this library; `posthaste-bench` is the same as a separate program.
 
 mod answers;
 mod arguments;
@@ -31,12 +32,12 @@ pub use arguments::{Arguments, Task};
 pub use error::Error;
 pub use report::{Latency, OperationReport, Pending, Report, grouped};
 
-/// Measures each task in turn, prints a table for each, writes the JSON file if one is asked for.
+/// Measures each task in turn, prints a table for each, and writes the JSON file if one is requested.
 ///
 /// # Errors
 ///
-/// If the arguments contradict each other, the endpoint does not answer, or a measurement's checks failed; in that last
-/// case ([`Error::Failed`]) the tables and the file have been written.
+/// The arguments contradict each other, the endpoint does not answer, or a measurement's checks failed. In
+/// the last case ([`Error::Failed`]) the tables and the file have been written.
 pub fn run(arguments: Arguments) -> Result<(), Error> {
     let reports = measure(&arguments)?;
     if let Some(path) = &arguments.json {

@@ -1,4 +1,5 @@
-//! The client: connections to one server, each with one request under way, on event loops of one thread each.
+//! The client: connections to one server, each with one request in progress, on event loops of one thread
+//! each.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -13,11 +14,12 @@ use crate::requests::Operation;
 use crate::tally::Tally;
 use crate::worker::{Next, Outcome, Worker};
 
-/// How long to wait for a connection to be accepted.
+/// Timeout for a connection to be accepted.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often to look whether answers are overdue, in nanoseconds.
+/// Interval of the checks for overdue answers, in nanoseconds.
 const OVERDUE_CHECK_NANOS: u64 = 250_000_000;
-/// What one read takes at most; ten messages of a few KiB fit, so that most answers are read once and never copied.
+/// Maximum size of one read. Ten messages of a few KiB fit, so most answers are read at once and never
+/// copied.
 const READ_BYTES: usize = 256 * 1024;
 
 /// One thread's connections, connected and idle.
@@ -26,7 +28,7 @@ pub(crate) struct Client {
     timeout_nanos: u64,
     poll: Poll,
     connections: Vec<Connection>,
-    /// How many connections are in [`State::Waiting`], and in [`State::Asking`].
+    /// Number of connections in [`State::Waiting`], and in [`State::Asking`].
     waiting: usize,
     asking: usize,
 }
@@ -34,40 +36,40 @@ pub(crate) struct Client {
 struct Connection {
     stream: TcpStream,
     worker: Worker,
-    /// The request under way, and how much of it is written.
+    /// The current request, and the number of its bytes that are written.
     out: Vec<u8>,
     written: usize,
-    /// What has come of an answer that is not whole yet.
+    /// The received part of an incomplete answer.
     partial: Vec<u8>,
     state: State,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// A request is under way.
+    /// A request is in progress.
     Asking { operation: Operation, since: u64, began: u64 },
-    /// The worker is to be asked again, at this time at the latest.
+    /// Ask the worker again, at this time at the latest.
     Waiting(u64),
-    /// The worker has nothing more to do.
+    /// The worker is done.
     Done,
 }
 
-/// What came of looking at a connection.
+/// The result of checking a connection.
 enum Look {
     /// Nothing yet.
     Pending,
-    /// The connection is gone, for this reason.
+    /// The connection is lost, for this reason.
     Broken(&'static str),
-    /// The answer was taken; the server wants to close the connection, or not.
+    /// The answer was processed. The flag says whether the server closes the connection.
     Taken { closes: bool },
 }
 
 impl Client {
-    /// Connects once for each worker.
+    /// Opens a connection for each worker.
     ///
     /// # Errors
     ///
-    /// If a connection is refused, or the system has no more sockets.
+    /// A connection is refused, or the system has no more sockets.
     pub(crate) fn connect(
         address: SocketAddr,
         timeout: Duration,
@@ -98,12 +100,12 @@ impl Client {
         })
     }
 
-    /// Works until each worker is done.
+    /// Runs until each worker is done.
     ///
     /// # Errors
     ///
-    /// If the server cannot be connected to any more, or the event loop fails. Single lost connections are no such error:
-    /// they are tallied, and made anew.
+    /// The server cannot be reached any more, or the event loop fails. Single lost connections are counted
+    /// and opened again; they are not errors.
     pub(crate) fn work(mut self, phase: &Phase<'_>) -> io::Result<Tally> {
         let mut tally = Tally::new();
         let mut scratch = vec![0; READ_BYTES].into_boxed_slice();
@@ -116,7 +118,7 @@ impl Client {
         loop {
             let mut wake = next_overdue_check;
             let all_has_come = phase.all_has_come();
-            // While all connections have a request under way, and that is nearly always, there is nobody to ask.
+            // If all connections have a request in progress, which is usual, there is no worker to ask.
             if self.waiting > 0 {
                 let now = phase.now();
                 for slot in 0..self.connections.len() {
@@ -148,7 +150,7 @@ impl Client {
         }
     }
 
-    /// Something has happened on a connection.
+    /// Handles an event on a connection.
     fn look(
         &mut self,
         slot: usize,
@@ -175,7 +177,7 @@ impl Client {
         Ok(())
     }
 
-    /// Does what a worker said.
+    /// Carries out a worker's decision.
     fn follow(&mut self, slot: usize, next: Next, phase: &Phase<'_>) {
         let connection = &mut self.connections[slot];
         match connection.state {
@@ -198,11 +200,11 @@ impl Client {
         };
     }
 
-    /// A connection is gone, or is given up: make another, and go on with it.
+    /// Replaces a connection that is lost or given up, and continues with the new one.
     fn lose(&mut self, slot: usize, reason: &str, phase: &Phase<'_>, tally: &mut Tally) -> io::Result<()> {
         let connection = &mut self.connections[slot];
         let State::Asking { operation, since, .. } = connection.state else {
-            // The server closed an idle connection, which it may.
+            // The server closed an idle connection, which is allowed.
             if connection.state != State::Done {
                 connection.stream = connect(&self.poll, self.address, slot)?;
             }
@@ -216,7 +218,7 @@ impl Client {
         Ok(())
     }
 
-    /// All requests under way are long polls on queues to which nobody sends any more.
+    /// Returns whether all requests in progress are long polls on queues that get no more messages.
     fn only_leavable(&self) -> bool {
         self.connections.iter().all(|connection| match connection.state {
             State::Asking { operation, .. } => {
@@ -252,8 +254,8 @@ impl Connection {
         self.worker.step(phase, outcome, since, now, &mut self.out, tally)
     }
 
-    /// Writes what the socket takes; the rest when the loop says that it takes more. A write that fails shows as a closed
-    /// connection at the next read, which the loop is told of too.
+    /// Writes as much as the socket accepts; the rest when the loop reports room. A failed write shows as a
+    /// closed connection at the next read, which the loop reports, too.
     fn write(&mut self) {
         while self.written < self.out.len() {
             match self.stream.write(&self.out[self.written..]) {
@@ -264,7 +266,7 @@ impl Connection {
         }
     }
 
-    /// Reads until nothing more is there; a whole answer goes to the worker.
+    /// Reads until no more data is available. Passes a complete answer to the worker.
     fn read(&mut self, phase: &Phase<'_>, scratch: &mut [u8], tally: &mut Tally) -> (Look, Option<Next>) {
         loop {
             let count = match self.stream.read(scratch) {
@@ -276,7 +278,7 @@ impl Connection {
             let State::Asking { operation, since, .. } = self.state else {
                 return (if count == 0 { Look::Broken("closed while idle") } else { Look::Pending }, None);
             };
-            // An answer that lies whole in the common buffer is read where it is.
+            // A complete answer in the common buffer is parsed in place.
             let bytes = if self.partial.is_empty() {
                 &scratch[..count]
             } else {
@@ -300,7 +302,8 @@ impl Connection {
                 }
                 Parsed::Incomplete => {}
             }
-            // Edge-triggered: a read that did not fill the buffer has emptied the socket, and the loop will tell of more.
+            // Edge-triggered: a read that did not fill the buffer has emptied the socket, and the loop will
+            // report more data.
             if count < scratch.len() {
                 return (Look::Pending, None);
             }
@@ -308,7 +311,8 @@ impl Connection {
     }
 }
 
-/// Opens a connection and has the loop watch it. An old one that is replaced stops being watched when it is dropped.
+/// Opens a connection and registers it with the loop. A replaced connection is deregistered when it is
+/// dropped.
 fn connect(poll: &Poll, address: SocketAddr, slot: usize) -> io::Result<TcpStream> {
     let stream = std::net::TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
     stream.set_nodelay(true)?;

@@ -1,4 +1,4 @@
-//! `posthaste-bench`: the same as `posthaste bench`, for use alone.
+//! `posthaste-bench`: the same as `posthaste bench`, as a separate program.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! A subscriber on HTTP: confirms the subscriptions that it is asked to confirm, answers each delivery with 200, and keeps
-//! book of what came and how long it took.
+//! An HTTP subscriber: confirms subscriptions on request, answers each delivery with 200, and records
+//! arrivals and their latencies.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -14,25 +14,25 @@ use crate::checks::book;
 use crate::ledger::Ledger;
 use crate::tally::Tally;
 
-/// The longest request that is read: a message in JSON, all of it escaped.
+/// Maximum length of a request: a message in JSON, all of it escaped.
 const LONGEST_DELIVERY: usize = 8 * 1024 * 1024;
-/// One delivery of so many is compared byte for byte.
+/// One of this many deliveries is compared byte for byte.
 const COMPARE_EVERY: u64 = 7;
 
-/// What arrives is booked by this.
+/// The data for recording arrivals.
 pub(crate) struct Books {
     pub(crate) ledger: Arc<Ledger>,
-    /// Tells this run's messages from others'.
+    /// Distinguishes this run's messages from others.
     pub(crate) run: u32,
-    /// The body that was sent, but for its identity.
+    /// The body that was sent, without its identity.
     pub(crate) filler: Vec<u8>,
-    /// The clock that the messages' times are of.
+    /// The clock of the messages' times.
     pub(crate) clock: Instant,
 }
 
 /// A receiver that listens until it is dropped.
 pub(crate) struct Receiver {
-    /// Where it listens.
+    /// The address it listens on.
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -43,20 +43,21 @@ struct Shared {
     tally: Mutex<Tally>,
     confirmed: AtomicU64,
     deliveries: AtomicU64,
-    /// Nanoseconds of the books' clock between whose arrivals latencies count.
+    /// The time window for latencies, in nanoseconds of the run's clock.
     from: AtomicU64,
     until: AtomicU64,
     closed: AtomicBool,
-    /// Connections under way, so that closing ends them; a thread each, since the server opens a few dozen at most.
+    /// Open connections, so that they can be closed; a thread each, because the server opens at most a few
+    /// dozen.
     streams: Mutex<HashMap<u64, TcpStream>>,
 }
 
 impl Receiver {
-    /// Listens on `address`; port 0 takes a free one.
+    /// Listens on `address`; port 0 selects a free one.
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on.
+    /// The receiver cannot listen on the address.
     pub(crate) fn start(address: SocketAddr, books: Books) -> io::Result<Receiver> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
@@ -75,12 +76,12 @@ impl Receiver {
         Ok(Receiver { address, shared, thread: Some(thread) })
     }
 
-    /// The URL to subscribe.
+    /// Returns the URL to subscribe.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// Waits until a subscription was confirmed; tells whether one was.
+    /// Waits until a subscription was confirmed. Returns whether one was.
     pub(crate) fn wait_confirmed(&self, patience: Duration) -> bool {
         let begin = Instant::now();
         while self.shared.confirmed.load(Relaxed) == 0 {
@@ -92,13 +93,13 @@ impl Receiver {
         true
     }
 
-    /// From now on arrivals between these times count, in nanoseconds of the books' clock.
+    /// Sets the time window for latencies, in nanoseconds of the run's clock.
     pub(crate) fn measure_between(&self, from: u64, until: u64) {
         self.shared.from.store(from, Relaxed);
         self.shared.until.store(until, Relaxed);
     }
 
-    /// What came so far: latencies as `end_to_end`, errors, comparisons.
+    /// Returns the results so far: latencies as `end_to_end`, errors, comparisons.
     pub(crate) fn take(&self) -> Tally {
         std::mem::replace(&mut *lock(&self.shared.tally), Tally::new())
     }
@@ -107,7 +108,7 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.shared.closed.store(true, Relaxed);
-        // The thread sits in `accept`; a connection wakes it. It may be gone already.
+        // The thread waits in `accept`; a connection wakes it. It may be gone already.
         drop(TcpStream::connect_timeout(&self.address, Duration::from_secs(1)));
         if let Some(thread) = self.thread.take() {
             _ = thread.join();
@@ -130,7 +131,7 @@ impl Shared {
             lock(&self.streams).insert(number as u64, watched);
             let shared = self.clone();
             std::thread::spawn(move || {
-                // A connection that breaks is the server's affair: it delivers again, and the books show it.
+                // The server handles a broken connection: it delivers again, and the ledger shows it.
                 _ = shared.serve(stream);
                 lock(&shared.streams).remove(&(number as u64));
             });
@@ -149,7 +150,7 @@ impl Shared {
                     return Ok(());
                 }
                 let Some((name, value)) = line.trim_end().split_once(':') else {
-                    // The request line, or the empty one that ends the headers.
+                    // The request line, or the empty line that ends the headers.
                     if line.trim_end().is_empty() {
                         break;
                     }
@@ -192,11 +193,11 @@ impl Shared {
     }
 }
 
-/// Visits the link in a request to confirm.
+/// Opens the link of a confirmation request.
 fn confirm(body: &[u8]) -> io::Result<()> {
     let found = strings(body).find(|(key, _)| *key == b"SubscribeURL").map(|(_, url)| url);
     let wrong = || io::Error::from(io::ErrorKind::InvalidData);
-    // What JSON escapes in a URL, if anything, is the slash and the ampersand.
+    // JSON escapes at most the slash and the ampersand in a URL.
     let url = std::str::from_utf8(found.ok_or_else(wrong)?).map_err(|_| wrong())?;
     let url = url.replace("\\/", "/").replace("\\u0026", "&");
     let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
@@ -209,7 +210,7 @@ fn confirm(body: &[u8]) -> io::Result<()> {
     if answer.ends_with(b" 200") { Ok(()) } else { Err(wrong()) }
 }
 
-/// What a panicking thread held is still a tally.
+/// The tally is valid after a panic of another thread.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

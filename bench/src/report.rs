@@ -14,98 +14,99 @@ use crate::error::Error;
 /// The result of one task.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// What was measured.
+    /// The task.
     pub task: Task,
-    /// Where.
+    /// The endpoint.
     pub endpoint: String,
-    /// Connections, each with one request under way.
+    /// Connections, each with one request in progress.
     pub connections: usize,
     /// Threads of the client.
     pub threads: usize,
     /// Queues that shared the load.
     pub queues: usize,
-    /// The queues are a topic's, and messages reach all of them, or one if they are filtered.
+    /// Whether the queues belong to a topic, whose messages reach all of them, or one if they are filtered.
     pub topic: bool,
-    /// Each of them has a filter.
+    /// Whether each of them has a filter.
     pub filtered: bool,
     /// Their URLs, if they were kept.
     pub kept_queue_urls: Vec<String>,
-    /// FIFO queues.
+    /// Whether they are FIFO queues.
     pub fifo: bool,
-    /// Bytes of a message's body.
+    /// Length of a message's body, in bytes.
     pub size: usize,
-    /// How long the measuring window was.
+    /// Length of the measuring window.
     pub seconds: f64,
     /// Answers with status 200 within the window.
     pub requests: u64,
-    /// The same, a second.
+    /// The same per second.
     pub requests_per_second: f64,
     /// Messages within the window: sent, for tasks that only send; received and deleted, for others.
     pub messages: u64,
-    /// The same, a second.
+    /// The same per second.
     pub messages_per_second: f64,
-    /// ReceiveMessage answers within the window that had no message.
+    /// ReceiveMessage answers within the window without a message.
     pub empty_receives: u64,
     /// Latencies by API operation.
     pub operations: Vec<OperationReport>,
-    /// From just before a message's send to its arrival, for `end-to-end` and `deliver`.
+    /// The time from just before a message's send to its arrival, for `end-to-end` and `deliver`.
     pub end_to_end: Option<Latency>,
-    /// CPU time that this client used within the window, in microseconds a request.
+    /// CPU time of this client within the window, in microseconds per request.
     pub client_cpu_micros_per_request: f64,
-    /// The same of the server, if its process is known.
+    /// CPU time of the server, if its process is known.
     pub server_cpu_micros_per_request: Option<f64>,
-    /// Bytes that the server gave the system to write to disk, a request, if its process is known.
+    /// Bytes per request that the server passed to the system for writing to disk, if its process is known.
     pub server_disk_bytes_per_request: Option<f64>,
-    /// What waited for a dead endpoint meanwhile.
+    /// The deliveries that waited for a dead endpoint.
     pub pending: Option<Pending>,
-    /// Bytes of memory that the server has resident at the end, if its process is known.
+    /// The server's resident memory at the end, in bytes, if its process is known.
     pub server_resident_bytes: Option<u64>,
-    /// The answers were looked at; otherwise only counted.
+    /// Whether the answers were checked; otherwise they were only counted.
     pub checked: bool,
-    /// Messages that the server acknowledged during the whole run, prefill included.
+    /// Messages acknowledged by the server during the whole run, prefill included.
     pub acknowledged: u64,
-    /// Different messages that came during the whole run, final sample included; a topic's once for each queue.
+    /// Different messages that arrived during the whole run, final sample included; a topic's count once per
+    /// queue.
     pub arrived: u64,
     /// Digests and bodies that were compared.
     pub compared: u64,
-    /// Messages of other runs that came.
+    /// Messages of other runs that arrived.
     pub foreign: u64,
-    /// What went wrong at any time of the run, and how often.
+    /// Errors during the whole run, with their numbers.
     pub errors: BTreeMap<String, u64>,
     /// Why the numbers cannot be trusted; empty if they can.
     pub failures: Vec<String>,
 }
 
-/// Deliveries that wait for a dead endpoint, and what they cost.
+/// Deliveries that wait for a dead endpoint, and their cost.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pending {
-    /// How many.
+    /// Number of deliveries.
     pub messages: u64,
-    /// Bytes of the server's own memory (anonymous) that came with them, if its process is known.
+    /// The anonymous memory of the server that they added, in bytes, if its process is known.
     pub own_bytes_added: Option<u64>,
-    /// Seconds between two retries in which nothing was asked of the server.
+    /// Length of the idle time between two retries, in seconds.
     pub idle_seconds: f64,
-    /// Milliseconds of CPU that the server used in these.
+    /// CPU time of the server in that time, in milliseconds.
     pub idle_cpu_millis: Option<f64>,
-    /// How many came once the endpoint was back.
+    /// Number of deliveries that arrived after the endpoint was back.
     pub came: u64,
 }
 
-/// One API operation's part of a task.
+/// The results of one API operation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OperationReport {
     /// The operation's name in the API.
     pub operation: String,
-    /// Messages that its answers spoke of.
+    /// Messages in its answers.
     pub messages: u64,
-    /// From just before the request to the whole answer.
+    /// Time from just before the request to the complete answer.
     pub latency: Latency,
 }
 
 /// Percentiles, in microseconds.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Latency {
-    /// How many were measured.
+    /// Number of measurements.
     pub count: u64,
     /// The average.
     pub mean: f64,
@@ -143,7 +144,7 @@ impl Report {
     }
 }
 
-/// The table.
+/// Writes the table.
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -231,7 +232,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// A number without decimals, with commas between thousands.
+/// Formats a number without decimals, with commas between thousands.
 pub fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();

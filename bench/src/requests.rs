@@ -1,12 +1,12 @@
-//! The bytes of each request, built before the start and patched in place: what differs from one request to the next is
-//! the invocation's id, the messages' identities, and the receipt handles.
+//! The bytes of each request, built before the start and patched in place. Requests differ in the
+//! invocation's id, the messages' identities, and the receipt handles.
 //!
-//! The headers are those that boto3 sends. The signature has the right form and is the same everywhere: servers for
-//! development do not check it, but they do parse it.
+//! The headers are those of boto3. The signature has the right form and is always the same: development
+//! servers do not verify it, but they parse it.
 
 use crate::ledger::{IDENTITY_BYTES, Identity, put_hex};
 
-/// The message attribute by which filtered subscriptions choose.
+/// The message attribute on which subscriptions filter.
 pub(crate) const KIND: &str = "kind";
 
 /// The API operations that a run calls while it measures.
@@ -22,7 +22,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    /// All of them, in the order of their discriminants.
+    /// All operations, in the order of their discriminants.
     pub(crate) const ALL: [Operation; 7] = [
         Operation::Send,
         Operation::SendBatch,
@@ -46,23 +46,23 @@ impl Operation {
         }
     }
 
-    /// It brings new messages, to a queue or to a topic.
+    /// Returns whether it adds messages to a queue or a topic.
     pub(crate) fn sends(self) -> bool {
         self.publishes() || matches!(self, Operation::Send | Operation::SendBatch)
     }
 
-    /// It is SNS's, whose answers are XML.
+    /// Returns whether it is SNS's, whose answers are XML.
     pub(crate) fn publishes(self) -> bool {
         matches!(self, Operation::Publish | Operation::PublishBatch)
     }
 }
 
-/// A whole request for one operation of SQS with a JSON body.
+/// A complete request for one operation of SQS, with a JSON body.
 pub(crate) fn request(host: &str, operation: &str, body: &[u8]) -> Vec<u8> {
     whole(head(host, operation), body)
 }
 
-/// A whole request for one operation of SNS, which a form's body names.
+/// A complete request for one operation of SNS, which the body's form names.
 pub(crate) fn form_request(host: &str, body: &[u8]) -> Vec<u8> {
     whole(form_head(host), body)
 }
@@ -74,11 +74,11 @@ fn whole(head: Head, body: &[u8]) -> Vec<u8> {
     request
 }
 
-/// Everything up to the value of `Content-Length`, which stands last.
+/// All bytes up to the value of `Content-Length`, which is the last header.
 #[derive(Clone)]
 struct Head {
     bytes: Vec<u8>,
-    /// Where the last twelve digits of the invocation's id stand.
+    /// The offset of the last twelve digits of the invocation's id.
     invocation: usize,
 }
 
@@ -122,7 +122,7 @@ fn head_of(host: &str, service: &str, signed: &str, content: &str) -> Head {
     Head { bytes: text.into_bytes(), invocation }
 }
 
-/// SendMessage, SendMessageBatch, Publish or PublishBatch with a fixed number of messages of a fixed size.
+/// A SendMessage, SendMessageBatch, Publish or PublishBatch with a fixed number of messages of a fixed size.
 pub(crate) struct SendTemplate {
     pub(crate) operation: Operation,
     bytes: Vec<u8>,
@@ -130,7 +130,7 @@ pub(crate) struct SendTemplate {
     holes: Vec<Holes>,
 }
 
-/// Where in the request what belongs to one message stands.
+/// The offsets of the parts of one message in the request.
 struct Holes {
     body: usize,
     /// The digits of the group's and the deduplication's ids, in FIFO queues.
@@ -138,7 +138,8 @@ struct Holes {
 }
 
 impl SendTemplate {
-    /// `messages` of 1 is SendMessage; more is SendMessageBatch. `filler` is a body whose first bytes the identity takes.
+    /// `messages` of 1 is SendMessage; more is SendMessageBatch. `filler` is a body whose first bytes are
+    /// replaced by the identity.
     pub(crate) fn new(
         host: &str,
         queue_url: &str,
@@ -187,8 +188,8 @@ impl SendTemplate {
         SendTemplate { operation, bytes, invocation, holes }
     }
 
-    /// Publish, or PublishBatch if `messages` is more than 1, to a topic. With a `kind` each message has the attribute
-    /// [`KIND`] of that value.
+    /// Creates a Publish, or a PublishBatch if `messages` is more than 1, to a topic. With a `kind` each
+    /// message has the attribute [`KIND`] with that value.
     pub(crate) fn publish(
         host: &str,
         topic_arn: &str,
@@ -210,7 +211,7 @@ impl SendTemplate {
             if operation == Operation::PublishBatch {
                 form.field(&name("Id"), &entry.to_string());
             }
-            // The digits of the identity take one byte each, which letters of the filler need not when they are encoded.
+            // The digits of the identity take one byte each; encoded letters of the filler may take more.
             let place =
                 form.field(&name("Message"), &("0".repeat(IDENTITY_BYTES) + &filler[IDENTITY_BYTES..]));
             let fifo = fifo.then(|| {
@@ -233,12 +234,12 @@ impl SendTemplate {
         SendTemplate { operation, bytes, invocation: form_head(host).invocation, holes }
     }
 
-    /// How many messages one request carries.
+    /// Returns the number of messages per request.
     pub(crate) fn messages(&self) -> u64 {
         self.holes.len() as u64
     }
 
-    /// Puts the request in `out`, in place of what is there; `identify` names each message in turn.
+    /// Writes the request into `out`, replacing its content; `identify` returns the identity of each message.
     pub(crate) fn write(
         &self,
         invocation: u64,
@@ -259,24 +260,24 @@ impl SendTemplate {
         }
     }
 
-    /// The bodies, each of `size` bytes, in a request to a queue that [`SendTemplate::write`] made.
+    /// Returns the bodies, each of `size` bytes, in a request to a queue that [`SendTemplate::write`] wrote.
     pub(crate) fn bodies<'a>(&'a self, request: &'a [u8], size: usize) -> impl Iterator<Item = &'a [u8]> {
         self.holes.iter().filter_map(move |hole| request.get(hole.body..hole.body + size))
     }
 }
 
-/// A form as SNS reads it: `Action=…&Version=…&…`, values percent-encoded.
+/// A form for SNS: `Action=…&Version=…&…`, with percent-encoded values.
 pub(crate) struct Form {
     pub(crate) text: String,
 }
 
 impl Form {
-    /// A form that asks for an operation of SNS.
+    /// Creates a form for an operation of SNS.
     pub(crate) fn of(action: &str) -> Form {
         Form { text: format!("Action={action}&Version=2010-03-31") }
     }
 
-    /// Adds a field, and returns where its value begins.
+    /// Adds a field, and returns the offset of its value.
     pub(crate) fn field(&mut self, name: &str, value: &str) -> usize {
         self.text.push('&');
         self.text.push_str(name);
@@ -293,7 +294,7 @@ impl Form {
     }
 }
 
-/// A ReceiveMessage that is always the same.
+/// A constant ReceiveMessage.
 pub(crate) struct ReceiveTemplate {
     bytes: Vec<u8>,
     invocation: usize,
@@ -311,7 +312,7 @@ impl ReceiveTemplate {
         }
     }
 
-    /// Puts the request in `out`, in place of what is there.
+    /// Writes the request into `out`, replacing its content.
     pub(crate) fn write(&self, invocation: u64, out: &mut Vec<u8>) {
         out.clear();
         out.extend_from_slice(&self.bytes);
@@ -319,7 +320,7 @@ impl ReceiveTemplate {
     }
 }
 
-/// DeleteMessage or DeleteMessageBatch, written handle by handle.
+/// A DeleteMessage or DeleteMessageBatch, written handle by handle.
 pub(crate) struct DeleteTemplate {
     pub(crate) operation: Operation,
     head: Head,
@@ -328,7 +329,7 @@ pub(crate) struct DeleteTemplate {
 }
 
 impl DeleteTemplate {
-    /// `batch` tells DeleteMessageBatch from DeleteMessage.
+    /// `batch` selects DeleteMessageBatch instead of DeleteMessage.
     pub(crate) fn new(host: &str, queue_url: &str, batch: bool) -> DeleteTemplate {
         let operation = if batch { Operation::DeleteBatch } else { Operation::Delete };
         let list = if batch { "\"Entries\": [" } else { "" };
@@ -339,19 +340,19 @@ impl DeleteTemplate {
         }
     }
 
-    /// Begins a request in `out`, in place of what is there.
+    /// Begins a request in `out`, replacing its content.
     pub(crate) fn begin<'a>(&'a self, invocation: u64, out: &'a mut Vec<u8>) -> Delete<'a> {
         out.clear();
         out.extend_from_slice(&self.head.bytes);
         put_hex(&mut out[self.head.invocation..self.head.invocation + 12], invocation);
-        // The length is not known yet. Blanks may stand before a header's value (RFC 9112, section 5).
+        // The length is not known yet. Blanks are allowed before a header's value (RFC 9112, section 5).
         out.extend_from_slice(b"       \r\n\r\n");
         out.extend_from_slice(&self.begin);
         Delete { template: self, out, handles: 0 }
     }
 }
 
-/// A delete under construction.
+/// A delete request that is being built.
 pub(crate) struct Delete<'a> {
     template: &'a DeleteTemplate,
     out: &'a mut Vec<u8>,
@@ -359,7 +360,7 @@ pub(crate) struct Delete<'a> {
 }
 
 impl Delete<'_> {
-    /// Adds a receipt handle as it stood in the answer, JSON's escapes included.
+    /// Adds a receipt handle as it was in the answer, JSON's escapes included.
     pub(crate) fn handle(&mut self, handle: &[u8]) {
         if self.template.operation == Operation::DeleteBatch {
             if self.handles > 0 {
@@ -378,7 +379,8 @@ impl Delete<'_> {
         self.handles += 1;
     }
 
-    /// Closes the body and fills in its length. Returns the number of handles; with none there is no request to send.
+    /// Ends the body and writes its length. Returns the number of handles; with none there is no request to
+    /// send.
     pub(crate) fn finish(self) -> u64 {
         self.out.extend_from_slice(if self.template.operation == Operation::DeleteBatch {
             b"]}"

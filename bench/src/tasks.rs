@@ -1,4 +1,4 @@
-//! A measurement from beginning to end: queues and topics, phases, checks, report.
+//! A complete measurement: queues and topics, phases, checks, report.
 
 mod books;
 mod deliveries;
@@ -20,15 +20,16 @@ use crate::topics::Subscriber;
 use crate::usage;
 use crate::worker::Role;
 
-/// How many messages `drain` prefills unless told.
+/// Default number of messages that `drain` prefills.
 const DRAIN_MESSAGES: u64 = 200_000;
-/// How many messages `fan-out` publishes unless told.
+/// Default number of messages that `fan-out` publishes.
 const FAN_OUT_MESSAGES: u64 = 20_000;
-/// Messages a second of `deliver` unless told.
+/// Default number of messages per second of `deliver`.
 const DELIVER_RATE: f64 = 1000.0;
-/// Seconds of a consumer's long poll in `end-to-end`, the longest that SQS takes.
+/// Length of a consumer's long poll in `end-to-end`, in seconds: the maximum of SQS.
 const LONG_POLL_SECONDS: u32 = 20;
-/// While the clock runs, one answer of so many is compared byte for byte: a prime, so that it falls on each operation in turn.
+/// During the measurement one of this many answers is compared byte for byte: a prime, so that each operation
+/// has its turn.
 const COMPARE_EVERY: u64 = 61;
 
 /// Measures one task.
@@ -37,7 +38,7 @@ pub(crate) fn measure(task: Task, arguments: &Arguments) -> Result<Report, Error
     let endpoint = Endpoint::new(&arguments.endpoint, Duration::from_secs_f64(arguments.timeout))?;
     let mut run = Run::new(task, arguments, endpoint);
     let result = run.prepare().and_then(|()| run.measure());
-    // The queues go even if the measurement failed, and its failure is the one to tell.
+    // The queues are deleted even if the measurement failed, and its error is the one to report.
     let cleared = run.end();
     let mut report = result?;
     if let Err(error) = cleared {
@@ -49,7 +50,7 @@ pub(crate) fn measure(task: Task, arguments: &Arguments) -> Result<Report, Error
 fn validate(task: Task, arguments: &Arguments) -> Result<(), Error> {
     let batch = if matches!(task, Task::SendBatch | Task::PublishBatch) { 10 } else { 1 };
     let queues = match task {
-        // Each of the topic's queues needs a connection that empties it.
+        // Each of the topic's queues needs a connection that drains it.
         Task::FanOut if !arguments.filtered => arguments.subscriptions,
         _ if task.publishes() => 1,
         _ => arguments.queues.max(arguments.queue_urls.len()),
@@ -87,46 +88,46 @@ fn validate(task: Task, arguments: &Arguments) -> Result<(), Error> {
     Err(Error::Arguments(wrong))
 }
 
-/// One task on its queues.
+/// One task with its queues.
 struct Run<'a> {
     task: Task,
     arguments: &'a Arguments,
     endpoint: Endpoint,
-    /// Tells this run's messages from others'.
+    /// Distinguishes this run's messages from others.
     number: u32,
     filler: String,
     queue_urls: Vec<String>,
-    /// The queues to which messages come: all, unless a topic's subscriptions filter.
+    /// The queues that get messages: all, unless a topic's subscriptions filter.
     reached: Vec<String>,
     topic: Option<Topic>,
-    /// What `deliver` delivers to.
+    /// The receiver of `deliver`.
     receivers: Option<deliveries::Receivers>,
-    /// Messages that the queues held before.
+    /// Number of messages in the queues before the task.
     base: u64,
     ledger: Arc<Ledger>,
     /// The clock of all phases.
     clock: Instant,
 }
 
-/// Where messages are published, and with which value of the attribute that subscriptions filter by.
+/// The topic, and the value of the attribute on which subscriptions filter.
 struct Topic {
     arn: String,
     kind: Option<String>,
 }
 
-/// How a phase differs from the usual.
+/// The properties of a phase.
 struct Plan<'a> {
     label: &'a str,
     /// Sends go to this topic, otherwise to the queues.
     topic: Option<&'a Topic>,
     ledger: &'a Ledger,
-    /// Gets what is published, and is to know when that counts.
+    /// The receiver of the publishes, which must know the time window.
     receiver: Option<&'a Receiver>,
-    /// What each connection is for.
+    /// The role of each connection.
     roles: Vec<Role>,
-    /// Messages in one send; 1 is SendMessage.
+    /// Messages per send; 1 is SendMessage.
     batch: usize,
-    /// Messages in one receive; 1 is deleted by DeleteMessage.
+    /// Messages per receive; 1 is deleted by DeleteMessage.
     receive: u64,
     wait_seconds: u32,
     compare_every: u64,
@@ -135,11 +136,11 @@ struct Plan<'a> {
     goal: Option<u64>,
     outstanding: Option<u64>,
     warmup: Duration,
-    /// Without one the phase ends by its own counts.
+    /// Without a duration the phase ends by its own counts.
     duration: Option<Duration>,
 }
 
-/// What a phase measured.
+/// The measurements of a phase.
 struct Measured {
     tally: Tally,
     window: Duration,
@@ -173,7 +174,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Makes what the task needs. What it made before it failed, [`Run::end`] removes.
+    /// Creates queues and topics for the task. [`Run::end`] removes those that exist if this fails.
     fn prepare(&mut self) -> Result<(), Error> {
         let arguments = self.arguments;
         let queues = match self.task {
@@ -203,11 +204,11 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// A topic to which all queues subscribe.
+    /// Creates a topic to which all queues subscribe.
     fn prepare_topic(&mut self) -> Result<(), Error> {
         let arguments = self.arguments;
         let kind = |queue: usize| format!("kind-{queue}");
-        // Neither the first nor the last, so that nothing is found by luck.
+        // Neither the first nor the last, so that no search is lucky.
         let wanted = arguments.subscriptions / 2;
         let arn = self.endpoint.create_topic(&self.name("topic"), arguments.fifo)?;
         let carries = arguments.filtered || arguments.attribute;
@@ -420,7 +421,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A body of so many bytes that looks like text to a compressor or a JSON parser: letters and digits without a short period.
+/// Returns a body of this length that looks like text to a compressor or a JSON parser: letters and digits
+/// without a short period.
 fn filler(size: usize) -> String {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut letter = || {

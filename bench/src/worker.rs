@@ -1,4 +1,5 @@
-//! What one connection does: given the answer to its last request, which request comes next. No sockets here.
+//! The logic of one connection: given the answer to its last request, it chooses the next request. It uses no
+//! sockets.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,40 +12,40 @@ use crate::phase::Phase;
 use crate::requests::Operation;
 use crate::tally::Tally;
 
-/// A consumer that finds nothing asks again after so long.
+/// Pause of a consumer that finds no messages.
 const EMPTY_PAUSE_NANOS: u64 = 5_000_000;
 
-/// What a connection is for.
+/// The role of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Sends.
     Producer,
     /// Receives and deletes.
     Consumer,
-    /// Sends one, receives one, deletes it.
+    /// Sends one message, receives one, deletes it.
     Cycler,
-    /// Receives, deletes nothing.
+    /// Receives, and deletes nothing.
     Poller,
 }
 
-/// What to do next with a connection.
+/// The next action on a connection.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// Send the request that is now in the buffer. Its latency is counted from `since`.
+    /// Send the request in the buffer. Its latency is measured from `since`.
     Request { operation: Operation, since: u64 },
     /// Ask again, at this time at the latest.
     Wait(u64),
-    /// Nothing more.
+    /// Done.
     Done,
 }
 
-/// What became of the last request.
+/// The result of the last request.
 pub(crate) enum Outcome<'a> {
-    /// There was none.
+    /// There was no request.
     Nothing,
     /// It was answered.
     Answered(Operation, &'a Answer<'a>),
-    /// Its connection broke, or no answer came in time.
+    /// The connection broke, or no answer came in time.
     Lost(Operation),
 }
 
@@ -52,10 +53,10 @@ pub(crate) enum Outcome<'a> {
 pub(crate) struct Worker {
     pub(crate) role: Role,
     queue: usize,
-    /// Messages still to send, if the phase has shares.
+    /// Number of messages to send, if the phase divides a fixed number.
     share: u64,
-    /// The group that the next message goes to, the first of this connection's, and the distance between its groups: a
-    /// group belongs to one connection, so that the order of its sends is known.
+    /// The group of the next message, the first group of this connection, and the distance between its
+    /// groups. A group belongs to one connection, so the order of its sends is known.
     group: u32,
     first_group: u32,
     group_step: u32,
@@ -68,7 +69,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// `index` is this connection's place among the `of` connections that send in this phase (or in any, if it does not).
+    /// `index` is this connection's number among the `of` connections that send in this phase (or among all,
+    /// if it does not send).
     pub(crate) fn new(phase: &Phase<'_>, role: Role, queue: usize, index: usize, of: usize) -> Worker {
         let first_group = index as u32;
         Worker {
@@ -86,17 +88,18 @@ impl Worker {
         }
     }
 
-    /// The phase begins; times that are due count from here.
+    /// Starts the phase; due times count from here.
     pub(crate) fn begin(&mut self, now: u64) {
         self.due += now;
     }
 
-    /// A receive under way may be left unanswered once all has come.
+    /// Whether a receive in progress may stay unanswered once all messages have arrived.
     pub(crate) fn may_leave(&self) -> bool {
         self.role == Role::Consumer
     }
 
-    /// Takes what became of the last request, whose bytes are still in `out`, and puts the next one there.
+    /// Processes the result of the last request, whose bytes are still in `out`, and writes the next request
+    /// there.
     pub(crate) fn step(
         &mut self,
         phase: &Phase<'_>,
@@ -146,7 +149,7 @@ impl Worker {
             Role::Consumer => self.consume(phase, now, out),
             Role::Cycler => match self.last {
                 Some(Operation::Send) => self.receive(phase, now, out),
-                // Another connection may have taken it; but if nothing comes at all, go on.
+                // Another connection may have taken it; but if no message arrives at all, continue.
                 Some(Operation::Receive) if self.found_nothing && !phase.ended(now) => {
                     self.last = Some(Operation::Send);
                     self.receive(phase, now, out)
@@ -177,8 +180,8 @@ impl Worker {
             self.waited = true;
             return Next::Wait(self.due);
         }
-        // A request that is late because the last answer was late counts from when it was due; one that is late because
-        // this client's timer is coarse does not.
+        // If a request is late because the last answer was late, its latency counts from its due time. If it
+        // is late because this client's timer is coarse, it does not.
         let since = if std::mem::take(&mut self.waited) { now } else { self.due };
         self.due += interval;
         self.send(phase, since, now, out)
@@ -222,7 +225,8 @@ impl Worker {
         Next::Request { operation: Operation::Receive, since: now }
     }
 
-    /// Reads an answer, and returns how many messages it speaks of. After messages were received, their deletion is in `out`.
+    /// Parses an answer, and returns the number of its messages. After a receive, the delete request is in
+    /// `out`.
     #[allow(clippy::too_many_arguments)] // One call, one place; a struct for it would only rename them.
     fn take(
         &mut self,
@@ -244,7 +248,7 @@ impl Worker {
             }
             return 0;
         }
-        // The first of each connection, and then one of so many.
+        // The first of each connection, and then one of every few.
         let compare = phase.checks
             && u64::from(self.invocation as u32) % phase.compare_every == 1 % phase.compare_every;
         if sends {
@@ -252,7 +256,7 @@ impl Worker {
             let taken = if phase.checks { sent(operation, &answer.body, asked, tally) } else { asked };
             phase.ledger.acknowledge(taken);
             phase.ledger.fail(asked - taken);
-            // SNS says no digest.
+            // SNS returns no digest.
             if compare && taken == asked && !operation.publishes() {
                 compare_sent(queue.send.bodies(out, phase.filler.len()), &answer.body, tally);
             }

@@ -1,4 +1,4 @@
-//! Runs simulated worlds. A world that goes wrong is printed as a line that runs it again.
+//! Runs simulated worlds. For a failed world it prints a command that runs the world again.
 
 use std::process::ExitCode;
 
@@ -7,45 +7,45 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressStyle};
 use simulator::{Bug, Options, run};
 
-/// Runs the server in simulated worlds, over a disk and a clock that fail, and sees whether it keeps what it promises
+/// Runs the server in simulated worlds, with a disk and a clock that fail, and checks its guarantees
 #[derive(Parser)]
 #[command(
     name = "simulator",
-    after_help = "Unless told otherwise, each seed is one world without topics, one with topics, and one with topics that keep and \
-                  replay what is published. The line that is printed for a world that goes wrong runs it again."
+    after_help = "By default each seed runs three worlds: one without topics, one with topics, and one with topics that have \
+                  archives and replays. The command that is printed for a failed world runs it again."
 )]
 struct Arguments {
-    /// Run so many seeds [default: 100, or the one of --seed]
+    /// Number of seeds to run [default: 100, or 1 with --seed]
     #[arg(long, value_name = "N")]
     seeds: Option<u64>,
     /// Run the world of this seed; with --seeds, the first of them
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// How many steps a world has
+    /// Number of steps of a world
     #[arg(long, value_name = "N", default_value_t = Options::new(0).steps)]
     steps: u64,
     /// Stop at this step
     #[arg(long, value_name = "STEP")]
     until: Option<u64>,
-    /// Print what happens
+    /// Print every event
     #[arg(long)]
     trace: bool,
-    /// Only worlds with topics that keep nothing
+    /// Only worlds with topics without archives
     #[arg(long, conflicts_with_all = ["no_topics", "archives"])]
     topics: bool,
     /// Only worlds without topics
     #[arg(long, conflicts_with = "archives")]
     no_topics: bool,
-    /// Only worlds with topics that keep and replay what is published
+    /// Only worlds with topics with archives and replays
     #[arg(long)]
     archives: bool,
-    /// Half of the deletes are asked for together with a receive
+    /// Combine half of the deletes with a receive
     #[arg(long)]
     turns: bool,
-    /// Let many messages of many long-named groups come together, and days pass in one go.
+    /// Let many messages of groups with long names collect, and let days pass at once
     #[arg(long)]
     crowds: bool,
-    /// Build in a fault, which must be found
+    /// Plant a fault, which the checkers must find
     #[arg(long, value_name = "NAME", value_parser = bugs())]
     bug: Option<Bug>,
 }
@@ -57,7 +57,7 @@ fn bugs() -> impl TypedValueParser<Value = Bug> {
     })
 }
 
-/// Whether there are topics, and archives.
+/// Whether a world has topics and archives.
 type Kind = (bool, bool);
 
 fn main() -> ExitCode {
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
     worlds(arguments.seed.unwrap_or(1), count, kinds, &options)
 }
 
-/// How far it is; shown on terminals alone.
+/// The progress; shown on terminals only.
 fn bar(worlds: u64) -> ProgressBar {
     let bar = ProgressBar::new(worlds);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len} worlds  {msg}  {eta} left") {

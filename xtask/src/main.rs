@@ -1,4 +1,4 @@
-//! The project's own chores. `cargo xtask` lists them.
+//! Development commands. `cargo xtask` lists them.
 
 mod bench;
 mod codegen;
@@ -13,16 +13,16 @@ mod workspace;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-cargo xtask CHORE
+cargo xtask COMMAND
 
-  test [--quick|--all] [--fresh]   Everything that must pass; --quick: without what speaks to the built program;
-                       --all: also what takes long; --fresh: in a fresh clone, with empty caches of all tools
-  tidy                 Look at the shape of the tree
-  model SERVICE FILE   Take over AWS's model of a service (botocore's service-2.json), without its prose
-  codegen [--check]    Write the shapes and codecs of all services from their models; or see that they are up to date
+  test [--quick|--all] [--fresh]   Run all tests; --quick: without those that need the built program; --all: also the slow
+                       ones; --fresh: in a fresh clone, with empty caches of all tools
+  tidy                 Check the structure of the repository
+  model SERVICE FILE   Import AWS's model of a service (botocore's service-2.json), without its documentation
+  codegen [--check]    Generate the shapes and codecs of all services from their models; --check: verify that they are up to date
   simulate [--seeds N] [--seed S] [--until STEP] [--trace]   Run the server in simulated worlds; more with --help
-  soak [--hours H]     Mixed traffic for hours, on a small disk, with kills: nothing may grow or be lost; more with --help
-  release              Build the program for production: with a profile of its own running; takes five to ten minutes
+  soak [--hours H]     Run mixed traffic for hours, on a small disk, with kills, and check that nothing grows or is lost; more with --help
+  release              Build the program for production, with profile-guided optimisation; takes five to ten minutes
   bench [--only NAMES] [--quick] [--backlog] [--out FILE]   Measure ours, a bare server and peers; more with --help
 ";
 

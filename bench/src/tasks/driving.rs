@@ -1,4 +1,4 @@
-//! A phase: its connections at work, and how they get on.
+//! A phase: runs its connections and shows their progress.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::usage;
 use crate::worker::{Role, Worker};
 
 impl Run<'_> {
-    /// Connects, loads, and adds up.
+    /// Connects, loads, and adds up the results.
     pub(super) fn phase(&self, plan: Plan<'_>) -> Result<Measured, Error> {
         let arguments = self.arguments;
         let host = &self.endpoint.host;
@@ -33,7 +33,7 @@ impl Run<'_> {
         };
         let mut queues: Vec<QueueTemplates> = self.reached.iter().map(templates).collect();
         if queues.is_empty() {
-            // A topic without queues: what is there to receive and delete is never used.
+            // A topic without queues: the data for receives and deletes is not used.
             queues.push(templates(&String::new()));
         }
         let producers = plan.roles.iter().filter(|role| **role == Role::Producer).count();
@@ -82,7 +82,7 @@ impl Run<'_> {
         self.drive(&phase, &plan, clients)
     }
 
-    /// Runs the clients, each on its thread, and shows how they get on.
+    /// Runs the clients, each on its thread, and shows their progress.
     fn drive(&self, phase: &Phase<'_>, plan: &Plan<'_>, clients: Vec<Client>) -> Result<Measured, Error> {
         let began = phase.now();
         let from = began + plan.warmup.as_nanos() as u64;
@@ -131,7 +131,7 @@ impl Run<'_> {
             bar.finish_and_clear();
             let mut tally = Tally::new();
             for thread in threads {
-                // A panic of the client is a defect, to be shown as one.
+                // A panic of the client is a bug and must be visible.
                 tally.add(
                     thread
                         .join()
