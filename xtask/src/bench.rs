@@ -1,8 +1,9 @@
-//! Measures ours, the bare server and the peers in one run, and writes BENCHMARKS.md.
+//! Measures our server, the bare server and the peers in one run, and writes BENCHMARKS.md.
 //!
-//! Each round starts every contender anew and gives each task to one after the other; rounds repeat. A ratio is taken within
-//! each round, between neighbours in time, and the median of the rounds is reported with their spread: the machine is shared
-//! and its speed drifts, but it drifts less within a task than between rounds or runs.
+//! Each round restarts every contender, and runs each task on one after the other; rounds repeat. A ratio is
+//! computed within each round, between measurements that are close in time. The page reports the median of
+//! the rounds and their spread. The machine is shared and its speed drifts, but less within a task than
+//! between rounds or runs.
 
 mod backlog;
 mod cliffs;
@@ -23,7 +24,7 @@ use contenders::{Contender, Kitchen};
 use crate::release;
 use crate::workspace::{cargo, root, show, target};
 
-/// What the user may ask for.
+/// Options of `cargo xtask bench`.
 #[derive(Parser)]
 #[command(
     name = "cargo xtask bench",
@@ -33,26 +34,26 @@ pub struct Options {
     /// Only these contenders: ours, ours-os, ours-fsync, ours-memory, bare, peers, fauxqs, moto, ministack, elasticmq
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     only: Vec<String>,
-    /// One short round of the main tasks, with an ordinary release build: to see that all works, not for numbers
+    /// One short round of the main tasks, with an ordinary release build: a trial run, not for numbers
     #[arg(long)]
     quick: bool,
-    /// Rounds of the comparison
+    /// Number of rounds of the comparison
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Ten million waiting messages and a million FIFO groups too; takes minutes and 10 GiB of disk
+    /// Also measure ten million waiting messages and a million FIFO groups; takes minutes and 10 GiB of disk
     #[arg(long)]
     backlog: bool,
-    /// How many messages that is
+    /// Number of messages for --backlog
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     backlog_messages: u64,
-    /// Leave out what topics, filters and pending deliveries cost ours
+    /// Leave out the cost of topics, filters and pending deliveries
     #[arg(long)]
     no_topics: bool,
     /// Leave the comparison out
     #[arg(long)]
     no_comparison: bool,
-    /// Only sweep each dimension from little to much (queues, groups, filters, …), with a light client beside it; writes that
-    /// section of BENCHMARKS.md alone. Takes about ten minutes
+    /// Only sweep each dimension from small to large (queues, groups, filters, …), with a light client at the
+    /// same time; writes only that section of BENCHMARKS.md. Takes about ten minutes
     #[arg(long)]
     cliffs: bool,
     /// With --cliffs: only dimensions whose names contain one of these; the table is printed, not written
@@ -61,34 +62,35 @@ pub struct Options {
     /// Use this `posthaste` instead of building one as `cargo xtask release` does
     #[arg(long, value_name = "PROGRAM")]
     posthaste: Option<PathBuf>,
-    /// Where to write; with --quick or --only it is target/benchmarks.md unless told
+    /// Output file [default: BENCHMARKS.md; with --quick or --only target/benchmarks.md]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
-/// All that one run found.
+/// The results of one run.
 pub struct Findings {
-    /// How ours was built.
+    /// How our program was built.
     pub built: String,
     /// The contenders that took part, in order.
     pub contenders: Vec<Contender>,
-    /// Contenders that could not, and why.
+    /// Contenders that could not take part, with the reason.
     pub absent: Vec<(Contender, String)>,
     /// The comparison.
     pub comparison: tasks::Comparison,
-    /// What topics cost, if ours took part.
+    /// The cost of topics, if our server took part.
     pub topics: Option<topics::Topics>,
-    /// Start, memory, size and idle CPU, if ours took part.
+    /// Start, memory, size and idle CPU, if our server took part.
     pub footprint: Option<footprint::Footprint>,
-    /// The backlog, if asked for.
+    /// The backlog, if requested.
     pub backlog: Option<backlog::Backlog>,
 }
 
-/// Measures and writes.
+/// Measures and writes the page.
 ///
 /// # Errors
 ///
-/// If something cannot be built, started, or written. A contender whose checks fail is shown as such and is no error.
+/// Something cannot be built, started, or written. A contender whose checks fail is shown as such, and is not
+/// an error.
 pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     let options = Options::parse_from([&["bench"], words].concat());
     let (posthaste, built) = ours(&options)?;
@@ -132,7 +134,7 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
         false => root().join("BENCHMARKS.md"),
     });
     let mut page = page::write(&findings, words);
-    // What the sweep of another run has found stays.
+    // The section of an earlier sweep is kept.
     if let Some(cliffs) = std::fs::read_to_string(&out).ok().as_deref().and_then(cliffs::in_page) {
         page = cliffs::put(&page, cliffs);
     }
@@ -142,7 +144,7 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Looks for cliffs, and writes what was found into the page.
+/// Sweeps the dimensions, and writes the results into the page.
 fn sweep(kitchen: &Kitchen, options: &Options) -> Result<(), Box<dyn Error>> {
     let section = cliffs::measure(kitchen, options.quick, &options.dimensions)?;
     println!("{section}");
@@ -162,7 +164,7 @@ fn sweep(kitchen: &Kitchen, options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The program to measure, and how it was built.
+/// Returns the program to measure, and how it was built.
 fn ours(options: &Options) -> Result<(PathBuf, String), Box<dyn Error>> {
     if let Some(program) = &options.posthaste {
         return Ok((program.clone(), format!("the program {}, as it was given", program.display())));

@@ -1,4 +1,4 @@
-//! AWS's models of its services, our corrections to them, and what we add.
+//! AWS's models of its services, our corrections, and our additions.
 
 use std::error::Error;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::workspace::root;
 
-/// Copies AWS's model of a service to `models/SERVICE/service.json`, without its prose.
+/// Copies AWS's model of a service to `models/SERVICE/service.json`, without its documentation.
 pub fn take_over(service: &str, file: &Path) -> Result<(), Box<dyn Error>> {
     let mut model: Value = serde_json::from_slice(&std::fs::read(file)?)?;
     strip(&mut model);
@@ -35,7 +35,7 @@ fn strip(value: &mut Value) {
     }
 }
 
-/// A service's model with our corrections in it.
+/// A service's model with our corrections.
 pub struct Model {
     /// The folder under `models`, or under `crates/wire/fixtures`.
     pub service: String,
@@ -43,9 +43,9 @@ pub struct Model {
     pub is_fixture: bool,
     /// The model.
     pub json: Value,
-    /// The operations that the server carries out.
+    /// The operations that the server implements.
     pub implemented: Vec<String>,
-    /// The operations of our own, which AWS does not have.
+    /// Our own operations, which AWS does not have.
     pub additions: Vec<String>,
 }
 
@@ -82,7 +82,7 @@ impl Model {
             let (parent, name) = at.rsplit_once('/').ok_or("a patch's \"at\" is a JSON pointer")?;
             let parent = json.pointer_mut(parent).and_then(Value::as_object_mut);
             let parent = parent.ok_or_else(|| format!("there is nothing to patch at {at}"))?;
-            // AWS may say one day what we say now; then the patch is to go.
+            // If AWS's model now contains our correction, the patch must be removed.
             if parent.get(name) == Some(&patch["set"]) {
                 return Err(format!("the patch at {at} changes nothing: the model says so already").into());
             }
@@ -100,24 +100,24 @@ impl Model {
         Ok(Model { service: service.to_owned(), is_fixture, json, implemented, additions })
     }
 
-    /// The model's shapes by name.
+    /// Returns the model's shapes by name.
     pub fn shapes(&self) -> Result<&Map<String, Value>, Box<dyn Error>> {
         self.json["shapes"].as_object().ok_or_else(|| "the model has no shapes".into())
     }
 
-    /// The model's operations by name.
+    /// Returns the model's operations by name.
     pub fn operations(&self) -> Result<&Map<String, Value>, Box<dyn Error>> {
         self.json["operations"].as_object().ok_or_else(|| "the model has no operations".into())
     }
 }
 
-/// Puts the operations and shapes of a file, if there is one, beside AWS's, and gives back the operations' names.
+/// Adds the operations and shapes of a file, if it exists, to AWS's. Returns the names of the operations.
 fn add(model: &mut Value, file: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     if !file.exists() {
         return Ok(Vec::new());
     }
     let additions: Value = serde_json::from_slice(&std::fs::read(file)?)?;
-    // Under this no operation of AWS's is asked for.
+    // No operation of AWS has this target.
     let target = additions["targetPrefix"].as_str().ok_or("additions have a targetPrefix of their own")?;
     model["metadata"]["additionsTargetPrefix"] = target.into();
     for part in ["operations", "shapes"] {

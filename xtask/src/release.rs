@@ -1,8 +1,9 @@
-//! Builds the program for production: once so that it counts what it runs, then, after it was put to work, with these counts
-//! (profile-guided optimisation).
+//! Builds the program for production with profile-guided optimisation: builds it with counters, runs a
+//! training load, and builds it again with the counts.
 //!
-//! Both builds have folders of their own, since their flags would have cargo rebuild all that ordinary builds have made. Both
-//! name this machine as the target, since cargo then builds macros and build scripts without the flags.
+//! Both builds have their own folders, because their flags would make cargo rebuild everything of ordinary
+//! builds. Both name this machine as the target, because cargo then builds macros and build scripts without
+//! the flags.
 
 mod everyday;
 mod training;
@@ -14,11 +15,11 @@ use std::time::Instant;
 
 use crate::workspace::{self, cargo, show, target};
 
-/// Builds, whatever there is already, and says where the program is.
+/// Builds the program in any case, and prints its path.
 ///
 /// # Errors
 ///
-/// If the toolchain has no llvm-profdata, or a step fails.
+/// The toolchain has no llvm-profdata, or a step failed.
 pub fn run() -> Result<(), Box<dyn Error>> {
     let workshop = Workshop::open()?;
     let instrumented = workshop.instrumented()?;
@@ -29,7 +30,7 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The same program for a chore that needs it: built only if something has changed since it last was.
+/// Returns the same program for another command: built only if something has changed since the last build.
 ///
 /// # Errors
 ///
@@ -39,7 +40,7 @@ pub fn program() -> Result<PathBuf, Box<dyn Error>> {
     let instrumented = workshop.instrumented()?;
     let optimized = workshop.built(OPTIMIZED);
     let age = |file: &Path| std::fs::metadata(file)?.modified();
-    // What it was trained with lies in this very program.
+    // The training load is part of this very program.
     let newest = age(&instrumented)?.max(age(&std::env::current_exe()?)?);
     match age(&optimized) {
         Ok(age) if age > newest => Ok(optimized),
@@ -47,17 +48,18 @@ pub fn program() -> Result<PathBuf, Box<dyn Error>> {
     }
 }
 
-/// Where the user finds the program. `cargo build --profile dist` would leave one there, too, that knows no counts.
+/// The path of the program for the user. `cargo build --profile dist` would put a program without counts
+/// there.
 fn finished() -> PathBuf {
     target().join("dist/posthaste")
 }
 
-/// The folder of the program that counts.
+/// The folder of the program with counters.
 const INSTRUMENTED: &str = "instrumented";
-/// The folder of the program that the counts made.
+/// The folder of the optimised program.
 const OPTIMIZED: &str = "optimized";
 
-/// The toolchain, and where it is put to use.
+/// The toolchain and the machine.
 struct Workshop {
     folder: PathBuf,
     /// The target triple of this machine.
@@ -78,7 +80,7 @@ impl Workshop {
         Ok(Workshop { folder: target().join("pgo"), host, profdata })
     }
 
-    /// Where a build leaves the program.
+    /// Returns the path of a build's program.
     fn built(&self, name: &str) -> PathBuf {
         self.folder.join(name).join(&self.host).join("dist/posthaste")
     }
@@ -103,12 +105,12 @@ impl Workshop {
         })
     }
 
-    /// Where the program that counts writes when it ends.
+    /// The directory into which the program writes its counts when it ends.
     fn counts(&self) -> PathBuf {
         self.folder.join("counts")
     }
 
-    /// Trains the program that counts, and builds the one that the counts make; a copy of it is in `target/dist`.
+    /// Runs the training load and builds the optimised program; a copy of it is in `target/dist`.
     fn optimized(&self, instrumented: &Path) -> Result<PathBuf, Box<dyn Error>> {
         let counts = self.counts();
         step("putting it to work", || {
@@ -121,11 +123,11 @@ impl Workshop {
             show("llvm-profdata", merge.args(["merge", "--output"]).arg(&profile).arg(&counts))
         })?;
         let optimized = step("building the program with these counts", || {
-            // Cargo knows the name of the profile, not what is in it: it would find what it built with the last one good.
+            // Cargo knows only the name of the profile, not its content: it would reuse an earlier build.
             empty(&self.folder.join(OPTIMIZED).join(&self.host))?;
             self.build(OPTIMIZED, &format!("-Cprofile-use={}", profile.display()))
         })?;
-        // A program that runs cannot be written to, but its name can be given to another.
+        // A running program cannot be overwritten, but its name can be given to another file.
         let next = finished().with_extension("new");
         std::fs::create_dir_all(target().join("dist"))?;
         std::fs::copy(&optimized, &next)?;
@@ -134,7 +136,7 @@ impl Workshop {
     }
 }
 
-/// Does a part of the work, says so, and says how long it took.
+/// Runs a step, and prints its name and its duration.
 fn step<T>(what: &str, work: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Result<T, Box<dyn Error>> {
     eprintln!("── {what}");
     let begin = Instant::now();
@@ -150,14 +152,15 @@ fn empty(folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)
 }
 
-/// The target triple in what `rustc -vV` says.
+/// Returns the target triple in the output of `rustc -vV`.
 fn host(version: &str) -> Option<&str> {
     version.lines().find_map(|line| line.strip_prefix("host: ")).map(str::trim)
 }
 
-/// The value of `CARGO_ENCODED_RUSTFLAGS` with a flag more than the user has set, by this variable or else by `RUSTFLAGS`.
+/// Returns `CARGO_ENCODED_RUSTFLAGS` with one more flag than the user has set, by this variable or else by
+/// `RUSTFLAGS`.
 fn flags(encoded: Option<String>, plain: Option<String>, more: &str) -> String {
-    /// Stands between two flags, so that a flag may have spaces in it.
+    /// The separator between flags, so that a flag may contain spaces.
     const BETWEEN: &str = "\x1f";
     let given = encoded.unwrap_or_else(|| {
         plain.unwrap_or_default().split_ascii_whitespace().collect::<Vec<_>>().join(BETWEEN)

@@ -2,7 +2,7 @@
 
 use crate::workspace::cargo;
 
-/// Hands the arguments to the simulator and runs it.
+/// Runs the simulator with these arguments.
 pub fn run(arguments: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
     let mut command = cargo(&["run", "--quiet", "--release", "--package", "posthaste-simulator", "--"]);
     match command.args(arguments).status()?.code() {

@@ -1,4 +1,5 @@
-//! Runs the server for hours under mixed traffic, on a small disk, and sees that nothing grows. The work is done by `conformance/crash`.
+//! Runs the server for hours under mixed traffic, on a small disk, and checks that nothing grows. The work is
+//! done by `conformance/crash`.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -8,26 +9,26 @@ use clap::Parser;
 
 use crate::workspace::{cargo, root, run as ask, show, target};
 
-/// What the user may ask for.
+/// Options of `cargo xtask soak`.
 #[derive(Parser)]
 #[command(
     name = "cargo xtask soak",
     about = "Mixed traffic at half of the saturated rate, with kills, jumps of the clock, slow readers and hanging endpoints"
 )]
 struct Options {
-    /// How long
+    /// Duration in hours
     #[arg(long, default_value_t = 2.0, value_name = "HOURS", conflicts_with = "seconds")]
     hours: f64,
-    /// How long, in seconds: a minute or two, to see that all works
+    /// Duration in seconds: a minute or two for a trial
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
-    /// The disk's size. A file system in memory of this size, which needs root; others use the disk that is there
+    /// Size of the disk: a file system in memory, which needs root; without root the existing disk is used
     #[arg(long, default_value_t = 2048, value_name = "MIB")]
     disk: u64,
-    /// About how often the server is killed, in seconds
+    /// Approximate interval of the kills, in seconds
     #[arg(long, default_value_t = 20, value_name = "N")]
     kill_every: u64,
-    /// What "acknowledged" means: `fsync` or `os`
+    /// What an acknowledgement guarantees: `fsync` or `os`
     #[arg(long, default_value = "os", value_name = "WORD")]
     durability: String,
     /// Use this `posthaste` instead of building one
@@ -35,11 +36,12 @@ struct Options {
     posthaste: Option<PathBuf>,
 }
 
-/// Builds what is needed, and runs it.
+/// Builds the programs, and runs the soak test.
 ///
 /// # Errors
 ///
-/// If something cannot be built; if memory, disk or descriptors grew, the server answered what AWS would not, or a message was lost.
+/// A build failed; memory, disk or descriptors grew; the server gave an answer that AWS would not give; or a
+/// message was lost.
 pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     let options = Options::parse_from([&["soak"], words].concat());
     let posthaste = match &options.posthaste {
@@ -65,14 +67,14 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     soak.arg("--data").arg(folder.path().join("data")).env("POSTHASTE_BIN", posthaste);
     let result = show("soak", &mut soak);
     if result.is_err() {
-        // What happened is to be looked at: disk and folder stay.
+        // The disk and the folder are kept for analysis.
         std::mem::forget(disk);
         return result.map_err(|error| format!("{error}; all is kept in {}", folder.keep().display()).into());
     }
     Ok(())
 }
 
-/// A file system in memory, of a fixed size; it goes with this value.
+/// A file system in memory, of a fixed size; it is removed when this value is dropped.
 struct Disk<'a>(Option<&'a Path>);
 
 impl<'a> Disk<'a> {

@@ -1,4 +1,4 @@
-//! Everything that must pass before a change lands, in the order in which it fails fastest.
+//! Runs all tests that must pass before a change lands, the fastest failures first.
 
 mod fresh;
 
@@ -16,17 +16,18 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::workspace::{self, root, target};
 use crate::{codegen, tidy};
 
-/// What the user may ask for.
+/// Options of `cargo xtask test`.
 #[derive(Parser)]
 #[command(name = "cargo xtask test", about = "Everything that must pass before a change lands")]
 struct Options {
-    /// Without what speaks to the built program
+    /// Without the tests that need the built program
     #[arg(long, conflicts_with = "all")]
     quick: bool,
-    /// Also what takes long and seldom finds anything: hundreds of crashes, the limits of AWS in full, all of Celery
+    /// Also the slow tests that rarely fail: hundreds of crashes, AWS's limits in full, all of Celery
     #[arg(long)]
     all: bool,
-    /// In a fresh clone of what is committed, with empty caches of every tool: Cargo, Maven, Go, npm and pip
+    /// In a fresh clone of the committed state, with empty caches of every tool: Cargo, Maven, Go, npm and
+    /// pip
     #[arg(long)]
     fresh: bool,
 }
@@ -35,7 +36,7 @@ struct Options {
 ///
 /// # Errors
 ///
-/// What failed, with the names of the failing tests and the file that holds the whole output.
+/// Names the failed tests, and the file with the whole output.
 pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     let options = Options::parse_from([&["test"], words].concat());
     if options.fresh {
@@ -53,7 +54,7 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
 fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
     steps.step("generated files are as the models say", |_| codegen::run(true))?;
     steps.step("the tree is tidy", |_| tidy::run())?;
-    // What the suites install comes by the network, while the compiler has the processors.
+    // The suites download their dependencies while the compiler uses the processors.
     let installing = if options.quick { None } else { Some(Installing::begin(&steps.logs)?) };
     steps.cargo("formatted", &["fmt", "--all", "--check"], &[])?;
     steps.cargo(
@@ -67,7 +68,8 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
         &docs,
         &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")],
     )?;
-    // With the feature here, since a command of its own for it would choose other features of what is below, and build all of that again.
+    // With this feature in the same command: a separate command would select other features of the
+    // dependencies and build them again.
     let tests = ["test", "--workspace", "--no-fail-fast", "--features", "posthaste-toolkit/kms"];
     // The toolkit's and the systems' tests start the program, which this builds for the server's own tests.
     steps.cargo(
@@ -92,7 +94,7 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
         conformance.arg(root().join("conformance/run")).args(options.all.then_some("--all"));
         conformance.envs(program).env("LOGS", &steps.logs);
         steps.step("conformance", |steps| {
-            // Its output ends with what failed, and where that is to be read.
+            // Its output ends with the failures and the paths of their outputs.
             steps.show("conformance", &mut conformance).map_err(|error| {
                 let failures = std::fs::read_to_string(steps.logs.join("failures"));
                 failures
@@ -110,7 +112,7 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What has been done, how long each took, and where the output is kept.
+/// The finished steps with their durations, and the folder of the outputs.
 struct Steps {
     begun: Instant,
     logs: PathBuf,
@@ -148,7 +150,8 @@ impl Steps {
         })
     }
 
-    /// Runs a command in sight of the user, and keeps its output in a file. The error names what failed, and that file.
+    /// Runs a command with its output on the terminal and in a file. The error names the failures and the
+    /// file.
     fn show(&self, what: &str, command: &mut Command) -> Result<(), Box<dyn Error>> {
         let path = self.logs.join(what.replace(' ', "-")).with_extension("log");
         let file = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -170,7 +173,7 @@ impl Steps {
         Err(format!("{what}: failed ({status}); its whole output: {}{reasons}", path.display()).into())
     }
 
-    /// Where the time went.
+    /// Prints the durations of the steps.
     fn report(&self) {
         println!("\n── how long each took, in seconds");
         for (what, took) in &self.took {
@@ -185,7 +188,7 @@ fn copy(from: Option<impl Read>, file: &Mutex<File>, terminal: &mut impl Write) 
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
     while from.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
-        // A terminal that is gone, or a disk that is full, must not stop the tests: their status is what counts.
+        // A closed terminal or a full disk must not stop the tests: only their exit status counts.
         _ = terminal.write_all(&line).and_then(|()| terminal.flush());
         if let Ok(mut file) = file.lock() {
             _ = file.write_all(&line);
@@ -194,10 +197,10 @@ fn copy(from: Option<impl Read>, file: &Mutex<File>, terminal: &mut impl Write) 
     }
 }
 
-/// Most reasons that an error names; the file has the others.
+/// Maximum number of reasons in an error; the file has the others.
 const REASONS: usize = 20;
 
-/// What in the output of cargo says why it failed: failing tests, or else the first errors.
+/// Returns the reasons of a failure from cargo's output: failed tests, or else the first errors.
 fn reasons(output: &str) -> Vec<String> {
     let line = |text: &str| text.chars().take(300).collect::<String>();
     let mut suite = "";
@@ -234,7 +237,7 @@ struct Installing {
 }
 
 impl Installing {
-    /// Those whose tools come by the network; what cargo builds would wait for the builds that are under way.
+    /// The suites whose tools are downloaded; cargo's builds would wait for the current builds.
     const SUITES: [&str; 7] = ["python", "cli", "javascript", "go", "java", "sqs-consumer", "celery"];
 
     fn begin(logs: &Path) -> Result<Installing, Box<dyn Error>> {
@@ -251,7 +254,7 @@ impl Installing {
         let status = self.child.wait()?;
         print!("{}", std::fs::read_to_string(&self.log).unwrap_or_default());
         if !status.success() {
-            // Not the end: it is tried again before the suite runs.
+            // This is not fatal: the preparation is repeated before the suite runs.
             println!("   not all could be installed; each suite tries again before it runs");
         }
         Ok(())
@@ -260,7 +263,7 @@ impl Installing {
 
 impl Drop for Installing {
     fn drop(&mut self) {
-        // Where a step before its end failed. What it runs at this moment ends by itself.
+        // A step before its end failed. The command that is running ends by itself.
         if self.child.try_wait().is_ok_and(|status| status.is_none()) {
             _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         }

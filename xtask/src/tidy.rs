@@ -1,4 +1,4 @@
-//! What can be checked about the shape of the tree. It counts no lines.
+//! Checks of the repository's structure.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::workspace::{self, cargo, root};
 
-/// Which of our packages each may depend on, for others than tests. What is not here may depend on anything.
+/// The packages on which each of our packages may depend, except in tests. Packages that are not listed may
+/// depend on any.
 const ARROWS: &[(&str, &[&str])] = &[
     ("posthaste-api", &[]),
     ("posthaste-kernel", &[]),
@@ -51,7 +52,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("posthaste-tickets", &["posthaste-toolkit"]),
 ];
 
-/// Licences that what we ship may have; one of several is enough.
+/// Allowed licences of dependencies; one of several alternatives is enough.
 const LICENCES: &[&str] = &[
     "MIT",
     "Apache-2.0",
@@ -69,7 +70,7 @@ const LICENCES: &[&str] = &[
     "MPL-2.0",
 ];
 
-/// Looks at the tree; the error lists everything that is not as it should be.
+/// Checks the repository. The error lists all faults.
 pub fn run() -> Result<(), Box<dyn Error>> {
     let mut faults = Vec::new();
     packages(&mut faults)?;
@@ -111,7 +112,7 @@ fn packages(faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Every file says in its first sentence which question it answers.
+/// Checks that every file begins with a sentence about its content.
 fn first_lines(folder: &Path, faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
     for path in entries(folder)? {
         if path.is_dir() {
@@ -128,7 +129,7 @@ fn first_lines(folder: &Path, faults: &mut Vec<String>) -> Result<(), Box<dyn Er
     Ok(())
 }
 
-/// Folders at the top are in ARCHITECTURE.md, and those that it names in a heading exist.
+/// Checks that ARCHITECTURE.md contains all top-level folders, and that the folders in its headings exist.
 fn folders(faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
     let map = std::fs::read_to_string(root().join("ARCHITECTURE.md"))?;
     for path in entries(&root())?.into_iter().filter(|path| path.is_dir()) {
@@ -146,10 +147,10 @@ fn folders(faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Files with a table of record kinds, each the only place that writes those.
+/// Files with a table of record kinds. Each is the only place that writes its kinds.
 const RECORDS: &[&str] = &["crates/engine/sqs/src/records/mod.rs", "crates/engine/sns/src/records/mod.rs"];
 
-/// Numbers of record kinds stand once in a table and once in the code, in one service alone, and agree.
+/// Checks that each number of a record kind is listed once over all services, and that all written numbers are listed.
 fn record_kinds(faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
     let mut of_all = BTreeSet::new();
     for file in RECORDS {
@@ -209,7 +210,7 @@ fn names_of_services(faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Links of our documents to files lead somewhere.
+/// Checks that links between our documents lead to existing files.
 fn links(folder: &Path, faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
     for path in entries(folder)? {
         if path.is_dir() {
@@ -227,7 +228,7 @@ fn links(folder: &Path, faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> 
     Ok(())
 }
 
-/// What git tracks or would track, without the folders that are made by tools.
+/// Returns the entries that git tracks or would track, without folders that tools create.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     const MADE: &[&str] =
         &["target", "node_modules", "posthaste-data", "tickets-data", "corpus", "artifacts", "__pycache__"];

@@ -1,5 +1,5 @@
-//! What users ask of a server besides the bench's tasks: attributes, visibility, lists, tags, dead letters, envelopes, and all of
-//! that in both protocols.
+//! Typical requests besides the benchmark's tasks: attributes, visibility, lists, tags, dead letters,
+//! envelopes, each in both protocols.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::bench::process::{ask, ask_form};
 
-/// How often it is all done.
+/// Number of repetitions.
 const ROUNDS: usize = 100;
 
-/// A message as people write them: it has what JSON and XML must escape.
+/// A typical message, with characters that JSON and XML must escape.
 const TEXT: &str =
     "{\"order\": 17, \"customer\": \"Zoë <zoe@example.com>\", \"note\": \"two lines\\n& a 'quote' ✓\"}";
 
-/// Asks for all of it. An answer that is not 200 is an error that names the request.
+/// Sends all of these requests. A status other than 200 is an error that names the request.
 pub fn live(address: SocketAddr) -> Result<(), Box<dyn Error>> {
     let user = User { address };
     let dead = user.queue("everyday-dead", json!({}))?;
@@ -37,7 +37,7 @@ pub fn live(address: SocketAddr) -> Result<(), Box<dyn Error>> {
     user.removals(&[&queue, &fifo, &envelopes, &dead], &topic)
 }
 
-/// Attributes of a message, as SQS wants them in JSON.
+/// Attributes of a message, in SQS's JSON.
 fn attributes() -> Value {
     json!({
         "kind": { "DataType": "String", "StringValue": "order" },
@@ -62,7 +62,7 @@ impl User {
         text(&answer["Attributes"]["QueueArn"])
     }
 
-    /// A topic whose messages a queue gets in envelopes.
+    /// Creates a topic whose messages a queue gets in envelopes.
     fn topic(&self, queue_arn: &str) -> Result<String, Box<dyn Error>> {
         let answer = self.form("sns", &[("Action", "CreateTopic"), ("Name", "everyday")])?;
         let topic = element(&answer, "TopicArn")?.to_owned();
@@ -122,7 +122,7 @@ impl User {
         self.sqs("UntagQueue", &json!({ "QueueUrl": queue, "TagKeys": ["stage"] })).map(drop)
     }
 
-    /// The receipt handles of what a receive gives, with all there is to know about it.
+    /// Returns the receipt handles of a receive with all attributes.
     fn receive(&self, queue: &str, at_most: u32) -> Result<Vec<String>, Box<dyn Error>> {
         let answer = self.sqs(
             "ReceiveMessage",
@@ -180,7 +180,7 @@ impl User {
         let body = json!({
             "QueueUrl": fifo, "MessageBody": format!("{TEXT} {round}"), "MessageGroupId": format!("group-{}", round % 7),
         });
-        // The second time it is known already.
+        // The second time it exists already.
         self.sqs("SendMessage", &body)?;
         self.sqs("SendMessage", &body)?;
         for handle in self.receive(fifo, 1)? {
@@ -202,7 +202,7 @@ impl User {
             ("MessageAttributes.entry.2.Value.DataType", "Number"),
             ("MessageAttributes.entry.2.Value.StringValue", "12.5"),
         ])?;
-        // Nobody wants this one.
+        // No filter matches this one.
         form(&[
             ("Action", "Publish"),
             ("Message", r#"{"default": "to all"}"#),
@@ -219,7 +219,7 @@ impl User {
         self.form("sns", &[("Action", "ListSubscriptions")]).map(drop)
     }
 
-    /// A message that is received, given back, and not received again.
+    /// Sends a message, receives it and returns it; the next receive makes it a dead letter.
     fn dead_letter(&self, queue: &str, dead: &str) -> Result<(), Box<dyn Error>> {
         self.sqs("SendMessage", &json!({ "QueueUrl": queue, "MessageBody": TEXT }))?;
         for handle in self.receive(queue, 1)? {
@@ -236,7 +236,7 @@ impl User {
         .map(drop)
     }
 
-    /// All dead letters go back.
+    /// Moves all dead letters back.
     fn moves(&self, queue: &str, dead: &str, dead_arn: &str) -> Result<(), Box<dyn Error>> {
         self.sqs("ListDeadLetterSourceQueues", &json!({ "QueueUrl": dead }))?;
         self.sqs("StartMessageMoveTask", &json!({ "SourceArn": dead_arn }))?;
@@ -260,7 +260,7 @@ impl User {
 
     fn json(&self, target: &str, body: &Value) -> Result<Value, Box<dyn Error>> {
         let answer = good(target, ask(self.address, target, &body.to_string()))?;
-        // Some have nothing to say.
+        // Some answers are empty.
         Ok(if answer.is_empty() { Value::Null } else { serde_json::from_str(&answer)? })
     }
 
@@ -271,7 +271,7 @@ impl User {
     }
 }
 
-/// The body of an answer that is 200.
+/// Returns the body of an answer with status 200.
 fn good(request: &str, answer: Option<(u16, String)>) -> Result<String, Box<dyn Error>> {
     match answer {
         Some((200, body)) => Ok(body),
@@ -284,7 +284,7 @@ fn text(value: &Value) -> Result<String, Box<dyn Error>> {
     Ok(value.as_str().ok_or_else(|| format!("{value} is no text"))?.to_owned())
 }
 
-/// What stands in an answer's first element of that name.
+/// Returns the content of the first element with this name in an answer.
 fn element<'a>(answer: &'a str, name: &str) -> Result<&'a str, Box<dyn Error>> {
     let inside = |answer: &'a str| {
         let (_, rest) = answer.split_once(&format!("<{name}>"))?;

@@ -1,5 +1,5 @@
-//! What the program is put to work with: the bench's tasks with each durability, what users do besides, restarts, and its
-//! other chores. What is never run here is built to be small rather than fast.
+//! The training load: the benchmark's tasks with each durability, typical requests, restarts, and the
+//! program's other commands. Code that does not run here is optimised for size instead of speed.
 
 use std::error::Error;
 use std::path::Path;
@@ -15,14 +15,14 @@ use crate::workspace::run;
 /// Minutes after which a task is given up.
 const TASK_MINUTES: u64 = 5;
 
-/// What the bench does, besides how long.
+/// The benchmark's arguments, without the duration.
 const TASKS: &[&str] = &[
     "send",
     "send-batch",
     "drain --messages 50000",
     "end-to-end",
     "end-to-end --batch 1",
-    // Little to do at a time: most receives wait.
+    // With a low load: most receives wait.
     "end-to-end --batch 1 --rate 1000",
     "end-to-end --size 65536 --connections 8 --window 200",
     "cycle",
@@ -37,13 +37,13 @@ const TASKS: &[&str] = &[
     "deliver",
 ];
 
-/// Messages that a restart finds.
+/// Number of messages that a restart finds.
 const BACKLOG: &str = "send-batch --messages 100000 --keep --timeout 120";
 
 /// Runs the program, which must write its counts to `counts` when it ends.
 pub fn train(program: &Path, counts: &Path) -> Result<(), Box<dyn Error>> {
     let kitchen = Kitchen::build(program.to_owned())?;
-    // Nothing is measured here, so a machine that pauses for a minute is no reason to give up.
+    // Nothing is measured here, so a pause of the machine for a minute is acceptable.
     let timed = |task: &str| format!("{task} --warmup 0 --duration 2 --timeout 120");
     for contender in [Contender::OursFsync, Contender::OursOs] {
         eprintln!("   {}", contender.description());
@@ -55,7 +55,7 @@ pub fn train(program: &Path, counts: &Path) -> Result<(), Box<dyn Error>> {
         everyday::live(server.address)?;
         measured(&kitchen, &server, BACKLOG, TASK_MINUTES)?;
         end(server, counts)?;
-        // A restart from what an orderly end left, and one from what a crash did: who is killed writes no counts.
+        // One restart after an orderly stop, and one after a crash: a killed server writes no counts.
         end(kitchen.start(contender, data.path())?, counts)?;
         let killed = kitchen.start(contender, data.path())?;
         measured(&kitchen, &killed, BACKLOG, TASK_MINUTES)?;
@@ -72,7 +72,7 @@ pub fn train(program: &Path, counts: &Path) -> Result<(), Box<dyn Error>> {
     end(server, counts)
 }
 
-/// Ends a server, which then adds what it has counted to what is in `counts`.
+/// Stops a server, which then adds its counts to those in `counts`.
 fn end(server: Server, counts: &Path) -> Result<(), Box<dyn Error>> {
     let before = written(counts)?;
     let status = server.terminate()?;
@@ -85,7 +85,7 @@ fn end(server: Server, counts: &Path) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// When counts were last written.
+/// Returns when counts were last written.
 fn written(counts: &Path) -> std::io::Result<Option<SystemTime>> {
     let mut last = None;
     for file in std::fs::read_dir(counts)? {
