@@ -1,6 +1,6 @@
-//! Everything that is left to chance, from one seed.
+//! All random numbers of a world, from one seed.
 
-/// Dice that are a function of a seed.
+/// A generator whose numbers are a function of a seed.
 #[derive(Clone, Debug)]
 pub struct Dice(kernel::Dice);
 
@@ -11,32 +11,32 @@ impl From<Dice> for kernel::Dice {
 }
 
 impl Dice {
-    /// Dice of this seed.
+    /// Creates the generator of a seed.
     pub fn from_seed(seed: u64) -> Self {
         Dice(kernel::Dice::from_seed(seed))
     }
 
-    /// Other dice, whose rolls say nothing about these.
+    /// Returns another generator, whose numbers are independent of this one's.
     pub fn split(&mut self) -> Dice {
         Dice::from_seed(self.0.roll())
     }
 
-    /// Any number.
+    /// Returns any number.
     pub fn roll(&mut self) -> u64 {
         self.0.roll()
     }
 
-    /// A number below `end`; 0 if there is none.
+    /// Returns a number below `end`; 0 if there is none.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0.roll() % end.max(1)
     }
 
-    /// True so many times of a hundred.
+    /// Returns `true` with this probability, in per cent.
     pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// One of these, which must be some.
+    /// Returns one of these elements; there must be at least one.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len() as u64) as usize]
     }

@@ -1,8 +1,7 @@
-//! What clients asked and were told, and what must hold whatever happened to the server in between.
+//! The requests of clients and their answers, and the rules that must hold whatever happened to the server.
 //!
-//! A message is known by the number that it carries in an attribute. What the history may demand of it depends on what
-//! is certain: a send or delete that was asked for and not answered before a crash is in doubt, and may have happened
-//! or not.
+//! An attribute of each message contains its number. The checks depend on what is certain: a send or delete
+//! without an answer before a crash is in doubt, and may have happened or not.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -19,61 +18,61 @@ use crate::world::publishing::SECRET;
 
 mod topics;
 
-/// Says what is wrong.
+/// Describes a violation.
 pub type Check = Result<(), String>;
 
 /// Whether a message was accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Standing {
-    /// Asked, and not answered.
+    /// The request has no answer yet.
     Asked,
-    /// Asked, and never answered, because the server died.
+    /// The request will get no answer, because the server died.
     Doubt,
-    /// It was accepted: the client was told so, or has seen the message.
+    /// It was accepted: the client got the answer, or has seen the message.
     Accepted,
     /// It was refused.
     Refused,
-    /// It was taken for a duplicate of another.
+    /// It was treated as a duplicate of another message.
     Duplicate,
 }
 
-/// A message as its sender described it, and what became of it.
+/// A message as its sender described it, and its state.
 #[derive(Debug)]
 pub struct Message {
     /// Its queue: an index into [`QUEUES`].
     pub queue: usize,
-    /// The number of that queue at that time.
+    /// The id of that queue at that time.
     pub queue_id: QueueId,
     /// Its group.
     pub group: Option<String>,
-    /// The deduplication id that is in force, with the group if that is the scope.
+    /// The effective deduplication id, with the group if that is the scope.
     pub deduplication: Option<String>,
     /// The text.
     pub body: String,
     /// Its own delay in seconds.
     pub delay: u64,
-    /// The machine's time when it was asked for.
+    /// The machine's time of the request.
     pub sent: Time,
-    /// The next number that the machine would have given.
+    /// The next number that the machine would have assigned.
     pub next_seq: u64,
     standing: Standing,
-    /// The number that it got, if that is known.
+    /// Its assigned number, if that is known.
     seq: Option<Seq>,
-    /// It is gone for good.
+    /// It is gone permanently.
     gone: Option<&'static str>,
-    /// So many things may have removed it.
+    /// Number of events that may have removed it.
     doubtful: u32,
-    /// Not to be seen in this queue before then.
+    /// It must not be visible in this queue before then.
     hidden: Option<(QueueId, Time)>,
-    /// How often clients asked for another time.
+    /// How often clients requested another visibility timeout.
     changes: u32,
-    /// When last.
+    /// When they did so last.
     changed: Time,
-    /// How often it was received and when first, by the number from which its id is made.
+    /// How often it was received and when first, by the number from which its id is computed.
     counts: BTreeMap<Seq, Vec<Count>>,
-    /// What it was given to clients with, oldest first.
+    /// Its receives, oldest first.
     pub given: Vec<Given>,
-    /// What it is a copy of, if it came from a topic.
+    /// The publish of which it is a copy, if it came from a topic.
     pub publish: Option<usize>,
 }
 
@@ -82,63 +81,63 @@ struct Count {
     receives: u32,
     received: Time,
     first: Time,
-    /// Certain once the log is durable up to here.
+    /// Certain when the log is durable up to here.
     at: Position,
 }
 
 /// One receive of a message.
 #[derive(Clone, Debug)]
 pub struct Given {
-    /// From which queue.
+    /// The queue.
     pub queue: usize,
-    /// Its number.
+    /// The queue's id.
     pub queue_id: QueueId,
-    /// When, and which receive it was.
+    /// The time and the number of the receive.
     pub received: (Time, u32),
     /// The receipt handle.
     pub handle: String,
 }
 
-/// Everything that was asked and told.
+/// All requests and answers.
 #[derive(Debug, Default)]
 pub struct History {
-    /// By the number that they carry.
+    /// Messages by the number in their attribute.
     pub messages: Vec<Message>,
-    /// Receives from a queue that were not answered: they may have counted.
+    /// Unanswered receives from a queue: they may have counted.
     unanswered: [u32; QUEUES.len()],
-    /// The highest number that was told.
+    /// The highest number in any answer.
     highest: Seq,
     /// The latest time that the machine has seen.
     pub latest: Time,
     /// Accepted messages by queue and deduplication id.
     accepted: BTreeMap<(QueueId, String), Vec<usize>>,
-    /// The states that a queue may be in: the last one that is certain, then those asked for since.
+    /// The possible states of a queue: the last certain one, then those requested since.
     declared: BTreeMap<usize, Vec<(u64, String)>>,
-    /// Purges that were asked for: of which queue, and how many messages there were then.
+    /// Requested purges: the queue, and the number of messages at that time.
     purges: Vec<(QueueId, usize)>,
-    /// How many messages were given.
+    /// Number of received messages.
     pub deliveries: u64,
-    /// What was published.
+    /// The publishes.
     pub publishing: Publishing,
-    /// The states that a topic may be in, as `declared` has it for queues.
+    /// The possible states of a topic, as `declared` for queues.
     topics: BTreeMap<usize, Vec<(u64, String)>>,
-    /// Dead letters, and what was replayed: there once the log is durable up to a position.
+    /// Dead letters and replayed messages: certain when the log is durable up to a position.
     letters: Vec<(Position, usize)>,
 }
 
-/// A deletion that was asked for.
+/// A requested deletion.
 #[derive(Clone, Copy, Debug)]
 pub struct Deletion {
-    /// Of which message.
+    /// The message.
     pub number: usize,
-    /// Whether its being done means that the message is gone.
+    /// Whether the message is gone if the deletion happened.
     pub certain: bool,
 }
 
 impl History {
     // --- sends ---
 
-    /// A client asks for a message to be accepted.
+    /// A client requests a send.
     #[expect(clippy::too_many_arguments, reason = "all that is known of a message")]
     pub fn send(
         &mut self,
@@ -179,7 +178,7 @@ impl History {
         self.messages[number].standing = Standing::Refused;
     }
 
-    /// The client was told that the message was accepted, with this number.
+    /// The client got the answer that the message was accepted, with this number.
     pub fn sent(&mut self, number: usize, seq: Seq) -> Check {
         let message = &self.messages[number];
         let earlier = self.messages[..number].iter().rev().take(10);
@@ -198,7 +197,8 @@ impl History {
         self.accept(number)
     }
 
-    /// A message exists: nothing else with its deduplication id may have been accepted near it.
+    /// A message exists, so no other message with its deduplication id may have been accepted within the
+    /// window.
     fn accept(&mut self, number: usize) -> Check {
         let message = &mut self.messages[number];
         if message.standing == Standing::Accepted {
@@ -215,7 +215,7 @@ impl History {
         others.push(number);
         let near = |other: Time| (sent - other).max(other - sent) < WINDOW_MILLIS;
         for &other in others.iter().filter(|&&other| other != number) {
-            // A purged queue does not remember what it accepted before.
+            // A purged queue forgets the ids of earlier messages.
             let between = other.min(number) + 1..=other.max(number);
             let purged = self.purges.iter().any(|(id, at)| *id == queue && between.contains(at));
             if near(self.messages[other].sent) && !purged {
@@ -244,7 +244,7 @@ impl History {
         self.messages[number].standing = Standing::Duplicate;
         match candidates[..] {
             [] => Err(format!("message {number} was taken for a duplicate of {seq:?}, which is none of it")),
-            // A message in doubt is there after all.
+            // A message in doubt exists after all.
             [one] => {
                 self.messages[one].seq = Some(seq);
                 self.accept(one)
@@ -260,7 +260,7 @@ impl History {
         self.unanswered[queue] += 1;
     }
 
-    /// Clients were given messages. `at`: where the log ended then; what is recorded of it lies before.
+    /// Clients received messages. `at` is the end of the log then; its records are before that.
     pub fn given(
         &mut self,
         queue: usize,
@@ -286,7 +286,7 @@ impl History {
             message.counts.entry(delivered.origin).or_default().push(count);
             let group = match QUEUES[queue].is_fifo() {
                 true => GroupHint::Unknown,
-                // What a FIFO queue did not take has no group where its letter lies.
+                // A message that a FIFO queue refused has no group in its dead-letter queue.
                 false => {
                     let group = message.group.as_deref().filter(|_| !QUEUES[message.queue].is_fifo());
                     GroupHint::of(group, &SECRET)
@@ -294,11 +294,11 @@ impl History {
             };
             let handle = delivered.handle_with(queue_id, group);
             let given = Given { queue, queue_id, received: (received, receives), handle: handle.to_text() };
-            // An answer that waits for another message comes late.
+            // An answer that waits for another message arrives late.
             let place = message.given.partition_point(|other| other.received <= given.received);
             if place == message.given.len() {
-                // The repetition of an attempt hides anew, from a moment that the answer does not tell.
-                // A receive whose answer comes late may have been followed by a change.
+                // A repeated attempt hides the messages again, from a time that is not in the answer.
+                // A receive whose answer arrives late may have been followed by a change.
                 let known = !attempt && received > message.changed;
                 message.hidden = known.then_some((queue_id, received.plus_seconds(visibility)));
             }
@@ -381,7 +381,7 @@ impl History {
         Ok(())
     }
 
-    /// Every message of the group that was accepted before and is still there is given before.
+    /// Checks that every earlier accepted message of the group that still exists was received before.
     fn check_order(
         &self,
         queue: usize,
@@ -425,31 +425,31 @@ impl History {
 
     // --- deletes and changes of visibility ---
 
-    /// A client deletes what it was given. `now` is the machine's time.
+    /// A client deletes a received message. `now` is the machine's time.
     pub fn delete(&mut self, number: usize, which: usize, now: Time) -> Deletion {
         let message = &mut self.messages[number];
         message.doubtful += 1;
         let given = &message.given[which];
         let latest = which + 1 == message.given.len();
         let hidden = message.hidden.is_some_and(|(queue, until)| queue == given.queue_id && now < until);
-        // Where messages move, a handle may be of a place where the message is no more.
+        // If messages move, a handle may belong to a queue in which the message is no more.
         let certain = !QUEUES[given.queue].movable || (latest && hidden);
         Deletion { number, certain }
     }
 
-    /// It was done.
+    /// The deletion succeeded.
     pub fn deleted(&mut self, deletion: Deletion) {
         if deletion.certain {
             self.messages[deletion.number].gone.get_or_insert("its delete");
         }
     }
 
-    /// It was refused: nothing has happened.
+    /// The deletion was refused: nothing has happened.
     pub fn not_deleted(&mut self, deletion: Deletion) {
         self.messages[deletion.number].doubtful -= 1;
     }
 
-    /// A client changes how long it hides a message. Returns which change of it this is.
+    /// A client changes the visibility timeout of a message. Returns the number of this change.
     pub fn change_visibility(&mut self, number: usize, now: Time) -> u32 {
         let message = &mut self.messages[number];
         message.hidden = None;
@@ -458,7 +458,8 @@ impl History {
         message.changes
     }
 
-    /// It was done. On a standard queue that counts even if others were given the message before it was asked for.
+    /// The change succeeded. On a standard queue it counts even if other clients received the message before
+    /// the request.
     pub fn visibility_changed(&mut self, number: usize, given: usize, change: u32, until: Time) {
         let message = &mut self.messages[number];
         let (Some(by), Some(last)) = (message.given.get(given), message.given.last()) else { return };
@@ -471,7 +472,7 @@ impl History {
 
     // --- queues ---
 
-    /// Everything in a queue may go: it is being purged or deleted. Returns what that is about.
+    /// All messages of a queue may be removed: it is being purged or deleted. Returns the affected messages.
     pub fn empty(&mut self, queue: usize, queue_id: QueueId) -> Vec<usize> {
         let family = QUEUES[queue].family;
         self.purges.push((queue_id, self.messages.len()));
@@ -488,7 +489,7 @@ impl History {
         affected
     }
 
-    /// It has gone.
+    /// They have been removed.
     pub fn emptied(&mut self, queue: usize, affected: &[usize], why: &'static str) {
         for &number in affected {
             if !QUEUES[queue].movable {
@@ -497,14 +498,14 @@ impl History {
         }
     }
 
-    /// Nothing has gone.
+    /// None has been removed.
     pub fn not_emptied(&mut self, affected: &[usize]) {
         for &number in affected {
             self.messages[number].doubtful -= 1;
         }
     }
 
-    /// A queue was made to be so by a request.
+    /// A request declared this state of a queue.
     pub fn declare(&mut self, queue: usize, ticket: u64, state: String) {
         self.declared.entry(queue).or_insert_with(|| vec![(0, "none".into())]).push((ticket, state));
     }
@@ -518,7 +519,7 @@ impl History {
         }
     }
 
-    /// After a start a queue is so.
+    /// The state of a queue after a start.
     pub fn found(&mut self, queue: usize, state: String) -> Check {
         let states = self.declared.entry(queue).or_insert_with(|| vec![(0, "none".into())]);
         if states.iter().all(|(_, other)| *other != state) {
@@ -533,7 +534,7 @@ impl History {
 
     // --- the whole ---
 
-    /// The server has died; its log was durable up to here, at least.
+    /// The server has died; its log was durable at least up to here.
     pub fn crashed(&mut self, durable: Position) {
         self.letters.clear();
         self.publishing.crashed(durable);
@@ -559,7 +560,7 @@ impl History {
             && message.sent.plus_seconds(retention) > self.latest
     }
 
-    /// Compares how many messages there are with how many there must and may be, by family.
+    /// Compares the number of messages with the minimum and the maximum, by family.
     pub fn check_counts(&self, counts: &[u64; FAMILIES]) -> Check {
         let mut least = [0; FAMILIES];
         let mut most = [0; FAMILIES];
@@ -582,7 +583,7 @@ impl History {
         Ok(())
     }
 
-    /// Every queue has been emptied by receives, and each message deleted: nothing certain may be left.
+    /// All queues have been drained, and each message deleted: no certain message may be missing.
     pub fn check_drained(&self) -> Check {
         match self.messages.iter().position(|message| self.is_certain(message)) {
             None => Ok(()),
@@ -596,7 +597,7 @@ impl History {
         }
     }
 
-    /// How many messages there certainly are.
+    /// Returns the number of certain messages.
     pub fn certain(&self) -> usize {
         self.messages.iter().filter(|message| self.is_certain(message)).count()
     }

@@ -1,8 +1,9 @@
-//! The whole server in one thread, from a seed, over a faulty disk and clock.
+//! Runs the whole server in one thread from a seed, with a faulty disk and clock.
 //!
-//! A world is a server (the real machine, the real journal), a [disk](journal::engines::FaultyDisk) that loses and refuses what disks
-//! lose and refuse, a clock that jumps, and clients. What they do is a function of the seed alone. Everything that
-//! clients are told goes into a [`History`](history::History), which knows what must hold whatever happens.
+//! A world is a server (the real machine, the real journal), a [disk](journal::engines::FaultyDisk) that
+//! loses data and refuses operations, a clock that jumps, and clients. All of their actions are a function of
+//! the seed. A [`History`](history::History) records all answers to clients, and checks the rules that must
+//! always hold.
 
 pub mod dice;
 
@@ -21,31 +22,31 @@ pub mod history;
 pub mod world;
 pub use world::{Options, Outcome, Violation, run};
 
-/// A fault that is built into the world to see that it is found.
+/// A planted fault, which the checkers must find.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bug {
-    /// Answers leave when the log has been written, before it is synced.
+    /// Replies leave when the log has been written, before it is synced.
     LostAck,
-    /// A start overlooks some of the records that say that messages are gone.
+    /// A start ignores some of the tombstones of messages.
     Resurrect,
-    /// A segment is dropped that nobody asked to drop.
+    /// A segment is dropped without a request.
     EarlyDiscard,
-    /// A start overlooks some of the deliveries of what was published.
+    /// A start ignores some of the deliveries of publishes.
     ForgottenDelivery,
-    /// A start overlooks some of the records that say that deliveries are over.
+    /// A start ignores some of the tombstones of deliveries.
     RepeatedDelivery,
-    /// Of what was published, a start overlooks a queue's copy, as if each had been a record of its own.
+    /// A start ignores one queue's copies of publishes, as if each copy were a separate record.
     SplitFanOut,
-    /// A start overlooks how far some replays have come.
+    /// A start ignores the progress of some replays.
     RepeatedReplay,
-    /// A start overlooks that some messages are archived.
+    /// A start ignores that some messages are archived.
     ForgottenArchive,
-    /// The records of a group get frames of their own, so that a crash can leave some of them.
+    /// The records of a group get separate frames, so a crash can keep some of them.
     SplitGroups,
 }
 
 impl Bug {
-    /// All of them, with their names.
+    /// All faults, with their names.
     pub const ALL: [(&'static str, Bug); 9] = [
         ("lost-ack", Bug::LostAck),
         ("resurrect", Bug::Resurrect),

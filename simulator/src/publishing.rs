@@ -1,4 +1,4 @@
-//! What clients published, who must get it, and what became of each delivery to an endpoint outside.
+//! The publishes of clients, their takers, and the state of each delivery to an endpoint outside.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,25 @@ use kernel::{Position, Time};
 use crate::history::Check;
 use crate::replays::Replay;
 
-/// Whether something was published.
+/// Whether a publish was accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Standing {
-    /// Asked, and not answered.
+    /// The request has no answer yet.
     Asked,
-    /// Asked, and never answered, because the server died.
+    /// The request will get no answer, because the server died.
     Doubt,
-    /// The client was told so, or somebody got it.
+    /// It was accepted: the client got the answer, or a taker got the message.
     Accepted,
     /// It was refused.
     Refused,
-    /// It was taken for a duplicate of another.
+    /// It was treated as a duplicate of another publish.
     Duplicate,
 }
 
-/// Something that was published.
+/// A publish.
 #[derive(Debug)]
 pub struct Publish {
-    /// The number of the topic at that time.
+    /// The id of the topic at that time.
     pub topic: u64,
     /// Its deduplication id.
     pub deduplication: Option<String>,
@@ -33,73 +33,73 @@ pub struct Publish {
     pub group: Option<String>,
     /// The text.
     pub body: String,
-    /// The attribute that filters ask for.
+    /// The attribute that filters match.
     pub k: &'static str,
-    /// Whether its topic was to keep it.
+    /// Whether its topic had an archive for it.
     pub archived: bool,
-    /// Whether its topic may have given up what it kept since.
+    /// Whether its topic may have deleted the archived message since.
     pub archive_given_up: bool,
-    /// The machine's time when it was asked for.
+    /// The machine's time of the request.
     pub at: Time,
-    /// The next number that the machine would have given.
+    /// The next number that the machine would have assigned.
     pub next_seq: u64,
-    /// Whether it was.
+    /// Whether it was accepted.
     pub standing: Standing,
-    /// The number that it got, if that is known.
+    /// Its assigned number, if that is known.
     pub number: Option<u64>,
-    /// The messages that queues must have of it.
+    /// The copies that queues must have.
     pub copies: Vec<usize>,
-    /// What endpoints must get.
+    /// The deliveries that endpoints must get.
     pub deliveries: Vec<usize>,
 }
 
-/// What an endpoint is to get.
+/// A delivery to an endpoint.
 #[derive(Debug)]
 pub struct Delivery {
-    /// What was published.
+    /// The publish.
     pub publish: usize,
-    /// The number of the subscription.
+    /// The id of the subscription.
     pub subscription: u64,
-    /// Retries after the first attempt.
+    /// Number of retries after the first attempt.
     pub retries: u32,
-    /// Its number, once it was seen.
+    /// Its number, after it was seen.
     pub number: Option<u64>,
-    /// Where the log ended after each failure of this life.
+    /// The end of the log after each failure since the start.
     failures: Vec<Position>,
-    /// Failures of earlier lives that cannot have been forgotten, and all of them.
+    /// Failures before the start that cannot have been forgotten, and all of them.
     certain_failures: u32,
     possible_failures: u32,
-    /// It is over, once the log is durable up to here.
+    /// It is over when the log is durable up to here.
     ended: Option<Position>,
-    /// Its end is on disk, so that no start may find it again.
+    /// Its end is on disk, so no start may find it again.
     over: bool,
-    /// It may be over, since its end may have reached the disk before a crash.
+    /// It may be over, because its end may have reached the disk before a crash.
     maybe_over: bool,
-    /// Its subscription may be gone.
+    /// Its subscription may be deleted.
     pub excused: bool,
     /// The message that is its dead letter.
     pub letter: Option<usize>,
 }
 
-/// Everything that was published, and what follows.
+/// All publishes, and their takers.
 #[derive(Debug, Default)]
 pub struct Publishing {
-    /// By the number that they carry.
+    /// By the number in their attribute.
     pub publishes: Vec<Publish>,
     /// Deliveries to endpoints outside.
     pub deliveries: Vec<Delivery>,
-    /// Which delivery is one publish to one subscription.
+    /// The delivery of a publish to a subscription.
     by_subscription: BTreeMap<(usize, u64), usize>,
-    /// Which message is one publish for one subscription, and whether it is raw.
+    /// The message of a publish for a subscription, and whether it is raw.
     pub copies: BTreeMap<(usize, u64), (usize, bool)>,
-    /// What clients have asked to have replayed.
+    /// The replays that clients have requested.
     pub replays: Vec<Replay>,
-    /// The same as `copies` of what was replayed, by the number with which the replay began, too.
+    /// As `copies` for replayed messages, also by the number with which the replay began.
     pub replayed: BTreeMap<(usize, u64, u64), (usize, bool)>,
 }
 
 impl Publishing {
-    /// An endpoint is to get something.
+    /// An endpoint must get a delivery.
     pub fn expect(&mut self, publish: usize, subscription: u64, retries: u32) {
         let index = self.deliveries.len();
         self.deliveries.push(Delivery {
@@ -120,7 +120,7 @@ impl Publishing {
         self.publishes[publish].deliveries.push(index);
     }
 
-    /// An attempt is made: the delivery that it belongs to.
+    /// An attempt is made. Returns its delivery.
     pub fn attempted(
         &mut self,
         publish: usize,
@@ -156,12 +156,12 @@ impl Publishing {
         if !(least..=most).contains(&attempts) && delivery.ended.is_none() {
             return Err(what(format!("says {attempts} attempts, and there were {least} to {most}")));
         }
-        // A lost end is lost for good.
+        // A lost end is lost permanently.
         delivery.maybe_over &= delivery.ended.is_some();
         Ok(index)
     }
 
-    /// An attempt has failed and another is to follow.
+    /// An attempt has failed, and a retry must follow.
     pub fn failed(&mut self, index: usize, end: Position) {
         self.deliveries[index].failures.push(end);
     }
@@ -171,7 +171,7 @@ impl Publishing {
         self.deliveries[index].ended = Some(end);
     }
 
-    /// A subscription may be gone.
+    /// A subscription may be deleted.
     pub fn excuse(&mut self, subscription: u64) {
         for delivery in self.deliveries.iter_mut().filter(|one| one.subscription == subscription) {
             delivery.excused = true;
@@ -185,7 +185,7 @@ impl Publishing {
         }
     }
 
-    /// The server has died; its log was durable up to here, at least.
+    /// The server has died; its log was durable at least up to here.
     pub fn crashed(&mut self, durable: Position) {
         self.durable(durable);
         self.replays.iter_mut().for_each(|replay| replay.crashed(durable));
@@ -203,7 +203,8 @@ impl Publishing {
         }
     }
 
-    /// What a queue got of a publish for a subscription as its message with this number, and whether it is raw.
+    /// Returns the copy of a publish for a subscription as the message with this number, and whether it is
+    /// raw.
     pub fn copy(&self, publish: usize, subscription: u64, seq: u64, replayed: bool) -> Option<(usize, bool)> {
         if !replayed {
             return self.copies.get(&(publish, subscription)).copied();
@@ -213,7 +214,7 @@ impl Publishing {
         self.replayed.get(&(publish, subscription, began)).copied()
     }
 
-    /// Every delivery that must be pending is.
+    /// Checks that every delivery that must be pending is pending.
     pub fn check(&self, is_pending: impl Fn(u64) -> bool, pending: usize) -> Check {
         let mut least = 0;
         for delivery in &self.deliveries {

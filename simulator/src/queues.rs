@@ -7,15 +7,15 @@ use sqs::QueueKey;
 pub struct Plan {
     /// Its name.
     pub name: &'static str,
-    /// Its attributes, beside the redrive policy.
+    /// Its attributes, without the redrive policy.
     pub attributes: &'static [(&'static str, &'static str)],
-    /// Where its dead letters go, and after how many receives: an index into [`QUEUES`].
+    /// Its dead-letter queue, as an index into [`QUEUES`], and the maximum number of receives.
     pub dead_letters: Option<(usize, u32)>,
-    /// Seconds that messages are kept.
+    /// Its retention period, in seconds.
     pub retention: u64,
-    /// Seconds that messages are delayed.
+    /// Its delay, in seconds.
     pub delay: u64,
-    /// Queues between which messages move share a family.
+    /// Queues between which messages move have the same family.
     pub family: usize,
     /// Whether messages move into it or out of it.
     pub movable: bool,
@@ -166,13 +166,13 @@ pub const QUEUES: [Plan; 15] = [
     },
 ];
 
-/// How many of them there are in worlds without topics.
+/// Number of queues in worlds without topics.
 pub const WITHOUT_TOPICS: usize = 10;
 
-/// How many of them there are in worlds without archives.
+/// Number of queues in worlds without archives.
 pub const WITHOUT_ARCHIVES: usize = 13;
 
-/// How many families there are.
+/// Number of families.
 pub const FAMILIES: usize = 13;
 
 impl Plan {
@@ -181,12 +181,12 @@ impl Plan {
         QueueKey { account: "000000000000".into(), region: "us-east-1".into(), name: self.name.into() }
     }
 
-    /// Whether it is FIFO.
+    /// Returns whether it is FIFO.
     pub fn is_fifo(&self) -> bool {
         self.name.ends_with(".fifo")
     }
 
-    /// The attributes it is created with.
+    /// Returns the attributes for its creation.
     pub fn attributes(&self) -> Vec<(String, String)> {
         let mut attributes: Vec<(String, String)> =
             self.attributes.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -198,12 +198,12 @@ impl Plan {
         attributes
     }
 
-    /// Whether its deduplication is by group.
+    /// Returns whether its deduplication scope is the group.
     pub fn deduplicates_by_group(&self) -> bool {
         self.attributes.contains(&("DeduplicationScope", "messageGroup"))
     }
 
-    /// Whether its messages are known by their content.
+    /// Returns whether it uses content-based deduplication.
     pub fn is_content_based(&self) -> bool {
         self.attributes.contains(&("ContentBasedDeduplication", "true"))
     }

@@ -1,4 +1,4 @@
-//! Replays of what topics keep: which messages each owes its subscription, and which it has handed on.
+//! Replays of archives: the messages that each must send to its subscription, and those that it has sent.
 
 use kernel::{Position, Time};
 
@@ -6,61 +6,61 @@ use crate::history::Check;
 use crate::publishing::{Publish, Standing};
 use crate::topics::SHORTEST_ARCHIVE;
 
-/// A replay that a client has asked for.
+/// A replay that a client has requested.
 #[derive(Debug)]
 pub struct Replay {
-    /// The number of its subscription.
+    /// The id of its subscription.
     pub subscription: u64,
-    /// The number that tells it from other replays of the subscription, and its copies from theirs.
+    /// The number that distinguishes this replay and its copies from other replays of the subscription.
     pub began: u64,
-    /// It is about what was published from then on.
+    /// The beginning of its window.
     pub from: Time,
-    /// Until then, if it ends.
+    /// The end of its window, if it has one.
     pub to: Option<Time>,
-    /// Where the log ended when it had been asked for; nothing if it is on disk.
+    /// The end of the log after the request; `None` if the request is on disk.
     asked: Option<Position>,
-    /// The server has died since, and it may never have been asked for.
+    /// The server has died since, so the request may be lost.
     pub in_doubt: bool,
-    /// What it must hand on, if that was published after all.
+    /// The publishes that it must send, if they were accepted.
     owed: Vec<usize>,
-    /// What it has handed on, in that order.
+    /// The messages that it has sent, in order.
     handed: Vec<Handed>,
 }
 
-/// Something that a replay has come by.
+/// A message that a replay has passed.
 #[derive(Debug)]
 struct Handed {
     publish: usize,
     /// Its number in the archive.
     number: u64,
-    /// The message that a queue got; none if the filter did not want it, or there was no queue.
+    /// The message that a queue got; `None` if the filter did not match, or there was no queue.
     message: Option<usize>,
-    /// Where the log ended then.
+    /// The end of the log then.
     end: Position,
-    /// Whether the server that did so still lives.
+    /// Whether the server has not restarted since.
     of_this_life: bool,
-    /// Whether a queue's copy of it is on disk for certain.
+    /// Whether a queue's copy of it is certainly on disk.
     certain: bool,
 }
 
 impl Replay {
-    /// A replay that was asked for; the log ends at `end` with that.
+    /// Notes a requested replay; `end` is the end of the log after the request.
     pub fn new(subscription: u64, began: u64, (from, to): (Time, Option<Time>), end: Position) -> Self {
         let (owed, handed) = (Vec::new(), Vec::new());
         Replay { subscription, began, from, to, asked: Some(end), in_doubt: false, owed, handed }
     }
 
-    /// Whether what was published at that moment is in its window.
+    /// Returns whether a publish at that time is in its window.
     pub fn covers(&self, at: Time) -> bool {
         self.from <= at && self.to.is_none_or(|to| at <= to)
     }
 
-    /// This is published while the replay goes on, and is to come in its turn.
+    /// Notes a publish during the replay, which must be sent in its order.
     pub fn owe(&mut self, publish: usize) {
         self.owed.push(publish);
     }
 
-    /// The server has died; its log was durable up to here, at least.
+    /// The server has died; its log was durable at least up to here.
     pub fn crashed(&mut self, durable: Position) {
         self.in_doubt |= self.asked.take().is_some_and(|asked| asked > durable);
         for handed in self.handed.iter_mut().filter(|handed| handed.of_this_life) {
@@ -69,7 +69,8 @@ impl Replay {
         }
     }
 
-    /// It comes by the message of this number. Returns the messages that it handed on in an earlier life, but which no crash has left
+    /// It passes the message with this number. Returns the messages that it sent before a crash and that no
+    /// crash has kept, because it has returned to them.
     /// over, since it has come back to them.
     pub fn comes_by(
         &mut self,
@@ -98,12 +99,12 @@ impl Replay {
         }
     }
 
-    /// It has handed this on.
+    /// It has sent this message.
     pub fn hand_on(&mut self, publish: usize, number: u64, message: Option<usize>, end: Position) {
         self.handed.push(Handed { publish, number, message, end, of_this_life: true, certain: false });
     }
 
-    /// Nothing is left to be done of it at this moment.
+    /// Checks that nothing is left to send at this time.
     pub fn check(&self, publishes: &[Publish], now: Time) -> Check {
         let is_missing = |&&owed: &&usize| {
             is_kept(&publishes[owed], now) && self.handed.iter().all(|handed| handed.publish != owed)
@@ -117,13 +118,13 @@ impl Replay {
         }
     }
 
-    /// The messages of it that queues got.
+    /// Returns its messages that queues got.
     pub fn messages(&self) -> impl Iterator<Item = usize> + '_ {
         self.handed.iter().filter_map(|handed| handed.message)
     }
 }
 
-/// Whether something was published for certain, and is in the archive for certain.
+/// Whether a publish is certainly accepted, and certainly in the archive.
 fn is_kept(publish: &Publish, now: Time) -> bool {
     publish.standing == Standing::Accepted
         && publish.archived
