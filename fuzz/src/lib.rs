@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::request::Parts;
-use kernel::Caller;
+use kernel::{Asker, Caller};
 
 /// Takes a request as far as the engine's door.
 pub fn decode_and_prepare(head: &Parts, body: &[u8]) {
@@ -17,7 +17,9 @@ pub fn decode_and_prepare(head: &Parts, body: &[u8]) {
             };
             // SNS's requests go no further here yet.
             let wire::Request::Sqs(request) = decoded.request else { return };
-            if let Err(refusal) = sqs::operations::prepare(request, &caller, decoded.trace_header) {
+            let trace = decoded.trace_header.as_ref();
+            let asker = Asker { caller: &caller, base: "http://localhost", trace };
+            if let Err(refusal) = sqs::operations::prepare(request, &asker) {
                 let status = decoded.exchange.refuse(&refusal).status();
                 assert!(status.is_client_error(), "{refusal:?}");
             }

@@ -5,6 +5,7 @@
 mod api;
 mod codecs;
 mod events;
+mod operations;
 mod places;
 mod samples;
 mod table;
@@ -75,6 +76,10 @@ fn generate(views: &[View<'_>]) -> Result<Vec<(String, String)>, Box<dyn Error>>
         files.push((shapes, api::shapes(view)?));
         if view.is_spoken() {
             files.push((codecs, codecs::codecs(view)?));
+        }
+        let folder = format!("crates/engine/{service}/src/operations");
+        if let Some(sources) = operations::sources(&root().join(&folder))? {
+            files.push((format!("{folder}/mod.rs"), operations::dispatch(view, &sources)?));
         }
     }
     let spoken: Vec<&View<'_>> = views.iter().filter(|view| view.is_spoken()).collect();
@@ -160,6 +165,7 @@ mod tests {
             json,
             implemented: vec!["Ping".into()],
             additions: Vec::new(),
+            internal: vec!["Look".into()],
         }
     }
 
@@ -205,6 +211,41 @@ mod tests {
         }
         assert!(!codecs.contains("impl ReadMembers for PublishInput"), "it is not spoken in JSON");
         assert!(!codecs.contains("impl WriteXml for PublishInput"), "nobody writes requests");
+    }
+
+    #[test]
+    fn an_operation_is_dispatched_to_the_file_that_has_its_type() {
+        let model = model();
+        let view = View::new(&model).unwrap();
+        let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        let files = [
+            file("common", "//! What operations share."),
+            file("helpers", "pub struct Pinged;\npub struct Pings;"),
+            file("looks", "pub struct Look {\n}\npub struct Looked;"),
+            file("ping", "pub struct Ping;"),
+        ];
+        let mut sources = operations::Sources::from(files);
+        let text = format_rust(&operations::dispatch(&view, &sources).unwrap()).unwrap();
+        assert!(text.starts_with("// Generated"));
+        for line in [
+            "mod common;",
+            "pub(crate) mod helpers;",
+            "pub mod ping;",
+            "Look(looks::Look),",
+            "Ping(ping::Ping),",
+            "Command::Look(_) => <looks::Look as Internal<State>>::DEMAND,",
+            "Command::Ping(command) => command.decide(state, context),",
+            "Ping(<ping::Ping as Operation<State>>::Plan),",
+            "<ping::Ping as Operation<State>>::prepare_with_plan(input, asker)?;",
+            // The model has more operations than the server.
+            "UnknownOperationException",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert!(!text.contains("Plan::Look"), "no client asks for it");
+        sources.remove("ping");
+        let error = operations::dispatch(&view, &sources).unwrap_err().to_string();
+        assert!(error.contains("`pub struct Ping`"), "{error}");
     }
 
     #[test]

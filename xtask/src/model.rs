@@ -47,6 +47,8 @@ pub struct Model {
     pub implemented: Vec<String>,
     /// Our own operations, which AWS does not have.
     pub additions: Vec<String>,
+    /// The operations that only the server itself asks for: they have no shapes.
+    pub internal: Vec<String>,
 }
 
 impl Model {
@@ -69,6 +71,7 @@ impl Model {
                 json,
                 implemented: Vec::new(),
                 additions: Vec::new(),
+                internal: Vec::new(),
             });
         }
         let patches: Vec<Value> = serde_json::from_slice(&std::fs::read(folder.join("patches.json"))?)?;
@@ -97,7 +100,17 @@ impl Model {
         }
         let additions = add(&mut json, &folder.join("additions.json"))?;
         implemented.extend(additions.iter().cloned());
-        Ok(Model { service: service.to_owned(), is_fixture, json, implemented, additions })
+        let internal = folder.join("internal.txt");
+        let internal = if internal.exists() { std::fs::read_to_string(internal)? } else { String::new() };
+        let internal: Vec<String> = internal.lines().map(str::to_owned).collect();
+        if let Some(operation) = internal.iter().find(|name| json["operations"].get(name.as_str()).is_some())
+        {
+            return Err(format!(
+                "{operation} in models/{service}/internal.txt has shapes: it is not internal"
+            )
+            .into());
+        }
+        Ok(Model { service: service.to_owned(), is_fixture, json, implemented, additions, internal })
     }
 
     /// Returns the model's shapes by name.

@@ -12,10 +12,10 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use journal::{ReadError, Reader};
 use kernel::parcel::is_parcel;
-use kernel::{Caller, Dice, Refusal, Secret, uuid_text};
+use kernel::{Asker, Caller, Dice, Refusal, Secret, uuid_text};
 use machine::{Command, Event, Input, Reply};
 use notification::{Keys, SignatureVersion, Signer};
-use sqs::operations::{self, Plan};
+use sqs::operations::{self, Materials, Plan};
 use sqs::rules::names::region_of_host;
 use tokio::time::Instant;
 use tracing::{debug, error};
@@ -320,9 +320,10 @@ impl Desk {
         let caller = self.caller(credential, &visit.url);
         // The beginning of links and queue URLs.
         let base = self.public_url.as_deref().unwrap_or(&visit.url);
+        let asker = Asker { caller: &caller, base, trace: trace_header.as_ref() };
         match request {
             wire::Request::Sqs(request) => {
-                let (command, plan) = match operations::prepare(request, &caller, trace_header) {
+                let (command, plan) = match operations::prepare(request, &asker) {
                     Ok(prepared) => prepared,
                     Err(refusal) => return exchange.refuse(&refusal),
                 };
@@ -440,13 +441,15 @@ impl Desk {
         let presented = if from_topic {
             let (plan, base) = (plan.clone(), base.to_owned());
             let present = move |signer: &dyn Signer| {
-                let keys = Keys { secret: &secret, signer };
-                operations::present(reply.clone(), &plan, &base, &keys, &records)
+                let keys = &Keys { secret: &secret, signer };
+                let materials = Materials { base: &base, keys, records: &records };
+                operations::present(reply.clone(), &plan, &materials)
             };
             self.signing.make(present).await
         } else {
-            let keys = Keys { secret: &secret, signer: &Unsigned };
-            Some(operations::present(reply, plan, base, &keys, &records))
+            let keys = &Keys { secret: &secret, signer: &Unsigned };
+            let materials = Materials { base, keys, records: &records };
+            Some(operations::present(reply, plan, &materials))
         };
         presented.ok_or_else(internal)?.map_err(|malformed| {
             error!(request_id = exchange.request_id, "the answer cannot be made: {malformed}");

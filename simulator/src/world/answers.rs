@@ -97,8 +97,8 @@ impl World {
             (Asked::Empty { affected, .. }, Err(_)) => self.history.not_emptied(&affected),
             (Asked::Move, Ok(SqsReply::MoveStarted { task, source })) => {
                 let secret = publishing::SECRET;
-                let present = operations::start_message_move_task::StartMessageMoveTask::present;
-                self.task = present(task, &source, &secret).task_handle.map(|handle| handle.to_string());
+                let uuid = sqs::ids::task_uuid(&secret, task);
+                self.task = Some(operations::cancel_message_move_task::task_handle(&uuid, &source));
             }
             (Asked::Receive { .. }, Ok(SqsReply::Done) | Err(_))
             | (Asked::Move | Asked::Cancel | Asked::Change { .. }, _) => {}

@@ -52,10 +52,13 @@ mod numbers;
 pub use numbers::Numbers;
 
 mod offer;
-pub use offer::{Offer, Taken, Targets};
+pub use offer::{NoTargets, Offer, Taken, Targets};
 
 mod context;
 pub use context::{Body, Context, Handed, Setting};
 
 pub mod service;
 pub use service::{Decision, Fact, Outcome, Rests, Service, Survival};
+
+pub mod operation;
+pub use operation::{Api, Asker, Internal, Operation};

@@ -39,3 +39,13 @@ pub trait Targets {
     /// Offers a body. A target that takes it adds itself to the takers in `handed`.
     fn offer(&self, offer: &Offer<'_>, handed: &mut Handed<'_>) -> Taken;
 }
+
+/// No targets: for the tests of one service.
+#[derive(Clone, Copy, Debug)]
+pub struct NoTargets;
+
+impl Targets for NoTargets {
+    fn offer(&self, _: &Offer<'_>, _: &mut Handed<'_>) -> Taken {
+        Taken::Refused("there are no targets")
+    }
+}

@@ -64,7 +64,7 @@ impl Service for State {
     }
 
     fn decide<'a>(&self, command: &'a Command, context: &mut Context<'a, '_, Limits>) -> Decision<'a> {
-        command.decide(self, &context.setting)
+        command.decide(self, context)
     }
 
     fn decide_again<'a>(
@@ -73,7 +73,7 @@ impl Service for State {
         deleted: BatchOutcome<()>,
         context: &mut Context<'a, '_, Limits>,
     ) -> Decision<'a> {
-        command.decide_the_rest(deleted, self, &context.setting)
+        command.decide_again(deleted, self, context)
     }
 
     /// The receive of a standard queue need not itself be durable, only the messages that it gives, and that they are where they

@@ -4,10 +4,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use kernel::{Demand, Extent, Ledger, Numbers, Place, Secret, Time};
+use kernel::{Demand, Extent, Handed, Ledger, NoTargets, Numbers, Operation, Place, Secret, Time};
 use sqs::limits::Limits;
 use sqs::operations::receive_message::ReceiveMessage;
-use sqs::operations::{Outcome, Receive, Reply, Setting};
+use sqs::operations::{Context, Outcome, Receive, Reply, Setting};
 use sqs::records::{
     Deduplication, DropReason, DroppedMessage, MessagePlaced, MessageSent, MessagesDropped, MessagesMoved,
     QueueDeclared, Record,
@@ -129,7 +129,9 @@ impl Backlog {
                 numbers: &numbers,
                 room: Demand::Growth,
             };
-            let decision = receive.decide(&self.state, &setting);
+            let mut handed = Handed::default();
+            let mut context = Context::new(setting, &NoTargets, &mut handed);
+            let decision = receive.decide(&self.state, &mut context);
             let Outcome::Reply(Ok(Reply::Received(received))) = decision.outcome else {
                 panic!("nothing came")
             };

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use collections::work::looks;
-use kernel::{Demand, Extent, Ledger, Numbers, Place, Refusal, Secret, Time};
+use kernel::{Demand, Extent, Handed, Ledger, NoTargets, Numbers, Operation, Place, Refusal, Secret, Time};
 use sqs::limits::Limits;
 use sqs::operations::delete_message::DeleteMessage;
-use sqs::operations::{Outcome, Reply, Setting};
+use sqs::operations::{Context, Outcome, Reply, Setting};
 use sqs::records::{
     DropReason, MessageSent, MessagesDropped, MoveStatus, MoveTaskDeclared, QueueDeclared, QueueDeleted,
     Record,
@@ -107,7 +107,8 @@ impl World {
             numbers: &numbers,
             room: Demand::Growth,
         };
-        let decision = delete.decide(&self.state, &setting);
+        let mut handed = Handed::default();
+        let decision = delete.decide(&self.state, &mut Context::new(setting, &NoTargets, &mut handed));
         for draft in decision.facts {
             self.apply(&draft.record);
         }

@@ -1,10 +1,11 @@
 //! AddPermission: a queue's policy gets one more statement.
 
-use api::sqs::AddPermissionInput;
-use kernel::{Caller, Refusal};
+use api::sqs::{AddPermissionInput, AddPermissionOutput};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 
 use super::reply::Reply;
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials, Setting};
 use crate::queue::Queue;
 use crate::records::{QueueDeclared, Record};
 use crate::rules::names::queue_of_url;
@@ -22,10 +23,15 @@ pub struct AddPermission {
     pub permission: Result<Permission, Refusal>,
 }
 
-impl AddPermission {
-    /// Reads the request.
-    pub fn prepare(input: &AddPermissionInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = queue_of_url(input.queue_url.as_deref(), caller)?;
+impl Operation<State> for AddPermission {
+    type Input = AddPermissionInput;
+    type Output = AddPermissionOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: AddPermissionInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let queue = queue_of_url(input.queue_url.as_deref(), asker.caller)?;
         let accounts: Option<Vec<&str>> = input
             .aws_account_ids
             .as_ref()
@@ -36,16 +42,20 @@ impl AddPermission {
     }
 
     /// Adds it.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
         let policy =
             self.permission.as_ref().map_err(Refusal::clone).and_then(|permission| {
                 policy::add(queue.settings.policy.as_deref(), &self.queue, permission)
             });
         match policy {
-            Ok(policy) => with_policy(queue, Some(policy), setting),
+            Ok(policy) => with_policy(queue, Some(policy), &context.setting),
             Err(refusal) => refusal.into(),
         }
+    }
+
+    fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<AddPermissionOutput, Malformed> {
+        reply.done()
     }
 }
 
@@ -58,7 +68,7 @@ pub(super) fn with_policy<'a>(queue: &Queue, policy: Option<String>, setting: &S
 
 #[cfg(test)]
 mod tests {
-    use super::super::create_queue::testing::{World, caller, key};
+    use super::super::create_queue::testing::{World, key, prepare};
     use super::super::remove_permission::RemovePermission;
     use super::*;
 
@@ -70,14 +80,14 @@ mod tests {
         let policy = |world: &World| world.state.queue(&key("q")).unwrap().settings.policy.clone();
         let permission = Permission::new(Some("a"), Some(&["111111111111"]), &["SendMessage"]);
         let add = AddPermission { queue: queue.clone(), permission };
-        assert_eq!(world.ask(|state, setting| add.decide(state, setting)), Ok(Reply::Done));
+        assert_eq!(world.ask(|state, context| add.decide(state, context)), Ok(Reply::Done));
         assert!(policy(&world).unwrap().contains("\"Sid\":\"a\""));
-        let refusal = world.ask(|state, setting| add.decide(state, setting)).unwrap_err();
+        let refusal = world.ask(|state, context| add.decide(state, context)).unwrap_err();
         assert_eq!(refusal.message, "Value a for parameter Label is invalid. Reason: Already exists.");
         let remove = RemovePermission { queue, label: Ok("a".to_owned()) };
-        assert_eq!(world.ask(|state, setting| remove.decide(state, setting)), Ok(Reply::Done));
+        assert_eq!(world.ask(|state, context| remove.decide(state, context)), Ok(Reply::Done));
         assert_eq!(policy(&world), None);
-        let refusal = world.ask(|state, setting| remove.decide(state, setting)).unwrap_err();
+        let refusal = world.ask(|state, context| remove.decide(state, context)).unwrap_err();
         assert_eq!(refusal.message, "Value a for parameter Label is invalid. Reason: can't find label.");
     }
 
@@ -95,7 +105,7 @@ mod tests {
             (Some(vec![]), Some("InvalidParameterValueException")),
             (Some(vec!["111111111111".into()]), None),
         ] {
-            let add = AddPermission::prepare(&input(accounts), &caller()).unwrap();
+            let add = prepare::<AddPermission>(input(accounts)).unwrap();
             assert_eq!(add.permission.err().map(|refusal| refusal.shape), shape);
         }
     }

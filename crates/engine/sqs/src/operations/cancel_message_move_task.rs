@@ -4,11 +4,12 @@ use api::sqs::{CancelMessageMoveTaskInput, CancelMessageMoveTaskOutput};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytestring::ByteString;
-use kernel::{Arn, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Arn, Asker, Demand, Operation, Refusal};
 
 use super::reply::Reply;
 use super::start_message_move_task::resource_missing;
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials};
 use crate::ids::task_uuid;
 use crate::records::{MoveStatus, MoveTaskDeclared, Record};
 use crate::state::State;
@@ -34,20 +35,20 @@ fn parse_handle(handle: &str) -> Option<(String, Arn)> {
     Some((task, source))
 }
 
-impl CancelMessageMoveTask {
-    /// Reads the request.
-    pub fn prepare(input: CancelMessageMoveTaskInput) -> Result<Self, Refusal> {
+impl Operation<State> for CancelMessageMoveTask {
+    type Input = CancelMessageMoveTaskInput;
+    type Output = CancelMessageMoveTaskOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Change;
+
+    fn prepare(input: CancelMessageMoveTaskInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         let handle = input.task_handle.ok_or_else(|| refusals::parameter_missing("TaskHandle"))?;
         Ok(CancelMessageMoveTask { handle })
     }
 
-    /// The answer.
-    pub fn present(moved: u64) -> CancelMessageMoveTaskOutput {
-        CancelMessageMoveTaskOutput { approximate_number_of_messages_moved: Some(moved as i64) }
-    }
-
     /// Declares the task cancelled and says how many messages it has moved.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some((uuid, source)) = parse_handle(&self.handle) else {
             return refusals::parameter_invalid("Value for parameter TaskHandle is invalid.").into();
         };
@@ -55,7 +56,8 @@ impl CancelMessageMoveTask {
             return resource_missing("SourceArn").into();
         };
         let task = state.tasks_of(queue.id).find(|task| {
-            task.declared.status == MoveStatus::Running && task_uuid(setting.secret, task.declared.id) == uuid
+            task.declared.status == MoveStatus::Running
+                && task_uuid(context.setting.secret, task.declared.id) == uuid
         });
         let Some(task) = task else {
             return Refusal::new("ResourceNotFoundException", "Task does not exist.").into();
@@ -66,5 +68,10 @@ impl CancelMessageMoveTask {
             vec![Record::MoveTaskDeclared(Box::new(cancelled)).into()],
             Reply::MoveCancelled { moved: task.moved },
         )
+    }
+
+    fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<CancelMessageMoveTaskOutput, Malformed> {
+        let Reply::MoveCancelled { moved } = reply else { return Err(Malformed) };
+        Ok(CancelMessageMoveTaskOutput { approximate_number_of_messages_moved: Some(moved as i64) })
     }
 }

@@ -1,12 +1,13 @@
 //! ChangeMessageVisibility: a client needs longer for a message, or gives it back.
 
-use api::sqs::ChangeMessageVisibilityInput;
+use api::sqs::{ChangeMessageVisibilityInput, ChangeMessageVisibilityOutput};
 use bytestring::ByteString;
-use kernel::{Caller, Refusal, Time};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Time};
 
 use super::receive_message::group_name;
 use super::reply::Reply;
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials};
 use crate::queue::Queue;
 use crate::records::{ChangedMessage, ReceivedMessage, Record, VisibilityChanged};
 use crate::rules::handle::Handle;
@@ -25,10 +26,15 @@ pub struct ChangeMessageVisibility {
     pub visibility_seconds: Result<u32, Refusal>,
 }
 
-impl ChangeMessageVisibility {
-    /// Reads the request.
-    pub fn prepare(input: ChangeMessageVisibilityInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
+impl Operation<State> for ChangeMessageVisibility {
+    type Input = ChangeMessageVisibilityInput;
+    type Output = ChangeMessageVisibilityOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Change;
+
+    fn prepare(input: ChangeMessageVisibilityInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), asker.caller)?;
         let handle = input.receipt_handle.ok_or_else(|| refusals::parameter_missing("ReceiptHandle"))?;
         if input.visibility_timeout.is_none() {
             return Err(refusals::parameter_missing("VisibilityTimeout"));
@@ -38,17 +44,23 @@ impl ChangeMessageVisibility {
     }
 
     /// Hides the message for another time, counted from now.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
         let changed = self
             .visibility_seconds
             .as_ref()
             .map_err(Refusal::clone)
-            .and_then(|&seconds| changed(queue, &self.handle, seconds, setting.now));
+            .and_then(|&seconds| changed(queue, &self.handle, seconds, context.setting.now));
         match changed {
             Err(refusal) => refusal.into(),
-            Ok(message) => Decision::done(vec![record(queue, setting.now, vec![message])], Reply::Done),
+            Ok(message) => {
+                Decision::done(vec![record(queue, context.setting.now, vec![message])], Reply::Done)
+            }
         }
+    }
+
+    fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<ChangeMessageVisibilityOutput, Malformed> {
+        reply.done()
     }
 }
 

@@ -5,12 +5,13 @@ use api::sqs::{
     ChangeMessageVisibilityBatchRequestEntry, ChangeMessageVisibilityBatchResultEntry,
 };
 use bytestring::ByteString;
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 
 use super::batch::{BatchOutcome, checked, present_failed};
 use super::change_message_visibility::{changed, record, visibility_seconds};
 use super::reply::Reply;
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials};
 use crate::rules::names;
 use crate::state::State;
 use crate::{QueueKey, refusals};
@@ -35,10 +36,15 @@ pub struct Entry {
     pub visibility_seconds: Result<u32, Refusal>,
 }
 
-impl ChangeMessageVisibilityBatch {
-    /// Reads the request.
-    pub fn prepare(input: ChangeMessageVisibilityBatchInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
+impl Operation<State> for ChangeMessageVisibilityBatch {
+    type Input = ChangeMessageVisibilityBatchInput;
+    type Output = ChangeMessageVisibilityBatchOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Change;
+
+    fn prepare(input: ChangeMessageVisibilityBatchInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), asker.caller)?;
         let entry = |entry: ChangeMessageVisibilityBatchRequestEntry| Entry {
             id: entry.id.unwrap_or_default(),
             handle: entry.receipt_handle.unwrap_or_default(),
@@ -48,17 +54,8 @@ impl ChangeMessageVisibilityBatch {
         Ok(ChangeMessageVisibilityBatch { queue, entries })
     }
 
-    /// The answer.
-    pub fn present(outcome: BatchOutcome<()>) -> ChangeMessageVisibilityBatchOutput {
-        let entry = |(id, ()): (ByteString, ())| ChangeMessageVisibilityBatchResultEntry { id: Some(id) };
-        ChangeMessageVisibilityBatchOutput {
-            successful: Some(outcome.successful.into_iter().map(entry).collect()),
-            failed: present_failed(outcome.failed),
-        }
-    }
-
     /// Hides each message for another time.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
         let entries = match &self.entries {
             Ok(entries) => entries,
@@ -67,11 +64,25 @@ impl ChangeMessageVisibilityBatch {
         let mut messages = Vec::with_capacity(entries.len());
         let outcome = BatchOutcome::collect(entries.iter().map(|entry| {
             let seconds = entry.visibility_seconds.as_ref().map_err(Refusal::clone);
-            let result = seconds.and_then(|&seconds| changed(queue, &entry.handle, seconds, setting.now));
+            let result =
+                seconds.and_then(|&seconds| changed(queue, &entry.handle, seconds, context.setting.now));
             (entry.id.clone(), result.map(|message| messages.push(message)))
         }));
         let records =
-            if messages.is_empty() { Vec::new() } else { vec![record(queue, setting.now, messages)] };
+            if messages.is_empty() { Vec::new() } else { vec![record(queue, context.setting.now, messages)] };
         Decision::done(records, Reply::DoneBatch(outcome))
+    }
+
+    fn present(
+        reply: Reply,
+        _: &(),
+        _: &Materials<'_>,
+    ) -> Result<ChangeMessageVisibilityBatchOutput, Malformed> {
+        let Reply::DoneBatch(outcome) = reply else { return Err(Malformed) };
+        let entry = |(id, ()): (ByteString, ())| ChangeMessageVisibilityBatchResultEntry { id: Some(id) };
+        Ok(ChangeMessageVisibilityBatchOutput {
+            successful: Some(outcome.successful.into_iter().map(entry).collect()),
+            failed: present_failed(outcome.failed),
+        })
     }
 }

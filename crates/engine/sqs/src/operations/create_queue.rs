@@ -2,11 +2,12 @@
 
 use api::sqs::{CreateQueueInput, CreateQueueOutput};
 use api::{Map, Text};
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 
 use super::reply::Reply;
 use super::set_queue_attributes::check_redrive_target;
-use super::{Decision, Setting, tag_queue};
+use super::{Context, Decision, Materials, Setting, tag_queue};
 use crate::limits::DELETED_RECENTLY_MILLIS;
 use crate::records::{QueueDeclared, Record};
 use crate::rules::attributes::{self, Change};
@@ -28,18 +29,40 @@ pub struct CreateQueue {
     pub tags: Vec<(String, String)>,
 }
 
-impl CreateQueue {
-    /// Reads the request.
-    pub fn prepare(input: &CreateQueueInput, caller: &Caller) -> Result<Self, Refusal> {
+impl Operation<State> for CreateQueue {
+    type Input = CreateQueueInput;
+    type Output = CreateQueueOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: CreateQueueInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         let name = input.queue_name.as_deref().ok_or_else(|| refusals::parameter_missing("QueueName"))?;
         let queue = QueueKey {
-            account: caller.account.clone(),
-            region: caller.region.clone(),
+            account: asker.caller.account.clone(),
+            region: asker.caller.region.clone(),
             name: name.to_owned(),
         };
         CreateQueue::new(queue, pairs(&input.attributes), pairs(&input.tags))
     }
 
+    /// Creates it. If it is there, only the attributes that were given have to be as they were given; tags
+    /// are not compared (facts/sqs.md § 2).
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        match self.try_decide(state, &context.setting) {
+            Ok(decision) => decision,
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    /// The answer. `base` is how the client reached the server, such as `http://localhost:4566`.
+    fn present(reply: Reply, _: &(), materials: &Materials<'_>) -> Result<CreateQueueOutput, Malformed> {
+        let Reply::QueueUrl(queue) = reply else { return Err(Malformed) };
+        Ok(CreateQueueOutput { queue_url: Some(names::url(materials.base, &queue).into()) })
+    }
+}
+
+impl CreateQueue {
     /// Checks what can be checked without knowing the queues that exist.
     pub fn new<'a>(
         queue: QueueKey,
@@ -53,15 +76,6 @@ impl CreateQueue {
         names::check_name(&queue.name, fifo)?;
         let changes = attributes::parse(attributes, fifo)?;
         Ok(CreateQueue { queue, fifo, changes, tags: tag_queue::check(tags)? })
-    }
-
-    /// Creates it. If it is there, only the attributes that were given have to be as they were given; tags
-    /// are not compared (facts/sqs.md § 2).
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
-        match self.try_decide(state, setting) {
-            Ok(decision) => decision,
-            Err(refusal) => refusal.into(),
-        }
     }
 
     fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'_>, Refusal> {
@@ -98,11 +112,6 @@ impl CreateQueue {
         };
         Ok(Decision::done(vec![Record::QueueDeclared(Box::new(declaration)).into()], reply))
     }
-
-    /// The answer. `base` is how the client reached the server, such as `http://localhost:4566`.
-    pub fn present(queue: &QueueKey, base: &str) -> CreateQueueOutput {
-        CreateQueueOutput { queue_url: Some(names::url(base, queue).into()) }
-    }
 }
 
 /// What a map of texts holds; nothing, if it is absent.
@@ -120,9 +129,10 @@ fn exists_differently(attribute: &str) -> Refusal {
 /// A state to try operations on: decides, records and applies, as the machine does, without a journal.
 #[cfg(test)]
 pub(super) mod testing {
-    use kernel::{Caller, Demand, Extent, Ledger, Numbers, Place, Secret, Time};
+    use kernel::{Caller, Extent, Handed, Ledger, NoTargets, Numbers, Place, Secret, Time};
+    use notification::{Keys, SignatureVersion, Signer};
 
-    use super::super::Outcome;
+    use super::super::{Outcome, Setting};
     use super::*;
     use crate::limits::Limits;
 
@@ -142,6 +152,36 @@ pub(super) mod testing {
             region: REGION.to_owned(),
             principal: ACCOUNT.to_owned(),
             signed: true,
+        }
+    }
+
+    /// The URL under which somebody reaches the server.
+    pub(crate) const BASE: &str = "http://localhost:4566";
+
+    const SECRET: Secret = Secret([1; 32]);
+
+    /// Reads a request of somebody in that account and region.
+    pub(crate) fn prepare<O: Operation<State>>(input: O::Input) -> Result<O, Refusal> {
+        O::prepare(input, &Asker { caller: &caller(), base: BASE, trace: None })
+    }
+
+    /// The answer to a request without a plan.
+    pub(crate) fn present<O: Operation<State>>(reply: Reply) -> O::Output {
+        let keys = Keys { secret: &SECRET, signer: &Unsigned };
+        let materials = Materials { base: BASE, keys: &keys, records: &[] };
+        O::present(reply, &O::Plan::default(), &materials).unwrap()
+    }
+
+    /// No key to sign with.
+    struct Unsigned;
+
+    impl Signer for Unsigned {
+        fn sign(&self, _: SignatureVersion, _: &str) -> String {
+            String::new()
+        }
+
+        fn certificate_name(&self) -> String {
+            String::new()
         }
     }
 
@@ -177,17 +217,18 @@ pub(super) mod testing {
         /// Decides, and makes what was decided true.
         pub(crate) fn ask<'c>(
             &mut self,
-            decide: impl FnOnce(&State, &Setting<'_>) -> Decision<'c>,
+            decide: impl FnOnce(&State, &mut Context<'c, '_>) -> Decision<'c>,
         ) -> Result<Reply, Refusal> {
             let setting = Setting {
                 now: self.now,
                 limits: &self.limits,
-                secret: &Secret([1; 32]),
+                secret: &SECRET,
                 ticket: 0,
                 numbers: &self.numbers,
                 room: Demand::Growth,
             };
-            let decision = decide(&self.state, &setting);
+            let mut handed = Handed::default();
+            let decision = decide(&self.state, &mut Context::new(setting, &NoTargets, &mut handed));
             for draft in &decision.facts {
                 let mut bytes = Vec::new();
                 draft.record.encode(&mut bytes);
@@ -213,7 +254,7 @@ pub(super) mod testing {
             attributes: &[(&str, &str)],
         ) -> Result<Reply, Refusal> {
             let create = CreateQueue::new(key(name), attributes.iter().copied(), [])?;
-            self.ask(|state, setting| create.decide(state, setting))
+            self.ask(|state, context| create.decide(state, context))
         }
 
         /// The same, where it must succeed.
@@ -229,7 +270,7 @@ pub(super) mod testing {
 #[cfg(test)]
 mod tests {
     use super::super::delete_queue::DeleteQueue;
-    use super::testing::{World, caller, key};
+    use super::testing::{World, key, prepare, present};
     use super::*;
     use crate::limits::Limits;
 
@@ -288,7 +329,7 @@ mod tests {
         let delete = DeleteQueue { queue: key("q") };
         let mut world = World::new();
         world.create("q", &[]);
-        world.ask(|state, setting| delete.decide(state, setting)).unwrap();
+        world.ask(|state, context| delete.decide(state, context)).unwrap();
         world.pass(59_999);
         let refusal = world.try_create("q", &[]).unwrap_err();
         assert_eq!(refusal.shape, "QueueDeletedRecently");
@@ -300,7 +341,7 @@ mod tests {
         world.pass(1);
         world.create("q", &[]);
         world.limits = Limits::relaxed();
-        world.ask(|state, setting| delete.decide(state, setting)).unwrap();
+        world.ask(|state, context| delete.decide(state, context)).unwrap();
         world.create("q", &[]);
     }
 
@@ -312,13 +353,13 @@ mod tests {
             attributes: map("DelaySeconds", "7"),
             tags: map("a", "1"),
         };
-        let create = CreateQueue::prepare(&input, &caller()).unwrap();
+        let create = prepare::<CreateQueue>(input).unwrap();
         assert_eq!(create.queue, key("q"));
         assert_eq!(create.changes, [Change::DelaySeconds(7)]);
         assert_eq!(create.tags, [("a".to_owned(), "1".to_owned())]);
-        let refusal = CreateQueue::prepare(&CreateQueueInput::default(), &caller()).unwrap_err();
+        let refusal = prepare::<CreateQueue>(CreateQueueInput::default()).unwrap_err();
         assert_eq!(refusal.message, "The request must contain the parameter QueueName.");
-        let output = CreateQueue::present(&key("q"), "http://localhost:4566");
+        let output = present::<CreateQueue>(Reply::QueueUrl(key("q")));
         assert_eq!(output.queue_url.as_deref(), Some("http://localhost:4566/000000000000/q"));
     }
 }

@@ -4,16 +4,17 @@
 //! gone before the receive looks: a message cannot be deleted and given, and a FIFO queue's group goes on with its next message.
 
 use api::sqs::{
-    DeleteAndReceiveMessagesInput, DeleteAndReceiveMessagesOutput, DeleteMessageBatchInput, Message,
+    DeleteAndReceiveMessagesInput, DeleteAndReceiveMessagesOutput, DeleteMessageBatchInput,
     ReceiveMessageInput,
 };
-use kernel::{Caller, Demand, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 
 use super::batch::{BatchOutcome, present_failed};
 use super::delete_message_batch::DeleteMessageBatch;
-use super::receive_message::{ReceiveMessage, Received};
+use super::receive_message::{ReceiveMessage, Received, messages};
 use super::reply::Reply;
-use super::{Decision, Outcome, Setting};
+use super::{Context, Decision, Materials, Outcome};
 use crate::rules::shown::Shown;
 use crate::state::State;
 
@@ -29,9 +30,22 @@ pub struct DeleteAndReceiveMessages {
     pub receive: ReceiveMessage,
 }
 
-impl DeleteAndReceiveMessages {
+impl Operation<State> for DeleteAndReceiveMessages {
+    type Input = DeleteAndReceiveMessagesInput;
+    type Output = DeleteAndReceiveMessagesOutput;
+    type Plan = Shown;
+
+    const DEMAND: Demand = Demand::Delete;
+
+    fn prepare(input: DeleteAndReceiveMessagesInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        Self::prepare_with_plan(input, asker).map(|(command, _)| command)
+    }
+
     /// Reads the request: what is asked of the queue, and what of the messages is to be shown.
-    pub fn prepare(input: DeleteAndReceiveMessagesInput, caller: &Caller) -> Result<(Self, Shown), Refusal> {
+    fn prepare_with_plan(
+        input: DeleteAndReceiveMessagesInput,
+        asker: &Asker<'_>,
+    ) -> Result<(Self, Shown), Refusal> {
         let receive = ReceiveMessageInput {
             queue_url: input.queue_url.clone(),
             message_system_attribute_names: input.message_system_attribute_names,
@@ -42,23 +56,15 @@ impl DeleteAndReceiveMessages {
             ..ReceiveMessageInput::default()
         };
         let delete = DeleteMessageBatchInput { queue_url: input.queue_url, entries: input.entries };
-        let delete = DeleteMessageBatch::prepare(delete, caller)?;
-        let (receive, shown) = ReceiveMessage::prepare(&receive, caller)?;
+        let delete = DeleteMessageBatch::prepare(delete, asker)?;
+        let (receive, shown) = ReceiveMessage::prepare_with_plan(receive, asker)?;
         // AWS's SDKs check digests, and none of them knows this operation.
         Ok((DeleteAndReceiveMessages { delete, receive }, shown.without_digests()))
     }
 
-    /// The answer.
-    pub fn present(
-        failed: BatchOutcome<()>,
-        messages: Option<Vec<Message>>,
-    ) -> DeleteAndReceiveMessagesOutput {
-        DeleteAndReceiveMessagesOutput { failed: present_failed(failed.failed), messages }
-    }
-
     /// Drops what DeleteMessageBatch would. What is wrong with the receive, whatever the queue, is said before anything is done.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
-        let Decision { facts, outcome, .. } = self.delete.decide(state, setting);
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        let Decision { facts, outcome, .. } = self.delete.decide(state, context);
         match (outcome, &self.receive.request) {
             (Outcome::Reply(Ok(Reply::DoneBatch(_))), Err(refusal)) => refusal.clone().into(),
             (Outcome::Reply(Ok(Reply::DoneBatch(deleted))), Ok(_)) => {
@@ -70,13 +76,13 @@ impl DeleteAndReceiveMessages {
 
     /// Gives what is there now that the deleted are gone. (A standard queue that still has too many messages in flight refuses that,
     /// as it refuses a receive; what was deleted stays deleted.) On a disk that has room for deletes only, gives nothing.
-    pub fn decide_the_rest<'a>(
+    fn decide_again<'a>(
         &'a self,
         deleted: BatchOutcome<()>,
         state: &State,
-        setting: &Setting<'_>,
+        context: &mut Context<'a, '_>,
     ) -> Decision<'a> {
-        if setting.room < Demand::Change {
+        if context.setting.room < Demand::Change {
             return Decision::answer(match state.queue(&self.receive.queue) {
                 Some(queue) => {
                     let nothing = Received { queue: queue.id, messages: Vec::new() };
@@ -85,7 +91,7 @@ impl DeleteAndReceiveMessages {
                 None => Reply::DoneBatch(deleted),
             });
         }
-        let Decision { facts, outcome, .. } = self.receive.decide(state, setting);
+        let Decision { facts, outcome, .. } = self.receive.decide(state, context);
         let outcome = match outcome {
             Outcome::Reply(Ok(Reply::Received(received))) => {
                 Outcome::Reply(Ok(Reply::DeletedAndReceived(deleted, received)))
@@ -94,13 +100,23 @@ impl DeleteAndReceiveMessages {
         };
         Decision::with(facts, outcome)
     }
+
+    fn present(
+        reply: Reply,
+        shown: &Shown,
+        materials: &Materials<'_>,
+    ) -> Result<DeleteAndReceiveMessagesOutput, Malformed> {
+        let Reply::DeletedAndReceived(deleted, received) = reply else { return Err(Malformed) };
+        let messages = messages(&received, shown, materials)?;
+        Ok(DeleteAndReceiveMessagesOutput { failed: present_failed(deleted.failed), messages })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use api::sqs::DeleteMessageBatchRequestEntry;
 
-    use super::super::create_queue::testing::{ACCOUNT, World, caller};
+    use super::super::create_queue::testing::{ACCOUNT, World, prepare};
     use super::*;
 
     fn refusal(change: impl FnOnce(&mut DeleteAndReceiveMessagesInput)) -> &'static str {
@@ -113,12 +129,12 @@ mod tests {
             ..DeleteAndReceiveMessagesInput::default()
         };
         change(&mut input);
-        let both = match DeleteAndReceiveMessages::prepare(input, &caller()) {
-            Ok((both, _)) => both,
+        let both: DeleteAndReceiveMessages = match prepare(input) {
+            Ok(both) => both,
             Err(refusal) => return refusal.shape,
         };
-        let decided = |state: &State, setting: &Setting<'_>| {
-            let decision = both.decide(state, setting);
+        let decided = world.ask(|state, context| {
+            let decision = both.decide(state, context);
             match &decision.outcome {
                 Outcome::Again { .. } => Decision::answer(Reply::Done),
                 _ => {
@@ -126,8 +142,8 @@ mod tests {
                     decision
                 }
             }
-        };
-        world.ask(decided).err().map_or("", |refusal| refusal.shape)
+        });
+        decided.err().map_or("", |refusal| refusal.shape)
     }
 
     #[test]

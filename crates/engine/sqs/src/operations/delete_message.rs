@@ -1,12 +1,13 @@
 //! DeleteMessage: a client is done with a message.
 
-use api::sqs::DeleteMessageInput;
+use api::sqs::{DeleteMessageInput, DeleteMessageOutput};
 use bytestring::ByteString;
-use kernel::{Caller, Refusal, Time};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Time};
 
 use super::receive_message::group_name;
 use super::reply::Reply;
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials};
 use crate::queue::Queue;
 use crate::records::{DropReason, DroppedMessage, MessagesDropped, Record};
 use crate::rules::handle::{GroupHint, Handle};
@@ -23,18 +24,23 @@ pub struct DeleteMessage {
     pub handle: ByteString,
 }
 
-impl DeleteMessage {
-    /// Reads the request.
-    pub fn prepare(input: DeleteMessageInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
+impl Operation<State> for DeleteMessage {
+    type Input = DeleteMessageInput;
+    type Output = DeleteMessageOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Delete;
+
+    fn prepare(input: DeleteMessageInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), asker.caller)?;
         let handle = input.receipt_handle.ok_or_else(|| refusals::parameter_missing("ReceiptHandle"))?;
         Ok(DeleteMessage { queue, handle })
     }
 
     /// Drops the message; one that is gone already is no error.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
-        match dropped(state, queue, &self.handle, setting.now) {
+        match dropped(state, queue, &self.handle, context.setting.now) {
             Err(DeleteFault::NotOurs) => refusals::handle_invalid(&self.handle).into(),
             Err(DeleteFault::Expired) => refusals::handle_expired(&self.handle).into(),
             Ok(None) => Decision::answer(Reply::Done),
@@ -44,6 +50,10 @@ impl DeleteMessage {
                 Decision::done(vec![Record::MessagesDropped(record).into()], Reply::Done)
             }
         }
+    }
+
+    fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<DeleteMessageOutput, Malformed> {
+        reply.done()
     }
 }
 

@@ -5,12 +5,13 @@ use api::sqs::{
     DeleteMessageBatchResultEntry,
 };
 use bytestring::ByteString;
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 
 use super::batch::{BatchOutcome, checked, present_failed};
 use super::delete_message::dropped;
 use super::reply::Reply;
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials};
 use crate::records::{DropReason, DroppedMessage, MessagesDropped, Record};
 use crate::rules::names;
 use crate::state::State;
@@ -25,10 +26,15 @@ pub struct DeleteMessageBatch {
     pub entries: Result<Vec<(ByteString, ByteString)>, Refusal>,
 }
 
-impl DeleteMessageBatch {
-    /// Reads the request.
-    pub fn prepare(input: DeleteMessageBatchInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
+impl Operation<State> for DeleteMessageBatch {
+    type Input = DeleteMessageBatchInput;
+    type Output = DeleteMessageBatchOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Delete;
+
+    fn prepare(input: DeleteMessageBatchInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), asker.caller)?;
         let entry = |entry: DeleteMessageBatchRequestEntry| {
             (entry.id.unwrap_or_default(), entry.receipt_handle.unwrap_or_default())
         };
@@ -36,17 +42,8 @@ impl DeleteMessageBatch {
         Ok(DeleteMessageBatch { queue, entries })
     }
 
-    /// The answer.
-    pub fn present(outcome: BatchOutcome<()>) -> DeleteMessageBatchOutput {
-        let entry = |(id, ()): (ByteString, ())| DeleteMessageBatchResultEntry { id: Some(id) };
-        DeleteMessageBatchOutput {
-            successful: Some(outcome.successful.into_iter().map(entry).collect()),
-            failed: present_failed(outcome.failed),
-        }
-    }
-
     /// Drops each message whose handle is good, all in one record.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
         let entries = match &self.entries {
             Ok(entries) => entries,
@@ -54,7 +51,8 @@ impl DeleteMessageBatch {
         };
         let mut messages: Vec<DroppedMessage<'static>> = Vec::with_capacity(entries.len());
         let outcome = BatchOutcome::collect(entries.iter().map(|(id, handle)| {
-            let result = dropped(state, queue, handle, setting.now).map_err(|fault| fault.in_batch(handle));
+            let result =
+                dropped(state, queue, handle, context.setting.now).map_err(|fault| fault.in_batch(handle));
             let result = result.map(|message| {
                 // The same message may stand in two entries.
                 if let Some(message) = message.filter(|new| messages.iter().all(|old| old.seq != new.seq)) {
@@ -70,5 +68,14 @@ impl DeleteMessageBatch {
             vec![Record::MessagesDropped(record).into()]
         };
         Decision::done(records, Reply::DoneBatch(outcome))
+    }
+
+    fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<DeleteMessageBatchOutput, Malformed> {
+        let Reply::DoneBatch(outcome) = reply else { return Err(Malformed) };
+        let entry = |(id, ()): (ByteString, ())| DeleteMessageBatchResultEntry { id: Some(id) };
+        Ok(DeleteMessageBatchOutput {
+            successful: Some(outcome.successful.into_iter().map(entry).collect()),
+            failed: present_failed(outcome.failed),
+        })
     }
 }

@@ -1,10 +1,11 @@
 //! DeleteQueue: a queue goes, and its messages with it.
 
-use api::sqs::DeleteQueueInput;
-use kernel::{Caller, Refusal};
+use api::sqs::{DeleteQueueInput, DeleteQueueOutput};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 
 use super::reply::Reply;
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials};
 use crate::records::{QueueDeleted, Record};
 use crate::rules::names::queue_of_url;
 use crate::state::State;
@@ -17,18 +18,27 @@ pub struct DeleteQueue {
     pub queue: QueueKey,
 }
 
-impl DeleteQueue {
-    /// Reads the request.
-    pub fn prepare(input: &DeleteQueueInput, caller: &Caller) -> Result<Self, Refusal> {
-        Ok(DeleteQueue { queue: queue_of_url(input.queue_url.as_deref(), caller)? })
+impl Operation<State> for DeleteQueue {
+    type Input = DeleteQueueInput;
+    type Output = DeleteQueueOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Purge;
+
+    fn prepare(input: DeleteQueueInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        Ok(DeleteQueue { queue: queue_of_url(input.queue_url.as_deref(), asker.caller)? })
     }
 
     /// Deletes it, whatever is in it.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
         let declared_in = queue.standing.declared_in().collect();
-        let record = QueueDeleted { id: queue.id, at: setting.now, declared_in };
+        let record = QueueDeleted { id: queue.id, at: context.setting.now, declared_in };
         Decision::done(vec![Record::QueueDeleted(record).into()], Reply::Done)
+    }
+
+    fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<DeleteQueueOutput, Malformed> {
+        reply.done()
     }
 }
 
@@ -43,9 +53,9 @@ mod tests {
         let mut world = World::new();
         world.create("q", &[]);
         let delete = DeleteQueue { queue: key("q") };
-        assert_eq!(world.ask(|state, setting| delete.decide(state, setting)), Ok(Reply::Done));
+        assert_eq!(world.ask(|state, context| delete.decide(state, context)), Ok(Reply::Done));
         assert!(world.state.queue(&key("q")).is_none());
-        let refusal = world.ask(|state, setting| delete.decide(state, setting)).unwrap_err();
+        let refusal = world.ask(|state, context| delete.decide(state, context)).unwrap_err();
         assert_eq!(
             (refusal.shape, &*refusal.message),
             ("QueueDoesNotExist", "The specified queue does not exist.")

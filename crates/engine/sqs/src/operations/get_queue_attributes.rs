@@ -1,10 +1,11 @@
 //! GetQueueAttributes: what a queue is like.
 
 use api::sqs::{GetQueueAttributesInput, GetQueueAttributesOutput};
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 
 use super::reply::{Reply, to_map};
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials};
 use crate::rules::attributes::{self, Attribute};
 use crate::rules::names::queue_of_url;
 use crate::state::State;
@@ -19,14 +20,40 @@ pub struct GetQueueAttributes {
     pub wanted: Result<Vec<Attribute>, Refusal>,
 }
 
-impl GetQueueAttributes {
-    /// Reads the request.
-    pub fn prepare(input: &GetQueueAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = queue_of_url(input.queue_url.as_deref(), caller)?;
+impl Operation<State> for GetQueueAttributes {
+    type Input = GetQueueAttributesInput;
+    type Output = GetQueueAttributesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: GetQueueAttributesInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let queue = queue_of_url(input.queue_url.as_deref(), asker.caller)?;
         let names = input.attribute_names.iter().flatten().map(|name| &**name);
         Ok(GetQueueAttributes::new(queue, names))
     }
 
+    /// Tells those that the queue has.
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
+        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
+        match &self.wanted {
+            Ok(wanted) => {
+                let shown =
+                    |&attribute: &Attribute| Some((attribute.name(), attributes::show(queue, attribute)?));
+                Decision::answer(Reply::Attributes(wanted.iter().filter_map(shown).collect()))
+            }
+            Err(refusal) => refusal.clone().into(),
+        }
+    }
+
+    /// The answer; without attributes it has no `Attributes`, as AWS's has none after the policy was removed.
+    fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<GetQueueAttributesOutput, Malformed> {
+        let Reply::Attributes(attributes) = reply else { return Err(Malformed) };
+        Ok(GetQueueAttributesOutput { attributes: to_map(&attributes) })
+    }
+}
+
+impl GetQueueAttributes {
     /// Reads the names; `All` stands for all, and without names there are no attributes (facts/sqs.md § 2).
     pub fn new<'a>(queue: QueueKey, names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut all = false;
@@ -44,36 +71,18 @@ impl GetQueueAttributes {
         }
         GetQueueAttributes { queue, wanted: Ok(if all { Attribute::ALL.to_vec() } else { wanted }) }
     }
-
-    /// Tells those that the queue has.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
-        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
-        match &self.wanted {
-            Ok(wanted) => {
-                let shown =
-                    |&attribute: &Attribute| Some((attribute.name(), attributes::show(queue, attribute)?));
-                Decision::answer(Reply::Attributes(wanted.iter().filter_map(shown).collect()))
-            }
-            Err(refusal) => refusal.clone().into(),
-        }
-    }
-
-    /// The answer; without attributes it has no `Attributes`, as AWS's has none after the policy was removed.
-    pub fn present(attributes: &[(&'static str, String)]) -> GetQueueAttributesOutput {
-        GetQueueAttributesOutput { attributes: to_map(attributes) }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use api::Map;
 
-    use super::super::create_queue::testing::{World, caller, key};
+    use super::super::create_queue::testing::{World, key, prepare, present};
     use super::*;
 
     fn get(world: &mut World, queue: &str, names: &[&str]) -> Vec<(&'static str, String)> {
         let get = GetQueueAttributes::new(key(queue), names.iter().copied());
-        match world.ask(|state, setting| get.decide(state, setting)) {
+        match world.ask(|state, context| get.decide(state, context)) {
             Ok(Reply::Attributes(attributes)) => attributes,
             other => panic!("{other:?}"),
         }
@@ -183,21 +192,21 @@ mod tests {
         assert_eq!(get(&mut world, "q", &["DelaySeconds", "DelaySeconds"]), pairs(&[("DelaySeconds", "0")]));
         assert_eq!(get(&mut world, "q", &["FifoQueue", "Policy"]), []);
         let unknown = GetQueueAttributes::new(key("q"), ["All", "x"]);
-        let refusal = world.ask(|state, setting| unknown.decide(state, setting)).unwrap_err();
+        let refusal = world.ask(|state, context| unknown.decide(state, context)).unwrap_err();
         assert_eq!((refusal.shape, &*refusal.message), ("InvalidAttributeName", "Unknown Attribute x."));
     }
 
     #[test]
     fn an_answer_without_attributes_has_no_map() {
         // facts/sqs.md §§ 2, 16
-        assert_eq!(GetQueueAttributes::present(&[]).attributes, None);
-        let output = GetQueueAttributes::present(&pairs(&[("DelaySeconds", "0")]));
+        assert_eq!(present::<GetQueueAttributes>(Reply::Attributes(Vec::new())).attributes, None);
+        let output = present::<GetQueueAttributes>(Reply::Attributes(pairs(&[("DelaySeconds", "0")])));
         assert_eq!(output.attributes, Some(Map(vec![("DelaySeconds".into(), "0".into())])));
         let input = GetQueueAttributesInput {
             queue_url: Some("/000000000000/q".into()),
             attribute_names: Some(vec!["Policy".into()]),
         };
-        let get = GetQueueAttributes::prepare(&input, &caller()).unwrap();
+        let get = prepare::<GetQueueAttributes>(input).unwrap();
         assert_eq!((get.queue, get.wanted), (key("q"), Ok(vec![Attribute::Policy])));
     }
 }

@@ -1,10 +1,11 @@
 //! GetQueueUrl: a queue's URL by its name.
 
 use api::sqs::{GetQueueUrlInput, GetQueueUrlOutput};
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 
 use super::reply::Reply;
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials};
 use crate::rules::names;
 use crate::state::State;
 use crate::{QueueKey, refusals};
@@ -16,21 +17,26 @@ pub struct GetQueueUrl {
     pub queue: QueueKey,
 }
 
-impl GetQueueUrl {
-    /// Reads the request.
-    pub fn prepare(input: &GetQueueUrlInput, caller: &Caller) -> Result<Self, Refusal> {
+impl Operation<State> for GetQueueUrl {
+    type Input = GetQueueUrlInput;
+    type Output = GetQueueUrlOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: GetQueueUrlInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         let name = input.queue_name.as_deref().ok_or_else(|| refusals::parameter_missing("QueueName"))?;
         let owner = input.queue_owner_aws_account_id.as_deref().filter(|owner| !owner.is_empty());
         let queue = QueueKey {
-            account: owner.unwrap_or(&caller.account).to_owned(),
-            region: caller.region.clone(),
+            account: owner.unwrap_or(&asker.caller.account).to_owned(),
+            region: asker.caller.region.clone(),
             name: name.to_owned(),
         };
         Ok(GetQueueUrl { queue })
     }
 
     /// Tells the URL, if there is such a queue.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         match state.queue(&self.queue) {
             Some(queue) => Decision::answer(Reply::QueueUrl(queue.key.clone())),
             None => refusals::queue_missing().into(),
@@ -38,14 +44,15 @@ impl GetQueueUrl {
     }
 
     /// The answer. `base` is how the client reached the server, such as `http://localhost:4566`.
-    pub fn present(queue: &QueueKey, base: &str) -> GetQueueUrlOutput {
-        GetQueueUrlOutput { queue_url: Some(names::url(base, queue).into()) }
+    fn present(reply: Reply, _: &(), materials: &Materials<'_>) -> Result<GetQueueUrlOutput, Malformed> {
+        let Reply::QueueUrl(queue) = reply else { return Err(Malformed) };
+        Ok(GetQueueUrlOutput { queue_url: Some(names::url(materials.base, &queue).into()) })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::create_queue::testing::{World, caller, key};
+    use super::super::create_queue::testing::{World, key, prepare};
     use super::*;
 
     #[test]
@@ -60,7 +67,7 @@ mod tests {
             (QueueKey { region: "eu-west-1".to_owned(), ..key("q") }, false),
         ] {
             let get = GetQueueUrl { queue: queue.clone() };
-            let answer = world.ask(|state, setting| get.decide(state, setting));
+            let answer = world.ask(|state, context| get.decide(state, context));
             match answer {
                 Ok(answer) => assert!(found && answer == Reply::QueueUrl(queue)),
                 Err(refusal) => assert!(!found && refusal == refusals::queue_missing()),
@@ -73,10 +80,10 @@ mod tests {
         // facts/sqs.md § 2
         for (owner, account) in [(None, "000000000000"), (Some("111111111111".into()), "111111111111")] {
             let input = GetQueueUrlInput { queue_name: Some("q".into()), queue_owner_aws_account_id: owner };
-            let get = GetQueueUrl::prepare(&input, &caller()).unwrap();
+            let get = prepare::<GetQueueUrl>(input).unwrap();
             assert_eq!(get.queue, QueueKey { account: account.to_owned(), ..key("q") });
         }
-        let refusal = GetQueueUrl::prepare(&GetQueueUrlInput::default(), &caller()).unwrap_err();
+        let refusal = prepare::<GetQueueUrl>(GetQueueUrlInput::default()).unwrap_err();
         assert_eq!(refusal.message, "The request must contain the parameter QueueName.");
     }
 }

@@ -3,11 +3,12 @@
 use std::ops::Bound;
 
 use api::sqs::{ListDeadLetterSourceQueuesInput, ListDeadLetterSourceQueuesOutput};
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 
 use super::list_queues::Page;
-use super::reply::{QueuePage, Reply};
-use super::{Decision, Setting};
+use super::reply::Reply;
+use super::{Context, Decision, Materials};
 use crate::queue::Queue;
 use crate::rules::names::queue_of_url;
 use crate::state::State;
@@ -22,16 +23,21 @@ pub struct ListDeadLetterSourceQueues {
     pub page: Result<Page, Refusal>,
 }
 
-impl ListDeadLetterSourceQueues {
-    /// Reads the request.
-    pub fn prepare(input: &ListDeadLetterSourceQueuesInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = queue_of_url(input.queue_url.as_deref(), caller)?;
+impl Operation<State> for ListDeadLetterSourceQueues {
+    type Input = ListDeadLetterSourceQueuesInput;
+    type Output = ListDeadLetterSourceQueuesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: ListDeadLetterSourceQueuesInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let queue = queue_of_url(input.queue_url.as_deref(), asker.caller)?;
         let page = Page::new(input.next_token.as_deref(), input.max_results);
         Ok(ListDeadLetterSourceQueues { queue, page })
     }
 
     /// Tells their URLs.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
         match &self.page {
             Ok(page) => {
@@ -43,8 +49,16 @@ impl ListDeadLetterSourceQueues {
     }
 
     /// The answer, whose list is there even if it is empty (facts/sqs.md § 2).
-    pub fn present(page: &QueuePage, base: &str) -> ListDeadLetterSourceQueuesOutput {
-        ListDeadLetterSourceQueuesOutput { queue_urls: Some(page.urls(base)), next_token: page.token() }
+    fn present(
+        reply: Reply,
+        _: &(),
+        materials: &Materials<'_>,
+    ) -> Result<ListDeadLetterSourceQueuesOutput, Malformed> {
+        let Reply::QueueUrls(page) = reply else { return Err(Malformed) };
+        Ok(ListDeadLetterSourceQueuesOutput {
+            queue_urls: Some(page.urls(materials.base)),
+            next_token: page.token(),
+        })
     }
 }
 
@@ -69,7 +83,8 @@ pub(super) fn sources<'s>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::create_queue::testing::{World, caller, key};
+    use super::super::create_queue::testing::{World, key, prepare, present};
+    use super::super::reply::QueuePage;
     use super::*;
 
     #[test]
@@ -87,7 +102,7 @@ mod tests {
         loop {
             let page = Page::new(token.as_deref(), Some(2));
             let list = ListDeadLetterSourceQueues { queue: key("m"), page };
-            let Ok(Reply::QueueUrls(page)) = world.ask(|state, setting| list.decide(state, setting)) else {
+            let Ok(Reply::QueueUrls(page)) = world.ask(|state, context| list.decide(state, context)) else {
                 panic!("no page")
             };
             seen.extend(page.queues.into_iter().map(|queue| queue.name));
@@ -98,7 +113,7 @@ mod tests {
         }
         assert_eq!(seen, ["a", "n", "z"]);
         let list = ListDeadLetterSourceQueues { queue: key("a"), page: Page::new(None, None) };
-        let answer = world.ask(|state, setting| list.decide(state, setting));
+        let answer = world.ask(|state, context| list.decide(state, context));
         assert_eq!(
             answer,
             Ok(Reply::QueueUrls(Default::default())),
@@ -109,12 +124,12 @@ mod tests {
     #[test]
     fn an_answer_without_queues_has_an_empty_list() {
         // facts/sqs.md § 2
-        let output = ListDeadLetterSourceQueues::present(&QueuePage::default(), "http://h");
+        let output = present::<ListDeadLetterSourceQueues>(Reply::QueueUrls(QueuePage::default()));
         assert_eq!(output.queue_urls, Some(vec![]));
         let input = ListDeadLetterSourceQueuesInput {
             queue_url: Some("/000000000000/q".into()),
             ..Default::default()
         };
-        assert_eq!(ListDeadLetterSourceQueues::prepare(&input, &caller()).unwrap().queue, key("q"));
+        assert_eq!(prepare::<ListDeadLetterSourceQueues>(input).unwrap().queue, key("q"));
     }
 }

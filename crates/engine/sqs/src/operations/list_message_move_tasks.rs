@@ -1,13 +1,14 @@
 //! ListMessageMoveTasks: a dead-letter queue's latest move tasks, newest first.
 
 use api::sqs::{ListMessageMoveTasksInput, ListMessageMoveTasksOutput, ListMessageMoveTasksResultEntry};
-use kernel::{Arn, Refusal, Secret};
+use kernel::codec::Malformed;
+use kernel::{Arn, Asker, Demand, Operation, Refusal};
 
 use super::cancel_message_move_task::task_handle;
 
 use super::reply::Reply;
 use super::start_message_move_task::{queue_arn, resource_missing};
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials};
 use crate::ids::task_uuid;
 use crate::records::{MoveStatus, MoveTaskDeclared};
 use crate::state::State;
@@ -22,9 +23,14 @@ pub struct ListMessageMoveTasks {
     pub most: Result<u32, Refusal>,
 }
 
-impl ListMessageMoveTasks {
-    /// Reads the request.
-    pub fn prepare(input: &ListMessageMoveTasksInput) -> Result<Self, Refusal> {
+impl Operation<State> for ListMessageMoveTasks {
+    type Input = ListMessageMoveTasksInput;
+    type Output = ListMessageMoveTasksOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: ListMessageMoveTasksInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         let most = match input.max_results {
             None => Ok(1),
             Some(most @ 1..=10) => Ok(most as u32),
@@ -35,11 +41,24 @@ impl ListMessageMoveTasks {
         Ok(ListMessageMoveTasks { source: Ok(queue_arn(input.source_arn.as_deref(), "SourceArn")?), most })
     }
 
+    /// Lists them.
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
+        match self.list(state) {
+            Ok(tasks) => Decision::answer(Reply::Moves(tasks)),
+            Err(refusal) => refusal.into(),
+        }
+    }
+
     /// The answer. The handle is shown only while the task runs (facts/sqs.md § 8).
-    pub fn present(tasks: &[MoveTaskDeclared], secret: &Secret) -> ListMessageMoveTasksOutput {
+    fn present(
+        reply: Reply,
+        _: &(),
+        materials: &Materials<'_>,
+    ) -> Result<ListMessageMoveTasksOutput, Malformed> {
+        let Reply::Moves(tasks) = reply else { return Err(Malformed) };
         let entry = |task: &MoveTaskDeclared| ListMessageMoveTasksResultEntry {
             task_handle: (task.status == MoveStatus::Running)
-                .then(|| task_handle(&task_uuid(secret, task.id), &task.source_arn).into()),
+                .then(|| task_handle(&task_uuid(materials.keys.secret, task.id), &task.source_arn).into()),
             status: Some(
                 match task.status {
                     MoveStatus::Running => "RUNNING",
@@ -57,17 +76,11 @@ impl ListMessageMoveTasks {
             failure_reason: task.failure.as_deref().map(Into::into),
             started_timestamp: Some(task.started.0 as i64),
         };
-        ListMessageMoveTasksOutput { results: Some(tasks.iter().map(entry).collect()) }
+        Ok(ListMessageMoveTasksOutput { results: Some(tasks.iter().map(entry).collect()) })
     }
+}
 
-    /// Lists them.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
-        match self.list(state) {
-            Ok(tasks) => Decision::answer(Reply::Moves(tasks)),
-            Err(refusal) => refusal.into(),
-        }
-    }
-
+impl ListMessageMoveTasks {
     fn list(&self, state: &State) -> Result<Vec<MoveTaskDeclared>, Refusal> {
         let source = self.source.clone()?;
         let most = self.most.clone()?;

@@ -1,10 +1,11 @@
 //! ListQueueTags: a queue's tags.
 
 use api::sqs::{ListQueueTagsInput, ListQueueTagsOutput};
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 
 use super::reply::{Reply, to_map};
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials};
 use crate::rules::names::queue_of_url;
 use crate::state::State;
 use crate::{QueueKey, refusals};
@@ -16,14 +17,19 @@ pub struct ListQueueTags {
     pub queue: QueueKey,
 }
 
-impl ListQueueTags {
-    /// Reads the request.
-    pub fn prepare(input: &ListQueueTagsInput, caller: &Caller) -> Result<Self, Refusal> {
-        Ok(ListQueueTags { queue: queue_of_url(input.queue_url.as_deref(), caller)? })
+impl Operation<State> for ListQueueTags {
+    type Input = ListQueueTagsInput;
+    type Output = ListQueueTagsOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: ListQueueTagsInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        Ok(ListQueueTags { queue: queue_of_url(input.queue_url.as_deref(), asker.caller)? })
     }
 
     /// Tells all of them.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         match state.queue(&self.queue) {
             Some(queue) => Decision::answer(Reply::Tags(queue.tags.clone())),
             None => refusals::queue_missing().into(),
@@ -31,7 +37,8 @@ impl ListQueueTags {
     }
 
     /// The answer; without tags it has no `Tags` (facts/sqs.md § 2).
-    pub fn present(tags: &[(String, String)]) -> ListQueueTagsOutput {
-        ListQueueTagsOutput { tags: to_map(tags) }
+    fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<ListQueueTagsOutput, Malformed> {
+        let Reply::Tags(tags) = reply else { return Err(Malformed) };
+        Ok(ListQueueTagsOutput { tags: to_map(&tags) })
     }
 }

@@ -3,11 +3,12 @@
 use std::ops::Bound;
 
 use api::sqs::{ListQueuesInput, ListQueuesOutput};
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 use resources::pages::{key_of, size_of};
 
 use super::reply::{QueuePage, Reply};
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials};
 use crate::queue::Queue;
 use crate::state::State;
 use crate::{QueueKey, refusals};
@@ -25,19 +26,24 @@ pub struct ListQueues {
     pub page: Page,
 }
 
-impl ListQueues {
-    /// Reads the request.
-    pub fn prepare(input: &ListQueuesInput, caller: &Caller) -> Result<Self, Refusal> {
+impl Operation<State> for ListQueues {
+    type Input = ListQueuesInput;
+    type Output = ListQueuesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: ListQueuesInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         Ok(ListQueues {
-            account: caller.account.clone(),
-            region: caller.region.clone(),
+            account: asker.caller.account.clone(),
+            region: asker.caller.region.clone(),
             prefix: input.queue_name_prefix.as_deref().unwrap_or_default().to_owned(),
             page: Page::new(input.next_token.as_deref(), input.max_results)?,
         })
     }
 
     /// Tells their URLs.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let from = self.page.after().filter(|after| *after >= self.prefix.as_str());
         let start = match from {
             Some(after) => Bound::Excluded(self.key(after)),
@@ -48,11 +54,14 @@ impl ListQueues {
     }
 
     /// The answer; without queues it has no `QueueUrls` (facts/sqs.md § 2).
-    pub fn present(page: &QueuePage, base: &str) -> ListQueuesOutput {
-        let urls = Some(page.urls(base)).filter(|urls| !urls.is_empty());
-        ListQueuesOutput { queue_urls: urls, next_token: page.token() }
+    fn present(reply: Reply, _: &(), materials: &Materials<'_>) -> Result<ListQueuesOutput, Malformed> {
+        let Reply::QueueUrls(page) = reply else { return Err(Malformed) };
+        let urls = Some(page.urls(materials.base)).filter(|urls| !urls.is_empty());
+        Ok(ListQueuesOutput { queue_urls: urls, next_token: page.token() })
     }
+}
 
+impl ListQueues {
     fn key(&self, name: &str) -> QueueKey {
         QueueKey { account: self.account.clone(), region: self.region.clone(), name: name.to_owned() }
     }
@@ -115,7 +124,7 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
-    use super::super::create_queue::testing::{ACCOUNT, REGION, World, caller, key};
+    use super::super::create_queue::testing::{ACCOUNT, BASE, REGION, World, key, prepare, present};
     use super::*;
 
     fn list(
@@ -130,7 +139,7 @@ mod tests {
             prefix: prefix.to_owned(),
             page: Page::new(token, most).unwrap(),
         };
-        match world.ask(|state, setting| list.decide(state, setting)) {
+        match world.ask(|state, context| list.decide(state, context)) {
             Ok(Reply::QueueUrls(page)) => {
                 (page.queues.into_iter().map(|queue| queue.name).collect(), page.next_token)
             }
@@ -155,7 +164,7 @@ mod tests {
             QueueKey { region: "eu-west-1".to_owned(), ..key("b-1") },
         ] {
             let create = super::super::create_queue::CreateQueue::new(elsewhere, [], []).unwrap();
-            world.ask(|state, setting| create.decide(state, setting)).unwrap();
+            world.ask(|state, context| create.decide(state, context)).unwrap();
         }
         assert_eq!(list(&mut world, "", None, None), (names(&["a", "b", "b-2", "c"]), None));
         assert_eq!(list(&mut world, "b", None, None), (names(&["b", "b-2"]), None));
@@ -219,15 +228,18 @@ mod tests {
     #[test]
     fn an_answer_without_queues_has_no_list() {
         // facts/sqs.md § 2
-        let list = ListQueues::prepare(&ListQueuesInput::default(), &caller()).unwrap();
+        let list = prepare::<ListQueues>(ListQueuesInput::default()).unwrap();
         assert_eq!(
             (list.account.as_str(), list.region.as_str(), list.prefix.as_str()),
             (ACCOUNT, REGION, "")
         );
-        assert_eq!(ListQueues::present(&QueuePage::default(), "http://h"), ListQueuesOutput::default());
+        assert_eq!(
+            present::<ListQueues>(Reply::QueueUrls(QueuePage::default())),
+            ListQueuesOutput::default()
+        );
         let page = QueuePage { queues: vec![key("q")], next_token: Some("t".to_owned()) };
-        let output = ListQueues::present(&page, "http://h");
-        assert_eq!(output.queue_urls, Some(vec!["http://h/000000000000/q".into()]));
+        let output = present::<ListQueues>(Reply::QueueUrls(page));
+        assert_eq!(output.queue_urls, Some(vec![format!("{BASE}/000000000000/q").into()]));
         assert_eq!(output.next_token.as_deref(), Some("t"));
     }
 }

@@ -7,9 +7,10 @@ use crate::rules::shown::Shown;
 use crate::state::State;
 use crate::{QueueKey, Seq, refusals};
 use collections::Entry;
+use kernel::{Demand, Internal};
 
 use super::reply::Reply;
-use super::{Decision, Plan, Setting};
+use super::{Context, Decision, Plan, Setting};
 
 /// PeekMessages.
 #[derive(Clone, Debug)]
@@ -109,14 +110,11 @@ impl Page {
     }
 }
 
-impl PeekMessages {
-    /// What of each message is shown: all there is.
-    pub fn plan() -> Plan {
-        Plan { operation: api::sqs::Operation::ReceiveMessage, shown: Shown::all() }
-    }
+impl Internal<State> for PeekMessages {
+    const DEMAND: Demand = Demand::Nothing;
 
     /// Looks.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
         let received = Received { queue: queue.id, messages: Vec::new() };
         let mut page = Page {
@@ -126,10 +124,17 @@ impl PeekMessages {
             passed: 0,
             last: self.after,
         };
-        let _ = self.touched(queue, setting, &mut page)
-            && self.waiting(queue, setting, &mut page)
-            && self.delayed(queue, setting, &mut page);
+        let _ = self.touched(queue, &context.setting, &mut page)
+            && self.waiting(queue, &context.setting, &mut page)
+            && self.delayed(queue, &context.setting, &mut page);
         Decision::answer(Reply::Peeked(page.peeked))
+    }
+}
+
+impl PeekMessages {
+    /// What of each message is shown: all there is.
+    pub fn plan() -> Plan {
+        Plan::ReceiveMessage(Shown::all())
     }
 
     fn touched(&self, queue: &Queue, setting: &Setting<'_>, page: &mut Page) -> bool {

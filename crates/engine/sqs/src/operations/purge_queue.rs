@@ -1,10 +1,11 @@
 //! PurgeQueue: a queue is emptied.
 
-use api::sqs::PurgeQueueInput;
-use kernel::{Caller, Refusal};
+use api::sqs::{PurgeQueueInput, PurgeQueueOutput};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 
 use super::reply::Reply;
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials};
 use crate::limits::PURGE_AGAIN_MILLIS;
 use crate::records::{QueueDeclared, Record};
 use crate::rules::names::queue_of_url;
@@ -18,18 +19,23 @@ pub struct PurgeQueue {
     pub queue: QueueKey,
 }
 
-impl PurgeQueue {
-    /// Reads the request.
-    pub fn prepare(input: &PurgeQueueInput, caller: &Caller) -> Result<Self, Refusal> {
-        Ok(PurgeQueue { queue: queue_of_url(input.queue_url.as_deref(), caller)? })
+impl Operation<State> for PurgeQueue {
+    type Input = PurgeQueueInput;
+    type Output = PurgeQueueOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Purge;
+
+    fn prepare(input: PurgeQueueInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        Ok(PurgeQueue { queue: queue_of_url(input.queue_url.as_deref(), asker.caller)? })
     }
 
     /// Gives up every message that was accepted until now: visible, in flight and delayed (facts/sqs.md § 2).
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
-        if setting.limits.purge_waits
+        if context.setting.limits.purge_waits
             && let Some(purged) = queue.purged
-            && setting.now < purged + PURGE_AGAIN_MILLIS
+            && context.setting.now < purged + PURGE_AGAIN_MILLIS
         {
             let name = &self.queue.name;
             return Refusal::new(
@@ -39,11 +45,15 @@ impl PurgeQueue {
             .into();
         }
         let declaration = QueueDeclared {
-            purged_through: Seq(setting.numbers.next().saturating_sub(1)),
-            purged: Some(setting.now),
+            purged_through: Seq(context.setting.numbers.next().saturating_sub(1)),
+            purged: Some(context.setting.now),
             ..queue.declaration()
         };
         Decision::done(vec![Record::QueueDeclared(Box::new(declaration)).into()], Reply::Done)
+    }
+
+    fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<PurgeQueueOutput, Malformed> {
+        reply.done()
     }
 }
 
@@ -56,13 +66,13 @@ mod tests {
 
     fn send(world: &mut World, delay_seconds: u32) {
         world
-            .ask(|state, setting| {
-                let seq = Seq(setting.numbers.draw());
+            .ask(|state, context| {
+                let seq = Seq(context.setting.numbers.draw());
                 let sent = MessageSent {
                     queue: state.queue(&key("q")).unwrap().id,
                     seq,
                     origin: seq,
-                    sent: setting.now,
+                    sent: context.setting.now,
                     group: None,
                     deduplication: None,
                     delay_seconds,
@@ -81,7 +91,7 @@ mod tests {
         send(&mut world, 0);
         send(&mut world, 7);
         let purge = PurgeQueue { queue: queue.clone() };
-        assert_eq!(world.ask(|state, setting| purge.decide(state, setting)), Ok(Reply::Done));
+        assert_eq!(world.ask(|state, context| purge.decide(state, context)), Ok(Reply::Done));
         let counts = |world: &World| {
             let queue = world.state.queue(&key("q")).unwrap();
             (queue.visible_count, queue.delayed_count)
@@ -98,14 +108,14 @@ mod tests {
         let mut world = World::new();
         world.create("q", &[]);
         let purge = PurgeQueue { queue: key("q") };
-        world.ask(|state, setting| purge.decide(state, setting)).unwrap();
+        world.ask(|state, context| purge.decide(state, context)).unwrap();
         world.pass(59_999);
-        let refusal = world.ask(|state, setting| purge.decide(state, setting)).unwrap_err();
+        let refusal = world.ask(|state, context| purge.decide(state, context)).unwrap_err();
         assert_eq!(refusal.shape, "PurgeQueueInProgress");
         assert_eq!(refusal.message, "Only one PurgeQueue operation on q is allowed every 60 seconds.");
         world.pass(1);
-        world.ask(|state, setting| purge.decide(state, setting)).unwrap();
+        world.ask(|state, context| purge.decide(state, context)).unwrap();
         world.limits = Limits::relaxed();
-        world.ask(|state, setting| purge.decide(state, setting)).unwrap();
+        world.ask(|state, context| purge.decide(state, context)).unwrap();
     }
 }

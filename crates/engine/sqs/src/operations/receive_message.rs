@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use api::sqs::ReceiveMessageInput;
-use kernel::{Caller, Extent, Refusal, Time};
+use api::sqs::{Message, ReceiveMessageInput, ReceiveMessageOutput};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Extent, Operation, Refusal, Time};
 
 use super::dead_letters::DeadLetters;
 use super::reply::Reply;
-use super::{Decision, Draft, Outcome, Setting};
+use super::{Context, Decision, Draft, Materials, Outcome, Setting};
 use crate::due::{Receive, Waiter};
 use crate::queue::{Queue, Source};
 use crate::records::{ChangedMessage, MessagesReceived, ReceivedMessage, Record, VisibilityChanged};
@@ -112,20 +113,29 @@ impl Delivered {
 /// Dead letters that one receive moves out of its way at the most, so that no receive takes long.
 const DEAD_LETTERS: usize = 128;
 
-impl ReceiveMessage {
+impl Operation<State> for ReceiveMessage {
+    type Input = ReceiveMessageInput;
+    type Output = ReceiveMessageOutput;
+    type Plan = Shown;
+
+    const DEMAND: Demand = Demand::Change;
+
+    fn prepare(input: ReceiveMessageInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        Self::prepare_with_plan(input, asker).map(|(command, _)| command)
+    }
+
     /// Reads the request: what is asked of the queue, and what of the messages is to be shown.
-    pub fn prepare(input: &ReceiveMessageInput, caller: &Caller) -> Result<(Self, Shown), Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
-        let shown = Shown::prepare(input);
-        let (shown, request) = match shown {
-            Ok(shown) => (shown, Receive::prepare(input)),
+    fn prepare_with_plan(input: ReceiveMessageInput, asker: &Asker<'_>) -> Result<(Self, Shown), Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), asker.caller)?;
+        let (shown, request) = match Shown::prepare(&input) {
+            Ok(shown) => (shown, Receive::prepare(&input)),
             Err(refusal) => (Shown::default(), Err(refusal)),
         };
         Ok((ReceiveMessage { queue, request }, shown))
     }
 
     /// Gives what is there; if there is nothing, lets the client wait if it wants to.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
         let request = match &self.request {
             Ok(request) => request,
@@ -145,15 +155,42 @@ impl ReceiveMessage {
         if queue.in_flight_count >= limits::IN_FLIGHT && !queue.is_fifo() && wait_seconds == 0 {
             return refusals::too_many_in_flight().into();
         }
-        let (facts, received) = receive(state, queue, request, setting);
+        let (facts, received) = receive(state, queue, request, &context.setting);
         let outcome = if received.messages.is_empty() && wait_seconds > 0 {
-            let until = setting.now.plus_seconds(wait_seconds.into());
-            Outcome::Wait((queue.id, Waiter { ticket: setting.ticket, request: request.clone(), until }))
+            let until = context.setting.now.plus_seconds(wait_seconds.into());
+            Outcome::Wait((
+                queue.id,
+                Waiter { ticket: context.setting.ticket, request: request.clone(), until },
+            ))
         } else {
             Outcome::Reply(Ok(Reply::Received(received)))
         };
         Decision::with(facts, outcome)
     }
+
+    /// PeekMessages is answered as a receive is.
+    fn present(
+        reply: Reply,
+        shown: &Shown,
+        materials: &Materials<'_>,
+    ) -> Result<ReceiveMessageOutput, Malformed> {
+        let received = match reply {
+            Reply::Received(received) => received,
+            Reply::Peeked(peeked) => peeked.received,
+            _ => return Err(Malformed),
+        };
+        Ok(ReceiveMessageOutput { messages: messages(&received, shown, materials)? })
+    }
+}
+
+/// Messages as the client wants to see them; absent if there are none.
+pub(super) fn messages(
+    received: &Received,
+    shown: &Shown,
+    materials: &Materials<'_>,
+) -> Result<Option<Vec<Message>>, Malformed> {
+    let messages = shown.present(received, materials.records, materials.keys)?;
+    Ok((!messages.is_empty()).then_some(messages))
 }
 
 /// What a receive would give at this moment, and the facts that follow if it does.

@@ -1,14 +1,15 @@
 //! What operations answer, before it takes the shape of the API.
 
 use api::{Map, Text};
-use kernel::Arn;
+use kernel::codec::Malformed;
+use kernel::{Arn, Extent};
 
 use super::batch::BatchOutcome;
 use super::receive_message::Received;
 use super::send_message::Sent;
 use crate::records::MoveTaskDeclared;
 use crate::rules::names;
-use crate::{QueueKey, TaskId};
+use crate::{QueueId, QueueKey, Seq, TaskId};
 
 /// An answer.
 #[derive(Clone, PartialEq, Debug)]
@@ -49,6 +50,49 @@ pub enum Reply {
     },
     /// Move tasks, newest first.
     Moves(Vec<MoveTaskDeclared>),
+}
+
+impl Reply {
+    /// The answer of an operation that has nothing to say.
+    pub(super) fn done<O: Default>(self) -> Result<O, Malformed> {
+        match self {
+            Reply::Done => Ok(O::default()),
+            _ => Err(Malformed),
+        }
+    }
+
+    /// The message at a position among those that the client is to get: its queue, its number, where it lies.
+    pub fn given(&self, at: usize) -> Option<(QueueId, Seq, Extent)> {
+        let (Reply::Received(received) | Reply::DeletedAndReceived(_, received)) = self else { return None };
+        let message = received.messages.get(at)?;
+        Some((received.queue, message.seq, message.extent))
+    }
+
+    /// Leaves out messages, by their positions in ascending order, whose records are gone.
+    pub fn forget(&mut self, gone: &[usize]) {
+        if let Reply::Received(received) | Reply::DeletedAndReceived(_, received) = self {
+            for &at in gone.iter().rev() {
+                received.messages.remove(at);
+            }
+        }
+        if let Reply::Peeked(peeked) = self {
+            for &at in gone.iter().rev() {
+                peeked.received.messages.remove(at);
+                peeked.conditions.remove(at);
+            }
+        }
+    }
+}
+
+/// Where the records lie that an answer needs, in the order in which it needs them.
+pub fn needs(reply: &Reply) -> Vec<Extent> {
+    match reply {
+        Reply::Received(received) | Reply::DeletedAndReceived(_, received) => {
+            received.messages.iter().map(|message| message.extent).collect()
+        }
+        Reply::Peeked(peeked) => peeked.received.messages.iter().map(|message| message.extent).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// A map of texts; absent if it would be empty (facts/sqs.md § 16).

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use api::sqs::{MessageAttributeValue, MessageSystemAttributeValue, SendMessageInput, SendMessageOutput};
 use api::{Map, Text};
-use kernel::{Caller, Refusal, Secret, hex};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret, hex};
 
 use super::reply::Reply;
-use super::{Decision, Draft, Setting};
+use super::{Context, Decision, Draft, Materials, Setting};
 use crate::queue::Queue;
 use crate::records::{Deduplication, MessageSent, Record};
 use crate::refusals;
@@ -41,10 +42,16 @@ pub struct Sent {
     pub system_attributes_md5: Option<[u8; 16]>,
 }
 
-impl SendMessage {
+impl Operation<State> for SendMessage {
+    type Input = SendMessageInput;
+    type Output = SendMessageOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
     /// Reads the request; hashes and encodes the message.
-    pub fn prepare(input: SendMessageInput, caller: &Caller, trace: Option<Text>) -> Result<Self, Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
+    fn prepare(input: SendMessageInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), asker.caller)?;
         if input.message_body.is_none() {
             return Err(refusals::parameter_missing("MessageBody"));
         }
@@ -55,27 +62,16 @@ impl SendMessage {
             system_attributes: system_attributes(input.message_system_attributes),
             group: input.message_group_id,
             deduplication_id: input.message_deduplication_id,
-            trace_header: trace,
+            trace_header: asker.trace,
         };
-        let message = draft.check(&caller.principal, queue.is_fifo());
+        let message = draft.check(&asker.caller.principal, queue.is_fifo());
         Ok(SendMessage { queue, message })
     }
 
-    /// The answer.
-    pub fn present(sent: &Sent, secret: &Secret) -> SendMessageOutput {
-        SendMessageOutput {
-            md5_of_message_body: Some(hex(&sent.body_md5).into()),
-            md5_of_message_attributes: sent.attributes_md5.map(|md5| hex(&md5).into()),
-            md5_of_message_system_attributes: sent.system_attributes_md5.map(|md5| hex(&md5).into()),
-            message_id: Some(message_id(secret, sent.seq).into()),
-            sequence_number: sent.fifo.then(|| sequence_number(sent.seq).into()),
-        }
-    }
-
     /// Accepts the message, unless it is a duplicate of one that was accepted before.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
-        let mut sending = Sending::new(queue, setting, 1);
+        let mut sending = Sending::new(queue, &context.setting, 1);
         let sent = self.message.as_ref().map_err(Refusal::clone).and_then(|message| {
             sending.check_size(message, "are invalid")?;
             sending.check_group(message).map_err(|fault| match fault {
@@ -88,6 +84,22 @@ impl SendMessage {
             Ok(sent) => Decision::done(sending.drafts, Reply::Sent(sent)),
             Err(refusal) => refusal.into(),
         }
+    }
+
+    fn present(reply: Reply, _: &(), materials: &Materials<'_>) -> Result<SendMessageOutput, Malformed> {
+        let Reply::Sent(sent) = reply else { return Err(Malformed) };
+        Ok(output(&sent, materials.keys.secret))
+    }
+}
+
+/// What the client is told of a message that was accepted.
+pub(super) fn output(sent: &Sent, secret: &Secret) -> SendMessageOutput {
+    SendMessageOutput {
+        md5_of_message_body: Some(hex(&sent.body_md5).into()),
+        md5_of_message_attributes: sent.attributes_md5.map(|md5| hex(&md5).into()),
+        md5_of_message_system_attributes: sent.system_attributes_md5.map(|md5| hex(&md5).into()),
+        message_id: Some(message_id(secret, sent.seq).into()),
+        sequence_number: sent.fifo.then(|| sequence_number(sent.seq).into()),
     }
 }
 

@@ -4,12 +4,13 @@ use api::Text;
 use api::sqs::{
     SendMessageBatchInput, SendMessageBatchOutput, SendMessageBatchRequestEntry, SendMessageBatchResultEntry,
 };
-use kernel::{Caller, Refusal, Secret};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 
 use super::batch::{BatchOutcome, checked, present_failed};
 use super::reply::Reply;
-use super::send_message::{GroupFault, SendMessage, Sending, Sent, message_attributes, system_attributes};
-use super::{Decision, Setting};
+use super::send_message::{GroupFault, Sending, Sent, message_attributes, output, system_attributes};
+use super::{Context, Decision, Materials};
 use crate::rules::names;
 use crate::rules::new_message::{MessageDraft, NewMessage};
 use crate::state::State;
@@ -27,46 +28,29 @@ pub struct SendMessageBatch {
 /// A message with its entry's id, or what is wrong with it.
 pub type Entry = (Text, Result<NewMessage, Refusal>);
 
-impl SendMessageBatch {
-    /// Reads the request; hashes and encodes the messages.
-    pub fn prepare(
-        input: SendMessageBatchInput,
-        caller: &Caller,
-        trace: Option<Text>,
-    ) -> Result<Self, Refusal> {
-        let queue = names::queue_of_url(input.queue_url.as_deref(), caller)?;
-        let entries = checked(input.entries).and_then(|entries| messages(entries, &queue, caller, trace));
-        Ok(SendMessageBatch { queue, entries })
-    }
+impl Operation<State> for SendMessageBatch {
+    type Input = SendMessageBatchInput;
+    type Output = SendMessageBatchOutput;
+    type Plan = ();
 
-    /// The answer.
-    pub fn present(outcome: BatchOutcome<Sent>, secret: &Secret) -> SendMessageBatchOutput {
-        let entry = |(id, sent): (Text, Sent)| {
-            let sent = SendMessage::present(&sent, secret);
-            SendMessageBatchResultEntry {
-                id: Some(id),
-                message_id: sent.message_id,
-                md5_of_message_body: sent.md5_of_message_body,
-                md5_of_message_attributes: sent.md5_of_message_attributes,
-                md5_of_message_system_attributes: sent.md5_of_message_system_attributes,
-                sequence_number: sent.sequence_number,
-            }
-        };
-        SendMessageBatchOutput {
-            successful: Some(outcome.successful.into_iter().map(entry).collect()),
-            failed: present_failed(outcome.failed),
-        }
+    const DEMAND: Demand = Demand::Growth;
+
+    /// Reads the request; hashes and encodes the messages.
+    fn prepare(input: SendMessageBatchInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let queue = names::queue_of_url(input.queue_url.as_deref(), asker.caller)?;
+        let entries = checked(input.entries).and_then(|entries| messages(entries, &queue, asker));
+        Ok(SendMessageBatch { queue, entries })
     }
 
     /// Accepts each message that is right. One without a group or deduplication id that FIFO demands fails the whole
     /// batch (facts/sqs.md § 10).
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
         let entries = match &self.entries {
             Ok(entries) => entries,
             Err(refusal) => return refusal.clone().into(),
         };
-        let mut sending = Sending::new(queue, setting, entries.len());
+        let mut sending = Sending::new(queue, &context.setting, entries.len());
         let mut outcome = BatchOutcome::with_room(entries.len());
         for (id, message) in entries {
             let result = match message {
@@ -93,14 +77,32 @@ impl SendMessageBatch {
         }
         Decision::done(sending.drafts, Reply::SentBatch(outcome))
     }
+
+    fn present(reply: Reply, _: &(), materials: &Materials<'_>) -> Result<SendMessageBatchOutput, Malformed> {
+        let Reply::SentBatch(outcome) = reply else { return Err(Malformed) };
+        let entry = |(id, sent): (Text, Sent)| {
+            let sent = output(&sent, materials.keys.secret);
+            SendMessageBatchResultEntry {
+                id: Some(id),
+                message_id: sent.message_id,
+                md5_of_message_body: sent.md5_of_message_body,
+                md5_of_message_attributes: sent.md5_of_message_attributes,
+                md5_of_message_system_attributes: sent.md5_of_message_system_attributes,
+                sequence_number: sent.sequence_number,
+            }
+        };
+        Ok(SendMessageBatchOutput {
+            successful: Some(outcome.successful.into_iter().map(entry).collect()),
+            failed: present_failed(outcome.failed),
+        })
+    }
 }
 
 /// The messages of the entries, whose ids have been checked.
 fn messages(
     entries: Vec<SendMessageBatchRequestEntry>,
     queue: &QueueKey,
-    caller: &Caller,
-    trace: Option<Text>,
+    asker: &Asker<'_>,
 ) -> Result<Vec<Entry>, Refusal> {
     let draft = |entry: SendMessageBatchRequestEntry| {
         let draft = MessageDraft {
@@ -110,14 +112,14 @@ fn messages(
             system_attributes: system_attributes(entry.message_system_attributes),
             group: entry.message_group_id,
             deduplication_id: entry.message_deduplication_id,
-            trace_header: trace.clone(),
+            trace_header: asker.trace,
         };
         (entry.id.unwrap_or_default(), draft)
     };
-    let drafts: Vec<(Text, MessageDraft)> = entries.into_iter().map(draft).collect();
+    let drafts: Vec<(Text, MessageDraft<'_>)> = entries.into_iter().map(draft).collect();
     let total = drafts.iter().map(|(_, draft)| draft.size()).sum();
     if total > limits::BATCH_BYTES {
         return Err(refusals::batch_too_long(total));
     }
-    Ok(MessageDraft::check_all(drafts, &caller.principal, queue.is_fifo()))
+    Ok(MessageDraft::check_all(drafts, &asker.caller.principal, queue.is_fifo()))
 }

@@ -1,11 +1,12 @@
 //! SetQueueAttributes: a queue changes.
 
-use api::sqs::SetQueueAttributesInput;
-use kernel::{Caller, Refusal, Time};
+use api::sqs::{SetQueueAttributesInput, SetQueueAttributesOutput};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Time};
 
 use super::create_queue::pairs;
 use super::reply::Reply;
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials, Setting};
 use crate::records::{QueueDeclared, Record};
 use crate::rules::attributes::{self, Change};
 use crate::rules::names::queue_of_url;
@@ -22,13 +23,32 @@ pub struct SetQueueAttributes {
     pub changes: Result<Vec<Change>, Refusal>,
 }
 
-impl SetQueueAttributes {
-    /// Reads the request.
-    pub fn prepare(input: &SetQueueAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = queue_of_url(input.queue_url.as_deref(), caller)?;
+impl Operation<State> for SetQueueAttributes {
+    type Input = SetQueueAttributesInput;
+    type Output = SetQueueAttributesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: SetQueueAttributesInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let queue = queue_of_url(input.queue_url.as_deref(), asker.caller)?;
         Ok(SetQueueAttributes::new(queue, pairs(&input.attributes)))
     }
 
+    /// Changes it, at once.
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        match self.try_decide(state, &context.setting) {
+            Ok(decision) => decision,
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<SetQueueAttributesOutput, Malformed> {
+        reply.done()
+    }
+}
+
+impl SetQueueAttributes {
     /// Reads the attributes; a queue's name says which it can have.
     pub fn new<'a>(queue: QueueKey, attributes: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut attributes = attributes.into_iter().peekable();
@@ -37,14 +57,6 @@ impl SetQueueAttributes {
             None => Err(refusals::parameter_missing("Attributes")),
         };
         SetQueueAttributes { queue, changes }
-    }
-
-    /// Changes it, at once.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
-        match self.try_decide(state, setting) {
-            Ok(decision) => decision,
-            Err(refusal) => refusal.into(),
-        }
     }
 
     fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'_>, Refusal> {
@@ -107,12 +119,12 @@ fn note_scope(before: &FifoSettings, after: &mut FifoSettings, now: Time) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::create_queue::testing::{World, caller, key};
+    use super::super::create_queue::testing::{World, key, prepare};
     use super::*;
 
     fn set(world: &mut World, queue: &str, attributes: &[(&str, &str)]) -> Result<Reply, Refusal> {
         let set = SetQueueAttributes::new(key(queue), attributes.iter().copied());
-        world.ask(|state, setting| set.decide(state, setting))
+        world.ask(|state, context| set.decide(state, context))
     }
 
     #[test]
@@ -250,11 +262,10 @@ mod tests {
     fn a_queue_is_named_by_its_url() {
         // facts/sqs.md § 11
         let input = |url: &str| SetQueueAttributesInput { queue_url: Some(url.into()), attributes: None };
-        let set =
-            SetQueueAttributes::prepare(&input("http://sqs.eu-west-1.h/000000000000/q"), &caller()).unwrap();
+        let set = prepare::<SetQueueAttributes>(input("http://sqs.eu-west-1.h/000000000000/q")).unwrap();
         assert_eq!(set.queue, QueueKey { region: "eu-west-1".to_owned(), ..key("q") });
-        assert_eq!(SetQueueAttributes::prepare(&input("q"), &caller()).unwrap().queue, key("q"));
-        let refusal = SetQueueAttributes::prepare(&input("/q"), &caller()).unwrap_err();
+        assert_eq!(prepare::<SetQueueAttributes>(input("q")).unwrap().queue, key("q"));
+        let refusal = prepare::<SetQueueAttributes>(input("/q")).unwrap_err();
         assert_eq!(refusal.shape, "InvalidAddress");
     }
 }

@@ -1,12 +1,13 @@
 //! StartMessageMoveTask: messages of a dead-letter queue begin to move back, or somewhere else.
 
 use api::sqs::{StartMessageMoveTaskInput, StartMessageMoveTaskOutput};
-use kernel::{Arn, Refusal, Secret};
+use kernel::codec::Malformed;
+use kernel::{Arn, Asker, Demand, Operation, Refusal};
 
 use super::cancel_message_move_task::task_handle;
 use super::list_dead_letter_source_queues::sources;
 use super::reply::Reply;
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials, Setting};
 use crate::ids::task_uuid;
 use crate::records::{MoveStatus, MoveTaskDeclared, Record};
 use crate::state::State;
@@ -42,9 +43,14 @@ pub(super) fn queue_arn(text: Option<&str>, parameter: &str) -> Result<Arn, Refu
     })
 }
 
-impl StartMessageMoveTask {
-    /// Reads the request.
-    pub fn prepare(input: &StartMessageMoveTaskInput) -> Result<Self, Refusal> {
+impl Operation<State> for StartMessageMoveTask {
+    type Input = StartMessageMoveTaskInput;
+    type Output = StartMessageMoveTaskOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: StartMessageMoveTaskInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         let destination = input.destination_arn.as_deref();
         let rate = match input.max_number_of_messages_per_second {
             None => Ok(None),
@@ -62,15 +68,9 @@ impl StartMessageMoveTask {
         })
     }
 
-    /// The answer.
-    pub fn present(task: TaskId, source: &Arn, secret: &Secret) -> StartMessageMoveTaskOutput {
-        let handle = task_handle(&task_uuid(secret, task), source);
-        StartMessageMoveTaskOutput { task_handle: Some(handle.into()) }
-    }
-
     /// Declares the task; it moves its first messages at once.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
-        match self.declare(state, setting) {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        match self.declare(state, &context.setting) {
             Err(refusal) => refusal.into(),
             Ok(task) => {
                 let reply = Reply::MoveStarted { task: task.id, source: task.source_arn.clone() };
@@ -79,6 +79,18 @@ impl StartMessageMoveTask {
         }
     }
 
+    fn present(
+        reply: Reply,
+        _: &(),
+        materials: &Materials<'_>,
+    ) -> Result<StartMessageMoveTaskOutput, Malformed> {
+        let Reply::MoveStarted { task, source } = reply else { return Err(Malformed) };
+        let handle = task_handle(&task_uuid(materials.keys.secret, task), &source);
+        Ok(StartMessageMoveTaskOutput { task_handle: Some(handle.into()) })
+    }
+}
+
+impl StartMessageMoveTask {
     fn declare(&self, state: &State, setting: &Setting<'_>) -> Result<MoveTaskDeclared, Refusal> {
         let source_arn = self.source.clone()?;
         let destination = self.destination.clone()?;

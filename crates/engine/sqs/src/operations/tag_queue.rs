@@ -1,12 +1,13 @@
 //! TagQueue: a queue gets tags.
 
-use api::sqs::TagQueueInput;
-use kernel::{Caller, Refusal};
+use api::sqs::{TagQueueInput, TagQueueOutput};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal};
 use resources::tags::{self, Fault, Rules, Tags};
 
 use super::create_queue::pairs;
 use super::reply::Reply;
-use super::{Decision, Setting};
+use super::{Context, Decision, Materials};
 use crate::queue::Queue;
 use crate::records::{QueueDeclared, Record};
 use crate::rules::names::queue_of_url;
@@ -22,28 +23,39 @@ pub struct TagQueue {
     pub tags: Result<Vec<(String, String)>, Refusal>,
 }
 
-impl TagQueue {
-    /// Reads the request.
-    pub fn prepare(input: &TagQueueInput, caller: &Caller) -> Result<Self, Refusal> {
-        let queue = queue_of_url(input.queue_url.as_deref(), caller)?;
+impl Operation<State> for TagQueue {
+    type Input = TagQueueInput;
+    type Output = TagQueueOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: TagQueueInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let queue = queue_of_url(input.queue_url.as_deref(), asker.caller)?;
         Ok(TagQueue::new(queue, pairs(&input.tags)))
     }
 
+    /// Adds them; a tag of the same key is replaced.
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
+        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
+        match &self.tags {
+            Ok(given) => with_tags(queue, tags::added(pairs_of(&queue.tags), pairs_of(given))),
+            Err(refusal) => refusal.clone().into(),
+        }
+    }
+
+    fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<TagQueueOutput, Malformed> {
+        reply.done()
+    }
+}
+
+impl TagQueue {
     /// Reads the tags, of which there must be some.
     pub fn new<'a>(queue: QueueKey, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let tags = check(tags).and_then(|tags| {
             if tags.is_empty() { Err(refusals::parameter_missing("Tags")) } else { Ok(tags) }
         });
         TagQueue { queue, tags }
-    }
-
-    /// Adds them; a tag of the same key is replaced.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
-        let Some(queue) = state.queue(&self.queue) else { return refusals::queue_missing().into() };
-        match &self.tags {
-            Ok(given) => with_tags(queue, tags::added(pairs_of(&queue.tags), pairs_of(given))),
-            Err(refusal) => refusal.clone().into(),
-        }
     }
 }
 
@@ -88,7 +100,7 @@ mod tests {
 
     fn tags(world: &mut World) -> Vec<(String, String)> {
         let list = ListQueueTags { queue: key("q") };
-        match world.ask(|state, setting| list.decide(state, setting)) {
+        match world.ask(|state, context| list.decide(state, context)) {
             Ok(Reply::Tags(tags)) => tags,
             other => panic!("{other:?}"),
         }
@@ -107,12 +119,12 @@ mod tests {
         world.pass(1_000);
         assert_eq!(tags(&mut world), []);
         let tag = TagQueue::new(queue.clone(), [("b", "1"), ("a", ""), ("ä", "€")]);
-        assert_eq!(world.ask(|state, setting| tag.decide(state, setting)), Ok(Reply::Done));
+        assert_eq!(world.ask(|state, context| tag.decide(state, context)), Ok(Reply::Done));
         let tag = TagQueue::new(queue.clone(), [("b", "2"), ("B", "3")]);
-        assert_eq!(world.ask(|state, setting| tag.decide(state, setting)), Ok(Reply::Done));
+        assert_eq!(world.ask(|state, context| tag.decide(state, context)), Ok(Reply::Done));
         assert_eq!(tags(&mut world), pairs(&[("B", "3"), ("a", ""), ("b", "2"), ("ä", "€")]));
         let untag = UntagQueue::new(queue.clone(), ["b", "unknown"]);
-        assert_eq!(world.ask(|state, setting| untag.decide(state, setting)), Ok(Reply::Done));
+        assert_eq!(world.ask(|state, context| untag.decide(state, context)), Ok(Reply::Done));
         assert_eq!(tags(&mut world), pairs(&[("B", "3"), ("a", ""), ("ä", "€")]));
         assert_eq!(world.state.queue(&queue).unwrap().modified, modified);
     }
@@ -144,7 +156,7 @@ mod tests {
         let mut world = World::new();
         let create =
             super::super::create_queue::CreateQueue::new(key("q"), [], [("b", "1"), ("a", "2")]).unwrap();
-        world.ask(|state, setting| create.decide(state, setting)).unwrap();
+        world.ask(|state, context| create.decide(state, context)).unwrap();
         assert_eq!(tags(&mut world), pairs(&[("a", "2"), ("b", "1")]));
     }
 }

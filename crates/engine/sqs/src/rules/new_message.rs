@@ -34,7 +34,7 @@ pub struct NewMessage {
 
 /// What a request says about one message.
 #[derive(Clone, Debug, Default)]
-pub struct MessageDraft {
+pub struct MessageDraft<'t> {
     /// `MessageBody`; empty if absent.
     pub body: ByteString,
     /// `DelaySeconds`.
@@ -48,7 +48,7 @@ pub struct MessageDraft {
     /// `MessageDeduplicationId`.
     pub deduplication_id: Option<ByteString>,
     /// The HTTP header `X-Amzn-Trace-Id`, which counts where no system attribute says otherwise.
-    pub trace_header: Option<ByteString>,
+    pub trace_header: Option<&'t ByteString>,
 }
 
 /// An attribute as a request has it.
@@ -66,7 +66,7 @@ pub struct AttributeDraft {
     pub has_lists: bool,
 }
 
-impl MessageDraft {
+impl MessageDraft<'_> {
     /// Body and attributes together, in bytes.
     pub fn size(&self) -> usize {
         let attribute = |attribute: &AttributeDraft| {
@@ -88,7 +88,7 @@ impl MessageDraft {
 
     /// The same for the messages of a batch. Their payloads come to lie in one piece of memory.
     pub fn check_all<T>(
-        drafts: Vec<(T, MessageDraft)>,
+        drafts: Vec<(T, MessageDraft<'_>)>,
         sender: &str,
         fifo: bool,
     ) -> Vec<(T, Result<NewMessage, Refusal>)> {
@@ -160,13 +160,13 @@ impl MessageDraft {
         });
         let size = self.body.len()
             + attributes.iter().map(|a| a.name.len() + a.data_type.len() + a.value.len()).sum::<usize>();
-        let trace_header = given.or(self.trace_header);
+        let trace_header = given.as_ref().or(self.trace_header);
         let payload = Parts {
             body: &self.body,
             body_md5: &body_md5,
             sender,
             attributes: &attributes,
-            trace_header: trace_header.as_deref(),
+            trace_header: trace_header.map(|header| &**header),
         };
         payload.encode(payloads);
         let content_hash = if fifo && self.deduplication_id.is_none() {

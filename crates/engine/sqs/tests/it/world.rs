@@ -23,7 +23,9 @@
 use std::collections::BTreeMap;
 
 use bytestring::ByteString;
-use kernel::{Demand, Extent, IdsRemembered, Ledger, Numbers, Place, Secret, Survival, Time};
+use kernel::{
+    Demand, Extent, Handed, IdsRemembered, Ledger, NoTargets, Numbers, Place, Secret, Survival, Time,
+};
 use sqs::operations::*;
 use sqs::records::{QueueDeclared, QueueDeleted, Record};
 use sqs::rules::handle::GroupHint;
@@ -430,11 +432,14 @@ impl World {
         self.follow_up();
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        let mut decision = command.decide(&self.state, &setting(self.now, &self.numbers, ticket));
+        let mut handed = Handed::default();
+        let mut context = Context::new(setting(self.now, &self.numbers, ticket), &NoTargets, &mut handed);
+        let mut decision = command.decide(&self.state, &mut context);
         if let Outcome::Again { step, .. } = decision.outcome {
             self.record(decision.facts);
             let setting = setting(self.now, &self.numbers, ticket);
-            decision = command.decide_the_rest(step, &self.state, &setting);
+            let mut context = Context::new(setting, &NoTargets, &mut handed);
+            decision = command.decide_again(step, &self.state, &mut context);
         }
         self.record(decision.facts);
         let answer = match decision.outcome {
