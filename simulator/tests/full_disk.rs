@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use api::sns::{self as shapes, Request};
 use journal::engines::FaultyDisk;
-use kernel::{Caller, Demand, Refusal, Secret, Time};
+use kernel::{Asker, Caller, Demand, Refusal, Secret, Time};
 use machine::{Answer, Command, Event, Input, Reply};
 use simulator::dice::Dice;
 use simulator::server::Server;
@@ -63,7 +63,8 @@ impl Running {
         let account = || "000000000000".to_owned();
         let caller =
             Caller { account: account(), region: "us-east-1".into(), principal: account(), signed: true };
-        let (command, _) = sns::operations::prepare(request, &caller, "http://localhost", None).unwrap();
+        let asker = Asker { caller: &caller, base: "http://localhost", trace: None };
+        let (command, _) = sns::operations::prepare(request, &asker).unwrap();
         self.ask_any(Command::Sns(command))
     }
 

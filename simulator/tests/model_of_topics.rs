@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use api::sns::{self as shapes, Request};
 use bytestring::ByteString;
 use journal::engines::FaultyDisk;
-use kernel::{AttributeValue, Caller, ParcelSent, Refusal, Secret, Time};
+use kernel::{Asker, AttributeValue, Caller, ParcelSent, Refusal, Secret, Time};
 use machine::{Answer, Command, Input, Reply};
 use notification::Keys;
 use proptest::prelude::*;
@@ -222,7 +222,8 @@ impl World {
             principal: "000000000000".into(),
             signed: true,
         };
-        let (command, _) = sns::operations::prepare(request, &caller, "http://localhost:4566", None)?;
+        let asker = Asker { caller: &caller, base: "http://localhost:4566", trace: None };
+        let (command, _) = sns::operations::prepare(request, &asker)?;
         match self.ask_any(Command::Sns(command))? {
             Reply::Sns(reply) => Ok(reply),
             other @ Reply::Sqs(_) => panic!("{other:?}"),

@@ -4,7 +4,7 @@ use api::sns::{self as shapes, Request};
 use bytes::Bytes;
 use bytestring::ByteString;
 use journal::engines::FaultyDisk;
-use kernel::{Caller, Secret, Time};
+use kernel::{Asker, Caller, Secret, Time};
 use machine::{Answer, Command, Event, Input, Options, Reply};
 use simulator::dice::Dice;
 use simulator::server::Server;
@@ -43,7 +43,8 @@ fn prepare(request: Request) -> sns::operations::Command {
         principal: "000000000000".into(),
         signed: true,
     };
-    sns::operations::prepare(request, &caller, "http://localhost:4566", None).unwrap().0
+    let asker = Asker { caller: &caller, base: "http://localhost:4566", trace: None };
+    sns::operations::prepare(request, &asker).unwrap().0
 }
 
 struct Story {

@@ -335,8 +335,7 @@ impl Desk {
             }
             wire::Request::Sns(request) => {
                 self.signing.prepare();
-                let prepared = sns::operations::prepare(request, &caller, base, trace_header.as_ref());
-                let (mut command, plan) = match prepared {
+                let (mut command, plan) = match sns::operations::prepare(request, &asker) {
                     Ok(prepared) => prepared,
                     Err(refusal) => return exchange.refuse(&refusal),
                 };
@@ -346,11 +345,10 @@ impl Desk {
                     Ok(Reply::Sqs(_)) => return exchange.refuse(&internal()),
                     Err(refusal) => return exchange.refuse(&refusal),
                 };
-                let answer =
-                    self.secret.get().and_then(|secret| sns::operations::present(reply, &plan, secret));
-                match answer {
-                    Some(response) => exchange.answer(&wire::Response::Sns(response)),
-                    None => exchange.refuse(&internal()),
+                let Some(secret) = self.secret.get() else { return exchange.refuse(&internal()) };
+                match sns::operations::present(reply, &plan, secret) {
+                    Ok(response) => exchange.answer(&wire::Response::Sns(response)),
+                    Err(_) => exchange.refuse(&internal()),
                 }
             }
         }

@@ -4,7 +4,7 @@ use api::sns::{self as shapes, Request};
 use bytestring::ByteString;
 use collections::dedup::WINDOW_MILLIS;
 use kernel::parcel::{Form, is_parcel};
-use kernel::{AttributeValue, Caller, ParcelSent, Secret};
+use kernel::{Asker, AttributeValue, Caller, ParcelSent, Secret};
 use machine::Command;
 use notification::{Keys, Notification};
 use sns::operations::Reply as SnsReply;
@@ -90,7 +90,8 @@ impl World {
         if configures {
             trace!(self, "{request:?}");
         }
-        let (command, _) = sns::operations::prepare(request, &caller, "http://localhost:4566", None)
+        let asker = Asker { caller: &caller, base: "http://localhost:4566", trace: None };
+        let (command, _) = sns::operations::prepare(request, &asker)
             .map_err(|refusal| format!("{asked:?} is refused before it is asked: {refusal:?}"))?;
         let ticket = self.ask_any(Command::Sns(command), Asked::Topic(asked))?;
         if configures {

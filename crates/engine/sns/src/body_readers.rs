@@ -58,7 +58,7 @@ impl BodyReaders {
 #[cfg(test)]
 mod tests {
     use api::sns::{PublishBatchInput, PublishBatchRequestEntry, PublishInput, Request};
-    use kernel::Caller;
+    use kernel::{Asker, Caller};
 
     use super::*;
     use crate::operations::{Command, prepare};
@@ -70,7 +70,8 @@ mod tests {
             principal: "000000000000".into(),
             signed: true,
         };
-        let (mut command, _) = prepare(request, &caller, "", None).unwrap();
+        let asker = Asker { caller: &caller, base: "", trace: None };
+        let (mut command, _) = prepare(request, &asker).unwrap();
         command.read_bodies(readers);
         command
     }

@@ -150,18 +150,14 @@ impl Service for State {
         step: Step<'a>,
         context: &mut Context<'a, '_>,
     ) -> Decision<'a> {
-        match (step, command) {
-            (Step::Tell(notices, reply), _) => {
+        match step {
+            Step::Tell(notices, reply) => {
                 for notice in &notices {
                     self.say(notice, context);
                 }
                 Decision::answer(reply)
             }
-            (Step::Publish(published), Command::PublishBatch(batch)) => {
-                batch.decide_next(published, self, context)
-            }
-            // No other command has this step.
-            (Step::Publish(_), _) => Decision::silent(Vec::new()),
+            step => command.decide_again(step, self, context),
         }
     }
 

@@ -8,7 +8,7 @@ use api::sns::{
     SetTopicAttributesInput, SubscribeInput, Tag, TagResourceInput,
 };
 use api::{Map, Text};
-use kernel::{Arn, Caller, Refusal, Time};
+use kernel::{Arn, Asker, Caller, Refusal, Time};
 use machine::{Command, Reply};
 use serde::Deserialize;
 use sns::rules::endpoints;
@@ -160,7 +160,8 @@ pub(super) fn read(
 }
 
 fn check(caller: &Caller, request: Request) -> Result<(), String> {
-    operations::prepare(request, caller, "", None).map(drop).map_err(|refusal| refusal.message.into_owned())
+    let asker = Asker { caller, base: "", trace: None };
+    operations::prepare(request, &asker).map(drop).map_err(|refusal| refusal.message.into_owned())
 }
 
 fn create(name: &str, attributes: &[(String, String)]) -> Request {
@@ -193,7 +194,8 @@ pub(super) async fn declare(
     tickets: &Tickets,
 ) -> Result<(), (usize, String)> {
     let request = async |request: Request| -> Result<operations::Reply, Refusal> {
-        let (command, _) = operations::prepare(request, &topic.caller, base, None)?;
+        let asker = Asker { caller: &topic.caller, base, trace: None };
+        let (command, _) = operations::prepare(request, &asker)?;
         match ask(engine, tickets, Command::Sns(command)).await? {
             Reply::Sns(reply) => Ok(reply),
             Reply::Sqs(_) => Err(Refusal::new("InternalError", "another service answered")),

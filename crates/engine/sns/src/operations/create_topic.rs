@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use api::sns::{CreateTopicInput, CreateTopicOutput};
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
 use super::data_protection_policy;
-use super::{Decision, Reply, Setting};
+use super::{Context, Decision, Reply, Setting};
 use crate::records::{Record, TopicDeclared};
 use crate::rules::topic_attributes::{self, Fault};
 use crate::rules::{pairs, tags};
@@ -26,11 +27,17 @@ pub struct CreateTopic {
     pub data_protection_policy: Option<String>,
 }
 
-impl CreateTopic {
-    /// Reads the request.
-    pub fn prepare(input: &CreateTopicInput, caller: &Caller) -> Result<Self, Refusal> {
+impl Operation<State> for CreateTopic {
+    type Input = CreateTopicInput;
+    type Output = CreateTopicOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: CreateTopicInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         let name = input.name.as_deref().unwrap_or_default().to_owned();
-        let topic = TopicKey { account: caller.account.clone(), region: caller.region.clone(), name };
+        let topic =
+            TopicKey { account: asker.caller.account.clone(), region: asker.caller.region.clone(), name };
         let tags = tags::check(input.tags.as_deref())?;
         let policy = input.data_protection_policy.as_deref();
         let mut topic = CreateTopic::new(topic, pairs(&input.attributes), tags)?;
@@ -39,6 +46,21 @@ impl CreateTopic {
         Ok(topic)
     }
 
+    /// Makes it. If it is there, what was given must be as it is (facts/sns.md § 2).
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        match self.try_decide(state, &context.setting) {
+            Ok(decision) => decision,
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<CreateTopicOutput, Malformed> {
+        let Reply::Topic(arn) = reply else { return Err(Malformed) };
+        Ok(CreateTopicOutput { topic_arn: Some(arn.into()) })
+    }
+}
+
+impl CreateTopic {
     /// Checks what can be checked without knowing the topics that exist.
     pub fn new(
         topic: TopicKey,
@@ -53,14 +75,6 @@ impl CreateTopic {
         check_name(&topic.name, fifo)?;
         tags::check_count(&tags)?;
         Ok(CreateTopic { topic, attributes, tags, data_protection_policy: None })
-    }
-
-    /// Makes it. If it is there, what was given must be as it is (facts/sns.md § 2).
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
-        match self.try_decide(state, setting) {
-            Ok(decision) => decision,
-            Err(refusal) => refusal.into(),
-        }
     }
 
     fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'_>, Refusal> {
@@ -107,11 +121,6 @@ impl CreateTopic {
             subscriptions_deleted: 0,
         };
         Ok(super::done(vec![Record::TopicDeclared(Box::new(declared))], reply))
-    }
-
-    /// The answer.
-    pub fn present(arn: String) -> CreateTopicOutput {
-        CreateTopicOutput { topic_arn: Some(arn.into()) }
     }
 }
 

@@ -1,11 +1,15 @@
 //! GetDataProtectionPolicy and PutDataProtectionPolicy: what is to be done about personal data in messages. It is remembered
 //! and told; nothing is looked for in messages.
 
-use api::sns::{GetDataProtectionPolicyInput, GetDataProtectionPolicyOutput, PutDataProtectionPolicyInput};
-use kernel::{Caller, Refusal};
+use api::sns::{
+    GetDataProtectionPolicyInput, GetDataProtectionPolicyOutput, PutDataProtectionPolicyInput,
+    PutDataProtectionPolicyOutput,
+};
+use kernel::codec::Malformed;
+use kernel::{Asker, Caller, Demand, Operation, Refusal, Secret};
 use serde_json::Value;
 
-use super::{Decision, Reply, Setting, redeclared};
+use super::{Context, Decision, Reply, redeclared};
 use crate::rules::arns;
 use crate::state::State;
 use crate::{TopicKey, limits, refusals};
@@ -17,22 +21,27 @@ pub struct GetDataProtectionPolicy {
     pub topic: TopicKey,
 }
 
-impl GetDataProtectionPolicy {
-    /// Reads the request.
-    pub fn prepare(input: &GetDataProtectionPolicyInput, caller: &Caller) -> Result<Self, Refusal> {
-        Ok(GetDataProtectionPolicy { topic: topic(input.resource_arn.as_deref(), caller)? })
+impl Operation<State> for GetDataProtectionPolicy {
+    type Input = GetDataProtectionPolicyInput;
+    type Output = GetDataProtectionPolicyOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: GetDataProtectionPolicyInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        Ok(GetDataProtectionPolicy { topic: topic(input.resource_arn.as_deref(), asker.caller)? })
     }
 
     /// Tells it.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(topic) = state.topic(&self.topic) else { return refusals::topic_missing().into() };
         let policy = topic.attribute("DataProtectionPolicy").unwrap_or_default();
         Decision::answer(Reply::Policy(policy.to_owned()))
     }
 
-    /// The answer.
-    pub fn present(policy: String) -> GetDataProtectionPolicyOutput {
-        GetDataProtectionPolicyOutput { data_protection_policy: Some(policy.into()) }
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<GetDataProtectionPolicyOutput, Malformed> {
+        let Reply::Policy(policy) = reply else { return Err(Malformed) };
+        Ok(GetDataProtectionPolicyOutput { data_protection_policy: Some(policy.into()) })
     }
 }
 
@@ -45,20 +54,29 @@ pub struct PutDataProtectionPolicy {
     pub policy: String,
 }
 
-impl PutDataProtectionPolicy {
-    /// Reads the request.
-    pub fn prepare(input: &PutDataProtectionPolicyInput, caller: &Caller) -> Result<Self, Refusal> {
-        let topic = topic(input.resource_arn.as_deref(), caller)?;
+impl Operation<State> for PutDataProtectionPolicy {
+    type Input = PutDataProtectionPolicyInput;
+    type Output = PutDataProtectionPolicyOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: PutDataProtectionPolicyInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let topic = topic(input.resource_arn.as_deref(), asker.caller)?;
         let policy = check(input.data_protection_policy.as_deref().unwrap_or_default(), &topic)?;
         Ok(PutDataProtectionPolicy { topic, policy })
     }
 
     /// Remembers it.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(topic) = state.topic(&self.topic) else { return refusals::topic_missing().into() };
         redeclared(topic, |declared| {
             declared.attributes.insert("DataProtectionPolicy".to_owned(), self.policy.clone());
         })
+    }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<PutDataProtectionPolicyOutput, Malformed> {
+        reply.done()
     }
 }
 

@@ -1,9 +1,10 @@
 //! DeleteTopic: a topic goes, and its subscriptions with it.
 
-use api::sns::DeleteTopicInput;
-use kernel::{Caller, Refusal};
+use api::sns::{DeleteTopicInput, DeleteTopicOutput};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
-use super::{Decision, Reply, Setting};
+use super::{Context, Decision, Reply};
 use crate::TopicKey;
 use crate::records::Record;
 use crate::rules::arns;
@@ -16,15 +17,20 @@ pub struct DeleteTopic {
     pub topic: TopicKey,
 }
 
-impl DeleteTopic {
-    /// Reads the request.
-    pub fn prepare(input: &DeleteTopicInput, caller: &Caller) -> Result<Self, Refusal> {
-        Ok(DeleteTopic { topic: arns::topic_here(input.topic_arn.as_deref(), caller)? })
+impl Operation<State> for DeleteTopic {
+    type Input = DeleteTopicInput;
+    type Output = DeleteTopicOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Purge;
+
+    fn prepare(input: DeleteTopicInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        Ok(DeleteTopic { topic: arns::topic_here(input.topic_arn.as_deref(), asker.caller)? })
     }
 
     /// Deletes it; one that is not there is gone already (facts/sns.md § 2). What it keeps to be replayed must be given up
     /// before (facts/sns.md § 10).
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         match state.topic(&self.topic) {
             None => Decision::answer(Reply::Done),
             Some(topic) if topic.is_archived() => {
@@ -33,5 +39,9 @@ impl DeleteTopic {
             }
             Some(topic) => super::done(vec![Record::TopicDeleted(state.deletion_of(topic))], Reply::Done),
         }
+    }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<DeleteTopicOutput, Malformed> {
+        reply.done()
     }
 }

@@ -1,9 +1,10 @@
 //! GetSubscriptionAttributes: what a subscription is like.
 
 use api::sns::{GetSubscriptionAttributesInput, GetSubscriptionAttributesOutput};
-use kernel::Refusal;
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
-use super::{Decision, Reply, Setting, to_map};
+use super::{Context, Decision, Reply, to_map};
 use crate::refusals;
 use crate::rules::arns;
 use crate::rules::delivery_policy::DeliveryPolicy;
@@ -18,14 +19,19 @@ pub struct GetSubscriptionAttributes {
     pub arn: String,
 }
 
-impl GetSubscriptionAttributes {
-    /// Reads the request.
-    pub fn prepare(input: &GetSubscriptionAttributesInput) -> Result<Self, Refusal> {
+impl Operation<State> for GetSubscriptionAttributes {
+    type Input = GetSubscriptionAttributesInput;
+    type Output = GetSubscriptionAttributesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: GetSubscriptionAttributesInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         Ok(GetSubscriptionAttributes { arn: arns::subscription(input.subscription_arn.as_deref())? })
     }
 
     /// Tells all of them.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let found = state.subscription_by_arn(&self.arn);
         match found
             .and_then(|subscription| Some((subscription, state.topic_of(subscription.declared.topic)?)))
@@ -37,9 +43,9 @@ impl GetSubscriptionAttributes {
         }
     }
 
-    /// The answer.
-    pub fn present(attributes: Vec<(String, String)>) -> GetSubscriptionAttributesOutput {
-        GetSubscriptionAttributesOutput { attributes: Some(to_map(attributes)) }
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<GetSubscriptionAttributesOutput, Malformed> {
+        let Reply::Attributes(attributes) = reply else { return Err(Malformed) };
+        Ok(GetSubscriptionAttributesOutput { attributes: Some(to_map(attributes)) })
     }
 }
 

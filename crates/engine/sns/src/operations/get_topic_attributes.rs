@@ -1,9 +1,10 @@
 //! GetTopicAttributes: what a topic is like.
 
 use api::sns::{GetTopicAttributesInput, GetTopicAttributesOutput};
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
-use super::{Decision, Reply, Setting, to_map};
+use super::{Context, Decision, Reply, to_map};
 use crate::rules::{arns, topic_attributes};
 use crate::state::State;
 use crate::{TopicKey, refusals};
@@ -15,22 +16,29 @@ pub struct GetTopicAttributes {
     pub topic: TopicKey,
 }
 
-impl GetTopicAttributes {
-    /// Reads the request.
-    pub fn prepare(input: &GetTopicAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
-        Ok(GetTopicAttributes { topic: arns::topic_here(input.topic_arn.as_deref(), caller)? })
+impl Operation<State> for GetTopicAttributes {
+    type Input = GetTopicAttributesInput;
+    type Output = GetTopicAttributesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: GetTopicAttributesInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        Ok(GetTopicAttributes { topic: arns::topic_here(input.topic_arn.as_deref(), asker.caller)? })
     }
 
     /// Tells all of them.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         match state.topic(&self.topic) {
-            Some(topic) => Decision::answer(Reply::Attributes(topic_attributes::show(topic, setting.now))),
+            Some(topic) => {
+                Decision::answer(Reply::Attributes(topic_attributes::show(topic, context.setting.now)))
+            }
             None => refusals::topic_missing().into(),
         }
     }
 
-    /// The answer.
-    pub fn present(attributes: Vec<(String, String)>) -> GetTopicAttributesOutput {
-        GetTopicAttributesOutput { attributes: Some(to_map(attributes)) }
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<GetTopicAttributesOutput, Malformed> {
+        let Reply::Attributes(attributes) = reply else { return Err(Malformed) };
+        Ok(GetTopicAttributesOutput { attributes: Some(to_map(attributes)) })
     }
 }

@@ -6,32 +6,36 @@ use api::sns::{
     ListSubscriptionsByTopicInput, ListSubscriptionsByTopicOutput, ListSubscriptionsInput,
     ListSubscriptionsOutput,
 };
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
-use super::{Decision, Reply, Setting};
+use super::{Context, Decision, Reply};
 use crate::rules::arns;
-use crate::rules::pages::{self, Listed, Page};
+use crate::rules::pages::{self, Page};
 use crate::state::State;
 use crate::topic::Subscription;
 use crate::{SubscriptionId, TopicKey, refusals};
 
-/// ListSubscriptions or ListSubscriptionsByTopic.
+/// ListSubscriptions.
 #[derive(Clone, Debug)]
 pub struct ListSubscriptions {
-    /// Whose.
-    pub whose: Whose,
-    /// Which of them: those after this one, and how many.
+    /// The account that owns the subscriptions.
+    pub account: String,
+    /// The region of their topics.
+    pub region: String,
+    /// Which of them.
     pub page: Page,
     after: Option<SubscriptionId>,
 }
 
-/// Whose subscriptions are listed.
+/// ListSubscriptionsByTopic.
 #[derive(Clone, Debug)]
-pub enum Whose {
-    /// Those that an account owns in a region.
-    Account(String, String),
-    /// Those of a topic.
-    Topic(TopicKey),
+pub struct ListSubscriptionsByTopic {
+    /// Whose.
+    pub topic: TopicKey,
+    /// Which of them.
+    pub page: Page,
+    after: Option<SubscriptionId>,
 }
 
 /// A subscription as a list tells of it.
@@ -49,66 +53,87 @@ pub struct ListedSubscription {
     pub topic: String,
 }
 
-impl ListSubscriptions {
-    /// Reads ListSubscriptions.
-    pub fn prepare(input: &ListSubscriptionsInput, caller: &Caller) -> Result<Self, Refusal> {
-        let whose = Whose::Account(caller.account.clone(), caller.region.clone());
-        ListSubscriptions::new(whose, input.next_token.as_deref())
+impl Operation<State> for ListSubscriptions {
+    type Input = ListSubscriptionsInput;
+    type Output = ListSubscriptionsOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: ListSubscriptionsInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let (account, region) = (asker.caller.account.clone(), asker.caller.region.clone());
+        let (page, after) = page(input.next_token.as_deref())?;
+        Ok(ListSubscriptions { account, region, page, after })
     }
 
-    /// Reads ListSubscriptionsByTopic.
-    pub fn prepare_by_topic(input: &ListSubscriptionsByTopicInput, caller: &Caller) -> Result<Self, Refusal> {
-        let topic = arns::topic_here(input.topic_arn.as_deref(), caller)?;
-        ListSubscriptions::new(Whose::Topic(topic), input.next_token.as_deref())
-    }
-
-    fn new(whose: Whose, token: Option<&str>) -> Result<Self, Refusal> {
-        let page = pages::page(token)?;
-        let after = pages::after_number(&page)?.map(SubscriptionId);
-        Ok(ListSubscriptions { whose, page, after })
-    }
-
-    /// Tells of them.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
-        let after = (self.after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let item = |subscription: &Subscription| {
-            let topic = state.topic_of(subscription.declared.topic);
-            let topic = topic.map(|topic| topic.arn.clone()).unwrap_or_default();
-            (subscription.id().0.to_string(), listed(subscription, topic))
+    /// Tells of those that an account owns in a region.
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
+        let is_theirs = |subscription: &&Subscription| {
+            let topic = || state.topic_of(subscription.declared.topic);
+            subscription.declared.owner == self.account
+                && topic().is_some_and(|topic| topic.key().region == self.region)
         };
-        let listed = match &self.whose {
-            Whose::Account(account, region) => {
-                let is_theirs = |subscription: &&Subscription| {
-                    subscription.declared.owner == *account
-                        && state
-                            .topic_of(subscription.declared.topic)
-                            .is_some_and(|topic| topic.key().region == *region)
-                };
-                let all = state.subscriptions.range(after).map(|(_, subscription)| subscription);
-                self.page.fill(all.filter(is_theirs).map(item))
-            }
-            Whose::Topic(key) => {
-                let Some(topic) = state.topic(key) else { return refusals::topic_missing().into() };
-                let all = topic.subscriptions.range(after).filter_map(|&id| state.subscription(id));
-                self.page.fill(all.map(item))
-            }
-        };
-        Decision::answer(Reply::Subscriptions(listed))
+        let all = state.subscriptions.range(from(self.after)).map(|(_, subscription)| subscription);
+        let items = all.filter(is_theirs).map(|subscription| item(state, subscription));
+        Decision::answer(Reply::Subscriptions(self.page.fill(items)))
     }
 
-    /// The answer to ListSubscriptions.
-    pub fn present(listed: Listed<ListedSubscription>) -> ListSubscriptionsOutput {
-        ListSubscriptionsOutput {
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<ListSubscriptionsOutput, Malformed> {
+        let Reply::Subscriptions(listed) = reply else { return Err(Malformed) };
+        Ok(ListSubscriptionsOutput {
             subscriptions: Some(listed.items.into_iter().map(shape).collect()),
             next_token: listed.next_token.map(Into::into),
-        }
+        })
+    }
+}
+
+impl Operation<State> for ListSubscriptionsByTopic {
+    type Input = ListSubscriptionsByTopicInput;
+    type Output = ListSubscriptionsByTopicOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: ListSubscriptionsByTopicInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let topic = arns::topic_here(input.topic_arn.as_deref(), asker.caller)?;
+        let (page, after) = page(input.next_token.as_deref())?;
+        Ok(ListSubscriptionsByTopic { topic, page, after })
     }
 
-    /// The answer to ListSubscriptionsByTopic.
-    pub fn present_by_topic(listed: Listed<ListedSubscription>) -> ListSubscriptionsByTopicOutput {
-        let ListSubscriptionsOutput { subscriptions, next_token } = ListSubscriptions::present(listed);
-        ListSubscriptionsByTopicOutput { subscriptions, next_token }
+    /// Tells of those of a topic.
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
+        let Some(topic) = state.topic(&self.topic) else { return refusals::topic_missing().into() };
+        let all = topic.subscriptions.range(from(self.after)).filter_map(|&id| state.subscription(id));
+        let items = all.map(|subscription| item(state, subscription));
+        Decision::answer(Reply::Subscriptions(self.page.fill(items)))
     }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<ListSubscriptionsByTopicOutput, Malformed> {
+        let Reply::Subscriptions(listed) = reply else { return Err(Malformed) };
+        Ok(ListSubscriptionsByTopicOutput {
+            subscriptions: Some(listed.items.into_iter().map(shape).collect()),
+            next_token: listed.next_token.map(Into::into),
+        })
+    }
+}
+
+/// The page that a token begins, and the subscription before it.
+fn page(token: Option<&str>) -> Result<(Page, Option<SubscriptionId>), Refusal> {
+    let page = pages::page(token)?;
+    let after = pages::after_number(&page)?.map(SubscriptionId);
+    Ok((page, after))
+}
+
+/// All subscriptions after one.
+fn from(after: Option<SubscriptionId>) -> (Bound<SubscriptionId>, Bound<SubscriptionId>) {
+    (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
+}
+
+/// A subscription by its number, which the token of the next page names.
+fn item(state: &State, subscription: &Subscription) -> (String, ListedSubscription) {
+    let topic = state.topic_of(subscription.declared.topic);
+    let topic = topic.map(|topic| topic.arn.clone()).unwrap_or_default();
+    (subscription.id().0.to_string(), listed(subscription, topic))
 }
 
 /// What has not been confirmed has no ARN here yet (AWS's documentation of ListSubscriptions).

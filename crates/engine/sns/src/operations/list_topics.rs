@@ -3,11 +3,12 @@
 use std::ops::Bound;
 
 use api::sns::{ListTopicsInput, ListTopicsOutput};
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
-use super::{Decision, Reply, Setting};
+use super::{Context, Decision, Reply};
 use crate::TopicKey;
-use crate::rules::pages::{self, Listed, Page};
+use crate::rules::pages::{self, Page};
 use crate::state::State;
 
 /// ListTopics.
@@ -21,15 +22,20 @@ pub struct ListTopics {
     pub page: Page,
 }
 
-impl ListTopics {
-    /// Reads the request.
-    pub fn prepare(input: &ListTopicsInput, caller: &Caller) -> Result<Self, Refusal> {
+impl Operation<State> for ListTopics {
+    type Input = ListTopicsInput;
+    type Output = ListTopicsOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: ListTopicsInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         let page = pages::page(input.next_token.as_deref())?;
-        Ok(ListTopics { account: caller.account.clone(), region: caller.region.clone(), page })
+        Ok(ListTopics { account: asker.caller.account.clone(), region: asker.caller.region.clone(), page })
     }
 
     /// Tells their ARNs.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let key = |name: &str| TopicKey {
             account: self.account.clone(),
             region: self.region.clone(),
@@ -45,12 +51,12 @@ impl ListTopics {
         Decision::answer(Reply::Texts(listed))
     }
 
-    /// The answer.
-    pub fn present(listed: Listed<String>) -> ListTopicsOutput {
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<ListTopicsOutput, Malformed> {
+        let Reply::Texts(listed) = reply else { return Err(Malformed) };
         let topic = |arn: String| api::sns::Topic { topic_arn: Some(arn.into()) };
-        ListTopicsOutput {
+        Ok(ListTopicsOutput {
             topics: Some(listed.items.into_iter().map(topic).collect()),
             next_token: listed.next_token.map(Into::into),
-        }
+        })
     }
 }

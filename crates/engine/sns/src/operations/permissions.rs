@@ -1,9 +1,10 @@
 //! AddPermission and RemovePermission: a topic's policy gets one more statement, or one less.
 
-use api::sns::{AddPermissionInput, RemovePermissionInput};
-use kernel::{Caller, Refusal};
+use api::sns::{AddPermissionInput, AddPermissionOutput, RemovePermissionInput, RemovePermissionOutput};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
-use super::{Decision, Reply, Setting, redeclared};
+use super::{Context, Decision, Reply, redeclared};
 use crate::rules::arns;
 use crate::rules::policy::{self, Permission};
 use crate::state::State;
@@ -19,10 +20,15 @@ pub struct AddPermission {
     pub permission: Permission,
 }
 
-impl AddPermission {
-    /// Reads the request.
-    pub fn prepare(input: &AddPermissionInput, caller: &Caller) -> Result<Self, Refusal> {
-        let topic = arns::topic_here(input.topic_arn.as_deref(), caller)?;
+impl Operation<State> for AddPermission {
+    type Input = AddPermissionInput;
+    type Output = AddPermissionOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: AddPermissionInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let topic = arns::topic_here(input.topic_arn.as_deref(), asker.caller)?;
         let accounts: Vec<&str> = input.aws_account_id.iter().flatten().map(|account| &**account).collect();
         let actions: Vec<&str> = input.action_name.iter().flatten().map(|action| &**action).collect();
         let label = input.label.as_deref().unwrap_or_default();
@@ -30,12 +36,16 @@ impl AddPermission {
     }
 
     /// Adds it.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(topic) = state.topic(&self.topic) else { return refusals::topic_missing().into() };
         match policy::add(&policy_of(topic), &self.topic, &self.permission) {
             Ok(policy) => with_policy(topic, policy),
             Err(refusal) => refusal.into(),
         }
+    }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<AddPermissionOutput, Malformed> {
+        reply.done()
     }
 }
 
@@ -48,20 +58,29 @@ pub struct RemovePermission {
     pub label: String,
 }
 
-impl RemovePermission {
-    /// Reads the request.
-    pub fn prepare(input: &RemovePermissionInput, caller: &Caller) -> Result<Self, Refusal> {
-        let topic = arns::topic_here(input.topic_arn.as_deref(), caller)?;
+impl Operation<State> for RemovePermission {
+    type Input = RemovePermissionInput;
+    type Output = RemovePermissionOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Change;
+
+    fn prepare(input: RemovePermissionInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let topic = arns::topic_here(input.topic_arn.as_deref(), asker.caller)?;
         Ok(RemovePermission { topic, label: input.label.as_deref().unwrap_or_default().to_owned() })
     }
 
     /// Removes it, if it is there.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(topic) = state.topic(&self.topic) else { return refusals::topic_missing().into() };
         match policy::remove(&policy_of(topic), &self.label) {
             Some(policy) => with_policy(topic, policy),
             None => Decision::answer(Reply::Done),
         }
+    }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<RemovePermissionOutput, Malformed> {
+        reply.done()
     }
 }
 

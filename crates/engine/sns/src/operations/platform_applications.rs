@@ -5,15 +5,17 @@ use std::ops::Bound;
 
 use api::sns::{
     CreatePlatformApplicationInput, CreatePlatformApplicationOutput, DeletePlatformApplicationInput,
-    GetPlatformApplicationAttributesInput, GetPlatformApplicationAttributesOutput,
-    ListPlatformApplicationsInput, ListPlatformApplicationsOutput, SetPlatformApplicationAttributesInput,
+    DeletePlatformApplicationOutput, GetPlatformApplicationAttributesInput,
+    GetPlatformApplicationAttributesOutput, ListPlatformApplicationsInput, ListPlatformApplicationsOutput,
+    SetPlatformApplicationAttributesInput, SetPlatformApplicationAttributesOutput,
 };
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
-use super::{Decision, ListedPlatform, Reply, Setting, to_map};
+use super::{Context, Decision, ListedPlatform, Reply, to_map};
 use crate::platforms::PlatformApplication;
 use crate::records::{PlatformApplicationDeclared, Record};
-use crate::rules::pages::{self, Listed, Page};
+use crate::rules::pages::{self, Page};
 use crate::rules::{pairs, platforms};
 use crate::state::State;
 use crate::{ApplicationId, ApplicationKey, refusals};
@@ -27,14 +29,20 @@ pub struct CreatePlatformApplication {
     pub attributes: BTreeMap<String, String>,
 }
 
-impl CreatePlatformApplication {
+impl Operation<State> for CreatePlatformApplication {
+    type Input = CreatePlatformApplicationInput;
+    type Output = CreatePlatformApplicationOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
     /// Reads the request. The credentials are not tried: messages go no further than this server's outbox or webhook.
-    pub fn prepare(input: &CreatePlatformApplicationInput, caller: &Caller) -> Result<Self, Refusal> {
+    fn prepare(input: CreatePlatformApplicationInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         let name = input.name.as_deref().unwrap_or_default().to_owned();
         let platform = input.platform.as_deref().unwrap_or_default().to_owned();
         let attributes = pairs(&input.attributes);
         platforms::check_new(&name, &platform, &attributes)?;
-        let (account, region) = (caller.account.clone(), caller.region.clone());
+        let (account, region) = (asker.caller.account.clone(), asker.caller.region.clone());
         Ok(CreatePlatformApplication {
             application: ApplicationKey { account, region, platform, name },
             attributes,
@@ -42,7 +50,7 @@ impl CreatePlatformApplication {
     }
 
     /// Makes it. If it is there, what was given must be as it is.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let reply = Reply::Arn(self.application.arn());
         if let Some(application) = state.platforms.application(&self.application) {
             let in_force = &application.declared.attributes;
@@ -55,16 +63,16 @@ impl CreatePlatformApplication {
         let mut attributes = self.attributes.clone();
         attributes.entry("Enabled".to_owned()).or_insert_with(|| "true".to_owned());
         let declared = PlatformApplicationDeclared {
-            id: ApplicationId(setting.numbers.draw()),
+            id: ApplicationId(context.setting.numbers.draw()),
             key: self.application.clone(),
             attributes,
         };
         super::done(vec![Record::PlatformApplicationDeclared(Box::new(declared))], reply)
     }
 
-    /// The answer.
-    pub fn present(arn: String) -> CreatePlatformApplicationOutput {
-        CreatePlatformApplicationOutput { platform_application_arn: Some(arn.into()) }
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<CreatePlatformApplicationOutput, Malformed> {
+        let Reply::Arn(arn) = reply else { return Err(Malformed) };
+        Ok(CreatePlatformApplicationOutput { platform_application_arn: Some(arn.into()) })
     }
 }
 
@@ -75,24 +83,33 @@ pub struct GetPlatformApplicationAttributes {
     pub application: ApplicationKey,
 }
 
-impl GetPlatformApplicationAttributes {
-    /// Reads the request.
-    pub fn prepare(input: &GetPlatformApplicationAttributesInput) -> Result<Self, Refusal> {
+impl Operation<State> for GetPlatformApplicationAttributes {
+    type Input = GetPlatformApplicationAttributesInput;
+    type Output = GetPlatformApplicationAttributesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: GetPlatformApplicationAttributesInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         let application = platforms::application(input.platform_application_arn.as_deref())?;
         Ok(GetPlatformApplicationAttributes { application })
     }
 
     /// Tells them, but for the secrets.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         match state.platforms.application(&self.application) {
             Some(application) => Decision::answer(Reply::Attributes(shown(application))),
             None => refusals::application_missing().into(),
         }
     }
 
-    /// The answer.
-    pub fn present(attributes: Vec<(String, String)>) -> GetPlatformApplicationAttributesOutput {
-        GetPlatformApplicationAttributesOutput { attributes: Some(to_map(attributes)) }
+    fn present(
+        reply: Reply,
+        _: &(),
+        _: &Secret,
+    ) -> Result<GetPlatformApplicationAttributesOutput, Malformed> {
+        let Reply::Attributes(attributes) = reply else { return Err(Malformed) };
+        Ok(GetPlatformApplicationAttributesOutput { attributes: Some(to_map(attributes)) })
     }
 }
 
@@ -105,9 +122,14 @@ pub struct SetPlatformApplicationAttributes {
     pub attributes: BTreeMap<String, String>,
 }
 
-impl SetPlatformApplicationAttributes {
-    /// Reads the request.
-    pub fn prepare(input: &SetPlatformApplicationAttributesInput) -> Result<Self, Refusal> {
+impl Operation<State> for SetPlatformApplicationAttributes {
+    type Input = SetPlatformApplicationAttributesInput;
+    type Output = SetPlatformApplicationAttributesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: SetPlatformApplicationAttributesInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         let application = platforms::application(input.platform_application_arn.as_deref())?;
         let attributes = pairs(&input.attributes);
         platforms::check_application(&attributes)?;
@@ -115,7 +137,7 @@ impl SetPlatformApplicationAttributes {
     }
 
     /// Sets them.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(application) = state.platforms.application(&self.application) else {
             return refusals::application_missing().into();
         };
@@ -123,6 +145,14 @@ impl SetPlatformApplicationAttributes {
         declared.attributes.extend(self.attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
         declared.attributes.retain(|_, value| !value.is_empty());
         super::done(vec![Record::PlatformApplicationDeclared(Box::new(declared))], Reply::Done)
+    }
+
+    fn present(
+        reply: Reply,
+        _: &(),
+        _: &Secret,
+    ) -> Result<SetPlatformApplicationAttributesOutput, Malformed> {
+        reply.done()
     }
 }
 
@@ -133,19 +163,28 @@ pub struct DeletePlatformApplication {
     pub application: ApplicationKey,
 }
 
-impl DeletePlatformApplication {
-    /// Reads the request.
-    pub fn prepare(input: &DeletePlatformApplicationInput) -> Result<Self, Refusal> {
+impl Operation<State> for DeletePlatformApplication {
+    type Input = DeletePlatformApplicationInput;
+    type Output = DeletePlatformApplicationOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Delete;
+
+    fn prepare(input: DeletePlatformApplicationInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         let application = platforms::application(input.platform_application_arn.as_deref())?;
         Ok(DeletePlatformApplication { application })
     }
 
     /// Deletes it with its endpoints; one that is not there is gone already.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let application = state.platforms.application(&self.application);
         let deletion =
             application.map(|known| Record::PlatformApplicationDeleted(state.platforms.deletion_of(known)));
         super::done(deletion.into_iter().collect(), Reply::Done)
+    }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<DeletePlatformApplicationOutput, Malformed> {
+        reply.done()
     }
 }
 
@@ -161,17 +200,22 @@ pub struct ListPlatformApplications {
     after: Option<ApplicationId>,
 }
 
-impl ListPlatformApplications {
-    /// Reads the request.
-    pub fn prepare(input: &ListPlatformApplicationsInput, caller: &Caller) -> Result<Self, Refusal> {
+impl Operation<State> for ListPlatformApplications {
+    type Input = ListPlatformApplicationsInput;
+    type Output = ListPlatformApplicationsOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: ListPlatformApplicationsInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         let page = pages::page(input.next_token.as_deref())?;
         let after = pages::after_number(&page)?.map(ApplicationId);
-        let (account, region) = (caller.account.clone(), caller.region.clone());
+        let (account, region) = (asker.caller.account.clone(), asker.caller.region.clone());
         Ok(ListPlatformApplications { account, region, page, after })
     }
 
     /// Tells of them, oldest first.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let start = self.after.map_or(Bound::Unbounded, Bound::Excluded);
         let all = state.platforms.applications.range((start, Bound::Unbounded));
         let theirs = all.filter(|(_, application)| {
@@ -184,16 +228,16 @@ impl ListPlatformApplications {
         Decision::answer(Reply::Platforms(self.page.fill(theirs.map(item))))
     }
 
-    /// The answer.
-    pub fn present(listed: Listed<ListedPlatform>) -> ListPlatformApplicationsOutput {
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<ListPlatformApplicationsOutput, Malformed> {
+        let Reply::Platforms(listed) = reply else { return Err(Malformed) };
         let item = |listed: ListedPlatform| api::sns::PlatformApplication {
             platform_application_arn: Some(listed.arn.into()),
             attributes: Some(to_map(listed.attributes)),
         };
-        ListPlatformApplicationsOutput {
+        Ok(ListPlatformApplicationsOutput {
             platform_applications: Some(listed.items.into_iter().map(item).collect()),
             next_token: listed.next_token.map(Into::into),
-        }
+        })
     }
 }
 

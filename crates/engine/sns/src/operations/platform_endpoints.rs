@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use api::sns::{
-    CreatePlatformEndpointInput, CreatePlatformEndpointOutput, DeleteEndpointInput,
+    CreatePlatformEndpointInput, CreatePlatformEndpointOutput, DeleteEndpointInput, DeleteEndpointOutput,
     GetEndpointAttributesInput, GetEndpointAttributesOutput, ListEndpointsByPlatformApplicationInput,
-    ListEndpointsByPlatformApplicationOutput, SetEndpointAttributesInput,
+    ListEndpointsByPlatformApplicationOutput, SetEndpointAttributesInput, SetEndpointAttributesOutput,
 };
-use kernel::Refusal;
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
-use super::{Decision, ListedPlatform, Reply, Setting, to_map};
+use super::{Context, Decision, ListedPlatform, Reply, to_map};
 use crate::ids::endpoint_uuid;
 use crate::platforms::PlatformEndpoint;
 use crate::records::{PlatformEndpointDeclared, PlatformEndpointDeleted, Record};
-use crate::rules::pages::{self, Listed, Page};
+use crate::rules::pages::{self, Page};
 use crate::rules::{pairs, platforms};
 use crate::state::State;
 use crate::{ApplicationKey, EndpointId, refusals};
@@ -30,9 +31,14 @@ pub struct CreatePlatformEndpoint {
     pub attributes: BTreeMap<String, String>,
 }
 
-impl CreatePlatformEndpoint {
-    /// Reads the request.
-    pub fn prepare(input: &CreatePlatformEndpointInput) -> Result<Self, Refusal> {
+impl Operation<State> for CreatePlatformEndpoint {
+    type Input = CreatePlatformEndpointInput;
+    type Output = CreatePlatformEndpointOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: CreatePlatformEndpointInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         let application = platforms::application(input.platform_application_arn.as_deref())?;
         let token = input.token.as_deref().unwrap_or_default().to_owned();
         if token.is_empty() {
@@ -47,7 +53,7 @@ impl CreatePlatformEndpoint {
     }
 
     /// Makes it. If there is one for the device, what was given must be as it is.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(application) = state.platforms.application(&self.application) else {
             return refusals::application_missing().into();
         };
@@ -68,8 +74,8 @@ impl CreatePlatformEndpoint {
             return Refusal::new("PlatformApplicationDisabledException", "Platform application is disabled")
                 .into();
         }
-        let id = EndpointId(setting.numbers.draw());
-        let uuid = endpoint_uuid(setting.secret, id);
+        let id = EndpointId(context.setting.numbers.draw());
+        let uuid = endpoint_uuid(context.setting.secret, id);
         let mut attributes = self.attributes.clone();
         attributes.insert("Token".to_owned(), self.token.clone());
         attributes.entry("Enabled".to_owned()).or_insert_with(|| "true".to_owned());
@@ -79,9 +85,9 @@ impl CreatePlatformEndpoint {
         super::done(vec![Record::PlatformEndpointDeclared(Box::new(declared))], reply)
     }
 
-    /// The answer.
-    pub fn present(arn: String) -> CreatePlatformEndpointOutput {
-        CreatePlatformEndpointOutput { endpoint_arn: Some(arn.into()) }
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<CreatePlatformEndpointOutput, Malformed> {
+        let Reply::Arn(arn) = reply else { return Err(Malformed) };
+        Ok(CreatePlatformEndpointOutput { endpoint_arn: Some(arn.into()) })
     }
 }
 
@@ -92,23 +98,28 @@ pub struct GetEndpointAttributes {
     pub arn: String,
 }
 
-impl GetEndpointAttributes {
-    /// Reads the request.
-    pub fn prepare(input: &GetEndpointAttributesInput) -> Result<Self, Refusal> {
+impl Operation<State> for GetEndpointAttributes {
+    type Input = GetEndpointAttributesInput;
+    type Output = GetEndpointAttributesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: GetEndpointAttributesInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         Ok(GetEndpointAttributes { arn: platforms::endpoint(input.endpoint_arn.as_deref())? })
     }
 
     /// Tells them.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         match state.platforms.endpoint(&self.arn) {
             Some(endpoint) => Decision::answer(Reply::Attributes(shown(endpoint))),
             None => refusals::endpoint_missing().into(),
         }
     }
 
-    /// The answer.
-    pub fn present(attributes: Vec<(String, String)>) -> GetEndpointAttributesOutput {
-        GetEndpointAttributesOutput { attributes: Some(to_map(attributes)) }
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<GetEndpointAttributesOutput, Malformed> {
+        let Reply::Attributes(attributes) = reply else { return Err(Malformed) };
+        Ok(GetEndpointAttributesOutput { attributes: Some(to_map(attributes)) })
     }
 }
 
@@ -121,9 +132,14 @@ pub struct SetEndpointAttributes {
     pub attributes: BTreeMap<String, String>,
 }
 
-impl SetEndpointAttributes {
-    /// Reads the request.
-    pub fn prepare(input: &SetEndpointAttributesInput) -> Result<Self, Refusal> {
+impl Operation<State> for SetEndpointAttributes {
+    type Input = SetEndpointAttributesInput;
+    type Output = SetEndpointAttributesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: SetEndpointAttributesInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         let arn = platforms::endpoint(input.endpoint_arn.as_deref())?;
         let attributes = pairs(&input.attributes);
         platforms::check_some(&attributes)?;
@@ -132,7 +148,7 @@ impl SetEndpointAttributes {
     }
 
     /// Sets them. Another token makes it the endpoint of another device, which must have none yet.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(endpoint) = state.platforms.endpoint(&self.arn) else {
             return refusals::endpoint_missing().into();
         };
@@ -150,6 +166,10 @@ impl SetEndpointAttributes {
         declared.attributes.extend(self.attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
         super::done(vec![Record::PlatformEndpointDeclared(Box::new(declared))], Reply::Done)
     }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<SetEndpointAttributesOutput, Malformed> {
+        reply.done()
+    }
 }
 
 /// DeleteEndpoint.
@@ -159,14 +179,19 @@ pub struct DeleteEndpoint {
     pub arn: String,
 }
 
-impl DeleteEndpoint {
-    /// Reads the request.
-    pub fn prepare(input: &DeleteEndpointInput) -> Result<Self, Refusal> {
+impl Operation<State> for DeleteEndpoint {
+    type Input = DeleteEndpointInput;
+    type Output = DeleteEndpointOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Delete;
+
+    fn prepare(input: DeleteEndpointInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         Ok(DeleteEndpoint { arn: platforms::endpoint(input.endpoint_arn.as_deref())? })
     }
 
     /// Deletes it; one that is not there is gone already. What is subscribed to topics stays so (AWS's documentation).
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let deleted = state.platforms.endpoint(&self.arn).map(|endpoint| {
             Record::PlatformEndpointDeleted(PlatformEndpointDeleted {
                 id: endpoint.declared.id,
@@ -175,11 +200,15 @@ impl DeleteEndpoint {
         });
         super::done(deleted.into_iter().collect(), Reply::Done)
     }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<DeleteEndpointOutput, Malformed> {
+        reply.done()
+    }
 }
 
 /// ListEndpointsByPlatformApplication.
 #[derive(Clone, Debug)]
-pub struct ListEndpoints {
+pub struct ListEndpointsByPlatformApplication {
     /// Of which.
     pub application: ApplicationKey,
     /// Which of them.
@@ -187,17 +216,22 @@ pub struct ListEndpoints {
     after: Option<EndpointId>,
 }
 
-impl ListEndpoints {
-    /// Reads the request.
-    pub fn prepare(input: &ListEndpointsByPlatformApplicationInput) -> Result<Self, Refusal> {
+impl Operation<State> for ListEndpointsByPlatformApplication {
+    type Input = ListEndpointsByPlatformApplicationInput;
+    type Output = ListEndpointsByPlatformApplicationOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: ListEndpointsByPlatformApplicationInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         let application = platforms::application(input.platform_application_arn.as_deref())?;
         let page = pages::page(input.next_token.as_deref())?;
         let after = pages::after_number(&page)?.map(EndpointId);
-        Ok(ListEndpoints { application, page, after })
+        Ok(ListEndpointsByPlatformApplication { application, page, after })
     }
 
     /// Tells of them, oldest first.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(application) = state.platforms.application(&self.application) else {
             return refusals::application_missing().into();
         };
@@ -215,16 +249,20 @@ impl ListEndpoints {
         Decision::answer(Reply::Platforms(self.page.fill(items)))
     }
 
-    /// The answer.
-    pub fn present(listed: Listed<ListedPlatform>) -> ListEndpointsByPlatformApplicationOutput {
+    fn present(
+        reply: Reply,
+        _: &(),
+        _: &Secret,
+    ) -> Result<ListEndpointsByPlatformApplicationOutput, Malformed> {
+        let Reply::Platforms(listed) = reply else { return Err(Malformed) };
         let item = |listed: ListedPlatform| api::sns::Endpoint {
             endpoint_arn: Some(listed.arn.into()),
             attributes: Some(to_map(listed.attributes)),
         };
-        ListEndpointsByPlatformApplicationOutput {
+        Ok(ListEndpointsByPlatformApplicationOutput {
             endpoints: Some(listed.items.into_iter().map(item).collect()),
             next_token: listed.next_token.map(Into::into),
-        }
+        })
     }
 }
 

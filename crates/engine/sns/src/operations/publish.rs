@@ -1,9 +1,9 @@
 //! Publish: a message for all who have subscribed to a topic; or for one endpoint, or one telephone.
 
 use api::sns::{PublishInput, PublishOutput};
-use bytestring::ByteString;
+use kernel::codec::Malformed;
 use kernel::parcel::{Delivery, Form};
-use kernel::{Caller, Refusal, Secret};
+use kernel::{Asker, Caller, Demand, Operation, Refusal, Secret};
 use notification::Protocol;
 
 use super::text_messaging::Sender;
@@ -45,15 +45,16 @@ pub struct Published {
     pub fifo: bool,
 }
 
-impl Publish {
+impl Operation<State> for Publish {
+    type Input = PublishInput;
+    type Output = PublishOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
     /// Reads the request; hashes and encodes the message.
-    pub fn prepare(
-        input: PublishInput,
-        caller: &Caller,
-        base: &str,
-        trace: Option<&ByteString>,
-    ) -> Result<Self, Refusal> {
-        let target = target(&input, caller)?;
+    fn prepare(input: PublishInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let target = target(&input, asker.caller)?;
         let (target_arn, endpoint, fifo) = match &target {
             Target::Topic(topic) => (topic.arn().to_string(), None, topic.is_fifo()),
             Target::Endpoint(arn) => (arn.clone(), Some(arn.as_str()), false),
@@ -67,7 +68,14 @@ impl Publish {
             group: input.message_group_id,
             deduplication_id: input.message_deduplication_id,
         };
-        let around = Surroundings { target_arn: &target_arn, endpoint, fifo, base, trace, path: "" };
+        let around = Surroundings {
+            target_arn: &target_arn,
+            endpoint,
+            fifo,
+            base: asker.base,
+            trace: asker.trace,
+            path: "",
+        };
         let post = match draft.check(&around) {
             // What is wrong with a structure shows when it is rendered for its taker: after AWS has looked whether there is one.
             Err(fault) if !fault.of_structure => return Err(fault.refusal),
@@ -77,7 +85,7 @@ impl Publish {
     }
 
     /// Hands the message to those who are to have it.
-    pub fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let endpoint = match &self.target {
             Target::Endpoint(arn) => match state.platforms.endpoint(arn).map(|known| ready(state, known)) {
                 None => return endpoint_missing().into(),
@@ -109,12 +117,12 @@ impl Publish {
         }
     }
 
-    /// The answer.
-    pub fn present(published: Published, secret: &Secret) -> PublishOutput {
-        PublishOutput {
+    fn present(reply: Reply, _: &(), secret: &Secret) -> Result<PublishOutput, Malformed> {
+        let Reply::Published(published) = reply else { return Err(Malformed) };
+        Ok(PublishOutput {
             message_id: Some(notification::message_id(secret, published.number).into()),
             sequence_number: published.fifo.then(|| kernel::sequence_number(published.number).into()),
-        }
+        })
     }
 }
 

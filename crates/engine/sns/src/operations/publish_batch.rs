@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use api::sns::{PublishBatchInput, PublishBatchOutput, PublishBatchResultEntry};
 use bytestring::ByteString;
-use kernel::{Caller, Refusal, Secret};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
 use super::publish::{Published, check_for};
 use super::{Context, Decision, Outcome, Reply, Step};
@@ -25,17 +26,18 @@ pub struct PublishBatch {
     pub entries: Result<Vec<(ByteString, Post)>, Refusal>,
 }
 
-impl PublishBatch {
+impl Operation<State> for PublishBatch {
+    type Input = PublishBatchInput;
+    type Output = PublishBatchOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
     /// Reads the request; hashes and encodes the messages.
-    pub fn prepare(
-        input: PublishBatchInput,
-        caller: &Caller,
-        base: &str,
-        trace: Option<&ByteString>,
-    ) -> Result<Self, Refusal> {
+    fn prepare(input: PublishBatchInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         let arn = input.topic_arn.unwrap_or_default();
         let topic = arns::topic(Some(&arn), "TopicArn")?;
-        if topic.region != caller.region {
+        if topic.region != asker.caller.region {
             return Err(refusals::invalid("TopicArn"));
         }
         let entries = input.publish_batch_request_entries.unwrap_or_default();
@@ -55,7 +57,14 @@ impl PublishBatch {
             };
             let path = format!("publishBatchRequestEntries.{}.member.", at + 1);
             let fifo = topic.is_fifo();
-            let around = Surroundings { target_arn: &arn, endpoint: None, fifo, base, trace, path: &path };
+            let around = Surroundings {
+                target_arn: &arn,
+                endpoint: None,
+                fifo,
+                base: asker.base,
+                trace: asker.trace,
+                path: &path,
+            };
             match draft.check(&around) {
                 Ok(post) => posts.push((entry.id.unwrap_or_default(), post)),
                 Err(fault) => return Ok(PublishBatch { topic, entries: Err(fault.refusal) }),
@@ -66,7 +75,7 @@ impl PublishBatch {
 
     /// Publishes the first message, if all can be published. Each of the others is a step of its own: what one does counts for the
     /// next.
-    pub fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let entries = match &self.entries {
             Ok(entries) => entries,
             Err(refusal) => return refusal.clone().into(),
@@ -85,8 +94,37 @@ impl PublishBatch {
         self.decide_next(Vec::with_capacity(entries.len()), state, context)
     }
 
+    fn decide_again<'a>(
+        &'a self,
+        step: Step<'a>,
+        state: &State,
+        context: &mut Context<'a, '_>,
+    ) -> Decision<'a> {
+        match step {
+            Step::Publish(published) => self.decide_next(published, state, context),
+            // Nobody is told of a batch.
+            Step::Tell(..) => Decision::silent(Vec::new()),
+        }
+    }
+
+    /// The answer. Both lists are always there.
+    fn present(reply: Reply, _: &(), secret: &Secret) -> Result<PublishBatchOutput, Malformed> {
+        let Reply::PublishedBatch(published) = reply else { return Err(Malformed) };
+        let entry = |(id, published): (ByteString, Published)| PublishBatchResultEntry {
+            id: Some(id),
+            message_id: Some(notification::message_id(secret, published.number).into()),
+            sequence_number: published.fifo.then(|| kernel::sequence_number(published.number).into()),
+        };
+        Ok(PublishBatchOutput {
+            successful: Some(published.into_iter().map(entry).collect()),
+            failed: Some(Vec::new()),
+        })
+    }
+}
+
+impl PublishBatch {
     /// Publishes the message after those that were `published`.
-    pub fn decide_next<'a>(
+    fn decide_next<'a>(
         &'a self,
         mut published: Vec<Published>,
         state: &State,
@@ -108,19 +146,6 @@ impl PublishBatch {
             Outcome::Again { step: Step::Publish(published), room }
         };
         Decision { effects, ..Decision::with(Vec::new(), outcome) }
-    }
-
-    /// The answer. Both lists are always there.
-    pub fn present(published: Vec<(ByteString, Published)>, secret: &Secret) -> PublishBatchOutput {
-        let entry = |(id, published): (ByteString, Published)| PublishBatchResultEntry {
-            id: Some(id),
-            message_id: Some(notification::message_id(secret, published.number).into()),
-            sequence_number: published.fifo.then(|| kernel::sequence_number(published.number).into()),
-        };
-        PublishBatchOutput {
-            successful: Some(published.into_iter().map(entry).collect()),
-            failed: Some(Vec::new()),
-        }
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use api::sns::SetSubscriptionAttributesInput;
-use kernel::Refusal;
+use api::sns::{SetSubscriptionAttributesInput, SetSubscriptionAttributesOutput};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
 use super::subscribe::check_filter_quotas;
-use super::{Decision, Reply, Setting};
+use super::{Context, Decision, Reply, Setting};
 use crate::archive::REPLAY_BEGAN;
 use crate::records::{Record, SubscriptionDeclared};
 use crate::refusals;
@@ -25,9 +26,14 @@ pub struct SetSubscriptionAttributes {
     pub value: Option<String>,
 }
 
-impl SetSubscriptionAttributes {
-    /// Reads the request.
-    pub fn prepare(input: &SetSubscriptionAttributesInput) -> Result<Self, Refusal> {
+impl Operation<State> for SetSubscriptionAttributes {
+    type Input = SetSubscriptionAttributesInput;
+    type Output = SetSubscriptionAttributesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: SetSubscriptionAttributesInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         Ok(SetSubscriptionAttributes {
             arn: arns::subscription(input.subscription_arn.as_deref())?,
             name: input.attribute_name.as_deref().unwrap_or_default().to_owned(),
@@ -36,13 +42,19 @@ impl SetSubscriptionAttributes {
     }
 
     /// Sets it, at once: AWS takes up to 15 minutes for filter policies (facts/sns.md § 11).
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
-        match self.try_decide(state, setting) {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        match self.try_decide(state, &context.setting) {
             Ok(decision) => decision,
             Err(refusal) => refusal.into(),
         }
     }
 
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<SetSubscriptionAttributesOutput, Malformed> {
+        reply.done()
+    }
+}
+
+impl SetSubscriptionAttributes {
     fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'_>, Refusal> {
         let subscription = state.subscription_by_arn(&self.arn).ok_or_else(refusals::subscription_missing)?;
         let declared = &subscription.declared;

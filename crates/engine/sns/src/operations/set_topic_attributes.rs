@@ -1,10 +1,11 @@
 //! SetTopicAttributes: a topic gets another attribute, or none.
 
-use api::sns::SetTopicAttributesInput;
-use kernel::{Caller, Refusal};
+use api::sns::{SetTopicAttributesInput, SetTopicAttributesOutput};
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
 use super::subscribe::LARGE_MESSAGES;
-use super::{Decision, Setting, redeclared};
+use super::{Context, Decision, Reply, redeclared};
 use crate::archive::ARCHIVE_BEGAN;
 use crate::rules::arns;
 use crate::rules::topic_attributes::{self, Fault};
@@ -23,21 +24,32 @@ pub struct SetTopicAttributes {
     pub value: String,
 }
 
-impl SetTopicAttributes {
-    /// Reads the request.
-    pub fn prepare(input: &SetTopicAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
+impl Operation<State> for SetTopicAttributes {
+    type Input = SetTopicAttributesInput;
+    type Output = SetTopicAttributesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: SetTopicAttributesInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         Ok(SetTopicAttributes {
-            topic: arns::topic_here(input.topic_arn.as_deref(), caller)?,
+            topic: arns::topic_here(input.topic_arn.as_deref(), asker.caller)?,
             name: input.attribute_name.as_deref().unwrap_or_default().to_owned(),
             value: input.attribute_value.as_deref().unwrap_or_default().to_owned(),
         })
     }
 
     /// Sets it.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(topic) = state.topic(&self.topic) else { return refusals::topic_missing().into() };
         let mut attributes = topic.declared.attributes.clone();
-        match topic_attributes::set(&mut attributes, &self.name, &self.value, &self.topic, setting.now) {
+        match topic_attributes::set(
+            &mut attributes,
+            &self.name,
+            &self.value,
+            &self.topic,
+            context.setting.now,
+        ) {
             Ok(()) => {}
             Err(Fault::Unknown) => return refusals::invalid("AttributeName").into(),
             Err(Fault::Value(text)) => return refusals::invalid(text).into(),
@@ -48,12 +60,16 @@ impl SetTopicAttributes {
         // A topic with no archive before it begins one now.
         match (topic.is_archived(), attributes.contains_key("ArchivePolicy")) {
             (false, true) => {
-                attributes.insert(ARCHIVE_BEGAN.to_owned(), setting.numbers.next().to_string());
+                attributes.insert(ARCHIVE_BEGAN.to_owned(), context.setting.numbers.next().to_string());
             }
             (true, false) => drop(attributes.remove(ARCHIVE_BEGAN)),
             _ => {}
         }
         redeclared(topic, |declared| declared.attributes = attributes)
+    }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<SetTopicAttributesOutput, Malformed> {
+        reply.done()
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use api::sns::{SubscribeInput, SubscribeOutput};
-use kernel::{Arn, Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Arn, Asker, Caller, Demand, Operation, Refusal, Secret};
 use notification::Protocol;
 
-use super::{Decision, Notice, Reply, Setting};
+use super::{Context, Decision, Notice, Reply, Setting};
 use crate::ids::subscription_uuid;
 use crate::records::{Confirmation, Record, SubscriptionDeclared};
 use crate::rules::subscription_attributes::{self, Whose};
@@ -34,10 +35,16 @@ pub struct Subscribe {
     pub base: String,
 }
 
-impl Subscribe {
+impl Operation<State> for Subscribe {
+    type Input = SubscribeInput;
+    type Output = SubscribeOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
     /// Reads the request. Whether a queue or a function exists is not asked before something is to be delivered to it.
-    pub fn prepare(input: &SubscribeInput, caller: &Caller, base: &str) -> Result<Self, Refusal> {
-        let topic = arns::topic_here(input.topic_arn.as_deref(), caller)?;
+    fn prepare(input: SubscribeInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        let topic = arns::topic_here(input.topic_arn.as_deref(), asker.caller)?;
         let protocol = endpoints::protocol(input.protocol.as_deref().unwrap_or_default())?;
         let endpoint = input.endpoint.as_deref().unwrap_or_default();
         endpoints::check(protocol, endpoint)?;
@@ -57,19 +64,26 @@ impl Subscribe {
             endpoint: endpoint.to_owned(),
             attributes: pairs(&input.attributes),
             return_arn: input.return_subscription_arn.unwrap_or(false),
-            caller: caller.clone(),
-            base: base.to_owned(),
+            caller: asker.caller.clone(),
+            base: asker.base.to_owned(),
         })
     }
 
     /// Makes it, unless it is there.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
-        match self.try_decide(state, setting) {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        match self.try_decide(state, &context.setting) {
             Ok(decision) => decision,
             Err(refusal) => refusal.into(),
         }
     }
 
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<SubscribeOutput, Malformed> {
+        let Reply::Subscription(arn) = reply else { return Err(Malformed) };
+        Ok(SubscribeOutput { subscription_arn: Some(arn.into()) })
+    }
+}
+
+impl Subscribe {
     fn try_decide(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'_>, Refusal> {
         let topic = state.topic(&self.topic).ok_or_else(refusals::topic_missing)?;
         let whose = Whose {
@@ -166,11 +180,6 @@ impl Subscribe {
     fn reply(&self, arn: &str, pending: bool) -> Reply {
         let shown = if pending && !self.return_arn { "pending confirmation" } else { arn };
         Reply::Subscription(shown.to_owned())
-    }
-
-    /// The answer.
-    pub fn present(arn: String) -> SubscribeOutput {
-        SubscribeOutput { subscription_arn: Some(arn.into()) }
     }
 }
 

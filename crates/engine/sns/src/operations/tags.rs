@@ -1,12 +1,14 @@
 //! TagResource, UntagResource and ListTagsForResource: what a topic is marked with.
 
 use api::sns::{
-    ListTagsForResourceInput, ListTagsForResourceOutput, Tag, TagResourceInput, UntagResourceInput,
+    ListTagsForResourceInput, ListTagsForResourceOutput, Tag, TagResourceInput, TagResourceOutput,
+    UntagResourceInput, UntagResourceOutput,
 };
-use kernel::Refusal;
+use kernel::codec::Malformed;
+use kernel::{Asker, Demand, Operation, Refusal, Secret};
 use resources::tags::{Tags, added, removed};
 
-use super::{Decision, Reply, Setting, redeclared};
+use super::{Context, Decision, Reply, redeclared};
 use crate::rules::{arns, tags};
 use crate::state::State;
 use crate::{TopicKey, refusals};
@@ -20,21 +22,30 @@ pub struct TagResource {
     pub tags: Tags,
 }
 
-impl TagResource {
-    /// Reads the request.
-    pub fn prepare(input: &TagResourceInput) -> Result<Self, Refusal> {
+impl Operation<State> for TagResource {
+    type Input = TagResourceInput;
+    type Output = TagResourceOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: TagResourceInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         let topic = arns::topic(input.resource_arn.as_deref(), "ResourceArn")?;
         Ok(TagResource { topic, tags: tags::check(input.tags.as_deref())? })
     }
 
     /// Adds them; a tag of the same key is replaced.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(topic) = state.topic(&self.topic) else { return refusals::resource_missing().into() };
         let all = added(&topic.declared.tags, &self.tags);
         match tags::check_count(&all) {
             Ok(()) => redeclared(topic, |declared| declared.tags = all),
             Err(refusal) => refusal.into(),
         }
+    }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<TagResourceOutput, Malformed> {
+        reply.done()
     }
 }
 
@@ -47,18 +58,27 @@ pub struct UntagResource {
     pub keys: Vec<String>,
 }
 
-impl UntagResource {
-    /// Reads the request.
-    pub fn prepare(input: &UntagResourceInput) -> Result<Self, Refusal> {
+impl Operation<State> for UntagResource {
+    type Input = UntagResourceInput;
+    type Output = UntagResourceOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Change;
+
+    fn prepare(input: UntagResourceInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         let topic = arns::topic(input.resource_arn.as_deref(), "ResourceArn")?;
         let keys = input.tag_keys.iter().flatten().map(ToString::to_string).collect();
         Ok(UntagResource { topic, keys })
     }
 
     /// Takes them away, those that are there.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(topic) = state.topic(&self.topic) else { return refusals::resource_missing().into() };
         redeclared(topic, |declared| declared.tags = removed(&topic.declared.tags, &self.keys))
+    }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<UntagResourceOutput, Malformed> {
+        reply.done()
     }
 }
 
@@ -69,21 +89,26 @@ pub struct ListTagsForResource {
     pub topic: TopicKey,
 }
 
-impl ListTagsForResource {
-    /// Reads the request.
-    pub fn prepare(input: &ListTagsForResourceInput) -> Result<Self, Refusal> {
+impl Operation<State> for ListTagsForResource {
+    type Input = ListTagsForResourceInput;
+    type Output = ListTagsForResourceOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: ListTagsForResourceInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         Ok(ListTagsForResource { topic: arns::topic(input.resource_arn.as_deref(), "ResourceArn")? })
     }
 
     /// Tells them, by key.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(topic) = state.topic(&self.topic) else { return refusals::resource_missing().into() };
         Decision::answer(Reply::Attributes(topic.declared.tags.clone().into_iter().collect()))
     }
 
-    /// The answer.
-    pub fn present(tags: Vec<(String, String)>) -> ListTagsForResourceOutput {
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<ListTagsForResourceOutput, Malformed> {
+        let Reply::Attributes(tags) = reply else { return Err(Malformed) };
         let tag = |(key, value): (String, String)| Tag { key: Some(key.into()), value: Some(value.into()) };
-        ListTagsForResourceOutput { tags: Some(tags.into_iter().map(tag).collect()) }
+        Ok(ListTagsForResourceOutput { tags: Some(tags.into_iter().map(tag).collect()) })
     }
 }

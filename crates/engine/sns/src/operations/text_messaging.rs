@@ -7,14 +7,15 @@ use api::sns::{
     CheckIfPhoneNumberIsOptedOutInput, CheckIfPhoneNumberIsOptedOutOutput, GetSMSAttributesInput,
     GetSMSAttributesOutput, ListOriginationNumbersInput, ListOriginationNumbersOutput,
     ListPhoneNumbersOptedOutInput, ListPhoneNumbersOptedOutOutput, OptInPhoneNumberInput,
-    SetSMSAttributesInput,
+    OptInPhoneNumberOutput, SetSMSAttributesInput, SetSMSAttributesOutput,
 };
-use kernel::{Caller, Refusal};
+use kernel::codec::Malformed;
+use kernel::{Asker, Caller, Demand, Internal, Operation, Refusal, Secret};
 
-use super::{Decision, Reply, Setting, to_map};
+use super::{Context, Decision, Reply, to_map};
 use crate::records::{Record, TextMessagingDeclared};
 use crate::refusals;
-use crate::rules::pages::{self, Listed, Page};
+use crate::rules::pages::{self, Page};
 use crate::rules::{pairs, telephones};
 use crate::state::State;
 
@@ -69,22 +70,31 @@ pub struct SetSMSAttributes {
     pub attributes: BTreeMap<String, String>,
 }
 
-impl SetSMSAttributes {
-    /// Reads the request.
-    pub fn prepare(input: &SetSMSAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
+impl Operation<State> for SetSMSAttributes {
+    type Input = SetSMSAttributesInput;
+    type Output = SetSMSAttributesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: SetSMSAttributesInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         let attributes = pairs(&input.attributes);
         for (name, value) in &attributes {
             check_attribute(name, value)?;
         }
-        Ok(SetSMSAttributes { sender: Sender::of(caller), attributes })
+        Ok(SetSMSAttributes { sender: Sender::of(asker.caller), attributes })
     }
 
     /// Sets them; an empty text takes away.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let mut all = self.sender.declared(state);
         all.attributes.extend(self.attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
         all.attributes.retain(|_, value| !value.is_empty());
         declared(all)
+    }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<SetSMSAttributesOutput, Malformed> {
+        reply.done()
     }
 }
 
@@ -122,27 +132,32 @@ pub struct GetSMSAttributes {
     pub names: Vec<String>,
 }
 
-impl GetSMSAttributes {
-    /// Reads the request.
-    pub fn prepare(input: &GetSMSAttributesInput, caller: &Caller) -> Result<Self, Refusal> {
+impl Operation<State> for GetSMSAttributes {
+    type Input = GetSMSAttributesInput;
+    type Output = GetSMSAttributesOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: GetSMSAttributesInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         let names: Vec<String> = input.attributes.iter().flatten().map(ToString::to_string).collect();
         match names.iter().find(|name| !NAMES.contains(&name.as_str())) {
             Some(name) => Err(attribute_invalid(format!("{name} is not a valid attribute"))),
-            None => Ok(GetSMSAttributes { sender: Sender::of(caller), names }),
+            None => Ok(GetSMSAttributes { sender: Sender::of(asker.caller), names }),
         }
     }
 
     /// Tells those that are set. A new account may spend one dollar a month.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let mut attributes = self.sender.declared(state).attributes;
         attributes.entry("MonthlySpendLimit".to_owned()).or_insert_with(|| "1".to_owned());
         attributes.retain(|name, _| self.names.is_empty() || self.names.contains(name));
         Decision::answer(Reply::Attributes(attributes.into_iter().collect()))
     }
 
-    /// The answer.
-    pub fn present(attributes: Vec<(String, String)>) -> GetSMSAttributesOutput {
-        GetSMSAttributesOutput { attributes: Some(to_map(attributes)) }
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<GetSMSAttributesOutput, Malformed> {
+        let Reply::Attributes(attributes) = reply else { return Err(Malformed) };
+        Ok(GetSMSAttributesOutput { attributes: Some(to_map(attributes)) })
     }
 }
 
@@ -155,22 +170,27 @@ pub struct CheckIfPhoneNumberIsOptedOut {
     pub number: String,
 }
 
-impl CheckIfPhoneNumberIsOptedOut {
-    /// Reads the request.
-    pub fn prepare(input: &CheckIfPhoneNumberIsOptedOutInput, caller: &Caller) -> Result<Self, Refusal> {
+impl Operation<State> for CheckIfPhoneNumberIsOptedOut {
+    type Input = CheckIfPhoneNumberIsOptedOutInput;
+    type Output = CheckIfPhoneNumberIsOptedOutOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: CheckIfPhoneNumberIsOptedOutInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         let number = telephones::check(input.phone_number.as_deref())?;
-        Ok(CheckIfPhoneNumberIsOptedOut { sender: Sender::of(caller), number })
+        Ok(CheckIfPhoneNumberIsOptedOut { sender: Sender::of(asker.caller), number })
     }
 
     /// Tells it.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let opted_out = self.sender.declared(state).opted_out.contains_key(&self.number);
         Decision::answer(Reply::Truth(opted_out))
     }
 
-    /// The answer.
-    pub fn present(opted_out: bool) -> CheckIfPhoneNumberIsOptedOutOutput {
-        CheckIfPhoneNumberIsOptedOutOutput { is_opted_out: Some(opted_out) }
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<CheckIfPhoneNumberIsOptedOutOutput, Malformed> {
+        let Reply::Truth(opted_out) = reply else { return Err(Malformed) };
+        Ok(CheckIfPhoneNumberIsOptedOutOutput { is_opted_out: Some(opted_out) })
     }
 }
 
@@ -183,15 +203,20 @@ pub struct ListPhoneNumbersOptedOut {
     pub page: Page,
 }
 
-impl ListPhoneNumbersOptedOut {
-    /// Reads the request.
-    pub fn prepare(input: &ListPhoneNumbersOptedOutInput, caller: &Caller) -> Result<Self, Refusal> {
+impl Operation<State> for ListPhoneNumbersOptedOut {
+    type Input = ListPhoneNumbersOptedOutInput;
+    type Output = ListPhoneNumbersOptedOutOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: ListPhoneNumbersOptedOutInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         let page = pages::page(input.next_token.as_deref())?;
-        Ok(ListPhoneNumbersOptedOut { sender: Sender::of(caller), page })
+        Ok(ListPhoneNumbersOptedOut { sender: Sender::of(asker.caller), page })
     }
 
     /// Tells them, by number.
-    pub fn decide(&self, state: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         let opted_out = self.sender.declared(state).opted_out;
         let start = self.page.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let rest = opted_out.range::<str, _>((start, Bound::Unbounded));
@@ -199,12 +224,12 @@ impl ListPhoneNumbersOptedOut {
         Decision::answer(Reply::Texts(self.page.fill(numbers)))
     }
 
-    /// The answer.
-    pub fn present(listed: Listed<String>) -> ListPhoneNumbersOptedOutOutput {
-        ListPhoneNumbersOptedOutOutput {
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<ListPhoneNumbersOptedOutOutput, Malformed> {
+        let Reply::Texts(listed) = reply else { return Err(Malformed) };
+        Ok(ListPhoneNumbersOptedOutOutput {
             phone_numbers: Some(listed.items.into_iter().map(Into::into).collect()),
             next_token: listed.next_token.map(Into::into),
-        }
+        })
     }
 }
 
@@ -217,26 +242,35 @@ pub struct OptInPhoneNumber {
     pub number: String,
 }
 
-impl OptInPhoneNumber {
-    /// Reads the request.
-    pub fn prepare(input: &OptInPhoneNumberInput, caller: &Caller) -> Result<Self, Refusal> {
+impl Operation<State> for OptInPhoneNumber {
+    type Input = OptInPhoneNumberInput;
+    type Output = OptInPhoneNumberOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Change;
+
+    fn prepare(input: OptInPhoneNumberInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         let number = telephones::check(input.phone_number.as_deref())?;
-        Ok(OptInPhoneNumber { sender: Sender::of(caller), number })
+        Ok(OptInPhoneNumber { sender: Sender::of(asker.caller), number })
     }
 
     /// Lets messages go there again; one that never opted out stays as it is.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let mut all = self.sender.declared(state);
         if all.opted_out.remove(&self.number).is_none() {
             return Decision::answer(Reply::Done);
         }
-        if all.opted_in.get(&self.number).is_some_and(|&last| setting.now < last + BETWEEN_OPT_INS) {
+        if all.opted_in.get(&self.number).is_some_and(|&last| context.setting.now < last + BETWEEN_OPT_INS) {
             // In which words AWS refuses is not known.
             let text = "PhoneNumber Reason: a phone number can be opted in only once every 30 days";
             return refusals::invalid(text).into();
         }
-        all.opted_in.insert(self.number.clone(), setting.now);
+        all.opted_in.insert(self.number.clone(), context.setting.now);
         declared(all)
+    }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<OptInPhoneNumberOutput, Malformed> {
+        reply.done()
     }
 }
 
@@ -250,18 +284,22 @@ pub struct OptOut {
     pub number: String,
 }
 
+impl Internal<State> for OptOut {
+    const DEMAND: Demand = Demand::Change;
+
+    /// Remembers it.
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        let mut all = self.sender.declared(state);
+        all.opted_out.entry(self.number.clone()).or_insert(context.setting.now);
+        declared(all)
+    }
+}
+
 impl OptOut {
     /// What a telephone has answered: nothing follows from it unless it is one of the words that say so.
     pub fn from_answer(sender: Sender, number: &str, answer: &str) -> Result<Option<Self>, Refusal> {
         let number = telephones::check(Some(number))?;
         Ok(telephones::says_stop(answer).then_some(OptOut { sender, number }))
-    }
-
-    /// Remembers it.
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
-        let mut all = self.sender.declared(state);
-        all.opted_out.entry(self.number.clone()).or_insert(setting.now);
-        declared(all)
     }
 }
 
@@ -271,20 +309,25 @@ pub struct ListOriginationNumbers {
     page: Page,
 }
 
-impl ListOriginationNumbers {
-    /// Reads the request.
-    pub fn prepare(input: &ListOriginationNumbersInput) -> Result<Self, Refusal> {
+impl Operation<State> for ListOriginationNumbers {
+    type Input = ListOriginationNumbersInput;
+    type Output = ListOriginationNumbersOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: ListOriginationNumbersInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         let page = pages::page_of_size(input.next_token.as_deref(), input.max_results, ORIGINATION_PAGE)?;
         Ok(ListOriginationNumbers { page })
     }
 
     /// Tells that there are none: they are bought from another service.
-    pub fn decide(&self, _: &State, _: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, _: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         Decision::answer(Reply::Texts(self.page.fill(std::iter::empty::<(String, String)>())))
     }
 
-    /// The answer.
-    pub fn present(_: Listed<String>) -> ListOriginationNumbersOutput {
-        ListOriginationNumbersOutput { phone_numbers: Some(Vec::new()), next_token: None }
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<ListOriginationNumbersOutput, Malformed> {
+        let Reply::Texts(_) = reply else { return Err(Malformed) };
+        Ok(ListOriginationNumbersOutput { phone_numbers: Some(Vec::new()), next_token: None })
     }
 }

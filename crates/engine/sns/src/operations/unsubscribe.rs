@@ -1,9 +1,10 @@
 //! Unsubscribe: an endpoint gets nothing more.
 
-use api::sns::UnsubscribeInput;
-use kernel::{Caller, Refusal};
+use api::sns::{UnsubscribeInput, UnsubscribeOutput};
+use kernel::codec::Malformed;
+use kernel::{Asker, Caller, Demand, Operation, Refusal, Secret};
 
-use super::{Decision, Notice, Reply, Setting};
+use super::{Context, Decision, Notice, Reply};
 use crate::rules::arns;
 use crate::state::State;
 
@@ -18,17 +19,23 @@ pub struct Unsubscribe {
     pub base: String,
 }
 
-impl Unsubscribe {
+impl Operation<State> for Unsubscribe {
+    type Input = UnsubscribeInput;
+    type Output = UnsubscribeOutput;
+    type Plan = ();
+
+    const DEMAND: Demand = Demand::Change;
+
     /// Reads the request. It need not be signed: the link to it stands in every message.
-    pub fn prepare(input: &UnsubscribeInput, caller: &Caller, base: &str) -> Result<Self, Refusal> {
+    fn prepare(input: UnsubscribeInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
         let arn = arns::subscription(input.subscription_arn.as_deref())?;
-        Ok(Unsubscribe { arn, caller: caller.clone(), base: base.to_owned() })
+        Ok(Unsubscribe { arn, caller: asker.caller.clone(), base: asker.base.to_owned() })
     }
 
     /// Ends it; one that is not there has ended already (facts/sns.md § 2). Where somebody else than the owner ends it, the
     /// endpoint is told how to undo that. A queue could not be told: its subscription only its owner or the topic's can end
     /// (AWS's API reference, Unsubscribe).
-    pub fn decide(&self, state: &State, setting: &Setting<'_>) -> Decision<'_> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let Some(subscription) = state.subscription_by_arn(&self.arn) else {
             return Decision::answer(Reply::Done);
         };
@@ -49,6 +56,10 @@ impl Unsubscribe {
         let told = is_web && !is_owner && subscription.is_confirmed();
         let notices =
             if told { vec![Notice::Farewell(Box::new(declared.clone()), &self.base)] } else { Vec::new() };
-        super::telling(state.end_of(subscription, told.then_some(setting.now)), notices, Reply::Done)
+        super::telling(state.end_of(subscription, told.then_some(context.setting.now)), notices, Reply::Done)
+    }
+
+    fn present(reply: Reply, _: &(), _: &Secret) -> Result<UnsubscribeOutput, Malformed> {
+        reply.done()
     }
 }

@@ -1,6 +1,7 @@
 //! Stories of text messages. Where facts/sns.md is silent, AWS's documentation of the operations.
 
 use api::sns::*;
+use kernel::Asker;
 use sns::operations::text_messaging::{OptOut, Sender};
 use sns::operations::{Command, Outcome, Reply, prepare};
 
@@ -118,7 +119,8 @@ fn reaches(world: &World, strict: bool) -> bool {
         message: Some("hello".into()),
         ..PublishInput::default()
     };
-    let (command, _) = prepare(Request::Publish(input), &world.caller, "http://localhost", None).unwrap();
+    let asker = Asker { caller: &world.caller, base: "http://localhost", trace: None };
+    let (command, _) = prepare(Request::Publish(input), &asker).unwrap();
     let limits = if strict { sns::limits::Limits::strict() } else { sns::limits::Limits::relaxed() };
     let (decision, handed) = world.decide_under(&command, &limits);
     assert!(matches!(decision.outcome, Outcome::Reply(Ok(Reply::Published(_)))), "{decision:?}");

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use api::sns::*;
 use api::{Map, Text};
-use kernel::{Caller, Demand, Extent, Handed, Ledger, Numbers, Offer, Place, Secret, Taken, Targets, Time};
+use kernel::{
+    Asker, Caller, Demand, Extent, Handed, Ledger, Numbers, Offer, Place, Secret, Taken, Targets, Time,
+};
 use sns::SubscriptionId;
 use sns::limits::Limits;
 use sns::operations::{Command, Context, Decision, Notice, Outcome, Setting, Step, prepare, present};
@@ -117,7 +119,8 @@ impl World {
 
     pub fn ask(&mut self, request: Request) -> Answer<Response> {
         let refused = |refusal: kernel::Refusal| format!("{}: {}", refusal.shape, refusal.message);
-        let (command, plan) = prepare(request, &self.caller, BASE, None).map_err(refused)?;
+        let asker = Asker { caller: &self.caller, base: BASE, trace: None };
+        let (command, plan) = prepare(request, &asker).map_err(refused)?;
         let decision = self.decide(&command);
         let records: Vec<Record> = decision.facts.into_iter().map(|fact| fact.record).collect();
         let answer = match decision.outcome {
