@@ -115,7 +115,7 @@ async fn answer(
     Ok(response)
 }
 
-/// Returns the answer to an operation.
+/// The answers of the operations.
 struct Answers {
     queue_url: Bytes,
     send: Bytes,

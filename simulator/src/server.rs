@@ -1,4 +1,4 @@
-//! One life of the server: machine, writer and reader over a disk, moved on step by step.
+//! One run of the server: machine, writer and reader over a disk, driven step by step.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -18,43 +18,43 @@ use crate::dice::Dice;
 pub struct Server {
     /// The machine.
     pub machine: Machine,
-    /// The log's writing end.
+    /// The log's writer.
     pub writer: Writer,
-    /// Its reading end.
+    /// The log's reader.
     pub reader: Reader,
-    /// What the machine wants written, in order.
+    /// The batches that the machine wants written, in order.
     batches: VecDeque<Batch>,
-    /// What it wants read.
+    /// The reads that the machine requested.
     errands: VecDeque<Errand>,
-    /// Deliveries that are to be tried.
+    /// Deliveries to attempt.
     pub attempts: VecDeque<sns::deliveries::Attempt>,
-    /// What it was told since it was last asked of what it wanted read for replays.
+    /// The records that were read for replays since the last call.
     pub recalled: Vec<Recalled>,
-    /// The numbers of messages that the log said were sent when the server started, and where they lie.
+    /// The numbers of the sent messages that the log contained at the start, and their places.
     pub sent: Vec<(u64, Extent)>,
-    /// What it wants dropped, once the log is durable up to a position.
+    /// The segments to drop, when the log is durable up to a position.
     discards: VecDeque<(u32, Position)>,
-    /// Whether the first of them finds no room on the disk to be noted.
+    /// Whether the first of them cannot be noted for lack of space.
     discard_waits: bool,
-    /// Whether the machine was told that there is little room.
+    /// Whether the machine was told that space is low.
     pub space: Space,
-    /// What was cut off when it started.
+    /// The cut that the start made.
     pub cut: bool,
     bug: Option<Bug>,
-    /// Whether what is damaged on the disk is dealt with, as the program does. In a world nothing may be.
+    /// Whether damage on the disk is handled, as the program does. In a world there must be no damage.
     pub expects_damage: bool,
 }
 
-/// What was read for a replay.
+/// The records read for a replay.
 #[derive(Debug)]
 pub struct Recalled {
-    /// Of which subscription.
+    /// The subscription.
     pub subscription: sns::SubscriptionId,
-    /// Whether the replay still waited for it.
+    /// Whether the replay still waited for them.
     pub is_wanted: bool,
     /// Heads and tails of the records.
     pub records: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The next number that the machine would have given.
+    /// The next number that the machine would have assigned.
     pub next_seq: u64,
 }
 
@@ -69,12 +69,12 @@ enum Errand {
 pub enum StartError {
     /// The disk failed.
     Disk(String),
-    /// The log is damaged, which no crash may bring about.
+    /// The log is damaged, which no crash may cause.
     Damaged(String),
 }
 
 impl Server {
-    /// Starts as the program does: opens the log, replays it, says who it is.
+    /// Starts as the program does: opens the log, replays it, sets the secret.
     pub fn start(
         disk: &FaultyDisk,
         log: &journal::Options,
@@ -86,7 +86,7 @@ impl Server {
         Server::start_with(Options::default(), disk, log, secret, now, bug, dice)
     }
 
-    /// The same with a machine that is set up in another way.
+    /// Does the same with other options of the machine.
     pub fn start_with(
         options: Options,
         disk: &FaultyDisk,
@@ -152,7 +152,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Lets time pass as on a loaded machine: not all that falls due has happened when it is over.
+    /// Lets time pass as on a loaded machine: some due work remains afterwards.
     pub fn hurry(&mut self, to: Time) {
         while !self.machine.is_behind()
             && let Some(due) = self.machine.wake_at().filter(|&due| due <= to)
@@ -162,7 +162,7 @@ impl Server {
         self.machine.handle(to, Input::Tick);
     }
 
-    /// Lets time pass, each thing that falls due at its own moment.
+    /// Lets time pass, with all due work done at its own time.
     pub fn pass_time(&mut self, to: Time) {
         while let Some(due) = self.machine.wake_at().filter(|&due| due <= to) {
             self.machine.handle(due, Input::Tick);
@@ -172,14 +172,14 @@ impl Server {
         self.catch_up(to);
     }
 
-    /// All that has fallen due happens, in as many turns as it takes.
+    /// Does all due work, in as many turns as necessary.
     fn catch_up(&mut self, now: Time) {
         while self.machine.is_behind() {
             self.machine.flush(now);
         }
     }
 
-    /// Takes what the machine wants done, and returns what it answers.
+    /// Takes the machine's outputs, and returns its answers.
     pub fn flush(&mut self, now: Time) -> Vec<(u64, Answer)> {
         self.machine.flush(now);
         let mut answers = Vec::new();
@@ -193,7 +193,7 @@ impl Server {
                     sns::Effect::Recall { subscription, extents } => {
                         self.errands.push_back(Errand::Recall(subscription, extents));
                     }
-                    // It is for operators.
+                    // This effect is for operators.
                     sns::Effect::Refused(_) => {}
                 },
                 Output::Survey { segment } => self.errands.push_back(Errand::Survey(segment)),
@@ -215,21 +215,21 @@ impl Server {
         Ok(true)
     }
 
-    /// Syncs what was written, and tells the machine.
+    /// Syncs everything written, and tells the machine.
     pub fn sync(&mut self, now: Time) -> io::Result<()> {
         let durable = self.writer.sync()?;
         self.machine.handle(now, Input::Durable(durable));
         Ok(())
     }
 
-    /// Writes indexes, makes the next segment ready, tells the machine whether there was room.
+    /// Writes indexes, prepares the next segment, and tells the machine whether there was space.
     pub fn tidy(&mut self, now: Time) -> io::Result<()> {
         self.writer.tidy()?;
         self.tell_space(now);
         Ok(())
     }
 
-    /// Tells the machine what is known of the room on the disk.
+    /// Tells the machine the known space on the disk.
     fn tell_space(&mut self, now: Time) {
         let space = self.writer.space();
         if space != self.space {
@@ -242,7 +242,7 @@ impl Server {
         }
     }
 
-    /// Reads or drops what the machine wants read or dropped next. Returns in words what it did.
+    /// Does the machine's next read or drop. Returns a description of it.
     pub fn run_errand(&mut self, now: Time) -> Result<Option<String>, ErrandError> {
         if let Some(&(segment, after)) = self.discards.front()
             && after <= self.writer.durable()
@@ -264,7 +264,7 @@ impl Server {
                     self.reader.survey(segment, |entry| records.push((entry.extent, entry.head.to_vec())));
                 match surveyed {
                     Ok(()) => {}
-                    // It has died meanwhile: there is nothing left to write forward.
+                    // The segment has died meanwhile, so nothing has to be written forward.
                     Err(_) if self.reader.is_dropped(segment) => {
                         return Ok(Some(format!("{segment} has died")));
                     }
@@ -309,7 +309,8 @@ impl Server {
                 let mut survivors = Vec::new();
                 for (&extent, record) in extents.iter().zip(self.reader.read_many(&extents)) {
                     if let Err(ReadError::Gone) = record {
-                        // Its segment has died since. The machine expects no answer any more, and the server gives none.
+                        // The segment has died since. The machine expects no answer, and the server gives
+                        // none.
                         return Ok(Some("fetched from a segment that is gone".to_owned()));
                     }
                     if self.expects_damage && record.is_err() {
@@ -328,10 +329,10 @@ impl Server {
         }
     }
 
-    /// Writes, syncs, reads and drops until nothing is left to do. What was answered.
+    /// Writes, syncs, reads and drops until nothing is left to do. Returns the answers.
     ///
     /// # Errors
-    /// When the disk fails: the server is of no use any more.
+    /// The disk fails: the server cannot continue.
     pub fn settle(&mut self, now: Time) -> Result<Vec<Answer>, ErrandError> {
         let mut answers = Vec::new();
         loop {
@@ -346,7 +347,7 @@ impl Server {
         }
     }
 
-    /// Whether nothing is under way: nothing to write, read or drop.
+    /// Returns whether there is nothing to write, read or drop.
     pub fn is_idle(&self) -> bool {
         self.batches.is_empty()
             && self.errands.is_empty()
@@ -356,7 +357,7 @@ impl Server {
     }
 }
 
-/// What a start with a fault makes of a record.
+/// The record as a start with a planted fault sees it.
 fn overlook(bug: Option<Bug>, head: &[u8]) -> Option<Cow<'_, [u8]>> {
     match bug {
         Some(Bug::Resurrect) if matches!(Record::decode(head), Ok(Record::MessagesDropped(_))) => {
@@ -386,11 +387,11 @@ fn overlook(bug: Option<Bug>, head: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(less))
 }
 
-/// Why an errand failed.
+/// Why an operation failed.
 #[derive(Debug)]
 pub enum ErrandError {
-    /// The disk failed, as disks do.
+    /// The disk failed, which is allowed.
     Disk(io::Error),
-    /// What should be there cannot be read.
+    /// Existing data cannot be read.
     Unreadable(String),
 }

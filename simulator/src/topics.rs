@@ -1,4 +1,4 @@
-//! The topics of the simulated world, and who may subscribe to them.
+//! The topics of the simulated world, and their possible subscriptions.
 
 use notification::{SignatureVersion, Signer};
 use sns::TopicKey;
@@ -38,46 +38,46 @@ pub const TOPICS: [Plan; 7] = [
     },
 ];
 
-/// How many of them there are in worlds without archives; those that follow have one.
+/// Number of topics in worlds without archives; the later ones have archives.
 pub const WITHOUT_ARCHIVES: usize = 5;
 
-/// The archives that a topic may have: of one day, of two, none.
+/// The possible archives of a topic: one day, two days, none.
 pub const ARCHIVES: [&str; 3] =
     [r#"{"MessageRetentionPeriod":"1"}"#, r#"{"MessageRetentionPeriod":"2"}"#, "{}"];
 
-/// What the shortest of them keeps, in milliseconds.
+/// The retention of the shortest archive, in milliseconds.
 pub const SHORTEST_ARCHIVE: u64 = 86_400_000;
 
-/// Where a subscription leads.
+/// The endpoint of a subscription.
 #[derive(Clone, Copy, Debug)]
 pub enum Target {
-    /// To a queue: an index into [`QUEUES`].
+    /// A queue: an index into [`QUEUES`].
     Queue(usize),
-    /// To a queue that nobody ever creates.
+    /// A queue that is never created.
     NoQueue,
-    /// To an endpoint outside, under this URL.
+    /// An endpoint outside, with this URL.
     Web(&'static str),
 }
 
-/// A subscription that clients may make.
+/// A subscription that clients may create.
 #[derive(Debug)]
 pub struct Subscription {
-    /// To which topic: an index into [`TOPICS`].
+    /// The topic: an index into [`TOPICS`].
     pub topic: usize,
-    /// Where it leads.
+    /// The endpoint.
     pub target: Target,
-    /// Its attributes at first, beside the redrive policy.
+    /// Its initial attributes, without the redrive policy.
     pub attributes: &'static [(&'static str, &'static str)],
-    /// Whether what cannot be delivered goes to [`LETTERS`].
+    /// Whether failed deliveries go to [`LETTERS`].
     pub has_letters: bool,
-    /// Retries after the first attempt, of an endpoint outside.
+    /// Retries after the first attempt, for an endpoint outside.
     pub retries: u32,
 }
 
-/// The queue of what could not be delivered: an index into [`QUEUES`].
+/// The dead-letter queue of subscriptions: an index into [`QUEUES`].
 pub const LETTERS: usize = 10;
 
-/// What every subscription gets that has no other wish, only messages of `a`, and those of `a` and `b`.
+/// The filter policies: none, only messages of `a`, and messages of `a` and `b`.
 pub const FILTERS: [(&str, &str); 3] = [("", ""), (r#"{"k":["a"]}"#, "a"), (r#"{"k":["a","b"]}"#, "ab")];
 
 const RAW: (&str, &str) = ("RawMessageDelivery", "true");
@@ -120,7 +120,7 @@ pub const SUBSCRIPTIONS: [Subscription; 24] = [
     Subscription { attributes: &[("FilterPolicy", FILTERS[1].0)], ..subscription(2, Target::Queue(11)) },
     subscription(3, Target::Queue(12)),
     Subscription { attributes: &[RAW], ..subscription(3, Target::Queue(9)) },
-    // A queue that compares ids of all groups would take only one of two groups' messages.
+    // A queue with queue-wide deduplication would accept only one of two groups' messages with the same id.
     Subscription { attributes: &[RAW], ..subscription(4, Target::Queue(9)) },
     subscription(4, Target::Queue(11)),
     Subscription { attributes: &[RAW], ..subscription(5, Target::Queue(13)) },
@@ -131,10 +131,10 @@ pub const SUBSCRIPTIONS: [Subscription; 24] = [
     Subscription { has_letters: true, ..subscription(6, Target::Queue(14)) },
 ];
 
-/// How many of them there are in worlds without archives.
+/// Number of subscriptions in worlds without archives.
 pub const WITHOUT_REPLAYS: usize = 18;
 
-/// A replay of all that there is, since worlds begin later.
+/// A replay of the whole archive, because worlds begin later.
 pub const FROM_THE_BEGINNING: (&str, &str) =
     ("ReplayPolicy", r#"{"PointType":"Timestamp","StartingPoint":"2023-11-14T00:00:00.000Z"}"#);
 
@@ -144,24 +144,24 @@ impl Plan {
         TopicKey { account: "000000000000".into(), region: "us-east-1".into(), name: self.name.into() }
     }
 
-    /// Whether what it was given before is told by the text.
+    /// Returns whether it uses content-based deduplication.
     pub fn is_content_based(&self) -> bool {
         self.attributes.contains(&("ContentBasedDeduplication", "true"))
     }
 
-    /// Whether its deduplication is by group.
+    /// Returns whether its deduplication scope is the group.
     pub fn deduplicates_by_group(&self) -> bool {
         self.attributes.contains(&("FifoThroughputScope", "MessageGroup"))
     }
 
-    /// Whether it is FIFO.
+    /// Returns whether it is FIFO.
     pub fn is_fifo(&self) -> bool {
         self.name.ends_with(".fifo")
     }
 }
 
 impl Subscription {
-    /// The name of its protocol.
+    /// Returns the name of its protocol.
     pub fn protocol(&self) -> &'static str {
         match self.target {
             Target::Queue(_) | Target::NoQueue => "sqs",
@@ -170,7 +170,7 @@ impl Subscription {
         }
     }
 
-    /// Where it leads, as clients say it.
+    /// Returns its endpoint, as clients write it.
     pub fn endpoint(&self) -> String {
         match self.target {
             Target::Queue(queue) => QUEUES[queue].key().arn().to_string(),
@@ -179,7 +179,7 @@ impl Subscription {
         }
     }
 
-    /// The attributes it is made with.
+    /// Returns the attributes for its creation.
     pub fn attributes(&self) -> Vec<(String, String)> {
         let mut attributes: Vec<(String, String)> =
             self.attributes.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -191,7 +191,7 @@ impl Subscription {
     }
 }
 
-/// Signs nothing: what is read here is not about signatures.
+/// A signer with constant signatures, because these tests do not verify signatures.
 pub struct Unsigned;
 
 impl Signer for Unsigned {

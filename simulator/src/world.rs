@@ -1,4 +1,4 @@
-//! A world: what happens in it, step by step, and what must hold after each.
+//! A world: its events, step by step, and the checks after each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -31,26 +31,26 @@ mod faults;
 pub(crate) mod publishing;
 mod replaying;
 
-/// What to run.
+/// The parameters of a world.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What everything is a function of.
+    /// The seed.
     pub seed: u64,
-    /// How many steps there are before the end.
+    /// Number of steps before the end.
     pub steps: u64,
     /// Stop at this step, without the checks of the end.
     pub until: Option<u64>,
-    /// Whether to keep what happened as text.
+    /// Whether to record the events as text.
     pub trace: bool,
-    /// A fault to be found.
+    /// The planted fault.
     pub bug: Option<Bug>,
-    /// Whether there are topics, too.
+    /// Whether there are topics.
     pub topics: bool,
-    /// Whether some of them keep what is published, to be replayed.
+    /// Whether some topics have archives and replays.
     pub archives: bool,
-    /// Whether half of the deletes are asked for together with a receive.
+    /// Whether half of the deletes are combined with a receive.
     pub turns: bool,
-    /// Whether now and then many messages of many groups with long names come together, and days pass in one go.
+    /// Whether many messages of groups with long names collect from time to time, and days pass at once.
     pub crowds: bool,
 }
 
@@ -71,43 +71,43 @@ impl Options {
     }
 }
 
-/// What a run was like.
+/// The summary of a run.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Outcome {
-    /// What happened, if it was to be kept.
+    /// The events, if they were recorded.
     pub trace: String,
-    /// Messages that clients asked to send.
+    /// Number of sends that clients requested.
     pub sends: u64,
-    /// Messages that clients were given.
+    /// Number of messages that clients received.
     pub deliveries: u64,
-    /// Messages that clients asked to publish.
+    /// Number of publishes that clients requested.
     pub publishes: u64,
-    /// Attempts to deliver something to an endpoint outside.
+    /// Number of delivery attempts to endpoints outside.
     pub attempts: u64,
-    /// Messages that were handed on by replays.
+    /// Number of messages that replays sent.
     pub replayed: u64,
-    /// Losses of power.
+    /// Number of power failures.
     pub crashes: u64,
-    /// Starts of a server that was stopped in order, or whose disk failed.
+    /// Number of starts after an orderly stop or a failed disk.
     pub restarts: u64,
-    /// Segments dropped.
+    /// Number of dropped segments.
     pub discards: u64,
-    /// Records that a start cut off.
+    /// Number of records that starts cut off.
     pub cuts: u64,
-    /// Times that the disk was full and the server knew.
+    /// Number of times that the disk was full and the server knew.
     pub full: u64,
 }
 
-/// Something that must not be.
+/// A violation of a rule.
 #[derive(Clone, Debug)]
 pub struct Violation {
-    /// In which world.
+    /// The seed of the world.
     pub seed: u64,
-    /// At which step.
+    /// The step.
     pub step: u64,
-    /// What.
+    /// Description of the violation.
     pub what: String,
-    /// What happened until then, if it was to be kept.
+    /// The events until then, if they were recorded.
     pub trace: String,
 }
 
@@ -131,7 +131,7 @@ pub fn run(options: &Options) -> Result<Outcome, Violation> {
     }
 }
 
-/// A request that was not answered yet.
+/// A request without an answer yet.
 #[derive(Debug)]
 enum Asked {
     Send(Vec<usize>),
@@ -152,41 +152,40 @@ struct World {
     disk: FaultyDisk,
     log: journal::Options,
     server: Option<Server>,
-    /// What the clock shows.
+    /// The time of the clock.
     clock: Time,
-    /// The machine's time: it never goes back in one life.
+    /// The machine's time: it never goes back during a run of the server.
     now: Time,
     history: History,
     asked: BTreeMap<u64, (Asked, bool)>,
     next_ticket: u64,
-    /// Batches of one request that were not answered: a number that is lower than those of all messages of the batch, and the
-    /// messages.
+    /// Unanswered batches: a number below those of all messages of the batch, and the messages.
     batches: Vec<(u64, Vec<usize>)>,
-    /// The next number of the machine when a batch was asked to be sent, by ticket.
+    /// The machine's next number when a batch send was requested, by ticket.
     batch_numbers: BTreeMap<u64, u64>,
-    /// Messages that were given lately.
+    /// Recently received messages.
     lately: Vec<usize>,
     /// The handle of the last move task.
     task: Option<String>,
     /// Whether move tasks may be running.
     moving: bool,
-    /// How many of [`QUEUES`] there are.
+    /// Number of existing [`QUEUES`].
     queues: usize,
-    /// How many of [`TOPICS`] there are.
+    /// Number of existing [`TOPICS`].
     topics: usize,
-    /// How many of [`SUBSCRIPTIONS`] there are.
+    /// Number of existing [`SUBSCRIPTIONS`].
     subscriptions: usize,
-    /// What replay policies say, by their text.
+    /// The windows of replay policies, by their text.
     windows: replaying::Windows,
-    /// Attempts to deliver something that were not answered yet.
+    /// Delivery attempts without an answer yet.
     trying: Vec<delivering::Trying>,
-    /// Attempts whose success may still be told, though the server that made them has died.
+    /// Attempts whose success may still be reported, although the server that made them has died.
     late: Vec<delivering::Trying>,
-    /// Deliveries of which this life of the server was told such an answer.
+    /// Deliveries for which this run of the server got such a report.
     told_late: BTreeSet<u64>,
     full: bool,
     step: u64,
-    /// No faults any more.
+    /// Whether faults have ended.
     calm: bool,
     trace: String,
     outcome: Outcome,
@@ -275,7 +274,7 @@ impl World {
             965..975 if self.options.crowds => self.crowd()?,
             970..975 => {
                 let millis = *self.dice.pick(&[1_000, 10_000, 30_000, 60_000, 400_000]);
-                // Now and then so long that subscriptions end which nobody has confirmed.
+                // Sometimes so long that unconfirmed subscriptions expire.
                 let long = self.options.topics && self.dice.percent(4);
                 self.pass(if long { 49 * 3_600_000 } else { millis })?;
             }

@@ -1,4 +1,4 @@
-//! What was published, handed on, replayed and given up, and what queues may have of it.
+//! Publishes, replays and failed deliveries, and the messages that queues may have from them.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use crate::replays::Replay;
 use crate::topics::TOPICS;
 
 impl History {
-    /// A client publishes something. What queues and endpoints are to have of it follows.
+    /// A client requests a publish. The copies and deliveries are added afterwards.
     pub fn publish(&mut self, publish: Publish) {
         self.publishing.publishes.push(publish);
     }
 
-    /// This message, which was just sent, is what a subscription gets of a publish.
+    /// This message, which was just sent, is the copy of a publish for a subscription.
     pub fn copy(&mut self, publish: usize, subscription: u64, message: usize, raw: bool) {
         self.messages[message].publish = Some(publish);
         self.publishing.publishes[publish].copies.push(message);
@@ -37,7 +37,7 @@ impl History {
         }
     }
 
-    /// The client was told that it was published, with this number.
+    /// The client got the answer that it was published, with this number.
     pub fn published(&mut self, publish: usize, number: u64) -> Check {
         let all = &self.publishing.publishes;
         let this = &all[publish];
@@ -64,7 +64,7 @@ impl History {
             self.end_publish(publish, publishing::Standing::Duplicate, Standing::Duplicate);
             return match originals[..] {
                 [] => Err(format!("publish {publish} got {number}, which was taken already")),
-                // What is in doubt was published after all.
+                // The publish in doubt did happen.
                 [original] if !known => {
                     self.publishing.publishes[original].number = Some(number);
                     self.accept_publish(original)
@@ -80,7 +80,7 @@ impl History {
         self.accept_publish(publish)
     }
 
-    /// Something was published: all who want it have it.
+    /// A publish happened: all takers have it.
     pub fn accept_publish(&mut self, publish: usize) -> Check {
         let publish = &mut self.publishing.publishes[publish];
         if publish.standing == publishing::Standing::Accepted {
@@ -93,7 +93,7 @@ impl History {
         Ok(())
     }
 
-    /// It is there with this number.
+    /// It exists with this number.
     pub fn publish_seen(&mut self, publish: usize, number: u64) -> Check {
         let known = self.publishing.publishes.get_mut(publish).ok_or("nobody has published it")?;
         if known.number.is_some_and(|told| told != number) {
@@ -103,7 +103,8 @@ impl History {
         self.accept_publish(publish)
     }
 
-    /// A client asks for a replay, or for the same over again, since the server has died before it knew of it.
+    /// A client requests a replay, or repeats the request because the server has died before it recorded the
+    /// first.
     pub fn replay_asked(&mut self, replay: Replay) -> Check {
         let key = (replay.subscription, replay.began);
         self.forget_replays(|other| (other.subscription, other.began) == key)?;
@@ -111,7 +112,8 @@ impl History {
         Ok(())
     }
 
-    /// After a start these are all replays that there are, each subscription's latest. Those in doubt that began later were lost.
+    /// After a start these are all existing replays, the latest of each subscription. Later ones that were in
+    /// doubt are lost.
     pub fn forget_lost_replays(&mut self, known: &BTreeMap<u64, u64>) -> Check {
         let is_lost = |replay: &Replay| {
             let latest = known.get(&replay.subscription);
@@ -128,13 +130,13 @@ impl History {
         lost.into_iter().try_for_each(|message| self.take_back(message))
     }
 
-    /// The replay of a subscription that began with this number.
+    /// Returns the replay of a subscription that began with this number.
     pub fn replay(&mut self, subscription: u64, began: u64) -> Option<&mut Replay> {
         let mut all = self.publishing.replays.iter_mut();
         all.find(|replay| replay.subscription == subscription && replay.began == began)
     }
 
-    /// A replay comes by something.
+    /// A replay passes a message.
     pub fn replay_comes_by(
         &mut self,
         (subscription, began): (u64, u64),
@@ -158,7 +160,7 @@ impl History {
         Ok(())
     }
 
-    /// This message, which was just sent, is what a replay has handed to a queue. The log ends at `end` then.
+    /// This message, which was just sent, was sent to a queue by a replay. The end of the log is then `end`.
     pub fn replay_copy(
         &mut self,
         (subscription, began): (u64, u64),
@@ -172,14 +174,14 @@ impl History {
         self.letters.push((end, message));
     }
 
-    /// When nothing is left to do, a replay has come as far as it can.
+    /// When nothing is left to do, checks that a replay has progressed as far as possible.
     pub fn check_replay(&self, subscription: u64, began: u64, now: Time) -> Check {
         let mut all = self.publishing.replays.iter();
         let replay = all.find(|replay| replay.subscription == subscription && replay.began == began);
         replay.ok_or("a replay goes on that nobody has asked for")?.check(&self.publishing.publishes, now)
     }
 
-    /// A delivery was given up at `now`; the log ends at `end` then. With it its dead letter is in a queue.
+    /// A delivery was given up at `now`; the end of the log is then `end`. Its dead letter is in a queue.
     pub fn letter(&mut self, delivery: usize, letter: usize, end: Position) {
         let delivery = &mut self.publishing.deliveries[delivery];
         delivery.letter = Some(letter);
@@ -196,19 +198,19 @@ impl History {
         there.into_iter().try_for_each(|(_, letter)| self.accept(letter))
     }
 
-    /// The same letter is written again, since it was lost with the end of its delivery.
+    /// The same letter is written again, because it was lost with the end of its delivery.
     pub fn letter_again(&mut self, letter: usize, queue_id: QueueId, sent: Time) -> Check {
         let message = &mut self.messages[letter];
         if message.standing == Standing::Accepted {
             return Err(format!("message {letter} is a dead letter twice"));
         }
         (message.queue_id, message.sent, message.standing) = (queue_id, sent, Standing::Asked);
-        // What was purged since has not met it.
+        // Later purges did not affect it.
         (message.gone, message.doubtful) = (None, 0);
         Ok(())
     }
 
-    /// A topic was made to be so by a request.
+    /// A request declared this state of a topic.
     pub fn declare_topic(&mut self, topic: usize, ticket: u64, state: String) {
         self.topics.entry(topic).or_insert_with(|| vec![(0, "none".into())]).push((ticket, state));
     }
@@ -222,7 +224,7 @@ impl History {
         }
     }
 
-    /// After a start a topic is so.
+    /// The state of a topic after a start.
     pub fn found_topic(&mut self, topic: usize, state: String) -> Check {
         let states = self.topics.entry(topic).or_insert_with(|| vec![(0, "none".into())]);
         if states.iter().all(|(_, other)| *other != state) {

@@ -1,4 +1,4 @@
-//! What the server answers, against what it may answer.
+//! Compares the server's answers with the permitted ones.
 
 use machine::{Answer, Reply};
 use sqs::operations::{self, BatchOutcome, Reply as SqsReply};
@@ -124,7 +124,7 @@ impl World {
         Ok(())
     }
 
-    /// Reads what a client is given, as the threads do that talk to clients.
+    /// Reads received messages, as the HTTP threads do.
     fn received(
         &mut self,
         queue: usize,

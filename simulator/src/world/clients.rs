@@ -1,4 +1,4 @@
-//! What clients of queues ask for.
+//! The requests of clients of queues.
 
 use bytestring::ByteString;
 use machine::{Command, Input};
@@ -71,7 +71,7 @@ impl World {
         let plan = &QUEUES[queue];
         let attributes = plan.attributes();
         let attributes = attributes.iter().map(|(name, value)| (&**name, &**value));
-        // The plan is right; whether its dead-letter queue exists is for the server to say.
+        // The request is valid; the server decides whether its dead-letter queue exists.
         let create = operations::create_queue::CreateQueue::new(plan.key(), attributes, [])
             .map_err(|refusal| format!("{refusal:?}"))?;
         self.ask(operations::Command::CreateQueue(create), Asked::Configure { queue })?;
@@ -122,7 +122,7 @@ impl World {
         Ok(())
     }
 
-    /// Many messages come, are received, and wait; or days pass.
+    /// Many messages are sent, received, and wait; or days pass.
     pub(super) fn crowd(&mut self) -> Check {
         match self.dice.below(10) {
             0..5 => {
@@ -159,7 +159,7 @@ impl World {
                 true => format!("{:0>128}", self.dice.below(3000)),
                 false => format!("g{}", self.dice.below(4)),
             });
-            // Now and then a message is sent again.
+            // Sometimes a message is sent again.
             let again: Vec<usize> = (number.saturating_sub(60)..number)
                 .filter(|&other| self.history.messages[other].queue == queue)
                 .filter(|&other| self.history.messages[other].publish.is_none())
@@ -217,7 +217,7 @@ impl World {
                 })
             }
         };
-        // Of a FIFO queue's batch some may have been sent before.
+        // Some messages of a FIFO queue's batch may have been sent before.
         let is_group = numbers.len() > 1 && !plan.is_fifo();
         let ticket = self.ask(command, Asked::Send(numbers))?;
         if is_group {
@@ -252,7 +252,7 @@ impl World {
         Ok(())
     }
 
-    /// A message that was given lately, and one of its receives: mostly the last.
+    /// Returns a recently received message, and one of its receives: usually the last.
     fn pick_given(&mut self) -> Option<(usize, usize)> {
         if self.lately.is_empty() {
             return None;
@@ -271,7 +271,7 @@ impl World {
         self.delete_these(&[(number, which)])
     }
 
-    /// Deletes a message that was given, and receives from the same queue, in one request.
+    /// Deletes a received message, and receives from the same queue, in one request.
     fn delete_and_receive(&mut self, number: usize, which: usize) -> Check {
         let given = self.history.messages[number].given[which].clone();
         let queue = given.queue;
@@ -297,7 +297,7 @@ impl World {
         Ok(())
     }
 
-    /// Deletes messages that were given, all from one queue.
+    /// Deletes received messages of one queue.
     pub(super) fn delete_these(&mut self, these: &[(usize, usize)]) -> Check {
         let given = |world: &World, (number, which): (usize, usize)| {
             world.history.messages[number].given[which].clone()
@@ -341,7 +341,7 @@ impl World {
         Ok(())
     }
 
-    /// A client that waits goes away.
+    /// A waiting client disconnects.
     fn leave(&mut self) -> Check {
         let receives = self.asked.iter().filter(|(_, (asked, _))| matches!(asked, Asked::Receive { .. }));
         let tickets: Vec<u64> = receives.map(|(&ticket, _)| ticket).collect();
@@ -356,7 +356,7 @@ impl World {
     }
 }
 
-/// The body of a message: its number, and text that is a function of the number.
+/// Returns the body of a message: its number, and text that is a function of the number.
 pub(super) fn body_of(number: usize, length: usize) -> String {
     let mut dice = Dice::from_seed(number as u64);
     let mut body = format!("{number} ");

@@ -1,4 +1,4 @@
-//! The endpoints outside, which answer as endpoints do: well, badly, late, twice, or never.
+//! The endpoints outside, which answer well, badly, late, twice, or never.
 
 use bytes::Bytes;
 use kernel::{Demand, Extent, ParcelSent, Place};
@@ -11,22 +11,22 @@ use super::publishing::number_of;
 use super::{Asked, Check, World};
 use crate::topics::LETTERS;
 
-/// Endpoints that the machine tries at once, of one subscription and of none.
+/// Maximum number of concurrent attempts, of one subscription and of deliveries without a subscription.
 const UNDER_WAY: usize = 32;
 const UNDER_WAY_DIRECT: usize = 256;
 
-/// An attempt that an endpoint has not answered.
+/// An attempt without an answer yet.
 #[derive(Clone, Debug)]
 pub(super) struct Trying {
     attempt: Attempt,
-    /// The delivery as the history knows it; none if it is not about something that was published.
+    /// The delivery in the history; `None` if it does not belong to a publish.
     delivery: Option<usize>,
     /// Its parcel.
     parcel: (Bytes, Bytes),
 }
 
 impl World {
-    /// Takes up what the machine wants tried.
+    /// Starts the attempts that the machine requested.
     pub(super) fn take_attempts(&mut self) -> Check {
         while let Some(attempt) = self.server()?.attempts.pop_front() {
             self.take_attempt(attempt)?;
@@ -43,7 +43,7 @@ impl World {
         let record = match server.reader.read_many(&[attempt.parcel]).pop() {
             Some(Ok(record)) => record,
             Some(Err(journal::ReadError::Gone)) => {
-                // It lies elsewhere by now.
+                // The parcel was written forward.
                 let now = self.now;
                 let end = delivered(attempt.number, Outcome::NotMade, None);
                 self.server()?.machine.handle(now, end);
@@ -58,8 +58,8 @@ impl World {
             return Err(format!("{attempt:?} is not among the deliveries of {parcel:?}"));
         }
         let notification = Notification::decode(&record.tail).map_err(malformed)?;
-        // An answer that was given to an earlier life of the server has ended these, as far as the server knows, though another
-        // attempt of the delivery may have been on its way.
+        // A report of an earlier run's success has ended these deliveries for the server, although another
+        // attempt may have been in progress.
         let (number, told_late) = (attempt.number, &self.told_late);
         self.trying.retain(|other| other.attempt.number != number || !told_late.contains(&number));
         let same = self.trying.iter().filter(|other| {
@@ -85,7 +85,7 @@ impl World {
                 let subscription = attempt.form.recipient;
                 let history = &mut self.history.publishing;
                 if !is_pending {
-                    // It has ended while it waited to be made.
+                    // The delivery has ended while the attempt waited.
                     return Ok(());
                 }
                 Some(history.attempted(publish, subscription, attempt.number, attempt.attempts)?)
@@ -99,12 +99,12 @@ impl World {
         Ok(())
     }
 
-    /// An endpoint answers, or the answer that an endpoint gave to an earlier life of the server is told to this one.
+    /// An endpoint answers, or the success of an attempt of an earlier run of the server is reported.
     pub(super) fn endpoint_answers(&mut self) -> Check {
         if !self.late.is_empty() && self.dice.percent(10) {
             let which = self.dice.below(self.late.len() as u64) as usize;
             let late = self.late.swap_remove(which);
-            // With that the delivery is over, and what is under way of it counts no longer.
+            // The delivery is now over, and its attempts in progress no longer count.
             self.trying.retain(|other| other.attempt.number != late.attempt.number);
             self.told_late.insert(late.attempt.number);
             return self.report(&late, Outcome::Delivered);
@@ -116,7 +116,8 @@ impl World {
         let tried = self.trying.swap_remove(which);
         let confirmed = self.is_confirmed(SubscriptionId(tried.attempt.form.recipient));
         let outcome = match self.dice.below(100) {
-            // What a topic says to a subscriber that has confirmed otherwise would become a dead letter like a message.
+            // A message to a subscriber that has been confirmed otherwise would become a dead letter like any
+            // other.
             _ if tried.delivery.is_none() && confirmed => Outcome::Delivered,
             0..45 => Outcome::Delivered,
             45..80 => Outcome::Failed,
@@ -156,7 +157,7 @@ impl World {
         let has_letters = sns
             .subscription(SubscriptionId(tried.attempt.form.recipient))
             .is_some_and(|subscription| subscription.dead_letters().is_some());
-        // Now and then what was to be delivered cannot be read.
+        // Sometimes the record cannot be read.
         let readable = self.calm || !self.dice.percent(5);
         let parcel = (outcome != Outcome::Delivered && readable).then(|| tried.parcel.clone());
         let server = self.server()?;
@@ -179,7 +180,7 @@ impl World {
             _ => Demand::Change,
         };
         if demand > room && is_pending {
-            // It is put off until the disk has room.
+            // It is delayed until the disk has room.
             return Ok(());
         }
         if is_pending == (given_up || outcome == Outcome::Delivered) {
@@ -213,7 +214,7 @@ impl World {
         let letter = match delivery.letter {
             Some(letter) => {
                 self.history.letter_again(letter, queue_id, now)?;
-                // What was asked to empty the queue before, and not answered yet, has not met it either.
+                // Unanswered earlier requests to empty the queue did not affect it either.
                 for (asked, _) in self.asked.values_mut() {
                     if let Asked::Empty { affected, .. } = asked {
                         affected.retain(|&other| other != letter);
@@ -234,7 +235,7 @@ impl World {
         Ok(())
     }
 
-    /// The server has died with these attempts under way. Some had arrived.
+    /// The server has died during these attempts. Some had arrived.
     pub(super) fn attempts_in_doubt(&mut self) {
         for tried in std::mem::take(&mut self.trying) {
             if self.dice.percent(20) {

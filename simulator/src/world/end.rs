@@ -1,11 +1,12 @@
-//! The end of a world: the faults end, and what was acknowledged must come out.
+//! The end of a world: the faults end, and all acknowledged messages must be received.
 
 use sqs::operations::Receive;
 
 use super::{Check, World};
 
 impl World {
-    /// The faults end. Every queue is emptied; what was acknowledged must come out, and then the disk must be empty, too.
+    /// Ends the faults and drains every queue. All acknowledged messages must be received, and then the disk
+    /// must be empty, too.
     pub(super) fn finish(&mut self) -> Check {
         self.calm = true;
         self.disk.fail_in(None);
@@ -39,7 +40,7 @@ impl World {
             self.check_deliveries()?;
             self.delete_all()?;
         }
-        // When nothing happened for longer than anything is remembered, little may be left on the disk.
+        // After all retention times have passed without events, little may remain on the disk.
         self.pass(3_600_000)?;
         self.settle()?;
         self.pass(3_600_000)?;
@@ -52,9 +53,9 @@ impl World {
             .map(|(_, used)| used.live_bytes + 100 * used.buries.values().map(|&n| u64::from(n)).sum::<u64>())
             .sum();
         let segment = u64::from(self.log.segment_bytes);
-        // The cleaner leaves a log alone that is less than twice what lives (tombstones included) and four segments.
-        // There are the open segment, some that are ready to be written, and indexes, which are large where messages
-        // are small.
+        // Cleaning leaves a log alone that is shorter than twice its living data (tombstones included) plus
+        // four segments. There are also the open segment, prepared segments, and indexes, which are large if
+        // messages are small.
         let bound = 2 * live + (12 + self.log.recycled as u64) * segment;
         let used = self.disk.used();
         if used > bound {

@@ -1,4 +1,4 @@
-//! Time that passes, disks that fail, servers that die and start again, and what must be true of them then.
+//! Passing time, failing disks, crashes and restarts, and the checks after them.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ impl World {
         Ok(())
     }
 
-    /// The server hears what time it is. Where crowds come it may be behind with what falls due.
+    /// The server gets the current time. After a crowd it may be behind with due work.
     pub(super) fn time_passes(&mut self) -> Check {
         let now = self.now;
         let hurries = self.options.crowds && !self.calm;
@@ -48,7 +48,7 @@ impl World {
         self.flush()
     }
 
-    /// The disk has failed: the server stops and is started again, or the machine goes down with it.
+    /// The disk has failed: the server is restarted, or the machine loses power.
     fn failed(&mut self, why: &str) -> Check {
         trace!(self, "the disk fails: {why}");
         let power = self.dice.percent(50);
@@ -61,7 +61,7 @@ impl World {
             let server = self.server()?;
             let oldest = server.machine.ledger().oldest().unwrap_or(0);
             if oldest > 0 && oldest + 1 < server.writer.durable().segment() {
-                // As if the machine had asked for it.
+                // As if the machine had requested it.
                 let dropped = server.writer.discard(oldest);
                 if dropped.is_ok() {
                     server.machine.handle(now, Input::Discarded { segment: oldest });
@@ -92,7 +92,7 @@ impl World {
         self.disk.leave_room(room);
     }
 
-    /// Brings everything to the disk and lets cleaning come to its end.
+    /// Writes everything to the disk and finishes cleaning.
     pub(super) fn settle(&mut self) -> Check {
         for _ in 0..2_000 {
             let life = self.outcome.crashes + self.outcome.restarts;
@@ -112,7 +112,7 @@ impl World {
             self.on_disk(Server::tidy)?;
             let busy = self.errand()?;
             if life != self.outcome.crashes + self.outcome.restarts {
-                // The disk failed in between: that was all for now.
+                // The disk failed in between, so this ends here.
                 return Ok(());
             }
             if !busy && self.server()?.is_idle() {
@@ -128,7 +128,7 @@ impl World {
         Err(format!("cleaning does not come to an end: {ledger:?}"))
     }
 
-    /// The server dies. If the power goes with it, what was not synced may be lost.
+    /// The server dies. If the machine loses power, unsynced data may be lost.
     pub(super) fn crash(&mut self, power: bool) -> Check {
         self.stop();
         if power {
@@ -143,7 +143,7 @@ impl World {
         self.start()
     }
 
-    /// What was asked and not answered is in doubt.
+    /// Unanswered requests are in doubt.
     fn stop(&mut self) {
         let Some(server) = self.server.take() else { return };
         self.history.crashed(server.writer.durable());
@@ -192,7 +192,7 @@ impl World {
         self.disk.fail_in(None);
         self.outcome.cuts += u64::from(server.cut);
         trace!(self, "started at {:?}", server.machine.end());
-        // The log's time is at least that of everything that was acknowledged. The clock may have been behind.
+        // The log's time is at least that of everything acknowledged. The clock may have been behind.
         self.now = self.clock.max(self.history.latest);
         self.clock = self.now;
         self.server = Some(server);
@@ -208,7 +208,7 @@ impl World {
         self.check_counts()
     }
 
-    /// Of a batch that was not answered before the server died, all messages are there or none.
+    /// Checks that of a batch without an answer before a crash, all messages exist or none.
     fn check_groups(&mut self) -> Check {
         let batches = std::mem::take(&mut self.batches);
         let server = self.server()?;
@@ -233,7 +233,7 @@ impl World {
         Ok(())
     }
 
-    /// The server is stopped in order and started again, and must then be what it was.
+    /// Stops the server orderly and starts it again; its state must be the same.
     pub(super) fn restart(&mut self) -> Check {
         let lives = self.outcome.crashes + self.outcome.restarts;
         self.settle()?;
@@ -241,14 +241,14 @@ impl World {
             return Ok(());
         }
         let before = self.portrait()?;
-        // What was put off for want of room may happen after the start.
+        // Work that was delayed for lack of space may happen after the start.
         let is_roomy = self.server()?.machine.room() == Demand::Growth;
         self.server()?.machine.mark();
         self.flush()?;
         self.on_disk(|server, now| server.write(now).map(drop))?;
         self.on_disk(|server, _| server.writer.note_end())?;
         self.crash(false)?;
-        // What has grown too old meanwhile goes a little at a time.
+        // Expired messages are removed in steps.
         while self.options.archives && self.server()?.machine.has_background_work() {
             self.flush()?;
         }
@@ -259,7 +259,7 @@ impl World {
         Ok(())
     }
 
-    /// What must be the same when it is built again from the log.
+    /// The parts of the state that must be the same after a replay of the log.
     fn portrait(&mut self) -> Result<String, String> {
         let server = self.server.as_ref().ok_or("the server is not running")?;
         let mut portrait = String::new();

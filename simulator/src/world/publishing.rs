@@ -1,4 +1,4 @@
-//! Clients that publish and subscribe, and what must be true of topics.
+//! Clients that publish and subscribe, and the checks of topics.
 
 use api::sns::{self as shapes, Request};
 use bytestring::ByteString;
@@ -22,12 +22,12 @@ use crate::topics::{
 
 pub(crate) const SECRET: Secret = Secret([7; 32]);
 
-/// A question to a topic that was not answered yet.
+/// A request to a topic without an answer yet.
 #[derive(Debug)]
 pub(super) enum AskedTopic {
-    /// To publish these.
+    /// A publish of these messages.
     Publish(Vec<usize>),
-    /// To make it what the history was told then.
+    /// A declaration of the state that the history recorded then.
     Configure(usize),
 }
 
@@ -39,7 +39,7 @@ fn map(pairs: &[(String, String)]) -> Option<api::Map<ByteString>> {
     Some(api::Map(pairs.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect()))
 }
 
-/// The number in the attribute of what was published.
+/// Returns the number in the attribute of a publish.
 pub(super) fn number_of(notification: &Notification) -> Option<usize> {
     let number = notification.attributes.iter().find(|attribute| &*attribute.name == "n")?;
     match &number.value {
@@ -48,7 +48,7 @@ pub(super) fn number_of(notification: &Notification) -> Option<usize> {
     }
 }
 
-/// Whether a subscription's filter policy lets a message through.
+/// Returns whether a subscription's filter policy accepts a message.
 pub(super) fn wants(subscription: &sns::topic::Subscription, k: &str) -> Result<bool, String> {
     let filter = subscription.attribute("FilterPolicy").unwrap_or_default();
     let wanted = FILTERS.iter().find(|(policy, _)| *policy == filter);
@@ -140,7 +140,7 @@ impl World {
         self.ask_topic(plan.topic, Request::Subscribe(input), AskedTopic::Configure(plan.topic))
     }
 
-    /// What the machine knows of a subscription, if it is there: its number, its ARN.
+    /// Returns the machine's number and ARN of a subscription, if it exists.
     pub(super) fn subscription(&self, plan: &Subscription) -> Option<(SubscriptionId, String)> {
         let sns = self.server.as_ref()?.machine.sns();
         let topic = sns.topic(&TOPICS[plan.topic].key())?;
@@ -201,8 +201,8 @@ impl World {
             let number = self.history.publishing.publishes.len();
             let again: Vec<usize> = (number.saturating_sub(40)..number)
                 .filter(|&other| self.history.publishing.publishes[other].topic == id)
-                // A queue takes what is replayed for what it was the first time. So that it does not matter, an archived
-                // topic's ids are used again only while the topic itself remembers them.
+                // A queue treats a replayed message as the original. To avoid conflicts, the ids of an
+                // archived topic are used again only while the topic itself remembers them.
                 .filter(|&other| !keeps || self.is_fresh(other))
                 .collect();
             let repeated = plan.is_fifo() && !again.is_empty() && self.dice.percent(25);
@@ -275,12 +275,12 @@ impl World {
         self.ask_topic(topic, request, AskedTopic::Publish(numbers))
     }
 
-    /// Says who must get what is about to be published.
+    /// Returns the takers of a publish.
     fn expect_of(&mut self, topic: usize, publish: Publish, id_of_text: Option<String>) -> Check {
         let now = self.now;
         let (body, group, k, next_seq) =
             (publish.body.clone(), publish.group.clone(), publish.k, publish.next_seq);
-        // What counts as the same: to the topic, and to each queue.
+        // The deduplication keys: of the topic, and of each queue.
         let same = |by_group: bool| {
             let id = id_of_text.clone()?;
             Some(match &group {
@@ -312,7 +312,7 @@ impl World {
             let message = self.history.send(
                 queue,
                 queue_id,
-                // A FIFO topic keeps its groups to itself.
+                // A FIFO topic does not pass its groups to standard queues.
                 group.clone().filter(|_| fifo),
                 same(QUEUES[queue].deduplicates_by_group()).filter(|_| fifo),
                 body.clone(),
@@ -325,7 +325,7 @@ impl World {
         Ok(())
     }
 
-    /// The queue to which a subscription's messages go: its own, or that of what cannot be delivered.
+    /// Returns the queue for a subscription's messages: its own, or the dead-letter queue.
     pub(super) fn target_of(&self, plan: &Subscription) -> Option<(usize, sqs::QueueId)> {
         let own = match plan.target {
             Target::Queue(queue) => self.id(queue).map(|id| (queue, id)),
@@ -334,7 +334,7 @@ impl World {
         own.or_else(|| Some((LETTERS, self.id(LETTERS).filter(|_| plan.has_letters)?)))
     }
 
-    /// Whether a topic still remembers what was published, and that was nothing that was published before.
+    /// Returns whether a topic still remembers the id, and this is not an earlier publish.
     fn is_fresh(&self, number: usize) -> bool {
         let publish = &self.history.publishing.publishes[number];
         publish.body.starts_with(&format!("p{number} ")) && publish.at + WINDOW_MILLIS > self.now
@@ -371,7 +371,7 @@ impl World {
         Ok(())
     }
 
-    /// What a queue's client reads of a record: its number, and the message as the history knows it.
+    /// Reads a record as a queue's client: returns its number, and the message in the history.
     pub(super) fn read(
         &self,
         delivered: &Delivered,
@@ -427,7 +427,7 @@ impl World {
 
     // --- ends and beginnings ---
 
-    /// What a start must find of topics.
+    /// Checks the topics after a start.
     pub(super) fn check_topics(&mut self) -> Check {
         for topic in 0..self.topics {
             let state = self.topic_state(topic)?;
@@ -444,17 +444,17 @@ impl World {
         self.history.publishing.check(|number| sns.is_pending(number), sns.deliveries_pending())
     }
 
-    /// A topic and its confirmed subscriptions, as text.
+    /// Returns a topic and its confirmed subscriptions, as text.
     fn topic_state(&self, topic: usize) -> Result<String, String> {
         let sns = self.server.as_ref().ok_or("the server is not running")?.machine.sns();
         let Some(topic) = sns.topic(&TOPICS[topic].key()) else { return Ok("none".into()) };
         let mut state =
             format!("{:?} {:?} {:?}", topic.id(), topic.declared.attributes, topic.declared.created);
-        // Those that nobody has confirmed end by themselves.
+        // Unconfirmed subscriptions expire without a record.
         for subscription in topic.subscriptions.iter().filter_map(|&id| sns.subscription(id)) {
             if subscription.is_confirmed() {
                 let mut declared = subscription.declared.clone();
-                // A replay comes to its end by itself, too.
+                // A replay ends without a record, too.
                 declared.attributes.remove("ReplayStatus");
                 state += &format!("; {declared:?}");
             }
@@ -462,7 +462,7 @@ impl World {
         Ok(state)
     }
 
-    /// What must be the same of topics when it is built again from the log.
+    /// The parts of the topics' state that must be the same after a replay of the log.
     pub(super) fn portrait_of_topics(&self) -> Result<String, String> {
         let mut portrait = String::new();
         for topic in 0..TOPICS.len() {
@@ -475,7 +475,7 @@ impl World {
         Ok(portrait)
     }
 
-    /// All topics and queues go: then nothing must be left.
+    /// Deletes all topics and queues: then nothing must be left.
     pub(super) fn delete_all(&mut self) -> Check {
         if self.options.archives {
             self.give_up_archives()?;

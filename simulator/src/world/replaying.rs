@@ -1,4 +1,4 @@
-//! Clients that keep what they publish and have it replayed, and what the machine hands on then.
+//! Clients that use archives and replays, and the checks of replays.
 
 use api::sns::{self as shapes, Request};
 use kernel::{ParcelSent, Time, iso8601};
@@ -13,15 +13,15 @@ use crate::topics::{
     ARCHIVES, FROM_THE_BEGINNING, SUBSCRIPTIONS, Subscription, TOPICS, WITHOUT_ARCHIVES, WITHOUT_REPLAYS,
 };
 
-/// From when until when, by the text that says so.
+/// The window of a replay policy, by its text.
 pub(super) type Windows = std::collections::BTreeMap<String, (Time, Option<Time>)>;
 
-/// What clients have asked for before a world begins.
+/// The requests of clients before a world begins.
 pub(super) fn windows() -> Windows {
     Windows::from([(FROM_THE_BEGINNING.1.to_owned(), (Time(0), None))])
 }
 
-/// What the machine says of a subscription's replay.
+/// The machine's view of a subscription's replay.
 struct Known {
     subscription: u64,
     began: u64,
@@ -30,7 +30,7 @@ struct Known {
 }
 
 impl World {
-    /// Something that clients do with topics that keep what is published.
+    /// An action of clients on topics with archives.
     pub(super) fn archive_client(&mut self) -> Check {
         let topic = WITHOUT_ARCHIVES + self.dice.below((TOPICS.len() - WITHOUT_ARCHIVES) as u64) as usize;
         let which =
@@ -68,13 +68,13 @@ impl World {
         )
     }
 
-    /// What ends replays is asked for when all that was asked for before is on disk, so that no crash leaves it open whether there
-    /// was a replay of which nothing is known any more.
+    /// Requests that end replays are made only when all earlier requests are on disk, so that no crash leaves
+    /// it open whether an unknown replay existed.
     pub(super) fn replays_may_end(&mut self, topic: usize) -> Check {
         if topic < WITHOUT_ARCHIVES { Ok(()) } else { self.settle() }
     }
 
-    /// A window that ends, if it does, in the past, now or soon.
+    /// Returns a window whose end, if it has one, is in the past, now or soon.
     fn window(&mut self) -> String {
         let back = *self.dice.pick(&[0, 100, 5_000, 60_000, 3_600_000, 86_400_000]);
         let from = Time(self.now.0 - back - self.dice.below(200));
@@ -100,7 +100,7 @@ impl World {
         self.ask_topic(topic, Request::SetTopicAttributes(input), AskedTopic::Configure(topic))
     }
 
-    /// The replay that a subscription has according to the machine.
+    /// Returns the replay of a subscription, according to the machine.
     fn known_replay(&self, plan: &Subscription) -> Result<Option<Known>, String> {
         let Some((id, _)) = self.subscription(plan) else { return Ok(None) };
         let sns = self.server.as_ref().ok_or("the server is not running")?.machine.sns();
@@ -116,7 +116,7 @@ impl World {
         }))
     }
 
-    /// What was asked of a topic may have begun replays, or ended its archive.
+    /// A request to a topic may have begun replays, or ended its archive.
     pub(super) fn look_at_replays(&mut self, topic: usize) -> Check {
         let sns = self.server()?.machine.sns();
         let is_archived = sns.topic(&TOPICS[topic].key()).map(|topic| (topic.id().0, topic.is_archived()));
@@ -145,7 +145,7 @@ impl World {
         Ok(())
     }
 
-    /// What is about to be published does not reach a subscription now, but in its replay.
+    /// A publish does not reach a subscription now, but through its replay.
     pub(super) fn owe(&mut self, plan: &Subscription, publish: usize) -> Check {
         let Some(known) = self.known_replay(plan)? else { return Ok(()) };
         let published = &self.history.publishing.publishes[publish];
@@ -158,7 +158,7 @@ impl World {
         Ok(())
     }
 
-    /// The machine was told what it wanted read for replays.
+    /// The machine got records that it requested for replays.
     pub(super) fn take_recalled(&mut self) -> Check {
         for recalled in std::mem::take(&mut self.server()?.recalled) {
             self.recalled(&recalled)?;
@@ -189,7 +189,7 @@ impl World {
         Err(format!("{recalled:?} was wanted for a replay that nobody has asked for"))
     }
 
-    /// A replay comes by something that was published.
+    /// A replay passes a publish.
     fn replayed(
         &mut self,
         plan: &Subscription,
@@ -210,7 +210,7 @@ impl World {
         self.history.replay_comes_by((known.subscription, known.began), publish, number, now)?;
         let sns = self.server.as_ref().ok_or("the server is not running")?.machine.sns();
         let topic = sns.topic(&TOPICS[plan.topic].key()).ok_or("its topic is gone")?;
-        // What became too old, or fell out of the window, while it was read is passed over.
+        // Messages that expired or left the window during the read are skipped.
         let keeps = topic.archive_millis().zip(topic.archived_since());
         let archive_began = topic.attribute("ArchiveBegan").and_then(|began| began.parse().ok());
         let is_due = keeps.is_some_and(|(millis, since)| at >= since && at + millis > now)
@@ -224,9 +224,9 @@ impl World {
         if let Some((queue, queue_id)) = self.target_of(plan).filter(|_| is_due && is_wanted) {
             let fifo = QUEUES[queue].is_fifo();
             let delay = if fifo { 0 } else { QUEUES[queue].delay };
-            // The topic is a FIFO topic, which keeps its groups to itself.
+            // The topic is a FIFO topic, which does not pass its groups to standard queues.
             let group = group.filter(|_| fifo);
-            // That the queue has had it lately is no reason not to give it again.
+            // The queue accepts it even if it had the same message recently.
             let copy = self.history.send(queue, queue_id, group, None, body, delay, now, next_seq);
             self.history.replay_copy((known.subscription, known.began), publish, copy, raw, end);
             message = Some(copy);
@@ -237,7 +237,7 @@ impl World {
         Ok(())
     }
 
-    /// When all is written and read, every replay has come as far as it can.
+    /// After all writes and reads, every replay must have progressed as far as possible.
     pub(super) fn check_replays(&mut self) -> Check {
         let now = self.now;
         for plan in &SUBSCRIPTIONS[WITHOUT_REPLAYS..] {
@@ -255,7 +255,7 @@ impl World {
         Ok(())
     }
 
-    /// After a start: replays whose beginning was lost never were.
+    /// After a start: replays whose beginning was lost never existed.
     pub(super) fn forget_lost_replays(&mut self) -> Check {
         let mut latest = std::collections::BTreeMap::new();
         for plan in &SUBSCRIPTIONS[WITHOUT_REPLAYS..] {
@@ -265,7 +265,7 @@ impl World {
         (WITHOUT_ARCHIVES..TOPICS.len()).try_for_each(|topic| self.look_at_replays(topic))
     }
 
-    /// All archives end, so that their topics can be deleted.
+    /// Ends all archives, so that their topics can be deleted.
     pub(super) fn give_up_archives(&mut self) -> Check {
         (WITHOUT_ARCHIVES..TOPICS.len()).try_for_each(|topic| self.set_archive(topic, "{}"))
     }
