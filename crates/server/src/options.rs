@@ -70,7 +70,7 @@ pub struct ServeOptions {
     #[arg(long, value_name = "URL", env = "POSTHASTE_SMTP", help_heading = "Deliveries")]
     pub smtp: Option<String>,
 
-    /// Sender address of e-mail [default: no-reply@sns.amazonaws.com]
+    /// Sender address of e-mail; default: no-reply@sns.amazonaws.com
     #[arg(long, value_name = "ADDRESS", env = "POSTHASTE_MAIL_FROM", help_heading = "Deliveries")]
     pub mail_from: Option<String>,
 
