@@ -331,3 +331,146 @@ impl Pending {
         Ended { number, segment: self.parcel.place.segment() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::Place;
+
+    use super::*;
+
+    const NOW: Time = Time(1_000_000);
+    /// The recipient that wants a second between two attempts.
+    const SLOW: u64 = 7;
+
+    /// Deliveries with the ledger of their log, in which each parcel is a record.
+    #[derive(Default)]
+    struct World {
+        deliveries: Deliveries,
+        ledger: Ledger,
+        offset: u32,
+        number: u64,
+    }
+
+    impl World {
+        fn extent(&mut self) -> Extent {
+            self.offset += 100;
+            self.ledger.open(1);
+            Extent { place: Place::new(1, self.offset), len: 100 }
+        }
+
+        /// Sends a parcel to so many deliveries for a recipient, unless it is gone.
+        fn send(&mut self, recipient: u64, count: u64) {
+            let form = Form { recipient, raw: true, protocol: 1, replayed: false };
+            let numbers = self.number + 1..=self.number + count;
+            self.number += count;
+            let at = self.extent();
+            let delivery = |number| Delivery { number, form, attempts: 0, due_after: 0 };
+            let parcel = parcel(numbers.map(delivery).collect(), Vec::new());
+            self.deliveries.take(&parcel, at, &mut self.ledger, |recipient| recipient < 1000);
+        }
+
+        /// All attempts that begin at this moment.
+        fn begin(&mut self, now: Time, at_most: usize) -> Vec<Attempt> {
+            let mut room = usize::MAX;
+            self.deliveries.advance(now, &mut room);
+            let millis_between = |recipient| (recipient == SLOW).then_some(1000);
+            std::iter::from_fn(|| self.deliveries.next_attempt(now, at_most, millis_between)).collect()
+        }
+
+        fn end(&mut self, number: u64, outcome: Outcome) {
+            self.deliveries.returned(number, outcome);
+            let at = self.extent();
+            let pending = self.deliveries.get(number).unwrap();
+            match outcome {
+                Outcome::Failed => {
+                    let (attempts, due) = (pending.attempts + 1, NOW + 5000);
+                    let failed = DeliveryFailed { number, attempts, at: NOW, due };
+                    self.deliveries.failed(&failed, at, &mut self.ledger);
+                }
+                _ => {
+                    let ended = [pending.ended(number)];
+                    self.deliveries.ended(&ended, at, &mut self.ledger);
+                }
+            }
+        }
+    }
+
+    fn parcel(deliveries: Vec<Delivery>, ends: Vec<Ended>) -> ParcelSent<'static> {
+        ParcelSent {
+            number: 0,
+            source: 0,
+            at: NOW,
+            group: None,
+            deduplication_id: None,
+            copies: Vec::new(),
+            deliveries,
+            ends,
+            style: 0,
+            archived_millis: 0,
+            deduplicates: None,
+            forwarded: false,
+        }
+    }
+
+    #[test]
+    fn attempts_are_bounded_for_each_recipient_and_over_all() {
+        let mut world = World::default();
+        world.send(1, 100);
+        assert_eq!(world.begin(NOW, 512).len(), 32, "of one recipient");
+        for recipient in 100..600 {
+            world.send(recipient, 1);
+        }
+        assert_eq!(world.begin(NOW, 512).len(), 512 - 32, "of all together");
+        assert!(world.deliveries.is_behind(NOW, 1000) && !world.deliveries.is_behind(NOW, 512));
+        world.end(1, Outcome::Delivered);
+        assert_eq!(world.begin(NOW, 512).len(), 1);
+    }
+
+    #[test]
+    fn a_failed_delivery_is_tried_again_at_its_time_and_one_that_ended_never() {
+        let mut world = World::default();
+        world.send(1, 2);
+        let numbers: Vec<u64> = world.begin(NOW, 10).iter().map(|attempt| attempt.number).collect();
+        assert_eq!(numbers, [1, 2]);
+        world.end(1, Outcome::Failed);
+        world.end(2, Outcome::Delivered);
+        assert_eq!(world.deliveries.next_deadline(), Some(NOW + 5000));
+        assert_eq!(world.begin(NOW + 4999, 10), []);
+        let again = world.begin(NOW + 5000, 10);
+        assert_eq!(
+            again.iter().map(|attempt| (attempt.number, attempt.attempts)).collect::<Vec<_>>(),
+            [(1, 1)]
+        );
+        world.end(1, Outcome::Refused);
+        assert!(world.deliveries.is_empty());
+        let held: u64 = world.ledger.segments().map(|(_, segment)| segment.references).sum();
+        assert_eq!(held, 0, "nothing of the log is needed any more");
+    }
+
+    #[test]
+    fn an_endpoint_gets_only_so_many_a_second_and_a_recipient_that_is_gone_nothing() {
+        let mut world = World::default();
+        world.send(SLOW, 3);
+        assert_eq!(world.begin(NOW, 10).len(), 1);
+        assert_eq!(world.begin(NOW + 999, 10).len(), 0);
+        assert_eq!(world.begin(NOW + 1000, 10).len(), 1);
+        world.deliveries.forget_recipient(SLOW, &mut world.ledger);
+        world.send(5000, 1);
+        assert!(world.deliveries.is_empty());
+        assert_eq!(world.begin(NOW + 9000, 10), []);
+    }
+
+    #[test]
+    fn an_attempt_that_was_not_made_is_made_again_or_put_off() {
+        let mut world = World::default();
+        world.send(1, 1);
+        assert_eq!(world.begin(NOW, 10).len(), 1);
+        world.deliveries.returned(1, Outcome::NotMade);
+        world.deliveries.try_again(1);
+        assert_eq!(world.begin(NOW, 10).len(), 1);
+        world.deliveries.returned(1, Outcome::Unreadable);
+        world.deliveries.put_off(1, NOW + 60);
+        assert_eq!(world.begin(NOW + 59, 10), []);
+        assert_eq!(world.begin(NOW + 60, 10).len(), 1);
+    }
+}
