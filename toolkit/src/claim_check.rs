@@ -45,7 +45,7 @@ pub const CLAIM_CHECK: &str = "ClaimCheck";
 /// let step = ClaimCheck::new(store, "reports").larger_than(100_000).delete_when_handled(true);
 ///
 /// let queue = QueueSpec::new("reports").dead_letters("reports-dlq", 3).ensure(&clients).await?;
-/// Larger than SQS permits.
+/// // Larger than SQS permits.
 /// let report = Report { text: "x".repeat(3_000_000) };
 /// Publisher::queue(&clients, &queue).step(step.clone()).publish(report).await?;
 /// # let (handled, mut seen) = tokio::sync::mpsc::unbounded_channel();

@@ -55,7 +55,7 @@ pub trait Aggregate: Serialize + DeserializeOwned + Default + Send + Sync {
 /// let (account, version) = store.load::<Account>("account-1").await?;
 /// assert_eq!((account.cents, version), (380, 2));
 ///
-/// An append that was decided on an old version is refused.
+/// // An append that was decided on an old version is refused.
 /// let late = store.append("account-1", 1, &[Happened::PaidOut(500)]).await;
 /// assert!(matches!(late, Err(AppendError::Conflict { actual: 2, .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();

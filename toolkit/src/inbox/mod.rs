@@ -132,7 +132,7 @@ impl Default for InboxSettings {
 ///
 /// let queue = QueueSpec::new("orders").dead_letters("orders-dlq", 3).ensure(&clients).await?;
 /// let publisher = Publisher::queue(&clients, &queue);
-/// The same order is published twice.
+/// // The same order is published twice.
 /// for _ in 0..2 {
 ///     publisher.publish(Outgoing::new(OrderCreated { id: "o-1".into() }).id("o-1")).await?;
 /// }

@@ -99,8 +99,8 @@ impl Cleaning {
     }
 
     /// Finds segments that have died. `end` is what must be durable before they go: the facts that killed them. Only segments are
-    /// looked at of which something that kept them has gone.
-    pub fn find_dead(&mut self, ledger: &mut Ledger, now: Time, end: Position) {
+    /// looked at of which something that kept them has gone. Returns whether there were any.
+    pub fn find_dead(&mut self, ledger: &mut Ledger, now: Time, end: Position) -> bool {
         self.maybe_dead.append(&mut ledger.take_emptied());
         while let Some(&(until, number)) = self.kept_by_time.first()
             && until <= now
@@ -108,7 +108,9 @@ impl Cleaning {
             self.kept_by_time.pop_first();
             self.maybe_dead.insert(number);
         }
-        for number in std::mem::take(&mut self.maybe_dead) {
+        let looked_at = std::mem::take(&mut self.maybe_dead);
+        let has_looked = !looked_at.is_empty();
+        for number in looked_at {
             let Some(segment) = ledger.get(number).filter(|_| self.sealed.contains_key(&number)) else {
                 continue;
             };
@@ -131,6 +133,7 @@ impl Cleaning {
                 self.forwarding = None;
             }
         }
+        has_looked
     }
 
     /// The next segment to delete, if what killed it is durable. Oldest first, since `find_dead` goes in that order.

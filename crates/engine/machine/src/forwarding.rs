@@ -20,7 +20,7 @@ const HEAD_BYTES: usize = 32;
 impl<H: House> Machine<H> {
     /// Looks for segments that can go, and goes on looking for one that is worth writing forward.
     pub(crate) fn clean(&mut self) {
-        self.cleaning.find_dead(&mut self.ledger, self.now, self.appender.end());
+        self.look_for_victim |= self.cleaning.find_dead(&mut self.ledger, self.now, self.appender.end());
         // On a full disk nothing is sealed any more, which is what else makes one look.
         if self.look_for_victim || self.space_end.is_some() || self.cleaning.is_searching() {
             self.look_for_victim = false;
