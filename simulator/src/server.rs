@@ -106,12 +106,7 @@ impl Server {
             appender.split_groups();
         }
         let recovered = journal.recovered().clone();
-        let newest = recovered.end.segment();
-        let segments = recovered
-            .segments
-            .iter()
-            .map(|segment| (segment.number, (segment.number != newest).then_some(u64::from(segment.bytes))));
-        let mut recovery = Recovery::begin(options, appender, segments, recovered.counter, recovered.now);
+        let mut recovery = Recovery::of(options, appender, &recovered, recovered.now);
         let mut sent = Vec::new();
         let mut replay = |entry: Entry<'_>| {
             if let Ok(Record::MessageSent(record)) = Record::decode(entry.head) {

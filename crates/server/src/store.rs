@@ -91,7 +91,7 @@ pub fn open(
         journal::Options { durable: durability == DurabilityOption::Fsync, ..journal::Options::default() };
     let mut journal = Journal::open(storage, &settings).map_err(StoreError::Journal)?;
     // The machine continues at the clock's time, or at the log's last time if that is later.
-    let mut recovery = Recovery::of(options, &journal, now);
+    let mut recovery = Recovery::of(options, journal.appender(), journal.recovered(), now);
     let now = recovery.now();
     journal.configuration(|entry| recovery.read(entry.extent, entry.head)).map_err(StoreError::Journal)?;
     journal.flow(|entry| recovery.read(entry.extent, entry.head)).map_err(StoreError::Journal)?;

@@ -29,11 +29,17 @@ pub struct SegmentUse {
 impl SegmentUse {
     /// Whether the segment can go without anything being lost or coming back.
     pub fn is_dead(&self, now: Time) -> bool {
-        self.references == 0
-            && self.buries.is_empty()
-            && self.replaces.is_empty()
-            && self.keep_until <= now
-            && self.set_aside_until <= now
+        !self.is_held() && self.kept_until() <= now
+    }
+
+    /// Whether something other than time keeps the segment.
+    pub fn is_held(&self) -> bool {
+        self.references > 0 || !self.buries.is_empty() || !self.replaces.is_empty()
+    }
+
+    /// Until when time keeps the segment.
+    pub fn kept_until(&self) -> Time {
+        self.keep_until.max(self.set_aside_until)
     }
 }
 

@@ -110,13 +110,6 @@ impl<'a, S: Service> Decision<'a, S> {
     pub fn refuse(refusal: Refusal) -> Self {
         Decision::with(Vec::new(), Outcome::Reply(Err(refusal)))
     }
-
-    /// Adds something to be done outside.
-    #[must_use]
-    pub fn effect(mut self, rests: Rests, effect: S::Effect) -> Self {
-        self.effects.push((rests, effect));
-        self
-    }
 }
 
 impl<S: Service> From<Refusal> for Decision<'_, S> {

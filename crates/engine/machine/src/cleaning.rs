@@ -114,18 +114,15 @@ impl Cleaning {
             let Some(segment) = ledger.get(number).filter(|_| self.sealed.contains_key(&number)) else {
                 continue;
             };
-            let kept_until = segment.keep_until.max(segment.set_aside_until);
-            let is_held =
-                segment.references > 0 || !segment.buries.is_empty() || !segment.replaces.is_empty();
-            if is_held
+            if segment.is_held()
                 || self.discarding == Some(number)
                 || self.going.iter().any(|&(going, _)| going == number)
             {
                 // It is told of again when what holds it has gone.
                 continue;
             }
-            if kept_until > now {
-                self.kept_by_time.insert((kept_until, number));
+            if !segment.is_dead(now) {
+                self.kept_by_time.insert((segment.kept_until(), number));
                 continue;
             }
             self.going.push_back((number, end));

@@ -94,7 +94,8 @@ impl Service for State {
         assert!(matches!(ask, Ask::SayTwice(..)));
         let before = self.last.as_ref().map(|(_, text, _)| text.clone()).unwrap_or_default();
         let said = Said(context.setting.numbers.draw(), other);
-        Decision::done(vec![said.into()], before).effect(kernel::Rests::OnEverything, "twice")
+        let effects = vec![(kernel::Rests::OnEverything, "twice")];
+        Decision { effects, ..Decision::done(vec![said.into()], before) }
     }
 
     fn wait(&mut self, ticket: u64) {
@@ -192,7 +193,7 @@ mod tests {
         fn start(storage: Arc<Memory>) -> Server {
             let options = journal::Options { segment_bytes: 4096, ..journal::Options::default() };
             let mut journal = Journal::open(storage.clone(), &options).unwrap();
-            let mut recovery = Recovery::of(Options::default(), &journal, NOW);
+            let mut recovery = Recovery::of(Options::default(), journal.appender(), journal.recovered(), NOW);
             journal.configuration(|entry| recovery.read(entry.extent, entry.head)).unwrap();
             journal.flow(|entry| recovery.read(entry.extent, entry.head)).unwrap();
             let mut machine = recovery.finish().unwrap();

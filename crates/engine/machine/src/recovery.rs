@@ -18,7 +18,7 @@ use crate::{Options, Services};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let storage = Arc::new(journal::engines::Memory::new());
 /// let mut journal = journal::Journal::open(storage, &journal::Options::default())?;
-/// let mut recovery = Recovery::of(Options::default(), &journal, Time(0));
+/// let mut recovery = Recovery::of(Options::default(), journal.appender(), journal.recovered(), Time(0));
 /// journal.configuration(|entry| recovery.read(entry.extent, entry.head))?;
 /// journal.flow(|entry| recovery.read(entry.extent, entry.head))?;
 /// let machine: Machine = recovery.finish()?;
@@ -57,16 +57,21 @@ impl fmt::Display for Unknown {
 impl std::error::Error for Unknown {}
 
 impl<H: House> Recovery<H> {
-    /// Begins to read an opened log. The machine goes on at `now`, or where the log stopped if that was later.
-    pub fn of(options: Options<H>, journal: &journal::Journal, now: Time) -> Self {
-        let recovered = journal.recovered();
+    /// Begins to read an opened log, which `appender` continues. The machine goes on at `now`, or where the log stopped if that
+    /// was later.
+    pub fn of(
+        options: Options<H>,
+        appender: journal::Appender,
+        recovered: &journal::Recovered,
+        now: Time,
+    ) -> Self {
         let newest = recovered.end.segment();
         let segments = recovered
             .segments
             .iter()
             .map(|segment| (segment.number, (segment.number != newest).then_some(u64::from(segment.bytes))));
         let now = now.max(recovered.now);
-        Recovery::begin(options, journal.appender(), segments, recovered.counter, now)
+        Recovery::begin(options, appender, segments, recovered.counter, now)
     }
 
     /// The same for who reads a log without opening it. `segments` are all of the log's, with their lengths if they are sealed;

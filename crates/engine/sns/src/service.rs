@@ -71,10 +71,8 @@ pub enum Effect {
 pub enum Due {
     /// These facts.
     Facts(Vec<Record>),
-    /// An attempt to deliver something.
-    Attempt(Box<Attempt>),
-    /// Records are to be read for a replay.
-    Recall(SubscriptionId, Vec<Extent>),
+    /// An attempt to deliver something, or the reading of records for a replay.
+    Effects(Vec<(Rests, Effect)>),
     /// Records that were read for a replay are handed to its subscription.
     Replayed(SubscriptionId, Vec<(Vec<u8>, Bytes)>),
     /// A delivery is given up.
@@ -209,7 +207,11 @@ impl Service for State {
                     return None;
                 }
                 Some(match self.next_replay_step(setting.now)? {
-                    ReplayStep::Read(subscription, extents) => Due::Recall(subscription, extents),
+                    ReplayStep::Read(subscription, extents) => {
+                        let latest = extents.iter().copied().max_by_key(|extent| extent.place);
+                        let rests = latest.map_or(Rests::OnEverything, Rests::OnRecord);
+                        Due::Effects(vec![(rests, Effect::Recall { subscription, extents })])
+                    }
                     ReplayStep::Completed(declared) => {
                         Due::Facts(vec![Record::SubscriptionDeclared(declared)])
                     }
@@ -217,7 +219,9 @@ impl Service for State {
             }
             DELIVERIES => {
                 let attempt = self.next_attempt(setting.now, setting.limits.attempts)?;
-                Some(Due::Attempt(Box::new(attempt)))
+                // It leaves once its parcel is durable.
+                let rests = Rests::OnRecord(attempt.parcel);
+                Some(Due::Effects(vec![(rests, Effect::Deliver(Box::new(attempt)))]))
             }
             _ => None,
         }
@@ -226,14 +230,8 @@ impl Service for State {
     fn consequence<'a>(&self, due: &'a mut Due, context: &mut Context<'a, '_>) -> Decision<'a> {
         match due {
             Due::Facts(records) => Decision::silent(facts(std::mem::take(records))),
-            // It leaves once its parcel is durable.
-            Due::Attempt(attempt) => Decision::silent(Vec::new())
-                .effect(Rests::OnRecord(attempt.parcel), Effect::Deliver(attempt.clone())),
-            Due::Recall(subscription, extents) => {
-                let latest = extents.iter().copied().max_by_key(|extent| extent.place);
-                let rests = latest.map_or(Rests::OnEverything, Rests::OnRecord);
-                let (subscription, extents) = (*subscription, std::mem::take(extents));
-                Decision::silent(Vec::new()).effect(rests, Effect::Recall { subscription, extents })
+            Due::Effects(effects) => {
+                Decision { effects: std::mem::take(effects), ..Decision::silent(Vec::new()) }
             }
             Due::Replayed(subscription, records) => {
                 for (head, tail) in records {
