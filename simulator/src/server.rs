@@ -58,10 +58,15 @@ pub struct Recalled {
     pub next_seq: u64,
 }
 
-enum Errand {
+/// Something that the machine wants to be read.
+#[derive(Debug)]
+pub enum Errand {
+    /// The heads of a segment's records.
     Survey(u32),
+    /// Records that are to be written forward.
     Fetch(Vec<Extent>),
-    Recall(sns::SubscriptionId, Vec<Extent>),
+    /// Records that topics ask for.
+    Recall(sns::RecalledFor, Vec<Extent>),
 }
 
 /// Why the server does not start.
@@ -185,8 +190,8 @@ impl Server {
                 Output::Effect(Effect::Sqs(nothing)) => match nothing {},
                 Output::Effect(Effect::Sns(effect)) => match effect {
                     sns::Effect::Deliver(attempt) => self.attempts.push_back(*attempt),
-                    sns::Effect::Recall { subscription, extents } => {
-                        self.errands.push_back(Errand::Recall(subscription, extents));
+                    sns::Effect::Recall { purpose, extents } => {
+                        self.errands.push_back(Errand::Recall(purpose, extents));
                     }
                     // This effect is for operators.
                     sns::Effect::Refused(_) => {}
@@ -237,6 +242,33 @@ impl Server {
         }
     }
 
+    /// Reads nothing for topics that it was asked to, until [`Server::give_recalls`] has what this returns.
+    pub fn take_recalls(&mut self) -> Vec<Errand> {
+        let is_recall = |errand: &Errand| matches!(errand, Errand::Recall(..));
+        let (recalls, others): (Vec<_>, Vec<_>) = self.errands.drain(..).partition(is_recall);
+        self.errands = others.into();
+        recalls
+    }
+
+    /// What [`Server::take_recalls`] held back is to be read.
+    pub fn give_recalls(&mut self, recalls: Vec<Errand>) {
+        self.errands.extend(recalls);
+    }
+
+    /// Notes what was read for a replay, for the checks.
+    fn note_recalled(&mut self, purpose: sns::RecalledFor, records: &[Stored]) {
+        let sns::RecalledFor::Replay(subscription) = purpose else { return };
+        let sns = self.machine.sns();
+        let first = records.first().map(|first| first.extent);
+        self.recalled.push(Recalled {
+            subscription,
+            is_wanted: self.machine.room() == Demand::Growth
+                && first.is_some_and(|first| sns.is_read_for(subscription, first)),
+            records: records.iter().map(|it| (it.head.clone(), it.tail.clone())).collect(),
+            next_seq: self.machine.next_number(),
+        });
+    }
+
     /// Does the machine's next read or drop. Returns a description of it.
     pub fn run_errand(&mut self, now: Time) -> Result<Option<String>, ErrandError> {
         if let Some(&(segment, after)) = self.discards.front()
@@ -275,7 +307,7 @@ impl Server {
                 self.machine.handle(now, Input::Surveyed { segment, records });
                 Ok(Some(done))
             }
-            Some(Errand::Recall(subscription, extents)) => {
+            Some(Errand::Recall(purpose, extents)) => {
                 let mut records = Vec::new();
                 for (&extent, record) in extents.iter().zip(self.reader.read_many(&extents)) {
                     if let Err(ReadError::Gone) = record {
@@ -286,17 +318,9 @@ impl Server {
                     let (head, tail) = (record.head.to_vec(), record.tail.to_vec());
                     records.push(Stored { extent, head, tail });
                 }
-                let done = format!("recalled {} records for {subscription:?}", records.len());
-                let sns = self.machine.sns();
-                let first = records.first().map(|first: &Stored| first.extent);
-                self.recalled.push(Recalled {
-                    subscription,
-                    is_wanted: self.machine.room() == Demand::Growth
-                        && first.is_some_and(|first| sns.is_read_for(subscription, first)),
-                    records: records.iter().map(|it| (it.head.clone(), it.tail.clone())).collect(),
-                    next_seq: self.machine.next_number(),
-                });
-                let recalled = sns::Event::Recalled { subscription, records };
+                let done = format!("recalled {} records for {purpose:?}", records.len());
+                self.note_recalled(purpose, &records);
+                let recalled = sns::Event::Recalled { purpose, records };
                 self.machine.handle(now, Input::Event(Event::Sns(recalled)));
                 Ok(Some(done))
             }
@@ -337,7 +361,10 @@ impl Server {
             let did = self.run_errand(now)?;
             if !wrote && did.is_none() && self.is_idle() {
                 answers.extend(self.flush(now).into_iter().map(|(_, answer)| answer));
-                return Ok(answers);
+                // What became durable last may have let go of something that is to be read.
+                if self.is_idle() {
+                    return Ok(answers);
+                }
             }
         }
     }

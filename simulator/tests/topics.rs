@@ -48,6 +48,7 @@ fn prepare(request: Request) -> sns::operations::Command {
 }
 
 struct Story {
+    options: Options,
     disk: FaultyDisk,
     log: journal::Options,
     server: Server,
@@ -68,8 +69,8 @@ impl Story {
         let disk = FaultyDisk::new(dice.split().into());
         let log = journal::Options { segment_bytes, log_id: 1, durable: true, recycled: 0 };
         let now = Time(1_700_000_000_000);
-        let server = Server::start_with(options, &disk, &log, SECRET, now, None, &mut dice).unwrap();
-        let mut story = Story { disk, log, server, now };
+        let server = Server::start_with(options.clone(), &disk, &log, SECRET, now, None, &mut dice).unwrap();
+        let mut story = Story { options, disk, log, server, now };
         story.settle();
         story
     }
@@ -78,7 +79,9 @@ impl Story {
     fn crash(&mut self) {
         self.disk.lose_power();
         let mut dice = Dice::from_seed(2);
-        self.server = Server::start(&self.disk, &self.log, SECRET, self.now, None, &mut dice).unwrap();
+        let options = self.options.clone();
+        let started = Server::start_with(options, &self.disk, &self.log, SECRET, self.now, None, &mut dice);
+        self.server = started.unwrap();
         self.settle();
     }
 
@@ -153,6 +156,19 @@ impl Story {
         let sns = self.server.machine.sns();
         let id = *sns.topic(&key)?.subscriptions.first()?;
         Some(sns.subscription(id)?.arn.clone())
+    }
+
+    /// Does the next thing that there is to do; whether there was one.
+    fn one_step(&mut self) -> bool {
+        self.server.flush(self.now);
+        let wrote = self.server.write(self.now).unwrap();
+        if wrote {
+            return true;
+        }
+        self.server.sync(self.now).unwrap();
+        let did = self.server.run_errand(self.now).unwrap();
+        self.server.flush(self.now);
+        did.is_some() || !self.server.is_idle()
     }
 
     /// Asks, and has it written, but nothing read.
@@ -605,4 +621,98 @@ fn what_is_published_to_very_many_reaches_all_or_nobody() {
         assert!(counts(&story)[gone.len()..].iter().all(|&count| count == before));
     }
     assert_eq!(story.receive(&there[0]).len() as u64, before.min(10));
+}
+
+/// Queues that have subscribed to a topic whose messages get two takers a turn: the third with a filter that `plain` messages do not
+/// pass; beside them a queue that does not exist, with a dead-letter queue.
+fn many_takers() -> Story {
+    let mut options: Options = Options::default();
+    options.limits.sns.takers_at_once = 2;
+    let mut story = Story::with(options);
+    story.create_topic("news", &[]);
+    for name in TAKERS {
+        story.create_queue(name);
+    }
+    story.create_queue("letters");
+    for (at, name) in TAKERS.iter().enumerate() {
+        let filter = [("FilterPolicy", r#"{"kind":["special"]}"#)];
+        let filter = if at == 2 { &filter[..] } else { &[] };
+        story.subscribe("news", "sqs", &queue(name).arn().to_string(), filter);
+        if at == 3 {
+            let letters = letters_to("letters");
+            story.subscribe(
+                "news",
+                "sqs",
+                &queue("nowhere").arn().to_string(),
+                &[("RedrivePolicy", &letters)],
+            );
+        }
+    }
+    story
+}
+
+const TAKERS: [&str; 7] = ["one", "two", "three", "four", "five", "six", "seven"];
+
+fn plain() -> shapes::PublishInput {
+    shapes::PublishInput { topic_arn: topic_arn("news"), message: text("hello"), ..Default::default() }
+}
+
+#[test]
+fn a_message_for_many_reaches_each_of_them_once_wherever_the_power_goes() {
+    let mut steps = 0;
+    loop {
+        let mut story = many_takers();
+        story.ask_without_reading(Request::Publish(plain()));
+        let pending_at_first = story.server.machine.sns().deliveries_pending();
+        assert_eq!(pending_at_first, 1, "no turn hands on more than two copies");
+        let mut done = false;
+        for _ in 0..steps {
+            done = !story.one_step();
+        }
+        if steps % 2 == 0 {
+            story.crash();
+        } else {
+            story.settle();
+        }
+        assert_eq!(story.server.machine.sns().deliveries_pending(), 0);
+        for name in TAKERS {
+            let expected = usize::from(name != "three");
+            assert_eq!(story.receive(name).len(), expected, "{name} after {steps} steps");
+        }
+        assert_eq!(story.receive("letters").len(), 1, "after {steps} steps");
+        if done {
+            break;
+        }
+        steps += 1;
+    }
+    assert!(steps > 10, "{steps}");
+}
+
+#[test]
+fn a_message_for_many_survives_cleaning_and_ends_with_its_topic() {
+    let mut story = many_takers();
+    story.ask_without_reading(Request::Publish(plain()));
+    let first = story.server.machine.sns().deliveries_pending();
+    assert_eq!(first, 1);
+    // Everything else happens, but nothing is read for it: it is as if the disk were slow.
+    story.server.flush(story.now);
+    let unread = story.server.take_recalls();
+    assert_eq!(unread.len(), 1);
+    story.grow_old(40);
+    assert_eq!(story.server.machine.sns().deliveries_pending(), 1);
+    story.server.give_recalls(unread);
+    story.crash();
+    assert_eq!(story.server.machine.sns().deliveries_pending(), 0);
+    for name in TAKERS {
+        assert_eq!(story.receive(name).len(), usize::from(name != "three"), "{name}");
+    }
+
+    let mut story = many_takers();
+    story.ask_without_reading(Request::Publish(plain()));
+    let delete = shapes::DeleteTopicInput { topic_arn: topic_arn("news") };
+    story.ask_without_reading(Request::DeleteTopic(delete));
+    story.crash();
+    assert_eq!(story.server.machine.sns().deliveries_pending(), 0);
+    let received: usize = TAKERS.iter().map(|name| story.receive(name).len()).sum();
+    assert!(received <= 2, "{received}");
 }

@@ -454,7 +454,7 @@ impl Engine {
         match effect {
             sns::Effect::Deliver(attempt) => self.deliverer.deliver(*attempt),
             sns::Effect::Refused(refused) => self.deliverer.refused(&refused),
-            sns::Effect::Recall { subscription, extents } => self.store.recall(subscription, extents),
+            sns::Effect::Recall { purpose, extents } => self.store.recall(purpose, extents),
         }
     }
 

@@ -11,7 +11,7 @@ use journal::{Batch, Durability, Journal, Pipeline, Progress, ReadError, Reader,
 use kernel::{Extent, Position, Stored, Time};
 use machine::{Event, Input, Machine, Options, Recovery};
 
-use sns::SubscriptionId;
+use sns::RecalledFor;
 use tracing::error;
 
 use crate::alarm::{Alarm, sabotage};
@@ -115,7 +115,7 @@ pub struct Store {
 enum Errand {
     Survey(u32),
     Fetch(Vec<Extent>),
-    Recall(SubscriptionId, Vec<Extent>),
+    Recall(RecalledFor, Vec<Extent>),
 }
 
 impl Opened {
@@ -181,7 +181,7 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle, 
                     }
                 }
             }
-            Errand::Recall(subscription, extents) => {
+            Errand::Recall(purpose, extents) => {
                 let read = extents.iter().zip(reader.read_many(&extents));
                 let mut records = Vec::new();
                 let mut damage = None;
@@ -199,11 +199,11 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle, 
                 match (damage, extents.first()) {
                     (Some(error), Some(&extent)) if records.is_empty() => {
                         note(damages, &error);
-                        let failed = sns::Event::RecallFailed { subscription, extent };
+                        let failed = sns::Event::RecallFailed { purpose, extent };
                         handle.news(Input::Event(Event::Sns(failed)));
                     }
                     _ => {
-                        let recalled = sns::Event::Recalled { subscription, records };
+                        let recalled = sns::Event::Recalled { purpose, records };
                         handle.news(Input::Event(Event::Sns(recalled)));
                     }
                 }
@@ -270,9 +270,9 @@ impl Store {
         let _ = self.errands.send(Errand::Fetch(extents));
     }
 
-    /// Reads records for a replay; they return as a message.
-    pub fn recall(&self, subscription: SubscriptionId, extents: Vec<Extent>) {
-        let _ = self.errands.send(Errand::Recall(subscription, extents));
+    /// Reads records that topics ask for; they return as a message.
+    pub fn recall(&self, purpose: RecalledFor, extents: Vec<Extent>) {
+        let _ = self.errands.send(Errand::Recall(purpose, extents));
     }
 
     /// Drops a segment when the log is on disk up to `after`.

@@ -90,7 +90,7 @@ impl Deliveries {
     ) {
         for delivery in &parcel.deliveries {
             let recipient = delivery.form.recipient;
-            if recipient == 0 || exists(recipient) {
+            if !delivery.is_by_source() && (recipient == 0 || exists(recipient)) {
                 self.pending(parcel.at, delivery, at, ledger);
             }
         }
@@ -364,7 +364,7 @@ mod tests {
             let numbers = self.number + 1..=self.number + count;
             self.number += count;
             let at = self.extent();
-            let delivery = |number| Delivery { number, form, attempts: 0, due_after: 0 };
+            let delivery = |number| Delivery { number, form, ..Delivery::default() };
             let parcel = parcel(numbers.map(delivery).collect(), Vec::new());
             self.deliveries.take(&parcel, at, &mut self.ledger, |recipient| recipient < 1000);
         }

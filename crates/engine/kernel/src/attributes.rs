@@ -16,6 +16,13 @@ pub struct Attribute {
     pub value: AttributeValue,
 }
 
+impl Attribute {
+    /// Its size in bytes, as limits count it.
+    pub fn size(&self) -> usize {
+        self.name.len() + self.data_type.len() + self.value.len()
+    }
+}
+
 /// The value of a message attribute.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AttributeValue {
@@ -42,7 +49,7 @@ impl AttributeValue {
 
 /// Bytes that [`put_attributes`] will need, about.
 pub fn attributes_len(attributes: &[Attribute]) -> usize {
-    attributes.iter().map(|a| a.name.len() + a.data_type.len() + a.value.len() + 8).sum()
+    attributes.iter().map(|a| a.size() + 8).sum()
 }
 
 /// Appends attributes; the inverse is [`take_attributes`].

@@ -113,7 +113,7 @@ pub struct StoredCopy {
 }
 
 /// A delivery that leaves the server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Delivery {
     /// Its number: it names this delivery for ever.
     pub number: u64,
@@ -123,6 +123,8 @@ pub struct Delivery {
     pub attempts: u32,
     /// When it is to be tried next, after the parcel's `at`, in milliseconds.
     pub due_after: u64,
+    /// How far it has come, if it is done in steps: a number of the source's making.
+    pub progress: u64,
 }
 
 /// A delivery that ended.
@@ -135,7 +137,7 @@ pub struct Ended {
 }
 
 /// In which form a taker gets the payload.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Form {
     /// The number of what says that the taker gets it, whose ARN stands in envelopes; zero: nothing.
     pub recipient: u64,
@@ -432,6 +434,16 @@ impl<'a> ParcelSent<'a> {
     }
 }
 
+impl Delivery {
+    /// The protocol of a delivery that the source itself carries out, by handing the payload on in steps. Nothing leaves the server.
+    pub const BY_SOURCE: u8 = u8::MAX;
+
+    /// Whether the source itself carries it out.
+    pub fn is_by_source(&self) -> bool {
+        self.form.protocol == Delivery::BY_SOURCE
+    }
+}
+
 const RAW: u8 = 1;
 const REPLAYED: u8 = 2;
 const MOVED: u8 = 4;
@@ -485,16 +497,23 @@ impl StoredCopy {
 }
 
 const TRIED: u8 = 4;
+const PROGRESS: u8 = 8;
 
 impl Delivery {
     fn encode(&self, out: &mut Vec<u8>, before: &mut Neighbour) {
         let tried = self.attempts > 0 || self.due_after > 0;
-        out.push(self.form.bits() | if tried { TRIED } else { 0 });
+        let mut flags = self.form.bits();
+        flags |= if tried { TRIED } else { 0 };
+        flags |= if self.progress > 0 { PROGRESS } else { 0 };
+        out.push(flags);
         put_near(out, self.number, &mut before.number);
         self.form.encode(out, before);
         if tried {
             put_u64(out, self.attempts.into());
             put_u64(out, self.due_after);
+        }
+        if self.progress > 0 {
+            put_u64(out, self.progress);
         }
     }
 
@@ -503,7 +522,8 @@ impl Delivery {
         let number = number(reader, near, &mut before.number)?;
         let form = Form::decode(flags, reader, near, before)?;
         let (attempts, due_after) = if flags & TRIED != 0 { (reader.u32()?, reader.u64()?) } else { (0, 0) };
-        Ok(Delivery { number, form, attempts, due_after })
+        let progress = if flags & PROGRESS != 0 { reader.u64()? } else { 0 };
+        Ok(Delivery { number, form, attempts, due_after, progress })
     }
 }
 
@@ -593,8 +613,8 @@ mod tests {
                 },
             ],
             deliveries: vec![
-                Delivery { number: 103, form, attempts: 0, due_after: 0 },
-                Delivery { number: 104, form, attempts: 2, due_after: 40_000 },
+                Delivery { number: 103, form, ..Delivery::default() },
+                Delivery { number: 104, form, attempts: 2, due_after: 40_000, progress: 9 },
             ],
             ends: vec![Ended { number: 4, segment: 5 }],
             style: 1,

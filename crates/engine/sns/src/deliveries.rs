@@ -81,6 +81,7 @@ impl State {
                 || platforms.endpoints.contains_key(&EndpointId(recipient))
         };
         deliveries.take(parcel, at, ledger, exists);
+        self.wide.take(parcel, at, ledger);
     }
 
     /// The next attempt that is to be made, while fewer than `at_most` are; it is under way from then on.
@@ -161,13 +162,13 @@ impl State {
         self.deliveries.iter()
     }
 
-    /// How many deliveries are not over.
+    /// How many deliveries are not over; the subscriptions that are still to get a message for many count as one.
     pub fn deliveries_pending(&self) -> usize {
-        self.deliveries.len()
+        self.deliveries.len() + self.wide.len()
     }
 
     /// Whether this delivery is not over.
     pub fn is_pending(&self, number: u64) -> bool {
-        self.deliveries.get(number).is_some()
+        self.deliveries.get(number).is_some() || self.wide.contains(number)
     }
 }

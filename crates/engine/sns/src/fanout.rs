@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use collections::DedupKey;
 use kernel::parcel::{Deduplicates, Delivery, Form};
-use kernel::{Body, Offer, ParcelSent, Rests, Taken, Time};
-use notification::{Protocol, SignatureVersion};
+use kernel::{Attribute, Body, Offer, ParcelSent, Rests, Taken, Time};
+use notification::{Notification, Protocol, SignatureVersion};
+use patterns::Event;
 
+use crate::SubscriptionId;
 use crate::operations::publish::Published;
 use crate::operations::{Context, Setting};
 use crate::rules::post::Post;
@@ -35,13 +37,47 @@ pub struct Refused {
     pub is_dead_letter: bool,
 }
 
+/// What decides who gets a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Content<'c> {
+    /// The text.
+    pub message: &'c str,
+    /// The text taken apart, if that has been done.
+    pub event: Option<&'c Event<'static>>,
+    /// The attributes.
+    pub attributes: &'c [Attribute],
+    /// Message and attributes together, in bytes.
+    pub size: usize,
+}
+
+impl<'c> From<&'c Post> for Content<'c> {
+    fn from(post: &'c Post) -> Self {
+        Content {
+            message: &post.message,
+            event: post.body.event(),
+            attributes: &post.attributes,
+            size: post.size,
+        }
+    }
+}
+
+impl<'c> From<&'c Notification> for Content<'c> {
+    fn from(notification: &'c Notification) -> Self {
+        let attributes = &notification.attributes;
+        let size = notification.message.len() + attributes.iter().map(Attribute::size).sum::<usize>();
+        Content { message: &notification.message, event: None, attributes, size }
+    }
+}
+
 impl State {
     /// Publishes a message to a topic: hands it to all who are to have it, as one body. A FIFO topic that has had it in the last
-    /// five minutes answers with the number that it had then.
+    /// five minutes answers with the number that it had then. If more than `at_once` subscriptions of a standard topic want it,
+    /// they get it later, in steps.
     pub(crate) fn post<'a>(
         &self,
         topic: &Topic,
         post: &'a Post,
+        at_once: usize,
         context: &mut Context<'a, '_>,
     ) -> (Published, Vec<(Rests, Effect)>) {
         let fifo = topic.is_fifo();
@@ -72,14 +108,33 @@ impl State {
         let body = context.body(parcel, &post.payload[..]);
         // Its number is told, whoever gets it.
         context.keep(body);
-        let mut effects = Vec::new();
-        let wanting = topic.interests.wanting(post);
-        for subscription in wanting.iter().filter_map(|id| self.subscriptions.get(id)) {
-            if let Some(refused) = self.hand_to(subscription, topic, post, (body, number), context) {
-                effects.push((Rests::OnEverything, Effect::Refused(Box::new(refused))));
-            }
-        }
+        let content = Content::from(post);
+        // The messages of a FIFO topic come to every queue in the order in which they were published.
+        let at_once = if fifo { usize::MAX } else { at_once };
+        let wanting = topic.interests.wanting(&content, SubscriptionId(0), at_once);
+        let effects = if wanting.more {
+            self.put_off_takers(body, SubscriptionId(0), context);
+            Vec::new()
+        } else {
+            self.hand_to_all(&wanting.subscriptions, topic, &content, (body, number), context)
+        };
         (Published { number, fifo }, effects)
+    }
+
+    /// Hands a message to some of its topic's subscriptions. Who did not take it is told.
+    pub(crate) fn hand_to_all(
+        &self,
+        subscriptions: &[SubscriptionId],
+        topic: &Topic,
+        content: &Content<'_>,
+        message: (Body, u64),
+        context: &mut Context<'_, '_>,
+    ) -> Vec<(Rests, Effect)> {
+        let subscriptions = subscriptions.iter().filter_map(|id| self.subscriptions.get(id));
+        subscriptions
+            .filter_map(|subscription| self.hand_to(subscription, topic, content, message, context))
+            .map(|refused| (Rests::OnEverything, Effect::Refused(Box::new(refused))))
+            .collect()
     }
 
     /// Hands a message to a subscription. If its queue refuses it, the message gets into its dead-letter queue, if it has one that
@@ -88,7 +143,7 @@ impl State {
         &self,
         subscription: &Subscription,
         topic: &Topic,
-        post: &Post,
+        content: &Content<'_>,
         (body, message): (Body, u64),
         context: &mut Context<'_, '_>,
     ) -> Option<Refused> {
@@ -99,13 +154,13 @@ impl State {
             to,
             body,
             must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
-            size: post.size,
+            size: content.size,
             attributes,
             form: form(protocol),
             is_dead_letter,
         };
         let (protocol, reason) = match &subscription.queue {
-            Some(queue) => match context.offer(&offer(queue, post.attributes.len(), false, 0)) {
+            Some(queue) => match context.offer(&offer(queue, content.attributes.len(), false, 0)) {
                 Taken::Refused(reason) => (0, reason),
                 Taken::Taken | Taken::Duplicate => return None,
             },
@@ -116,7 +171,7 @@ impl State {
                 let reaches = || self.platforms.reaches(&key.account, &key.region, to, limits.sms_sandbox);
                 if protocol != Some(Protocol::Sms) || reaches() {
                     let delivery =
-                        Delivery { number: numbers.draw(), form: form(number), attempts: 0, due_after: 0 };
+                        Delivery { number: numbers.draw(), form: form(number), ..Delivery::default() };
                     context.parcel(body).deliveries.push(delivery);
                     return None;
                 }

@@ -1,12 +1,13 @@
 //! Which of a topic's subscriptions want a message, found without asking each.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use kernel::{Attribute, AttributeValue};
 use patterns::{Event, FilterPolicy, PatternSet, Scope};
 
 use crate::SubscriptionId;
-use crate::rules::post::Post;
+use crate::fanout::Content;
 use crate::topic::Subscription;
 
 /// What a topic's confirmed subscriptions want.
@@ -54,21 +55,37 @@ impl Interests {
         !self.by_body.is_empty()
     }
 
-    /// Who wants a message, in the order in which they subscribed.
-    pub fn wanting(&self, post: &Post) -> Vec<SubscriptionId> {
-        let mut wanting: Vec<SubscriptionId> = self.all.iter().copied().collect();
+    /// Who wants a message, in the order in which they subscribed: the first of those after a subscription, at most so many.
+    pub fn wanting(&self, content: &Content<'_>, after: SubscriptionId, at_most: usize) -> Wanting {
+        let behind = (Bound::Excluded(after), Bound::Unbounded);
+        let all = self.all.range(behind).take(at_most.saturating_add(1));
+        let mut subscriptions: Vec<SubscriptionId> = all.copied().collect();
+        let mut add = |matching: Vec<SubscriptionId>| {
+            subscriptions.extend(matching.into_iter().filter(|&id| id > after));
+        };
         if !self.by_attributes.is_empty() {
-            wanting.extend(self.by_attributes.matching(&event_of(&post.attributes)));
+            add(self.by_attributes.matching(&event_of(content.attributes)));
         }
         if !self.by_body.is_empty() {
-            wanting.extend(match post.body.event() {
+            add(match content.event {
                 Some(event) => self.by_body.matching(event),
-                None => self.by_body.matching(&Event::from_json(&post.message)),
+                None => self.by_body.matching(&Event::from_json(content.message)),
             });
         }
-        wanting.sort_unstable();
-        wanting
+        subscriptions.sort_unstable();
+        let more = subscriptions.len() > at_most;
+        subscriptions.truncate(at_most);
+        Wanting { subscriptions, more }
     }
+}
+
+/// Subscriptions that want a message.
+#[derive(Debug)]
+pub struct Wanting {
+    /// The first of them, in the order in which they subscribed.
+    pub subscriptions: Vec<SubscriptionId>,
+    /// Whether there are more.
+    pub more: bool,
 }
 
 /// A message as a policy about attributes sees it: binary ones are passed over.

@@ -25,6 +25,8 @@ pub mod deliveries;
 
 pub mod fanout;
 
+mod wide;
+
 pub mod archive;
 
 pub mod notices;
@@ -42,4 +44,4 @@ pub mod refusals;
 pub mod operations;
 
 mod service;
-pub use service::{Effect, Event};
+pub use service::{Effect, Event, RecalledFor};

@@ -56,6 +56,10 @@ pub const SANDBOX_NUMBERS: usize = 10;
 /// Attempts that are under way at once, of all subscriptions together, unless the server has room for fewer.
 pub const ATTEMPTS: usize = 512;
 
+/// Takers that a message gets in one turn. If a standard topic has more for it, they get it in steps of so many, between which
+/// other requests run: with this number a step takes about two milliseconds.
+pub const TAKERS_AT_ONCE: usize = 500;
+
 /// Which limits are in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -67,17 +71,25 @@ pub struct Limits {
     pub sms_sandbox: bool,
     /// Attempts to deliver something that may be under way at once. More than these wait for their turn.
     pub attempts: usize,
+    /// Takers that a message gets in one turn ([`TAKERS_AT_ONCE`]).
+    pub takers_at_once: usize,
 }
 
 impl Limits {
     /// As AWS has them.
     pub const fn strict() -> Self {
-        Limits { queue_policies: true, quotas: true, sms_sandbox: true, attempts: ATTEMPTS }
+        Limits { queue_policies: true, quotas: true, sms_sandbox: true, ..Limits::relaxed() }
     }
 
     /// Without those that only slow a developer down.
     pub const fn relaxed() -> Self {
-        Limits { queue_policies: false, quotas: false, sms_sandbox: false, attempts: ATTEMPTS }
+        Limits {
+            queue_policies: false,
+            quotas: false,
+            sms_sandbox: false,
+            attempts: ATTEMPTS,
+            takers_at_once: TAKERS_AT_ONCE,
+        }
     }
 }
 

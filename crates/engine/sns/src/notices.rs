@@ -42,7 +42,7 @@ impl State {
         let form = Form { recipient: id.0, raw: false, protocol: protocol as u8, replayed: false };
         let Some(queue) = &subscription.queue else {
             let number = context.setting.numbers.draw();
-            let delivery = Delivery { number, form, attempts: 0, due_after: 0 };
+            let delivery = Delivery { number, form, ..Delivery::default() };
             context.parcel(body).deliveries.push(delivery);
             return Some(());
         };
@@ -114,7 +114,7 @@ fn say_outside(
     let form = Form { recipient: 0, raw: false, protocol: protocol as u8, replayed: false };
     let number = context.setting.numbers.draw();
     let body = context.body(parcel, payload);
-    context.parcel(body).deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
+    context.parcel(body).deliveries.push(Delivery { number, form, ..Delivery::default() });
 }
 
 fn payload(kind: Kind, text: String, topic_arn: &str, base: &str, endpoint: Option<&str>) -> Vec<u8> {

@@ -19,7 +19,7 @@ use crate::fanout::Refused;
 use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting, Step, facts};
 use crate::records::{self, DeliveriesEnded, Record};
-use crate::state::State;
+use crate::state::{self, State};
 
 /// What topics are told from outside.
 #[derive(Debug)]
@@ -36,15 +36,15 @@ pub enum Event {
     },
     /// Records, as [`Effect::Recall`] asked for: as many of them, from the first on, as could be read.
     Recalled {
-        /// For which replay.
-        subscription: SubscriptionId,
+        /// For what.
+        purpose: RecalledFor,
         /// What was read.
         records: Vec<Stored>,
     },
     /// The first of the records that [`Effect::Recall`] asked for cannot be read.
     RecallFailed {
-        /// For which replay.
-        subscription: SubscriptionId,
+        /// For what.
+        purpose: RecalledFor,
         /// Where the record lies.
         extent: Extent,
     },
@@ -57,13 +57,22 @@ pub enum Effect {
     Deliver(Box<Attempt>),
     /// Tell the operator that somebody did not take a message, if he asks.
     Refused(Box<Refused>),
-    /// Read these records for a replay, in this order, and hand them in with [`Event::Recalled`].
+    /// Read these records, in this order, and hand them in with [`Event::Recalled`].
     Recall {
-        /// Whose.
-        subscription: SubscriptionId,
+        /// For what.
+        purpose: RecalledFor,
         /// Which.
         extents: Vec<Extent>,
     },
+}
+
+/// For what records are read from the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RecalledFor {
+    /// For the replay of a subscription.
+    Replay(SubscriptionId),
+    /// For the next subscriptions that are to get a message for many: the number of the delivery that stands for them.
+    Takers(u64),
 }
 
 /// What follows without a request.
@@ -77,6 +86,8 @@ pub enum Due {
     Replayed(SubscriptionId, Vec<(Vec<u8>, Bytes)>),
     /// A delivery is given up.
     DeadLetter(Box<DeadLetter>),
+    /// A message for many was read, and is handed to the next of its subscriptions.
+    NextTakers(u64, Extent, (Vec<u8>, Bytes)),
 }
 
 /// A delivery that is given up, and where its letter goes.
@@ -206,11 +217,12 @@ impl Service for State {
                 if setting.room < Demand::Growth {
                     return None;
                 }
+                if let Some((number, extent)) = self.wide.next() {
+                    return Some(recall(RecalledFor::Takers(number), vec![extent]));
+                }
                 Some(match self.next_replay_step(setting.now)? {
                     ReplayStep::Read(subscription, extents) => {
-                        let latest = extents.iter().copied().max_by_key(|extent| extent.place);
-                        let rests = latest.map_or(Rests::OnEverything, Rests::OnRecord);
-                        Due::Effects(vec![(rests, Effect::Recall { subscription, extents })])
+                        recall(RecalledFor::Replay(subscription), extents)
                     }
                     ReplayStep::Completed(declared) => {
                         Due::Facts(vec![Record::SubscriptionDeclared(declared)])
@@ -245,15 +257,40 @@ impl Service for State {
                 Decision::silent(Vec::new())
             }
             Due::DeadLetter(letter) => dead_letter(letter, context),
+            Due::NextTakers(number, at, (head, tail)) => {
+                self.hand_to_next(*number, (*at, head, tail), context)
+            }
         }
     }
 
     fn hear(&mut self, event: Event, setting: &Setting<'_>) -> Option<Due> {
         match event {
             Event::Delivered { number, outcome, parcel } => self.delivered(number, outcome, parcel, setting),
-            Event::Recalled { subscription, records } => self.recalled(subscription, records, setting),
-            Event::RecallFailed { subscription, extent } => {
+            Event::Recalled { purpose: RecalledFor::Replay(subscription), records } => {
+                self.recalled(subscription, records, setting)
+            }
+            Event::Recalled { purpose: RecalledFor::Takers(number), records } => {
+                self.wide.was_read(number);
+                let stored = records.into_iter().next().filter(|_| setting.room >= Demand::Growth);
+                match stored.filter(|_| self.wide.contains(number)) {
+                    Some(Stored { extent, head, tail }) => {
+                        Some(Due::NextTakers(number, extent, (head, tail.into())))
+                    }
+                    None => {
+                        // It lies elsewhere by now, or the disk is full: it is read again.
+                        self.wide.look_at(number);
+                        None
+                    }
+                }
+            }
+            Event::RecallFailed { purpose: RecalledFor::Replay(subscription), extent } => {
                 self.replay_passes(subscription, extent);
+                None
+            }
+            Event::RecallFailed { purpose: RecalledFor::Takers(number), .. } => {
+                // It does not end, so that its segment stays; and it is not in the way of others.
+                self.wide.was_read(number);
+                self.deadlines.set(setting.now + UNREADABLE_MILLIS, state::Due::TakersWait(number));
                 None
             }
         }
@@ -280,6 +317,7 @@ impl Service for State {
 
     fn take_again<'a>(&self, parcel: &ParcelSent<'a>, at: Extent, again: &mut ParcelSent<'a>) {
         again.deliveries = self.deliveries.take_again(parcel, at);
+        again.deliveries.extend(self.wide.take_again(parcel, at));
         again.archived_millis = if self.is_archived(parcel, at) { parcel.archived_millis } else { 0 };
     }
 
@@ -365,6 +403,13 @@ impl State {
         let records = records.into_iter().map(|record| (record.head, Bytes::from(record.tail)));
         Some(Due::Replayed(subscription, records.collect()))
     }
+}
+
+/// Records are to be read, once all of them are durable.
+fn recall(purpose: RecalledFor, extents: Vec<Extent>) -> Due {
+    let latest = extents.iter().copied().max_by_key(|extent| extent.place);
+    let rests = latest.map_or(Rests::OnEverything, Rests::OnRecord);
+    Due::Effects(vec![(rests, Effect::Recall { purpose, extents })])
 }
 
 /// The letter of a delivery that is given up goes to its dead-letter queue, if that takes it; and with it the delivery ends.

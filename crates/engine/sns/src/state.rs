@@ -16,6 +16,7 @@ use crate::records::{
 };
 use crate::rules::delivery_policy::Level;
 use crate::topic::{Subscription, Topic, delivery_policy};
+use crate::wide::Wide;
 use crate::{BodyReaders, SubscriptionId, TopicId, TopicKey};
 
 /// What falls due.
@@ -29,6 +30,8 @@ pub enum Due {
     ArchiveEnds(TopicId),
     /// A replay need not wait for more.
     ReplayEnds(SubscriptionId),
+    /// A message for many, which could not be read, is tried again.
+    TakersWait(u64),
 }
 
 /// Deduplication ids that are forgotten in one go.
@@ -87,6 +90,8 @@ pub struct State {
     pub(crate) platforms: Platforms,
     pub(crate) deliveries: Deliveries,
     pub(crate) replays: BTreeMap<SubscriptionId, Replay>,
+    /// Messages that some of their subscriptions are still to get, by the number of the delivery that stands for these.
+    pub(crate) wide: Wide,
     pub(crate) deadlines: Deadlines<Due>,
     /// While a log is read: the moment before which nothing will be asked.
     pub(crate) reading_until: Option<Time>,
@@ -202,7 +207,10 @@ impl State {
                 self.platforms.texting_declared(record, at, ledger);
             }
             Record::DeliveryFailed(record) => self.deliveries.failed(record, at, ledger),
-            Record::DeliveriesEnded(record) => self.deliveries.ended(&record.ended, at, ledger),
+            Record::DeliveriesEnded(record) => {
+                self.deliveries.ended(&record.ended, at, ledger);
+                self.wide.ended(&record.ended, ledger);
+            }
             Record::ReplayAdvanced(record) => self.replay_advanced(record, at, ledger),
         }
     }
@@ -475,6 +483,7 @@ impl State {
                 Due::ArchiveEnds(id) => {
                     self.expiring.insert(id);
                 }
+                Due::TakersWait(number) => self.wide.look_at(number),
                 Due::DedupEnds(id) => {
                     if let Some(topic) = self.topics.get_mut(&id) {
                         topic.dedup_due = topic.dedup.expire(now, EXPIRED_AT_ONCE);
@@ -494,7 +503,7 @@ impl State {
         self.deadlines.next().is_some_and(|due| due <= now)
             || self.deliveries.is_behind(now, attempts)
             || room >= Demand::Delete && !self.unconfirmed.is_empty()
-            || room >= Demand::Growth && !self.replays_to_look_at.is_empty()
+            || room >= Demand::Growth && (!self.replays_to_look_at.is_empty() || self.wide.has_next())
     }
 
     /// When time must be told again at the latest.

@@ -104,7 +104,8 @@ impl Operation<State> for Publish {
                 if let Err(refusal) = check_for(topic, post) {
                     return refusal.into();
                 }
-                let (published, effects) = state.post(topic, post, context);
+                let (published, effects) =
+                    state.post(topic, post, context.setting.limits.takers_at_once, context);
                 Decision { effects, ..Decision::answer(Reply::Published(published)) }
             }
             Target::Endpoint(_) => direct(state, Some((post, Protocol::Application, endpoint)), context),
@@ -140,7 +141,7 @@ fn direct<'a>(
     if let Some((_, protocol, recipient)) = to {
         let form = Form { recipient, raw: true, protocol: protocol as u8, replayed: false };
         let number = context.setting.numbers.draw();
-        context.parcel(body).deliveries.push(Delivery { number, form, attempts: 0, due_after: 0 });
+        context.parcel(body).deliveries.push(Delivery { number, form, ..Delivery::default() });
     }
     Decision::answer(Reply::Published(published))
 }

@@ -135,7 +135,9 @@ impl PublishBatch {
         let (Some(topic), Some((_, post))) = (state.topic(&self.topic), entries.get(at)) else {
             return refusals::topic_missing().into();
         };
-        let (one, effects) = state.post(topic, post, context);
+        // All messages of a batch are published in one turn.
+        let at_once = context.setting.limits.takers_at_once / entries.len();
+        let (one, effects) = state.post(topic, post, at_once, context);
         published.push(one);
         let rest = &entries[at + 1..];
         let outcome = if rest.is_empty() {

@@ -140,7 +140,7 @@ impl PostDraft {
             }
             Some(_) => return Err(refusals::invalid("MessageStructure").into()),
         };
-        let size = message.len() + size_of(&attributes);
+        let size = message.len() + attributes.iter().map(Attribute::size).sum::<usize>();
         let (default, texts) = structured.unwrap_or((message.clone(), Vec::new()));
         let content_hash = if around.fifo && self.deduplication_id.is_none() {
             hex(&Sha256::digest(message.as_bytes())).into()
@@ -172,10 +172,6 @@ impl PostDraft {
             content_hash,
         })
     }
-}
-
-fn size_of(attributes: &[Attribute]) -> usize {
-    attributes.iter().map(|a| a.name.len() + a.data_type.len() + a.value.len()).sum()
 }
 
 /// One to a hundred characters, no control characters (facts/sns.md § 5).

@@ -158,8 +158,7 @@ impl MessageDraft<'_> {
             AttributeValue::Text(text) => Some(text),
             AttributeValue::Binary(_) => None,
         });
-        let size = self.body.len()
-            + attributes.iter().map(|a| a.name.len() + a.data_type.len() + a.value.len()).sum::<usize>();
+        let size = self.body.len() + attributes.iter().map(Attribute::size).sum::<usize>();
         let trace_header = given.as_ref().or(self.trace_header);
         let payload = Parts {
             body: &self.body,
