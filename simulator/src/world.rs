@@ -176,6 +176,8 @@ struct World {
     /// Number of existing [`SUBSCRIPTIONS`].
     subscriptions: usize,
     /// The windows of replay policies, by their text.
+    /// Takers that a message gets in one turn.
+    takers_at_once: usize,
     windows: replaying::Windows,
     /// Delivery attempts without an answer yet.
     trying: Vec<delivering::Trying>,
@@ -203,6 +205,7 @@ impl World {
             durable: true,
             recycled: dice.below(6) as usize,
         };
+        let takers_at_once = *dice.pick(&[1, 2, sns::limits::TAKERS_AT_ONCE, sns::limits::TAKERS_AT_ONCE]);
         World {
             options: options.clone(),
             dice,
@@ -211,7 +214,7 @@ impl World {
             server: None,
             clock: Time(1_700_000_000_000),
             now: Time(0),
-            history: History::default(),
+            history: History::new(takers_at_once < sns::limits::TAKERS_AT_ONCE),
             asked: BTreeMap::new(),
             next_ticket: 1,
             batches: Vec::new(),
@@ -227,6 +230,7 @@ impl World {
             topics: if options.archives { TOPICS.len() } else { WITHOUT_ARCHIVES },
             subscriptions: if options.archives { SUBSCRIPTIONS.len() } else { WITHOUT_REPLAYS },
             windows: replaying::windows(),
+            takers_at_once,
             trying: Vec::new(),
             late: Vec::new(),
             told_late: BTreeSet::new(),

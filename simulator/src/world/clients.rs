@@ -45,7 +45,8 @@ impl World {
             return self.topic_client();
         }
         let queue = self.dice.below(self.queues as u64) as usize;
-        match self.dice.below(1000) {
+        let configures = 955;
+        match self.dice.below(if self.takers_wait() { configures } else { 1000 }) {
             0..330 => self.send(queue, false),
             330..400 => self.send(queue, true),
             400..650 => self.receive(queue),

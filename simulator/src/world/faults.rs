@@ -169,7 +169,8 @@ impl World {
         for _ in 0..10 {
             let mut dice = self.dice.split();
             let steps = if self.options.crowds { 1 + dice.below(50) as usize } else { 1000 };
-            let options = machine::Options { steps, ..machine::Options::default() };
+            let mut options: machine::Options = machine::Options { steps, ..machine::Options::default() };
+            options.limits.sns.takers_at_once = self.takers_at_once;
             let bug = self.options.bug;
             match Server::start_with(options, &self.disk, &self.log, secret, self.clock, bug, &mut dice) {
                 Ok(started) => {
@@ -277,6 +278,10 @@ impl World {
     }
 
     pub(super) fn check_counts(&mut self) -> Check {
+        if self.takers_wait() {
+            // Their copies are still to come.
+            return Ok(());
+        }
         let server = self.server.as_ref().ok_or("the server is not running")?;
         let mut counts = [0; FAMILIES];
         for plan in &QUEUES {

@@ -65,7 +65,8 @@ impl World {
         }
         let topic = self.dice.below(self.topics as u64) as usize;
         let which = self.dice.below(self.subscriptions as u64) as usize;
-        match self.dice.below(1000) {
+        let configures = 820;
+        match self.dice.below(if self.takers_wait() { configures } else { 1000 }) {
             0..300 => self.publish(topic, false),
             300..400 => self.publish(topic, true),
             400..820 => self.endpoint_answers(),
@@ -77,6 +78,12 @@ impl World {
             985..990 => self.delete_topic(topic),
             _ => Ok(()),
         }
+    }
+
+    /// Whether subscriptions are still to get messages that were published. Who is to get them is known when they are published,
+    /// so nobody changes topics or queues meanwhile.
+    pub(super) fn takers_wait(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| server.machine.sns().messages_in_steps() > 0)
     }
 
     pub(super) fn ask_topic(&mut self, topic: usize, request: Request, asked: AskedTopic) -> Check {

@@ -167,6 +167,11 @@ impl State {
         self.deliveries.len() + self.wide.len()
     }
 
+    /// How many messages some subscriptions are still to get, since there are more of them than one turn has time for.
+    pub fn messages_in_steps(&self) -> usize {
+        self.wide.len()
+    }
+
     /// Whether this delivery is not over.
     pub fn is_pending(&self, number: u64) -> bool {
         self.deliveries.get(number).is_some() || self.wide.contains(number)
