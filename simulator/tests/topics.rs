@@ -69,7 +69,7 @@ impl Story {
         let disk = FaultyDisk::new(dice.split().into());
         let log = journal::Options { segment_bytes, log_id: 1, durable: true, recycled: 0 };
         let now = Time(1_700_000_000_000);
-        let server = Server::start_with(options.clone(), &disk, &log, SECRET, now, None, &mut dice).unwrap();
+        let server = Server::start_with(options, &disk, &log, SECRET, now, None, &mut dice).unwrap();
         let mut story = Story { options, disk, log, server, now };
         story.settle();
         story
@@ -79,7 +79,7 @@ impl Story {
     fn crash(&mut self) {
         self.disk.lose_power();
         let mut dice = Dice::from_seed(2);
-        let options = self.options.clone();
+        let options = self.options;
         let started = Server::start_with(options, &self.disk, &self.log, SECRET, self.now, None, &mut dice);
         self.server = started.unwrap();
         self.settle();

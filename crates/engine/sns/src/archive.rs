@@ -116,11 +116,12 @@ impl State {
 
     /// Whether there is more to do than was done in one go.
     pub fn has_background_work(&self) -> bool {
-        !self.expiring.is_empty()
+        !self.expiring.is_empty() || !self.leaving.is_empty()
     }
 
-    /// What archives need not keep any longer goes, a little at a time.
+    /// What deleted topics have left behind, and what archives need not keep any longer, goes, a little at a time.
     pub fn work_in_background(&mut self, now: Time, ledger: &mut Ledger) {
+        self.take_leave(ledger);
         let Some(id) = self.expiring.pop_first() else { return };
         let Some(topic) = self.topics.get_mut(&id) else { return };
         if let Some(due) = topic.archive_due.take() {

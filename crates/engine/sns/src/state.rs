@@ -1,6 +1,6 @@
 //! What is remembered of all topics, and `apply`, the only function that changes what the log says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use collections::{Dedup, DedupKey, Lane, dedup};
 use deliveries::Deliveries;
@@ -32,6 +32,17 @@ pub enum Due {
     ReplayEnds(SubscriptionId),
     /// A message for many, which could not be read, is tried again.
     TakersWait(u64),
+}
+
+/// Subscriptions of a deleted topic, and messages of its archive, that are forgotten in one go.
+const FORGOTTEN_AT_ONCE: usize = 100;
+
+/// What a deleted topic has left behind. It is out of sight, and is forgotten between requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaving {
+    topic: TopicId,
+    subscriptions: BTreeSet<SubscriptionId>,
+    archive: Lane,
 }
 
 /// Deduplication ids that are forgotten in one go.
@@ -103,6 +114,8 @@ pub struct State {
     pub(crate) expiring: BTreeSet<TopicId>,
     /// What requests are prepared by. Shared with those who prepare them.
     pub(crate) body_readers: BodyReaders,
+    /// What deleted topics have left behind.
+    pub(crate) leaving: VecDeque<Leaving>,
     /// Subscriptions that were not confirmed in time.
     pub(crate) unconfirmed: BTreeSet<SubscriptionId>,
 }
@@ -133,15 +146,20 @@ impl State {
         self.accounts.get(account).copied().unwrap_or_default()
     }
 
-    /// The subscription of this number.
+    /// The subscription of this number, unless its topic has been deleted.
     pub fn subscription(&self, id: SubscriptionId) -> Option<&Subscription> {
-        self.subscriptions.get(&id)
+        self.subscriptions.get(&id).filter(|subscription| self.has_topic(subscription))
+    }
+
+    /// Whether a subscription's topic has not been deleted.
+    pub(crate) fn has_topic(&self, subscription: &Subscription) -> bool {
+        self.topics.contains_key(&subscription.declared.topic)
     }
 
     /// The subscription whose ARN this is.
     pub fn subscription_by_arn(&self, arn: &str) -> Option<&Subscription> {
         let (_, uuid) = arn.rsplit_once(':')?;
-        let subscription = self.subscriptions.get(self.uuids.get(uuid)?)?;
+        let subscription = self.subscription(*self.uuids.get(uuid)?)?;
         (subscription.arn == arn).then_some(subscription)
     }
 
@@ -292,6 +310,7 @@ impl State {
             delivery_policy: delivery_policy(&record.attributes, Level::Topic),
             declared: record.clone(),
             standing: Standing::declared(at, None, ledger),
+            subscribed_in: BTreeMap::new(),
         };
         self.topics.insert(record.id, topic);
         for orphan in self.take_orphans(record.id) {
@@ -306,10 +325,6 @@ impl State {
         for orphan in self.take_orphans(record.id) {
             orphan.standing.end(ledger);
         }
-        let parted: Vec<SubscriptionId> = self.parted_of(record.id).collect();
-        for parted in parted.into_iter().filter_map(|id| self.take_parted(id)) {
-            parted.standing.end(ledger);
-        }
         let Some(topic) = self.topics.remove(&record.id) else { return };
         topic.standing.end(ledger);
         if let Some(due) = topic.dedup_due {
@@ -318,21 +333,43 @@ impl State {
         if let Some(due) = topic.archive_due {
             self.deadlines.clear(due, Due::ArchiveEnds(record.id));
         }
-        for entry in topic.archive.iter() {
-            ledger.release(entry.extent);
-        }
         self.expiring.remove(&record.id);
         *self.count_topic(topic.key()) -= 1;
         if self.names.get(topic.key()) == Some(&record.id) {
             self.names.remove(topic.key());
         }
-        for id in topic.subscriptions {
-            self.forget_replay(id, ledger);
-            if let Some(subscription) = self.take_subscription(id) {
-                subscription.standing.end(ledger);
-                self.deliveries.forget_recipient(id.0, ledger);
+        let Topic { subscriptions, archive, .. } = topic;
+        self.leaving.push_back(Leaving { topic: record.id, subscriptions, archive });
+        if self.reading_until.is_some() {
+            // Nobody waits meanwhile.
+            while !self.leaving.is_empty() {
+                self.take_leave(ledger);
             }
         }
+    }
+
+    /// Forgets a little of what a deleted topic has left behind.
+    pub(crate) fn take_leave(&mut self, ledger: &mut Ledger) {
+        let Some(mut leaving) = self.leaving.pop_front() else { return };
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            if let Some(id) = leaving.subscriptions.pop_first() {
+                self.forget_replay(id, ledger);
+                if let Some(subscription) = self.take_subscription(id) {
+                    subscription.standing.end(ledger);
+                    self.deliveries.forget_recipient(id.0, ledger);
+                }
+            } else if let Some(id) = self.first_parted_of(leaving.topic) {
+                if let Some(parted) = self.take_parted(id) {
+                    parted.standing.end(ledger);
+                }
+            } else if let Some(entry) = leaving.archive.front() {
+                leaving.archive.pop_front();
+                ledger.release(entry.extent);
+            } else {
+                return;
+            }
+        }
+        self.leaving.push_front(leaving);
     }
 
     fn subscription_declared(&mut self, record: &SubscriptionDeclared, at: Extent, ledger: &mut Ledger) {
@@ -377,6 +414,9 @@ impl State {
     fn take_parted(&mut self, id: SubscriptionId) -> Option<Apart> {
         let parted = self.parted.remove(&id)?;
         self.parted_of.remove(&(parted.declared.topic, id));
+        if let Some(topic) = self.topics.get_mut(&parted.declared.topic) {
+            topic.count_out(&parted.standing);
+        }
         if let Some(until) = parted.until() {
             self.deadlines.clear(until, Due::ConfirmationEnds(id));
         }
@@ -384,9 +424,9 @@ impl State {
         Some(parted)
     }
 
-    fn parted_of(&self, topic: TopicId) -> impl Iterator<Item = SubscriptionId> + '_ {
+    fn first_parted_of(&self, topic: TopicId) -> Option<SubscriptionId> {
         let all = (topic, SubscriptionId(0))..=(topic, SubscriptionId(u64::MAX));
-        self.parted_of.range(all).map(|&(_, id)| id)
+        self.parted_of.range(all).next().map(|&(_, id)| id)
     }
 
     fn take_orphans(&mut self, topic: TopicId) -> impl Iterator<Item = Apart> + use<> {
@@ -399,6 +439,9 @@ impl State {
 
     /// A subscription is one of its topic's from now on, unless it has ended.
     fn insert_subscription(&mut self, latest: Apart, ledger: &mut Ledger) {
+        if let Some(topic) = self.topics.get_mut(&latest.declared.topic) {
+            topic.count_in(&latest.standing);
+        }
         if let Some(until) = latest.until() {
             let id = latest.declared.id;
             self.deadlines.set(until, Due::ConfirmationEnds(id));
@@ -445,6 +488,7 @@ impl State {
         account.pending -= usize::from(pending_until.is_some());
         if let Some(topic) = self.topics.get_mut(&declared.topic) {
             topic.subscriptions.remove(&id);
+            topic.count_out(&subscription.standing);
             topic.interests.remove(id);
             topic.filter_policies -= usize::from(declared.attributes.contains_key("FilterPolicy"));
             topic.subscriptions_pending -= u64::from(pending_until.is_some());
@@ -529,12 +573,7 @@ impl State {
     /// The deletion of a topic with its subscriptions.
     pub(crate) fn deletion_of(&self, topic: &Topic) -> TopicDeleted {
         let mut declared_in: BTreeSet<u32> = topic.standing.declared_in().collect();
-        for subscription in topic.subscriptions.iter().filter_map(|id| self.subscriptions.get(id)) {
-            declared_in.extend(subscription.standing.declared_in());
-        }
-        for parted in self.parted_of(topic.id()).filter_map(|id| self.parted.get(&id)) {
-            declared_in.extend(parted.standing.declared_in());
-        }
+        declared_in.extend(topic.subscribed_in.keys());
         TopicDeleted { id: topic.id(), declared_in: declared_in.into_iter().collect() }
     }
 

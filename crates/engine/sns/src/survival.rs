@@ -23,8 +23,11 @@ impl State {
             Record::SubscriptionDeclared(record) => {
                 let known = self.subscriptions.get(&record.id);
                 let known = known.filter(|known| known.standing.is_at(at)).map(|known| &known.declared);
+                // Those of a deleted topic are being forgotten.
+                let known = known.filter(|known| self.topics.contains_key(&known.topic));
                 let parted = self.parted.get(&record.id);
                 let parted = parted.filter(|parted| parted.standing.is_at(at)).map(|parted| &parted.declared);
+                let parted = parted.filter(|parted| self.topics.contains_key(&parted.topic));
                 { known.or(parted) }.map(|declared| Record::SubscriptionDeclared(Box::new(declared.clone())))
             }
             Record::TopicDeleted(record) => {

@@ -35,9 +35,30 @@ pub struct Topic {
     /// What its attribute `DeliveryPolicy` says.
     pub delivery_policy: Option<Box<DeliveryPolicy>>,
     pub(crate) standing: Standing,
+    /// In which segments its subscriptions may be declared, those included that have ended but can be restored; and how many in each.
+    pub(crate) subscribed_in: BTreeMap<u32, u32>,
 }
 
 impl Topic {
+    /// A subscription that is declared there is one of its own.
+    pub(crate) fn count_in(&mut self, standing: &Standing) {
+        for segment in standing.declared_in() {
+            *self.subscribed_in.entry(segment).or_default() += 1;
+        }
+    }
+
+    /// Undoes what [`Topic::count_in`] did.
+    pub(crate) fn count_out(&mut self, standing: &Standing) {
+        for segment in standing.declared_in() {
+            if let Some(count) = self.subscribed_in.get_mut(&segment) {
+                *count -= 1;
+                if *count == 0 {
+                    self.subscribed_in.remove(&segment);
+                }
+            }
+        }
+    }
+
     /// Its number.
     pub fn id(&self) -> TopicId {
         self.declared.id

@@ -114,6 +114,29 @@ fn a_subscription_outlives_the_segment_of_its_topic() {
     assert!(seen(&mut world, &arns).iter().all(Option::is_none));
 }
 
+#[test]
+fn a_deleted_topic_s_subscriptions_are_out_of_sight_before_they_are_forgotten() {
+    let mut world = World::new();
+    world.create("t0", &[], &[]).unwrap();
+    let arns: Vec<String> = (0..250)
+        .map(|number| world.subscribe("t0", "sqs", &queue_arn(&format!("q{number}")), &[]).unwrap())
+        .collect();
+    world.delete("t0").unwrap();
+    assert!(world.state.has_background_work());
+    assert!(seen(&mut world, &arns).iter().all(Option::is_none));
+    // A topic of the same name has none of them, and the same queues can subscribe to it.
+    world.create("t0", &[], &[]).unwrap();
+    assert!(arns.iter().all(|arn| world.subscription(arn).is_err()));
+    let again = world.subscribe("t0", "sqs", &queue_arn("q7"), &[]).unwrap();
+    assert_ne!(again, arns[7]);
+    world.crash();
+    assert!(arns.iter().all(|arn| world.subscription(arn).is_err()));
+    assert!(world.subscription(&again).is_ok());
+    world.delete("t0").unwrap();
+    let tombstones = 0;
+    assert_eq!(world.references(), tombstones);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

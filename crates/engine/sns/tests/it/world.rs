@@ -214,6 +214,13 @@ impl World {
         }
     }
 
+    /// What is deleted is forgotten, as between two requests.
+    fn idle(&mut self) {
+        while self.state.has_background_work() {
+            self.state.work_in_background(self.now, &mut self.ledger);
+        }
+    }
+
     /// Writes one of the sealed segments forward and drops it.
     pub fn clean_any(&mut self, which: usize) {
         let sealed: Vec<u32> = self
@@ -228,6 +235,7 @@ impl World {
     }
 
     fn clean_one(&mut self, segment: u32) {
+        self.idle();
         let records: Vec<(Place, Vec<u8>)> = self
             .log
             .range(Place::new(segment, 0)..Place::new(segment + 1, 0))
@@ -252,7 +260,8 @@ impl World {
     }
 
     /// How many records of the log are still needed.
-    pub fn references(&self) -> u64 {
+    pub fn references(&mut self) -> u64 {
+        self.idle();
         self.ledger.segments().map(|(_, needed)| needed.references).sum()
     }
 
