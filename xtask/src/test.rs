@@ -23,7 +23,8 @@ struct Options {
     /// Without the tests that need the built program
     #[arg(long, conflicts_with = "all")]
     quick: bool,
-    /// Also the slow tests that rarely fail: hundreds of crashes, AWS's limits in full, all of Celery
+    /// Also the slow tests that rarely fail: hundreds of crashes, AWS's limits in full, all of Celery, the fuzz
+    /// targets
     #[arg(long)]
     all: bool,
     /// In a fresh clone of the committed state, with empty caches of every tool: Cargo, Maven, Go, npm and
@@ -103,6 +104,9 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
                     .map_or(error, |failures| format!("conformance: failed\n{}", failures.trim_end()).into())
             })
         })?;
+    }
+    if options.all {
+        // A workspace of its own, for which all that it depends on is built once more.
         let fuzz = root().join("fuzz").join("Cargo.toml");
         let fuzz = fuzz.to_string_lossy();
         let shared = target().join("suites");
