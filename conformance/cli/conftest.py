@@ -2,22 +2,19 @@
 
 import json
 import os
-import pathlib
 import subprocess
-import sys
 
+import forked
 import pytest
-
-AWS = pathlib.Path(sys.executable).parent
 
 
 class Shell:
     """Runs command lines in bash with `aws` on the path and nothing of the user's own configuration."""
 
-    def __init__(self, endpoint, home):
+    def __init__(self, endpoint, aws, home):
         self.endpoint = endpoint
         self.environment = {
-            "PATH": f"{AWS}:{os.environ['PATH']}",
+            "PATH": f"{aws}:{os.environ['PATH']}",
             "HOME": str(home),
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -56,4 +53,7 @@ def shell(tmp_path_factory):
     url = os.environ.get("POSTHASTE_ENDPOINT")
     if not url:
         pytest.exit("set POSTHASTE_ENDPOINT, or run under conformance/with-server", 2)
-    return Shell(url.rstrip("/"), tmp_path_factory.mktemp("home"))
+    folder = tmp_path_factory.mktemp("aws")
+    with forked.start(folder) as process:
+        yield Shell(url.rstrip("/"), folder, tmp_path_factory.mktemp("home"))
+        process.terminate()
