@@ -90,7 +90,7 @@ impl Deliveries {
     ) {
         for delivery in &parcel.deliveries {
             let recipient = delivery.form.recipient;
-            if !delivery.is_by_source() && (recipient == 0 || exists(recipient)) {
+            if !delivery.is_by_source() && exists(recipient) {
                 self.pending(parcel.at, delivery, at, ledger);
             }
         }

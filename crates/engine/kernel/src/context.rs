@@ -52,6 +52,11 @@ impl<'a, 'm, L> Context<'a, 'm, L> {
         &mut self.handed.0[body.0].parcel
     }
 
+    /// What a body carries.
+    pub fn payload(&self, body: Body) -> &[u8] {
+        &self.handed.0[body.0].payload
+    }
+
     /// Offers a body to an ARN of any service.
     pub fn offer(&mut self, offer: &Offer<'_>) -> Taken {
         self.targets.offer(offer, self.handed)

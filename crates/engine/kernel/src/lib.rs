@@ -52,7 +52,7 @@ mod numbers;
 pub use numbers::Numbers;
 
 mod offer;
-pub use offer::{NoTargets, Offer, Taken, Targets};
+pub use offer::{NoTargets, Offer, Sender, Taken, Targets, Why};
 
 mod context;
 pub use context::{Body, Context, Handed, Setting};

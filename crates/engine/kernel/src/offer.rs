@@ -10,17 +10,28 @@ pub struct Offer<'o> {
     pub to: &'o Arn,
     /// What is offered.
     pub body: Body,
-    /// The sender's ARN, if the target's policy must allow that it sends.
-    pub must_be_allowed: Option<&'o str>,
+    /// The sender, if the target's policy must allow that it sends.
+    pub must_be_allowed: Option<Sender<'o>>,
     /// Bytes of the message with its attributes, without an envelope.
     pub size: usize,
     /// How many message attributes it has.
     pub attributes: usize,
     /// In which form it is to be read.
     pub form: Form,
+    /// Its deduplication id is made of its content: a target that wants ids from its senders does not take it.
+    pub deduplicates_by_content: bool,
     /// Whether it could not be delivered elsewhere. A dead letter is taken even if the target has had its deduplication id: that
     /// was another recipient's, and the letter is nowhere else.
     pub is_dead_letter: bool,
+}
+
+/// Who sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sender<'o> {
+    /// Its ARN: `aws:SourceArn` in policies.
+    pub arn: &'o str,
+    /// The name of its service in policies, such as `sns.amazonaws.com`.
+    pub service: &'o str,
 }
 
 /// What becomes of an offer.
@@ -30,8 +41,21 @@ pub enum Taken {
     Taken,
     /// The target has taken the same message before: nothing is to be done.
     Duplicate,
-    /// The target cannot have it, now or later.
-    Refused(&'static str),
+    /// The target cannot have it: of which kind the reason is, and in words.
+    Refused(Why, &'static str),
+}
+
+/// Kinds of reasons why a target cannot have what it is offered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// No service here has such targets.
+    Unserved,
+    /// There is no such target.
+    Missing,
+    /// The target's policy does not allow it.
+    Forbidden,
+    /// The target takes other things than this.
+    Unfit,
 }
 
 /// All services that can be handed something by ARN. The ARN's service decides which one is asked.
@@ -46,6 +70,6 @@ pub struct NoTargets;
 
 impl Targets for NoTargets {
     fn offer(&self, _: &Offer<'_>, _: &mut Handed<'_>) -> Taken {
-        Taken::Refused("there are no targets")
+        Taken::Refused(Why::Unserved, "there are no targets")
     }
 }

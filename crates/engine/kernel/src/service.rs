@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use crate::codec::Malformed;
 use crate::{
     Context, Demand, Extent, IdsRemembered, Ledger, Offer, ParcelSent, Refusal, RememberedId, Secret,
-    Setting, Taken, Time,
+    Setting, Taken, Time, Why,
 };
 
 /// A kind of fact that a service records. The first byte of its encoding is its kind.
@@ -237,7 +237,7 @@ pub trait Service: Default + Debug + 'static {
 
     /// Target: takes an offer, or does not. A target that takes it adds itself to the takers of the body.
     fn offer(&self, _offer: &Offer<'_>, _context: &mut Context<'_, '_, Self::Limits>) -> Taken {
-        Taken::Refused("resources of this service cannot be handed anything")
+        Taken::Refused(Why::Unserved, "resources of this service cannot be handed anything")
     }
 
     // What follows from time.

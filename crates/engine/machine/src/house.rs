@@ -422,7 +422,7 @@ macro_rules! services {
                         let mut context = kernel::Context::new(setting, &doors, handed);
                         kernel::Service::offer(&self.$field, offer, &mut context)
                     })*
-                    _ => kernel::Taken::Refused("there is no such service"),
+                    _ => kernel::Taken::Refused(kernel::Why::Unserved, "there is no such service"),
                 }
             }
 

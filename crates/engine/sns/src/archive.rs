@@ -12,6 +12,7 @@ use notification::Notification;
 use patterns::{Event, FilterPolicy, Scope};
 use serde_json::Value;
 
+use crate::fanout::sender;
 use crate::operations::{Context, Setting};
 use crate::records::{ReplayAdvanced, SubscriptionDeclared};
 use crate::state::{Due, State};
@@ -242,14 +243,15 @@ impl State {
         let offer = |to, is_dead_letter| Offer {
             to,
             body,
-            must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
+            must_be_allowed: limits.queue_policies.then_some(sender(&topic.arn)),
             size: notification.message.len(),
             attributes: notification.attributes.len(),
             form: Form { recipient: id.0, raw: subscription.is_raw(), protocol: 0, replayed: true },
+            deduplicates_by_content: false,
             is_dead_letter,
         };
         match context.offer(&offer(subscription.queue.as_ref()?, false)) {
-            Taken::Refused(_) => Some(context.offer(&offer(&subscription.dead_letters()?, true))),
+            Taken::Refused(..) => Some(context.offer(&offer(&subscription.dead_letters()?, true))),
             taken => Some(taken),
         }
     }

@@ -76,8 +76,10 @@ impl State {
         self.message_accepted(parcel, at, ledger);
         self.archive(parcel, at, ledger);
         let State { subscriptions, platforms, deliveries, .. } = self;
+        // Who has not subscribed has no number: the parcel itself names him.
         let exists = |recipient| {
-            subscriptions.contains_key(&SubscriptionId(recipient))
+            recipient == 0
+                || subscriptions.contains_key(&SubscriptionId(recipient))
                 || platforms.endpoints.contains_key(&EndpointId(recipient))
         };
         deliveries.take(parcel, at, ledger, exists);

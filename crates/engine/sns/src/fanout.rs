@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use collections::DedupKey;
 use kernel::parcel::{Deduplicates, Delivery, Form};
-use kernel::{Attribute, Body, Offer, ParcelSent, Rests, Taken, Time};
+use kernel::{Attribute, Body, Offer, ParcelSent, Rests, Sender, Taken, Time};
 use notification::{Notification, Protocol, SignatureVersion};
 use patterns::Event;
 
@@ -108,17 +108,28 @@ impl State {
         let body = context.body(parcel, &post.payload[..]);
         // Its number is told, whoever gets it.
         context.keep(body);
-        let content = Content::from(post);
         // The messages of a FIFO topic come to every queue in the order in which they were published.
         let at_once = if fifo { usize::MAX } else { at_once };
-        let wanting = topic.interests.wanting(&content, SubscriptionId(0), at_once);
-        let effects = if wanting.more {
-            self.put_off_takers(body, SubscriptionId(0), context);
-            Vec::new()
-        } else {
-            self.hand_to_all(&wanting.subscriptions, topic, &content, (body, number), context)
-        };
+        let effects = self.hand_out(topic, &Content::from(post), (body, number), at_once, context);
         (Published { number, fifo }, effects)
+    }
+
+    /// Hands a message to all of its topic's subscriptions that want it; or to none, if they are more than `at_once`, who then get it
+    /// later, in steps.
+    pub(crate) fn hand_out(
+        &self,
+        topic: &Topic,
+        content: &Content<'_>,
+        message: (Body, u64),
+        at_once: usize,
+        context: &mut Context<'_, '_>,
+    ) -> Vec<(Rests, Effect)> {
+        let wanting = topic.interests.wanting(content, SubscriptionId(0), at_once);
+        if wanting.more {
+            self.put_off_takers(message.0, SubscriptionId(0), context);
+            return Vec::new();
+        }
+        self.hand_to_all(&wanting.subscriptions, topic, content, message, context)
     }
 
     /// Hands a message to some of its topic's subscriptions. Who did not take it is told.
@@ -153,15 +164,16 @@ impl State {
         let offer = |to, attributes, is_dead_letter, protocol| Offer {
             to,
             body,
-            must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
+            must_be_allowed: limits.queue_policies.then_some(sender(&topic.arn)),
             size: content.size,
             attributes,
             form: form(protocol),
+            deduplicates_by_content: false,
             is_dead_letter,
         };
         let (protocol, reason) = match &subscription.queue {
             Some(queue) => match context.offer(&offer(queue, content.attributes.len(), false, 0)) {
-                Taken::Refused(reason) => (0, reason),
+                Taken::Refused(_, reason) => (0, reason),
                 Taken::Taken | Taken::Duplicate => return None,
             },
             None => {
@@ -192,6 +204,11 @@ impl State {
             is_dead_letter: letter == Some(Taken::Taken),
         })
     }
+}
+
+/// A topic as what queues are asked about.
+pub(crate) fn sender(topic_arn: &str) -> Sender<'_> {
+    Sender { arn: topic_arn, service: "sns.amazonaws.com" }
 }
 
 impl Topic {

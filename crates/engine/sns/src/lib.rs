@@ -25,6 +25,8 @@ pub mod deliveries;
 
 pub mod fanout;
 
+mod inbox;
+
 mod wide;
 
 pub mod archive;

@@ -5,6 +5,7 @@ use kernel::{Offer, ParcelSent};
 use notification::{Kind, Notification, Protocol, SignatureVersion};
 
 use crate::SubscriptionId;
+use crate::fanout::sender;
 use crate::ids::{confirmation_token, subscription_uuid};
 use crate::operations::{Context, Notice, Setting};
 use crate::records::SubscriptionDeclared;
@@ -49,10 +50,11 @@ impl State {
         context.offer(&Offer {
             to: queue,
             body,
-            must_be_allowed: limits.queue_policies.then_some(&*topic.arn),
+            must_be_allowed: limits.queue_policies.then_some(sender(&topic.arn)),
             size,
             attributes: 0,
             form,
+            deduplicates_by_content: false,
             is_dead_letter: false,
         });
         Some(())
@@ -121,7 +123,7 @@ fn payload(kind: Kind, text: String, topic_arn: &str, base: &str, endpoint: Opti
     let notification = Notification {
         kind,
         message: text.into(),
-        // Queues compute it anew where it is not theirs to know.
+        // Whoever needs it computes it.
         message_md5: [0; 16],
         texts: Vec::new(),
         subject: None,

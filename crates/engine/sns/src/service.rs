@@ -8,14 +8,14 @@ use kernel::codec::Malformed;
 use kernel::parcel::{Ended, Form};
 use kernel::{
     Arn, Demand, Extent, IdsRemembered, Ledger, Offer, ParcelSent, RememberedId, Rests, Service, Stored,
-    Survival, Time,
+    Survival, Taken, Time,
 };
 use notification::Notification;
 
 use crate::SubscriptionId;
 use crate::archive::ReplayStep;
 use crate::deliveries::{Attempt, Consequence, Outcome};
-use crate::fanout::Refused;
+use crate::fanout::{Refused, sender};
 use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting, Step, facts};
 use crate::records::{self, DeliveriesEnded, Record};
@@ -194,6 +194,10 @@ impl Service for State {
         facts(State::reset(self))
     }
 
+    fn offer(&self, offer: &Offer<'_>, context: &mut Context<'_, '_>) -> Taken {
+        State::offer(self, offer, context)
+    }
+
     fn advance(&mut self, now: Time, room: &mut usize) {
         self.advance_some(now, room);
     }
@@ -316,7 +320,7 @@ impl Service for State {
     }
 
     fn take_again<'a>(&self, parcel: &ParcelSent<'a>, at: Extent, again: &mut ParcelSent<'a>) {
-        again.deliveries = self.deliveries.take_again(parcel, at);
+        again.deliveries.extend(self.deliveries.take_again(parcel, at));
         again.deliveries.extend(self.wide.take_again(parcel, at));
         again.archived_millis = if self.is_archived(parcel, at) { parcel.archived_millis } else { 0 };
     }
@@ -429,10 +433,11 @@ fn dead_letter<'a>(letter: &'a DeadLetter, context: &mut Context<'a, '_>) -> Dec
     context.offer(&Offer {
         to: &letter.queue,
         body,
-        must_be_allowed: context.setting.limits.queue_policies.then_some(&*letter.topic),
+        must_be_allowed: context.setting.limits.queue_policies.then_some(sender(&letter.topic)),
         size: tail.len(),
         attributes: 0,
         form: letter.form,
+        deduplicates_by_content: false,
         is_dead_letter: true,
     });
     Decision::silent(Vec::new())

@@ -7,6 +7,7 @@ use deliveries::Deliveries;
 use kernel::parcel::Deduplicates;
 use kernel::{Deadlines, Demand, Extent, IdsRemembered, Ledger, ParcelSent, RememberedId, Seq, Time};
 use resources::Standing;
+use resources::policy::Policy;
 
 use crate::archive::Replay;
 use crate::interests::Interests;
@@ -288,6 +289,7 @@ impl State {
         if let Some(topic) = self.topics.get_mut(&record.id) {
             topic.standing.declare(at, ledger);
             topic.delivery_policy = delivery_policy(&record.attributes, Level::Topic);
+            topic.policy = policy(record);
             topic.declared = record.clone();
             if !topic.archive.is_empty() {
                 // It may be to be kept for a shorter time.
@@ -308,6 +310,7 @@ impl State {
             subscriptions_pending: 0,
             filter_policies: 0,
             delivery_policy: delivery_policy(&record.attributes, Level::Topic),
+            policy: policy(record),
             declared: record.clone(),
             standing: Standing::declared(at, None, ledger),
             subscribed_in: BTreeMap::new(),
@@ -594,4 +597,8 @@ impl State {
         }
         records
     }
+}
+
+fn policy(declared: &TopicDeclared) -> Option<Policy> {
+    declared.attributes.get("Policy").map(|text| Policy::compile(text))
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use collections::{Dedup, Lane};
 use kernel::{Arn, Time};
 use resources::Standing;
+use resources::policy::Policy;
 
 use crate::interests::Interests;
 use crate::records::{SubscriptionDeclared, SubscriptionDeleted, TopicDeclared};
@@ -34,6 +35,8 @@ pub struct Topic {
     pub filter_policies: usize,
     /// What its attribute `DeliveryPolicy` says.
     pub delivery_policy: Option<Box<DeliveryPolicy>>,
+    /// What its attribute `Policy` says.
+    pub(crate) policy: Option<Policy>,
     pub(crate) standing: Standing,
     /// In which segments its subscriptions may be declared, those included that have ended but can be restored; and how many in each.
     pub(crate) subscribed_in: BTreeMap<u32, u32>,

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use kernel::parcel::{Deduplicates, StoredCopy};
-use kernel::{Context, Extent, Ledger, Offer, ParcelSent, RememberedId, Taken};
+use kernel::{Context, Extent, Ledger, Offer, ParcelSent, RememberedId, Taken, Why};
 
 use crate::limits::Limits;
 use crate::operations::Setting;
 use crate::queue::QUEUE_DELAY;
 use crate::records::Draft;
 use crate::records::{Deduplication, MessageSent};
-use crate::rules::allows::topic_may_send;
+use crate::rules::allows::service_may_send;
 use crate::state::State;
 use crate::survival::placed;
 use crate::{QueueId, QueueKey, Seq, limits};
@@ -20,24 +20,30 @@ impl State {
     /// Takes an offer for a queue, or does not.
     pub fn offer(&self, offer: &Offer<'_>, context: &mut Context<'_, '_, Limits>) -> Taken {
         let Some(queue) = QueueKey::from_arn(offer.to).and_then(|key| self.queue(&key)) else {
-            return Taken::Refused("the queue does not exist");
+            return Taken::Refused(Why::Missing, "the queue does not exist");
         };
-        if let Some(source) = offer.must_be_allowed
-            && !topic_may_send(queue, source)
+        if let Some(sender) = offer.must_be_allowed
+            && !service_may_send(queue, &sender)
         {
-            return Taken::Refused("the queue's policy does not let the topic send");
+            return Taken::Refused(Why::Forbidden, "the queue's policy does not let the sender send");
         }
         // An envelope is a little longer, which AWS measures, too; but not before it is made.
         if offer.size > queue.settings.maximum_message_bytes as usize {
-            return Taken::Refused("the message is longer than the queue allows");
+            return Taken::Refused(Why::Unfit, "the message is longer than the queue allows");
         }
         if offer.form.raw && offer.attributes > limits::MESSAGE_ATTRIBUTES {
-            return Taken::Refused("the message has more attributes than a queue's message can have");
+            let reason = "the message has more attributes than a queue's message can have";
+            return Taken::Refused(Why::Unfit, reason);
         }
         let Setting { now, numbers, .. } = context.setting;
         let parcel = context.parcel(offer.body);
         let deduplicates = match (&queue.settings.fifo, &parcel.group, &parcel.deduplication_id) {
             (None, ..) => None,
+            (Some(fifo), ..) if offer.deduplicates_by_content && !fifo.content_based => {
+                let reason =
+                    "a FIFO queue without content-based deduplication takes messages with an id only";
+                return Taken::Refused(Why::Unfit, reason);
+            }
             (Some(fifo), Some(group), Some(id)) => {
                 let in_group = fifo.scope_in_force_is_group(now);
                 let key = DedupKey::new(id, in_group.then_some(&**group));
@@ -47,7 +53,9 @@ impl State {
                 }
                 Some(if in_group { Deduplicates::InGroup } else { Deduplicates::All })
             }
-            (Some(_), ..) => return Taken::Refused("a FIFO queue takes messages with a group only"),
+            (Some(_), ..) => {
+                return Taken::Refused(Why::Unfit, "a FIFO queue takes messages with a group only");
+            }
         };
         let seq = numbers.draw();
         parcel.copies.push(StoredCopy {

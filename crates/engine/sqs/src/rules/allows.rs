@@ -1,5 +1,6 @@
 //! Who may do what to a queue.
 
+use kernel::Sender;
 use resources::policy::{Principal, Verdict};
 
 use crate::queue::Queue;
@@ -21,16 +22,16 @@ pub fn may(queue: &Queue, who: &Principal<'_>, action: &str, keys: &[(&str, &[&s
     }
 }
 
-/// Whether SNS may send to a queue on behalf of a topic (facts/sns.md § 12, facts/security.md § 5).
-pub fn topic_may_send(queue: &Queue, topic_arn: &str) -> bool {
-    let account = topic_arn.split(':').nth(4).unwrap_or_default();
+/// Whether a service may send to a queue on behalf of a topic or a rule (facts/sns.md § 12, facts/security.md § 5).
+pub fn service_may_send(queue: &Queue, sender: &Sender<'_>) -> bool {
+    let account = sender.arn.split(':').nth(4).unwrap_or_default();
     let keys: [(&str, &[&str]); 4] = [
-        ("aws:SourceArn", &[topic_arn]),
+        ("aws:SourceArn", &[sender.arn]),
         ("aws:SourceAccount", &[account]),
         ("aws:SourceOwner", &[account]),
         ("aws:SecureTransport", &["true"]),
     ];
-    may(queue, &Principal::Service("sns.amazonaws.com"), "sqs:SendMessage", &keys)
+    may(queue, &Principal::Service(sender.service), "sqs:SendMessage", &keys)
 }
 
 #[cfg(test)]
@@ -46,6 +47,7 @@ mod tests {
 
     const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:q";
     const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:t";
+    const SENDER: Sender<'_> = Sender { arn: TOPIC, service: "sns.amazonaws.com" };
 
     fn key() -> QueueKey {
         QueueKey { account: "000000000000".to_owned(), region: "us-east-1".to_owned(), name: "q".to_owned() }
@@ -67,7 +69,7 @@ mod tests {
     }
 
     fn topic_may_send(policy: Option<&str>) -> bool {
-        super::topic_may_send(&queue(policy), TOPIC)
+        super::service_may_send(&queue(policy), &SENDER)
     }
 
     #[test]
@@ -104,12 +106,12 @@ mod tests {
     #[test]
     fn another_policy_is_asked_once_it_is_set() {
         let mut queue = queue(None);
-        assert!(!super::topic_may_send(&queue, TOPIC));
+        assert!(!super::service_may_send(&queue, &SENDER));
         let policy = policy("Allow", "\"*\"", "");
         queue.set(&Settings { policy: Some(policy), ..Settings::default() });
-        assert!(super::topic_may_send(&queue, TOPIC));
+        assert!(super::service_may_send(&queue, &SENDER));
         queue.set(&Settings::default());
-        assert!(!super::topic_may_send(&queue, TOPIC));
+        assert!(!super::service_may_send(&queue, &SENDER));
     }
 
     fn policy(effect: &str, principal: &str, condition: &str) -> String {

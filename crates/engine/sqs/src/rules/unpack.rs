@@ -23,7 +23,8 @@ pub fn unpack(
     if copy.form.raw {
         let body = notification.text_for(protocol.name()).clone();
         let body_md5 = match protocol {
-            Protocol::Sqs => notification.message_md5,
+            // What was made in the engine's turn has no digest yet: it costs by the byte.
+            Protocol::Sqs if notification.message_md5 != [0; 16] => notification.message_md5,
             _ => Md5::digest(body.as_bytes()).into(),
         };
         // They lie in the order in which they were published.
