@@ -28,6 +28,10 @@ pub struct Server {
     errands: VecDeque<Errand>,
     /// Deliveries to attempt.
     pub attempts: VecDeque<sns::deliveries::Attempt>,
+    /// Events to hand to targets outside.
+    pub event_attempts: VecDeque<eventbridge::deliveries::Attempt>,
+    /// Why targets did not get events.
+    pub undelivered: Vec<eventbridge::Undelivered>,
     /// The records that were read for replays since the last call.
     pub recalled: Vec<Recalled>,
     /// The numbers of the sent messages that the log contained at the start, and their places.
@@ -137,6 +141,8 @@ impl Server {
             discards: VecDeque::new(),
             discard_waits: false,
             attempts: VecDeque::new(),
+            event_attempts: VecDeque::new(),
+            undelivered: Vec::new(),
             recalled: Vec::new(),
             sent,
             space: Space::Ok,
@@ -188,6 +194,10 @@ impl Server {
                 Output::Append(batch) => self.batches.push_back(batch),
                 Output::Reply { ticket, answer } => answers.push((ticket, answer)),
                 Output::Effect(Effect::Sqs(nothing)) => match nothing {},
+                Output::Effect(Effect::Events(effect)) => match effect {
+                    eventbridge::Effect::Deliver(attempt) => self.event_attempts.push_back(*attempt),
+                    eventbridge::Effect::Undelivered(undelivered) => self.undelivered.push(*undelivered),
+                },
                 Output::Effect(Effect::Sns(effect)) => match effect {
                     sns::Effect::Deliver(attempt) => self.attempts.push_back(*attempt),
                     sns::Effect::Recall { purpose, extents } => {

@@ -211,7 +211,7 @@ impl World {
     fn ask_queue(&mut self, command: operations::Command) -> Result<Answered, Refusal> {
         match self.ask_any(Command::Sqs(command))? {
             Reply::Sqs(reply) => Ok(reply),
-            other @ Reply::Sns(_) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -226,7 +226,7 @@ impl World {
         let (command, _) = sns::operations::prepare(request, &asker)?;
         match self.ask_any(Command::Sns(command))? {
             Reply::Sns(reply) => Ok(reply),
-            other @ Reply::Sqs(_) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -18,8 +18,8 @@ use crate::model::Model;
 use crate::workspace::root;
 use view::View;
 
-/// The generated services, by their folders under `models`: the third part of their ARNs.
-const SERVICES: &[&str] = &["sns", "sqs"];
+/// The generated services, by their folders under `models`: the names of their crates.
+const SERVICES: &[&str] = &["eventbridge", "sns", "sqs"];
 
 /// What proves the protocols that no service speaks yet, by its folders under `crates/wire/fixtures`. It is built for tests alone.
 const FIXTURES: &[&str] = &["amz_json", "rest_json", "rpc_cbor", "streams"];

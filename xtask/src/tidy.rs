@@ -42,8 +42,22 @@ const ARROWS: &[(&str, &[&str])] = &[
             "posthaste-resources",
         ],
     ),
+    (
+        "posthaste-eventbridge",
+        &[
+            "posthaste-api",
+            "posthaste-kernel",
+            "posthaste-deliveries",
+            "posthaste-notification",
+            "posthaste-patterns",
+            "posthaste-resources",
+        ],
+    ),
     ("posthaste-journal", &["posthaste-kernel"]),
-    ("posthaste-machine", &["posthaste-kernel", "posthaste-sqs", "posthaste-sns", "posthaste-journal"]),
+    (
+        "posthaste-machine",
+        &["posthaste-kernel", "posthaste-sqs", "posthaste-sns", "posthaste-eventbridge", "posthaste-journal"],
+    ),
     ("posthaste-delivery", &[]),
     ("posthaste-wire", &["posthaste-api", "posthaste-kernel"]),
     ("posthaste-stdio", &[]),
@@ -148,7 +162,11 @@ fn folders(faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
 }
 
 /// Files with a table of record kinds. Each is the only place that writes its kinds.
-const RECORDS: &[&str] = &["crates/engine/sqs/src/records/mod.rs", "crates/engine/sns/src/records/mod.rs"];
+const RECORDS: &[&str] = &[
+    "crates/engine/sqs/src/records/mod.rs",
+    "crates/engine/sns/src/records/mod.rs",
+    "crates/engine/eventbridge/src/records/mod.rs",
+];
 
 /// Checks that each number of a record kind is listed once over all services, and that all written numbers are listed.
 fn record_kinds(faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {

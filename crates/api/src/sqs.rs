@@ -2,7 +2,7 @@
 
 //! The shapes of Amazon Simple Queue Service.
 
-#![allow(missing_docs)] // AWS's names say it.
+#![allow(missing_docs, clippy::large_enum_variant)] // AWS's names say it.
 
 use bytes::Bytes;
 

@@ -144,6 +144,7 @@ impl Carrier {
             Payload::Push(_) => &self.push,
             Payload::Function(_) => &self.lambda,
             Payload::Stream(_) => &self.firehose,
+            Payload::Target(_) => &None,
         };
         match gateway {
             Some(gateway) => gateway.send(parcel).await,

@@ -6,7 +6,7 @@
 mod parcel;
 pub use parcel::{
     Attribute, Confirmation, Email, EmailFormat, Function, HttpPost, Message, MessageKind, Origin, Outcome,
-    Parcel, Payload, Push, Sms, Stream,
+    Parcel, Payload, Push, Sms, Stream, Target,
 };
 
 mod carrier;

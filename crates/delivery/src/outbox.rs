@@ -49,7 +49,7 @@ impl Entry {
 /// A filter for listing. All given conditions must hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct OutboxFilter {
-    /// `email`, `email-json`, `sms`, `application`, `lambda` or `firehose`.
+    /// `email`, `email-json`, `sms`, `application`, `lambda`, `firehose` or `target`.
     pub protocol: Option<String>,
     /// An address, a telephone number, or an ARN.
     pub endpoint: Option<String>,
@@ -139,7 +139,8 @@ impl Outbox {
 
 /// Returns a parcel's fields, as shown in the outbox and sent to gateways.
 pub(crate) fn show(parcel: &Parcel) -> Map<String, Value> {
-    let Origin { at_ms, topic_arn, subscription_arn, message_id, attributes, confirmation } = &parcel.origin;
+    let Origin { at_ms, topic_arn, subscription_arn, rule_arn, message_id, attributes, confirmation } =
+        &parcel.origin;
     let attributes: Map<String, Value> = attributes
         .iter()
         .map(|attribute| {
@@ -176,7 +177,9 @@ pub(crate) fn show(parcel: &Parcel) -> Map<String, Value> {
             let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &stream.data);
             (None, text_or_nothing(&stream.data), vec![("data", json!(base64))])
         }
+        Payload::Target(target) => (None, Some(target.input.as_str()), vec![]),
     };
+    let rule = rule_arn.as_ref().map(|arn| ("rule_arn", json!(arn)));
     let mut shown = Map::new();
     for (name, value) in [
         ("at", json!(at_ms)),
@@ -192,6 +195,7 @@ pub(crate) fn show(parcel: &Parcel) -> Map<String, Value> {
     ]
     .into_iter()
     .chain(own)
+    .chain(rule)
     {
         shown.insert(name.into(), value);
     }
@@ -235,6 +239,7 @@ mod tests {
                 at_ms: 17,
                 topic_arn: Some("topic".into()),
                 subscription_arn: Some("subscription".into()),
+                rule_arn: None,
                 message_id: "m".into(),
                 attributes: vec![Attribute {
                     name: "colour".into(),

@@ -20,6 +20,8 @@ pub struct Origin {
     pub topic_arn: Option<String>,
     /// The subscription of the delivery.
     pub subscription_arn: Option<String>,
+    /// The rule of an event.
+    pub rule_arn: Option<String>,
     /// The message's id.
     pub message_id: String,
     /// The message's attributes.
@@ -63,6 +65,8 @@ pub enum Payload {
     Function(Function),
     /// For `firehose`.
     Stream(Stream),
+    /// For a target of a rule that is neither a function nor a delivery stream.
+    Target(Target),
 }
 
 impl Payload {
@@ -79,6 +83,7 @@ impl Payload {
             Payload::Push(_) => "application",
             Payload::Function(_) => "lambda",
             Payload::Stream(_) => "firehose",
+            Payload::Target(_) => "target",
         }
     }
 
@@ -91,6 +96,7 @@ impl Payload {
             Payload::Push(push) => &push.endpoint_arn,
             Payload::Function(function) => &function.function_arn,
             Payload::Stream(stream) => &stream.stream_arn,
+            Payload::Target(target) => &target.arn,
         }
     }
 }
@@ -242,6 +248,15 @@ pub struct Stream {
     pub stream_arn: String,
     /// The record.
     pub data: Bytes,
+}
+
+/// The input for a target of a rule, of a service that has no gateway.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// The target.
+    pub arn: String,
+    /// What the target is handed: JSON.
+    pub input: String,
 }
 
 /// The result of an attempt.

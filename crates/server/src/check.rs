@@ -55,6 +55,7 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         print_uses(machine.ledger())?;
         print_queues(&machine)?;
         print_topics(&machine)?;
+        print_buses(&machine)?;
         let set_aside = machine.sqs().set_aside();
         if set_aside > 0 {
             outln!("\nMessages set aside because they could not be read: {set_aside}")?;
@@ -206,6 +207,17 @@ fn print_topics(machine: &Machine) -> io::Result<()> {
     let direct = machine.sns().deliveries_pending_directly();
     if direct > 0 {
         outln!("{direct:>12} {:>12}  to telephones and devices without a subscription", "")?;
+    }
+    Ok(())
+}
+
+fn print_buses(machine: &Machine) -> io::Result<()> {
+    let mut none = true;
+    for bus in machine.events().bus_views() {
+        if std::mem::take(&mut none) {
+            outln!("\n{:>12} {:>12} {:>12}  event bus", "rules", "targets", "to deliver")?;
+        }
+        outln!("{:>12} {:>12} {:>12}  {}", bus.rules, bus.targets, bus.deliveries_pending, bus.arn)?;
     }
     Ok(())
 }

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use deliveries::Outcome;
 use delivery::Carrier;
+use eventbridge::Undelivered;
 use journal::{ReadError, Reader};
 use kernel::codec::Malformed;
 use kernel::{Extent, Secret};
 use machine::{Event, Input};
 use notification::Signer;
-use sns::deliveries::{Attempt, Outcome};
 use sns::fanout::Refused;
 use tokio::sync::mpsc;
 use tracing::error;
@@ -21,7 +22,7 @@ use crate::clock::Clock;
 use crate::damage::Damages;
 use crate::engine::{Handle, Message};
 use crate::failures::{Failure, Failures};
-use crate::packing::pack;
+use crate::packing::{pack, pack_event};
 use crate::signing::Signing;
 
 /// Threads for blocking work: disk reads, name lookups, signatures.
@@ -34,6 +35,81 @@ const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 pub struct Deliverer {
     tools: Arc<Tools>,
     attempts: Mutex<Option<mpsc::UnboundedSender<Attempt>>>,
+}
+
+/// An attempt that a service asks for.
+enum Attempt {
+    OfTopic(sns::deliveries::Attempt),
+    OfRule(eventbridge::deliveries::Attempt),
+}
+
+impl Attempt {
+    fn owner(&self) -> Owner {
+        match self {
+            Attempt::OfTopic(_) => Owner::Topics,
+            Attempt::OfRule(_) => Owner::Buses,
+        }
+    }
+
+    fn number(&self) -> u64 {
+        match self {
+            Attempt::OfTopic(attempt) => attempt.number,
+            Attempt::OfRule(attempt) => attempt.number,
+        }
+    }
+
+    fn parcel(&self) -> Extent {
+        match self {
+            Attempt::OfTopic(attempt) => attempt.parcel,
+            Attempt::OfRule(attempt) => attempt.parcel,
+        }
+    }
+
+    /// How often it was tried before.
+    fn before(&self) -> u32 {
+        match self {
+            Attempt::OfTopic(attempt) => attempt.attempts,
+            Attempt::OfRule(attempt) => attempt.attempts,
+        }
+    }
+
+    fn pack(
+        &self,
+        tools: &Tools,
+        signer: &dyn Signer,
+        head: &[u8],
+        tail: &Bytes,
+    ) -> Result<delivery::Parcel, Malformed> {
+        match self {
+            Attempt::OfTopic(attempt) => pack(tools, signer, attempt, head, tail),
+            Attempt::OfRule(attempt) => pack_event(tools, attempt, head, tail),
+        }
+    }
+}
+
+/// Who is told of an attempt's end.
+#[derive(Clone, Copy)]
+enum Owner {
+    Topics,
+    Buses,
+}
+
+impl Owner {
+    /// Reports the end of an attempt: how, why, and the parcel unless it arrived.
+    fn report(
+        self,
+        engine: &Handle,
+        number: u64,
+        outcome: Outcome,
+        reason: String,
+        parcel: Option<(Bytes, Bytes)>,
+    ) {
+        let event = match self {
+            Owner::Topics => Event::Sns(sns::Event::Delivered { number, outcome, parcel }),
+            Owner::Buses => Event::Events(eventbridge::Event::Delivered { number, outcome, reason, parcel }),
+        };
+        engine.put(Message::Input(Input::Event(event)));
+    }
 }
 
 /// The parts for making an attempt.
@@ -84,11 +160,37 @@ impl Deliverer {
         });
     }
 
-    /// Makes an attempt. Its result returns as a message to the engine.
-    pub fn deliver(&self, attempt: Attempt) {
+    /// Stores that a target does not get an event.
+    pub fn undelivered(&self, undelivered: &Undelivered) {
+        self.tools.failures.put(&Failure {
+            message_id: undelivered.event_id.as_deref().unwrap_or_default(),
+            topic_arn: None,
+            subscription_arn: Some(&undelivered.rule_arn),
+            protocol: "target",
+            destination: &undelivered.target_arn,
+            delivery: None,
+            at: undelivered.at,
+            attempt: undelivered.attempts,
+            status: None,
+            reason: &undelivered.reason,
+            is_dead_letter: undelivered.is_dead_letter,
+        });
+    }
+
+    /// Makes an attempt to deliver a message of a topic. Its result returns as a message to the engine.
+    pub fn deliver(&self, attempt: sns::deliveries::Attempt) {
+        self.begin(Attempt::OfTopic(attempt));
+    }
+
+    /// The same for an event of a rule.
+    pub fn deliver_event(&self, attempt: eventbridge::deliveries::Attempt) {
+        self.begin(Attempt::OfRule(attempt));
+    }
+
+    fn begin(&self, attempt: Attempt) {
         // The data under this lock is always valid, also after a panic.
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = attempt.number;
+        let (owner, number) = (attempt.owner(), attempt.number());
         let thread = match attempts.take() {
             Some(thread) => Ok(thread),
             None => start(self.tools.clone()),
@@ -101,7 +203,7 @@ impl Deliverer {
             }
             Err(error) => {
                 error!("cannot start the delivery thread: {error}");
-                report(&self.tools.engine, number, Outcome::Failed, None);
+                owner.report(&self.tools.engine, number, Outcome::Failed, error.to_string(), None);
             }
         }
     }
@@ -126,23 +228,19 @@ fn start(tools: Arc<Tools>) -> std::io::Result<mpsc::UnboundedSender<Attempt>> {
     Ok(sender)
 }
 
-fn report(engine: &Handle, number: u64, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) {
-    let delivered = sns::Event::Delivered { number, outcome, parcel };
-    engine.put(Message::Input(Input::Event(Event::Sns(delivered))));
-}
-
 /// An attempt in progress. Its result is always reported, even if its task panics. Without a report it would
 /// occupy its place among the concurrent attempts for ever.
 struct UnderWay {
     engine: Handle,
+    owner: Owner,
     number: u64,
     told: bool,
 }
 
 impl UnderWay {
-    fn ends(mut self, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) {
+    fn ends(mut self, outcome: Outcome, reason: &str, parcel: Option<(Bytes, Bytes)>) {
         self.told = true;
-        report(&self.engine, self.number, outcome, parcel);
+        self.owner.report(&self.engine, self.number, outcome, reason.to_owned(), parcel);
     }
 }
 
@@ -150,50 +248,52 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         if !self.told {
             // It panicked: another attempt may succeed, and after the last one the delivery is over.
-            report(&self.engine, self.number, Outcome::Failed, None);
+            self.owner.report(&self.engine, self.number, Outcome::Failed, String::new(), None);
         }
     }
 }
 
 async fn make(tools: Arc<Tools>, attempt: Attempt) {
-    let (number, before) = (attempt.number, attempt.attempts);
-    let under_way = UnderWay { engine: tools.engine.clone(), number, told: false };
+    let (number, before, extent) = (attempt.number(), attempt.before(), attempt.parcel());
+    let under_way = UnderWay { engine: tools.engine.clone(), owner: attempt.owner(), number, told: false };
     sabotage::point("attempt");
     // Memory for the record, the envelope and the request. The engine bounds how many attempts wait for it.
-    let room = tools.budget.take(attempt.parcel.len as usize * 3, FOR_EVER).await;
-    let (head, tail) = match read(&tools.reader, attempt.parcel).await {
+    let room = tools.budget.take(extent.len as usize * 3, FOR_EVER).await;
+    let (head, tail) = match read(&tools.reader, extent).await {
         Ok(record) => record,
         // The record was written forward meanwhile, or the delivery is over.
-        Err(ReadError::Gone) => return under_way.ends(Outcome::NotMade, None),
+        Err(ReadError::Gone) => return under_way.ends(Outcome::NotMade, "", None),
         Err(ReadError::Damaged(damage)) => {
             tools.damages.put(&damage);
-            return under_way.ends(Outcome::Unreadable, None);
+            return under_way.ends(Outcome::Unreadable, "", None);
         }
         Err(error) => {
             error!("delivery {number} cannot be read: {error}");
-            return under_way.ends(Outcome::Failed, None);
+            return under_way.ends(Outcome::Failed, "the event cannot be read", None);
         }
     };
     let packed = {
         let (with, head, tail) = (tools.clone(), head.clone(), tail.clone());
-        let made = move |signer: &dyn Signer| pack(&with, signer, &attempt, &head, &tail);
+        let made = move |signer: &dyn Signer| attempt.pack(&with, signer, &head, &tail);
         tools.signing.make(made).await
     };
     let parcel = match packed {
         Some(Ok(parcel)) => parcel,
         // The device was deleted or is disabled; or the record is malformed, which the engine finds, too.
-        Some(Err(Malformed)) => return under_way.ends(Outcome::Refused, Some((head, tail))),
-        None => return under_way.ends(Outcome::Failed, Some((head, tail))),
+        Some(Err(Malformed)) => {
+            return under_way.ends(Outcome::Refused, "the message is malformed", Some((head, tail)));
+        }
+        None => return under_way.ends(Outcome::Failed, "the message cannot be signed", Some((head, tail))),
     };
-    let outcome = match tools.carrier.carry(&parcel).await {
-        delivery::Outcome::Delivered { .. } => Outcome::Delivered,
+    let (outcome, why) = match tools.carrier.carry(&parcel).await {
+        delivery::Outcome::Delivered { .. } => (Outcome::Delivered, String::new()),
         delivery::Outcome::Failed { permanent, status, reason } => {
             let (at, attempt) = (tools.clock.now(), before + 1);
             let origin = &parcel.origin;
             tools.failures.put(&Failure {
                 message_id: &origin.message_id,
                 topic_arn: origin.topic_arn.as_deref(),
-                subscription_arn: origin.subscription_arn.as_deref(),
+                subscription_arn: origin.subscription_arn.as_deref().or(origin.rule_arn.as_deref()),
                 protocol: parcel.payload.protocol(),
                 destination: parcel.payload.endpoint(),
                 delivery: Some(number),
@@ -204,12 +304,12 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
                 // This is known only after the engine has the result.
                 is_dead_letter: false,
             });
-            if permanent { Outcome::Refused } else { Outcome::Failed }
+            (if permanent { Outcome::Refused } else { Outcome::Failed }, reason)
         }
     };
     let letter = (outcome != Outcome::Delivered).then_some((head, tail));
     drop(room);
-    under_way.ends(outcome, letter);
+    under_way.ends(outcome, &why, letter);
 }
 
 async fn read(reader: &Reader, extent: Extent) -> Result<(Bytes, Bytes), ReadError> {

@@ -242,7 +242,8 @@ fn is_name_of_aws(name: &str) -> bool {
     if second.contains('.') {
         return false;
     }
-    first == "queue" || second == "queue" || matches!(first, "sqs" | "sqs-fips" | "sns" | "sns-fips")
+    let is_of_service = matches!(first, "sqs" | "sqs-fips" | "sns" | "sns-fips" | "events" | "events-fips");
+    first == "queue" || second == "queue" || is_of_service
 }
 
 fn host_pattern(text: &str) -> Result<HostPattern, String> {
@@ -360,6 +361,7 @@ mod tests {
             "eu-north-1.queue.amazonaws.com",
             "queue.amazonaws.com",
             "sns.cn-north-1.amazonaws.com.cn",
+            "events.us-east-1.amazonaws.com",
         ] {
             assert!(is_ours(&local, host) && is_ours(&public, host), "{host}");
         }

@@ -440,6 +440,7 @@ impl Engine {
                     }
                 }
                 Output::Effect(Effect::Sns(effect)) => self.carry_out_of_topics(effect),
+                Output::Effect(Effect::Events(effect)) => self.carry_out_of_buses(effect),
                 Output::Effect(Effect::Sqs(nothing)) => match nothing {},
                 Output::Survey { segment } => self.store.survey(segment),
                 Output::Fetch(extents) => self.store.fetch(extents),
@@ -455,6 +456,14 @@ impl Engine {
             sns::Effect::Deliver(attempt) => self.deliverer.deliver(*attempt),
             sns::Effect::Refused(refused) => self.deliverer.refused(&refused),
             sns::Effect::Recall { purpose, extents } => self.store.recall(purpose, extents),
+        }
+    }
+
+    /// Carries out what buses want done.
+    fn carry_out_of_buses(&self, effect: eventbridge::Effect) {
+        match effect {
+            eventbridge::Effect::Deliver(attempt) => self.deliverer.deliver_event(*attempt),
+            eventbridge::Effect::Undelivered(undelivered) => self.deliverer.undelivered(&undelivered),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The file that declares queues and topics. The server applies it at every start, and does not change what
+//! The file that declares queues, topics and event buses. The server applies it at every start, and does not change what
 //! is as declared.
 //!
 //! ```toml
@@ -23,8 +23,21 @@
 //! [topics.subscriptions.attributes]
 //! RawMessageDelivery = true
 //! FilterPolicy = { event = ["created", "cancelled"] }
+//!
+//! [[event-buses]]
+//! name = "default"
+//!
+//! [[event-buses.rules]]
+//! name = "large-orders"
+//! event-pattern = { source = ["shop"], detail = { total = [{ numeric = [">=", 100] }] } }
+//!
+//! [[event-buses.rules.targets]]
+//! queue = "orders"
+//! input-path = "$.detail"
+//! dead-letter-queue = "orders-dlq"
 //! ```
 
+mod buses;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -44,15 +57,18 @@ use crate::engine::Handle;
 use crate::mailbox::{Tickets, ask};
 use crate::options::is_region;
 use crate::web::DEFAULT_ACCOUNT;
+use buses::{BusEntry, DeclaredBus};
 use topics::{DeclaredTopic, TopicEntry};
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
     #[serde(default)]
     queues: Vec<QueueEntry>,
     #[serde(default)]
     topics: Vec<TopicEntry>,
+    #[serde(default)]
+    event_buses: Vec<BusEntry>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +97,7 @@ pub struct Init {
     path: PathBuf,
     queues: Vec<DeclaredQueue>,
     topics: Vec<DeclaredTopic>,
+    buses: Vec<DeclaredBus>,
 }
 
 #[derive(Debug)]
@@ -188,7 +205,17 @@ pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
         }
         topics.push(topic);
     }
-    Ok(Init { path: path.into(), queues, topics })
+    let mut buses: Vec<DeclaredBus> = Vec::new();
+    for entry in file.event_buses {
+        let bus = buses::read(entry, region, |span| line_of(span).unwrap_or(1));
+        let bus = bus.map_err(|(span, text)| mistake(line_of(span), text))?;
+        if let Some(other) = buses.iter().find(|other| other.key == bus.key) {
+            let text = format!("event bus \"{}\" is declared on line {} already", bus.key.name, other.line);
+            return Err(mistake(Some(bus.line), text));
+        }
+        buses.push(bus);
+    }
+    Ok(Init { path: path.into(), queues, topics, buses })
 }
 
 /// Returns the caller for a declaration; an account has twelve digits.
@@ -257,6 +284,14 @@ pub async fn apply(init: &Init, engine: &Handle, tickets: &Tickets, base: &str) 
     }
     for topic in &init.topics {
         let declared = topics::declare(topic, base, engine, tickets).await;
+        declared.map_err(|(line, message)| InitError {
+            path: init.path.clone(),
+            line: Some(line),
+            message,
+        })?;
+    }
+    for bus in &init.buses {
+        let declared = buses::declare(bus, engine, tickets).await;
         declared.map_err(|(line, message)| InitError {
             path: init.path.clone(),
             line: Some(line),
@@ -350,6 +385,16 @@ mod tests {
         assert!(text.contains("line 4: queue \"a\" is declared on line 2 already"), "{text}");
         let text = mistake("[[topics]]\nname = \"a\"\n[[topics]]\nname = \"a\"\n");
         assert!(text.contains("line 4: topic \"a\" is declared on line 2 already"), "{text}");
+        let bus = "[[event-buses]]\nname = \"default\"\n[[event-buses.rules]]\nname = \"r\"\n";
+        let text = mistake(&format!("{bus}event-pattern = {{ source = \"x\" }}\n"));
+        assert!(
+            text.contains("line 4: event bus \"default\", rule \"r\": Event pattern is not valid."),
+            "{text}"
+        );
+        let text = mistake(&format!(
+            "{bus}event-pattern = {{ source = [\"x\"] }}\n[[event-buses.rules.targets]]\nqueue = \"q\"\ntopic = \"t\"\n"
+        ));
+        assert!(text.contains("target 1: it needs one of queue, topic, event-bus and arn"), "{text}");
         let text = mistake("[[topics]]\nname = \"a\"\n[topics.attributes]\nDisplay = \"x\"\n");
         assert!(text.contains("line 4: topic \"a\", Display: there is no such attribute"), "{text}");
         let text = mistake(

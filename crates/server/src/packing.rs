@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use delivery::{
     Attribute, Confirmation, Email, EmailFormat, Function, HttpPost, Message, MessageKind, Origin, Parcel,
-    Payload, Push, Sms, Stream,
+    Payload, Push, Sms, Stream, Target,
 };
 use kernel::codec::Malformed;
 use kernel::{AttributeValue, ParcelSent};
@@ -55,6 +55,7 @@ pub fn pack(
         at_ms: tools.clock.now().millis(),
         topic_arn: Some(notification.topic_arn.to_string()),
         subscription_arn,
+        rule_arn: None,
         message_id,
         attributes: notification.attributes.iter().map(attribute).collect(),
         confirmation: token
@@ -143,6 +144,32 @@ fn payload(
             Payload::Stream(Stream { stream_arn: endpoint, data: body().into() })
         }
     }
+}
+
+/// Builds the parcel of an attempt to hand an event to a target of a rule. `tail` is that of the record of the event.
+pub fn pack_event(
+    tools: &Tools,
+    attempt: &eventbridge::deliveries::Attempt,
+    head: &[u8],
+    tail: &Bytes,
+) -> Result<Parcel, Malformed> {
+    let sent = ParcelSent::decode_label(head)?;
+    let stored = Notification::decode(tail)?;
+    let secret = tools.secret.get().ok_or(Malformed)?;
+    let input = stored.text_for(eventbridge::deliveries::INPUT).to_string();
+    let arn = attempt.target_arn.clone();
+    let payload = match arn.split(':').nth(2) {
+        Some("lambda") => Payload::Function(Function { function_arn: arn, event: input }),
+        Some("firehose") => Payload::Stream(Stream { stream_arn: arn, data: input.into() }),
+        _ => Payload::Target(Target { arn, input }),
+    };
+    let origin = Origin {
+        at_ms: tools.clock.now().millis(),
+        rule_arn: Some(attempt.rule_arn.clone()),
+        message_id: notification::message_id(secret, sent.number),
+        ..Origin::default()
+    };
+    Ok(Parcel { origin, payload })
 }
 
 fn text_attribute(notification: &Notification, name: &str) -> Option<String> {

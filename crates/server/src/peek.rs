@@ -181,7 +181,7 @@ impl Desk {
         let command = Command::Sqs(sqs::operations::Command::PeekMessages(look));
         let reply = match ask(&self.engine, &self.tickets, command).await? {
             Reply::Sqs(reply) => reply,
-            Reply::Sns(_) => return Err(Refusal::new("InternalFailure", "")),
+            _ => return Err(Refusal::new("InternalFailure", "")),
         };
         let sqs::operations::Reply::Peeked(peeked) = &reply else {
             return Err(Refusal::new("InternalFailure", ""));

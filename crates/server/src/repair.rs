@@ -64,6 +64,7 @@ fn kind(head: &[u8]) -> &'static str {
         Some(17 | 18) => "receives and changes of visibility",
         Some(19) => "deletes and expiry",
         Some(20 | 21) => "moves",
+        Some(kind) if eventbridge::records::KINDS.contains(kind) => "buses, rules and deliveries",
         Some(kind) if sns::records::KINDS.contains(kind) => "topics, subscriptions and deliveries",
         _ => "other records",
     }

@@ -329,7 +329,7 @@ impl Desk {
                 };
                 match ask(&self.engine, &self.tickets, Command::Sqs(command)).await {
                     Ok(Reply::Sqs(reply)) => self.present(reply, &plan, base, &exchange, line).await,
-                    Ok(Reply::Sns(_)) => exchange.refuse(&internal()),
+                    Ok(_) => exchange.refuse(&internal()),
                     Err(refusal) => exchange.refuse(&refusal),
                 }
             }
@@ -342,12 +342,28 @@ impl Desk {
                 command.read_bodies(&self.body_readers);
                 let reply = match ask(&self.engine, &self.tickets, Command::Sns(command)).await {
                     Ok(Reply::Sns(reply)) => reply,
-                    Ok(Reply::Sqs(_)) => return exchange.refuse(&internal()),
+                    Ok(_) => return exchange.refuse(&internal()),
                     Err(refusal) => return exchange.refuse(&refusal),
                 };
                 let Some(secret) = self.secret.get() else { return exchange.refuse(&internal()) };
                 match sns::operations::present(reply, &plan, secret) {
                     Ok(response) => exchange.answer(&wire::Response::Sns(response)),
+                    Err(_) => exchange.refuse(&internal()),
+                }
+            }
+            wire::Request::Eventbridge(request) => {
+                let (mut command, plan) = match eventbridge::operations::prepare(request, &asker) {
+                    Ok(prepared) => prepared,
+                    Err(refusal) => return exchange.refuse(&refusal),
+                };
+                command.accept_events(self.admin.clock.now(), &mut self.dice.borrow_mut());
+                let reply = match ask(&self.engine, &self.tickets, Command::Events(command)).await {
+                    Ok(Reply::Events(reply)) => reply,
+                    Ok(_) => return exchange.refuse(&internal()),
+                    Err(refusal) => return exchange.refuse(&refusal),
+                };
+                match eventbridge::operations::present(reply, &plan, &()) {
+                    Ok(response) => exchange.answer(&wire::Response::Eventbridge(response)),
                     Err(_) => exchange.refuse(&internal()),
                 }
             }

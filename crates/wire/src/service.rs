@@ -5,7 +5,7 @@ use crate::rest::Route;
 /// A service, as its model describes it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Service {
-    /// The third word of its ARNs.
+    /// The name of its folder under `models`.
     pub name: &'static str,
     /// What it is called in signatures.
     pub signing_name: &'static str,

@@ -27,16 +27,16 @@ impl World {
             (Asked::Topic(asked), answer) => {
                 let answer = match answer {
                     Ok(Reply::Sns(reply)) => Ok(reply),
-                    Ok(Reply::Sqs(_)) => {
-                        return Err(format!("{ticket} was answered as if it were about queues"));
+                    Ok(_) => {
+                        return Err(format!("{ticket} was answered as if it were not about topics"));
                     }
                     Err(refusal) => Err(refusal),
                 };
                 return self.topic_answered(ticket, asked, answer, low);
             }
             (asked, Ok(Reply::Sqs(reply))) => (asked, Ok(reply)),
-            (_, Ok(Reply::Sns(_))) => {
-                return Err(format!("{ticket} was answered as if it were about topics"));
+            (_, Ok(_)) => {
+                return Err(format!("{ticket} was answered as if it were not about queues"));
             }
             (asked, Err(refusal)) => (asked, Err(refusal)),
         };

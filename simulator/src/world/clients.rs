@@ -25,6 +25,7 @@ impl World {
         let demand = match &command {
             Command::Sqs(command) => command.demand(),
             Command::Sns(command) => command.demand(),
+            Command::Events(command) => command.demand(),
         };
         let low = self.server()?.machine.room() < demand;
         self.asked.insert(ticket, (asked, low));

@@ -178,7 +178,7 @@ fn shapes(operations: &[Operation<'_>], has_all: bool, out: &mut String) -> Resu
     if !has_all {
         writeln!(
             out,
-            "_ => return Err(Refusal::new(\"UnknownOperationException\", \"This server does not have the operation.\")),"
+            "_ => {{\nreturn Err(Refusal::new(\"UnknownOperationException\", \"This server does not have the operation.\"));\n}}"
         )?;
     }
     writeln!(

@@ -5,12 +5,18 @@ use crate::house::services;
 services! {
     sqs: Sqs = sqs::state::State,
     sns: Sns = sns::state::State,
+    events: Events = eventbridge::state::State,
 }
 
 impl crate::Machine {
     /// What queues are, for whoever only looks.
     pub fn sqs(&self) -> &sqs::state::State {
         &self.house.sqs
+    }
+
+    /// What buses are, for whoever only looks.
+    pub fn events(&self) -> &eventbridge::state::State {
+        &self.house.events
     }
 
     /// What topics are, for whoever only looks.

@@ -198,7 +198,7 @@ pub(super) async fn declare(
         let (command, _) = operations::prepare(request, &asker)?;
         match ask(engine, tickets, Command::Sns(command)).await? {
             Reply::Sns(reply) => Ok(reply),
-            Reply::Sqs(_) => Err(Refusal::new("InternalError", "another service answered")),
+            _ => Err(Refusal::new("InternalError", "another service answered")),
         }
     };
     let text = |text: &str| Some(Text::from(text));

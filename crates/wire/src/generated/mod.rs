@@ -2,6 +2,7 @@
 
 //! Readers and writers of each service's shapes, and what chooses between the services.
 
+pub mod eventbridge;
 pub mod sns;
 pub mod sqs;
 
@@ -12,8 +13,10 @@ use crate::{cbor, json, rest, xml};
 
 /// A request to any service.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(any(test, feature = "fixtures"), allow(clippy::large_enum_variant))]
+#[allow(clippy::large_enum_variant)]
 pub enum Request {
+    /// Of eventbridge.
+    Eventbridge(api::eventbridge::Request),
     /// Of sns.
     Sns(api::sns::Request),
     /// Of sqs.
@@ -34,8 +37,10 @@ pub enum Request {
 
 /// An answer from any service.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(any(test, feature = "fixtures"), allow(clippy::large_enum_variant))]
+#[allow(clippy::large_enum_variant)]
 pub enum Response {
+    /// Of eventbridge.
+    Eventbridge(api::eventbridge::Response),
     /// Of sns.
     Sns(api::sns::Response),
     /// Of sqs.
@@ -56,8 +61,10 @@ pub enum Response {
 
 /// An operation of any service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(any(test, feature = "fixtures"), allow(clippy::large_enum_variant))]
+#[allow(clippy::large_enum_variant)]
 pub enum Operation {
+    /// Of eventbridge.
+    Eventbridge(api::eventbridge::Operation),
     /// Of sns.
     Sns(api::sns::Operation),
     /// Of sqs.
@@ -78,6 +85,7 @@ pub enum Operation {
 
 /// The services.
 pub const SERVICES: &[&Service] = &[
+    &eventbridge::SERVICE,
     &sns::SERVICE,
     &sqs::SERVICE,
     #[cfg(any(test, feature = "fixtures"))]
@@ -94,6 +102,7 @@ impl Operation {
     /// AWS's name of it.
     pub const fn name(self) -> &'static str {
         match self {
+            Operation::Eventbridge(operation) => operation.name(),
             Operation::Sns(operation) => operation.name(),
             Operation::Sqs(operation) => operation.name(),
             #[cfg(any(test, feature = "fixtures"))]
@@ -110,6 +119,7 @@ impl Operation {
     /// Whether it is an operation of our own, which AWS does not have.
     pub const fn is_addition(self) -> bool {
         match self {
+            Operation::Eventbridge(operation) => operation.is_addition(),
             Operation::Sns(operation) => operation.is_addition(),
             Operation::Sqs(operation) => operation.is_addition(),
             #[cfg(any(test, feature = "fixtures"))]
@@ -126,6 +136,7 @@ impl Operation {
     /// Whose operation it is.
     pub const fn service(self) -> &'static Service {
         match self {
+            Operation::Eventbridge(_) => &eventbridge::SERVICE,
             Operation::Sns(_) => &sns::SERVICE,
             Operation::Sqs(_) => &sqs::SERVICE,
             #[cfg(any(test, feature = "fixtures"))]
@@ -142,6 +153,7 @@ impl Operation {
     /// Whether its answer has a body.
     pub const fn has_output(self) -> bool {
         match self {
+            Operation::Eventbridge(operation) => eventbridge::has_output(operation),
             Operation::Sns(operation) => sns::has_output(operation),
             Operation::Sqs(operation) => sqs::has_output(operation),
             #[cfg(any(test, feature = "fixtures"))]
@@ -158,6 +170,7 @@ impl Operation {
     /// Whether events follow its answer.
     pub const fn has_events(self) -> bool {
         match self {
+            Operation::Eventbridge(_) => false,
             Operation::Sns(_) => false,
             Operation::Sqs(_) => false,
             #[cfg(any(test, feature = "fixtures"))]
@@ -174,6 +187,7 @@ impl Operation {
     /// A service's operation of this name.
     pub fn from_name(service: &Service, name: &str) -> Option<Operation> {
         match service.name {
+            "eventbridge" => api::eventbridge::Operation::from_name(name).map(Operation::Eventbridge),
             "sns" => api::sns::Operation::from_name(name).map(Operation::Sns),
             "sqs" => api::sqs::Operation::from_name(name).map(Operation::Sqs),
             #[cfg(any(test, feature = "fixtures"))]
@@ -199,6 +213,7 @@ impl Response {
     /// Which operation it is of.
     pub const fn operation(&self) -> Operation {
         match self {
+            Response::Eventbridge(response) => Operation::Eventbridge(eventbridge::operation_of(response)),
             Response::Sns(response) => Operation::Sns(sns::operation_of(response)),
             Response::Sqs(response) => Operation::Sqs(sqs::operation_of(response)),
             #[cfg(any(test, feature = "fixtures"))]
@@ -224,6 +239,9 @@ impl Response {
 /// Reads a request's body; none if the service is not spoken in JSON.
 pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<Result<Request, Fault>> {
     match operation {
+        Operation::Eventbridge(operation) => {
+            Some(eventbridge::read_document(operation, reader).map(Request::Eventbridge))
+        }
         Operation::Sns(_) => {
             let _ = reader;
             None
@@ -253,6 +271,10 @@ pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<
 /// Reads a request's body; none if the service is not spoken in CBOR.
 pub fn read_cbor(operation: Operation, reader: &mut cbor::Reader<'_>) -> Option<Result<Request, Fault>> {
     match operation {
+        Operation::Eventbridge(_) => {
+            let _ = reader;
+            None
+        }
         Operation::Sns(_) => {
             let _ = reader;
             None
@@ -284,6 +306,10 @@ pub fn read_cbor(operation: Operation, reader: &mut cbor::Reader<'_>) -> Option<
 /// Reads a request's parameters; none if the service is not spoken in the query protocol.
 pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Option<Result<Request, FormFault>> {
     match operation {
+        Operation::Eventbridge(_) => {
+            let _ = scope;
+            None
+        }
         Operation::Sns(operation) => Some(sns::read_form(operation, scope).map(Request::Sns)),
         Operation::Sqs(operation) => Some(sqs::read_form(operation, scope).map(Request::Sqs)),
         #[cfg(any(test, feature = "fixtures"))]
@@ -312,6 +338,10 @@ pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Option<Result<Reque
 /// Reads a request from its places; none if the service is not spoken in restJson1.
 pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Result<Request, Fault>> {
     match operation {
+        Operation::Eventbridge(_) => {
+            let _ = request;
+            None
+        }
         Operation::Sns(_) => {
             let _ = request;
             None
@@ -345,6 +375,7 @@ pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Re
 /// Writes an answer's body, if the service is spoken in JSON or in the query protocol.
 pub fn write_json(response: &Response, writer: &mut json::Writer) {
     match response {
+        Response::Eventbridge(response) => eventbridge::write_document(response, writer),
         Response::Sns(response) => sns::write_document(response, writer),
         Response::Sqs(response) => sqs::write_document(response, writer),
         #[cfg(any(test, feature = "fixtures"))]
@@ -365,6 +396,9 @@ pub fn write_json(response: &Response, writer: &mut json::Writer) {
 /// Writes an answer's body, if the service is spoken in CBOR.
 pub fn write_cbor(response: &Response, writer: &mut cbor::Writer) {
     match response {
+        Response::Eventbridge(_) => {
+            let _ = writer;
+        }
         Response::Sns(_) => {
             let _ = writer;
         }
@@ -387,6 +421,9 @@ pub fn write_cbor(response: &Response, writer: &mut cbor::Writer) {
 /// Writes an answer's members as elements, if the service is spoken in the query protocol.
 pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
     match response {
+        Response::Eventbridge(_) => {
+            let _ = xml;
+        }
         Response::Sns(response) => sns::write_xml(response, xml),
         Response::Sqs(response) => sqs::write_xml(response, xml),
         #[cfg(any(test, feature = "fixtures"))]
@@ -411,6 +448,7 @@ pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
 /// Writes an answer into its places; none if the service is not spoken in restJson1.
 pub fn write_rest(response: &Response) -> Option<rest::Answer> {
     match response {
+        Response::Eventbridge(_) => None,
         Response::Sns(_) => None,
         Response::Sqs(_) => None,
         #[cfg(any(test, feature = "fixtures"))]

@@ -1,0 +1,99 @@
+//! What the log says about buses: facts, one file a kind. Numbers are never reused; retired kinds stay listed.
+//!
+//! | kind | name | class | since |
+//! |---|---|---|---|
+//! | 96 | `bus_declared` | configuration | 1 |
+//! | 97 | `bus_deleted` | configuration | 1 |
+//! | 98 | `rule_declared` | configuration | 1 |
+//! | 99 | `rule_deleted` | configuration | 1 |
+//! | 104 | `delivery_failed` | flow | 1 |
+//! | 105 | `deliveries_ended` | flow | 1 |
+//!
+//! What targets are handed is a parcel (`kernel::ParcelSent`, kind 128), which queues know, too.
+
+mod bus_declared;
+pub use bus_declared::BusDeclared;
+
+mod bus_deleted;
+pub use bus_deleted::BusDeleted;
+
+mod rule_declared;
+pub use rule_declared::{DeclaredTarget, RuleDeclared};
+
+mod rule_deleted;
+pub use rule_deleted::RuleDeleted;
+
+pub use deliveries::{DeliveriesEnded, DeliveryFailed};
+
+#[cfg(test)]
+mod tests;
+
+use kernel::codec::{Malformed, Reader};
+
+/// The kinds of records that are this service's.
+pub const KINDS: std::ops::RangeInclusive<u8> = 96..=111;
+
+/// A fact about buses.
+#[derive(Clone, PartialEq, Debug)]
+#[allow(missing_docs)] // Each variant is documented where its struct is.
+pub enum Record {
+    BusDeclared(Box<BusDeclared>),
+    BusDeleted(BusDeleted),
+    RuleDeclared(Box<RuleDeclared>),
+    RuleDeleted(RuleDeleted),
+    DeliveryFailed(DeliveryFailed),
+    DeliveriesEnded(DeliveriesEnded),
+}
+
+impl kernel::service::Record<'_> for Record {
+    /// Whether a restart applies it before all records that are not.
+    fn is_configuration(&self) -> bool {
+        !matches!(self, Record::DeliveryFailed(_) | Record::DeliveriesEnded(_))
+    }
+
+    /// Appends kind and content.
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Record::BusDeclared(record) => {
+                out.push(96);
+                record.encode(out);
+            }
+            Record::BusDeleted(record) => {
+                out.push(97);
+                record.encode(out);
+            }
+            Record::RuleDeclared(record) => {
+                out.push(98);
+                record.encode(out);
+            }
+            Record::RuleDeleted(record) => {
+                out.push(99);
+                record.encode(out);
+            }
+            Record::DeliveryFailed(record) => {
+                out.push(104);
+                record.encode(out);
+            }
+            Record::DeliveriesEnded(record) => {
+                out.push(105);
+                record.encode(out);
+            }
+        }
+    }
+
+    /// Reads what [`kernel::service::Record::encode`] wrote.
+    fn decode(bytes: &[u8]) -> Result<Record, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let reader = &mut reader;
+        let record = match reader.u8()? {
+            96 => Record::BusDeclared(Box::new(BusDeclared::decode(reader)?)),
+            97 => Record::BusDeleted(BusDeleted::decode(reader)?),
+            98 => Record::RuleDeclared(Box::new(RuleDeclared::decode(reader)?)),
+            99 => Record::RuleDeleted(RuleDeleted::decode(reader)?),
+            104 => Record::DeliveryFailed(DeliveryFailed::decode(reader)?),
+            105 => Record::DeliveriesEnded(DeliveriesEnded::decode(reader)?),
+            _ => return Err(Malformed),
+        };
+        if reader.is_empty() { Ok(record) } else { Err(Malformed) }
+    }
+}

@@ -1,0 +1,272 @@
+//! The way of an event: from its bus to the targets of the rules that match it, and over another bus to theirs.
+//!
+//! A decision hands an event to a bounded number of targets. If more are to have it, the next step of the decision goes on where it
+//! stopped ([`Route`]); all steps are one group of the log as long as the segment has room.
+
+use std::borrow::Cow;
+
+use kernel::parcel::{Delivery, Form};
+use kernel::{Body, Offer, ParcelSent, Rests, Sender, Taken, Time, Why, hex};
+use sha2::{Digest, Sha256};
+
+use crate::bus::{Rule, Target};
+use crate::deliveries::INPUT;
+use crate::ids::{BusKey, RuleId};
+use crate::letters::Failure;
+use crate::limits;
+use crate::operations::{Context, Setting};
+use crate::rules::entry::{Accepted, Draft};
+use crate::rules::input::{About, Input};
+use crate::rules::permissions::may_put;
+use crate::service::Effect;
+use crate::state::State;
+
+/// An event on its way.
+#[derive(Clone, Debug)]
+pub struct Route<'a> {
+    /// The event, if it was made ready before the turn.
+    event: Cow<'a, Accepted>,
+    draft: Cow<'a, Draft>,
+    /// When it came, as templates say it.
+    ingested: String,
+    /// The buses that it is on, the last one first. It comes to each of them once.
+    stops: Vec<Stop>,
+}
+
+/// An event on a bus: who is to have it there.
+#[derive(Clone, Debug)]
+struct Stop {
+    bus: BusKey,
+    /// Whether a rule of another bus sent it here. Then no rule sends it to a third one.
+    is_forwarded: bool,
+    /// The rules that match it, once they have been looked for.
+    rules: Option<Vec<RuleId>>,
+    /// The next rule, and the next of its targets.
+    next: (usize, usize),
+}
+
+/// How far a step has brought an event.
+#[derive(Debug)]
+pub struct Went {
+    /// Whether others are to have it, too.
+    pub is_on_its_way: bool,
+    /// How many targets the step has found for it.
+    pub targets: usize,
+    /// What the operator is told.
+    pub effects: Vec<(Rests, Effect)>,
+}
+
+/// What one step of a route has handed over.
+struct Step {
+    targets: usize,
+    bytes: usize,
+    /// What has been handed over is to count before anything else is.
+    ends: bool,
+    /// The body of the event as it is, which targets share.
+    whole: Option<Body>,
+    effects: Vec<(Rests, Effect)>,
+}
+
+impl Step {
+    fn ends(self, is_on_its_way: bool) -> Went {
+        Went { is_on_its_way, targets: self.targets, effects: self.effects }
+    }
+
+    fn has_room(&self) -> bool {
+        !self.ends && self.targets < limits::STEP_TARGETS && self.bytes < limits::STEP_BYTES
+    }
+}
+
+impl<'a> Route<'a> {
+    /// The way of an event that has come to its bus.
+    pub fn new(draft: Cow<'a, Draft>, event: Cow<'a, Accepted>) -> Self {
+        let at = i64::try_from(event.at.0).unwrap_or(i64::MAX);
+        let ingested = crate::rules::entry::seconds_text(at);
+        let stop = Stop { bus: draft.bus.clone(), is_forwarded: false, rules: None, next: (0, 0) };
+        Route { event, draft, ingested, stops: vec![stop] }
+    }
+
+    /// The event's id.
+    pub fn id(&self) -> &str {
+        &self.event.id
+    }
+
+    /// Bytes of the event.
+    pub fn bytes(&self) -> usize {
+        self.event.payload.len()
+    }
+}
+
+impl State {
+    /// Hands an event to the next targets that are to have it.
+    pub(crate) fn go_on<'a>(&self, route: &mut Route<'a>, context: &mut Context<'a, '_>) -> Went {
+        let mut step = Step { targets: 0, bytes: 0, ends: false, whole: None, effects: Vec::new() };
+        while let Some(stop) = route.stops.last_mut() {
+            let rules = stop.rules.get_or_insert_with(|| {
+                let bus = self.bus(&stop.bus);
+                bus.map_or_else(Vec::new, |bus| bus.interests.matching(&route.event.event))
+            });
+            let (at, target) = stop.next;
+            let rule = rules.get(at).map(|id| self.rules.get(id));
+            // A rule that is gone by now has no targets.
+            let target = match rule {
+                None => {
+                    route.stops.pop();
+                    continue;
+                }
+                Some(rule) => rule.and_then(|rule| Some((rule, rule.targets.get(target)?))),
+            };
+            let Some((rule, target)) = target else {
+                stop.next = (at + 1, 0);
+                continue;
+            };
+            if !step.has_room() {
+                return step.ends(true);
+            }
+            stop.next.1 += 1;
+            let is_forwarded = stop.is_forwarded;
+            step.targets += 1;
+            let handed = self.hand_to(rule, target, is_forwarded, route, &mut step, context);
+            if let Err(failure) = handed {
+                let undelivered = self.give_up(rule, target, &failure, &route.event, &route.draft, context);
+                step.effects.push((Rests::OnEverything, Effect::Undelivered(Box::new(undelivered))));
+            }
+        }
+        step.ends(false)
+    }
+
+    /// Hands an event to a target of a rule.
+    ///
+    /// Errors: why the target does not get it.
+    fn hand_to<'a>(
+        &self,
+        rule: &Rule,
+        target: &Target,
+        is_forwarded: bool,
+        route: &mut Route<'a>,
+        step: &mut Step,
+        context: &mut Context<'a, '_>,
+    ) -> Result<(), Failure> {
+        if let Some(bus) = BusKey::from_arn(&target.arn) {
+            return self.forward(rule, bus, is_forwarded, route, &context.setting);
+        }
+        let Setting { limits, numbers, .. } = context.setting;
+        let about =
+            About { rule_arn: &rule.arn, rule_name: &rule.declared.key.name, ingested: &route.ingested };
+        let input = target.input.render(&route.event.text, &about).ok_or(Failure::INVALID_INPUT)?;
+        let fifo = target.arn.resource.ends_with(".fifo");
+        let group = target.group.as_deref();
+        let is_whole = target.input == Input::Whole && group.is_none();
+        let body = match (is_whole, step.whole) {
+            (true, Some(body)) => body,
+            _ => {
+                let payload: Cow<'a, [u8]> = match target.input {
+                    Input::Whole => route.payload(),
+                    _ => Cow::Owned(route.draft.stored(input.to_string()).encode()),
+                };
+                let parcel = ParcelSent {
+                    group: group.map(|group| Cow::Owned(group.to_owned())),
+                    // Such a message has no other id than its content (facts/eventbridge.md § 6).
+                    deduplication_id: (fifo && group.is_some())
+                        .then(|| Cow::Owned(hex(&Sha256::digest(input.as_bytes())))),
+                    ..parcel(rule, &context.setting)
+                };
+                context.body(parcel, payload)
+            }
+        };
+        match is_whole {
+            // It is stored once, however many share it.
+            true => step.whole = Some(body),
+            false => step.bytes += input.len(),
+        }
+        // What one message of a FIFO queue does to the next shows only once it is recorded.
+        step.ends |= fifo;
+        let form = Form { recipient: target.number, raw: true, protocol: 0, replayed: false };
+        let taken = context.offer(&Offer {
+            to: &target.arn,
+            body,
+            must_be_allowed: limits
+                .policies
+                .then_some(Sender { arn: &rule.arn, service: "events.amazonaws.com" }),
+            size: input.len(),
+            attributes: 0,
+            form,
+            deduplicates_by_content: true,
+            is_dead_letter: false,
+        });
+        match taken {
+            Taken::Taken | Taken::Duplicate => Ok(()),
+            Taken::Refused(Why::Unserved, _) => {
+                let body = match target.input {
+                    Input::Whole => body,
+                    // Its dead letter is the event.
+                    _ => {
+                        let mut stored = route.draft.stored(route.event.text.clone());
+                        stored.texts = vec![(INPUT.into(), input.as_ref().into())];
+                        context.body(parcel(rule, &context.setting), stored.encode())
+                    }
+                };
+                let delivery = Delivery { number: numbers.draw(), form, ..Delivery::default() };
+                context.parcel(body).deliveries.push(delivery);
+                Ok(())
+            }
+            Taken::Refused(why, reason) => Err(Failure::of_offer(why, reason, &target.arn)),
+        }
+    }
+
+    /// Sends an event on to another bus: once, since AWS lets no event come to a third one.
+    fn forward(
+        &self,
+        rule: &Rule,
+        bus: BusKey,
+        is_forwarded: bool,
+        route: &mut Route<'_>,
+        setting: &Setting<'_>,
+    ) -> Result<(), Failure> {
+        if is_forwarded {
+            return Err(Failure::third_hop(route.id(), &bus, rule.bus()));
+        }
+        if !self.has_bus(&bus) {
+            return Err(Failure::no_bus(&bus));
+        }
+        let policy = self.bus(&bus).and_then(|bus| bus.policy());
+        if setting.limits.policies && !may_put(policy, &bus, &rule.bus().account, Some(&rule.arn)) {
+            return Err(Failure::not_permitted(&bus));
+        }
+        route.stops.push(Stop { bus, is_forwarded: true, rules: None, next: (0, 0) });
+        Ok(())
+    }
+}
+
+impl<'a> Route<'a> {
+    /// The event as it is stored.
+    fn payload(&self) -> Cow<'a, [u8]> {
+        match &self.event {
+            Cow::Borrowed(event) => Cow::Borrowed(&event.payload),
+            Cow::Owned(event) => Cow::Owned(event.payload.clone()),
+        }
+    }
+}
+
+/// A parcel of a rule.
+pub(crate) fn parcel(rule: &Rule, setting: &Setting<'_>) -> ParcelSent<'static> {
+    parcel_of(setting.numbers.draw(), rule.id().0, setting.now)
+}
+
+/// A parcel without takers.
+pub(crate) fn parcel_of(number: u64, source: u64, at: Time) -> ParcelSent<'static> {
+    ParcelSent {
+        number,
+        source,
+        at,
+        group: None,
+        deduplication_id: None,
+        copies: Vec::new(),
+        deliveries: Vec::new(),
+        ends: Vec::new(),
+        style: 0,
+        archived_millis: 0,
+        deduplicates: None,
+        forwarded: false,
+    }
+}

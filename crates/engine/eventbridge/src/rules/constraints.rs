@@ -1,0 +1,185 @@
+//! What AWS's model says of a request's texts and numbers, in the words of AWS's framework.
+
+use kernel::Refusal;
+
+use crate::refusals;
+
+/// A kind of text: how long it is, and of what it consists.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// The least characters.
+    pub least: usize,
+    /// The most characters.
+    pub most: usize,
+    /// The characters, as AWS's model writes them; none: any.
+    pub characters: Option<Characters>,
+}
+
+/// A set of characters: as AWS's model writes it, and whether a character belongs to it.
+pub type Characters = (&'static str, fn(char) -> bool);
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
+}
+
+/// Names of rules, ids of targets.
+pub const NAME: Kind = Kind { least: 1, most: 64, characters: Some((r"[\.\-_A-Za-z0-9]+", is_plain)) };
+/// Names of buses, also of partners'.
+pub const BUS_NAME: Kind =
+    Kind { least: 1, most: 256, characters: Some((r"[/\.\-_A-Za-z0-9]+", |c| is_plain(c) || c == '/')) };
+/// Names of buses that are not partners'.
+pub const OWN_BUS_NAME: Kind =
+    Kind { least: 1, most: 256, characters: Some((r"[\.\-_A-Za-z0-9]+", is_plain)) };
+/// Labels of statements of a policy.
+pub const STATEMENT: Kind = Kind {
+    least: 1,
+    most: 64,
+    characters: Some(("[a-zA-Z0-9-_]+", |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))),
+};
+/// ARNs of resources and roles.
+pub const ARN: Kind = Kind { least: 1, most: 1600, characters: None };
+
+/// A text of any content and a greatest length.
+pub const fn text(most: usize) -> Kind {
+    Kind { least: 0, most, characters: None }
+}
+
+/// What of a request contradicts the model.
+#[derive(Debug, Default)]
+pub struct Constraints(Vec<String>);
+
+impl Constraints {
+    fn add(&mut self, value: &str, path: &str, constraint: &str) {
+        self.0.push(format!(
+            "Value {value} at '{path}' failed to satisfy constraint: Member must {constraint}"
+        ));
+    }
+
+    /// A member that must be there.
+    pub fn required<T>(&mut self, path: &str, value: Option<&T>) -> &mut Self {
+        if value.is_none() {
+            self.add("null", path, "not be null");
+        }
+        self
+    }
+
+    /// A text that need not be there.
+    pub fn text(&mut self, path: &str, value: Option<&api::Text>, kind: Kind) -> &mut Self {
+        let Some(value) = value else { return self };
+        let length = value.chars().count();
+        let quoted = format!("'{value}'");
+        if length < kind.least {
+            let text = format!("have length greater than or equal to {}", kind.least);
+            self.add(&quoted, path, &text);
+        }
+        if length > kind.most {
+            self.add(&quoted, path, &format!("have length less than or equal to {}", kind.most));
+        }
+        if let Some((pattern, belongs)) = kind.characters
+            && !value.chars().all(belongs)
+        {
+            self.add(&quoted, path, &format!("satisfy regular expression pattern: {pattern}"));
+        }
+        self
+    }
+
+    /// A text that must be there.
+    pub fn required_text(&mut self, path: &str, value: Option<&api::Text>, kind: Kind) -> &mut Self {
+        self.required(path, value).text(path, value, kind)
+    }
+
+    /// A text that is one of a few.
+    pub fn one_of(&mut self, path: &str, value: Option<&api::Text>, words: &[&str]) -> &mut Self {
+        if let Some(value) = value.filter(|value| !words.contains(&&***value)) {
+            self.add(&format!("'{value}'"), path, &format!("satisfy enum value set: [{}]", words.join(", ")));
+        }
+        self
+    }
+
+    /// A number between two.
+    pub fn between(&mut self, path: &str, value: Option<i32>, least: i32, most: i32) -> &mut Self {
+        match value {
+            Some(value) if value < least => {
+                let text = format!("have value greater than or equal to {least}");
+                self.add(&format!("'{value}'"), path, &text);
+            }
+            Some(value) if value > most => {
+                self.add(&format!("'{value}'"), path, &format!("have value less than or equal to {most}"));
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// A list of so many items, which is shown as `shown`.
+    pub fn length(
+        &mut self,
+        path: &str,
+        length: usize,
+        (least, most): (usize, usize),
+        shown: impl FnOnce() -> String,
+    ) -> &mut Self {
+        let text = match length {
+            _ if length < least => format!("have length greater than or equal to {least}"),
+            _ if length > most => format!("have length less than or equal to {most}"),
+            _ => return self,
+        };
+        self.add(&format!("'{}'", shown()), path, &text);
+        self
+    }
+
+    /// The name of a bus or its ARN.
+    pub fn bus(&mut self, path: &str, value: Option<&api::Text>) -> &mut Self {
+        const PATTERN: &str =
+            r"(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[/\.\-_A-Za-z0-9]+";
+        let Some(value) = value else { return self };
+        self.text(path, Some(value), Kind { least: 1, most: 1600, characters: None });
+        if !value.is_empty() && !super::names::is_bus(value) {
+            self.add(&format!("'{value}'"), path, &format!("satisfy regular expression pattern: {PATTERN}"));
+        }
+        self
+    }
+
+    /// The refusal, if anything contradicts the model.
+    pub fn check(&mut self) -> Result<(), Refusal> {
+        match self.0.len() {
+            0 => Ok(()),
+            1 => Err(refusals::invalid(format_args!("1 validation error detected: {}", self.0[0]))),
+            count => {
+                let all = self.0.join("; ");
+                Err(refusals::invalid(format_args!("{count} validation errors detected: {all}")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_contradicts_the_model_is_told_in_awss_words() {
+        let mut none = Constraints::default();
+        none.required_text("name", Some(&"a.b-c_d".into()), NAME).bus("bus", Some(&"aws.partner/x/y".into()));
+        assert_eq!(none.between("limit", Some(100), 1, 100).check(), Ok(()));
+        let text = |constraints: &mut Constraints| constraints.check().unwrap_err().message.into_owned();
+        assert_eq!(
+            text(Constraints::default().required_text("name", None, NAME)),
+            "1 validation error detected: Value null at 'name' failed to satisfy constraint: Member must not be null"
+        );
+        assert_eq!(
+            text(Constraints::default().text("name", Some(&"a/b".into()), NAME).between(
+                "limit",
+                Some(0),
+                1,
+                100
+            )),
+            r"2 validation errors detected: Value 'a/b' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern: [\.\-_A-Za-z0-9]+; Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1"
+        );
+        let state = |state: &str| {
+            Constraints::default().one_of("state", Some(&state.into()), &["ENABLED", "DISABLED"]).check()
+        };
+        assert!(state("ENABLED").is_ok());
+        assert!(state("on").unwrap_err().message.ends_with("satisfy enum value set: [ENABLED, DISABLED]"));
+    }
+}

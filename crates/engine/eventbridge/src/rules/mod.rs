@@ -1,0 +1,14 @@
+//! The domain's own ideas: what a request may say, what an event is, what a target is handed.
+
+pub mod constraints;
+pub mod entry;
+pub mod input;
+pub mod json;
+pub mod json_path;
+pub mod names;
+pub mod pages;
+pub mod pattern;
+pub mod permissions;
+pub mod retries;
+pub mod tags;
+pub mod targets;

@@ -1,0 +1,45 @@
+//! What of an old segment still holds, so that it can be written again and the segment can go.
+
+use deliveries::ended_again;
+use kernel::{Extent, Ledger};
+
+use crate::records::{BusDeleted, DeliveriesEnded, Record, RuleDeleted};
+use crate::state::State;
+
+impl State {
+    /// What is to be written so that the record at `at` is no longer needed; nothing if it is not.
+    pub fn write_again(&self, record: &Record, at: Extent, ledger: &Ledger) -> Option<Record> {
+        let needed = |segments: &[u32]| -> Vec<u32> {
+            segments.iter().copied().filter(|&segment| ledger.needs_tombstone(segment, at)).collect()
+        };
+        match record {
+            Record::BusDeclared(record) => {
+                let known = self.buses.get(&record.key).and_then(|bus| bus.declared.as_ref());
+                let known = known.filter(|known| known.standing.is_at(at));
+                known.map(|known| Record::BusDeclared(Box::new(known.record.clone())))
+            }
+            Record::RuleDeclared(record) => {
+                let known = self.rules.get(&record.id).filter(|rule| rule.standing.is_at(at));
+                known.map(|rule| Record::RuleDeclared(Box::new(rule.declared.clone())))
+            }
+            Record::BusDeleted(record) => {
+                let declared_in = needed(&record.declared_in);
+                let deleted = BusDeleted { declared_in, ..record.clone() };
+                (!deleted.declared_in.is_empty()).then_some(Record::BusDeleted(deleted))
+            }
+            Record::RuleDeleted(record) => {
+                let declared_in = needed(&record.declared_in);
+                let deleted = RuleDeleted { declared_in, ..record.clone() };
+                (!deleted.declared_in.is_empty()).then_some(Record::RuleDeleted(deleted))
+            }
+            Record::DeliveryFailed(record) => {
+                let rests = self.deliveries.rests_on(record.number, at);
+                rests.then(|| Record::DeliveryFailed(record.clone()))
+            }
+            Record::DeliveriesEnded(record) => {
+                let ended = ended_again(&record.ended, at, ledger);
+                (!ended.is_empty()).then_some(Record::DeliveriesEnded(DeliveriesEnded { ended }))
+            }
+        }
+    }
+}
