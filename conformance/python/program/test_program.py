@@ -228,6 +228,45 @@ def test_a_mistake_in_declared_topics_is_told_with_file_line_and_field(tmp_path)
     assert f'topics.toml, line {line}: topic "events", subscription of ' in told and ", FilterPolicy: " in told
 
 
+BUSES = """
+[[queues]]
+name = "orders"
+
+[[event-buses]]
+name = "shop"
+description = "Orders"
+tags = { team = "shop" }
+
+[[event-buses.rules]]
+name = "large"
+event-pattern = { source = ["shop"], detail = { total = [{ numeric = [">=", 100] }] } }
+
+[[event-buses.rules.targets]]
+queue = "orders"
+input-paths = { total = "$.detail.total" }
+"""
+
+
+def test_declared_event_buses_change_with_the_file(start, tmp_path):
+    declared = tmp_path / "buses.toml"
+    for template in ("{\"a\": <total>}", "{\"b\": <total>}"):
+        declared.write_text(f"{BUSES}input-template = '{template}'\n")
+        server = start("--data", tmp_path / "data", "--init", declared)
+        events, sqs = client(server, "events"), client(server, "sqs")
+        bus = events.describe_event_bus(Name="shop")
+        assert bus["Description"] == "Orders"
+        assert events.list_tags_for_resource(ResourceARN=bus["Arn"])["Tags"] == [{"Key": "team", "Value": "shop"}]
+        (target,) = events.list_targets_by_rule(Rule="large", EventBusName="shop")["Targets"]
+        assert target["InputTransformer"]["InputTemplate"] == template
+        entry = {"EventBusName": "shop", "Source": "shop", "DetailType": "t", "Detail": '{"total": 100}'}
+        events.put_events(Entries=[entry])
+        url = sqs.get_queue_url(QueueName="orders")["QueueUrl"]
+        (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+        assert message["Body"] == template.replace("<total>", "100")
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        assert server.stop() == 0
+
+
 # What the program is told ----------------------------------------------------------------------------------------
 
 

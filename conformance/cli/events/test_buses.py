@@ -1,0 +1,58 @@
+"""The aws command line: what guides and scripts that use EventBridge expect to work."""
+
+import json
+import uuid
+
+import pytest
+
+
+@pytest.fixture
+def name():
+    return f"cli-{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def events(shell):
+    """A function that runs one `aws events` command against the endpoint; its answer as JSON."""
+
+    def run(words):
+        done = shell.run(f"aws --endpoint-url={shell.endpoint} events {words}")
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    return run
+
+
+def test_a_rule_sends_what_it_matches_to_a_queue(shell, events, name, tmp_path):
+    url = shell.aws(f"create-queue --queue-name {name}")["QueueUrl"]
+    events(f"create-event-bus --name {name}")
+    pattern = '{"source": ["shop"], "detail": {"total": [{"numeric": [">=", 100]}]}}'
+    events(f"put-rule --name large --event-bus-name {name} --event-pattern '{pattern}'")
+    queue = f"arn:aws:sqs:us-east-1:000000000000:{name}"
+    events(f"put-targets --rule large --event-bus-name {name} --targets Id=1,Arn={queue},InputPath=$.detail.total")
+    assert events(f"list-rule-names-by-target --target-arn {queue} --event-bus-name {name}")["RuleNames"] == ["large"]
+    entries = tmp_path / "entries.json"
+    orders = [
+        {"EventBusName": name, "Source": "shop", "DetailType": "OrderPlaced", "Detail": json.dumps({"total": total})}
+        for total in (99, 100, 101)
+    ]
+    entries.write_text(json.dumps(orders))
+    assert events(f"put-events --entries file://{entries}")["FailedEntryCount"] == 0
+    messages = shell.aws(f"receive-message --queue-url {url} --max-number-of-messages 10")["Messages"]
+    assert sorted(message["Body"] for message in messages) == ["100", "101"]
+
+
+def test_a_pattern_is_tried(events, tmp_path):
+    event = {
+        "id": "1",
+        "account": "000000000000",
+        "source": "shop",
+        "time": "2020-01-01T00:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail-type": "OrderPlaced",
+        "detail": {},
+    }
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event))
+    words = f"""test-event-pattern --event file://{file} --event-pattern '{{"source": [{{"prefix": "sh"}}]}}'"""
+    assert events(words) == {"Result": True}
