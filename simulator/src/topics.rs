@@ -1,6 +1,5 @@
 //! The topics of the simulated world, and their possible subscriptions.
 
-use notification::{SignatureVersion, Signer};
 use sns::TopicKey;
 
 use crate::queues::QUEUES;
@@ -188,18 +187,5 @@ impl Subscription {
             attributes.push(("RedrivePolicy".into(), format!("{{\"deadLetterTargetArn\":\"{target}\"}}")));
         }
         attributes
-    }
-}
-
-/// A signer with constant signatures, because these tests do not verify signatures.
-pub struct Unsigned;
-
-impl Signer for Unsigned {
-    fn sign(&self, _: SignatureVersion, _: &str) -> String {
-        "signature".into()
-    }
-
-    fn certificate_name(&self) -> String {
-        "certificate".into()
     }
 }

@@ -12,7 +12,6 @@ use notification::Keys;
 use proptest::prelude::*;
 use simulator::dice::Dice;
 use simulator::server::Server;
-use simulator::topics::Unsigned;
 use sns::TopicKey;
 use sns::operations::Reply as Told;
 use sqs::QueueKey;

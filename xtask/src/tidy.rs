@@ -56,7 +56,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("posthaste-journal", &["posthaste-kernel"]),
     (
         "posthaste-machine",
-        &["posthaste-kernel", "posthaste-sqs", "posthaste-sns", "posthaste-eventbridge", "posthaste-journal"],
+        &[
+            "posthaste-kernel",
+            "posthaste-sqs",
+            "posthaste-sns",
+            "posthaste-eventbridge",
+            "posthaste-journal",
+            "posthaste-wire",
+        ],
     ),
     ("posthaste-delivery", &[]),
     ("posthaste-wire", &["posthaste-api", "posthaste-kernel"]),

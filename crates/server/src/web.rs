@@ -14,7 +14,7 @@ use journal::{ReadError, Reader};
 use kernel::parcel::is_parcel;
 use kernel::{Asker, Caller, Dice, Refusal, Secret, uuid_text};
 use machine::{Command, Event, Input, Reply};
-use notification::{Keys, SignatureVersion, Signer};
+use notification::{Keys, Signer, Unsigned};
 use sqs::operations::{self, Materials, Plan};
 use sqs::rules::names::region_of_host;
 use tokio::time::Instant;
@@ -455,13 +455,13 @@ impl Desk {
         let presented = if from_topic {
             let (plan, base) = (plan.clone(), base.to_owned());
             let present = move |signer: &dyn Signer| {
-                let keys = &Keys { secret: &secret, signer };
+                let keys = Keys { secret: &secret, signer };
                 let materials = Materials { base: &base, keys, records: &records };
                 operations::present(reply.clone(), &plan, &materials)
             };
             self.signing.make(present).await
         } else {
-            let keys = &Keys { secret: &secret, signer: &Unsigned };
+            let keys = Keys { secret: &secret, signer: &Unsigned };
             let materials = Materials { base, keys, records: &records };
             Some(operations::present(reply, plan, &materials))
         };
@@ -489,19 +489,6 @@ impl Desk {
             region
         };
         Caller { principal: account.clone(), account, region, signed }
-    }
-}
-
-/// A signer for answers without signatures.
-struct Unsigned;
-
-impl Signer for Unsigned {
-    fn sign(&self, _: SignatureVersion, _: &str) -> String {
-        String::new()
-    }
-
-    fn certificate_name(&self) -> String {
-        String::new()
     }
 }
 

@@ -46,6 +46,8 @@ pub use signature::Credential;
 mod request;
 pub use request::{Decoded, decode, exchange_of};
 
+pub mod call;
+
 mod exchange;
 pub use exchange::{Exchange, Failure, Protocol};
 

@@ -6,7 +6,7 @@ use collections::dedup::WINDOW_MILLIS;
 use kernel::parcel::{Form, is_parcel};
 use kernel::{Asker, AttributeValue, Caller, ParcelSent, Secret};
 use machine::Command;
-use notification::{Keys, Notification};
+use notification::{Keys, Notification, Unsigned};
 use sns::operations::Reply as SnsReply;
 use sns::{SubscriptionId, ids};
 use sqs::operations::receive_message::Delivered;
@@ -16,9 +16,7 @@ use super::clients::body_of;
 use super::{Asked, Check, World};
 use crate::publishing::{Publish, Standing};
 use crate::queues::QUEUES;
-use crate::topics::{
-    FILTERS, LETTERS, SUBSCRIPTIONS, Subscription, TOPICS, Target, Unsigned, WITHOUT_ARCHIVES,
-};
+use crate::topics::{FILTERS, LETTERS, SUBSCRIPTIONS, Subscription, TOPICS, Target, WITHOUT_ARCHIVES};
 
 pub(crate) const SECRET: Secret = Secret([7; 32]);
 

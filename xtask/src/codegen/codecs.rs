@@ -52,7 +52,7 @@ fn uses(view: &View<'_>) -> String {
     if !view.event_streams().is_empty() {
         out.push_str("use crate::eventstream::{Event, WriteEvent};\n");
     }
-    let is_read = view.speaks_documents() || is_rest;
+    let is_read = view.reads_documents() || is_rest;
     let mut names = vec!["Members", "WriteMembers"];
     names.extend(if is_read { &["Fault", "ReadMembers", "Reader"][..] } else { &[] });
     names.extend((is_read && !is_rest || view.speaks("query")).then_some("Writer"));
@@ -161,7 +161,7 @@ fn dispatch(view: &View<'_>, body: &mut String) -> Result<()> {
             body.push_str(",\n");
         });
     };
-    if view.speaks_documents() {
+    if view.reads_documents() {
         body.push_str("/// Reads a request's body.\npub fn read_document<R: Reader>(operation: Operation, reader: &mut R) -> Result<Request, Fault> {\nOk(match operation {\n");
         arms(body, &|name| format!("Operation::{name} => Request::{name}(reader.document()?)"));
         body.push_str("})\n}\n\n");
@@ -176,7 +176,7 @@ fn dispatch(view: &View<'_>, body: &mut String) -> Result<()> {
         arms(body, &|name| format!("Response::{name}(output) => output.write_xml(xml)"));
         body.push_str("}\n}\n\n");
     }
-    if view.speaks_documents() || view.speaks("query") {
+    if view.reads_documents() {
         body.push_str("/// Writes an answer's body.\npub fn write_document<W: Writer>(response: &Response, writer: &mut W) {\nmatch response {\n");
         arms(body, &|name| format!("Response::{name}(output) => writer.structure(output)"));
         body.push_str("}\n}\n\n");
@@ -212,7 +212,7 @@ fn structure(view: &View<'_>, body: &mut String, structure: &Structure<'_>) -> R
     let Structure { name, members, is_read, is_written, .. } = structure;
     let in_document = |member: &&Member<'_>| !is_rest || !structure.is_top || member.place == Place::Document;
     let documents: Vec<&Member<'_>> = members.iter().filter(in_document).collect();
-    if *is_read && (view.speaks_documents() || is_rest) {
+    if *is_read && (view.reads_documents() || is_rest) {
         read_members(body, name, &documents)?;
     }
     if *is_written {

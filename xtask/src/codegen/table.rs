@@ -97,10 +97,10 @@ pub fn services(views: &[&View<'_>]) -> Result<String, Box<dyn Error>> {
     type Holds = fn(&View<'_>) -> bool;
     let reads: [(&str, &str, &str, Holds); 4] = [
         (
-            "/// Reads a request's body; none if the service is not spoken in JSON.\n",
+            "/// Reads a request's body; none if the service is spoken neither in JSON nor in the query protocol.\n",
             "read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<Result<Request, Fault>>",
             "read_document(operation, reader)",
-            |view| view.speaks("json"),
+            |view| view.speaks("json") || view.speaks("query"),
         ),
         (
             "/// Reads a request's body; none if the service is not spoken in CBOR.\n",

@@ -130,6 +130,12 @@ impl<'a> View<'a> {
         self.speaks("json") || self.speaks_cbor()
     }
 
+    /// Whether its requests can be read from documents: also those of a service that is spoken in the query protocol alone, since other
+    /// services here call it with JSON.
+    pub fn reads_documents(&self) -> bool {
+        self.speaks_documents() || self.speaks("query")
+    }
+
     /// Where the service's shapes lie, as a path in Rust.
     pub fn shapes_path(&self) -> String {
         match self.model.is_fixture {

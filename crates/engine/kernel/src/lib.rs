@@ -54,6 +54,9 @@ pub use numbers::Numbers;
 mod offer;
 pub use offer::{NoTargets, Offer, Sender, Taken, Targets, Why};
 
+mod call;
+pub use call::{CALLS, Call, Called};
+
 mod context;
 pub use context::{Body, Context, Handed, Setting};
 

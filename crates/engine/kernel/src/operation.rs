@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use bytestring::ByteString;
 
 use crate::codec::Malformed;
-use crate::{Caller, Context, Decision, Demand, Refusal, Service};
+use crate::{Caller, Context, Decision, Demand, Refusal, Secret, Service};
 
 /// Who asks, and how the request came.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,14 @@ pub struct Asker<'r> {
 pub trait Api: Service {
     /// What answers are made of besides replies, such as keys and records that were read.
     type Materials<'m>;
+
+    /// The same for answers to calls from inside the server, for which no record is read.
+    fn materials<'m>(base: &'m str, secret: &'m Secret) -> Self::Materials<'m>;
+
+    /// Whether other services can call an operation: it does not wait, and its answer needs no record.
+    fn is_callable(_command: &Self::Command) -> bool {
+        true
+    }
 }
 
 /// An operation of the service `S`: a prepared request.

@@ -10,8 +10,8 @@ use std::ops::RangeInclusive;
 
 use crate::codec::Malformed;
 use crate::{
-    Context, Demand, Extent, IdsRemembered, Ledger, Offer, ParcelSent, Refusal, RememberedId, Secret,
-    Setting, Taken, Time, Why,
+    Call, Called, Context, Demand, Extent, IdsRemembered, Ledger, Offer, ParcelSent, Refusal, RememberedId,
+    Secret, Setting, Taken, Time, Why,
 };
 
 /// A kind of fact that a service records. The first byte of its encoding is its kind.
@@ -67,6 +67,9 @@ pub enum Outcome<'a, S: Service> {
         /// not fit into the segment, begins a group of its own.
         room: usize,
     },
+    /// An operation of another service is asked for, and [`Service::called`] is told what became of it. Only a consequence can ask
+    /// that. Its facts up to here, those of the operation, and those of `called` are one group.
+    Call(Box<Call>),
     /// Nothing.
     Silence,
 }
@@ -272,6 +275,16 @@ pub trait Service: Default + Debug + 'static {
         due: &'a mut Self::Due,
         context: &mut Context<'a, '_, Self::Limits>,
     ) -> Decision<'a, Self>;
+
+    /// What follows from the end of a call that [`Service::consequence`] asked for with [`Outcome::Call`], or this function itself.
+    fn called<'a>(
+        &self,
+        _due: &'a mut Self::Due,
+        _called: Called,
+        _context: &mut Context<'a, '_, Self::Limits>,
+    ) -> Decision<'a, Self> {
+        Decision::silent(Vec::new())
+    }
 
     /// Something happened outside. What must follow is returned.
     fn hear(&mut self, event: Self::Event, setting: &Setting<'_, Self::Limits>) -> Option<Self::Due>;

@@ -2,7 +2,7 @@
 
 use journal::Overlong;
 use kernel::gather::FACT_BYTES;
-use kernel::{Context, Decision, Fact, Handed, Outcome, Refusal, Rests, Service};
+use kernel::{CALLS, Called, Context, Decision, Fact, Handed, Outcome, Refusal, Rests, Service};
 
 use crate::house::{Circumstances, Doors, Has, House};
 use crate::machine::{Machine, end_of};
@@ -15,7 +15,8 @@ const PARCEL_BYTES: usize = 256;
 const TAKER_BYTES: usize = 48;
 
 /// The group of the log in which the steps of a decision are recorded.
-struct OpenGroup {
+#[derive(Debug, Default)]
+pub struct OpenGroup {
     has_begun: bool,
 }
 
@@ -50,7 +51,26 @@ impl<H: House> Machine<H> {
     where
         H: Has<S>,
     {
-        let mut group = OpenGroup { has_begun: false };
+        match self.steps_of::<S>(ticket, command, &mut OpenGroup::default(), 0) {
+            Ok(outcome) => self.settle::<S>(Some(ticket), outcome),
+            Err(refusal) => self.answer(ticket, Err(refusal), Rests::OnEverything),
+        }
+    }
+
+    /// Decides a request step by step, and records the steps in a group, which has `reserved` bytes more for what extends it. The
+    /// last outcome is returned.
+    ///
+    /// Errors: a refusal, if what was decided is longer than the log takes.
+    pub(crate) fn steps_of<'c, S: Service>(
+        &mut self,
+        ticket: u64,
+        command: &'c S::Command,
+        group: &mut OpenGroup,
+        reserved: usize,
+    ) -> Result<Outcome<'c, S>, Refusal>
+    where
+        H: Has<S>,
+    {
         let mut numbers = self.numbers.next();
         let mut asked = self.ask::<S>(ticket, |service, context| service.decide(command, context));
         while let Some((decision, handed)) = asked {
@@ -58,18 +78,15 @@ impl<H: House> Machine<H> {
                 Outcome::Again { room, .. } => *room,
                 _ => 0,
             };
-            let (facts, room) = (&decision.facts, (room, numbers));
-            if let Err(overlong) = self.commit_step::<S>(facts, &handed, &mut group, room) {
-                let refusal = Err(too_long(S::OVERLONG, overlong));
-                return self.answer(ticket, refusal, Rests::OnEverything);
-            }
+            let (facts, room) = (&decision.facts, (room + reserved, numbers));
+            self.commit_step::<S>(facts, &handed, group, room)
+                .map_err(|overlong| too_long(S::OVERLONG, overlong))?;
             self.send::<S>(decision.effects);
-            let Outcome::Again { step, .. } = decision.outcome else {
-                return self.settle::<S>(Some(ticket), decision.outcome);
-            };
+            let Outcome::Again { step, .. } = decision.outcome else { return Ok(decision.outcome) };
             numbers = self.numbers.next();
             asked = self.ask::<S>(ticket, |service, context| service.decide_again(command, step, context));
         }
+        Ok(Outcome::Silence)
     }
 
     /// Tells a service what has happened outside, and does what follows.
@@ -115,21 +132,65 @@ impl<H: House> Machine<H> {
         Some((due, before))
     }
 
-    /// Does what follows from something that is due. Numbers from `numbers` on were drawn for it.
-    fn follow<S: Service>(&mut self, mut due: S::Due, numbers: u64)
+    /// Does what follows from something that is due. Numbers from `numbers` on were drawn for it. What it calls, and what follows
+    /// from that, is recorded in the same group.
+    fn follow<S: Service>(&mut self, mut due: S::Due, mut numbers: u64)
     where
         H: Has<S>,
     {
+        let mut group = OpenGroup::default();
         let asked = self.ask::<S>(0, |service, context| service.consequence(&mut due, context));
-        let Some((decision, handed)) = asked else { return };
-        self.note::<S>(&decision.facts);
-        // Facts that were recorded keep their numbers.
-        let numbers = if decision.facts.is_empty() { numbers } else { self.numbers.next() };
-        let mut group = OpenGroup { has_begun: !decision.facts.is_empty() };
-        let handing = self.commit_step::<S>(&[], &handed, &mut group, (0, numbers));
+        let mut call = asked.and_then(|asked| self.follow_step(asked, &mut group, numbers));
+        let mut calls = 0;
+        while let Some(asked_for) = call {
+            calls += 1;
+            let called = match calls {
+                ..=CALLS => self.call(&asked_for, &mut group),
+                _ => Called::Impossible("too many calls follow from each other".into()),
+            };
+            numbers = self.numbers.next();
+            let asked = self.ask::<S>(0, |service, context| service.called(&mut due, called, context));
+            call = asked.and_then(|asked| self.follow_step(asked, &mut group, numbers));
+            if calls > CALLS {
+                debug_assert!(call.is_none(), "a service calls again though it was told that it cannot");
+                return;
+            }
+        }
+    }
+
+    /// Records what was decided about something due, and sends it on its way. A call that is asked for is returned.
+    fn follow_step<'d, S: Service>(
+        &mut self,
+        (decision, handed): (Decision<'d, S>, Handed<'d>),
+        group: &mut OpenGroup,
+        mut numbers: u64,
+    ) -> Option<Box<kernel::Call>>
+    where
+        H: Has<S>,
+    {
+        let room = match &decision.outcome {
+            Outcome::Call(call) => call.room,
+            _ => 0,
+        };
+        let mut facts = &decision.facts[..];
+        if room == 0 && !group.has_begun {
+            // They may be longer than a group.
+            self.note::<S>(facts);
+            group.has_begun = !facts.is_empty();
+            // Facts that were recorded keep their numbers.
+            numbers = if facts.is_empty() { numbers } else { self.numbers.next() };
+            facts = &[];
+        }
+        let handing = self.commit_step::<S>(facts, &handed, group, (room, numbers));
         debug_assert!(handing.is_ok(), "{handing:?}");
         self.send::<S>(decision.effects);
-        self.settle::<S>(decision.ticket, decision.outcome);
+        match decision.outcome {
+            Outcome::Call(call) => Some(call),
+            outcome => {
+                self.settle::<S>(decision.ticket, outcome);
+                None
+            }
+        }
     }
 
     /// The client of a request has gone.
@@ -230,8 +291,9 @@ impl<H: House> Machine<H> {
                 self.answer(ticket, answer.map(H::reply), rests);
             }
             Outcome::Wait(waiter) => self.house.of_mut().wait(waiter),
-            // A request goes on with its next step before it is settled, and nothing else has steps.
-            Outcome::Again { .. } | Outcome::Silence => {}
+            // A request goes on with its next step before it is settled, and nothing else has steps. A consequence that calls is
+            // not settled before it is told what became of the call, and nothing else calls.
+            Outcome::Again { .. } | Outcome::Call(_) | Outcome::Silence => {}
         }
     }
 

@@ -4,8 +4,11 @@ use std::ops::RangeInclusive;
 
 use kernel::codec::{Malformed, Reader, put_str, put_u64};
 use kernel::service::{Decision, Fact, Outcome};
-use kernel::{Context, Demand, Extent, Ledger, Refusal, Service, Setting, Survival};
+use kernel::{
+    Call, Called, Caller, Context, Demand, Extent, Ledger, Refusal, Secret, Service, Setting, Survival,
+};
 
+use crate::calls::Callable;
 use crate::house::services;
 
 services! { echo: Echo = State }
@@ -15,8 +18,12 @@ services! { echo: Echo = State }
 pub struct State {
     last: Option<(u64, String, Extent)>,
     waiting: Vec<u64>,
-    heard: Vec<u64>,
+    heard: Vec<Heard>,
 }
+
+/// A request that is answered now: with the text, or with what became of a call of this operation with this input.
+#[derive(Debug)]
+pub struct Heard(u64, Option<(&'static str, &'static str)>);
 
 /// What can be asked.
 #[derive(Clone, Debug)]
@@ -29,6 +36,8 @@ pub enum Ask {
     Listen,
     /// Refuse.
     Refuse,
+    /// Call this operation with this input, say `called`, and tell what became of the call.
+    Call(&'static str, &'static str),
 }
 
 /// A text was said.
@@ -52,6 +61,42 @@ impl<'a> kernel::service::Record<'a> for Said<'a> {
     }
 }
 
+/// A call of this service itself.
+fn call<'a>(operation: &str, input: &str) -> Outcome<'a, State> {
+    let caller =
+        Caller { account: String::new(), region: String::new(), principal: String::new(), signed: true };
+    Outcome::Call(Box::new(Call {
+        service: State::NAME.to_owned(),
+        operation: operation.to_owned(),
+        input: input.to_owned(),
+        caller,
+        base: String::new(),
+        room: 100,
+    }))
+}
+
+impl Callable for Services {
+    type Command = Command;
+    type Reply = Reply;
+    type Plan = ();
+
+    fn prepare_call(call: &Call) -> Result<(Command, ()), Called> {
+        let input = || &*call.input.clone().leak();
+        let ask = match &*call.operation {
+            "say" | "again" => Ask::Say(input()),
+            "sayTwice" => Ask::SayTwice(input(), "twice"),
+            "listen" => Ask::Listen,
+            "refuse" => Ask::Refuse,
+            _ => return Err(Called::Impossible("there is no such operation".into())),
+        };
+        Ok((Command::Echo(ask), ()))
+    }
+
+    fn present_call(Reply::Echo(reply): Reply, (): &(), _: &str, _: &Secret) -> Called {
+        Called::Answered(reply)
+    }
+}
+
 impl Service for State {
     const NAME: &'static str = "echo";
     const KINDS: RangeInclusive<u8> = 200..=200;
@@ -62,9 +107,9 @@ impl Service for State {
     type Reply = String;
     type Record<'a> = Said<'a>;
     type Step<'a> = &'a str;
-    type Waiter = u64;
+    type Waiter = Heard;
     type Event = ();
-    type Due = u64;
+    type Due = Heard;
     type Effect = &'static str;
 
     fn demand(_: &Ask) -> Demand {
@@ -80,7 +125,11 @@ impl Service for State {
                 let again = Outcome::Again { step: *other, room: 100 };
                 Decision::with(vec![Said(number, one).into()], again)
             }
-            Ask::Listen => Decision::with(Vec::new(), Outcome::Wait(context.setting.ticket)),
+            Ask::Listen => Decision::with(Vec::new(), Outcome::Wait(Heard(context.setting.ticket, None))),
+            Ask::Call(operation, input) => {
+                let heard = Heard(context.setting.ticket, Some((operation, input)));
+                Decision::with(Vec::new(), Outcome::Wait(heard))
+            }
             Ask::Refuse => Refusal::new("Refused", "no").into(),
         }
     }
@@ -98,8 +147,11 @@ impl Service for State {
         Decision { effects, ..Decision::done(vec![said.into()], before) }
     }
 
-    fn wait(&mut self, ticket: u64) {
-        self.waiting.push(ticket);
+    fn wait(&mut self, heard: Heard) {
+        match heard.1 {
+            None => self.waiting.push(heard.0),
+            Some(_) => self.heard.push(heard),
+        }
     }
 
     fn gone(&mut self, ticket: u64) -> Option<String> {
@@ -113,7 +165,7 @@ impl Service for State {
         if let Some((_, _, old)) = self.last.replace((record.0, record.1.to_owned(), at)) {
             ledger.release(old);
         }
-        self.heard.append(&mut self.waiting);
+        self.heard.extend(self.waiting.drain(..).map(|ticket| Heard(ticket, None)));
     }
 
     fn reset(&mut self, _: kernel::Time) -> Vec<Fact<'static, Said<'static>>> {
@@ -124,17 +176,34 @@ impl Service for State {
         !self.heard.is_empty()
     }
 
-    fn take_due(&mut self, _: usize, _: &Setting<'_, ()>) -> Option<u64> {
+    fn take_due(&mut self, _: usize, _: &Setting<'_, ()>) -> Option<Heard> {
         self.heard.pop()
     }
 
-    fn consequence<'a>(&self, due: &'a mut u64, _: &mut Context<'a, '_, ()>) -> Decision<'a, Self> {
+    fn consequence<'a>(&self, due: &'a mut Heard, _: &mut Context<'a, '_, ()>) -> Decision<'a, Self> {
+        if let Some((operation, input)) = due.1 {
+            return Decision::with(Vec::new(), call(operation, input));
+        }
         let text = self.last.as_ref().map(|(_, text, _)| text.clone()).unwrap_or_default();
-        Decision { ticket: Some(*due), ..Decision::answer(text) }
+        Decision { ticket: Some(due.0), ..Decision::answer(text) }
     }
 
-    fn hear(&mut self, (): (), _: &Setting<'_, ()>) -> Option<u64> {
-        self.waiting.pop()
+    fn called<'a>(
+        &self,
+        due: &'a mut Heard,
+        called: Called,
+        context: &mut Context<'a, '_, ()>,
+    ) -> Decision<'a, Self> {
+        if let (Some((operation @ "again", input)), Called::Answered(_)) = (due.1, &called) {
+            return Decision::with(Vec::new(), call(operation, input));
+        }
+        let fact = Said(context.setting.numbers.draw(), "called");
+        let decision = Decision::done(vec![fact.into()], format!("{called:?}"));
+        Decision { ticket: Some(due.0), ..decision }
+    }
+
+    fn hear(&mut self, (): (), _: &Setting<'_, ()>) -> Option<Heard> {
+        Some(Heard(self.waiting.pop()?, None))
     }
 
     fn survival(&self, _: &Said<'_>, at: Extent, _: &Ledger) -> Survival {
@@ -163,7 +232,7 @@ mod tests {
 
     use journal::engines::Memory;
     use journal::{Journal, Writer};
-    use kernel::{Place, Secret, Stored, Time};
+    use kernel::{Place, Stored, Time};
 
     use super::*;
     use crate::{Input, Machine, Options, Output, Recovery};
@@ -322,6 +391,48 @@ mod tests {
         assert_eq!(answers, [(ticket, Ok("a".to_owned()))]);
         assert_eq!(effects, ["twice"]);
         assert_eq!(server.restart().last().map(|(_, text)| text.to_owned()), Some("b".to_owned()));
+    }
+
+    #[test]
+    fn a_call_and_what_its_caller_makes_of_it_are_one_group() {
+        for (operation, said) in [("say", "a"), ("sayTwice", "twice")] {
+            let mut server = Server::new();
+            server.ask(Ask::Say("before")).unwrap();
+            let ticket = server.put(Ask::Call(operation, "a"));
+            server.machine.flush(NOW);
+            let mut appended = None;
+            while let Some(output) = server.machine.poll() {
+                assert!(appended.is_none(), "{output:?} beside the batch");
+                let Output::Append(batch) = output else { panic!("{output:?}") };
+                assert_eq!(batch.pieces.len(), 1, "all records are in one frame");
+                appended = Some(batch);
+            }
+            server.run(Output::Append(appended.unwrap()));
+            let (answers, _) = server.settle();
+            // The answer to the call is the text before it, and the caller's own record comes after it.
+            let before = if operation == "say" { "before" } else { "a" };
+            assert_eq!(answers, [(ticket, Ok(format!("Answered({before:?})")))]);
+            assert_eq!(server.last().map(|(_, text)| text.to_owned()), Some("called".to_owned()));
+            let before = server.ask(Ask::Say("after"));
+            assert_eq!(before, Ok("called".to_owned()), "{said}");
+            assert_eq!(server.restart().last().map(|(_, text)| text.to_owned()), Some("after".to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_caller_is_told_what_became_of_its_call() {
+        let mut server = Server::new();
+        let refused = server.ask(Ask::Call("refuse", "")).unwrap();
+        assert!(refused.starts_with("Refused("), "{refused}");
+        let waits = server.ask(Ask::Call("listen", "")).unwrap();
+        assert_eq!(waits, r#"Impossible("the operation waits")"#);
+        assert_eq!(server.last().map(|(_, text)| text), Some("called"));
+        // Nobody waits after it.
+        assert_eq!(server.ask(Ask::Say("a")), Ok("called".to_owned()));
+        let unknown = server.ask(Ask::Call("sing", "")).unwrap();
+        assert_eq!(unknown, r#"Impossible("there is no such operation")"#);
+        let again = server.ask(Ask::Call("again", "x")).unwrap();
+        assert_eq!(again, r#"Impossible("too many calls follow from each other")"#);
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::ops::RangeInclusive;
 
 use kernel::codec::Malformed;
 use kernel::{
-    Demand, Extent, Handed, IdsRemembered, Ledger, Numbers, Offer, ParcelSent, RememberedId, Secret, Service,
-    Survival, Taken, Targets, Time,
+    Called, Demand, Extent, Handed, IdsRemembered, Ledger, Numbers, Offer, ParcelSent, RememberedId, Secret,
+    Service, Survival, Taken, Targets, Time,
 };
 
+use crate::calls::Callable;
+use crate::deciding::OpenGroup;
 use crate::machine::Machine;
 
 /// All services. [`services!`] implements it: every method asks the service that is meant, or all of them in the order of the list.
@@ -24,6 +26,9 @@ pub trait House: Default + Debug + Sized + 'static {
     /// The limits of each service.
     type Limits: Copy + Debug + Default;
 
+    /// How they ask each other.
+    type Calls: Callable<Command = Self::Command, Reply = Self::Reply>;
+
     /// How many there are.
     const SERVICES: usize;
     /// What each wants to know of the time that its consequences take ([`Service::CHORES`]).
@@ -33,6 +38,13 @@ pub trait House: Default + Debug + Sized + 'static {
     fn demand(command: &Self::Command) -> Demand;
     /// Decides a request.
     fn request(machine: &mut Machine<Self>, ticket: u64, command: &Self::Command);
+    /// Decides an operation that another service calls, and records it in the group of its caller.
+    fn called(
+        machine: &mut Machine<Self>,
+        command: &Self::Command,
+        group: &mut OpenGroup,
+        room: usize,
+    ) -> Result<Self::Reply, Called>;
     /// Tells a service what has happened outside, and does what follows.
     fn event(machine: &mut Machine<Self>, event: Self::Event);
     /// Does what is due, as much of it as may happen until the next flush.
@@ -252,6 +264,7 @@ macro_rules! services {
             type Event = Event;
             type Effect = Effect;
             type Limits = Limits;
+            type Calls = Self;
 
             const SERVICES: usize = [$(Index::$Service),*].len();
             const CHORES: &'static [&'static [usize]] = &[$(<$state as kernel::Service>::CHORES),*];
@@ -265,6 +278,17 @@ macro_rules! services {
             fn request(machine: &mut $crate::machine::Machine<Self>, ticket: u64, command: &Command) {
                 match command {
                     $(Command::$Service(command) => machine.request_of::<$state>(ticket, command)),*
+                }
+            }
+
+            fn called(
+                machine: &mut $crate::machine::Machine<Self>,
+                command: &Command,
+                group: &mut $crate::deciding::OpenGroup,
+                room: usize,
+            ) -> Result<Reply, kernel::Called> {
+                match command {
+                    $(Command::$Service(command) => machine.called_of::<$state>(command, group, room)),*
                 }
             }
 

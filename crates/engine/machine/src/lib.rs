@@ -35,6 +35,7 @@ pub use machine::Machine;
 mod recovery;
 pub use recovery::{Recovery, Unknown};
 
+mod calls;
 mod deciding;
 mod recording;
 

@@ -8,7 +8,7 @@ mod payload;
 pub use payload::{Kind, Notification, Protocol, SignatureVersion};
 
 pub mod envelope;
-pub use envelope::{Signer, Taker, envelope};
+pub use envelope::{Signer, Taker, Unsigned, envelope};
 
 mod lambda;
 pub use lambda::lambda_event;

@@ -236,16 +236,13 @@ impl Response {
     }
 }
 
-/// Reads a request's body; none if the service is not spoken in JSON.
+/// Reads a request's body; none if the service is spoken neither in JSON nor in the query protocol.
 pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<Result<Request, Fault>> {
     match operation {
         Operation::Eventbridge(operation) => {
             Some(eventbridge::read_document(operation, reader).map(Request::Eventbridge))
         }
-        Operation::Sns(_) => {
-            let _ = reader;
-            None
-        }
+        Operation::Sns(operation) => Some(sns::read_document(operation, reader).map(Request::Sns)),
         Operation::Sqs(operation) => Some(sqs::read_document(operation, reader).map(Request::Sqs)),
         #[cfg(any(test, feature = "fixtures"))]
         Operation::AmzJson(operation) => {

@@ -4,7 +4,7 @@
 
 use api::sns::*;
 
-use crate::document::{Members, WriteMembers, Writer};
+use crate::document::{Fault, Members, ReadMembers, Reader, WriteMembers, Writer};
 use crate::form::{FormFault, ReadForm, Scope};
 #[cfg(test)]
 use crate::sample::{Sample, member};
@@ -186,6 +186,60 @@ pub const ERRORS: &[ErrorForm] = &[
         message: "Message",
     },
 ];
+
+/// Reads a request's body.
+pub fn read_document<R: Reader>(operation: Operation, reader: &mut R) -> Result<Request, Fault> {
+    Ok(match operation {
+        Operation::AddPermission => Request::AddPermission(reader.document()?),
+        Operation::CheckIfPhoneNumberIsOptedOut => Request::CheckIfPhoneNumberIsOptedOut(reader.document()?),
+        Operation::ConfirmSubscription => Request::ConfirmSubscription(reader.document()?),
+        Operation::CreatePlatformApplication => Request::CreatePlatformApplication(reader.document()?),
+        Operation::CreatePlatformEndpoint => Request::CreatePlatformEndpoint(reader.document()?),
+        Operation::CreateSMSSandboxPhoneNumber => Request::CreateSMSSandboxPhoneNumber(reader.document()?),
+        Operation::CreateTopic => Request::CreateTopic(reader.document()?),
+        Operation::DeleteEndpoint => Request::DeleteEndpoint(reader.document()?),
+        Operation::DeletePlatformApplication => Request::DeletePlatformApplication(reader.document()?),
+        Operation::DeleteSMSSandboxPhoneNumber => Request::DeleteSMSSandboxPhoneNumber(reader.document()?),
+        Operation::DeleteTopic => Request::DeleteTopic(reader.document()?),
+        Operation::GetDataProtectionPolicy => Request::GetDataProtectionPolicy(reader.document()?),
+        Operation::GetEndpointAttributes => Request::GetEndpointAttributes(reader.document()?),
+        Operation::GetPlatformApplicationAttributes => {
+            Request::GetPlatformApplicationAttributes(reader.document()?)
+        }
+        Operation::GetSMSAttributes => Request::GetSMSAttributes(reader.document()?),
+        Operation::GetSMSSandboxAccountStatus => Request::GetSMSSandboxAccountStatus(reader.document()?),
+        Operation::GetSubscriptionAttributes => Request::GetSubscriptionAttributes(reader.document()?),
+        Operation::GetTopicAttributes => Request::GetTopicAttributes(reader.document()?),
+        Operation::ListEndpointsByPlatformApplication => {
+            Request::ListEndpointsByPlatformApplication(reader.document()?)
+        }
+        Operation::ListOriginationNumbers => Request::ListOriginationNumbers(reader.document()?),
+        Operation::ListPhoneNumbersOptedOut => Request::ListPhoneNumbersOptedOut(reader.document()?),
+        Operation::ListPlatformApplications => Request::ListPlatformApplications(reader.document()?),
+        Operation::ListSMSSandboxPhoneNumbers => Request::ListSMSSandboxPhoneNumbers(reader.document()?),
+        Operation::ListSubscriptions => Request::ListSubscriptions(reader.document()?),
+        Operation::ListSubscriptionsByTopic => Request::ListSubscriptionsByTopic(reader.document()?),
+        Operation::ListTagsForResource => Request::ListTagsForResource(reader.document()?),
+        Operation::ListTopics => Request::ListTopics(reader.document()?),
+        Operation::OptInPhoneNumber => Request::OptInPhoneNumber(reader.document()?),
+        Operation::Publish => Request::Publish(reader.document()?),
+        Operation::PublishBatch => Request::PublishBatch(reader.document()?),
+        Operation::PutDataProtectionPolicy => Request::PutDataProtectionPolicy(reader.document()?),
+        Operation::RemovePermission => Request::RemovePermission(reader.document()?),
+        Operation::SetEndpointAttributes => Request::SetEndpointAttributes(reader.document()?),
+        Operation::SetPlatformApplicationAttributes => {
+            Request::SetPlatformApplicationAttributes(reader.document()?)
+        }
+        Operation::SetSMSAttributes => Request::SetSMSAttributes(reader.document()?),
+        Operation::SetSubscriptionAttributes => Request::SetSubscriptionAttributes(reader.document()?),
+        Operation::SetTopicAttributes => Request::SetTopicAttributes(reader.document()?),
+        Operation::Subscribe => Request::Subscribe(reader.document()?),
+        Operation::TagResource => Request::TagResource(reader.document()?),
+        Operation::Unsubscribe => Request::Unsubscribe(reader.document()?),
+        Operation::UntagResource => Request::UntagResource(reader.document()?),
+        Operation::VerifySMSSandboxPhoneNumber => Request::VerifySMSSandboxPhoneNumber(reader.document()?),
+    })
+}
 
 /// Reads a request's parameters.
 pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Result<Request, FormFault> {
@@ -423,6 +477,19 @@ pub const fn has_output(operation: Operation) -> bool {
     )
 }
 
+impl ReadMembers for AddPermissionInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "TopicArn" => self.topic_arn = reader.optional()?,
+            "Label" => self.label = reader.optional()?,
+            "AWSAccountId" => self.aws_account_id = reader.optional()?,
+            "ActionName" => self.action_name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for AddPermissionInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(AddPermissionInput {
@@ -452,6 +519,16 @@ impl WriteXml for BatchResultErrorEntry {
     }
 }
 
+impl ReadMembers for CheckIfPhoneNumberIsOptedOutInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "phoneNumber" => self.phone_number = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for CheckIfPhoneNumberIsOptedOutInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(CheckIfPhoneNumberIsOptedOutInput { phone_number: scope.member("phoneNumber")? })
@@ -467,6 +544,18 @@ impl WriteMembers for CheckIfPhoneNumberIsOptedOutOutput {
 impl WriteXml for CheckIfPhoneNumberIsOptedOutOutput {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.member("isOptedOut", &self.is_opted_out);
+    }
+}
+
+impl ReadMembers for ConfirmSubscriptionInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "TopicArn" => self.topic_arn = reader.optional()?,
+            "Token" => self.token = reader.optional()?,
+            "AuthenticateOnUnsubscribe" => self.authenticate_on_unsubscribe = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -504,6 +593,18 @@ impl WriteXml for CreatePlatformEndpointOutput {
     }
 }
 
+impl ReadMembers for CreatePlatformApplicationInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Name" => self.name = reader.optional()?,
+            "Platform" => self.platform = reader.optional()?,
+            "Attributes" => self.attributes = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for CreatePlatformApplicationInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(CreatePlatformApplicationInput {
@@ -526,6 +627,19 @@ impl WriteXml for CreatePlatformApplicationOutput {
     }
 }
 
+impl ReadMembers for CreatePlatformEndpointInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "PlatformApplicationArn" => self.platform_application_arn = reader.optional()?,
+            "Token" => self.token = reader.optional()?,
+            "CustomUserData" => self.custom_user_data = reader.optional()?,
+            "Attributes" => self.attributes = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for CreatePlatformEndpointInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(CreatePlatformEndpointInput {
@@ -534,6 +648,17 @@ impl ReadForm for CreatePlatformEndpointInput {
             custom_user_data: scope.member("CustomUserData")?,
             attributes: scope.map("Attributes", Some("entry"), "key", "value")?,
         })
+    }
+}
+
+impl ReadMembers for CreateSMSSandboxPhoneNumberInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "PhoneNumber" => self.phone_number = reader.optional()?,
+            "LanguageCode" => self.language_code = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -552,6 +677,19 @@ impl WriteMembers for CreateSMSSandboxPhoneNumberOutput {
 
 impl WriteXml for CreateSMSSandboxPhoneNumberOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
+}
+
+impl ReadMembers for CreateTopicInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Name" => self.name = reader.optional()?,
+            "Attributes" => self.attributes = reader.optional()?,
+            "Tags" => self.tags = reader.optional()?,
+            "DataProtectionPolicy" => self.data_protection_policy = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
 }
 
 impl ReadForm for CreateTopicInput {
@@ -577,9 +715,29 @@ impl WriteXml for CreateTopicOutput {
     }
 }
 
+impl ReadMembers for DeleteEndpointInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "EndpointArn" => self.endpoint_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for DeleteEndpointInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(DeleteEndpointInput { endpoint_arn: scope.member("EndpointArn")? })
+    }
+}
+
+impl ReadMembers for DeletePlatformApplicationInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "PlatformApplicationArn" => self.platform_application_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -588,6 +746,16 @@ impl ReadForm for DeletePlatformApplicationInput {
         Ok(DeletePlatformApplicationInput {
             platform_application_arn: scope.member("PlatformApplicationArn")?,
         })
+    }
+}
+
+impl ReadMembers for DeleteSMSSandboxPhoneNumberInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "PhoneNumber" => self.phone_number = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -603,6 +771,16 @@ impl WriteMembers for DeleteSMSSandboxPhoneNumberOutput {
 
 impl WriteXml for DeleteSMSSandboxPhoneNumberOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
+}
+
+impl ReadMembers for DeleteTopicInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "TopicArn" => self.topic_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
 }
 
 impl ReadForm for DeleteTopicInput {
@@ -625,6 +803,16 @@ impl WriteXml for Endpoint {
     }
 }
 
+impl ReadMembers for GetDataProtectionPolicyInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "ResourceArn" => self.resource_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for GetDataProtectionPolicyInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(GetDataProtectionPolicyInput { resource_arn: scope.member("ResourceArn")? })
@@ -643,6 +831,16 @@ impl WriteXml for GetDataProtectionPolicyOutput {
     }
 }
 
+impl ReadMembers for GetEndpointAttributesInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "EndpointArn" => self.endpoint_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for GetEndpointAttributesInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(GetEndpointAttributesInput { endpoint_arn: scope.member("EndpointArn")? })
@@ -658,6 +856,16 @@ impl WriteMembers for GetEndpointAttributesOutput {
 impl WriteXml for GetEndpointAttributesOutput {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.map("Attributes", Some("entry"), "key", "value", &self.attributes);
+    }
+}
+
+impl ReadMembers for GetPlatformApplicationAttributesInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "PlatformApplicationArn" => self.platform_application_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -681,6 +889,16 @@ impl WriteXml for GetPlatformApplicationAttributesOutput {
     }
 }
 
+impl ReadMembers for GetSMSAttributesInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "attributes" => self.attributes = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for GetSMSAttributesInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(GetSMSAttributesInput { attributes: scope.list("attributes", Some("member"))? })
@@ -696,6 +914,12 @@ impl WriteMembers for GetSMSAttributesOutput {
 impl WriteXml for GetSMSAttributesOutput {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.map("attributes", Some("entry"), "key", "value", &self.attributes);
+    }
+}
+
+impl ReadMembers for GetSMSSandboxAccountStatusInput {
+    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
+        Ok(false)
     }
 }
 
@@ -717,6 +941,16 @@ impl WriteXml for GetSMSSandboxAccountStatusOutput {
     }
 }
 
+impl ReadMembers for GetSubscriptionAttributesInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "SubscriptionArn" => self.subscription_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for GetSubscriptionAttributesInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(GetSubscriptionAttributesInput { subscription_arn: scope.member("SubscriptionArn")? })
@@ -735,6 +969,16 @@ impl WriteXml for GetSubscriptionAttributesOutput {
     }
 }
 
+impl ReadMembers for GetTopicAttributesInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "TopicArn" => self.topic_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for GetTopicAttributesInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(GetTopicAttributesInput { topic_arn: scope.member("TopicArn")? })
@@ -750,6 +994,17 @@ impl WriteMembers for GetTopicAttributesOutput {
 impl WriteXml for GetTopicAttributesOutput {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.map("Attributes", Some("entry"), "key", "value", &self.attributes);
+    }
+}
+
+impl ReadMembers for ListEndpointsByPlatformApplicationInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "PlatformApplicationArn" => self.platform_application_arn = reader.optional()?,
+            "NextToken" => self.next_token = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -776,6 +1031,17 @@ impl WriteXml for ListEndpointsByPlatformApplicationOutput {
     }
 }
 
+impl ReadMembers for ListOriginationNumbersInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "NextToken" => self.next_token = reader.optional()?,
+            "MaxResults" => self.max_results = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for ListOriginationNumbersInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ListOriginationNumbersInput {
@@ -799,6 +1065,16 @@ impl WriteXml for ListOriginationNumbersOutput {
     }
 }
 
+impl ReadMembers for ListPhoneNumbersOptedOutInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "nextToken" => self.next_token = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for ListPhoneNumbersOptedOutInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ListPhoneNumbersOptedOutInput { next_token: scope.member("nextToken")? })
@@ -819,6 +1095,16 @@ impl WriteXml for ListPhoneNumbersOptedOutOutput {
     }
 }
 
+impl ReadMembers for ListPlatformApplicationsInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "NextToken" => self.next_token = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for ListPlatformApplicationsInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ListPlatformApplicationsInput { next_token: scope.member("NextToken")? })
@@ -836,6 +1122,17 @@ impl WriteXml for ListPlatformApplicationsOutput {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.list("PlatformApplications", Some("member"), &self.platform_applications);
         xml.member("NextToken", &self.next_token);
+    }
+}
+
+impl ReadMembers for ListSMSSandboxPhoneNumbersInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "NextToken" => self.next_token = reader.optional()?,
+            "MaxResults" => self.max_results = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -862,6 +1159,17 @@ impl WriteXml for ListSMSSandboxPhoneNumbersOutput {
     }
 }
 
+impl ReadMembers for ListSubscriptionsByTopicInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "TopicArn" => self.topic_arn = reader.optional()?,
+            "NextToken" => self.next_token = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for ListSubscriptionsByTopicInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ListSubscriptionsByTopicInput {
@@ -885,6 +1193,16 @@ impl WriteXml for ListSubscriptionsByTopicOutput {
     }
 }
 
+impl ReadMembers for ListSubscriptionsInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "NextToken" => self.next_token = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for ListSubscriptionsInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ListSubscriptionsInput { next_token: scope.member("NextToken")? })
@@ -905,6 +1223,16 @@ impl WriteXml for ListSubscriptionsOutput {
     }
 }
 
+impl ReadMembers for ListTagsForResourceInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "ResourceArn" => self.resource_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for ListTagsForResourceInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(ListTagsForResourceInput { resource_arn: scope.member("ResourceArn")? })
@@ -920,6 +1248,16 @@ impl WriteMembers for ListTagsForResourceOutput {
 impl WriteXml for ListTagsForResourceOutput {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.list("Tags", Some("member"), &self.tags);
+    }
+}
+
+impl ReadMembers for ListTopicsInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "NextToken" => self.next_token = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -943,6 +1281,18 @@ impl WriteXml for ListTopicsOutput {
     }
 }
 
+impl ReadMembers for MessageAttributeValue {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "DataType" => self.data_type = reader.optional()?,
+            "StringValue" => self.string_value = reader.optional()?,
+            "BinaryValue" => self.binary_value = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for MessageAttributeValue {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(MessageAttributeValue {
@@ -950,6 +1300,16 @@ impl ReadForm for MessageAttributeValue {
             string_value: scope.member("StringValue")?,
             binary_value: scope.member("BinaryValue")?,
         })
+    }
+}
+
+impl ReadMembers for OptInPhoneNumberInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "phoneNumber" => self.phone_number = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1003,12 +1363,39 @@ impl WriteXml for PlatformApplication {
     }
 }
 
+impl ReadMembers for PublishBatchInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "TopicArn" => self.topic_arn = reader.optional()?,
+            "PublishBatchRequestEntries" => self.publish_batch_request_entries = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for PublishBatchInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(PublishBatchInput {
             topic_arn: scope.member("TopicArn")?,
             publish_batch_request_entries: scope.list("PublishBatchRequestEntries", Some("member"))?,
         })
+    }
+}
+
+impl ReadMembers for PublishBatchRequestEntry {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Id" => self.id = reader.optional()?,
+            "Message" => self.message = reader.optional()?,
+            "Subject" => self.subject = reader.optional()?,
+            "MessageStructure" => self.message_structure = reader.optional()?,
+            "MessageAttributes" => self.message_attributes = reader.optional()?,
+            "MessageDeduplicationId" => self.message_deduplication_id = reader.optional()?,
+            "MessageGroupId" => self.message_group_id = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1056,6 +1443,24 @@ impl WriteXml for PublishBatchResultEntry {
     }
 }
 
+impl ReadMembers for PublishInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "TopicArn" => self.topic_arn = reader.optional()?,
+            "TargetArn" => self.target_arn = reader.optional()?,
+            "PhoneNumber" => self.phone_number = reader.optional()?,
+            "Message" => self.message = reader.optional()?,
+            "Subject" => self.subject = reader.optional()?,
+            "MessageStructure" => self.message_structure = reader.optional()?,
+            "MessageAttributes" => self.message_attributes = reader.optional()?,
+            "MessageDeduplicationId" => self.message_deduplication_id = reader.optional()?,
+            "MessageGroupId" => self.message_group_id = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for PublishInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(PublishInput {
@@ -1086,12 +1491,34 @@ impl WriteXml for PublishOutput {
     }
 }
 
+impl ReadMembers for PutDataProtectionPolicyInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "ResourceArn" => self.resource_arn = reader.optional()?,
+            "DataProtectionPolicy" => self.data_protection_policy = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for PutDataProtectionPolicyInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(PutDataProtectionPolicyInput {
             resource_arn: scope.member("ResourceArn")?,
             data_protection_policy: scope.member("DataProtectionPolicy")?,
         })
+    }
+}
+
+impl ReadMembers for RemovePermissionInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "TopicArn" => self.topic_arn = reader.optional()?,
+            "Label" => self.label = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1115,6 +1542,17 @@ impl WriteXml for SMSSandboxPhoneNumber {
     }
 }
 
+impl ReadMembers for SetEndpointAttributesInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "EndpointArn" => self.endpoint_arn = reader.optional()?,
+            "Attributes" => self.attributes = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for SetEndpointAttributesInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(SetEndpointAttributesInput {
@@ -1124,12 +1562,33 @@ impl ReadForm for SetEndpointAttributesInput {
     }
 }
 
+impl ReadMembers for SetPlatformApplicationAttributesInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "PlatformApplicationArn" => self.platform_application_arn = reader.optional()?,
+            "Attributes" => self.attributes = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for SetPlatformApplicationAttributesInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(SetPlatformApplicationAttributesInput {
             platform_application_arn: scope.member("PlatformApplicationArn")?,
             attributes: scope.map("Attributes", Some("entry"), "key", "value")?,
         })
+    }
+}
+
+impl ReadMembers for SetSMSAttributesInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "attributes" => self.attributes = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1147,6 +1606,18 @@ impl WriteXml for SetSMSAttributesOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
 }
 
+impl ReadMembers for SetSubscriptionAttributesInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "SubscriptionArn" => self.subscription_arn = reader.optional()?,
+            "AttributeName" => self.attribute_name = reader.optional()?,
+            "AttributeValue" => self.attribute_value = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for SetSubscriptionAttributesInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(SetSubscriptionAttributesInput {
@@ -1157,6 +1628,18 @@ impl ReadForm for SetSubscriptionAttributesInput {
     }
 }
 
+impl ReadMembers for SetTopicAttributesInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "TopicArn" => self.topic_arn = reader.optional()?,
+            "AttributeName" => self.attribute_name = reader.optional()?,
+            "AttributeValue" => self.attribute_value = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for SetTopicAttributesInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(SetTopicAttributesInput {
@@ -1164,6 +1647,20 @@ impl ReadForm for SetTopicAttributesInput {
             attribute_name: scope.member("AttributeName")?,
             attribute_value: scope.member("AttributeValue")?,
         })
+    }
+}
+
+impl ReadMembers for SubscribeInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "TopicArn" => self.topic_arn = reader.optional()?,
+            "Protocol" => self.protocol = reader.optional()?,
+            "Endpoint" => self.endpoint = reader.optional()?,
+            "Attributes" => self.attributes = reader.optional()?,
+            "ReturnSubscriptionArn" => self.return_subscription_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1211,6 +1708,17 @@ impl WriteXml for Subscription {
     }
 }
 
+impl ReadMembers for Tag {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Key" => self.key = reader.optional()?,
+            "Value" => self.value = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl WriteMembers for Tag {
     fn write_members<M: Members>(&self, members: &mut M) {
         members.put("Key", &self.key);
@@ -1228,6 +1736,17 @@ impl WriteXml for Tag {
     fn write_xml(&self, xml: &mut xml::Writer) {
         xml.member("Key", &self.key);
         xml.member("Value", &self.value);
+    }
+}
+
+impl ReadMembers for TagResourceInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "ResourceArn" => self.resource_arn = reader.optional()?,
+            "Tags" => self.tags = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1260,9 +1779,30 @@ impl WriteXml for Topic {
     }
 }
 
+impl ReadMembers for UnsubscribeInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "SubscriptionArn" => self.subscription_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl ReadForm for UnsubscribeInput {
     fn read_form(scope: &Scope<'_>) -> Result<Self, FormFault> {
         Ok(UnsubscribeInput { subscription_arn: scope.member("SubscriptionArn")? })
+    }
+}
+
+impl ReadMembers for UntagResourceInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "ResourceArn" => self.resource_arn = reader.optional()?,
+            "TagKeys" => self.tag_keys = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1281,6 +1821,17 @@ impl WriteMembers for UntagResourceOutput {
 
 impl WriteXml for UntagResourceOutput {
     fn write_xml(&self, _xml: &mut xml::Writer) {}
+}
+
+impl ReadMembers for VerifySMSSandboxPhoneNumberInput {
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "PhoneNumber" => self.phone_number = reader.optional()?,
+            "OneTimePassword" => self.one_time_password = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
 }
 
 impl ReadForm for VerifySMSSandboxPhoneNumberInput {

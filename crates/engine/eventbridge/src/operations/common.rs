@@ -17,6 +17,8 @@ use crate::{BusId, BusKey, refusals};
 impl Api for State {
     /// Replies say all that answers are made of.
     type Materials<'m> = ();
+
+    fn materials<'m>(_: &'m str, _: &'m kernel::Secret) {}
 }
 
 /// What an operation decided.

@@ -15,6 +15,10 @@ use crate::{BodyReaders, SubscriptionId};
 impl Api for State {
     /// Message ids are made from the secret.
     type Materials<'m> = Secret;
+
+    fn materials<'m>(_: &'m str, secret: &'m Secret) -> Secret {
+        *secret
+    }
 }
 
 /// What an operation decided.

@@ -1,9 +1,10 @@
 //! What the operations of queues share: the types that they decide on, and what their answers are made of.
 
 use bytes::Bytes;
-use kernel::Api;
-use notification::Keys;
+use kernel::{Api, Secret};
+use notification::{Keys, Unsigned};
 
+use super::Command;
 use crate::limits::Limits;
 use crate::state::State;
 
@@ -30,11 +31,20 @@ pub struct Materials<'m> {
     /// The URL under which the client reached this server.
     pub base: &'m str,
     /// The secret of the server, and the key that signs notifications.
-    pub keys: &'m Keys<'m>,
+    pub keys: Keys<'m>,
     /// Heads and tails of the records that [`needs`] asked for.
     pub records: &'m [(Bytes, Bytes)],
 }
 
 impl Api for State {
     type Materials<'m> = Materials<'m>;
+
+    fn materials<'m>(base: &'m str, secret: &'m Secret) -> Materials<'m> {
+        Materials { base, keys: Keys { secret, signer: &Unsigned }, records: &[] }
+    }
+
+    fn is_callable(command: &Command) -> bool {
+        use Command::{DeleteAndReceiveMessages, PeekMessages, ReceiveMessage};
+        !matches!(command, ReceiveMessage(_) | DeleteAndReceiveMessages(_) | PeekMessages(_))
+    }
 }

@@ -130,7 +130,7 @@ fn exists_differently(attribute: &str) -> Refusal {
 #[cfg(test)]
 pub(super) mod testing {
     use kernel::{Caller, Extent, Handed, Ledger, NoTargets, Numbers, Place, Secret, Time};
-    use notification::{Keys, SignatureVersion, Signer};
+    use notification::{Keys, Unsigned};
 
     use super::super::{Outcome, Setting};
     use super::*;
@@ -168,21 +168,8 @@ pub(super) mod testing {
     /// The answer to a request without a plan.
     pub(crate) fn present<O: Operation<State>>(reply: Reply) -> O::Output {
         let keys = Keys { secret: &SECRET, signer: &Unsigned };
-        let materials = Materials { base: BASE, keys: &keys, records: &[] };
+        let materials = Materials { base: BASE, keys, records: &[] };
         O::present(reply, &O::Plan::default(), &materials).unwrap()
-    }
-
-    /// No key to sign with.
-    struct Unsigned;
-
-    impl Signer for Unsigned {
-        fn sign(&self, _: SignatureVersion, _: &str) -> String {
-            String::new()
-        }
-
-        fn certificate_name(&self) -> String {
-            String::new()
-        }
     }
 
     /// A state, the moment, and the limits in force.

@@ -189,7 +189,7 @@ pub(super) fn messages(
     shown: &Shown,
     materials: &Materials<'_>,
 ) -> Result<Option<Vec<Message>>, Malformed> {
-    let messages = shown.present(received, materials.records, materials.keys)?;
+    let messages = shown.present(received, materials.records, &materials.keys)?;
     Ok((!messages.is_empty()).then_some(messages))
 }
 
