@@ -53,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "posthaste-resources",
         ],
     ),
+    ("posthaste-schedules", &["posthaste-kernel"]),
     ("posthaste-journal", &["posthaste-kernel"]),
     (
         "posthaste-machine",
