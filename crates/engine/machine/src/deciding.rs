@@ -175,7 +175,7 @@ impl<H: House> Machine<H> {
         let mut facts = &decision.facts[..];
         if room == 0 && !group.has_begun {
             // They may be longer than a group.
-            self.note::<S>(facts);
+            self.note_with_room::<S>(facts, self.room_for(&handed));
             group.has_begun = !facts.is_empty();
             // Facts that were recorded keep their numbers.
             numbers = if facts.is_empty() { numbers } else { self.numbers.next() };
@@ -243,11 +243,7 @@ impl<H: House> Machine<H> {
     {
         let mut is_recorded = false;
         if !facts.is_empty() {
-            let parcels = handed.recorded().map(|(parcel, payload)| {
-                let takers = parcel.copies.len() + parcel.deliveries.len();
-                PARCEL_BYTES + takers * TAKER_BYTES + payload.len()
-            });
-            let room = self.group_room(room + parcels.sum::<usize>());
+            let room = self.group_room(room + self.room_for(handed));
             let mut committed = self.commit::<S>(facts, FACT_BYTES, group.grouping(room));
             if committed.is_err() && group.has_begun {
                 committed = self.commit::<S>(facts, FACT_BYTES, Grouping::Begins(room));
@@ -267,6 +263,15 @@ impl<H: House> Machine<H> {
             self.numbers.put_back(numbers);
         }
         Ok(())
+    }
+
+    /// Bytes that bodies take in the group of the facts that are recorded before them, about; no large part of a segment.
+    fn room_for(&self, handed: &Handed<'_>) -> usize {
+        let parcels = handed.recorded().map(|(parcel, payload)| {
+            let takers = parcel.copies.len() + parcel.deliveries.len();
+            PARCEL_BYTES + takers * TAKER_BYTES + payload.len()
+        });
+        self.group_room(parcels.sum())
     }
 
     /// Sends effects on their way.

@@ -72,7 +72,15 @@ impl<H: House> Machine<H> {
     where
         H: Has<S>,
     {
-        if self.commit::<S>(facts, usize::MAX, Grouping::ALONE).is_ok() {
+        self.note_with_room::<S>(facts, 0);
+    }
+
+    /// The same, with room in the group for so many bytes that extend it.
+    pub(crate) fn note_with_room<S: Service>(&mut self, facts: &[Fact<'_, S::Record<'_>>], room: usize)
+    where
+        H: Has<S>,
+    {
+        if self.commit::<S>(facts, usize::MAX, Grouping::Begins(room)).is_ok() {
             return;
         }
         for fact in facts.chunks(1) {
