@@ -57,11 +57,24 @@ impl Page {
     }
 
     /// Takes the page from the items after [`Page::after`], given with their keys. Reads one item more than the page has.
-    pub fn fill<K: AsRef<str>, T>(&self, mut items: impl Iterator<Item = (K, T)>) -> Listed<T> {
+    pub fn fill<K: AsRef<str>, T>(&self, items: impl Iterator<Item = (K, T)>) -> Listed<T> {
+        self.fill_some(items.map(|(key, item)| (key, Some(item))), usize::MAX)
+    }
+
+    /// The same, of items of which only some belong to the list; the others are `None`. Looks at `looked_at` items at the most, so
+    /// that a page costs no more where few belong to it. Then it is short, and has a token.
+    pub fn fill_some<K: AsRef<str>, T>(
+        &self,
+        mut items: impl Iterator<Item = (K, Option<T>)>,
+        looked_at: usize,
+    ) -> Listed<T> {
         let (mut page, mut last) = (Vec::new(), None);
-        for (key, item) in items.by_ref().take(self.most) {
-            page.push(item);
+        for (key, item) in items.by_ref().take(looked_at) {
+            page.extend(item);
             last = Some(key);
+            if page.len() >= self.most {
+                break;
+            }
         }
         let next_token = last.filter(|_| items.next().is_some()).map(|key| STANDARD.encode(key.as_ref()));
         Listed { items: page, next_token }
@@ -97,6 +110,21 @@ mod tests {
         assert_eq!(page(1), Listed { items: vec![1], next_token: Some("YQ==".to_owned()) });
         assert_eq!(page(2), Listed { items: vec![1, 2], next_token: None });
         assert_eq!(page(3), Listed { items: vec![1, 2], next_token: None });
+    }
+
+    #[test]
+    fn a_page_of_a_few_among_many_looks_at_a_bounded_number() {
+        let some = |most, looked_at| {
+            let items = (0..10).map(|item| (item.to_string(), (item % 4 == 3).then_some(item)));
+            let listed = Page { after: None, most }.fill_some(items, looked_at);
+            let token = listed.next_token.map(|token| key_of(Some(&token)).unwrap().unwrap());
+            (listed.items, token)
+        };
+        assert_eq!(some(1, 100), (vec![3], Some("3".to_owned())));
+        assert_eq!(some(2, 6), (vec![3], Some("5".to_owned())));
+        assert_eq!(some(5, 2), (vec![], Some("1".to_owned())));
+        assert_eq!(some(5, 10), (vec![3, 7], None));
+        assert_eq!(some(5, 100), (vec![3, 7], None));
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Where the log declares a resource.
 
-use std::collections::BTreeSet;
-
 use kernel::{Extent, Ledger};
 
 /// The place of a resource's latest declaration, which the ledger holds, and the segments that may contain a declaration. A deletion must
@@ -9,7 +7,8 @@ use kernel::{Extent, Ledger};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
     at: Extent,
-    declared_in: BTreeSet<u32>,
+    /// Segments before that of `at`, in ascending order. Most resources are declared once, and there may be a million of them.
+    earlier: Box<[u32]>,
 }
 
 impl Standing {
@@ -22,7 +21,7 @@ impl Standing {
             }
             None => {
                 ledger.hold(at);
-                Standing { at, declared_in: BTreeSet::from([at.place.segment()]) }
+                Standing { at, earlier: Box::default() }
             }
         }
     }
@@ -31,9 +30,9 @@ impl Standing {
     pub fn declare(&mut self, at: Extent, ledger: &mut Ledger) {
         ledger.hold(at);
         ledger.release(self.at);
+        let earlier = self.declared_in().filter(|&segment| segment != at.place.segment());
+        self.earlier = earlier.filter(|&segment| ledger.contains(segment)).collect();
         self.at = at;
-        self.declared_in.insert(at.place.segment());
-        self.declared_in.retain(|&segment| ledger.contains(segment));
     }
 
     /// Applies the resource's deletion: releases the declaration.
@@ -48,7 +47,7 @@ impl Standing {
 
     /// The segments that may contain a declaration, in ascending order.
     pub fn declared_in(&self) -> impl Iterator<Item = u32> + '_ {
-        self.declared_in.iter().copied()
+        self.earlier.iter().copied().chain([self.at.place.segment()])
     }
 }
 
