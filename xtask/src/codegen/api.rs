@@ -55,9 +55,10 @@ pub fn shapes(view: &View<'_>) -> Result<String, Box<dyn Error>> {
         [] => String::new(),
         ref ours => format!("use {api}::{{{}}};\n\n", ours.join(", ")),
     };
-    // AWS's names say it. A request and its answer are made once each: a box would be an allocation.
     Ok(format!(
-        "{HEADER}//! The shapes of {title}.\n\n#![allow(missing_docs, clippy::large_enum_variant)] // AWS's names say it.\n\n{bytes}{ours}{body}"
+        "{HEADER}//! The shapes of {title}.\n\n\
+         #![allow(missing_docs, clippy::large_enum_variant)] // AWS's names say it, and its operations differ in size.\n\n\
+         {bytes}{ours}{body}"
     ))
 }
 

@@ -66,6 +66,9 @@ pub struct Member<'a> {
     pub flattened: bool,
 }
 
+/// Members that a structure can have without being boxed in another.
+const FEW_MEMBERS: usize = 10;
+
 impl<'a> View<'a> {
     /// Looks at a model.
     pub fn new(model: &'a Model) -> Result<Self, Box<dyn Error>> {
@@ -307,9 +310,14 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Rust's type of a member of a structure. A structure that contains itself without a list or a map between is boxed.
+    /// Rust's type of a member of a structure. A structure that contains itself without a list or a map between is boxed, and so is
+    /// one with many members: requests of all services are moved as one type, which is as large as the largest.
     pub fn member_type(&self, owner: &'a str, member: &Member<'a>) -> Result<String, Box<dyn Error>> {
         let name = self.rust_type(member.shape_name)?;
+        let shape = &self.shapes[member.shape_name];
+        if shape["type"] == "structure" && self.members(shape).len() > FEW_MEMBERS {
+            return Ok(format!("Box<{name}>"));
+        }
         let mut next = vec![member.shape_name];
         let mut seen = BTreeSet::new();
         while let Some(shape) = next.pop() {
