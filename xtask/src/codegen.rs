@@ -19,7 +19,7 @@ use crate::workspace::root;
 use view::View;
 
 /// The generated services, by their folders under `models`: the names of their crates.
-const SERVICES: &[&str] = &["eventbridge", "sns", "sqs"];
+const SERVICES: &[&str] = &["eventbridge", "scheduler", "sns", "sqs"];
 
 /// What proves the protocols that no service speaks yet, by its folders under `crates/wire/fixtures`. It is built for tests alone.
 const FIXTURES: &[&str] = &["amz_json", "rest_json", "rpc_cbor", "streams"];

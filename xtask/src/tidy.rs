@@ -54,6 +54,16 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("posthaste-schedules", &["posthaste-kernel"]),
+    (
+        "posthaste-scheduler",
+        &[
+            "posthaste-api",
+            "posthaste-kernel",
+            "posthaste-notification",
+            "posthaste-resources",
+            "posthaste-schedules",
+        ],
+    ),
     ("posthaste-journal", &["posthaste-kernel"]),
     (
         "posthaste-machine",
@@ -62,6 +72,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "posthaste-sqs",
             "posthaste-sns",
             "posthaste-eventbridge",
+            "posthaste-scheduler",
             "posthaste-journal",
             "posthaste-wire",
         ],
@@ -171,9 +182,10 @@ fn folders(faults: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
 
 /// Files with a table of record kinds. Each is the only place that writes its kinds.
 const RECORDS: &[&str] = &[
-    "crates/engine/sqs/src/records/mod.rs",
-    "crates/engine/sns/src/records/mod.rs",
     "crates/engine/eventbridge/src/records/mod.rs",
+    "crates/engine/scheduler/src/records/mod.rs",
+    "crates/engine/sns/src/records/mod.rs",
+    "crates/engine/sqs/src/records/mod.rs",
 ];
 
 /// Checks that each number of a record kind is listed once over all services, and that all written numbers are listed.

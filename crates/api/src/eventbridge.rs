@@ -2,7 +2,7 @@
 
 //! The shapes of Amazon EventBridge.
 
-#![allow(missing_docs, clippy::large_enum_variant)] // AWS's names say it.
+#![allow(missing_docs, clippy::large_enum_variant)] // AWS's names say it, and its operations differ in size.
 
 use crate::{Map, Text, Timestamp};
 
@@ -1158,7 +1158,7 @@ pub struct Target {
     pub input_transformer: Option<InputTransformer>,
     pub kinesis_parameters: Option<KinesisParameters>,
     pub run_command_parameters: Option<RunCommandParameters>,
-    pub ecs_parameters: Option<EcsParameters>,
+    pub ecs_parameters: Option<Box<EcsParameters>>,
     pub batch_parameters: Option<BatchParameters>,
     pub sqs_parameters: Option<SqsParameters>,
     pub http_parameters: Option<HttpParameters>,

@@ -5,6 +5,8 @@
 
 pub mod eventbridge;
 
+pub mod scheduler;
+
 pub mod sns;
 
 pub mod sqs;

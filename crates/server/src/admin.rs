@@ -115,7 +115,7 @@ impl Admin {
                 "cut": self.cut,
                 "damage": self.damages.show(self.engine.set_aside()),
             },
-            "services": { "events": "running", "sns": "running", "sqs": "running" },
+            "services": { "events": "running", "scheduler": "running", "sns": "running", "sqs": "running" },
         })
     }
 
@@ -123,7 +123,7 @@ impl Admin {
     fn localstack_health(&self) -> Value {
         let state = if self.engine.has_failed() { "error" } else { "running" };
         json!({
-            "services": { "events": state, "sns": state, "sqs": state },
+            "services": { "events": state, "scheduler": state, "sns": state, "sqs": state },
             "edition": "community",
             "version": env!("CARGO_PKG_VERSION"),
         })

@@ -56,6 +56,7 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         print_queues(&machine)?;
         print_topics(&machine)?;
         print_buses(&machine)?;
+        print_schedules(&machine)?;
         let set_aside = machine.sqs().set_aside();
         if set_aside > 0 {
             outln!("\nMessages set aside because they could not be read: {set_aside}")?;
@@ -182,6 +183,19 @@ fn print_queues(machine: &Machine) -> io::Result<()> {
     }
     if none {
         outln!("\nNo queues.")?;
+    }
+    Ok(())
+}
+
+fn print_schedules(machine: &Machine) -> io::Result<()> {
+    let scheduler = machine.scheduler();
+    let (schedules, groups) = (scheduler.len(), scheduler.groups().count());
+    if groups > 0 {
+        outln!("\n{schedules} schedules in {groups} groups.")?;
+    }
+    let again = scheduler.invocations().count();
+    if again > 0 {
+        outln!("{again} invocations are tried again.")?;
     }
     Ok(())
 }

@@ -242,7 +242,10 @@ fn is_name_of_aws(name: &str) -> bool {
     if second.contains('.') {
         return false;
     }
-    let is_of_service = matches!(first, "sqs" | "sqs-fips" | "sns" | "sns-fips" | "events" | "events-fips");
+    let is_of_service = matches!(
+        first,
+        "sqs" | "sqs-fips" | "sns" | "sns-fips" | "events" | "events-fips" | "scheduler"
+    );
     first == "queue" || second == "queue" || is_of_service
 }
 

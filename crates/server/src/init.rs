@@ -1,4 +1,4 @@
-//! The file that declares queues, topics and event buses. The server applies it at every start, and does not change what
+//! The file that declares queues, topics, event buses and schedules. The server applies it at every start, and does not change what
 //! is as declared.
 //!
 //! ```toml
@@ -35,9 +35,17 @@
 //! queue = "orders"
 //! input-path = "$.detail"
 //! dead-letter-queue = "orders-dlq"
+//!
+//! [[schedules]]
+//! name = "nightly"
+//! expression = "cron(0 2 * * ? *)"
+//! timezone = "Europe/Berlin"
+//! queue = "orders"
+//! input = { job = "cleanup" }
 //! ```
 
 mod buses;
+mod schedules;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -58,6 +66,7 @@ use crate::mailbox::{Tickets, ask};
 use crate::options::is_region;
 use crate::web::DEFAULT_ACCOUNT;
 use buses::{BusEntry, DeclaredBus};
+use schedules::{DeclaredSchedule, ScheduleEntry};
 use topics::{DeclaredTopic, TopicEntry};
 
 #[derive(Deserialize)]
@@ -69,6 +78,7 @@ struct File {
     topics: Vec<TopicEntry>,
     #[serde(default)]
     event_buses: Vec<BusEntry>,
+    schedules: Vec<ScheduleEntry>,
 }
 
 #[derive(Deserialize)]
@@ -98,6 +108,7 @@ pub struct Init {
     queues: Vec<DeclaredQueue>,
     topics: Vec<DeclaredTopic>,
     buses: Vec<DeclaredBus>,
+    schedules: Vec<DeclaredSchedule>,
 }
 
 #[derive(Debug)]
@@ -111,6 +122,9 @@ struct DeclaredQueue {
     dead_letter_queue: Option<(String, u32)>,
     tags: Vec<(String, String)>,
 }
+
+/// A place in the file, and the mistake there.
+type Mistake = (Range<usize>, String);
 
 /// A mistake in the file.
 #[derive(Debug)]
@@ -215,7 +229,17 @@ pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
         }
         buses.push(bus);
     }
-    Ok(Init { path: path.into(), queues, topics, buses })
+    let mut schedules: Vec<DeclaredSchedule> = Vec::new();
+    for entry in file.schedules {
+        let schedule = schedules::read(entry, region, |span| line_of(span).unwrap_or(1));
+        let schedule = schedule.map_err(|(span, text)| mistake(line_of(span), text))?;
+        if let Some(other) = schedules.iter().find(|other| other.arn == schedule.arn) {
+            let text = format!("{} is declared on line {} already", schedule.arn, other.line);
+            return Err(mistake(Some(schedule.line), text));
+        }
+        schedules.push(schedule);
+    }
+    Ok(Init { path: path.into(), queues, topics, buses, schedules })
 }
 
 /// Returns the caller for a declaration; an account has twelve digits.
@@ -292,6 +316,14 @@ pub async fn apply(init: &Init, engine: &Handle, tickets: &Tickets, base: &str) 
     }
     for bus in &init.buses {
         let declared = buses::declare(bus, engine, tickets).await;
+        declared.map_err(|(line, message)| InitError {
+            path: init.path.clone(),
+            line: Some(line),
+            message,
+        })?;
+    }
+    for schedule in &init.schedules {
+        let declared = schedules::declare(schedule, engine, tickets).await;
         declared.map_err(|(line, message)| InitError {
             path: init.path.clone(),
             line: Some(line),
@@ -377,6 +409,8 @@ mod tests {
             "[[topics]]\nname = \"a\"\n[[topics.subscriptions]]\nprotocol = \"pigeon\"\nendpoint = \"e\"\n",
         );
         assert!(text.contains("line 4: topic \"a\"") && text.contains("pigeon"), "{text}");
+        let text = mistake("[[schedules]]\nname = \"s\"\nexpression = \"rate(0 days)\"\nqueue = \"q\"\n");
+        assert!(text.contains("line 2: schedule \"s\": Invalid Schedule Expression rate(0 days)."), "{text}");
         let text = mistake("[[queues]]\nname = \"a\"\naccount = \"1\"\n");
         assert!(text.contains("line 3: account"), "{text}");
         let text = mistake("[[queues]]\nname = \"a\"\nregion = \"\"\n");

@@ -66,6 +66,7 @@ fn kind(head: &[u8]) -> &'static str {
         Some(20 | 21) => "moves",
         Some(kind) if eventbridge::records::KINDS.contains(kind) => "buses, rules and deliveries",
         Some(kind) if sns::records::KINDS.contains(kind) => "topics, subscriptions and deliveries",
+        Some(kind) if scheduler::records::KINDS.contains(kind) => "schedules and their groups",
         _ => "other records",
     }
 }

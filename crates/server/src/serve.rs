@@ -70,6 +70,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             sqs: sqs::limits::Limits::strict(),
             sns: sns::limits::Limits::strict(),
             events: eventbridge::limits::Limits::strict(),
+            scheduler: scheduler::limits::Limits::strict(),
         },
         false => Limits::default(),
     };

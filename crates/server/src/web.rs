@@ -367,6 +367,20 @@ impl Desk {
                     Err(_) => exchange.refuse(&internal()),
                 }
             }
+            wire::Request::Scheduler(request) => {
+                let (command, plan) = match scheduler::operations::prepare(request, &asker) {
+                    Ok(prepared) => prepared,
+                    Err(refusal) => return exchange.refuse(&refusal),
+                };
+                match ask(&self.engine, &self.tickets, Command::Scheduler(command)).await {
+                    Ok(Reply::Scheduler(reply)) => match scheduler::operations::present(reply, &plan, &()) {
+                        Ok(response) => exchange.answer(&wire::Response::Scheduler(response)),
+                        Err(_) => exchange.refuse(&internal()),
+                    },
+                    Ok(_) => exchange.refuse(&internal()),
+                    Err(refusal) => exchange.refuse(&refusal),
+                }
+            }
         }
     }
 

@@ -26,6 +26,7 @@ impl World {
             Command::Sqs(command) => command.demand(),
             Command::Sns(command) => command.demand(),
             Command::Events(command) => command.demand(),
+            Command::Scheduler(command) => command.demand(),
         };
         let low = self.server()?.machine.room() < demand;
         self.asked.insert(ticket, (asked, low));

@@ -11,6 +11,7 @@ services! {
     sqs: Sqs = sqs::state::State,
     sns: Sns = sns::state::State,
     events: Events = eventbridge::state::State,
+    scheduler: Scheduler = scheduler::state::State,
 }
 
 impl crate::Machine {
@@ -22,6 +23,11 @@ impl crate::Machine {
     /// What buses are, for whoever only looks.
     pub fn events(&self) -> &eventbridge::state::State {
         &self.house.events
+    }
+
+    /// What schedules are, for whoever only looks.
+    pub fn scheduler(&self) -> &scheduler::state::State {
+        &self.house.scheduler
     }
 
     /// What topics are, for whoever only looks.
@@ -81,6 +87,7 @@ callable! {
     Sqs, Sqs, sqs;
     Sns, Sns, sns;
     Events, Eventbridge, eventbridge;
+    Scheduler, Scheduler, scheduler;
 }
 
 fn unreadable(fault: CallFault) -> Called {

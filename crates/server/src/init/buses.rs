@@ -14,7 +14,7 @@ use machine::{Command, Reply};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::topics::Mistake;
+use super::Mistake;
 use super::{attribute_text, caller_of};
 use crate::engine::Handle;
 use crate::mailbox::{Tickets, ask};

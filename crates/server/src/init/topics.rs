@@ -17,7 +17,7 @@ use sns::rules::topic_attributes::{self, Fault};
 use sns::{TopicKey, operations};
 use toml::Spanned;
 
-use super::{attribute_text, caller_of};
+use super::{Mistake, attribute_text, caller_of};
 use crate::engine::Handle;
 use crate::mailbox::{Tickets, ask};
 
@@ -66,9 +66,6 @@ struct DeclaredSubscription {
     endpoint: String,
     attributes: Vec<(String, String)>,
 }
-
-/// A place in the file, and the mistake there.
-pub(super) type Mistake = (Range<usize>, String);
 
 /// Validates an entry as far as possible without the server's state. `region` is the default region;
 /// `line_of` returns the line of the file on which something begins.

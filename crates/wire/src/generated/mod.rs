@@ -3,6 +3,7 @@
 //! Readers and writers of each service's shapes, and what chooses between the services.
 
 pub mod eventbridge;
+pub mod scheduler;
 pub mod sns;
 pub mod sqs;
 
@@ -17,6 +18,8 @@ use crate::{cbor, json, rest, xml};
 pub enum Request {
     /// Of eventbridge.
     Eventbridge(api::eventbridge::Request),
+    /// Of scheduler.
+    Scheduler(api::scheduler::Request),
     /// Of sns.
     Sns(api::sns::Request),
     /// Of sqs.
@@ -41,6 +44,8 @@ pub enum Request {
 pub enum Response {
     /// Of eventbridge.
     Eventbridge(api::eventbridge::Response),
+    /// Of scheduler.
+    Scheduler(api::scheduler::Response),
     /// Of sns.
     Sns(api::sns::Response),
     /// Of sqs.
@@ -65,6 +70,8 @@ pub enum Response {
 pub enum Operation {
     /// Of eventbridge.
     Eventbridge(api::eventbridge::Operation),
+    /// Of scheduler.
+    Scheduler(api::scheduler::Operation),
     /// Of sns.
     Sns(api::sns::Operation),
     /// Of sqs.
@@ -86,6 +93,7 @@ pub enum Operation {
 /// The services.
 pub const SERVICES: &[&Service] = &[
     &eventbridge::SERVICE,
+    &scheduler::SERVICE,
     &sns::SERVICE,
     &sqs::SERVICE,
     #[cfg(any(test, feature = "fixtures"))]
@@ -103,6 +111,7 @@ impl Operation {
     pub const fn name(self) -> &'static str {
         match self {
             Operation::Eventbridge(operation) => operation.name(),
+            Operation::Scheduler(operation) => operation.name(),
             Operation::Sns(operation) => operation.name(),
             Operation::Sqs(operation) => operation.name(),
             #[cfg(any(test, feature = "fixtures"))]
@@ -120,6 +129,7 @@ impl Operation {
     pub const fn is_addition(self) -> bool {
         match self {
             Operation::Eventbridge(operation) => operation.is_addition(),
+            Operation::Scheduler(operation) => operation.is_addition(),
             Operation::Sns(operation) => operation.is_addition(),
             Operation::Sqs(operation) => operation.is_addition(),
             #[cfg(any(test, feature = "fixtures"))]
@@ -137,6 +147,7 @@ impl Operation {
     pub const fn service(self) -> &'static Service {
         match self {
             Operation::Eventbridge(_) => &eventbridge::SERVICE,
+            Operation::Scheduler(_) => &scheduler::SERVICE,
             Operation::Sns(_) => &sns::SERVICE,
             Operation::Sqs(_) => &sqs::SERVICE,
             #[cfg(any(test, feature = "fixtures"))]
@@ -154,6 +165,7 @@ impl Operation {
     pub const fn has_output(self) -> bool {
         match self {
             Operation::Eventbridge(operation) => eventbridge::has_output(operation),
+            Operation::Scheduler(operation) => scheduler::has_output(operation),
             Operation::Sns(operation) => sns::has_output(operation),
             Operation::Sqs(operation) => sqs::has_output(operation),
             #[cfg(any(test, feature = "fixtures"))]
@@ -171,6 +183,7 @@ impl Operation {
     pub const fn has_events(self) -> bool {
         match self {
             Operation::Eventbridge(_) => false,
+            Operation::Scheduler(_) => false,
             Operation::Sns(_) => false,
             Operation::Sqs(_) => false,
             #[cfg(any(test, feature = "fixtures"))]
@@ -188,6 +201,7 @@ impl Operation {
     pub fn from_name(service: &Service, name: &str) -> Option<Operation> {
         match service.name {
             "eventbridge" => api::eventbridge::Operation::from_name(name).map(Operation::Eventbridge),
+            "scheduler" => api::scheduler::Operation::from_name(name).map(Operation::Scheduler),
             "sns" => api::sns::Operation::from_name(name).map(Operation::Sns),
             "sqs" => api::sqs::Operation::from_name(name).map(Operation::Sqs),
             #[cfg(any(test, feature = "fixtures"))]
@@ -214,6 +228,7 @@ impl Response {
     pub const fn operation(&self) -> Operation {
         match self {
             Response::Eventbridge(response) => Operation::Eventbridge(eventbridge::operation_of(response)),
+            Response::Scheduler(response) => Operation::Scheduler(scheduler::operation_of(response)),
             Response::Sns(response) => Operation::Sns(sns::operation_of(response)),
             Response::Sqs(response) => Operation::Sqs(sqs::operation_of(response)),
             #[cfg(any(test, feature = "fixtures"))]
@@ -242,6 +257,10 @@ pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<
         Operation::Eventbridge(operation) => {
             Some(eventbridge::read_document(operation, reader).map(Request::Eventbridge))
         }
+        Operation::Scheduler(_) => {
+            let _ = reader;
+            None
+        }
         Operation::Sns(operation) => Some(sns::read_document(operation, reader).map(Request::Sns)),
         Operation::Sqs(operation) => Some(sqs::read_document(operation, reader).map(Request::Sqs)),
         #[cfg(any(test, feature = "fixtures"))]
@@ -269,6 +288,10 @@ pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<
 pub fn read_cbor(operation: Operation, reader: &mut cbor::Reader<'_>) -> Option<Result<Request, Fault>> {
     match operation {
         Operation::Eventbridge(_) => {
+            let _ = reader;
+            None
+        }
+        Operation::Scheduler(_) => {
             let _ = reader;
             None
         }
@@ -307,6 +330,10 @@ pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Option<Result<Reque
             let _ = scope;
             None
         }
+        Operation::Scheduler(_) => {
+            let _ = scope;
+            None
+        }
         Operation::Sns(operation) => Some(sns::read_form(operation, scope).map(Request::Sns)),
         Operation::Sqs(operation) => Some(sqs::read_form(operation, scope).map(Request::Sqs)),
         #[cfg(any(test, feature = "fixtures"))]
@@ -338,6 +365,9 @@ pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Re
         Operation::Eventbridge(_) => {
             let _ = request;
             None
+        }
+        Operation::Scheduler(operation) => {
+            Some(scheduler::read_rest(operation, request).map(Request::Scheduler))
         }
         Operation::Sns(_) => {
             let _ = request;
@@ -373,6 +403,9 @@ pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Re
 pub fn write_json(response: &Response, writer: &mut json::Writer) {
     match response {
         Response::Eventbridge(response) => eventbridge::write_document(response, writer),
+        Response::Scheduler(_) => {
+            let _ = writer;
+        }
         Response::Sns(response) => sns::write_document(response, writer),
         Response::Sqs(response) => sqs::write_document(response, writer),
         #[cfg(any(test, feature = "fixtures"))]
@@ -394,6 +427,9 @@ pub fn write_json(response: &Response, writer: &mut json::Writer) {
 pub fn write_cbor(response: &Response, writer: &mut cbor::Writer) {
     match response {
         Response::Eventbridge(_) => {
+            let _ = writer;
+        }
+        Response::Scheduler(_) => {
             let _ = writer;
         }
         Response::Sns(_) => {
@@ -421,6 +457,9 @@ pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
         Response::Eventbridge(_) => {
             let _ = xml;
         }
+        Response::Scheduler(_) => {
+            let _ = xml;
+        }
         Response::Sns(response) => sns::write_xml(response, xml),
         Response::Sqs(response) => sqs::write_xml(response, xml),
         #[cfg(any(test, feature = "fixtures"))]
@@ -446,6 +485,7 @@ pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
 pub fn write_rest(response: &Response) -> Option<rest::Answer> {
     match response {
         Response::Eventbridge(_) => None,
+        Response::Scheduler(response) => Some(scheduler::write_rest(response)),
         Response::Sns(_) => None,
         Response::Sqs(_) => None,
         #[cfg(any(test, feature = "fixtures"))]

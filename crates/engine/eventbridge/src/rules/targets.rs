@@ -127,6 +127,15 @@ impl Kept for bool {
     }
 }
 
+impl<T: Kept> Kept for Box<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        (**self).put(out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        T::take(reader).map(Box::new)
+    }
+}
+
 impl<T: Kept> Kept for Option<T> {
     fn put(&self, out: &mut Vec<u8>) {
         self.is_some().put(out);
