@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use kernel::{Deadlines, Extent, Ledger, Time};
+use kernel::{Extent, Ledger};
 use resources::Standing;
 
 use crate::records::{InvocationDeclared, InvocationEnded, InvocationTried};
+use crate::timetable::Timetable;
 use crate::{InvocationId, limits};
 
 /// An invocation that is tried again.
@@ -31,7 +32,7 @@ impl Pending {
 #[derive(Debug, Default)]
 pub struct Invocations {
     pending: BTreeMap<InvocationId, Pending>,
-    due: Deadlines<InvocationId>,
+    pub(crate) due: Timetable<InvocationId>,
     bytes: usize,
 }
 
@@ -91,16 +92,6 @@ impl Invocations {
         self.bytes += pending.bytes();
         self.due.set(pending.declared.tried.due, id);
         self.pending.insert(id, pending);
-    }
-
-    /// When one is due next.
-    pub(crate) fn next_deadline(&self) -> Option<Time> {
-        self.due.next()
-    }
-
-    /// Takes the next one that is due at `now`. A record must say what became of it; until then a restart finds it due again.
-    pub(crate) fn take_due(&mut self, now: Time) -> Option<InvocationId> {
-        self.due.take_due(now).map(|(_, id)| id)
     }
 
     /// The fact that it is over.

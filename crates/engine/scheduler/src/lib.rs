@@ -13,6 +13,8 @@ pub mod records;
 
 pub mod schedule;
 
+mod timetable;
+
 pub mod invocations;
 
 pub mod state;

@@ -65,21 +65,27 @@ impl Service for State {
         State::reset(self).into_iter().map(Fact::from).collect()
     }
 
+    fn advance(&mut self, now: Time, room: &mut usize) {
+        State::advance(self, now, room);
+    }
+
     fn next_deadline(&self) -> Option<Time> {
         State::next_deadline(self)
     }
 
     fn is_behind(&self, setting: &Setting<'_>) -> bool {
-        setting.room >= Demand::Growth && self.next_deadline().is_some_and(|due| due <= setting.now)
+        let now = setting.now;
+        self.due.falls_due(now)
+            || self.invocations.due.falls_due(now)
+            || setting.room >= Demand::Growth
+                && (self.due.is_behind(now) || self.invocations.due.is_behind(now))
             || setting.room >= Demand::Delete && !self.deleting.is_empty()
     }
 
     fn take_due(&mut self, chore: usize, setting: &Setting<'_>) -> Option<Due> {
         match chore {
-            RUNS if setting.room >= Demand::Growth => State::take_due(self, setting.now).map(Due::Fire),
-            RETRIES if setting.room >= Demand::Growth => {
-                self.invocations.take_due(setting.now).map(Due::TryAgain)
-            }
+            RUNS if setting.room >= Demand::Growth => self.due.take().map(Due::Fire),
+            RETRIES if setting.room >= Demand::Growth => self.invocations.due.take().map(Due::TryAgain),
             DELETIONS if setting.room >= Demand::Delete => self.deleting.first().copied().map(Due::Delete),
             _ => None,
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kernel::{Deadlines, Extent, Ledger, Time};
+use kernel::{Extent, Ledger, Time};
 use resources::Standing;
 
 use crate::invocations::Invocations;
@@ -13,6 +13,7 @@ use crate::records::{
 };
 use crate::rules::timing::Run;
 use crate::schedule::Schedule;
+use crate::timetable::Timetable;
 use crate::{GroupId, GroupKey, ScheduleId};
 
 /// A group of schedules.
@@ -32,7 +33,7 @@ pub struct State {
     /// By [`name_key`].
     pub(crate) names: BTreeMap<Box<[u8]>, ScheduleId>,
     /// Which schedules run when.
-    pub(crate) due: Deadlines<ScheduleId>,
+    pub(crate) due: Timetable<ScheduleId>,
     /// How many schedules an account has in a region.
     counts: BTreeMap<(String, String), usize>,
     /// Bytes of what schedules have for themselves.
@@ -214,12 +215,13 @@ impl State {
 
     /// When a schedule or another attempt is due next.
     pub fn next_deadline(&self) -> Option<Time> {
-        [self.due.next(), self.invocations.next_deadline()].into_iter().flatten().min()
+        [self.due.next(), self.invocations.due.next()].into_iter().flatten().min()
     }
 
-    /// Takes the next schedule that is due at `now`. A record must say that it ran; until then a restart finds it due again.
-    pub(crate) fn take_due(&mut self, now: Time) -> Option<ScheduleId> {
-        self.due.take_due(now).map(|(_, id)| id)
+    /// Lets time pass: at most `room` schedules and invocations fall due, which are subtracted from it.
+    pub fn advance(&mut self, now: Time, room: &mut usize) {
+        self.due.advance(now, room);
+        self.invocations.due.advance(now, room);
     }
 
     /// The fact that schedules are gone.

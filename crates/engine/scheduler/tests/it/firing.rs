@@ -206,6 +206,24 @@ fn a_group_goes_with_its_schedules_step_by_step() {
 }
 
 #[test]
+fn what_falls_due_while_the_disk_is_full_waits_without_a_deadline_and_runs_when_there_is_room() {
+    let mut world = World::new();
+    world.create(wanted("s", "at(2026-01-01T00:01:00)")).unwrap();
+    world.create(CreateScheduleInput { name: Some("t".into()), ..failing(185, 86_400) }).unwrap();
+    world.catch_up();
+    world.room = kernel::Demand::Change;
+    world.advance(10 * MINUTE);
+    assert!(world.messages.is_empty());
+    assert!(!world.is_behind(), "nothing can be done about it");
+    assert_eq!(kernel::Service::next_deadline(&world.state), None);
+    world.room = kernel::Demand::Growth;
+    assert!(world.is_behind());
+    world.catch_up();
+    assert_eq!(times(&world), [10 * MINUTE]);
+    world.check_replay();
+}
+
+#[test]
 fn a_reset_leaves_nothing() {
     let mut world = World::new();
     world.create(wanted("s", "rate(1 day)")).unwrap();
