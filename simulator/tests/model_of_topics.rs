@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use journal::engines::FaultyDisk;
 use kernel::{Asker, AttributeValue, Caller, ParcelSent, Refusal, Secret, Time};
 use machine::{Answer, Command, Input, Reply};
-use notification::Keys;
+use notification::{Keys, Unsigned};
 use proptest::prelude::*;
 use simulator::dice::Dice;
 use simulator::server::Server;

@@ -178,7 +178,7 @@ impl Story {
         let records: Vec<(Bytes, Bytes)> =
             records.into_iter().map(|record| record.map(|it| (it.head, it.tail)).unwrap()).collect();
         let keys = Keys { secret: &SECRET, signer: &NoSigner };
-        let materials = Materials { base: BASE, keys: &keys, records: &records };
+        let materials = Materials { base: BASE, keys, records: &records };
         sqs::operations::present(reply, &plan, &materials).unwrap()
     }
 
