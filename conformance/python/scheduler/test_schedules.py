@@ -142,7 +142,8 @@ def test_the_same_request_again_is_answered_again(scheduler, target):
         ({"Target": {"Arn": "nonsense", "RoleArn": ROLE}}, "Provided Arn is not in correct format."),
         ({"Target": {"Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q.fifo", "RoleArn": ROLE}}, "MessageGroupId"),
         ({"Target": {"Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q", "RoleArn": "role"}}, "'target.roleArn'"),
-        ({"Target": {"Arn": "arn:aws:scheduler:::aws-sdk:sqs:sendMessage", "RoleArn": ROLE}}, "universal target"),
+        ({"Target": {"Arn": "arn:aws:scheduler:::aws-sdk:sqs:getQueueUrl", "RoleArn": ROLE}}, "only reads"),
+        ({"Target": {"Arn": "arn:aws:scheduler:::aws-sdk:sqs", "RoleArn": ROLE}}, "correct format"),
         (
             {
                 "StartDate": datetime.datetime(2101, 1, 1),

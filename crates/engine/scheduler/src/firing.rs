@@ -1,9 +1,14 @@
 //! What happens when a schedule is due: its target gets its input, or is tried again later, or the dead-letter queue gets a letter;
 //! and the schedule waits for its next run or is deleted. All of that is one group of the log.
 
+use std::borrow::Cow;
+
 use bytestring::ByteString;
 use kernel::parcel::Form;
-use kernel::{Arn, Attribute, AttributeValue, Body, Offer, ParcelSent, Taken, hex, uuid_text};
+use kernel::{
+    Arn, Attribute, AttributeValue, Body, Call, Called, Caller, Offer, Outcome, ParcelSent, Taken, hex,
+    uuid_text,
+};
 use md5::{Digest, Md5};
 use notification::{Kind, Notification};
 use sha2::Sha256;
@@ -16,12 +21,23 @@ use crate::rules::target::Target;
 use crate::state::{DELETED_AT_ONCE, State, name_in, name_key};
 use crate::{GroupId, InvocationId, ScheduleId};
 
+/// The error code of a target that says in words why it does not take something. AWS has the code of the target's error.
+const FAILED: &str = "InvocationFailed";
+
+/// Bytes of the records about an invocation that was called, and of its dead letter, besides its input.
+const CALL_ROOM: usize = 16 << 10;
+
 /// Whoever gets the text of a schedule gets it as it is.
 const RAW: Form = Form { recipient: 0, raw: true, protocol: 0, replayed: false };
 
 impl State {
-    /// A schedule runs.
-    pub(crate) fn fire<'a>(&self, id: ScheduleId, context: &mut Context<'a, '_>) -> Decision<'a> {
+    /// A schedule runs. A universal target is called first; then this is asked again with what became of the call.
+    pub(crate) fn fire<'a>(
+        &self,
+        id: ScheduleId,
+        called: Option<Called>,
+        context: &mut Context<'a, '_>,
+    ) -> Decision<'a> {
         let Some(schedule) = self.schedules.get(&id) else { return Decision::silent(Vec::new()) };
         let Some(run) = schedule.run() else { return Decision::silent(Vec::new()) };
         let (own, now) = (schedule.own(), context.setting.now);
@@ -40,29 +56,47 @@ impl State {
             input: own.input,
             tried: Tried { attempts: 1, first: now, due: now },
         };
-        if let Some(tried) = self.attempt(&invocation, context) {
-            records.push(Record::InvocationDeclared(Box::new(InvocationDeclared { tried, ..invocation })));
+        match self.attempt(&invocation, called, context) {
+            Attempted::Calls(call) => return Decision::with(Vec::new(), Outcome::Call(call)),
+            Attempted::IsAgain(tried) => {
+                records
+                    .push(Record::InvocationDeclared(Box::new(InvocationDeclared { tried, ..invocation })));
+            }
+            Attempted::IsOver => {}
         }
         Decision::silent(records.into_iter().map(Fact::from).collect())
     }
 
-    /// An invocation is tried again.
-    pub(crate) fn try_again<'a>(&self, id: InvocationId, context: &mut Context<'a, '_>) -> Decision<'a> {
+    /// An invocation is tried again, in the same manner.
+    pub(crate) fn try_again<'a>(
+        &self,
+        id: InvocationId,
+        called: Option<Called>,
+        context: &mut Context<'a, '_>,
+    ) -> Decision<'a> {
         let Some(known) = self.invocations.get(id) else { return Decision::silent(Vec::new()) };
         let tried = Tried { attempts: known.tried.attempts.saturating_add(1), ..known.tried };
-        let record = match self.attempt(&InvocationDeclared { tried, ..known.clone() }, context) {
-            Some(tried) => Record::InvocationTried(InvocationTried { id, tried }),
-            None => Record::InvocationEnded(self.invocations.end_of(id)),
+        let record = match self.attempt(&InvocationDeclared { tried, ..known.clone() }, called, context) {
+            Attempted::Calls(call) => return Decision::with(Vec::new(), Outcome::Call(call)),
+            Attempted::IsAgain(tried) => Record::InvocationTried(InvocationTried { id, tried }),
+            Attempted::IsOver => Record::InvocationEnded(self.invocations.end_of(id)),
         };
         Decision::silent(vec![record.into()])
     }
 
-    /// Invokes a target. Returns when that is tried again; nothing if the target has it, or if it is given up.
-    fn attempt(&self, declared: &InvocationDeclared, context: &mut Context<'_, '_>) -> Option<Tried> {
+    /// Invokes a target, or, with what became of the call, ends that.
+    fn attempt(
+        &self,
+        declared: &InvocationDeclared,
+        called: Option<Called>,
+        context: &mut Context<'_, '_>,
+    ) -> Attempted {
         let InvocationDeclared { id, target, tried, .. } = declared;
         let secret = context.setting.secret;
-        let execution_id = hex(&secret.derive("execution", id.0)[..8]);
-        let arn = declared.schedule_arn.parse::<Arn>().ok()?;
+        // The same for all attempts of a run.
+        let run = declared.schedule.0.rotate_left(32) ^ declared.scheduled.0;
+        let execution_id = hex(&secret.derive("execution", run)[..8]);
+        let Ok(arn) = declared.schedule_arn.parse::<Arn>() else { return Attempted::IsOver };
         let invocation = Invocation {
             schedule_arn: &declared.schedule_arn,
             account: &arn.account,
@@ -73,6 +107,24 @@ impl State {
         };
         let input = declared.input.as_ref().map(|input| invocation.fill(input));
         let to = target.arn.parse::<Arn>();
+        let operation = target.operation();
+        if let (Some((service, operation)), None) = (operation, &called) {
+            let input = input.unwrap_or_else(|| "{}".to_owned());
+            return Attempted::Calls(Box::new(Call {
+                service: service.to_owned(),
+                operation: operation.to_owned(),
+                // The record of the invocation and its dead letter hold the input.
+                room: 2 * input.len() + CALL_ROOM,
+                input,
+                caller: Caller {
+                    principal: arn.account.to_string(),
+                    account: arn.account.to_string(),
+                    region: arn.region.to_string(),
+                    signed: true,
+                },
+                base: String::new(),
+            }));
+        }
         let is_bus = to.as_ref().is_ok_and(|to| to.service == "events");
         let text = match (input, target.parameters.event.as_ref().filter(|_| is_bus)) {
             (input, Some((detail_type, source))) => {
@@ -82,32 +134,38 @@ impl State {
             (None, None) => invocation.default_input(&uuid_text(secret.derive("scheduled event", id.0))),
         };
         let message = Message { declared, text, attributes: Vec::new() };
-        let reason = match to {
-            Err(_) => "the target's ARN is malformed",
-            Ok(to) => {
+        let (code, reason): (_, Cow<'static, str>) = match (called, to) {
+            (Some(Called::Answered(_)), _) => return Attempted::IsOver,
+            (Some(Called::Refused(refusal)), _) => (refusal.shape, refusal.message),
+            (Some(Called::Impossible(why)), _) => (FAILED, why),
+            (None, Err(_)) => (FAILED, "the target's ARN is malformed".into()),
+            (None, Ok(to)) => {
                 let size = message.text.len();
                 let group = target.message_group();
                 let body = message.clone().body(group, to.resource.ends_with(".fifo"), context);
                 match context.offer(&offer(&to, body, size, 0, false)) {
-                    Taken::Refused(_, reason) => reason,
-                    Taken::Taken | Taken::Duplicate => return None,
+                    Taken::Refused(_, reason) => (FAILED, reason.into()),
+                    Taken::Taken | Taken::Duplicate => return Attempted::IsOver,
                 }
             }
         };
         let now = context.setting.now;
         let next = retries::after_failure(target.retry, *id, tried.attempts, tried.first, now, secret);
         let condition = match next {
-            Next::Again(tried) if tried.attempts > 1 || self.invocations.has_room() => return Some(tried),
+            Next::Again(tried) if tried.attempts > 1 || self.invocations.has_room() => {
+                return Attempted::IsAgain(tried);
+            }
             Next::Again(_) => None,
             Next::Exhausted(condition) => Some(condition),
         };
-        let queue = target.dead_letters.as_ref()?.parse::<Arn>().ok()?;
-        let attributes = letter_attributes(&invocation, target, reason, condition);
+        let queue = target.dead_letters.as_ref().and_then(|arn| arn.parse::<Arn>().ok());
+        let Some(queue) = queue else { return Attempted::IsOver };
+        let attributes = letter_attributes(&invocation, target, (code, &reason), condition);
         let letter = Message { attributes, ..message };
         let (size, count) = (letter.text.len(), letter.attributes.len());
         let body = letter.body(None, false, context);
         context.offer(&offer(&queue, body, size, count, true));
-        None
+        Attempted::IsOver
     }
 
     /// A group is being deleted: some of its schedules go, or itself if there are none.
@@ -121,6 +179,16 @@ impl State {
         };
         Decision::silent(vec![record.into()])
     }
+}
+
+/// What an attempt comes to.
+enum Attempted {
+    /// The target has what it was to get, or it is given up.
+    IsOver,
+    /// It failed, and there is another attempt.
+    IsAgain(Tried),
+    /// This operation is to be called.
+    Calls(Box<Call>),
 }
 
 /// A message for a target.
@@ -185,13 +253,12 @@ fn offer(to: &Arn, body: Body, size: usize, attributes: usize, is_dead_letter: b
 fn letter_attributes(
     invocation: &Invocation<'_>,
     target: &Target,
-    reason: &str,
+    (code, reason): (&str, &str),
     condition: Option<&str>,
 ) -> Vec<Attribute> {
     let (time, retries) = (invocation.scheduled_text(), (invocation.attempt - 1).to_string());
     let texts = [
-        // Targets here say why in words. AWS has the code of the target's error.
-        ("ERROR_CODE", Some("InvocationFailed")),
+        ("ERROR_CODE", Some(code)),
         ("ERROR_MESSAGE", Some(reason)),
         ("EXECUTION_ID", Some(invocation.execution_id)),
         ("EXHAUSTED_RETRY_CONDITION", condition),

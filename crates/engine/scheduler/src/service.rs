@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use kernel::service::Never;
-use kernel::{Demand, Extent, Ledger, Service, Survival, Time};
+use kernel::{Called, Demand, Extent, Ledger, Service, Survival, Time};
 
 use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting};
@@ -93,9 +93,18 @@ impl Service for State {
 
     fn consequence<'a>(&self, due: &'a mut Due, context: &mut Context<'a, '_>) -> Decision<'a> {
         match *due {
-            Due::Fire(id) => self.fire(id, context),
-            Due::TryAgain(id) => self.try_again(id, context),
+            Due::Fire(id) => self.fire(id, None, context),
+            Due::TryAgain(id) => self.try_again(id, None, context),
             Due::Delete(group) => self.delete_some(group),
+        }
+    }
+
+    fn called<'a>(&self, due: &'a mut Due, called: Called, context: &mut Context<'a, '_>) -> Decision<'a> {
+        match *due {
+            Due::Fire(id) => self.fire(id, Some(called), context),
+            Due::TryAgain(id) => self.try_again(id, Some(called), context),
+            // It calls nobody.
+            Due::Delete(_) => Decision::silent(Vec::new()),
         }
     }
 

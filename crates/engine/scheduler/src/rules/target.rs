@@ -51,6 +51,41 @@ pub struct Target {
     pub parameters: Parameters,
 }
 
+/// Beginnings of the names of operations that are no targets, since they only read (AWS's documentation of Scheduler, "Using universal
+/// targets").
+const READ_ONLY: &[&str] = &[
+    "get",
+    "describe",
+    "list",
+    "poll",
+    "receive",
+    "search",
+    "scan",
+    "query",
+    "select",
+    "read",
+    "lookup",
+    "discover",
+    "validate",
+    "batchGet",
+    "batchDescribe",
+    "batchRead",
+    "transactGet",
+    "adminGet",
+    "adminList",
+    "testMigration",
+    "retrieve",
+    "testConnection",
+    "translateDocument",
+    "isAuthorized",
+    "invokeModel",
+];
+
+/// Whether an operation only reads.
+fn is_read_only(operation: &str) -> bool {
+    READ_ONLY.iter().any(|begin| operation.starts_with(begin))
+}
+
 const SQS: u8 = 1;
 const SQS_GROUP: u8 = 2;
 const EVENT: u8 = 3;
@@ -145,12 +180,14 @@ impl Target {
             return Err(refusals::invalid("Provided Arn is not in correct format."));
         };
         if arn.service == "scheduler" {
-            // To call an operation of another service is not possible here.
-            let text = format!(
-                "The universal target {} is not supported by this server. Use a templated target, such as the ARN of a queue.",
-                self.arn
-            );
-            return Err(refusals::invalid(text));
+            match self.operation() {
+                None => return Err(refusals::invalid("Provided Arn is not in correct format.")),
+                Some((_, operation)) if is_read_only(operation) => {
+                    let text = format!("{} is not supported as a target: it only reads.", self.arn);
+                    return Err(refusals::invalid(text));
+                }
+                Some(_) => {}
+            }
         }
         if input.is_some_and(|input| input.len() > limits::INPUT_BYTES) {
             let most = limits::INPUT_BYTES;
@@ -170,6 +207,14 @@ impl Target {
             ("kinesis", _) if kinesis.is_none() => missing("KinesisParameters", "a stream"),
             _ => Ok(()),
         }
+    }
+
+    /// Service and operation of a universal target, such as `arn:aws:scheduler:::aws-sdk:sqs:sendMessage`.
+    pub fn operation(&self) -> Option<(&str, &str)> {
+        let named = self.arn.strip_prefix("arn:")?.split_once(":scheduler:::aws-sdk:")?.1;
+        named.split_once(':').filter(|(service, name)| {
+            !service.is_empty() && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
     }
 
     /// As GetSchedule shows it.

@@ -12,7 +12,7 @@ use kernel::parcel::StoredCopy;
 use kernel::service::Record as _;
 use kernel::{
     AttributeValue, Caller, Context, Decision, Demand, Extent, Handed, Ledger, NoTargets, Numbers, Offer,
-    Outcome, Place, Refusal, Secret, Service, Setting, Survival, Taken, Targets, Time,
+    Outcome, Place, Refusal, Secret, Service, Setting, Survival, Taken, Targets, Time, Why,
 };
 use notification::Notification;
 use scheduler::limits::Limits;
@@ -54,7 +54,7 @@ impl Targets for Doors<'_> {
     fn offer(&self, offer: &Offer<'_>, handed: &mut Handed<'_>) -> Taken {
         let to = offer.to.to_string();
         if !self.existing.contains(&to) {
-            return Taken::Refused("it does not exist");
+            return Taken::Refused(Why::Missing, "it does not exist");
         }
         let setting = setting(self.now, self.numbers, Demand::Growth);
         let mut taken = self.taken.borrow_mut();
