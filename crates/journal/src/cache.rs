@@ -1,17 +1,19 @@
-//! Open segments, shared by all readers, and closed to new readers when a segment is dropped.
+//! Open files of segments, shared by all readers, and closed to new readers when a segment is dropped.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::names;
 use crate::storage::{File, Storage};
 
 /// Number of segments that are kept open for reading.
 const OPEN: usize = 64;
 
+/// The files of segments that readers have open.
 pub struct Cache {
     storage: Arc<dyn Storage>,
+    /// Returns the name of a segment's file.
+    name: fn(u32) -> String,
     inner: Mutex<Inner>,
 }
 
@@ -24,10 +26,12 @@ struct Inner {
 }
 
 impl Cache {
-    pub fn new(storage: Arc<dyn Storage>) -> Self {
-        Cache { storage, inner: Mutex::default() }
+    /// Creates a cache of the files that `name` names.
+    pub fn new(storage: Arc<dyn Storage>, name: fn(u32) -> String) -> Self {
+        Cache { storage, name, inner: Mutex::default() }
     }
 
+    /// Returns the directory.
     pub fn storage(&self) -> &Arc<dyn Storage> {
         &self.storage
     }
@@ -51,7 +55,7 @@ impl Cache {
         }
         // The file is opened under the lock, so it cannot be that of a segment that is being dropped and
         // recycled.
-        let file = match self.storage.open(&names::segment(segment)) {
+        let file = match self.storage.open(&(self.name)(segment)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
@@ -61,6 +65,11 @@ impl Cache {
         }
         inner.open.insert(segment, (file.clone(), clock));
         Ok(Some(file))
+    }
+
+    /// Closes a segment's file, because another one has taken its name. The next reader opens that one.
+    pub fn reopen(&self, segment: u32) {
+        self.inner().open.remove(&segment);
     }
 
     /// Returns whether the segment was dropped since the start.

@@ -11,7 +11,7 @@ use crate::engines::{DirectoryError, Files};
 use crate::error::{Beyond, Damage, Doing, Effect, Error};
 use crate::format::{Class, FRAME_HEADER, RECORD_HEADER};
 use crate::index::{Entry, INDEX_HEADER, IndexBuilder, IndexHeader};
-use crate::manifest::{Manifest, Unusable};
+use crate::manifest::{JOURNAL, Manifest, Unusable};
 use crate::names;
 use crate::scan::{self, Fault, Frames};
 use crate::storage::Storage;
@@ -94,7 +94,7 @@ fn check_records(storage: &dyn Storage, seen: &mut dyn FnMut(Entry<'_>)) -> Resu
     let mut numbers: Vec<u32> = listed.iter().filter_map(|name| names::parse_segment(name)).collect();
     numbers.sort_unstable();
     let manifest_file = storage.describe(names::MANIFEST);
-    let manifest = match Manifest::read(storage).doing("reading", || manifest_file.clone())? {
+    let manifest = match Manifest::read(JOURNAL, storage).doing("reading", || manifest_file.clone())? {
         Some(Ok(manifest)) => manifest,
         Some(Err(Unusable::Newer(version))) => return Err(Error::Newer { file: manifest_file, version }),
         None if numbers.is_empty() => return Ok(Report { empty: true, ..report }),

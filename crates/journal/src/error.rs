@@ -109,7 +109,8 @@ impl std::error::Error for Error {
 }
 
 /// Adds the operation and the file to an error.
-pub(crate) trait Doing<T> {
+pub trait Doing<T> {
+    /// Returns the error with the operation, such as `writing`, and the file's description.
     fn doing(self, doing: &'static str, file: impl FnOnce() -> String) -> Result<T, Error>;
 }
 
@@ -120,7 +121,7 @@ impl<T> Doing<T> for io::Result<T> {
 }
 
 /// Adds the operation and the file to the text of an [`io::Error`] and keeps its kind.
-pub(crate) fn named<T>(result: io::Result<T>, doing: &str, file: impl FnOnce() -> String) -> io::Result<T> {
+pub fn named<T>(result: io::Result<T>, doing: &str, file: impl FnOnce() -> String) -> io::Result<T> {
     result.map_err(|error| {
         let kind = error.kind();
         io::Error::new(kind, format!("{doing} {}: {error}", file()))

@@ -230,13 +230,13 @@ fn header_crc(segment: u32, header: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&segment.to_le_bytes()), header)
 }
 
-/// Returns the four bytes at `at`. The caller knows that they exist.
-pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+/// Returns the little-endian number in the four bytes at `at`. The caller knows that they exist.
+pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// Returns the eight bytes at `at`. The caller knows that they exist.
-pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+/// Returns the little-endian number in the eight bytes at `at`. The caller knows that they exist.
+pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 

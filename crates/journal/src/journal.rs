@@ -7,10 +7,11 @@ use std::sync::Arc;
 use kernel::{Place, Position, Time};
 
 use crate::appender::Appender;
+use crate::discipline::is_full;
 use crate::error::{Beyond, Doing, Error};
 use crate::format::Class;
 use crate::index::{Entry, IndexBuilder, IndexHeader};
-use crate::keeper::{Keeper, is_full};
+use crate::keeper::Keeper;
 use crate::names;
 use crate::reader::Reader;
 use crate::recovery::{Opening, damaged, scan_segment};

@@ -7,16 +7,12 @@ use std::sync::Arc;
 use kernel::Place;
 
 use crate::cache::Cache;
+use crate::discipline::{is_full, replace};
 use crate::error::named;
 use crate::index::IndexBuilder;
 use crate::manifest::Manifest;
 use crate::names;
 use crate::storage::{File, Storage};
-
-/// Returns whether an error means that there is no space left.
-pub fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
 
 /// Number of prepared segments to keep: the next one, and a reserve for the records that free space. Segments
 /// beyond this may have to make room for an index.
@@ -128,14 +124,8 @@ impl Keeper {
     /// Writes the index of a full and synced segment.
     pub fn index(&self, builder: &IndexBuilder) -> io::Result<()> {
         let (next, name) = (names::index_next(builder.segment()), names::index(builder.segment()));
-        let write = || {
-            let file = self.storage.create(&next)?;
-            file.write_at(&[&builder.encode(self.manifest.log_id)], 0)?;
-            file.sync()?;
-            self.storage.rename(&next, &name)?;
-            self.storage.sync_dir()
-        };
-        self.named(write(), "writing", &name)
+        let written = replace(&*self.storage, &next, &name, &builder.encode(self.manifest.log_id));
+        self.named(written, "writing", &name)
     }
 
     /// Drops a segment. When this returns, the segment is dropped permanently, whatever happens to its file.

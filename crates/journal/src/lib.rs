@@ -39,7 +39,19 @@ pub use error::{Beyond, Damage, Effect, Error};
 mod repair;
 pub use repair::{Hole, Repaired, repair};
 
+/// What the log shares with the store of retained data: how frames are found in files, how files are replaced,
+/// and how errors name them.
+pub mod common {
+    pub use crate::cache::Cache;
+    pub use crate::discipline::{is_full, replace, rewrite, wipe};
+    pub use crate::error::{Doing, named};
+    pub use crate::manifest::{Manifest, Unusable};
+    pub use crate::names::MANIFEST;
+    pub use crate::scan::{Fault, Frames, read_exactly, search, search_any};
+}
+
 mod cache;
+mod discipline;
 mod keeper;
 mod manifest;
 mod names;

@@ -1,4 +1,4 @@
-//! The manifest: a small text file that identifies a data directory and lists its dropped segments.
+//! The manifest: a small text file that identifies a directory of segments and lists the dropped ones.
 //!
 //! A segment counts as dropped as soon as the manifest says so; its file may be removed later. A missing file
 //! of a segment that the manifest does not list is damage.
@@ -15,8 +15,14 @@ use crate::storage::Storage;
 /// Space that is reserved on the disk for the next manifest, so that segments can be dropped on a full disk.
 const ROOM: usize = 4096;
 
+/// The first line of a log's manifest.
+pub const JOURNAL: &str = "posthaste journal";
+
+/// The content of a manifest.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Manifest {
+    /// The first line, which tells what the directory is.
+    title: &'static str,
     /// A random number that marks this log's frames.
     pub log_id: u64,
     /// Ranges of dropped segments, both ends included, ascending, with gaps between them.
@@ -35,13 +41,19 @@ pub enum Unusable {
 }
 
 impl Manifest {
-    pub fn new(log_id: u64) -> Self {
-        Manifest { log_id, dropped: Vec::new(), end: None }
+    /// Creates the manifest of an empty directory of this kind.
+    pub fn new(title: &'static str, log_id: u64) -> Self {
+        Manifest { title, log_id, dropped: Vec::new(), end: None }
     }
 
     /// Returns whether the segment was dropped.
     pub fn is_dropped(&self, segment: u32) -> bool {
         self.dropped.iter().any(|&(first, last)| (first..=last).contains(&segment))
+    }
+
+    /// Returns the dropped segments as ranges, both ends included, ascending.
+    pub fn dropped(&self) -> &[(u32, u32)] {
+        &self.dropped
     }
 
     /// Returns whether any segment was dropped.
@@ -65,8 +77,9 @@ impl Manifest {
         });
     }
 
+    /// Returns the manifest's text.
     pub fn encode(&self) -> String {
-        let mut text = format!("posthaste journal\nversion {VERSION}\nlog {:016x}\ndropped", self.log_id);
+        let mut text = format!("{}\nversion {VERSION}\nlog {:016x}\ndropped", self.title, self.log_id);
         // Writing to a String cannot fail.
         for &(first, last) in &self.dropped {
             let _ = if first == last { write!(text, " {first}") } else { write!(text, " {first}-{last}") };
@@ -80,27 +93,27 @@ impl Manifest {
     }
 
     /// Reads a manifest's text. Later versions keep the first two lines and the checksum.
-    pub fn decode(text: &str) -> Result<Manifest, Unusable> {
-        let (version, rest) = Self::checked(text).ok_or(Unusable::Malformed)?;
+    pub fn decode(title: &'static str, text: &str) -> Result<Manifest, Unusable> {
+        let (version, rest) = Self::checked(title, text).ok_or(Unusable::Malformed)?;
         match version {
-            1 => Self::parse(rest).ok_or(Unusable::Malformed),
+            1 => Self::parse(title, rest).ok_or(Unusable::Malformed),
             newer if newer > u64::from(VERSION) => Err(Unusable::Newer(newer)),
             _ => Err(Unusable::Malformed),
         }
     }
 
     /// Returns the version and the lines between it and the checksum, if the checksum is right.
-    fn checked(text: &str) -> Option<(u64, &str)> {
+    fn checked<'a>(title: &str, text: &'a str) -> Option<(u64, &'a str)> {
         let (body, checksum) = text.split_at(text.rfind("checksum ")?);
         let checksum = checksum.trim_end().strip_prefix("checksum ")?;
         if u32::from_str_radix(checksum, 16).ok()? != crc32c::crc32c(body.as_bytes()) {
             return None;
         }
-        let (version, rest) = body.strip_prefix("posthaste journal\nversion ")?.split_once('\n')?;
+        let (version, rest) = body.strip_prefix(title)?.strip_prefix("\nversion ")?.split_once('\n')?;
         Some((version.parse().ok()?, rest))
     }
 
-    fn parse(lines: &str) -> Option<Manifest> {
+    fn parse(title: &'static str, lines: &str) -> Option<Manifest> {
         let mut lines = lines.lines();
         let log_id = u64::from_str_radix(lines.next()?.strip_prefix("log ")?, 16).ok()?;
         let mut dropped = Vec::new();
@@ -117,12 +130,15 @@ impl Manifest {
                 Some(Place::new(segment.parse().ok()?, offset.parse().ok()?))
             }
         };
-        Some(Manifest { log_id, dropped, end })
+        Some(Manifest { title, log_id, dropped, end })
     }
 
     /// Reads the manifest of a directory. Returns `None` if it is missing, empty or all zeros: a crash leaves
     /// this if the new directory was not durable yet.
-    pub fn read(storage: &dyn Storage) -> io::Result<Option<Result<Manifest, Unusable>>> {
+    pub fn read(
+        title: &'static str,
+        storage: &dyn Storage,
+    ) -> io::Result<Option<Result<Manifest, Unusable>>> {
         let file = match storage.open(names::MANIFEST) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
@@ -134,7 +150,9 @@ impl Manifest {
             return Ok(None);
         }
         Ok(Some(
-            String::from_utf8(bytes).map_err(|_| Unusable::Malformed).and_then(|text| Self::decode(&text)),
+            String::from_utf8(bytes)
+                .map_err(|_| Unusable::Malformed)
+                .and_then(|text| Self::decode(title, &text)),
         ))
     }
 
@@ -172,7 +190,7 @@ impl Manifest {
     /// # Errors
     /// `StorageFull` if the existing text is different.
     pub fn write_in_place(&self, storage: &dyn Storage) -> io::Result<()> {
-        if Self::read(storage)? != Some(Ok(self.clone())) {
+        if Self::read(self.title, storage)? != Some(Ok(self.clone())) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let file = storage.open(names::MANIFEST)?;
@@ -192,8 +210,8 @@ mod tests {
     #[test]
     fn a_manifest_reads_back_as_it_was_written() {
         let storage = Memory::new();
-        assert_eq!(Manifest::read(&storage).unwrap(), None);
-        let mut manifest = Manifest::new(0xfeed);
+        assert_eq!(Manifest::read(JOURNAL, &storage).unwrap(), None);
+        let mut manifest = Manifest::new(JOURNAL, 0xfeed);
         for segment in [3, 1, 9, 2, 8, 5, 5] {
             manifest.drop_segment(segment);
         }
@@ -201,23 +219,23 @@ mod tests {
         for end in [None, Some(Place::new(9, 77))] {
             manifest.end = end;
             manifest.write(&storage, true).unwrap();
-            assert_eq!(Manifest::read(&storage).unwrap(), Some(Ok(manifest.clone())));
+            assert_eq!(Manifest::read(JOURNAL, &storage).unwrap(), Some(Ok(manifest.clone())));
         }
         assert!(manifest.is_dropped(2) && !manifest.is_dropped(4));
     }
 
     #[test]
     fn a_changed_manifest_is_malformed_and_a_newer_one_is_said_to_be_newer() {
-        let text = Manifest::new(7).encode();
+        let text = Manifest::new(JOURNAL, 7).encode();
         for at in 0..text.len() - 1 {
             let mut bytes = text.clone().into_bytes();
             bytes[at] ^= 1;
             let changed = String::from_utf8(bytes).unwrap();
-            assert!(Manifest::decode(&changed).is_err(), "{changed}");
+            assert!(Manifest::decode(JOURNAL, &changed).is_err(), "{changed}");
         }
         let mut newer = "posthaste journal\nversion 2\nwhatever that holds\n".to_owned();
-        assert_eq!(Manifest::decode(&newer), Err(Unusable::Malformed));
+        assert_eq!(Manifest::decode(JOURNAL, &newer), Err(Unusable::Malformed));
         newer += &format!("checksum {:08x}\n", crc32c::crc32c(newer.as_bytes()));
-        assert_eq!(Manifest::decode(&newer), Err(Unusable::Newer(2)));
+        assert_eq!(Manifest::decode(JOURNAL, &newer), Err(Unusable::Newer(2)));
     }
 }

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use kernel::{Place, Time};
 
 use crate::cache::Cache;
+use crate::discipline::{is_full, rewrite, wipe};
 use crate::error::{Beyond, Damage, Doing, Effect, Error};
 use crate::format::FRAME_HEADER;
 use crate::index::{INDEX_HEADER, IndexBuilder, IndexHeader, Summary};
 use crate::journal::{Cut, Journal, Options, Recovered, SegmentInfo};
-use crate::keeper::{Keeper, READY, is_full};
-use crate::manifest::{Manifest, Unusable};
+use crate::keeper::{Keeper, READY};
+use crate::manifest::{JOURNAL, Manifest, Unusable};
 use crate::names;
 use crate::scan::{self, Fault, Frames};
 use crate::storage::{File, Storage};
@@ -46,7 +47,7 @@ impl<'a> Opening<'a> {
         let cut = self.refuse_damage(&manifest, &numbers, &indexes, &end, options.durable)?;
         // From here on, recovery changes the directory.
         let mut keeper = Keeper {
-            cache: Arc::new(Cache::new(storage.clone())),
+            cache: Arc::new(Cache::new(storage.clone(), names::segment)),
             storage,
             manifest,
             segment_bytes: options.segment_bytes,
@@ -76,7 +77,7 @@ impl<'a> Opening<'a> {
         options: &Options,
     ) -> Result<Manifest, Error> {
         let file = || self.storage.describe(names::MANIFEST);
-        let why = match self.io(Manifest::read(self.storage), "reading", names::MANIFEST)? {
+        let why = match self.io(Manifest::read(JOURNAL, self.storage), "reading", names::MANIFEST)? {
             Some(Ok(manifest)) => return Ok(manifest),
             Some(Err(Unusable::Newer(version))) => return Err(Error::Newer { file: file(), version }),
             Some(Err(Unusable::Malformed)) => "the manifest is damaged",
@@ -105,7 +106,7 @@ impl<'a> Opening<'a> {
             // These files must not reappear beside the new manifest after another crash.
             self.io(self.storage.sync_dir(), "syncing the directory of", names::MANIFEST)?;
         }
-        let manifest = Manifest::new(options.log_id);
+        let manifest = Manifest::new(JOURNAL, options.log_id);
         self.io(manifest.write(self.storage, false), "writing", names::MANIFEST)?;
         Ok(manifest)
     }
@@ -380,13 +381,7 @@ impl<'a> Opening<'a> {
             }
             let name = names::segment(builder.segment());
             let from = if builder.segment() == synced.segment() { synced.offset() } else { 0 };
-            let (mut at, end) = (u64::from(from), u64::from(builder.end().offset()));
-            while at < end {
-                let part = (end - at).min(1 << 20) as usize;
-                let bytes = self.io(scan::read_exactly(&**file, at, part), "reading", &name)?;
-                self.io(file.write_at(&[&bytes], at), "writing", &name)?;
-                at += part as u64;
-            }
+            self.io(rewrite(&**file, from, builder.end().offset()), "writing again", &name)?;
             self.io(file.sync(), "syncing", &name)?;
         }
         Ok(())
@@ -515,21 +510,6 @@ impl<'a> Opening<'a> {
         }
         Ok((file, None))
     }
-}
-
-/// Writes zeros from an offset to the end of a file.
-fn wipe(file: &dyn File, from: u32) -> io::Result<()> {
-    let zeros = vec![0; 1 << 20];
-    let (mut at, len) = (u64::from(from), file.len()?);
-    while at < len
-        && let Some(data) = file.next_data(at)?
-    {
-        at = at.max(data);
-        let part = (len - at).min(zeros.len() as u64) as usize;
-        file.write_at(&[&zeros[..part]], at)?;
-        at += part as u64;
-    }
-    Ok(())
 }
 
 /// A segment that recovery found.

@@ -14,7 +14,7 @@ use crate::error::{Doing, Error};
 use crate::format::{FRAME_HEADER, FrameHeader, RECORD_HEADER};
 use crate::index::{Entry, INDEX_HEADER, IndexBuilder, IndexHeader};
 use crate::keeper::Keeper;
-use crate::manifest::{Manifest, Unusable};
+use crate::manifest::{JOURNAL, Manifest, Unusable};
 use crate::names;
 use crate::scan::{self, Fault, Frames};
 use crate::storage::{File, Storage};
@@ -67,7 +67,7 @@ pub fn repair(storage: Arc<dyn Storage>, mut seen: impl FnMut(Entry<'_>)) -> Res
     numbers.sort_unstable();
     let indexes: BTreeSet<u32> = listed.iter().filter_map(|name| names::parse_index(name)).collect();
     let mut repaired = Repaired::default();
-    let read = Manifest::read(&*storage).doing("reading", || describe(names::MANIFEST))?;
+    let read = Manifest::read(JOURNAL, &*storage).doing("reading", || describe(names::MANIFEST))?;
     let mut manifest = match read {
         Some(Ok(manifest)) => manifest,
         Some(Err(Unusable::Newer(version))) => {
@@ -145,7 +145,7 @@ pub fn repair(storage: Arc<dyn Storage>, mut seen: impl FnMut(Entry<'_>)) -> Res
     let reached = end.map_or(Place::new(1, 0), |end| Place::new(end.segment, end.end));
     manifest.end = manifest.end.filter(|&end| end <= reached);
     let keeper = Keeper {
-        cache: Arc::new(Cache::new(storage.clone())),
+        cache: Arc::new(Cache::new(storage.clone(), names::segment)),
         storage: storage.clone(),
         manifest,
         segment_bytes: 0,
@@ -214,7 +214,7 @@ fn manifest_from(storage: &dyn Storage, numbers: &[u32]) -> Result<Option<Manife
         let describe = || storage.describe(&name);
         let file = storage.open(&name).doing("opening", describe)?;
         scan::search_any(&*file, number, |header| {
-            manifest.get_or_insert_with(|| Manifest::new(header.log_id));
+            manifest.get_or_insert_with(|| Manifest::new(JOURNAL, header.log_id));
         })
         .doing("reading", describe)?;
     }

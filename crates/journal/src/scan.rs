@@ -96,6 +96,7 @@ pub struct Frames<'a> {
 }
 
 impl<'a> Frames<'a> {
+    /// Begins at the beginning of a segment.
     pub fn new(file: &'a dyn File, log_id: u64, segment: u32, expected: Option<u64>) -> Self {
         Frames { window: Window::new(file), log_id, segment, offset: 0, expected }
     }
@@ -272,8 +273,8 @@ fn search_with(
     Ok(())
 }
 
-/// Reads exactly one record's bytes; fewer if the file ends.
-pub(crate) fn read_exactly(file: &dyn File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+/// Reads `len` bytes; fewer if the file ends.
+pub fn read_exactly(file: &dyn File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     let read = file.read_at(&mut bytes, offset)?;
     bytes.truncate(read);

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use kernel::{Place, Position};
 
 use crate::appender::{Batch, Piece};
+use crate::discipline::is_full;
 use crate::error::named;
 use crate::format;
 use crate::index::IndexBuilder;
 use crate::journal::Journal;
-use crate::keeper::{Keeper, READY, is_full};
+use crate::keeper::{Keeper, READY};
 use crate::names;
 use crate::reader::Reader;
 use crate::storage::File;

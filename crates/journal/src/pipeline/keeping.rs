@@ -7,8 +7,9 @@ use kernel::Position;
 
 use super::writing::sync_files;
 use super::{Ahead, Dirty, Durability, Progress, Shared, State};
+use crate::discipline::is_full;
 use crate::index::IndexBuilder;
-use crate::keeper::{Keeper, READY, is_full};
+use crate::keeper::{Keeper, READY};
 use crate::storage::File;
 
 /// While space is low, the keeper tries to allocate again each time this many bytes were written.
