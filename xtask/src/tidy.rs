@@ -65,6 +65,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("posthaste-journal", &["posthaste-kernel"]),
+    ("posthaste-retained", &["posthaste-kernel", "posthaste-journal"]),
     (
         "posthaste-machine",
         &[
@@ -219,6 +220,7 @@ const NAMELESS: &[(&str, &[&str])] = &[
     ("crates/engine/machine/src", &["queue", "topic", "subscri"]),
     ("crates/engine/deliveries/src", &["queue", "topic", "subscri"]),
     ("crates/journal/src", &["topic", "subscri", "sqs", "sns"]),
+    ("crates/retained/src", &["topic", "subscri", "sqs", "sns"]),
 ];
 
 /// The one file there that lists the services.

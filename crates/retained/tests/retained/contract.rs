@@ -1,0 +1,227 @@
+//! What a store promises, on every storage engine.
+
+use std::sync::Arc;
+
+use journal::engines::{FaultyDisk, Files, Memory};
+use kernel::{Dice, Time};
+use posthaste_retained::{
+    From, Limits, New, Options, Reader, Retention, Rule, Series, Storage, Store, Writer, check_storage,
+};
+
+const ALL: Limits = Limits { records: usize::MAX, bytes: usize::MAX };
+const DAY: u64 = 86_400_000;
+
+fn each(test: impl Fn(Arc<dyn Storage>)) {
+    test(Arc::new(Memory::new()));
+    test(Arc::new(FaultyDisk::new(Dice::from_seed(1))));
+    let directory = tempfile::tempdir().unwrap();
+    test(Arc::new(Files::open(directory.path()).unwrap()));
+}
+
+fn options() -> Options {
+    Options { segment_bytes: 8 << 10, id: 7, durable: true }
+}
+
+fn open(storage: &Arc<dyn Storage>) -> Writer {
+    let store = Store::open(storage.clone(), &options()).unwrap();
+    assert_eq!(store.recovered.damage, []);
+    store.writer
+}
+
+fn record(series: u64, sequence: u64, days: u32, tail: &[u8]) -> New<'_> {
+    New {
+        series: Series(series),
+        sequence,
+        time: Time(sequence * 1000),
+        retention: Retention::days(days),
+        head: b"head",
+        tail,
+    }
+}
+
+fn append(writer: &mut Writer, records: &[New<'_>]) -> u64 {
+    writer.append(&mut records.to_vec()).unwrap().group
+}
+
+fn tidy(writer: &mut Writer, now: u64) {
+    while writer.tidy(Time(now)).unwrap() {}
+}
+
+fn sequences(reader: &Reader, series: u64) -> Vec<u64> {
+    let page = reader.forwards(Series(series), From::Sequence(0), ALL).unwrap();
+    assert_eq!((page.damage, page.next), (vec![], None));
+    page.records.iter().map(|record| record.sequence).collect()
+}
+
+#[test]
+fn a_series_is_read_from_anywhere_across_segments_and_restarts() {
+    each(|storage| {
+        let mut writer = open(&storage);
+        let payload = [5; 300];
+        for i in 0..200u64 {
+            let records =
+                [record(1, i * 2 + 1, 3, &payload), record(2, i + 1, 3, b""), record(3 + i, 1, 300, b"x")];
+            assert_eq!(append(&mut writer, &records), i + 1);
+            if i % 10 == 9 {
+                assert_eq!(writer.sync().unwrap(), i + 1);
+                tidy(&mut writer, 0);
+            }
+        }
+        for round in 0..2 {
+            let reader = writer.reader();
+            assert_eq!(sequences(&reader, 1), (0..200).map(|i| i * 2 + 1).collect::<Vec<_>>());
+            assert_eq!(sequences(&reader, 2), (1..=200).collect::<Vec<_>>());
+            assert_eq!(sequences(&reader, 100), [1]);
+            assert_eq!(sequences(&reader, 1000), []);
+            let page =
+                reader.forwards(Series(1), From::Time(Time(101_500)), Limits { records: 2, bytes: 9999 });
+            let page = page.unwrap();
+            assert_eq!(page.records.iter().map(|r| r.sequence).collect::<Vec<_>>(), [103, 105]);
+            assert_eq!((page.next, &page.records[0].tail[..]), (Some(107), &payload[..]));
+            assert_eq!(&page.records[0].head[..], b"head");
+            let page = reader.backwards(Series(2), Some(150), Limits { records: 3, bytes: 9999 }).unwrap();
+            assert_eq!(page.records.iter().map(|r| r.sequence).collect::<Vec<_>>(), [149, 148, 147]);
+            assert_eq!(page.next, Some(147));
+            assert_eq!(reader.series(Series(2), 3), [2, 3, 4].map(Series));
+            assert_eq!(reader.last_sequence(Series(1)).unwrap(), Some(399));
+            if round == 0 {
+                writer.close().unwrap();
+                writer = open(&storage);
+            }
+        }
+        let report = check_storage(storage).unwrap();
+        assert_eq!((report.damage, report.torn), (vec![], vec![]));
+        assert!(report.segments.iter().filter(|segment| segment.sealed).count() > 5);
+        assert_eq!(report.segments.iter().map(|segment| segment.records).sum::<u64>(), 600);
+    });
+}
+
+#[test]
+fn a_reader_on_another_thread_follows_the_writer() {
+    each(|storage| {
+        let mut writer = open(&storage);
+        let reader = writer.reader();
+        let follower = std::thread::spawn(move || {
+            let mut next = 1;
+            while next <= 300 {
+                let page = reader.forwards(Series(1), From::Sequence(next), ALL).unwrap();
+                assert_eq!(page.damage, []);
+                for record in page.records {
+                    assert_eq!((record.sequence, &record.tail[..]), (next, &next.to_le_bytes()[..]));
+                    next += 1;
+                }
+            }
+        });
+        for i in 1..=300u64 {
+            append(&mut writer, &[record(1, i, 1, &i.to_le_bytes())]);
+            if i % 20 == 0 {
+                writer.sync().unwrap();
+                tidy(&mut writer, 0);
+            }
+        }
+        follower.join().unwrap();
+    });
+}
+
+#[test]
+fn segments_go_when_all_in_them_has_passed_and_not_before() {
+    each(|storage| {
+        let mut writer = open(&storage);
+        let payload = [1; 500];
+        for i in 1..=100 {
+            append(&mut writer, &[record(1, i, 1, &payload), record(2, i, 2, &payload)]);
+        }
+        writer.sync().unwrap();
+        tidy(&mut writer, DAY);
+        assert_eq!(sequences(&writer.reader(), 1).len(), 100);
+        tidy(&mut writer, DAY + 101_000);
+        assert_eq!(sequences(&writer.reader(), 1), []);
+        assert_eq!(sequences(&writer.reader(), 2).len(), 100);
+        tidy(&mut writer, 2 * DAY + 101_000);
+        assert_eq!(writer.reader().series(Series(0), 9), []);
+        let names: Vec<String> = storage.list().unwrap();
+        assert!(names.iter().filter(|name| name.ends_with(".seg")).count() <= 3, "{names:?}");
+        // Numbers are not used again.
+        append(&mut writer, &[record(1, 101, 1, &payload)]);
+        writer.close().unwrap();
+        let writer = open(&storage);
+        assert_eq!(sequences(&writer.reader(), 1), [101]);
+    });
+}
+
+#[test]
+fn rules_change_how_long_a_series_is_kept_and_outlive_restarts() {
+    each(|storage| {
+        let mut writer = open(&storage);
+        let payload = [1; 500];
+        for i in 1..=60 {
+            append(
+                &mut writer,
+                &[record(1, i, 1, &payload), record(2, i, 1, &payload), record(3, i, 1, &payload)],
+            );
+        }
+        writer
+            .set_rules(&[
+                (Series(1), Rule::Keep(Retention::days(9))),
+                (Series(3), Rule::Delete),
+                (Series(99), Rule::Delete),
+            ])
+            .unwrap();
+        writer.close().unwrap();
+        let mut writer = open(&storage);
+        assert_eq!(sequences(&writer.reader(), 3), []);
+        assert_eq!(writer.append(&mut [record(3, 61, 1, b"")]).unwrap().skipped, 1);
+        writer.sync().unwrap();
+        tidy(&mut writer, 5 * DAY);
+        assert_eq!(sequences(&writer.reader(), 1).len(), 60);
+        writer.set_rules(&[(Series(1), Rule::Keep(Retention::days(1)))]).unwrap();
+        writer.sync().unwrap();
+        tidy(&mut writer, 5 * DAY);
+        assert_eq!(writer.reader().series(Series(0), 9), []);
+    });
+}
+
+#[test]
+fn rules_in_effect_survive_their_segments() {
+    each(|storage| {
+        let mut writer = open(&storage);
+        for series in 1..=400 {
+            append(&mut writer, &[record(series, 1, 50, b"x")]);
+        }
+        for round in 0..4u32 {
+            for series in 1..=400 {
+                let rule =
+                    if series % 2 == 0 { Rule::Delete } else { Rule::Keep(Retention::days(51 + round)) };
+                writer.set_rules(&[(Series(series), rule)]).unwrap();
+            }
+            writer.sync().unwrap();
+            tidy(&mut writer, 0);
+            writer.sync().unwrap();
+            tidy(&mut writer, 0);
+        }
+        let rules = |names: Vec<String>| names.iter().filter(|name| name.starts_with("15-")).count();
+        assert!(rules(storage.list().unwrap()) <= 6, "{:?}", storage.list());
+        writer.close().unwrap();
+        let writer = open(&storage);
+        let kept: Vec<Series> = (1..=400).filter(|series| series % 2 == 1).map(Series).collect();
+        assert_eq!(writer.reader().series(Series(0), 1000), kept);
+    });
+}
+
+#[test]
+fn a_group_that_is_too_long_is_refused_and_changes_nothing() {
+    each(|storage| {
+        let mut writer = open(&storage);
+        let long = vec![7; 3 << 20];
+        let error = writer.append(&mut [record(1, 1, 1, &long), record(1, 2, 1, &long)]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        assert_eq!(append(&mut writer, &[record(1, 1, 1, &long)]), 1);
+        assert_eq!(append(&mut writer, &[record(1, 2, 1, &long)]), 2);
+        writer.close().unwrap();
+        let writer = open(&storage);
+        let page =
+            writer.reader().forwards(Series(1), From::Sequence(0), Limits { records: 9, bytes: 1 }).unwrap();
+        assert_eq!((page.records.len(), page.next), (1, Some(2)));
+        assert_eq!(page.records[0].tail, long);
+    });
+}

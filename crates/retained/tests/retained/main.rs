@@ -1,0 +1,6 @@
+//! Tests of whole stores.
+
+mod contract;
+mod damage;
+mod fixtures;
+mod worlds;
