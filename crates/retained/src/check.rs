@@ -59,7 +59,7 @@ pub fn check_storage(storage: Arc<dyn Storage>) -> Result<Report, Error> {
     let (classes, _) = opening.examine(&manifest, &listed)?;
     let mut report = Report::default();
     for class in classes {
-        for (header, _) in &class.indexed {
+        for header in &class.indexed {
             let scanned = sealed_segment(&*storage, manifest.log_id, header, &mut report)?;
             report.segments.push(checked(&scanned, true));
         }

@@ -1,80 +1,147 @@
 //! Which sealed segments hold which series, in memory.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use crate::series::Series;
 
-/// The segments of each series, as runs of consecutive ones. An entry takes 16 bytes, and there may be
-/// 10⁷ of them, so the key has no padding.
+/// The segments of each series, as runs of consecutive ones.
+///
+/// There may be 10⁷ runs of 16 bytes, and new series have mostly higher numbers than old ones. So the runs lie
+/// in sorted chunks that are filled to the end. A B-tree would leave half of its nodes empty.
 #[derive(Default, Debug)]
 pub struct Directory {
-    /// By the run's first segment: the number of segments that follow it.
-    runs: BTreeMap<Key, u32>,
+    /// Sorted, none empty.
+    chunks: Vec<Vec<Run>>,
 }
 
+/// Consecutive segments of a class that hold records of a series. The fields have no padding between them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Key {
-    high: u32,
-    low: u32,
+struct Run {
+    series: [u32; 2],
+    /// The first segment.
     segment: u32,
+    /// Number of segments that follow it.
+    more: u32,
 }
 
-impl Key {
-    fn new(series: Series, segment: u32) -> Key {
-        Key { high: (series.0 >> 32) as u32, low: series.0 as u32, segment }
+/// Number of runs in a full chunk.
+const CHUNK: usize = 256;
+
+impl Run {
+    fn new(series: Series, segment: u32) -> Run {
+        Run { series: [(series.0 >> 32) as u32, series.0 as u32], segment, more: 0 }
     }
 
-    fn series(self) -> Series {
-        Series(u64::from(self.high) << 32 | u64::from(self.low))
+    fn key(&self) -> ([u32; 2], u32) {
+        (self.series, self.segment)
+    }
+
+    fn series(&self) -> Series {
+        Series(u64::from(self.series[0]) << 32 | u64::from(self.series[1]))
+    }
+
+    fn last(&self) -> u32 {
+        self.segment + self.more
     }
 }
 
 impl Directory {
     /// Notes that a segment holds records of a series. Segments of a class come in their order.
     pub fn insert(&mut self, series: Series, segment: u32) {
-        let range = Key::new(series, 0)..=Key::new(series, segment);
-        if let Some((run, more)) = self.runs.range_mut(range).next_back() {
-            let last = run.segment + *more;
-            if segment <= last {
+        let new = Run::new(series, segment);
+        if let Some((chunk, at)) = self.at_most(&new) {
+            let run = &mut self.chunks[chunk][at];
+            if run.series == new.series && segment <= run.last() {
                 return;
             }
-            if segment == last + 1 {
-                *more += 1;
+            if run.series == new.series && segment == run.last() + 1 {
+                run.more += 1;
                 return;
             }
         }
-        self.runs.insert(Key::new(series, segment), 0);
+        self.put(new);
     }
 
     /// Notes that a segment is gone.
     pub fn remove(&mut self, series: Series, segment: u32) {
-        let range = Key::new(series, 0)..=Key::new(series, segment);
-        let Some((&run, &more)) = self.runs.range(range).next_back() else { return };
-        let last = run.segment + more;
-        if segment > last {
+        let Some((chunk, at)) = self.at_most(&Run::new(series, segment)) else { return };
+        let run = self.chunks[chunk][at];
+        if run.series() != series || segment > run.last() {
             return;
         }
         if run.segment == segment {
-            self.runs.remove(&run);
+            self.chunks[chunk].remove(at);
+            if self.chunks[chunk].is_empty() {
+                self.chunks.remove(chunk);
+            }
         } else {
-            self.runs.insert(run, segment - 1 - run.segment);
+            self.chunks[chunk][at].more = segment - 1 - run.segment;
         }
-        if segment < last {
-            self.runs.insert(Key::new(series, segment + 1), last - segment - 1);
+        if segment < run.last() {
+            self.put(Run { more: run.last() - segment - 1, ..Run::new(series, segment + 1) });
         }
     }
 
     /// Returns the runs of a series, by class and then in order.
-    pub fn runs(&self, series: Series) -> impl DoubleEndedIterator<Item = RangeInclusive<u32>> {
-        self.runs
-            .range(Key::new(series, 0)..=Key::new(series, u32::MAX))
-            .map(|(run, more)| run.segment..=run.segment + more)
+    pub fn runs(&self, series: Series) -> impl Iterator<Item = RangeInclusive<u32>> {
+        let runs = self.from(Run::new(series, 0)).take_while(move |run| run.series() == series);
+        runs.map(|run| run.segment..=run.last())
     }
 
     /// Returns the first series from `from` on.
     pub fn next_series(&self, from: Series) -> Option<Series> {
-        self.runs.range(Key::new(from, 0)..).next().map(|(key, _)| key.series())
+        self.from(Run::new(from, 0)).next().map(Run::series)
+    }
+
+    /// Returns the runs from this place on.
+    fn from(&self, run: Run) -> impl Iterator<Item = &Run> {
+        let chunk =
+            self.chunks.partition_point(|chunk| chunk.last().is_some_and(|last| last.key() < run.key()));
+        let at =
+            self.chunks.get(chunk).map_or(0, |chunk| chunk.partition_point(|other| other.key() < run.key()));
+        self.chunks[chunk..].iter().flatten().skip(at)
+    }
+
+    /// Returns where the last run is that does not begin behind this one.
+    fn at_most(&self, run: &Run) -> Option<(usize, usize)> {
+        let chunk = self.chunk(run)?;
+        let at = self.chunks[chunk].partition_point(|other| other.key() <= run.key());
+        Some((chunk, at.checked_sub(1)?))
+    }
+
+    /// Returns the last chunk that does not begin behind this run.
+    fn chunk(&self, run: &Run) -> Option<usize> {
+        let after =
+            self.chunks.partition_point(|chunk| chunk.first().is_some_and(|first| first.key() <= run.key()));
+        after.checked_sub(1)
+    }
+
+    fn put(&mut self, run: Run) {
+        let number = self.chunk(&run).unwrap_or(0);
+        // The last chunk will be filled, others perhaps.
+        let step = if number + 1 >= self.chunks.len() { CHUNK } else { 16 };
+        let Some(chunk) = self.chunks.get_mut(number) else {
+            return self.chunks.push(vec![run]);
+        };
+        let at = chunk.partition_point(|other| other.key() < run.key());
+        if chunk.len() < CHUNK {
+            if chunk.len() == chunk.capacity() {
+                // Doubling would leave room that a chunk never uses.
+                chunk.reserve_exact(step.min(CHUNK - chunk.len()));
+            }
+            return self.chunks[number].insert(at, run);
+        }
+        if at == CHUNK {
+            return self.chunks.insert(number + 1, vec![run]);
+        }
+        let mut half = chunk.split_off(CHUNK / 2);
+        chunk.shrink_to(CHUNK / 2 + 16);
+        if at < CHUNK / 2 {
+            chunk.insert(at, run);
+        } else {
+            half.insert(at - CHUNK / 2, run);
+        }
+        self.chunks.insert(number + 1, half);
     }
 }
 
@@ -108,7 +175,37 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_the_directory_has_no_padding() {
-        assert_eq!(size_of::<Key>() + size_of::<u32>(), 16);
+    fn a_run_takes_sixteen_bytes_and_ascending_ones_fill_their_chunks() {
+        assert_eq!(size_of::<Run>(), 16);
+        let mut directory = Directory::default();
+        (0..10_000).for_each(|series| directory.insert(Series(series), 1));
+        let room: usize = directory.chunks.iter().map(Vec::capacity).sum();
+        assert!((10_000..10_500).contains(&room), "{room}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_directory_is_a_set_of_pairs(steps in proptest::collection::vec((0..2000u64, 1..6u32, 0..3), 1..3000)) {
+            let mut directory = Directory::default();
+            let mut model = std::collections::BTreeSet::new();
+            for (series, segment, act) in steps {
+                // Segments of a series come in order.
+                if act > 0 && model.range((series, 0)..(series + 1, 0)).all(|&(_, other)| other < segment) {
+                    directory.insert(Series(series), segment);
+                    model.insert((series, segment));
+                } else if act == 0 {
+                    directory.remove(Series(series), segment);
+                    model.remove(&(series, segment));
+                }
+            }
+            let mut found = Vec::new();
+            let mut next = directory.next_series(Series(0));
+            while let Some(series) = next {
+                found.extend(directory.runs(series).flatten().map(|segment| (series.0, segment)));
+                next = directory.next_series(Series(series.0 + 1));
+            }
+            proptest::prop_assert!(found.into_iter().eq(model));
+            proptest::prop_assert!(directory.chunks.iter().all(|chunk| (1..=CHUNK).contains(&chunk.len())));
+        }
     }
 }

@@ -184,6 +184,10 @@ impl Reader {
         passed: impl Fn(&Bounds) -> bool,
     ) -> io::Result<usize> {
         let (mut low, mut high) = (0, segments.len());
+        // A series that lies in one segment is looked up there once, when it is read.
+        if high == 1 {
+            return Ok(usize::from(passes_damage));
+        }
         while low < high {
             let middle = low + (high - low) / 2;
             // A segment that has been dropped meanwhile was before all others. A damaged one is met again.

@@ -1,23 +1,23 @@
 //! Finds the end of each class after a crash, and the last group that all of them have. DESIGN.md, section 3,
 //! gives the reasons.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
 use journal::common::{Doing, MANIFEST, Manifest, Unusable, read_exactly, rewrite, search_any};
 use journal::format::UNVOUCHED;
 use journal::{Damage, Effect, Error, File, Storage};
-use kernel::Place;
+use kernel::{Place, Time};
 
 use crate::index::{HEADER, Header};
 use crate::lane::{Home, Lane, Target};
 use crate::scanning::{Content, Frame, Scanned, scan_segment};
-use crate::series::{RetentionClass, Series, names};
+use crate::series::{RetentionClass, Rule, Series, names};
 use crate::shared::{Inner, Shared, Standing};
 use crate::spans::{classes_of, group_of};
 use crate::store::{Cut, Options, Recovered, Store};
-use crate::tidying::{due, forget_rules, note_sealed};
+use crate::tidying::{forget_rules, note_sealed};
 use crate::writer::Writer;
 
 /// The first line of a store's manifest.
@@ -28,6 +28,12 @@ pub struct Opening<'a> {
     storage: Arc<dyn Storage>,
     options: &'a Options,
     pub recovered: Recovered,
+    /// What readers will see.
+    inner: Inner,
+    /// The series that rules are about, even rules that are cut off later.
+    ruled: BTreeSet<Series>,
+    /// When to look at which sealed segment.
+    due: BTreeSet<(Time, u32)>,
 }
 
 /// A segment without a valid index.
@@ -41,7 +47,7 @@ pub struct Scan {
 /// A class: what its files contain.
 pub struct ClassScan {
     class: RetentionClass,
-    pub indexed: Vec<(Header, Vec<Series>)>,
+    pub indexed: Vec<Header>,
     pub scans: Vec<Scan>,
     /// Everything before this place was durable once.
     claimed: Place,
@@ -55,7 +61,14 @@ pub struct ClassScan {
 
 impl<'a> Opening<'a> {
     pub fn new(storage: Arc<dyn Storage>, options: &'a Options) -> Self {
-        Opening { storage, options, recovered: Recovered::default() }
+        Opening {
+            storage,
+            options,
+            recovered: Recovered::default(),
+            inner: Inner::default(),
+            ruled: BTreeSet::new(),
+            due: BTreeSet::new(),
+        }
     }
 
     pub fn run(mut self) -> Result<Store, Error> {
@@ -86,10 +99,15 @@ impl<'a> Opening<'a> {
         let mut segments = segments_in(listed);
         segments.retain(|&segment| !manifest.is_dropped(segment));
         let mut classes = Vec::new();
-        for class in RetentionClass::all() {
+        // Rules first: they decide when the other segments are looked at.
+        let rules = std::iter::once(RetentionClass::RULES);
+        for class in rules.chain(RetentionClass::all().filter(|&class| class != RetentionClass::RULES)) {
             let of_class: Vec<u32> =
                 segments.iter().copied().filter(|&segment| RetentionClass::of(segment) == class).collect();
             let mut scan = self.scan_class(manifest, class, &of_class, listed)?;
+            if class == RetentionClass::RULES {
+                self.ruled.extend(scan.rules().map(|(_, series, _)| series));
+            }
             self.find_gaps(&mut scan);
             classes.push(scan);
         }
@@ -183,7 +201,8 @@ impl<'a> Opening<'a> {
                         let what = format!("the file ends here, but should be {} bytes long", header.end);
                         self.damage(Place::new(segment, len as u32), what);
                     }
-                    scan.indexed.push((header, series));
+                    self.note_index(header, &series);
+                    scan.indexed.push(header);
                 }
                 None => {
                     let scanned = scan_segment(&*file, manifest.log_id, segment);
@@ -215,13 +234,20 @@ impl<'a> Opening<'a> {
         Ok(None)
     }
 
+    /// Shows an index to the readers.
+    fn note_index(&mut self, header: Header, series: &[Series]) {
+        let is_ruled = !self.ruled.is_empty() && series.iter().any(|series| self.ruled.contains(series));
+        self.due.insert((if is_ruled { Time(0) } else { header.passes }, header.segment));
+        note_sealed(&mut self.inner, header, series);
+    }
+
     /// Looks for missing frames between the valid ones of a class. Those in a durable part are damage; the
     /// class ends at the first other one.
     fn find_gaps(&mut self, scan: &mut ClassScan) {
         let mut expected = None;
         let mut end = Place::default();
         let mut cut = None;
-        let mut indexed = scan.indexed.iter().map(|(header, _)| *header).peekable();
+        let mut indexed = scan.indexed.iter().peekable();
         for (at, part) in scan.scans.iter().enumerate() {
             let segment = part.scanned.segment;
             while let Some(header) = indexed.next_if(|header| header.segment < segment) {
@@ -272,7 +298,7 @@ impl<'a> Opening<'a> {
         let mut floor = manifest.end.unwrap_or_default().to_bits();
         let mut groups: BTreeMap<u64, (u16, u16)> = BTreeMap::new();
         for scan in classes {
-            floor = scan.indexed.iter().map(|(header, _)| header.groups.1).fold(floor, u64::max);
+            floor = scan.indexed.iter().map(|header| header.groups.1).fold(floor, u64::max);
             for part in &scan.scans {
                 for frame in &part.scanned.frames {
                     let (group, classes) = (group_of(&frame.header), classes_of(&frame.header));
@@ -318,16 +344,10 @@ impl<'a> Opening<'a> {
         let shared = Arc::new(Shared::new(self.storage.clone(), manifest.log_id, Inner::default()));
         let mut writer = Writer::new(shared.clone(), home, manifest);
         (writer.written, writer.synced) = (group, group);
-        let mut inner = Inner::default();
-        for scan in &classes {
-            for part in scan.scans.iter().filter(|_| scan.class == RetentionClass::RULES) {
-                let items = part.scanned.frames.iter().flat_map(|frame| &frame.items);
-                for item in items {
-                    if let Content::Rule(series, rule) = item.content {
-                        inner.rules.insert(series, Standing { rule, segment: part.scanned.segment });
-                    }
-                }
-            }
+        let mut inner = std::mem::take(&mut self.inner);
+        writer.due = std::mem::take(&mut self.due);
+        for (segment, series, rule) in classes.iter().flat_map(ClassScan::rules) {
+            inner.rules.insert(series, Standing { rule, segment });
         }
         for scan in classes {
             self.continue_class(&mut writer, &mut inner, scan)?;
@@ -345,10 +365,6 @@ impl<'a> Opening<'a> {
         inner: &mut Inner,
         mut scan: ClassScan,
     ) -> Result<(), Error> {
-        for (header, series) in std::mem::take(&mut scan.indexed) {
-            writer.due.insert((due(inner, &header, &series), header.segment));
-            note_sealed(inner, header, &series);
-        }
         self.cut(&mut scan)?;
         let last_frame = scan.last_frame(inner);
         let open = scan.scans.pop_if(|last| {
@@ -453,6 +469,17 @@ fn segments_in(listed: &[String]) -> Vec<u32> {
 }
 
 impl ClassScan {
+    /// Returns the rules in the class, in order, each with its segment.
+    fn rules(&self) -> impl Iterator<Item = (u32, Series, Rule)> {
+        self.scans.iter().flat_map(|part| {
+            let items = part.scanned.frames.iter().flat_map(|frame| &frame.items);
+            items.filter_map(|item| match item.content {
+                Content::Rule(series, rule) => Some((part.scanned.segment, series, rule)),
+                _ => None,
+            })
+        })
+    }
+
     /// Keeps the frames before one, which is given by its scan and its number there.
     fn keep(&mut self, at: usize, index: usize) {
         let mut gone: Vec<Frame> = self.scans[at].scanned.frames.split_off(index);
@@ -465,7 +492,7 @@ impl ClassScan {
 
     /// Where a group's missing frame should be; `None` if it may lie in a segment that was sealed or dropped.
     fn place_of(&self, group: u64) -> Option<Place> {
-        let sealed = self.indexed.iter().any(|(header, _)| header.groups.1 >= group);
+        let sealed = self.indexed.iter().any(|header| header.groups.1 >= group);
         if sealed || self.last_number as usize != self.indexed.len() + self.scans.len() {
             return None;
         }

@@ -212,7 +212,7 @@ fn spans_pass(inner: &Inner, spans: &Spans) -> Time {
 }
 
 /// Returns when to look at a segment: at the time in its index, or at once if a rule may have changed that.
-pub fn due(inner: &Inner, header: &Header, series: &[Series]) -> Time {
+fn due(inner: &Inner, header: &Header, series: &[Series]) -> Time {
     let is_ruled = !inner.rules.is_empty() && series.iter().any(|series| inner.rules.contains_key(series));
     if is_ruled { Time(0) } else { header.passes }
 }
