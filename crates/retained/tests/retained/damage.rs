@@ -1,10 +1,14 @@
 //! Damaged files: every changed byte is reported with its file, and nothing but what it hit is lost.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use journal::engines::Memory;
 use kernel::Time;
 use posthaste_retained::{From, Limits, New, Options, Retention, Series, Storage, Store, check_storage};
+use proptest::prelude::*;
+
+/// Only read.
+static SOUND: LazyLock<Arc<dyn Storage>> = LazyLock::new(store);
 
 const ALL: Limits = Limits { records: usize::MAX, bytes: usize::MAX };
 
@@ -143,4 +147,53 @@ fn a_newer_version_is_refused() {
     storage.create("MANIFEST").unwrap().write_at(&[text.as_bytes()], 0).unwrap();
     let error = Store::open(storage, &options()).unwrap_err().to_string();
     assert!(error.contains("version 2"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// As the fuzz target `retained_segments`.
+    #[test]
+    fn overwritten_files_are_never_misread(
+        name in any::<prop::sample::Index>(),
+        place in any::<prop::sample::Index>(),
+        patch in prop::collection::vec(any::<u8>(), 1..80),
+        moved in prop::option::of((any::<prop::sample::Index>(), any::<prop::sample::Index>())),
+    ) {
+        let storage = copy(&SOUND);
+        let mut names: Vec<String> = storage.list().unwrap();
+        names.retain(|name| name.contains('-') && !name.starts_with("15"));
+        names.sort();
+        let name: &String = name.get(&names);
+        let file = storage.open(name).unwrap();
+        let at = place.index(file.len().unwrap() as usize) as u64;
+        let mut patch = patch;
+        if let Some((other, from)) = moved {
+            // Valid bytes in a wrong place.
+            let other = storage.open(other.get::<String>(&names)).unwrap();
+            patch = vec![0; 500];
+            let read = other.read_at(&mut patch, from.index(other.len().unwrap() as usize) as u64).unwrap();
+            patch.truncate(read);
+        }
+        file.write_at(&[&patch], at).unwrap();
+        let report = check_storage(storage.clone()).unwrap();
+        let Store { mut writer, recovered } = Store::open(storage.clone(), &options()).unwrap();
+        let (mut missing, mut damage) = (0, recovered.damage.len() + recovered.cuts.len());
+        for series in [1, 2] {
+            for (page, forwards) in [
+                (writer.reader().forwards(Series(series), From::Sequence(0), ALL).unwrap(), true),
+                (writer.reader().backwards(Series(series), None, ALL).unwrap(), false),
+            ] {
+                let sequences: Vec<u64> = page.records.iter().map(|record| record.sequence).collect();
+                assert!(sequences.is_sorted_by(|one, next| (one < next) == forwards && one != next));
+                for record in &page.records {
+                    assert_eq!(record.tail, vec![record.sequence as u8; 200]);
+                }
+                missing += 60 - page.records.len();
+                damage += page.damage.len();
+            }
+        }
+        assert!(missing == 0 || damage > 0, "{missing} missing in silence: {report:?}");
+        while writer.tidy(Time(0)).unwrap_or(false) {}
+    }
 }
