@@ -71,6 +71,10 @@ pub trait File: Send + Sync {
         self.read_at(buffer, offset)
     }
 
+    /// Tells the system that this part was read once and will not be needed soon, so that it does not push
+    /// other data out of the page cache. Only advice: it may do nothing, and never fails.
+    fn forget(&self, _offset: u64, _len: u64) {}
+
     /// Makes everything durable that was written before this call, through any description.
     fn sync(&self) -> io::Result<()>;
 }

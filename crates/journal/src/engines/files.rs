@@ -266,6 +266,13 @@ impl File for Opened {
         Ok(read)
     }
 
+    fn forget(&self, offset: u64, len: u64) {
+        // A length of 0 would be the rest of the file.
+        if let Some(len) = std::num::NonZero::new(len) {
+            let _ = rustix::fs::fadvise(&self.0, offset, Some(len), rustix::fs::Advice::DontNeed);
+        }
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
