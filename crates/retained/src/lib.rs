@@ -17,7 +17,7 @@ mod writer;
 pub use writer::{Appended, Writer};
 
 mod reader;
-pub use reader::{From, Limits, Page, Reader, Record};
+pub use reader::{Cursor, Found, From, Limits, Page, Reader, Record};
 
 mod check;
 pub use check::{CheckedSegment, Report, check, check_storage};

@@ -8,10 +8,11 @@ use bytes::{Bytes, BytesMut};
 use journal::{Damage, ReadError};
 use kernel::{Place, Time};
 
+use crate::index;
 use crate::series::{Series, names};
 use crate::shared::{Shared, damage};
 use crate::spans::{Bounds, NEAR, Stretch};
-use crate::walk::{Found, Walk};
+use crate::walk::{self, Walk};
 
 /// Stretches that lie near each other are read together, up to this many bytes.
 const TOGETHER: u32 = 1 << 20;
@@ -23,6 +24,8 @@ const TOGETHER: u32 = 1 << 20;
 #[derive(Clone)]
 pub struct Reader {
     shared: Arc<Shared>,
+    /// Whether what it has read leaves the page cache.
+    passing: bool,
 }
 
 /// Where to begin.
@@ -70,6 +73,35 @@ pub struct Page {
     pub next: Option<u64>,
 }
 
+/// How far [`Reader::between`] has come.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Cursor {
+    segment: u32,
+    page: u32,
+}
+
+impl Cursor {
+    fn at(segment: u32) -> Cursor {
+        Cursor { segment, page: 0 }
+    }
+
+    /// Passes over the rest of a segment whose index is damaged.
+    pub fn skip(self) -> Cursor {
+        Cursor::at(self.segment + 1)
+    }
+}
+
+/// A series in a range of times, and the times of its records in one segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// The series.
+    pub series: Series,
+    /// The time of its first record there.
+    pub first_time: Time,
+    /// The time of its last record there.
+    pub last_time: Time,
+}
+
 impl Page {
     /// Adds a record unless the page is full. Returns whether it was added.
     fn push(&mut self, record: Record, limits: Limits, bytes: &mut usize) -> bool {
@@ -86,7 +118,14 @@ impl Page {
 
 impl Reader {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Reader { shared }
+        Reader { shared, passing: false }
+    }
+
+    /// Returns a reader for long reads of old records, such as replays: what it has read leaves the page cache,
+    /// so that it does not displace what others need.
+    pub fn passing(mut self) -> Self {
+        self.passing = true;
+        self
     }
 
     /// Reads a series forwards.
@@ -174,6 +213,69 @@ impl Reader {
         found
     }
 
+    /// Returns series with records whose times overlap a range, both ends included, segment by segment. Begin
+    /// with the default cursor; the range may not change in between. Reads the index pages of segments that
+    /// overlap, at most one page a call, and nothing of others.
+    ///
+    /// A series that has several segments can be found in each. Deleted series are left out. An empty list is
+    /// not the end: that is when there is no next cursor.
+    ///
+    /// Errors: the storage failed, or the page is damaged; then go on with [`Cursor::skip`].
+    pub fn between(
+        &self,
+        from: Time,
+        to: Time,
+        cursor: Cursor,
+    ) -> Result<(Vec<Found>, Option<Cursor>), ReadError> {
+        let Cursor { segment, page } = cursor;
+        let overlaps = |times: (Time, Time)| times.0 <= to && from <= times.1;
+        let inner = self.shared.read();
+        let sealed = inner.sealed.range(segment..).find(|(_, sealed)| overlaps(sealed.header.times));
+        let open = inner.open.range(segment..).find(|(_, spans)| overlaps(spans.times));
+        let is_found = |series: Series, bounds: &Bounds| {
+            overlaps((bounds.first_time, bounds.last_time)) && !inner.is_deleted(series)
+        };
+        let found = |series, bounds: &Bounds| Found {
+            series,
+            first_time: bounds.first_time,
+            last_time: bounds.last_time,
+        };
+        match (sealed, open) {
+            (Some((&number, sealed)), open) if open.is_none_or(|(&other, _)| number < other) => {
+                let header = sealed.header;
+                drop(inner);
+                let page = if number == segment { page } else { 0 };
+                let entries = self.shared.page(number, page, header.page(page))?.unwrap_or_default();
+                let inner = self.shared.read();
+                let listed = entries
+                    .iter()
+                    .filter(|entry| overlaps((entry.bounds.first_time, entry.bounds.last_time)))
+                    .filter(|entry| !inner.is_deleted(entry.series))
+                    .map(|entry| found(entry.series, &entry.bounds))
+                    .collect();
+                let has_more = page + 1 < header.pages();
+                let next = if has_more {
+                    Cursor { segment: number, page: page + 1 }
+                } else {
+                    Cursor::at(number + 1)
+                };
+                Ok((listed, Some(next)))
+            }
+            (_, Some((&number, spans))) => {
+                let begin = if number == segment { page as usize } else { 0 };
+                let some = spans.series.iter().skip(begin * index::ENTRIES).take(index::ENTRIES);
+                let listed = some
+                    .filter(|(series, span)| is_found(**series, &span.bounds))
+                    .map(|(&series, span)| found(series, &span.bounds))
+                    .collect();
+                let has_more = (begin + 1) * index::ENTRIES < spans.series.len();
+                let next = Cursor { segment: number, page: begin as u32 + 1 };
+                Ok((listed, Some(if has_more { next } else { Cursor::at(number + 1) })))
+            }
+            _ => Ok((Vec::new(), None)),
+        }
+    }
+
     /// Returns the first segment that does not satisfy `passed`, which holds for a beginning of them. A segment
     /// with a damaged index counts as the caller needs it, so that nothing behind it is missed.
     fn seek(
@@ -210,17 +312,20 @@ impl Reader {
         let Some(file) = self.shared.segments.get(segment)? else { return Ok(Vec::new()) };
         let mut buffer = BytesMut::zeroed(part.len as usize);
         let read = file.read_at(&mut buffer, u64::from(part.offset))?;
+        if self.passing {
+            file.forget(u64::from(part.offset), u64::from(part.len));
+        }
         buffer.truncate(read);
         let bytes: Bytes = buffer.freeze();
         let mut records = Vec::new();
         let mut damaged = Vec::new();
         for found in Walk::new(self.shared.id, segment, part.offset, &bytes) {
             match found {
-                Found::Record { place, stamp, head, tail } if stamp.series == series => {
+                walk::Found::Record { place, stamp, head, tail } if stamp.series == series => {
                     records.push(Record { sequence: stamp.sequence, time: stamp.time, place, head, tail });
                 }
-                Found::Record { .. } => {}
-                Found::Damage { offset } => damaged.push((offset, "the record's checksum is wrong")),
+                walk::Found::Record { .. } => {}
+                walk::Found::Damage { offset } => damaged.push((offset, "the record's checksum is wrong")),
             }
         }
         if read < part.len as usize {

@@ -111,9 +111,12 @@ impl Shared {
                 }
             }
             keyed.sort_unstable();
+            // A segment that is being sealed is in both lists.
+            keyed.dedup();
             return Ok(keyed.into_iter().map(|(_, segment)| segment).collect());
         }
         segments.sort_unstable();
+        segments.dedup();
         Ok(segments)
     }
 

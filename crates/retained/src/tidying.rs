@@ -13,6 +13,9 @@ use crate::shared::{Inner, Sealed, to_io};
 use crate::spans::Spans;
 use crate::writer::Writer;
 
+/// Readers wait while the directory changes by this many series.
+const AT_ONCE: usize = 4096;
+
 impl Writer {
     /// Does one step of slow work that is due at `now`: seals a full segment, or drops or looks at one that may
     /// have passed. A step reads and writes at most one index. Returns whether there may be more.
@@ -75,10 +78,14 @@ impl Writer {
         named(written, "writing", || self.home.storage.describe(&name))?;
         self.shared.indexes.reopen(spans.segment);
         let series: Vec<Series> = spans.series.keys().copied().collect();
+        for some in series.chunks(AT_ONCE) {
+            let mut inner = self.shared.write();
+            some.iter().for_each(|&series| inner.directory.insert(series, spans.segment));
+        }
         let mut inner = self.shared.write();
         inner.open.remove(&spans.segment);
         self.due.insert((due(&inner, &header, &series), spans.segment));
-        note_sealed(&mut inner, header, &series);
+        inner.sealed.insert(spans.segment, Sealed { header, fences: index::fences(&series) });
         Ok(())
     }
 
@@ -150,15 +157,16 @@ impl Writer {
         let storage = self.home.storage.clone();
         named(manifest.write(&*storage, true), "writing", || storage.describe(journal::common::MANIFEST))?;
         self.manifest = manifest;
-        let mut inner = self.shared.write();
-        inner.sealed.remove(&segment);
-        for &series in series {
-            inner.directory.remove(series, segment);
-            if !inner.has(series) {
-                inner.rules.remove(&series);
+        self.shared.write().sealed.remove(&segment);
+        for some in series.chunks(AT_ONCE) {
+            let mut inner = self.shared.write();
+            for &series in some {
+                inner.directory.remove(series, segment);
+                if !inner.rules.is_empty() && !inner.has(series) {
+                    inner.rules.remove(&series);
+                }
             }
         }
-        drop(inner);
         self.shared.segments.close(segment);
         self.shared.indexes.close(segment);
         for name in [names::index(segment), names::segment(segment)] {

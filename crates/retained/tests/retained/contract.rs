@@ -5,7 +5,8 @@ use std::sync::Arc;
 use journal::engines::{FaultyDisk, Files, Memory};
 use kernel::{Dice, Time};
 use posthaste_retained::{
-    From, Limits, New, Options, Reader, Retention, Rule, Series, Storage, Store, Writer, check_storage,
+    Cursor, From, Limits, New, Options, Reader, Retention, Rule, Series, Storage, Store, Writer,
+    check_storage,
 };
 
 const ALL: Limits = Limits { records: usize::MAX, bytes: usize::MAX };
@@ -224,4 +225,65 @@ fn a_group_that_is_too_long_is_refused_and_changes_nothing() {
         assert_eq!((page.records.len(), page.next), (1, Some(2)));
         assert_eq!(page.records[0].tail, long);
     });
+}
+
+#[test]
+fn series_are_listed_by_time_across_open_and_sealed_segments() {
+    each(|storage| {
+        let mut writer = open(&storage);
+        for i in 1..=300u64 {
+            append(&mut writer, &[record(1000 - i, i, 9, &[1; 60]), record(5, i, 90, b"")]);
+        }
+        writer.set_rules(&[(Series(900), Rule::Delete)]).unwrap();
+        writer.sync().unwrap();
+        tidy(&mut writer, 0);
+        let reader = writer.reader();
+        for (from, to) in [(0, 999_000), (50_000, 150_000), (299_500, 400_000), (0, 500)] {
+            let (mut found, mut cursor, mut calls) = (Vec::new(), Some(Cursor::default()), 0);
+            while let Some(at) = cursor {
+                let (more, next) = reader.between(Time(from), Time(to), at).unwrap();
+                found.extend(more.iter().map(|found| found.series.0));
+                (cursor, calls) = (next, calls + 1);
+            }
+            found.sort_unstable();
+            found.dedup();
+            let due = (1..=300).filter(|i| (from..=to).contains(&(i * 1000)) && *i != 100).map(|i| 1000 - i);
+            let mut expected: Vec<u64> = due.collect();
+            if !expected.is_empty() {
+                expected.push(5);
+            }
+            expected.sort_unstable();
+            assert_eq!(found, expected);
+            assert!(calls <= expected.len() / 10 + 10, "{calls} calls");
+        }
+    });
+}
+
+#[test]
+fn a_full_disk_takes_rules_and_drops_and_then_has_room() {
+    let disk = FaultyDisk::new(Dice::from_seed(1));
+    let storage: Arc<dyn Storage> = Arc::new(disk.clone());
+    let mut writer = open(&storage);
+    let payload = [1; 900];
+    for i in 1..=60 {
+        append(&mut writer, &[record(1, i, 1, &payload), record(2, i, 9, &payload)]);
+    }
+    writer.sync().unwrap();
+    tidy(&mut writer, 0);
+    disk.leave_room(Some(0));
+    let mut next = 61;
+    while writer.append(&mut [record(2, next, 9, &payload)]).is_ok() {
+        next += 1;
+    }
+    assert!(writer.is_full());
+    writer.set_rules(&[(Series(2), Rule::Delete)]).unwrap();
+    writer.sync().unwrap();
+    let readers_do = sequences(&writer.reader(), 1);
+    assert_eq!(readers_do.len(), 60);
+    tidy(&mut writer, 0);
+    assert_eq!(append(&mut writer, &[record(3, 1, 9, &payload)]), writer.written());
+    assert!(!writer.is_full());
+    writer.close().unwrap();
+    let writer = open(&storage);
+    assert_eq!((sequences(&writer.reader(), 2), sequences(&writer.reader(), 3)), (vec![], vec![1]));
 }
