@@ -3,4 +3,5 @@
 mod contract;
 mod damage;
 mod fixtures;
+mod with_log;
 mod worlds;
