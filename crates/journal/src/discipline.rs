@@ -10,6 +10,11 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// Returns whether an error means that the disk cannot read the bytes, such as those of a bad sector.
+pub fn is_broken(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
 /// Replaces a file as a whole and durably. `next` is its temporary name.
 pub fn replace(storage: &dyn Storage, next: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
     let file = storage.create(next)?;

@@ -43,7 +43,7 @@ pub use repair::{Hole, Repaired, repair};
 /// and how errors name them.
 pub mod common {
     pub use crate::cache::Cache;
-    pub use crate::discipline::{is_full, replace, rewrite, wipe};
+    pub use crate::discipline::{is_broken, is_full, replace, rewrite, wipe};
     pub use crate::error::{Doing, named};
     pub use crate::manifest::{Manifest, Unusable};
     pub use crate::names::MANIFEST;

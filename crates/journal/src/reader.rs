@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use kernel::{Extent, Place};
 
 use crate::cache::Cache;
+use crate::discipline::is_broken;
 use crate::error::{Damage, Effect, Error};
 use crate::format::{Class, FRAME_HEADER, FrameHeader, RECORD_HEADER, RecordHeader};
 use crate::index::{Entry, INDEX_HEADER, IndexHeader};
@@ -329,9 +330,7 @@ impl From<io::Error> for Interrupted {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::WouldBlock => Interrupted::WouldBlock,
-            _ if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
-                Interrupted::Error(Failure::Broken(error.to_string()))
-            }
+            _ if is_broken(&error) => Interrupted::Error(Failure::Broken(error.to_string())),
             kind => Interrupted::Error(Failure::Io(kind, error.to_string())),
         }
     }
