@@ -116,7 +116,7 @@ fn rustix_reserve(file: &fs::File, len: u64) {
 fn read(writer: &Writer, series: u64) {
     let reader = writer.reader();
     for _ in 0..2 {
-        let (start, mut bytes, mut records) = (Instant::now(), 0, 0);
+        let (start, used, mut bytes, mut records) = (Instant::now(), cpu(), 0, 0);
         for series in 0..series {
             let mut next = Some(0);
             while let Some(from) = next {
@@ -129,7 +129,12 @@ fn read(writer: &Writer, series: u64) {
             }
         }
         let time = start.elapsed().as_secs_f64();
-        println!("    read {records} records, {:.2} GB/s", bytes as f64 / time / 1e9);
+        let of_cpu = (cpu() - used).as_secs_f64();
+        println!(
+            "    read {records} records, {:.2} GB/s, {:.2} GB a second of CPU",
+            bytes as f64 / time / 1e9,
+            bytes as f64 / of_cpu / 1e9
+        );
     }
 }
 

@@ -7,8 +7,9 @@ use journal::common::{Doing, read_exactly};
 use journal::engines::Files;
 use journal::{CheckError, Damage, Effect, Error, Storage};
 
+use crate::class_scan::has_content;
 use crate::index::{self, Header};
-use crate::recovery::{Opening, has_content};
+use crate::recovery::Opening;
 use crate::scanning::{Scanned, scan_segment};
 use crate::series::names;
 use crate::store::Options;

@@ -22,6 +22,7 @@ pub use reader::{Cursor, Found, From, Limits, Page, Reader, Record};
 mod check;
 pub use check::{CheckedSegment, Report, check, check_storage};
 
+mod class_scan;
 mod directory;
 mod index;
 mod lane;

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use journal::common::is_broken;
 use journal::{Damage, ReadError};
 use kernel::{Place, Time};
 
@@ -311,7 +312,15 @@ impl Reader {
     fn read(&self, segment: u32, series: Series, part: Stretch, page: &mut Page) -> io::Result<Vec<Record>> {
         let Some(file) = self.shared.segments.get(segment)? else { return Ok(Vec::new()) };
         let mut buffer = BytesMut::zeroed(part.len as usize);
-        let read = file.read_at(&mut buffer, u64::from(part.offset))?;
+        let read = match file.read_at(&mut buffer, u64::from(part.offset)) {
+            Err(error) if is_broken(&error) => {
+                let storage = &**self.shared.segments.storage();
+                let name = names::segment(segment);
+                page.damage.push(damage(storage, &name, part.offset.into(), &error.to_string()));
+                return Ok(Vec::new());
+            }
+            read => read?,
+        };
         if self.passing {
             file.forget(u64::from(part.offset), u64::from(part.len));
         }

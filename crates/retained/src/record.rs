@@ -10,7 +10,7 @@ use crate::series::{Retention, Rule, Series};
 pub struct New<'a> {
     /// The series.
     pub series: Series,
-    /// Its number in the series, larger than all earlier ones.
+    /// Its number in the series, larger than all earlier ones and less than `u64::MAX`.
     pub sequence: u64,
     /// Its time. It must not be before that of an earlier record of the series.
     pub time: Time,

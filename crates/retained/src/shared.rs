@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use journal::common::{Cache, read_exactly};
+use journal::common::{Cache, is_broken, read_exactly};
 use journal::{Damage, Effect, ReadError, Storage};
 use kernel::Time;
 
@@ -150,14 +150,24 @@ impl Shared {
 
     /// Returns the number of the last record of a series, and its segment, if the store has one.
     pub fn last(&self, series: Series) -> Result<Option<(u64, u32)>, ReadError> {
-        // Most series grow in one open segment, and new ones have none.
-        let segments = self.segments(series)?;
-        for &segment in segments.iter().rev() {
-            if let Some(bounds) = self.bounds(segment, series)? {
-                return Ok(Some((bounds.last_sequence, segment)));
-            }
+        // The last record is in the last segment of one of its classes.
+        let inner = self.read();
+        if inner.is_deleted(series) {
+            return Ok(None);
         }
-        Ok(None)
+        let mut last: BTreeMap<RetentionClass, u32> = BTreeMap::new();
+        let open = inner.open.iter().filter(|(_, spans)| spans.series.contains_key(&series));
+        let open = open.map(|(&segment, _)| segment);
+        for segment in inner.directory.runs(series).map(|run| *run.end()).chain(open) {
+            last.insert(RetentionClass::of(segment), segment);
+        }
+        drop(inner);
+        let mut found = None;
+        for segment in last.into_values() {
+            let bounds = self.bounds(segment, series)?;
+            found = found.max(bounds.map(|bounds| (bounds.last_sequence, segment)));
+        }
+        Ok(found)
     }
 
     fn entry(&self, segment: u32, series: Series) -> Result<Option<Entry>, ReadError> {
@@ -184,7 +194,10 @@ impl Shared {
 
     fn read_index(&self, segment: u32, at: u64, len: usize) -> Result<Option<Vec<u8>>, ReadError> {
         let Some(file) = self.indexes.get(segment).map_err(ReadError::Io)? else { return Ok(None) };
-        read_exactly(&*file, at, len).map(Some).map_err(ReadError::Io)
+        match read_exactly(&*file, at, len) {
+            Err(error) if is_broken(&error) => Err(self.damaged_index(segment, at, &error.to_string())),
+            read => read.map(Some).map_err(ReadError::Io),
+        }
     }
 
     pub fn damaged_index(&self, segment: u32, offset: u64, what: &str) -> ReadError {

@@ -116,12 +116,12 @@ impl Writer {
             return Ok(true);
         };
         let (passes, series) = match self.exact(&header) {
-            Ok(exact) => exact,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 self.index_again(segment)?;
-                self.exact(&header)?
+                let again = self.shared.read().sealed.get(&segment).map_or(header, |sealed| sealed.header);
+                self.exact(&again)?
             }
-            Err(error) => return Err(error),
+            exact => exact?,
         };
         if passes > now {
             self.due.retain(|&(_, other)| other != segment);

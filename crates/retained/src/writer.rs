@@ -95,7 +95,7 @@ impl Writer {
     /// the caller can append again what may have been lost.
     ///
     /// Errors: `StorageFull` if there is no space, `InvalidInput` if the records of one class take more than 4
-    /// MiB; then nothing has changed.
+    /// MiB or a number is `u64::MAX`; then nothing has changed.
     pub fn append(&mut self, records: &mut [New<'_>]) -> io::Result<Appended> {
         self.guarded(|writer| writer.try_append(records))
     }
@@ -111,6 +111,10 @@ impl Writer {
             for &record in of_series {
                 if known.is_some_and(|known| record.sequence <= known) {
                     continue;
+                }
+                if record.sequence == u64::MAX {
+                    let what = "the highest sequence number cannot be used";
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
                 }
                 known = Some(record.sequence);
                 let class = *class.get_or_insert(record.retention.class());
