@@ -1,6 +1,7 @@
 //! What a store promises, on every storage engine.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use journal::engines::{FaultyDisk, Files, Memory};
 use kernel::{Dice, Time};
@@ -286,4 +287,48 @@ fn a_full_disk_takes_rules_and_drops_and_then_has_room() {
     writer.close().unwrap();
     let writer = open(&storage);
     assert_eq!((sequences(&writer.reader(), 2), sequences(&writer.reader(), 3)), (vec![], vec![1]));
+}
+
+#[test]
+fn readers_are_not_disturbed_by_seals_and_drops() {
+    each(|storage| {
+        let mut writer = open(&storage);
+        let done = Arc::new(AtomicBool::new(false));
+        let readers: Vec<_> = (0..2u64)
+            .map(|seed| {
+                let (reader, done) = (writer.reader(), done.clone());
+                std::thread::spawn(move || {
+                    let (mut dice, mut seen) = (Dice::from_seed(seed), 0);
+                    while !done.load(Ordering::Relaxed) || seen == 0 {
+                        let series = Series(1 + dice.roll() % 3);
+                        let page = if dice.roll() % 2 == 0 {
+                            reader.forwards(series, From::Sequence(0), ALL).unwrap()
+                        } else {
+                            reader.clone().passing().backwards(series, None, ALL).unwrap()
+                        };
+                        assert_eq!(page.damage, []);
+                        for record in &page.records {
+                            assert_eq!(record.tail, [record.sequence as u8; 400][..]);
+                        }
+                        seen += page.records.len();
+                        reader.between(Time(0), Time(u64::MAX), Cursor::default()).unwrap();
+                    }
+                })
+            })
+            .collect();
+        for i in 1..=400u64 {
+            let payload = [i as u8; 400];
+            let mut records = [1, 2, 3].map(|series| record(series, i, series as u32, &payload));
+            // A day passes with each record.
+            records.iter_mut().for_each(|record| record.time = Time(i * DAY));
+            append(&mut writer, &records);
+            if i % 5 == 0 {
+                writer.sync().unwrap();
+                tidy(&mut writer, i * DAY);
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        assert!(sequences(&writer.reader(), 3).len() < 60);
+    });
 }
