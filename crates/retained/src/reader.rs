@@ -328,12 +328,11 @@ impl Reader {
         let bytes: Bytes = buffer.freeze();
         let mut records = Vec::new();
         let mut damaged = Vec::new();
-        for found in Walk::new(self.shared.id, segment, part.offset, &bytes) {
+        for found in Walk::new(self.shared.id, series, segment, part.offset, &bytes) {
             match found {
-                walk::Found::Record { place, stamp, head, tail } if stamp.series == series => {
+                walk::Found::Record { place, stamp, head, tail } => {
                     records.push(Record { sequence: stamp.sequence, time: stamp.time, place, head, tail });
                 }
-                walk::Found::Record { .. } => {}
                 walk::Found::Damage { offset } => damaged.push((offset, "the record's checksum is wrong")),
             }
         }

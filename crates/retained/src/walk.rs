@@ -6,10 +6,13 @@ use journal::format::{ALIGNMENT, FRAME_HEADER, FrameHeader, RECORD_HEADER, Recor
 use kernel::Place;
 
 use crate::record::Stamp;
+use crate::series::Series;
 
 /// A part of a segment, and how far it has been read.
 pub struct Walk<'a> {
     id: u64,
+    /// Records of others are passed over.
+    series: Series,
     segment: u32,
     /// The offset of `bytes` in the segment.
     offset: u32,
@@ -19,7 +22,7 @@ pub struct Walk<'a> {
 
 /// What stands at a place.
 pub enum Found {
-    /// A record of a series.
+    /// A record of the series.
     Record { place: Place, stamp: Stamp, head: Bytes, tail: Bytes },
     /// Bytes that are not what was written, from this offset on.
     Damage { offset: u32 },
@@ -27,8 +30,8 @@ pub enum Found {
 
 impl<'a> Walk<'a> {
     /// Begins at a record, which lies at `offset`. The bytes end with a record, unless the file was shorter.
-    pub fn new(id: u64, segment: u32, offset: u32, bytes: &'a Bytes) -> Self {
-        Walk { id, segment, offset, bytes, at: 0 }
+    pub fn new(id: u64, series: Series, segment: u32, offset: u32, bytes: &'a Bytes) -> Self {
+        Walk { id, series, segment, offset, bytes, at: 0 }
     }
 
     fn record(&self, at: usize) -> Option<(RecordHeader, usize)> {
@@ -75,6 +78,9 @@ impl Iterator for Walk<'_> {
                 let Ok((stamp, len)) = Stamp::decode(head) else {
                     return Some(Found::Damage { offset: place.offset() });
                 };
+                if stamp.series != self.series {
+                    continue;
+                }
                 let head = self.bytes.slice(at + RECORD_HEADER + len..head_end);
                 return Some(Found::Record { place, stamp, head, tail: self.bytes.slice(head_end..end) });
             }
