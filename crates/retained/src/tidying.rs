@@ -24,8 +24,9 @@ impl Writer {
     /// scans it.
     pub fn tidy(&mut self, now: Time) -> io::Result<bool> {
         self.guarded(|writer| {
-            let dropped = writer.end_passed(now)? || writer.drop_passed(now)? || writer.renew_rules()?;
-            Ok(dropped || writer.index_unindexed()? || writer.seal()?)
+            // What frees space comes before what needs some.
+            let freed = writer.drop_passed(now)? || writer.drop_full(now)? || writer.end_passed(now)?;
+            Ok(freed || writer.renew_rules()? || writer.index_unindexed()? || writer.seal()?)
         })
     }
 
@@ -39,6 +40,27 @@ impl Writer {
         drop(inner);
         let Some(lane) = passed.and_then(|class| self.lanes.get_mut(&class)) else { return Ok(false) };
         lane.end_segment(&self.home)?;
+        Ok(true)
+    }
+
+    /// Drops a full segment in which everything has passed before it got an index.
+    fn drop_full(&mut self, now: Time) -> io::Result<bool> {
+        if self.ruled > self.synced {
+            return Ok(false);
+        }
+        let inner = self.shared.read();
+        let passed = self.lanes.iter().find_map(|(&class, lane)| {
+            let (full, _) = lane.full.first().filter(|_| class != RetentionClass::RULES)?;
+            let spans = inner.open.get(&full.segment)?;
+            let passed = spans_pass(&inner, spans) <= now && spans.groups.1 <= self.synced;
+            passed.then(|| (class, full.segment, spans.series.keys().copied().collect::<Vec<Series>>()))
+        });
+        drop(inner);
+        let Some((class, segment, series)) = passed else { return Ok(false) };
+        self.drop_segment(segment, &series)?;
+        if let Some(lane) = self.lanes.get_mut(&class) {
+            lane.full.remove(0);
+        }
         Ok(true)
     }
 
@@ -157,7 +179,10 @@ impl Writer {
         let storage = self.home.storage.clone();
         named(manifest.write(&*storage, true), "writing", || storage.describe(journal::common::MANIFEST))?;
         self.manifest = manifest;
-        self.shared.write().sealed.remove(&segment);
+        let mut inner = self.shared.write();
+        inner.sealed.remove(&segment);
+        inner.open.remove(&segment);
+        drop(inner);
         for some in series.chunks(AT_ONCE) {
             let mut inner = self.shared.write();
             for &series in some {

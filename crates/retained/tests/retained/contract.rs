@@ -332,3 +332,23 @@ fn readers_are_not_disturbed_by_seals_and_drops() {
         assert!(sequences(&writer.reader(), 3).len() < 60);
     });
 }
+
+#[test]
+fn a_full_disk_is_freed_although_no_segment_is_full() {
+    let disk = FaultyDisk::new(Dice::from_seed(1));
+    let storage: Arc<dyn Storage> = Arc::new(disk.clone());
+    let mut writer = open(&storage);
+    let payload = [1; 900];
+    append(&mut writer, &[record(1, 1, 9, &payload), record(2, 1, 90, &payload), record(3, 1, 1, &payload)]);
+    writer.sync().unwrap();
+    let before = disk.used();
+    disk.leave_room(Some(0));
+    writer.set_rules(&[(Series(1), Rule::Delete)]).unwrap();
+    writer.sync().unwrap();
+    tidy(&mut writer, DAY + 5000);
+    assert!(disk.used() < before - 10_000, "{} of {before}", disk.used());
+    assert_eq!(writer.reader().series(Series(0), 9), [Series(2)]);
+    append(&mut writer, &[record(4, 1, 9, &payload)]);
+    writer.close().unwrap();
+    assert_eq!(open(&storage).reader().series(Series(0), 9), [2, 4].map(Series));
+}
