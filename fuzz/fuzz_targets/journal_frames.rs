@@ -24,13 +24,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     drop(writer);
-    let Some((place, patch)) = data.split_at_checked(3) else { return };
-    let names = storage.list().unwrap_or_default();
-    let Some(name) = names.get(usize::from(place[0]) % names.len().max(1)) else { return };
-    if let Ok(file) = storage.open(name) {
-        let offset = u64::from(u16::from_le_bytes([place[1], place[2]]) % 8192);
-        let _ = file.write_at(&[patch], offset);
-    }
+    let Some(()) = posthaste_fuzz::overwrite(&*storage, data) else { return };
     if let Ok(mut journal) = Journal::open(storage, &options) {
         let mut next = 0u64;
         let _ = journal.flow(|entry| {

@@ -28,13 +28,7 @@ fuzz_target!(|data: &[u8]| {
         while store.writer.tidy(Time(0)).unwrap_or(false) {}
     }
     drop(store);
-    let Some((place, patch)) = data.split_at_checked(3) else { return };
-    let names = storage.list().unwrap_or_default();
-    let Some(name) = names.get(usize::from(place[0]) % names.len().max(1)) else { return };
-    if let Ok(file) = storage.open(name) {
-        let offset = u64::from(u16::from_le_bytes([place[1], place[2]]) % 8192);
-        let _ = file.write_at(&[patch], offset);
-    }
+    let Some(()) = posthaste_fuzz::overwrite(&*storage, data) else { return };
     let _ = check_storage(storage.clone());
     let Ok(mut store) = Store::open(storage, &options) else { return };
     let reader = store.writer.reader();

@@ -99,41 +99,21 @@ pub fn is_doubtful<'s>(scans: impl Iterator<Item = &'s Scan>, index: usize) -> b
     scans.flat_map(|part| &part.scanned.frames).skip(index).any(|frame| frame.header.synced == UNVOUCHED)
 }
 
-const PART: u64 = 1 << 20;
-
-/// Calls `found` with each part of a file from an offset on that contains anything but zeros.
-fn each_content(
-    file: &dyn File,
-    from: u32,
-    mut found: impl FnMut(u64, usize) -> io::Result<bool>,
-) -> io::Result<()> {
+/// Returns whether a file contains anything but zeros from an offset on.
+pub fn has_content(file: &dyn File, from: u32) -> io::Result<bool> {
     let (mut at, len) = (u64::from(from), file.len()?);
     while at < len
         && let Some(data) = file.next_data(at)?
     {
         at = at.max(data);
-        let bytes = read_exactly(file, at, (len.saturating_sub(at)).min(PART) as usize)?;
-        if bytes.is_empty() || bytes.iter().any(|&byte| byte != 0) && !found(at, bytes.len())? {
+        let bytes = read_exactly(file, at, len.saturating_sub(at).min(1 << 20) as usize)?;
+        if bytes.iter().any(|&byte| byte != 0) {
+            return Ok(true);
+        }
+        if bytes.is_empty() {
             break;
         }
         at += bytes.len() as u64;
     }
-    Ok(())
-}
-
-pub fn has_content(file: &dyn File, from: u32) -> io::Result<bool> {
-    let mut has = false;
-    each_content(file, from, |_, _| {
-        has = true;
-        Ok(false)
-    })?;
-    Ok(has)
-}
-
-/// Writes zeros over what a file contains from an offset on. The file keeps its length and its space.
-pub fn wipe_content(file: &dyn File, from: u32) -> io::Result<()> {
-    each_content(file, from, |at, len| {
-        file.write_at(&[&vec![0; len]], at)?;
-        Ok(true)
-    })
+    Ok(false)
 }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
-use journal::common::{Doing, MANIFEST, Manifest, Unusable, read_exactly, rewrite, search_any};
+use journal::common::{Doing, MANIFEST, Manifest, Unusable, read_exactly, rewrite, search_any, wipe};
 use journal::format::UNVOUCHED;
 use journal::{Damage, Effect, Error, Storage};
 use kernel::{Place, Time};
 
-use crate::class_scan::{ClassScan, Scan, cut_groups, has_content, is_doubtful, wipe_content};
+use crate::class_scan::{ClassScan, Scan, cut_groups, has_content, is_doubtful};
 use crate::index::{HEADER, Header};
 use crate::lane::{Home, Lane, Target};
 use crate::scanning::scan_segment;
@@ -419,7 +419,7 @@ impl<'a> Opening<'a> {
                 let name = names::segment(segment);
                 if self.io(has_content(&*open.file, end), "reading", &name)? {
                     traces = true;
-                    self.io(wipe_content(&*open.file, end), "cutting", &name)?;
+                    self.io(wipe(&*open.file, end), "cutting", &name)?;
                     self.io(open.file.sync(), "syncing", &name)?;
                 }
                 Place::new(segment, end)
