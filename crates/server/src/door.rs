@@ -242,10 +242,8 @@ fn is_name_of_aws(name: &str) -> bool {
     if second.contains('.') {
         return false;
     }
-    let is_of_service = matches!(
-        first,
-        "sqs" | "sqs-fips" | "sns" | "sns-fips" | "events" | "events-fips" | "scheduler"
-    );
+    let is_of_service =
+        matches!(first, "sqs" | "sqs-fips" | "sns" | "sns-fips" | "events" | "events-fips" | "scheduler");
     first == "queue" || second == "queue" || is_of_service
 }
 
