@@ -236,7 +236,8 @@ impl Writer {
             let place = Place::new(piece.segment, piece.offset);
             last = format::seal(place, &mut piece.bytes, |_| {}, |_, _, _| {});
             let written = lane.current.file.write_at(&[&piece.bytes], u64::from(piece.offset));
-            self.home.named(written, "writing", piece.segment)?;
+            // The space was reserved. Without it, a part of the group may be written, so this is a failure.
+            self.home.named(written, "writing", piece.segment).map_err(io::Error::other)?;
             lane.end = Place::new(piece.segment, piece.offset + piece.bytes.len() as u32);
         }
         lane.appender.recycle(batch);
@@ -393,7 +394,7 @@ impl Writer {
             return lane.make_room(&self.home, bytes);
         }
         let (number, last_frame) = self.ended.get(&class).copied().unwrap_or_default();
-        let room = (format::FRAME_HEADER + bytes) as u64;
+        let room = format::align(format::FRAME_HEADER + bytes) as u64;
         let lane = Lane::begin(&self.home, class.segment(number + 1), last_frame, room)?;
         self.lanes.insert(class, lane);
         Ok(())

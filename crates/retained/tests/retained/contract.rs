@@ -352,3 +352,26 @@ fn a_full_disk_is_freed_although_no_segment_is_full() {
     writer.close().unwrap();
     assert_eq!(open(&storage).reader().series(Series(0), 9), [2, 4].map(Series));
 }
+
+#[test]
+fn space_is_reserved_to_the_byte_before_anything_is_written() {
+    // Payloads of all lengths modulo eight, since frames are padded; in a class that begins, or goes on.
+    for (len, begins) in (0..16).flat_map(|len| [(len, false), (len, true)]) {
+        let disk = FaultyDisk::new(Dice::from_seed(1));
+        let mut writer = open(&(Arc::new(disk.clone()) as Arc<dyn Storage>));
+        let payload = vec![1; len + 7000];
+        append(&mut writer, &[record(1, 1, if begins { 9 } else { 90 }, &payload)]);
+        let mut room = 0;
+        loop {
+            disk.leave_room(Some(room));
+            match writer.append(&mut [record(2, 1, 90, &payload)]) {
+                Ok(_) => break,
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}"),
+            }
+            assert_eq!(writer.written(), 1);
+            room += 1;
+        }
+        assert!(room > 1000, "{room}");
+        assert_eq!(sequences(&writer.reader(), 2), [1]);
+    }
+}
