@@ -40,7 +40,7 @@ fn full_target() -> Target {
                 values: Some(vec!["v".into()]),
             }]),
         }),
-        ecs_parameters: Some(EcsParameters {
+        ecs_parameters: Some(Box::new(EcsParameters {
             task_definition_arn: text("task"),
             task_count: Some(i32::MAX),
             launch_type: text("FARGATE"),
@@ -68,7 +68,7 @@ fn full_target() -> Target {
             propagate_tags: text("TASK_DEFINITION"),
             reference_id: text("r"),
             tags: Some(vec![Tag { key: text("k"), value: text("v") }]),
-        }),
+        })),
         batch_parameters: Some(BatchParameters {
             job_definition: text("d"),
             job_name: text("n"),

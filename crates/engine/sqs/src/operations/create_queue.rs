@@ -228,7 +228,7 @@ pub(super) mod testing {
             }
             match decision.outcome {
                 Outcome::Reply(reply) => reply,
-                Outcome::Again { .. } | Outcome::Wait(_) | Outcome::Silence => {
+                Outcome::Again { .. } | Outcome::Call(_) | Outcome::Wait(_) | Outcome::Silence => {
                     panic!("an answer was expected at once")
                 }
             }

@@ -449,6 +449,7 @@ impl World {
                 None
             }
             Outcome::Again { .. } => panic!("a request has two steps at the most"),
+            Outcome::Call(_) => panic!("queues call nobody"),
             Outcome::Silence => None,
         };
         self.follow_up();
