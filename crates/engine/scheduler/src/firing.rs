@@ -243,7 +243,8 @@ fn offer(to: &Arn, body: Body, size: usize, attributes: usize, is_dead_letter: b
         size,
         attributes,
         form: RAW,
-        deduplicates_by_content: false,
+        // A FIFO queue must compare contents: there is no other id.
+        deduplicates_by_content: true,
         is_dead_letter,
     }
 }
