@@ -178,7 +178,7 @@ fn what_is_not_understood_is_answered_as_aws_does() {
     let answer =
         ask("POST", "/", &[("content-type", "application/x-amz-json-1.0")], "{}").unwrap_err().answer();
     assert_eq!(text(&answer), r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#);
-    let answer = ask("POST", "/", &[("x-amz-target", "AWSEvents.PutEvents")], "{}").unwrap_err().answer();
+    let answer = ask("POST", "/", &[("x-amz-target", "TrentService.Encrypt")], "{}").unwrap_err().answer();
     assert_eq!(answer.status(), 400);
     assert!(text(&answer).contains("UnknownOperationException"), "{}", text(&answer));
     let answer = json("SendMessage", "{").unwrap_err().answer();
