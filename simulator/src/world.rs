@@ -205,7 +205,9 @@ impl World {
             durable: true,
             recycled: dice.below(6) as usize,
         };
-        let takers_at_once = *dice.pick(&[1, 2, sns::limits::TAKERS_AT_ONCE, sns::limits::TAKERS_AT_ONCE]);
+        // In one of four worlds messages are handed on in steps. These take time, in which other things happen less.
+        let in_steps = dice.percent(25);
+        let takers_at_once = if in_steps { *dice.pick(&[1, 2]) } else { sns::limits::TAKERS_AT_ONCE };
         World {
             options: options.clone(),
             dice,

@@ -56,7 +56,7 @@ fn with_topics(seed: u64) -> Options {
 #[test]
 fn what_is_published_reaches_all_who_want_it_or_nobody_and_no_delivery_is_forgotten() {
     let (mut publishes, mut attempts) = (0, 0);
-    for seed in 1..=100 {
+    for seed in 1..=140 {
         let outcome = run(&with_topics(seed)).unwrap_or_else(|violation| panic!("{violation}"));
         publishes += outcome.publishes;
         attempts += outcome.attempts;

@@ -78,6 +78,7 @@ struct File {
     topics: Vec<TopicEntry>,
     #[serde(default)]
     event_buses: Vec<BusEntry>,
+    #[serde(default)]
     schedules: Vec<ScheduleEntry>,
 }
 
