@@ -21,7 +21,7 @@ impl State {
             return Taken::Refused(Why::Missing, "the event bus does not exist");
         };
         if let Some(sender) = offer.must_be_allowed {
-            let account = sender.arn.split(':').nth(4).unwrap_or_default();
+            let account = sender.account();
             let policy = self.bus(&bus).and_then(|bus| bus.policy());
             if !may_put(policy, &bus, account, Some(sender.arn)) {
                 return Taken::Refused(

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use kernel::parcel::{Delivery, Form};
-use kernel::{Body, Offer, ParcelSent, Rests, Sender, Taken, Time, Why, hex};
+use kernel::{Body, Offer, ParcelSent, Rests, Sender, Taken, Why, hex};
 use sha2::{Digest, Sha256};
 
 use crate::bus::{Rule, Target};
@@ -250,23 +250,5 @@ impl<'a> Route<'a> {
 
 /// A parcel of a rule.
 pub(crate) fn parcel(rule: &Rule, setting: &Setting<'_>) -> ParcelSent<'static> {
-    parcel_of(setting.numbers.draw(), rule.id().0, setting.now)
-}
-
-/// A parcel without takers.
-pub(crate) fn parcel_of(number: u64, source: u64, at: Time) -> ParcelSent<'static> {
-    ParcelSent {
-        number,
-        source,
-        at,
-        group: None,
-        deduplication_id: None,
-        copies: Vec::new(),
-        deliveries: Vec::new(),
-        ends: Vec::new(),
-        style: 0,
-        archived_millis: 0,
-        deduplicates: None,
-        forwarded: false,
-    }
+    ParcelSent::new(setting.numbers.draw(), rule.id().0, setting.now)
 }

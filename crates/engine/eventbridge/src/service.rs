@@ -14,7 +14,6 @@ pub use crate::letters::Undelivered;
 use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting, Step};
 use crate::records::{self, DeliveriesEnded, Record};
-use crate::routing::parcel_of;
 use crate::state::{State, demand_of};
 
 /// What buses are told from outside.
@@ -206,7 +205,7 @@ impl State {
         let (head, tail) = &letter.parcel;
         let made = match (Notification::decode(tail), ParcelSent::decode_label(head)) {
             (Ok(stored), Ok(parcel)) => {
-                let parcel = parcel_of(parcel.number, parcel.source, parcel.at);
+                let parcel = ParcelSent::new(parcel.number, parcel.source, parcel.at);
                 let delivery = (letter.number, letter.ended);
                 self.give_up_delivery(delivery, &letter.failure, parcel, stored, context)
             }

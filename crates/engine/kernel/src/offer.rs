@@ -34,6 +34,13 @@ pub struct Sender<'o> {
     pub service: &'o str,
 }
 
+impl<'o> Sender<'o> {
+    /// The sender's account: `aws:SourceAccount` in policies.
+    pub fn account(&self) -> &'o str {
+        self.arn.split(':').nth(4).unwrap_or_default()
+    }
+}
+
 /// What becomes of an offer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Taken {

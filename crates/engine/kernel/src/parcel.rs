@@ -221,6 +221,24 @@ struct Neighbour {
 }
 
 impl<'a> ParcelSent<'a> {
+    /// A parcel without takers.
+    pub fn new(number: u64, source: u64, at: Time) -> Self {
+        ParcelSent {
+            number,
+            source,
+            at,
+            group: None,
+            deduplication_id: None,
+            copies: Vec::new(),
+            deliveries: Vec::new(),
+            ends: Vec::new(),
+            style: 0,
+            archived_millis: 0,
+            deduplicates: None,
+            forwarded: false,
+        }
+    }
+
     /// Appends its bytes, the kind before them.
     pub fn encode(&self, out: &mut Vec<u8>) {
         self.encode_as(PARCEL_SENT, out);

@@ -1,11 +1,10 @@
 //! How one service asks another: the called operation is decided like a client's request, in the group of its caller.
 
-use kernel::{Call, Called, Refusal, Secret, Service};
+use kernel::{Call, Called, Secret, Service};
 
 use crate::deciding::OpenGroup;
 use crate::house::{Has, House};
 use crate::machine::Machine;
-use crate::room::refusal_text;
 
 /// Services that can ask each other.
 pub trait Callable {
@@ -32,9 +31,8 @@ impl<H: House> Machine<H> {
             Ok(prepared) => prepared,
             Err(called) => return called,
         };
-        let room = self.room();
-        if H::demand(&command) > room {
-            return Called::Refused(Refusal::new("ServiceUnavailable", refusal_text(room)));
+        if let Err(refusal) = self.check_room(&command) {
+            return Called::Refused(refusal);
         }
         match (H::called(self, &command, group, call.room), &self.secret) {
             (Ok(reply), Some((secret, _))) => H::Calls::present_call(reply, &plan, &call.base, secret),

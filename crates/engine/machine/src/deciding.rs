@@ -29,20 +29,24 @@ impl OpenGroup {
 impl<H: House> Machine<H> {
     /// Decides a request, unless the disk has no room for it.
     pub(crate) fn request(&mut self, ticket: u64, command: &H::Command) {
+        match self.check_room(command) {
+            Err(refusal) => self.answer(ticket, Err(refusal), Rests::OnEverything),
+            Ok(()) if self.secret.is_none() => {
+                // The secret is the first thing that a machine is told.
+                let refusal = Refusal::new("InternalErrorException", "not ready");
+                self.answer(ticket, Err(refusal), Rests::OnEverything);
+            }
+            Ok(()) => H::request(self, ticket, command),
+        }
+    }
+
+    /// Refuses a command for which the disk has no room.
+    pub(crate) fn check_room(&self, command: &H::Command) -> Result<(), Refusal> {
         let room = self.room();
-        if H::demand(command) > room {
-            return self.answer(
-                ticket,
-                Err(Refusal::new("ServiceUnavailable", refusal_text(room))),
-                Rests::OnEverything,
-            );
+        match H::demand(command) > room {
+            true => Err(Refusal::new("ServiceUnavailable", refusal_text(room))),
+            false => Ok(()),
         }
-        if self.secret.is_none() {
-            // The secret is the first thing that a machine is told.
-            let refusal = Refusal::new("InternalErrorException", "not ready");
-            return self.answer(ticket, Err(refusal), Rests::OnEverything);
-        }
-        H::request(self, ticket, command);
     }
 
     /// Decides a request of a service, step by step. The steps are one group of the log, apart from what finds no room in its

@@ -216,19 +216,11 @@ impl Message<'_> {
             endpoint: None,
             fifo: false,
         };
+        let number = context.setting.numbers.draw();
         let parcel = ParcelSent {
-            number: context.setting.numbers.draw(),
-            source: self.declared.schedule.0,
-            at: context.setting.now,
             group: group.map(|group| group.to_owned().into()),
             deduplication_id,
-            copies: Vec::new(),
-            deliveries: Vec::new(),
-            ends: Vec::new(),
-            style: 0,
-            archived_millis: 0,
-            deduplicates: None,
-            forwarded: false,
+            ..ParcelSent::new(number, self.declared.schedule.0, context.setting.now)
         };
         context.body(parcel, notification.encode())
     }

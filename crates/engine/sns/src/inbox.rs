@@ -55,7 +55,7 @@ impl Topic {
     /// Whether its policy lets a service publish (facts/eventbridge.md § 6, facts/security.md § 5). A topic about which nobody has said
     /// anything lets only its account.
     fn lets_publish(&self, sender: &Sender<'_>) -> bool {
-        let account = sender.arn.split(':').nth(4).unwrap_or_default();
+        let account = sender.account();
         let keys: [(&str, &[&str]); 3] = [
             ("aws:SourceArn", &[sender.arn]),
             ("aws:SourceAccount", &[account]),

@@ -89,20 +89,7 @@ impl State {
 
     /// A parcel without takers, of the next number.
     pub fn parcel(&self, source: u64, style: u8, setting: &Setting<'_>) -> ParcelSent<'static> {
-        ParcelSent {
-            number: setting.numbers.draw(),
-            source,
-            at: setting.now,
-            group: None,
-            deduplication_id: None,
-            copies: Vec::new(),
-            deliveries: Vec::new(),
-            ends: Vec::new(),
-            style,
-            archived_millis: 0,
-            deduplicates: None,
-            forwarded: false,
-        }
+        ParcelSent { style, ..ParcelSent::new(setting.numbers.draw(), source, setting.now) }
     }
 }
 

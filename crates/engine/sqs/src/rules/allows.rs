@@ -24,7 +24,7 @@ pub fn may(queue: &Queue, who: &Principal<'_>, action: &str, keys: &[(&str, &[&s
 
 /// Whether a service may send to a queue on behalf of a topic or a rule (facts/sns.md § 12, facts/security.md § 5).
 pub fn service_may_send(queue: &Queue, sender: &Sender<'_>) -> bool {
-    let account = sender.arn.split(':').nth(4).unwrap_or_default();
+    let account = sender.account();
     let keys: [(&str, &[&str]); 4] = [
         ("aws:SourceArn", &[sender.arn]),
         ("aws:SourceAccount", &[account]),
