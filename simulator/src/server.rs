@@ -193,8 +193,7 @@ impl Server {
             match output {
                 Output::Append(batch) => self.batches.push_back(batch),
                 Output::Reply { ticket, answer } => answers.push((ticket, answer)),
-                Output::Effect(Effect::Sqs(nothing) | Effect::Scheduler(nothing)) => match nothing {},
-                Output::Effect(Effect::Events(effect)) => match effect {
+                Output::Effect(Effect::Eventbridge(effect)) => match effect {
                     eventbridge::Effect::Deliver(attempt) => self.event_attempts.push_back(*attempt),
                     eventbridge::Effect::Undelivered(undelivered) => self.undelivered.push(*undelivered),
                 },

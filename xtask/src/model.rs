@@ -35,6 +35,19 @@ fn strip(value: &mut Value) {
     }
 }
 
+/// The services, by their folders under `models`: the names of their crates, sorted.
+pub fn services() -> Result<Vec<String>, Box<dyn Error>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(root().join("models"))? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// A service's model with our corrections.
 pub struct Model {
     /// The folder under `models`, or under `crates/wire/fixtures`.

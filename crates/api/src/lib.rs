@@ -3,13 +3,8 @@
 //! Every member may be absent, also those that AWS requires: what is said about a missing one is the service's to say.
 //! Texts and blobs share the buffer that they were read from.
 
-pub mod eventbridge;
-
-pub mod scheduler;
-
-pub mod sns;
-
-pub mod sqs;
+mod services;
+pub use services::*;
 
 /// A text of a request or an answer.
 pub type Text = bytestring::ByteString;

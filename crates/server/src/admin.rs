@@ -115,7 +115,7 @@ impl Admin {
                 "cut": self.cut,
                 "damage": self.damages.show(self.engine.set_aside()),
             },
-            "services": { "events": "running", "scheduler": "running", "sns": "running", "sqs": "running" },
+            "services": services("running"),
         })
     }
 
@@ -123,7 +123,7 @@ impl Admin {
     fn localstack_health(&self) -> Value {
         let state = if self.engine.has_failed() { "error" } else { "running" };
         json!({
-            "services": { "events": state, "scheduler": state, "sns": state, "sqs": state },
+            "services": services(state),
             "edition": "community",
             "version": env!("CARGO_PKG_VERSION"),
         })
@@ -218,6 +218,12 @@ impl Admin {
         self.engine.put(message(done));
         carried_out.await.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "The server is stopping".into()))
     }
+}
+
+/// The services that are served, by the names that LocalStack has for them, each in this state.
+fn services(state: &str) -> Value {
+    let served = wire::generated::SERVICES.iter();
+    served.map(|service| (service.signing_name.to_owned(), Value::from(state))).collect()
 }
 
 /// Returns a JSON document as an answer.

@@ -227,7 +227,7 @@ fn print_topics(machine: &Machine) -> io::Result<()> {
 
 fn print_buses(machine: &Machine) -> io::Result<()> {
     let mut none = true;
-    for bus in machine.events().bus_views() {
+    for bus in machine.eventbridge().bus_views() {
         if std::mem::take(&mut none) {
             outln!("\n{:>12} {:>12} {:>12}  event bus", "rules", "targets", "to deliver")?;
         }

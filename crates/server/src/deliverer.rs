@@ -106,7 +106,9 @@ impl Owner {
     ) {
         let event = match self {
             Owner::Topics => Event::Sns(sns::Event::Delivered { number, outcome, parcel }),
-            Owner::Buses => Event::Events(eventbridge::Event::Delivered { number, outcome, reason, parcel }),
+            Owner::Buses => {
+                Event::Eventbridge(eventbridge::Event::Delivered { number, outcome, reason, parcel })
+            }
         };
         engine.put(Message::Input(Input::Event(event)));
     }

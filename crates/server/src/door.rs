@@ -242,8 +242,8 @@ fn is_name_of_aws(name: &str) -> bool {
     if second.contains('.') {
         return false;
     }
-    let is_of_service =
-        matches!(first, "sqs" | "sqs-fips" | "sns" | "sns-fips" | "events" | "events-fips" | "scheduler");
+    let service = first.strip_suffix("-fips").unwrap_or(first);
+    let is_of_service = wire::generated::SERVICES.iter().any(|served| served.signing_name == service);
     first == "queue" || second == "queue" || is_of_service
 }
 

@@ -440,8 +440,7 @@ impl Engine {
                     }
                 }
                 Output::Effect(Effect::Sns(effect)) => self.carry_out_of_topics(effect),
-                Output::Effect(Effect::Events(effect)) => self.carry_out_of_buses(effect),
-                Output::Effect(Effect::Sqs(nothing) | Effect::Scheduler(nothing)) => match nothing {},
+                Output::Effect(Effect::Eventbridge(effect)) => self.carry_out_of_buses(effect),
                 Output::Survey { segment } => self.store.survey(segment),
                 Output::Fetch(extents) => self.store.fetch(extents),
                 Output::Discard { segment } => self.store.discard(segment, self.machine.end()),

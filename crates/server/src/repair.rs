@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use journal::Repaired;
 use journal::engines::Files;
-use kernel::parcel::{PARCEL_PART, PARCEL_SENT};
+use machine::Services;
+use machine::house::House;
 use stdio::outln;
 
 /// Repairs a directory and prints what it did.
@@ -17,7 +18,8 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
     }
     let files = Arc::new(Files::open(directory)?);
     let mut behind: BTreeMap<&'static str, u64> = BTreeMap::new();
-    let repaired = journal::repair(files, |entry| *behind.entry(kind(entry.head)).or_default() += 1)?;
+    let repaired =
+        journal::repair(files, |entry| *behind.entry(Services::subject(entry.head)).or_default() += 1)?;
     Ok(print(&repaired, &behind)?)
 }
 
@@ -53,20 +55,4 @@ fn print(repaired: &Repaired, behind: &BTreeMap<&'static str, u64>) -> std::io::
         "Messages whose records were set aside are lost. Messages whose receives, deletes or deliveries were set aside may be \
          received or delivered again."
     )
-}
-
-/// Returns the subject of a record, for operators.
-fn kind(head: &[u8]) -> &'static str {
-    match head.first() {
-        Some(&(PARCEL_SENT | PARCEL_PART)) => "published messages",
-        Some(1..=4) => "queues and move tasks",
-        Some(16) => "sent messages",
-        Some(17 | 18) => "receives and changes of visibility",
-        Some(19) => "deletes and expiry",
-        Some(20 | 21) => "moves",
-        Some(kind) if eventbridge::records::KINDS.contains(kind) => "buses, rules and deliveries",
-        Some(kind) if sns::records::KINDS.contains(kind) => "topics, subscriptions and deliveries",
-        Some(kind) if scheduler::records::KINDS.contains(kind) => "schedules and their groups",
-        _ => "other records",
-    }
 }

@@ -65,17 +65,9 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let handed_out = if certificates.is_empty() { 0 } else { delivery::CERTIFICATE_CONNECTIONS };
     let open = descriptors::open_now() + handed_out;
     let shares = descriptors::share_out(files, open, threads, settings.data.is_some())?;
-    let mut limits = match settings.strict {
-        true => Limits {
-            sqs: sqs::limits::Limits::strict(),
-            sns: sns::limits::Limits::strict(),
-            events: eventbridge::limits::Limits::strict(),
-            scheduler: scheduler::limits::Limits::strict(),
-        },
-        false => Limits::default(),
-    };
+    let mut limits = if settings.strict { <Limits as kernel::Limits>::strict() } else { Limits::default() };
     limits.sns.attempts = shares.attempts;
-    limits.events.attempts = shares.attempts;
+    limits.eventbridge.attempts = shares.attempts;
     let options = Options { limits, ..Options::default() };
     let clock = Arc::new(if settings.virtual_clock { Clock::standing() } else { Clock::real() });
     let opened = store::open(settings.data.as_ref(), settings.durability, options, clock.now())?;

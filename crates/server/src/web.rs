@@ -13,9 +13,9 @@ use hyper::{Method, Request, Response, StatusCode};
 use journal::{ReadError, Reader};
 use kernel::parcel::is_parcel;
 use kernel::{Asker, Caller, Dice, Refusal, Secret, uuid_text};
-use machine::{Command, Event, Input, Reply};
+use machine::{Command, Event, Input, Plan, Reply};
 use notification::{Keys, Signer, Unsigned};
-use sqs::operations::{self, Materials, Plan};
+use sqs::operations::{self, Materials};
 use sqs::rules::names::region_of_host;
 use tokio::time::Instant;
 use tracing::{debug, error};
@@ -321,73 +321,45 @@ impl Desk {
         // The beginning of links and queue URLs.
         let base = self.public_url.as_deref().unwrap_or(&visit.url);
         let asker = Asker { caller: &caller, base, trace: trace_header.as_ref() };
-        match request {
-            wire::Request::Sqs(request) => {
-                let (command, plan) = match operations::prepare(request, &asker) {
-                    Ok(prepared) => prepared,
-                    Err(refusal) => return exchange.refuse(&refusal),
-                };
-                match ask(&self.engine, &self.tickets, Command::Sqs(command)).await {
-                    Ok(Reply::Sqs(reply)) => self.present(reply, &plan, base, &exchange, line).await,
-                    Ok(_) => exchange.refuse(&internal()),
-                    Err(refusal) => exchange.refuse(&refusal),
-                }
-            }
-            wire::Request::Sns(request) => {
-                self.signing.prepare();
-                let (mut command, plan) = match sns::operations::prepare(request, &asker) {
-                    Ok(prepared) => prepared,
-                    Err(refusal) => return exchange.refuse(&refusal),
-                };
-                command.read_bodies(&self.body_readers);
-                let reply = match ask(&self.engine, &self.tickets, Command::Sns(command)).await {
-                    Ok(Reply::Sns(reply)) => reply,
-                    Ok(_) => return exchange.refuse(&internal()),
-                    Err(refusal) => return exchange.refuse(&refusal),
-                };
+        if matches!(request, wire::Request::Sns(_)) {
+            self.signing.prepare();
+        }
+        let (mut command, plan) = match machine::prepare(request, &asker) {
+            Ok(prepared) => prepared,
+            Err(refusal) => return exchange.refuse(&refusal),
+        };
+        self.complete(&mut command);
+        let reply = match ask(&self.engine, &self.tickets, command).await {
+            Ok(reply) => reply,
+            Err(refusal) => return exchange.refuse(&refusal),
+        };
+        match (reply, plan) {
+            (Reply::Sqs(reply), Plan::Sqs(plan)) => self.present(reply, &plan, base, &exchange, line).await,
+            (reply, plan) => {
                 let Some(secret) = self.secret.get() else { return exchange.refuse(&internal()) };
-                match sns::operations::present(reply, &plan, secret) {
-                    Ok(response) => exchange.answer(&wire::Response::Sns(response)),
+                match machine::present(reply, &plan, base, secret) {
+                    Ok(response) => exchange.answer(&response),
                     Err(_) => exchange.refuse(&internal()),
                 }
             }
-            wire::Request::Eventbridge(request) => {
-                let (mut command, plan) = match eventbridge::operations::prepare(request, &asker) {
-                    Ok(prepared) => prepared,
-                    Err(refusal) => return exchange.refuse(&refusal),
-                };
+        }
+    }
+
+    /// Does what a command needs besides its request, and what costs by the byte, before the engine's turn.
+    fn complete(&self, command: &mut Command) {
+        match command {
+            Command::Sns(command) => command.read_bodies(&self.body_readers),
+            Command::Eventbridge(command) => {
                 command.accept_events(self.admin.clock.now(), &mut self.dice.borrow_mut());
-                let reply = match ask(&self.engine, &self.tickets, Command::Events(command)).await {
-                    Ok(Reply::Events(reply)) => reply,
-                    Ok(_) => return exchange.refuse(&internal()),
-                    Err(refusal) => return exchange.refuse(&refusal),
-                };
-                match eventbridge::operations::present(reply, &plan, &()) {
-                    Ok(response) => exchange.answer(&wire::Response::Eventbridge(response)),
-                    Err(_) => exchange.refuse(&internal()),
-                }
             }
-            wire::Request::Scheduler(request) => {
-                let (command, plan) = match scheduler::operations::prepare(request, &asker) {
-                    Ok(prepared) => prepared,
-                    Err(refusal) => return exchange.refuse(&refusal),
-                };
-                match ask(&self.engine, &self.tickets, Command::Scheduler(command)).await {
-                    Ok(Reply::Scheduler(reply)) => match scheduler::operations::present(reply, &plan, &()) {
-                        Ok(response) => exchange.answer(&wire::Response::Scheduler(response)),
-                        Err(_) => exchange.refuse(&internal()),
-                    },
-                    Ok(_) => exchange.refuse(&internal()),
-                    Err(refusal) => exchange.refuse(&refusal),
-                }
-            }
+            _ => {}
         }
     }
 
     async fn present(
         &self,
         reply: operations::Reply,
-        plan: &Plan,
+        plan: &operations::Plan,
         base: &str,
         exchange: &Exchange,
         line: &Rc<Line>,
@@ -418,7 +390,7 @@ impl Desk {
     pub async fn make(
         &self,
         mut reply: operations::Reply,
-        plan: &Plan,
+        plan: &operations::Plan,
         base: &str,
         exchange: &Exchange,
     ) -> Result<api::sqs::Response, Refusal> {

@@ -1,7 +1,8 @@
 //! The requests of clients of queues.
 
 use bytestring::ByteString;
-use machine::{Command, Input};
+use machine::house::House;
+use machine::{Command, Input, Services};
 use sqs::operations::{self, Receive};
 use sqs::rules::new_message::{AttributeDraft, MessageDraft};
 
@@ -22,12 +23,7 @@ impl World {
             Asked::Configure { queue } | Asked::Empty { queue, .. } => Some(*queue),
             _ => None,
         };
-        let demand = match &command {
-            Command::Sqs(command) => command.demand(),
-            Command::Sns(command) => command.demand(),
-            Command::Events(command) => command.demand(),
-            Command::Scheduler(command) => command.demand(),
-        };
+        let demand = Services::demand(&command);
         let low = self.server()?.machine.room() < demand;
         self.asked.insert(ticket, (asked, low));
         let now = self.now;

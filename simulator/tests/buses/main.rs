@@ -187,7 +187,7 @@ fn a_target_outside_is_tried_again_and_given_up_as_it_asks() {
         story.ends(&attempt, Outcome::Failed, Some(parcel));
         // Its history is known after a crash.
         story.crash();
-        assert_eq!(story.server.machine.events().deliveries_pending(), usize::from(attempts < 2));
+        assert_eq!(story.server.machine.eventbridge().deliveries_pending(), usize::from(attempts < 2));
         story.pass(30);
     }
     assert!(story.server.event_attempts.is_empty());
@@ -205,7 +205,7 @@ fn a_target_outside_is_tried_again_and_given_up_as_it_asks() {
     story.put(vec![entry("shop", "{}")]);
     let (attempt, _) = story.attempt();
     story.ends(&attempt, Outcome::Delivered, None);
-    assert_eq!(story.server.machine.events().deliveries_pending(), 0);
+    assert_eq!(story.server.machine.eventbridge().deliveries_pending(), 0);
 
     story.put(vec![entry("shop", "{}")]);
     let (attempt, parcel) = story.attempt();
@@ -221,7 +221,7 @@ fn a_target_outside_is_tried_again_and_given_up_as_it_asks() {
         ..shapes::RemoveTargetsInput::default()
     };
     story.events(Request::RemoveTargets(remove)).unwrap();
-    assert_eq!(story.server.machine.events().deliveries_pending(), 0);
+    assert_eq!(story.server.machine.eventbridge().deliveries_pending(), 0);
     story.ends(&attempt, Outcome::Failed, Some(parcel));
     assert!(story.letters().is_empty());
 }
@@ -234,11 +234,11 @@ fn a_letter_waits_for_its_text() {
     story.put(vec![entry("shop", "{}")]);
     let (attempt, _) = story.attempt();
     story.ends(&attempt, Outcome::Refused, None);
-    assert_eq!(story.server.machine.events().deliveries_pending(), 1);
+    assert_eq!(story.server.machine.eventbridge().deliveries_pending(), 1);
     story.pass(60);
     let (attempt, parcel) = story.attempt();
     story.ends(&attempt, Outcome::Refused, Some(parcel));
-    assert_eq!(story.server.machine.events().deliveries_pending(), 0);
+    assert_eq!(story.server.machine.eventbridge().deliveries_pending(), 0);
     assert_eq!(story.letters().len(), 1);
 }
 
@@ -279,10 +279,12 @@ fn what_is_declared_outlives_its_segment_and_what_is_deleted_does_not_return() {
         story.grow_old(100);
         story.server.event_attempts.clear();
         story.crash();
-        let names: Vec<_> = story.server.machine.events().buses().map(|(key, _)| key.name.clone()).collect();
+        let names: Vec<_> =
+            story.server.machine.eventbridge().buses().map(|(key, _)| key.name.clone()).collect();
         assert_eq!(names, ["default", "kept"]);
-        let rules =
-            |story: &Story| story.server.machine.events().bus_views().map(|view| view.rules).sum::<usize>();
+        let rules = |story: &Story| {
+            story.server.machine.eventbridge().bus_views().map(|view| view.rules).sum::<usize>()
+        };
         assert_eq!(rules(&story), 2);
         let entry = shapes::PutEventsRequestEntry { event_bus_name: text("kept"), ..entry("shop", "{}") };
         story.put(vec![entry]);
@@ -302,7 +304,7 @@ fn what_is_declared_outlives_its_segment_and_what_is_deleted_does_not_return() {
     story.server.machine.handle(story.now, Input::Reset);
     story.settle();
     story.crash();
-    assert_eq!(story.server.machine.events().buses().count(), 0);
+    assert_eq!(story.server.machine.eventbridge().buses().count(), 0);
 }
 
 #[test]
@@ -365,7 +367,7 @@ fn a_crash_leaves_all_of_an_event_or_nothing() {
             endpoint_id: None,
         };
         let (command, _) = eventbridge::operations::prepare(Request::PutEvents(input), &asker).unwrap();
-        let input = Input::Request { ticket: 1, command: Command::Events(command) };
+        let input = Input::Request { ticket: 1, command: Command::Eventbridge(command) };
         story.server.machine.handle(story.now, input);
         story.server.flush(story.now);
         while story.server.write(story.now).unwrap() {}

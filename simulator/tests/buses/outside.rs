@@ -69,7 +69,7 @@ impl Known {
         }
         assert!(self.letters.is_disjoint(&self.delivered));
         let over = self.letters.len() + self.delivered.len();
-        assert_eq!(story.server.machine.events().deliveries_pending(), self.accepted.len() - over);
+        assert_eq!(story.server.machine.eventbridge().deliveries_pending(), self.accepted.len() - over);
         assert!(self.letters.union(&self.delivered).all(|id| self.accepted.contains(id)));
     }
 }
@@ -117,6 +117,6 @@ proptest! {
             story.pass(3600);
         }
         known.check(&mut story);
-        prop_assert_eq!(story.server.machine.events().deliveries_pending(), 0);
+        prop_assert_eq!(story.server.machine.eventbridge().deliveries_pending(), 0);
     }
 }

@@ -127,8 +127,8 @@ impl Story {
             let mut dice = kernel::Dice::from_seed(self.server.machine.next_number());
             command.accept_events(self.now, &mut dice);
         }
-        match self.ask(Command::Events(command)).map_err(refused)? {
-            Reply::Events(reply) => Ok(eventbridge::operations::present(reply, &plan, &()).unwrap()),
+        match self.ask(Command::Eventbridge(command)).map_err(refused)? {
+            Reply::Eventbridge(reply) => Ok(eventbridge::operations::present(reply, &plan, &()).unwrap()),
             other => panic!("{other:?}"),
         }
     }
@@ -276,7 +276,7 @@ impl Story {
     pub fn ends(&mut self, attempt: &Attempt, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) {
         let (number, reason) = (attempt.number, "it hangs".to_owned());
         let delivered = eventbridge::Event::Delivered { number, outcome, reason, parcel };
-        self.server.machine.handle(self.now, Input::Event(Event::Events(delivered)));
+        self.server.machine.handle(self.now, Input::Event(Event::Eventbridge(delivered)));
         self.settle();
     }
 

@@ -8,6 +8,15 @@ use super::view::{View, variant};
 
 const DERIVE: &str = "#[derive(Clone, Debug, Default, PartialEq)]\n";
 
+/// The text of `api::services`.
+pub fn modules(views: &[View<'_>]) -> Result<String, Box<dyn Error>> {
+    let mut out = format!("{HEADER}//! The shapes of each service.\n\n");
+    for view in views.iter().filter(|view| !view.model.is_fixture) {
+        writeln!(out, "pub mod {};", view.service)?;
+    }
+    Ok(out)
+}
+
 /// The text of `api::SERVICE`.
 pub fn shapes(view: &View<'_>) -> Result<String, Box<dyn Error>> {
     let mut body = String::new();

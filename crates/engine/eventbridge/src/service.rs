@@ -84,6 +84,10 @@ impl Service for State {
     type Due = Due;
     type Effect = Effect;
 
+    fn subject(_: u8) -> &'static str {
+        "buses, rules and deliveries"
+    }
+
     fn demand(command: &Command) -> Demand {
         command.demand()
     }

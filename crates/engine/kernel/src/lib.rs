@@ -61,7 +61,7 @@ mod context;
 pub use context::{Body, Context, Handed, Setting};
 
 pub mod service;
-pub use service::{Decision, Fact, Outcome, Rests, Service, Survival};
+pub use service::{Decision, Fact, Limits, Outcome, Rests, Service, Survival};
 
 pub mod operation;
 pub use operation::{Api, Asker, Internal, Operation};

@@ -136,6 +136,16 @@ pub enum Survival {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Never {}
 
+/// The limits of a service. The default is without those that only slow a developer down, such as quotas.
+pub trait Limits: Copy + Debug + Default {
+    /// As AWS has them.
+    fn strict() -> Self;
+}
+
+impl Limits for () {
+    fn strict() {}
+}
+
 /// One of AWS's services, as a deterministic state. `decide`, `consequence` and `offer` look; `apply` and `take` change.
 pub trait Service: Default + Debug + 'static {
     /// The service part of its ARNs.
@@ -149,7 +159,7 @@ pub trait Service: Default + Debug + 'static {
     const CHORES: &'static [usize];
 
     /// Its limits.
-    type Limits: Copy + Debug;
+    type Limits: Limits;
     /// A prepared request.
     type Command: Debug;
     /// What a client gets.
@@ -166,6 +176,9 @@ pub trait Service: Default + Debug + 'static {
     type Due: Debug;
     /// Something to be done outside.
     type Effect: Debug;
+
+    /// What the records of a kind are about, in words for operators.
+    fn subject(kind: u8) -> &'static str;
 
     // What is asked.
 

@@ -112,6 +112,10 @@ impl Service for State {
     type Due = Heard;
     type Effect = &'static str;
 
+    fn subject(_: u8) -> &'static str {
+        "texts"
+    }
+
     fn demand(_: &Ask) -> Demand {
         Demand::Change
     }

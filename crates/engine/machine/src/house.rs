@@ -24,7 +24,7 @@ pub trait House: Default + Debug + Sized + 'static {
     /// What a service wants done outside.
     type Effect: Debug;
     /// The limits of each service.
-    type Limits: Copy + Debug + Default;
+    type Limits: kernel::Limits;
 
     /// How they ask each other.
     type Calls: Callable<Command = Self::Command, Reply = Self::Reply>;
@@ -34,6 +34,8 @@ pub trait House: Default + Debug + Sized + 'static {
     /// What each wants to know of the time that its consequences take ([`Service::CHORES`]).
     const CHORES: &'static [&'static [usize]];
 
+    /// What a record is about, in words for operators.
+    fn subject(head: &[u8]) -> &'static str;
     /// What a command may write to the log.
     fn demand(command: &Self::Command) -> Demand;
     /// Decides a request.
@@ -223,6 +225,12 @@ macro_rules! services {
             $(pub $field: <$state as kernel::Service>::Limits),*
         }
 
+        impl kernel::Limits for Limits {
+            fn strict() -> Self {
+                Limits { $($field: kernel::Limits::strict()),* }
+            }
+        }
+
         /// The order of the list.
         #[allow(clippy::enum_variant_names)]
         enum Index {
@@ -268,6 +276,16 @@ macro_rules! services {
 
             const SERVICES: usize = [$(Index::$Service),*].len();
             const CHORES: &'static [&'static [usize]] = &[$(<$state as kernel::Service>::CHORES),*];
+
+            fn subject(head: &[u8]) -> &'static str {
+                match head.first() {
+                    Some(kind) if $crate::OWN_KINDS.contains(kind) => $crate::record::subject(*kind),
+                    $(Some(kind) if <$state as kernel::Service>::KINDS.contains(kind) => {
+                        <$state as kernel::Service>::subject(*kind)
+                    })*
+                    _ => "other records",
+                }
+            }
 
             fn demand(command: &Command) -> kernel::Demand {
                 match command {

@@ -36,3 +36,12 @@ impl<'a> Record<'a> {
         }
     }
 }
+
+/// What records of the machine's own kinds are about, in words for operators.
+pub fn subject(kind: u8) -> &'static str {
+    match kind {
+        PARCEL_SENT | PARCEL_PART => "published messages",
+        IDS_REMEMBERED => "deduplication ids",
+        _ => "other records",
+    }
+}

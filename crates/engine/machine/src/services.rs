@@ -1,93 +1,103 @@
-//! The list of services: the only file here that names them. A new service is its crate and its line.
+//! The list of services: the only file here that names them. A new service is its crate, its model and its line.
 
 use kernel::codec::Malformed;
-use kernel::{Api, Asker, Call, Called, Secret};
+use kernel::{Api, Asker, Call, Called, Refusal, Secret};
 use wire::call::CallFault;
 
 use crate::calls::Callable;
 use crate::house::services;
 
-services! {
-    sqs: Sqs = sqs::state::State,
-    sns: Sns = sns::state::State,
-    events: Events = eventbridge::state::State,
-    scheduler: Scheduler = scheduler::state::State,
+/// Makes everything of the list: each service has the name of its crate, and in `wire` that of its variant.
+macro_rules! list {
+    ($($service:ident: $Service:ident),* $(,)?) => {
+        services! { $($service: $Service = $service::state::State),* }
+        spoken! { $($service: $Service),* }
+
+        impl crate::Machine {
+            $(
+                #[doc = concat!("The state of `", stringify!($service), "`, for those who only look.")]
+                pub fn $service(&self) -> &$service::state::State {
+                    &self.house.$service
+                }
+            )*
+        }
+    };
 }
 
-impl crate::Machine {
-    /// What queues are, for whoever only looks.
-    pub fn sqs(&self) -> &sqs::state::State {
-        &self.house.sqs
-    }
-
-    /// What buses are, for whoever only looks.
-    pub fn events(&self) -> &eventbridge::state::State {
-        &self.house.events
-    }
-
-    /// What schedules are, for whoever only looks.
-    pub fn scheduler(&self) -> &scheduler::state::State {
-        &self.house.scheduler
-    }
-
-    /// What topics are, for whoever only looks.
-    pub fn sns(&self) -> &sns::state::State {
-        &self.house.sns
-    }
-}
-
-/// Lets the services call each other's operations: by their names here, in `wire`, and as crates.
-macro_rules! callable {
-    ($($Service:ident, $Shapes:ident, $service:ident);* $(;)?) => {
-        /// What must be remembered of a call, by service.
+/// Joins the services with their shapes on the wire: for clients, and for calls from one service to another.
+macro_rules! spoken {
+    ($($service:ident: $Service:ident),*) => {
+        /// What must be remembered of a request until it is answered, by service.
         #[derive(Debug)]
         #[allow(missing_docs)] // Each is its service's.
         pub enum Plan {
             $($Service($service::operations::Plan)),*
         }
 
-        impl Callable for Services {
-            type Command = Command;
-            type Reply = Reply;
-            type Plan = Plan;
-
-            fn prepare_call(call: &Call) -> Result<(Command, Plan), Called> {
-                let request = wire::call::request(&call.service, &call.operation, &call.input);
-                let asker = Asker { caller: &call.caller, base: &call.base, trace: None };
-                match request.map_err(unreadable)? {
-                    $(wire::Request::$Shapes(request) => {
-                        let prepared = $service::operations::prepare(request, &asker);
-                        let (command, plan) = prepared.map_err(Called::Refused)?;
-                        if !<$service::state::State as Api>::is_callable(&command) {
-                            return Err(Called::Impossible("the operation cannot be called from inside the server".into()));
-                        }
-                        Ok((Command::$Service(command), Plan::$Service(plan)))
-                    })*
-                }
+        /// Makes a command of a request. Needs no state, so it can run on any thread.
+        ///
+        /// Errors: a refusal that does not depend on the state.
+        pub fn prepare(request: wire::Request, asker: &Asker<'_>) -> Result<(Command, Plan), Refusal> {
+            match request {
+                $(wire::Request::$Service(request) => {
+                    let (command, plan) = $service::operations::prepare(request, asker)?;
+                    Ok((Command::$Service(command), Plan::$Service(plan)))
+                })*
             }
+        }
 
-            fn present_call(reply: Reply, plan: &Plan, base: &str, secret: &Secret) -> Called {
-                let response = match (reply, plan) {
-                    $((Reply::$Service(reply), Plan::$Service(plan)) => {
-                        let materials = <$service::state::State as Api>::materials(base, secret);
-                        $service::operations::present(reply, plan, &materials).map(wire::Response::$Shapes)
-                    })*
-                    _ => Err(Malformed),
-                };
-                match response {
-                    Ok(response) => Called::Answered(wire::call::answer(&response)),
-                    Err(Malformed) => Called::Impossible("the answer cannot be made".into()),
-                }
+        /// Makes the answer to a request of the reply. Answers for which records must be read are made by their service.
+        pub fn present(
+            reply: Reply,
+            plan: &Plan,
+            base: &str,
+            secret: &Secret,
+        ) -> Result<wire::Response, Malformed> {
+            match (reply, plan) {
+                $((Reply::$Service(reply), Plan::$Service(plan)) => {
+                    let materials = <$service::state::State as Api>::materials(base, secret);
+                    $service::operations::present(reply, plan, &materials).map(wire::Response::$Service)
+                })*
+                _ => Err(Malformed),
+            }
+        }
+
+        fn is_callable(command: &Command) -> bool {
+            match command {
+                $(Command::$Service(command) => <$service::state::State as Api>::is_callable(command)),*
             }
         }
     };
 }
 
-callable! {
-    Sqs, Sqs, sqs;
-    Sns, Sns, sns;
-    Events, Eventbridge, eventbridge;
-    Scheduler, Scheduler, scheduler;
+list! {
+    sqs: Sqs,
+    sns: Sns,
+    eventbridge: Eventbridge,
+    scheduler: Scheduler,
+}
+
+impl Callable for Services {
+    type Command = Command;
+    type Reply = Reply;
+    type Plan = Plan;
+
+    fn prepare_call(call: &Call) -> Result<(Command, Plan), Called> {
+        let request = wire::call::request(&call.service, &call.operation, &call.input).map_err(unreadable)?;
+        let asker = Asker { caller: &call.caller, base: &call.base, trace: None };
+        let (command, plan) = prepare(request, &asker).map_err(Called::Refused)?;
+        if !is_callable(&command) {
+            return Err(Called::Impossible("the operation cannot be called from inside the server".into()));
+        }
+        Ok((command, plan))
+    }
+
+    fn present_call(reply: Reply, plan: &Plan, base: &str, secret: &Secret) -> Called {
+        match present(reply, plan, base, secret) {
+            Ok(response) => Called::Answered(wire::call::answer(&response)),
+            Err(Malformed) => Called::Impossible("the answer cannot be made".into()),
+        }
+    }
 }
 
 fn unreadable(fault: CallFault) -> Called {

@@ -45,6 +45,10 @@ impl Service for State {
     type Due = Due;
     type Effect = Never;
 
+    fn subject(_: u8) -> &'static str {
+        "schedules and their groups"
+    }
+
     fn demand(command: &Command) -> Demand {
         command.demand()
     }

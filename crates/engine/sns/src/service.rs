@@ -145,6 +145,10 @@ impl Service for State {
     type Due = Due;
     type Effect = Effect;
 
+    fn subject(_: u8) -> &'static str {
+        "topics, subscriptions and deliveries"
+    }
+
     fn demand(command: &Command) -> Demand {
         command.demand()
     }

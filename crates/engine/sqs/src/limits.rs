@@ -63,6 +63,12 @@ impl Limits {
     }
 }
 
+impl kernel::Limits for Limits {
+    fn strict() -> Self {
+        Limits::strict()
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits::relaxed()

@@ -59,6 +59,16 @@ impl Service for State {
     type Due = Consequence;
     type Effect = kernel::service::Never;
 
+    fn subject(kind: u8) -> &'static str {
+        match kind {
+            16 => "sent messages",
+            17 | 18 => "receives and changes of visibility",
+            19 => "deletes and expiry",
+            20 | 21 => "moves",
+            _ => "queues and move tasks",
+        }
+    }
+
     fn demand(command: &Command) -> Demand {
         command.demand()
     }

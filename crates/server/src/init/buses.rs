@@ -210,8 +210,8 @@ pub(super) async fn declare(
     let request = async |request: Request| -> Result<operations::Reply, Refusal> {
         let asker = Asker { caller: &bus.caller, base: "", trace: None };
         let (command, _) = operations::prepare(request, &asker)?;
-        match ask(engine, tickets, Command::Events(command)).await? {
-            Reply::Events(reply) => Ok(reply),
+        match ask(engine, tickets, Command::Eventbridge(command)).await? {
+            Reply::Eventbridge(reply) => Ok(reply),
             _ => Err(Refusal::new("InternalError", "another service answered")),
         }
     };
