@@ -58,26 +58,16 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
     // The suites download their dependencies while the compiler uses the processors.
     let installing = if options.quick { None } else { Some(Installing::begin(&steps.logs)?) };
     steps.cargo("formatted", &["fmt", "--all", "--check"], &[])?;
-    steps.cargo(
-        "lints",
-        &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
-        &[],
-    )?;
-    let docs = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
-    steps.cargo(
-        "documentation",
-        &docs,
-        &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")],
-    )?;
     // With this feature in the same command: a separate command would select other features of the
     // dependencies and build them again.
     let tests = ["test", "--workspace", "--no-fail-fast", "--features", "posthaste-toolkit/kms"];
     // The toolkit's and the systems' tests start the program, which this builds for the server's own tests.
     steps.cargo(
-        "the tests and the program are built",
-        &[&tests[..], &["--no-run", "--quiet"]].concat(),
-        &[],
+        "the tests and the program are built, and lints",
+        &[&tests[..], &["--no-run", "--quiet", "--all-targets"]].concat(),
+        &LINTED,
     )?;
+    documentation(options, steps)?;
     let mut program = target().join("debug/posthaste");
     if options.all {
         steps.cargo(
@@ -87,13 +77,15 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
         )?;
         program = target().join("release/posthaste");
     }
-    let program = [("POSTHASTE_BIN", &*program.to_string_lossy())];
-    steps.cargo("tests of the workspace", &tests, &program)?;
+    let program = program.to_string_lossy();
+    let mut environment = vec![("POSTHASTE_BIN", &*program)];
+    environment.extend(LINTED);
+    steps.cargo("tests of the workspace", &tests, &environment)?;
     if let Some(installing) = installing {
         steps.step("what the suites need is installed", |_| installing.end())?;
         let mut conformance = Command::new("bash");
         conformance.arg(root().join("conformance/run")).args(options.all.then_some("--all"));
-        conformance.envs(program).env("LOGS", &steps.logs);
+        conformance.envs(environment).env("LOGS", &steps.logs);
         steps.step("conformance", |steps| {
             // Its output ends with the failures and the paths of their outputs.
             steps.show("conformance", &mut conformance).map_err(|error| {
@@ -114,6 +106,35 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
         steps.cargo("fuzz targets", &["check", "--quiet", "--locked", "--manifest-path", &fuzz], &shared)?;
     }
     Ok(())
+}
+
+/// Makes Clippy the compiler of our packages, so that one pass makes the lints and the programs. `cargo clippy` would read all
+/// dependencies a second time.
+const LINTED: [(&str, &str); 2] = [
+    ("RUSTC_WORKSPACE_WRAPPER", "clippy-driver"),
+    // As `cargo clippy -- -D warnings` says it.
+    ("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__"),
+];
+
+/// Packages that depend on AWS's SDKs, which a documentation of theirs would have to read a second time.
+const ON_SDKS: [&str; 5] = [
+    "conformance-sns",
+    "conformance-sqs",
+    "posthaste-orders",
+    "posthaste-tickets",
+    "posthaste-toolkit",
+];
+
+fn documentation(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
+    let mut words = vec!["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
+    if !options.all {
+        words.extend(ON_SDKS.iter().flat_map(|package| ["--exclude", package]));
+    }
+    steps.cargo(
+        "documentation",
+        &words,
+        &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")],
+    )
 }
 
 /// The finished steps with their durations, and the folder of the outputs.

@@ -19,6 +19,10 @@ const FIFO_TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:news.fifo";
 /// Days of the virtual clock, whose jumps must not let an audited message expire.
 const LONG: &str = "1209600";
 
+/// Message groups of a client. A message that is not deleted holds back its group for half a minute: with few groups the backlog would
+/// grow, and with it memory and disk.
+const GROUPS: u64 = 2_000;
+
 /// With more messages than these in the audited queues nothing is sent to them, so that what grows is the server's fault.
 const MOST_WAITING: usize = 20_000;
 
@@ -274,7 +278,7 @@ fn groups(session: &mut Session) -> Option<()> {
     if session.world.backlog() > MOST_WAITING {
         return session.consume("groups.fifo");
     }
-    let group = session.group.wrapping_add(session.random.below(12));
+    let group = session.group.wrapping_add(session.random.below(GROUPS));
     for _ in 0..1 + session.random.below(4) {
         let (name, body) = session.message();
         session.world.send_begun(&name);
@@ -324,7 +328,7 @@ fn topics(session: &mut Session) -> Option<()> {
 
 fn ordered_topics(session: &mut Session) -> Option<()> {
     let (name, body) = session.message();
-    let group = session.random.below(8).to_string();
+    let group = session.random.below(GROUPS).to_string();
     let all = fields(&[
         ("TopicArn", FIFO_TOPIC),
         ("Message", &body),
