@@ -1,11 +1,13 @@
 //! Runs the whole server in one thread from a seed, with a faulty disk and clock.
 //!
-//! A world is a server (the real machine, the real journal), a [disk](journal::engines::FaultyDisk) that
-//! loses data and refuses operations, a clock that jumps, and clients. All of their actions are a function of
+//! A world is a server (the real machine, the real journal, the real store for retained data), two
+//! [disks](journal::engines::FaultyDisk) that lose data and refuse operations, a clock that jumps, and clients. All of their actions are a function of
 //! the seed. A [`History`](history::History) records all answers to clients, and checks the rules that must
 //! always hold.
 
 pub mod dice;
+
+pub mod disks;
 
 pub mod server;
 
@@ -41,13 +43,17 @@ pub enum Bug {
     RepeatedReplay,
     /// A start ignores that some messages are archived.
     ForgottenArchive,
+    /// The machine hears that records are kept before the store is synced.
+    EarlyKept,
+    /// The store gets records before they are durable in the log.
+    EarlyKeep,
     /// The records of a group get separate frames, so a crash can keep some of them.
     SplitGroups,
 }
 
 impl Bug {
     /// All faults, with their names.
-    pub const ALL: [(&'static str, Bug); 9] = [
+    pub const ALL: [(&'static str, Bug); 11] = [
         ("lost-ack", Bug::LostAck),
         ("resurrect", Bug::Resurrect),
         ("early-discard", Bug::EarlyDiscard),
@@ -56,6 +62,8 @@ impl Bug {
         ("split-fan-out", Bug::SplitFanOut),
         ("repeated-replay", Bug::RepeatedReplay),
         ("forgotten-archive", Bug::ForgottenArchive),
+        ("early-kept", Bug::EarlyKept),
+        ("early-keep", Bug::EarlyKeep),
         ("split-groups", Bug::SplitGroups),
     ];
 }

@@ -5,14 +5,19 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use journal::engines::FaultyDisk;
 use journal::{Batch, Entry, Journal, ReadError, Reader, Space, Writer};
-use kernel::{Demand, Extent, ParcelSent, Position, Secret, Stored, Time};
+use kernel::retained::{Keep, Order, Page, Read, Rule};
+use kernel::{Demand, Extent, ParcelSent, Position, Secret, Series, Stored, Time};
 use machine::{Answer, Effect, Event, Input, Machine, Options, Output, Recovery};
+use retained::{MoveError, Mover, read_page};
 use sqs::records::Record;
 
 use crate::Bug;
 use crate::dice::Dice;
+use crate::disks::Disks;
+
+/// Who hears of the end of the server's own orders to the store: no service.
+const NOBODY: usize = usize::MAX;
 
 /// A running server.
 pub struct Server {
@@ -22,6 +27,12 @@ pub struct Server {
     pub writer: Writer,
     /// The log's reader.
     pub reader: Reader,
+    /// Moves records to the store for retained data.
+    mover: Mover,
+    /// The reader of that store.
+    pub store: retained::Reader,
+    /// Whether the mover waits for space.
+    store_waits: bool,
     /// The batches that the machine wants written, in order.
     batches: VecDeque<Batch>,
     /// The reads that the machine requested.
@@ -71,6 +82,8 @@ pub enum Errand {
     Fetch(Vec<Extent>),
     /// Records that topics ask for.
     Recall(sns::RecalledFor, Vec<Extent>),
+    /// A page of the store for retained data that a service orders.
+    Page(usize, Read),
 }
 
 /// Why the server does not start.
@@ -85,20 +98,20 @@ pub enum StartError {
 impl Server {
     /// Starts as the program does: opens the log, replays it, sets the secret.
     pub fn start(
-        disk: &FaultyDisk,
+        disks: &Disks,
         log: &journal::Options,
         secret: Secret,
         now: Time,
         bug: Option<Bug>,
         dice: &mut Dice,
     ) -> Result<Server, StartError> {
-        Server::start_with(Options::default(), disk, log, secret, now, bug, dice)
+        Server::start_with(Options::default(), disks, log, secret, now, bug, dice)
     }
 
     /// Does the same with other options of the machine.
     pub fn start_with(
         options: Options,
-        disk: &FaultyDisk,
+        disks: &Disks,
         log: &journal::Options,
         secret: Secret,
         now: Time,
@@ -109,7 +122,18 @@ impl Server {
             journal::Error::Io { .. } => StartError::Disk(error.to_string()),
             other => StartError::Damaged(other.to_string()),
         };
-        let mut journal = Journal::open(Arc::new(disk.clone()), log).map_err(explain)?;
+        let mut journal = Journal::open(Arc::new(disks.log.clone()), log).map_err(explain)?;
+        // The fault: the store counts as durable what it has written.
+        let durable = bug != Some(Bug::EarlyKept);
+        let settings = retained::Options { segment_bytes: log.segment_bytes, id: log.log_id, durable };
+        let mut store =
+            retained::Store::open(Arc::new(disks.retained.clone()), &settings).map_err(explain)?;
+        if journal.has_store() && store.recovered.is_new {
+            return Err(StartError::Damaged("the store is missing".into()));
+        }
+        if let Some(damage) = store.recovered.damage.first().filter(|_| durable) {
+            return Err(StartError::Damaged(damage.to_string()));
+        }
         let mut appender = journal.appender();
         if bug == Some(Bug::SplitGroups) {
             appender.split_groups();
@@ -117,7 +141,7 @@ impl Server {
         let recovered = journal.recovered().clone();
         let mut recovery = Recovery::of(options, appender, &recovered, recovered.now);
         let mut sent = Vec::new();
-        let mut replay = |entry: Entry<'_>| {
+        let mut replay = |recovery: &mut Recovery, entry: Entry<'_>| {
             if let Ok(Record::MessageSent(record)) = Record::decode(entry.head) {
                 sent.push((record.seq.0, entry.extent));
             }
@@ -128,14 +152,26 @@ impl Server {
             }
             recovery.read(entry.extent, &head);
         };
-        journal.configuration(&mut replay).map_err(explain)?;
-        journal.flow(&mut replay).map_err(explain)?;
+        journal.configuration(|entry| replay(&mut recovery, entry)).map_err(explain)?;
+        let asked = recovery.ask_store(|series| store.writer.last_sequence(series));
+        asked.map_err(|error| StartError::Disk(error.to_string()))?;
+        journal.flow(|entry| replay(&mut recovery, entry)).map_err(explain)?;
         let machine = recovery.finish().map_err(|unknown| StartError::Damaged(unknown.to_string()))?;
         let reader = journal.reader();
+        let mut mover = Mover::new(store.writer, reader.clone());
+        let store = mover.reader();
+        for series in store.series(Series(0), usize::MAX) {
+            if !machine.has_series(series) {
+                mover.put(NOBODY, Order::Rule(series, Rule::Delete), recovered.end);
+            }
+        }
         let mut server = Server {
             machine,
             writer: journal.into_writer(),
             reader,
+            mover,
+            store,
+            store_waits: false,
             batches: VecDeque::new(),
             errands: VecDeque::new(),
             discards: VecDeque::new(),
@@ -205,6 +241,10 @@ impl Server {
                     // This effect is for operators.
                     sns::Effect::Refused(_) => {}
                 },
+                Output::Order { service, order: Order::Read(read), .. } => {
+                    self.errands.push_back(Errand::Page(service, read));
+                }
+                Output::Order { service, order, after } => self.mover.put(service, order, after),
                 Output::Survey { segment } => self.errands.push_back(Errand::Survey(segment)),
                 Output::Fetch(extents) => self.errands.push_back(Errand::Fetch(extents)),
                 Output::Discard { segment } => self.discards.push_back((segment, self.machine.end())),
@@ -218,10 +258,99 @@ impl Server {
         let Some(mut batch) = self.batches.pop_front() else { return Ok(false) };
         let end = self.writer.write(&mut batch)?;
         self.machine.recycle(batch);
+        if self.bug == Some(Bug::EarlyKeep) {
+            self.keep_early(now)?;
+        }
         if self.bug == Some(Bug::LostAck) {
             self.machine.handle(now, Input::Durable(end));
         }
         Ok(true)
+    }
+
+    /// The fault: the store gets records that are written and not durable.
+    fn keep_early(&mut self, now: Time) -> io::Result<()> {
+        let written = self.writer.written();
+        let owed: Vec<Keep> = self.machine.sns().owed().collect();
+        for mut keep in owed {
+            keep.records.retain(|record| record.extent.place < written);
+            self.mover.put(NOBODY, Order::Keep(keep), Position::default());
+        }
+        let disk = |error| match error {
+            ErrandError::Disk(error) => error,
+            ErrandError::Unreadable(what) => io::Error::other(what),
+        };
+        let moved = self.mover.append(self.writer.durable());
+        self.moved(moved).map_err(disk)?;
+        self.sync_store(now).map(drop).map_err(disk)
+    }
+
+    /// Lets the mover take the next records to the store for retained data. Returns whether it did something.
+    pub fn keep(&mut self) -> Result<bool, ErrandError> {
+        if self.mover.waits_for().is_none_or(|after| after > self.writer.durable()) {
+            return Ok(false);
+        }
+        let settled = self.mover.settle();
+        if self.moved(settled)?.is_none() {
+            return Ok(false);
+        }
+        self.store_waits = !self.writer.note_store().map_err(ErrandError::Disk)?;
+        if self.store_waits {
+            return Ok(false);
+        }
+        let moved = self.mover.append(self.writer.durable());
+        let Some(moved) = self.moved(moved)? else { return Ok(false) };
+        match moved.damage.first() {
+            Some(damage) if !self.expects_damage => {
+                Err(ErrandError::Unreadable(format!("what is to be kept: {damage}")))
+            }
+            _ => Ok(moved.did),
+        }
+    }
+
+    /// Lets the mover sync, and tells the machine what has been kept. Returns whether there was something.
+    pub fn sync_store(&mut self, now: Time) -> Result<bool, ErrandError> {
+        if !self.mover.is_unsynced() {
+            return Ok(false);
+        }
+        let kept = self.mover.sync();
+        for retained::Kept { service, series, through } in self.moved(kept)?.into_iter().flatten() {
+            self.machine.handle(now, Input::Kept { service, series, through });
+        }
+        Ok(true)
+    }
+
+    /// Lets the store do a step of its slow work. Returns whether there may be more.
+    pub fn tidy_store(&mut self, now: Time) -> Result<bool, ErrandError> {
+        let tidied = self.mover.tidy(now);
+        Ok(self.moved(tidied)? == Some(true))
+    }
+
+    /// The result of a step of the mover; `None` if it must be tried again when there is space.
+    fn moved<T>(&mut self, moved: Result<T, MoveError>) -> Result<Option<T>, ErrandError> {
+        match moved {
+            Ok(moved) => Ok(Some(moved)),
+            Err(MoveError::Full) => {
+                self.store_waits = true;
+                Ok(None)
+            }
+            Err(MoveError::Log(error) | MoveError::Store(error)) => Err(ErrandError::Disk(error)),
+        }
+    }
+
+    /// Does all that the mover can do. Returns whether it did something.
+    pub fn keep_all(&mut self, now: Time) -> Result<bool, ErrandError> {
+        let mut did = self.keep()?;
+        while did && self.keep()? {}
+        did |= self.sync_store(now)?;
+        while self.tidy_store(now)? {
+            did = true;
+        }
+        Ok(did)
+    }
+
+    /// Whether something is owed to the store that it has room for.
+    pub fn owes(&self) -> bool {
+        !self.store_waits && self.machine.ledger().owed_bytes() > 0
     }
 
     /// Syncs everything written, and tells the machine.
@@ -253,7 +382,7 @@ impl Server {
 
     /// Reads nothing for topics that it was asked to, until [`Server::give_recalls`] has what this returns.
     pub fn take_recalls(&mut self) -> Vec<Errand> {
-        let is_recall = |errand: &Errand| matches!(errand, Errand::Recall(..));
+        let is_recall = |errand: &Errand| matches!(errand, Errand::Recall(..) | Errand::Page(..));
         let (recalls, others): (Vec<_>, Vec<_>) = self.errands.drain(..).partition(is_recall);
         self.errands = others.into();
         recalls
@@ -274,6 +403,18 @@ impl Server {
             is_wanted: self.machine.room() == Demand::Growth
                 && first.is_some_and(|first| sns.is_read_for(subscription, first)),
             records: records.iter().map(|it| (it.head.clone(), it.tail.clone())).collect(),
+            next_seq: self.machine.next_number(),
+        });
+    }
+
+    /// Notes a page that was read for a replay, for the checks.
+    fn note_page(&mut self, page: &Page) {
+        let subscription = sns::SubscriptionId(page.read.reader);
+        self.recalled.push(Recalled {
+            subscription,
+            is_wanted: self.machine.room() == Demand::Growth
+                && self.machine.sns().is_page_for(subscription, &page.read),
+            records: page.records.iter().map(|it| (it.head.to_vec(), it.tail.to_vec())).collect(),
             next_seq: self.machine.next_number(),
         });
     }
@@ -333,6 +474,16 @@ impl Server {
                 self.machine.handle(now, Input::Event(Event::Sns(recalled)));
                 Ok(Some(done))
             }
+            Some(Errand::Page(service, read)) => {
+                let (page, damage) = read_page(&self.store, read).map_err(ErrandError::Disk)?;
+                if let Some(damage) = damage.first() {
+                    return Err(ErrandError::Unreadable(format!("{read:?}: {damage}")));
+                }
+                let done = format!("read a page of {} records, {read:?}", page.records.len());
+                self.note_page(&page);
+                self.machine.handle(now, Input::PageRead { service, page });
+                Ok(Some(done))
+            }
             Some(Errand::Fetch(extents)) => {
                 let mut survivors = Vec::new();
                 for (&extent, record) in extents.iter().zip(self.reader.read_many(&extents)) {
@@ -368,7 +519,8 @@ impl Server {
             let wrote = self.write(now).map_err(ErrandError::Disk)?;
             self.sync(now).map_err(ErrandError::Disk)?;
             let did = self.run_errand(now)?;
-            if !wrote && did.is_none() && self.is_idle() {
+            let kept = self.keep_all(now)?;
+            if !wrote && did.is_none() && !kept && self.is_idle() {
                 answers.extend(self.flush(now).into_iter().map(|(_, answer)| answer));
                 // What became durable last may have let go of something that is to be read.
                 if self.is_idle() {
@@ -383,6 +535,7 @@ impl Server {
         self.batches.is_empty()
             && self.errands.is_empty()
             && (self.discards.is_empty() || self.discard_waits)
+            && (self.mover.is_idle() || self.store_waits)
             && self.machine.is_settled()
             && !self.machine.has_background_work()
     }

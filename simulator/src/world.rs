@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use journal::engines::FaultyDisk;
 use kernel::Time;
 
 use crate::Bug;
 use crate::dice::Dice;
+use crate::disks::Disks;
 use crate::history::{Deletion, History};
 use crate::queues::{self, QUEUES, WITHOUT_TOPICS};
 use crate::server::Server;
@@ -149,7 +149,7 @@ enum Asked {
 struct World {
     options: Options,
     dice: Dice,
-    disk: FaultyDisk,
+    disks: Disks,
     log: journal::Options,
     server: Option<Server>,
     /// The time of the clock.
@@ -198,7 +198,7 @@ type Check = Result<(), String>;
 impl World {
     fn new(options: &Options) -> Self {
         let mut dice = Dice::from_seed(options.seed);
-        let disk = FaultyDisk::new(dice.split().into());
+        let disks = Disks::new(dice.split().into());
         let log = journal::Options {
             segment_bytes: *dice.pick(&[4 << 10, 8 << 10, 16 << 10]),
             log_id: dice.roll(),
@@ -211,7 +211,7 @@ impl World {
         World {
             options: options.clone(),
             dice,
-            disk,
+            disks,
             log,
             server: None,
             clock: Time(1_700_000_000_000),
@@ -274,6 +274,7 @@ impl World {
             780..850 => self.on_disk(|server, now| server.write(now).map(drop))?,
             850..900 => self.on_disk(Server::sync)?,
             900..930 => self.on_disk(Server::tidy)?,
+            930..970 if self.options.archives && self.dice.percent(50) => self.keep_some()?,
             930..970 => {
                 self.errand()?;
             }
@@ -292,7 +293,10 @@ impl World {
             978..982 => {
                 let operations = self.dice.below(20);
                 trace!(self, "operation {operations} from now will fail");
-                self.disk.fail_in(Some(operations));
+                // In half of the worlds with a store, it is the store's disk.
+                let store = self.options.archives && self.dice.percent(40);
+                let disk = if store { &self.disks.retained } else { &self.disks.log };
+                disk.fail_in(Some(operations));
             }
             982..986 => self.toggle_full(),
             986..990 => self.restart()?,

@@ -1,9 +1,9 @@
 //! Whatever gathers, no record is long: not when many messages expire at once, nor when they are moved or written forward.
 
-use journal::engines::FaultyDisk;
 use kernel::{Secret, Time};
 use machine::{Answer, Command, Input, Reply};
 use simulator::dice::Dice;
+use simulator::disks::Disks;
 use simulator::server::Server;
 use sqs::QueueKey;
 use sqs::operations::{self, Receive};
@@ -19,7 +19,7 @@ fn key(name: &str) -> QueueKey {
 }
 
 struct Running {
-    disk: FaultyDisk,
+    disk: Disks,
     log: journal::Options,
     dice: Dice,
     server: Server,
@@ -30,7 +30,7 @@ struct Running {
 impl Running {
     fn new(segment_bytes: u32) -> Running {
         let mut dice = Dice::from_seed(1);
-        let disk = FaultyDisk::new(dice.split().into());
+        let disk = Disks::new(dice.split().into());
         let log = journal::Options { segment_bytes, log_id: 1, durable: true, recycled: 0 };
         let server =
             Server::start(&disk, &log, Secret([1; 32]), START, None, &mut dice).map_err(|_| ()).unwrap();

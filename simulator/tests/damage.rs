@@ -1,10 +1,10 @@
 //! One message whose bytes have rotted is set aside; all others are given, and cleaning goes on around it.
 
-use journal::engines::FaultyDisk;
 use journal::{ReadError, Storage};
 use kernel::{Extent, Secret, Time};
 use machine::{Answer, Command, Event, Input, Reply};
 use simulator::dice::Dice;
+use simulator::disks::Disks;
 use simulator::server::Server;
 use sqs::QueueKey;
 use sqs::operations::{self, Receive};
@@ -17,13 +17,13 @@ fn key(name: &str) -> QueueKey {
 }
 
 struct Running {
-    disk: FaultyDisk,
+    disk: Disks,
     server: Server,
     ticket: u64,
     now: Time,
 }
 
-fn start(disk: &FaultyDisk, now: Time) -> Server {
+fn start(disk: &Disks, now: Time) -> Server {
     let log = journal::Options { segment_bytes: SEGMENT, log_id: 1, durable: true, recycled: 0 };
     let mut dice = Dice::from_seed(1);
     let mut server = Server::start(disk, &log, Secret([1; 32]), now, None, &mut dice)
@@ -34,7 +34,7 @@ fn start(disk: &FaultyDisk, now: Time) -> Server {
 
 impl Running {
     fn new() -> Running {
-        let disk = FaultyDisk::new(Dice::from_seed(1).split().into());
+        let disk = Disks::new(Dice::from_seed(1).split().into());
         let now = Time(1_700_000_000_000);
         let mut running = Running { server: start(&disk, now), disk, ticket: 0, now };
         for (name, attributes) in
@@ -112,7 +112,7 @@ impl Running {
 
     /// Flips a bit in the body of what lies there.
     fn rot(&self, at: Extent) {
-        let file = self.disk.open(&format!("{:08}.log", at.place.segment())).unwrap();
+        let file = self.disk.log.open(&format!("{:08}.log", at.place.segment())).unwrap();
         let offset = u64::from(at.place.offset() + at.len - 100);
         let mut byte = [0];
         file.read_at(&mut byte, offset).unwrap();

@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 
 use api::sns::{self as shapes, Request};
-use journal::engines::FaultyDisk;
 use kernel::{Asker, Caller, Demand, Refusal, Secret, Time};
 use machine::{Answer, Command, Event, Input, Reply};
 use simulator::dice::Dice;
+use simulator::disks::Disks;
 use simulator::server::Server;
 
 use sqs::QueueKey;
@@ -39,7 +39,7 @@ fn log() -> journal::Options {
 }
 
 impl Running {
-    fn start(disk: &FaultyDisk, now: Time) -> Running {
+    fn start(disk: &Disks, now: Time) -> Running {
         let mut dice = Dice::from_seed(1);
         let server = Server::start(disk, &log(), SECRET, now, None, &mut dice);
         let server =
@@ -146,9 +146,9 @@ impl Running {
 }
 
 /// A disk with room for so many segments.
-fn disk(segments: u64) -> FaultyDisk {
-    let disk = FaultyDisk::new(Dice::from_seed(segments).split().into());
-    disk.leave_room(Some(segments * SEGMENT + SEGMENT / 2));
+fn disk(segments: u64) -> Disks {
+    let disk = Disks::new(Dice::from_seed(segments).split().into());
+    disk.log.leave_room(Some(segments * SEGMENT + SEGMENT / 2));
     disk
 }
 
@@ -173,7 +173,7 @@ fn what_is_deleted_on_a_full_disk_makes_room_again() {
 
 #[test]
 fn segments_go_when_the_last_of_their_messages_is_deleted() {
-    let mut running = Running::start(&FaultyDisk::new(Dice::from_seed(1).split().into()), NOW);
+    let mut running = Running::start(&Disks::new(Dice::from_seed(1).split().into()), NOW);
     running.create("q", &[]).unwrap();
     for _ in 0..300 {
         running.send("q").unwrap();
@@ -304,7 +304,7 @@ fn whatever_kind_of_record_fills_a_disk_deletes_make_room_also_after_a_start() {
                     break;
                 }
             }
-            disk.leave_room(Some(0));
+            disk.log.leave_room(Some(0));
             let handles = running.handles;
             let mut running = Running::start(&disk, running.now);
             running.handles = handles;

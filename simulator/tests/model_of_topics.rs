@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use api::sns::{self as shapes, Request};
 use bytestring::ByteString;
-use journal::engines::FaultyDisk;
 use kernel::{Asker, AttributeValue, Caller, ParcelSent, Refusal, Secret, Time};
 use machine::{Answer, Command, Input, Reply};
 use notification::{Keys, Unsigned};
 use proptest::prelude::*;
 use simulator::dice::Dice;
+use simulator::disks::Disks;
 use simulator::server::Server;
 use sns::TopicKey;
 use sns::operations::Reply as Told;
@@ -181,7 +181,7 @@ fn map(pairs: &[(&'static str, &'static str)]) -> Option<api::Map<ByteString>> {
 impl World {
     fn new() -> Self {
         let mut dice = Dice::from_seed(1);
-        let disk = FaultyDisk::new(dice.split().into());
+        let disk = Disks::new(dice.split().into());
         let log = journal::Options { segment_bytes: 64 << 10, log_id: 1, durable: true, recycled: 0 };
         let now = Time(1_700_000_000_000);
         let server = Server::start(&disk, &log, SECRET, now, None, &mut dice).unwrap();

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use api::scheduler::{CreateScheduleInput, FlexibleTimeWindow, Request, Target};
-use journal::engines::FaultyDisk;
 use kernel::{Asker, Caller, Secret, Time};
 use machine::{Command, Input, Options};
 use simulator::dice::Dice;
+use simulator::disks::Disks;
 use simulator::server::Server;
 use sqs::QueueKey;
 use sqs::operations::create_queue;
@@ -17,7 +17,7 @@ const MINUTE: u64 = 60_000;
 const SCHEDULES: u64 = 6;
 
 struct Story {
-    disk: FaultyDisk,
+    disk: Disks,
     log: journal::Options,
     server: Server,
     dice: Dice,
@@ -27,7 +27,7 @@ struct Story {
 impl Story {
     fn new(seed: u64) -> Self {
         let mut dice = Dice::from_seed(seed);
-        let disk = FaultyDisk::new(dice.split().into());
+        let disk = Disks::new(dice.split().into());
         let log = journal::Options { segment_bytes: 64 << 10, log_id: 1, durable: true, recycled: 0 };
         let (options, mut of_server) = (Options::default(), dice.split());
         let server = Server::start_with(options, &disk, &log, SECRET, BEGIN, None, &mut of_server).unwrap();

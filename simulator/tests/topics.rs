@@ -3,10 +3,10 @@
 use api::sns::{self as shapes, Request};
 use bytes::Bytes;
 use bytestring::ByteString;
-use journal::engines::FaultyDisk;
 use kernel::{Asker, Caller, Secret, Time};
 use machine::{Answer, Command, Event, Input, Options, Reply};
 use simulator::dice::Dice;
+use simulator::disks::Disks;
 use simulator::server::Server;
 use sns::deliveries::{Attempt, Outcome};
 use sns::limits::ATTEMPTS;
@@ -49,7 +49,7 @@ fn prepare(request: Request) -> sns::operations::Command {
 
 struct Story {
     options: Options,
-    disk: FaultyDisk,
+    disk: Disks,
     log: journal::Options,
     server: Server,
     now: Time,
@@ -66,7 +66,7 @@ impl Story {
 
     fn with_segments_of(segment_bytes: u32, options: Options) -> Self {
         let mut dice = Dice::from_seed(1);
-        let disk = FaultyDisk::new(dice.split().into());
+        let disk = Disks::new(dice.split().into());
         let log = journal::Options { segment_bytes, log_id: 1, durable: true, recycled: 0 };
         let now = Time(1_700_000_000_000);
         let server = Server::start_with(options, &disk, &log, SECRET, now, None, &mut dice).unwrap();
@@ -167,8 +167,9 @@ impl Story {
         }
         self.server.sync(self.now).unwrap();
         let did = self.server.run_errand(self.now).unwrap();
+        let kept = self.server.keep_all(self.now).unwrap();
         self.server.flush(self.now);
-        did.is_some() || !self.server.is_idle()
+        did.is_some() || kept || !self.server.is_idle()
     }
 
     /// Asks, and has it written, but nothing read.

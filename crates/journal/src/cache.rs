@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::storage::{File, Storage};
 
-/// Number of segments that are kept open for reading.
-const OPEN: usize = 64;
+/// Number of the log's segments that are kept open for reading.
+pub const OPEN: usize = 64;
 
 /// The files of segments that readers have open.
 pub struct Cache {
     storage: Arc<dyn Storage>,
     /// Returns the name of a segment's file.
     name: fn(u32) -> String,
+    /// Maximum number of open files.
+    most: usize,
     inner: Mutex<Inner>,
 }
 
@@ -26,9 +28,9 @@ struct Inner {
 }
 
 impl Cache {
-    /// Creates a cache of the files that `name` names.
-    pub fn new(storage: Arc<dyn Storage>, name: fn(u32) -> String) -> Self {
-        Cache { storage, name, inner: Mutex::default() }
+    /// Creates a cache of up to `most` of the files that `name` names.
+    pub fn new(storage: Arc<dyn Storage>, name: fn(u32) -> String, most: usize) -> Self {
+        Cache { storage, name, most, inner: Mutex::default() }
     }
 
     /// Returns the directory.
@@ -59,7 +61,7 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        if inner.open.len() >= OPEN {
+        if inner.open.len() >= self.most {
             let oldest = inner.open.iter().min_by_key(|(_, (_, used))| *used).map(|(&segment, _)| segment);
             oldest.map(|segment| inner.open.remove(&segment));
         }

@@ -91,9 +91,8 @@ impl fmt::Display for Error {
             ),
             Error::Newer { file, version } => write!(
                 f,
-                "{file} has version {version} of the format, but this program supports only versions up to {}: use the newer \
-                 program that wrote the file",
-                crate::format::VERSION
+                "{file} has version {version} of the format, which this program does not support: use the newer program that \
+                 wrote the file"
             ),
         }
     }

@@ -134,6 +134,13 @@ pub struct Journal {
     pub(crate) low: bool,
 }
 
+impl Journal {
+    /// Returns whether records may be in a store for retained data, and no longer in the log.
+    pub fn has_store(&self) -> bool {
+        self.keeper.manifest.has_store
+    }
+}
+
 impl std::fmt::Debug for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Journal").field("recovered", &self.recovered).finish_non_exhaustive()

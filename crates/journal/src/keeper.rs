@@ -52,6 +52,19 @@ impl Keeper {
         Ok(())
     }
 
+    /// Notes, durably, that a store for retained data belongs to the log. It needs no space.
+    pub fn note_store(&mut self) -> io::Result<()> {
+        if self.manifest.has_store {
+            return Ok(());
+        }
+        self.settle()?;
+        let mut manifest = self.manifest.clone();
+        manifest.has_store = true;
+        self.named(manifest.write(&*self.storage, true), "writing", names::MANIFEST)?;
+        self.manifest = manifest;
+        Ok(())
+    }
+
     /// Notes the end of a log that is completely durable, because the server stops orderly. The next start
     /// then recognises missing data.
     pub fn note_end(&mut self, end: Place) -> io::Result<()> {

@@ -8,9 +8,12 @@ use std::io;
 
 use kernel::Place;
 
-use crate::format::VERSION;
 use crate::names;
 use crate::storage::Storage;
+
+/// The version of a manifest whose log has handed records on to a store for retained data. A program that knows only version 1
+/// does not know that store, and would miss what is only there.
+const WITH_STORE: u64 = 2;
 
 /// Space that is reserved on the disk for the next manifest, so that segments can be dropped on a full disk.
 const ROOM: usize = 4096;
@@ -29,6 +32,8 @@ pub struct Manifest {
     dropped: Vec<(u32, u32)>,
     /// The end of the log at the last orderly stop of a server: everything before it was durable.
     pub end: Option<Place>,
+    /// Whether records may be in a store for retained data, and no longer in the log.
+    pub has_store: bool,
 }
 
 /// Why a manifest cannot be used.
@@ -43,7 +48,7 @@ pub enum Unusable {
 impl Manifest {
     /// Creates the manifest of an empty directory of this kind.
     pub fn new(title: &'static str, log_id: u64) -> Self {
-        Manifest { title, log_id, dropped: Vec::new(), end: None }
+        Manifest { title, log_id, dropped: Vec::new(), end: None, has_store: false }
     }
 
     /// Returns whether the segment was dropped.
@@ -79,7 +84,8 @@ impl Manifest {
 
     /// Returns the manifest's text.
     pub fn encode(&self) -> String {
-        let mut text = format!("{}\nversion {VERSION}\nlog {:016x}\ndropped", self.title, self.log_id);
+        let version = if self.has_store { WITH_STORE } else { 1 };
+        let mut text = format!("{}\nversion {version}\nlog {:016x}\ndropped", self.title, self.log_id);
         // Writing to a String cannot fail.
         for &(first, last) in &self.dropped {
             let _ = if first == last { write!(text, " {first}") } else { write!(text, " {first}-{last}") };
@@ -96,8 +102,11 @@ impl Manifest {
     pub fn decode(title: &'static str, text: &str) -> Result<Manifest, Unusable> {
         let (version, rest) = Self::checked(title, text).ok_or(Unusable::Malformed)?;
         match version {
-            1 => Self::parse(title, rest).ok_or(Unusable::Malformed),
-            newer if newer > u64::from(VERSION) => Err(Unusable::Newer(newer)),
+            1 | WITH_STORE => {
+                let manifest = Self::parse(title, rest).ok_or(Unusable::Malformed)?;
+                Ok(Manifest { has_store: version == WITH_STORE, ..manifest })
+            }
+            newer if newer > WITH_STORE => Err(Unusable::Newer(newer)),
             _ => Err(Unusable::Malformed),
         }
     }
@@ -130,7 +139,7 @@ impl Manifest {
                 Some(Place::new(segment.parse().ok()?, offset.parse().ok()?))
             }
         };
-        Some(Manifest { title, log_id, dropped, end })
+        Some(Manifest { title, log_id, dropped, end, has_store: false })
     }
 
     /// Reads the manifest of a directory. Returns `None` if it is missing, empty or all zeros: a crash leaves
@@ -216,8 +225,8 @@ mod tests {
             manifest.drop_segment(segment);
         }
         assert_eq!(manifest.dropped, [(1, 3), (5, 5), (8, 9)]);
-        for end in [None, Some(Place::new(9, 77))] {
-            manifest.end = end;
+        for (end, has_store) in [(None, false), (Some(Place::new(9, 77)), true), (None, true)] {
+            (manifest.end, manifest.has_store) = (end, has_store);
             manifest.write(&storage, true).unwrap();
             assert_eq!(Manifest::read(JOURNAL, &storage).unwrap(), Some(Ok(manifest.clone())));
         }
@@ -233,9 +242,9 @@ mod tests {
             let changed = String::from_utf8(bytes).unwrap();
             assert!(Manifest::decode(JOURNAL, &changed).is_err(), "{changed}");
         }
-        let mut newer = "posthaste journal\nversion 2\nwhatever that holds\n".to_owned();
+        let mut newer = "posthaste journal\nversion 3\nwhatever that holds\n".to_owned();
         assert_eq!(Manifest::decode(JOURNAL, &newer), Err(Unusable::Malformed));
         newer += &format!("checksum {:08x}\n", crc32c::crc32c(newer.as_bytes()));
-        assert_eq!(Manifest::decode(JOURNAL, &newer), Err(Unusable::Newer(2)));
+        assert_eq!(Manifest::decode(JOURNAL, &newer), Err(Unusable::Newer(3)));
     }
 }

@@ -83,6 +83,8 @@ struct Shared {
     /// A writing thread waits here for the next segment.
     for_segment: Condvar,
     for_keeper: Condvar,
+    /// Whoever wants a store noted waits here.
+    for_note: Condvar,
     reporter: Mutex<Reporter>,
     storage: Arc<dyn Storage>,
     segment_bytes: u32,
@@ -106,6 +108,8 @@ struct State {
     discards: VecDeque<(u32, Position)>,
     /// Whether the first of them could not get its index for lack of space.
     discard_waits: bool,
+    /// Whether the manifest says that a store for retained data belongs to the log.
+    store: Noting,
     /// Whether the directory itself is durable.
     settled: bool,
     /// Whether the last allocation failed for lack of space.
@@ -133,6 +137,21 @@ struct State {
     /// Whether one of them was woken and has not run yet.
     called: bool,
     keeper_idle: bool,
+}
+
+/// What the manifest says of a store for retained data.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Noting {
+    /// Nothing.
+    Unknown,
+    /// It is to be noted.
+    Wanted,
+    /// The keeper is noting it.
+    Begun,
+    /// There was no space to note it.
+    NoSpace,
+    /// It is noted durably.
+    Noted,
 }
 
 /// A segment with a file description for each thread that syncs. The system reports a failed write-back once
@@ -188,6 +207,7 @@ impl Journal {
             sealed: self.unindexed.into(),
             discards: VecDeque::new(),
             discard_waits: false,
+            store: if self.keeper.manifest.has_store { Noting::Noted } else { Noting::Unknown },
             settled: !self.keeper.unsettled,
             low: self.low,
             reported: space,
@@ -210,6 +230,7 @@ impl Journal {
             for_writers: Condvar::new(),
             for_segment: Condvar::new(),
             for_keeper: Condvar::new(),
+            for_note: Condvar::new(),
             reporter: Mutex::new(Reporter { tell: Box::new(progress), written, durable, failed: false }),
             storage: storage.clone(),
             segment_bytes: self.keeper.segment_bytes,
@@ -313,6 +334,30 @@ impl Pipeline {
         self.shared.wake_keeper(&state);
     }
 
+    /// Notes that a store for retained data belongs to the log, so that no program opens it that does not know the store. Returns
+    /// when that is durable. Call it before the store gets its first record.
+    ///
+    /// Errors: `StorageFull`; or the log has failed.
+    pub fn note_store(&self) -> io::Result<()> {
+        let mut state = self.shared.state();
+        loop {
+            match state.store {
+                Noting::Noted => return Ok(()),
+                _ if state.failed => return Err(io::Error::other("the log failed before")),
+                Noting::NoSpace => {
+                    state.store = Noting::Unknown;
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                Noting::Unknown => {
+                    state.store = Noting::Wanted;
+                    self.shared.wake_keeper(&state);
+                }
+                Noting::Wanted | Noting::Begun => {}
+            }
+            state = Shared::wait(&self.shared.for_note, state);
+        }
+    }
+
     /// Returns whether there is space for more segments, as far as it is known.
     pub fn space(&self) -> Space {
         self.shared.state().reported
@@ -400,6 +445,7 @@ impl Shared {
         self.for_writers.notify_all();
         self.for_segment.notify_all();
         self.for_keeper.notify_all();
+        self.for_note.notify_all();
     }
 
     /// Wakes the keeper if a write gives it something to do.

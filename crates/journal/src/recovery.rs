@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kernel::{Place, Time};
 
-use crate::cache::Cache;
+use crate::cache::{self, Cache};
 use crate::discipline::{is_full, rewrite, wipe};
 use crate::error::{Beyond, Damage, Doing, Effect, Error};
 use crate::format::FRAME_HEADER;
@@ -47,7 +47,7 @@ impl<'a> Opening<'a> {
         let cut = self.refuse_damage(&manifest, &numbers, &indexes, &end, options.durable)?;
         // From here on, recovery changes the directory.
         let mut keeper = Keeper {
-            cache: Arc::new(Cache::new(storage.clone(), names::segment)),
+            cache: Arc::new(Cache::new(storage.clone(), names::segment, cache::OPEN)),
             storage,
             manifest,
             segment_bytes: options.segment_bytes,

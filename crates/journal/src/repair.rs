@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kernel::{Extent, Place};
 
-use crate::cache::Cache;
+use crate::cache::{self, Cache};
 use crate::error::{Doing, Error};
 use crate::format::{FRAME_HEADER, FrameHeader, RECORD_HEADER};
 use crate::index::{Entry, INDEX_HEADER, IndexBuilder, IndexHeader};
@@ -145,7 +145,7 @@ pub fn repair(storage: Arc<dyn Storage>, mut seen: impl FnMut(Entry<'_>)) -> Res
     let reached = end.map_or(Place::new(1, 0), |end| Place::new(end.segment, end.end));
     manifest.end = manifest.end.filter(|&end| end <= reached);
     let keeper = Keeper {
-        cache: Arc::new(Cache::new(storage.clone(), names::segment)),
+        cache: Arc::new(Cache::new(storage.clone(), names::segment, cache::OPEN)),
         storage: storage.clone(),
         manifest,
         segment_bytes: 0,

@@ -186,6 +186,14 @@ impl Writer {
         })
     }
 
+    /// Notes, durably, that a store for retained data belongs to the log. Returns `false` if the disk is too full to note it.
+    pub fn note_store(&mut self) -> io::Result<bool> {
+        self.guarded(|writer| match writer.keeper.note_store() {
+            Err(error) if is_full(&error) => Ok(false),
+            noted => noted.map(|()| true),
+        })
+    }
+
     /// Syncs everything and notes the end of the log: the last call before an orderly stop.
     pub fn note_end(&mut self) -> io::Result<()> {
         self.sync()?;

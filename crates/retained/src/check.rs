@@ -11,7 +11,7 @@ use crate::class_scan::has_content;
 use crate::index::{self, Header};
 use crate::recovery::Opening;
 use crate::scanning::{Scanned, scan_segment};
-use crate::series::names;
+use crate::series::{Series, names};
 use crate::store::Options;
 
 /// The content of a store, and its damage.
@@ -47,12 +47,21 @@ pub struct CheckedSegment {
 /// Reads every byte of a store's directory and verifies every checksum. Changes nothing, and takes no lock:
 /// writes of a running server can look torn.
 pub fn check(directory: &Path) -> Result<Report, CheckError> {
+    check_showing(directory, |_, _| {})
+}
+
+/// As [`check`]. Calls `show` with each series of each segment and the number of its last record there.
+pub fn check_showing(directory: &Path, show: impl FnMut(Series, u64)) -> Result<Report, CheckError> {
     let files = Files::read_only(directory).map_err(CheckError::Directory)?;
-    check_storage(Arc::new(files)).map_err(CheckError::Journal)
+    check_shown(Arc::new(files), show).map_err(CheckError::Journal)
 }
 
 /// As [`check`], for any storage.
 pub fn check_storage(storage: Arc<dyn Storage>) -> Result<Report, Error> {
+    check_shown(storage, |_, _| {})
+}
+
+fn check_shown(storage: Arc<dyn Storage>, mut show: impl FnMut(Series, u64)) -> Result<Report, Error> {
     let options = Options::default();
     let mut opening = Opening::new(storage.clone(), &options);
     let listed = storage.list().doing("listing", || storage.describe(""))?;
@@ -62,7 +71,7 @@ pub fn check_storage(storage: Arc<dyn Storage>) -> Result<Report, Error> {
     for class in classes {
         for header in &class.indexed {
             let scanned = sealed_segment(&*storage, manifest.log_id, header, &mut report)?;
-            report.segments.push(checked(&scanned, true));
+            report.segments.push(checked(&scanned, true, &mut show));
         }
         for part in &class.scans {
             let name = names::segment(part.scanned.segment);
@@ -80,7 +89,7 @@ pub fn check_storage(storage: Arc<dyn Storage>) -> Result<Report, Error> {
                     effect: Effect::Rebuilt,
                 });
             }
-            report.segments.push(checked(&part.scanned, false));
+            report.segments.push(checked(&part.scanned, false, &mut show));
         }
     }
     report.segments.sort_by_key(|segment| segment.segment);
@@ -89,13 +98,15 @@ pub fn check_storage(storage: Arc<dyn Storage>) -> Result<Report, Error> {
     Ok(report)
 }
 
-fn checked(scanned: &Scanned, sealed: bool) -> CheckedSegment {
+fn checked(scanned: &Scanned, sealed: bool, show: &mut impl FnMut(Series, u64)) -> CheckedSegment {
+    let spans = scanned.spans();
+    spans.series.iter().for_each(|(&series, span)| show(series, span.bounds.last_sequence));
     CheckedSegment {
         segment: scanned.segment,
         bytes: scanned.end(),
         frames: scanned.frames.len() as u64,
         records: scanned.frames.iter().map(|frame| frame.items.len() as u64).sum(),
-        series: scanned.spans().series.len() as u64,
+        series: spans.series.len() as u64,
         sealed,
     }
 }

@@ -43,8 +43,11 @@ pub use writer::{Appended, Writer};
 mod reader;
 pub use reader::{Cursor, Found, From, Limits, Page, Reader, Record};
 
+mod mover;
+pub use mover::{Kept, MoveError, Moved, Mover, read_page};
+
 mod check;
-pub use check::{CheckedSegment, Report, check, check_storage};
+pub use check::{CheckedSegment, Report, check, check_showing, check_storage};
 
 mod class_scan;
 mod directory;

@@ -29,23 +29,7 @@ pub struct Reader {
     passing: bool,
 }
 
-/// Where to begin.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum From {
-    /// The first record with this number or a higher one.
-    Sequence(u64),
-    /// The first record of this time or a later one.
-    Time(Time),
-}
-
-/// Limits of one page. A page has at least one record if there is one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// Maximum number of records.
-    pub records: usize,
-    /// Maximum number of bytes of heads and payloads.
-    pub bytes: usize,
-}
+pub use kernel::retained::{From, Limits};
 
 /// A record of a series.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -52,9 +52,11 @@ impl<'a> Opening<'a> {
     pub fn run(mut self) -> Result<Store, Error> {
         let listed = self.io(self.storage.list(), "listing", "")?;
         let manifest = self.manifest(&listed)?;
+        let found = self.io(Manifest::read(TITLE, &*self.storage), "reading", MANIFEST)?;
+        self.recovered.is_new = found.is_none() && segments_in(&listed).is_empty();
         // From here on, recovery changes the directory. A manifest that is there is written again before
         // anything counts as durable (`Writer::settle`).
-        if !matches!(self.io(Manifest::read(TITLE, &*self.storage), "reading", MANIFEST)?, Some(Ok(_))) {
+        if !matches!(found, Some(Ok(_))) {
             self.io(manifest.write(&*self.storage, false), "writing", MANIFEST)?;
         }
         for name in &listed {

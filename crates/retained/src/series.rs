@@ -1,54 +1,6 @@
 //! Series, how long their records are kept, and the classes of segments that follow from that.
 
-use kernel::Time;
-
-/// The number of a series. The owner of the store chooses it, and never uses it again for another series.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Series(pub u64);
-
-/// How long a record is kept, in seconds.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Retention(u32);
-
-const DAY: u64 = 24 * 60 * 60;
-
-impl Retention {
-    /// The record is kept until its series is deleted.
-    pub const FOREVER: Retention = Retention(u32::MAX);
-
-    /// A number of seconds, at most 136 years.
-    pub const fn seconds(seconds: u64) -> Retention {
-        let most = u32::MAX as u64 - 1;
-        Retention(if seconds < most { seconds as u32 } else { most as u32 })
-    }
-
-    /// A number of days.
-    pub const fn days(days: u32) -> Retention {
-        Retention::seconds(days as u64 * DAY)
-    }
-
-    /// Returns when a record of this time has passed. A record that is kept for ever never does.
-    pub fn passes(self, time: Time) -> Time {
-        if self == Retention::FOREVER { Time(u64::MAX) } else { time.plus_seconds(u64::from(self.0)) }
-    }
-
-    /// Returns the class of segments for records that are kept so long.
-    pub fn class(self) -> RetentionClass {
-        if self == Retention::FOREVER {
-            return RetentionClass::FOREVER;
-        }
-        let days = u64::from(self.0).div_ceil(DAY).max(1);
-        RetentionClass((u64::BITS - (days - 1).leading_zeros()).min(LONGEST) as u8)
-    }
-
-    pub(crate) fn to_bits(self) -> u32 {
-        self.0
-    }
-
-    pub(crate) fn from_bits(bits: u32) -> Retention {
-        Retention(bits)
-    }
-}
+pub use kernel::retained::{Retention, Rule, Series};
 
 /// The class of records that are kept for more than 2^11 days, but not for ever.
 const LONGEST: u32 = 12;
@@ -67,6 +19,12 @@ impl RetentionClass {
     pub const FOREVER: RetentionClass = RetentionClass(13);
     /// For rules.
     pub(crate) const RULES: RetentionClass = RetentionClass(15);
+
+    /// The class of segments for records that are kept so long.
+    pub fn for_retention(retention: Retention) -> RetentionClass {
+        let Some(days) = retention.in_days() else { return RetentionClass::FOREVER };
+        RetentionClass((u64::BITS - (days.max(1) - 1).leading_zeros()).min(LONGEST) as u8)
+    }
 
     pub(crate) fn all() -> impl Iterator<Item = RetentionClass> {
         (0..16).map(RetentionClass)
@@ -95,15 +53,6 @@ impl RetentionClass {
     pub(crate) fn number(self) -> u8 {
         self.0
     }
-}
-
-/// Changes what its owner has said about a series.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Rule {
-    /// All records of the series, earlier ones too, are kept so long.
-    Keep(Retention),
-    /// The series is deleted. Nothing can be appended to it any more.
-    Delete,
 }
 
 /// The names of the files of a store.
@@ -156,16 +105,17 @@ pub(crate) mod names {
 
 #[cfg(test)]
 mod tests {
+    use kernel::Time;
+
     use super::*;
 
     #[test]
     fn a_class_holds_what_is_kept_for_at_most_twice_as_long() {
-        let class = |days| Retention::days(days).class().number();
+        let class = |days| RetentionClass::for_retention(Retention::days(days)).number();
         assert_eq!([1, 2, 3, 4, 5, 365, 3653].map(class), [0, 1, 2, 2, 3, 9, 12]);
-        assert_eq!(Retention::seconds(1).class().number(), 0);
-        assert_eq!(Retention::seconds(DAY + 1).class().number(), 1);
-        assert_eq!(Retention::seconds(u64::MAX).class().number(), 12);
-        assert_eq!(Retention::FOREVER.class(), RetentionClass::FOREVER);
+        let class = |seconds| RetentionClass::for_retention(Retention::seconds(seconds)).number();
+        assert_eq!([1, 86_401, u64::MAX].map(class), [0, 1, 12]);
+        assert_eq!(RetentionClass::for_retention(Retention::FOREVER), RetentionClass::FOREVER);
         assert_eq!(Retention::FOREVER.passes(Time(1)), Time(u64::MAX));
         assert_eq!(Retention::days(1).passes(Time(5)), Time(86_400_005));
     }

@@ -13,6 +13,9 @@ use crate::index::{self, Entry, Header, PAGE};
 use crate::series::{RetentionClass, Rule, Series, names};
 use crate::spans::{Bounds, Spans, Stretch};
 
+/// Number of segments, and of indexes, that are kept open for reading.
+const OPEN: usize = 8;
+
 /// A sealed segment, in memory.
 #[derive(Debug)]
 pub struct Sealed {
@@ -75,8 +78,8 @@ impl Shared {
     pub fn new(storage: Arc<dyn Storage>, id: u64, inner: Inner) -> Shared {
         Shared {
             inner: RwLock::new(inner),
-            segments: Cache::new(storage.clone(), names::segment),
-            indexes: Cache::new(storage, names::index),
+            segments: Cache::new(storage.clone(), names::segment, OPEN),
+            indexes: Cache::new(storage, names::index, OPEN),
             id,
         }
     }

@@ -63,6 +63,8 @@ impl fmt::Display for Cut {
 /// The result of recovery.
 #[derive(Clone, Default, Debug)]
 pub struct Recovered {
+    /// Whether there was no store: a new one has been made.
+    pub is_new: bool,
     /// The number of the last group.
     pub group: u64,
     /// The unfinished writes that were cut off.

@@ -117,7 +117,7 @@ impl Writer {
                     return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
                 }
                 known = Some(record.sequence);
-                let class = *class.get_or_insert(record.retention.class());
+                let class = *class.get_or_insert(RetentionClass::for_retention(record.retention));
                 let begin = self.heads.len();
                 record.stamp().encode(&mut self.heads);
                 self.heads.extend_from_slice(record.head);
@@ -354,6 +354,15 @@ impl Writer {
             writer.sync_lanes()?;
             Ok(writer.synced)
         })
+    }
+
+    /// Returns the number of the last record of a series, if the store has one. Unlike [`Reader::last_sequence`], it makes a damaged
+    /// index again.
+    pub fn last_sequence(&mut self, series: Series) -> io::Result<Option<u64>> {
+        if self.shared.read().is_deleted(series) {
+            return Ok(None);
+        }
+        Ok(self.guarded(|writer| writer.known(series))?.0)
     }
 
     /// Returns a reader, for any thread.

@@ -17,6 +17,7 @@ use crate::damage::Damages;
 use crate::engine::{Handle, Message};
 use crate::failures::Failures;
 use crate::mailbox::{Tickets, ask};
+use crate::mover::{self, Desk};
 use crate::options::DurabilityOption;
 use crate::web::DEFAULT_ACCOUNT;
 
@@ -38,6 +39,10 @@ pub struct Admin {
     pub failures: Arc<Failures>,
     /// Damage on disk that was found.
     pub damages: Arc<Damages>,
+    /// The state of the store for retained data.
+    pub retained: Arc<Desk>,
+    /// Its damage.
+    pub retained_damages: Arc<Damages>,
     /// The text about what the start cut off at the end of the log.
     pub cut: Option<String>,
     /// When the server started.
@@ -115,6 +120,7 @@ impl Admin {
                 "cut": self.cut,
                 "damage": self.damages.show(self.engine.set_aside()),
             },
+            "retained": mover::show(&self.retained, &self.retained_damages),
             "services": services("running"),
         })
     }

@@ -1,16 +1,19 @@
 //! `posthaste check DIR`: verifies a data directory and lists its content, without changing it.
 
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::path::Path;
 
 use journal::{Class, Effect, Entry, Report, check_showing};
-use kernel::{Extent, Ledger, Place, SegmentUse, Time, iso8601};
+use kernel::{Extent, Ledger, Place, SegmentUse, Series, Time, iso8601};
 use machine::{Machine, Options, Recovery};
 use sns::views::SubscriptionView;
 use stdio::outln;
 
 use crate::failures::without_password;
+use crate::store::RETAINED;
 
 /// Verifies every byte and prints the content.
 ///
@@ -46,6 +49,7 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         for (extent, head) in &configuration {
             recovery.read(*extent, head);
         }
+        let retained = check_retained(directory, &mut recovery)?;
         check_showing(directory, |entry: Entry<'_>| {
             if entry.class == Class::Flow {
                 recovery.read(entry.extent, entry.head);
@@ -65,6 +69,10 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
             outln!("\nRecords in damaged frames are not counted here.")?;
             return Err(verdict(&report).into());
         }
+        if retained > 0 {
+            let text = "the store for retained data is damaged. The server starts on this directory, and reads around the damage";
+            return Err(text.into());
+        }
         outln!("\nAll acknowledged data is present and undamaged.")?;
         if count(Effect::Rebuilt) > 0 {
             outln!("The next start rebuilds the damaged indexes.")?;
@@ -72,6 +80,55 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     Err(verdict(&report).into())
+}
+
+/// Verifies the store for retained data, if there is one, prints what it holds, and tells `recovery` what the log does not owe
+/// it. Returns the number of damaged places.
+fn check_retained(directory: &Path, recovery: &mut Recovery) -> Result<usize, Box<dyn Error>> {
+    let directory = directory.join(RETAINED);
+    if !directory.is_dir() {
+        return Ok(0);
+    }
+    let mut last: BTreeMap<Series, Option<u64>> = BTreeMap::new();
+    let mut tell = |last: &mut BTreeMap<Series, Option<u64>>| {
+        let told = recovery.ask_store(|series| Ok::<_, Infallible>(*last.entry(series).or_default()));
+        told.unwrap_or_else(|never| match never {})
+    };
+    tell(&mut last);
+    let report = retained::check_showing(&directory, |series, sequence| {
+        if let Some(last) = last.get_mut(&series) {
+            *last = (*last).max(Some(sequence));
+        }
+    })?;
+    tell(&mut last);
+    outln!("\n{}", directory.display())?;
+    outln!("{:>12} {:>14} {:>10} {:>12} {:>12}  index", "segment", "bytes", "frames", "records", "series")?;
+    for segment in &report.segments {
+        let name = format!("{:02}-{:08}", segment.segment >> 28, segment.segment & 0xfff_ffff);
+        let index = if segment.sealed { "yes" } else { "no" };
+        let (bytes, frames) = (segment.bytes, segment.frames);
+        outln!(
+            "{name:>12} {bytes:>14} {frames:>10} {:>12} {:>12}  {index}",
+            segment.records,
+            segment.series
+        )?;
+    }
+    for damage in &report.damage {
+        let what = if damage.effect == Effect::Rebuilt { "INDEX     " } else { "UNREADABLE" };
+        outln!("{what}  {}, offset {}: {}", damage.file, damage.offset, damage.what)?;
+    }
+    for torn in &report.torn {
+        outln!(
+            "An unfinished write at {}, offset {} ({}): the next start cuts it off.",
+            torn.file,
+            torn.offset,
+            torn.what
+        )?;
+    }
+    for warning in &report.warnings {
+        outln!("{warning}")?;
+    }
+    Ok(report.damage.iter().filter(|damage| damage.effect != Effect::Rebuilt).count())
 }
 
 /// Returns what the damage means for a server, and what to do.
@@ -204,10 +261,10 @@ fn print_topics(machine: &Machine) -> io::Result<()> {
     let mut none = true;
     for view in machine.sns().topics() {
         if std::mem::take(&mut none) {
-            outln!("\n{:>12} {:>12}  topic, with its subscriptions", "to deliver", "archived")?;
+            outln!("\n{:>12} {:>12}  topic, with its subscriptions", "to deliver", "to archive")?;
         }
         let pending: usize = view.subscriptions.iter().map(|subscription| subscription.pending).sum();
-        outln!("{:>12} {:>12}  {}", pending, view.archived, view.topic.arn)?;
+        outln!("{:>12} {:>12}  {}", pending, view.owed, view.topic.arn)?;
         for SubscriptionView { subscription, pending } in view.subscriptions {
             let declared = &subscription.declared;
             let endpoint = without_password(&declared.endpoint);

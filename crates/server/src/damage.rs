@@ -39,6 +39,12 @@ impl Damages {
         shelf.places.push_back(text);
     }
 
+    /// Returns the number of places and the latest ones.
+    pub fn show_places(&self) -> Value {
+        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        json!({ "found": shelf.found, "places": shelf.places })
+    }
+
     /// Returns the number of places and the latest ones. `set_aside` messages are out of their queues because
     /// of damage.
     pub fn show(&self, set_aside: u64) -> Value {

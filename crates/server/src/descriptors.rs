@@ -24,6 +24,9 @@ const LEAST: usize = 24;
 const SEGMENTS_READ: usize = 64;
 const SEGMENTS_WRITTEN: usize = 5;
 const SYNC_THREADS: usize = 8;
+/// The same of the store for retained data: segments and indexes that are read, and one segment of each class in use.
+const RETAINED_READ: usize = 2 * 8;
+const RETAINED_WRITTEN: usize = 12;
 /// Other descriptors: the random source, certificates, a directory that is synced, a connection that is being
 /// accepted.
 const OTHERS: usize = 16;
@@ -61,7 +64,8 @@ pub fn open_now() -> usize {
 /// without a log on disk.
 pub fn share_out(limit: u64, open: usize, threads: usize, keeps_log: bool) -> Result<Shares, String> {
     let limit_now = usize::try_from(limit.min(WANTED)).unwrap_or(usize::MAX);
-    let journal = if keeps_log { SEGMENTS_READ + SEGMENTS_WRITTEN * (SYNC_THREADS + 1) } else { 0 };
+    let journal = SEGMENTS_READ + SEGMENTS_WRITTEN * (SYNC_THREADS + 1);
+    let journal = if keeps_log { journal + RETAINED_READ + RETAINED_WRITTEN } else { 0 };
     // Each thread has an event queue and a wake-up descriptor.
     let reserve = open + journal + OTHERS + TURNED_AWAY + 4 * (threads + 2);
     let left = limit_now.saturating_sub(reserve);
@@ -84,10 +88,10 @@ mod tests {
     fn the_journal_comes_first_and_nobody_gets_nothing() {
         let many = share_out(1 << 20, 30, 2, true).unwrap();
         assert_eq!(many, Shares { connections: 16_384, sockets: 1024, attempts: 512 });
-        for limit in 260..5000 {
+        for limit in 300..5000 {
             let shares = share_out(limit, 30, 2, true).unwrap();
             let given = shares.connections + shares.sockets;
-            assert!(given + 30 + 109 + OTHERS + TURNED_AWAY <= limit as usize, "{limit}: {shares:?}");
+            assert!(given + 30 + 137 + OTHERS + TURNED_AWAY <= limit as usize, "{limit}: {shares:?}");
             assert!(
                 shares.connections >= 16 && shares.sockets >= 8 && shares.attempts >= 4,
                 "{limit}: {shares:?}"

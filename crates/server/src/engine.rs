@@ -20,6 +20,7 @@ use crate::alarm::{Alarm, sabotage};
 use crate::clock::Clock;
 use crate::deliverer::Deliverer;
 use crate::mailbox::{Inbox, ReplyQueue, thread_of};
+use crate::mover::Retained;
 use crate::store::Store;
 
 /// A message in the engine's inbox.
@@ -212,12 +213,12 @@ impl Drop for BrokenOff<'_> {
 pub fn start(
     handle: Handle,
     machine: Machine,
-    store: Store,
+    (store, retained): (Store, Retained),
     deliverer: Deliverer,
     clock: Arc<Clock>,
 ) -> std::io::Result<JoinHandle<()>> {
     let shared = handle.shared.clone();
-    let engine = Engine::new(shared.reply_queues.len(), machine, store, deliverer, clock);
+    let engine = Engine::new(shared.reply_queues.len(), machine, (store, retained), deliverer, clock);
     *shared.engine.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine);
     std::thread::Builder::new().name("engine".into()).spawn(move || {
         let _alarm = Alarm::new(&handle, TURN);
@@ -245,6 +246,7 @@ const TURN: &str = "the engine's turn";
 struct Engine {
     machine: Machine,
     store: Store,
+    retained: Retained,
     deliverer: Deliverer,
     clock: Arc<Clock>,
     durable: Position,
@@ -278,10 +280,17 @@ const PASSES: usize = 4;
 const SPACE_RETRY: Duration = Duration::from_secs(1);
 
 impl Engine {
-    fn new(threads: usize, machine: Machine, store: Store, deliverer: Deliverer, clock: Arc<Clock>) -> Self {
+    fn new(
+        threads: usize,
+        machine: Machine,
+        (store, retained): (Store, Retained),
+        deliverer: Deliverer,
+        clock: Arc<Clock>,
+    ) -> Self {
         Engine {
             machine,
             store,
+            retained,
             deliverer,
             clock,
             durable: Place::new(0, 0),
@@ -441,6 +450,7 @@ impl Engine {
                 }
                 Output::Effect(Effect::Sns(effect)) => self.carry_out_of_topics(effect),
                 Output::Effect(Effect::Eventbridge(effect)) => self.carry_out_of_buses(effect),
+                Output::Order { service, order, after } => self.retained.order(service, order, after),
                 Output::Survey { segment } => self.store.survey(segment),
                 Output::Fetch(extents) => self.store.fetch(extents),
                 Output::Discard { segment } => self.store.discard(segment, self.machine.end()),

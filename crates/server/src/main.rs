@@ -34,6 +34,7 @@ mod signing;
 
 mod mailbox;
 
+mod mover;
 mod store;
 
 mod alarm;

@@ -25,6 +25,7 @@ use crate::failures::Failures;
 use crate::init;
 use crate::listener;
 use crate::mailbox::{ReplyQueue, Tickets};
+use crate::mover::{self, Retained, Surroundings};
 use crate::options::{DurabilityOption, Settings};
 use crate::scrub::Scrub;
 use crate::signing::Signing;
@@ -83,7 +84,11 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let cut: Option<Arc<str>> = opened.cut.as_deref().map(Arc::from);
     let secret = Arc::new(OnceLock::new());
     let damages = Arc::new(Damages::default());
-    let (machine, store) = opened.start(settings.durability, &engine, damages.clone())?;
+    let retained_damages = Arc::new(Damages::default());
+    opened.retained_damage.iter().for_each(|damage| retained_damages.put(damage));
+    let retained_desk = Arc::new(mover::Desk::default());
+    let (machine, store, mover) =
+        opened.start(settings.durability, &engine, retained_desk.clone(), damages.clone())?;
     match machine.secret() {
         Some(known) => secret.get_or_init(|| *known),
         None => {
@@ -114,7 +119,14 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         clock: clock.clone(),
         budget: Budget::new(settings.memory_budget / 2),
     });
-    let thread = engine::start(engine.clone(), machine, store, deliverer, clock.clone())?;
+    let surroundings = Surroundings {
+        engine: engine.clone(),
+        clock: clock.clone(),
+        log: Arc::downgrade(&journal),
+        damages: retained_damages.clone(),
+    };
+    let retained = Retained::start(mover, retained_desk.clone(), surroundings)?;
+    let thread = engine::start(engine.clone(), machine, (store, retained), deliverer, clock.clone())?;
 
     let budget = Budget::new(settings.memory_budget);
     let (stop, stopping) = watch::channel(false);
@@ -125,6 +137,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         let (engine, reader, secret, clock) = (engine.clone(), reader.clone(), secret.clone(), clock.clone());
         let (journal, settings, stopping) = (journal.clone(), settings.clone(), stopping.clone());
         let (cut, damages) = (cut.clone(), damages.clone());
+        let (retained_desk, retained_damages) = (retained_desk.clone(), retained_damages.clone());
         let (signing, outbox, failures) = (signing.clone(), outbox.clone(), failures.clone());
         let budget = budget.clone();
         let body_readers = body_readers.clone();
@@ -144,6 +157,8 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     outbox,
                     failures,
                     damages: damages.clone(),
+                    retained: retained_desk,
+                    retained_damages,
                     cut: cut.as_deref().map(str::to_owned),
                     started,
                     tickets: tickets.clone(),

@@ -1,4 +1,4 @@
-//! The server's log: opens it, replays it into a machine, and runs the journal's threads.
+//! The server's log and its store for retained data: opens both, replays the log into a machine, and runs the journal's threads.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use journal::engines::{DirectoryError, Files, Memory};
 use journal::{Batch, Durability, Journal, Pipeline, Progress, ReadError, Reader, Record, Storage};
-use kernel::{Extent, Position, Stored, Time};
+use kernel::retained::{Order, Rule};
+use kernel::{Extent, Position, Series, Stored, Time};
 use machine::{Event, Input, Machine, Options, Recovery};
+use retained::Mover;
 
 use sns::RecalledFor;
 use tracing::error;
@@ -17,6 +19,7 @@ use tracing::error;
 use crate::alarm::{Alarm, sabotage};
 use crate::damage::Damages;
 use crate::engine::Handle;
+use crate::mover::Desk;
 use crate::options::DurabilityOption;
 
 /// Maximum number of concurrent syncs. With syncs of 4 ms, 8 had a sixth more throughput than 3, and 12 no
@@ -36,7 +39,9 @@ pub enum StoreError {
     Journal(journal::Error),
     /// A record is valid, but this version does not know it.
     Record(Extent, PathBuf),
-    /// A thread could not be started.
+    /// The store for retained data cannot be opened.
+    Retained(journal::Error),
+    /// A thread could not be started, or the store for retained data cannot be read.
     Io(std::io::Error),
 }
 
@@ -44,7 +49,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreError::Directory(error) => write!(f, "{error}"),
-            StoreError::Journal(error) => write!(f, "{error}"),
+            StoreError::Journal(error) | StoreError::Retained(error) => write!(f, "{error}"),
             StoreError::Record(extent, path) => write!(
                 f,
                 "{}: this version does not know the record at segment {}, offset {}: use the newer version that \
@@ -68,6 +73,10 @@ pub struct Opened {
     journal: Journal,
     /// Reads records by place.
     pub reader: Reader,
+    /// The store for retained data.
+    retained: retained::Store,
+    /// Damage of the store for retained data that was found at the start.
+    pub retained_damage: Vec<String>,
     /// What recovery rebuilt or cut off, as texts for the operator.
     pub notes: Vec<String>,
     /// What recovery cut off at the end of the log, as a text.
@@ -83,17 +92,24 @@ pub fn open(
     options: Options,
     now: Time,
 ) -> Result<Opened, StoreError> {
-    let storage: Arc<dyn Storage> = match data {
-        Some(path) => Arc::new(Files::open(path).map_err(StoreError::Directory)?),
-        None => Arc::new(Memory::new()),
+    let storage = |path: Option<PathBuf>| -> Result<Arc<dyn Storage>, StoreError> {
+        Ok(match path {
+            Some(path) => Arc::new(Files::open(path).map_err(StoreError::Directory)?),
+            None => Arc::new(Memory::new()),
+        })
     };
-    let settings =
-        journal::Options { durable: durability == DurabilityOption::Fsync, ..journal::Options::default() };
-    let mut journal = Journal::open(storage, &settings).map_err(StoreError::Journal)?;
+    let durable = durability == DurabilityOption::Fsync;
+    let settings = journal::Options { durable, ..journal::Options::default() };
+    let storage_of_log = storage(data.cloned())?;
+    let mut journal = Journal::open(storage_of_log, &settings).map_err(StoreError::Journal)?;
+    let retained = storage(data.map(|data| data.join(RETAINED)))?;
+    let settings = retained::Options { durable, ..retained::Options::default() };
+    let mut retained = retained::Store::open(retained, &settings).map_err(StoreError::Retained)?;
     // The machine continues at the clock's time, or at the log's last time if that is later.
     let mut recovery = Recovery::of(options, journal.appender(), journal.recovered(), now);
     let now = recovery.now();
     journal.configuration(|entry| recovery.read(entry.extent, entry.head)).map_err(StoreError::Journal)?;
+    recovery.ask_store(|series| retained.writer.last_sequence(series)).map_err(StoreError::Io)?;
     journal.flow(|entry| recovery.read(entry.extent, entry.head)).map_err(StoreError::Journal)?;
     let machine = recovery
         .finish()
@@ -102,9 +118,26 @@ pub fn open(
     let mut notes = recovered.warnings;
     let cut = recovered.cut.as_ref().map(ToString::to_string);
     notes.extend(cut.clone());
+    notes.extend(retained.recovered.warnings.iter().cloned());
+    notes.extend(retained.recovered.cuts.iter().map(ToString::to_string));
+    let mut retained_damage: Vec<String> =
+        retained.recovered.damage.iter().map(ToString::to_string).collect();
+    if journal.has_store() && retained.recovered.is_new {
+        let path = data.map(|data| data.join(RETAINED)).unwrap_or_default();
+        retained_damage.push(format!("{}: the store for retained data is missing", path.display()));
+    }
     let reader = journal.reader();
-    Ok(Opened { machine, journal, reader, notes, cut, now })
+    Ok(Opened { machine, journal, reader, retained, retained_damage, notes, cut, now })
 }
+
+/// The folder of the store for retained data, in the data directory.
+pub const RETAINED: &str = "retained";
+
+/// Series that are looked at in one go.
+const SERIES: usize = 1000;
+
+/// Who hears of the end of the server's own orders: no service.
+const NOBODY: usize = usize::MAX;
 
 /// The log while the server runs.
 pub struct Store {
@@ -119,14 +152,22 @@ enum Errand {
 }
 
 impl Opened {
-    /// Starts the journal's threads. They report to `handle`.
+    /// Starts the journal's threads. They report to `handle`, and to `desk` what is on disk. The mover is not started yet.
     pub fn start(
         self,
         durability: DurabilityOption,
         handle: &Handle,
+        desk: Arc<Desk>,
         damages: Arc<Damages>,
-    ) -> Result<(Machine, Store), StoreError> {
+    ) -> Result<(Machine, Store, Mover), StoreError> {
         let reader = self.reader;
+        let mut mover = Mover::new(self.retained.writer, reader.clone());
+        let end = self.journal.recovered().end;
+        // What a crash has kept from being deleted, and nobody needs.
+        for series in orphans(&self.machine, &mover.reader()) {
+            mover.put(NOBODY, Order::Rule(series, Rule::Delete), end);
+        }
+        desk.on_disk(self.journal.recovered().durable);
         let teller = handle.clone();
         let counts_when_written = durability == DurabilityOption::Os;
         let mode = match durability {
@@ -139,8 +180,13 @@ impl Opened {
             .journal
             .into_pipeline(mode, move |progress| match progress {
                 Progress::Written(position) if counts_when_written => teller.durable(position),
-                Progress::Durable(position) if !counts_when_written => teller.durable(position),
-                Progress::Written(_) | Progress::Durable(_) => {}
+                Progress::Durable(position) => {
+                    desk.on_disk(position);
+                    if !counts_when_written {
+                        teller.durable(position);
+                    }
+                }
+                Progress::Written(_) => {}
                 Progress::Space(space) => teller.space(space),
                 Progress::Discarded(segment) => teller.news(Input::Discarded { segment }),
                 Progress::Failed(error) => {
@@ -158,8 +204,20 @@ impl Opened {
                 run_errands(&todo, &reader, &messenger, &damages);
             })
             .map_err(StoreError::Io)?;
-        Ok((self.machine, Store { pipeline: Arc::new(pipeline), errands }))
+        Ok((self.machine, Store { pipeline: Arc::new(pipeline), errands }, mover))
     }
+}
+
+/// The series of the store that are no service's.
+fn orphans(machine: &Machine, store: &retained::Reader) -> Vec<Series> {
+    let (mut orphans, mut from) = (Vec::new(), Some(Series(0)));
+    while let Some(first) = from {
+        let some = store.series(first, SERIES);
+        from =
+            some.last().filter(|_| some.len() == SERIES).and_then(|last| last.0.checked_add(1)).map(Series);
+        orphans.extend(some.into_iter().filter(|&series| !machine.has_series(series)));
+    }
+    orphans
 }
 
 /// Reads the data that the machine needs to write old segments forward, on a separate thread.

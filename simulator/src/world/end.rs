@@ -9,8 +9,8 @@ impl World {
     /// must be empty, too.
     pub(super) fn finish(&mut self) -> Check {
         self.calm = true;
-        self.disk.fail_in(None);
-        self.disk.leave_room(None);
+        self.disks.mend();
+        self.disks.free();
         self.full = false;
         let power = self.dice.percent(50);
         self.crash(power)?;
@@ -57,9 +57,13 @@ impl World {
         // four segments. There are also the open segment, prepared segments, and indexes, which are large if
         // messages are small.
         let bound = 2 * live + (12 + self.log.recycled as u64) * segment;
-        let used = self.disk.used();
+        let used = self.disks.log.used();
         if used > bound {
             return Err(format!("{used} bytes are on the disk, and {live} are needed: more than {bound}"));
+        }
+        let left = self.server()?.store.series(kernel::Series(0), 10);
+        if !left.is_empty() {
+            return Err(format!("there are no archives, and the store has {left:?}"));
         }
         self.moving = false;
         self.restart()

@@ -85,11 +85,51 @@ impl World {
         }
     }
 
+    /// The mover does one of its steps.
+    pub(super) fn keep_some(&mut self) -> Check {
+        let (now, which) = (self.now, self.dice.below(10));
+        let server = self.server()?;
+        let did = match which {
+            0..5 => server.keep(),
+            5..8 => server.sync_store(now),
+            _ => server.tidy_store(now),
+        };
+        self.has_kept(did).map(drop)
+    }
+
+    /// The mover does all that it can. Returns whether it did something.
+    fn keep_all(&mut self) -> Result<bool, String> {
+        let now = self.now;
+        let did = self.server()?.keep_all(now);
+        self.has_kept(did)
+    }
+
+    fn has_kept(&mut self, did: Result<bool, ErrandError>) -> Result<bool, String> {
+        match did {
+            Ok(did) => {
+                trace!(self, "the mover has done something: {did}");
+                self.flush()?;
+                Ok(did)
+            }
+            Err(ErrandError::Disk(error)) => {
+                self.failed(&error.to_string())?;
+                Ok(true)
+            }
+            Err(ErrandError::Unreadable(what)) => Err(what),
+        }
+    }
+
     pub(super) fn toggle_full(&mut self) {
         self.full = !self.full;
         let room = self.full.then(|| self.dice.below(3 * u64::from(self.log.segment_bytes)));
         trace!(self, "room on the disk: {room:?}");
-        self.disk.leave_room(room);
+        self.disks.log.leave_room(room);
+        if self.options.archives {
+            let room = (self.full && self.dice.percent(60))
+                .then(|| self.dice.below(3 * u64::from(self.log.segment_bytes)));
+            trace!(self, "room for the store: {room:?}");
+            self.disks.retained.leave_room(room);
+        }
     }
 
     /// Writes everything to the disk and finishes cleaning.
@@ -110,7 +150,10 @@ impl World {
             }
             self.on_disk(Server::sync)?;
             self.on_disk(Server::tidy)?;
-            let busy = self.errand()?;
+            let mut busy = self.errand()?;
+            if life == self.outcome.crashes + self.outcome.restarts {
+                busy |= self.keep_all()?;
+            }
             if life != self.outcome.crashes + self.outcome.restarts {
                 // The disk failed in between, so this ends here.
                 return Ok(());
@@ -118,6 +161,9 @@ impl World {
             if !busy && self.server()?.is_idle() {
                 let end = self.server()?.machine.end();
                 trace!(self, "settled at {end:?}");
+                if self.server()?.owes() {
+                    return Err("the log owes records to the store, and nobody takes them there".into());
+                }
                 if self.options.archives && self.server()?.machine.room() == Demand::Growth {
                     self.check_replays()?;
                 }
@@ -134,11 +180,11 @@ impl World {
         if power {
             trace!(self, "the power goes");
             self.outcome.crashes += 1;
-            self.disk.lose_power();
+            self.disks.lose_power();
         } else {
             trace!(self, "the process ends");
             self.outcome.restarts += 1;
-            self.disk.fail_in(None);
+            self.disks.mend();
         }
         self.start()
     }
@@ -163,7 +209,9 @@ impl World {
         let secret = publishing::SECRET;
         if !self.calm && self.dice.percent(20) {
             let operations = self.dice.below(30);
-            self.disk.fail_in(Some(operations));
+            let store = self.options.archives && self.dice.percent(40);
+            let disk = if store { &self.disks.retained } else { &self.disks.log };
+            disk.fail_in(Some(operations));
         }
         let mut server = None;
         for _ in 0..10 {
@@ -172,7 +220,7 @@ impl World {
             let mut options: machine::Options = machine::Options { steps, ..machine::Options::default() };
             options.limits.sns.takers_at_once = self.takers_at_once;
             let bug = self.options.bug;
-            match Server::start_with(options, &self.disk, &self.log, secret, self.clock, bug, &mut dice) {
+            match Server::start_with(options, &self.disks, &self.log, secret, self.clock, bug, &mut dice) {
                 Ok(started) => {
                     server = Some(started);
                     break;
@@ -180,17 +228,17 @@ impl World {
                 Err(StartError::Damaged(what)) => return Err(format!("the log is refused: {what}")),
                 Err(StartError::Disk(what)) => {
                     trace!(self, "the start fails: {what}");
-                    self.disk.fail_in(None);
-                    self.disk.leave_room(None);
+                    self.disks.mend();
+                    self.disks.free();
                     self.full = false;
                     if self.dice.percent(50) {
-                        self.disk.lose_power();
+                        self.disks.lose_power();
                     }
                 }
             }
         }
         let Some(server) = server else { return Err("the server does not start".into()) };
-        self.disk.fail_in(None);
+        self.disks.mend();
         self.outcome.cuts += u64::from(server.cut);
         trace!(self, "started at {:?}", server.machine.end());
         // The log's time is at least that of everything acknowledged. The clock may have been behind.

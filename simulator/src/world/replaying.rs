@@ -179,6 +179,13 @@ impl World {
             for (head, tail) in &recalled.records {
                 let malformed = |_| "what is read for a replay is no parcel".to_owned();
                 let parcel = ParcelSent::decode(head).map_err(malformed)?;
+                // A page of the store can reach beyond the window.
+                if known.window.1.is_some_and(|to| to < parcel.at) {
+                    break;
+                }
+                if parcel.at < known.window.0 {
+                    continue;
+                }
                 let notification = Notification::decode(&tail.clone().into()).map_err(malformed)?;
                 let publish = number_of(&notification).ok_or("what is replayed was not published")?;
                 self.replayed(plan, &known, publish, parcel.number, recalled.next_seq, end)
@@ -211,8 +218,10 @@ impl World {
         let sns = self.server.as_ref().ok_or("the server is not running")?.machine.sns();
         let topic = sns.topic(&TOPICS[plan.topic].key()).ok_or("its topic is gone")?;
         // Messages that expired or left the window during the read are skipped.
-        let keeps = topic.archive_millis().zip(topic.archived_since());
-        let archive_began = topic.attribute("ArchiveBegan").and_then(|began| began.parse().ok());
+        let since = topic.attribute("BeginningArchiveTime").and_then(iso8601::read);
+        let since = since.and_then(|since| u64::try_from(since).ok()).map(Time);
+        let keeps = topic.archive_millis().zip(since);
+        let archive_began = topic.attribute("ArchiveSeries").and_then(|began| began.parse().ok());
         let is_due = keeps.is_some_and(|(millis, since)| at >= since && at + millis > now)
             && number >= archive_began.unwrap_or(0)
             && known.window.0 <= at

@@ -4,12 +4,12 @@ use api::eventbridge::{self as shapes, Request, Response};
 use api::{Map, Text, sns as topics, sqs as queues};
 use bytes::Bytes;
 use eventbridge::deliveries::{Attempt, Outcome};
-use journal::engines::FaultyDisk;
 use kernel::{Asker, Caller, Secret, Time};
 use machine::{Answer, Command, Event, Input, Options, Reply};
 use notification::{Keys, SignatureVersion, Signer};
 use serde_json::{Value, json};
 use simulator::dice::Dice;
+use simulator::disks::Disks;
 use simulator::server::Server;
 use sqs::operations::{Materials, needs};
 
@@ -69,7 +69,7 @@ pub fn entry(source: &str, detail: &str) -> shapes::PutEventsRequestEntry {
 }
 
 pub struct Story {
-    pub disk: FaultyDisk,
+    pub disk: Disks,
     pub log: journal::Options,
     pub server: Server,
     pub now: Time,
@@ -89,7 +89,7 @@ impl Story {
     /// `seed` decides what of unsynced writes a crash leaves.
     pub fn on_disk_of(seed: u64, segment_bytes: u32, options: Options) -> Self {
         let mut dice = Dice::from_seed(seed);
-        let disk = FaultyDisk::new(dice.split().into());
+        let disk = Disks::new(dice.split().into());
         let log = journal::Options { segment_bytes, log_id: 1, durable: true, recycled: 0 };
         let now = Time(1_700_000_000_000);
         let server = Server::start_with(options, &disk, &log, SECRET, now, None, &mut dice).unwrap();

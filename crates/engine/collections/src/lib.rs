@@ -15,6 +15,9 @@ pub use entry::Entry;
 pub mod lane;
 pub use lane::Lane;
 
+pub mod owed;
+pub use owed::Owed;
+
 pub mod short_lane;
 pub use short_lane::{Cells, ShortLane};
 

@@ -19,6 +19,8 @@ pub struct Setting<'a, L> {
     pub numbers: &'a Numbers,
     /// What the disk has room for.
     pub room: Demand,
+    /// Whether the log owes the store for retained data as much as it may: what would be owed besides is refused.
+    pub store_lags: bool,
 }
 
 /// The setting of a decision, the targets that it can reach, and the bodies that it hands to them.

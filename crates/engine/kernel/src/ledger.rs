@@ -49,6 +49,8 @@ pub struct Ledger {
     segments: BTreeMap<u32, SegmentUse>,
     /// Full segments that may have died since that was last asked.
     emptied: BTreeSet<u32>,
+    /// Bytes of records that the log owes to the store for retained data.
+    owed_bytes: u64,
 }
 
 impl Ledger {
@@ -72,6 +74,23 @@ impl Ledger {
         {
             self.emptied.insert(number);
         }
+    }
+
+    /// The log owes this record to the store for retained data: it is held until the store has it.
+    pub fn owe(&mut self, extent: Extent) {
+        self.hold(extent);
+        self.owed_bytes += u64::from(extent.len);
+    }
+
+    /// The record is no longer owed.
+    pub fn settle(&mut self, extent: Extent) {
+        self.release(extent);
+        self.owed_bytes = self.owed_bytes.saturating_sub(u64::from(extent.len));
+    }
+
+    /// Bytes of all records that are owed.
+    pub fn owed_bytes(&self) -> u64 {
+        self.owed_bytes
     }
 
     /// The full segments of which something that kept them has gone since this was last asked. A segment that dies by the passing

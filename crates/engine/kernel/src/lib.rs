@@ -19,6 +19,9 @@ pub use refusal::Refusal;
 
 pub mod codec;
 
+pub mod retained;
+pub use retained::{Retention, Series};
+
 mod ledger;
 pub use ledger::{Ledger, SegmentUse};
 

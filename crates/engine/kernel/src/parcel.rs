@@ -23,6 +23,15 @@ pub fn is_parcel(head: &[u8]) -> bool {
     matches!(head.first(), Some(&(PARCEL_SENT | PARCEL_PART)))
 }
 
+/// Appends the head with which a record of the log is kept in the store for retained data: its own, but for a parcel's takers, of
+/// which each has its copy elsewhere.
+pub fn put_kept_head(head: &[u8], out: &mut Vec<u8>) {
+    match ParcelSent::decode_label(head) {
+        Ok(parcel) if is_parcel(head) => parcel.handed_on().encode(out),
+        _ => out.extend_from_slice(head),
+    }
+}
+
 /// All parts of a parcel are in the log, before this record: all of its takers have it. It is read before all that flows, so
 /// that a part is known to count when it is read.
 #[derive(Clone, PartialEq, Eq, Debug)]

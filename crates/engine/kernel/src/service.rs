@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 use crate::codec::Malformed;
+use crate::retained::{Order, Page, Series};
 use crate::{
     Call, Called, Context, Demand, Extent, IdsRemembered, Ledger, Offer, ParcelSent, Refusal, RememberedId,
     Secret, Setting, Taken, Time, Why,
@@ -82,6 +83,8 @@ pub struct Decision<'a, S: Service> {
     pub facts: Vec<Fact<'a, S::Record<'a>>>,
     /// What is to be done outside.
     pub effects: Vec<(Rests, S::Effect)>,
+    /// What is ordered from the store for retained data.
+    pub orders: Vec<(Rests, Order)>,
     /// What the caller hears.
     pub outcome: Outcome<'a, S>,
     /// The request that a consequence answers. Without meaning in the decision of a request.
@@ -91,12 +94,12 @@ pub struct Decision<'a, S: Service> {
 impl<'a, S: Service> Decision<'a, S> {
     /// Facts that nobody asked for.
     pub fn silent(facts: Vec<Fact<'a, S::Record<'a>>>) -> Self {
-        Decision { facts, effects: Vec::new(), outcome: Outcome::Silence, ticket: None }
+        Decision::with(facts, Outcome::Silence)
     }
 
     /// Facts and what follows from them.
     pub fn with(facts: Vec<Fact<'a, S::Record<'a>>>, outcome: Outcome<'a, S>) -> Self {
-        Decision { facts, effects: Vec::new(), outcome, ticket: None }
+        Decision { facts, effects: Vec::new(), orders: Vec::new(), outcome, ticket: None }
     }
 
     /// Facts and an answer.
@@ -301,6 +304,25 @@ pub trait Service: Default + Debug + 'static {
 
     /// Something happened outside. What must follow is returned.
     fn hear(&mut self, event: Self::Event, setting: &Setting<'_, Self::Limits>) -> Option<Self::Due>;
+
+    // What is kept in the store for retained data.
+
+    /// Tells each series that this service must know how far the store has, at a start.
+    fn each_series(&self, _each: &mut dyn FnMut(Series)) {}
+
+    /// Whether a series is this service's. The store deletes one that is nobody's.
+    fn has_series(&self, _series: Series) -> bool {
+        false
+    }
+
+    /// An order to keep records of a series has ended, or a log is about to be read, behind its configuration: the store has the
+    /// records of the series durably up to this number; of those that were ordered, none if it is absent.
+    fn kept(&mut self, _series: Series, _through: Option<u64>, _ledger: &mut Ledger) {}
+
+    /// A page that this service ordered has been read. What must follow is returned.
+    fn page_read(&mut self, _page: Page, _setting: &Setting<'_, Self::Limits>) -> Option<Self::Due> {
+        None
+    }
 
     /// Whether there is work that can be done between requests.
     fn has_background_work(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use journal::Overlong;
 use kernel::gather::FACT_BYTES;
+use kernel::retained::{Order, Page};
 use kernel::{CALLS, Called, Context, Decision, Fact, Handed, Outcome, Refusal, Rests, Service};
 
 use crate::house::{Circumstances, Doors, Has, House};
@@ -86,6 +87,7 @@ impl<H: House> Machine<H> {
             self.commit_step::<S>(facts, &handed, group, room)
                 .map_err(|overlong| too_long(S::OVERLONG, overlong))?;
             self.send::<S>(decision.effects);
+            self.order::<S>(decision.orders);
             let Outcome::Again { step, .. } = decision.outcome else { return Ok(decision.outcome) };
             numbers = self.numbers.next();
             asked = self.ask::<S>(ticket, |service, context| service.decide_again(command, step, context));
@@ -99,6 +101,17 @@ impl<H: House> Machine<H> {
         H: Has<S>,
     {
         if let Some((due, numbers)) = self.take_from::<S>(|service, setting| service.hear(event, setting)) {
+            self.follow::<S>(due, numbers);
+        }
+    }
+
+    /// Tells a service of a page that it has ordered from the store, and does what follows.
+    pub(crate) fn page_read_of<S: Service>(&mut self, page: Page)
+    where
+        H: Has<S>,
+    {
+        if let Some((due, numbers)) = self.take_from::<S>(|service, setting| service.page_read(page, setting))
+        {
             self.follow::<S>(due, numbers);
         }
     }
@@ -127,10 +140,11 @@ impl<H: House> Machine<H> {
     where
         H: Has<S>,
     {
-        let room = self.room();
+        let (room, store_lags) = (self.room(), self.store_lags());
         let Machine { house, secret, options, numbers, now, .. } = self;
         let (secret, _) = secret.as_ref()?;
-        let circumstances = Circumstances { now: *now, limits: &options.limits, secret, numbers, room };
+        let limits = &options.limits;
+        let circumstances = Circumstances { now: *now, limits, secret, numbers, room, store_lags };
         let before = numbers.next();
         let due = take(house.of_mut(), &circumstances.setting::<H, S>(0))?;
         Some((due, before))
@@ -188,6 +202,7 @@ impl<H: House> Machine<H> {
         let handing = self.commit_step::<S>(facts, &handed, group, (room, numbers));
         debug_assert!(handing.is_ok(), "{handing:?}");
         self.send::<S>(decision.effects);
+        self.order::<S>(decision.orders);
         match decision.outcome {
             Outcome::Call(call) => Some(call),
             outcome => {
@@ -230,7 +245,8 @@ impl<H: House> Machine<H> {
     pub(crate) fn circumstances(&self) -> Option<Circumstances<'_, H::Limits>> {
         let (secret, _) = self.secret.as_ref()?;
         let (numbers, limits) = (&self.numbers, &self.options.limits);
-        Some(Circumstances { now: self.now, limits, secret, numbers, room: self.room() })
+        let (room, store_lags) = (self.room(), self.store_lags());
+        Some(Circumstances { now: self.now, limits, secret, numbers, room, store_lags })
     }
 
     /// Records what a step has decided, and makes it true. What does not fit into the segment of its group begins a group.
@@ -285,6 +301,17 @@ impl<H: House> Machine<H> {
     {
         for (rests, effect) in effects {
             self.outbox.put(self.position(rests), Release::Effect(H::effect(effect)));
+        }
+    }
+
+    /// Sends orders to the store for retained data on their way.
+    fn order<S: Service>(&mut self, orders: Vec<(Rests, Order)>)
+    where
+        H: Has<S>,
+    {
+        for (rests, order) in orders {
+            let after = self.position(rests);
+            self.outbox.put(after, Release::Order(H::INDEX, order, after));
         }
     }
 

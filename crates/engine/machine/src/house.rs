@@ -4,9 +4,10 @@ use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 use kernel::codec::Malformed;
+use kernel::retained::Page;
 use kernel::{
     Called, Demand, Extent, Handed, IdsRemembered, Ledger, Numbers, Offer, ParcelSent, RememberedId, Secret,
-    Service, Survival, Taken, Targets, Time,
+    Series, Service, Survival, Taken, Targets, Time,
 };
 
 use crate::calls::Callable;
@@ -49,6 +50,8 @@ pub trait House: Default + Debug + Sized + 'static {
     ) -> Result<Self::Reply, Called>;
     /// Tells a service what has happened outside, and does what follows.
     fn event(machine: &mut Machine<Self>, event: Self::Event);
+    /// Tells a service of a page that it has ordered from the store, and does what follows.
+    fn page_read(machine: &mut Machine<Self>, service: usize, page: Page);
     /// Does what is due, as much of it as may happen until the next flush.
     fn follow_up(machine: &mut Machine<Self>);
     /// Ends a request that waits.
@@ -72,6 +75,12 @@ pub trait House: Default + Debug + Sized + 'static {
     fn remember(&mut self, record: &IdsRemembered, at: Extent, ledger: &mut Ledger);
     /// The server has a secret.
     fn identified(&mut self, secret: &Secret);
+    /// Tells each series that a service must know how far the store has, with the service.
+    fn each_series(&self, each: &mut dyn FnMut(usize, Series));
+    /// Whether a series is any service's.
+    fn has_series(&self, series: Series) -> bool;
+    /// The store has a series of a service up to a number.
+    fn kept(&mut self, service: usize, series: Series, through: Option<u64>, ledger: &mut Ledger);
     /// A log is about to be read.
     fn replaying(&mut self, now: Time);
     /// A log has been read.
@@ -140,6 +149,8 @@ pub struct Circumstances<'a, L> {
     pub numbers: &'a Numbers,
     /// What the disk has room for.
     pub room: Demand,
+    /// Whether the log owes the store for retained data as much as it may.
+    pub store_lags: bool,
 }
 
 /// The services as targets of each other, under the circumstances of a decision.
@@ -316,6 +327,16 @@ macro_rules! services {
                 }
             }
 
+            fn page_read(
+                machine: &mut $crate::machine::Machine<Self>,
+                service: usize,
+                page: kernel::retained::Page,
+            ) {
+                $(if service == Index::$Service as usize {
+                    return machine.page_read_of::<$state>(page);
+                })*
+            }
+
             fn follow_up(machine: &mut $crate::machine::Machine<Self>) {
                 $(machine.follow_up_of::<$state>();)*
             }
@@ -410,6 +431,28 @@ macro_rules! services {
 
             fn identified(&mut self, secret: &kernel::Secret) {
                 $(kernel::Service::identified(&mut self.$field, secret);)*
+            }
+
+            fn each_series(&self, each: &mut dyn FnMut(usize, kernel::Series)) {
+                $(kernel::Service::each_series(&self.$field, &mut |series| {
+                    each(Index::$Service as usize, series);
+                });)*
+            }
+
+            fn has_series(&self, series: kernel::Series) -> bool {
+                false $(|| kernel::Service::has_series(&self.$field, series))*
+            }
+
+            fn kept(
+                &mut self,
+                service: usize,
+                series: kernel::Series,
+                through: Option<u64>,
+                ledger: &mut kernel::Ledger,
+            ) {
+                $(if service == Index::$Service as usize {
+                    return kernel::Service::kept(&mut self.$field, series, through, ledger);
+                })*
             }
 
             fn replaying(&mut self, now: kernel::Time) {
@@ -550,6 +593,7 @@ impl<'a, L: Copy> Circumstances<'a, L> {
             ticket,
             numbers: self.numbers,
             room: self.room,
+            store_lags: self.store_lags,
         }
     }
 }

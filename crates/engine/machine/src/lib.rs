@@ -58,7 +58,8 @@ mod echo;
 use std::ops::RangeInclusive;
 
 use house::House;
-use kernel::{Extent, Position, Refusal, Secret, Stored};
+use kernel::retained::{Order, Page};
+use kernel::{Extent, Position, Refusal, Secret, Series, Stored};
 
 /// The machine's own kinds of records, but for the secret's: parcels and ids.
 pub const OWN_KINDS: RangeInclusive<u8> = 128..=135;
@@ -84,6 +85,22 @@ pub enum Input<H: House = Services> {
     },
     /// Something has happened outside that a service wants to know of, mostly the end of an effect.
     Event(H::Event),
+    /// An order to keep records has ended: the store has the series up to this number; nothing of what was ordered, if it is absent.
+    Kept {
+        /// The service that ordered it.
+        service: usize,
+        /// The series.
+        series: Series,
+        /// The number.
+        through: Option<u64>,
+    },
+    /// A page that was ordered has been read.
+    PageRead {
+        /// The service that ordered it.
+        service: usize,
+        /// The page.
+        page: Page,
+    },
     /// The log is durable up to this position.
     Durable(Position),
     /// Time has passed.
@@ -139,6 +156,16 @@ pub enum Output<H: House = Services> {
     },
     /// A service wants something done outside.
     Effect(H::Effect),
+    /// A service orders something from the store for retained data. Orders are carried out in this order, but for pages.
+    Order {
+        /// The service that hears of the end.
+        service: usize,
+        /// What.
+        order: Order,
+        /// What is changed in the store is changed only when the log is **on disk** up to here, whatever else counts as durable: the
+        /// store must not know what a crash takes from the log.
+        after: Position,
+    },
     /// Read the heads of a sealed segment and hand them in with [`Input::Surveyed`].
     Survey {
         /// Which.
@@ -164,7 +191,12 @@ pub struct Options<H: House = Services> {
     /// Of what follows without anybody asking, about so many steps of a microsecond happen between two calls of
     /// [`Machine::flush`].
     pub steps: usize,
+    /// Bytes of records that the log may owe to the store for retained data. Beyond, what would be owed besides is refused.
+    pub owed_bytes: u64,
 }
+
+/// Half a gigabyte: minutes of a fast stream, and no large part of a disk.
+const OWED_BYTES: u64 = 512 << 20;
 
 impl<H: House> Clone for Options<H> {
     fn clone(&self) -> Self {
@@ -176,6 +208,6 @@ impl<H: House> Copy for Options<H> {}
 
 impl<H: House> Default for Options<H> {
     fn default() -> Self {
-        Options { limits: H::Limits::default(), steps: 1000 }
+        Options { limits: H::Limits::default(), steps: 1000, owed_bytes: OWED_BYTES }
     }
 }

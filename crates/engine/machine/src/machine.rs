@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use kernel::codec::Malformed;
-use kernel::{Extent, Ledger, Numbers, Place, Position, Secret, ServerIdentified, Time};
+use kernel::{Extent, Ledger, Numbers, Place, Position, Secret, Series, ServerIdentified, Time};
 
 use crate::cleaning::Cleaning;
 use crate::house::House;
@@ -43,6 +43,9 @@ pub struct Machine<H: House = Services> {
     /// Parcels in parts that are not known to be closed durably: where their first parts begin, and what closes them ends.
     pub(crate) closing: VecDeque<(Place, Position)>,
     pub(crate) pace: Pace,
+    /// Bytes that may be owed to the store for retained data. A log that owed more at the start may go on, as long as that
+    /// becomes less.
+    owed_allowed: u64,
 }
 
 impl<H: House> Machine<H> {
@@ -69,6 +72,7 @@ impl<H: House> Machine<H> {
             outputs: VecDeque::new(),
             closed: BTreeSet::new(),
             closing: VecDeque::new(),
+            owed_allowed: options.owed_bytes,
         }
     }
 
@@ -111,6 +115,8 @@ impl<H: House> Machine<H> {
         self.numbers.skip_to(counter);
         self.house.replayed(counter, &mut self.ledger);
         self.now = self.now.max(now);
+        self.owed_allowed = u64::MAX;
+        self.limit_owed();
         H::mend(self);
     }
 
@@ -143,6 +149,11 @@ impl<H: House> Machine<H> {
                     self.closing.pop_front();
                 }
             }
+            Input::Kept { service, series, through } => {
+                self.house.kept(service, series, through, &mut self.ledger);
+                self.limit_owed();
+            }
+            Input::PageRead { service, page } => H::page_read(self, service, page),
             Input::Tick => self.look_for_victim = true,
             Input::Space { end } => self.space_end = end,
             Input::Identify { secret } => self.identify(&ServerIdentified { secret }),
@@ -161,6 +172,21 @@ impl<H: House> Machine<H> {
             Input::Stop => self.house.stop(),
         }
         H::follow_up(self);
+    }
+
+    /// What may be owed falls with what is owed.
+    fn limit_owed(&mut self) {
+        self.owed_allowed = self.owed_allowed.min(self.ledger.owed_bytes() + self.options.owed_bytes);
+    }
+
+    /// Whether the log owes the store as much as it may.
+    pub(crate) fn store_lags(&self) -> bool {
+        self.ledger.owed_bytes() > self.owed_allowed
+    }
+
+    /// Whether a series is any service's. The store deletes what is nobody's.
+    pub fn has_series(&self, series: Series) -> bool {
+        self.house.has_series(series)
     }
 
     pub(crate) fn identify(&mut self, record: &ServerIdentified) {
@@ -239,6 +265,7 @@ impl<H: House> Machine<H> {
         Some(match self.outbox.take()? {
             Release::Reply(ticket, answer) => Output::Reply { ticket, answer },
             Release::Effect(effect) => Output::Effect(effect),
+            Release::Order(service, order, after) => Output::Order { service, order, after },
         })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use kernel::Position;
+use kernel::retained::Order;
 
 use crate::Answer;
 use crate::house::House;
@@ -14,6 +15,8 @@ pub enum Release<H: House> {
     Reply(u64, Answer<H>),
     /// Something to be done outside.
     Effect(H::Effect),
+    /// A service's order from the store for retained data, and up to where the log must be on disk for it.
+    Order(usize, Order, Position),
 }
 
 /// Things that wait for positions, given back in the order of the positions.

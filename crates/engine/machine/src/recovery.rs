@@ -3,7 +3,7 @@
 use std::fmt;
 
 use kernel::codec::Malformed;
-use kernel::{Extent, Time};
+use kernel::{Extent, Series, Time};
 
 use crate::house::House;
 use crate::machine::Machine;
@@ -96,6 +96,21 @@ impl<H: House> Recovery<H> {
         if let Err(Malformed) = self.machine.replay(at, head) {
             self.unknown.get_or_insert(Unknown { first: at, records: 0 }).records += 1;
         }
+    }
+
+    /// Between the two passes: `last` tells the number of the last record that the store for retained data has of a series. What
+    /// the store has is not owed.
+    ///
+    /// # Errors
+    /// The first one of `last`.
+    pub fn ask_store<E>(&mut self, mut last: impl FnMut(Series) -> Result<Option<u64>, E>) -> Result<(), E> {
+        let mut all = Vec::new();
+        self.machine.house.each_series(&mut |service, series| all.push((service, series)));
+        for (service, series) in all {
+            let through = last(series)?;
+            self.machine.house.kept(service, series, through, &mut self.machine.ledger);
+        }
+        Ok(())
     }
 
     /// The moment at which the machine goes on.

@@ -1,371 +1,208 @@
-//! What FIFO topics keep, and its replay to subscriptions that ask for it (facts/sns.md § 10).
+//! What FIFO topics keep (facts/sns.md § 10).
 //!
-//! A message that is archived holds its record of the log for as long as the topic says. A replay goes through the archive in
-//! order and hands each message to the subscription's queue again; how far it has come is told by the latest copy
-//! itself, which keeps its record until the next, so that no crash makes it skip or repeat one. Until it has caught up, the subscription gets nothing else: what is published
-//! meanwhile is archived, and comes in its turn.
+//! An archive is a series of the store for retained data. The record of a publish is all there is to say: the log owes it to the
+//! store, and holds it until the store has it. What the store has is the beginning of the archive, and what is owed is the rest.
 
-use collections::Entry;
-use kernel::parcel::Form;
-use kernel::{Extent, Ledger, Offer, ParcelSent, Seq, Taken, Time, iso8601};
-use notification::Notification;
-use patterns::{Event, FilterPolicy, Scope};
-use serde_json::Value;
+use collections::{Entry, Owed};
+use kernel::retained::{Keep, Order, Owed as Owing, Rule};
+use kernel::{Extent, Ledger, ParcelSent, Rests, Retention, Seq, Series, Time, iso8601};
 
-use crate::fanout::sender;
-use crate::operations::{Context, Setting};
-use crate::records::{ReplayAdvanced, SubscriptionDeclared};
-use crate::state::{Due, State};
-use crate::topic::{Subscription, Topic};
-use crate::{SubscriptionId, TopicId};
+use crate::TopicId;
+use crate::records::TopicDeclared;
+use crate::rules::topic_attributes::retention_days;
+use crate::state::State;
+use crate::topic::Topic;
 
-/// A replay that has not come to its end.
-#[derive(Clone, Debug)]
-pub struct Replay {
-    topic: TopicId,
-    /// Numbers from this one on were given since it was asked for: copies below it are of a replay before.
-    began: u64,
-    from: Time,
-    to: Option<Time>,
-    /// The next message is this one or a later one.
-    next: u64,
-    /// The first of the messages that are being read for it.
-    reading: Option<Extent>,
-    /// Where it stands what it handed on last, and which message that was.
-    fact: Option<(Extent, u64)>,
-}
+/// The attribute of a topic with the number of its archive's series; absent if the topic was made with the archive, whose number
+/// is then the topic's. Everything in the archive has a higher number. Users do not see it.
+pub(crate) const ARCHIVE_SERIES: &str = "ArchiveSeries";
 
-impl Replay {
-    /// Whether what was published at that moment is in its window.
-    fn covers(&self, at: Time) -> bool {
-        self.from <= at && self.to.is_none_or(|to| at <= to)
-    }
-
-    /// The record at `at` says that it has handed on everything up to a message.
-    fn advance(&mut self, through: u64, at: Extent, ledger: &mut Ledger) {
-        self.next = self.next.max(through + 1);
-        if let Some((old, latest)) = self.fact {
-            if through < latest {
-                return;
-            }
-            ledger.release(old);
-        }
-        ledger.hold(at);
-        self.fact = Some((at, through));
-    }
-}
-
-/// What a replay needs next.
-#[derive(Debug)]
-pub enum ReplayStep {
-    /// These records are to be read, in this order.
-    Read(SubscriptionId, Vec<Extent>),
-    /// It has come to its end: the subscription as it is from now on.
-    Completed(Box<SubscriptionDeclared>),
-}
-
-/// The attribute of a topic that tells what it keeps from what an earlier archive has kept, to the number; users do not see it.
+/// The same in logs from before there was a store. Other things can have this number, so it is no series': that of such an archive
+/// is the topic's, of which the store has nothing.
 pub(crate) const ARCHIVE_BEGAN: &str = "ArchiveBegan";
 
-/// The attribute that tells one replay of a subscription from another; users do not see it.
-pub(crate) const REPLAY_BEGAN: &str = "ReplayBegan";
+/// Messages of archives that were given up that are forgotten in one go.
+const FORGOTTEN_AT_ONCE: usize = 1000;
 
-/// Messages that are read for a replay in one go.
-const READ_AT_ONCE: usize = 16;
+/// Rules that are ordered in one go.
+const RULES_AT_ONCE: usize = 100;
 
-/// Messages that leave archives in one go.
-const EXPIRED_AT_ONCE: usize = 1000;
-
-impl State {
-    /// A message was published, or lies here now: its topic keeps it if it has an archive.
-    pub(crate) fn archive(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
-        for copy in parcel.copies.iter().filter(|copy| copy.form.replayed && !parcel.forwarded) {
-            let replay = self.replays.get_mut(&SubscriptionId(copy.form.recipient));
-            if let Some(replay) = replay.filter(|replay| copy.seq >= replay.began) {
-                replay.advance(parcel.number, at, ledger);
-            }
-        }
-        if parcel.archived_millis == 0 {
-            return;
-        }
-        let id = TopicId(parcel.source);
-        let Some(topic) = self.topics.get_mut(&id) else { return };
-        let Some(keeping) = topic.keeping() else { return };
-        if !keeping.keeps(Seq(parcel.number), parcel.at, self.reading_until.unwrap_or(parcel.at)) {
-            return;
-        }
-        ledger.hold(at);
-        let entry = Entry { seq: Seq(parcel.number), extent: at, sent: parcel.at, tag: 0 };
-        if let Some(old) = topic.archive.put(entry) {
-            ledger.release(old.extent);
-        }
-        if topic.archive_due.is_none() {
-            let due = parcel.at + keeping.millis;
-            topic.archive_due = Some(due);
-            self.deadlines.set(due, Due::ArchiveEnds(id));
-        }
-        let waiting = self.replays.iter().filter(|(_, replay)| replay.topic == id).map(|(&id, _)| id);
-        self.replays_to_look_at.extend(waiting);
-    }
-
-    /// Whether a message lies in its topic's archive, with its record at `at`.
-    pub fn is_archived(&self, parcel: &ParcelSent<'_>, at: Extent) -> bool {
-        let topic = self.topics.get(&TopicId(parcel.source));
-        let entry = topic.and_then(|topic| topic.archive.get(Seq(parcel.number)));
-        entry.is_some_and(|entry| entry.extent == at)
-    }
-
-    /// Whether there is more to do than was done in one go.
-    pub fn has_background_work(&self) -> bool {
-        !self.expiring.is_empty() || !self.leaving.is_empty()
-    }
-
-    /// What deleted topics have left behind, and what archives need not keep any longer, goes, a little at a time.
-    pub fn work_in_background(&mut self, now: Time, ledger: &mut Ledger) {
-        self.take_leave(ledger);
-        let Some(id) = self.expiring.pop_first() else { return };
-        let Some(topic) = self.topics.get_mut(&id) else { return };
-        if let Some(due) = topic.archive_due.take() {
-            self.deadlines.clear(due, Due::ArchiveEnds(id));
-        }
-        let keeping = topic.keeping();
-        for _ in 0..EXPIRED_AT_ONCE {
-            let Some(oldest) = topic.archive.front() else { return };
-            if let Some(keeping) = keeping.filter(|keeping| keeping.keeps(oldest.seq, oldest.sent, now)) {
-                let due = oldest.sent + keeping.millis;
-                topic.archive_due = Some(due);
-                self.deadlines.set(due, Due::ArchiveEnds(id));
-                return;
-            }
-            topic.archive.pop_front();
-            ledger.release(oldest.extent);
-        }
-        self.expiring.insert(id);
-    }
-
-    /// A subscription has been declared: a replay that it asks for begins, or goes on.
-    pub(crate) fn watch_replay(&mut self, id: SubscriptionId, ledger: &mut Ledger) {
-        let Some(subscription) = self.subscriptions.get(&id) else { return };
-        let Some((from, to)) = subscription.unfinished_replay() else {
-            return self.forget_replay(id, ledger);
-        };
-        let began = subscription.replay_began();
-        if self.replays.get(&id).is_none_or(|known| known.began != began) {
-            let topic = subscription.declared.topic;
-            self.forget_replay(id, ledger);
-            let replay = Replay { topic, began, from, to, next: 0, reading: None, fact: None };
-            self.replays.insert(id, replay);
-        }
-        self.replays_to_look_at.insert(id);
-    }
-
-    /// A subscription's replay is over, or is replaced by another.
-    pub(crate) fn forget_replay(&mut self, id: SubscriptionId, ledger: &mut Ledger) {
-        if let Some((fact, _)) = self.replays.remove(&id).and_then(|replay| replay.fact) {
-            ledger.release(fact);
-        }
-    }
-
-    pub(crate) fn replay_advanced(&mut self, record: &ReplayAdvanced, at: Extent, ledger: &mut Ledger) {
-        let replay = self.replays.get_mut(&record.subscription);
-        if let Some(replay) = replay.filter(|replay| replay.began == record.began) {
-            replay.advance(record.through, at, ledger);
-        }
-    }
-
-    /// What is to be said again of a replay, if the record at `at` says how far it has come.
-    pub fn replay_advanced_again(&self, at: Extent) -> Option<ReplayAdvanced> {
-        self.replays.iter().find_map(|(&subscription, replay)| {
-            let (_, through) = replay.fact.filter(|&(fact, _)| fact == at)?;
-            Some(ReplayAdvanced { subscription, began: replay.began, through })
-        })
-    }
-
-    /// Whether a subscription's replay has handed over anything yet, and has not come to its end.
-    pub fn replay_has_begun(&self, id: SubscriptionId) -> bool {
-        self.replays.get(&id).is_some_and(|replay| replay.next > 0)
-    }
-
-    /// What the replays need next.
-    pub fn next_replay_step(&mut self, now: Time) -> Option<ReplayStep> {
-        while let Some(id) = self.replays_to_look_at.pop_first() {
-            let Some(replay) = self.replays.get_mut(&id).filter(|replay| replay.reading.is_none()) else {
-                continue;
-            };
-            let Some(topic) = self.topics.get(&replay.topic) else { continue };
-            let keeping = topic.keeping();
-            let is_kept =
-                |entry: &Entry| keeping.is_some_and(|keeping| keeping.keeps(entry.seq, entry.sent, now));
-            let entries: Vec<Entry> = topic
-                .archive
-                .iter_from(Seq(replay.next))
-                .skip_while(|entry| entry.sent < replay.from || !is_kept(entry))
-                .take_while(|entry| replay.covers(entry.sent))
-                .take(READ_AT_ONCE)
-                .collect();
-            if let Some(first) = entries.first() {
-                replay.reading = Some(first.extent);
-                return Some(ReplayStep::Read(id, entries.iter().map(|entry| entry.extent).collect()));
-            }
-            if let Some(to) = replay.to.filter(|&to| to >= now) {
-                // What is yet to be published until then belongs to it.
-                self.deadlines.set(to + 1, Due::ReplayEnds(id));
-                continue;
-            }
-            let Some(subscription) = self.subscriptions.get(&id) else { continue };
-            let mut declared = subscription.declared.clone();
-            declared.attributes.insert("ReplayStatus".into(), "Completed".into());
-            return Some(ReplayStep::Completed(Box::new(declared)));
-        }
-        None
-    }
-
-    /// Hands a message that was read for a replay to the subscription's queue; not if its filter does not want it, or if it has
-    /// grown too old meanwhile or is not in the window of a replay that was asked for since.
-    pub(crate) fn replay<'a>(
-        &self,
-        id: SubscriptionId,
-        parcel: ParcelSent<'a>,
-        notification: &Notification,
-        payload: &'a [u8],
-        context: &mut Context<'a, '_>,
-    ) -> Option<Taken> {
-        let Setting { now, limits, .. } = context.setting;
-        let subscription = self.subscriptions.get(&id)?;
-        let topic = self.topics.get(&subscription.declared.topic)?;
-        let keeping = topic.keeping()?;
-        let is_due =
-            self.replays.get(&id)?.covers(parcel.at) && keeping.keeps(Seq(parcel.number), parcel.at, now);
-        if !is_due || !subscription.wants(notification) {
-            return None;
-        }
-        let body = context.body(parcel.handed_on(), payload);
-        let offer = |to, is_dead_letter| Offer {
-            to,
-            body,
-            must_be_allowed: limits.queue_policies.then_some(sender(&topic.arn)),
-            size: notification.message.len(),
-            attributes: notification.attributes.len(),
-            form: Form { recipient: id.0, raw: subscription.is_raw(), protocol: 0, replayed: true },
-            deduplicates_by_content: false,
-            is_dead_letter,
-        };
-        match context.offer(&offer(subscription.queue.as_ref()?, false)) {
-            Taken::Refused(..) => Some(context.offer(&offer(&subscription.dead_letters()?, true))),
-            taken => Some(taken),
-        }
-    }
-
-    /// Whether this is what is being read for a replay. What was read for one that was replaced meanwhile is not.
-    pub fn is_read_for(&self, id: SubscriptionId, first: Extent) -> bool {
-        self.replays.get(&id).is_some_and(|replay| replay.reading == Some(first))
-    }
-
-    /// What was asked for cannot be read from `at` on, since the bytes there are not those that were written: the replay goes on
-    /// behind it.
-    pub fn replay_passes(&mut self, id: SubscriptionId, at: Extent) {
-        let Some(replay) = self.replays.get(&id).filter(|replay| replay.reading == Some(at)) else { return };
-        let topic = self.topics.get(&replay.topic);
-        let number = topic.and_then(|topic| {
-            let mut archived = topic.archive.iter_from(Seq(replay.next));
-            archived.find(|entry| entry.extent == at).map(|entry| entry.seq.0)
-        });
-        self.replay_read(id, number);
-    }
-
-    /// What was asked for has been read and handed on, up to this message; absent: nothing could be read, since it lies
-    /// elsewhere by now.
-    pub fn replay_read(&mut self, id: SubscriptionId, through: Option<u64>) {
-        let Some(replay) = self.replays.get_mut(&id) else { return };
-        replay.reading = None;
-        if let Some(through) = through {
-            replay.next = replay.next.max(through + 1);
-        }
-        self.replays_to_look_at.insert(id);
-    }
+/// An archive.
+#[derive(Clone, Debug)]
+pub(crate) struct Archive {
+    pub(crate) keeping: Keeping,
+    /// What the store does not have yet.
+    pub(crate) owed: Owed,
 }
 
 /// What an archive keeps.
 #[derive(Clone, Copy, Debug)]
-struct Keeping {
+pub(crate) struct Keeping {
+    /// Its series.
+    pub(crate) series: Series,
     /// What was published from then on.
     since: Time,
     /// And has this number or a higher one.
     began: Seq,
-    /// For so long.
-    millis: u64,
+    /// For so many days.
+    days: u64,
 }
 
+const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
+
 impl Keeping {
+    fn of(topic: &TopicDeclared) -> Option<Keeping> {
+        let attribute = |name: &str| topic.attributes.get(name).map(String::as_str);
+        let number = |name: &str| attribute(name).and_then(|number| number.parse().ok());
+        let since = iso8601::read(attribute("BeginningArchiveTime")?)?;
+        let series = number(ARCHIVE_SERIES);
+        Some(Keeping {
+            series: Series(series.unwrap_or(topic.id.0)),
+            since: Time(u64::try_from(since).ok()?),
+            began: Seq(series.or_else(|| number(ARCHIVE_BEGAN)).unwrap_or_default()),
+            days: retention_days(attribute("ArchivePolicy")?)?,
+        })
+    }
+
     /// Whether it keeps at `now` what was published at that moment, with that number.
-    fn keeps(self, number: Seq, at: Time, now: Time) -> bool {
-        self.began <= number && self.since <= at && now < at + self.millis
+    pub(crate) fn keeps(&self, number: Seq, at: Time, now: Time) -> bool {
+        self.began <= number && self.since <= at && now < at + self.days * DAY_MILLIS
+    }
+
+    /// The oldest moment of what it keeps at `now`.
+    pub(crate) fn oldest(&self, now: Time) -> Time {
+        self.since.max(Time(now.millis().saturating_sub(self.days * DAY_MILLIS)))
+    }
+
+    fn retention(&self) -> Retention {
+        Retention::seconds(self.days * DAY_MILLIS / 1000)
+    }
+}
+
+impl Archive {
+    /// All that is owed, as one order.
+    pub(crate) fn all_owed(&self) -> Keep {
+        let record = |entry: Entry| Owing { sequence: entry.seq.0, time: entry.sent, extent: entry.extent };
+        let records = self.owed.iter_from(Seq(0)).map(record).collect();
+        let Keeping { series, .. } = self.keeping;
+        Keep { series, retention: self.keeping.retention(), records, more: false }
+    }
+
+    /// The next records that the store is to keep, unless an order is under way.
+    pub(crate) fn order(&mut self) -> Option<Keep> {
+        self.owed.order(self.keeping.series, self.keeping.retention())
+    }
+}
+
+impl State {
+    /// A message was published, or lies here now: its topic keeps it if it has an archive.
+    pub(crate) fn archive(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
+        if parcel.archived_millis == 0 {
+            return;
+        }
+        let id = TopicId(parcel.source);
+        let archive = self.topics.get_mut(&id).and_then(|topic| topic.archive.as_mut());
+        let Some(Archive { keeping, owed }) = archive else { return };
+        if !keeping.keeps(Seq(parcel.number), parcel.at, self.reading_until.unwrap_or(parcel.at)) {
+            return;
+        }
+        owed.put(Entry { seq: Seq(parcel.number), extent: at, sent: parcel.at, tag: 0 }, ledger);
+        if owed.is_ready() {
+            self.to_keep.insert(id);
+        }
+        self.wake_replays(id);
+    }
+
+    /// Whether a message is owed to its topic's archive, with its record at `at`.
+    pub fn is_owed(&self, parcel: &ParcelSent<'_>, at: Extent) -> bool {
+        let topic = self.topics.get(&TopicId(parcel.source));
+        let archive = topic.and_then(|topic| topic.archive.as_ref());
+        archive.is_some_and(|archive| archive.owed.contains(Seq(parcel.number), at))
+    }
+
+    /// A topic has been declared: it has an archive from now on, or another, or none.
+    pub(crate) fn archive_declared(&mut self, id: TopicId) {
+        let Some(topic) = self.topics.get_mut(&id) else { return };
+        let keeping = Keeping::of(&topic.declared);
+        if let (Some(archive), Some(keeping)) = (&mut topic.archive, keeping)
+            && archive.keeping.series == keeping.series
+        {
+            if archive.keeping.days != keeping.days && self.reading_until.is_none() {
+                self.rules.insert(keeping.series, Rule::Keep(keeping.retention()));
+            }
+            archive.keeping = keeping;
+            return;
+        }
+        let old = topic.archive.take();
+        topic.archive = keeping.map(|keeping| Archive { keeping, owed: Owed::default() });
+        self.archives.extend(keeping.map(|keeping| (keeping.series, id)));
+        self.archive_ended(old);
+    }
+
+    /// An archive is given up: what it has kept goes.
+    pub(crate) fn archive_ended(&mut self, archive: Option<Archive>) {
+        let Some(Archive { keeping, owed }) = archive else { return };
+        self.archives.remove(&keeping.series);
+        if self.reading_until.is_none() {
+            self.rules.insert(keeping.series, Rule::Delete);
+        }
+        self.given_up.push_back(owed);
+    }
+
+    /// After a log has been read: the store may not have heard what was said last of how long to keep.
+    pub(crate) fn rule_all_archives(&mut self) {
+        let archives = self.topics.values().filter_map(|topic| topic.archive.as_ref());
+        let rules = archives.map(|Archive { keeping, .. }| (keeping.series, Rule::Keep(keeping.retention())));
+        self.rules.extend(rules);
+    }
+
+    /// Forgets a little of what archives that were given up have owed. Returns whether there was something.
+    pub(crate) fn forget_archives(&mut self, ledger: &mut Ledger) -> bool {
+        let Some(owed) = self.given_up.front_mut() else { return false };
+        if owed.forget(FORGOTTEN_AT_ONCE, ledger) < FORGOTTEN_AT_ONCE {
+            self.given_up.pop_front();
+        }
+        true
+    }
+
+    /// What is to be ordered from the store next. Rules rest on what made them, and records on themselves.
+    pub(crate) fn next_orders(&mut self) -> Option<Vec<(Rests, Order)>> {
+        if !self.rules.is_empty() {
+            let some = std::iter::from_fn(|| self.rules.pop_first()).take(RULES_AT_ONCE);
+            return Some(
+                some.map(|(series, rule)| (Rests::OnEverything, Order::Rule(series, rule))).collect(),
+            );
+        }
+        while let Some(id) = self.to_keep.pop_first() {
+            let archive = self.topics.get_mut(&id).and_then(|topic| topic.archive.as_mut());
+            let Some(keep) = archive.and_then(Archive::order) else { continue };
+            let latest = keep.records.iter().map(|record| record.extent).max_by_key(|extent| extent.place);
+            let rests = latest.map_or(Rests::OnEverything, Rests::OnRecord);
+            return Some(vec![(rests, Order::Keep(keep))]);
+        }
+        None
+    }
+
+    /// Whether there is something to order.
+    pub(crate) fn has_orders(&self) -> bool {
+        !self.rules.is_empty() || !self.to_keep.is_empty()
+    }
+
+    /// The store has the records of an archive up to this number.
+    pub(crate) fn archive_kept(&mut self, series: Series, through: Option<u64>, ledger: &mut Ledger) {
+        let Some(&id) = self.archives.get(&series) else { return };
+        let archive = self.topics.get_mut(&id).and_then(|topic| topic.archive.as_mut());
+        let Some(Archive { owed, .. }) = archive else { return };
+        owed.kept(through.map(Seq), ledger);
+        if owed.is_ready() {
+            self.to_keep.insert(id);
+        }
     }
 }
 
 impl Topic {
-    /// From when on it has an archive.
-    pub fn archived_since(&self) -> Option<Time> {
-        let since = iso8601::read(self.attribute("BeginningArchiveTime")?)?;
-        u64::try_from(since).ok().map(Time)
-    }
-
-    fn keeping(&self) -> Option<Keeping> {
-        let began = self.attribute(ARCHIVE_BEGAN).and_then(|began| began.parse().ok());
-        Some(Keeping {
-            since: self.archived_since()?,
-            began: Seq(began.unwrap_or_default()),
-            millis: self.archive_millis()?,
-        })
-    }
-}
-
-impl SubscriptionDeclared {
-    /// The number of the replay that was asked for last, unless the subscription was made for it. Nothing else has this number.
-    pub(crate) fn replay_began(&self) -> Option<u64> {
-        self.attributes.get(REPLAY_BEGAN)?.parse().ok()
-    }
-}
-
-impl Subscription {
-    /// The replay that it asks for and that has not ended: from when, until when.
-    fn unfinished_replay(&self) -> Option<(Time, Option<Time>)> {
-        if self.replay_has_ended() {
-            return None;
-        }
-        let policy = self.attribute("ReplayPolicy")?;
-        let document: Value = serde_json::from_str(policy).ok()?;
-        let moment = |name: &str| {
-            let millis = iso8601::read(document.get(name)?.as_str()?)?;
-            u64::try_from(millis).ok().map(Time)
-        };
-        Some((moment("StartingPoint")?, moment("EndingPoint")))
-    }
-
-    /// The number that its replay began with; one that it asked for from the beginning began with itself.
-    fn replay_began(&self) -> u64 {
-        self.declared.replay_began().unwrap_or(self.declared.id.0)
-    }
-
-    fn replay_has_ended(&self) -> bool {
-        matches!(self.attribute("ReplayStatus"), Some("Completed" | "Failed"))
-    }
-
-    /// Whether it gets what is published now: not while it replays, and not after a replay that was to end.
-    pub fn gets_new_messages(&self) -> bool {
-        match self.attribute("ReplayPolicy") {
-            None => true,
-            Some(policy) => self.replay_has_ended() && !policy.contains("EndingPoint"),
-        }
-    }
-
-    /// Whether its filter policy lets a message through.
-    fn wants(&self, notification: &Notification) -> bool {
-        let Some(text) = self.attribute("FilterPolicy") else { return true };
-        let Ok(policy) = FilterPolicy::parse(text, self.filter_scope()) else { return false };
-        match self.filter_scope() {
-            Scope::MessageBody => policy.matches(&Event::from_json(&notification.message)),
-            _ => policy.matches(&crate::interests::event_of(&notification.attributes)),
-        }
+    /// How many messages of its archive the store does not have yet.
+    pub fn owed(&self) -> u64 {
+        self.archive.as_ref().map_or(0, |archive| archive.owed.len())
     }
 }

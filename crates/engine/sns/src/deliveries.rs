@@ -74,6 +74,7 @@ impl State {
     /// A parcel was sent: the deliveries among its takers are pending, and those that it ends are over.
     pub fn parcel_sent(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
         self.message_accepted(parcel, at, ledger);
+        self.note_replayed(parcel, at, ledger);
         self.archive(parcel, at, ledger);
         let State { subscriptions, platforms, deliveries, .. } = self;
         // Who has not subscribed has no number: the parcel itself names him.

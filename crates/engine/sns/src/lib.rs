@@ -29,7 +29,9 @@ mod inbox;
 
 mod wide;
 
-pub mod archive;
+mod archive;
+
+pub mod replay;
 
 pub mod notices;
 

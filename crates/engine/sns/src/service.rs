@@ -6,19 +6,20 @@ use bytes::Bytes;
 use deliveries::ended_again;
 use kernel::codec::Malformed;
 use kernel::parcel::{Ended, Form};
+use kernel::retained::{Order, Page};
 use kernel::{
-    Arn, Demand, Extent, IdsRemembered, Ledger, Offer, ParcelSent, RememberedId, Rests, Service, Stored,
-    Survival, Taken, Time,
+    Arn, Demand, Extent, IdsRemembered, Ledger, Offer, ParcelSent, RememberedId, Rests, Series, Service,
+    Stored, Survival, Taken, Time,
 };
 use notification::Notification;
 
 use crate::SubscriptionId;
-use crate::archive::ReplayStep;
 use crate::deliveries::{Attempt, Consequence, Outcome};
 use crate::fanout::{Refused, sender};
 use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting, Step, facts};
 use crate::records::{self, DeliveriesEnded, Record};
+use crate::replay::ReplayStep;
 use crate::state::{self, State};
 
 /// What topics are told from outside.
@@ -82,8 +83,10 @@ pub enum Due {
     Facts(Vec<Record>),
     /// An attempt to deliver something, or the reading of records for a replay.
     Effects(Vec<(Rests, Effect)>),
+    /// Orders to the store for retained data.
+    Orders(Vec<(Rests, Order)>),
     /// Records that were read for a replay are handed to its subscription.
-    Replayed(SubscriptionId, Vec<(Vec<u8>, Bytes)>),
+    Replayed(SubscriptionId, Vec<(Bytes, Bytes)>),
     /// A delivery is given up.
     DeadLetter(Box<DeadLetter>),
     /// A message for many was read, and is handed to the next of its subscriptions.
@@ -217,6 +220,9 @@ impl Service for State {
     fn take_due(&mut self, chore: usize, setting: &Setting<'_>) -> Option<Due> {
         match chore {
             TOPICS => {
+                if let Some(orders) = self.next_orders() {
+                    return Some(Due::Orders(orders));
+                }
                 if setting.room >= Demand::Delete
                     && let Some(records) = self.follow_up(setting.now)
                 {
@@ -232,6 +238,8 @@ impl Service for State {
                     ReplayStep::Read(subscription, extents) => {
                         recall(RecalledFor::Replay(subscription), extents)
                     }
+                    // What the store has was decided long ago.
+                    ReplayStep::Page(read) => Due::Orders(vec![(Rests::OnNothing, Order::Read(read))]),
                     ReplayStep::Completed(declared) => {
                         Due::Facts(vec![Record::SubscriptionDeclared(declared)])
                     }
@@ -252,6 +260,9 @@ impl Service for State {
             Due::Facts(records) => Decision::silent(facts(std::mem::take(records))),
             Due::Effects(effects) => {
                 Decision { effects: std::mem::take(effects), ..Decision::silent(Vec::new()) }
+            }
+            Due::Orders(orders) => {
+                Decision { orders: std::mem::take(orders), ..Decision::silent(Vec::new()) }
             }
             Due::Replayed(subscription, records) => {
                 for (head, tail) in records {
@@ -308,8 +319,26 @@ impl Service for State {
         State::has_background_work(self)
     }
 
-    fn work_in_background(&mut self, now: Time, ledger: &mut Ledger) {
-        State::work_in_background(self, now, ledger);
+    fn work_in_background(&mut self, _: Time, ledger: &mut Ledger) {
+        State::work_in_background(self, ledger);
+    }
+
+    fn each_series(&self, each: &mut dyn FnMut(Series)) {
+        self.archives.keys().for_each(|&series| each(series));
+    }
+
+    fn has_series(&self, series: Series) -> bool {
+        self.archives.contains_key(&series)
+    }
+
+    fn kept(&mut self, series: Series, through: Option<u64>, ledger: &mut Ledger) {
+        self.archive_kept(series, through, ledger);
+    }
+
+    fn page_read(&mut self, page: Page, setting: &Setting<'_>) -> Option<Due> {
+        let (subscription, records) = self.replay_page(page, setting.room >= Demand::Growth)?;
+        let records = records.into_iter().map(|record| (record.head, record.tail));
+        Some(Due::Replayed(subscription, records.collect()))
     }
 
     fn survival(&self, record: &Record, at: Extent, ledger: &Ledger) -> Survival {
@@ -326,7 +355,7 @@ impl Service for State {
     fn take_again<'a>(&self, parcel: &ParcelSent<'a>, at: Extent, again: &mut ParcelSent<'a>) {
         again.deliveries.extend(self.deliveries.take_again(parcel, at));
         again.deliveries.extend(self.wide.take_again(parcel, at));
-        again.archived_millis = if self.is_archived(parcel, at) { parcel.archived_millis } else { 0 };
+        again.archived_millis = if self.is_owed(parcel, at) { parcel.archived_millis } else { 0 };
     }
 
     fn told_besides(&self, parcel: &ParcelSent<'_>, at: Extent, ledger: &Ledger) -> Vec<Fact<'static>> {
@@ -408,7 +437,7 @@ impl State {
         };
         let through = records.iter().map_while(number).last();
         self.replay_read(subscription, through);
-        let records = records.into_iter().map(|record| (record.head, Bytes::from(record.tail)));
+        let records = records.into_iter().map(|record| (record.head.into(), record.tail.into()));
         Some(Due::Replayed(subscription, records.collect()))
     }
 }

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use collections::{Dedup, DedupKey, Lane, dedup};
+use collections::{Dedup, DedupKey, Owed, dedup};
 use deliveries::Deliveries;
 use kernel::parcel::Deduplicates;
-use kernel::{Deadlines, Demand, Extent, IdsRemembered, Ledger, ParcelSent, RememberedId, Seq, Time};
+use kernel::retained::Rule;
+use kernel::{Deadlines, Demand, Extent, IdsRemembered, Ledger, ParcelSent, RememberedId, Seq, Series, Time};
 use resources::Standing;
 use resources::policy::Policy;
 
-use crate::archive::Replay;
 use crate::interests::Interests;
 use crate::platforms::Platforms;
 use crate::records::{
     Record, SubscriptionDeclared, SubscriptionDeleted, TextMessagingDeclared, TopicDeclared, TopicDeleted,
 };
+use crate::replay::Replay;
 use crate::rules::delivery_policy::Level;
 use crate::topic::{Subscription, Topic, delivery_policy};
 use crate::wide::Wide;
@@ -27,15 +28,13 @@ pub enum Due {
     ConfirmationEnds(SubscriptionId),
     /// Deduplication ids stop counting.
     DedupEnds(TopicId),
-    /// The oldest message in a topic's archive has been kept long enough.
-    ArchiveEnds(TopicId),
     /// A replay need not wait for more.
     ReplayEnds(SubscriptionId),
     /// A message for many, which could not be read, is tried again.
     TakersWait(u64),
 }
 
-/// Subscriptions of a deleted topic, and messages of its archive, that are forgotten in one go.
+/// Subscriptions of a deleted topic that are forgotten in one go.
 const FORGOTTEN_AT_ONCE: usize = 100;
 
 /// What a deleted topic has left behind. It is out of sight, and is forgotten between requests.
@@ -43,7 +42,6 @@ const FORGOTTEN_AT_ONCE: usize = 100;
 pub(crate) struct Leaving {
     topic: TopicId,
     subscriptions: BTreeSet<SubscriptionId>,
-    archive: Lane,
 }
 
 /// Deduplication ids that are forgotten in one go.
@@ -101,6 +99,8 @@ pub struct State {
     parted_of: BTreeSet<(TopicId, SubscriptionId)>,
     pub(crate) platforms: Platforms,
     pub(crate) deliveries: Deliveries,
+    /// Topics by the series of their archives.
+    pub(crate) archives: BTreeMap<Series, TopicId>,
     pub(crate) replays: BTreeMap<SubscriptionId, Replay>,
     /// Messages that some of their subscriptions are still to get, by the number of the delivery that stands for these.
     pub(crate) wide: Wide,
@@ -111,8 +111,12 @@ pub struct State {
     // What follows is not in the log: it is about what is to be looked at next.
     /// Replays that may go on.
     pub(crate) replays_to_look_at: BTreeSet<SubscriptionId>,
-    /// Topics whose archives hold what was kept long enough.
-    pub(crate) expiring: BTreeSet<TopicId>,
+    /// Topics whose archives owe something that can be ordered to be kept.
+    pub(crate) to_keep: BTreeSet<TopicId>,
+    /// What the store for retained data is still to hear of archives.
+    pub(crate) rules: BTreeMap<Series, Rule>,
+    /// What archives that were given up have owed. It is forgotten between requests.
+    pub(crate) given_up: VecDeque<Owed>,
     /// What requests are prepared by. Shared with those who prepare them.
     pub(crate) body_readers: BodyReaders,
     /// What deleted topics have left behind.
@@ -189,6 +193,7 @@ impl State {
     /// After a log has been read whole.
     pub fn replayed(&mut self) {
         self.reading_until = None;
+        self.rule_all_archives();
         for (&id, topic) in &mut self.topics {
             topic.dedup.loaded();
             if topic.dedup_due.is_none()
@@ -291,11 +296,7 @@ impl State {
             topic.delivery_policy = delivery_policy(&record.attributes, Level::Topic);
             topic.policy = policy(record);
             topic.declared = record.clone();
-            if !topic.archive.is_empty() {
-                // It may be to be kept for a shorter time.
-                self.expiring.insert(record.id);
-            }
-            return;
+            return self.archive_declared(record.id);
         }
         self.names.insert(record.key.clone(), record.id);
         *self.count_topic(&record.key) += 1;
@@ -303,8 +304,7 @@ impl State {
             arn: record.key.arn().to_string(),
             subscriptions: BTreeSet::new(),
             interests: Interests::default(),
-            archive: Lane::default(),
-            archive_due: None,
+            archive: None,
             dedup: Dedup::default(),
             dedup_due: None,
             subscriptions_pending: 0,
@@ -316,6 +316,7 @@ impl State {
             subscribed_in: BTreeMap::new(),
         };
         self.topics.insert(record.id, topic);
+        self.archive_declared(record.id);
         for orphan in self.take_orphans(record.id) {
             self.insert_subscription(orphan, ledger);
         }
@@ -333,16 +334,13 @@ impl State {
         if let Some(due) = topic.dedup_due {
             self.deadlines.clear(due, Due::DedupEnds(record.id));
         }
-        if let Some(due) = topic.archive_due {
-            self.deadlines.clear(due, Due::ArchiveEnds(record.id));
-        }
-        self.expiring.remove(&record.id);
         *self.count_topic(topic.key()) -= 1;
         if self.names.get(topic.key()) == Some(&record.id) {
             self.names.remove(topic.key());
         }
         let Topic { subscriptions, archive, .. } = topic;
-        self.leaving.push_back(Leaving { topic: record.id, subscriptions, archive });
+        self.archive_ended(archive);
+        self.leaving.push_back(Leaving { topic: record.id, subscriptions });
         if self.reading_until.is_some() {
             // Nobody waits meanwhile.
             while !self.leaving.is_empty() {
@@ -365,9 +363,6 @@ impl State {
                 if let Some(parted) = self.take_parted(id) {
                     parted.standing.end(ledger);
                 }
-            } else if let Some(entry) = leaving.archive.front() {
-                leaving.archive.pop_front();
-                ledger.release(entry.extent);
             } else {
                 return;
             }
@@ -508,6 +503,18 @@ impl State {
         Some(subscription)
     }
 
+    /// Whether there is more to do than was done in one go.
+    pub fn has_background_work(&self) -> bool {
+        !self.leaving.is_empty() || !self.given_up.is_empty()
+    }
+
+    /// What deleted topics have left behind, and what archives that were given up have owed, goes, a little at a time.
+    pub fn work_in_background(&mut self, ledger: &mut Ledger) {
+        if !self.forget_archives(ledger) {
+            self.take_leave(ledger);
+        }
+    }
+
     /// Time has come to `now`: what follows from that alone, and needs no record, happens.
     pub fn advance(&mut self, now: Time) {
         let mut room = usize::MAX;
@@ -526,9 +533,6 @@ impl State {
                 }
                 Due::ReplayEnds(id) => {
                     self.replays_to_look_at.insert(id);
-                }
-                Due::ArchiveEnds(id) => {
-                    self.expiring.insert(id);
                 }
                 Due::TakersWait(number) => self.wide.look_at(number),
                 Due::DedupEnds(id) => {
@@ -549,6 +553,7 @@ impl State {
     pub fn is_behind(&self, now: Time, room: Demand, attempts: usize) -> bool {
         self.deadlines.next().is_some_and(|due| due <= now)
             || self.deliveries.is_behind(now, attempts)
+            || self.has_orders()
             || room >= Demand::Delete && !self.unconfirmed.is_empty()
             || room >= Demand::Growth && (!self.replays_to_look_at.is_empty() || self.wide.has_next())
     }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use collections::{Dedup, Lane};
+use collections::Dedup;
 use kernel::{Arn, Time};
 use resources::Standing;
 use resources::policy::Policy;
 
+use crate::archive::Archive;
 use crate::interests::Interests;
 use crate::records::{SubscriptionDeclared, SubscriptionDeleted, TopicDeclared};
 use crate::rules::delivery_policy::{DeliveryPolicy, Level};
@@ -24,8 +25,7 @@ pub struct Topic {
     /// What the confirmed ones want.
     pub(crate) interests: Interests,
     /// What a FIFO topic keeps for replays.
-    pub(crate) archive: Lane,
-    pub(crate) archive_due: Option<Time>,
+    pub(crate) archive: Option<Archive>,
     /// What a FIFO topic has had in the last five minutes.
     pub(crate) dedup: Dedup,
     pub(crate) dedup_due: Option<Time>,

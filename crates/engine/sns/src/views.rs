@@ -1,5 +1,7 @@
 //! What may be seen of topics by whoever only looks.
 
+use kernel::retained::Keep;
+
 use crate::state::State;
 use crate::topic::{Subscription, Topic};
 
@@ -8,8 +10,8 @@ use crate::topic::{Subscription, Topic};
 pub struct TopicView<'a> {
     /// The topic.
     pub topic: &'a Topic,
-    /// Messages in its archive.
-    pub archived: u64,
+    /// Messages of its archive that the store for retained data does not have yet.
+    pub owed: u64,
     /// Its subscriptions, oldest first.
     pub subscriptions: Vec<SubscriptionView<'a>>,
 }
@@ -28,7 +30,7 @@ impl State {
     pub fn topics(&self) -> impl Iterator<Item = TopicView<'_>> {
         self.names.values().filter_map(|id| self.topics.get(id)).map(|topic| TopicView {
             topic,
-            archived: topic.archive.len(),
+            owed: topic.owed(),
             subscriptions: topic
                 .subscriptions
                 .iter()
@@ -39,6 +41,13 @@ impl State {
                 })
                 .collect(),
         })
+    }
+
+    /// What all archives owe to the store. For a planted fault of the simulator.
+    #[doc(hidden)]
+    pub fn owed(&self) -> impl Iterator<Item = Keep> + '_ {
+        let archives = self.topics.values().filter_map(|topic| topic.archive.as_ref());
+        archives.map(|archive| archive.all_owed())
     }
 
     /// Deliveries to nobody who has subscribed that are not over.

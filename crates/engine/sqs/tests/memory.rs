@@ -128,6 +128,7 @@ impl Backlog {
                 ticket: 0,
                 numbers: &numbers,
                 room: Demand::Growth,
+                store_lags: false,
             };
             let mut handed = Handed::default();
             let mut context = Context::new(setting, &NoTargets, &mut handed);

@@ -106,6 +106,7 @@ impl World {
             ticket: 0,
             numbers: &numbers,
             room: Demand::Growth,
+            store_lags: false,
         };
         let mut handed = Handed::default();
         let decision = delete.decide(&self.state, &mut Context::new(setting, &NoTargets, &mut handed));

@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard};
 use kernel::Position;
 
 use super::writing::sync_files;
-use super::{Ahead, Dirty, Durability, Progress, Shared, State};
+use super::{Ahead, Dirty, Durability, Noting, Progress, Shared, State};
 use crate::discipline::is_full;
 use crate::index::IndexBuilder;
 use crate::keeper::{Keeper, READY};
@@ -18,6 +18,7 @@ const RETRY_BYTES: u64 = 1 << 20;
 /// The next work of the keeper.
 enum Task {
     Settle,
+    NoteStore,
     Sync(Position),
     Discard(u32, Position),
     Reserve(u32),
@@ -41,6 +42,7 @@ impl State {
     /// Whether the keeper has work that a write or a sync may have made possible.
     pub fn keeper_has_work(&self) -> bool {
         self.closing
+            || self.store == Noting::Wanted
             || self.unreserved.is_some() && self.may_take_space()
             || !self.discards.is_empty()
             || self.sealed.front().is_some_and(|full| {
@@ -56,6 +58,10 @@ impl State {
     fn task(&mut self, shared: &Shared) -> Option<Task> {
         if !self.settled {
             return Some(Task::Settle);
+        }
+        if self.store == Noting::Wanted {
+            self.store = Noting::Begun;
+            return Some(Task::NoteStore);
         }
         let alone = shared.durability == Durability::Os;
         if let Some(&(segment, after)) = self.discards.front() {
@@ -125,6 +131,7 @@ pub fn keep(shared: &Shared, mut keeper: Keeper, recycled: usize) {
                 return;
             }
             Task::Settle => keeper.settle().map(|()| shared.settled()),
+            Task::NoteStore => note_store(shared, &mut keeper),
             Task::Sync(to) => sync_files(shared, files).map(|()| {
                 shared.state().durable_up_to(to);
                 shared.report(Progress::Durable(to));
@@ -184,6 +191,17 @@ impl Shared {
         self.relax();
         Ok(())
     }
+}
+
+fn note_store(shared: &Shared, keeper: &mut Keeper) -> io::Result<()> {
+    let noted = keeper.note_store();
+    shared.state().store = match &noted {
+        Err(error) if is_full(error) => Noting::NoSpace,
+        Err(_) => Noting::Unknown,
+        Ok(()) => Noting::Noted,
+    };
+    shared.for_note.notify_all();
+    if noted.as_ref().is_err_and(is_full) { Ok(()) } else { noted }
 }
 
 fn reserve(shared: &Shared, keeper: &Keeper, segment: u32) -> io::Result<()> {

@@ -74,7 +74,7 @@ impl Targets for Doors<'_> {
 }
 
 fn setting(now: Time, numbers: &Numbers, room: Demand) -> Setting<'_, Limits> {
-    Setting { now, limits: &LIMITS, secret: &SECRET, ticket: 1, numbers, room }
+    Setting { now, limits: &LIMITS, secret: &SECRET, ticket: 1, numbers, room, store_lags: false }
 }
 
 pub struct World {

@@ -7,7 +7,7 @@ use kernel::{Asker, Caller, Demand, Operation, Refusal, Secret};
 use notification::Protocol;
 
 use super::text_messaging::Sender;
-use super::{Context, Decision, Reply};
+use super::{Context, Decision, Reply, Setting};
 use crate::platforms::{PlatformApplication, PlatformEndpoint};
 use crate::rules::arns;
 use crate::rules::endpoints::is_telephone_number;
@@ -101,7 +101,9 @@ impl Operation<State> for Publish {
         match &self.target {
             Target::Topic(key) => {
                 let Some(topic) = state.topic(key) else { return refusals::topic_missing().into() };
-                if let Err(refusal) = check_for(topic, post) {
+                if let Err(refusal) =
+                    check_for(topic, post).and_then(|()| check_archive(topic, &context.setting))
+                {
                     return refusal.into();
                 }
                 let (published, effects) =
@@ -191,6 +193,16 @@ fn target(input: &PublishInput, caller: &Caller) -> Result<Target, Refusal> {
 
 fn endpoint_missing() -> Refusal {
     refusals::invalid("TargetArn Reason: No endpoint found for the target arn specified")
+}
+
+/// A message for an archive is refused while too many wait for the store.
+pub(super) fn check_archive(topic: &Topic, setting: &Setting<'_>) -> Result<(), Refusal> {
+    if !topic.is_archived() || !setting.store_lags {
+        return Ok(());
+    }
+    let text = "The store that keeps archived messages has no room on its disk, or is too slow, and too many messages wait for it. \
+                Nothing was published. Free some space and try again.";
+    Err(Refusal::new("ServiceUnavailable", text))
 }
 
 /// What a topic demands of a message (facts/sns.md § 5).

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use kernel::codec::Malformed;
 use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
-use super::publish::{Published, check_for};
+use super::publish::{Published, check_archive, check_for};
 use super::{Context, Decision, Outcome, Reply, Step};
 use crate::rules::arns;
 use crate::rules::post::{Post, PostDraft, Surroundings};
@@ -89,6 +89,9 @@ impl Operation<State> for PublishBatch {
             .into();
         }
         if let Some(refusal) = entries.iter().find_map(|(_, post)| check_for(topic, post).err()) {
+            return refusal.into();
+        }
+        if let Err(refusal) = check_archive(topic, &context.setting) {
             return refusal.into();
         }
         self.decide_next(Vec::with_capacity(entries.len()), state, context)

@@ -8,9 +8,9 @@ use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
 use super::subscribe::check_filter_quotas;
 use super::{Context, Decision, Reply, Setting};
-use crate::archive::REPLAY_BEGAN;
 use crate::records::{Record, SubscriptionDeclared};
 use crate::refusals;
+use crate::replay::REPLAY_BEGAN;
 use crate::rules::subscription_attributes::{self, Whose};
 use crate::rules::{arns, endpoints};
 use crate::state::State;

@@ -6,7 +6,7 @@ use kernel::{Asker, Demand, Operation, Refusal, Secret};
 
 use super::subscribe::LARGE_MESSAGES;
 use super::{Context, Decision, Reply, redeclared};
-use crate::archive::ARCHIVE_BEGAN;
+use crate::archive::{ARCHIVE_BEGAN, ARCHIVE_SERIES};
 use crate::rules::arns;
 use crate::rules::topic_attributes::{self, Fault};
 use crate::state::State;
@@ -60,9 +60,9 @@ impl Operation<State> for SetTopicAttributes {
         // A topic with no archive before it begins one now.
         match (topic.is_archived(), attributes.contains_key("ArchivePolicy")) {
             (false, true) => {
-                attributes.insert(ARCHIVE_BEGAN.to_owned(), context.setting.numbers.next().to_string());
+                attributes.insert(ARCHIVE_SERIES.to_owned(), context.setting.numbers.draw().to_string());
             }
-            (true, false) => drop(attributes.remove(ARCHIVE_BEGAN)),
+            (true, false) => attributes.retain(|name, _| ![ARCHIVE_BEGAN, ARCHIVE_SERIES].contains(&&**name)),
             _ => {}
         }
         redeclared(topic, |declared| declared.attributes = attributes)

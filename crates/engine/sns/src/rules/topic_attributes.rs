@@ -6,7 +6,7 @@ use kernel::{Time, iso8601};
 use serde_json::Value;
 
 use crate::TopicKey;
-use crate::archive::ARCHIVE_BEGAN;
+use crate::archive::{ARCHIVE_BEGAN, ARCHIVE_SERIES};
 use crate::limits;
 use crate::rules::delivery_policy::{DeliveryPolicy, Level};
 use crate::rules::policy;
@@ -131,7 +131,7 @@ pub fn show(topic: &Topic, now: Time) -> Vec<(String, String)> {
         shown.insert("FifoTopic".to_owned(), "true".to_owned());
         shown.insert("ContentBasedDeduplication".to_owned(), "false".to_owned());
     }
-    let is_shown = |name: &str| !matches!(name, "DataProtectionPolicy" | ARCHIVE_BEGAN);
+    let is_shown = |name: &str| !matches!(name, "DataProtectionPolicy" | ARCHIVE_BEGAN | ARCHIVE_SERIES);
     for (name, value) in attributes.iter().filter(|(name, _)| is_shown(name)) {
         shown.insert(name.clone(), value.clone());
     }
@@ -224,7 +224,7 @@ fn archive_policy(given: &str) -> Result<Option<String>, Fault> {
     }
 }
 
-fn retention_days(policy: &str) -> Option<u64> {
+pub(crate) fn retention_days(policy: &str) -> Option<u64> {
     let policy: Value = serde_json::from_str(policy).ok()?;
     let days = policy.get("MessageRetentionPeriod")?;
     days.as_u64().or_else(|| days.as_str()?.parse().ok())

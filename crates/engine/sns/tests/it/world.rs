@@ -150,6 +150,7 @@ impl World {
             ticket: 0,
             numbers: &self.numbers,
             room: Demand::Growth,
+            store_lags: false,
         };
         let mut handed = Handed::default();
         let decision = command.decide(&self.state, &mut Context::new(setting, &Nowhere, &mut handed));
@@ -217,7 +218,7 @@ impl World {
     /// What is deleted is forgotten, as between two requests.
     fn idle(&mut self) {
         while self.state.has_background_work() {
-            self.state.work_in_background(self.now, &mut self.ledger);
+            self.state.work_in_background(&mut self.ledger);
         }
     }
 

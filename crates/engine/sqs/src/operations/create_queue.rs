@@ -213,6 +213,7 @@ pub(super) mod testing {
                 ticket: 0,
                 numbers: &self.numbers,
                 room: Demand::Growth,
+                store_lags: false,
             };
             let mut handed = Handed::default();
             let decision = decide(&self.state, &mut Context::new(setting, &NoTargets, &mut handed));

@@ -67,7 +67,15 @@ const SEGMENT: u32 = 2000;
 
 fn setting(now: Time, numbers: &Numbers, ticket: u64) -> Setting<'_> {
     const LIMITS: sqs::limits::Limits = sqs::limits::Limits::strict();
-    Setting { now, limits: &LIMITS, secret: &SECRET, ticket, numbers, room: Demand::Growth }
+    Setting {
+        now,
+        limits: &LIMITS,
+        secret: &SECRET,
+        ticket,
+        numbers,
+        room: Demand::Growth,
+        store_lags: false,
+    }
 }
 
 fn key(name: &str) -> QueueKey {
