@@ -265,6 +265,7 @@ impl World {
 
     fn one_step(&mut self) -> Check {
         match self.dice.below(1000) {
+            570..600 if self.options.archives => self.keep_some()?,
             0..600 => self.client()?,
             600..700 => {
                 let millis = self.dice.below(300);
@@ -274,7 +275,6 @@ impl World {
             780..850 => self.on_disk(|server, now| server.write(now).map(drop))?,
             850..900 => self.on_disk(Server::sync)?,
             900..930 => self.on_disk(Server::tidy)?,
-            930..970 if self.options.archives && self.dice.percent(50) => self.keep_some()?,
             930..970 => {
                 self.errand()?;
             }

@@ -496,9 +496,14 @@ fn a_replay_repeats_nothing_though_all_that_told_how_far_it_had_come_is_gone_fro
     story.create_queue("copies");
     story.create_topic("old.fifo", &ARCHIVED);
     let endpoint = queue("copies").arn().to_string();
+    story.create_queue("living");
+    story.create_topic("more", &[]);
+    story.subscribe("more", "sqs", &queue("living").arn().to_string(), &[]);
     // Segments with more in them that lives than in the one that tells of the replay.
     for number in 0..8 {
-        story.publish_to_archive(&format!("{number}{}", "x".repeat(400)));
+        story.publish_to_archive(&number.to_string());
+        let message = text("x".repeat(400));
+        story.publish(shapes::PublishInput { topic_arn: topic_arn("more"), message, ..Default::default() });
         story.grow_old(3);
     }
     story.subscribe("old.fifo", "sqs", &endpoint, &[("ReplayPolicy", &replay_until(100))]);

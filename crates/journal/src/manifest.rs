@@ -102,11 +102,13 @@ impl Manifest {
     pub fn decode(title: &'static str, text: &str) -> Result<Manifest, Unusable> {
         let (version, rest) = Self::checked(title, text).ok_or(Unusable::Malformed)?;
         match version {
-            1 | WITH_STORE => {
+            1 => Self::parse(title, rest).ok_or(Unusable::Malformed),
+            // No other kind of directory has a store.
+            WITH_STORE if title == JOURNAL => {
                 let manifest = Self::parse(title, rest).ok_or(Unusable::Malformed)?;
-                Ok(Manifest { has_store: version == WITH_STORE, ..manifest })
+                Ok(Manifest { has_store: true, ..manifest })
             }
-            newer if newer > WITH_STORE => Err(Unusable::Newer(newer)),
+            newer if newer > 1 => Err(Unusable::Newer(newer)),
             _ => Err(Unusable::Malformed),
         }
     }

@@ -2,6 +2,7 @@
 
 mod server;
 
+mod archives;
 mod browsers;
 mod descriptors;
 mod health;

@@ -115,6 +115,13 @@ impl Server {
         self.process.try_wait().unwrap()
     }
 
+    /// Stops it orderly.
+    pub fn stop(mut self) {
+        let id = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        assert!(self.process.wait().unwrap().success());
+    }
+
     /// Waits until it ends by itself.
     pub fn wait(&mut self) -> ExitStatus {
         self.process.wait().unwrap()
