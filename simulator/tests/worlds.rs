@@ -173,3 +173,13 @@ fn a_replay_that_a_start_repeats_is_found() {
 fn an_archive_that_a_start_forgets_is_found() {
     assert!(found_with_archives(Bug::ForgottenArchive) >= 5);
 }
+
+#[test]
+fn what_counts_as_kept_before_the_store_has_it_durably_is_found() {
+    assert!(found_with_archives(Bug::EarlyKept) >= 3);
+}
+
+#[test]
+fn what_the_store_gets_before_the_log_has_it_durably_is_found() {
+    assert!(found_with_archives(Bug::EarlyKeep) >= 5);
+}

@@ -107,8 +107,10 @@ impl World {
     fn has_kept(&mut self, did: Result<bool, ErrandError>) -> Result<bool, String> {
         match did {
             Ok(did) => {
-                trace!(self, "the mover has done something: {did}");
-                self.flush()?;
+                if did {
+                    trace!(self, "the mover has done something");
+                    self.flush()?;
+                }
                 Ok(did)
             }
             Err(ErrandError::Disk(error)) => {
