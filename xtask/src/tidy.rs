@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("posthaste-notification", &["posthaste-kernel"]),
     ("posthaste-resources", &["posthaste-kernel"]),
     ("posthaste-schedules", &["posthaste-kernel"]),
+    ("posthaste-states-language", &[]),
     ("posthaste-journal", &["posthaste-kernel"]),
     ("posthaste-retained", &["posthaste-kernel", "posthaste-journal"]),
     ("posthaste-delivery", &[]),

@@ -1,0 +1,24 @@
+//! The Amazon States Language: definitions of state machines, and what each state does with its input.
+//!
+//! Everything here is a pure function. Time and random numbers are arguments, nothing waits, and nothing is remembered. The service that
+//! runs executions keeps them, and calls this crate for each step.
+
+mod choice;
+
+mod failure;
+pub use failure::{Failure, names};
+
+mod intrinsic;
+
+mod jsonpath;
+
+mod random;
+pub use random::Random;
+
+mod scope;
+pub use scope::{Scope, Variables, Work};
+
+#[cfg(test)]
+mod testing;
+
+mod timestamp;
