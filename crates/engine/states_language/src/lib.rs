@@ -5,10 +5,18 @@
 
 mod choice;
 
+mod definition;
+pub use definition::{
+    Choice, Code, Diagnostic, Diagnostics, Distributed, Fail, Flow, Kind, Map, Parallel, Pass, Pattern,
+    QueryLanguage, Resource, Severity, State, StateMachine, Target, Task, Transition, Wait,
+};
+
 mod failure;
 pub use failure::{Failure, names};
 
 mod intrinsic;
+
+mod jsonata;
 
 mod jsonpath;
 
@@ -17,6 +25,8 @@ pub use random::Random;
 
 mod scope;
 pub use scope::{Scope, Variables, Work};
+
+mod template;
 
 #[cfg(test)]
 mod testing;

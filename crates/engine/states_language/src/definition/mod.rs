@@ -12,7 +12,11 @@ mod retry;
 mod state;
 mod task;
 mod template;
+mod transitions;
 mod wait;
+
+#[cfg(test)]
+mod tests;
 
 pub use diagnostics::{Code, Diagnostic, Diagnostics, Severity};
 pub use resource::{Pattern, Resource};
@@ -176,10 +180,14 @@ pub(crate) enum RuleCondition {
 
 /// A Wait state's own fields.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Wait {
-    #[doc(hidden)]
+pub struct Wait {
+    pub(crate) until: Until,
+}
+
+/// When a Wait state ends.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Until {
     Seconds(Template),
-    #[doc(hidden)]
     Timestamp(Template),
 }
 

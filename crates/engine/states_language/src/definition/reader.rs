@@ -5,14 +5,22 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::diagnostics::{Code, Diagnostic, Diagnostics, Severity};
+use super::{QueryLanguage, Resource};
 
 /// What the reading of a whole definition shares.
-#[derive(Default)]
-pub(super) struct Reader {
+pub(super) struct Reader<'t> {
     pub(super) diagnostics: Diagnostics,
+    /// Whether a resource of a task exists.
+    pub(super) recognizes: &'t dyn Fn(&Resource) -> bool,
+    /// Whether the states that are read belong to an express execution.
+    pub(super) express: bool,
+    /// The language of the whole state machine.
+    pub(super) language: QueryLanguage,
+    /// The names of all states so far: they are unique in the whole state machine.
+    pub(super) names: BTreeSet<String>,
 }
 
-impl Reader {
+impl Reader<'_> {
     pub(super) fn schema(&mut self, place: &str, message: impl Into<String>) {
         self.error(Code::SchemaValidationFailed, place, message);
     }
@@ -43,13 +51,18 @@ impl Reader {
         }
     }
 
-    /// A value that must be an array; notes if it is empty.
+    /// A value that must be an array and not empty.
     pub(super) fn items<'v>(&mut self, node: &Node<'v>) -> Vec<Node<'v>> {
+        if node.value.as_array().is_some_and(Vec::is_empty) {
+            self.schema(&node.place, "Value cannot be empty");
+        }
+        self.array(node)
+    }
+
+    /// A value that must be an array.
+    pub(super) fn array<'v>(&mut self, node: &Node<'v>) -> Vec<Node<'v>> {
         match node.value {
             Value::Array(items) => {
-                if items.is_empty() {
-                    self.schema(&node.place, "Value cannot be empty");
-                }
                 let place = |at| format!("{}[{at}]", node.place);
                 items.iter().enumerate().map(|(at, value)| Node { value, place: place(at) }).collect()
             }
@@ -163,7 +176,7 @@ impl<'v> Object<'v> {
     }
 
     /// Notes the fields that are missing, in one diagnostic as AWS does.
-    pub(super) fn require(&self, names: &[&str], reader: &mut Reader) {
+    pub(super) fn require(&self, names: &[&str], reader: &mut Reader<'_>) {
         let missing: Vec<_> = names.iter().copied().filter(|name| !self.has(name)).collect();
         if !missing.is_empty() {
             reader.schema(&self.place, format!("These fields are required: [{}]", missing.join(", ")));
@@ -171,7 +184,7 @@ impl<'v> Object<'v> {
     }
 
     /// Notes if not exactly one of the fields is there.
-    pub(super) fn exactly_one(&self, names: &[&str], reader: &mut Reader) {
+    pub(super) fn exactly_one(&self, names: &[&str], reader: &mut Reader<'_>) {
         let present = names.iter().filter(|name| self.has(name)).count();
         let names = names.join(", ");
         match present {
@@ -180,26 +193,22 @@ impl<'v> Object<'v> {
                 format!("There should be exactly one of the following fields: [{names}]"),
             ),
             1 => {}
-            _ => reader.schema(
-                &self.place,
-                format!("There should only be one of the following fields: [{names}]"),
-            ),
+            _ => reader
+                .schema(&self.place, format!("There should only be one of the following fields: [{names}]")),
         }
     }
 
     /// Notes if more than one of the fields is there.
-    pub(super) fn at_most_one(&self, names: &[&str], reader: &mut Reader) {
+    pub(super) fn at_most_one(&self, names: &[&str], reader: &mut Reader<'_>) {
         if names.iter().filter(|name| self.has(name)).count() > 1 {
             let names = names.join(", ");
-            reader.schema(
-                &self.place,
-                format!("There should only be one of the following fields: [{names}]"),
-            );
+            reader
+                .schema(&self.place, format!("There should only be one of the following fields: [{names}]"));
         }
     }
 
     /// Notes the fields that nobody has asked for.
-    pub(super) fn close(self, reader: &mut Reader) {
+    pub(super) fn close(self, reader: &mut Reader<'_>) {
         for name in self.members.keys().filter(|name| !self.asked.contains(*name)) {
             reader.schema(&self.place, format!("Field '{name}' is not supported"));
         }
