@@ -26,6 +26,11 @@ pub use random::Random;
 mod scope;
 pub use scope::{Scope, Variables, Work};
 
+mod states;
+pub use states::{
+    Batching, Departure, Iterations, PAYLOAD_BYTES, Reaction, Reading, Run, Step, Tolerance, Writing,
+};
+
 mod template;
 
 #[cfg(test)]

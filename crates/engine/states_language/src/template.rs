@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::intrinsic::Call;
 use crate::jsonata::Expression;
 use crate::jsonpath::{NoResult, Path};
-use crate::scope::{Exhausted, Scope};
+use crate::scope::Scope;
 
 /// A value that may depend on data.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,8 +73,8 @@ impl Template {
 
 /// The failure of a path in a template. AWS names the member by its name in the definition, with `.$`, and a field by its own.
 fn missing(none: NoResult, path: &Path, field: &str, scope: &Scope<'_>) -> Failure {
-    if none == NoResult::Exhausted {
-        return Exhausted.into();
+    if !matches!(none, NoResult::Missing(_)) {
+        return none.into();
     }
     let name = match field.rsplit_once('/') {
         Some((_, member)) => format!("{member}.$"),

@@ -27,6 +27,7 @@ impl StateMachine {
         let machine = machine.filter(|machine| {
             if !reader.diagnostics.has_errors() {
                 machine.flow.check_transitions("", &mut reader);
+                machine.flow.check_variables("", &BTreeSet::new(), &mut reader);
             }
             !reader.diagnostics.has_errors()
         });

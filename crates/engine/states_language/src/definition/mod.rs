@@ -13,6 +13,7 @@ mod state;
 mod task;
 mod template;
 mod transitions;
+mod variables;
 mod wait;
 
 #[cfg(test)]

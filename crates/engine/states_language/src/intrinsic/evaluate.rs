@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Argument, Call, Function, arrays, encoding, maths, texts};
 use crate::failure::{Failure, names};
 use crate::jsonpath::NoResult;
-use crate::scope::{Exhausted, Scope};
+use crate::scope::Scope;
 
 /// Why a function refuses its arguments.
 pub(super) struct Refused(pub(super) String);
@@ -33,7 +33,7 @@ impl Call {
                 Argument::Text(text) => Value::String(texts::unescape(text)),
                 Argument::Literal(value) => value.clone(),
                 Argument::Path(path) => path.evaluate(scope).map_err(|none| match none {
-                    NoResult::Exhausted => Exhausted.into(),
+                    NoResult::Exhausted | NoResult::NullInput => none.into(),
                     NoResult::Missing(_) => self.failure(
                         names::RUNTIME,
                         &format!(

@@ -88,9 +88,6 @@ impl Findings {
             }
             AstNode::Binary { op: BinaryOp::Coalesce, .. } => self.newer = Some("?"),
             AstNode::Binary { op: BinaryOp::Default, .. } => self.newer = Some(":"),
-            AstNode::Function { name, .. } => {
-                self.names.insert(name.clone());
-            }
             _ => {}
         }
     }

@@ -13,7 +13,7 @@ pub(super) const STEP: &str = "!step";
 pub(super) const TEXT: &str = "!text";
 /// Takes memory for the first argument repeated as often as the second is long, and returns the first.
 pub(super) const PRODUCT: &str = "!product";
-/// Takes memory for a text of so many characters, and returns the number.
+/// Takes memory and steps for a text of so many characters, and returns the number.
 pub(super) const WIDTH: &str = "!width";
 /// Takes the steps of a range that ends with the argument, and returns it.
 pub(super) const RANGE_END: &str = "!range";

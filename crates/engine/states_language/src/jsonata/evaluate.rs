@@ -66,9 +66,9 @@ impl Expression {
         if self.names.contains("states") {
             context.bind("states".to_owned(), self.states(scope));
         }
-        for name in self.variables() {
+        for name in &self.names {
             if let Some(value) = scope.variables.get(name) {
-                context.bind(name.to_owned(), JValue::from(value.clone()));
+                context.bind(name.clone(), JValue::from(value.clone()));
             }
         }
         let options = EvaluatorOptions {

@@ -108,7 +108,9 @@ fn counters(evaluator: &mut Evaluator) -> Result<(), EvaluatorError> {
     })?;
     let of = Rc::clone(&left);
     evaluator.register_fn(WIDTH, move |args: &[JValue]| {
-        of.write(Some(args.first().and_then(JValue::as_f64).unwrap_or(0.0).abs() as usize))?;
+        let width = args.first().and_then(JValue::as_f64).unwrap_or(0.0).abs() as usize;
+        of.write(Some(width))?;
+        of.step(width / 64)?;
         Ok(first(args))
     })?;
     let of = Rc::clone(&left);

@@ -21,6 +21,8 @@ pub(crate) struct Expression {
     tree: AstNode,
     /// The variables that the expression may read, without `$`.
     names: BTreeSet<String>,
+    /// Those of them that the expression does not bind itself.
+    free: BTreeSet<String>,
     /// The members of `$states` that the expression may read; all if none is named.
     members: Option<BTreeSet<String>>,
     /// Whether the expression is nested deeper than AWS evaluates.
@@ -59,6 +61,7 @@ impl Expression {
         let mut expression = Expression {
             source: source.to_owned(),
             tree: AstNode::Null,
+            free: found.names.difference(&found.bound).cloned().collect(),
             names: found.names,
             members: found.members,
             too_deep: found.depth > evaluate::DEPTH,
@@ -70,9 +73,9 @@ impl Expression {
         Ok(expression)
     }
 
-    /// The variables of the workflow that the expression may read.
+    /// The variables of the workflow that the expression reads.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str).filter(|name| *name != "states")
+        self.free.iter().map(String::as_str).filter(|name| *name != "states")
     }
 }
 

@@ -14,6 +14,8 @@ use crate::scope::{Exhausted, Scope, Work};
 pub(crate) enum NoResult {
     /// There is no such value. The text is Jayway's.
     Missing(String),
+    /// The state's input is null: AWS applies no path to it, not even `$`.
+    NullInput,
     /// The evaluation has taken too many steps.
     Exhausted,
 }
@@ -24,12 +26,25 @@ impl From<Exhausted> for NoResult {
     }
 }
 
+/// The failure for what does not depend on the field.
+impl From<NoResult> for Failure {
+    fn from(none: NoResult) -> Failure {
+        match none {
+            NoResult::Missing(text) => Failure::runtime(text),
+            NoResult::NullInput => {
+                Failure::runtime("Unable to apply Path transformation to null or empty input.")
+            }
+            NoResult::Exhausted => Exhausted.into(),
+        }
+    }
+}
+
 impl NoResult {
     /// The failure of a state whose path this is, in a field that takes a path alone, such as `InputPath`.
     pub(crate) fn in_path(self, path: &Path) -> Failure {
         match self {
             NoResult::Missing(text) => Failure::runtime(format!("Invalid path '{}' : {text}", path.as_str())),
-            NoResult::Exhausted => Exhausted.into(),
+            other => other.into(),
         }
     }
 }
@@ -39,6 +54,7 @@ impl Path {
     pub(crate) fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, NoResult> {
         let places = Places { root: scope.input, work: scope.work };
         let start = match &self.root {
+            Root::Input if scope.input.is_null() => return Err(NoResult::NullInput),
             Root::Input | Root::Element => scope.input,
             Root::Context => scope.context,
             Root::Variable(name) => match scope.variables.get(name) {
@@ -60,7 +76,7 @@ impl Path {
         match start.map(|start| places.result(self, start, OutOfRange::Missing)) {
             Some(Ok(value)) => Ok(Some(value)),
             Some(Err(NoResult::Exhausted)) => Err(Exhausted),
-            Some(Err(NoResult::Missing(_))) | None => Ok(None),
+            Some(Err(NoResult::Missing(_) | NoResult::NullInput)) | None => Ok(None),
         }
     }
 }
@@ -87,8 +103,8 @@ impl Places<'_> {
         match self.result(path, start, OutOfRange::Missing) {
             Ok(Value::Array(items)) if items.is_empty() && !path.is_definite() => Ok(None),
             Ok(value) => Ok(Some(value)),
-            Err(NoResult::Missing(_)) => Ok(None),
             Err(NoResult::Exhausted) => Err(Exhausted),
+            Err(_) => Ok(None),
         }
     }
 

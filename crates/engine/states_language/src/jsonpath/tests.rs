@@ -12,6 +12,13 @@ fn find(path: &str, input: &Value) -> Result<Value, NoResult> {
     with_scope(input, &context, &variables, |scope| path.evaluate(scope))
 }
 
+#[test]
+fn no_path_is_applied_to_a_null_input() {
+    assert_eq!(find("$", &Value::Null), Err(NoResult::NullInput));
+    assert_eq!(find("$.a", &Value::Null), Err(NoResult::NullInput));
+    assert_eq!(find("$$.Execution.Id", &Value::Null), Ok(json!("arn")));
+}
+
 fn store() -> Value {
     json!({
         "store": {
@@ -293,6 +300,7 @@ proptest! {
                 items.iter().for_each(|value| walk(value, found));
             }
         }
+        prop_assume!(!value.is_null());
         let mut expected = Vec::new();
         walk(&value, &mut expected);
         prop_assert_eq!(find("$..a", &value), Ok(Value::Array(expected)));
