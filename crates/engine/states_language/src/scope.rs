@@ -14,6 +14,9 @@ pub type Variables = BTreeMap<String, Value>;
 /// Values that one call may visit or copy. A payload of 256 KiB has at most 131,072 values.
 const STEPS: u32 = 1_000_000;
 
+/// Levels of a value. `serde_json` reads at most 127, and whatever a state returns will be read again.
+pub(crate) const DEPTH: usize = 125;
+
 /// What the expressions of one state see.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
@@ -47,6 +50,15 @@ impl<'a> Scope<'a> {
         Scope { input, context, variables, result: None, error_output: None, now, random, work }
     }
 
+    /// The same scope with another context object: that of one iteration of a Map state has `Map.Item`.
+    #[must_use]
+    pub fn with_context<'b>(self, context: &'b Value) -> Scope<'b>
+    where
+        'a: 'b,
+    {
+        Scope { context, ..self }
+    }
+
     /// The same scope with another input.
     #[must_use]
     pub fn with_input<'b>(self, input: &'b Value) -> Scope<'b>
@@ -75,6 +87,11 @@ impl Work {
         left.map(drop).ok_or(Exhausted)
     }
 
+    /// Steps that are left.
+    pub(crate) fn left(&self) -> usize {
+        self.0.get() as usize
+    }
+
     /// Takes the steps of copying a value.
     pub(crate) fn copy(&self, value: &Value) -> Result<(), Exhausted> {
         self.take(weight(value))
@@ -91,8 +108,24 @@ impl From<Exhausted> for Failure {
     }
 }
 
+/// Whether a value is nested deeper than states may have it.
+pub(crate) fn is_too_deep(value: &Value) -> bool {
+    let mut rest = vec![(value, 0)];
+    while let Some((value, depth)) = rest.pop() {
+        if depth > DEPTH {
+            return true;
+        }
+        match value {
+            Value::Array(items) => rest.extend(items.iter().map(|item| (item, depth + 1))),
+            Value::Object(members) => rest.extend(members.values().map(|member| (member, depth + 1))),
+            _ => {}
+        }
+    }
+    false
+}
+
 /// How many values and pieces of text a value consists of.
-fn weight(value: &Value) -> usize {
+pub(crate) fn weight(value: &Value) -> usize {
     let mut sum = 0;
     let mut rest = vec![value];
     while let Some(value) = rest.pop() {

@@ -73,11 +73,11 @@ pub(super) fn insert(node: &mut AstNode, bound: &BTreeSet<String>) {
             wrap(TEXT, lhs);
             wrap(TEXT, rhs);
         }
-        AstNode::Binary { op: BinaryOp::Equal | BinaryOp::NotEqual | BinaryOp::In, lhs, rhs } => {
-            if !is_literal(lhs) && !is_literal(rhs) {
-                wrap(TEXT, lhs);
-                wrap(TEXT, rhs);
-            }
+        AstNode::Binary { op: BinaryOp::Equal | BinaryOp::NotEqual | BinaryOp::In, lhs, rhs }
+            if !is_literal(lhs) && !is_literal(rhs) =>
+        {
+            wrap(TEXT, lhs);
+            wrap(TEXT, rhs);
         }
         AstNode::Binary { op: BinaryOp::Range, rhs, .. } => always(RANGE_END, rhs),
         AstNode::Function { name, args, is_builtin: true } => function(name, args),

@@ -7,19 +7,20 @@ use jsonata_core::value::JValue;
 use serde_json::{Map, Value};
 
 use super::Expression;
-use super::functions::{MEMORY, MEMORY_EXCEEDED, TIME_EXCEEDED, register};
+use super::functions::{Left, MEMORY, MEMORY_EXCEEDED, TIME_EXCEEDED, register};
 use super::values::{size, to_json};
 use crate::failure::{Failure, names};
 use crate::random::Random;
-use crate::scope::Scope;
+use crate::scope::{Scope, weight};
 
 /// Levels of the evaluation. AWS allows 100 (recorded: github.com/floci-io/floci/pull/2783); the counters take some of ours.
 pub(super) const DEPTH: usize = 100;
 const DEPTH_WITH_COUNTERS: usize = 200;
 /// Items of one sequence: a payload of 256 KiB has at most 131,072.
 const SEQUENCE: usize = 150_000;
-/// The last resort against what the counters miss. An evaluation that ends within its steps takes a small part of this.
-const MILLISECONDS: u64 = 2_000;
+/// The last resort against what the counters miss. An evaluation that ends within its steps takes a small part of this. In our tests the
+/// counters have to do alone.
+const MILLISECONDS: u64 = if cfg!(test) { 3_600_000 } else { 2_000 };
 
 const TOO_DEEP: &str = "Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive";
 
@@ -64,11 +65,11 @@ impl Expression {
         }
         let mut context = Context::new();
         if self.names.contains("states") {
-            context.bind("states".to_owned(), self.states(scope));
+            context.bind("states".to_owned(), Expression::convert(&self.states(scope), scope)?);
         }
         for name in &self.names {
             if let Some(value) = scope.variables.get(name) {
-                context.bind(name.clone(), JValue::from(value.clone()));
+                context.bind(name.clone(), Expression::convert(value, scope)?);
             }
         }
         let options = EvaluatorOptions {
@@ -79,12 +80,25 @@ impl Expression {
         };
         let mut evaluator = Evaluator::with_options(context, options);
         // The functions live as long as the evaluator, so they get a generator of their own.
-        register(&mut evaluator, scope.now, &Rc::new(Random::new(scope.random.bits())))?;
-        evaluator.evaluate(&self.tree, &JValue::Undefined)
+        let random = Rc::new(Random::new(scope.random.bits()));
+        let left = Rc::new(Left::new(scope.work.left()));
+        let before = left.steps();
+        register(&mut evaluator, &left, scope.now, &random)?;
+        let value = evaluator.evaluate(&self.tree, &JValue::Undefined);
+        let taken = scope.work.take(before - left.steps());
+        taken.map_err(|_| EvaluatorError::EvaluationError(TIME_EXCEEDED.to_owned()))?;
+        value
+    }
+
+    /// A value for the evaluator. Converting is cheaper than evaluating.
+    fn convert(value: &Value, scope: &Scope<'_>) -> Result<JValue, EvaluatorError> {
+        let taken = scope.work.take(weight(value) / 8);
+        taken.map_err(|_| EvaluatorError::EvaluationError(TIME_EXCEEDED.to_owned()))?;
+        Ok(JValue::from(value.clone()))
     }
 
     /// `$states`, with the members that the expression may read.
-    fn states(&self, scope: &Scope<'_>) -> JValue {
+    fn states(&self, scope: &Scope<'_>) -> Value {
         let all = [
             ("input", Some(scope.input)),
             ("result", scope.result),
@@ -94,7 +108,7 @@ impl Expression {
         let read = |name: &str| self.members.as_ref().is_none_or(|members| members.contains(name));
         let members = all.into_iter().filter(|(name, _)| read(name));
         let members = members.filter_map(|(name, value)| Some((name.to_owned(), value?.clone())));
-        JValue::from(Value::Object(members.collect::<Map<_, _>>()))
+        Value::Object(members.collect::<Map<_, _>>())
     }
 }
 

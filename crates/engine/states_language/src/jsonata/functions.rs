@@ -32,12 +32,21 @@ fn fail<T>(message: impl Into<String>) -> Result<T, EvaluatorError> {
 }
 
 /// What one evaluation may still do.
-struct Left {
+pub(super) struct Left {
     steps: Cell<usize>,
     written: Cell<usize>,
 }
 
 impl Left {
+    /// As much as one expression may do, if the state may still take so many steps.
+    pub(super) fn new(steps: usize) -> Left {
+        Left { steps: Cell::new(steps.min(STEPS)), written: Cell::new(WRITTEN) }
+    }
+
+    pub(super) fn steps(&self) -> usize {
+        self.steps.get()
+    }
+
     fn step(&self, steps: usize) -> Result<(), EvaluatorError> {
         match self.steps.get().checked_sub(steps) {
             Some(left) => self.steps.set(left),
@@ -59,10 +68,11 @@ impl Left {
 /// Registers the functions. Errors: the evaluator does not let one of them be replaced.
 pub(super) fn register(
     evaluator: &mut Evaluator,
+    left: &Rc<Left>,
     now: i64,
     random: &Rc<Random>,
 ) -> Result<(), EvaluatorError> {
-    counters(evaluator)?;
+    counters(evaluator, left)?;
     evaluator.register_fn("partition", |args: &[JValue]| partition(args))?;
     evaluator.register_fn("range", |args: &[JValue]| range(args))?;
     evaluator.register_fn("hash", |args: &[JValue]| hash(args))?;
@@ -83,20 +93,19 @@ pub(super) fn register(
     evaluator.register_fn_override("eval", |_: &[JValue]| fail("T1006: Attempted to invoke a non-function"))
 }
 
-fn counters(evaluator: &mut Evaluator) -> Result<(), EvaluatorError> {
-    let left = Rc::new(Left { steps: Cell::new(STEPS), written: Cell::new(WRITTEN) });
+fn counters(evaluator: &mut Evaluator, left: &Rc<Left>) -> Result<(), EvaluatorError> {
     let first = |args: &[JValue]| args.first().cloned().unwrap_or(JValue::Undefined);
-    let of = Rc::clone(&left);
+    let of = Rc::clone(left);
     evaluator.register_fn(STEP, move |_: &[JValue]| {
         of.step(1)?;
         Ok(JValue::Undefined)
     })?;
-    let of = Rc::clone(&left);
+    let of = Rc::clone(left);
     evaluator.register_fn(TEXT, move |args: &[JValue]| {
         of.write(args.first().map_or(Some(0), |value| size(value, MEMORY)))?;
         Ok(first(args))
     })?;
-    let of = Rc::clone(&left);
+    let of = Rc::clone(left);
     evaluator.register_fn(PRODUCT, move |args: &[JValue]| {
         let count = |value: Option<&JValue>| match value {
             Some(JValue::String(text)) => text.len(),
@@ -106,23 +115,24 @@ fn counters(evaluator: &mut Evaluator) -> Result<(), EvaluatorError> {
         of.write(count(args.first()).checked_mul(count(args.get(1))))?;
         Ok(first(args))
     })?;
-    let of = Rc::clone(&left);
+    let of = Rc::clone(left);
     evaluator.register_fn(WIDTH, move |args: &[JValue]| {
         let width = args.first().and_then(JValue::as_f64).unwrap_or(0.0).abs() as usize;
         of.write(Some(width))?;
         of.step(width / 64)?;
         Ok(first(args))
     })?;
-    let of = Rc::clone(&left);
+    let of = Rc::clone(left);
     evaluator.register_fn(RANGE_END, move |args: &[JValue]| {
         // A number of a range takes a small part of a step.
         of.step(args.first().and_then(JValue::as_f64).unwrap_or(0.0).abs() as usize / 64)?;
         Ok(first(args))
     })?;
+    let of = Rc::clone(left);
     evaluator.register_fn(PAIRS, move |args: &[JValue]| {
         let items = args.first().and_then(JValue::as_array).map_or(0, Vec::len);
         // Comparing a pair takes a small part of a step.
-        left.step(items.saturating_mul(items) / 1024)?;
+        of.step(items.saturating_mul(items) / 1024)?;
         Ok(first(args))
     })
 }

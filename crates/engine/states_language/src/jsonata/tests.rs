@@ -145,11 +145,25 @@ fn evaluations_are_bounded() {
         ("$reduce([1..60], function($a, $i) { [[$a], [$a]] }, [1])", memory),
         ("($d := $reduce([1..60], function($a, $i) { [[$a], [$a]] }, [1]); $d = $d)", memory),
         ("$range(1, 100000000, 1)", memory),
+        ("$reduce([1..50000], function($a, $i) { [[$a]] }, 1)", memory),
+        ("$reduce([1..50000], function($a, $i) { {'a': $a} }, 1)", memory),
+        ("($f := function($n, $a) { $n = 0 ? $a : $f($n - 1, {'a': [$a]}) }; $f(40000, 1))", memory),
+        ("($d := $reduce([1..50000], function($a, $i) { [[$a]] }, 1); $d = $d)", memory),
         ("$distinct([1..100000])", time),
     ] {
         let cause = cause(source);
         assert!(cause.ends_with(ending), "{source}: {cause}");
     }
+}
+
+/// All expressions of a state share the steps of the state.
+#[test]
+fn many_expressions_are_bounded_together() {
+    let expression = Expression::parse("$map([1..20000], function($x) { $x })").unwrap();
+    let evaluated = with_scope(&json!({}), &json!({}), &json!({}), |scope| {
+        (0..1000).take_while(|_| expression.evaluate("Output", scope).is_ok()).count()
+    });
+    assert!((10..100).contains(&evaluated), "{evaluated}");
 }
 
 #[test]

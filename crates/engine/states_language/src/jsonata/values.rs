@@ -3,26 +3,28 @@
 use jsonata_core::value::JValue;
 use serde_json::{Map, Number, Value};
 
-/// How many bytes a value takes, counted as a text of it would be; none if it is more than `most`. Values may be shared many times over, so
-/// the count stops there.
+use crate::scope::DEPTH;
+
+/// How many bytes a value takes, counted as a text of it would be; none if it is more than `most`, or if the value is nested deeper than a
+/// state may have it. Values may be shared many times over, so the count stops there.
 pub(super) fn size(value: &JValue, most: usize) -> Option<usize> {
     let mut sum = 0;
-    let mut rest = vec![value];
-    while let Some(value) = rest.pop() {
+    let mut rest = vec![(value, 0)];
+    while let Some((value, depth)) = rest.pop() {
         sum += match value {
             JValue::String(text) => text.len() + 2,
             JValue::Array(items) => {
-                rest.extend(items.iter());
+                rest.extend(items.iter().map(|item| (item, depth + 1)));
                 2 + items.len()
             }
             JValue::Object(members) => {
-                rest.extend(members.values());
+                rest.extend(members.values().map(|member| (member, depth + 1)));
                 2 + members.keys().map(|name| name.len() + 4).sum::<usize>()
             }
             _ => 4,
         };
         // A value of each byte that is left suffices: so the list of what is to be visited stays short too.
-        if sum > most || rest.len() > most {
+        if sum > most || rest.len() > most || depth > DEPTH {
             return None;
         }
     }

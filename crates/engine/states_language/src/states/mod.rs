@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::definition::{Resource, Transition};
 use crate::failure::{Failure, names};
-use crate::scope::Variables;
+use crate::scope::{Variables, is_too_deep};
 
 /// The most bytes of a state's input, result or output (facts/stepfunctions.md § 3).
 pub const PAYLOAD_BYTES: usize = 262_144;
@@ -69,9 +69,9 @@ pub struct Departure {
     pub assigned: Variables,
 }
 
-/// Fails if a value is larger than a payload may be.
+/// Fails if a value is larger than a payload may be, or nested so deep that it could not be read again.
 pub(crate) fn within_limit(value: &Value, state: &str) -> Result<(), Failure> {
-    if bytes(value) <= PAYLOAD_BYTES {
+    if !is_too_deep(value) && bytes(value) <= PAYLOAD_BYTES {
         return Ok(());
     }
     let text = format!(

@@ -410,6 +410,25 @@ fn payloads_have_a_limit_in_bytes() {
     assert_eq!(finish(assign, &json!({}), text_of(200_000)).unwrap_err().name(), "States.DataLimitExceeded");
 }
 
+/// A loop that wraps its input in each round ends with an error that the execution can have, not with the process.
+#[test]
+fn values_have_a_depth_that_can_be_read_again() {
+    let wrap = state(json!({"Type": "Pass", "Parameters": {"x.$": "$"}, "End": true}));
+    let mut value = json!({});
+    for depth in 0.. {
+        match in_scope(&value, |scope| wrap.enter(scope)) {
+            Ok(Step::Leave(departure)) => value = departure.output,
+            Ok(step) => panic!("{step:?}"),
+            Err(failure) => {
+                assert_eq!(failure.name(), "States.DataLimitExceeded");
+                assert!((100..127).contains(&depth), "{depth}");
+                break;
+            }
+        }
+        assert_eq!(serde_json::from_str::<Value>(&value.to_string()).unwrap(), value);
+    }
+}
+
 #[test]
 fn retries_wait_as_aws_computes() {
     let delays = |retrier: Value, jitter: f64, count: u64| {
