@@ -266,7 +266,7 @@ fn express_state_machines_have_fewer_tasks() {
         ),
     ] {
         let expected = format!("SCHEMA_VALIDATION_FAILED: {expected}");
-        assert_eq!(found(&task(resource), true), [expected.clone()], "{resource}");
+        assert_eq!(found(&task(resource), true), [expected.as_str()], "{resource}");
         assert_eq!(found(&task(resource), false), [""; 0], "{resource}");
         let map = one_state(
             json!({"Type": "Map", "End": true, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
