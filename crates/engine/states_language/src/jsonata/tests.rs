@@ -156,6 +156,35 @@ fn evaluations_are_bounded() {
     }
 }
 
+/// Texts of a definition's size do not take the stack.
+#[test]
+fn large_expressions_do_not_overflow() {
+    for source in [
+        vec!["1"; 100_000].join("+"),
+        vec!["$a"; 100_000].join("."),
+        vec!["$a"; 100_000].join(" ~> "),
+        format!("$a{}", "[0]".repeat(100_000)),
+        format!("$a{}", "^(b)".repeat(20_000)),
+        format!("$a{}", "{'b': c}".repeat(20_000)),
+        format!("$a{}", "()".repeat(100_000)),
+        "(".repeat(100_000),
+        format!("{}1{}", "(".repeat(100_000), ")".repeat(100_000)),
+        format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)),
+        format!("{}1", "-".repeat(100_000)),
+        format!("{}1", "$a := ".repeat(100_000)),
+        format!("{}1", "1 ? ".repeat(100_000)),
+        format!("{}1{}", "function(){".repeat(50_000), "}".repeat(50_000)),
+        format!("{}1{}", "{'a':".repeat(50_000), "}".repeat(50_000)),
+        format!("'{}'", "a".repeat(500_000)),
+    ] {
+        if let Ok(expression) = Expression::parse(&source) {
+            let _ = with_scope(&json!({}), &json!({}), &json!({"a": 1}), |scope| {
+                expression.evaluate("Output", scope)
+            });
+        }
+    }
+}
+
 /// All expressions of a state share the steps of the state.
 #[test]
 fn many_expressions_are_bounded_together() {
