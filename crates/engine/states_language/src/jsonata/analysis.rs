@@ -119,6 +119,19 @@ impl Findings {
     }
 }
 
+/// The names of the functions that a tree calls.
+pub(super) fn functions(tree: &AstNode) -> BTreeSet<String> {
+    let mut functions = BTreeSet::new();
+    let mut rest = vec![tree];
+    while let Some(node) = rest.pop() {
+        if let AstNode::Function { name, .. } = node {
+            functions.insert(name.clone());
+        }
+        rest.extend(children(node));
+    }
+    functions
+}
+
 /// The nodes right below a node.
 pub(super) fn children(node: &AstNode) -> Vec<&AstNode> {
     match node {

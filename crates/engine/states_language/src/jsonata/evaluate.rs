@@ -1,13 +1,12 @@
 //! Evaluates an expression in the scope of a state.
 
-use std::rc::Rc;
-
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptions};
 use jsonata_core::value::JValue;
 use serde_json::{Map, Value};
 
 use super::Expression;
-use super::functions::{Left, MEMORY, MEMORY_EXCEEDED, TIME_EXCEEDED, register};
+use super::functions::{Host, MEMORY, MEMORY_EXCEEDED, TIME_EXCEEDED};
+use super::plain::Found;
 use super::values::{size, to_json};
 use crate::failure::{Failure, names};
 use crate::random::Random;
@@ -28,16 +27,28 @@ impl Expression {
     /// The value of the expression. `field` names it in errors: `Output/total`. Errors: `States.QueryEvaluationError`, also if the
     /// expression gives nothing.
     pub(crate) fn evaluate(&self, field: &str, scope: &Scope<'_>) -> Result<Value, Failure> {
+        match self.plain.as_ref().map_or(Found::Unknown, |plain| plain.find(scope)) {
+            Found::Value(value) => {
+                scope.work.copy(value)?;
+                return Ok(value.clone());
+            }
+            Found::Nothing => return Err(self.nothing(field)),
+            Found::Unknown => {}
+        }
         let value = self.run(scope).map_err(|error| self.failure(field, &message(&error)))?;
         if size(&value, MEMORY).is_none() {
             return Err(self.failure(field, &format!(": {MEMORY_EXCEEDED}")));
         }
-        to_json(&value).ok_or_else(|| {
-            let source = &self.source;
-            let text =
-                format!("The JSONata expression '{source}' specified for the field '{field}' returned nothing (undefined).");
-            Failure::new(names::QUERY_EVALUATION_ERROR, text).at(field)
-        })
+        to_json(&value).ok_or_else(|| self.nothing(field))
+    }
+
+    /// The failure of an expression that gave nothing.
+    fn nothing(&self, field: &str) -> Failure {
+        let source = &self.source;
+        let text = format!(
+            "The JSONata expression '{source}' specified for the field '{field}' returned nothing (undefined)."
+        );
+        Failure::new(names::QUERY_EVALUATION_ERROR, text).at(field)
     }
 
     /// The failure of an expression that gave a value of another type than its field takes.
@@ -80,12 +91,11 @@ impl Expression {
         };
         let mut evaluator = Evaluator::with_options(context, options);
         // The functions live as long as the evaluator, so they get a generator of their own.
-        let random = Rc::new(Random::new(scope.random.bits()));
-        let left = Rc::new(Left::new(scope.work.left()));
-        let before = left.steps();
-        register(&mut evaluator, &left, scope.now, &random)?;
+        let host = Host::new(scope.now, Random::new(scope.random.bits()), scope.work.left());
+        let before = host.steps();
+        host.register(&self.functions, &mut evaluator)?;
         let value = evaluator.evaluate(&self.tree, &JValue::Undefined);
-        let taken = scope.work.take(before - left.steps());
+        let taken = scope.work.take(before - host.steps());
         taken.map_err(|_| EvaluatorError::EvaluationError(TIME_EXCEEDED.to_owned()))?;
         value
     }

@@ -1,6 +1,7 @@
 //! The functions that AWS adds to JSONata or that must not depend on a clock, and the counters.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use jsonata_core::evaluator::{Evaluator, EvaluatorError};
@@ -31,20 +32,95 @@ fn fail<T>(message: impl Into<String>) -> Result<T, EvaluatorError> {
     Err(EvaluatorError::EvaluationError(message.into()))
 }
 
-/// What one evaluation may still do.
-pub(super) struct Left {
+/// The names under which an expression's calls come here.
+const OURS: &[&str] = &[
+    STEP,
+    TEXT,
+    PRODUCT,
+    WIDTH,
+    RANGE_END,
+    PAIRS,
+    "eval",
+    "hash",
+    "millis",
+    "now",
+    "parse",
+    "partition",
+    "random",
+    "range",
+    "shuffle",
+    "uuid",
+];
+
+/// What the functions of one evaluation share.
+pub(super) struct Host {
+    now: i64,
+    random: Random,
     steps: Cell<usize>,
     written: Cell<usize>,
 }
 
-impl Left {
-    /// As much as one expression may do, if the state may still take so many steps.
-    pub(super) fn new(steps: usize) -> Left {
-        Left { steps: Cell::new(steps.min(STEPS)), written: Cell::new(WRITTEN) }
+impl Host {
+    /// The functions may take as many steps as one expression may, or as are left.
+    pub(super) fn new(now: i64, random: Random, steps: usize) -> Rc<Host> {
+        let (steps, written) = (Cell::new(steps.min(STEPS)), Cell::new(WRITTEN));
+        Rc::new(Host { now, random, steps, written })
     }
 
     pub(super) fn steps(&self) -> usize {
         self.steps.get()
+    }
+
+    /// Registers those of our functions that an expression calls. Errors: the evaluator does not let one of them be replaced.
+    pub(super) fn register(
+        self: &Rc<Host>,
+        called: &BTreeSet<String>,
+        evaluator: &mut Evaluator,
+    ) -> Result<(), EvaluatorError> {
+        for name in OURS.iter().filter(|name| called.contains(**name)) {
+            let host = Rc::clone(self);
+            evaluator.register_fn_override(*name, move |args: &[JValue]| host.call(name, args))?;
+        }
+        Ok(())
+    }
+
+    fn call(&self, name: &str, args: &[JValue]) -> Outcome {
+        match name {
+            "hash" => return hash(args),
+            "millis" => return Ok(JValue::from(self.now)),
+            "now" => return now_as(args, self.now),
+            "parse" => return parse(args),
+            "partition" => return partition(args),
+            "random" => return Ok(JValue::from_f64(self.random(args))),
+            "range" => return range(args),
+            "shuffle" => return shuffle(args, &self.random),
+            "uuid" => return Ok(JValue::from(self.random.uuid())),
+            "eval" => return fail("T1006: Attempted to invoke a non-function"),
+            counter => self.count(counter, args)?,
+        }
+        // A counter returns what it has counted.
+        Ok(args.first().cloned().unwrap_or(JValue::Undefined))
+    }
+
+    fn count(&self, counter: &str, args: &[JValue]) -> Result<(), EvaluatorError> {
+        let number = || args.first().and_then(JValue::as_f64).unwrap_or(0.0).abs() as usize;
+        let length = |at: usize| match args.get(at) {
+            Some(JValue::String(text)) => text.len(),
+            Some(JValue::Array(items)) => items.len(),
+            _ => 1,
+        };
+        match counter {
+            TEXT => self.write(args.first().map_or(Some(0), |value| size(value, MEMORY))),
+            PRODUCT => self.write(length(0).checked_mul(length(1))),
+            WIDTH => {
+                self.write(Some(number()))?;
+                self.step(number() / 64)
+            }
+            // A number of a range, and a pair that is compared, take a small part of a step.
+            RANGE_END => self.step(number() / 64),
+            PAIRS => self.step(length(0).saturating_mul(length(0)) / 1024),
+            _ => self.step(1),
+        }
     }
 
     fn step(&self, steps: usize) -> Result<(), EvaluatorError> {
@@ -63,78 +139,14 @@ impl Left {
         }
         Ok(())
     }
-}
 
-/// Registers the functions. Errors: the evaluator does not let one of them be replaced.
-pub(super) fn register(
-    evaluator: &mut Evaluator,
-    left: &Rc<Left>,
-    now: i64,
-    random: &Rc<Random>,
-) -> Result<(), EvaluatorError> {
-    counters(evaluator, left)?;
-    evaluator.register_fn("partition", |args: &[JValue]| partition(args))?;
-    evaluator.register_fn("range", |args: &[JValue]| range(args))?;
-    evaluator.register_fn("hash", |args: &[JValue]| hash(args))?;
-    evaluator.register_fn("parse", |args: &[JValue]| parse(args))?;
-    let source = Rc::clone(random);
-    evaluator.register_fn("uuid", move |_: &[JValue]| Ok(JValue::from(source.uuid())))?;
-    let source = Rc::clone(random);
-    evaluator.register_fn_override("random", move |args: &[JValue]| {
+    /// `$random()`, or `$random(seed)`.
+    fn random(&self, args: &[JValue]) -> f64 {
         match args.first().and_then(JValue::as_f64) {
-            Some(seed) => Ok(JValue::from_f64(Java::new(round(seed)).unit())),
-            None => Ok(JValue::from_f64(source.unit())),
+            Some(seed) => Java::new(round(seed)).unit(),
+            None => self.random.unit(),
         }
-    })?;
-    let source = Rc::clone(random);
-    evaluator.register_fn_override("shuffle", move |args: &[JValue]| shuffle(args, &source))?;
-    evaluator.register_fn_override("millis", move |_: &[JValue]| Ok(JValue::from(now)))?;
-    evaluator.register_fn_override("now", move |args: &[JValue]| now_as(args, now))?;
-    evaluator.register_fn_override("eval", |_: &[JValue]| fail("T1006: Attempted to invoke a non-function"))
-}
-
-fn counters(evaluator: &mut Evaluator, left: &Rc<Left>) -> Result<(), EvaluatorError> {
-    let first = |args: &[JValue]| args.first().cloned().unwrap_or(JValue::Undefined);
-    let of = Rc::clone(left);
-    evaluator.register_fn(STEP, move |_: &[JValue]| {
-        of.step(1)?;
-        Ok(JValue::Undefined)
-    })?;
-    let of = Rc::clone(left);
-    evaluator.register_fn(TEXT, move |args: &[JValue]| {
-        of.write(args.first().map_or(Some(0), |value| size(value, MEMORY)))?;
-        Ok(first(args))
-    })?;
-    let of = Rc::clone(left);
-    evaluator.register_fn(PRODUCT, move |args: &[JValue]| {
-        let count = |value: Option<&JValue>| match value {
-            Some(JValue::String(text)) => text.len(),
-            Some(JValue::Array(items)) => items.len(),
-            _ => 1,
-        };
-        of.write(count(args.first()).checked_mul(count(args.get(1))))?;
-        Ok(first(args))
-    })?;
-    let of = Rc::clone(left);
-    evaluator.register_fn(WIDTH, move |args: &[JValue]| {
-        let width = args.first().and_then(JValue::as_f64).unwrap_or(0.0).abs() as usize;
-        of.write(Some(width))?;
-        of.step(width / 64)?;
-        Ok(first(args))
-    })?;
-    let of = Rc::clone(left);
-    evaluator.register_fn(RANGE_END, move |args: &[JValue]| {
-        // A number of a range takes a small part of a step.
-        of.step(args.first().and_then(JValue::as_f64).unwrap_or(0.0).abs() as usize / 64)?;
-        Ok(first(args))
-    })?;
-    let of = Rc::clone(left);
-    evaluator.register_fn(PAIRS, move |args: &[JValue]| {
-        let items = args.first().and_then(JValue::as_array).map_or(0, Vec::len);
-        // Comparing a pair takes a small part of a step.
-        of.step(items.saturating_mul(items) / 1024)?;
-        Ok(first(args))
-    })
+    }
 }
 
 /// An argument that must be a number, as AWS's functions see it.

@@ -4,6 +4,7 @@ mod analysis;
 mod bounds;
 mod evaluate;
 mod functions;
+mod plain;
 mod values;
 
 #[cfg(test)]
@@ -27,6 +28,10 @@ pub(crate) struct Expression {
     members: Option<BTreeSet<String>>,
     /// Whether the expression is nested deeper than AWS evaluates.
     too_deep: bool,
+    /// The value that the expression names, if that is all.
+    plain: Option<plain::Plain>,
+    /// The functions that the expression calls.
+    functions: BTreeSet<String>,
 }
 
 /// Why a definition with this expression is refused.
@@ -65,10 +70,13 @@ impl Expression {
             names: found.names,
             members: found.members,
             too_deep: found.depth > evaluate::DEPTH,
+            plain: plain::Plain::of(&tree),
+            functions: BTreeSet::new(),
         };
         if !expression.too_deep {
             expression.tree = tree;
             bounds::insert(&mut expression.tree, &found.bound);
+            expression.functions = analysis::functions(&expression.tree);
         }
         Ok(expression)
     }

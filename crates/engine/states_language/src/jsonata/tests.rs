@@ -10,7 +10,10 @@ use crate::testing::with_scope;
 fn evaluate(source: &str) -> Result<Value, Failure> {
     let expression = Expression::parse(source).unwrap_or_else(|refusal| panic!("{source}: {refusal:?}"));
     let input = json!({"n": 5, "list": [3, 1, 2], "text": "abc", "orders": [{"id": 1, "price": 10}, {"id": 2, "price": 30}]});
-    let (context, variables) = (json!({"State": {"Name": "S"}}), json!({"v": {"w": 7}, "text": "variable"}));
+    let (context, variables) = (
+        json!({"State": {"Name": "S"}}),
+        json!({"v": {"w": 7}, "text": "variable", "large": 9_007_199_254_740_993i64}),
+    );
     with_scope(&input, &context, &variables, |scope| expression.evaluate("Output/r", scope))
 }
 
@@ -50,6 +53,8 @@ fn expressions_see_the_state_and_variables() {
         ("$states.input.list[$ > 1]", json!([3, 2])),
         ("($states.input.list)[0]", json!(3)),
         ("1.5", json!(1.5)),
+        // A plain name keeps a number that a double could not have.
+        ("$large", json!(9_007_199_254_740_993i64)),
         ("$states.input.(n)", json!(5)),
     ] {
         assert_eq!(evaluate(source), Ok(expected), "{source}");
@@ -248,6 +253,25 @@ proptest! {
             let input = json!({"a": [1, {"b": "c"}], "b": null});
             let _ = with_scope(&input, &input, &input, |scope| expression.evaluate("Output", scope));
         }
+    }
+
+    /// What needs no evaluator gives what the evaluator gives.
+    #[test]
+    fn plain_expressions_give_what_the_evaluator_gives(
+        names in proptest::collection::vec("[ab]", 0..4),
+        value in (0i64..3).prop_map(Value::from).prop_recursive(3, 12, 3, |inner| prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            proptest::collection::btree_map("[ab]", inner, 0..3).prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]),
+    ) {
+        let source = std::iter::once("$v".to_owned()).chain(names).collect::<Vec<_>>().join(".");
+        let variables = json!({"v": value});
+        // In a block, the same expression is not plain.
+        let [plain, evaluated] = [source.clone(), format!("({source})")].map(|source| {
+            let expression = Expression::parse(&source).unwrap();
+            with_scope(&Value::Null, &Value::Null, &variables, |scope| expression.evaluate("Output", scope)).ok()
+        });
+        prop_assert_eq!(plain, evaluated, "{}", source);
     }
 
     /// The counters do not change what an expression gives.

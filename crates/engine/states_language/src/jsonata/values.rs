@@ -50,7 +50,7 @@ pub(super) fn to_json(value: &JValue) -> Option<Value> {
 
 /// A whole number without a fraction, as JavaScript writes it.
 fn to_number(number: f64) -> Option<Number> {
-    if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
+    if number.fract() == 0.0 && number.abs() < 9.2e18 {
         Some(Number::from(number as i64))
     } else {
         Number::from_f64(number)
