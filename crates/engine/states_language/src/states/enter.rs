@@ -85,7 +85,7 @@ impl State {
             return Ok(Departure { to, output: self.checked_output(output)?, assigned });
         }
         let Some(default) = &choice.default else {
-            let text = format!("No choice matched for state '{}'.", self.name);
+            let text = "Failed to transition out of the state. The state does not point to a next state.";
             return Err(Failure::new(names::NO_CHOICE_MATCHED, text));
         };
         let assigned = assigned(self.assign.as_ref(), "Assign", &self.name, &scope)?;

@@ -105,6 +105,11 @@ fn every_comparison_has_its_table() {
 
 #[test]
 fn choices_lead_on_with_what_they_make() {
+    let unmatched = json!({"Type": "Choice", "Choices": [{"Variable": "$.n", "IsNull": true, "Next": "Y"}]});
+    assert_eq!(
+        text(&output(unmatched, &json!({"n": 1})).unwrap_err()),
+        "States.NoChoiceMatched: Failed to transition out of the state. The state does not point to a next state."
+    );
     let choice = json!({"Type": "Choice", "QueryLanguage": "JSONata", "Choices": [
         {"Condition": "{% $states.input.n > 10 %}", "Next": "Y", "Output": "big", "Assign": {"a": 1}},
         {"Condition": "{% $states.input.n > 5 %}", "Next": "Y"},
