@@ -26,6 +26,8 @@ pub use random::Random;
 mod scope;
 pub use scope::{Scope, Variables, Work};
 
+mod size;
+
 mod states;
 pub use states::{
     Batching, Departure, Iterations, PAYLOAD_BYTES, Reaction, Reading, Run, Step, Tolerance, Writing,

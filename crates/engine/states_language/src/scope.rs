@@ -14,9 +14,6 @@ pub type Variables = BTreeMap<String, Value>;
 /// Values that one call may visit or copy. A payload of 256 KiB has at most 131,072 values.
 const STEPS: u32 = 1_000_000;
 
-/// Levels of a value. `serde_json` reads at most 127, and whatever a state returns will be read again.
-pub(crate) const DEPTH: usize = 125;
-
 /// What the expressions of one state see.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
@@ -106,22 +103,6 @@ impl From<Exhausted> for Failure {
     fn from(_: Exhausted) -> Failure {
         Failure::runtime("The evaluation of the state's expressions takes too many steps.")
     }
-}
-
-/// Whether a value is nested deeper than states may have it.
-pub(crate) fn is_too_deep(value: &Value) -> bool {
-    let mut rest = vec![(value, 0)];
-    while let Some((value, depth)) = rest.pop() {
-        if depth > DEPTH {
-            return true;
-        }
-        match value {
-            Value::Array(items) => rest.extend(items.iter().map(|item| (item, depth + 1))),
-            Value::Object(members) => rest.extend(members.values().map(|member| (member, depth + 1))),
-            _ => {}
-        }
-    }
-    false
 }
 
 /// How many values and pieces of text a value consists of.

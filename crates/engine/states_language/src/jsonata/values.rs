@@ -3,7 +3,7 @@
 use jsonata_core::value::JValue;
 use serde_json::{Map, Number, Value};
 
-use crate::scope::DEPTH;
+use crate::size::DEPTH;
 
 /// How many bytes a value takes, counted as a text of it would be; none if it is more than `most`, or if the value is nested deeper than a
 /// state may have it. Values may be shared many times over, so the count stops there.

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{PAYLOAD_BYTES, bytes, within_limit};
+use super::{PAYLOAD_BYTES, within_limit};
 use crate::definition::{PathField, QueryLanguage, ResultPath, State};
 use crate::failure::{Failure, names};
-use crate::scope::{Scope, Variables, is_too_deep};
+use crate::scope::{Scope, Variables};
+use crate::size::fits;
 use crate::template::Template;
 
 impl PathField {
@@ -78,7 +79,7 @@ pub(super) fn assigned(
     let Some(assign) = assign else { return Ok(Variables::new()) };
     let value = assign.evaluate(field, scope)?;
     // One variable, and all of one `Assign`, may have 256 KiB (facts/stepfunctions.md § 3).
-    if is_too_deep(&value) || bytes(&value) > PAYLOAD_BYTES {
+    if !fits(&value, PAYLOAD_BYTES) {
         let text = format!(
             "The state/task '{state}' assigned variables with a size exceeding the maximum number of bytes service limit."
         );

@@ -21,7 +21,8 @@ use serde_json::Value;
 
 use crate::definition::{Resource, Transition};
 use crate::failure::{Failure, names};
-use crate::scope::{Variables, is_too_deep};
+use crate::scope::Variables;
+use crate::size::fits;
 
 /// The most bytes of a state's input, result or output (facts/stepfunctions.md § 3).
 pub const PAYLOAD_BYTES: usize = 262_144;
@@ -71,30 +72,11 @@ pub struct Departure {
 
 /// Fails if a value is larger than a payload may be, or nested so deep that it could not be read again.
 pub(crate) fn within_limit(value: &Value, state: &str) -> Result<(), Failure> {
-    if !is_too_deep(value) && bytes(value) <= PAYLOAD_BYTES {
+    if fits(value, PAYLOAD_BYTES) {
         return Ok(());
     }
     let text = format!(
         "The state/task '{state}' returned a result with a size exceeding the maximum number of bytes service limit."
     );
     Err(Failure::new(names::DATA_LIMIT_EXCEEDED, text))
-}
-
-/// The bytes of a value as JSON.
-pub(crate) fn bytes(value: &Value) -> usize {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    match serde_json::to_writer(&mut count, value) {
-        Ok(()) => count.0,
-        Err(_) => usize::MAX,
-    }
 }
