@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("posthaste-notification", &["posthaste-kernel"]),
     ("posthaste-resources", &["posthaste-kernel"]),
     ("posthaste-schedules", &["posthaste-kernel"]),
-    ("posthaste-states-language", &[]),
+    ("posthaste-states-language", &["posthaste-kernel"]),
     ("posthaste-journal", &["posthaste-kernel"]),
     ("posthaste-retained", &["posthaste-kernel", "posthaste-journal"]),
     ("posthaste-delivery", &[]),
