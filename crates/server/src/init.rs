@@ -36,6 +36,10 @@
 //! input-path = "$.detail"
 //! dead-letter-queue = "orders-dlq"
 //!
+//! [[event-buses.rules]]
+//! name = "hourly"
+//! schedule-expression = "rate(1 hour)"
+//!
 //! [[schedules]]
 //! name = "nightly"
 //! expression = "cron(0 2 * * ? *)"
@@ -424,6 +428,13 @@ mod tests {
         let text = mistake(&format!("{bus}event-pattern = {{ source = \"x\" }}\n"));
         assert!(
             text.contains("line 4: event bus \"default\", rule \"r\": Event pattern is not valid."),
+            "{text}"
+        );
+        let text = mistake(&format!("{bus}schedule-expression = \"rate(1 minutes)\"\n"));
+        assert!(text.contains("rule \"r\": Parameter ScheduleExpression is not valid."), "{text}");
+        let text = mistake(bus);
+        assert!(
+            text.contains("rule \"r\": Parameter(s) EventPattern or ScheduleExpression must be"),
             "{text}"
         );
         let text = mistake(&format!(

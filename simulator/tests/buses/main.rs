@@ -6,6 +6,8 @@ mod model;
 
 mod outside;
 
+mod schedules;
+
 use api::eventbridge::{self as shapes, Request};
 use eventbridge::deliveries::Outcome;
 use kernel::Asker;

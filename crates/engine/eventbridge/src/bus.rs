@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::eventbridge::RetryPolicy;
-use kernel::Arn;
+use kernel::{Arn, Extent, Ledger, Time};
 use patterns::PatternSet;
 use resources::Standing;
 use resources::policy::Policy;
@@ -58,6 +58,8 @@ pub struct Rule {
     /// Who gets the events that it matches.
     pub targets: Vec<Target>,
     pub(crate) standing: Standing,
+    /// Where it stands when it runs next, if its declaration does not say it.
+    pub(crate) fact: Option<Extent>,
 }
 
 impl Rule {
@@ -67,6 +69,7 @@ impl Rule {
             targets: declared.targets.iter().filter_map(Target::new).collect(),
             declared: declared.clone(),
             standing,
+            fact: None,
         }
     }
 
@@ -78,6 +81,19 @@ impl Rule {
     /// Whose rule it is.
     pub fn bus(&self) -> &BusKey {
         &self.declared.key.bus
+    }
+
+    /// When its schedule lets it run next.
+    pub fn next_run(&self) -> Option<Time> {
+        self.declared.timing?.next
+    }
+
+    /// It is gone.
+    pub(crate) fn end(&self, ledger: &mut Ledger) {
+        self.standing.end(ledger);
+        if let Some(fact) = self.fact {
+            ledger.release(fact);
+        }
     }
 
     /// What it matches, if it is enabled. A pattern that an older version took and this one does not understand matches nothing.

@@ -16,6 +16,8 @@ pub mod state;
 
 pub mod routing;
 
+mod runs;
+
 mod inbox;
 
 mod letters;

@@ -86,6 +86,15 @@ impl<'a> Route<'a> {
         Route { event, draft, ingested, stops: vec![stop] }
     }
 
+    /// The way of an event to the targets of one rule alone, on the rule's bus.
+    pub fn to_rule(draft: Cow<'a, Draft>, event: Cow<'a, Accepted>, rule: RuleId) -> Self {
+        let mut route = Route::new(draft, event);
+        if let Some(stop) = route.stops.last_mut() {
+            stop.rules = Some(vec![rule]);
+        }
+        route
+    }
+
     /// The event's id.
     pub fn id(&self) -> &str {
         &self.event.id

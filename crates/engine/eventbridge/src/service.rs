@@ -8,6 +8,7 @@ use kernel::parcel::Ended;
 use kernel::{Demand, Extent, Ledger, Offer, ParcelSent, Rests, Service, Survival, Taken, Time};
 use notification::Notification;
 
+use crate::RuleId;
 use crate::deliveries::{Attempt, Consequence, Outcome};
 use crate::letters::Failure;
 pub use crate::letters::Undelivered;
@@ -51,7 +52,12 @@ pub enum Due {
     Attempt(Option<(Rests, Effect)>),
     /// A delivery is given up.
     DeadLetter(Box<DeadLetter>),
+    /// A rule runs, since its schedule says so.
+    Run(RuleId),
 }
+
+/// What [`Service::take_due`] returns besides attempts: rules that run.
+const RUNS: usize = 1;
 
 /// A delivery that is given up.
 #[derive(Debug)]
@@ -72,7 +78,7 @@ impl Service for State {
     const NAME: &'static str = "events";
     const KINDS: RangeInclusive<u8> = records::KINDS;
     const OVERLONG: &'static str = "ValidationException";
-    const CHORES: &'static [usize] = &[2];
+    const CHORES: &'static [usize] = &[2, 30];
 
     type Limits = Limits;
     type Command = Command;
@@ -123,17 +129,22 @@ impl Service for State {
 
     fn advance(&mut self, now: Time, room: &mut usize) {
         self.deliveries.advance(now, room);
+        self.due.advance(now, room);
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        self.deliveries.next_deadline()
+        [self.deliveries.next_deadline(), self.due.next()].into_iter().flatten().min()
     }
 
     fn is_behind(&self, setting: &Setting<'_>) -> bool {
-        State::is_behind(self, setting.now, setting.limits.attempts)
+        State::is_behind(self, setting.now, setting.limits.attempts, setting.room)
     }
 
-    fn take_due(&mut self, _: usize, setting: &Setting<'_>) -> Option<Due> {
+    fn take_due(&mut self, chore: usize, setting: &Setting<'_>) -> Option<Due> {
+        if chore == RUNS {
+            let has_room = setting.room >= Demand::Growth;
+            return if has_room { self.due.take().map(Due::Run) } else { None };
+        }
         let attempt = self.next_attempt(setting.now, setting.limits.attempts)?;
         // It leaves once its parcel is durable.
         let rests = Rests::OnRecord(attempt.parcel);
@@ -147,6 +158,7 @@ impl Service for State {
                 Decision { effects: effect.take().into_iter().collect(), ..Decision::silent(Vec::new()) }
             }
             Due::DeadLetter(letter) => self.dead_letter(letter, context),
+            Due::Run(rule) => self.run(*rule, context),
         }
     }
 

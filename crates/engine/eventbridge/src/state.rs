@@ -6,10 +6,11 @@ use deliveries::Deliveries;
 use kernel::{Demand, Extent, Ledger, ParcelSent, Time};
 use resources::Standing;
 use resources::policy::Policy;
+use schedules::Timetable;
 
 use crate::bus::{Bus, Declared, Rule};
 use crate::ids::{BusKey, RuleId, RuleKey};
-use crate::records::{BusDeclared, BusDeleted, Record, RuleDeclared, RuleDeleted};
+use crate::records::{BusDeclared, BusDeleted, Record, RuleDeclared, RuleDeleted, RuleRan};
 
 /// All buses.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,8 @@ pub struct State {
     /// The rules of targets, by the targets' numbers.
     pub(crate) targets: BTreeMap<u64, RuleId>,
     pub(crate) deliveries: Deliveries,
+    /// Which rules run when.
+    pub(crate) due: Timetable<RuleId>,
 }
 
 impl State {
@@ -71,6 +74,7 @@ impl State {
             Record::BusDeleted(record) => self.bus_deleted(record, at, ledger),
             Record::RuleDeclared(record) => self.rule_declared(record, at, ledger),
             Record::RuleDeleted(record) => self.rule_deleted(record, at, ledger),
+            Record::RuleRan(record) => self.rule_ran(record, at, ledger),
             Record::DeliveryFailed(record) => self.deliveries.failed(record, at, ledger),
             Record::DeliveriesEnded(record) => self.deliveries.ended(&record.ended, at, ledger),
         }
@@ -118,8 +122,15 @@ impl State {
         let before = self.take_rule(record.id);
         let gone: Vec<u64> =
             before.iter().flat_map(|rule| &rule.targets).map(|target| target.number).collect();
+        // The declaration says what was told since the one before, too.
+        if let Some(fact) = before.as_ref().and_then(|rule| rule.fact) {
+            ledger.release(fact);
+        }
         let standing = Standing::declared(at, before.map(|rule| rule.standing), ledger);
         let rule = Rule::new(record, standing);
+        if let Some(run) = rule.next_run() {
+            self.due.set(run, record.id);
+        }
         let bus = self.buses.entry(record.key.bus.clone()).or_default();
         bus.rules.insert(record.key.name.clone(), record.id);
         if let Some(matcher) = rule.matcher() {
@@ -130,12 +141,27 @@ impl State {
         self.forget_deliveries(gone, ledger);
     }
 
+    fn rule_ran(&mut self, record: &RuleRan, at: Extent, ledger: &mut Ledger) {
+        let Some(rule) = self.rules.get_mut(&record.id) else { return };
+        let Some(timing) = &mut rule.declared.timing else { return };
+        if let Some(before) = std::mem::replace(&mut timing.next, record.next) {
+            self.due.clear(before, record.id);
+        }
+        if let Some(next) = record.next {
+            self.due.set(next, record.id);
+        }
+        ledger.hold(at);
+        if let Some(old) = rule.fact.replace(at) {
+            ledger.release(old);
+        }
+    }
+
     fn rule_deleted(&mut self, record: &RuleDeleted, at: Extent, ledger: &mut Ledger) {
         for &segment in &record.declared_in {
             ledger.bury(at.place, segment);
         }
         let Some(rule) = self.take_rule(record.id) else { return };
-        rule.standing.end(ledger);
+        rule.end(ledger);
         let gone = rule.targets.iter().map(|target| target.number).collect();
         self.forget_deliveries(gone, ledger);
     }
@@ -145,6 +171,9 @@ impl State {
         let rule = self.rules.remove(&id)?;
         for target in &rule.targets {
             self.targets.remove(&target.number);
+        }
+        if let Some(run) = rule.next_run() {
+            self.due.clear(run, id);
         }
         if let Some(bus) = self.buses.get_mut(rule.bus()) {
             bus.interests.remove(id);
@@ -169,9 +198,11 @@ impl State {
     }
 
     /// Whether something follows from the time `now`, which was told, and has not happened yet. Deliveries are tried only while
-    /// fewer than `attempts` are under way.
-    pub fn is_behind(&self, now: Time, attempts: usize) -> bool {
+    /// fewer than `attempts` are under way; rules run only while the disk has room.
+    pub fn is_behind(&self, now: Time, attempts: usize, room: Demand) -> bool {
         self.deliveries.is_behind(now, attempts)
+            || self.due.falls_due(now)
+            || room >= Demand::Growth && self.due.is_behind(now)
     }
 
     /// The facts after which nothing is left: everything is deleted.

@@ -3,7 +3,7 @@
 use deliveries::ended_again;
 use kernel::{Extent, Ledger};
 
-use crate::records::{BusDeleted, DeliveriesEnded, Record, RuleDeleted};
+use crate::records::{BusDeleted, DeliveriesEnded, Record, RuleDeleted, RuleRan};
 use crate::state::State;
 
 impl State {
@@ -21,6 +21,10 @@ impl State {
             Record::RuleDeclared(record) => {
                 let known = self.rules.get(&record.id).filter(|rule| rule.standing.is_at(at));
                 known.map(|rule| Record::RuleDeclared(Box::new(rule.declared.clone())))
+            }
+            Record::RuleRan(record) => {
+                let known = self.rules.get(&record.id).filter(|rule| rule.fact == Some(at));
+                known.map(|rule| Record::RuleRan(RuleRan { id: record.id, next: rule.next_run() }))
             }
             Record::BusDeleted(record) => {
                 let declared_in = needed(&record.declared_in);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use kernel::{Extent, Ledger};
 use resources::Standing;
+use schedules::Timetable;
 
 use crate::records::{InvocationDeclared, InvocationEnded, InvocationTried};
-use crate::timetable::Timetable;
 use crate::{InvocationId, limits};
 
 /// An invocation that is tried again.

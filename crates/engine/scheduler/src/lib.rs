@@ -13,8 +13,6 @@ pub mod records;
 
 pub mod schedule;
 
-mod timetable;
-
 pub mod invocations;
 
 pub mod state;

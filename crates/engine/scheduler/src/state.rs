@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kernel::{Extent, Ledger, Time};
 use resources::Standing;
+use schedules::Timetable;
 
 use crate::invocations::Invocations;
 use crate::records::{
@@ -13,7 +14,6 @@ use crate::records::{
 };
 use crate::rules::timing::Run;
 use crate::schedule::Schedule;
-use crate::timetable::Timetable;
 use crate::{GroupId, GroupKey, ScheduleId};
 
 /// A group of schedules.

@@ -38,7 +38,9 @@ pub(super) struct BusEntry {
 struct RuleEntry {
     name: Spanned<String>,
     /// A table, or JSON in a text.
-    event_pattern: toml::Value,
+    event_pattern: Option<toml::Value>,
+    /// When it runs; on the default bus only.
+    schedule_expression: Option<String>,
     state: Option<String>,
     description: Option<String>,
     #[serde(default)]
@@ -108,7 +110,8 @@ pub(super) fn read(
         let put = PutRuleInput {
             name: text(&rule_name),
             event_bus_name: text(&name),
-            event_pattern: text(&attribute_text(&rule.event_pattern)),
+            event_pattern: rule.event_pattern.as_ref().map(|pattern| attribute_text(pattern).into()),
+            schedule_expression: rule.schedule_expression.as_deref().and_then(text),
             state: rule.state.as_deref().and_then(text),
             description: rule.description.as_deref().and_then(text),
             ..PutRuleInput::default()

@@ -8,7 +8,7 @@ use resources::tags::Tags;
 use super::{Context, Decision, Reply, check_bus, decided, done, owned, rule_redeclared};
 use crate::records::{Record, RuleDeclared};
 use crate::rules::constraints::{ARN, Constraints, NAME, text};
-use crate::rules::{names, pattern, tags};
+use crate::rules::{names, pattern, tags, timing};
 use crate::state::State;
 use crate::{RuleId, RuleKey, limits, refusals};
 
@@ -19,6 +19,8 @@ pub struct PutRule {
     pub rule: RuleKey,
     /// What it matches.
     pub pattern: Option<String>,
+    /// When it runs.
+    pub schedule: Option<String>,
     /// `State`.
     pub state: String,
     /// `Description`.
@@ -59,17 +61,18 @@ impl Operation<State> for PutRule {
             let text = "ScheduleExpression is supported only on the default event bus.";
             return Err(refusals::invalid(text));
         }
-        if schedule.is_some() {
-            return Err(refusals::invalid("ScheduleExpression is not supported by this server yet."));
-        }
-        let Some(pattern) = pattern else {
+        if schedule.is_none() && pattern.is_none() {
             let text = "Parameter(s) EventPattern or ScheduleExpression must be specified.";
             return Err(refusals::invalid(text));
-        };
-        pattern::parse(&pattern)?;
+        }
+        schedule.as_deref().map_or(Ok(()), timing::check)?;
+        if let Some(pattern) = &pattern {
+            pattern::parse(pattern)?;
+        }
         Ok(PutRule {
             rule,
-            pattern: Some(pattern.to_string()),
+            pattern: owned(pattern.as_ref()),
+            schedule: owned(schedule.as_ref()),
             state: input.state.as_deref().unwrap_or("ENABLED").to_owned(),
             description: owned(input.description.as_ref()),
             role_arn: owned(input.role_arn.as_ref()),
@@ -78,7 +81,8 @@ impl Operation<State> for PutRule {
         })
     }
 
-    /// Makes it, or replaces what it says. Its targets stay, and so do its tags (facts/eventbridge.md § 2).
+    /// Makes it, or replaces what it says. Its targets stay, and so do its tags (facts/eventbridge.md § 2). A schedule that stays as it
+    /// is keeps its rhythm.
     fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         decided(self.try_decide(state, context))
     }
@@ -95,9 +99,13 @@ impl PutRule {
         let reply = Reply::Arn(self.rule.arn().to_string());
         if let Some(rule) = state.rule(&self.rule) {
             return Ok(rule_redeclared(rule, reply, |declared| {
+                let was = (declared.is_enabled(), declared.schedule.clone());
                 declared.pattern.clone_from(&self.pattern);
-                declared.schedule = None;
+                declared.schedule.clone_from(&self.schedule);
                 declared.state.clone_from(&self.state);
+                if was != (declared.is_enabled(), declared.schedule.clone()) {
+                    declared.begin_schedule(context.setting.now);
+                }
                 declared.description.clone_from(&self.description);
                 declared.role_arn.clone_from(&self.role_arn);
             }));
@@ -107,11 +115,12 @@ impl PutRule {
             return Err(refusals::too_many());
         }
         tags::check_count(&self.tags)?;
-        let declared = RuleDeclared {
+        let mut declared = RuleDeclared {
             id: RuleId(context.setting.numbers.draw()),
             key: self.rule.clone(),
             pattern: self.pattern.clone(),
-            schedule: None,
+            schedule: self.schedule.clone(),
+            timing: None,
             state: self.state.clone(),
             description: self.description.clone(),
             role_arn: self.role_arn.clone(),
@@ -120,6 +129,7 @@ impl PutRule {
             tags: self.tags.clone(),
             targets: Vec::new(),
         };
+        declared.begin_schedule(context.setting.now);
         Ok(done(Record::RuleDeclared(Box::new(declared)), reply))
     }
 }

@@ -124,8 +124,9 @@ impl Operation<State> for EnableRule {
         Ok(EnableRule { rule: key(input.name.as_ref(), input.event_bus_name.as_ref(), asker)? })
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        switch(state, &self.rule, "ENABLED")
+    /// Enables it. Its schedule begins anew.
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        switch(state, &self.rule, "ENABLED", context)
     }
 
     fn present(reply: Reply, _: &(), (): &()) -> Result<EnableRuleOutput, Malformed> {
@@ -151,8 +152,8 @@ impl Operation<State> for DisableRule {
         Ok(DisableRule { rule: key(input.name.as_ref(), input.event_bus_name.as_ref(), asker)? })
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        switch(state, &self.rule, "DISABLED")
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        switch(state, &self.rule, "DISABLED", context)
     }
 
     fn present(reply: Reply, _: &(), (): &()) -> Result<DisableRuleOutput, Malformed> {
@@ -160,13 +161,14 @@ impl Operation<State> for DisableRule {
     }
 }
 
-fn switch<'a>(state: &State, key: &RuleKey, to: &str) -> Decision<'a> {
+fn switch<'a>(state: &State, key: &RuleKey, to: &str, context: &Context<'a, '_>) -> Decision<'a> {
     decided(find(state, key).map(|rule| {
         // One that is enabled in another manner stays so.
         let is_so = rule.declared.is_enabled() == (to == "ENABLED");
         rule_redeclared(rule, Reply::Done, |declared| {
             if !is_so {
                 to.clone_into(&mut declared.state);
+                declared.begin_schedule(context.setting.now);
             }
         })
     }))

@@ -6,6 +6,8 @@
 //! | 97 | `bus_deleted` | configuration | 1 |
 //! | 98 | `rule_declared` | configuration | 1 |
 //! | 99 | `rule_deleted` | configuration | 1 |
+//! | 100 | `rule_declared`, with a schedule that runs | configuration | 1 |
+//! | 101 | `rule_ran` | configuration | 1 |
 //! | 104 | `delivery_failed` | flow | 1 |
 //! | 105 | `deliveries_ended` | flow | 1 |
 //!
@@ -22,6 +24,9 @@ pub use rule_declared::{DeclaredTarget, RuleDeclared};
 
 mod rule_deleted;
 pub use rule_deleted::RuleDeleted;
+
+mod rule_ran;
+pub use rule_ran::RuleRan;
 
 pub use deliveries::{DeliveriesEnded, DeliveryFailed};
 
@@ -41,6 +46,7 @@ pub enum Record {
     BusDeleted(BusDeleted),
     RuleDeclared(Box<RuleDeclared>),
     RuleDeleted(RuleDeleted),
+    RuleRan(RuleRan),
     DeliveryFailed(DeliveryFailed),
     DeliveriesEnded(DeliveriesEnded),
 }
@@ -63,11 +69,15 @@ impl kernel::service::Record<'_> for Record {
                 record.encode(out);
             }
             Record::RuleDeclared(record) => {
-                out.push(98);
+                out.push(if record.timing.is_some() { 100 } else { 98 });
                 record.encode(out);
             }
             Record::RuleDeleted(record) => {
                 out.push(99);
+                record.encode(out);
+            }
+            Record::RuleRan(record) => {
+                out.push(101);
                 record.encode(out);
             }
             Record::DeliveryFailed(record) => {
@@ -88,8 +98,10 @@ impl kernel::service::Record<'_> for Record {
         let record = match reader.u8()? {
             96 => Record::BusDeclared(Box::new(BusDeclared::decode(reader)?)),
             97 => Record::BusDeleted(BusDeleted::decode(reader)?),
-            98 => Record::RuleDeclared(Box::new(RuleDeclared::decode(reader)?)),
+            98 => Record::RuleDeclared(Box::new(RuleDeclared::decode(reader, false)?)),
             99 => Record::RuleDeleted(RuleDeleted::decode(reader)?),
+            100 => Record::RuleDeclared(Box::new(RuleDeclared::decode(reader, true)?)),
+            101 => Record::RuleRan(RuleRan::decode(reader)?),
             104 => Record::DeliveryFailed(DeliveryFailed::decode(reader)?),
             105 => Record::DeliveriesEnded(DeliveriesEnded::decode(reader)?),
             _ => return Err(Malformed),

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use api::eventbridge::Target;
+use kernel::Time;
 use kernel::codec::{Malformed, Reader, put_list, put_opt_str, put_pairs, put_str, put_u64};
 
 use crate::rules::targets::Kept;
+use crate::rules::timing::Timing;
 use crate::{RuleId, RuleKey};
 
 /// The whole configuration of a rule.
@@ -19,6 +21,8 @@ pub struct RuleDeclared {
     pub pattern: Option<String>,
     /// `ScheduleExpression`.
     pub schedule: Option<String>,
+    /// When it runs, if it has a schedule and is enabled.
+    pub timing: Option<Timing>,
     /// `State`.
     pub state: String,
     /// `Description`.
@@ -50,7 +54,17 @@ impl RuleDeclared {
         self.state != "DISABLED"
     }
 
+    /// Its schedule begins now, if it has one and is enabled.
+    pub fn begin_schedule(&mut self, now: Time) {
+        let schedule = self.schedule.as_ref().filter(|_| self.is_enabled());
+        self.timing = schedule.map(|expression| Timing::begin(expression, now));
+    }
+
+    /// Appends the content. The kind tells whether it begins with the timing.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        if let Some(timing) = self.timing {
+            timing.encode(out);
+        }
         put_u64(out, self.id.0);
         self.key.encode(out);
         put_str(out, &self.state);
@@ -65,7 +79,8 @@ impl RuleDeclared {
         });
     }
 
-    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+    pub(super) fn decode(reader: &mut Reader<'_>, has_timing: bool) -> Result<Self, Malformed> {
+        let timing = if has_timing { Some(Timing::decode(reader)?) } else { None };
         let (id, key) = (RuleId(reader.u64()?), RuleKey::decode(reader)?);
         let (state, created_by) = (reader.str()?.to_owned(), reader.str()?.to_owned());
         let mut text = || Ok(reader.opt_str()?.map(str::to_owned));
@@ -76,6 +91,7 @@ impl RuleDeclared {
             key,
             pattern,
             schedule,
+            timing,
             state,
             description,
             role_arn,

@@ -15,6 +15,7 @@ use kernel::parcel::Ended;
 use kernel::service::Record as _;
 
 use super::*;
+use crate::rules::timing::Timing;
 use crate::{BusId, BusKey, RuleId, RuleKey};
 
 fn text(text: &str) -> Option<api::Text> {
@@ -123,6 +124,7 @@ fn records_read_back_as_they_were_written() {
         key: RuleKey { bus: bus.clone(), name: "n".into() },
         pattern: Some("{}".into()),
         schedule: Some("rate(1 day)".into()),
+        timing: None,
         state: "DISABLED".into(),
         description: Some("d".into()),
         role_arn: Some("role".into()),
@@ -138,7 +140,13 @@ fn records_read_back_as_they_were_written() {
         Record::BusDeclared(Box::new(BusDeclared::new(BusId(1), bus.clone(), Time(0)))),
         Record::BusDeclared(Box::new(declared)),
         Record::BusDeleted(BusDeleted { id: BusId(7), key: bus, declared_in: vec![1, u32::MAX] }),
+        Record::RuleDeclared(Box::new(RuleDeclared {
+            timing: Some(Timing { since: Time(1), next: Some(Time(2)) }),
+            ..rule.clone()
+        })),
         Record::RuleDeclared(Box::new(rule)),
+        Record::RuleRan(RuleRan { id: RuleId(8), next: None }),
+        Record::RuleRan(RuleRan { id: RuleId(8), next: Some(Time(u64::MAX)) }),
         Record::RuleDeleted(RuleDeleted { id: RuleId(8), declared_in: vec![3] }),
         Record::DeliveryFailed(DeliveryFailed { number: 1, attempts: 2, at: Time(3), due: Time(4) }),
         Record::DeliveriesEnded(DeliveriesEnded { ended: vec![Ended { number: 5, segment: 6 }] }),

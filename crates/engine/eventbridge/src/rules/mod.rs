@@ -12,3 +12,4 @@ pub mod permissions;
 pub mod retries;
 pub mod tags;
 pub mod targets;
+pub mod timing;

@@ -6,7 +6,7 @@ use kernel::{Deadlines, Time};
 
 /// Keys by the moments at which they fall due.
 #[derive(Clone, Debug)]
-pub(crate) struct Timetable<K> {
+pub struct Timetable<K> {
     waiting: Deadlines<K>,
     /// Those that have fallen due. They are apart, since time need not be told again for them.
     due: BTreeSet<(Time, K)>,
@@ -20,23 +20,23 @@ impl<K: Ord + Copy> Default for Timetable<K> {
 
 impl<K: Ord + Copy> Timetable<K> {
     /// `key` falls due at `time`.
-    pub(crate) fn set(&mut self, time: Time, key: K) {
+    pub fn set(&mut self, time: Time, key: K) {
         self.waiting.set(time, key);
     }
 
     /// It does not, or it is not due any more.
-    pub(crate) fn clear(&mut self, time: Time, key: K) {
+    pub fn clear(&mut self, time: Time, key: K) {
         self.waiting.clear(time, key);
         self.due.remove(&(time, key));
     }
 
     /// When something falls due next.
-    pub(crate) fn next(&self) -> Option<Time> {
+    pub fn next(&self) -> Option<Time> {
         self.waiting.next()
     }
 
     /// Lets time pass: at most `room` things fall due, which are subtracted from it.
-    pub(crate) fn advance(&mut self, now: Time, room: &mut usize) {
+    pub fn advance(&mut self, now: Time, room: &mut usize) {
         while *room > 0
             && let Some(due) = self.waiting.take_due(now)
         {
@@ -46,17 +46,17 @@ impl<K: Ord + Copy> Timetable<K> {
     }
 
     /// Whether something is due, or falls due at `now`.
-    pub(crate) fn is_behind(&self, now: Time) -> bool {
+    pub fn is_behind(&self, now: Time) -> bool {
         !self.due.is_empty() || self.falls_due(now)
     }
 
     /// Whether something falls due at `now` for which [`Timetable::advance`] had no room.
-    pub(crate) fn falls_due(&self, now: Time) -> bool {
+    pub fn falls_due(&self, now: Time) -> bool {
         self.next().is_some_and(|due| due <= now)
     }
 
     /// Takes what has been due for the longest time. A record must say what became of it; until then a restart finds it due again.
-    pub(crate) fn take(&mut self) -> Option<K> {
+    pub fn take(&mut self) -> Option<K> {
         self.due.pop_first().map(|(_, key)| key)
     }
 }
