@@ -6,6 +6,7 @@ use kernel::parcel::{Delivery, Ended, Form};
 use kernel::{Deadlines, Extent, Ledger, ParcelSent, Time};
 
 use crate::lanes::Lanes;
+use crate::paces::Paces;
 use crate::records::DeliveryFailed;
 
 /// A delivery that is not over.
@@ -56,6 +57,17 @@ pub struct Attempt {
     pub attempts: u32,
 }
 
+/// How fast something may be tried. What has the same `key` shares the pace.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pace {
+    /// Names what is not to be tried faster: a recipient, or something that several recipients stand for.
+    pub key: u64,
+    /// Microseconds between two attempts.
+    pub micros: u64,
+    /// How many attempts may be made at once, after a pause in which none was made.
+    pub at_once: u64,
+}
+
 /// How an attempt ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
@@ -77,6 +89,7 @@ pub struct Deliveries {
     pending: BTreeMap<u64, Pending>,
     lanes: Lanes,
     deadlines: Deadlines<Due>,
+    paces: Paces,
 }
 
 impl Deliveries {
@@ -214,26 +227,30 @@ impl Deliveries {
     }
 
     /// The next attempt that is to be made, while fewer than `at_most` are; it is under way from then on. Oldest first for one
-    /// recipient, and each recipient in its turn. `millis_between` says how long a recipient wants there to be between two
-    /// attempts.
+    /// recipient, and each recipient in its turn. `pace_of` says how fast a recipient may be tried, if that is limited.
     pub fn next_attempt(
         &mut self,
         now: Time,
         at_most: usize,
-        millis_between: impl Fn(u64) -> Option<u64>,
+        pace_of: impl Fn(u64) -> Option<Pace>,
     ) -> Option<Attempt> {
         while let Some(id) = self.lanes.next(at_most) {
             let Some(lane) = self.lanes.get_mut(id) else { continue };
-            if lane.free_at > now {
-                self.deadlines.set(lane.free_at, Due::LaneFree(id));
+            // A lane that must wait has its turn reserved, so that it wakes once, however many lanes share the pace.
+            let turn = match (lane.turn_at, pace_of(id)) {
+                (Some(reserved), _) => reserved,
+                (None, Some(pace)) => self.paces.reserve(pace, now),
+                (None, None) => now,
+            };
+            if turn > now {
+                lane.turn_at = Some(turn);
+                self.deadlines.set(turn, Due::LaneFree(id));
                 continue;
             }
+            lane.turn_at = None;
             let Some(number) = lane.ready.pop_first() else { continue };
             lane.under_way += 1;
             let is_troubled = lane.is_troubled;
-            if let Some(millis) = millis_between(id) {
-                lane.free_at = now + millis;
-            }
             self.lanes.look_at(id);
             let Some(pending) = self.pending.get_mut(&number) else { continue };
             pending.step = Step::UnderWay;
@@ -341,6 +358,8 @@ mod tests {
     const NOW: Time = Time(1_000_000);
     /// The recipient that wants a second between two attempts.
     const SLOW: u64 = 7;
+    /// Recipients that together want half a second between two attempts.
+    const SHARED: [u64; 2] = [20, 21];
 
     /// Deliveries with the ledger of their log, in which each parcel is a record.
     #[derive(Default)]
@@ -373,8 +392,13 @@ mod tests {
         fn begin(&mut self, now: Time, at_most: usize) -> Vec<Attempt> {
             let mut room = usize::MAX;
             self.deliveries.advance(now, &mut room);
-            let millis_between = |recipient| (recipient == SLOW).then_some(1000);
-            std::iter::from_fn(|| self.deliveries.next_attempt(now, at_most, millis_between)).collect()
+            let pace_of = |recipient| {
+                let millis = if recipient == SLOW { 1000 } else { 500 };
+                let key = if recipient == SLOW { SLOW } else { SHARED[0] };
+                let is_paced = recipient == SLOW || SHARED.contains(&recipient);
+                is_paced.then_some(Pace { key, micros: millis * 1000, at_once: 1 })
+            };
+            std::iter::from_fn(|| self.deliveries.next_attempt(now, at_most, pace_of)).collect()
         }
 
         fn end(&mut self, number: u64, outcome: Outcome) {
@@ -472,5 +496,22 @@ mod tests {
         world.deliveries.put_off(1, NOW + 60);
         assert_eq!(world.begin(NOW + 59, 10), []);
         assert_eq!(world.begin(NOW + 60, 10).len(), 1);
+    }
+
+    #[test]
+    fn recipients_that_share_a_pace_are_tried_in_turns_and_each_wakes_once() {
+        let mut world = World::default();
+        for recipient in SHARED {
+            world.send(recipient, 3);
+        }
+        let mut tried = Vec::new();
+        for step in 0..6 {
+            let now = NOW + step * 500;
+            tried.extend(world.begin(now, 100).into_iter().map(|attempt| attempt.form.recipient));
+            assert!(world.begin(now + 499, 100).is_empty(), "half a second has not passed");
+        }
+        assert_eq!(tried.len(), 6);
+        assert!(tried[..2].contains(&SHARED[0]) && tried[..2].contains(&SHARED[1]), "{tried:?}");
+        assert_eq!(world.deliveries.next_deadline(), None, "nothing waits any more");
     }
 }

@@ -17,8 +17,8 @@ pub(crate) struct Lane {
     pub(crate) members: BTreeSet<u64>,
     pub(crate) ready: BTreeSet<u64>,
     pub(crate) under_way: u32,
-    /// Not before this moment, since the endpoint wants only so many a second.
-    pub(crate) free_at: Time,
+    /// When its next attempt may be made, if it waits for that: its endpoint wants only so many a second.
+    pub(crate) turn_at: Option<Time>,
     /// Whether the latest attempt failed. Known in this run of the server only.
     pub(crate) is_troubled: bool,
     /// Where the lane waits for its turn, if it does.
@@ -94,11 +94,11 @@ impl Lanes {
         self.look_at(lane);
     }
 
-    /// A delivery is over: the lane goes with its last one, unless it has something to remember.
+    /// A delivery is over: the lane goes with its last one.
     pub(crate) fn remove(&mut self, lane: u64, number: u64) {
         if let Some(of) = self.lanes.get_mut(&lane) {
             of.members.remove(&number);
-            if of.members.is_empty() && of.under_way == 0 && of.free_at == Time(0) {
+            if of.members.is_empty() && of.under_way == 0 {
                 self.remove_lane(lane);
             }
         }

@@ -8,9 +8,11 @@
 //! finds it. An attempt that is under way is not in the log; after a crash it is made again.
 
 mod deliveries;
-pub use deliveries::{Attempt, Deliveries, Outcome, Pending};
+pub use deliveries::{Attempt, Deliveries, Outcome, Pace, Pending};
 
 mod lanes;
+
+mod paces;
 
 mod records;
 pub use records::{DeliveriesEnded, DeliveryFailed, ended_again};

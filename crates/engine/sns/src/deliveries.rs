@@ -3,6 +3,7 @@
 use kernel::parcel::{Ended, Form};
 use kernel::{Extent, Ledger, ParcelSent, Time};
 
+use deliveries::Pace;
 pub use deliveries::{Outcome, Pending};
 
 use crate::records::{DeliveriesEnded, DeliveryFailed, Record};
@@ -92,7 +93,8 @@ impl State {
         let State { subscriptions, topics, deliveries, .. } = self;
         let attempt = deliveries.next_attempt(now, at_most, |recipient| {
             let subscription = subscriptions.get(&SubscriptionId(recipient))?;
-            retries::millis_between(topics.get(&subscription.declared.topic)?, subscription)
+            let millis = retries::millis_between(topics.get(&subscription.declared.topic)?, subscription)?;
+            Some(Pace { key: recipient, micros: millis * 1000, at_once: 1 })
         })?;
         let subscription = self.subscriptions.get(&SubscriptionId(attempt.form.recipient));
         let subscriber = subscription.map(|subscription| Subscriber {
