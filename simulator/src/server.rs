@@ -43,6 +43,8 @@ pub struct Server {
     pub event_attempts: VecDeque<eventbridge::deliveries::Attempt>,
     /// Why targets did not get events.
     pub undelivered: Vec<eventbridge::Undelivered>,
+    /// The first tokens of connections that are to be fetched.
+    pub authorizations: VecDeque<eventbridge::Authorize>,
     /// The records that were read for replays since the last call.
     pub recalled: Vec<Recalled>,
     /// The numbers of the sent messages that the log contained at the start, and their places.
@@ -178,6 +180,7 @@ impl Server {
             discard_waits: false,
             attempts: VecDeque::new(),
             event_attempts: VecDeque::new(),
+            authorizations: VecDeque::new(),
             undelivered: Vec::new(),
             recalled: Vec::new(),
             sent,
@@ -231,6 +234,7 @@ impl Server {
                 Output::Reply { ticket, answer } => answers.push((ticket, answer)),
                 Output::Effect(Effect::Eventbridge(effect)) => match effect {
                     eventbridge::Effect::Deliver(attempt) => self.event_attempts.push_back(*attempt),
+                    eventbridge::Effect::Authorize(authorize) => self.authorizations.push_back(*authorize),
                     eventbridge::Effect::Undelivered(undelivered) => self.undelivered.push(*undelivered),
                 },
                 Output::Effect(Effect::Sns(effect)) => match effect {

@@ -117,13 +117,8 @@ const LINTED: [(&str, &str); 2] = [
 ];
 
 /// Packages that depend on AWS's SDKs, which a documentation of theirs would have to read a second time.
-const ON_SDKS: [&str; 5] = [
-    "conformance-sns",
-    "conformance-sqs",
-    "posthaste-orders",
-    "posthaste-tickets",
-    "posthaste-toolkit",
-];
+const ON_SDKS: [&str; 5] =
+    ["conformance-sns", "conformance-sqs", "posthaste-orders", "posthaste-tickets", "posthaste-toolkit"];
 
 fn documentation(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
     let mut words = vec!["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];

@@ -56,3 +56,31 @@ def test_a_pattern_is_tried(events, tmp_path):
     file.write_text(json.dumps(event))
     words = f"""test-event-pattern --event file://{file} --event-pattern '{{"source": [{{"prefix": "sh"}}]}}'"""
     assert events(words) == {"Result": True}
+
+
+def test_a_rule_with_a_schedule_calls_an_api_destination(events, name):
+    auth = '{"ApiKeyAuthParameters": {"ApiKeyName": "x-key", "ApiKeyValue": "secret"}}'
+    words = f"--name {name} --authorization-type API_KEY --auth-parameters '{auth}'"
+    connection = events(f"create-connection {words}")
+    assert connection["ConnectionState"] == "AUTHORIZED"
+    # As an option of its own, the command line would fetch the URL.
+    wanted = {
+        "Name": name,
+        "ConnectionArn": connection["ConnectionArn"],
+        "InvocationEndpoint": "https://example.com/hook",
+        "HttpMethod": "POST",
+        "InvocationRateLimitPerSecond": 10,
+    }
+    destination = events(f"create-api-destination --cli-input-json '{json.dumps(wanted)}'")
+    assert destination["ApiDestinationState"] == "ACTIVE"
+    events(f"put-rule --name {name} --schedule-expression 'rate(1 day)'")
+    target = f"Id=1,Arn={destination['ApiDestinationArn']},RoleArn=arn:aws:iam::000000000000:role/any"
+    assert events(f"put-targets --rule {name} --targets {target}")["FailedEntryCount"] == 0
+    described = events(f"describe-rule --name {name}")
+    assert (described["ScheduleExpression"], described["State"]) == ("rate(1 day)", "ENABLED")
+    listed = events(f"list-api-destinations --name-prefix {name}")["ApiDestinations"]
+    assert [one["InvocationRateLimitPerSecond"] for one in listed] == [10]
+    assert "secret" not in str(events(f"describe-connection --name {name}")["AuthParameters"])
+    events(f"remove-targets --rule {name} --ids 1")
+    for command in ("delete-rule", "delete-api-destination", "delete-connection"):
+        events(f"{command} --name {name}")

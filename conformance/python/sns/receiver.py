@@ -47,7 +47,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.receiver.closing.wait()
             self.close_connection = True
             return
-        body = b"told\n"
+        body = self.server.receiver.body
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -55,7 +55,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_PUT = do_POST
+    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST
 
     def setup(self):
         super().setup()
@@ -89,6 +89,7 @@ class Receiver:
         self.answers = collections.deque()
         self.always = 200
         self.headers = {}
+        self.body = b"told\n"
         self.closing = threading.Event()
 
     def __enter__(self):

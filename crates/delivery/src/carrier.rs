@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::destinations::Destinations;
 use crate::gateway::Gateway;
 use crate::guard::Guard;
 use crate::https::Https;
 use crate::outbox::{self, Outbox};
-use crate::parcel::{Outcome, Parcel, Payload};
+use crate::parcel::{Outcome, Parcel, Payload, TokenRequest};
 use crate::smtp::Smtp;
 use crate::sockets::Sockets;
 use crate::trust::Trust;
@@ -25,6 +26,8 @@ pub struct Settings {
     /// Timeout of an attempt over HTTP. SNS waits for 15 seconds (developer guide, "Message delivery
     /// retries").
     pub timeout: Duration,
+    /// Timeout of a request to an API destination. EventBridge waits for 5 seconds (user guide, "API destinations").
+    pub destination_timeout: Duration,
     /// A PEM file with certificates to trust in addition to the machine's.
     pub ca_file: Option<PathBuf>,
     /// The SMTP server for e-mail: `smtp://user:password@host:port`, or `smtps://…`. With `smtp:` TLS is used
@@ -55,6 +58,7 @@ impl Default for Settings {
         Settings {
             guard: Guard::Off,
             timeout: Duration::from_secs(15),
+            destination_timeout: Duration::from_secs(5),
             ca_file: None,
             smtp: None,
             mail_from: "no-reply@sns.amazonaws.com".into(),
@@ -97,6 +101,7 @@ impl std::error::Error for SettingsError {}
 /// with I/O and time, that outlives each attempt.
 pub struct Carrier {
     endpoints: Https,
+    destinations: Destinations,
     smtp: Option<Smtp>,
     sms: Option<Gateway>,
     push: Option<Gateway>,
@@ -116,8 +121,11 @@ impl Carrier {
             let gateway = url.map(|url| Gateway::new(&url, gateways.clone()));
             gateway.transpose().map_err(|reason| SettingsError::Gateway(which, reason))
         };
+        let destinations =
+            Https::new(settings.guard, settings.destination_timeout, trust.clone(), sockets.clone());
         Ok(Carrier {
             endpoints: Https::new(settings.guard, settings.timeout, trust, sockets),
+            destinations: Destinations::new(destinations),
             smtp: smtp.transpose().map_err(SettingsError::Mail)?,
             sms: gateway("SMS", settings.sms_gateway)?,
             push: gateway("push", settings.push_gateway)?,
@@ -132,10 +140,19 @@ impl Carrier {
         self.outbox.clone()
     }
 
+    /// Fetches a token, and keeps it for requests. Dropping the future abandons that.
+    ///
+    /// # Errors
+    /// Why there is no token.
+    pub async fn authorize(&self, request: &TokenRequest) -> Result<(), String> {
+        self.destinations.authorize(request).await
+    }
+
     /// Makes one attempt. Dropping the future abandons the attempt in any state.
     pub async fn carry(&self, parcel: &Parcel) -> Outcome {
         let gateway = match &parcel.payload {
             Payload::Http(post) => return self.endpoints.post(post).await,
+            Payload::Request(request) => return self.destinations.send(request).await,
             Payload::Email(email) => match &self.smtp {
                 Some(smtp) => return smtp.send(email, &parcel.origin).await,
                 None => &None,

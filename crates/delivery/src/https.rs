@@ -1,11 +1,11 @@
-//! POST requests over HTTP/1.1, with and without TLS, on kept-alive connections.
+//! Requests over HTTP/1.1, with and without TLS, on kept-alive connections.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION, HOST, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
@@ -18,7 +18,7 @@ use url::Url;
 use crate::challenge::{self, Asked, User};
 use crate::dial::{DialError, Origin, dial};
 use crate::guard::Guard;
-use crate::parcel::{HttpPost, Outcome};
+use crate::parcel::{Cause, HttpPost, Outcome, WebRequest};
 use crate::sockets::{Permit, Sockets};
 use crate::trust::Trust;
 
@@ -33,7 +33,7 @@ const BODY_TIME: Duration = Duration::from_secs(5);
 
 type Connection = SendRequest<Full<Bytes>>;
 
-/// Makes POST requests.
+/// Makes requests.
 pub(crate) struct Https {
     guard: Guard,
     timeout: Duration,
@@ -43,23 +43,33 @@ pub(crate) struct Https {
 }
 
 /// Why a request has no answer.
-enum NoAnswer {
+pub(crate) enum NoAnswer {
     Dial(DialError),
     Lost(hyper::Error),
+    /// Nothing came for so long.
+    Late(Duration),
+    /// The rest of the answer did not come, or there is too much of it.
+    Unread,
 }
 
 impl From<NoAnswer> for Outcome {
     fn from(error: NoAnswer) -> Outcome {
         match error {
             NoAnswer::Dial(error @ DialError::Refused { .. }) => Outcome::refused(error.to_string()),
-            NoAnswer::Dial(error) => Outcome::missed(error.to_string()),
+            NoAnswer::Dial(error) => Outcome::failed(false, Cause::Unreachable, error.to_string()),
             NoAnswer::Lost(error) => {
                 // The cause is the most useful part: hyper's own texts are general.
-                match std::error::Error::source(&error) {
-                    Some(cause) => Outcome::missed(format!("the connection was lost: {error}: {cause}")),
-                    None => Outcome::missed(format!("the connection was lost: {error}")),
-                }
+                let reason = match std::error::Error::source(&error) {
+                    Some(cause) => format!("the connection was lost: {error}: {cause}"),
+                    None => format!("the connection was lost: {error}"),
+                };
+                Outcome::failed(false, Cause::Unreachable, reason)
             }
+            NoAnswer::Late(timeout) => {
+                let reason = format!("the endpoint did not answer within {} s", timeout.as_secs());
+                Outcome::failed(false, Cause::TimedOut, reason)
+            }
+            NoAnswer::Unread => Outcome::failed(false, Cause::Other, "the answer cannot be read"),
         }
     }
 }
@@ -80,13 +90,36 @@ impl Https {
         };
         // The wait for a free socket does not count towards the endpoint's timeout.
         let socket = self.sockets.take().await;
-        match tokio::time::timeout(self.timeout, self.attempt(&target, socket)).await {
-            Ok(Ok(status)) => Outcome::of_status(status),
-            Ok(Err(error)) => error.into(),
-            Err(_) => {
-                Outcome::missed(format!("the endpoint did not answer within {} s", self.timeout.as_secs()))
-            }
+        match self.in_time(self.attempt(&target, socket)).await {
+            Ok(status) => Outcome::of_status(status),
+            Err(error) => error.into(),
         }
+    }
+
+    /// Sends a request, and returns the head of its answer.
+    pub async fn ask(&self, target: &Target) -> Result<Response<()>, NoAnswer> {
+        let socket = self.sockets.take().await;
+        self.in_time(self.request(target, None, Some(socket))).await
+    }
+
+    /// Sends a request, and returns its answer.
+    ///
+    /// # Errors
+    /// There is none in time, or its body is longer than `most` bytes.
+    pub async fn fetch(&self, target: &Target, most: usize) -> Result<Response<Bytes>, NoAnswer> {
+        let socket = self.sockets.take().await;
+        let fetch = async {
+            let (_connection, answer) = self.exchange(target, None, Some(socket)).await?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, most).collect().await.map_err(|_| NoAnswer::Unread)?;
+            Ok(Response::from_parts(head, body.to_bytes()))
+        };
+        self.in_time(fetch).await
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, NoAnswer>>) -> Result<T, NoAnswer> {
+        let answer = tokio::time::timeout(self.timeout, answer).await;
+        answer.unwrap_or(Err(NoAnswer::Late(self.timeout)))
     }
 
     async fn attempt(&self, target: &Target, socket: Permit) -> Result<StatusCode, NoAnswer> {
@@ -100,13 +133,26 @@ impl Https {
         Ok(self.request(target, Some(authorization), None).await?.status())
     }
 
-    /// Sends a request and returns the head of its answer.
+    /// Sends a request and returns the head of its answer. The connection is kept.
     async fn request(
         &self,
         target: &Target,
         authorization: Option<HeaderValue>,
-        mut socket: Option<Permit>,
+        socket: Option<Permit>,
     ) -> Result<Response<()>, NoAnswer> {
+        let (connection, answer) = self.exchange(target, authorization, socket).await?;
+        let (head, body) = answer.into_parts();
+        self.pool.clone().put_when_read(target.origin.clone(), connection, body);
+        Ok(Response::from_parts(head, ()))
+    }
+
+    /// Sends a request over a connection, and returns both.
+    async fn exchange(
+        &self,
+        target: &Target,
+        authorization: Option<HeaderValue>,
+        mut socket: Option<Permit>,
+    ) -> Result<(Connection, Response<Incoming>), NoAnswer> {
         let mut request = target.request.clone();
         request.headers_mut().extend(authorization.map(|value| (AUTHORIZATION, value)));
         let mut kept = self.pool.take(&target.origin);
@@ -117,11 +163,7 @@ impl Https {
                 None => self.connect(&target.origin, socket.take()).await?,
             };
             match connection.send_request(request.clone()).await {
-                Ok(answer) => {
-                    let (head, body) = answer.into_parts();
-                    self.pool.clone().put_when_read(target.origin.clone(), connection, body);
-                    return Ok(Response::from_parts(head, ()));
-                }
+                Ok(answer) => return Ok((connection, answer)),
                 // The receiver may close a kept connection at the moment of its use. This says nothing about
                 // the request, so the request gets a new connection.
                 Err(error) if was_kept && !error.is_timeout() => continue,
@@ -155,8 +197,40 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// Creates SNS's request.
     pub fn new(post: &HttpPost) -> Result<Target, String> {
-        let url = Url::parse(&post.url).map_err(|error| format!("the endpoint is not a URL: {error}"))?;
+        // As SNS does (developer guide, "HTTP/HTTPS headers").
+        let fixed = [
+            ("connection", "Keep-Alive"),
+            ("user-agent", "Amazon Simple Notification Service Agent"),
+            ("accept-encoding", "gzip,deflate"),
+        ];
+        let headers = post.headers.iter().map(|(name, value)| (*name, value.as_str()));
+        Target::of((Method::POST, &post.url), fixed.into_iter().chain(headers), &post.body)
+    }
+
+    /// Creates a request with all of its headers.
+    pub fn of_request(request: &WebRequest) -> Result<Target, String> {
+        let method = Method::from_bytes(request.method.as_bytes());
+        let method = method.map_err(|_| format!("{} is no method of HTTP", request.method))?;
+        let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        Target::of((method, &request.url), headers, &request.body)
+    }
+
+    /// Adds a header, or replaces it, with a value that is a secret.
+    pub fn with_secret(mut self, name: HeaderName, value: &HeaderValue) -> Target {
+        let mut value = value.clone();
+        value.set_sensitive(true);
+        self.request.headers_mut().insert(name, value);
+        self
+    }
+
+    fn of<'h>(
+        (method, url): (Method, &str),
+        all: impl Iterator<Item = (&'h str, &'h str)>,
+        body: &Bytes,
+    ) -> Result<Target, String> {
+        let url = Url::parse(url).map_err(|error| format!("the endpoint is not a URL: {error}"))?;
         let tls = match url.scheme() {
             "http" => false,
             "https" => true,
@@ -174,8 +248,8 @@ impl Target {
         let path: Uri = url[url::Position::BeforePath..url::Position::AfterQuery]
             .parse()
             .map_err(|error| format!("the endpoint's URL cannot be requested: {error}"))?;
-        let mut request = Request::new(Full::new(post.body.clone()));
-        *request.method_mut() = Method::POST;
+        let mut request = Request::new(Full::new(body.clone()));
+        *request.method_mut() = method;
         *request.uri_mut() = path;
         let headers = request.headers_mut();
         let value = |name: &str, value: &str| {
@@ -183,12 +257,8 @@ impl Target {
                 .map_err(|_| format!("{name} contains a character that is not allowed in a header"))
         };
         headers.insert(HOST, value("the endpoint's host", &authority)?);
-        // As SNS does (developer guide, "HTTP/HTTPS headers").
-        headers.insert(CONNECTION, HeaderValue::from_static("Keep-Alive"));
-        headers.insert("user-agent", HeaderValue::from_static("Amazon Simple Notification Service Agent"));
-        headers.insert("accept-encoding", HeaderValue::from_static("gzip,deflate"));
-        for (name, text) in &post.headers {
-            let name = HeaderName::try_from(*name).map_err(|_| format!("{name} is no header"))?;
+        for (name, text) in all {
+            let name = HeaderName::try_from(name).map_err(|_| format!("{name} is no header"))?;
             headers.insert(name.clone(), value(name.as_str(), text)?);
         }
         let user = (!url.username().is_empty() || url.password().is_some()).then(|| {

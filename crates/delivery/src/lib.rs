@@ -5,8 +5,8 @@
 
 mod parcel;
 pub use parcel::{
-    Attribute, Confirmation, Email, EmailFormat, Function, HttpPost, Message, MessageKind, Origin, Outcome,
-    Parcel, Payload, Push, Sms, Stream, Target,
+    Attribute, Cause, Confirmation, Email, EmailFormat, Function, HttpPost, HttpRequest, Message,
+    MessageKind, Origin, Outcome, Parcel, Payload, Push, Sms, Stream, Target, TokenRequest, WebRequest,
 };
 
 mod carrier;
@@ -15,7 +15,11 @@ pub use carrier::{Carrier, Settings, SettingsError};
 mod guard;
 pub use guard::Guard;
 
+mod destinations;
+
 mod https;
+
+mod tokens;
 
 mod smtp;
 

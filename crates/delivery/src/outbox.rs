@@ -177,6 +177,7 @@ pub(crate) fn show(parcel: &Parcel) -> Map<String, Value> {
             let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &stream.data);
             (None, text_or_nothing(&stream.data), vec![("data", json!(base64))])
         }
+        Payload::Request(request) => (None, text_or_nothing(&request.request.body), vec![]),
         Payload::Target(target) => (None, Some(target.input.as_str()), vec![]),
     };
     let rule = rule_arn.as_ref().map(|arn| ("rule_arn", json!(arn)));

@@ -1,5 +1,7 @@
 //! A parcel for one delivery attempt, and the result of the attempt.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 /// The data of one attempt: the content, and its origin.
@@ -65,7 +67,9 @@ pub enum Payload {
     Function(Function),
     /// For `firehose`.
     Stream(Stream),
-    /// For a target of a rule that is neither a function nor a delivery stream.
+    /// For an API destination.
+    Request(HttpRequest),
+    /// For a target of a rule that is of none of these kinds.
     Target(Target),
 }
 
@@ -83,6 +87,7 @@ impl Payload {
             Payload::Push(_) => "application",
             Payload::Function(_) => "lambda",
             Payload::Stream(_) => "firehose",
+            Payload::Request(_) => "api-destination",
             Payload::Target(_) => "target",
         }
     }
@@ -96,6 +101,8 @@ impl Payload {
             Payload::Push(push) => &push.endpoint_arn,
             Payload::Function(function) => &function.function_arn,
             Payload::Stream(stream) => &stream.stream_arn,
+            // Its URL may contain a secret.
+            Payload::Request(request) => &request.destination_arn,
             Payload::Target(target) => &target.arn,
         }
     }
@@ -250,6 +257,60 @@ pub struct Stream {
     pub data: Bytes,
 }
 
+/// A request to an API destination.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// The API destination.
+    pub destination_arn: String,
+    /// The request, without a token.
+    pub request: WebRequest,
+    /// How the token is fetched, if the request needs one.
+    pub token: Option<TokenRequest>,
+}
+
+/// A request for a token that authorizes other requests.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// Whose token it is.
+    pub owner: u64,
+    /// The number of the owner's credentials. A token that was fetched with others does not count.
+    pub version: u64,
+    /// The request.
+    pub request: WebRequest,
+}
+
+/// A request over HTTP.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebRequest {
+    /// Such as `POST`.
+    pub method: String,
+    /// Where to.
+    pub url: String,
+    /// All headers, except `Host` and `Content-Length`.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+// URLs, headers and bodies can contain secrets.
+impl std::fmt::Debug for WebRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebRequest").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for TokenRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenRequest").field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpRequest").field("destination_arn", &self.destination_arn).finish_non_exhaustive()
+    }
+}
+
 /// The input for a target of a rule, of a service that has no gateway.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {
@@ -275,18 +336,42 @@ pub enum Outcome {
         status: Option<u16>,
         /// The reason, for the operator. Contains no password.
         reason: String,
+        /// The kind of the reason.
+        cause: Cause,
+        /// The receiver wants no other attempt for so long (`Retry-After`).
+        retry_after: Option<Duration>,
     },
+}
+
+/// Kinds of reasons why an attempt failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// The attempt was not made, or it is unknown what happened.
+    Other,
+    /// The receiver refused the parcel.
+    Answered,
+    /// The receiver has got too many parcels.
+    Throttled,
+    /// The receiver did not answer in time.
+    TimedOut,
+    /// The receiver could not be reached.
+    Unreachable,
 }
 
 impl Outcome {
     /// Creates a permanent failure.
     pub(crate) fn refused(reason: impl Into<String>) -> Outcome {
-        Outcome::Failed { permanent: true, status: None, reason: reason.into() }
+        Outcome::failed(true, Cause::Other, reason)
     }
 
     /// Creates a temporary failure.
     pub(crate) fn missed(reason: impl Into<String>) -> Outcome {
-        Outcome::Failed { permanent: false, status: None, reason: reason.into() }
+        Outcome::failed(false, Cause::Other, reason)
+    }
+
+    /// Creates a failure without an answer.
+    pub(crate) fn failed(permanent: bool, cause: Cause, reason: impl Into<String>) -> Outcome {
+        Outcome::Failed { permanent, status: None, reason: reason.into(), cause, retry_after: None }
     }
 
     /// Returns the meaning of an HTTP status. A client error is permanent, except "too many requests";
@@ -297,7 +382,24 @@ impl Outcome {
             return Outcome::Delivered { status: number };
         }
         let permanent = status.is_client_error() && status != http::StatusCode::TOO_MANY_REQUESTS;
-        Outcome::Failed { permanent, status: number, reason: format!("the endpoint answered {status}") }
+        Outcome::answered(permanent, status)
+    }
+}
+
+impl Outcome {
+    /// Creates a failure with an answer.
+    pub(crate) fn answered(permanent: bool, status: http::StatusCode) -> Outcome {
+        let cause = match status {
+            http::StatusCode::TOO_MANY_REQUESTS => Cause::Throttled,
+            _ => Cause::Answered,
+        };
+        Outcome::Failed {
+            permanent,
+            status: Some(status.as_u16()),
+            reason: format!("the endpoint answered {status}"),
+            cause,
+            retry_after: None,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::OnceCell;
 use url::Url;
 
-use crate::parcel::{Email, EmailFormat, Origin, Outcome};
+use crate::parcel::{Cause, Email, EmailFormat, Origin, Outcome};
 use crate::trust::Trust;
 
 /// Timeout of an attempt: mail servers let unknown clients wait before they greet them.
@@ -108,7 +108,13 @@ impl Smtp {
                 let status = error.status().map(u16::from);
                 let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
                 // 5yz: "the SMTP client SHOULD NOT repeat the exact request" (RFC 5321, 4.2.1).
-                Outcome::Failed { permanent: error.is_permanent(), status, reason: format!("{error}{cause}") }
+                Outcome::Failed {
+                    permanent: error.is_permanent(),
+                    status,
+                    reason: format!("{error}{cause}"),
+                    cause: Cause::Other,
+                    retry_after: None,
+                }
             }
             Err(_) => {
                 Outcome::missed(format!("the SMTP server did not answer within {} s", TIMEOUT.as_secs()))

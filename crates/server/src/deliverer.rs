@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use deliveries::Outcome;
 use delivery::Carrier;
-use eventbridge::Undelivered;
+use eventbridge::deliveries::{Cause, End, Way};
+use eventbridge::{Authorize, Undelivered};
 use journal::{ReadError, Reader};
 use kernel::codec::Malformed;
 use kernel::{Extent, Secret};
@@ -22,11 +23,14 @@ use crate::clock::Clock;
 use crate::damage::Damages;
 use crate::engine::{Handle, Message};
 use crate::failures::{Failure, Failures};
-use crate::packing::{pack, pack_event};
+use crate::packing::{pack, pack_event, token_request};
 use crate::signing::Signing;
 
 /// Threads for blocking work: disk reads, name lookups, signatures.
 const BLOCKING_THREADS: usize = 64;
+
+/// Connections whose first token is being fetched at once.
+const AUTHORIZATIONS: usize = 32;
 
 /// An attempt waits for memory without a limit. (A timer does not accept more than this.)
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -34,7 +38,14 @@ const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Makes attempts, on its own thread, which starts with the first attempt.
 pub struct Deliverer {
     tools: Arc<Tools>,
-    attempts: Mutex<Option<mpsc::UnboundedSender<Attempt>>>,
+    work: Mutex<Option<mpsc::UnboundedSender<Work>>>,
+}
+
+/// What a service asks for.
+enum Work {
+    Attempt(Attempt),
+    /// The first token of a connection.
+    Authorize(Authorize),
 }
 
 /// An attempt that a service asks for.
@@ -73,6 +84,16 @@ impl Attempt {
         }
     }
 
+    /// Why the attempt cannot be made, if that is known already.
+    fn closed(&self) -> Option<End> {
+        match self {
+            Attempt::OfRule(eventbridge::deliveries::Attempt {
+                way: Way::Closed(outcome, reason), ..
+            }) => Some(End::new(*outcome, *reason)),
+            _ => None,
+        }
+    }
+
     fn pack(
         &self,
         tools: &Tools,
@@ -96,19 +117,10 @@ enum Owner {
 
 impl Owner {
     /// Reports the end of an attempt: how, why, and the parcel unless it arrived.
-    fn report(
-        self,
-        engine: &Handle,
-        number: u64,
-        outcome: Outcome,
-        reason: String,
-        parcel: Option<(Bytes, Bytes)>,
-    ) {
+    fn report(self, engine: &Handle, number: u64, end: End, parcel: Option<(Bytes, Bytes)>) {
         let event = match self {
-            Owner::Topics => Event::Sns(sns::Event::Delivered { number, outcome, parcel }),
-            Owner::Buses => {
-                Event::Eventbridge(eventbridge::Event::Delivered { number, outcome, reason, parcel })
-            }
+            Owner::Topics => Event::Sns(sns::Event::Delivered { number, outcome: end.outcome, parcel }),
+            Owner::Buses => Event::Eventbridge(eventbridge::Event::Delivered { number, end, parcel }),
         };
         engine.put(Message::Input(Input::Event(event)));
     }
@@ -139,7 +151,7 @@ pub struct Tools {
 impl Deliverer {
     /// Creates a deliverer without attempts.
     pub fn new(tools: Tools) -> Self {
-        Deliverer { tools: Arc::new(tools), attempts: Mutex::default() }
+        Deliverer { tools: Arc::new(tools), work: Mutex::default() }
     }
 
     /// Stores the refusal of a message.
@@ -181,49 +193,66 @@ impl Deliverer {
 
     /// Makes an attempt to deliver a message of a topic. Its result returns as a message to the engine.
     pub fn deliver(&self, attempt: sns::deliveries::Attempt) {
-        self.begin(Attempt::OfTopic(attempt));
+        self.begin(Work::Attempt(Attempt::OfTopic(attempt)));
     }
 
     /// The same for an event of a rule.
     pub fn deliver_event(&self, attempt: eventbridge::deliveries::Attempt) {
-        self.begin(Attempt::OfRule(attempt));
+        self.begin(Work::Attempt(Attempt::OfRule(attempt)));
     }
 
-    fn begin(&self, attempt: Attempt) {
+    /// Fetches the first token of a connection. The result returns as a message to the engine.
+    pub fn authorize(&self, authorize: Authorize) {
+        self.begin(Work::Authorize(authorize));
+    }
+
+    fn begin(&self, work: Work) {
         // The data under this lock is always valid, also after a panic.
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let (owner, number) = (attempt.owner(), attempt.number());
-        let thread = match attempts.take() {
+        let mut thread = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = match thread.take() {
             Some(thread) => Ok(thread),
             None => start(self.tools.clone()),
         };
-        match thread {
+        match started {
             // The thread ends only after its sender is dropped.
-            Ok(thread) => {
-                let _ = thread.send(attempt);
-                *attempts = Some(thread);
+            Ok(started) => {
+                let _ = started.send(work);
+                *thread = Some(started);
             }
             Err(error) => {
                 error!("cannot start the delivery thread: {error}");
-                owner.report(&self.tools.engine, number, Outcome::Failed, error.to_string(), None);
+                let engine = &self.tools.engine;
+                match work {
+                    Work::Attempt(attempt) => {
+                        let end = End::new(Outcome::Failed, error.to_string());
+                        attempt.owner().report(engine, attempt.number(), end, None);
+                    }
+                    Work::Authorize(authorize) => report_token(engine, authorize, Err(error.to_string())),
+                }
             }
         }
     }
 }
 
-fn start(tools: Arc<Tools>) -> std::io::Result<mpsc::UnboundedSender<Attempt>> {
+fn start(tools: Arc<Tools>) -> std::io::Result<mpsc::UnboundedSender<Work>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .build()?;
-    let (sender, mut attempts) = mpsc::unbounded_channel::<Attempt>();
+    let (sender, mut all) = mpsc::unbounded_channel::<Work>();
     std::thread::Builder::new().name("deliverer".into()).spawn(move || {
         let _alarm = Alarm::new(&tools.engine, "the deliverer's thread");
         runtime.block_on(async {
-            // The engine bounds the number of concurrent attempts.
-            while let Some(attempt) = attempts.recv().await {
+            let authorizing = Arc::new(tokio::sync::Semaphore::new(AUTHORIZATIONS));
+            while let Some(work) = all.recv().await {
                 sabotage::point("deliverer");
-                tokio::spawn(make(tools.clone(), attempt));
+                match work {
+                    // The engine bounds the number of concurrent attempts.
+                    Work::Attempt(attempt) => drop(tokio::spawn(make(tools.clone(), attempt))),
+                    Work::Authorize(connection) => {
+                        drop(tokio::spawn(authorize(tools.clone(), authorizing.clone(), connection)));
+                    }
+                }
             }
         });
     })?;
@@ -240,9 +269,13 @@ struct UnderWay {
 }
 
 impl UnderWay {
-    fn ends(mut self, outcome: Outcome, reason: &str, parcel: Option<(Bytes, Bytes)>) {
+    fn ends(self, outcome: Outcome, reason: &str, parcel: Option<(Bytes, Bytes)>) {
+        self.ends_so(End::new(outcome, reason), parcel);
+    }
+
+    fn ends_so(mut self, end: End, parcel: Option<(Bytes, Bytes)>) {
         self.told = true;
-        self.owner.report(&self.engine, self.number, outcome, reason.to_owned(), parcel);
+        self.owner.report(&self.engine, self.number, end, parcel);
     }
 }
 
@@ -250,7 +283,7 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         if !self.told {
             // It panicked: another attempt may succeed, and after the last one the delivery is over.
-            self.owner.report(&self.engine, self.number, Outcome::Failed, String::new(), None);
+            self.owner.report(&self.engine, self.number, End::new(Outcome::Failed, ""), None);
         }
     }
 }
@@ -274,6 +307,9 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
             return under_way.ends(Outcome::Failed, "the event cannot be read", None);
         }
     };
+    if let Some(end) = attempt.closed() {
+        return under_way.ends_so(end, Some((head, tail)));
+    }
     let packed = {
         let (with, head, tail) = (tools.clone(), head.clone(), tail.clone());
         let made = move |signer: &dyn Signer| attempt.pack(&with, signer, &head, &tail);
@@ -287,9 +323,9 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
         }
         None => return under_way.ends(Outcome::Failed, "the message cannot be signed", Some((head, tail))),
     };
-    let (outcome, why) = match tools.carrier.carry(&parcel).await {
-        delivery::Outcome::Delivered { .. } => (Outcome::Delivered, String::new()),
-        delivery::Outcome::Failed { permanent, status, reason } => {
+    let end = match tools.carrier.carry(&parcel).await {
+        delivery::Outcome::Delivered { .. } => End::new(Outcome::Delivered, ""),
+        delivery::Outcome::Failed { permanent, status, reason, cause, retry_after } => {
             let (at, attempt) = (tools.clock.now(), before + 1);
             let origin = &parcel.origin;
             tools.failures.put(&Failure {
@@ -306,12 +342,44 @@ async fn make(tools: Arc<Tools>, attempt: Attempt) {
                 // This is known only after the engine has the result.
                 is_dead_letter: false,
             });
-            (if permanent { Outcome::Refused } else { Outcome::Failed }, reason)
+            End {
+                outcome: if permanent { Outcome::Refused } else { Outcome::Failed },
+                reason,
+                cause: cause_of(cause),
+                retry_after: retry_after.map(|after| after.as_millis().try_into().unwrap_or(u64::MAX)),
+            }
         }
     };
-    let letter = (outcome != Outcome::Delivered).then_some((head, tail));
+    let letter = (end.outcome != Outcome::Delivered).then_some((head, tail));
     drop(room);
-    under_way.ends(outcome, &why, letter);
+    under_way.ends_so(end, letter);
+}
+
+fn cause_of(cause: delivery::Cause) -> Cause {
+    match cause {
+        delivery::Cause::Other => Cause::Unknown,
+        delivery::Cause::Answered => Cause::Answered,
+        delivery::Cause::Throttled => Cause::Throttled,
+        delivery::Cause::TimedOut => Cause::TimedOut,
+        delivery::Cause::Unreachable => Cause::Unreachable,
+    }
+}
+
+/// Fetches the first token of a connection.
+async fn authorize(tools: Arc<Tools>, authorizing: Arc<tokio::sync::Semaphore>, connection: Authorize) {
+    // The semaphore is never closed.
+    let _permit = authorizing.acquire_owned().await;
+    let (with, request) = (tools.clone(), token_request(&connection.request));
+    // Its result is always reported, even if it panics.
+    let fetched = tokio::spawn(async move { with.carrier.authorize(&request).await }).await;
+    let result = fetched.unwrap_or_else(|_| Err("the token cannot be fetched".to_owned()));
+    report_token(&tools.engine, connection, result);
+}
+
+fn report_token(engine: &Handle, authorize: Authorize, result: Result<(), String>) {
+    let Authorize { connection, request } = authorize;
+    let event = eventbridge::Event::Authorized { connection, version: request.version, result };
+    engine.put(Message::Input(Input::Event(Event::Eventbridge(event))));
 }
 
 async fn read(reader: &Reader, extent: Extent) -> Result<(Bytes, Bytes), ReadError> {

@@ -472,6 +472,7 @@ impl Engine {
     fn carry_out_of_buses(&self, effect: eventbridge::Effect) {
         match effect {
             eventbridge::Effect::Deliver(attempt) => self.deliverer.deliver_event(*attempt),
+            eventbridge::Effect::Authorize(authorize) => self.deliverer.authorize(*authorize),
             eventbridge::Effect::Undelivered(undelivered) => self.deliverer.undelivered(&undelivered),
         }
     }

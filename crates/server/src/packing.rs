@@ -4,9 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use delivery::{
-    Attribute, Confirmation, Email, EmailFormat, Function, HttpPost, Message, MessageKind, Origin, Parcel,
-    Payload, Push, Sms, Stream, Target,
+    Attribute, Confirmation, Email, EmailFormat, Function, HttpPost, HttpRequest, Message, MessageKind,
+    Origin, Parcel, Payload, Push, Sms, Stream, Target, TokenRequest, WebRequest,
 };
+use eventbridge::deliveries::Way;
 use kernel::codec::Malformed;
 use kernel::{AttributeValue, ParcelSent};
 use notification::{Kind, Notification, Protocol, SignatureVersion, Signer, Taker, envelope, lambda_event};
@@ -158,9 +159,22 @@ pub fn pack_event(
     let secret = tools.secret.get().ok_or(Malformed)?;
     let input = stored.text_for(eventbridge::deliveries::INPUT).to_string();
     let arn = attempt.target_arn.clone();
-    let payload = match arn.split(':').nth(2) {
-        Some("lambda") => Payload::Function(Function { function_arn: arn, event: input }),
-        Some("firehose") => Payload::Stream(Stream { stream_arn: arn, data: input.into() }),
+    let payload = match (&attempt.way, arn.split(':').nth(2)) {
+        (Way::Request(invocation, parameters), _) => {
+            let request = invocation.request(parameters.as_deref(), &stored.message, &input);
+            Payload::Request(HttpRequest {
+                destination_arn: arn,
+                request: WebRequest {
+                    method: request.method,
+                    url: request.url,
+                    headers: request.headers,
+                    body: request.body.into(),
+                },
+                token: request.token.as_ref().map(token_request),
+            })
+        }
+        (_, Some("lambda")) => Payload::Function(Function { function_arn: arn, event: input }),
+        (_, Some("firehose")) => Payload::Stream(Stream { stream_arn: arn, data: input.into() }),
         _ => Payload::Target(Target { arn, input }),
     };
     let origin = Origin {
@@ -170,6 +184,20 @@ pub fn pack_event(
         ..Origin::default()
     };
     Ok(Parcel { origin, payload })
+}
+
+/// The request for a connection's token.
+pub fn token_request(request: &eventbridge::invocation::TokenRequest) -> TokenRequest {
+    TokenRequest {
+        owner: request.connection,
+        version: request.version,
+        request: WebRequest {
+            method: request.method.clone(),
+            url: request.url.clone(),
+            headers: request.headers.clone(),
+            body: request.body.clone().into(),
+        },
+    }
 }
 
 fn text_attribute(notification: &Notification, name: &str) -> Option<String> {

@@ -4,6 +4,8 @@ mod story;
 
 mod model;
 
+mod destinations;
+
 mod outside;
 
 mod schedules;

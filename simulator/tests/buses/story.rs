@@ -3,7 +3,7 @@
 use api::eventbridge::{self as shapes, Request, Response};
 use api::{Map, Text, sns as topics, sqs as queues};
 use bytes::Bytes;
-use eventbridge::deliveries::{Attempt, Outcome};
+use eventbridge::deliveries::{Attempt, End, Outcome};
 use kernel::{Asker, Caller, Secret, Time};
 use machine::{Answer, Command, Event, Input, Options, Reply};
 use notification::{Keys, SignatureVersion, Signer};
@@ -274,8 +274,11 @@ impl Story {
     }
 
     pub fn ends(&mut self, attempt: &Attempt, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) {
-        let (number, reason) = (attempt.number, "it hangs".to_owned());
-        let delivered = eventbridge::Event::Delivered { number, outcome, reason, parcel };
+        self.ends_so(attempt, End::new(outcome, "it hangs"), parcel);
+    }
+
+    pub fn ends_so(&mut self, attempt: &Attempt, end: End, parcel: Option<(Bytes, Bytes)>) {
+        let delivered = eventbridge::Event::Delivered { number: attempt.number, end, parcel };
         self.server.machine.handle(self.now, Input::Event(Event::Eventbridge(delivered)));
         self.settle();
     }

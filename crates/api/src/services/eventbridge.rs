@@ -1663,18 +1663,27 @@ impl Operation {
         matches!(
             self,
             Operation::ActivateEventSource
+                | Operation::CreateApiDestination
+                | Operation::CreateConnection
                 | Operation::CreateEventBus
                 | Operation::CreatePartnerEventSource
                 | Operation::DeactivateEventSource
+                | Operation::DeauthorizeConnection
+                | Operation::DeleteApiDestination
+                | Operation::DeleteConnection
                 | Operation::DeleteEventBus
                 | Operation::DeletePartnerEventSource
                 | Operation::DeleteRule
+                | Operation::DescribeApiDestination
+                | Operation::DescribeConnection
                 | Operation::DescribeEventBus
                 | Operation::DescribeEventSource
                 | Operation::DescribePartnerEventSource
                 | Operation::DescribeRule
                 | Operation::DisableRule
                 | Operation::EnableRule
+                | Operation::ListApiDestinations
+                | Operation::ListConnections
                 | Operation::ListEventBuses
                 | Operation::ListEventSources
                 | Operation::ListPartnerEventSourceAccounts
@@ -1693,6 +1702,8 @@ impl Operation {
                 | Operation::TagResource
                 | Operation::TestEventPattern
                 | Operation::UntagResource
+                | Operation::UpdateApiDestination
+                | Operation::UpdateConnection
                 | Operation::UpdateEventBus
         )
     }

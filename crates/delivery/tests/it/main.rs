@@ -6,6 +6,8 @@ mod https;
 
 mod smtp;
 
+mod destinations;
+
 mod gateway;
 
 mod notary;

@@ -175,7 +175,7 @@ pub async fn settle() {
 #[track_caller]
 pub fn failure(outcome: Outcome) -> (bool, Option<u16>, String) {
     match outcome {
-        Outcome::Failed { permanent, status, reason } => (permanent, status, reason),
+        Outcome::Failed { permanent, status, reason, .. } => (permanent, status, reason),
         Outcome::Delivered { .. } => panic!("delivered"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::eventbridge::RetryPolicy;
+use api::eventbridge::{HttpParameters, RetryPolicy};
 use kernel::{Arn, Extent, Ledger, Time};
 use patterns::PatternSet;
 use resources::Standing;
@@ -120,6 +120,8 @@ pub struct Target {
     pub dead_letters: Option<Arn>,
     /// How often it is tried.
     pub retry: Option<RetryPolicy>,
+    /// What is added to a request, if it is an API destination.
+    pub http: Option<Box<HttpParameters>>,
 }
 
 impl Target {
@@ -135,6 +137,7 @@ impl Target {
             group: targets::group(shape).map(ToString::to_string),
             dead_letters: letters.and_then(|arn| arn.parse().ok()),
             retry: shape.retry_policy.clone(),
+            http: shape.http_parameters.clone().map(Into::into),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What names a bus and a rule.
 
 use kernel::codec::{Malformed, Reader, put_str};
-use kernel::{Arn, Secret, Time};
+use kernel::{Arn, Caller, Secret, Time};
 
 /// A bus's number: from the counter that the whole server shares, never reused. The default bus has none until something about
 /// it is declared.
@@ -11,6 +11,68 @@ pub struct BusId(pub u64);
 /// A rule's number, from the same counter.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct RuleId(pub u64);
+
+/// A connection's number, from the same counter.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct ConnectionId(pub u64);
+
+/// An API destination's number, from the same counter.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct DestinationId(pub u64);
+
+/// Account, region and name: what names a connection or an API destination among those that there are now.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ResourceKey {
+    /// Twelve digits.
+    pub account: String,
+    /// Such as `us-east-1`.
+    pub region: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl ResourceKey {
+    /// What a caller means by a name.
+    pub fn of(name: Option<&str>, caller: &Caller) -> ResourceKey {
+        ResourceKey {
+            account: caller.account.clone(),
+            region: caller.region.clone(),
+            name: name.unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// Its ARN, which ends with a part that no other has (facts/eventbridge.md § 8). `kind` is such as `connection`.
+    pub fn arn(&self, kind: &str, unique: &str) -> String {
+        let ResourceKey { account, region, name } = self;
+        Arn::new("events", region, account, &format!("{kind}/{name}/{unique}")).to_string()
+    }
+
+    /// What an ARN of this kind names, and its last part.
+    pub fn from_arn(arn: &Arn, kind: &str) -> Option<(ResourceKey, String)> {
+        let rest = arn.resource.strip_prefix(kind)?.strip_prefix('/').filter(|_| arn.service == "events")?;
+        let (name, unique) = rest.split_once('/')?;
+        let is_name = |text: &str, more: &[u8]| {
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+        };
+        let key =
+            ResourceKey { account: arn.account.clone(), region: arn.region.clone(), name: name.to_owned() };
+        (is_name(name, b".-_") && is_name(unique, b"-")).then(|| (key, unique.to_owned()))
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        put_str(out, &self.account);
+        put_str(out, &self.region);
+        put_str(out, &self.name);
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(ResourceKey {
+            account: reader.str()?.to_owned(),
+            region: reader.str()?.to_owned(),
+            name: reader.str()?.to_owned(),
+        })
+    }
+}
 
 /// The name of the bus that every account has in every region.
 pub const DEFAULT_BUS: &str = "default";

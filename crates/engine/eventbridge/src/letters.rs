@@ -6,6 +6,7 @@ use kernel::{Arn, Attribute, AttributeValue, Offer, ParcelSent, Sender, Taken, T
 use notification::Notification;
 
 use crate::bus::{Rule, Target};
+use crate::deliveries::Cause;
 use crate::ids::BusKey;
 use crate::operations::Context;
 use crate::routing::parcel;
@@ -95,9 +96,14 @@ impl Failure {
         Failure::new("NO_PERMISSIONS", text.into())
     }
 
+    /// There is no such API destination.
+    pub fn no_destination(arn: &Arn) -> Self {
+        Failure::new("NO_RESOURCE", format!("API destination {arn} does not exist.").into())
+    }
+
     /// Attempts outside have ended.
-    pub fn of_attempts(reason: &str, failed: u32, exhausted: Option<Exhausted>) -> Self {
-        let failure = Failure::new("SDK_CLIENT_ERROR", reason.into());
+    pub fn of_attempts(cause: Cause, reason: &str, failed: u32, exhausted: Option<Exhausted>) -> Self {
+        let failure = Failure::new(cause.code(), reason.into());
         Failure { exhausted, retries: failed.saturating_sub(1), ..failure }
     }
 

@@ -4,13 +4,15 @@
 //! keeps, [`bus`] and [`state`] are what is remembered, [`operations`] what can be asked, [`routing`] the way of an event.
 
 pub mod ids;
-pub use ids::{BusId, BusKey, RuleId, RuleKey};
+pub use ids::{BusId, BusKey, ConnectionId, DestinationId, ResourceKey, RuleId, RuleKey};
 
 pub mod rules;
 
 pub mod records;
 
 pub mod bus;
+
+pub mod connections;
 
 pub mod state;
 
@@ -24,6 +26,8 @@ mod letters;
 
 pub mod deliveries;
 
+pub mod invocation;
+
 pub mod survival;
 
 pub mod views;
@@ -35,4 +39,4 @@ pub mod refusals;
 pub mod operations;
 
 mod service;
-pub use service::{Effect, Event, Undelivered};
+pub use service::{Authorize, Effect, Event, Undelivered};

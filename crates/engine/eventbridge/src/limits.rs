@@ -24,6 +24,15 @@ pub const RULES: usize = 300;
 /// Buses of an account in a region (facts/eventbridge.md § 6).
 pub const BUSES: usize = 100;
 
+/// Connections of an account in a region (AWS's documentation of EventBridge's quotas).
+pub const CONNECTIONS: usize = 3000;
+
+/// API destinations of an account in a region (AWS's documentation of EventBridge's quotas).
+pub const DESTINATIONS: usize = 3000;
+
+/// Requests to an API destination per second: by default, and at the most (facts/eventbridge.md § 8).
+pub const RATE: u32 = 300;
+
 /// Bytes of a bus's policy (facts/eventbridge.md § 6).
 pub const POLICY_BYTES: usize = 10_240;
 

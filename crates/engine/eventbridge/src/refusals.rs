@@ -31,6 +31,23 @@ pub fn rule_missing(rule: &RuleKey) -> Refusal {
     missing(format_args!("Rule {} does not exist on EventBus {}.", rule.name, rule.bus.name))
 }
 
+/// There is no such connection (facts/eventbridge.md § 8).
+pub fn connection_missing(name: &str) -> Refusal {
+    missing(format_args!("Failed to describe the connection(s). Connection '{name}' does not exist."))
+}
+
+/// There is no such API destination (facts/eventbridge.md § 8).
+pub fn destination_missing(name: &str) -> Refusal {
+    missing(format_args!(
+        "Failed to describe the api-destination(s). An api-destination '{name}' does not exist."
+    ))
+}
+
+/// There is one of the name.
+pub fn exists(text: impl Display) -> Refusal {
+    Refusal::new("ResourceAlreadyExistsException", text.to_string())
+}
+
 /// There would be too many (facts/eventbridge.md § 2).
 pub fn too_many() -> Refusal {
     Refusal::new("LimitExceededException", "The requested resource exceeds the maximum number allowed.")

@@ -10,7 +10,7 @@ use kernel::{Body, Offer, ParcelSent, Rests, Sender, Taken, Why, hex};
 use sha2::{Digest, Sha256};
 
 use crate::bus::{Rule, Target};
-use crate::deliveries::INPUT;
+use crate::deliveries::{INPUT, is_destination};
 use crate::ids::{BusKey, RuleId};
 use crate::letters::Failure;
 use crate::limits;
@@ -191,7 +191,7 @@ impl State {
         // What one message of a FIFO queue does to the next shows only once it is recorded.
         step.ends |= fifo;
         let form = Form { recipient: target.number, raw: true, protocol: 0, replayed: false };
-        let taken = context.offer(&Offer {
+        let offer = Offer {
             to: &target.arn,
             body,
             must_be_allowed: limits
@@ -202,7 +202,15 @@ impl State {
             form,
             deduplicates_by_content: true,
             is_dead_letter: false,
-        });
+        };
+        let taken = match is_destination(&target.arn) {
+            true if self.destination(&target.arn).is_none() => {
+                return Err(Failure::no_destination(&target.arn));
+            }
+            // It gets requests.
+            true => Taken::Refused(Why::Unserved, ""),
+            false => context.offer(&offer),
+        };
         match taken {
             Taken::Taken | Taken::Duplicate => Ok(()),
             Taken::Refused(Why::Unserved, _) => {

@@ -8,14 +8,18 @@ use kernel::parcel::Ended;
 use kernel::{Demand, Extent, Ledger, Offer, ParcelSent, Rests, Service, Survival, Taken, Time};
 use notification::Notification;
 
-use crate::RuleId;
-use crate::deliveries::{Attempt, Consequence, Outcome};
+use crate::connections::Resource as _;
+use crate::deliveries::{Attempt, Consequence, End, Outcome};
+use crate::invocation::TokenRequest;
 use crate::letters::Failure;
 pub use crate::letters::Undelivered;
 use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting, Step};
 use crate::records::{self, DeliveriesEnded, Record};
+use crate::records::{ConnectionDeclared, ConnectionState};
+use crate::rules::credentials::Credentials;
 use crate::state::{State, demand_of};
+use crate::{ResourceKey, RuleId};
 
 /// What buses are told from outside.
 #[derive(Debug)]
@@ -25,12 +29,19 @@ pub enum Event {
         /// The delivery's number.
         number: u64,
         /// How.
-        outcome: Outcome,
-        /// What the target or the network said, if the target did not take it: the dead letter says it, too.
-        reason: String,
+        end: End,
         /// The parcel, head and tail, unless it arrived: its dead letter is made of it. Without it a delivery that is to be given
         /// up is tried once more a minute later.
         parcel: Option<(Bytes, Bytes)>,
+    },
+    /// What [`Effect::Authorize`] asked for has ended.
+    Authorized {
+        /// Of which connection.
+        connection: ResourceKey,
+        /// With which of its credentials.
+        version: u64,
+        /// Why there is no token, if there is none.
+        result: Result<(), String>,
     },
 }
 
@@ -39,8 +50,25 @@ pub enum Event {
 pub enum Effect {
     /// Try to deliver something, and say how it went with [`Event::Delivered`].
     Deliver(Box<Attempt>),
+    /// Fetch the first token of a connection, and say how it went with [`Event::Authorized`].
+    Authorize(Box<Authorize>),
     /// Tell the operator that a target does not get an event, if he asks.
     Undelivered(Box<Undelivered>),
+}
+
+/// A connection's first token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authorize {
+    /// Of which connection.
+    pub connection: ResourceKey,
+    /// How it is fetched.
+    pub request: TokenRequest,
+}
+
+impl std::fmt::Debug for Authorize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authorize").field("connection", &self.connection).finish_non_exhaustive()
+    }
 }
 
 /// What follows without a request.
@@ -48,8 +76,8 @@ pub enum Effect {
 pub enum Due {
     /// A fact.
     Fact(Option<Record>),
-    /// An attempt to deliver something.
-    Attempt(Option<(Rests, Effect)>),
+    /// Something to be done outside.
+    Outside(Option<(Rests, Effect)>),
     /// A delivery is given up.
     DeadLetter(Box<DeadLetter>),
     /// A rule runs, since its schedule says so.
@@ -58,6 +86,8 @@ pub enum Due {
 
 /// What [`Service::take_due`] returns besides attempts: rules that run.
 const RUNS: usize = 1;
+/// And connections for which a first token is to be fetched.
+const AUTHORIZATIONS: usize = 2;
 
 /// A delivery that is given up.
 #[derive(Debug)]
@@ -78,7 +108,7 @@ impl Service for State {
     const NAME: &'static str = "events";
     const KINDS: RangeInclusive<u8> = records::KINDS;
     const OVERLONG: &'static str = "ValidationException";
-    const CHORES: &'static [usize] = &[2, 30];
+    const CHORES: &'static [usize] = &[2, 30, 10];
 
     type Limits = Limits;
     type Command = Command;
@@ -145,16 +175,19 @@ impl Service for State {
             let has_room = setting.room >= Demand::Growth;
             return if has_room { self.due.take().map(Due::Run) } else { None };
         }
+        if chore == AUTHORIZATIONS {
+            return if setting.room >= Demand::Change { self.next_authorization() } else { None };
+        }
         let attempt = self.next_attempt(setting.now, setting.limits.attempts)?;
         // It leaves once its parcel is durable.
         let rests = Rests::OnRecord(attempt.parcel);
-        Some(Due::Attempt(Some((rests, Effect::Deliver(Box::new(attempt))))))
+        Some(Due::Outside(Some((rests, Effect::Deliver(Box::new(attempt))))))
     }
 
     fn consequence<'a>(&self, due: &'a mut Due, context: &mut Context<'a, '_>) -> Decision<'a> {
         match due {
             Due::Fact(record) => Decision::silent(record.take().into_iter().map(Fact::from).collect()),
-            Due::Attempt(effect) => {
+            Due::Outside(effect) => {
                 Decision { effects: effect.take().into_iter().collect(), ..Decision::silent(Vec::new()) }
             }
             Due::DeadLetter(letter) => self.dead_letter(letter, context),
@@ -163,7 +196,13 @@ impl Service for State {
     }
 
     fn hear(&mut self, event: Event, setting: &Setting<'_>) -> Option<Due> {
-        let Event::Delivered { number, outcome, reason, parcel } = event;
+        let (number, end, parcel) = match event {
+            Event::Delivered { number, end, parcel } => (number, end, parcel),
+            Event::Authorized { connection, version, result } => {
+                return self.authorized(connection, version, result, setting);
+            }
+        };
+        let outcome = end.outcome;
         self.deliveries.returned(number, outcome);
         if outcome == Outcome::NotMade {
             self.deliveries.try_again(number);
@@ -174,7 +213,7 @@ impl Service for State {
             self.deliveries.put_off(number, setting.now + UNREADABLE_MILLIS);
             return None;
         }
-        let consequence = self.attempt_ended(number, outcome, &reason, setting.now)?;
+        let consequence = self.attempt_ended(number, &end, setting.now)?;
         let demand = match &consequence {
             Consequence::Record(record) => demand_of(record),
             Consequence::DeadLetter(..) => Demand::Growth,
@@ -239,4 +278,51 @@ impl State {
             }
         }
     }
+
+    /// The next connection for which a first token is to be fetched. A restart finds it again, unless it is recorded how that went.
+    fn next_authorization(&mut self) -> Option<Due> {
+        while let Some(key) = self.authorizing.pop_first() {
+            let Some(connection) = self.connections.get(&key) else { continue };
+            let Some(Credentials::OAuth(oauth)) = &connection.credentials else { continue };
+            let request = TokenRequest::of(oauth, (connection.id(), connection.version));
+            let authorize = Effect::Authorize(Box::new(Authorize { connection: key, request }));
+            return Some(Due::Outside(Some((Rests::OnEverything, authorize))));
+        }
+        None
+    }
+
+    /// A connection has got its first token, or none.
+    fn authorized(
+        &mut self,
+        key: ResourceKey,
+        version: u64,
+        result: Result<(), String>,
+        setting: &Setting<'_>,
+    ) -> Option<Due> {
+        let connection = self.connections.get(&key)?;
+        if connection.version != version || connection.state != ConnectionState::Authorizing {
+            return None;
+        }
+        if setting.room < Demand::Change {
+            // It is asked for again when the result can be recorded.
+            self.authorizing.insert(key);
+            return None;
+        }
+        let state = match result {
+            Ok(()) => ConnectionState::Authorized,
+            Err(_) => ConnectionState::Deauthorized,
+        };
+        let reason = result.err().map(|reason| reason.chars().take(REASON_CHARACTERS).collect());
+        let authorized = Some(setting.now).filter(|_| state == ConnectionState::Authorized);
+        let declared = ConnectionDeclared {
+            state,
+            reason,
+            authorized: authorized.or(connection.authorized),
+            ..connection.clone()
+        };
+        Some(Due::Fact(Some(Record::ConnectionDeclared(Box::new(declared)))))
+    }
 }
+
+/// AWS's model: `ConnectionStateReason`.
+const REASON_CHARACTERS: usize = 512;

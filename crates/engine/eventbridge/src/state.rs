@@ -1,6 +1,6 @@
 //! What is remembered of all buses, and `apply`, the only function that changes what the log says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deliveries::Deliveries;
 use kernel::{Demand, Extent, Ledger, ParcelSent, Time};
@@ -9,8 +9,12 @@ use resources::policy::Policy;
 use schedules::Timetable;
 
 use crate::bus::{Bus, Declared, Rule};
-use crate::ids::{BusKey, RuleId, RuleKey};
-use crate::records::{BusDeclared, BusDeleted, Record, RuleDeclared, RuleDeleted, RuleRan};
+use crate::connections::Resources;
+use crate::ids::{BusKey, ResourceKey, RuleId, RuleKey};
+use crate::records::{
+    BusDeclared, BusDeleted, ConnectionDeclared, DestinationDeclared, Record, RuleDeclared, RuleDeleted,
+    RuleRan,
+};
 
 /// All buses.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +26,10 @@ pub struct State {
     pub(crate) deliveries: Deliveries,
     /// Which rules run when.
     pub(crate) due: Timetable<RuleId>,
+    pub(crate) connections: Resources<ConnectionDeclared>,
+    pub(crate) destinations: Resources<DestinationDeclared>,
+    /// The connections for which a first token is to be fetched.
+    pub(crate) authorizing: BTreeSet<ResourceKey>,
 }
 
 impl State {
@@ -75,6 +83,10 @@ impl State {
             Record::RuleDeclared(record) => self.rule_declared(record, at, ledger),
             Record::RuleDeleted(record) => self.rule_deleted(record, at, ledger),
             Record::RuleRan(record) => self.rule_ran(record, at, ledger),
+            Record::ConnectionDeclared(record) => self.connection_declared(record, at, ledger),
+            Record::ConnectionDeleted(record) => self.connection_deleted(record, at, ledger),
+            Record::DestinationDeclared(record) => self.destinations.declare(record, at, ledger),
+            Record::DestinationDeleted(record) => self.destinations.delete(record, at, ledger),
             Record::DeliveryFailed(record) => self.deliveries.failed(record, at, ledger),
             Record::DeliveriesEnded(record) => self.deliveries.ended(&record.ended, at, ledger),
         }
@@ -203,13 +215,17 @@ impl State {
         self.deliveries.is_behind(now, attempts)
             || self.due.falls_due(now)
             || room >= Demand::Growth && self.due.is_behind(now)
+            || room >= Demand::Change && !self.authorizing.is_empty()
     }
 
     /// The facts after which nothing is left: everything is deleted.
     pub fn reset(&self) -> Vec<Record> {
         let rules = self.rules.values().map(|rule| Record::RuleDeleted(rule.deletion()));
         let buses = self.buses.values().filter_map(|bus| bus.declared.as_ref());
-        rules.chain(buses.map(|bus| Record::BusDeleted(bus.deletion()))).collect()
+        let connections = self.connections.deletions().map(Record::ConnectionDeleted);
+        let destinations = self.destinations.deletions().map(Record::DestinationDeleted);
+        let buses = buses.map(|bus| Record::BusDeleted(bus.deletion()));
+        rules.chain(buses).chain(destinations).chain(connections).collect()
     }
 }
 

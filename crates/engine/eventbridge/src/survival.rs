@@ -3,7 +3,7 @@
 use deliveries::ended_again;
 use kernel::{Extent, Ledger};
 
-use crate::records::{BusDeleted, DeliveriesEnded, Record, RuleDeleted, RuleRan};
+use crate::records::{BusDeleted, DeliveriesEnded, Record, ResourceDeleted, RuleDeleted, RuleRan};
 use crate::state::State;
 
 impl State {
@@ -36,6 +36,20 @@ impl State {
                 let deleted = RuleDeleted { declared_in, ..record.clone() };
                 (!deleted.declared_in.is_empty()).then_some(Record::RuleDeleted(deleted))
             }
+            Record::ConnectionDeclared(record) => {
+                let known = self.connections.declared_at(&record.key, at);
+                known.map(|known| Record::ConnectionDeclared(Box::new(known.clone())))
+            }
+            Record::DestinationDeclared(record) => {
+                let known = self.destinations.declared_at(&record.key, at);
+                known.map(|known| Record::DestinationDeclared(Box::new(known.clone())))
+            }
+            Record::ConnectionDeleted(record) => {
+                resource_deleted(record, needed(&record.declared_in)).map(Record::ConnectionDeleted)
+            }
+            Record::DestinationDeleted(record) => {
+                resource_deleted(record, needed(&record.declared_in)).map(Record::DestinationDeleted)
+            }
             Record::DeliveryFailed(record) => {
                 let rests = self.deliveries.rests_on(record.number, at);
                 rests.then(|| Record::DeliveryFailed(record.clone()))
@@ -46,4 +60,9 @@ impl State {
             }
         }
     }
+}
+
+/// The deletion of a resource that these segments may still declare.
+fn resource_deleted(record: &ResourceDeleted, declared_in: Vec<u32>) -> Option<ResourceDeleted> {
+    (!declared_in.is_empty()).then(|| ResourceDeleted { declared_in, ..record.clone() })
 }

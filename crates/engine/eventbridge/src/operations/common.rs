@@ -8,7 +8,7 @@ use resources::tags::Tags;
 use super::put_events::Progress;
 use crate::bus::{Bus, Rule};
 use crate::limits::Limits;
-use crate::records::{BusDeclared, Record, RuleDeclared};
+use crate::records::{BusDeclared, ConnectionDeclared, DestinationDeclared, Record, RuleDeclared};
 use crate::rules::entry::Fault;
 use crate::rules::pages::Listed;
 use crate::state::State;
@@ -60,6 +60,14 @@ pub enum Reply {
     Names(Listed<String>),
     /// A page of targets.
     Targets(Listed<Target>),
+    /// A connection.
+    Connection(Box<ConnectionDeclared>),
+    /// A page of connections.
+    Connections(Listed<ConnectionDeclared>),
+    /// An API destination, and whether it is active.
+    Destination(Box<(DestinationDeclared, bool)>),
+    /// A page of API destinations, and whether they are active.
+    Destinations(Listed<(DestinationDeclared, bool)>),
     /// Tags.
     Tags(Tags),
     /// What became of the entries of PutEvents: the events' ids, or what is wrong.

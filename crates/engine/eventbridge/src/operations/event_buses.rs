@@ -108,8 +108,7 @@ impl Operation<State> for CreateEventBus {
 impl CreateEventBus {
     fn try_decide<'a>(&'a self, state: &State, context: &Context<'a, '_>) -> Result<Decision<'a>, Refusal> {
         if state.has_bus(&self.bus) {
-            let text = format!("Event bus {} already exists.", self.bus.name);
-            return Err(Refusal::new("ResourceAlreadyExistsException", text));
+            return Err(refusals::exists(format_args!("Event bus {} already exists.", self.bus.name)));
         }
         let buses = state.buses_of(&self.bus.account, &self.bus.region, "").count();
         if context.setting.limits.quotas && buses >= limits::BUSES {

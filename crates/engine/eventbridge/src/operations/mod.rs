@@ -4,7 +4,9 @@
 //!
 //! [`kernel::Operation`] says what an operation is. The file `common.rs` contains what operations share.
 
+pub mod api_destinations;
 mod common;
+pub mod connections;
 pub mod event_buses;
 pub mod list_rules;
 pub mod partners;
@@ -29,18 +31,27 @@ use crate::state::State;
 #[allow(missing_docs)] // Each is documented where its struct is.
 pub enum Command {
     ActivateEventSource(partners::ActivateEventSource),
+    CreateApiDestination(api_destinations::CreateApiDestination),
+    CreateConnection(connections::CreateConnection),
     CreateEventBus(event_buses::CreateEventBus),
     CreatePartnerEventSource(partners::CreatePartnerEventSource),
     DeactivateEventSource(partners::DeactivateEventSource),
+    DeauthorizeConnection(connections::DeauthorizeConnection),
+    DeleteApiDestination(api_destinations::DeleteApiDestination),
+    DeleteConnection(connections::DeleteConnection),
     DeleteEventBus(event_buses::DeleteEventBus),
     DeletePartnerEventSource(partners::DeletePartnerEventSource),
     DeleteRule(rules::DeleteRule),
+    DescribeApiDestination(api_destinations::DescribeApiDestination),
+    DescribeConnection(connections::DescribeConnection),
     DescribeEventBus(event_buses::DescribeEventBus),
     DescribeEventSource(partners::DescribeEventSource),
     DescribePartnerEventSource(partners::DescribePartnerEventSource),
     DescribeRule(rules::DescribeRule),
     DisableRule(rules::DisableRule),
     EnableRule(rules::EnableRule),
+    ListApiDestinations(api_destinations::ListApiDestinations),
+    ListConnections(connections::ListConnections),
     ListEventBuses(event_buses::ListEventBuses),
     ListEventSources(partners::ListEventSources),
     ListPartnerEventSourceAccounts(partners::ListPartnerEventSourceAccounts),
@@ -59,6 +70,8 @@ pub enum Command {
     TagResource(tags::TagResource),
     TestEventPattern(test_event_pattern::TestEventPattern),
     UntagResource(tags::UntagResource),
+    UpdateApiDestination(api_destinations::UpdateApiDestination),
+    UpdateConnection(connections::UpdateConnection),
     UpdateEventBus(event_buses::UpdateEventBus),
 }
 
@@ -67,6 +80,10 @@ impl Command {
     pub fn demand(&self) -> Demand {
         match self {
             Command::ActivateEventSource(_) => <partners::ActivateEventSource as Operation<State>>::DEMAND,
+            Command::CreateApiDestination(_) => {
+                <api_destinations::CreateApiDestination as Operation<State>>::DEMAND
+            }
+            Command::CreateConnection(_) => <connections::CreateConnection as Operation<State>>::DEMAND,
             Command::CreateEventBus(_) => <event_buses::CreateEventBus as Operation<State>>::DEMAND,
             Command::CreatePartnerEventSource(_) => {
                 <partners::CreatePartnerEventSource as Operation<State>>::DEMAND
@@ -74,11 +91,22 @@ impl Command {
             Command::DeactivateEventSource(_) => {
                 <partners::DeactivateEventSource as Operation<State>>::DEMAND
             }
+            Command::DeauthorizeConnection(_) => {
+                <connections::DeauthorizeConnection as Operation<State>>::DEMAND
+            }
+            Command::DeleteApiDestination(_) => {
+                <api_destinations::DeleteApiDestination as Operation<State>>::DEMAND
+            }
+            Command::DeleteConnection(_) => <connections::DeleteConnection as Operation<State>>::DEMAND,
             Command::DeleteEventBus(_) => <event_buses::DeleteEventBus as Operation<State>>::DEMAND,
             Command::DeletePartnerEventSource(_) => {
                 <partners::DeletePartnerEventSource as Operation<State>>::DEMAND
             }
             Command::DeleteRule(_) => <rules::DeleteRule as Operation<State>>::DEMAND,
+            Command::DescribeApiDestination(_) => {
+                <api_destinations::DescribeApiDestination as Operation<State>>::DEMAND
+            }
+            Command::DescribeConnection(_) => <connections::DescribeConnection as Operation<State>>::DEMAND,
             Command::DescribeEventBus(_) => <event_buses::DescribeEventBus as Operation<State>>::DEMAND,
             Command::DescribeEventSource(_) => <partners::DescribeEventSource as Operation<State>>::DEMAND,
             Command::DescribePartnerEventSource(_) => {
@@ -87,6 +115,10 @@ impl Command {
             Command::DescribeRule(_) => <rules::DescribeRule as Operation<State>>::DEMAND,
             Command::DisableRule(_) => <rules::DisableRule as Operation<State>>::DEMAND,
             Command::EnableRule(_) => <rules::EnableRule as Operation<State>>::DEMAND,
+            Command::ListApiDestinations(_) => {
+                <api_destinations::ListApiDestinations as Operation<State>>::DEMAND
+            }
+            Command::ListConnections(_) => <connections::ListConnections as Operation<State>>::DEMAND,
             Command::ListEventBuses(_) => <event_buses::ListEventBuses as Operation<State>>::DEMAND,
             Command::ListEventSources(_) => <partners::ListEventSources as Operation<State>>::DEMAND,
             Command::ListPartnerEventSourceAccounts(_) => {
@@ -113,6 +145,10 @@ impl Command {
                 <test_event_pattern::TestEventPattern as Operation<State>>::DEMAND
             }
             Command::UntagResource(_) => <tags::UntagResource as Operation<State>>::DEMAND,
+            Command::UpdateApiDestination(_) => {
+                <api_destinations::UpdateApiDestination as Operation<State>>::DEMAND
+            }
+            Command::UpdateConnection(_) => <connections::UpdateConnection as Operation<State>>::DEMAND,
             Command::UpdateEventBus(_) => <event_buses::UpdateEventBus as Operation<State>>::DEMAND,
         }
     }
@@ -121,18 +157,27 @@ impl Command {
     pub fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         match self {
             Command::ActivateEventSource(command) => command.decide(state, context),
+            Command::CreateApiDestination(command) => command.decide(state, context),
+            Command::CreateConnection(command) => command.decide(state, context),
             Command::CreateEventBus(command) => command.decide(state, context),
             Command::CreatePartnerEventSource(command) => command.decide(state, context),
             Command::DeactivateEventSource(command) => command.decide(state, context),
+            Command::DeauthorizeConnection(command) => command.decide(state, context),
+            Command::DeleteApiDestination(command) => command.decide(state, context),
+            Command::DeleteConnection(command) => command.decide(state, context),
             Command::DeleteEventBus(command) => command.decide(state, context),
             Command::DeletePartnerEventSource(command) => command.decide(state, context),
             Command::DeleteRule(command) => command.decide(state, context),
+            Command::DescribeApiDestination(command) => command.decide(state, context),
+            Command::DescribeConnection(command) => command.decide(state, context),
             Command::DescribeEventBus(command) => command.decide(state, context),
             Command::DescribeEventSource(command) => command.decide(state, context),
             Command::DescribePartnerEventSource(command) => command.decide(state, context),
             Command::DescribeRule(command) => command.decide(state, context),
             Command::DisableRule(command) => command.decide(state, context),
             Command::EnableRule(command) => command.decide(state, context),
+            Command::ListApiDestinations(command) => command.decide(state, context),
+            Command::ListConnections(command) => command.decide(state, context),
             Command::ListEventBuses(command) => command.decide(state, context),
             Command::ListEventSources(command) => command.decide(state, context),
             Command::ListPartnerEventSourceAccounts(command) => command.decide(state, context),
@@ -151,6 +196,8 @@ impl Command {
             Command::TagResource(command) => command.decide(state, context),
             Command::TestEventPattern(command) => command.decide(state, context),
             Command::UntagResource(command) => command.decide(state, context),
+            Command::UpdateApiDestination(command) => command.decide(state, context),
+            Command::UpdateConnection(command) => command.decide(state, context),
             Command::UpdateEventBus(command) => command.decide(state, context),
         }
     }
@@ -164,18 +211,27 @@ impl Command {
     ) -> Decision<'a> {
         match self {
             Command::ActivateEventSource(command) => command.decide_again(step, state, context),
+            Command::CreateApiDestination(command) => command.decide_again(step, state, context),
+            Command::CreateConnection(command) => command.decide_again(step, state, context),
             Command::CreateEventBus(command) => command.decide_again(step, state, context),
             Command::CreatePartnerEventSource(command) => command.decide_again(step, state, context),
             Command::DeactivateEventSource(command) => command.decide_again(step, state, context),
+            Command::DeauthorizeConnection(command) => command.decide_again(step, state, context),
+            Command::DeleteApiDestination(command) => command.decide_again(step, state, context),
+            Command::DeleteConnection(command) => command.decide_again(step, state, context),
             Command::DeleteEventBus(command) => command.decide_again(step, state, context),
             Command::DeletePartnerEventSource(command) => command.decide_again(step, state, context),
             Command::DeleteRule(command) => command.decide_again(step, state, context),
+            Command::DescribeApiDestination(command) => command.decide_again(step, state, context),
+            Command::DescribeConnection(command) => command.decide_again(step, state, context),
             Command::DescribeEventBus(command) => command.decide_again(step, state, context),
             Command::DescribeEventSource(command) => command.decide_again(step, state, context),
             Command::DescribePartnerEventSource(command) => command.decide_again(step, state, context),
             Command::DescribeRule(command) => command.decide_again(step, state, context),
             Command::DisableRule(command) => command.decide_again(step, state, context),
             Command::EnableRule(command) => command.decide_again(step, state, context),
+            Command::ListApiDestinations(command) => command.decide_again(step, state, context),
+            Command::ListConnections(command) => command.decide_again(step, state, context),
             Command::ListEventBuses(command) => command.decide_again(step, state, context),
             Command::ListEventSources(command) => command.decide_again(step, state, context),
             Command::ListPartnerEventSourceAccounts(command) => command.decide_again(step, state, context),
@@ -194,6 +250,8 @@ impl Command {
             Command::TagResource(command) => command.decide_again(step, state, context),
             Command::TestEventPattern(command) => command.decide_again(step, state, context),
             Command::UntagResource(command) => command.decide_again(step, state, context),
+            Command::UpdateApiDestination(command) => command.decide_again(step, state, context),
+            Command::UpdateConnection(command) => command.decide_again(step, state, context),
             Command::UpdateEventBus(command) => command.decide_again(step, state, context),
         }
     }
@@ -204,18 +262,27 @@ impl Command {
 #[allow(missing_docs)] // Each is documented where its operation is.
 pub enum Plan {
     ActivateEventSource(<partners::ActivateEventSource as Operation<State>>::Plan),
+    CreateApiDestination(<api_destinations::CreateApiDestination as Operation<State>>::Plan),
+    CreateConnection(<connections::CreateConnection as Operation<State>>::Plan),
     CreateEventBus(<event_buses::CreateEventBus as Operation<State>>::Plan),
     CreatePartnerEventSource(<partners::CreatePartnerEventSource as Operation<State>>::Plan),
     DeactivateEventSource(<partners::DeactivateEventSource as Operation<State>>::Plan),
+    DeauthorizeConnection(<connections::DeauthorizeConnection as Operation<State>>::Plan),
+    DeleteApiDestination(<api_destinations::DeleteApiDestination as Operation<State>>::Plan),
+    DeleteConnection(<connections::DeleteConnection as Operation<State>>::Plan),
     DeleteEventBus(<event_buses::DeleteEventBus as Operation<State>>::Plan),
     DeletePartnerEventSource(<partners::DeletePartnerEventSource as Operation<State>>::Plan),
     DeleteRule(<rules::DeleteRule as Operation<State>>::Plan),
+    DescribeApiDestination(<api_destinations::DescribeApiDestination as Operation<State>>::Plan),
+    DescribeConnection(<connections::DescribeConnection as Operation<State>>::Plan),
     DescribeEventBus(<event_buses::DescribeEventBus as Operation<State>>::Plan),
     DescribeEventSource(<partners::DescribeEventSource as Operation<State>>::Plan),
     DescribePartnerEventSource(<partners::DescribePartnerEventSource as Operation<State>>::Plan),
     DescribeRule(<rules::DescribeRule as Operation<State>>::Plan),
     DisableRule(<rules::DisableRule as Operation<State>>::Plan),
     EnableRule(<rules::EnableRule as Operation<State>>::Plan),
+    ListApiDestinations(<api_destinations::ListApiDestinations as Operation<State>>::Plan),
+    ListConnections(<connections::ListConnections as Operation<State>>::Plan),
     ListEventBuses(<event_buses::ListEventBuses as Operation<State>>::Plan),
     ListEventSources(<partners::ListEventSources as Operation<State>>::Plan),
     ListPartnerEventSourceAccounts(<partners::ListPartnerEventSourceAccounts as Operation<State>>::Plan),
@@ -234,6 +301,8 @@ pub enum Plan {
     TagResource(<tags::TagResource as Operation<State>>::Plan),
     TestEventPattern(<test_event_pattern::TestEventPattern as Operation<State>>::Plan),
     UntagResource(<tags::UntagResource as Operation<State>>::Plan),
+    UpdateApiDestination(<api_destinations::UpdateApiDestination as Operation<State>>::Plan),
+    UpdateConnection(<connections::UpdateConnection as Operation<State>>::Plan),
     UpdateEventBus(<event_buses::UpdateEventBus as Operation<State>>::Plan),
 }
 
@@ -244,6 +313,18 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
             let (command, plan) =
                 <partners::ActivateEventSource as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::ActivateEventSource(command), Plan::ActivateEventSource(plan))
+        }
+        Request::CreateApiDestination(input) => {
+            let (command, plan) =
+                <api_destinations::CreateApiDestination as Operation<State>>::prepare_with_plan(
+                    input, asker,
+                )?;
+            (Command::CreateApiDestination(command), Plan::CreateApiDestination(plan))
+        }
+        Request::CreateConnection(input) => {
+            let (command, plan) =
+                <connections::CreateConnection as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::CreateConnection(command), Plan::CreateConnection(plan))
         }
         Request::CreateEventBus(input) => {
             let (command, plan) =
@@ -260,6 +341,23 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 <partners::DeactivateEventSource as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::DeactivateEventSource(command), Plan::DeactivateEventSource(plan))
         }
+        Request::DeauthorizeConnection(input) => {
+            let (command, plan) =
+                <connections::DeauthorizeConnection as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::DeauthorizeConnection(command), Plan::DeauthorizeConnection(plan))
+        }
+        Request::DeleteApiDestination(input) => {
+            let (command, plan) =
+                <api_destinations::DeleteApiDestination as Operation<State>>::prepare_with_plan(
+                    input, asker,
+                )?;
+            (Command::DeleteApiDestination(command), Plan::DeleteApiDestination(plan))
+        }
+        Request::DeleteConnection(input) => {
+            let (command, plan) =
+                <connections::DeleteConnection as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::DeleteConnection(command), Plan::DeleteConnection(plan))
+        }
         Request::DeleteEventBus(input) => {
             let (command, plan) =
                 <event_buses::DeleteEventBus as Operation<State>>::prepare_with_plan(input, asker)?;
@@ -273,6 +371,18 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
         Request::DeleteRule(input) => {
             let (command, plan) = <rules::DeleteRule as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::DeleteRule(command), Plan::DeleteRule(plan))
+        }
+        Request::DescribeApiDestination(input) => {
+            let (command, plan) =
+                <api_destinations::DescribeApiDestination as Operation<State>>::prepare_with_plan(
+                    input, asker,
+                )?;
+            (Command::DescribeApiDestination(command), Plan::DescribeApiDestination(plan))
+        }
+        Request::DescribeConnection(input) => {
+            let (command, plan) =
+                <connections::DescribeConnection as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::DescribeConnection(command), Plan::DescribeConnection(plan))
         }
         Request::DescribeEventBus(input) => {
             let (command, plan) =
@@ -300,6 +410,16 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
         Request::EnableRule(input) => {
             let (command, plan) = <rules::EnableRule as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::EnableRule(command), Plan::EnableRule(plan))
+        }
+        Request::ListApiDestinations(input) => {
+            let (command, plan) =
+                <api_destinations::ListApiDestinations as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::ListApiDestinations(command), Plan::ListApiDestinations(plan))
+        }
+        Request::ListConnections(input) => {
+            let (command, plan) =
+                <connections::ListConnections as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::ListConnections(command), Plan::ListConnections(plan))
         }
         Request::ListEventBuses(input) => {
             let (command, plan) =
@@ -389,6 +509,18 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
             let (command, plan) = <tags::UntagResource as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::UntagResource(command), Plan::UntagResource(plan))
         }
+        Request::UpdateApiDestination(input) => {
+            let (command, plan) =
+                <api_destinations::UpdateApiDestination as Operation<State>>::prepare_with_plan(
+                    input, asker,
+                )?;
+            (Command::UpdateApiDestination(command), Plan::UpdateApiDestination(plan))
+        }
+        Request::UpdateConnection(input) => {
+            let (command, plan) =
+                <connections::UpdateConnection as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::UpdateConnection(command), Plan::UpdateConnection(plan))
+        }
         Request::UpdateEventBus(input) => {
             let (command, plan) =
                 <event_buses::UpdateEventBus as Operation<State>>::prepare_with_plan(input, asker)?;
@@ -415,6 +547,12 @@ pub fn present(
         Plan::ActivateEventSource(plan) => Response::ActivateEventSource(
             <partners::ActivateEventSource as Operation<State>>::present(reply, plan, materials)?,
         ),
+        Plan::CreateApiDestination(plan) => Response::CreateApiDestination(
+            <api_destinations::CreateApiDestination as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::CreateConnection(plan) => Response::CreateConnection(
+            <connections::CreateConnection as Operation<State>>::present(reply, plan, materials)?,
+        ),
         Plan::CreateEventBus(plan) => Response::CreateEventBus(<event_buses::CreateEventBus as Operation<
             State,
         >>::present(reply, plan, materials)?),
@@ -423,6 +561,15 @@ pub fn present(
         ),
         Plan::DeactivateEventSource(plan) => Response::DeactivateEventSource(
             <partners::DeactivateEventSource as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::DeauthorizeConnection(plan) => Response::DeauthorizeConnection(
+            <connections::DeauthorizeConnection as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::DeleteApiDestination(plan) => Response::DeleteApiDestination(
+            <api_destinations::DeleteApiDestination as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::DeleteConnection(plan) => Response::DeleteConnection(
+            <connections::DeleteConnection as Operation<State>>::present(reply, plan, materials)?,
         ),
         Plan::DeleteEventBus(plan) => Response::DeleteEventBus(<event_buses::DeleteEventBus as Operation<
             State,
@@ -433,6 +580,14 @@ pub fn present(
         Plan::DeleteRule(plan) => {
             Response::DeleteRule(<rules::DeleteRule as Operation<State>>::present(reply, plan, materials)?)
         }
+        Plan::DescribeApiDestination(plan) => {
+            Response::DescribeApiDestination(<api_destinations::DescribeApiDestination as Operation<
+                State,
+            >>::present(reply, plan, materials)?)
+        }
+        Plan::DescribeConnection(plan) => Response::DescribeConnection(
+            <connections::DescribeConnection as Operation<State>>::present(reply, plan, materials)?,
+        ),
         Plan::DescribeEventBus(plan) => Response::DescribeEventBus(
             <event_buses::DescribeEventBus as Operation<State>>::present(reply, plan, materials)?,
         ),
@@ -453,6 +608,12 @@ pub fn present(
         Plan::EnableRule(plan) => {
             Response::EnableRule(<rules::EnableRule as Operation<State>>::present(reply, plan, materials)?)
         }
+        Plan::ListApiDestinations(plan) => Response::ListApiDestinations(
+            <api_destinations::ListApiDestinations as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::ListConnections(plan) => Response::ListConnections(
+            <connections::ListConnections as Operation<State>>::present(reply, plan, materials)?,
+        ),
         Plan::ListEventBuses(plan) => Response::ListEventBuses(<event_buses::ListEventBuses as Operation<
             State,
         >>::present(reply, plan, materials)?),
@@ -506,6 +667,12 @@ pub fn present(
         ),
         Plan::UntagResource(plan) => Response::UntagResource(
             <tags::UntagResource as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::UpdateApiDestination(plan) => Response::UpdateApiDestination(
+            <api_destinations::UpdateApiDestination as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::UpdateConnection(plan) => Response::UpdateConnection(
+            <connections::UpdateConnection as Operation<State>>::present(reply, plan, materials)?,
         ),
         Plan::UpdateEventBus(plan) => Response::UpdateEventBus(<event_buses::UpdateEventBus as Operation<
             State,

@@ -8,8 +8,12 @@
 //! | 99 | `rule_deleted` | configuration | 1 |
 //! | 100 | `rule_declared`, with a schedule that runs | configuration | 1 |
 //! | 101 | `rule_ran` | configuration | 1 |
+//! | 102 | `connection_declared` | configuration | 1 |
+//! | 103 | `connection_deleted` | configuration | 1 |
 //! | 104 | `delivery_failed` | flow | 1 |
 //! | 105 | `deliveries_ended` | flow | 1 |
+//! | 106 | `destination_declared` | configuration | 1 |
+//! | 107 | `destination_deleted` | configuration | 1 |
 //!
 //! What targets are handed is a parcel (`kernel::ParcelSent`, kind 128), which queues know, too.
 
@@ -18,6 +22,15 @@ pub use bus_declared::BusDeclared;
 
 mod bus_deleted;
 pub use bus_deleted::BusDeleted;
+
+mod connection_declared;
+pub use connection_declared::{ConnectionDeclared, ConnectionState};
+
+mod destination_declared;
+pub use destination_declared::DestinationDeclared;
+
+mod resource_deleted;
+pub use resource_deleted::ResourceDeleted;
 
 mod rule_declared;
 pub use rule_declared::{DeclaredTarget, RuleDeclared};
@@ -47,6 +60,10 @@ pub enum Record {
     RuleDeclared(Box<RuleDeclared>),
     RuleDeleted(RuleDeleted),
     RuleRan(RuleRan),
+    ConnectionDeclared(Box<ConnectionDeclared>),
+    ConnectionDeleted(ResourceDeleted),
+    DestinationDeclared(Box<DestinationDeclared>),
+    DestinationDeleted(ResourceDeleted),
     DeliveryFailed(DeliveryFailed),
     DeliveriesEnded(DeliveriesEnded),
 }
@@ -80,6 +97,22 @@ impl kernel::service::Record<'_> for Record {
                 out.push(101);
                 record.encode(out);
             }
+            Record::ConnectionDeclared(record) => {
+                out.push(102);
+                record.encode(out);
+            }
+            Record::ConnectionDeleted(record) => {
+                out.push(103);
+                record.encode(out);
+            }
+            Record::DestinationDeclared(record) => {
+                out.push(106);
+                record.encode(out);
+            }
+            Record::DestinationDeleted(record) => {
+                out.push(107);
+                record.encode(out);
+            }
             Record::DeliveryFailed(record) => {
                 out.push(104);
                 record.encode(out);
@@ -102,8 +135,12 @@ impl kernel::service::Record<'_> for Record {
             99 => Record::RuleDeleted(RuleDeleted::decode(reader)?),
             100 => Record::RuleDeclared(Box::new(RuleDeclared::decode(reader, true)?)),
             101 => Record::RuleRan(RuleRan::decode(reader)?),
+            102 => Record::ConnectionDeclared(Box::new(ConnectionDeclared::decode(reader)?)),
+            103 => Record::ConnectionDeleted(ResourceDeleted::decode(reader)?),
             104 => Record::DeliveryFailed(DeliveryFailed::decode(reader)?),
             105 => Record::DeliveriesEnded(DeliveriesEnded::decode(reader)?),
+            106 => Record::DestinationDeclared(Box::new(DestinationDeclared::decode(reader)?)),
+            107 => Record::DestinationDeleted(ResourceDeleted::decode(reader)?),
             _ => return Err(Malformed),
         };
         if reader.is_empty() { Ok(record) } else { Err(Malformed) }

@@ -15,8 +15,9 @@ use kernel::parcel::Ended;
 use kernel::service::Record as _;
 
 use super::*;
+use crate::rules::credentials::{Credentials, Hidden, OAuth, Parameter, Parameters, Scheme};
 use crate::rules::timing::Timing;
-use crate::{BusId, BusKey, RuleId, RuleKey};
+use crate::{BusId, BusKey, ConnectionId, DestinationId, ResourceKey, RuleId, RuleKey};
 
 fn text(text: &str) -> Option<api::Text> {
     Some(text.into())
@@ -106,6 +107,31 @@ fn full_target() -> Target {
     }
 }
 
+fn resource() -> ResourceKey {
+    ResourceKey { account: "1".into(), region: "r".into(), name: "n".into() }
+}
+
+fn connection(credentials: Option<Credentials>) -> Record {
+    let parameter = Parameter { name: "n".into(), value: Hidden("v".into()), is_secret: true };
+    Record::ConnectionDeclared(Box::new(ConnectionDeclared {
+        id: ConnectionId(1),
+        version: 2,
+        key: resource(),
+        unique: "u".into(),
+        secret: "s".into(),
+        description: Some("d".into()),
+        kms_key: Some("k".into()),
+        scheme: credentials.as_ref().map_or(Scheme::OAuth, Credentials::scheme),
+        credentials,
+        parameters: Some(Parameters { headers: Some(vec![parameter]), query: Some(vec![]), body: None }),
+        state: ConnectionState::Deauthorized,
+        reason: Some("r".into()),
+        created: Time(3),
+        modified: Time(4),
+        authorized: Some(Time(5)),
+    }))
+}
+
 #[test]
 fn records_read_back_as_they_were_written() {
     let bus = BusKey { account: "1".into(), region: "r".into(), name: "b".into() };
@@ -146,6 +172,30 @@ fn records_read_back_as_they_were_written() {
         })),
         Record::RuleDeclared(Box::new(rule)),
         Record::RuleRan(RuleRan { id: RuleId(8), next: None }),
+        connection(None),
+        connection(Some(Credentials::Basic { user: "u".into(), password: Hidden("p".into()) })),
+        connection(Some(Credentials::ApiKey { name: "n".into(), value: Hidden("v".into()) })),
+        connection(Some(Credentials::OAuth(Box::new(OAuth {
+            client: "c".into(),
+            secret: Hidden("s".into()),
+            endpoint: "e".into(),
+            method: "POST".into(),
+            parameters: Some(Parameters::default()),
+        })))),
+        Record::ConnectionDeleted(ResourceDeleted { id: 1, key: resource(), declared_in: vec![2] }),
+        Record::DestinationDeclared(Box::new(DestinationDeclared {
+            id: DestinationId(3),
+            key: resource(),
+            unique: "u".into(),
+            description: Some("d".into()),
+            connection: "c".into(),
+            endpoint: "e".into(),
+            method: "PUT".into(),
+            rate: 300,
+            created: Time(1),
+            modified: Time(2),
+        })),
+        Record::DestinationDeleted(ResourceDeleted { id: 1, key: resource(), declared_in: vec![] }),
         Record::RuleRan(RuleRan { id: RuleId(8), next: Some(Time(u64::MAX)) }),
         Record::RuleDeleted(RuleDeleted { id: RuleId(8), declared_in: vec![3] }),
         Record::DeliveryFailed(DeliveryFailed { number: 1, attempts: 2, at: Time(3), due: Time(4) }),
@@ -166,7 +216,7 @@ fn records_read_back_as_they_were_written() {
 proptest::proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(
-        kind in 96_u8..=105,
+        kind in 96_u8..=107,
         mut bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
     ) {
         bytes.insert(0, kind);

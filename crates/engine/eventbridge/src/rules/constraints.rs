@@ -2,6 +2,7 @@
 
 use kernel::Refusal;
 
+use super::endpoints;
 use crate::refusals;
 
 /// A kind of text: how long it is, and of what it consists.
@@ -13,6 +14,26 @@ pub struct Kind {
     pub most: usize,
     /// The characters, as AWS's model writes them; none: any.
     pub characters: Option<Characters>,
+}
+
+impl Kind {
+    /// What a text is not.
+    fn faults(&self, value: &str) -> Vec<String> {
+        let mut faults = Vec::new();
+        let length = value.chars().count();
+        if length < self.least {
+            faults.push(format!("have length greater than or equal to {}", self.least));
+        }
+        if length > self.most {
+            faults.push(format!("have length less than or equal to {}", self.most));
+        }
+        if let Some((pattern, belongs)) = self.characters
+            && !value.chars().all(belongs)
+        {
+            faults.push(format!("satisfy regular expression pattern: {pattern}"));
+        }
+        faults
+    }
 }
 
 /// A set of characters: as AWS's model writes it, and whether a character belongs to it.
@@ -38,6 +59,42 @@ pub const STATEMENT: Kind = Kind {
 };
 /// ARNs of resources and roles.
 pub const ARN: Kind = Kind { least: 1, most: 1600, characters: None };
+
+/// Names, passwords and keys in credentials (AWS's model: `AuthHeaderParameters`).
+pub const AUTH_TEXT: Kind = Kind {
+    least: 1,
+    most: 512,
+    characters: Some((r"^[ \t]*[^\x00-\x1F:\x7F]+([ \t]+[^\x00-\x1F:\x7F]+)*[ \t]*$", |c| {
+        c == '\t' || !(c < ' ' || c == ':' || c == '\x7f')
+    })),
+};
+/// Names of headers (AWS's model: `HeaderKey`).
+pub const HEADER_KEY: Kind = Kind {
+    least: 0,
+    most: 512,
+    characters: Some((r"^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$", |c| {
+        c.is_ascii_alphanumeric() || "!#$%&'*+,-.^_`|~".contains(c)
+    })),
+};
+/// Values of headers (AWS's model: `HeaderValue`).
+pub const HEADER_VALUE: Kind = Kind {
+    least: 0,
+    most: 512,
+    characters: Some((r"^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$", |c| {
+        c == '\t' || (' '..='~').contains(&c)
+    })),
+};
+/// Names of a query's parameters (AWS's model: `QueryStringKey`).
+pub const QUERY_KEY: Kind =
+    Kind { least: 0, most: 512, characters: Some((r"[^\x00-\x1F\x7F]+", |c| !(c < ' ' || c == '\x7f'))) };
+/// Values of a query's parameters (AWS's model: `QueryStringValue`).
+pub const QUERY_VALUE: Kind = Kind {
+    least: 0,
+    most: 512,
+    characters: Some((r"[^\x00-\x09\x0B\x0C\x0E-\x1F\x7F]+", |c| {
+        matches!(c, '\n' | '\r') || !(c < ' ' || c == '\x7f')
+    })),
+};
 
 /// A text of any content and a greatest length.
 pub const fn text(most: usize) -> Kind {
@@ -65,20 +122,43 @@ impl Constraints {
 
     /// A text that need not be there.
     pub fn text(&mut self, path: &str, value: Option<&api::Text>, kind: Kind) -> &mut Self {
+        for fault in value.map_or_else(Vec::new, |value| kind.faults(value)) {
+            self.add(&format!("'{}'", value.map_or("", |value| value)), path, &fault);
+        }
+        self
+    }
+
+    /// A text that must not be shown, and need not be there.
+    pub fn secret(&mut self, path: &str, value: Option<&api::Text>, kind: Kind) -> &mut Self {
+        for fault in value.map_or_else(Vec::new, |value| kind.faults(value)) {
+            self.0.push(format!("Value at '{path}' failed to satisfy constraint: Member must {fault}"));
+        }
+        self
+    }
+
+    /// A text contradicts a pattern.
+    pub fn contradicts(&mut self, path: &str, value: &str, pattern: &str) {
+        self.add(&format!("'{value}'"), path, &format!("satisfy regular expression pattern: {pattern}"));
+    }
+
+    /// The ARN of a connection (AWS's model: `ConnectionArn`), which need not be there.
+    pub fn connection_arn(&mut self, path: &str, value: Option<&api::Text>) -> &mut Self {
+        const PATTERN: &str = r"^arn:aws([a-z]|\-)*:events:([a-z]|\d|\-)*:([0-9]{12})?:connection\/[\.\-_A-Za-z0-9]+\/[\-A-Za-z0-9]+$";
         let Some(value) = value else { return self };
-        let length = value.chars().count();
-        let quoted = format!("'{value}'");
-        if length < kind.least {
-            let text = format!("have length greater than or equal to {}", kind.least);
-            self.add(&quoted, path, &text);
+        self.text(path, Some(value), ARN);
+        let arn = value.parse().ok();
+        if arn.and_then(|arn| crate::ResourceKey::from_arn(&arn, "connection")).is_none() {
+            self.contradicts(path, value, PATTERN);
         }
-        if length > kind.most {
-            self.add(&quoted, path, &format!("have length less than or equal to {}", kind.most));
-        }
-        if let Some((pattern, belongs)) = kind.characters
-            && !value.chars().all(belongs)
-        {
-            self.add(&quoted, path, &format!("satisfy regular expression pattern: {pattern}"));
+        self
+    }
+
+    /// An endpoint, which need not be there.
+    pub fn endpoint(&mut self, path: &str, value: Option<&api::Text>) -> &mut Self {
+        let Some(value) = value else { return self };
+        self.text(path, Some(value), Kind { least: 1, ..text(2048) });
+        if !value.is_empty() && !endpoints::has_characters(value) {
+            self.contradicts(path, value, endpoints::PATTERN);
         }
         self
     }
@@ -135,7 +215,7 @@ impl Constraints {
         let Some(value) = value else { return self };
         self.text(path, Some(value), Kind { least: 1, most: 1600, characters: None });
         if !value.is_empty() && !super::names::is_bus(value) {
-            self.add(&format!("'{value}'"), path, &format!("satisfy regular expression pattern: {PATTERN}"));
+            self.contradicts(path, value, PATTERN);
         }
         self
     }

@@ -1,6 +1,9 @@
 //! The domain's own ideas: what a request may say, what an event is, what a target is handed.
 
+pub mod connections;
 pub mod constraints;
+pub mod credentials;
+pub mod endpoints;
 pub mod entry;
 pub mod input;
 pub mod json;

@@ -30,12 +30,13 @@ impl Exhausted {
     }
 }
 
-/// When a delivery is tried again of which `failed` attempts have failed; or why not. `seed` names the delivery.
+/// When a delivery is tried again of which `failed` attempts have failed, the last one at `now`; or why not. The target may want it later
+/// than the backoff: `not_before`. `seed` names the delivery.
 pub fn next(
     policy: Option<&RetryPolicy>,
     failed: u32,
     sent: Time,
-    now: Time,
+    (now, not_before): (Time, Time),
     seed: u64,
 ) -> Result<Time, Exhausted> {
     let number =
@@ -49,7 +50,7 @@ pub fn next(
     let doubled = FIRST_MILLIS << failed.saturating_sub(1).min(20);
     let millis = doubled.min(MOST_MILLIS);
     let jitter = Dice::from_seed(seed ^ u64::from(failed)).roll() % (millis / 2);
-    let due = now + (millis - millis / 4 + jitter);
+    let due = not_before.max(now + (millis - millis / 4 + jitter));
     // An attempt after the event's time would come too late.
     if due >= sent.plus_seconds(age.into()) { Err(Exhausted::Age) } else { Ok(due) }
 }
@@ -64,7 +65,7 @@ mod tests {
         for seed in 0..20 {
             let (mut now, mut failed) = (Time(0), 1);
             let end = loop {
-                match next(None, failed, Time(0), now, seed) {
+                match next(None, failed, Time(0), (now, now), seed) {
                     Ok(due) => {
                         assert!(due > now && due - now <= MOST_MILLIS * 5 / 4);
                         now = due;
@@ -84,10 +85,21 @@ mod tests {
             maximum_retry_attempts: Some(attempts),
             maximum_event_age_in_seconds: Some(age),
         };
-        assert_eq!(next(Some(&policy(0, 60)), 1, Time(0), Time(0), 1), Err(Exhausted::Attempts));
-        assert!(next(Some(&policy(1, 60)), 1, Time(0), Time(0), 1).is_ok());
-        assert_eq!(next(Some(&policy(1, 60)), 2, Time(0), Time(0), 1), Err(Exhausted::Attempts));
-        assert_eq!(next(Some(&policy(9, 60)), 2, Time(0), Time(59_000), 1), Err(Exhausted::Age));
-        assert_eq!(next(Some(&policy(9, 60)), 2, Time(0), Time(u64::MAX), 1), Err(Exhausted::Age));
+        let after = |policy: RetryPolicy, failed, now| next(Some(&policy), failed, Time(0), (now, now), 1);
+        assert_eq!(after(policy(0, 60), 1, Time(0)), Err(Exhausted::Attempts));
+        assert!(after(policy(1, 60), 1, Time(0)).is_ok());
+        assert_eq!(after(policy(1, 60), 2, Time(0)), Err(Exhausted::Attempts));
+        assert_eq!(after(policy(9, 60), 2, Time(59_000)), Err(Exhausted::Age));
+        assert_eq!(after(policy(9, 60), 2, Time(u64::MAX)), Err(Exhausted::Age));
+    }
+
+    #[test]
+    fn a_target_may_ask_for_a_later_attempt_but_not_for_an_earlier_one() {
+        // facts/eventbridge.md § 8
+        let due = |not_before| next(None, 1, Time(0), (Time(0), Time(not_before)), 1);
+        let by_backoff = due(0).unwrap();
+        assert_eq!(due(1), Ok(by_backoff));
+        assert_eq!(due(90_000), Ok(Time(90_000)));
+        assert_eq!(due(86_400_000), Err(Exhausted::Age));
     }
 }

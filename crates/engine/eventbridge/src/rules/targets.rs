@@ -11,7 +11,9 @@ use api::{Map, Text};
 use kernel::codec::{Malformed, Reader, put_i64, put_str, put_u64};
 use kernel::{Arn, Refusal};
 
-use super::constraints::{ARN, Constraints, Kind, NAME, text};
+use super::constraints::{
+    ARN, Constraints, HEADER_KEY, HEADER_VALUE, Kind, NAME, QUERY_KEY, QUERY_VALUE, text,
+};
 use super::input::Input;
 use crate::refusals;
 
@@ -48,6 +50,9 @@ pub fn check(targets: &[Target], constraints: &mut Constraints) -> Result<(), Re
                 60,
                 86_400,
             );
+        if let Some(http) = &target.http_parameters {
+            check_http(&path("httpParameters"), http, constraints);
+        }
         if let Some(transformer) = &target.input_transformer {
             let paths = transformer.input_paths_map.as_ref().map_or(0, |map| map.0.len());
             constraints.required(&path("inputTransformer.inputTemplate"), template).length(
@@ -60,6 +65,25 @@ pub fn check(targets: &[Target], constraints: &mut Constraints) -> Result<(), Re
     }
     constraints.check()?;
     targets.iter().try_for_each(check_one)
+}
+
+/// Checks what is to be added to requests (AWS's model: `HttpParameters`).
+fn check_http(path: &str, http: &HttpParameters, constraints: &mut Constraints) {
+    let pairs = |map: &Option<Map<Text>>| map.iter().flat_map(|map| map.0.clone()).collect::<Vec<_>>();
+    for (name, value) in pairs(&http.header_parameters) {
+        let path = format!("{path}.headerParameters");
+        constraints.text(&path, Some(&name), HEADER_KEY).text(&path, Some(&value), HEADER_VALUE);
+    }
+    for (name, value) in pairs(&http.query_string_parameters) {
+        let path = format!("{path}.queryStringParameters");
+        constraints.text(&path, Some(&name), QUERY_KEY).text(&path, Some(&value), QUERY_VALUE);
+    }
+    for value in http.path_parameter_values.iter().flatten() {
+        const PATTERN: &str = r"^(?!\s*$).+";
+        if value.trim().is_empty() {
+            constraints.contradicts(&format!("{path}.pathParameterValues"), value, PATTERN);
+        }
+    }
 }
 
 fn check_one(target: &Target) -> Result<(), Refusal> {
