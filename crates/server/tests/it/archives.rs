@@ -58,36 +58,33 @@ fn a_replay_leaves_out_what_is_damaged_in_the_store_and_the_operator_is_told() {
     let archived = "Attributes.entry.1.key=FifoTopic&Attributes.entry.1.value=true&Attributes.entry.2.key=ArchivePolicy&\
                     Attributes.entry.2.value=%7B%22MessageRetentionPeriod%22%3A%2230%22%7D";
     ask(&server, &format!("Action=CreateTopic&Name=old.fifo&{archived}{SNS}"));
-    for number in 0..5 {
-        let message = format!("body-{number}-{}", "x".repeat(100));
-        ask(
-            &server,
-            &format!(
-                "Action=Publish&{TOPIC}&Message={message}&MessageGroupId=g&MessageDeduplicationId=d{number}{SNS}"
-            ),
-        );
-    }
     let segment = data.join("retained/05-00000001.seg");
-    let find = || {
-        let bytes = std::fs::read(&segment).ok()?;
-        bytes.windows(6).position(|window| window == b"body-4").map(|_| bytes)
-    };
-    let _ = eventually(find);
+    for number in 0..3 {
+        let message = format!("body-{number}-{}", "x".repeat(100));
+        let form = format!("Action=Publish&{TOPIC}&Message={message}&MessageGroupId=g{SNS}");
+        ask(&server, &format!("{form}&MessageDeduplicationId=d{number}"));
+        // Each gets a frame of its own, which can be damaged without the others.
+        let body = format!("body-{number}");
+        eventually(|| {
+            let bytes = std::fs::read(&segment).ok()?;
+            bytes.windows(6).any(|window| window == body.as_bytes()).then_some(())
+        });
+    }
     // After an orderly stop damage is told from an unfinished write, and the next start knows that nothing is owed any more.
     server.stop();
     let server = start(data);
-    assert_eq!(replayed(&server, "whole", 5).len(), 5);
+    assert_eq!(replayed(&server, "whole", 3).len(), 3);
     server.stop();
     assert!(check(data).status.success(), "{:?}", check(data));
 
     let mut bytes = std::fs::read(&segment).unwrap();
-    let at = bytes.windows(6).position(|window| window == b"body-2").unwrap();
+    let at = bytes.windows(6).position(|window| window == b"body-1").unwrap();
     bytes[at + 20] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
     let server = start(data);
-    let bodies = replayed(&server, "rest", 4);
+    let bodies = replayed(&server, "rest", 2);
     let numbers: Vec<&str> = bodies.iter().map(|body| &body[..6]).collect();
-    assert_eq!(numbers, ["body-0", "body-1", "body-3", "body-4"]);
+    assert_eq!(numbers, ["body-0", "body-2"]);
     let health = server.ask("GET", "/_posthaste/health", &[], "").body;
     assert!(health.contains("05-00000001.seg") && health.contains("\"status\":\"ok\""), "{health}");
     server.stop();
