@@ -11,22 +11,38 @@ use machine::Services;
 use machine::house::House;
 use stdio::outln;
 
+use crate::store::REPAIRED;
+
 /// Repairs a directory and prints what it did.
 pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
     if !directory.is_dir() {
         return Err(format!("{} is not a directory", directory.display()).into());
     }
     let files = Arc::new(Files::open(directory)?);
+    // Before anything changes, so that no crash leaves a repaired directory without it.
+    let mark = directory.join(REPAIRED);
+    let was_marked = mark.exists();
+    std::fs::write(&mark, MARK)?;
     let mut behind: BTreeMap<&'static str, u64> = BTreeMap::new();
     let repaired =
         journal::repair(files, |entry| *behind.entry(Services::subject(entry.head)).or_default() += 1)?;
+    if repaired.holes.is_empty() && repaired.missing.is_empty() && !repaired.manifest {
+        if !was_marked {
+            std::fs::remove_file(&mark)?;
+        }
+        return Ok(outln!("Nothing had to be repaired.")?);
+    }
     Ok(print(&repaired, &behind)?)
 }
 
+/// The content of the mark that a repaired directory gets.
+const MARK: &str = "\
+`posthaste repair` has left out damaged bytes of this directory's log. They may have declared topics with archives, whose messages lie
+in the folder `retained`. While this file exists, the server keeps archives whose topics it does not know. Delete this file to let its
+next start delete them.
+";
+
 fn print(repaired: &Repaired, behind: &BTreeMap<&'static str, u64>) -> std::io::Result<()> {
-    if repaired.holes.is_empty() && repaired.missing.is_empty() && !repaired.manifest {
-        return outln!("Nothing had to be repaired.");
-    }
     if repaired.manifest {
         outln!("The manifest was rebuilt. Missing segments count as dropped.")?;
     }

@@ -75,6 +75,8 @@ pub struct Opened {
     pub reader: Reader,
     /// The store for retained data.
     retained: retained::Store,
+    /// Series of the store that a crash has kept from being deleted: they are no service's.
+    orphans: Vec<Series>,
     /// Damage of the store for retained data that was found at the start.
     pub retained_damage: Vec<String>,
     /// What recovery rebuilt or cut off, as texts for the operator.
@@ -126,9 +128,22 @@ pub fn open(
         let path = data.map(|data| data.join(RETAINED)).unwrap_or_default();
         retained_damage.push(format!("{}: the store for retained data is missing", path.display()));
     }
+    let mut orphans = orphans(&machine, &retained.writer.reader());
+    let repaired = data.map(|data| data.join(REPAIRED)).filter(|mark| mark.exists());
+    if let Some(mark) = repaired.filter(|_| !orphans.is_empty()) {
+        // Perhaps the repair has lost the declarations of their owners.
+        notes.push(format!(
+            "{} series of retained data have no owner. They are kept, because this directory was repaired: see {}",
+            std::mem::take(&mut orphans).len(),
+            mark.display()
+        ));
+    }
     let reader = journal.reader();
-    Ok(Opened { machine, journal, reader, retained, retained_damage, notes, cut, now })
+    Ok(Opened { machine, journal, reader, retained, orphans, retained_damage, notes, cut, now })
 }
+
+/// The mark of a directory that was repaired, in the data directory.
+pub const REPAIRED: &str = "REPAIRED";
 
 /// The folder of the store for retained data, in the data directory.
 pub const RETAINED: &str = "retained";
@@ -163,8 +178,7 @@ impl Opened {
         let reader = self.reader;
         let mut mover = Mover::new(self.retained.writer, reader.clone());
         let end = self.journal.recovered().end;
-        // What a crash has kept from being deleted, and nobody needs.
-        for series in orphans(&self.machine, &mover.reader()) {
+        for series in self.orphans {
             mover.put(NOBODY, Order::Rule(series, Rule::Delete), end);
         }
         desk.on_disk(self.journal.recovered().durable);

@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 use crate::server::{Answer, Server, eventually, program};
 
 const SNS: &str = "&Version=2010-03-31";
+const ARCHIVED: &str = "Attributes.entry.1.key=FifoTopic&Attributes.entry.1.value=true&Attributes.entry.2.key=ArchivePolicy&\
+                        Attributes.entry.2.value=%7B%22MessageRetentionPeriod%22%3A%2230%22%7D";
 const TOPIC: &str = "TopicArn=arn:aws:sns:us-east-1:000000000000:old.fifo";
 
 fn start(data: &Path) -> Server {
@@ -55,9 +57,7 @@ fn a_replay_leaves_out_what_is_damaged_in_the_store_and_the_operator_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     let server = start(data);
-    let archived = "Attributes.entry.1.key=FifoTopic&Attributes.entry.1.value=true&Attributes.entry.2.key=ArchivePolicy&\
-                    Attributes.entry.2.value=%7B%22MessageRetentionPeriod%22%3A%2230%22%7D";
-    ask(&server, &format!("Action=CreateTopic&Name=old.fifo&{archived}{SNS}"));
+    ask(&server, &format!("Action=CreateTopic&Name=old.fifo&{ARCHIVED}{SNS}"));
     let segment = data.join("retained/05-00000001.seg");
     for number in 0..3 {
         let message = format!("body-{number}-{}", "x".repeat(100));
@@ -91,4 +91,49 @@ fn a_replay_leaves_out_what_is_damaged_in_the_store_and_the_operator_is_told() {
     let told = check(data);
     let text = String::from_utf8_lossy(&told.stdout).into_owned();
     assert!(!told.status.success() && text.contains("05-00000001.seg"), "{text}");
+}
+
+/// Starts a server and stops it; returns what it logged.
+fn logged(data: &Path) -> String {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let errors = log.reopen().unwrap();
+    Server::run(Command::new(program()).arg("--data").arg(data).stderr(errors)).stop();
+    std::fs::read_to_string(log.path()).unwrap()
+}
+
+#[test]
+fn a_repair_that_loses_a_topic_does_not_lose_its_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let server = start(data);
+    ask(&server, &format!("Action=CreateTopic&Name=old.fifo&{ARCHIVED}{SNS}"));
+    ask(
+        &server,
+        &format!("Action=Publish&{TOPIC}&Message=body&MessageGroupId=g&MessageDeduplicationId=d{SNS}"),
+    );
+    let segment = data.join("retained/05-00000001.seg");
+    eventually(|| {
+        let bytes = std::fs::read(&segment).ok()?;
+        bytes.windows(4).any(|window| window == b"body").then_some(())
+    });
+    server.stop();
+    let log = data.join("00000001.log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let declared = bytes.windows(8).position(|window| window == b"old.fifo").unwrap();
+    bytes[declared] ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+    let repaired = Command::new(program()).arg("repair").arg(data).output().unwrap();
+    assert!(repaired.status.success(), "{repaired:?}");
+
+    let unowned = "1 series of retained data have no owner";
+    let log = logged(data);
+    assert!(log.contains(unowned), "{log}");
+    // The operator may give it up. A start deletes it in the background.
+    let mark = data.join("REPAIRED");
+    eventually(|| {
+        std::fs::remove_file(&mark).unwrap();
+        start(data).stop();
+        std::fs::write(&mark, "").unwrap();
+        (!logged(data).contains(unowned)).then_some(())
+    });
 }

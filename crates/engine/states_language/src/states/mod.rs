@@ -3,6 +3,10 @@
 //! An engine calls [`State::enter`] when an execution comes to a state. If the state needs something from outside (a task, branches,
 //! iterations, time), the engine calls [`State::finish`] with the result, or [`State::recover`] with the failure. A failure that `enter` or
 //! `finish` returns goes through `recover` too.
+//!
+//! [`State::enter`]: crate::definition::State::enter
+//! [`State::finish`]: crate::definition::State::finish
+//! [`State::recover`]: crate::definition::State::recover
 
 mod amounts;
 mod dataflow;
