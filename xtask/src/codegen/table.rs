@@ -25,12 +25,16 @@ pub fn services(views: &[&View<'_>]) -> Result<String, Box<dyn Error>> {
         ("Response", "An answer from any service.", "Clone, Debug, PartialEq"),
         ("Operation", "An operation of any service.", "Clone, Copy, Debug, PartialEq, Eq"),
     ] {
-        // Each is made once: a box would be an allocation.
+        // Where the shapes are small, a box would be an allocation for nothing.
         let allow = "#[allow(clippy::large_enum_variant)]";
         writeln!(out, "/// {what}\n#[derive({derive})]\n{allow}\npub enum {name} {{")?;
         for view in views {
             let (attribute, shapes) = (view.attribute(), view.shapes_path());
-            writeln!(out, "/// Of {}.\n{attribute}{}({shapes}::{name}),", view.service, variant(view))?;
+            let of_service = match view.is_boxed() && name != "Operation" {
+                true => format!("Box<{shapes}::{name}>"),
+                false => format!("{shapes}::{name}"),
+            };
+            writeln!(out, "/// Of {}.\n{attribute}{}({of_service}),", view.service, variant(view))?;
         }
         out.push_str("}\n\n");
     }
@@ -86,7 +90,7 @@ pub fn services(views: &[&View<'_>]) -> Result<String, Box<dyn Error>> {
             view.shapes_path()
         )
     });
-    out.push_str("_ => None,\n}\n}\n}\n\nimpl Response {\n/// Which operation it is of.\npub const fn operation(&self) -> Operation {\nmatch self {\n");
+    out.push_str("_ => None,\n}\n}\n}\n\nimpl Response {\n/// Which operation it is of.\npub fn operation(&self) -> Operation {\nmatch self {\n");
     arms(&mut out, &|view, variant| {
         format!(
             "Response::{variant}(response) => Operation::{variant}({}::operation_of(response))",
@@ -130,7 +134,10 @@ pub fn services(views: &[&View<'_>]) -> Result<String, Box<dyn Error>> {
             &holds,
             &|view, variant| {
                 let codecs = view.codecs_path();
-                format!("Operation::{variant}(operation) => Some({codecs}::{call}.map(Request::{variant}))")
+                let boxed = if view.is_boxed() { ".map(Box::new)" } else { "" };
+                format!(
+                    "Operation::{variant}(operation) => Some({codecs}::{call}{boxed}.map(Request::{variant}))"
+                )
             },
             &|variant| format!("Operation::{variant}(_) => {{ let _ = {argument}; None }}"),
         );

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::model::Model;
 
+/// Members that the largest shape of an operation may have if it is not to be boxed: those of SNS's `Publish`.
+const INLINE: usize = 9;
+
 /// One service's model.
 pub struct View<'a> {
     /// The folder under `models`.
@@ -153,6 +156,15 @@ impl<'a> View<'a> {
             false => self.service.to_owned(),
             true => format!("crate::fixtures::{}", self.service),
         }
+    }
+
+    /// Whether its requests and answers lie behind a box where those of all services are one type: requests of every service are moved
+    /// as often as that type is large.
+    pub fn is_boxed(&self) -> bool {
+        let shapes =
+            self.operations.values().flat_map(|operation| [&operation["input"], &operation["output"]]);
+        let mut shapes = shapes.filter_map(|part| part["shape"].as_str());
+        !self.model.is_fixture && shapes.any(|shape| self.members(&self.shapes[shape]).len() > INLINE)
     }
 
     /// What keeps a fixture out of what ships.

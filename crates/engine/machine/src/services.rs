@@ -40,7 +40,7 @@ macro_rules! spoken {
         pub fn prepare(request: wire::Request, asker: &Asker<'_>) -> Result<(Command, Plan), Refusal> {
             match request {
                 $(wire::Request::$Service(request) => {
-                    let (command, plan) = $service::operations::prepare(request, asker)?;
+                    let (command, plan) = $service::operations::prepare(request.whole(), asker)?;
                     Ok((Command::$Service(command), Plan::$Service(plan)))
                 })*
             }
@@ -56,7 +56,8 @@ macro_rules! spoken {
             match (reply, plan) {
                 $((Reply::$Service(reply), Plan::$Service(plan)) => {
                     let materials = <$service::state::State as Api>::materials(base, secret);
-                    $service::operations::present(reply, plan, &materials).map(wire::Response::$Service)
+                    let response = $service::operations::present(reply, plan, &materials)?;
+                    Ok(wire::Response::$Service(response.into()))
                 })*
                 _ => Err(Malformed),
             }
@@ -97,6 +98,23 @@ impl Callable for Services {
             Ok(response) => Called::Answered(wire::call::answer(&response)),
             Err(Malformed) => Called::Impossible("the answer cannot be made".into()),
         }
+    }
+}
+
+/// What may lie behind a box: shapes of services with large ones do.
+trait Whole<T> {
+    fn whole(self) -> T;
+}
+
+impl<T> Whole<T> for T {
+    fn whole(self) -> T {
+        self
+    }
+}
+
+impl<T> Whole<T> for Box<T> {
+    fn whole(self) -> T {
+        *self
     }
 }
 

@@ -17,9 +17,9 @@ use crate::{cbor, json, rest, xml};
 #[allow(clippy::large_enum_variant)]
 pub enum Request {
     /// Of eventbridge.
-    Eventbridge(api::eventbridge::Request),
+    Eventbridge(Box<api::eventbridge::Request>),
     /// Of scheduler.
-    Scheduler(api::scheduler::Request),
+    Scheduler(Box<api::scheduler::Request>),
     /// Of sns.
     Sns(api::sns::Request),
     /// Of sqs.
@@ -43,9 +43,9 @@ pub enum Request {
 #[allow(clippy::large_enum_variant)]
 pub enum Response {
     /// Of eventbridge.
-    Eventbridge(api::eventbridge::Response),
+    Eventbridge(Box<api::eventbridge::Response>),
     /// Of scheduler.
-    Scheduler(api::scheduler::Response),
+    Scheduler(Box<api::scheduler::Response>),
     /// Of sns.
     Sns(api::sns::Response),
     /// Of sqs.
@@ -225,7 +225,7 @@ impl Operation {
 
 impl Response {
     /// Which operation it is of.
-    pub const fn operation(&self) -> Operation {
+    pub fn operation(&self) -> Operation {
         match self {
             Response::Eventbridge(response) => Operation::Eventbridge(eventbridge::operation_of(response)),
             Response::Scheduler(response) => Operation::Scheduler(scheduler::operation_of(response)),
@@ -255,7 +255,7 @@ impl Response {
 pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<Result<Request, Fault>> {
     match operation {
         Operation::Eventbridge(operation) => {
-            Some(eventbridge::read_document(operation, reader).map(Request::Eventbridge))
+            Some(eventbridge::read_document(operation, reader).map(Box::new).map(Request::Eventbridge))
         }
         Operation::Scheduler(_) => {
             let _ = reader;
@@ -367,7 +367,7 @@ pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Re
             None
         }
         Operation::Scheduler(operation) => {
-            Some(scheduler::read_rest(operation, request).map(Request::Scheduler))
+            Some(scheduler::read_rest(operation, request).map(Box::new).map(Request::Scheduler))
         }
         Operation::Sns(_) => {
             let _ = request;

@@ -73,7 +73,7 @@ pub struct CreateConnection {
     /// `AuthorizationType`.
     pub scheme: Scheme,
     /// `AuthParameters`.
-    pub given: Given,
+    pub given: Box<Given>,
 }
 
 impl Operation<State> for CreateConnection {
@@ -107,7 +107,7 @@ impl Operation<State> for CreateConnection {
             description: owned(input.description.as_ref()),
             kms_key: owned(input.kms_key_identifier.as_ref()),
             scheme,
-            given,
+            given: Box::new(given),
         })
     }
 
@@ -173,7 +173,7 @@ pub struct UpdateConnection {
     /// `AuthorizationType`.
     pub scheme: Option<Scheme>,
     /// `AuthParameters`.
-    pub given: Option<Given>,
+    pub given: Option<Box<Given>>,
 }
 
 impl Operation<State> for UpdateConnection {
@@ -191,7 +191,7 @@ impl Operation<State> for UpdateConnection {
             .text("kmsKeyIdentifier", input.kms_key_identifier.as_ref(), text(2048))
             .one_of("authorizationType", input.authorization_type.as_ref(), &Scheme::NAMES);
         let given = match &input.auth_parameters {
-            Some(given) => Some(Given::to_update(given, &mut constraints)?),
+            Some(given) => Some(Box::new(Given::to_update(given, &mut constraints)?)),
             None => constraints.check().map(|()| None)?,
         };
         if input.invocation_connectivity_parameters.is_some() {
@@ -230,7 +230,7 @@ impl UpdateConnection {
         let mut connection = find(state, &self.key)?.clone();
         let scheme = self.scheme.unwrap_or(connection.scheme);
         let none = Given::default();
-        let given = self.given.as_ref().unwrap_or(&none);
+        let given = self.given.as_deref().unwrap_or(&none);
         if scheme != connection.scheme || given.has_credentials() {
             connection.credentials = Some(given.credentials(scheme, connection.credentials.as_ref())?);
             connection.scheme = scheme;
