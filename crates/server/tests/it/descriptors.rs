@@ -6,8 +6,8 @@ use std::process::Command;
 
 use crate::server::{Server, eventually, program, read_answer};
 
-/// Enough for the journal, and for a few dozen connections.
-const FILES: &str = "ulimit -n 256 && exec \"$0\" \"$@\"";
+/// Enough for the journal, for the store for retained data, and for a few dozen connections.
+const FILES: &str = "ulimit -n 288 && exec \"$0\" \"$@\"";
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 const QUEUE: &str = "QueueUrl=/000000000000/q";
 
