@@ -11,6 +11,8 @@ pub mod disks;
 
 pub mod server;
 
+pub mod test_server;
+
 pub mod queues;
 
 pub mod topics;

@@ -1,19 +1,19 @@
 //! Archives of topics in the store for retained data: what older programs have written, what fills a disk, and what is deleted.
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 use api::sns::{self as shapes, Request};
 use bytestring::ByteString;
 use journal::Storage;
-use kernel::{Asker, Caller, Refusal, Secret, Series, Time};
-use machine::{Answer, Command, Input, Options, Reply};
+use kernel::{Asker, Caller, Refusal, Series, Time};
+use machine::{Command, Input, Options, Reply};
 use simulator::dice::Dice;
 use simulator::disks::Disks;
-use simulator::server::Server;
+use simulator::test_server::TestServer;
 use sqs::QueueKey;
 use sqs::operations::{Receive, create_queue, delete_message, receive_message};
 
-const SECRET: Secret = Secret([7; 32]);
 const EVERYTHING: &str = r#"{"PointType":"Timestamp","StartingPoint":"2020-01-01T00:00:00.000Z"}"#;
 const A_YEAR: &str = r#"{"MessageRetentionPeriod":"365"}"#;
 
@@ -34,51 +34,27 @@ fn queue(name: &str) -> QueueKey {
 }
 
 struct Story {
-    options: Options,
-    disks: Disks,
-    log: journal::Options,
-    server: Server,
-    now: Time,
+    told: TestServer,
     queues: u32,
+}
+
+impl Deref for Story {
+    type Target = TestServer;
+
+    fn deref(&self) -> &TestServer {
+        &self.told
+    }
+}
+
+impl DerefMut for Story {
+    fn deref_mut(&mut self) -> &mut TestServer {
+        &mut self.told
+    }
 }
 
 impl Story {
     fn new(options: Options, segment_bytes: u32) -> Story {
-        Story::on(
-            Disks::new(Dice::from_seed(1).split().into()),
-            options,
-            segment_bytes,
-            Time(1_700_000_000_000),
-        )
-    }
-
-    fn on(disks: Disks, options: Options, segment_bytes: u32, now: Time) -> Story {
-        let log = journal::Options { segment_bytes, log_id: 1, durable: true, recycled: 0 };
-        let mut dice = Dice::from_seed(1);
-        let server = Server::start_with(options, &disks, &log, SECRET, now, None, &mut dice).unwrap();
-        let mut story = Story { options, disks, log, server, now, queues: 0 };
-        story.settle();
-        story
-    }
-
-    /// The power goes, and the server starts again.
-    fn crash(&mut self) {
-        self.disks.lose_power();
-        let (options, mut dice) = (self.options, Dice::from_seed(2));
-        let started = Server::start_with(options, &self.disks, &self.log, SECRET, self.now, None, &mut dice);
-        self.server = started.unwrap();
-        self.settle();
-    }
-
-    fn settle(&mut self) -> Vec<Answer> {
-        self.server.settle(self.now).unwrap()
-    }
-
-    fn ask(&mut self, command: Command) -> Result<Reply, Refusal> {
-        self.server.machine.handle(self.now, Input::Request { ticket: 1, command });
-        let mut answers = self.settle();
-        assert_eq!(answers.len(), 1);
-        answers.remove(0)
+        Story { told: TestServer::new(1, segment_bytes, options), queues: 0 }
     }
 
     fn ask_topic(&mut self, request: Request) -> Result<Reply, Refusal> {
@@ -169,7 +145,8 @@ fn a_directory_of_a_program_without_the_store_is_taken_over() {
     }
     disks.log.sync_dir().unwrap();
     let written = Time(1_796_000_000_000);
-    let mut story = Story::on(disks, Options::default(), 64 << 20, written);
+    let told = TestServer::on(disks, 64 << 20, Options::default(), written);
+    let mut story = Story { told, queues: 0 };
     assert_eq!((story.series().len(), story.owed()), (2, 0));
     for _ in 0..2 {
         assert_eq!(story.replayed("kept.fifo"), 20);
@@ -218,7 +195,7 @@ fn an_archive_that_is_set_again_has_nothing_of_the_one_before() {
     story.crash();
     assert_eq!(story.replayed("a.fifo"), 1);
     // Everything is deleted at once, archives too.
-    story.server.machine.handle(story.now, Input::Reset);
+    story.handle(Input::Reset);
     story.settle();
     assert_eq!((story.series(), story.owed()), (vec![], 0));
 }
@@ -260,7 +237,7 @@ fn segments_of_archived_messages_go_and_the_state_does_not_grow_with_them() {
     for number in 0..200 {
         story.publish("a.fifo", &format!("{number}.{}", "x".repeat(1000))).unwrap();
         story.now = story.now + 10_000;
-        story.server.pass_time(story.now);
+        story.pass_time();
         story.settle();
     }
     let segments = story.server.machine.ledger().segments().count();

@@ -1,20 +1,18 @@
 //! Stories of topics, told to the whole server over a log that keeps what it is given.
 
+use std::ops::{Deref, DerefMut};
+
 use api::sns::{self as shapes, Request};
 use bytes::Bytes;
 use bytestring::ByteString;
-use kernel::{Asker, Caller, Secret, Time};
-use machine::{Answer, Command, Event, Input, Options, Reply};
-use simulator::dice::Dice;
-use simulator::disks::Disks;
-use simulator::server::Server;
+use kernel::{Asker, Caller};
+use machine::{Command, Event, Input, Options, Reply};
+use simulator::test_server::TestServer;
 use sns::deliveries::{Attempt, Outcome};
 use sns::limits::ATTEMPTS;
 use sns::operations::text_messaging::{OptOut, Sender};
 use sqs::QueueKey;
 use sqs::operations::{Receive, create_queue, delete_message, receive_message};
-
-const SECRET: Secret = Secret([7; 32]);
 
 fn text(text: impl Into<ByteString>) -> Option<ByteString> {
     Some(text.into())
@@ -48,11 +46,21 @@ fn prepare(request: Request) -> sns::operations::Command {
 }
 
 struct Story {
-    options: Options,
-    disk: Disks,
-    log: journal::Options,
-    server: Server,
-    now: Time,
+    told: TestServer,
+}
+
+impl Deref for Story {
+    type Target = TestServer;
+
+    fn deref(&self) -> &TestServer {
+        &self.told
+    }
+}
+
+impl DerefMut for Story {
+    fn deref_mut(&mut self) -> &mut TestServer {
+        &mut self.told
+    }
 }
 
 impl Story {
@@ -65,36 +73,11 @@ impl Story {
     }
 
     fn with_segments_of(segment_bytes: u32, options: Options) -> Self {
-        let mut dice = Dice::from_seed(1);
-        let disk = Disks::new(dice.split().into());
-        let log = journal::Options { segment_bytes, log_id: 1, durable: true, recycled: 0 };
-        let now = Time(1_700_000_000_000);
-        let server = Server::start_with(options, &disk, &log, SECRET, now, None, &mut dice).unwrap();
-        let mut story = Story { options, disk, log, server, now };
-        story.settle();
-        story
-    }
-
-    /// The power goes, and the server starts again.
-    fn crash(&mut self) {
-        self.disk.lose_power();
-        let mut dice = Dice::from_seed(2);
-        let options = self.options;
-        let started = Server::start_with(options, &self.disk, &self.log, SECRET, self.now, None, &mut dice);
-        self.server = started.unwrap();
-        self.settle();
-    }
-
-    /// Writes and syncs until nothing is left to do; what was answered.
-    fn settle(&mut self) -> Vec<Answer> {
-        self.server.settle(self.now).unwrap()
+        Story { told: TestServer::new(1, segment_bytes, options) }
     }
 
     fn ask(&mut self, command: Command) -> Reply {
-        self.server.machine.handle(self.now, Input::Request { ticket: 1, command });
-        let mut answers = self.settle();
-        assert_eq!(answers.len(), 1);
-        answers.remove(0).unwrap()
+        self.told.ask(command).unwrap()
     }
 
     fn ask_topic(&mut self, request: Request) -> sns::operations::Reply {
@@ -160,25 +143,26 @@ impl Story {
 
     /// Does the next thing that there is to do; whether there was one.
     fn one_step(&mut self) -> bool {
-        self.server.flush(self.now);
-        let wrote = self.server.write(self.now).unwrap();
+        self.flush();
+        let wrote = self.write();
         if wrote {
             return true;
         }
-        self.server.sync(self.now).unwrap();
-        let did = self.server.run_errand(self.now).unwrap();
-        let kept = self.server.keep_all(self.now).unwrap();
-        self.server.flush(self.now);
+        self.sync();
+        let now = self.now;
+        let did = self.server.run_errand(now).unwrap();
+        let kept = self.server.keep_all(now).unwrap();
+        self.flush();
         did.is_some() || kept || !self.server.is_idle()
     }
 
     /// Asks, and has it written, but nothing read.
     fn ask_without_reading(&mut self, request: Request) {
         let command = Command::Sns(prepare(request));
-        self.server.machine.handle(self.now, Input::Request { ticket: 1, command });
-        self.server.flush(self.now);
-        while self.server.write(self.now).unwrap() {}
-        self.server.sync(self.now).unwrap();
+        self.handle(Input::Request { ticket: 1, command });
+        self.flush();
+        while self.write() {}
+        self.sync();
     }
 
     /// What is said of the replay of a topic's only subscription.
@@ -243,7 +227,7 @@ impl Story {
 
     fn pass(&mut self, seconds: u64) {
         self.now = self.now + seconds * 1000;
-        self.server.pass_time(self.now);
+        self.pass_time();
         self.settle();
     }
 
@@ -257,7 +241,7 @@ impl Story {
 
     fn ends(&mut self, attempt: &Attempt, outcome: Outcome, parcel: Option<(Bytes, Bytes)>) {
         let delivered = sns::Event::Delivered { number: attempt.number, outcome, parcel };
-        self.server.machine.handle(self.now, Input::Event(Event::Sns(delivered)));
+        self.handle(Input::Event(Event::Sns(delivered)));
         self.settle();
     }
 }
@@ -602,9 +586,9 @@ fn what_is_published_to_very_many_reaches_all_or_nobody() {
     let (mut none, mut all) = (0, 0);
     for at in 1..20 {
         let command = Command::Sns(prepare(Request::Publish(published(at))));
-        story.server.machine.handle(story.now, Input::Request { ticket: 1, command });
-        assert!(story.server.flush(story.now).is_empty());
-        while story.server.write(story.now).unwrap() {}
+        story.handle(Input::Request { ticket: 1, command });
+        assert!(story.flush().is_empty());
+        while story.write() {}
         story.crash();
         let after = counts(&story);
         assert!(after == vec![before; WIDE] || after == vec![before + 1; WIDE], "{after:?}");
@@ -701,7 +685,7 @@ fn a_message_for_many_survives_cleaning_and_ends_with_its_topic() {
     let first = story.server.machine.sns().deliveries_pending();
     assert_eq!(first, 1);
     // Everything else happens, but nothing is read for it: it is as if the disk were slow.
-    story.server.flush(story.now);
+    story.flush();
     let unread = story.server.take_recalls();
     assert_eq!(unread.len(), 1);
     story.grow_old(40);

@@ -1,5 +1,5 @@
 //! What the crash suites share: the server as a process, a client of it, a full disk, chance, the command line, limits on
-//! waiting, and the progress that is shown.
+//! waiting, the trials of a run, and the progress that is shown.
 
 pub mod ballast;
 pub mod http;
@@ -8,3 +8,4 @@ pub mod patience;
 pub mod progress;
 pub mod random;
 pub mod server;
+pub mod trials;

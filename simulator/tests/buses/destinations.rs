@@ -98,11 +98,11 @@ fn a_destination_gets_requests_at_its_rate_whatever_rules_send_to_it() {
     assert_eq!(story.attempts().len(), 2);
     for made in 3..=6 {
         story.now = story.now + 499;
-        story.server.pass_time(story.now);
+        story.pass_time();
         story.settle();
         assert_eq!(story.attempts().len(), made - 1);
         story.now = story.now + 1;
-        story.server.pass_time(story.now);
+        story.pass_time();
         story.settle();
         assert_eq!(story.attempts().len(), made);
     }
@@ -205,7 +205,7 @@ fn a_connection_with_oauth_is_authorized_by_its_first_token() {
     assert!(story.server.authorizations.is_empty());
     let result = |story: &mut Story, version, result| {
         let event = eventbridge::Event::Authorized { connection: asked.connection.clone(), version, result };
-        story.server.machine.handle(story.now, Input::Event(Event::Eventbridge(event)));
+        story.handle(Input::Event(Event::Eventbridge(event)));
         story.settle();
     };
     result(&mut story, asked.request.version + 1, Ok(()));
@@ -236,7 +236,7 @@ fn a_connection_with_oauth_is_authorized_by_its_first_token() {
         version: asked.request.version,
         result: Err("x".repeat(9000)),
     };
-    story.server.machine.handle(story.now, Input::Event(Event::Eventbridge(failed)));
+    story.handle(Input::Event(Event::Eventbridge(failed)));
     story.settle();
     assert_eq!(story.states("c", "d"), ("DEAUTHORIZED".into(), "INACTIVE".into()));
 }
@@ -270,7 +270,7 @@ fn connections_and_destinations_outlive_their_segments_and_deleted_ones_stay_awa
         }
         assert!(round < 40, "the segment of the declarations stays");
     }
-    story.server.machine.handle(story.now, Input::Reset);
+    story.handle(Input::Reset);
     story.settle();
     story.crash();
     let events = story.server.machine.eventbridge();

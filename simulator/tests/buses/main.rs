@@ -305,7 +305,7 @@ fn what_is_declared_outlives_its_segment_and_what_is_deleted_does_not_return() {
     assert!(story.server.event_attempts.is_empty());
     assert_eq!(story.letters().remove(0).0, far);
 
-    story.server.machine.handle(story.now, Input::Reset);
+    story.handle(Input::Reset);
     story.settle();
     story.crash();
     assert_eq!(story.server.machine.eventbridge().buses().count(), 0);
@@ -372,12 +372,12 @@ fn a_crash_leaves_all_of_an_event_or_nothing() {
         };
         let (command, _) = eventbridge::operations::prepare(Request::PutEvents(input), &asker).unwrap();
         let input = Input::Request { ticket: 1, command: Command::Eventbridge(command) };
-        story.server.machine.handle(story.now, input);
-        story.server.flush(story.now);
-        while story.server.write(story.now).unwrap() {}
-        story.disk.lose_power();
+        story.handle(input);
+        story.flush();
+        while story.write() {}
+        story.disks.lose_power();
         let mut dice = Dice::from_seed(seed);
-        story.server = Server::start(&story.disk, &story.log, SECRET, story.now, None, &mut dice).unwrap();
+        story.server = Server::start(&story.disks, &story.log, SECRET, story.now, None, &mut dice).unwrap();
         story.settle();
         let counts = ["one", "two", "three"].map(|queue| story.bodies(queue).len());
         assert!(counts == [0; 3] || counts == [2; 3], "{counts:?}");

@@ -205,7 +205,7 @@ fn each_run_reaches_its_queues_exactly_once_whatever_a_crash_takes_back() {
             // Less than a period passes between two syncs, so at most one run of a rule is lost and made again.
             let millis = (1 + dice.below(2)) * MINUTE * 1000 - dice.below(MINUTE * 1000);
             story.now = story.now + millis;
-            story.server.pass_time(story.now);
+            story.pass_time();
             if dice.percent(40) {
                 crash_between(&mut story, &mut dice);
             } else {
@@ -224,16 +224,16 @@ fn each_run_reaches_its_queues_exactly_once_whatever_a_crash_takes_back() {
 
 /// The power goes when some of what was written is synced, and the server starts again.
 fn crash_between(story: &mut Story, dice: &mut Dice) {
-    story.server.flush(story.now);
+    story.flush();
     for _ in 0..dice.below(3) {
-        story.server.write(story.now).unwrap();
+        story.write();
     }
     if dice.percent(30) {
-        story.server.sync(story.now).unwrap();
+        story.sync();
     }
-    story.disk.lose_power();
-    story.server = Server::start(&story.disk, &story.log, SECRET, story.now, None, dice).unwrap();
-    story.server.pass_time(story.now);
+    story.disks.lose_power();
+    story.server = Server::start(&story.disks, &story.log, SECRET, story.now, None, dice).unwrap();
+    story.pass_time();
     story.settle();
 }
 

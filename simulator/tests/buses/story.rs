@@ -1,19 +1,19 @@
 //! The whole server over a log that keeps what it is given, as one tells it stories of event buses.
 
+use std::ops::{Deref, DerefMut};
+
 use api::eventbridge::{self as shapes, Request, Response};
 use api::{Map, Text, sns as topics, sqs as queues};
 use bytes::Bytes;
 use eventbridge::deliveries::{Attempt, End, Outcome};
-use kernel::{Asker, Caller, Secret, Time};
-use machine::{Answer, Command, Event, Input, Options, Reply};
+use kernel::{Asker, Caller};
+use machine::{Command, Event, Input, Options, Reply};
 use notification::{Keys, SignatureVersion, Signer};
 use serde_json::{Value, json};
-use simulator::dice::Dice;
-use simulator::disks::Disks;
-use simulator::server::Server;
+pub use simulator::test_server::SECRET;
+use simulator::test_server::TestServer;
 use sqs::operations::{Materials, needs};
 
-pub const SECRET: Secret = Secret([7; 32]);
 pub const BASE: &str = "http://localhost:4566";
 
 pub struct NoSigner;
@@ -69,12 +69,23 @@ pub fn entry(source: &str, detail: &str) -> shapes::PutEventsRequestEntry {
 }
 
 pub struct Story {
-    pub disk: Disks,
-    pub log: journal::Options,
-    pub server: Server,
-    pub now: Time,
+    pub told: TestServer,
     /// Whether events are made ready before the turn, as the program does it.
     pub are_ready: bool,
+}
+
+impl Deref for Story {
+    type Target = TestServer;
+
+    fn deref(&self) -> &TestServer {
+        &self.told
+    }
+}
+
+impl DerefMut for Story {
+    fn deref_mut(&mut self) -> &mut TestServer {
+        &mut self.told
+    }
 }
 
 impl Story {
@@ -88,33 +99,7 @@ impl Story {
 
     /// `seed` decides what of unsynced writes a crash leaves.
     pub fn on_disk_of(seed: u64, segment_bytes: u32, options: Options) -> Self {
-        let mut dice = Dice::from_seed(seed);
-        let disk = Disks::new(dice.split().into());
-        let log = journal::Options { segment_bytes, log_id: 1, durable: true, recycled: 0 };
-        let now = Time(1_700_000_000_000);
-        let server = Server::start_with(options, &disk, &log, SECRET, now, None, &mut dice).unwrap();
-        let mut story = Story { disk, log, server, now, are_ready: true };
-        story.settle();
-        story
-    }
-
-    /// The power goes, and the server starts again.
-    pub fn crash(&mut self) {
-        self.disk.lose_power();
-        let mut dice = Dice::from_seed(2);
-        self.server = Server::start(&self.disk, &self.log, SECRET, self.now, None, &mut dice).unwrap();
-        self.settle();
-    }
-
-    pub fn settle(&mut self) -> Vec<Answer> {
-        self.server.settle(self.now).unwrap()
-    }
-
-    pub fn ask(&mut self, command: Command) -> Answer {
-        self.server.machine.handle(self.now, Input::Request { ticket: 1, command });
-        let mut answers = self.settle();
-        assert_eq!(answers.len(), 1);
-        answers.remove(0)
+        Story { told: TestServer::new(seed, segment_bytes, options), are_ready: true }
     }
 
     /// Asks about buses. The error: shape and text of the refusal.
@@ -261,7 +246,7 @@ impl Story {
 
     pub fn pass(&mut self, seconds: u64) {
         self.now = self.now + seconds * 1000;
-        self.server.pass_time(self.now);
+        self.pass_time();
         self.settle();
     }
 
@@ -279,7 +264,7 @@ impl Story {
 
     pub fn ends_so(&mut self, attempt: &Attempt, end: End, parcel: Option<(Bytes, Bytes)>) {
         let delivered = eventbridge::Event::Delivered { number: attempt.number, end, parcel };
-        self.server.machine.handle(self.now, Input::Event(Event::Eventbridge(delivered)));
+        self.handle(Input::Event(Event::Eventbridge(delivered)));
         self.settle();
     }
 

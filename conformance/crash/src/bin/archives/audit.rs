@@ -37,7 +37,10 @@ impl Seen {
         for publisher in 0..PUBLISHERS {
             let most = ledger.acknowledged[publisher] + u64::from(ledger.in_doubt[publisher]);
             if self.0[publisher] > most {
-                return Err(format!("publisher {publisher} has published {most}, and {} came", self.0[publisher]));
+                return Err(format!(
+                    "publisher {publisher} has published {most}, and {} came",
+                    self.0[publisher]
+                ));
             }
         }
         Ok((0..PUBLISHERS).all(|publisher| self.0[publisher] >= ledger.acknowledged[publisher]))
@@ -50,7 +53,8 @@ pub fn run(address: SocketAddr, trial: u32, ledger: &Mutex<Ledger>) -> Result<()
     let url = format!("http://localhost/000000000000/{}", load::queue(trial));
     let (mut seen, mut patience) = (Seen::default(), Patience::new(PATIENCE));
     loop {
-        let bodies = receive(&mut client, &url).map_err(|failure| format!("the audit failed: {failure:?}"))?;
+        let bodies =
+            receive(&mut client, &url).map_err(|failure| format!("the audit failed: {failure:?}"))?;
         for body in &bodies {
             seen.take(body)?;
         }

@@ -39,6 +39,16 @@ const JSONPATH_ONLY: &[&str] = &[
 ];
 const JSONATA_ONLY: &[&str] = &["Arguments", "Output", "Items", "Condition"];
 
+/// What gives the value of a field.
+enum Given<'v> {
+    /// A path in `NamePath`.
+    Path(Node<'v>),
+    /// An expression, with the field.
+    Expression(&'v str, Node<'v>),
+    /// The field itself.
+    Value(Node<'v>),
+}
+
 impl<'v> Object<'v> {
     /// Notes the fields that belong to the other language, and counts them as asked for.
     pub(super) fn check_language(&mut self, language: QueryLanguage, reader: &mut Reader<'_>) {
@@ -121,6 +131,23 @@ impl<'v> Object<'v> {
         }
     }
 
+    /// What gives the value of a field: the field itself, an expression in it, or a path (`NamePath`).
+    fn given(&mut self, name: &str, language: QueryLanguage, reader: &mut Reader<'_>) -> Option<Given<'v>> {
+        let path_name = format!("{name}Path");
+        let node = self.get(name);
+        if language == QueryLanguage::JsonPath {
+            self.at_most_one(&[name, &path_name], reader);
+            if let Some(node) = self.get(&path_name) {
+                return Some(Given::Path(node));
+            }
+        }
+        let node = node?;
+        match node.value.as_str().and_then(Expression::within) {
+            Some(source) if language == QueryLanguage::Jsonata => Some(Given::Expression(source, node)),
+            _ => Some(Given::Value(node)),
+        }
+    }
+
     /// A number that is written, that an expression gives, or that is at a path (`NamePath`).
     pub(super) fn amount(
         &mut self,
@@ -129,20 +156,13 @@ impl<'v> Object<'v> {
         language: QueryLanguage,
         reader: &mut Reader<'_>,
     ) -> Option<Template> {
-        let path_name = format!("{name}Path");
-        let node = self.get(name);
-        if language == QueryLanguage::JsonPath {
-            self.at_most_one(&[name, &path_name], reader);
-            if let Some(node) = self.get(&path_name) {
-                return reader.reference(&node).map(Template::Path);
+        let node = match self.given(name, language, reader)? {
+            Given::Path(node) => return reader.reference(&node).map(Template::Path),
+            Given::Expression(source, node) => {
+                return reader.expression(source, &node.place).map(Template::Expression);
             }
-        }
-        let node = node?;
-        if language == QueryLanguage::Jsonata
-            && let Some(source) = node.value.as_str().and_then(Expression::within)
-        {
-            return reader.expression(source, &node.place).map(Template::Expression);
-        }
+            Given::Value(node) => node,
+        };
         match bounds {
             Bounds::Whole(least, most) => reader.whole(&node, least, most).map(Value::from),
             Bounds::Number(least, most) => reader.number(&node, least, most).map(|_| node.value.clone()),
@@ -157,31 +177,25 @@ impl<'v> Object<'v> {
         language: QueryLanguage,
         reader: &mut Reader<'_>,
     ) -> Option<Template> {
-        let path_name = format!("{name}Path");
-        let node = self.get(name);
-        if language == QueryLanguage::JsonPath {
-            self.at_most_one(&[name, &path_name], reader);
-            if let Some(node) = self.get(&path_name) {
+        match self.given(name, language, reader)? {
+            Given::Path(node) => {
                 let parsed = reader.text(&node).and_then(path_or_call);
                 if parsed.is_none() {
                     let message = format!(
-                        "The value for the field '{path_name}' must be a valid JSONPath or a valid intrinsic function call"
+                        "The value for the field '{name}Path' must be a valid JSONPath or a valid intrinsic function call"
                     );
                     reader.schema(&node.place, message);
                 }
-                return parsed;
+                parsed
             }
-        }
-        let node = node?;
-        let Some(text) = node.value.as_str() else {
-            reader.expected("String", &node);
-            return None;
-        };
-        match (language, Expression::within(text)) {
-            (QueryLanguage::Jsonata, Some(source)) => {
+            Given::Expression(source, node) => {
                 reader.expression(source, &node.place).map(Template::Expression)
             }
-            _ => Some(Template::Literal(node.value.clone())),
+            Given::Value(node) if node.value.is_string() => Some(Template::Literal(node.value.clone())),
+            Given::Value(node) => {
+                reader.expected("String", &node);
+                None
+            }
         }
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn hash(data: &Value, algorithm: &Value) -> Outcome {
 /// The digest in hexadecimal digits; none if there is no such algorithm.
 pub(crate) fn digest(data: &str, algorithm: &str) -> Option<String> {
     fn of<D: Digest>(data: &str) -> String {
-        D::digest(data.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        kernel::hex(&D::digest(data.as_bytes()))
     }
     Some(match algorithm {
         "MD5" => of::<md5::Md5>(data),

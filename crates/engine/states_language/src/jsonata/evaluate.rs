@@ -136,7 +136,8 @@ fn message(error: &EvaluatorError) -> String {
     }
 }
 
-fn type_of(value: &Value) -> &'static str {
+/// JSON's name of a value's type.
+pub(crate) fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",

@@ -7,6 +7,8 @@ mod functions;
 mod plain;
 mod values;
 
+pub(crate) use evaluate::type_of;
+
 #[cfg(test)]
 mod tests;
 

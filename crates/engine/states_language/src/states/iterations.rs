@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::amounts;
 use crate::definition::{Items, Kind, Map, QueryLanguage, State};
 use crate::failure::{Failure, names};
+use crate::jsonata;
 use crate::jsonpath::{NoResult, Path};
 use crate::scope::Scope;
 use crate::template::Template;
@@ -170,14 +171,7 @@ impl Map {
 }
 
 fn no_array(value: &Value) -> Failure {
-    let kind = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
+    let kind = jsonata::type_of(value);
     Failure::new(names::QUERY_EVALUATION_ERROR, format!("Map state input must be an array but was: {kind}"))
 }
 
