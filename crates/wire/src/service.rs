@@ -46,6 +46,8 @@ pub struct ErrorForm {
     pub status: u16,
     /// What the member is called that holds the text: `message` or `Message`.
     pub message: &'static str,
+    /// Whether its name stands in the body, too, in a member `Code`.
+    pub has_code: bool,
 }
 
 impl ErrorForm {
@@ -69,7 +71,7 @@ pub fn framework_error(shape: &str) -> ErrorForm {
 }
 
 const fn form(shape: &'static str, query_code: &'static str, status: u16) -> ErrorForm {
-    ErrorForm { shape, query_code, status, message: "message" }
+    ErrorForm { shape, query_code, status, message: "message", has_code: false }
 }
 
 /// facts/sqs.md § 11, facts/protocols.md § 7, facts/security.md § 2.

@@ -142,11 +142,12 @@ fn service(view: &View<'_>, body: &mut String) -> Result<()> {
         let fallback = if shape["fault"] == true { 500 } else { 400 };
         let status = error["httpStatusCode"].as_u64().unwrap_or(fallback);
         let members = shape["members"].as_object();
-        let has_message = |name: &str| members.is_some_and(|members| members.contains_key(name));
-        let message = if has_message("Message") && !has_message("message") { "Message" } else { "message" };
+        let has_member = |name: &str| members.is_some_and(|members| members.contains_key(name));
+        let message = if has_member("Message") && !has_member("message") { "Message" } else { "message" };
+        let has_code = has_member("Code");
         writeln!(
             body,
-            "ErrorForm {{ shape: \"{name}\", query_code: \"{code}\", status: {status}, message: \"{message}\" }},"
+            "ErrorForm {{ shape: \"{name}\", query_code: \"{code}\", status: {status}, message: \"{message}\", has_code: {has_code} }},"
         )?;
     }
     body.push_str("];\n\n");

@@ -4,5 +4,6 @@
 
 pub mod eventbridge;
 pub mod scheduler;
+pub mod schemas;
 pub mod sns;
 pub mod sqs;

@@ -211,6 +211,8 @@ impl State {
             true => Taken::Refused(Why::Unserved, ""),
             false => context.offer(&offer),
         };
+        // So does what a target has recorded.
+        step.ends |= context.has_followers();
         match taken {
             Taken::Taken | Taken::Duplicate => Ok(()),
             Taken::Refused(Why::Unserved, _) => {

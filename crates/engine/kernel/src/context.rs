@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::service::Record;
 use crate::{Demand, Numbers, Offer, ParcelSent, Secret, Taken, Targets, Time};
 
 /// The circumstances of a decision. `L` are the service's limits.
@@ -40,23 +41,37 @@ impl<'a, 'm, L> Context<'a, 'm, L> {
     /// A payload that any number of takers can share. It is recorded in the group of the decision's facts, and after them, if
     /// somebody takes it.
     pub fn body(&mut self, parcel: ParcelSent<'a>, payload: impl Into<Cow<'a, [u8]>>) -> Body {
-        self.handed.0.push(Handing { parcel, payload: payload.into(), is_kept: false });
-        Body(self.handed.0.len() - 1)
+        self.handed.bodies.push(Handing { parcel, payload: payload.into(), is_kept: false });
+        Body(self.handed.bodies.len() - 1)
     }
 
     /// The body is recorded even if nobody takes it, since its number is told, or since it ends something. Then it has no payload.
     pub fn keep(&mut self, body: Body) {
-        self.handed.0[body.0].is_kept = true;
+        self.handed.bodies[body.0].is_kept = true;
     }
 
     /// The parcel of a body in the making, to which takers add themselves.
     pub fn parcel(&mut self, body: Body) -> &mut ParcelSent<'a> {
-        &mut self.handed.0[body.0].parcel
+        &mut self.handed.bodies[body.0].parcel
     }
 
     /// What a body carries.
     pub fn payload(&self, body: Body) -> &[u8] {
-        &self.handed.0[body.0].payload
+        &self.handed.bodies[body.0].payload
+    }
+
+    /// Records a fact that follows from an offer, for the service that is offered something: a target that keeps no copy of the body.
+    /// The fact belongs to the group of the decision, after its bodies, and becomes true with them. So what it says must hold whatever
+    /// else the same decision offers.
+    pub fn record<'r, R: Record<'r>>(&mut self, record: &R) {
+        let mut head = Vec::new();
+        record.encode(&mut head);
+        self.handed.facts.push(Following { is_configuration: record.is_configuration(), head });
+    }
+
+    /// Whether a target has answered with a fact: the decision sees it only in its next step.
+    pub fn has_followers(&self) -> bool {
+        !self.handed.facts.is_empty()
     }
 
     /// Offers a body to an ARN of any service.
@@ -69,9 +84,21 @@ impl<'a, 'm, L> Context<'a, 'm, L> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Body(usize);
 
-/// The bodies of one decision. Needs no heap while there are none.
+/// What one decision hands over: bodies, and the facts with which targets answer. Needs no heap while there is nothing.
 #[derive(Debug, Default)]
-pub struct Handed<'a>(Vec<Handing<'a>>);
+pub struct Handed<'a> {
+    bodies: Vec<Handing<'a>>,
+    facts: Vec<Following>,
+}
+
+/// A fact of a service that was offered something.
+#[derive(Debug)]
+pub struct Following {
+    /// [`Record::is_configuration`].
+    pub is_configuration: bool,
+    /// What [`Record::encode`] wrote.
+    pub head: Vec<u8>,
+}
 
 /// A body with those who take it.
 #[derive(Debug)]
@@ -84,10 +111,15 @@ struct Handing<'a> {
 impl<'a> Handed<'a> {
     /// What is to be recorded: parcels with their payloads.
     pub fn recorded(&self) -> impl Iterator<Item = (&ParcelSent<'a>, &[u8])> {
-        self.0.iter().filter_map(|handing| {
+        self.bodies.iter().filter_map(|handing| {
             let is_needed = handing.parcel.is_needed();
             let payload = if is_needed { &handing.payload[..] } else { &[] };
             (is_needed || handing.is_kept).then_some((&handing.parcel, payload))
         })
+    }
+
+    /// What follows from offers, to be recorded after the bodies.
+    pub fn following(&self) -> &[Following] {
+        &self.facts
     }
 }

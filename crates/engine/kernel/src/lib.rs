@@ -61,7 +61,7 @@ mod call;
 pub use call::{CALLS, Call, Called};
 
 mod context;
-pub use context::{Body, Context, Handed, Setting};
+pub use context::{Body, Context, Following, Handed, Setting};
 
 pub mod service;
 pub use service::{Decision, Fact, Limits, Outcome, Rests, Service, Survival};

@@ -279,6 +279,10 @@ impl<H: House> Machine<H> {
             self.commit_parcel(parcel, payload, group.grouping(room));
             (group.has_begun, is_recorded) = (true, true);
         }
+        for fact in handed.following() {
+            self.commit_following(fact, group.grouping(room));
+            (group.has_begun, is_recorded) = (true, true);
+        }
         if !is_recorded {
             self.numbers.put_back(numbers);
         }
@@ -291,7 +295,8 @@ impl<H: House> Machine<H> {
             let takers = parcel.copies.len() + parcel.deliveries.len();
             PARCEL_BYTES + takers * TAKER_BYTES + payload.len()
         });
-        self.group_room(parcels.sum())
+        let following = handed.following().iter().map(|fact| fact.head.len());
+        self.group_room(parcels.sum::<usize>() + following.sum::<usize>())
     }
 
     /// Sends effects on their way.

@@ -3,7 +3,7 @@
 use journal::Overlong;
 use kernel::gather::{FACT_BYTES, GATHERED_BYTES};
 use kernel::service::Record;
-use kernel::{Extent, Fact, Refusal, Service};
+use kernel::{Extent, Fact, Following, Refusal, Service};
 
 use crate::house::{Has, House};
 use crate::machine::Machine;
@@ -87,6 +87,20 @@ impl<H: House> Machine<H> {
             let noted = self.commit::<S>(fact, usize::MAX, Grouping::ALONE);
             debug_assert!(noted.is_ok(), "{noted:?}");
         }
+    }
+
+    /// Records a fact with which a target answers an offer, and applies it. Has the group no room for it, it begins one of its own.
+    pub(crate) fn commit_following(&mut self, fact: &Following, grouping: Grouping) {
+        let class = class_of(fact.is_configuration);
+        let encode = |out: &mut Vec<u8>| out.extend_from_slice(&fact.head);
+        let mut recorded = self.record(class, usize::MAX, grouping, encode, &[]);
+        if recorded.is_err() && grouping != Grouping::ALONE {
+            recorded = self.record(class, usize::MAX, Grouping::ALONE, encode, &[]);
+        }
+        debug_assert!(recorded.is_ok(), "{recorded:?}");
+        let Ok(at) = recorded else { return };
+        let applied = self.house.apply(&fact.head, at, &mut self.ledger);
+        debug_assert!(applied.is_ok(), "a service answers with a record that is nobody's");
     }
 
     /// Adds a record to the log.

@@ -76,6 +76,7 @@ list! {
     sns: Sns,
     eventbridge: Eventbridge,
     scheduler: Scheduler,
+    schemas: Schemas,
 }
 
 impl Callable for Services {

@@ -1,7 +1,10 @@
 //! What every service with declared resources needs: access policies ([`policy`]), tags ([`tags`]), pages
-//! of lists ([`pages`]), and where in the log a resource is declared ([`Standing`]).
+//! of lists ([`pages`]), all that is declared of one kind ([`Declarations`]), and where in the log that is ([`Standing`]).
 //!
 //! Knows no service. Each service keeps its own limits and its own refusals.
+
+mod declarations;
+pub use declarations::{Declarations, Declared, Deleted, Key};
 
 pub mod pages;
 

@@ -52,14 +52,16 @@ impl Exchange {
     }
 
     fn refuse_in_places(&self, refusal: &Refusal, form: &ErrorForm, is_modelled: bool) -> Response<Bytes> {
-        let message = (form.message, &*refusal.message);
-        let members = if refusal.message.is_empty() { &[][..] } else { &[message] };
+        let mut members = Vec::new();
+        members.extend((!refusal.message.is_empty()).then_some((form.message, &*refusal.message)));
+        // With which values AWS fills it is not recorded.
+        members.extend(form.has_code.then_some(("Code", refusal.shape.trim_end_matches("Exception"))));
         // There is no operation without a path.
         let status = match refusal.shape {
             "UnknownOperationException" if !is_modelled => 404,
             _ => form.status,
         };
-        let mut response = self.respond(status_of(status), Some(self.media_type()), self.texts(members));
+        let mut response = self.respond(status_of(status), Some(self.media_type()), self.texts(&members));
         if let Ok(shape) = HeaderValue::from_str(refusal.shape) {
             response.headers_mut().insert("x-amzn-errortype", shape);
         }

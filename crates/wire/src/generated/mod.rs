@@ -4,6 +4,7 @@
 
 pub mod eventbridge;
 pub mod scheduler;
+pub mod schemas;
 pub mod sns;
 pub mod sqs;
 
@@ -20,6 +21,8 @@ pub enum Request {
     Eventbridge(Box<api::eventbridge::Request>),
     /// Of scheduler.
     Scheduler(Box<api::scheduler::Request>),
+    /// Of schemas.
+    Schemas(api::schemas::Request),
     /// Of sns.
     Sns(api::sns::Request),
     /// Of sqs.
@@ -46,6 +49,8 @@ pub enum Response {
     Eventbridge(Box<api::eventbridge::Response>),
     /// Of scheduler.
     Scheduler(Box<api::scheduler::Response>),
+    /// Of schemas.
+    Schemas(api::schemas::Response),
     /// Of sns.
     Sns(api::sns::Response),
     /// Of sqs.
@@ -72,6 +77,8 @@ pub enum Operation {
     Eventbridge(api::eventbridge::Operation),
     /// Of scheduler.
     Scheduler(api::scheduler::Operation),
+    /// Of schemas.
+    Schemas(api::schemas::Operation),
     /// Of sns.
     Sns(api::sns::Operation),
     /// Of sqs.
@@ -94,6 +101,7 @@ pub enum Operation {
 pub const SERVICES: &[&Service] = &[
     &eventbridge::SERVICE,
     &scheduler::SERVICE,
+    &schemas::SERVICE,
     &sns::SERVICE,
     &sqs::SERVICE,
     #[cfg(any(test, feature = "fixtures"))]
@@ -112,6 +120,7 @@ impl Operation {
         match self {
             Operation::Eventbridge(operation) => operation.name(),
             Operation::Scheduler(operation) => operation.name(),
+            Operation::Schemas(operation) => operation.name(),
             Operation::Sns(operation) => operation.name(),
             Operation::Sqs(operation) => operation.name(),
             #[cfg(any(test, feature = "fixtures"))]
@@ -130,6 +139,7 @@ impl Operation {
         match self {
             Operation::Eventbridge(operation) => operation.is_addition(),
             Operation::Scheduler(operation) => operation.is_addition(),
+            Operation::Schemas(operation) => operation.is_addition(),
             Operation::Sns(operation) => operation.is_addition(),
             Operation::Sqs(operation) => operation.is_addition(),
             #[cfg(any(test, feature = "fixtures"))]
@@ -148,6 +158,7 @@ impl Operation {
         match self {
             Operation::Eventbridge(_) => &eventbridge::SERVICE,
             Operation::Scheduler(_) => &scheduler::SERVICE,
+            Operation::Schemas(_) => &schemas::SERVICE,
             Operation::Sns(_) => &sns::SERVICE,
             Operation::Sqs(_) => &sqs::SERVICE,
             #[cfg(any(test, feature = "fixtures"))]
@@ -166,6 +177,7 @@ impl Operation {
         match self {
             Operation::Eventbridge(operation) => eventbridge::has_output(operation),
             Operation::Scheduler(operation) => scheduler::has_output(operation),
+            Operation::Schemas(operation) => schemas::has_output(operation),
             Operation::Sns(operation) => sns::has_output(operation),
             Operation::Sqs(operation) => sqs::has_output(operation),
             #[cfg(any(test, feature = "fixtures"))]
@@ -184,6 +196,7 @@ impl Operation {
         match self {
             Operation::Eventbridge(_) => false,
             Operation::Scheduler(_) => false,
+            Operation::Schemas(_) => false,
             Operation::Sns(_) => false,
             Operation::Sqs(_) => false,
             #[cfg(any(test, feature = "fixtures"))]
@@ -202,6 +215,7 @@ impl Operation {
         match service.name {
             "eventbridge" => api::eventbridge::Operation::from_name(name).map(Operation::Eventbridge),
             "scheduler" => api::scheduler::Operation::from_name(name).map(Operation::Scheduler),
+            "schemas" => api::schemas::Operation::from_name(name).map(Operation::Schemas),
             "sns" => api::sns::Operation::from_name(name).map(Operation::Sns),
             "sqs" => api::sqs::Operation::from_name(name).map(Operation::Sqs),
             #[cfg(any(test, feature = "fixtures"))]
@@ -229,6 +243,7 @@ impl Response {
         match self {
             Response::Eventbridge(response) => Operation::Eventbridge(eventbridge::operation_of(response)),
             Response::Scheduler(response) => Operation::Scheduler(scheduler::operation_of(response)),
+            Response::Schemas(response) => Operation::Schemas(schemas::operation_of(response)),
             Response::Sns(response) => Operation::Sns(sns::operation_of(response)),
             Response::Sqs(response) => Operation::Sqs(sqs::operation_of(response)),
             #[cfg(any(test, feature = "fixtures"))]
@@ -258,6 +273,10 @@ pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<
             Some(eventbridge::read_document(operation, reader).map(Box::new).map(Request::Eventbridge))
         }
         Operation::Scheduler(_) => {
+            let _ = reader;
+            None
+        }
+        Operation::Schemas(_) => {
             let _ = reader;
             None
         }
@@ -292,6 +311,10 @@ pub fn read_cbor(operation: Operation, reader: &mut cbor::Reader<'_>) -> Option<
             None
         }
         Operation::Scheduler(_) => {
+            let _ = reader;
+            None
+        }
+        Operation::Schemas(_) => {
             let _ = reader;
             None
         }
@@ -334,6 +357,10 @@ pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Option<Result<Reque
             let _ = scope;
             None
         }
+        Operation::Schemas(_) => {
+            let _ = scope;
+            None
+        }
         Operation::Sns(operation) => Some(sns::read_form(operation, scope).map(Request::Sns)),
         Operation::Sqs(operation) => Some(sqs::read_form(operation, scope).map(Request::Sqs)),
         #[cfg(any(test, feature = "fixtures"))]
@@ -369,6 +396,7 @@ pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Re
         Operation::Scheduler(operation) => {
             Some(scheduler::read_rest(operation, request).map(Box::new).map(Request::Scheduler))
         }
+        Operation::Schemas(operation) => Some(schemas::read_rest(operation, request).map(Request::Schemas)),
         Operation::Sns(_) => {
             let _ = request;
             None
@@ -406,6 +434,9 @@ pub fn write_json(response: &Response, writer: &mut json::Writer) {
         Response::Scheduler(_) => {
             let _ = writer;
         }
+        Response::Schemas(_) => {
+            let _ = writer;
+        }
         Response::Sns(response) => sns::write_document(response, writer),
         Response::Sqs(response) => sqs::write_document(response, writer),
         #[cfg(any(test, feature = "fixtures"))]
@@ -430,6 +461,9 @@ pub fn write_cbor(response: &Response, writer: &mut cbor::Writer) {
             let _ = writer;
         }
         Response::Scheduler(_) => {
+            let _ = writer;
+        }
+        Response::Schemas(_) => {
             let _ = writer;
         }
         Response::Sns(_) => {
@@ -460,6 +494,9 @@ pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
         Response::Scheduler(_) => {
             let _ = xml;
         }
+        Response::Schemas(_) => {
+            let _ = xml;
+        }
         Response::Sns(response) => sns::write_xml(response, xml),
         Response::Sqs(response) => sqs::write_xml(response, xml),
         #[cfg(any(test, feature = "fixtures"))]
@@ -486,6 +523,7 @@ pub fn write_rest(response: &Response) -> Option<rest::Answer> {
     match response {
         Response::Eventbridge(_) => None,
         Response::Scheduler(response) => Some(scheduler::write_rest(response)),
+        Response::Schemas(response) => Some(schemas::write_rest(response)),
         Response::Sns(_) => None,
         Response::Sqs(_) => None,
         #[cfg(any(test, feature = "fixtures"))]

@@ -35,36 +35,42 @@ pub const ERRORS: &[ErrorForm] = &[
         query_code: "ConflictException",
         status: 409,
         message: "Message",
+        has_code: false,
     },
     ErrorForm {
         shape: "InternalServerException",
         query_code: "InternalServerException",
         status: 500,
         message: "Message",
+        has_code: false,
     },
     ErrorForm {
         shape: "ResourceNotFoundException",
         query_code: "ResourceNotFoundException",
         status: 404,
         message: "Message",
+        has_code: false,
     },
     ErrorForm {
         shape: "ServiceQuotaExceededException",
         query_code: "ServiceQuotaExceededException",
         status: 402,
         message: "Message",
+        has_code: false,
     },
     ErrorForm {
         shape: "ThrottlingException",
         query_code: "ThrottlingException",
         status: 429,
         message: "Message",
+        has_code: false,
     },
     ErrorForm {
         shape: "ValidationException",
         query_code: "ValidationException",
         status: 400,
         message: "Message",
+        has_code: false,
     },
 ];
 

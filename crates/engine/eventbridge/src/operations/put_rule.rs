@@ -31,6 +31,8 @@ pub struct PutRule {
     pub tags: Tags,
     /// Who asks.
     pub account: String,
+    /// The service that asks, if none of the clients does: the rule is managed by it.
+    pub service: Option<String>,
 }
 
 /// AWS's model: `RuleState`.
@@ -78,6 +80,7 @@ impl Operation<State> for PutRule {
             role_arn: owned(input.role_arn.as_ref()),
             tags: tags::check(input.tags.as_deref())?,
             account: asker.caller.account.clone(),
+            service: asker.caller.as_service().map(str::to_owned),
         })
     }
 
@@ -124,7 +127,7 @@ impl PutRule {
             state: self.state.clone(),
             description: self.description.clone(),
             role_arn: self.role_arn.clone(),
-            managed_by: None,
+            managed_by: self.service.clone(),
             created_by: self.account.clone(),
             tags: self.tags.clone(),
             targets: Vec::new(),

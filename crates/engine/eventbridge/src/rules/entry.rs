@@ -125,7 +125,7 @@ impl Draft {
         let source = required(&entry.source, "Source", 256)?;
         let detail_type = required(&entry.detail_type, "DetailType", 128)?;
         let detail = required(&entry.detail, "Detail", usize::MAX)?;
-        if source.starts_with("aws.") {
+        if source.starts_with("aws.") && asker.caller.as_service().is_none() {
             // As recorded by users of AWS; the error's name also from AWS's documentation of PutEventsResultEntry.
             let (code, message) =
                 ("NotAuthorizedForSourceException", "Not authorized for the source.".to_owned());
