@@ -18,12 +18,15 @@ pub struct Clients {
     pub sqs: aws_sdk_sqs::Client,
     /// The client for topics.
     pub sns: aws_sdk_sns::Client,
-    /// The configuration of both clients.
+    /// The client for event buses.
+    #[cfg(feature = "events")]
+    pub events: aws_sdk_eventbridge::Client,
+    /// The configuration of all clients.
     pub config: SdkConfig,
 }
 
 impl Clients {
-    /// Configures the clients as every AWS SDK does: `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_SQS`, `…_SNS`),
+    /// Configures the clients as every AWS SDK does: `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_SQS`, `…_SNS`, `…_EVENTBRIDGE`),
     /// `AWS_REGION`, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, the profile, the machine's role.
     /// Without an endpoint: AWS.
     pub async fn from_env() -> Clients {
@@ -48,6 +51,8 @@ impl Clients {
         Clients {
             sqs: aws_sdk_sqs::Client::new(config),
             sns: aws_sdk_sns::Client::new(config),
+            #[cfg(feature = "events")]
+            events: aws_sdk_eventbridge::Client::new(config),
             config: config.clone(),
         }
     }
@@ -58,8 +63,8 @@ impl Clients {
         Clients::new(&self.config.clone().into_builder().region(Region::new(region.into())).build())
     }
 
-    /// Returns the same clients with separate endpoints, for programs whose configuration has one for each
-    /// service.
+    /// Returns the same clients with separate endpoints for queues and topics, for programs whose configuration
+    /// has one for each service.
     #[must_use]
     pub fn with_endpoints(&self, sqs: &str, sns: &str) -> Clients {
         // Set in the services' own configuration, which the environment does not override.
@@ -68,7 +73,7 @@ impl Clients {
         Clients {
             sqs: aws_sdk_sqs::Client::from_conf(for_sqs),
             sns: aws_sdk_sns::Client::from_conf(for_sns),
-            config: self.config.clone(),
+            ..self.clone()
         }
     }
 
@@ -93,7 +98,7 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// The HTTP client, whose connections both clients share.
+/// The HTTP client, whose connections all clients share.
 fn http_client() -> SharedHttpClient {
     let builder = aws_smithy_http_client::Builder::new().pool_idle_timeout(Duration::from_secs(60));
     #[cfg(feature = "https")]

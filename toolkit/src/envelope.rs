@@ -93,7 +93,8 @@ impl<T: Message> Envelope<T> {
         serde_json::to_string(self).map_err(EnvelopeError::Unwritable)
     }
 
-    /// Parses the JSON, and upgrades data of an older version.
+    /// Parses the JSON, and upgrades data of an older version. An event of EventBridge is read, too: its type is `detail-type`, its
+    /// data is `detail`, in the version of this program.
     ///
     /// # Errors
     /// The JSON is not an envelope; its type is not in [`Message::TYPES`] or differs from that of its data;
@@ -107,7 +108,40 @@ impl<T: Message> Envelope<T> {
         {
             return Ok(envelope);
         }
+        if let Ok(event) = serde_json::from_str::<Event<'_>>(json) {
+            return event.into_envelope().read(|data| data.get());
+        }
         from_json::<Envelope<&RawValue>>(json, "the envelope")?.read(|data| data.get())
+    }
+}
+
+/// A message as an event bus hands it on whole, from any sender.
+#[derive(Deserialize)]
+struct Event<'j> {
+    id: String,
+    #[serde(rename = "detail-type")]
+    detail_type: String,
+    source: String,
+    #[serde(default)]
+    time: Timestamp,
+    #[serde(borrow)]
+    detail: &'j RawValue,
+}
+
+impl<'j> Event<'j> {
+    /// The envelope that a publisher put into the event, or else one that says what the event says.
+    fn into_envelope(self) -> Envelope<&'j RawValue> {
+        match serde_json::from_str::<Envelope<&RawValue>>(self.detail.get()) {
+            Ok(envelope) if envelope.message_type == self.detail_type => envelope,
+            _ => Envelope {
+                id: self.id,
+                message_type: self.detail_type,
+                source: self.source,
+                timestamp: self.time,
+                data: self.detail,
+                metadata: Metadata { version: SchemaVersion::UNSAID, ..Metadata::default() },
+            },
+        }
     }
 }
 
@@ -117,10 +151,6 @@ impl Envelope<Untyped> {
     /// # Errors
     /// As [`decode`](Envelope::decode).
     pub fn typed<T: Message>(&self) -> Result<Envelope<T>, EnvelopeError> {
-        let version = match self.metadata.version {
-            SchemaVersion::UNSAID => T::VERSION,
-            version => version,
-        };
         let Envelope { id, message_type, source, timestamp, data, metadata } = self;
         let raw = Envelope {
             id: id.clone(),
@@ -128,7 +158,7 @@ impl Envelope<Untyped> {
             source: source.clone(),
             timestamp: *timestamp,
             data: data.json(),
-            metadata: Metadata { version, ..metadata.clone() },
+            metadata: metadata.clone(),
         };
         raw.read(|data| data)
     }
@@ -136,8 +166,11 @@ impl Envelope<Untyped> {
 
 impl<D> Envelope<D> {
     /// Parses the data of any version from JSON.
-    fn read<T: Message>(self, json: fn(&D) -> &str) -> Result<Envelope<T>, EnvelopeError> {
+    fn read<T: Message>(mut self, json: fn(&D) -> &str) -> Result<Envelope<T>, EnvelopeError> {
         check_type::<T>(&self.message_type)?;
+        if self.metadata.version == SchemaVersion::UNSAID {
+            self.metadata.version = T::VERSION;
+        }
         let (version, json) = (self.metadata.version, json(&self.data));
         let data: T = if T::UNTYPED || version.major == T::VERSION.major {
             let data: T = from_json(json, "the data")?;
@@ -297,6 +330,26 @@ mod tests {
     fn what_is_written_is_read_back() {
         let envelope = Envelope::new("till", Paid { cents: 5 });
         assert_eq!(Envelope::decode(&envelope.encode().unwrap()).unwrap(), envelope);
+    }
+
+    #[test]
+    fn events_are_envelopes_of_their_detail_type() {
+        let event = |detail: &str| {
+            format!(
+                r#"{{"version":"0","id":"e","detail-type":"paid","source":"till","account":"1","time":"2024-01-15T10:30:00Z","region":"r","resources":[],"detail":{detail}}}"#
+            )
+        };
+        let read = Envelope::<Paid>::decode(&event(r#"{"cents":5}"#)).unwrap();
+        assert_eq!((&*read.id, &*read.source, read.data), ("e", "till", Paid { cents: 5 }));
+        assert_eq!(read.metadata.version, Paid::VERSION);
+        let untyped = Envelope::<Untyped>::decode(&event(r#"{"cents":5}"#)).unwrap();
+        assert_eq!(untyped.message_type, "paid");
+        assert_eq!(untyped.typed::<Paid>().unwrap().data, Paid { cents: 5 });
+        // What a publisher put into an event.
+        let envelope = Envelope::new("till", Paid { cents: 5 });
+        assert_eq!(Envelope::decode(&event(&envelope.encode().unwrap())).unwrap(), envelope);
+        let other = event(r#"{"cents":5}"#).replace("\"paid\"", "\"refunded\"");
+        assert!(matches!(Envelope::<Paid>::decode(&other), Err(EnvelopeError::UnknownType { .. })));
     }
 
     #[test]

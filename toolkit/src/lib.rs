@@ -12,6 +12,9 @@ mod trace_context;
 pub mod body;
 
 // Destinations.
+#[cfg(feature = "events")]
+mod bus;
+
 mod clients;
 
 mod direct;
@@ -67,6 +70,8 @@ mod shutdown;
 pub mod testing;
 
 pub use backoff::Backoff;
+#[cfg(feature = "events")]
+pub use bus::{Bus, RuleSpec};
 pub use clients::Clients;
 pub use consumer::{Consumer, Router};
 pub use envelope::{Envelope, EnvelopeError, Metadata};
@@ -90,6 +95,7 @@ mod pages {
         Envelope "envelope.md"
         Publisher "publisher.md"
         Consumer "consumer.md"
+        #[cfg(feature = "events")] EventBus "event-bus.md"
         #[cfg(feature = "sqlite")] Idempotency "idempotency.md"
         #[cfg(feature = "sqlite")] Outbox "outbox.md"
         RequestReply "request-reply.md"

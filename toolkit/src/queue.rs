@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clients::Clients;
 use crate::fault::Fault;
@@ -47,6 +47,41 @@ impl Queue {
     ) -> Result<Option<String>, Fault> {
         let call = clients.sqs.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone());
         Ok(call.send().await?.attributes.and_then(|mut all| all.remove(&name)))
+    }
+
+    /// Adds a statement to the queue's policy that allows a service to send for this source, such as a topic,
+    /// unless it exists. `queue_arn`: the queue's own ARN.
+    pub(crate) async fn allow(
+        &self,
+        clients: &Clients,
+        queue_arn: &str,
+        service: &str,
+        source_arn: &str,
+    ) -> Result<(), Fault> {
+        let found = self.attribute(clients, QueueAttributeName::Policy).await?;
+        let mut policy: Value = found
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_else(|| json!({ "Version": "2012-10-17", "Statement": [] }));
+        let statement = json!({
+            "Effect": "Allow",
+            "Principal": { "Service": service },
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn,
+            "Condition": { "ArnEquals": { "aws:SourceArn": source_arn } },
+        });
+        let Some(statements) = policy["Statement"].as_array_mut() else {
+            return Err(Fault::permanent(
+                "Policy",
+                format!("the policy of {} is not as AWS writes it", self.name()),
+            ));
+        };
+        if statements.contains(&statement) {
+            return Ok(());
+        }
+        statements.push(statement);
+        let call = clients.sqs.set_queue_attributes().queue_url(&self.url);
+        call.attributes(QueueAttributeName::Policy, policy.to_string()).send().await?;
+        Ok(())
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_sqs::types::QueueAttributeName;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::clients::Clients;
 use crate::fault::Fault;
@@ -116,7 +115,7 @@ impl Subscription {
             Endpoint::Other(endpoint) => endpoint.clone(),
             Endpoint::Queue(queue) => {
                 let arn = queue.arn(clients).await?;
-                allow(clients, queue, &arn, &topic.arn).await?;
+                queue.allow(clients, &arn, "sns.amazonaws.com", &topic.arn).await?;
                 arn
             }
         };
@@ -153,32 +152,4 @@ impl Subscription {
         }
         Err(refused)
     }
-}
-
-/// Adds a statement to the queue's policy that allows this topic to send, unless it exists.
-async fn allow(clients: &Clients, queue: &Queue, queue_arn: &str, topic_arn: &str) -> Result<(), Fault> {
-    let found = queue.attribute(clients, QueueAttributeName::Policy).await?;
-    let mut policy: Value = found
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_else(|| json!({ "Version": "2012-10-17", "Statement": [] }));
-    let statement = json!({
-        "Effect": "Allow",
-        "Principal": { "Service": "sns.amazonaws.com" },
-        "Action": "sqs:SendMessage",
-        "Resource": queue_arn,
-        "Condition": { "ArnEquals": { "aws:SourceArn": topic_arn } },
-    });
-    let Some(statements) = policy["Statement"].as_array_mut() else {
-        return Err(Fault::permanent(
-            "Policy",
-            format!("the policy of {} is not as AWS writes it", queue.name()),
-        ));
-    };
-    if statements.contains(&statement) {
-        return Ok(());
-    }
-    statements.push(statement);
-    let call = clients.sqs.set_queue_attributes().queue_url(&queue.url);
-    call.attributes(QueueAttributeName::Policy, policy.to_string()).send().await?;
-    Ok(())
 }

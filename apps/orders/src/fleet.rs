@@ -12,7 +12,7 @@ use toolkit::testing::Server;
 
 use crate::audit::Books;
 use crate::model::now_ms;
-use crate::places::{DEAD_LETTERS, People, Places};
+use crate::places::{DEAD_LETTERS, Events, People, Places};
 use crate::services::{Error, Service};
 use crate::store::Stores;
 use crate::waiting::{Unrest, wait};
@@ -60,8 +60,8 @@ impl Fleet {
     pub async fn start(
         endpoint: Option<String>,
         stores: &Stores,
-        people: &People,
-        arguments: Vec<String>,
+        events: Events,
+        mut arguments: Vec<String>,
     ) -> Result<Fleet, Error> {
         std::fs::create_dir_all(&stores.folder)?;
         let server = match endpoint {
@@ -71,11 +71,14 @@ impl Fleet {
         let said = endpoint.as_deref().or(server.as_ref().map(Server::endpoint));
         let endpoint = said.unwrap_or(AWS).to_owned();
         let clients = clients(&endpoint).await;
-        let places = Places::ensure(&clients, people).await?;
+        let places = Places::ensure(&clients, &People::default(), events).await?;
         let (mut queues, mut graves) = (HealthCheck::new(&clients), HealthCheck::new(&clients));
         for (queue, dead) in DEAD_LETTERS {
             queues = queues.queue(&clients.queue(queue).await?, Thresholds::default());
             graves = graves.queue(&clients.queue(dead).await?, Thresholds { degraded: 1, unhealthy: 100 });
+        }
+        if events == Events::Eventbridge {
+            arguments.extend(["--events", "eventbridge"].map(str::to_owned));
         }
         let (stores, services) = (stores.clone(), BTreeMap::new());
         let mut fleet =

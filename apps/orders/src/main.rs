@@ -23,7 +23,7 @@ use audit::{Books, audit};
 use fleet::{AWS, Fleet, clients};
 use generate::{Counter, Generator, Mix};
 use model::{Item, Order, Payment, now_ms};
-use places::{DEAD_LETTERS, People, Places};
+use places::{DEAD_LETTERS, Events, People, Places};
 use services::gateway::Behaviour;
 use services::{Error, RunningService, Service, Settings, Surroundings};
 use store::Stores;
@@ -33,7 +33,7 @@ use waiting::{Unrest, many};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// An order-processing system on SQS and SNS: five services, their queues and topics, and their databases.
+/// An order-processing system on SQS and SNS or EventBridge: five services, their queues and topics, and their databases.
 ///
 /// `orders run` starts everything: a Posthaste server, all queues and topics, and the services. `orders submit`, in another
 /// terminal, sends orders and shows how they end.
@@ -71,6 +71,10 @@ struct Place {
     /// PostgreSQL: the prefix of the schemas' names.
     #[arg(long, global = true, default_value = "orders", value_name = "NAME", value_parser = schema)]
     schema: String,
+    /// How events travel between services: by topics and their subscriptions, or by an event bus and its rules. The same for all
+    /// commands of one system.
+    #[arg(long, env = "ORDERS_EVENTS", global = true, value_enum, default_value_t)]
+    events: Events,
     /// SQLite: sync at every commit, to protect against power failures. (A crash of a program loses nothing without it.)
     #[arg(long, global = true)]
     full_sync: bool,
@@ -347,6 +351,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Error> {
                 orders: args.orders,
                 kills: args.kills,
                 seed: args.seed,
+                events: place.events,
             };
             trials::run(trials, place.database.as_deref()).await.map(|bad| bad == 0)
         }
@@ -385,13 +390,15 @@ impl Place {
 
 async fn setup(place: &Place, people: &People) -> Result<(), Error> {
     let clients = place.clients().await?;
-    let places = Places::ensure(&clients, people).await?;
+    let places = Places::ensure(&clients, people, place.events).await?;
     println!("{:<22} {:<9} {:>7} {:>9} {:>6}  dead letters", "queue", "kind", "hidden", "kept", "waits");
     for (queue, _) in DEAD_LETTERS {
         println!("{}", as_it_is(&clients, queue).await?);
     }
-    for topic in places.topics() {
-        println!("topic  {}", topic.arn);
+    match place.events {
+        Events::Topics => places.channels().iter().for_each(|topic| println!("{topic}")),
+        // They are one.
+        Events::Eventbridge => println!("{}", places.order_status),
     }
     println!(
         "Alarms: none. They are CloudWatch's; they will be made here when the server offers CloudWatch."
@@ -442,13 +449,13 @@ async fn serve(place: &Place, args: &RunArgs) -> Result<(), Error> {
     let said = place.endpoint.as_deref().or(server.as_ref().map(Server::endpoint));
     let clients = clients(said.unwrap_or(AWS)).await;
     let places = match args.no_setup {
-        false => Places::ensure(&clients, &args.people.people()).await?,
+        false => Places::ensure(&clients, &args.people.people(), place.events).await?,
         true => {
             // The server may be on its way back.
             let mut tries = 0;
             loop {
                 tries += 1;
-                match Places::find(&clients).await {
+                match Places::find(&clients, place.events).await {
                     Ok(places) => break places,
                     Err(fault) if fault.retryable && tries < 60 => {
                         tokio::time::sleep(Duration::from_millis(500)).await
@@ -518,7 +525,7 @@ async fn stdin_closed() {
 
 async fn submit(place: &Place, args: &SubmitArgs) -> Result<(), Error> {
     let clients = place.clients().await?;
-    let counter = Counter::new(&clients, &Places::find(&clients).await?);
+    let counter = Counter::new(&clients, &Places::find(&clients, place.events).await?);
     let run = format!("o{:x}", now_ms());
     let orders: Vec<Order> = match &args.product {
         Some(product) => {
@@ -611,7 +618,7 @@ async fn drive(place: Place, args: &LoadArgs) -> Result<bool, Error> {
 async fn drive_on(place: &Place, args: &LoadArgs, stores: &Stores) -> Result<bool, Error> {
     let products = 2_000;
     let arguments = vec!["--products".to_owned(), products.to_string()];
-    let mut fleet = Fleet::start(place.endpoint.clone(), stores, &People::default(), arguments).await?;
+    let mut fleet = Fleet::start(place.endpoint.clone(), stores, place.events, arguments).await?;
     let load = load::Load {
         times: args.times,
         seconds: args.seconds.max(1),

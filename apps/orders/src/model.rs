@@ -274,6 +274,9 @@ pub struct Event {
     /// Why, or what more is to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The order's total in cents, when it is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_cents: Option<i64>,
 }
 
 impl Message for Event {

@@ -10,7 +10,7 @@ use crate::audit::{Books, audit};
 use crate::fleet::{Fleet, Victim};
 use crate::generate::{Counter, Generator, Mix};
 use crate::model::now_ms;
-use crate::places::People;
+use crate::places::Events;
 use crate::services::{Error, Service};
 use crate::store::Stores;
 
@@ -25,6 +25,8 @@ pub struct Trials {
     pub kills: u32,
     /// The first trial's seed; the next one's is one more.
     pub seed: u64,
+    /// How events travel.
+    pub events: Events,
 }
 
 /// How long a trial may take to come to rest.
@@ -115,7 +117,7 @@ async fn try_with(trials: Trials, seed: u64, stores: &Stores) -> Result<Trial, E
         "4",
     ];
     let arguments = arguments.map(str::to_owned).to_vec();
-    let mut fleet = Fleet::start(None, stores, &People::default(), arguments).await?;
+    let mut fleet = Fleet::start(None, stores, trials.events, arguments).await?;
     let books = Books::open(stores).await?;
     let counter = Counter::new(&fleet.clients, &fleet.places);
     let mut generator = Generator::new(Mix::trials(40), format!("t{seed}"), seed);

@@ -61,7 +61,7 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         print_topics(&machine)?;
         print_buses(&machine)?;
         print_schedules(&machine)?;
-        print_schemas(machine)?;
+        print_schemas(&machine)?;
         let set_aside = machine.sqs().set_aside();
         if set_aside > 0 {
             outln!("\nMessages set aside because they could not be read: {set_aside}")?;
@@ -262,7 +262,10 @@ fn print_schemas(machine: &Machine) -> io::Result<()> {
     let schemas = machine.schemas();
     let (count, discoverers) = (schemas.schemas().count(), schemas.discoverers().count());
     if count + discoverers > 0 {
-        outln!("\n{count} schemas, whose contents take {} bytes, and {discoverers} discoverers.", schemas.bytes())?;
+        outln!(
+            "\n{count} schemas, whose contents take {} bytes, and {discoverers} discoverers.",
+            schemas.bytes()
+        )?;
     }
     Ok(())
 }

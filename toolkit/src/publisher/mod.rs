@@ -1,6 +1,8 @@
-//! Sends messages to a queue or a topic: single messages, lists, or messages of many tasks in batches.
+//! Sends messages to a queue, a topic or an event bus: single messages, lists, or messages of many tasks in batches.
 
 mod batching;
+#[cfg(feature = "events")]
+mod bus_sink;
 mod dispatch;
 mod outgoing;
 mod sink;
@@ -15,6 +17,8 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 pub use batching::BatchingPublisher;
+#[cfg(feature = "events")]
+pub use bus_sink::{BUS_BYTES, BusSink};
 pub use outgoing::{Outgoing, Prepared};
 pub use sink::{BATCH_ENTRIES, QUEUE_BYTES, QueueSink, Receipt, Sink, TOPIC_BYTES, TopicSink};
 
@@ -120,6 +124,13 @@ impl Publisher {
     pub fn topic(clients: &Clients, arn: impl Into<String>) -> Publisher {
         let inner = TopicSink { sns: clients.sns.clone(), arn: arn.into() };
         Publisher::to(DirectSink { inner, direct: Direct::topics(&clients.sns) })
+    }
+
+    /// Publishes to an event bus. A [source](Self::source) is required. Bodies must be JSON objects, so steps that encrypt or
+    /// sign do not fit.
+    #[cfg(feature = "events")]
+    pub fn bus(clients: &Clients, bus: &crate::Bus) -> Publisher {
+        Publisher::to(BusSink { events: clients.events.clone(), name: bus.name.clone() })
     }
 
     /// Publishes to any sink.

@@ -1,5 +1,6 @@
 //! Each pattern against a running server, and at its worst moment.
 
+mod bus;
 mod claim_check;
 mod clients;
 mod common;

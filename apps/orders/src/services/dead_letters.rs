@@ -25,7 +25,7 @@ const RATE: f64 = 50.0;
 /// When a queue is missing.
 pub async fn start(around: &Surroundings) -> Result<RunningService, Error> {
     let clients = &around.clients;
-    let health = Publisher::topic(clients, &around.places.system_health.arn).source("dead-letters");
+    let health = around.places.system_health.publisher(clients).source("dead-letters");
     let told = health.clone();
     let alert = move |report: &DeadLetterReport| {
         let what = format!("{} new dead letters in {}", report.new.len(), report.queue);
@@ -92,7 +92,8 @@ async fn watch(queues: HealthCheck, health: Publisher, every: Duration) {
 /// Tells the operators, here and by the topic.
 async fn tell(health: Publisher, happening: Happening, what: String) {
     eprintln!("{}: {what}", happening.as_str());
-    let event = Event { happening, order_id: String::new(), customer_id: String::new(), detail: Some(what) };
+    let (order_id, customer_id) = (String::new(), String::new());
+    let event = Event { happening, order_id, customer_id, detail: Some(what), total_cents: None };
     let mut outgoing = Outgoing::new(event);
     if happening.is_critical() {
         outgoing = outgoing.attribute("critical", "true");

@@ -91,8 +91,8 @@ pub async fn start<D: Database>(around: &Surroundings, database: D) -> Result<Ru
     let mut desk = Desk::new("inventory-service", &around.clients, &database).await?;
     let ways = Ways {
         shipping: desk.queue(&around.places.shipping),
-        status: desk.topic(&around.places.order_status),
-        alerts: desk.topic(&around.places.inventory_alerts),
+        status: desk.channel(&around.places.order_status),
+        alerts: desk.channel(&around.places.inventory_alerts),
     };
     let desk = Arc::new(desk);
     let relay = desk.relay();

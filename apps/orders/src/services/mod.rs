@@ -31,10 +31,10 @@ use toolkit::inbox::sql::AfterCommit;
 use toolkit::outbox::{Outbox, Relay, RelaySettings, RunningRelay};
 use toolkit::publisher::{Outgoing, Prepared, PublisherSettings};
 use toolkit::sql::{Database, Dialect, StoreError, migrate};
-use toolkit::{Backoff, Clients, Envelope, Message, Publisher, Queue, Topic};
+use toolkit::{Backoff, Clients, Envelope, Message, Publisher, Queue};
 
 use crate::model::{Event, Happening};
-use crate::places::Places;
+use crate::places::{Channel, Places};
 use crate::store::{Stores, with_database};
 
 /// Any error on the way to a running service.
@@ -218,15 +218,20 @@ impl<D: Database> Desk<D> {
         self.add(Publisher::queue(&self.clients, queue))
     }
 
-    /// It publishes to this topic; gives the place's number.
-    pub fn topic(&mut self, topic: &Topic) -> Place {
-        self.add(Publisher::topic(&self.clients, &topic.arn))
+    /// It publishes events there; gives the place's number.
+    pub fn channel(&mut self, channel: &Channel) -> Place {
+        self.add(channel.publisher(&self.clients))
     }
 
     fn add(&mut self, publisher: Publisher) -> Place {
         let settings = PublisherSettings { in_flight: 8, ..PublisherSettings::default() };
-        self.publishers.push(publisher.source(self.source).settings(settings));
-        Place(self.publishers.len() - 1)
+        // All events may go to one bus.
+        let known = self.publishers.iter().position(|known| known.destination() == publisher.destination());
+        let place = known.unwrap_or(self.publishers.len());
+        if place == self.publishers.len() {
+            self.publishers.push(publisher.source(self.source).settings(settings));
+        }
+        Place(place)
     }
 
     /// Begins to publish what is written.
@@ -289,10 +294,24 @@ impl<'a, D: Database> Mail<'a, D> {
         detail: Option<String>,
         cause: Option<&Envelope<C>>,
     ) -> Result<(), StoreError> {
+        let (order_id, customer_id) = (order_id.to_owned(), customer_id.to_owned());
+        let event = Event { happening, order_id, customer_id, detail, total_cents: None };
+        self.tell(to, event, cause).await
+    }
+
+    /// Adds an event that says more than others.
+    ///
+    /// # Errors
+    /// When it could never be sent.
+    pub async fn tell<C>(
+        &mut self,
+        to: Place,
+        event: Event,
+        cause: Option<&Envelope<C>>,
+    ) -> Result<(), StoreError> {
         let desk = self.desk;
         let publisher = &desk.publishers[to.0];
-        let event =
-            Event { happening, order_id: order_id.to_owned(), customer_id: customer_id.to_owned(), detail };
+        let (happening, order_id) = (event.happening, event.order_id.clone());
         let mut outgoing = Outgoing::new(event).id(format!("{order_id}:{}", happening.as_str()));
         if happening.is_critical() {
             outgoing = outgoing.attribute("critical", "true");

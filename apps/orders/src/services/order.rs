@@ -56,8 +56,8 @@ pub async fn start<D: Database>(around: &Surroundings, database: D) -> Result<Ru
     let ways = Ways {
         inventory: desk.queue(&places.inventory),
         payments: desk.queue(&places.payments),
-        status: desk.topic(&places.order_status),
-        money: desk.topic(&places.payment_notifications),
+        status: desk.channel(&places.order_status),
+        money: desk.channel(&places.payment_notifications),
     };
     let desk = Arc::new(desk);
     let relay = desk.relay();
@@ -224,7 +224,14 @@ impl<D: Database> TransactionalBatchHandler<Order, D> for Intake<D> {
                 mail.event(self.ways.status, Happening::Rejected, who, Some(reason.clone()), cause).await?;
                 continue;
             }
-            mail.event(self.ways.status, Happening::Created, who, None, cause).await?;
+            let created = Event {
+                happening: Happening::Created,
+                order_id: order.order_id.clone(),
+                customer_id: order.customer_id.clone(),
+                detail: None,
+                total_cents: Some(order.total_amount),
+            };
+            mail.tell(self.ways.status, created, cause).await?;
             let items = Lines { order: who, country: &order.country, items: &order.items };
             items.send(&mut mail, self.ways.inventory, StockWork::Reserve, cause).await?;
         }

@@ -52,7 +52,7 @@ pub async fn start<D: Database>(
     let inbox = SqlInbox::new(&database, "payment");
     inbox.migrate().await?;
     let mut desk = Desk::new("payment-service", &around.clients, &database).await?;
-    let told = desk.topic(&around.places.payment_notifications);
+    let told = desk.channel(&around.places.payment_notifications);
     let desk = Arc::new(desk);
     let relay = desk.relay();
     let answers = Arc::new(Mutex::new(HashMap::new()));

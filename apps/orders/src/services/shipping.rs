@@ -33,7 +33,7 @@ pub async fn start<D: Database>(around: &Surroundings, database: D) -> Result<Ru
     let inbox = SqlInbox::new(&database, "shipping");
     inbox.migrate().await?;
     let mut desk = Desk::new("shipping-service", &around.clients, &database).await?;
-    let told = desk.topic(&around.places.order_status);
+    let told = desk.channel(&around.places.order_status);
     let relay = desk.relay();
     let handler = batches_in_transaction(inbox, remembering(), Shipping { desk, told });
     let handler = gather(BATCH, handler).linger(LINGER);

@@ -136,13 +136,42 @@ const CHARGED_AGAIN: &str =
 
 #[test]
 fn orders_of_all_kinds_come_to_their_ends_and_what_failed_is_undone() {
-    orders_of_all_kinds(&[], |folder| {
-        block_on(async {
-            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.join("gateway.db"));
-            let ledger = sqlx::SqlitePool::connect_with(options).await.unwrap();
-            sqlx::query(CHARGED_AGAIN).execute(&ledger).await.unwrap();
-            ledger.close().await;
-        })
+    orders_of_all_kinds(&[], charge_again);
+}
+
+/// Makes the books of the gateway wrong.
+fn charge_again(folder: &Path) {
+    block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.join("gateway.db"));
+        let ledger = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        sqlx::query(CHARGED_AGAIN).execute(&ledger).await.unwrap();
+        ledger.close().await;
+    })
+}
+
+#[test]
+fn orders_of_all_kinds_come_to_their_ends_with_events_on_a_bus() {
+    orders_of_all_kinds(&["--events", "eventbridge"], charge_again);
+}
+
+#[test]
+fn a_rule_of_the_bus_selects_valuable_orders() {
+    let (server, folder) = (Server::in_memory().unwrap(), tempfile::tempdir().unwrap());
+    let on_bus = ["--events", "eventbridge"];
+    let _services = all_services(server.endpoint(), folder.path(), &on_bus);
+    for price in ["9999", "10000"] {
+        let arguments = ["submit", "--product", "product-00001", "--price", price];
+        let arguments = [&arguments[..], &on_bus].concat();
+        let output = orders(Some(server.endpoint()), folder.path(), &arguments).output().unwrap();
+        assert!(said(&output).contains("completed"), "{}", said(&output));
+    }
+    block_on(async {
+        let clients = server.clients().await;
+        let found = attributes(&clients, "valuable-orders").await;
+        assert_eq!(found["ApproximateNumberOfMessages"], "1");
+        let people = ["setup", "--email", "ops@shop.example", "--events", "eventbridge"];
+        let output = orders(Some(server.endpoint()), folder.path(), &people).output().unwrap();
+        assert!(!output.status.success() && said(&output).contains("--email"), "{}", said(&output));
     });
 }
 

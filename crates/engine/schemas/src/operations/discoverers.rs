@@ -22,6 +22,21 @@ use crate::service::Waiter;
 use crate::state::State;
 use crate::{DiscovererKey, limits, refusals};
 
+/// A discoverer in an answer. The shapes have different names and the same members.
+macro_rules! shown {
+    ($output:ident, $discoverer:ident) => {
+        $output {
+            discoverer_arn: text($discoverer.key.arn()),
+            discoverer_id: text($discoverer.key.id),
+            source_arn: text($discoverer.source),
+            description: $discoverer.description.map(Into::into),
+            state: state_text($discoverer.is_started),
+            cross_account: Some($discoverer.cross_account),
+            tags: super::tags($discoverer.tags),
+        }
+    };
+}
+
 /// The discoverer of the caller that a request names.
 fn key(id: Option<&Text>, asker: &Asker<'_>) -> DiscovererKey {
     let (account, region) = (asker.caller.account.clone(), asker.caller.region.clone());
@@ -87,15 +102,7 @@ impl Operation<State> for CreateDiscoverer {
 
     fn present(reply: Reply, _: &(), _: &()) -> Result<CreateDiscovererOutput, Malformed> {
         let Reply::Discoverer(discoverer) = reply else { return Err(Malformed) };
-        Ok(CreateDiscovererOutput {
-            discoverer_arn: text(discoverer.key.arn()),
-            discoverer_id: text(discoverer.key.id),
-            source_arn: text(discoverer.source),
-            description: discoverer.description.map(Into::into),
-            state: state_text(discoverer.is_started),
-            cross_account: Some(discoverer.cross_account),
-            tags: super::tags(discoverer.tags),
-        })
+        Ok(shown!(CreateDiscovererOutput, discoverer))
     }
 }
 
@@ -123,15 +130,7 @@ impl Operation<State> for DescribeDiscoverer {
 
     fn present(reply: Reply, _: &(), _: &()) -> Result<DescribeDiscovererOutput, Malformed> {
         let Reply::Discoverer(discoverer) = reply else { return Err(Malformed) };
-        Ok(DescribeDiscovererOutput {
-            discoverer_arn: text(discoverer.key.arn()),
-            discoverer_id: text(discoverer.key.id),
-            source_arn: text(discoverer.source),
-            description: discoverer.description.map(Into::into),
-            state: state_text(discoverer.is_started),
-            cross_account: Some(discoverer.cross_account),
-            tags: super::tags(discoverer.tags),
-        })
+        Ok(shown!(DescribeDiscovererOutput, discoverer))
     }
 }
 
@@ -174,15 +173,7 @@ impl Operation<State> for UpdateDiscoverer {
 
     fn present(reply: Reply, _: &(), _: &()) -> Result<UpdateDiscovererOutput, Malformed> {
         let Reply::Discoverer(discoverer) = reply else { return Err(Malformed) };
-        Ok(UpdateDiscovererOutput {
-            discoverer_arn: text(discoverer.key.arn()),
-            discoverer_id: text(discoverer.key.id),
-            source_arn: text(discoverer.source),
-            description: discoverer.description.map(Into::into),
-            state: state_text(discoverer.is_started),
-            cross_account: Some(discoverer.cross_account),
-            tags: super::tags(discoverer.tags),
-        })
+        Ok(shown!(UpdateDiscovererOutput, discoverer))
     }
 }
 

@@ -21,6 +21,18 @@ use crate::rules::pages::{self, Page};
 use crate::state::State;
 use crate::{RegistryKey, limits, refusals};
 
+/// A registry in an answer. The shapes have different names and the same members.
+macro_rules! shown {
+    ($output:ident, $registry:ident) => {
+        $output {
+            registry_arn: text($registry.key.arn()),
+            registry_name: text($registry.key.name),
+            description: $registry.description.map(Into::into),
+            tags: super::tags($registry.tags),
+        }
+    };
+}
+
 /// A registry, whether it was made or every account has it.
 pub(super) fn known<'s>(state: &'s State, key: &RegistryKey) -> Result<Cow<'s, RegistryDeclared>, Refusal> {
     match state.registries.get(key) {
@@ -79,12 +91,7 @@ impl Operation<State> for CreateRegistry {
 
     fn present(reply: Reply, _: &(), _: &()) -> Result<CreateRegistryOutput, Malformed> {
         let Reply::Registry(registry) = reply else { return Err(Malformed) };
-        Ok(CreateRegistryOutput {
-            registry_arn: text(registry.key.arn()),
-            registry_name: text(registry.key.name),
-            description: registry.description.map(Into::into),
-            tags: super::tags(registry.tags),
-        })
+        Ok(shown!(CreateRegistryOutput, registry))
     }
 }
 
@@ -128,12 +135,7 @@ impl Operation<State> for DescribeRegistry {
 
     fn present(reply: Reply, _: &(), _: &()) -> Result<DescribeRegistryOutput, Malformed> {
         let Reply::Registry(registry) = reply else { return Err(Malformed) };
-        Ok(DescribeRegistryOutput {
-            registry_arn: text(registry.key.arn()),
-            registry_name: text(registry.key.name),
-            description: registry.description.map(Into::into),
-            tags: super::tags(registry.tags),
-        })
+        Ok(shown!(DescribeRegistryOutput, registry))
     }
 }
 
@@ -166,12 +168,7 @@ impl Operation<State> for UpdateRegistry {
 
     fn present(reply: Reply, _: &(), _: &()) -> Result<UpdateRegistryOutput, Malformed> {
         let Reply::Registry(registry) = reply else { return Err(Malformed) };
-        Ok(UpdateRegistryOutput {
-            registry_arn: text(registry.key.arn()),
-            registry_name: text(registry.key.name),
-            description: registry.description.map(Into::into),
-            tags: super::tags(registry.tags),
-        })
+        Ok(shown!(UpdateRegistryOutput, registry))
     }
 }
 

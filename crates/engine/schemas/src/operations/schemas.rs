@@ -24,6 +24,22 @@ use crate::rules::{content, names};
 use crate::state::State;
 use crate::{RegistryKey, SchemaKey, VersionKey, limits, refusals};
 
+/// A schema that was made or changed, in an answer. The shapes have different names and the same members.
+macro_rules! changed {
+    ($output:ident, $schema:ident, $version:ident) => {
+        $output {
+            description: $schema.description.map(Into::into),
+            last_modified: shown($schema.modified),
+            schema_arn: text($schema.key.arn()),
+            schema_name: text($schema.key.name),
+            schema_version: text($version.key.version.to_string()),
+            tags: super::tags($schema.tags),
+            r#type: text($version.dialect.name()),
+            version_created_date: shown($version.created),
+        }
+    };
+}
+
 /// A schema that is there.
 pub(super) fn schema<'s>(state: &'s State, key: &SchemaKey) -> Result<&'s SchemaDeclared, Refusal> {
     known(state, &key.registry)?;
@@ -83,16 +99,7 @@ impl Operation<State> for CreateSchema {
 
     fn present(reply: Reply, _: &(), _: &()) -> Result<CreateSchemaOutput, Malformed> {
         let Reply::Schema(schema, version) = reply else { return Err(Malformed) };
-        Ok(CreateSchemaOutput {
-            description: schema.description.map(Into::into),
-            last_modified: shown(schema.modified),
-            schema_arn: text(schema.key.arn()),
-            schema_name: text(schema.key.name),
-            schema_version: text(version.key.version.to_string()),
-            tags: super::tags(schema.tags),
-            r#type: text(version.dialect.name()),
-            version_created_date: shown(version.created),
-        })
+        Ok(changed!(CreateSchemaOutput, schema, version))
     }
 }
 
@@ -180,16 +187,7 @@ impl Operation<State> for UpdateSchema {
 
     fn present(reply: Reply, _: &(), _: &()) -> Result<UpdateSchemaOutput, Malformed> {
         let Reply::Schema(schema, version) = reply else { return Err(Malformed) };
-        Ok(UpdateSchemaOutput {
-            description: schema.description.map(Into::into),
-            last_modified: shown(schema.modified),
-            schema_arn: text(schema.key.arn()),
-            schema_name: text(schema.key.name),
-            schema_version: text(version.key.version.to_string()),
-            tags: super::tags(schema.tags),
-            r#type: text(version.dialect.name()),
-            version_created_date: shown(version.created),
-        })
+        Ok(changed!(UpdateSchemaOutput, schema, version))
     }
 }
 
