@@ -100,7 +100,8 @@ impl RuleSpec {
         self
     }
 
-    /// Sets the message group, which a FIFO queue requires.
+    /// Sets the message group, which a FIFO queue requires. The queue must have content-based deduplication, since events have no
+    /// deduplication ids.
     #[must_use]
     pub fn group(mut self, group: impl Into<String>) -> RuleSpec {
         self.group = Some(group.into());

@@ -248,7 +248,7 @@ impl Places {
         let valuable = QueueSpec::new("valuable-orders").retention(60 * MINUTE).ensure(clients).await?;
         RuleSpec::new("valuable-orders", &valuable)
             .types([Happening::Created.as_str()])
-            .data(json!({ "total_cents": [{ "numeric": [">=", VALUABLE_CENTS] }] }))
+            .data(json!({ "totalCents": [{ "numeric": [">=", VALUABLE_CENTS] }] }))
             .ensure(clients, &bus)
             .await?;
         Ok(())

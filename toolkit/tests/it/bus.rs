@@ -39,7 +39,8 @@ async fn each_queue_gets_what_its_rule_selects() {
     assert_eq!(Bus::ensure(&clients, "steps").await.unwrap(), bus);
     let all = QueueSpec::new("all").ensure(&clients).await.unwrap();
     let large = QueueSpec::new("large").ensure(&clients).await.unwrap();
-    let grouped = QueueSpec::new("grouped.fifo").ensure(&clients).await.unwrap();
+    let grouped =
+        QueueSpec::new("grouped.fifo").content_based_deduplication().ensure(&clients).await.unwrap();
     let whole = QueueSpec::new("whole").ensure(&clients).await.unwrap();
     RuleSpec::new("all", &all).ensure(&clients, &bus).await.unwrap();
     RuleSpec::new("large", &large).ensure(&clients, &bus).await.unwrap();
