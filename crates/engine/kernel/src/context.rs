@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::service::Record;
+use crate::service::{Fact, Record};
 use crate::{Demand, Numbers, Offer, ParcelSent, Secret, Taken, Targets, Time};
 
 /// The circumstances of a decision. `L` are the service's limits.
@@ -63,10 +63,11 @@ impl<'a, 'm, L> Context<'a, 'm, L> {
     /// Records a fact that follows from an offer, for the service that is offered something: a target that keeps no copy of the body.
     /// The fact belongs to the group of the decision, after its bodies, and becomes true with them. So what it says must hold whatever
     /// else the same decision offers.
-    pub fn record<'r, R: Record<'r>>(&mut self, record: &R) {
+    pub fn record<'r, R: Record<'r>>(&mut self, fact: &Fact<'_, R>) {
         let mut head = Vec::new();
-        record.encode(&mut head);
-        self.handed.facts.push(Following { is_configuration: record.is_configuration(), head });
+        fact.record.encode(&mut head);
+        let is_configuration = fact.record.is_configuration();
+        self.handed.facts.push(Following { is_configuration, head, tail: fact.tail.to_vec() });
     }
 
     /// Whether a target has answered with a fact: the decision sees it only in its next step.
@@ -98,6 +99,8 @@ pub struct Following {
     pub is_configuration: bool,
     /// What [`Record::encode`] wrote.
     pub head: Vec<u8>,
+    /// What is stored with it.
+    pub tail: Vec<u8>,
 }
 
 /// A body with those who take it.

@@ -295,7 +295,7 @@ impl<H: House> Machine<H> {
             let takers = parcel.copies.len() + parcel.deliveries.len();
             PARCEL_BYTES + takers * TAKER_BYTES + payload.len()
         });
-        let following = handed.following().iter().map(|fact| fact.head.len());
+        let following = handed.following().iter().map(|fact| fact.head.len() + fact.tail.len());
         self.group_room(parcels.sum::<usize>() + following.sum::<usize>())
     }
 

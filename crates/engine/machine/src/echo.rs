@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use kernel::codec::{Malformed, Reader, put_str, put_u64};
 use kernel::service::{Decision, Fact, Outcome};
 use kernel::{
-    Call, Called, Caller, Context, Demand, Extent, Ledger, Refusal, Secret, Service, Setting, Survival,
+    Call, Called, Caller, Context, Demand, Extent, Ledger, Offer, ParcelSent, Refusal, Secret, Service,
+    Setting, Survival, Taken,
 };
 
 use crate::calls::Callable;
@@ -38,6 +39,8 @@ pub enum Ask {
     Refuse,
     /// Call this operation with this input, say `called`, and tell what became of the call.
     Call(&'static str, &'static str),
+    /// Offer a text to the echo, and say another one.
+    Offer(&'static str, &'static str),
 }
 
 /// A text was said.
@@ -135,7 +138,30 @@ impl Service for State {
                 Decision::with(Vec::new(), Outcome::Wait(heard))
             }
             Ask::Refuse => Refusal::new("Refused", "no").into(),
+            Ask::Offer(offered, said) => {
+                let parcel = ParcelSent::new(context.setting.numbers.draw(), 0, context.setting.now);
+                let body = context.body(parcel, offered.as_bytes());
+                let taken = context.offer(&Offer {
+                    to: &kernel::Arn::new(State::NAME, "", "", "echo"),
+                    body,
+                    must_be_allowed: None,
+                    size: offered.len(),
+                    attributes: 0,
+                    form: kernel::parcel::Form::default(),
+                    deduplicates_by_content: false,
+                    is_dead_letter: false,
+                });
+                let reply = format!("{taken:?} {}", context.has_followers());
+                Decision::done(vec![Said(number, said).into()], reply)
+            }
         }
+    }
+
+    fn offer(&self, offer: &Offer<'_>, context: &mut Context<'_, '_, ()>) -> Taken {
+        let text = String::from_utf8_lossy(context.payload(offer.body)).into_owned();
+        let said = Said(context.setting.numbers.draw(), &text);
+        context.record(&Fact::from(said));
+        Taken::Taken
     }
 
     fn decide_again<'a>(
@@ -395,6 +421,23 @@ mod tests {
         assert_eq!(answers, [(ticket, Ok("a".to_owned()))]);
         assert_eq!(effects, ["twice"]);
         assert_eq!(server.restart().last().map(|(_, text)| text.to_owned()), Some("b".to_owned()));
+    }
+
+    #[test]
+    fn a_target_that_answers_with_a_fact_does_so_in_the_group_of_the_offer() {
+        let mut server = Server::new();
+        let ticket = server.put(Ask::Offer("offered", "said"));
+        server.machine.flush(NOW);
+        let Some(Output::Append(batch)) = server.machine.poll() else { panic!("nothing is written") };
+        assert_eq!(batch.pieces.len(), 1, "both records are in one frame");
+        server.run(Output::Append(batch));
+        assert_eq!(server.settle().0, [(ticket, Ok("Taken true".to_owned()))]);
+        // The target's fact comes behind those of who offers.
+        assert_eq!(server.last().map(|(_, text)| text), Some("offered"));
+        let next = server.machine.next_number();
+        let server = server.restart();
+        assert_eq!(server.last().map(|(_, text)| text), Some("offered"));
+        assert_eq!(server.machine.next_number(), next);
     }
 
     #[test]

@@ -93,9 +93,9 @@ impl<H: House> Machine<H> {
     pub(crate) fn commit_following(&mut self, fact: &Following, grouping: Grouping) {
         let class = class_of(fact.is_configuration);
         let encode = |out: &mut Vec<u8>| out.extend_from_slice(&fact.head);
-        let mut recorded = self.record(class, usize::MAX, grouping, encode, &[]);
+        let mut recorded = self.record(class, usize::MAX, grouping, encode, &fact.tail);
         if recorded.is_err() && grouping != Grouping::ALONE {
-            recorded = self.record(class, usize::MAX, Grouping::ALONE, encode, &[]);
+            recorded = self.record(class, usize::MAX, Grouping::ALONE, encode, &fact.tail);
         }
         debug_assert!(recorded.is_ok(), "{recorded:?}");
         let Ok(at) = recorded else { return };

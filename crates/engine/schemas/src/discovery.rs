@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::ids::{DISCOVERED, Named, PRINCIPAL};
 use crate::inference::{Dialect, Shape, Subject, pascal_case, write};
-use crate::operations::{Context, Decision, Reply, Setting};
+use crate::operations::{Context, Decision, Fact, Reply, Setting};
 use crate::records::{DiscovererDeclared, Record, RegistryDeclared, SchemaDeclared, VersionDeclared};
 use crate::service::Waiter;
 use crate::state::State;
@@ -39,7 +39,9 @@ impl State {
         if discoverer.is_started && context.setting.room >= Demand::Growth {
             let payload = Bytes::copy_from_slice(context.payload(offer.body));
             let facts = self.discover(discoverer, &payload, &context.setting);
-            facts.unwrap_or_default().iter().for_each(|fact| context.record(fact));
+            for fact in facts.unwrap_or_default() {
+                context.record(&Fact::from(fact));
+            }
         }
         Taken::Taken
     }
@@ -163,7 +165,7 @@ impl State {
                 Reply::Done
             }
         };
-        let facts = facts.into_iter().map(kernel::Fact::from).collect();
+        let facts = facts.into_iter().map(Fact::from).collect();
         Decision { facts, ..answered(task, Ok(reply)) }
     }
 
