@@ -36,8 +36,10 @@ impl State {
         let Some(discoverer) = self.discoverers.get(&key) else {
             return Taken::Refused(Why::Missing, "there is no such discoverer");
         };
-        if discoverer.is_started && context.setting.room >= Demand::Growth {
-            let payload = Bytes::copy_from_slice(context.payload(offer.body));
+        let payload = context.payload(offer.body);
+        let is_looked_at = discoverer.is_started && payload.len() <= limits::EVENT_BYTES;
+        if is_looked_at && context.setting.room >= Demand::Growth {
+            let payload = Bytes::copy_from_slice(payload);
             let facts = self.discover(discoverer, &payload, &context.setting);
             for fact in facts.unwrap_or_default() {
                 context.record(&Fact::from(fact));
@@ -75,6 +77,9 @@ impl State {
             None => (None, seen),
         };
         if schema.is_some_and(|schema| self.versions_of(schema.id).count() >= limits::VERSIONS) {
+            return None;
+        }
+        if shape.size() > limits::SHAPE_SIZE {
             return None;
         }
         let content = write(Dialect::OpenApi3, &subject, &shape);

@@ -39,8 +39,15 @@ pub const POLICY_BYTES: usize = 20 << 10;
 /// Bytes of the contents of all versions. They are kept in memory, so the server bounds them; AWS does not.
 pub const MEMORY_BYTES: usize = 256 << 20;
 
-/// Bytes of contents that one page of a search looks at. A page for which few schemas qualify is short, and has a token.
-pub const SEARCHED_BYTES: usize = 1 << 20;
+/// Bytes of contents that one page of a search looks at, about, and that it looks at of one schema: the newest. A page for which few schemas
+/// qualify is short, and has a token. Other requests wait for a page.
+pub const SEARCHED_BYTES: usize = 256 << 10;
+
+/// Bytes of an event that a discoverer looks at, at the most. AWS looks at events of up to 1000 KiB; here other requests wait meanwhile.
+pub const EVENT_BYTES: usize = 128 << 10;
+
+/// Values and properties that a schema describes, at the most. The content of one with more would be longer than a content may be.
+pub const SHAPE_SIZE: usize = CONTENT / 16;
 
 /// Which limits are in force.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

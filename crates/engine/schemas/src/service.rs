@@ -84,8 +84,12 @@ impl Service for State {
         State::apply(self, record, at, ledger);
     }
 
+    fn replaying(&mut self, _: Time) {
+        State::replaying(self);
+    }
+
     fn replayed(&mut self, _: u64, _: &mut Ledger) {
-        self.announcements.clear();
+        State::replayed(self);
     }
 
     fn reset(&mut self, _: Time) -> Vec<Fact<'static>> {

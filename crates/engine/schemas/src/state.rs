@@ -25,6 +25,7 @@ pub struct State {
     bytes: usize,
 
     // What follows is not in the log.
+    is_replaying: bool,
     /// Requests that wait for what buses say.
     pub(crate) waiting: VecDeque<Waiter>,
     /// New versions that the default bus is still to be told of.
@@ -145,7 +146,9 @@ impl State {
         match self.versions.declare(record, at, ledger) {
             // It was written again.
             Some(before) => self.bytes -= before.content.len(),
-            None if self.announcements.len() < ANNOUNCEMENTS => self.announcements.push_back(record.key),
+            None if !self.is_replaying && self.announcements.len() < ANNOUNCEMENTS => {
+                self.announcements.push_back(record.key)
+            }
             None => {}
         }
         self.learn(record.key.schema);
@@ -157,10 +160,22 @@ impl State {
         self.learn(record.key.schema);
     }
 
-    /// Looks at the latest version of a schema, if it is a discovered one. While a log is read, the schema's declaration can come
-    /// after its versions.
+    /// A log is about to be read. The shapes of schemas are looked at behind it.
+    pub(crate) fn replaying(&mut self) {
+        self.is_replaying = true;
+    }
+
+    /// A log has been read. The default bus was told of what it says.
+    pub(crate) fn replayed(&mut self) {
+        self.is_replaying = false;
+        self.announcements.clear();
+        let schemas: Vec<u64> = self.names.keys().copied().collect();
+        schemas.into_iter().for_each(|schema| self.learn(schema));
+    }
+
+    /// Looks at the latest version of a schema, if it is a discovered one.
     fn learn(&mut self, schema: u64) {
-        if !self.names.get(&schema).is_some_and(|name| name.registry.is_discovered()) {
+        if self.is_replaying || !self.names.get(&schema).is_some_and(|name| name.registry.is_discovered()) {
             return;
         }
         let latest = self.versions_of(schema).next_back();

@@ -107,6 +107,13 @@ impl Shape {
         properties.extend(new);
     }
 
+    /// How many kinds of values and properties it names: its length as a document grows with them.
+    pub fn size(&self) -> usize {
+        let list = self.list.as_ref().map_or(0, |items| items.size());
+        let properties = self.object.iter().flatten().map(|(_, property)| property.shape.size());
+        1 + list + properties.sum::<usize>()
+    }
+
     /// Whether merging another one would change nothing.
     pub fn includes(&self, other: &Shape) -> bool {
         let includes_lists = match (&self.list, &other.list) {

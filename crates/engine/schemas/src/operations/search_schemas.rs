@@ -9,7 +9,7 @@ use kernel::{Asker, Demand, Operation, Refusal};
 use super::registries::known;
 use super::schemas::after;
 use super::{Context, Decision, Found, Reply, shown, text};
-use crate::records::SchemaDeclared;
+use crate::records::{SchemaDeclared, VersionDeclared};
 use crate::rules::names;
 use crate::rules::pages::{self, Page};
 use crate::state::State;
@@ -51,7 +51,7 @@ impl Operation<State> for SearchSchemas {
         let mut bytes = 0;
         let looked_at = theirs.by_ref().take_while(|schema| {
             let before = bytes;
-            bytes += state.versions_of(schema.id).map(|version| version.content.len()).sum::<usize>();
+            bytes += newest(schema, state).map(|version| version.content.len()).sum::<usize>();
             before < limits::SEARCHED_BYTES
         });
         let looked_at = looked_at.count();
@@ -92,9 +92,22 @@ impl SearchSchemas {
             self.words.iter().all(|word| text.contains(word.as_str()))
         };
         let is_named = contains(&schema.key.name);
-        let versions = state.versions_of(schema.id).filter(|version| is_named || contains(&version.content));
-        let versions: Vec<_> =
-            versions.map(|version| (version.key, version.created, version.dialect)).collect();
+        let told = |version: &VersionDeclared| (version.key, version.created, version.dialect);
+        let mut versions: Vec<_> = match is_named {
+            true => state.versions_of(schema.id).rev().map(told).collect(),
+            false => newest(schema, state).filter(|version| contains(&version.content)).map(told).collect(),
+        };
+        versions.reverse();
         (!versions.is_empty()).then(|| Found { schema: schema.clone(), versions })
     }
+}
+
+/// The versions of a schema that a search looks at, the newest first.
+fn newest<'s>(schema: &SchemaDeclared, state: &'s State) -> impl Iterator<Item = &'s VersionDeclared> {
+    let mut bytes = 0;
+    state.versions_of(schema.id).rev().take_while(move |version| {
+        let before = bytes;
+        bytes += version.content.len();
+        before < limits::SEARCHED_BYTES
+    })
 }
