@@ -1,11 +1,9 @@
 //! What FIFO topics keep (facts/sns.md § 10).
 //!
-//! An archive is a series of the store for retained data. The record of a publish is all there is to say: the log owes it to the
-//! store, and holds it until the store has it. What the store has is the beginning of the archive, and what is owed is the rest.
+//! An archive is a series of the store for retained data ([`archives::Archives`]).
 
 use collections::{Entry, Owed};
-use kernel::retained::{Keep, Order, Owed as Owing, Rule};
-use kernel::{Extent, Ledger, ParcelSent, Rests, Retention, Seq, Series, Time, iso8601};
+use kernel::{Extent, Ledger, ParcelSent, Retention, Seq, Series, Time, iso8601};
 
 use crate::TopicId;
 use crate::records::TopicDeclared;
@@ -20,20 +18,6 @@ pub(crate) const ARCHIVE_SERIES: &str = "ArchiveSeries";
 /// The same in logs from before there was a store. Other things can have this number, so it is no series': that of such an archive
 /// is the topic's, of which the store has nothing.
 pub(crate) const ARCHIVE_BEGAN: &str = "ArchiveBegan";
-
-/// Messages of archives that were given up that are forgotten in one go.
-const FORGOTTEN_AT_ONCE: usize = 1000;
-
-/// Rules that are ordered in one go.
-const RULES_AT_ONCE: usize = 100;
-
-/// An archive.
-#[derive(Clone, Debug)]
-pub(crate) struct Archive {
-    pub(crate) keeping: Keeping,
-    /// What the store does not have yet.
-    pub(crate) owed: Owed,
-}
 
 /// What an archive keeps.
 #[derive(Clone, Copy, Debug)]
@@ -79,21 +63,6 @@ impl Keeping {
     }
 }
 
-impl Archive {
-    /// All that is owed, as one order.
-    pub(crate) fn all_owed(&self) -> Keep {
-        let record = |entry: Entry| Owing { sequence: entry.seq.0, time: entry.sent, extent: entry.extent };
-        let records = self.owed.iter_from(Seq(0)).map(record).collect();
-        let Keeping { series, .. } = self.keeping;
-        Keep { series, retention: self.keeping.retention(), records, more: false }
-    }
-
-    /// The next records that the store is to keep, unless an order is under way.
-    pub(crate) fn order(&mut self) -> Option<Keep> {
-        self.owed.order(self.keeping.series, self.keeping.retention())
-    }
-}
-
 impl State {
     /// A message was published, or lies here now: its topic keeps it if it has an archive.
     pub(crate) fn archive(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
@@ -101,108 +70,43 @@ impl State {
             return;
         }
         let id = TopicId(parcel.source);
-        let archive = self.topics.get_mut(&id).and_then(|topic| topic.archive.as_mut());
-        let Some(Archive { keeping, owed }) = archive else { return };
+        let Some(keeping) = self.topics.get(&id).and_then(|topic| topic.archive) else { return };
         if !keeping.keeps(Seq(parcel.number), parcel.at, self.reading_until.unwrap_or(parcel.at)) {
             return;
         }
-        owed.put(Entry { seq: Seq(parcel.number), extent: at, sent: parcel.at, tag: 0 }, ledger);
-        if owed.is_ready() {
-            self.to_keep.insert(id);
-        }
+        let entry = Entry { seq: Seq(parcel.number), extent: at, sent: parcel.at, tag: 0 };
+        self.archives.put(keeping.series, entry, ledger);
         self.wake_replays(id);
     }
 
     /// Whether a message is owed to its topic's archive, with its record at `at`.
     pub fn is_owed(&self, parcel: &ParcelSent<'_>, at: Extent) -> bool {
-        let topic = self.topics.get(&TopicId(parcel.source));
-        let archive = topic.and_then(|topic| topic.archive.as_ref());
-        archive.is_some_and(|archive| archive.owed.contains(Seq(parcel.number), at))
+        let archive = self.topics.get(&TopicId(parcel.source)).and_then(|topic| topic.archive);
+        archive.is_some_and(|keeping| self.archives.is_owed(keeping.series, Seq(parcel.number), at))
+    }
+
+    /// How many messages of a topic's archive the store does not have yet.
+    pub fn owed_by(&self, topic: &Topic) -> u64 {
+        let owed = topic.archive.and_then(|keeping| self.archives.owed(keeping.series));
+        owed.map_or(0, Owed::len)
     }
 
     /// A topic has been declared: it has an archive from now on, or another, or none.
     pub(crate) fn archive_declared(&mut self, id: TopicId) {
+        let is_live = self.reading_until.is_none();
         let Some(topic) = self.topics.get_mut(&id) else { return };
         let keeping = Keeping::of(&topic.declared);
-        if let (Some(archive), Some(keeping)) = (&mut topic.archive, keeping)
-            && archive.keeping.series == keeping.series
-        {
-            if archive.keeping.days != keeping.days && self.reading_until.is_none() {
-                self.rules.insert(keeping.series, Rule::Keep(keeping.retention()));
-            }
-            archive.keeping = keeping;
-            return;
+        let old = std::mem::replace(&mut topic.archive, keeping);
+        if let Some(keeping) = keeping {
+            self.archives.declare(keeping.series, keeping.retention(), is_live);
         }
-        let old = topic.archive.take();
-        topic.archive = keeping.map(|keeping| Archive { keeping, owed: Owed::default() });
-        self.archives.extend(keeping.map(|keeping| (keeping.series, id)));
-        self.archive_ended(old);
+        self.archive_ended(old.filter(|old| keeping.is_none_or(|keeping| keeping.series != old.series)));
     }
 
     /// An archive is given up: what it has kept goes.
-    pub(crate) fn archive_ended(&mut self, archive: Option<Archive>) {
-        let Some(Archive { keeping, owed }) = archive else { return };
-        self.archives.remove(&keeping.series);
-        if self.reading_until.is_none() {
-            self.rules.insert(keeping.series, Rule::Delete);
+    pub(crate) fn archive_ended(&mut self, archive: Option<Keeping>) {
+        if let Some(keeping) = archive {
+            self.archives.end(keeping.series, self.reading_until.is_none());
         }
-        self.given_up.push_back(owed);
-    }
-
-    /// After a log has been read: the store may not have heard what was said last of how long to keep.
-    pub(crate) fn rule_all_archives(&mut self) {
-        let archives = self.topics.values().filter_map(|topic| topic.archive.as_ref());
-        let rules = archives.map(|Archive { keeping, .. }| (keeping.series, Rule::Keep(keeping.retention())));
-        self.rules.extend(rules);
-    }
-
-    /// Forgets a little of what archives that were given up have owed. Returns whether there was something.
-    pub(crate) fn forget_archives(&mut self, ledger: &mut Ledger) -> bool {
-        let Some(owed) = self.given_up.front_mut() else { return false };
-        if owed.forget(FORGOTTEN_AT_ONCE, ledger) < FORGOTTEN_AT_ONCE {
-            self.given_up.pop_front();
-        }
-        true
-    }
-
-    /// What is to be ordered from the store next. Rules rest on what made them, and records on themselves.
-    pub(crate) fn next_orders(&mut self) -> Option<Vec<(Rests, Order)>> {
-        if !self.rules.is_empty() {
-            let some = std::iter::from_fn(|| self.rules.pop_first()).take(RULES_AT_ONCE);
-            return Some(
-                some.map(|(series, rule)| (Rests::OnEverything, Order::Rule(series, rule))).collect(),
-            );
-        }
-        while let Some(id) = self.to_keep.pop_first() {
-            let archive = self.topics.get_mut(&id).and_then(|topic| topic.archive.as_mut());
-            let Some(keep) = archive.and_then(Archive::order) else { continue };
-            let latest = keep.records.iter().map(|record| record.extent).max_by_key(|extent| extent.place);
-            let rests = latest.map_or(Rests::OnEverything, Rests::OnRecord);
-            return Some(vec![(rests, Order::Keep(keep))]);
-        }
-        None
-    }
-
-    /// Whether there is something to order.
-    pub(crate) fn has_orders(&self) -> bool {
-        !self.rules.is_empty() || !self.to_keep.is_empty()
-    }
-
-    /// The store has the records of an archive up to this number.
-    pub(crate) fn archive_kept(&mut self, series: Series, through: Option<u64>, ledger: &mut Ledger) {
-        let Some(&id) = self.archives.get(&series) else { return };
-        let archive = self.topics.get_mut(&id).and_then(|topic| topic.archive.as_mut());
-        let Some(Archive { owed, .. }) = archive else { return };
-        owed.kept(through.map(Seq), ledger);
-        if owed.is_ready() {
-            self.to_keep.insert(id);
-        }
-    }
-}
-
-impl Topic {
-    /// How many messages of its archive the store does not have yet.
-    pub fn owed(&self) -> u64 {
-        self.archive.as_ref().map_or(0, |archive| archive.owed.len())
     }
 }

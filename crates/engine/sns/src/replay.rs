@@ -6,15 +6,15 @@
 //! meanwhile is archived, and comes in its turn. What it reads may move from the log to the store at any time; then it is read again
 //! there, since its number is what counts.
 
+use archives::{Cursor, Step};
 use collections::Entry;
 use kernel::parcel::Form;
-use kernel::retained::{From, Limits, Page, Read, Record};
+use kernel::retained::{Page, Read, Record};
 use kernel::{Extent, Ledger, Offer, ParcelSent, Seq, Taken, Time, iso8601};
 use notification::Notification;
 use patterns::{Event, FilterPolicy, Scope};
 use serde_json::Value;
 
-use crate::archive::{Archive, Keeping};
 use crate::fanout::sender;
 use crate::operations::{Context, Setting};
 use crate::records::{ReplayAdvanced, SubscriptionDeclared};
@@ -28,55 +28,7 @@ pub struct Replay {
     topic: TopicId,
     /// Numbers from this one on were given since it was asked for: copies below it are of a replay before.
     began: u64,
-    from: Time,
-    to: Option<Time>,
-    /// The next message is this one or a later one.
-    next: u64,
-    /// What is being read for it.
-    reading: Option<Reading>,
-    /// Whether the store has a message that was published after its window: no more can come.
-    is_past: bool,
-    /// Where it stands what it handed on last, and which message that was.
-    fact: Option<(Extent, u64)>,
-}
-
-impl Replay {
-    /// Whether what was published at that moment is in its window.
-    fn covers(&self, at: Time) -> bool {
-        self.from <= at && self.to.is_none_or(|to| at <= to)
-    }
-
-    /// The next page of the store that it needs.
-    fn page(&self, id: SubscriptionId, keeping: &Keeping, now: Time) -> Read {
-        let from = match self.next {
-            0 => From::Time(self.from.max(keeping.oldest(now))),
-            next => From::Sequence(next),
-        };
-        let limits = Limits { records: READ_AT_ONCE, bytes: BYTES_AT_ONCE };
-        Read { reader: id.0, series: keeping.series, from, limits }
-    }
-
-    /// The record at `at` says that it has handed on everything up to a message.
-    fn advance(&mut self, through: u64, at: Extent, ledger: &mut Ledger) {
-        self.next = self.next.max(through + 1);
-        if let Some((old, latest)) = self.fact {
-            if through < latest {
-                return;
-            }
-            ledger.release(old);
-        }
-        ledger.hold(at);
-        self.fact = Some((at, through));
-    }
-}
-
-/// What is being read for a replay.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Reading {
-    /// Records that are owed, by the first of them.
-    Owed(Extent),
-    /// A page of what the store has, which had everything up to this number when it was ordered.
-    Page(Read, Seq),
+    cursor: Cursor,
 }
 
 /// What a replay needs next.
@@ -93,17 +45,13 @@ pub enum ReplayStep {
 /// The attribute that tells one replay of a subscription from another; users do not see it.
 pub(crate) const REPLAY_BEGAN: &str = "ReplayBegan";
 
-/// Messages that are read for a replay in one go, and their bytes in the store.
-const READ_AT_ONCE: usize = 16;
-const BYTES_AT_ONCE: usize = 1 << 20;
-
 impl State {
     /// A message was published, or lies here now: a replay has handed it on if a copy says so.
     pub(crate) fn note_replayed(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
         for copy in parcel.copies.iter().filter(|copy| copy.form.replayed && !parcel.forwarded) {
             let replay = self.replays.get_mut(&SubscriptionId(copy.form.recipient));
             if let Some(replay) = replay.filter(|replay| copy.seq >= replay.began) {
-                replay.advance(parcel.number, at, ledger);
+                replay.cursor.advance(parcel.number, at, ledger);
             }
         }
     }
@@ -124,66 +72,56 @@ impl State {
         if self.replays.get(&id).is_none_or(|known| known.began != began) {
             let topic = subscription.declared.topic;
             self.forget_replay(id, ledger);
-            let replay =
-                Replay { topic, began, from, to, next: 0, reading: None, is_past: false, fact: None };
-            self.replays.insert(id, replay);
+            let cursor = Cursor::new(from, to, u64::MAX);
+            self.replays.insert(id, Replay { topic, began, cursor });
         }
         self.replays_to_look_at.insert(id);
     }
 
     /// A subscription's replay is over, or is replaced by another.
     pub(crate) fn forget_replay(&mut self, id: SubscriptionId, ledger: &mut Ledger) {
-        if let Some((fact, _)) = self.replays.remove(&id).and_then(|replay| replay.fact) {
-            ledger.release(fact);
+        if let Some(replay) = self.replays.remove(&id) {
+            replay.cursor.end(ledger);
         }
     }
 
     pub(crate) fn replay_advanced(&mut self, record: &ReplayAdvanced, at: Extent, ledger: &mut Ledger) {
         let replay = self.replays.get_mut(&record.subscription);
         if let Some(replay) = replay.filter(|replay| replay.began == record.began) {
-            replay.advance(record.through, at, ledger);
+            replay.cursor.advance(record.through, at, ledger);
         }
     }
 
     /// What is to be said again of a replay, if the record at `at` says how far it has come.
     pub fn replay_advanced_again(&self, at: Extent) -> Option<ReplayAdvanced> {
         self.replays.iter().find_map(|(&subscription, replay)| {
-            let (_, through) = replay.fact.filter(|&(fact, _)| fact == at)?;
+            let through = replay.cursor.advanced_at(at)?;
             Some(ReplayAdvanced { subscription, began: replay.began, through })
         })
     }
 
     /// Whether a subscription's replay has handed over anything yet, and has not come to its end.
     pub fn replay_has_begun(&self, id: SubscriptionId) -> bool {
-        self.replays.get(&id).is_some_and(|replay| replay.next > 0)
+        self.replays.get(&id).is_some_and(|replay| replay.cursor.has_begun())
     }
 
     /// What the replays need next.
     pub fn next_replay_step(&mut self, now: Time) -> Option<ReplayStep> {
         while let Some(id) = self.replays_to_look_at.pop_first() {
-            let Some(replay) = self.replays.get_mut(&id).filter(|replay| replay.reading.is_none()) else {
-                continue;
-            };
+            let Some(replay) = self.replays.get_mut(&id) else { continue };
             let Some(topic) = self.topics.get(&replay.topic) else { continue };
-            let mut entries: Vec<Entry> = Vec::new();
-            if let Some(Archive { keeping, owed }) = &topic.archive {
-                if let Some(stored) =
-                    owed.stored().filter(|stored| replay.next <= stored.0 && !replay.is_past)
-                {
-                    let read = replay.page(id, keeping, now);
-                    replay.reading = Some(Reading::Page(read, stored));
-                    return Some(ReplayStep::Page(read));
-                }
-                let is_early =
-                    |entry: &Entry| entry.sent < replay.from || !keeping.keeps(entry.seq, entry.sent, now);
-                let from = owed.iter_from(Seq(replay.next)).skip_while(is_early);
-                entries.extend(from.take_while(|entry| replay.covers(entry.sent)).take(READ_AT_ONCE));
+            let step = topic.archive.map_or(Step::End, |keeping| {
+                let archive = (&self.archives, keeping.series);
+                let keeps = |entry: &Entry| keeping.keeps(entry.seq, entry.sent, now);
+                replay.cursor.step(id.0, archive, keeping.oldest(now), keeps)
+            });
+            match step {
+                Step::Waits => continue,
+                Step::Page(read) => return Some(ReplayStep::Page(read)),
+                Step::Owed(extents) => return Some(ReplayStep::Read(id, extents)),
+                Step::End => {}
             }
-            if let Some(first) = entries.first() {
-                replay.reading = Some(Reading::Owed(first.extent));
-                return Some(ReplayStep::Read(id, entries.iter().map(|entry| entry.extent).collect()));
-            }
-            if let Some(to) = replay.to.filter(|&to| to >= now) {
+            if let Some(to) = replay.cursor.to().filter(|&to| to >= now) {
                 // What is yet to be published until then belongs to it.
                 self.deadlines.set(to + 1, Due::ReplayEnds(id));
                 continue;
@@ -209,9 +147,9 @@ impl State {
         let Setting { now, limits, .. } = context.setting;
         let subscription = self.subscriptions.get(&id)?;
         let topic = self.topics.get(&subscription.declared.topic)?;
-        let keeping = &topic.archive.as_ref()?.keeping;
-        let is_due =
-            self.replays.get(&id)?.covers(parcel.at) && keeping.keeps(Seq(parcel.number), parcel.at, now);
+        let keeping = topic.archive?;
+        let is_due = self.replays.get(&id)?.cursor.covers(parcel.at)
+            && keeping.keeps(Seq(parcel.number), parcel.at, now);
         if !is_due || !subscription.wants(notification) {
             return None;
         }
@@ -234,17 +172,15 @@ impl State {
 
     /// Whether this is what is being read for a replay. What was read for one that was replaced meanwhile is not.
     pub fn is_read_for(&self, id: SubscriptionId, first: Extent) -> bool {
-        self.replays.get(&id).is_some_and(|replay| replay.reading == Some(Reading::Owed(first)))
+        self.replays.get(&id).is_some_and(|replay| replay.cursor.reads_owed(first))
     }
 
     /// Whether this page is being read for a replay. One that was ordered for a replay that was replaced meanwhile is not.
     pub fn is_page_for(&self, id: SubscriptionId, page: &Read) -> bool {
-        let reading = self.replays.get(&id).and_then(|replay| replay.reading);
-        reading.is_some_and(|reading| matches!(reading, Reading::Page(read, _) if read == *page))
+        self.replays.get(&id).is_some_and(|replay| replay.cursor.reads_page(page))
     }
 
-    /// A page of the store was read: its records in the window are to be handed on. Those of a replay that has been replaced, or
-    /// on a disk without room, are not: they are read again.
+    /// A page of the store was read: its records in the window are to be handed on.
     pub(crate) fn replay_page(
         &mut self,
         page: Page,
@@ -252,51 +188,28 @@ impl State {
     ) -> Option<(SubscriptionId, Vec<Record>)> {
         let id = SubscriptionId(page.read.reader);
         let replay = self.replays.get_mut(&id)?;
-        let Some(Reading::Page(read, stored)) = replay.reading else { return None };
-        if read != page.read {
-            return None;
+        if replay.cursor.reads_page(&page.read) {
+            self.replays_to_look_at.insert(id);
         }
-        replay.reading = None;
-        self.replays_to_look_at.insert(id);
-        if !has_room {
-            return None;
-        }
-        let mut records = page.records;
-        let last = records.last().map_or(0, |last| last.sequence);
-        let next = page.next.unwrap_or(last.max(stored.0) + 1);
-        // What moved to the store after the last page can be older than the window.
-        let is_early = |record: &Record| record.time < replay.from;
-        records.drain(..records.iter().take_while(|record| is_early(record)).count());
-        let covered = records.iter().take_while(|record| replay.covers(record.time)).count();
-        replay.is_past = covered < records.len();
-        records.truncate(covered);
-        if !replay.is_past {
-            replay.next = replay.next.max(next);
-        }
-        Some((id, records))
+        Some((id, replay.cursor.page_read(page, has_room)?))
     }
 
     /// What was asked for cannot be read from `at` on, since the bytes there are not those that were written: the replay goes on
     /// behind it.
     pub fn replay_passes(&mut self, id: SubscriptionId, at: Extent) {
-        let is_read = |replay: &&Replay| replay.reading == Some(Reading::Owed(at));
-        let Some(replay) = self.replays.get(&id).filter(is_read) else { return };
-        let topic = self.topics.get(&replay.topic);
-        let number = topic.and_then(|topic| topic.archive.as_ref()).and_then(|archive| {
-            let mut owed = archive.owed.iter_from(Seq(replay.next));
-            owed.find(|entry| entry.extent == at).map(|entry| entry.seq.0)
-        });
-        self.replay_read(id, number);
+        let Some(replay) = self.replays.get_mut(&id) else { return };
+        let archive = self.topics.get(&replay.topic).and_then(|topic| topic.archive);
+        let owed = archive.and_then(|keeping| self.archives.owed(keeping.series));
+        if replay.cursor.passes(at, owed) {
+            self.replays_to_look_at.insert(id);
+        }
     }
 
     /// What was asked for has been read and handed on, up to this message; absent: nothing could be read, since it lies
     /// elsewhere by now.
     pub fn replay_read(&mut self, id: SubscriptionId, through: Option<u64>) {
         let Some(replay) = self.replays.get_mut(&id) else { return };
-        replay.reading = None;
-        if let Some(through) = through {
-            replay.next = replay.next.max(through + 1);
-        }
+        replay.cursor.read_through(through);
         self.replays_to_look_at.insert(id);
     }
 }

@@ -220,7 +220,7 @@ impl Service for State {
     fn take_due(&mut self, chore: usize, setting: &Setting<'_>) -> Option<Due> {
         match chore {
             TOPICS => {
-                if let Some(orders) = self.next_orders() {
+                if let Some(orders) = self.archives.next_orders() {
                     return Some(Due::Orders(orders));
                 }
                 if setting.room >= Demand::Delete
@@ -324,15 +324,15 @@ impl Service for State {
     }
 
     fn each_series(&self, each: &mut dyn FnMut(Series)) {
-        self.archives.keys().for_each(|&series| each(series));
+        self.archives.series().for_each(each);
     }
 
     fn has_series(&self, series: Series) -> bool {
-        self.archives.contains_key(&series)
+        self.archives.contains(series)
     }
 
     fn kept(&mut self, series: Series, through: Option<u64>, ledger: &mut Ledger) {
-        self.archive_kept(series, through, ledger);
+        self.archives.kept(series, through, ledger);
     }
 
     fn page_read(&mut self, page: Page, setting: &Setting<'_>) -> Option<Due> {

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use collections::{Dedup, DedupKey, Owed, dedup};
+use archives::Archives;
+use collections::{Dedup, DedupKey, dedup};
 use deliveries::Deliveries;
 use kernel::parcel::Deduplicates;
-use kernel::retained::Rule;
-use kernel::{Deadlines, Demand, Extent, IdsRemembered, Ledger, ParcelSent, RememberedId, Seq, Series, Time};
+use kernel::{Deadlines, Demand, Extent, IdsRemembered, Ledger, ParcelSent, RememberedId, Seq, Time};
 use resources::Standing;
 use resources::policy::Policy;
 
@@ -99,8 +99,8 @@ pub struct State {
     parted_of: BTreeSet<(TopicId, SubscriptionId)>,
     pub(crate) platforms: Platforms,
     pub(crate) deliveries: Deliveries,
-    /// Topics by the series of their archives.
-    pub(crate) archives: BTreeMap<Series, TopicId>,
+    /// What the archives of topics owe to the store.
+    pub(crate) archives: Archives,
     pub(crate) replays: BTreeMap<SubscriptionId, Replay>,
     /// Messages that some of their subscriptions are still to get, by the number of the delivery that stands for these.
     pub(crate) wide: Wide,
@@ -111,12 +111,6 @@ pub struct State {
     // What follows is not in the log: it is about what is to be looked at next.
     /// Replays that may go on.
     pub(crate) replays_to_look_at: BTreeSet<SubscriptionId>,
-    /// Topics whose archives owe something that can be ordered to be kept.
-    pub(crate) to_keep: BTreeSet<TopicId>,
-    /// What the store for retained data is still to hear of archives.
-    pub(crate) rules: BTreeMap<Series, Rule>,
-    /// What archives that were given up have owed. It is forgotten between requests.
-    pub(crate) given_up: VecDeque<Owed>,
     /// What requests are prepared by. Shared with those who prepare them.
     pub(crate) body_readers: BodyReaders,
     /// What deleted topics have left behind.
@@ -193,7 +187,7 @@ impl State {
     /// After a log has been read whole.
     pub fn replayed(&mut self) {
         self.reading_until = None;
-        self.rule_all_archives();
+        self.archives.rule_all();
         for (&id, topic) in &mut self.topics {
             topic.dedup.loaded();
             if topic.dedup_due.is_none()
@@ -505,12 +499,12 @@ impl State {
 
     /// Whether there is more to do than was done in one go.
     pub fn has_background_work(&self) -> bool {
-        !self.leaving.is_empty() || !self.given_up.is_empty()
+        !self.leaving.is_empty() || self.archives.has_given_up()
     }
 
     /// What deleted topics have left behind, and what archives that were given up have owed, goes, a little at a time.
     pub fn work_in_background(&mut self, ledger: &mut Ledger) {
-        if !self.forget_archives(ledger) {
+        if !self.archives.forget(ledger) {
             self.take_leave(ledger);
         }
     }
@@ -553,7 +547,7 @@ impl State {
     pub fn is_behind(&self, now: Time, room: Demand, attempts: usize) -> bool {
         self.deadlines.next().is_some_and(|due| due <= now)
             || self.deliveries.is_behind(now, attempts)
-            || self.has_orders()
+            || self.archives.has_orders()
             || room >= Demand::Delete && !self.unconfirmed.is_empty()
             || room >= Demand::Growth && (!self.replays_to_look_at.is_empty() || self.wide.has_next())
     }

@@ -7,7 +7,7 @@ use kernel::{Arn, Time};
 use resources::Standing;
 use resources::policy::Policy;
 
-use crate::archive::Archive;
+use crate::archive::Keeping;
 use crate::interests::Interests;
 use crate::records::{SubscriptionDeclared, SubscriptionDeleted, TopicDeclared};
 use crate::rules::delivery_policy::{DeliveryPolicy, Level};
@@ -25,7 +25,7 @@ pub struct Topic {
     /// What the confirmed ones want.
     pub(crate) interests: Interests,
     /// What a FIFO topic keeps for replays.
-    pub(crate) archive: Option<Archive>,
+    pub(crate) archive: Option<Keeping>,
     /// What a FIFO topic has had in the last five minutes.
     pub(crate) dedup: Dedup,
     pub(crate) dedup_due: Option<Time>,

@@ -30,7 +30,7 @@ impl State {
     pub fn topics(&self) -> impl Iterator<Item = TopicView<'_>> {
         self.names.values().filter_map(|id| self.topics.get(id)).map(|topic| TopicView {
             topic,
-            owed: topic.owed(),
+            owed: self.owed_by(topic),
             subscriptions: topic
                 .subscriptions
                 .iter()
@@ -46,8 +46,7 @@ impl State {
     /// What all archives owe to the store. For a planted fault of the simulator.
     #[doc(hidden)]
     pub fn owed(&self) -> impl Iterator<Item = Keep> + '_ {
-        let archives = self.topics.values().filter_map(|topic| topic.archive.as_ref());
-        archives.map(|archive| archive.all_owed())
+        self.archives.all_owed()
     }
 
     /// Deliveries to nobody who has subscribed that are not over.
