@@ -8,7 +8,7 @@ use std::sync::Arc;
 use journal::{Batch, Entry, Journal, ReadError, Reader, Space, Writer};
 use kernel::retained::{Keep, Order, Page, Read, Rule};
 use kernel::{Demand, Extent, ParcelSent, Position, Secret, Series, Stored, Time};
-use machine::{Answer, Effect, Event, Input, Machine, Options, Output, Recovery};
+use machine::{Answer, Effect, Input, Machine, Options, Output, Recall, Recovery};
 use retained::{MoveError, Mover, read_page};
 use sqs::records::Record;
 
@@ -82,8 +82,8 @@ pub enum Errand {
     Survey(u32),
     /// Records that are to be written forward.
     Fetch(Vec<Extent>),
-    /// Records that topics ask for.
-    Recall(sns::RecalledFor, Vec<Extent>),
+    /// Records that a service asks for.
+    Recall(Recall, Vec<Extent>),
     /// A page of the store for retained data that a service orders.
     Page(usize, Read),
 }
@@ -236,11 +236,14 @@ impl Server {
                     eventbridge::Effect::Deliver(attempt) => self.event_attempts.push_back(*attempt),
                     eventbridge::Effect::Authorize(authorize) => self.authorizations.push_back(*authorize),
                     eventbridge::Effect::Undelivered(undelivered) => self.undelivered.push(*undelivered),
+                    eventbridge::Effect::Recall { replay, extents } => {
+                        self.errands.push_back(Errand::Recall(Recall::Buses(replay), extents));
+                    }
                 },
                 Output::Effect(Effect::Sns(effect)) => match effect {
                     sns::Effect::Deliver(attempt) => self.attempts.push_back(*attempt),
                     sns::Effect::Recall { purpose, extents } => {
-                        self.errands.push_back(Errand::Recall(purpose, extents));
+                        self.errands.push_back(Errand::Recall(Recall::Topics(purpose), extents));
                     }
                     // This effect is for operators.
                     sns::Effect::Refused(_) => {}
@@ -398,8 +401,8 @@ impl Server {
     }
 
     /// Notes what was read for a replay, for the checks.
-    fn note_recalled(&mut self, purpose: sns::RecalledFor, records: &[Stored]) {
-        let sns::RecalledFor::Replay(subscription) = purpose else { return };
+    fn note_recalled(&mut self, purpose: Recall, records: &[Stored]) {
+        let Recall::Topics(sns::RecalledFor::Replay(subscription)) = purpose else { return };
         let sns = self.machine.sns();
         let first = records.first().map(|first| first.extent);
         self.recalled.push(Recalled {
@@ -474,8 +477,7 @@ impl Server {
                 }
                 let done = format!("recalled {} records for {purpose:?}", records.len());
                 self.note_recalled(purpose, &records);
-                let recalled = sns::Event::Recalled { purpose, records };
-                self.machine.handle(now, Input::Event(Event::Sns(recalled)));
+                self.machine.handle(now, Input::Event(purpose.read(records)));
                 Ok(Some(done))
             }
             Some(Errand::Page(service, read)) => {

@@ -45,9 +45,14 @@ impl TestServer {
 
     /// Cuts the power, and starts the server again.
     pub fn crash(&mut self) {
+        self.crash_without_settling();
+        self.settle();
+    }
+
+    /// The same; what there is to do after the start is not done yet.
+    pub fn crash_without_settling(&mut self) {
         self.disks.lose_power();
         self.server = start(&self.disks, &self.log, self.options, self.now, 2);
-        self.settle();
     }
 
     /// Writes and syncs until nothing is left to do. Returns the answers.

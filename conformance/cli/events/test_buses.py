@@ -84,3 +84,23 @@ def test_a_rule_with_a_schedule_calls_an_api_destination(events, name):
     events(f"remove-targets --rule {name} --ids 1")
     for command in ("delete-rule", "delete-api-destination", "delete-connection"):
         events(f"{command} --name {name}")
+
+
+def test_an_archive_is_replayed(shell, events, name):
+    url = shell.aws(f"create-queue --queue-name {name}")["QueueUrl"]
+    bus = events(f"create-event-bus --name {name}")["EventBusArn"]
+    archive = events(f"create-archive --archive-name {name} --event-source-arn {bus} --retention-days 7")
+    assert archive["State"] == "ENABLED"
+    entry = {"EventBusName": name, "Source": "shop", "DetailType": "t", "Detail": "{}"}
+    assert events(f"put-events --entries '{json.dumps([entry])}'")["FailedEntryCount"] == 0
+    assert events(f"describe-archive --archive-name {name}")["EventCount"] == 1
+    events(f"""put-rule --name all --event-bus-name {name} --event-pattern '{{"source": ["shop"]}}'""")
+    queue = f"arn:aws:sqs:us-east-1:000000000000:{name}"
+    events(f"put-targets --rule all --event-bus-name {name} --targets Id=1,Arn={queue}")
+    window = "--event-start-time 2020-01-01T00:00:00Z --event-end-time 2100-01-01T00:00:00Z"
+    words = f"--replay-name {name} --event-source-arn {archive['ArchiveArn']} --destination Arn={bus} {window}"
+    assert events(f"start-replay {words}")["State"] == "STARTING"
+    words = f"receive-message --queue-url {url} --wait-time-seconds 20"
+    (message,) = shell.aws(words)["Messages"]
+    assert json.loads(message["Body"])["replay-name"] == name
+    assert events(f"list-replays --name-prefix {name}")["Replays"][0]["ReplayName"] == name

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use journal::Space;
 use kernel::{Demand, Place, Position, Time};
-use machine::{Answer, Command, Effect, Input, Machine, Output};
+use machine::{Answer, Command, Effect, Input, Machine, Output, Recall};
 
 use crate::alarm::{Alarm, sabotage};
 use crate::clock::Clock;
@@ -464,7 +464,9 @@ impl Engine {
         match effect {
             sns::Effect::Deliver(attempt) => self.deliverer.deliver(*attempt),
             sns::Effect::Refused(refused) => self.deliverer.refused(&refused),
-            sns::Effect::Recall { purpose, extents } => self.store.recall(purpose, extents),
+            sns::Effect::Recall { purpose, extents } => {
+                self.store.recall(Recall::Topics(purpose), extents);
+            }
         }
     }
 
@@ -474,6 +476,9 @@ impl Engine {
             eventbridge::Effect::Deliver(attempt) => self.deliverer.deliver_event(*attempt),
             eventbridge::Effect::Authorize(authorize) => self.deliverer.authorize(*authorize),
             eventbridge::Effect::Undelivered(undelivered) => self.deliverer.undelivered(&undelivered),
+            eventbridge::Effect::Recall { replay, extents } => {
+                self.store.recall(Recall::Buses(replay), extents);
+            }
         }
     }
 

@@ -10,10 +10,9 @@ use journal::engines::{DirectoryError, Files, Memory};
 use journal::{Batch, Durability, Journal, Pipeline, Progress, ReadError, Reader, Record, Storage};
 use kernel::retained::{Order, Rule};
 use kernel::{Extent, Position, Series, Stored, Time};
-use machine::{Event, Input, Machine, Options, Recovery};
+use machine::{Input, Machine, Options, Recall, Recovery};
 use retained::Mover;
 
-use sns::RecalledFor;
 use tracing::error;
 
 use crate::alarm::{Alarm, sabotage};
@@ -163,7 +162,7 @@ pub struct Store {
 enum Errand {
     Survey(u32),
     Fetch(Vec<Extent>),
-    Recall(RecalledFor, Vec<Extent>),
+    Recall(Recall, Vec<Extent>),
 }
 
 impl Opened {
@@ -271,13 +270,9 @@ fn run_errands(todo: &mpsc::Receiver<Errand>, reader: &Reader, handle: &Handle, 
                 match (damage, extents.first()) {
                     (Some(error), Some(&extent)) if records.is_empty() => {
                         note(damages, &error);
-                        let failed = sns::Event::RecallFailed { purpose, extent };
-                        handle.news(Input::Event(Event::Sns(failed)));
+                        handle.news(Input::Event(purpose.failed(extent)));
                     }
-                    _ => {
-                        let recalled = sns::Event::Recalled { purpose, records };
-                        handle.news(Input::Event(Event::Sns(recalled)));
-                    }
+                    _ => handle.news(Input::Event(purpose.read(records))),
                 }
             }
             Errand::Fetch(extents) => {
@@ -342,8 +337,8 @@ impl Store {
         let _ = self.errands.send(Errand::Fetch(extents));
     }
 
-    /// Reads records that topics ask for; they return as a message.
-    pub fn recall(&self, purpose: RecalledFor, extents: Vec<Extent>) {
+    /// Reads records that a service asks for; they return as a message.
+    pub fn recall(&self, purpose: Recall, extents: Vec<Extent>) {
         let _ = self.errands.send(Errand::Recall(purpose, extents));
     }
 

@@ -2,6 +2,8 @@
 
 mod story;
 
+mod archives;
+
 mod model;
 
 mod destinations;

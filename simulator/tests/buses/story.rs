@@ -6,8 +6,9 @@ use api::eventbridge::{self as shapes, Request, Response};
 use api::{Map, Text, sns as topics, sqs as queues};
 use bytes::Bytes;
 use eventbridge::deliveries::{Attempt, End, Outcome};
+use eventbridge::operations::Plan;
 use kernel::{Asker, Caller};
-use machine::{Command, Event, Input, Options, Reply};
+use machine::{Answer, Command, Event, Input, Options, Reply};
 use notification::{Keys, SignatureVersion, Signer};
 use serde_json::{Value, json};
 pub use simulator::test_server::SECRET;
@@ -88,6 +89,18 @@ impl DerefMut for Story {
     }
 }
 
+fn refused(refusal: kernel::Refusal) -> String {
+    format!("{}: {}", refusal.shape, refusal.message)
+}
+
+/// What an answer about buses says.
+pub fn answered(answer: Answer, plan: &Plan) -> Result<Response, String> {
+    match answer.map_err(refused)? {
+        Reply::Eventbridge(reply) => Ok(eventbridge::operations::present(reply, plan, &()).unwrap()),
+        other => panic!("{other:?}"),
+    }
+}
+
 impl Story {
     pub fn new() -> Self {
         Story::with_segments_of(1 << 20, Options::default())
@@ -104,7 +117,18 @@ impl Story {
 
     /// Asks about buses. The error: shape and text of the refusal.
     pub fn events(&mut self, request: Request) -> Result<Response, String> {
-        let refused = |refusal: kernel::Refusal| format!("{}: {}", refusal.shape, refusal.message);
+        let (command, plan) = self.prepared(request)?;
+        answered(self.ask(command), &plan)
+    }
+
+    /// Asks about buses, and does not wait for the answer.
+    pub fn tell(&mut self, request: Request) -> Plan {
+        let (command, plan) = self.prepared(request).unwrap();
+        self.handle(Input::Request { ticket: 1, command });
+        plan
+    }
+
+    fn prepared(&self, request: Request) -> Result<(Command, Plan), String> {
         let caller = caller();
         let asker = Asker { caller: &caller, base: BASE, trace: None };
         let (mut command, plan) = eventbridge::operations::prepare(request, &asker).map_err(refused)?;
@@ -112,10 +136,7 @@ impl Story {
             let mut dice = kernel::Dice::from_seed(self.server.machine.next_number());
             command.accept_events(self.now, &mut dice);
         }
-        match self.ask(Command::Eventbridge(command)).map_err(refused)? {
-            Reply::Eventbridge(reply) => Ok(eventbridge::operations::present(reply, &plan, &()).unwrap()),
-            other => panic!("{other:?}"),
-        }
+        Ok((Command::Eventbridge(command), plan))
     }
 
     pub fn put_rule_on(&mut self, bus: &str, name: &str, pattern: &str) {

@@ -1663,31 +1663,38 @@ impl Operation {
         matches!(
             self,
             Operation::ActivateEventSource
+                | Operation::CancelReplay
                 | Operation::CreateApiDestination
+                | Operation::CreateArchive
                 | Operation::CreateConnection
                 | Operation::CreateEventBus
                 | Operation::CreatePartnerEventSource
                 | Operation::DeactivateEventSource
                 | Operation::DeauthorizeConnection
                 | Operation::DeleteApiDestination
+                | Operation::DeleteArchive
                 | Operation::DeleteConnection
                 | Operation::DeleteEventBus
                 | Operation::DeletePartnerEventSource
                 | Operation::DeleteRule
                 | Operation::DescribeApiDestination
+                | Operation::DescribeArchive
                 | Operation::DescribeConnection
                 | Operation::DescribeEventBus
                 | Operation::DescribeEventSource
                 | Operation::DescribePartnerEventSource
+                | Operation::DescribeReplay
                 | Operation::DescribeRule
                 | Operation::DisableRule
                 | Operation::EnableRule
                 | Operation::ListApiDestinations
+                | Operation::ListArchives
                 | Operation::ListConnections
                 | Operation::ListEventBuses
                 | Operation::ListEventSources
                 | Operation::ListPartnerEventSourceAccounts
                 | Operation::ListPartnerEventSources
+                | Operation::ListReplays
                 | Operation::ListRuleNamesByTarget
                 | Operation::ListRules
                 | Operation::ListTagsForResource
@@ -1699,10 +1706,12 @@ impl Operation {
                 | Operation::PutTargets
                 | Operation::RemovePermission
                 | Operation::RemoveTargets
+                | Operation::StartReplay
                 | Operation::TagResource
                 | Operation::TestEventPattern
                 | Operation::UntagResource
                 | Operation::UpdateApiDestination
+                | Operation::UpdateArchive
                 | Operation::UpdateConnection
                 | Operation::UpdateEventBus
         )

@@ -103,7 +103,7 @@ impl Deliveries {
     ) {
         for delivery in &parcel.deliveries {
             let recipient = delivery.form.recipient;
-            if !delivery.is_by_source() && exists(recipient) {
+            if !delivery.is_inside() && exists(recipient) {
                 self.pending(parcel.at, delivery, at, ledger);
             }
         }

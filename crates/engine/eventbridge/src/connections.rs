@@ -1,4 +1,4 @@
-//! Connections and API destinations, as they are remembered: by account, region and name.
+//! Connections, API destinations, archives and replays, as they are remembered: by account, region and name.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -7,7 +7,10 @@ use kernel::{Arn, Extent, Ledger};
 use resources::Standing;
 
 use crate::ids::ResourceKey;
-use crate::records::{ConnectionDeclared, ConnectionState, DestinationDeclared, ResourceDeleted};
+use crate::records::{
+    ArchiveDeclared, ConnectionDeclared, ConnectionState, DestinationDeclared, ReplayDeclared,
+    ResourceDeleted,
+};
 use crate::state::State;
 
 /// What can be declared by account, region and name.
@@ -28,6 +31,24 @@ impl Resource for ConnectionDeclared {
 }
 
 impl Resource for DestinationDeclared {
+    fn id(&self) -> u64 {
+        self.id.0
+    }
+    fn key(&self) -> &ResourceKey {
+        &self.key
+    }
+}
+
+impl Resource for ArchiveDeclared {
+    fn id(&self) -> u64 {
+        self.id.0
+    }
+    fn key(&self) -> &ResourceKey {
+        &self.key
+    }
+}
+
+impl Resource for ReplayDeclared {
     fn id(&self) -> u64 {
         self.id.0
     }

@@ -20,7 +20,15 @@ pub struct ConnectionId(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct DestinationId(pub u64);
 
-/// Account, region and name: what names a connection or an API destination among those that there are now.
+/// An archive's number, from the same counter. Its series has the same one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct ArchiveId(pub u64);
+
+/// A replay's number, from the same counter.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct ReplayId(pub u64);
+
+/// Account, region and name: what names a connection, an API destination, an archive or a replay among those that there are now.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ResourceKey {
     /// Twelve digits.
@@ -45,6 +53,23 @@ impl ResourceKey {
     pub fn arn(&self, kind: &str, unique: &str) -> String {
         let ResourceKey { account, region, name } = self;
         Arn::new("events", region, account, &format!("{kind}/{name}/{unique}")).to_string()
+    }
+
+    /// The ARN of an archive or a replay (facts/eventbridge.md § 7). `kind` is such as `archive`.
+    pub fn plain_arn(&self, kind: &str) -> String {
+        let ResourceKey { account, region, name } = self;
+        Arn::new("events", region, account, &format!("{kind}/{name}")).to_string()
+    }
+
+    /// What such an ARN names.
+    pub fn from_plain_arn(arn: &Arn, kind: &str) -> Option<ResourceKey> {
+        let name = arn.resource.strip_prefix(kind)?.strip_prefix('/').filter(|_| arn.service == "events")?;
+        let is_name = !name.is_empty() && !name.contains('/');
+        is_name.then(|| ResourceKey {
+            account: arn.account.clone(),
+            region: arn.region.clone(),
+            name: name.to_owned(),
+        })
     }
 
     /// What an ARN of this kind names, and its last part.

@@ -96,6 +96,11 @@ impl Failure {
         Failure::new("NO_PERMISSIONS", text.into())
     }
 
+    /// The rule is no archive's.
+    pub fn no_archive(arn: &Arn) -> Self {
+        Failure::new("NO_RESOURCE", format!("No archive gets events through {arn}.").into())
+    }
+
     /// There is no such API destination.
     pub fn no_destination(arn: &Arn) -> Self {
         Failure::new("NO_RESOURCE", format!("API destination {arn} does not exist.").into())

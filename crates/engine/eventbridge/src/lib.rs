@@ -4,7 +4,9 @@
 //! keeps, [`bus`] and [`state`] are what is remembered, [`operations`] what can be asked, [`routing`] the way of an event.
 
 pub mod ids;
-pub use ids::{BusId, BusKey, ConnectionId, DestinationId, ResourceKey, RuleId, RuleKey};
+pub use ids::{
+    ArchiveId, BusId, BusKey, ConnectionId, DestinationId, ReplayId, ResourceKey, RuleId, RuleKey,
+};
 
 pub mod rules;
 
@@ -15,6 +17,12 @@ pub mod bus;
 pub mod connections;
 
 pub mod state;
+
+pub mod archive;
+
+mod tally;
+
+pub mod replay;
 
 pub mod routing;
 

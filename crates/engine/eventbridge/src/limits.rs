@@ -33,6 +33,12 @@ pub const DESTINATIONS: usize = 3000;
 /// Requests to an API destination per second: by default, and at the most (facts/eventbridge.md § 8).
 pub const RATE: u32 = 300;
 
+/// Replays of an account in a region that have not ended (facts/eventbridge.md § 7).
+pub const REPLAYS: usize = 10;
+
+/// For how long the name of a replay that has ended stays taken: 90 days (facts/eventbridge.md § 7).
+pub const REPLAY_REMEMBERED_MILLIS: u64 = 90 * 24 * 60 * 60 * 1000;
+
 /// Bytes of a bus's policy (facts/eventbridge.md § 6).
 pub const POLICY_BYTES: usize = 10_240;
 

@@ -31,6 +31,23 @@ pub fn rule_missing(rule: &RuleKey) -> Refusal {
     missing(format_args!("Rule {} does not exist on EventBus {}.", rule.name, rule.bus.name))
 }
 
+/// There is no such archive (facts/eventbridge.md § 7).
+pub fn archive_missing(name: &str) -> Refusal {
+    missing(format_args!("Archive {name} does not exist."))
+}
+
+/// A list is asked for by more than one property (recorded by moto's tests).
+pub fn one_filter(operation: &str) -> Refusal {
+    let filters = "Use either : State, EventSourceArn, or NamePrefix.";
+    invalid(format_args!("At most one filter is allowed for {operation}. {filters}"))
+}
+
+/// A rule belongs to a service, which alone may change it (AWS's documentation of ManagedRuleException; AWS's text is not known).
+pub fn managed(rule: &RuleKey) -> Refusal {
+    let text = format!("Rule {} is managed by a service and can only be removed with Force.", rule.name);
+    Refusal::new("ManagedRuleException", text)
+}
+
 /// There is no such connection (facts/eventbridge.md § 8).
 pub fn connection_missing(name: &str) -> Refusal {
     missing(format_args!("Failed to describe the connection(s). Connection '{name}' does not exist."))

@@ -18,8 +18,10 @@ use crate::operations::{Context, Setting};
 use crate::rules::entry::{Accepted, Draft};
 use crate::rules::input::{About, Input};
 use crate::rules::permissions::may_put;
+use crate::rules::targets::is_archive;
 use crate::service::Effect;
 use crate::state::State;
+use crate::tally::offset_tag;
 
 /// An event on its way.
 #[derive(Clone, Debug)]
@@ -72,6 +74,14 @@ impl Step {
         Went { is_on_its_way, targets: self.targets, effects: self.effects }
     }
 
+    /// The body of the event as it is. It is stored once, however many share it.
+    fn whole<'a>(&mut self, rule: &Rule, route: &Route<'a>, context: &mut Context<'a, '_>) -> Body {
+        *self.whole.get_or_insert_with(|| {
+            let parcel = parcel(rule, &context.setting);
+            context.body(parcel, route.payload())
+        })
+    }
+
     fn has_room(&self) -> bool {
         !self.ends && self.targets < limits::STEP_TARGETS && self.bytes < limits::STEP_BYTES
     }
@@ -86,11 +96,11 @@ impl<'a> Route<'a> {
         Route { event, draft, ingested, stops: vec![stop] }
     }
 
-    /// The way of an event to the targets of one rule alone, on the rule's bus.
-    pub fn to_rule(draft: Cow<'a, Draft>, event: Cow<'a, Accepted>, rule: RuleId) -> Self {
+    /// The way of an event to the targets of these rules alone, on their bus.
+    pub fn to_rules(draft: Cow<'a, Draft>, event: Cow<'a, Accepted>, rules: Vec<RuleId>) -> Self {
         let mut route = Route::new(draft, event);
         if let Some(stop) = route.stops.last_mut() {
-            stop.rules = Some(vec![rule]);
+            stop.rules = Some(rules);
         }
         route
     }
@@ -156,6 +166,9 @@ impl State {
         step: &mut Step,
         context: &mut Context<'a, '_>,
     ) -> Result<(), Failure> {
+        if is_archive(&target.arn) {
+            return self.archive(rule, target, route, step, context);
+        }
         if let Some(bus) = BusKey::from_arn(&target.arn) {
             return self.forward(rule, bus, is_forwarded, route, &context.setting);
         }
@@ -166,9 +179,9 @@ impl State {
         let fifo = target.arn.resource.ends_with(".fifo");
         let group = target.group.as_deref();
         let is_whole = target.input == Input::Whole && group.is_none();
-        let body = match (is_whole, step.whole) {
-            (true, Some(body)) => body,
-            _ => {
+        let body = match is_whole {
+            true => step.whole(rule, route, context),
+            false => {
                 let payload: Cow<'a, [u8]> = match target.input {
                     Input::Whole => route.payload(),
                     _ => Cow::Owned(route.draft.stored(input.to_string()).encode()),
@@ -183,10 +196,8 @@ impl State {
                 context.body(parcel, payload)
             }
         };
-        match is_whole {
-            // It is stored once, however many share it.
-            true => step.whole = Some(body),
-            false => step.bytes += input.len(),
+        if !is_whole {
+            step.bytes += input.len();
         }
         // What one message of a FIFO queue does to the next shows only once it is recorded.
         step.ends |= fifo;
@@ -231,6 +242,27 @@ impl State {
             }
             Taken::Refused(why, reason) => Err(Failure::of_offer(why, reason, &target.arn)),
         }
+    }
+
+    /// Owes an event to the archive that a rule is for. The archive is one more taker of the event as it is.
+    fn archive<'a>(
+        &self,
+        rule: &Rule,
+        target: &Target,
+        route: &Route<'a>,
+        step: &mut Step,
+        context: &mut Context<'a, '_>,
+    ) -> Result<(), Failure> {
+        let archive = self.archiving.of_rule(rule.id()).ok_or_else(|| Failure::no_archive(&target.arn))?;
+        let body = step.whole(rule, route, context);
+        let accepted = i64::try_from(route.event.at.0).unwrap_or(i64::MAX);
+        let offset = offset_tag(route.draft.time.unwrap_or(accepted), context.setting.now);
+        let form =
+            Form { recipient: archive.id.0, raw: true, protocol: Delivery::TO_ARCHIVE, replayed: false };
+        let number = context.setting.numbers.draw();
+        let delivery = Delivery { number, form, progress: offset.into(), ..Delivery::default() };
+        context.parcel(body).deliveries.push(delivery);
+        Ok(())
     }
 
     /// Sends an event on to another bus: once, since AWS lets no event come to a third one.

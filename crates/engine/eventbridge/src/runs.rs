@@ -36,7 +36,7 @@ impl State {
         // The same if a crash takes the run back, so that nobody sees one event as two.
         let event_id = context.setting.secret.derive(&format!("scheduled event {}", scheduled.0), id.0);
         let event = draft.accept(uuid_text(event_id), now);
-        let mut route = Route::to_rule(Cow::Owned(draft), Cow::Owned(event), id);
+        let mut route = Route::to_rules(Cow::Owned(draft), Cow::Owned(event), vec![id]);
         let mut effects = Vec::new();
         loop {
             let went = self.go_on(&mut route, context);

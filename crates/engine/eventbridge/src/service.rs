@@ -5,7 +5,10 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 use deliveries::ended_again;
 use kernel::parcel::Ended;
-use kernel::{Demand, Extent, Ledger, Offer, ParcelSent, Rests, Service, Survival, Taken, Time};
+use kernel::retained::{Order, Page};
+use kernel::{
+    Demand, Extent, Ledger, Offer, ParcelSent, Rests, Series, Service, Stored, Survival, Taken, Time,
+};
 use notification::Notification;
 
 use crate::connections::Resource as _;
@@ -17,9 +20,10 @@ use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting, Step};
 use crate::records::{self, DeliveriesEnded, Record};
 use crate::records::{ConnectionDeclared, ConnectionState};
+use crate::replay::{ReplayStep, Replayed};
 use crate::rules::credentials::Credentials;
 use crate::state::{State, demand_of};
-use crate::{ResourceKey, RuleId};
+use crate::{ReplayId, ResourceKey, RuleId};
 
 /// What buses are told from outside.
 #[derive(Debug)]
@@ -43,6 +47,20 @@ pub enum Event {
         /// Why there is no token, if there is none.
         result: Result<(), String>,
     },
+    /// Records, as [`Effect::Recall`] asked for: as many of them, from the first on, as could be read.
+    Recalled {
+        /// For which replay.
+        replay: ReplayId,
+        /// What was read.
+        records: Vec<Stored>,
+    },
+    /// The first of the records that [`Effect::Recall`] asked for cannot be read.
+    RecallFailed {
+        /// For which replay.
+        replay: ReplayId,
+        /// Where the record lies.
+        extent: Extent,
+    },
 }
 
 /// What buses want done outside.
@@ -54,6 +72,13 @@ pub enum Effect {
     Authorize(Box<Authorize>),
     /// Tell the operator that a target does not get an event, if he asks.
     Undelivered(Box<Undelivered>),
+    /// Read these records, in this order, and hand them in with [`Event::Recalled`].
+    Recall {
+        /// For which replay.
+        replay: ReplayId,
+        /// Which.
+        extents: Vec<Extent>,
+    },
 }
 
 /// A connection's first token.
@@ -76,6 +101,12 @@ impl std::fmt::Debug for Authorize {
 pub enum Due {
     /// A fact.
     Fact(Option<Record>),
+    /// These facts.
+    Facts(Vec<Record>),
+    /// Orders to the store for retained data.
+    Orders(Vec<(Rests, Order)>),
+    /// A replay hands on an event.
+    Replayed(Box<Replayed>),
     /// Something to be done outside.
     Outside(Option<(Rests, Effect)>),
     /// A delivery is given up.
@@ -88,6 +119,10 @@ pub enum Due {
 const RUNS: usize = 1;
 /// And connections for which a first token is to be fetched.
 const AUTHORIZATIONS: usize = 2;
+/// And what archives and replays need next.
+const ARCHIVES: usize = 3;
+/// And events that replays hand on.
+const REPLAYED: usize = 4;
 
 /// A delivery that is given up.
 #[derive(Debug)]
@@ -108,7 +143,7 @@ impl Service for State {
     const NAME: &'static str = "events";
     const KINDS: RangeInclusive<u8> = records::KINDS;
     const OVERLONG: &'static str = "ValidationException";
-    const CHORES: &'static [usize] = &[2, 30, 10];
+    const CHORES: &'static [usize] = &[2, 30, 10, 20, 50];
 
     type Limits = Limits;
     type Command = Command;
@@ -160,10 +195,12 @@ impl Service for State {
     fn advance(&mut self, now: Time, room: &mut usize) {
         self.deliveries.advance(now, room);
         self.due.advance(now, room);
+        self.replaying.ends.advance(now, room);
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        [self.deliveries.next_deadline(), self.due.next()].into_iter().flatten().min()
+        let next = [self.deliveries.next_deadline(), self.due.next(), self.replaying.ends.next()];
+        next.into_iter().flatten().min()
     }
 
     fn is_behind(&self, setting: &Setting<'_>) -> bool {
@@ -178,6 +215,17 @@ impl Service for State {
         if chore == AUTHORIZATIONS {
             return if setting.room >= Demand::Change { self.next_authorization() } else { None };
         }
+        if chore == ARCHIVES {
+            return self.next_of_archives(setting);
+        }
+        if chore == REPLAYED {
+            let has_room = setting.room >= Demand::Growth;
+            return if has_room {
+                self.replaying.next_event().map(Box::new).map(Due::Replayed)
+            } else {
+                None
+            };
+        }
         let attempt = self.next_attempt(setting.now, setting.limits.attempts)?;
         // It leaves once its parcel is durable.
         let rests = Rests::OnRecord(attempt.parcel);
@@ -187,6 +235,13 @@ impl Service for State {
     fn consequence<'a>(&self, due: &'a mut Due, context: &mut Context<'a, '_>) -> Decision<'a> {
         match due {
             Due::Fact(record) => Decision::silent(record.take().into_iter().map(Fact::from).collect()),
+            Due::Facts(records) => {
+                Decision::silent(std::mem::take(records).into_iter().map(Fact::from).collect())
+            }
+            Due::Orders(orders) => {
+                Decision { orders: std::mem::take(orders), ..Decision::silent(Vec::new()) }
+            }
+            Due::Replayed(replayed) => self.hand_on(replayed, context),
             Due::Outside(effect) => {
                 Decision { effects: effect.take().into_iter().collect(), ..Decision::silent(Vec::new()) }
             }
@@ -200,6 +255,14 @@ impl Service for State {
             Event::Delivered { number, end, parcel } => (number, end, parcel),
             Event::Authorized { connection, version, result } => {
                 return self.authorized(connection, version, result, setting);
+            }
+            Event::Recalled { replay, records } => {
+                self.replay_recalled(replay, records, setting.room >= Demand::Growth);
+                return None;
+            }
+            Event::RecallFailed { replay, extent } => {
+                self.replay_passes(replay, extent);
+                return None;
             }
         };
         let outcome = end.outcome;
@@ -231,6 +294,39 @@ impl Service for State {
         }
     }
 
+    fn replaying(&mut self, _: Time) {
+        self.archiving.replaying();
+    }
+
+    fn replayed(&mut self, _: u64, ledger: &mut Ledger) {
+        self.archiving.replayed(ledger);
+    }
+
+    fn has_background_work(&self) -> bool {
+        self.archiving.owed.has_given_up()
+    }
+
+    fn work_in_background(&mut self, _: Time, ledger: &mut Ledger) {
+        self.archiving.owed.forget(ledger);
+    }
+
+    fn each_series(&self, each: &mut dyn FnMut(Series)) {
+        self.archiving.owed.series().for_each(each);
+    }
+
+    fn has_series(&self, series: Series) -> bool {
+        self.archiving.owed.contains(series)
+    }
+
+    fn kept(&mut self, series: Series, through: Option<u64>, ledger: &mut Ledger) {
+        self.archiving.kept(series, through, ledger);
+    }
+
+    fn page_read(&mut self, page: Page, setting: &Setting<'_>) -> Option<Due> {
+        self.replaying.page_read(page, setting.room >= Demand::Growth);
+        None
+    }
+
     fn survival(&self, record: &Record, at: Extent, ledger: &Ledger) -> Survival {
         match State::write_again(self, record, at, ledger) {
             Some(_) => Survival::Fact,
@@ -244,16 +340,47 @@ impl Service for State {
 
     fn take_again<'a>(&self, parcel: &ParcelSent<'a>, at: Extent, again: &mut ParcelSent<'a>) {
         again.deliveries.extend(self.deliveries.take_again(parcel, at));
+        again.deliveries.extend(self.archiving.take_again(parcel, at));
     }
 
     fn told_besides(&self, parcel: &ParcelSent<'_>, at: Extent, ledger: &Ledger) -> Vec<Fact<'static>> {
         let ended = ended_again(&parcel.ends, at, ledger);
         let ended = (!ended.is_empty()).then_some(Record::DeliveriesEnded(DeliveriesEnded { ended }));
-        ended.into_iter().map(Fact::from).collect()
+        let advanced = self.replaying.advanced_again(ReplayId(parcel.source), at).map(Record::ReplayAdvanced);
+        ended.into_iter().chain(advanced).map(Fact::from).collect()
     }
 }
 
 impl State {
+    /// What archives and replays need next.
+    fn next_of_archives(&mut self, setting: &Setting<'_>) -> Option<Due> {
+        if let Some(orders) = self.archiving.owed.next_orders() {
+            return Some(Due::Orders(orders));
+        }
+        if setting.room < Demand::Delete {
+            return None;
+        }
+        if let Some(counts) = self.archiving.next_counts() {
+            return Some(Due::Facts(counts));
+        }
+        if let Some(forgotten) = self.replaying.next_forgotten() {
+            return Some(Due::Fact(Some(forgotten)));
+        }
+        if setting.room < Demand::Growth {
+            return None;
+        }
+        Some(match self.next_replay_step(setting.now)? {
+            // What the store has was decided long ago.
+            ReplayStep::Page(read) => Due::Orders(vec![(Rests::OnNothing, Order::Read(read))]),
+            ReplayStep::Read(replay, extents) => {
+                let latest = extents.iter().copied().max_by_key(|extent| extent.place);
+                let rests = latest.map_or(Rests::OnEverything, Rests::OnRecord);
+                Due::Outside(Some((rests, Effect::Recall { replay, extents })))
+            }
+            ReplayStep::Ended(declared) => Due::Fact(Some(Record::ReplayDeclared(declared))),
+        })
+    }
+
     /// The letter of a delivery that is given up goes to the target's dead-letter queue, if that takes it; and with it the delivery
     /// ends.
     fn dead_letter<'a>(&self, letter: &DeadLetter, context: &mut Context<'a, '_>) -> Decision<'a> {

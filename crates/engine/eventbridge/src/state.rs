@@ -8,6 +8,7 @@ use resources::Standing;
 use resources::policy::Policy;
 use schedules::Timetable;
 
+use crate::archive::Archiving;
 use crate::bus::{Bus, Declared, Rule};
 use crate::connections::Resources;
 use crate::ids::{BusKey, ResourceKey, RuleId, RuleKey};
@@ -15,6 +16,7 @@ use crate::records::{
     BusDeclared, BusDeleted, ConnectionDeclared, DestinationDeclared, Record, RuleDeclared, RuleDeleted,
     RuleRan,
 };
+use crate::replay::Replaying;
 
 /// All buses.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +32,8 @@ pub struct State {
     pub(crate) destinations: Resources<DestinationDeclared>,
     /// The connections for which a first token is to be fetched.
     pub(crate) authorizing: BTreeSet<ResourceKey>,
+    pub(crate) archiving: Archiving,
+    pub(crate) replaying: Replaying,
 }
 
 impl State {
@@ -89,14 +93,23 @@ impl State {
             Record::DestinationDeleted(record) => self.destinations.delete(record, at, ledger),
             Record::DeliveryFailed(record) => self.deliveries.failed(record, at, ledger),
             Record::DeliveriesEnded(record) => self.deliveries.ended(&record.ended, at, ledger),
+            Record::ArchiveDeclared(record) => self.archiving.archive_declared(record, at, ledger),
+            Record::ArchiveDeleted(record) => self.archiving.archive_deleted(record, at, ledger),
+            Record::ArchiveCounted(record) => self.archiving.archive_counted(record, at, ledger),
+            Record::ReplayDeclared(record) => self.replaying.replay_declared(record, at, ledger),
+            Record::ReplayDeleted(record) => self.replaying.replay_deleted(record, at, ledger),
+            Record::ReplayAdvanced(record) => self.replaying.replay_advanced(record, at, ledger),
         }
     }
 
-    /// A parcel was sent: the deliveries to targets among its takers are pending, and those that it ends are over.
+    /// A parcel was sent: the deliveries to targets among its takers are pending, those that it ends are over, archives keep its event, and
+    /// a replay has come further.
     pub fn parcel_sent(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
         let State { targets, deliveries, .. } = self;
         let is_ours = |recipient| recipient != 0 && targets.contains_key(&recipient);
         deliveries.take(parcel, at, ledger, is_ours);
+        self.archiving.take(parcel, at, ledger);
+        self.replaying.take(parcel, at, ledger);
     }
 
     fn bus_declared(&mut self, record: &BusDeclared, at: Extent, ledger: &mut Ledger) {
@@ -216,6 +229,10 @@ impl State {
             || self.due.falls_due(now)
             || room >= Demand::Growth && self.due.is_behind(now)
             || room >= Demand::Change && !self.authorizing.is_empty()
+            || self.replaying.ends.falls_due(now)
+            || self.archiving.owed.has_orders()
+            || room >= Demand::Delete && (self.archiving.has_counts() || self.replaying.ends.is_behind(now))
+            || room >= Demand::Growth && (self.replaying.has_step() || self.replaying.has_events())
     }
 
     /// The facts after which nothing is left: everything is deleted.
@@ -225,7 +242,10 @@ impl State {
         let connections = self.connections.deletions().map(Record::ConnectionDeleted);
         let destinations = self.destinations.deletions().map(Record::DestinationDeleted);
         let buses = buses.map(|bus| Record::BusDeleted(bus.deletion()));
-        rules.chain(buses).chain(destinations).chain(connections).collect()
+        let archives = self.archiving.declared.deletions().map(Record::ArchiveDeleted);
+        let replays = self.replaying.declared.deletions().map(Record::ReplayDeleted);
+        let rest = destinations.chain(connections).chain(replays).chain(archives);
+        rules.chain(buses).chain(rest).collect()
     }
 }
 

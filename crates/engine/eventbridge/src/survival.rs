@@ -54,6 +54,26 @@ impl State {
                 let rests = self.deliveries.rests_on(record.number, at);
                 rests.then(|| Record::DeliveryFailed(record.clone()))
             }
+            Record::ArchiveDeclared(record) => {
+                let known = self.archiving.declared.declared_at(&record.key, at);
+                known.map(|known| Record::ArchiveDeclared(Box::new(known.clone())))
+            }
+            Record::ReplayDeclared(record) => {
+                let known = self.replaying.declared.declared_at(&record.key, at);
+                known.map(|known| Record::ReplayDeclared(Box::new(known.clone())))
+            }
+            Record::ArchiveDeleted(record) => {
+                resource_deleted(record, needed(&record.declared_in)).map(Record::ArchiveDeleted)
+            }
+            Record::ReplayDeleted(record) => {
+                resource_deleted(record, needed(&record.declared_in)).map(Record::ReplayDeleted)
+            }
+            Record::ArchiveCounted(record) => {
+                self.archiving.counted_again(record, at).map(Record::ArchiveCounted)
+            }
+            Record::ReplayAdvanced(record) => {
+                self.replaying.advanced_again(record.id, at).map(Record::ReplayAdvanced)
+            }
             Record::DeliveriesEnded(record) => {
                 let ended = ended_again(&record.ended, at, ledger);
                 (!ended.is_empty()).then_some(Record::DeliveriesEnded(DeliveriesEnded { ended }))

@@ -465,6 +465,20 @@ impl Delivery {
     /// The protocol of a delivery that the source itself carries out, by handing the payload on in steps. Nothing leaves the server.
     pub const BY_SOURCE: u8 = u8::MAX;
 
+    /// The protocol of a delivery to an archive: the log owes the payload to the store for retained data. Nothing leaves the server. The
+    /// recipient is the number of the archive's series, and the delivery's number that of the record there.
+    pub const TO_ARCHIVE: u8 = u8::MAX - 1;
+
+    /// Whether an archive keeps the payload.
+    pub fn is_to_archive(&self) -> bool {
+        self.form.protocol == Delivery::TO_ARCHIVE
+    }
+
+    /// Whether nothing leaves the server.
+    pub fn is_inside(&self) -> bool {
+        self.is_to_archive() || self.is_by_source()
+    }
+
     /// Whether the source itself carries it out.
     pub fn is_by_source(&self) -> bool {
         self.form.protocol == Delivery::BY_SOURCE

@@ -193,7 +193,7 @@ impl<H: House> Machine<H> {
         let mut facts = &decision.facts[..];
         if room == 0 && !group.has_begun {
             // They may be longer than a group.
-            self.note_with_room::<S>(facts, self.room_for(&handed));
+            self.note_with_room::<S>(facts, self.room_for(handed.recorded()));
             group.has_begun = !facts.is_empty();
             // Facts that were recorded keep their numbers.
             numbers = if facts.is_empty() { numbers } else { self.numbers.next() };
@@ -263,7 +263,7 @@ impl<H: House> Machine<H> {
     {
         let mut is_recorded = false;
         if !facts.is_empty() {
-            let room = self.group_room(room + self.room_for(handed));
+            let room = self.group_room(room + self.room_for(handed.recorded()));
             let mut committed = self.commit::<S>(facts, FACT_BYTES, group.grouping(room));
             if committed.is_err() && group.has_begun {
                 committed = self.commit::<S>(facts, FACT_BYTES, Grouping::Begins(room));
@@ -274,7 +274,8 @@ impl<H: House> Machine<H> {
             committed?;
             (group.has_begun, is_recorded) = (true, true);
         }
-        let room = self.group_room(room);
+        // Bodies are one group even if there are no facts.
+        let room = self.group_room(room + self.room_for(handed.recorded().skip(1)));
         for (parcel, payload) in handed.recorded() {
             self.commit_parcel(parcel, payload, group.grouping(room));
             (group.has_begun, is_recorded) = (true, true);
@@ -289,9 +290,9 @@ impl<H: House> Machine<H> {
         Ok(())
     }
 
-    /// Bytes that bodies take in the group of the facts that are recorded before them, about; no large part of a segment.
-    fn room_for(&self, handed: &Handed<'_>) -> usize {
-        let parcels = handed.recorded().map(|(parcel, payload)| {
+    /// Bytes that bodies take in the group of what is recorded before them, about; no large part of a segment.
+    fn room_for<'h>(&self, bodies: impl Iterator<Item = (&'h kernel::ParcelSent<'h>, &'h [u8])>) -> usize {
+        let parcels = bodies.map(|(parcel, payload)| {
             let takers = parcel.copies.len() + parcel.deliveries.len();
             PARCEL_BYTES + takers * TAKER_BYTES + payload.len()
         });

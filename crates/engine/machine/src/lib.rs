@@ -27,7 +27,7 @@
 pub mod house;
 
 mod services;
-pub use services::{Command, Effect, Event, Limits, Plan, Reply, Services, prepare, present};
+pub use services::{Command, Effect, Event, Limits, Plan, Recall, Reply, Services, prepare, present};
 
 mod machine;
 pub use machine::Machine;

@@ -1,7 +1,7 @@
 //! The list of services: the only file here that names them. A new service is its crate, its model and its line.
 
 use kernel::codec::Malformed;
-use kernel::{Api, Asker, Call, Called, Refusal, Secret};
+use kernel::{Api, Asker, Call, Called, Extent, Refusal, Secret, Stored};
 use wire::call::CallFault;
 
 use crate::calls::Callable;
@@ -77,6 +77,33 @@ list! {
     eventbridge: Eventbridge,
     scheduler: Scheduler,
     schemas: Schemas,
+}
+
+/// For what a service has had records of the log read. Whoever reads them tells the machine with the event that this makes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Recall {
+    /// For topics.
+    Topics(sns::RecalledFor),
+    /// For the replay of an archive to its bus.
+    Buses(eventbridge::ReplayId),
+}
+
+impl Recall {
+    /// As many of the records, from the first on, as could be read.
+    pub fn read(self, records: Vec<Stored>) -> Event {
+        match self {
+            Recall::Topics(purpose) => Event::Sns(sns::Event::Recalled { purpose, records }),
+            Recall::Buses(replay) => Event::Eventbridge(eventbridge::Event::Recalled { replay, records }),
+        }
+    }
+
+    /// The first of the records cannot be read, since the bytes there are not those that were written.
+    pub fn failed(self, extent: Extent) -> Event {
+        match self {
+            Recall::Topics(purpose) => Event::Sns(sns::Event::RecallFailed { purpose, extent }),
+            Recall::Buses(replay) => Event::Eventbridge(eventbridge::Event::RecallFailed { replay, extent }),
+        }
+    }
 }
 
 impl Callable for Services {

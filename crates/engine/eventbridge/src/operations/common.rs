@@ -5,7 +5,9 @@ use kernel::codec::Malformed;
 use kernel::{Api, Refusal, Time};
 use resources::tags::Tags;
 
+use super::archives::ArchiveShown;
 use super::put_events::Progress;
+use super::replays::ReplayShown;
 use crate::bus::{Bus, Rule};
 use crate::limits::Limits;
 use crate::records::{BusDeclared, ConnectionDeclared, DestinationDeclared, Record, RuleDeclared};
@@ -68,6 +70,14 @@ pub enum Reply {
     Destination(Box<(DestinationDeclared, bool)>),
     /// A page of API destinations, and whether they are active.
     Destinations(Listed<(DestinationDeclared, bool)>),
+    /// An archive.
+    Archive(Box<ArchiveShown>),
+    /// A page of archives.
+    Archives(Listed<ArchiveShown>),
+    /// A replay.
+    Replay(Box<ReplayShown>),
+    /// A page of replays.
+    Replays(Listed<ReplayShown>),
     /// Tags.
     Tags(Tags),
     /// What became of the entries of PutEvents: the events' ids, or what is wrong.

@@ -5,6 +5,7 @@
 //! [`kernel::Operation`] says what an operation is. The file `common.rs` contains what operations share.
 
 pub mod api_destinations;
+pub mod archives;
 mod common;
 pub mod connections;
 pub mod event_buses;
@@ -13,6 +14,7 @@ pub mod partners;
 pub mod permissions;
 pub mod put_events;
 pub mod put_rule;
+pub mod replays;
 pub mod rules;
 pub mod tags;
 pub mod targets;
@@ -31,31 +33,38 @@ use crate::state::State;
 #[allow(missing_docs)] // Each is documented where its struct is.
 pub enum Command {
     ActivateEventSource(partners::ActivateEventSource),
+    CancelReplay(replays::CancelReplay),
     CreateApiDestination(api_destinations::CreateApiDestination),
+    CreateArchive(archives::CreateArchive),
     CreateConnection(connections::CreateConnection),
     CreateEventBus(event_buses::CreateEventBus),
     CreatePartnerEventSource(partners::CreatePartnerEventSource),
     DeactivateEventSource(partners::DeactivateEventSource),
     DeauthorizeConnection(connections::DeauthorizeConnection),
     DeleteApiDestination(api_destinations::DeleteApiDestination),
+    DeleteArchive(archives::DeleteArchive),
     DeleteConnection(connections::DeleteConnection),
     DeleteEventBus(event_buses::DeleteEventBus),
     DeletePartnerEventSource(partners::DeletePartnerEventSource),
     DeleteRule(rules::DeleteRule),
     DescribeApiDestination(api_destinations::DescribeApiDestination),
+    DescribeArchive(archives::DescribeArchive),
     DescribeConnection(connections::DescribeConnection),
     DescribeEventBus(event_buses::DescribeEventBus),
     DescribeEventSource(partners::DescribeEventSource),
     DescribePartnerEventSource(partners::DescribePartnerEventSource),
+    DescribeReplay(replays::DescribeReplay),
     DescribeRule(rules::DescribeRule),
     DisableRule(rules::DisableRule),
     EnableRule(rules::EnableRule),
     ListApiDestinations(api_destinations::ListApiDestinations),
+    ListArchives(archives::ListArchives),
     ListConnections(connections::ListConnections),
     ListEventBuses(event_buses::ListEventBuses),
     ListEventSources(partners::ListEventSources),
     ListPartnerEventSourceAccounts(partners::ListPartnerEventSourceAccounts),
     ListPartnerEventSources(partners::ListPartnerEventSources),
+    ListReplays(replays::ListReplays),
     ListRuleNamesByTarget(list_rules::ListRuleNamesByTarget),
     ListRules(list_rules::ListRules),
     ListTagsForResource(tags::ListTagsForResource),
@@ -67,10 +76,12 @@ pub enum Command {
     PutTargets(targets::PutTargets),
     RemovePermission(permissions::RemovePermission),
     RemoveTargets(targets::RemoveTargets),
+    StartReplay(replays::StartReplay),
     TagResource(tags::TagResource),
     TestEventPattern(test_event_pattern::TestEventPattern),
     UntagResource(tags::UntagResource),
     UpdateApiDestination(api_destinations::UpdateApiDestination),
+    UpdateArchive(archives::UpdateArchive),
     UpdateConnection(connections::UpdateConnection),
     UpdateEventBus(event_buses::UpdateEventBus),
 }
@@ -80,9 +91,11 @@ impl Command {
     pub fn demand(&self) -> Demand {
         match self {
             Command::ActivateEventSource(_) => <partners::ActivateEventSource as Operation<State>>::DEMAND,
+            Command::CancelReplay(_) => <replays::CancelReplay as Operation<State>>::DEMAND,
             Command::CreateApiDestination(_) => {
                 <api_destinations::CreateApiDestination as Operation<State>>::DEMAND
             }
+            Command::CreateArchive(_) => <archives::CreateArchive as Operation<State>>::DEMAND,
             Command::CreateConnection(_) => <connections::CreateConnection as Operation<State>>::DEMAND,
             Command::CreateEventBus(_) => <event_buses::CreateEventBus as Operation<State>>::DEMAND,
             Command::CreatePartnerEventSource(_) => {
@@ -97,6 +110,7 @@ impl Command {
             Command::DeleteApiDestination(_) => {
                 <api_destinations::DeleteApiDestination as Operation<State>>::DEMAND
             }
+            Command::DeleteArchive(_) => <archives::DeleteArchive as Operation<State>>::DEMAND,
             Command::DeleteConnection(_) => <connections::DeleteConnection as Operation<State>>::DEMAND,
             Command::DeleteEventBus(_) => <event_buses::DeleteEventBus as Operation<State>>::DEMAND,
             Command::DeletePartnerEventSource(_) => {
@@ -106,18 +120,21 @@ impl Command {
             Command::DescribeApiDestination(_) => {
                 <api_destinations::DescribeApiDestination as Operation<State>>::DEMAND
             }
+            Command::DescribeArchive(_) => <archives::DescribeArchive as Operation<State>>::DEMAND,
             Command::DescribeConnection(_) => <connections::DescribeConnection as Operation<State>>::DEMAND,
             Command::DescribeEventBus(_) => <event_buses::DescribeEventBus as Operation<State>>::DEMAND,
             Command::DescribeEventSource(_) => <partners::DescribeEventSource as Operation<State>>::DEMAND,
             Command::DescribePartnerEventSource(_) => {
                 <partners::DescribePartnerEventSource as Operation<State>>::DEMAND
             }
+            Command::DescribeReplay(_) => <replays::DescribeReplay as Operation<State>>::DEMAND,
             Command::DescribeRule(_) => <rules::DescribeRule as Operation<State>>::DEMAND,
             Command::DisableRule(_) => <rules::DisableRule as Operation<State>>::DEMAND,
             Command::EnableRule(_) => <rules::EnableRule as Operation<State>>::DEMAND,
             Command::ListApiDestinations(_) => {
                 <api_destinations::ListApiDestinations as Operation<State>>::DEMAND
             }
+            Command::ListArchives(_) => <archives::ListArchives as Operation<State>>::DEMAND,
             Command::ListConnections(_) => <connections::ListConnections as Operation<State>>::DEMAND,
             Command::ListEventBuses(_) => <event_buses::ListEventBuses as Operation<State>>::DEMAND,
             Command::ListEventSources(_) => <partners::ListEventSources as Operation<State>>::DEMAND,
@@ -127,6 +144,7 @@ impl Command {
             Command::ListPartnerEventSources(_) => {
                 <partners::ListPartnerEventSources as Operation<State>>::DEMAND
             }
+            Command::ListReplays(_) => <replays::ListReplays as Operation<State>>::DEMAND,
             Command::ListRuleNamesByTarget(_) => {
                 <list_rules::ListRuleNamesByTarget as Operation<State>>::DEMAND
             }
@@ -140,6 +158,7 @@ impl Command {
             Command::PutTargets(_) => <targets::PutTargets as Operation<State>>::DEMAND,
             Command::RemovePermission(_) => <permissions::RemovePermission as Operation<State>>::DEMAND,
             Command::RemoveTargets(_) => <targets::RemoveTargets as Operation<State>>::DEMAND,
+            Command::StartReplay(_) => <replays::StartReplay as Operation<State>>::DEMAND,
             Command::TagResource(_) => <tags::TagResource as Operation<State>>::DEMAND,
             Command::TestEventPattern(_) => {
                 <test_event_pattern::TestEventPattern as Operation<State>>::DEMAND
@@ -148,6 +167,7 @@ impl Command {
             Command::UpdateApiDestination(_) => {
                 <api_destinations::UpdateApiDestination as Operation<State>>::DEMAND
             }
+            Command::UpdateArchive(_) => <archives::UpdateArchive as Operation<State>>::DEMAND,
             Command::UpdateConnection(_) => <connections::UpdateConnection as Operation<State>>::DEMAND,
             Command::UpdateEventBus(_) => <event_buses::UpdateEventBus as Operation<State>>::DEMAND,
         }
@@ -157,31 +177,38 @@ impl Command {
     pub fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         match self {
             Command::ActivateEventSource(command) => command.decide(state, context),
+            Command::CancelReplay(command) => command.decide(state, context),
             Command::CreateApiDestination(command) => command.decide(state, context),
+            Command::CreateArchive(command) => command.decide(state, context),
             Command::CreateConnection(command) => command.decide(state, context),
             Command::CreateEventBus(command) => command.decide(state, context),
             Command::CreatePartnerEventSource(command) => command.decide(state, context),
             Command::DeactivateEventSource(command) => command.decide(state, context),
             Command::DeauthorizeConnection(command) => command.decide(state, context),
             Command::DeleteApiDestination(command) => command.decide(state, context),
+            Command::DeleteArchive(command) => command.decide(state, context),
             Command::DeleteConnection(command) => command.decide(state, context),
             Command::DeleteEventBus(command) => command.decide(state, context),
             Command::DeletePartnerEventSource(command) => command.decide(state, context),
             Command::DeleteRule(command) => command.decide(state, context),
             Command::DescribeApiDestination(command) => command.decide(state, context),
+            Command::DescribeArchive(command) => command.decide(state, context),
             Command::DescribeConnection(command) => command.decide(state, context),
             Command::DescribeEventBus(command) => command.decide(state, context),
             Command::DescribeEventSource(command) => command.decide(state, context),
             Command::DescribePartnerEventSource(command) => command.decide(state, context),
+            Command::DescribeReplay(command) => command.decide(state, context),
             Command::DescribeRule(command) => command.decide(state, context),
             Command::DisableRule(command) => command.decide(state, context),
             Command::EnableRule(command) => command.decide(state, context),
             Command::ListApiDestinations(command) => command.decide(state, context),
+            Command::ListArchives(command) => command.decide(state, context),
             Command::ListConnections(command) => command.decide(state, context),
             Command::ListEventBuses(command) => command.decide(state, context),
             Command::ListEventSources(command) => command.decide(state, context),
             Command::ListPartnerEventSourceAccounts(command) => command.decide(state, context),
             Command::ListPartnerEventSources(command) => command.decide(state, context),
+            Command::ListReplays(command) => command.decide(state, context),
             Command::ListRuleNamesByTarget(command) => command.decide(state, context),
             Command::ListRules(command) => command.decide(state, context),
             Command::ListTagsForResource(command) => command.decide(state, context),
@@ -193,10 +220,12 @@ impl Command {
             Command::PutTargets(command) => command.decide(state, context),
             Command::RemovePermission(command) => command.decide(state, context),
             Command::RemoveTargets(command) => command.decide(state, context),
+            Command::StartReplay(command) => command.decide(state, context),
             Command::TagResource(command) => command.decide(state, context),
             Command::TestEventPattern(command) => command.decide(state, context),
             Command::UntagResource(command) => command.decide(state, context),
             Command::UpdateApiDestination(command) => command.decide(state, context),
+            Command::UpdateArchive(command) => command.decide(state, context),
             Command::UpdateConnection(command) => command.decide(state, context),
             Command::UpdateEventBus(command) => command.decide(state, context),
         }
@@ -211,31 +240,38 @@ impl Command {
     ) -> Decision<'a> {
         match self {
             Command::ActivateEventSource(command) => command.decide_again(step, state, context),
+            Command::CancelReplay(command) => command.decide_again(step, state, context),
             Command::CreateApiDestination(command) => command.decide_again(step, state, context),
+            Command::CreateArchive(command) => command.decide_again(step, state, context),
             Command::CreateConnection(command) => command.decide_again(step, state, context),
             Command::CreateEventBus(command) => command.decide_again(step, state, context),
             Command::CreatePartnerEventSource(command) => command.decide_again(step, state, context),
             Command::DeactivateEventSource(command) => command.decide_again(step, state, context),
             Command::DeauthorizeConnection(command) => command.decide_again(step, state, context),
             Command::DeleteApiDestination(command) => command.decide_again(step, state, context),
+            Command::DeleteArchive(command) => command.decide_again(step, state, context),
             Command::DeleteConnection(command) => command.decide_again(step, state, context),
             Command::DeleteEventBus(command) => command.decide_again(step, state, context),
             Command::DeletePartnerEventSource(command) => command.decide_again(step, state, context),
             Command::DeleteRule(command) => command.decide_again(step, state, context),
             Command::DescribeApiDestination(command) => command.decide_again(step, state, context),
+            Command::DescribeArchive(command) => command.decide_again(step, state, context),
             Command::DescribeConnection(command) => command.decide_again(step, state, context),
             Command::DescribeEventBus(command) => command.decide_again(step, state, context),
             Command::DescribeEventSource(command) => command.decide_again(step, state, context),
             Command::DescribePartnerEventSource(command) => command.decide_again(step, state, context),
+            Command::DescribeReplay(command) => command.decide_again(step, state, context),
             Command::DescribeRule(command) => command.decide_again(step, state, context),
             Command::DisableRule(command) => command.decide_again(step, state, context),
             Command::EnableRule(command) => command.decide_again(step, state, context),
             Command::ListApiDestinations(command) => command.decide_again(step, state, context),
+            Command::ListArchives(command) => command.decide_again(step, state, context),
             Command::ListConnections(command) => command.decide_again(step, state, context),
             Command::ListEventBuses(command) => command.decide_again(step, state, context),
             Command::ListEventSources(command) => command.decide_again(step, state, context),
             Command::ListPartnerEventSourceAccounts(command) => command.decide_again(step, state, context),
             Command::ListPartnerEventSources(command) => command.decide_again(step, state, context),
+            Command::ListReplays(command) => command.decide_again(step, state, context),
             Command::ListRuleNamesByTarget(command) => command.decide_again(step, state, context),
             Command::ListRules(command) => command.decide_again(step, state, context),
             Command::ListTagsForResource(command) => command.decide_again(step, state, context),
@@ -247,10 +283,12 @@ impl Command {
             Command::PutTargets(command) => command.decide_again(step, state, context),
             Command::RemovePermission(command) => command.decide_again(step, state, context),
             Command::RemoveTargets(command) => command.decide_again(step, state, context),
+            Command::StartReplay(command) => command.decide_again(step, state, context),
             Command::TagResource(command) => command.decide_again(step, state, context),
             Command::TestEventPattern(command) => command.decide_again(step, state, context),
             Command::UntagResource(command) => command.decide_again(step, state, context),
             Command::UpdateApiDestination(command) => command.decide_again(step, state, context),
+            Command::UpdateArchive(command) => command.decide_again(step, state, context),
             Command::UpdateConnection(command) => command.decide_again(step, state, context),
             Command::UpdateEventBus(command) => command.decide_again(step, state, context),
         }
@@ -262,31 +300,38 @@ impl Command {
 #[allow(missing_docs)] // Each is documented where its operation is.
 pub enum Plan {
     ActivateEventSource(<partners::ActivateEventSource as Operation<State>>::Plan),
+    CancelReplay(<replays::CancelReplay as Operation<State>>::Plan),
     CreateApiDestination(<api_destinations::CreateApiDestination as Operation<State>>::Plan),
+    CreateArchive(<archives::CreateArchive as Operation<State>>::Plan),
     CreateConnection(<connections::CreateConnection as Operation<State>>::Plan),
     CreateEventBus(<event_buses::CreateEventBus as Operation<State>>::Plan),
     CreatePartnerEventSource(<partners::CreatePartnerEventSource as Operation<State>>::Plan),
     DeactivateEventSource(<partners::DeactivateEventSource as Operation<State>>::Plan),
     DeauthorizeConnection(<connections::DeauthorizeConnection as Operation<State>>::Plan),
     DeleteApiDestination(<api_destinations::DeleteApiDestination as Operation<State>>::Plan),
+    DeleteArchive(<archives::DeleteArchive as Operation<State>>::Plan),
     DeleteConnection(<connections::DeleteConnection as Operation<State>>::Plan),
     DeleteEventBus(<event_buses::DeleteEventBus as Operation<State>>::Plan),
     DeletePartnerEventSource(<partners::DeletePartnerEventSource as Operation<State>>::Plan),
     DeleteRule(<rules::DeleteRule as Operation<State>>::Plan),
     DescribeApiDestination(<api_destinations::DescribeApiDestination as Operation<State>>::Plan),
+    DescribeArchive(<archives::DescribeArchive as Operation<State>>::Plan),
     DescribeConnection(<connections::DescribeConnection as Operation<State>>::Plan),
     DescribeEventBus(<event_buses::DescribeEventBus as Operation<State>>::Plan),
     DescribeEventSource(<partners::DescribeEventSource as Operation<State>>::Plan),
     DescribePartnerEventSource(<partners::DescribePartnerEventSource as Operation<State>>::Plan),
+    DescribeReplay(<replays::DescribeReplay as Operation<State>>::Plan),
     DescribeRule(<rules::DescribeRule as Operation<State>>::Plan),
     DisableRule(<rules::DisableRule as Operation<State>>::Plan),
     EnableRule(<rules::EnableRule as Operation<State>>::Plan),
     ListApiDestinations(<api_destinations::ListApiDestinations as Operation<State>>::Plan),
+    ListArchives(<archives::ListArchives as Operation<State>>::Plan),
     ListConnections(<connections::ListConnections as Operation<State>>::Plan),
     ListEventBuses(<event_buses::ListEventBuses as Operation<State>>::Plan),
     ListEventSources(<partners::ListEventSources as Operation<State>>::Plan),
     ListPartnerEventSourceAccounts(<partners::ListPartnerEventSourceAccounts as Operation<State>>::Plan),
     ListPartnerEventSources(<partners::ListPartnerEventSources as Operation<State>>::Plan),
+    ListReplays(<replays::ListReplays as Operation<State>>::Plan),
     ListRuleNamesByTarget(<list_rules::ListRuleNamesByTarget as Operation<State>>::Plan),
     ListRules(<list_rules::ListRules as Operation<State>>::Plan),
     ListTagsForResource(<tags::ListTagsForResource as Operation<State>>::Plan),
@@ -298,10 +343,12 @@ pub enum Plan {
     PutTargets(<targets::PutTargets as Operation<State>>::Plan),
     RemovePermission(<permissions::RemovePermission as Operation<State>>::Plan),
     RemoveTargets(<targets::RemoveTargets as Operation<State>>::Plan),
+    StartReplay(<replays::StartReplay as Operation<State>>::Plan),
     TagResource(<tags::TagResource as Operation<State>>::Plan),
     TestEventPattern(<test_event_pattern::TestEventPattern as Operation<State>>::Plan),
     UntagResource(<tags::UntagResource as Operation<State>>::Plan),
     UpdateApiDestination(<api_destinations::UpdateApiDestination as Operation<State>>::Plan),
+    UpdateArchive(<archives::UpdateArchive as Operation<State>>::Plan),
     UpdateConnection(<connections::UpdateConnection as Operation<State>>::Plan),
     UpdateEventBus(<event_buses::UpdateEventBus as Operation<State>>::Plan),
 }
@@ -314,12 +361,22 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 <partners::ActivateEventSource as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::ActivateEventSource(command), Plan::ActivateEventSource(plan))
         }
+        Request::CancelReplay(input) => {
+            let (command, plan) =
+                <replays::CancelReplay as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::CancelReplay(command), Plan::CancelReplay(plan))
+        }
         Request::CreateApiDestination(input) => {
             let (command, plan) =
                 <api_destinations::CreateApiDestination as Operation<State>>::prepare_with_plan(
                     input, asker,
                 )?;
             (Command::CreateApiDestination(command), Plan::CreateApiDestination(plan))
+        }
+        Request::CreateArchive(input) => {
+            let (command, plan) =
+                <archives::CreateArchive as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::CreateArchive(command), Plan::CreateArchive(plan))
         }
         Request::CreateConnection(input) => {
             let (command, plan) =
@@ -353,6 +410,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 )?;
             (Command::DeleteApiDestination(command), Plan::DeleteApiDestination(plan))
         }
+        Request::DeleteArchive(input) => {
+            let (command, plan) =
+                <archives::DeleteArchive as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::DeleteArchive(command), Plan::DeleteArchive(plan))
+        }
         Request::DeleteConnection(input) => {
             let (command, plan) =
                 <connections::DeleteConnection as Operation<State>>::prepare_with_plan(input, asker)?;
@@ -379,6 +441,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 )?;
             (Command::DescribeApiDestination(command), Plan::DescribeApiDestination(plan))
         }
+        Request::DescribeArchive(input) => {
+            let (command, plan) =
+                <archives::DescribeArchive as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::DescribeArchive(command), Plan::DescribeArchive(plan))
+        }
         Request::DescribeConnection(input) => {
             let (command, plan) =
                 <connections::DescribeConnection as Operation<State>>::prepare_with_plan(input, asker)?;
@@ -399,6 +466,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 <partners::DescribePartnerEventSource as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::DescribePartnerEventSource(command), Plan::DescribePartnerEventSource(plan))
         }
+        Request::DescribeReplay(input) => {
+            let (command, plan) =
+                <replays::DescribeReplay as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::DescribeReplay(command), Plan::DescribeReplay(plan))
+        }
         Request::DescribeRule(input) => {
             let (command, plan) = <rules::DescribeRule as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::DescribeRule(command), Plan::DescribeRule(plan))
@@ -415,6 +487,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
             let (command, plan) =
                 <api_destinations::ListApiDestinations as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::ListApiDestinations(command), Plan::ListApiDestinations(plan))
+        }
+        Request::ListArchives(input) => {
+            let (command, plan) =
+                <archives::ListArchives as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::ListArchives(command), Plan::ListArchives(plan))
         }
         Request::ListConnections(input) => {
             let (command, plan) =
@@ -442,6 +519,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
             let (command, plan) =
                 <partners::ListPartnerEventSources as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::ListPartnerEventSources(command), Plan::ListPartnerEventSources(plan))
+        }
+        Request::ListReplays(input) => {
+            let (command, plan) =
+                <replays::ListReplays as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::ListReplays(command), Plan::ListReplays(plan))
         }
         Request::ListRuleNamesByTarget(input) => {
             let (command, plan) =
@@ -496,6 +578,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 <targets::RemoveTargets as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::RemoveTargets(command), Plan::RemoveTargets(plan))
         }
+        Request::StartReplay(input) => {
+            let (command, plan) =
+                <replays::StartReplay as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::StartReplay(command), Plan::StartReplay(plan))
+        }
         Request::TagResource(input) => {
             let (command, plan) = <tags::TagResource as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::TagResource(command), Plan::TagResource(plan))
@@ -515,6 +602,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                     input, asker,
                 )?;
             (Command::UpdateApiDestination(command), Plan::UpdateApiDestination(plan))
+        }
+        Request::UpdateArchive(input) => {
+            let (command, plan) =
+                <archives::UpdateArchive as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::UpdateArchive(command), Plan::UpdateArchive(plan))
         }
         Request::UpdateConnection(input) => {
             let (command, plan) =
@@ -547,9 +639,15 @@ pub fn present(
         Plan::ActivateEventSource(plan) => Response::ActivateEventSource(
             <partners::ActivateEventSource as Operation<State>>::present(reply, plan, materials)?,
         ),
+        Plan::CancelReplay(plan) => Response::CancelReplay(
+            <replays::CancelReplay as Operation<State>>::present(reply, plan, materials)?,
+        ),
         Plan::CreateApiDestination(plan) => Response::CreateApiDestination(
             <api_destinations::CreateApiDestination as Operation<State>>::present(reply, plan, materials)?,
         ),
+        Plan::CreateArchive(plan) => Response::CreateArchive(<archives::CreateArchive as Operation<
+            State,
+        >>::present(reply, plan, materials)?),
         Plan::CreateConnection(plan) => Response::CreateConnection(
             <connections::CreateConnection as Operation<State>>::present(reply, plan, materials)?,
         ),
@@ -568,6 +666,9 @@ pub fn present(
         Plan::DeleteApiDestination(plan) => Response::DeleteApiDestination(
             <api_destinations::DeleteApiDestination as Operation<State>>::present(reply, plan, materials)?,
         ),
+        Plan::DeleteArchive(plan) => Response::DeleteArchive(<archives::DeleteArchive as Operation<
+            State,
+        >>::present(reply, plan, materials)?),
         Plan::DeleteConnection(plan) => Response::DeleteConnection(
             <connections::DeleteConnection as Operation<State>>::present(reply, plan, materials)?,
         ),
@@ -585,6 +686,9 @@ pub fn present(
                 State,
             >>::present(reply, plan, materials)?)
         }
+        Plan::DescribeArchive(plan) => Response::DescribeArchive(<archives::DescribeArchive as Operation<
+            State,
+        >>::present(reply, plan, materials)?),
         Plan::DescribeConnection(plan) => Response::DescribeConnection(
             <connections::DescribeConnection as Operation<State>>::present(reply, plan, materials)?,
         ),
@@ -599,6 +703,9 @@ pub fn present(
                 State,
             >>::present(reply, plan, materials)?)
         }
+        Plan::DescribeReplay(plan) => Response::DescribeReplay(<replays::DescribeReplay as Operation<
+            State,
+        >>::present(reply, plan, materials)?),
         Plan::DescribeRule(plan) => Response::DescribeRule(
             <rules::DescribeRule as Operation<State>>::present(reply, plan, materials)?,
         ),
@@ -610,6 +717,9 @@ pub fn present(
         }
         Plan::ListApiDestinations(plan) => Response::ListApiDestinations(
             <api_destinations::ListApiDestinations as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::ListArchives(plan) => Response::ListArchives(
+            <archives::ListArchives as Operation<State>>::present(reply, plan, materials)?,
         ),
         Plan::ListConnections(plan) => Response::ListConnections(
             <connections::ListConnections as Operation<State>>::present(reply, plan, materials)?,
@@ -625,6 +735,9 @@ pub fn present(
         ),
         Plan::ListPartnerEventSources(plan) => Response::ListPartnerEventSources(
             <partners::ListPartnerEventSources as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::ListReplays(plan) => Response::ListReplays(
+            <replays::ListReplays as Operation<State>>::present(reply, plan, materials)?,
         ),
         Plan::ListRuleNamesByTarget(plan) => Response::ListRuleNamesByTarget(
             <list_rules::ListRuleNamesByTarget as Operation<State>>::present(reply, plan, materials)?,
@@ -659,6 +772,9 @@ pub fn present(
         Plan::RemoveTargets(plan) => Response::RemoveTargets(
             <targets::RemoveTargets as Operation<State>>::present(reply, plan, materials)?,
         ),
+        Plan::StartReplay(plan) => Response::StartReplay(
+            <replays::StartReplay as Operation<State>>::present(reply, plan, materials)?,
+        ),
         Plan::TagResource(plan) => {
             Response::TagResource(<tags::TagResource as Operation<State>>::present(reply, plan, materials)?)
         }
@@ -671,6 +787,9 @@ pub fn present(
         Plan::UpdateApiDestination(plan) => Response::UpdateApiDestination(
             <api_destinations::UpdateApiDestination as Operation<State>>::present(reply, plan, materials)?,
         ),
+        Plan::UpdateArchive(plan) => Response::UpdateArchive(<archives::UpdateArchive as Operation<
+            State,
+        >>::present(reply, plan, materials)?),
         Plan::UpdateConnection(plan) => Response::UpdateConnection(
             <connections::UpdateConnection as Operation<State>>::present(reply, plan, materials)?,
         ),

@@ -120,7 +120,7 @@ impl PutEvents {
                         progress.results.push(Err(fault.clone()));
                         continue;
                     }
-                    Some(Ok(entry)) => match self.check_permission(&entry.draft.bus, state, context) {
+                    Some(Ok(entry)) => match self.check(&entry.draft.bus, state, context) {
                         Err(fault) => {
                             progress.results.push(Err(fault));
                             continue;
@@ -154,6 +154,16 @@ impl PutEvents {
 }
 
 impl PutEvents {
+    /// Whether an event can be put on a bus now.
+    fn check(&self, bus: &BusKey, state: &State, context: &Context<'_, '_>) -> Result<(), Fault> {
+        if context.setting.store_lags && state.archiving.keeps_of(bus) {
+            // AWS's documentation of PutEventsResultEntry has the code, which clients try again.
+            let message = "The store that keeps archived events has no room on its disk, or is too slow, and too many events wait for it.";
+            return Err(Fault { code: "ThrottlingException", message: message.to_owned() });
+        }
+        self.check_permission(bus, state, context)
+    }
+
     /// Whether the account may put events on a bus. An entry that it may not put fails alone (AWS's documentation of
     /// PutEventsResultEntry lists the error).
     fn check_permission(&self, bus: &BusKey, state: &State, context: &Context<'_, '_>) -> Result<(), Fault> {

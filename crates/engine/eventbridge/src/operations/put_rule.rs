@@ -5,6 +5,7 @@ use kernel::codec::Malformed;
 use kernel::{Asker, Demand, Operation, Refusal};
 use resources::tags::Tags;
 
+use super::rules::check_managed;
 use super::{Context, Decision, Reply, check_bus, decided, done, owned, rule_redeclared};
 use crate::records::{Record, RuleDeclared};
 use crate::rules::constraints::{ARN, Constraints, NAME, text};
@@ -101,6 +102,7 @@ impl PutRule {
         check_bus(state, &self.rule.bus)?;
         let reply = Reply::Arn(self.rule.arn().to_string());
         if let Some(rule) = state.rule(&self.rule) {
+            check_managed(rule, false)?;
             return Ok(rule_redeclared(rule, reply, |declared| {
                 let was = (declared.is_enabled(), declared.schedule.clone());
                 declared.pattern.clone_from(&self.pattern);

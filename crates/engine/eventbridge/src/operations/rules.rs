@@ -7,9 +7,10 @@ use api::eventbridge::{
 use kernel::codec::Malformed;
 use kernel::{Asker, Demand, Operation, Refusal};
 
-use super::{Context, Decision, Reply, check_bus, decided, done, rule_redeclared, shown};
+use super::{Context, Decision, Reply, check_bus, decided, rule_redeclared, shown};
 use crate::bus::Rule;
-use crate::records::Record;
+use crate::records::{ArchiveDeclared, Record};
+use crate::rules::archives;
 use crate::rules::constraints::{Constraints, NAME};
 use crate::rules::names;
 use crate::state::State;
@@ -29,11 +30,37 @@ pub(super) fn find<'s>(state: &'s State, key: &RuleKey) -> Result<&'s Rule, Refu
     state.rule(key).ok_or_else(|| refusals::rule_missing(key))
 }
 
+/// The rule that a request means to change.
+///
+/// Errors: there is no such bus or rule, or a service manages it.
+pub(super) fn find_own<'s>(state: &'s State, key: &RuleKey) -> Result<&'s Rule, Refusal> {
+    let rule = find(state, key)?;
+    check_managed(rule, false)?;
+    Ok(rule)
+}
+
+/// Refuses to change a rule that a service manages, unless that is forced.
+pub(super) fn check_managed(rule: &Rule, force: bool) -> Result<(), Refusal> {
+    match rule.declared.managed_by {
+        Some(_) if !force => Err(refusals::managed(&rule.declared.key)),
+        _ => Ok(()),
+    }
+}
+
+/// The archive to which a rule sent events, as it is without the rule: it keeps no more.
+pub(super) fn archive_without(state: &State, rule: &Rule) -> Option<Record> {
+    let archive = state.archiving.of_rule(rule.id())?;
+    let disabled = Some(archives::RULE_TAKEN.to_owned());
+    Some(Record::ArchiveDeclared(Box::new(ArchiveDeclared { disabled, ..archive.clone() })))
+}
+
 /// DeleteRule.
 #[derive(Clone, Debug)]
 pub struct DeleteRule {
     /// Which.
     pub rule: RuleKey,
+    /// Even if a service manages it.
+    pub force: bool,
 }
 
 impl Operation<State> for DeleteRule {
@@ -44,7 +71,8 @@ impl Operation<State> for DeleteRule {
     const DEMAND: Demand = Demand::Purge;
 
     fn prepare(input: DeleteRuleInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
-        Ok(DeleteRule { rule: key(input.name.as_ref(), input.event_bus_name.as_ref(), asker)? })
+        let rule = key(input.name.as_ref(), input.event_bus_name.as_ref(), asker)?;
+        Ok(DeleteRule { rule, force: input.force.unwrap_or_default() })
     }
 
     /// Deletes it, unless it has targets. That there is none is as good (facts/eventbridge.md § 2).
@@ -54,10 +82,14 @@ impl Operation<State> for DeleteRule {
         }
         match state.rule(&self.rule) {
             None => Decision::answer(Reply::Done),
-            Some(rule) if !rule.declared.targets.is_empty() => {
-                refusals::invalid("Rule can't be deleted since it has targets.").into()
-            }
-            Some(rule) => done(Record::RuleDeleted(rule.deletion()), Reply::Done),
+            Some(rule) => decided(check_managed(rule, self.force).and_then(|()| {
+                if !rule.declared.targets.is_empty() {
+                    return Err(refusals::invalid("Rule can't be deleted since it has targets."));
+                }
+                let deleted = Record::RuleDeleted(rule.deletion());
+                let records = [deleted].into_iter().chain(archive_without(state, rule));
+                Ok(Decision::done(records.map(Into::into).collect(), Reply::Done))
+            })),
         }
     }
 
@@ -162,7 +194,7 @@ impl Operation<State> for DisableRule {
 }
 
 fn switch<'a>(state: &State, key: &RuleKey, to: &str, context: &Context<'a, '_>) -> Decision<'a> {
-    decided(find(state, key).map(|rule| {
+    decided(find_own(state, key).map(|rule| {
         // One that is enabled in another manner stays so.
         let is_so = rule.declared.is_enabled() == (to == "ENABLED");
         rule_redeclared(rule, Reply::Done, |declared| {

@@ -8,7 +8,7 @@ use kernel::codec::Malformed;
 use kernel::{Arn, Asker, Demand, Operation, Refusal};
 use resources::tags::{Tags, added, removed};
 
-use super::rules::find;
+use super::rules::{find, find_own};
 use super::{Context, Decision, Reply, bus_changed, bus_of, decided, rule_redeclared};
 use crate::rules::constraints::{ARN, Constraints};
 use crate::rules::tags;
@@ -55,7 +55,7 @@ impl Marked {
                 Ok(())
             })),
             Marked::Rule(rule) => {
-                let rule = find(state, rule)?;
+                let rule = find_own(state, rule)?;
                 Ok(rule_redeclared(rule, Reply::Done, |declared| declared.tags = all))
             }
         }

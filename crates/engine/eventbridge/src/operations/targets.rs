@@ -7,7 +7,7 @@ use api::eventbridge::{
 use kernel::codec::Malformed;
 use kernel::{Asker, Demand, Operation, Refusal};
 
-use super::rules::find;
+use super::rules::{archive_without, check_managed, find, find_own};
 use super::{Context, Decision, Reply, decided, rule_redeclared, shown};
 use crate::records::DeclaredTarget;
 use crate::rules::constraints::{Constraints, NAME};
@@ -46,7 +46,7 @@ impl Operation<State> for PutTargets {
 
     /// Adds them. One of the same id is replaced; what is on its way to it stays, if it has the same ARN.
     fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
-        decided(find(state, &self.rule).and_then(|rule| {
+        decided(find_own(state, &self.rule).and_then(|rule| {
             let mut all = rule.declared.targets.clone();
             for shape in &self.targets {
                 let known = all.iter_mut().find(|known| known.shape.id == shape.id);
@@ -83,6 +83,8 @@ pub struct RemoveTargets {
     pub rule: RuleKey,
     /// The targets' ids.
     pub ids: Vec<api::Text>,
+    /// Even if a service manages the rule.
+    pub force: bool,
 }
 
 impl Operation<State> for RemoveTargets {
@@ -107,17 +109,22 @@ impl Operation<State> for RemoveTargets {
         }
         constraints.check()?;
         let rule = names::rule(input.rule.as_ref(), input.event_bus_name.as_deref(), asker.caller);
-        Ok(RemoveTargets { rule, ids: ids.to_vec() })
+        Ok(RemoveTargets { rule, ids: ids.to_vec(), force: input.force.unwrap_or_default() })
     }
 
     /// Removes those that are there.
     fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        decided(find(state, &self.rule).map(|rule| {
+        decided(find(state, &self.rule).and_then(|rule| {
+            check_managed(rule, self.force)?;
             let goes =
                 |target: &DeclaredTarget| target.shape.id.as_ref().is_some_and(|id| self.ids.contains(id));
-            rule_redeclared(rule, Reply::NotRemoved(Vec::new()), |declared| {
+            let mut decision = rule_redeclared(rule, Reply::NotRemoved(Vec::new()), |declared| {
                 declared.targets.retain(|target| !goes(target));
-            })
+            });
+            if !decision.facts.is_empty() {
+                decision.facts.extend(archive_without(state, rule).map(Into::into));
+            }
+            Ok(decision)
         }))
     }
 

@@ -14,8 +14,18 @@
 //! | 105 | `deliveries_ended` | flow | 1 |
 //! | 106 | `destination_declared` | configuration | 1 |
 //! | 107 | `destination_deleted` | configuration | 1 |
+//! | 108 | `archive_declared` | configuration | 1 |
+//! | 109 | `archive_deleted` (0) or `replay_deleted` (1), by its second byte | configuration | 1 |
+//! | 110 | `replay_declared` | configuration | 1 |
+//! | 111 | `archive_counted` (0): configuration; or `replay_advanced` (1): flow, by its second byte | | 1 |
 //!
 //! What targets are handed is a parcel (`kernel::ParcelSent`, kind 128), which queues know, too.
+
+mod archive_counted;
+pub use archive_counted::ArchiveCounted;
+
+mod archive_declared;
+pub use archive_declared::ArchiveDeclared;
 
 mod bus_declared;
 pub use bus_declared::BusDeclared;
@@ -28,6 +38,12 @@ pub use connection_declared::{ConnectionDeclared, ConnectionState};
 
 mod destination_declared;
 pub use destination_declared::DestinationDeclared;
+
+mod replay_advanced;
+pub use replay_advanced::ReplayAdvanced;
+
+mod replay_declared;
+pub use replay_declared::{ReplayDeclared, Stage};
 
 mod resource_deleted;
 pub use resource_deleted::ResourceDeleted;
@@ -66,12 +82,22 @@ pub enum Record {
     DestinationDeleted(ResourceDeleted),
     DeliveryFailed(DeliveryFailed),
     DeliveriesEnded(DeliveriesEnded),
+    ArchiveDeclared(Box<ArchiveDeclared>),
+    ArchiveDeleted(ResourceDeleted),
+    ArchiveCounted(ArchiveCounted),
+    ReplayDeclared(Box<ReplayDeclared>),
+    ReplayDeleted(ResourceDeleted),
+    ReplayAdvanced(ReplayAdvanced),
 }
 
 impl kernel::service::Record<'_> for Record {
     /// Whether a restart applies it before all records that are not.
     fn is_configuration(&self) -> bool {
-        !matches!(self, Record::DeliveryFailed(_) | Record::DeliveriesEnded(_))
+        let flows = matches!(
+            self,
+            Record::DeliveryFailed(_) | Record::DeliveriesEnded(_) | Record::ReplayAdvanced(_)
+        );
+        !flows
     }
 
     /// Appends kind and content.
@@ -121,6 +147,30 @@ impl kernel::service::Record<'_> for Record {
                 out.push(105);
                 record.encode(out);
             }
+            Record::ArchiveDeclared(record) => {
+                out.push(108);
+                record.encode(out);
+            }
+            Record::ArchiveDeleted(record) => {
+                out.extend([109, 0]);
+                record.encode(out);
+            }
+            Record::ReplayDeleted(record) => {
+                out.extend([109, 1]);
+                record.encode(out);
+            }
+            Record::ReplayDeclared(record) => {
+                out.push(110);
+                record.encode(out);
+            }
+            Record::ArchiveCounted(record) => {
+                out.extend([111, 0]);
+                record.encode(out);
+            }
+            Record::ReplayAdvanced(record) => {
+                out.extend([111, 1]);
+                record.encode(out);
+            }
         }
     }
 
@@ -141,6 +191,18 @@ impl kernel::service::Record<'_> for Record {
             105 => Record::DeliveriesEnded(DeliveriesEnded::decode(reader)?),
             106 => Record::DestinationDeclared(Box::new(DestinationDeclared::decode(reader)?)),
             107 => Record::DestinationDeleted(ResourceDeleted::decode(reader)?),
+            108 => Record::ArchiveDeclared(Box::new(ArchiveDeclared::decode(reader)?)),
+            109 => match reader.u8()? {
+                0 => Record::ArchiveDeleted(ResourceDeleted::decode(reader)?),
+                1 => Record::ReplayDeleted(ResourceDeleted::decode(reader)?),
+                _ => return Err(Malformed),
+            },
+            110 => Record::ReplayDeclared(Box::new(ReplayDeclared::decode(reader)?)),
+            111 => match reader.u8()? {
+                0 => Record::ArchiveCounted(ArchiveCounted::decode(reader)?),
+                1 => Record::ReplayAdvanced(ReplayAdvanced::decode(reader)?),
+                _ => return Err(Malformed),
+            },
             _ => return Err(Malformed),
         };
         if reader.is_empty() { Ok(record) } else { Err(Malformed) }

@@ -1,10 +1,10 @@
-//! A connection or an API destination is gone.
+//! A connection, an API destination, an archive or a replay is gone.
 
 use kernel::codec::{Malformed, Reader, put_list, put_u64};
 
 use crate::ResourceKey;
 
-/// A connection or an API destination was deleted: the kind of the record says which.
+/// A connection, an API destination, an archive or a replay was deleted: the kind of the record says which.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ResourceDeleted {
     /// Its number.

@@ -17,7 +17,7 @@ use kernel::service::Record as _;
 use super::*;
 use crate::rules::credentials::{Credentials, Hidden, OAuth, Parameter, Parameters, Scheme};
 use crate::rules::timing::Timing;
-use crate::{BusId, BusKey, ConnectionId, DestinationId, ResourceKey, RuleId, RuleKey};
+use crate::{ArchiveId, BusId, BusKey, ConnectionId, DestinationId, ReplayId, ResourceKey, RuleId, RuleKey};
 
 fn text(text: &str) -> Option<api::Text> {
     Some(text.into())
@@ -132,6 +132,26 @@ fn connection(credentials: Option<Credentials>) -> Record {
     }))
 }
 
+fn replay(stage: Stage, ended: Option<Time>) -> Record {
+    Record::ReplayDeclared(Box::new(ReplayDeclared {
+        id: ReplayId(1),
+        key: resource(),
+        description: Some("d".into()),
+        archive: ArchiveId(2),
+        archive_key: resource(),
+        bus: BusKey { account: "1".into(), region: "r".into(), name: "b".into() },
+        filters: vec!["f".into(), "g".into()],
+        window: (i64::MIN, i64::MAX),
+        came: (Time(3), Time(u64::MAX)),
+        below: 4,
+        stage,
+        reason: ended.map(|_| "r".into()),
+        last: ended.map(|_| -5),
+        started: Time(6),
+        ended,
+    }))
+}
+
 #[test]
 fn records_read_back_as_they_were_written() {
     let bus = BusKey { account: "1".into(), region: "r".into(), name: "b".into() };
@@ -198,6 +218,36 @@ fn records_read_back_as_they_were_written() {
         Record::DestinationDeleted(ResourceDeleted { id: 1, key: resource(), declared_in: vec![] }),
         Record::RuleRan(RuleRan { id: RuleId(8), next: Some(Time(u64::MAX)) }),
         Record::RuleDeleted(RuleDeleted { id: RuleId(8), declared_in: vec![3] }),
+        Record::ArchiveDeclared(Box::new(ArchiveDeclared {
+            id: ArchiveId(1),
+            key: resource(),
+            bus: BusKey { account: "1".into(), region: "r".into(), name: "b".into() },
+            rule: RuleId(2),
+            unique: "u".into(),
+            description: Some("d".into()),
+            pattern: Some("{}".into()),
+            kms_key: Some("k".into()),
+            retention_days: u32::MAX,
+            disabled: Some("r".into()),
+            created: Time(3),
+        })),
+        Record::ArchiveDeleted(ResourceDeleted { id: 1, key: resource(), declared_in: vec![2] }),
+        Record::ArchiveCounted(ArchiveCounted {
+            id: ArchiveId(1),
+            through: 2,
+            day: 3,
+            events: 4,
+            bytes: 5,
+            ahead: 6,
+            behind: u32::MAX,
+        }),
+        replay(Stage::Running, None),
+        replay(Stage::Cancelling, None),
+        replay(Stage::Cancelled, Some(Time(9))),
+        replay(Stage::Completed, Some(Time(9))),
+        replay(Stage::Failed, Some(Time(9))),
+        Record::ReplayDeleted(ResourceDeleted { id: 1, key: resource(), declared_in: vec![2] }),
+        Record::ReplayAdvanced(ReplayAdvanced { id: ReplayId(1), through: u64::MAX, last: -1 }),
         Record::DeliveryFailed(DeliveryFailed { number: 1, attempts: 2, at: Time(3), due: Time(4) }),
         Record::DeliveriesEnded(DeliveriesEnded { ended: vec![Ended { number: 5, segment: 6 }] }),
     ] {
@@ -216,7 +266,7 @@ fn records_read_back_as_they_were_written() {
 proptest::proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(
-        kind in 96_u8..=107,
+        kind in 96_u8..=111,
         mut bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
     ) {
         bytes.insert(0, kind);

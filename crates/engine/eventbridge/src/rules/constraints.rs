@@ -45,6 +45,9 @@ fn is_plain(c: char) -> bool {
 
 /// Names of rules, ids of targets.
 pub const NAME: Kind = Kind { least: 1, most: 64, characters: Some((r"[\.\-_A-Za-z0-9]+", is_plain)) };
+/// Names of archives.
+pub const ARCHIVE_NAME: Kind =
+    Kind { least: 1, most: 48, characters: Some((r"[\.\-_A-Za-z0-9]+", is_plain)) };
 /// Names of buses, also of partners'.
 pub const BUS_NAME: Kind =
     Kind { least: 1, most: 256, characters: Some((r"[/\.\-_A-Za-z0-9]+", |c| is_plain(c) || c == '/')) };

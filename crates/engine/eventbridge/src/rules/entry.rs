@@ -172,6 +172,16 @@ impl Draft {
         Some((string("id"), Draft { trace, ..said.draft(bus, time, &stored.base) }))
     }
 
+    /// The same event as a replay hands it on: `replay-name` stands behind its region (facts/eventbridge.md § 3).
+    pub fn replayed(mut self, replay: &str) -> Draft {
+        let mut member = String::from(",\"replay-name\":");
+        quote(&mut member, replay);
+        // No text before it can contain this, since quotes are escaped there.
+        let at = self.behind.find(RESOURCES).unwrap_or(0);
+        self.behind.insert_str(at, &member);
+        self
+    }
+
     /// The event, which came at a moment and has an id from now on. Costs by the byte.
     pub fn accept(&self, id: String, at: Time) -> Accepted {
         let at_millis = i64::try_from(at.0).unwrap_or(i64::MAX);
@@ -235,7 +245,7 @@ impl Said<'_> {
         let mut behind = String::with_capacity(64 + self.detail.len());
         behind.push_str("\",\"region\":");
         quote(&mut behind, self.region);
-        behind.push_str(",\"resources\":[");
+        behind.push_str(RESOURCES);
         for (at, resource) in self.resources.iter().enumerate() {
             if at > 0 {
                 behind.push(',');
@@ -248,6 +258,9 @@ impl Said<'_> {
         Draft { bus, time, trace: None, base: base.into(), before, behind }
     }
 }
+
+/// What stands behind the region of an event.
+const RESOURCES: &str = ",\"resources\":[";
 
 /// A moment without parts of seconds.
 pub fn seconds_text(millis: i64) -> String {
@@ -317,6 +330,11 @@ mod tests {
         assert_eq!(
             whole.accept("j".into(), Time(0)).text,
             r#"{"version":"0","id":"j","detail-type":"y","source":"x","account":"2","time":"2020-01-01T00:00:00Z","region":"q","resources":[],"detail":{}}"#
+        );
+        let (id, again) = of(&whole.accept("j".into(), Time(0)).text).unwrap();
+        assert_eq!(
+            again.replayed("r").accept(id.unwrap(), Time(9)).text,
+            r#"{"version":"0","id":"j","detail-type":"y","source":"x","account":"2","time":"2020-01-01T00:00:00Z","region":"q","replay-name":"r","resources":[],"detail":{}}"#
         );
         for wrong in ["{", "[]", "\"text\"", r#"{"source":"x"}"#, r#"{"source":1,"detail-type":"y"}"#] {
             assert_eq!(of(wrong), None, "{wrong}");

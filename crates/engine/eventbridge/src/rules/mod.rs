@@ -1,5 +1,6 @@
 //! The domain's own ideas: what a request may say, what an event is, what a target is handed.
 
+pub mod archives;
 pub mod connections;
 pub mod constraints;
 pub mod credentials;

@@ -103,6 +103,11 @@ fn check_one(target: &Target) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Whether an ARN is that of the target through which archives get events ([`super::archives::target`]).
+pub fn is_archive(arn: &Arn) -> bool {
+    arn.service == "events" && arn.resource == ":"
+}
+
 /// The group that messages for the target get, if it is a queue.
 pub fn group(target: &Target) -> Option<&Text> {
     target
