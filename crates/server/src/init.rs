@@ -40,6 +40,11 @@
 //! name = "hourly"
 //! schedule-expression = "rate(1 hour)"
 //!
+//! [[event-buses.archives]]
+//! name = "orders"
+//! event-pattern = { source = ["shop"] }
+//! retention-days = 30
+//!
 //! [[schedules]]
 //! name = "nightly"
 //! expression = "cron(0 2 * * ? *)"
@@ -441,6 +446,14 @@ mod tests {
             "{bus}event-pattern = {{ source = [\"x\"] }}\n[[event-buses.rules.targets]]\nqueue = \"q\"\ntopic = \"t\"\n"
         ));
         assert!(text.contains("target 1: it needs one of queue, topic, event-bus and arn"), "{text}");
+        let bus = "[[event-buses]]\nname = \"b\"\n[[event-buses.archives]]\nname = \"a\"\n";
+        let text = mistake(&format!("{bus}event-pattern = {{ source = \"x\" }}\n"));
+        assert!(
+            text.contains("line 4: event bus \"b\", archive \"a\": Event pattern is not valid."),
+            "{text}"
+        );
+        let text = mistake(&format!("{bus}retention-days = -1\n"));
+        assert!(text.contains("archive \"a\": 1 validation error detected: Value '-1'"), "{text}");
         let text = mistake("[[topics]]\nname = \"a\"\n[topics.attributes]\nDisplay = \"x\"\n");
         assert!(text.contains("line 4: topic \"a\", Display: there is no such attribute"), "{text}");
         let text = mistake(

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use api::eventbridge::{
-    CreateEventBusInput, DeadLetterConfig, InputTransformer, PutRuleInput, PutTargetsInput, Request,
-    RetryPolicy, SqsParameters, Tag, TagResourceInput, Target, UpdateEventBusInput,
+    CreateArchiveInput, CreateEventBusInput, DeadLetterConfig, InputTransformer, PutRuleInput,
+    PutTargetsInput, Request, RetryPolicy, SqsParameters, Tag, TagResourceInput, Target, UpdateArchiveInput,
+    UpdateEventBusInput,
 };
 use api::{Map, Text};
 use eventbridge::operations;
@@ -31,6 +32,20 @@ pub(super) struct BusEntry {
     tags: BTreeMap<String, String>,
     #[serde(default)]
     rules: Vec<RuleEntry>,
+    #[serde(default)]
+    archives: Vec<ArchiveEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ArchiveEntry {
+    name: Spanned<String>,
+    /// A table, or JSON in a text.
+    event_pattern: Option<toml::Value>,
+    /// Zero: for ever.
+    #[serde(default)]
+    retention_days: i32,
+    description: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +96,7 @@ pub(super) struct DeclaredBus {
     description: Option<String>,
     tags: Vec<(String, String)>,
     rules: Vec<DeclaredRule>,
+    archives: Vec<(usize, CreateArchiveInput)>,
 }
 
 #[derive(Debug)]
@@ -133,8 +149,26 @@ pub(super) fn read(
         }
         rules.push(DeclaredRule { line: line_of(span), name: rule_name, put, targets });
     }
+    let mut archives = Vec::new();
+    for archive in entry.archives {
+        let (span, archive_name) = (archive.name.span(), archive.name.into_inner());
+        let of = |text: String| {
+            (span.clone(), format!("event bus \"{name}\", archive \"{archive_name}\": {text}"))
+        };
+        let input = CreateArchiveInput {
+            archive_name: text(&archive_name),
+            event_source_arn: text(&key.arn().to_string()),
+            event_pattern: archive.event_pattern.as_ref().map(|pattern| attribute_text(pattern).into()),
+            retention_days: Some(archive.retention_days),
+            description: archive.description.as_deref().and_then(text),
+            ..CreateArchiveInput::default()
+        };
+        check(&caller, Request::CreateArchive(input.clone())).map_err(of)?;
+        archives.push((line_of(span), input));
+    }
     let tags = entry.tags.into_iter().collect();
-    Ok(DeclaredBus { key, caller, line: line_of(span), description: entry.description, tags, rules })
+    let (line, description) = (line_of(span), entry.description);
+    Ok(DeclaredBus { key, caller, line, description, tags, rules, archives })
 }
 
 fn text(text: &str) -> Option<Text> {
@@ -247,6 +281,29 @@ pub(super) async fn declare(
         if !rule.targets.is_empty() {
             let put = put_targets(&bus.key.name, &rule.name, rule.targets.clone());
             request(put).await.map_err(fault)?;
+        }
+    }
+    for (line, archive) in &bus.archives {
+        let name = archive.archive_name.as_deref().unwrap_or_default();
+        let fault = |text: &str| (*line, format!("archive \"{name}\": {text}"));
+        match request(Request::CreateArchive(archive.clone())).await {
+            Err(refusal) if refusal.shape == "ResourceAlreadyExistsException" => {
+                let update = UpdateArchiveInput {
+                    archive_name: archive.archive_name.clone(),
+                    event_pattern: archive.event_pattern.clone(),
+                    retention_days: archive.retention_days,
+                    description: archive.description.clone(),
+                    kms_key_identifier: None,
+                };
+                let updated = request(Request::UpdateArchive(update)).await;
+                match updated.map_err(|refusal| fault(&refusal.message))? {
+                    operations::Reply::Archive(archive) if archive.declared.bus != bus.key => {
+                        return Err(fault("it is another bus's"));
+                    }
+                    _ => {}
+                }
+            }
+            answer => drop(answer.map_err(|refusal| fault(&refusal.message))?),
         }
     }
     Ok(())

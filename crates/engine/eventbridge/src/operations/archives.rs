@@ -140,6 +140,10 @@ fn declared<'a>(
     archive.disabled = None;
     let rule = rule_of(&archive, number.unwrap_or_else(|| setting.numbers.draw()));
     let reply = Reply::Archive(Box::new(ArchiveShown::of(state, &archive, setting)));
+    if known.is_some_and(|known| known.declared == rule) && state.archiving.get(archive.id) == Some(&archive)
+    {
+        return Ok(Decision::answer(reply));
+    }
     let records =
         vec![Record::ArchiveDeclared(Box::new(archive)).into(), Record::RuleDeclared(Box::new(rule)).into()];
     Ok(Decision::done(records, reply))
