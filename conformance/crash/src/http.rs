@@ -36,10 +36,24 @@ impl Client {
 
     /// Calls one operation of SQS.
     pub fn call(&mut self, operation: &str, input: &Value) -> Result<Value, Failure> {
+        self.call_json(("AmazonSQS", "1.0"), operation, input)
+    }
+
+    /// Calls one operation of EventBridge.
+    pub fn call_events(&mut self, operation: &str, input: &Value) -> Result<Value, Failure> {
+        self.call_json(("AWSEvents", "1.1"), operation, input)
+    }
+
+    fn call_json(
+        &mut self,
+        (service, version): (&str, &str),
+        operation: &str,
+        input: &Value,
+    ) -> Result<Value, Failure> {
         let body = input.to_string();
         let request = format!(
-            "POST / HTTP/1.1\r\nHost: {}\r\nX-Amz-Target: AmazonSQS.{operation}\r\n\
-             Content-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST / HTTP/1.1\r\nHost: {}\r\nX-Amz-Target: {service}.{operation}\r\n\
+             Content-Type: application/x-amz-json-{version}\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         );

@@ -103,4 +103,4 @@ def test_what_contradicts_the_model_is_told(events):
 
 def test_what_is_not_done_yet_is_refused(events):
     with pytest.raises(Exception, match="UnknownOperationException"):
-        events.list_archives()
+        events.list_endpoints()

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::load::{self, Ledger, PUBLISHERS, lock};
 
 /// How long nothing may come while something is missing: a replay waits for the disk.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a queue has given of each publisher.
 #[derive(Default)]
@@ -75,7 +75,7 @@ pub fn run(address: SocketAddr, trial: u32, ledger: &Mutex<Ledger>) -> Result<()
 }
 
 /// The next messages of a queue, which are deleted.
-fn receive(client: &mut Client, url: &str) -> Result<Vec<String>, Failure> {
+pub fn receive(client: &mut Client, url: &str) -> Result<Vec<String>, Failure> {
     let input = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1 });
     let answer = client.call("ReceiveMessage", &input)?;
     let messages = answer["Messages"].as_array().map_or(&[][..], Vec::as_slice);

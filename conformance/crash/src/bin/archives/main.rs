@@ -5,9 +5,10 @@
 //! was not answered, with the same deduplication id. Before each load a new queue subscribes with a replay of the whole
 //! archive, so the server dies while messages move from its log to its store and while they are replayed from both.
 //! After the restart that queue must have every number of every publisher once, in order: replayed ones, and then new
-//! ones.
+//! ones. An event bus with an archive is under the same load ([`events`]).
 
 mod audit;
+mod events;
 mod load;
 
 use std::process::ExitCode;
@@ -20,29 +21,41 @@ use load::Ledger;
 
 fn main() -> ExitCode {
     let options = Options::from_arguments(2000).and_then(Options::without_large_and_full);
-    let run = match Run::begin("archives", options, audit::test) {
+    let test = || Ok(audit::test()? + events::test()?);
+    let run = match Run::begin("archives", options, test) {
         Ok(run) => run,
         Err(code) => return code,
     };
     let ledger = Arc::new(Mutex::new(Ledger::default()));
-    let summary = || load::lock(&ledger).summary();
-    match run.trials(|trial, random| run_trial(&run, trial, random, &ledger), summary) {
+    let events = events::Shared::default();
+    let summary = || format!("{}; {}", load::lock(&ledger).summary(), events::summary(&events));
+    match run.trials(|trial, random| run_trial(&run, trial, random, &ledger, &events), summary) {
         Ok(()) => run.end(&summary()),
         Err(code) => code,
     }
 }
 
 /// One life of the server: start, audit what the last crash left, load, kill.
-fn run_trial(run: &Run, trial: u32, random: &mut Random, ledger: &Arc<Mutex<Ledger>>) -> Result<(), String> {
+fn run_trial(
+    run: &Run,
+    trial: u32,
+    random: &mut Random,
+    ledger: &Arc<Mutex<Ledger>>,
+    events: &events::Shared,
+) -> Result<(), String> {
     let (mut server, _) = run.start_perhaps_twice(random)?;
     let address = server.address();
     if trial == 1 {
         load::create_topic(address)?;
+        events::create_archive(address)?;
     } else {
         audit::run(address, trial - 1, ledger)?;
+        events::audit(address, trial - 1, events)?;
     }
     load::subscribe(address, trial)?;
-    let clients = load::start(address, ledger, random);
+    events::replay(address, trial, events)?;
+    let mut clients = load::start(address, ledger, random);
+    clients.extend(events::start(address, events, random));
     run.kill_under_load(&mut server, random)?;
     for client in clients {
         client.join().map_err(|_| "a client panicked".to_owned())??;
@@ -50,9 +63,12 @@ fn run_trial(run: &Run, trial: u32, random: &mut Random, ledger: &Arc<Mutex<Ledg
     if trial == run.options.trials {
         let (mut server, _) = run.start()?;
         audit::run(server.address(), trial, ledger)?;
-        // The archive alone, with nothing that came besides.
+        events::audit(server.address(), trial, events)?;
+        // The archives alone, with nothing that came besides.
         load::subscribe(server.address(), trial + 1)?;
         audit::run(server.address(), trial + 1, ledger)?;
+        events::replay(server.address(), trial + 1, events)?;
+        events::audit(server.address(), trial + 1, events)?;
         server.kill()?;
     }
     Ok(())
