@@ -9,8 +9,8 @@ use archives::Archives;
 use collections::Entry;
 use kernel::parcel::Delivery;
 use kernel::{Extent, Ledger, ParcelSent, Retention, Seq, Series, Time};
+use resources::Declarations;
 
-use crate::connections::Resources;
 use crate::ids::{ArchiveId, BusKey, ResourceKey, RuleId};
 use crate::records::{ArchiveCounted, ArchiveDeclared, Record, ResourceDeleted};
 use crate::tally::{Spread, Tally, oldest_day};
@@ -19,7 +19,7 @@ use crate::tally::{Spread, Tally, oldest_day};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Archiving {
     /// By account, region and name.
-    pub(crate) declared: Resources<ArchiveDeclared>,
+    pub(crate) declared: Declarations<ArchiveDeclared>,
     /// Their names, by their numbers.
     keys: BTreeMap<ArchiveId, ResourceKey>,
     /// By the rules that send events to them.

@@ -1,10 +1,9 @@
 //! Connections, API destinations, archives and replays, as they are remembered: by account, region and name.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use kernel::{Arn, Extent, Ledger};
-use resources::Standing;
+use resources::{Declarations, Declared};
 
 use crate::ids::ResourceKey;
 use crate::records::{
@@ -13,151 +12,80 @@ use crate::records::{
 };
 use crate::state::State;
 
-/// What can be declared by account, region and name.
-pub trait Resource: Clone {
-    /// Its number, never reused.
-    fn id(&self) -> u64;
-    /// Account, region and name.
-    fn key(&self) -> &ResourceKey;
-}
+impl Declared for ConnectionDeclared {
+    type Key = ResourceKey;
 
-impl Resource for ConnectionDeclared {
     fn id(&self) -> u64 {
         self.id.0
     }
+
     fn key(&self) -> &ResourceKey {
         &self.key
     }
 }
 
-impl Resource for DestinationDeclared {
+impl Declared for DestinationDeclared {
+    type Key = ResourceKey;
+
     fn id(&self) -> u64 {
         self.id.0
     }
+
     fn key(&self) -> &ResourceKey {
         &self.key
     }
 }
 
-impl Resource for ArchiveDeclared {
+impl Declared for ArchiveDeclared {
+    type Key = ResourceKey;
+
     fn id(&self) -> u64 {
         self.id.0
     }
+
     fn key(&self) -> &ResourceKey {
         &self.key
     }
 }
 
-impl Resource for ReplayDeclared {
+impl Declared for ReplayDeclared {
+    type Key = ResourceKey;
+
     fn id(&self) -> u64 {
         self.id.0
     }
+
     fn key(&self) -> &ResourceKey {
         &self.key
     }
 }
 
-/// All resources of one kind.
-#[derive(Clone, Debug)]
-pub(crate) struct Resources<T> {
-    known: BTreeMap<ResourceKey, Known<T>>,
+/// The resources of an account in a region whose names begin with `prefix`, after a name.
+pub(crate) fn belonging_to<'s, T: Declared<Key = ResourceKey>>(
+    all: &'s Declarations<T>,
+    owner: &ResourceKey,
+    prefix: &'s str,
+    after: Option<&String>,
+) -> impl Iterator<Item = &'s T> + use<'s, T> {
+    let key = |name: &str| ResourceKey { name: name.to_owned(), ..owner.clone() };
+    let from = match after {
+        Some(after) if after.as_str() >= prefix => Bound::Excluded(key(after)),
+        _ => Bound::Included(key(prefix)),
+    };
+    let (account, region) = (owner.account.clone(), owner.region.clone());
+    all.range((from, Bound::Unbounded)).take_while(move |it| {
+        let key = it.key();
+        key.account == account && key.region == region && key.name.starts_with(prefix)
+    })
 }
 
-#[derive(Clone, Debug)]
-struct Known<T> {
-    declared: T,
-    standing: Standing,
-}
-
-impl<T> Default for Resources<T> {
-    fn default() -> Self {
-        Resources { known: BTreeMap::new() }
-    }
-}
-
-impl<T: Resource> Resources<T> {
-    /// The resource of this name.
-    pub(crate) fn get(&self, key: &ResourceKey) -> Option<&T> {
-        Some(&self.known.get(key)?.declared)
-    }
-
-    /// All of them, by key.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.known.values().map(|known| &known.declared)
-    }
-
-    /// Those of an account in a region whose names begin with `prefix`, after a name.
-    pub(crate) fn of<'s>(
-        &'s self,
-        owner: &ResourceKey,
-        prefix: &'s str,
-        after: Option<&String>,
-    ) -> impl Iterator<Item = &'s T> + use<'s, T> {
-        let key = |name: &str| ResourceKey { name: name.to_owned(), ..owner.clone() };
-        let from = match after {
-            Some(after) if after.as_str() >= prefix => Bound::Excluded(key(after)),
-            _ => Bound::Included(key(prefix)),
-        };
-        let (account, region) = (owner.account.clone(), owner.region.clone());
-        let theirs = self.known.range((from, Bound::Unbounded)).map(|(_, known)| &known.declared);
-        theirs.take_while(move |it| {
-            let key = it.key();
-            key.account == account && key.region == region && key.name.starts_with(prefix)
-        })
-    }
-
-    /// Applies a declaration.
-    pub(crate) fn declare(&mut self, record: &T, at: Extent, ledger: &mut Ledger) {
-        let before = match self.known.remove(record.key()) {
-            Some(old) if old.declared.id() == record.id() => Some(old.standing),
-            // Another that was called so: its deletion was written again behind this.
-            Some(old) => {
-                old.standing.end(ledger);
-                None
-            }
-            None => None,
-        };
-        let standing = Standing::declared(at, before, ledger);
-        self.known.insert(record.key().clone(), Known { declared: record.clone(), standing });
-    }
-
-    /// Applies a deletion.
-    pub(crate) fn delete(&mut self, record: &ResourceDeleted, at: Extent, ledger: &mut Ledger) {
-        for &segment in &record.declared_in {
-            ledger.bury(at.place, segment);
-        }
-        if self.known.get(&record.key).is_some_and(|known| known.declared.id() == record.id)
-            && let Some(known) = self.known.remove(&record.key)
-        {
-            known.standing.end(ledger);
-        }
-    }
-
-    /// The fact that one is gone.
-    pub(crate) fn deletion(&self, key: &ResourceKey) -> Option<ResourceDeleted> {
-        let known = self.known.get(key)?;
-        let declared_in = known.standing.declared_in().collect();
-        Some(ResourceDeleted { id: known.declared.id(), key: key.clone(), declared_in })
-    }
-
-    /// The facts that all are gone.
-    pub(crate) fn deletions(&self) -> impl Iterator<Item = ResourceDeleted> {
-        self.known.keys().filter_map(|key| self.deletion(key))
-    }
-
-    /// The resource whose latest declaration is the record at `at`.
-    pub(crate) fn declared_at(&self, key: &ResourceKey, at: Extent) -> Option<&T> {
-        let known = self.known.get(key).filter(|known| known.standing.is_at(at));
-        known.map(|known| &known.declared)
-    }
-}
-
-impl Resources<DestinationDeclared> {
-    /// The API destination that an ARN names.
-    pub(crate) fn by_arn(&self, arn: &Arn) -> Option<&DestinationDeclared> {
-        let (key, unique) = ResourceKey::from_arn(arn, "api-destination")?;
-        self.get(&key).filter(|destination| destination.unique == unique)
-    }
+/// The API destination that an ARN names.
+pub(crate) fn destination_by_arn<'s>(
+    all: &'s Declarations<DestinationDeclared>,
+    arn: &Arn,
+) -> Option<&'s DestinationDeclared> {
+    let (key, unique) = ResourceKey::from_arn(arn, "api-destination")?;
+    all.get(&key).filter(|destination| destination.unique == unique)
 }
 
 impl State {
@@ -179,7 +107,7 @@ impl State {
 
     /// The API destination that an ARN names.
     pub(crate) fn destination(&self, arn: &Arn) -> Option<&DestinationDeclared> {
-        self.destinations.by_arn(arn)
+        destination_by_arn(&self.destinations, arn)
     }
 
     /// `ApiDestinationState`: it is active while its connection is authorized (recorded by LocalStack's tests against AWS).

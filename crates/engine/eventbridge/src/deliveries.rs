@@ -8,6 +8,7 @@ use deliveries::Pace;
 pub use deliveries::{Outcome, Pending};
 
 use crate::bus::{Rule, Target};
+use crate::connections::destination_by_arn;
 use crate::invocation::Invocation;
 use crate::letters::Failure;
 use crate::records::{ConnectionState, DeliveriesEnded, DeliveryFailed, Record};
@@ -120,7 +121,7 @@ impl State {
             if !is_destination(&target.arn) {
                 return None;
             }
-            let destination = destinations.by_arn(&target.arn)?;
+            let destination = destination_by_arn(destinations, &target.arn)?;
             let rate = u64::from(destination.rate.max(1));
             Some(Pace { key: destination.id.0, micros: 1_000_000 / rate, at_once: rate })
         })?;

@@ -2,6 +2,7 @@
 
 use kernel::codec::{Malformed, Reader, put_str};
 use kernel::{Arn, Caller, Secret, Time};
+use resources::Key;
 
 /// A bus's number: from the counter that the whole server shares, never reused. The default bus has none until something about
 /// it is declared.
@@ -83,14 +84,16 @@ impl ResourceKey {
             ResourceKey { account: arn.account.clone(), region: arn.region.clone(), name: name.to_owned() };
         (is_name(name, b".-_") && is_name(unique, b"-")).then(|| (key, unique.to_owned()))
     }
+}
 
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+impl Key for ResourceKey {
+    fn encode(&self, out: &mut Vec<u8>) {
         put_str(out, &self.account);
         put_str(out, &self.region);
         put_str(out, &self.name);
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(ResourceKey {
             account: reader.str()?.to_owned(),
             region: reader.str()?.to_owned(),

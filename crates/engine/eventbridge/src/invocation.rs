@@ -5,12 +5,12 @@ use api::eventbridge::HttpParameters;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::connections::Resource as _;
 use crate::records::{ConnectionDeclared, DestinationDeclared};
 use crate::rules::credentials::{Credentials, OAuth, Parameter, Parameters};
 use crate::rules::endpoints::{encoded, filled, with_query};
 use crate::rules::json::{Parts, compact, is_name, quote};
 use crate::rules::json_path::Path;
+use resources::Declared as _;
 
 /// What is known of an API destination and its connection when a request is to be made.
 #[derive(Clone, PartialEq, Eq, Debug)]

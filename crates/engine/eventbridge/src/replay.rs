@@ -13,9 +13,9 @@ use archives::{Cursor, Step};
 use kernel::retained::{Page, Read, Record as Kept};
 use kernel::{Extent, Ledger, ParcelSent, Stored, Time};
 use notification::Notification;
+use resources::Declarations;
 use schedules::Timetable;
 
-use crate::connections::Resources;
 use crate::ids::{ReplayId, ResourceKey};
 use crate::limits;
 use crate::operations::{Context, Decision};
@@ -28,7 +28,7 @@ use crate::state::State;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Replaying {
     /// By account, region and name.
-    pub(crate) declared: Resources<ReplayDeclared>,
+    pub(crate) declared: Declarations<ReplayDeclared>,
     /// Those that have not ended.
     active: BTreeMap<ReplayId, Active>,
     /// The names of those that have ended, and when they are forgotten.

@@ -11,7 +11,6 @@ use kernel::{
 };
 use notification::Notification;
 
-use crate::connections::Resource as _;
 use crate::deliveries::{Attempt, Consequence, End, Outcome};
 use crate::invocation::TokenRequest;
 use crate::letters::Failure;
@@ -24,6 +23,7 @@ use crate::replay::{ReplayStep, Replayed};
 use crate::rules::credentials::Credentials;
 use crate::state::{State, demand_of};
 use crate::{ReplayId, ResourceKey, RuleId};
+use resources::Declared as _;
 
 /// What buses are told from outside.
 #[derive(Debug)]

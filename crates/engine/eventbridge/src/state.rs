@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use deliveries::Deliveries;
 use kernel::{Demand, Extent, Ledger, ParcelSent, Time};
-use resources::Standing;
 use resources::policy::Policy;
+use resources::{Declarations, Standing};
 use schedules::Timetable;
 
 use crate::archive::Archiving;
 use crate::bus::{Bus, Declared, Rule};
-use crate::connections::Resources;
 use crate::ids::{BusKey, ResourceKey, RuleId, RuleKey};
 use crate::records::{
     BusDeclared, BusDeleted, ConnectionDeclared, DestinationDeclared, Record, RuleDeclared, RuleDeleted,
@@ -28,8 +27,8 @@ pub struct State {
     pub(crate) deliveries: Deliveries,
     /// Which rules run when.
     pub(crate) due: Timetable<RuleId>,
-    pub(crate) connections: Resources<ConnectionDeclared>,
-    pub(crate) destinations: Resources<DestinationDeclared>,
+    pub(crate) connections: Declarations<ConnectionDeclared>,
+    pub(crate) destinations: Declarations<DestinationDeclared>,
     /// The connections for which a first token is to be fetched.
     pub(crate) authorizing: BTreeSet<ResourceKey>,
     pub(crate) archiving: Archiving,
@@ -89,8 +88,12 @@ impl State {
             Record::RuleRan(record) => self.rule_ran(record, at, ledger),
             Record::ConnectionDeclared(record) => self.connection_declared(record, at, ledger),
             Record::ConnectionDeleted(record) => self.connection_deleted(record, at, ledger),
-            Record::DestinationDeclared(record) => self.destinations.declare(record, at, ledger),
-            Record::DestinationDeleted(record) => self.destinations.delete(record, at, ledger),
+            Record::DestinationDeclared(record) => {
+                self.destinations.declare(record, at, ledger);
+            }
+            Record::DestinationDeleted(record) => {
+                self.destinations.delete(record, at, ledger);
+            }
             Record::DeliveryFailed(record) => self.deliveries.failed(record, at, ledger),
             Record::DeliveriesEnded(record) => self.deliveries.ended(&record.ended, at, ledger),
             Record::ArchiveDeclared(record) => self.archiving.archive_declared(record, at, ledger),

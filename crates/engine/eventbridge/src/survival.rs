@@ -3,7 +3,7 @@
 use deliveries::ended_again;
 use kernel::{Extent, Ledger};
 
-use crate::records::{BusDeleted, DeliveriesEnded, Record, ResourceDeleted, RuleDeleted, RuleRan};
+use crate::records::{BusDeleted, DeliveriesEnded, Record, RuleDeleted, RuleRan};
 use crate::state::State;
 
 impl State {
@@ -44,12 +44,8 @@ impl State {
                 let known = self.destinations.declared_at(&record.key, at);
                 known.map(|known| Record::DestinationDeclared(Box::new(known.clone())))
             }
-            Record::ConnectionDeleted(record) => {
-                resource_deleted(record, needed(&record.declared_in)).map(Record::ConnectionDeleted)
-            }
-            Record::DestinationDeleted(record) => {
-                resource_deleted(record, needed(&record.declared_in)).map(Record::DestinationDeleted)
-            }
+            Record::ConnectionDeleted(record) => record.again(at, ledger).map(Record::ConnectionDeleted),
+            Record::DestinationDeleted(record) => record.again(at, ledger).map(Record::DestinationDeleted),
             Record::DeliveryFailed(record) => {
                 let rests = self.deliveries.rests_on(record.number, at);
                 rests.then(|| Record::DeliveryFailed(record.clone()))
@@ -62,12 +58,8 @@ impl State {
                 let known = self.replaying.declared.declared_at(&record.key, at);
                 known.map(|known| Record::ReplayDeclared(Box::new(known.clone())))
             }
-            Record::ArchiveDeleted(record) => {
-                resource_deleted(record, needed(&record.declared_in)).map(Record::ArchiveDeleted)
-            }
-            Record::ReplayDeleted(record) => {
-                resource_deleted(record, needed(&record.declared_in)).map(Record::ReplayDeleted)
-            }
+            Record::ArchiveDeleted(record) => record.again(at, ledger).map(Record::ArchiveDeleted),
+            Record::ReplayDeleted(record) => record.again(at, ledger).map(Record::ReplayDeleted),
             Record::ArchiveCounted(record) => {
                 self.archiving.counted_again(record, at).map(Record::ArchiveCounted)
             }
@@ -80,9 +72,4 @@ impl State {
             }
         }
     }
-}
-
-/// The deletion of a resource that these segments may still declare.
-fn resource_deleted(record: &ResourceDeleted, declared_in: Vec<u32>) -> Option<ResourceDeleted> {
-    (!declared_in.is_empty()).then(|| ResourceDeleted { declared_in, ..record.clone() })
 }

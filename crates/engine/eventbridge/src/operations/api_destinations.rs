@@ -10,6 +10,7 @@ use kernel::codec::Malformed;
 use kernel::{Arn, Asker, Demand, Operation, Refusal, uuid_text};
 
 use super::{Context, Decision, Reply, Setting, decided, done, owned, shown, timestamp};
+use crate::connections::belonging_to;
 use crate::records::{DestinationDeclared, Record};
 use crate::rules::constraints::{Constraints, NAME, text};
 use crate::rules::endpoints;
@@ -171,7 +172,9 @@ impl CreateApiDestination {
             return Err(refusals::exists(text));
         }
         let most = limits::DESTINATIONS;
-        if setting.limits.quotas && state.destinations.of(&self.key, "", None).take(most).count() == most {
+        if setting.limits.quotas
+            && belonging_to(&state.destinations, &self.key, "", None).take(most).count() == most
+        {
             return Err(refusals::too_many());
         }
         let id = DestinationId(setting.numbers.draw());
@@ -345,7 +348,7 @@ impl Operation<State> for ListApiDestinations {
     }
 
     fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        let all = state.destinations.of(&self.owner, &self.prefix, self.page.after.as_ref());
+        let all = belonging_to(&state.destinations, &self.owner, &self.prefix, self.page.after.as_ref());
         let wanted =
             |it: &&DestinationDeclared| self.connection.as_ref().is_none_or(|arn| *arn == it.connection);
         let all = all.filter(wanted);

@@ -9,7 +9,7 @@ use kernel::codec::Malformed;
 use kernel::{Arn, Asker, Demand, Operation, Refusal, uuid_text};
 
 use super::{Context, Decision, Reply, Setting, check_bus, decided, owned, shown, timestamp};
-use crate::connections::Resource as _;
+use crate::connections::belonging_to;
 use crate::records::{ArchiveDeclared, DeclaredTarget, Record, RuleDeclared};
 use crate::rules::archives::{MANAGED_BY, rule_name, rule_pattern, target};
 use crate::rules::constraints::{ARCHIVE_NAME, ARN, Constraints, text};
@@ -407,13 +407,14 @@ impl Operation<State> for ListArchives {
     }
 
     fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
-        let all = state.archiving.declared.of(&self.owner, &self.prefix, self.page.after.as_ref());
+        let all =
+            belonging_to(&state.archiving.declared, &self.owner, &self.prefix, self.page.after.as_ref());
         let wanted = |it: &&ArchiveDeclared| {
             self.source.as_ref().is_none_or(|source| *source == it.bus.arn().to_string())
                 && self.state.as_deref().is_none_or(|state| state_of(it).as_deref() == Some(state))
         };
         let all = all.filter(wanted);
-        let all = all.map(|it| (&it.key().name, ArchiveShown::of(state, it, &context.setting)));
+        let all = all.map(|it| (&it.key.name, ArchiveShown::of(state, it, &context.setting)));
         Decision::answer(Reply::Archives(self.page.fill(all)))
     }
 

@@ -10,6 +10,7 @@ use kernel::codec::Malformed;
 use kernel::{Asker, Demand, Operation, Refusal, hex, uuid_text};
 
 use super::{Context, Decision, Reply, Setting, decided, done, owned, shown, timestamp};
+use crate::connections::belonging_to;
 use crate::records::{ConnectionDeclared, ConnectionState, Record};
 use crate::rules::connections::Given;
 use crate::rules::constraints::{Constraints, NAME, text};
@@ -133,7 +134,9 @@ impl CreateConnection {
             return Err(refusals::exists(format_args!("Connection {} already exists.", self.key.name)));
         }
         let most = limits::CONNECTIONS;
-        if setting.limits.quotas && state.connections.of(&self.key, "", None).take(most).count() == most {
+        if setting.limits.quotas
+            && belonging_to(&state.connections, &self.key, "", None).take(most).count() == most
+        {
             return Err(refusals::too_many());
         }
         let id = ConnectionId(setting.numbers.draw());
@@ -415,7 +418,7 @@ impl Operation<State> for ListConnections {
     }
 
     fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        let all = state.connections.of(&self.owner, &self.prefix, self.page.after.as_ref());
+        let all = belonging_to(&state.connections, &self.owner, &self.prefix, self.page.after.as_ref());
         let wanted =
             |it: &&ConnectionDeclared| self.state.as_ref().is_none_or(|state| state == it.state.name());
         let all = all.filter(wanted).map(|it| (it.key.name.clone(), it.clone()));

@@ -102,7 +102,7 @@ impl PutRule {
         check_bus(state, &self.rule.bus)?;
         let reply = Reply::Arn(self.rule.arn().to_string());
         if let Some(rule) = state.rule(&self.rule) {
-            check_managed(rule, false)?;
+            check_managed(rule, self.service.as_deref(), false)?;
             return Ok(rule_redeclared(rule, reply, |declared| {
                 let was = (declared.is_enabled(), declared.schedule.clone());
                 declared.pattern.clone_from(&self.pattern);

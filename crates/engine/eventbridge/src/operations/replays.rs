@@ -9,6 +9,7 @@ use kernel::codec::Malformed;
 use kernel::{Arn, Asker, Demand, Operation, Refusal};
 
 use super::{Context, Decision, Reply, Setting, check_bus, decided, done, owned, shown, timestamp};
+use crate::connections::belonging_to;
 use crate::records::{Record, ReplayDeclared, Stage};
 use crate::rules::constraints::{ARN, Constraints, NAME, text};
 use crate::rules::pages::{self, Page};
@@ -320,7 +321,8 @@ impl Operation<State> for ListReplays {
     }
 
     fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        let all = state.replaying.declared.of(&self.owner, &self.prefix, self.page.after.as_ref());
+        let all =
+            belonging_to(&state.replaying.declared, &self.owner, &self.prefix, self.page.after.as_ref());
         let all = all.map(|it| (&it.key.name, ReplayShown::of(state, it)));
         let wanted = |(_, it): &(&String, ReplayShown)| {
             self.source.as_ref().is_none_or(|arn| *arn == it.declared.archive_key.plain_arn("archive"))

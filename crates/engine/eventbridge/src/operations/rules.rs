@@ -32,17 +32,21 @@ pub(super) fn find<'s>(state: &'s State, key: &RuleKey) -> Result<&'s Rule, Refu
 
 /// The rule that a request means to change.
 ///
-/// Errors: there is no such bus or rule, or a service manages it.
-pub(super) fn find_own<'s>(state: &'s State, key: &RuleKey) -> Result<&'s Rule, Refusal> {
+/// Errors: there is no such bus or rule, or another service than the one that asks manages it.
+pub(super) fn find_own<'s>(
+    state: &'s State,
+    key: &RuleKey,
+    service: Option<&str>,
+) -> Result<&'s Rule, Refusal> {
     let rule = find(state, key)?;
-    check_managed(rule, false)?;
+    check_managed(rule, service, false)?;
     Ok(rule)
 }
 
-/// Refuses to change a rule that a service manages, unless that is forced.
-pub(super) fn check_managed(rule: &Rule, force: bool) -> Result<(), Refusal> {
-    match rule.declared.managed_by {
-        Some(_) if !force => Err(refusals::managed(&rule.declared.key)),
+/// Refuses to change a rule that a service manages, unless it is that service, or that is forced.
+pub(super) fn check_managed(rule: &Rule, service: Option<&str>, force: bool) -> Result<(), Refusal> {
+    match &rule.declared.managed_by {
+        Some(manager) if !force && service != Some(manager) => Err(refusals::managed(&rule.declared.key)),
         _ => Ok(()),
     }
 }
@@ -82,7 +86,7 @@ impl Operation<State> for DeleteRule {
         }
         match state.rule(&self.rule) {
             None => Decision::answer(Reply::Done),
-            Some(rule) => decided(check_managed(rule, self.force).and_then(|()| {
+            Some(rule) => decided(check_managed(rule, None, self.force).and_then(|()| {
                 if !rule.declared.targets.is_empty() {
                     return Err(refusals::invalid("Rule can't be deleted since it has targets."));
                 }
@@ -143,6 +147,8 @@ impl Operation<State> for DescribeRule {
 pub struct EnableRule {
     /// Which.
     pub rule: RuleKey,
+    /// The service that asks, if none of the clients does.
+    pub service: Option<String>,
 }
 
 impl Operation<State> for EnableRule {
@@ -153,12 +159,13 @@ impl Operation<State> for EnableRule {
     const DEMAND: Demand = Demand::Change;
 
     fn prepare(input: EnableRuleInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
-        Ok(EnableRule { rule: key(input.name.as_ref(), input.event_bus_name.as_ref(), asker)? })
+        let rule = key(input.name.as_ref(), input.event_bus_name.as_ref(), asker)?;
+        Ok(EnableRule { rule, service: asker.caller.as_service().map(str::to_owned) })
     }
 
     /// Enables it. Its schedule begins anew.
     fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
-        switch(state, &self.rule, "ENABLED", context)
+        switch(state, (&self.rule, self.service.as_deref()), "ENABLED", context)
     }
 
     fn present(reply: Reply, _: &(), (): &()) -> Result<EnableRuleOutput, Malformed> {
@@ -171,6 +178,8 @@ impl Operation<State> for EnableRule {
 pub struct DisableRule {
     /// Which.
     pub rule: RuleKey,
+    /// The service that asks, if none of the clients does.
+    pub service: Option<String>,
 }
 
 impl Operation<State> for DisableRule {
@@ -181,11 +190,12 @@ impl Operation<State> for DisableRule {
     const DEMAND: Demand = Demand::Change;
 
     fn prepare(input: DisableRuleInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
-        Ok(DisableRule { rule: key(input.name.as_ref(), input.event_bus_name.as_ref(), asker)? })
+        let rule = key(input.name.as_ref(), input.event_bus_name.as_ref(), asker)?;
+        Ok(DisableRule { rule, service: asker.caller.as_service().map(str::to_owned) })
     }
 
     fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
-        switch(state, &self.rule, "DISABLED", context)
+        switch(state, (&self.rule, self.service.as_deref()), "DISABLED", context)
     }
 
     fn present(reply: Reply, _: &(), (): &()) -> Result<DisableRuleOutput, Malformed> {
@@ -193,8 +203,13 @@ impl Operation<State> for DisableRule {
     }
 }
 
-fn switch<'a>(state: &State, key: &RuleKey, to: &str, context: &Context<'a, '_>) -> Decision<'a> {
-    decided(find_own(state, key).map(|rule| {
+fn switch<'a>(
+    state: &State,
+    (key, service): (&RuleKey, Option<&str>),
+    to: &str,
+    context: &Context<'a, '_>,
+) -> Decision<'a> {
+    decided(find_own(state, key, service).map(|rule| {
         // One that is enabled in another manner stays so.
         let is_so = rule.declared.is_enabled() == (to == "ENABLED");
         rule_redeclared(rule, Reply::Done, |declared| {

@@ -55,7 +55,7 @@ impl Marked {
                 Ok(())
             })),
             Marked::Rule(rule) => {
-                let rule = find_own(state, rule)?;
+                let rule = find_own(state, rule, None)?;
                 Ok(rule_redeclared(rule, Reply::Done, |declared| declared.tags = all))
             }
         }

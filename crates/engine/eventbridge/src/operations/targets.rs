@@ -23,6 +23,8 @@ pub struct PutTargets {
     pub rule: RuleKey,
     /// The targets.
     pub targets: Vec<Target>,
+    /// The service that asks, if none of the clients does.
+    pub service: Option<String>,
 }
 
 impl Operation<State> for PutTargets {
@@ -41,12 +43,12 @@ impl Operation<State> for PutTargets {
         let targets = input.targets.unwrap_or_default();
         targets::check(&targets, &mut constraints)?;
         let rule = names::rule(input.rule.as_ref(), input.event_bus_name.as_deref(), asker.caller);
-        Ok(PutTargets { rule, targets })
+        Ok(PutTargets { rule, targets, service: asker.caller.as_service().map(str::to_owned) })
     }
 
     /// Adds them. One of the same id is replaced; what is on its way to it stays, if it has the same ARN.
     fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
-        decided(find_own(state, &self.rule).and_then(|rule| {
+        decided(find_own(state, &self.rule, self.service.as_deref()).and_then(|rule| {
             let mut all = rule.declared.targets.clone();
             for shape in &self.targets {
                 let known = all.iter_mut().find(|known| known.shape.id == shape.id);
@@ -115,7 +117,7 @@ impl Operation<State> for RemoveTargets {
     /// Removes those that are there.
     fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         decided(find(state, &self.rule).and_then(|rule| {
-            check_managed(rule, self.force)?;
+            check_managed(rule, None, self.force)?;
             let goes =
                 |target: &DeclaredTarget| target.shape.id.as_ref().is_some_and(|id| self.ids.contains(id));
             let mut decision = rule_redeclared(rule, Reply::NotRemoved(Vec::new()), |declared| {

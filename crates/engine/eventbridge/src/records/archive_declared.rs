@@ -4,6 +4,7 @@ use kernel::codec::{Malformed, Reader, put_opt_str, put_str, put_u64};
 use kernel::{Series, Time};
 
 use crate::{ArchiveId, BusKey, ResourceKey, RuleId};
+use resources::Key as _;
 
 /// An archive.
 #[derive(Clone, PartialEq, Eq, Debug)]

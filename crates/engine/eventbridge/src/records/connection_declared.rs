@@ -5,6 +5,7 @@ use kernel::codec::{Malformed, Reader, put_opt_str, put_str, put_u64};
 
 use crate::rules::credentials::{Credentials, Parameters, Scheme, optional, put_optional};
 use crate::{ConnectionId, ResourceKey};
+use resources::Key as _;
 
 /// A connection.
 #[derive(Clone, PartialEq, Eq, Debug)]

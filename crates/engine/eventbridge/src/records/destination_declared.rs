@@ -4,6 +4,7 @@ use kernel::Time;
 use kernel::codec::{Malformed, Reader, put_opt_str, put_str, put_u64};
 
 use crate::{DestinationId, ResourceKey};
+use resources::Key as _;
 
 /// An API destination.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -45,8 +45,8 @@ pub use replay_advanced::ReplayAdvanced;
 mod replay_declared;
 pub use replay_declared::{ReplayDeclared, Stage};
 
-mod resource_deleted;
-pub use resource_deleted::ResourceDeleted;
+/// A connection, an API destination, an archive or a replay is gone: the kind of the record says which.
+pub type ResourceDeleted = resources::Deleted<crate::ResourceKey>;
 
 mod rule_declared;
 pub use rule_declared::{DeclaredTarget, RuleDeclared};

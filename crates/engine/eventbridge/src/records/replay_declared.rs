@@ -5,6 +5,7 @@ use kernel::codec::{Malformed, Reader, put_i64, put_list, put_opt_str, put_str, 
 
 use crate::rules::credentials::{optional, put_optional};
 use crate::{ArchiveId, BusKey, ReplayId, ResourceKey};
+use resources::Key as _;
 
 /// A replay.
 #[derive(Clone, PartialEq, Eq, Debug)]
