@@ -45,6 +45,8 @@ pub enum Bug {
     RepeatedReplay,
     /// A start ignores that some messages are archived.
     ForgottenArchive,
+    /// A start ignores that some events are archived.
+    ForgottenEvent,
     /// The machine hears that records are kept before the store is synced.
     EarlyKept,
     /// The store gets records before they are durable in the log.
@@ -55,7 +57,7 @@ pub enum Bug {
 
 impl Bug {
     /// All faults, with their names.
-    pub const ALL: [(&'static str, Bug); 11] = [
+    pub const ALL: [(&'static str, Bug); 12] = [
         ("lost-ack", Bug::LostAck),
         ("resurrect", Bug::Resurrect),
         ("early-discard", Bug::EarlyDiscard),
@@ -64,6 +66,7 @@ impl Bug {
         ("split-fan-out", Bug::SplitFanOut),
         ("repeated-replay", Bug::RepeatedReplay),
         ("forgotten-archive", Bug::ForgottenArchive),
+        ("forgotten-event", Bug::ForgottenEvent),
         ("early-kept", Bug::EarlyKept),
         ("early-keep", Bug::EarlyKeep),
         ("split-groups", Bug::SplitGroups),

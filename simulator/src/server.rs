@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use journal::{Batch, Entry, Journal, ReadError, Reader, Space, Writer};
 use kernel::retained::{Keep, Order, Page, Read, Rule};
-use kernel::{Demand, Extent, ParcelSent, Position, Secret, Series, Stored, Time};
+use kernel::{Demand, Extent, ParcelSent, Position, Secret, Series, Stored, Time, Undelivered};
 use machine::{Answer, Effect, Input, Machine, Options, Output, Recall, Recovery};
 use retained::{MoveError, Mover, read_page};
 use sqs::records::Record;
@@ -41,8 +41,8 @@ pub struct Server {
     pub attempts: VecDeque<sns::deliveries::Attempt>,
     /// Events to hand to targets outside.
     pub event_attempts: VecDeque<eventbridge::deliveries::Attempt>,
-    /// Why targets did not get events.
-    pub undelivered: Vec<eventbridge::Undelivered>,
+    /// Who did not get a message.
+    pub undelivered: Vec<Undelivered>,
     /// The first tokens of connections that are to be fetched.
     pub authorizations: VecDeque<eventbridge::Authorize>,
     /// The records that were read for replays since the last call.
@@ -232,10 +232,10 @@ impl Server {
             match output {
                 Output::Append(batch) => self.batches.push_back(batch),
                 Output::Reply { ticket, answer } => answers.push((ticket, answer)),
+                Output::Undelivered(undelivered) => self.undelivered.push(*undelivered),
                 Output::Effect(Effect::Eventbridge(effect)) => match effect {
                     eventbridge::Effect::Deliver(attempt) => self.event_attempts.push_back(*attempt),
                     eventbridge::Effect::Authorize(authorize) => self.authorizations.push_back(*authorize),
-                    eventbridge::Effect::Undelivered(undelivered) => self.undelivered.push(*undelivered),
                     eventbridge::Effect::Recall { replay, extents } => {
                         self.errands.push_back(Errand::Recall(Recall::Buses(replay), extents));
                     }
@@ -245,8 +245,6 @@ impl Server {
                     sns::Effect::Recall { purpose, extents } => {
                         self.errands.push_back(Errand::Recall(Recall::Topics(purpose), extents));
                     }
-                    // This effect is for operators.
-                    sns::Effect::Refused(_) => {}
                 },
                 Output::Order { service, order: Order::Read(read), .. } => {
                     self.errands.push_back(Errand::Page(service, read));
@@ -355,9 +353,9 @@ impl Server {
         Ok(did)
     }
 
-    /// Whether something is owed to the store that it has room for.
+    /// Whether something is owed to the store that it has room for; and the log, which may have to say that the store has it.
     pub fn owes(&self) -> bool {
-        !self.store_waits && self.machine.ledger().owed_bytes() > 0
+        !self.store_waits && self.machine.room() >= Demand::Purge && self.machine.ledger().owed_bytes() > 0
     }
 
     /// Syncs everything written, and tells the machine.
@@ -559,7 +557,13 @@ fn overlook(bug: Option<Bug>, head: &[u8]) -> Option<Cow<'_, [u8]>> {
         {
             return None;
         }
-        Some(Bug::ForgottenDelivery | Bug::SplitFanOut | Bug::RepeatedReplay | Bug::ForgottenArchive) => {}
+        Some(
+            Bug::ForgottenDelivery
+            | Bug::SplitFanOut
+            | Bug::RepeatedReplay
+            | Bug::ForgottenArchive
+            | Bug::ForgottenEvent,
+        ) => {}
         _ => return Some(Cow::Borrowed(head)),
     }
     let Ok(mut parcel) = ParcelSent::decode(head) else { return Some(Cow::Borrowed(head)) };
@@ -569,6 +573,7 @@ fn overlook(bug: Option<Bug>, head: &[u8]) -> Option<Cow<'_, [u8]>> {
             parcel.copies.iter_mut().for_each(|copy| copy.form.replayed = false);
         }
         Some(Bug::ForgottenArchive) => parcel.archived_millis = 0,
+        Some(Bug::ForgottenEvent) => parcel.deliveries.retain(|delivery| !delivery.is_to_archive()),
         _ if parcel.copies.len() > 1 => drop(parcel.copies.pop()),
         _ => {}
     }

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import urllib.request
 
 import pytest
 
@@ -169,7 +170,12 @@ def test_what_the_target_refuses_becomes_a_dead_letter(endpoint, clock, sqs, que
     told = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
     assert all(value["DataType"] == "String" for value in letter["MessageAttributes"].values())
     assert len(told.pop("EXECUTION_ID")) == 16
-    assert told.pop("ERROR_MESSAGE") and told.pop("ERROR_CODE")
+    assert told.pop("ERROR_MESSAGE")
+    assert told.pop("ERROR_CODE") == "AWS.SimpleQueueService.NonExistentQueue"
+    with urllib.request.urlopen(endpoint.url + "/_posthaste/failures", timeout=5) as answer:
+        failures = json.load(answer)["failures"]
+    (failure,) = [it["delivery"] for it in failures if it["notification"]["subscriptionArn"] == told["SCHEDULE_ARN"]]
+    assert (failure["destination"], failure["attempts"]) == (missing, 1)
     assert told == {
         "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts",
         "IS_PAYLOAD_TRUNCATED": "false",

@@ -6,14 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use deliveries::Outcome;
 use delivery::Carrier;
+use eventbridge::Authorize;
 use eventbridge::deliveries::{Cause, End, Way};
-use eventbridge::{Authorize, Undelivered};
 use journal::{ReadError, Reader};
 use kernel::codec::Malformed;
-use kernel::{Extent, Secret};
+use kernel::{Extent, Secret, Undelivered};
 use machine::{Event, Input};
 use notification::Signer;
-use sns::fanout::Refused;
 use tokio::sync::mpsc;
 use tracing::error;
 
@@ -154,34 +153,14 @@ impl Deliverer {
         Deliverer { tools: Arc::new(tools), work: Mutex::default() }
     }
 
-    /// Stores the refusal of a message.
-    pub fn refused(&self, refused: &Refused) {
-        let tools = &self.tools;
-        // Nothing is published before there is a secret.
-        let Some(secret) = tools.secret.get() else { return };
-        tools.failures.put(&Failure {
-            message_id: &notification::message_id(secret, refused.message),
-            topic_arn: Some(&refused.topic_arn),
-            subscription_arn: Some(&refused.subscription_arn),
-            protocol: &refused.protocol,
-            destination: &refused.endpoint,
-            delivery: None,
-            at: refused.at,
-            attempt: 1,
-            status: None,
-            reason: refused.reason,
-            is_dead_letter: refused.is_dead_letter,
-        });
-    }
-
-    /// Stores that a target does not get an event.
+    /// Stores that somebody does not get a message.
     pub fn undelivered(&self, undelivered: &Undelivered) {
         self.tools.failures.put(&Failure {
-            message_id: undelivered.event_id.as_deref().unwrap_or_default(),
-            topic_arn: None,
-            subscription_arn: Some(&undelivered.rule_arn),
-            protocol: "target",
-            destination: &undelivered.target_arn,
+            message_id: undelivered.message_id.as_deref().unwrap_or_default(),
+            topic_arn: undelivered.topic_arn.as_deref(),
+            subscription_arn: Some(&undelivered.sender_arn),
+            protocol: &undelivered.protocol,
+            destination: &undelivered.destination,
             delivery: None,
             at: undelivered.at,
             attempt: undelivered.attempts,

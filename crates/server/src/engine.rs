@@ -448,6 +448,7 @@ impl Engine {
                         answers.push((ticket, answer));
                     }
                 }
+                Output::Undelivered(undelivered) => self.deliverer.undelivered(&undelivered),
                 Output::Effect(Effect::Sns(effect)) => self.carry_out_of_topics(effect),
                 Output::Effect(Effect::Eventbridge(effect)) => self.carry_out_of_buses(effect),
                 Output::Order { service, order, after } => self.retained.order(service, order, after),
@@ -463,7 +464,6 @@ impl Engine {
     fn carry_out_of_topics(&self, effect: sns::Effect) {
         match effect {
             sns::Effect::Deliver(attempt) => self.deliverer.deliver(*attempt),
-            sns::Effect::Refused(refused) => self.deliverer.refused(&refused),
             sns::Effect::Recall { purpose, extents } => {
                 self.store.recall(Recall::Topics(purpose), extents);
             }
@@ -475,7 +475,6 @@ impl Engine {
         match effect {
             eventbridge::Effect::Deliver(attempt) => self.deliverer.deliver_event(*attempt),
             eventbridge::Effect::Authorize(authorize) => self.deliverer.authorize(*authorize),
-            eventbridge::Effect::Undelivered(undelivered) => self.deliverer.undelivered(&undelivered),
             eventbridge::Effect::Recall { replay, extents } => {
                 self.store.recall(Recall::Buses(replay), extents);
             }

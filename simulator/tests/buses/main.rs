@@ -173,6 +173,19 @@ fn what_a_target_does_not_take_goes_to_its_dead_letter_queue_at_once() {
 }
 
 #[test]
+fn what_a_topic_of_a_rule_cannot_hand_on_is_told_too() {
+    let mut story = Story::new();
+    story.subscribe("news", "missing", &[]);
+    story.rule("r", "shop", vec![target("topic", arn("sns", "news"))]);
+    story.put(vec![entry("shop", "{}")]);
+    let told = &story.server.undelivered[..];
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].topic_arn, Some(arn("sns", "news")));
+    assert_eq!((&told[0].protocol[..], &told[0].destination), ("sqs", &arn("sqs", "missing")));
+    assert_eq!((told[0].attempts, told[0].is_dead_letter), (1, false));
+}
+
+#[test]
 fn a_target_outside_is_tried_again_and_given_up_as_it_asks() {
     let mut story = Story::new();
     story.create_queue("letters");

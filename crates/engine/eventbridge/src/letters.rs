@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 use kernel::parcel::{Ended, Form};
-use kernel::{Arn, Attribute, AttributeValue, Offer, ParcelSent, Sender, Taken, Time, Why};
+use kernel::{Arn, Attribute, AttributeValue, Offer, ParcelSent, Sender, Taken, Time, Undelivered, Why};
 use notification::Notification;
 
 use crate::bus::{Rule, Target};
@@ -13,25 +13,6 @@ use crate::routing::parcel;
 use crate::rules::entry::{Accepted, Draft};
 use crate::rules::retries::Exhausted;
 use crate::state::State;
-
-/// An event that a target does not get: for whoever wonders where it is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Undelivered {
-    /// The event's id, if it is known.
-    pub event_id: Option<String>,
-    /// When it was given up.
-    pub at: Time,
-    /// The rule's ARN.
-    pub rule_arn: String,
-    /// The target's.
-    pub target_arn: String,
-    /// How often it was tried, at least once.
-    pub attempts: u32,
-    /// Why: `ERROR_MESSAGE`.
-    pub reason: String,
-    /// Whether the target's dead-letter queue has it.
-    pub is_dead_letter: bool,
-}
 
 /// Why a target does not get an event (facts/eventbridge.md § 6).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -216,10 +197,12 @@ fn undelivered(
     event_id: Option<String>,
 ) -> Undelivered {
     Undelivered {
-        event_id,
+        message_id: event_id,
+        topic_arn: None,
+        sender_arn: rule.arn.clone(),
+        protocol: "target".to_owned(),
+        destination: target.arn.to_string(),
         at,
-        rule_arn: rule.arn.clone(),
-        target_arn: target.arn.to_string(),
         attempts: failure.retries + 1,
         reason: failure.message.to_string(),
         is_dead_letter,

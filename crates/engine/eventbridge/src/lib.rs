@@ -47,4 +47,4 @@ pub mod refusals;
 pub mod operations;
 
 mod service;
-pub use service::{Authorize, Effect, Event, Undelivered};
+pub use service::{Authorize, Effect, Event};

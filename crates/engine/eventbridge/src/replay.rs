@@ -319,7 +319,6 @@ impl State {
         let came = i64::try_from(kept.time.0).unwrap_or(i64::MAX);
         let seconds = draft.time.unwrap_or(came).div_euclid(1000);
         let (from, to) = replay.window;
-        let mut effects = Vec::new();
         let mut targets = 0;
         let mut last = active.and_then(|active| active.last);
         if (from.div_euclid(1000)..=to.div_euclid(1000)).contains(&seconds) {
@@ -336,7 +335,6 @@ impl State {
             loop {
                 let went = self.go_on(&mut route, context);
                 targets += went.targets;
-                effects.extend(went.effects);
                 if !went.is_on_its_way {
                     break;
                 }
@@ -349,6 +347,6 @@ impl State {
             let body = context.body(ParcelSent::new(kept.sequence, id.0, at), &[][..]);
             context.keep(body);
         }
-        Decision { effects, ..nothing() }
+        nothing()
     }
 }

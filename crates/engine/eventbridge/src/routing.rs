@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use kernel::parcel::{Delivery, Form};
-use kernel::{Body, Offer, ParcelSent, Rests, Sender, Taken, Why, hex};
+use kernel::{Body, Offer, ParcelSent, Sender, Taken, Why, hex};
 use sha2::{Digest, Sha256};
 
 use crate::bus::{Rule, Target};
@@ -19,7 +19,6 @@ use crate::rules::entry::{Accepted, Draft};
 use crate::rules::input::{About, Input};
 use crate::rules::permissions::may_put;
 use crate::rules::targets::is_archive;
-use crate::service::Effect;
 use crate::state::State;
 use crate::tally::offset_tag;
 
@@ -54,8 +53,6 @@ pub struct Went {
     pub is_on_its_way: bool,
     /// How many targets the step has found for it.
     pub targets: usize,
-    /// What the operator is told.
-    pub effects: Vec<(Rests, Effect)>,
 }
 
 /// What one step of a route has handed over.
@@ -66,12 +63,11 @@ struct Step {
     ends: bool,
     /// The body of the event as it is, which targets share.
     whole: Option<Body>,
-    effects: Vec<(Rests, Effect)>,
 }
 
 impl Step {
     fn ends(self, is_on_its_way: bool) -> Went {
-        Went { is_on_its_way, targets: self.targets, effects: self.effects }
+        Went { is_on_its_way, targets: self.targets }
     }
 
     /// The body of the event as it is. It is stored once, however many share it.
@@ -119,7 +115,7 @@ impl<'a> Route<'a> {
 impl State {
     /// Hands an event to the next targets that are to have it.
     pub(crate) fn go_on<'a>(&self, route: &mut Route<'a>, context: &mut Context<'a, '_>) -> Went {
-        let mut step = Step { targets: 0, bytes: 0, ends: false, whole: None, effects: Vec::new() };
+        let mut step = Step { targets: 0, bytes: 0, ends: false, whole: None };
         while let Some(stop) = route.stops.last_mut() {
             let rules = stop.rules.get_or_insert_with(|| {
                 let bus = self.bus(&stop.bus);
@@ -148,7 +144,7 @@ impl State {
             let handed = self.hand_to(rule, target, is_forwarded, route, &mut step, context);
             if let Err(failure) = handed {
                 let undelivered = self.give_up(rule, target, &failure, &route.event, &route.draft, context);
-                step.effects.push((Rests::OnEverything, Effect::Undelivered(Box::new(undelivered))));
+                context.undelivered(undelivered);
             }
         }
         step.ends(false)

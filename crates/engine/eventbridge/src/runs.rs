@@ -37,15 +37,8 @@ impl State {
         let event_id = context.setting.secret.derive(&format!("scheduled event {}", scheduled.0), id.0);
         let event = draft.accept(uuid_text(event_id), now);
         let mut route = Route::to_rules(Cow::Owned(draft), Cow::Owned(event), vec![id]);
-        let mut effects = Vec::new();
-        loop {
-            let went = self.go_on(&mut route, context);
-            effects.extend(went.effects);
-            if !went.is_on_its_way {
-                break;
-            }
-        }
+        while self.go_on(&mut route, context).is_on_its_way {}
         let ran = RuleRan { id, next: timing.following(expression, now).next };
-        Decision { effects, ..Decision::silent(vec![Record::RuleRan(ran).into()]) }
+        Decision::silent(vec![Record::RuleRan(ran).into()])
     }
 }

@@ -14,7 +14,6 @@ use notification::Notification;
 use crate::deliveries::{Attempt, Consequence, End, Outcome};
 use crate::invocation::TokenRequest;
 use crate::letters::Failure;
-pub use crate::letters::Undelivered;
 use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting, Step};
 use crate::records::{self, DeliveriesEnded, Record};
@@ -70,8 +69,6 @@ pub enum Effect {
     Deliver(Box<Attempt>),
     /// Fetch the first token of a connection, and say how it went with [`Event::Authorized`].
     Authorize(Box<Authorize>),
-    /// Tell the operator that a target does not get an event, if he asks.
-    Undelivered(Box<Undelivered>),
     /// Read these records, in this order, and hand them in with [`Event::Recalled`].
     Recall {
         /// For which replay.
@@ -357,11 +354,14 @@ impl State {
         if let Some(orders) = self.archiving.owed.next_orders() {
             return Some(Due::Orders(orders));
         }
+        // With these facts the log can let go of events, which gives it room.
+        if setting.room >= Demand::Purge
+            && let Some(counts) = self.archiving.next_counts()
+        {
+            return Some(Due::Facts(counts));
+        }
         if setting.room < Demand::Delete {
             return None;
-        }
-        if let Some(counts) = self.archiving.next_counts() {
-            return Some(Due::Facts(counts));
         }
         if let Some(forgotten) = self.replaying.next_forgotten() {
             return Some(Due::Fact(Some(forgotten)));
@@ -395,10 +395,10 @@ impl State {
             _ => None,
         };
         match made {
-            Some(undelivered) => Decision {
-                effects: vec![(Rests::OnEverything, Effect::Undelivered(Box::new(undelivered)))],
-                ..Decision::silent(Vec::new())
-            },
+            Some(undelivered) => {
+                context.undelivered(undelivered);
+                Decision::silent(Vec::new())
+            }
             None => {
                 let record = Record::DeliveriesEnded(DeliveriesEnded { ended: vec![letter.ended] });
                 Decision::silent(vec![record.into()])

@@ -234,7 +234,8 @@ impl State {
             || room >= Demand::Change && !self.authorizing.is_empty()
             || self.replaying.ends.falls_due(now)
             || self.archiving.owed.has_orders()
-            || room >= Demand::Delete && (self.archiving.has_counts() || self.replaying.ends.is_behind(now))
+            || room >= Demand::Purge && self.archiving.has_counts()
+            || room >= Demand::Delete && self.replaying.ends.is_behind(now)
             || room >= Demand::Growth && (self.replaying.has_step() || self.replaying.has_events())
     }
 

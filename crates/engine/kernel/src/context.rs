@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::service::{Fact, Record};
-use crate::{Demand, Numbers, Offer, ParcelSent, Secret, Taken, Targets, Time};
+use crate::{Demand, Numbers, Offer, ParcelSent, Secret, Taken, Targets, Time, Undelivered};
 
 /// The circumstances of a decision. `L` are the service's limits.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +75,12 @@ impl<'a, 'm, L> Context<'a, 'm, L> {
         !self.handed.facts.is_empty()
     }
 
+    /// Somebody does not get a message: the operator is told once everything that was decided is durable. Also what a target that was
+    /// offered a body says of its own targets comes this way.
+    pub fn undelivered(&mut self, undelivered: Undelivered) {
+        self.handed.undelivered.push(undelivered);
+    }
+
     /// Offers a body to an ARN of any service.
     pub fn offer(&mut self, offer: &Offer<'_>) -> Taken {
         self.targets.offer(offer, self.handed)
@@ -85,11 +91,13 @@ impl<'a, 'm, L> Context<'a, 'm, L> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Body(usize);
 
-/// What one decision hands over: bodies, and the facts with which targets answer. Needs no heap while there is nothing.
+/// What one decision hands over: bodies, the facts with which targets answer, and who does not get something. Needs no heap while there is
+/// nothing.
 #[derive(Debug, Default)]
 pub struct Handed<'a> {
     bodies: Vec<Handing<'a>>,
     facts: Vec<Following>,
+    undelivered: Vec<Undelivered>,
 }
 
 /// A fact of a service that was offered something.
@@ -124,5 +132,10 @@ impl<'a> Handed<'a> {
     /// What follows from offers, to be recorded after the bodies.
     pub fn following(&self) -> &[Following] {
         &self.facts
+    }
+
+    /// Who does not get something.
+    pub fn undelivered(self) -> Vec<Undelivered> {
+        self.undelivered
     }
 }

@@ -6,6 +6,9 @@ pub use place::{Extent, Place, Position};
 mod time;
 pub use time::Time;
 
+mod undelivered;
+pub use undelivered::Undelivered;
+
 pub mod iso8601;
 
 mod caller;

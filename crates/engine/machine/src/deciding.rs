@@ -3,7 +3,7 @@
 use journal::Overlong;
 use kernel::gather::FACT_BYTES;
 use kernel::retained::{Order, Page};
-use kernel::{CALLS, Called, Context, Decision, Fact, Handed, Outcome, Refusal, Rests, Service};
+use kernel::{CALLS, Called, Context, Decision, Fact, Handed, Outcome, Refusal, Rests, Service, Undelivered};
 
 use crate::house::{Circumstances, Doors, Has, House};
 use crate::machine::{Machine, end_of};
@@ -86,6 +86,7 @@ impl<H: House> Machine<H> {
             let (facts, room) = (&decision.facts, (room + reserved, numbers));
             self.commit_step::<S>(facts, &handed, group, room)
                 .map_err(|overlong| too_long(S::OVERLONG, overlong))?;
+            self.tell(handed.undelivered());
             self.send::<S>(decision.effects);
             self.order::<S>(decision.orders);
             let Outcome::Again { step, .. } = decision.outcome else { return Ok(decision.outcome) };
@@ -201,6 +202,7 @@ impl<H: House> Machine<H> {
         }
         let handing = self.commit_step::<S>(facts, &handed, group, (room, numbers));
         debug_assert!(handing.is_ok(), "{handing:?}");
+        self.tell(handed.undelivered());
         self.send::<S>(decision.effects);
         self.order::<S>(decision.orders);
         match decision.outcome {
@@ -298,6 +300,13 @@ impl<H: House> Machine<H> {
         });
         let following = handed.following().iter().map(|fact| fact.head.len() + fact.tail.len());
         self.group_room(parcels.sum::<usize>() + following.sum::<usize>())
+    }
+
+    /// Tells who does not get something, once everything that was decided is durable.
+    fn tell(&mut self, undelivered: Vec<Undelivered>) {
+        for undelivered in undelivered {
+            self.outbox.put(self.appender.end(), Release::Undelivered(Box::new(undelivered)));
+        }
     }
 
     /// Sends effects on their way.

@@ -59,7 +59,7 @@ use std::ops::RangeInclusive;
 
 use house::House;
 use kernel::retained::{Order, Page};
-use kernel::{Extent, Position, Refusal, Secret, Series, Stored};
+use kernel::{Extent, Position, Refusal, Secret, Series, Stored, Undelivered};
 
 /// The machine's own kinds of records, but for the secret's: parcels and ids.
 pub const OWN_KINDS: RangeInclusive<u8> = 128..=135;
@@ -156,6 +156,8 @@ pub enum Output<H: House = Services> {
     },
     /// A service wants something done outside.
     Effect(H::Effect),
+    /// Tell the operator that somebody does not get a message, if he asks.
+    Undelivered(Box<Undelivered>),
     /// A service orders something from the store for retained data. Orders are carried out in this order, but for pages.
     Order {
         /// The service that hears of the end.

@@ -265,6 +265,7 @@ impl<H: House> Machine<H> {
         Some(match self.outbox.take()? {
             Release::Reply(ticket, answer) => Output::Reply { ticket, answer },
             Release::Effect(effect) => Output::Effect(effect),
+            Release::Undelivered(undelivered) => Output::Undelivered(undelivered),
             Release::Order(service, order, after) => Output::Order { service, order, after },
         })
     }

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use kernel::Position;
 use kernel::retained::Order;
+use kernel::{Position, Undelivered};
 
 use crate::Answer;
 use crate::house::House;
@@ -15,6 +15,8 @@ pub enum Release<H: House> {
     Reply(u64, Answer<H>),
     /// Something to be done outside.
     Effect(H::Effect),
+    /// Somebody does not get a message.
+    Undelivered(Box<Undelivered>),
     /// A service's order from the store for retained data, and up to where the log must be on disk for it.
     Order(usize, Order, Position),
 }

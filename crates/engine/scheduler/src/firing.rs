@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use bytestring::ByteString;
 use kernel::parcel::Form;
 use kernel::{
-    Arn, Attribute, AttributeValue, Body, Call, Called, Caller, Offer, Outcome, ParcelSent, Taken, hex,
-    uuid_text,
+    Arn, Attribute, AttributeValue, Body, Call, Called, Caller, Offer, Outcome, ParcelSent, Taken,
+    Undelivered, Why, hex, uuid_text,
 };
 use md5::{Digest, Md5};
 use notification::{Kind, Notification};
@@ -21,8 +21,25 @@ use crate::rules::target::Target;
 use crate::state::{DELETED_AT_ONCE, State, name_in, name_key};
 use crate::{GroupId, InvocationId, ScheduleId};
 
-/// The error code of a target that says in words why it does not take something. AWS has the code of the target's error.
+/// The error code of a target that this server cannot invoke.
 const FAILED: &str = "InvocationFailed";
+
+/// The error code of a target that does not take something: the code with which the operation that AWS calls for such a target refuses
+/// (facts/eventbridge.md § 9: the dead letter has the code of the target's error).
+fn code_of(why: Why, service: &str) -> &'static str {
+    match (why, service) {
+        (Why::Missing, "sqs") => "AWS.SimpleQueueService.NonExistentQueue",
+        (Why::Missing, "sns") => "NotFound",
+        (Why::Missing, _) => "ResourceNotFoundException",
+        (Why::Forbidden, "sqs") => "AccessDenied",
+        (Why::Forbidden, "sns") => "AuthorizationError",
+        (Why::Forbidden, _) => "AccessDeniedException",
+        (Why::Unfit, "sqs") => "InvalidParameterValue",
+        (Why::Unfit, "sns") => "InvalidParameter",
+        (Why::Unfit, _) => "ValidationException",
+        (Why::Unserved, _) => FAILED,
+    }
+}
 
 /// Bytes of the records about an invocation that was called, and of its dead letter, besides its input.
 const CALL_ROOM: usize = 16 << 10;
@@ -134,7 +151,7 @@ impl State {
             (None, None) => invocation.default_input(&uuid_text(secret.derive("scheduled event", id.0))),
         };
         let message = Message { declared, text, attributes: Vec::new() };
-        let (code, reason): (_, Cow<'static, str>) = match (called, to) {
+        let (code, reason): (&'static str, Cow<'static, str>) = match (called, to) {
             (Some(Called::Answered(_)), _) => return Attempted::IsOver,
             (Some(Called::Refused(refusal)), _) => (refusal.shape, refusal.message),
             (Some(Called::Impossible(why)), _) => (FAILED, why),
@@ -144,27 +161,43 @@ impl State {
                 let group = target.message_group();
                 let body = message.clone().body(group, to.resource.ends_with(".fifo"), context);
                 match context.offer(&offer(&to, body, size, 0, false)) {
-                    Taken::Refused(_, reason) => (FAILED, reason.into()),
+                    Taken::Refused(why, reason) => (code_of(why, &to.service), reason.into()),
                     Taken::Taken | Taken::Duplicate => return Attempted::IsOver,
                 }
             }
         };
         let now = context.setting.now;
+        let undelivered = |is_dead_letter| Undelivered {
+            message_id: Some(execution_id.clone()),
+            topic_arn: None,
+            sender_arn: declared.schedule_arn.clone(),
+            protocol: "target".to_owned(),
+            destination: target.arn.to_string(),
+            at: now,
+            attempts: tried.attempts,
+            reason: format!("{code}: {reason}"),
+            is_dead_letter,
+        };
         let next = retries::after_failure(target.retry, *id, tried.attempts, tried.first, now, secret);
         let condition = match next {
             Next::Again(tried) if tried.attempts > 1 || self.invocations.has_room() => {
+                context.undelivered(undelivered(false));
                 return Attempted::IsAgain(tried);
             }
             Next::Again(_) => None,
             Next::Exhausted(condition) => Some(condition),
         };
         let queue = target.dead_letters.as_ref().and_then(|arn| arn.parse::<Arn>().ok());
-        let Some(queue) = queue else { return Attempted::IsOver };
+        let Some(queue) = queue else {
+            context.undelivered(undelivered(false));
+            return Attempted::IsOver;
+        };
         let attributes = letter_attributes(&invocation, target, (code, &reason), condition);
         let letter = Message { attributes, ..message };
         let (size, count) = (letter.text.len(), letter.attributes.len());
         let body = letter.body(None, false, context);
-        context.offer(&offer(&queue, body, size, count, true));
+        let taken = context.offer(&offer(&queue, body, size, count, true));
+        context.undelivered(undelivered(taken == Taken::Taken));
         Attempted::IsOver
     }
 

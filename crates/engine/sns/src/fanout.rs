@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use collections::DedupKey;
 use kernel::parcel::{Deduplicates, Delivery, Form};
-use kernel::{Attribute, Body, Offer, ParcelSent, Rests, Sender, Taken, Time};
+use kernel::{Attribute, Body, Offer, ParcelSent, Sender, Taken, Undelivered};
 use notification::{Notification, Protocol, SignatureVersion};
 use patterns::Event;
 
@@ -12,30 +12,8 @@ use crate::SubscriptionId;
 use crate::operations::publish::Published;
 use crate::operations::{Context, Setting};
 use crate::rules::post::Post;
-use crate::service::Effect;
 use crate::state::State;
 use crate::topic::{Subscription, Topic};
-
-/// A subscription that wanted a message which its endpoint does not take: for whoever wonders where it is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Refused {
-    /// The number of the message.
-    pub message: u64,
-    /// When it was published.
-    pub at: Time,
-    /// The topic's ARN.
-    pub topic_arn: String,
-    /// The subscription's.
-    pub subscription_arn: String,
-    /// `sqs`, or `sms`.
-    pub protocol: String,
-    /// The queue's ARN, or the telephone's number.
-    pub endpoint: String,
-    /// Why.
-    pub reason: &'static str,
-    /// Whether the subscription's dead-letter queue has it.
-    pub is_dead_letter: bool,
-}
 
 /// What decides who gets a message.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +57,7 @@ impl State {
         post: &'a Post,
         at_once: usize,
         context: &mut Context<'a, '_>,
-    ) -> (Published, Vec<(Rests, Effect)>) {
+    ) -> Published {
         let fifo = topic.is_fifo();
         self.body_readers.learn(topic.key(), topic.reads_bodies());
         let deduplication_id = match &post.deduplication_id {
@@ -93,7 +71,7 @@ impl State {
             let scope = topic.deduplicates();
             let key = DedupKey::new(id, (scope == Deduplicates::InGroup).then_some(&**group));
             if let Some(before) = topic.dedup.find(key, context.setting.now) {
-                return (Published { number: before.0, fifo }, Vec::new());
+                return Published { number: before.0, fifo };
             }
             deduplicates = Some(scope);
         }
@@ -110,8 +88,8 @@ impl State {
         context.keep(body);
         // The messages of a FIFO topic come to every queue in the order in which they were published.
         let at_once = if fifo { usize::MAX } else { at_once };
-        let effects = self.hand_out(topic, &Content::from(post), (body, number), at_once, context);
-        (Published { number, fifo }, effects)
+        self.hand_out(topic, &Content::from(post), (body, number), at_once, context);
+        Published { number, fifo }
     }
 
     /// Hands a message to all of its topic's subscriptions that want it; or to none, if they are more than `at_once`, who then get it
@@ -123,13 +101,13 @@ impl State {
         message: (Body, u64),
         at_once: usize,
         context: &mut Context<'_, '_>,
-    ) -> Vec<(Rests, Effect)> {
+    ) {
         let wanting = topic.interests.wanting(content, SubscriptionId(0), at_once);
         if wanting.more {
             self.put_off_takers(message.0, SubscriptionId(0), context);
-            return Vec::new();
+        } else {
+            self.hand_to_all(&wanting.subscriptions, topic, content, message, context);
         }
-        self.hand_to_all(&wanting.subscriptions, topic, content, message, context)
     }
 
     /// Hands a message to some of its topic's subscriptions. Who did not take it is told.
@@ -140,12 +118,12 @@ impl State {
         content: &Content<'_>,
         message: (Body, u64),
         context: &mut Context<'_, '_>,
-    ) -> Vec<(Rests, Effect)> {
-        let subscriptions = subscriptions.iter().filter_map(|id| self.subscriptions.get(id));
-        subscriptions
-            .filter_map(|subscription| self.hand_to(subscription, topic, content, message, context))
-            .map(|refused| (Rests::OnEverything, Effect::Refused(Box::new(refused))))
-            .collect()
+    ) {
+        for subscription in subscriptions.iter().filter_map(|id| self.subscriptions.get(id)) {
+            if let Some(undelivered) = self.hand_to(subscription, topic, content, message, context) {
+                context.undelivered(undelivered);
+            }
+        }
     }
 
     /// Hands a message to a subscription. If its queue refuses it, the message gets into its dead-letter queue, if it has one that
@@ -157,8 +135,8 @@ impl State {
         content: &Content<'_>,
         (body, message): (Body, u64),
         context: &mut Context<'_, '_>,
-    ) -> Option<Refused> {
-        let Setting { now, limits, numbers, .. } = context.setting;
+    ) -> Option<Undelivered> {
+        let Setting { now, limits, numbers, secret, .. } = context.setting;
         let raw = subscription.is_raw();
         let form = |protocol| Form { recipient: subscription.id().0, raw, protocol, replayed: false };
         let offer = |to, attributes, is_dead_letter, protocol| Offer {
@@ -193,14 +171,15 @@ impl State {
         // A letter that has too many attributes for a queue is dead for that reason: it gets there all the same.
         let dead_letters = subscription.dead_letters();
         let letter = dead_letters.as_ref().map(|queue| context.offer(&offer(queue, 0, true, protocol)));
-        Some(Refused {
-            message,
-            at: now,
-            topic_arn: topic.arn.clone(),
-            subscription_arn: subscription.arn.clone(),
+        Some(Undelivered {
+            message_id: Some(notification::message_id(secret, message)),
+            topic_arn: Some(topic.arn.clone()),
+            sender_arn: subscription.arn.clone(),
             protocol: subscription.declared.protocol.clone(),
-            endpoint: subscription.declared.endpoint.clone(),
-            reason,
+            destination: subscription.declared.endpoint.clone(),
+            at: now,
+            attempts: 1,
+            reason: reason.to_owned(),
             is_dead_letter: letter == Some(Taken::Taken),
         })
     }

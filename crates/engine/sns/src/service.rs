@@ -15,7 +15,7 @@ use notification::Notification;
 
 use crate::SubscriptionId;
 use crate::deliveries::{Attempt, Consequence, Outcome};
-use crate::fanout::{Refused, sender};
+use crate::fanout::sender;
 use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting, Step, facts};
 use crate::records::{self, DeliveriesEnded, Record};
@@ -56,8 +56,6 @@ pub enum Event {
 pub enum Effect {
     /// Try to deliver something, and say how it went with [`Event::Delivered`].
     Deliver(Box<Attempt>),
-    /// Tell the operator that somebody did not take a message, if he asks.
-    Refused(Box<Refused>),
     /// Read these records, in this order, and hand them in with [`Event::Recalled`].
     Recall {
         /// For what.

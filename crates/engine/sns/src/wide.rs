@@ -132,10 +132,10 @@ impl State {
         let body = context.body(ParcelSent { ends: vec![ended], ..parcel.handed_on() }, &tail[..]);
         // The step is over even if all of them refuse.
         context.keep(body);
-        let effects = self.hand_to_all(&wanting.subscriptions, topic, &content, (body, message), context);
+        self.hand_to_all(&wanting.subscriptions, topic, &content, (body, message), context);
         if let (true, Some(&last)) = (wanting.more, wanting.subscriptions.last()) {
             self.put_off_takers(body, last, context);
         }
-        Decision { effects, ..Decision::silent(Vec::new()) }
+        Decision::silent(Vec::new())
     }
 }

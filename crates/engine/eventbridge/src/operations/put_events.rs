@@ -129,7 +129,7 @@ impl PutEvents {
                     },
                 },
             };
-            let Went { is_on_its_way, targets, effects } = state.go_on(&mut route, context);
+            let Went { is_on_its_way, targets } = state.go_on(&mut route, context);
             let (bytes, id) = (route.bytes(), route.id().to_owned());
             match is_on_its_way {
                 true => progress.route = Some(route),
@@ -142,13 +142,13 @@ impl PutEvents {
             }
             if is_over {
                 let outcome = Outcome::Reply(Ok(Reply::Put(progress.results)));
-                return Decision { effects, ..Decision::with(Vec::new(), outcome) };
+                return Decision::with(Vec::new(), outcome);
             }
             let rest = self.entries.get(progress.results.len()..).unwrap_or_default().iter().flatten();
             let rest = rest.map(|entry| entry.bytes() + HEAD_BYTES).sum::<usize>();
             let room = rest + if is_on_its_way { bytes + HEAD_BYTES } else { 0 };
             let outcome = Outcome::Again { step: progress, room };
-            return Decision { effects, ..Decision::with(Vec::new(), outcome) };
+            return Decision::with(Vec::new(), outcome);
         }
     }
 }

@@ -106,9 +106,8 @@ impl Operation<State> for Publish {
                 {
                     return refusal.into();
                 }
-                let (published, effects) =
-                    state.post(topic, post, context.setting.limits.takers_at_once, context);
-                Decision { effects, ..Decision::answer(Reply::Published(published)) }
+                let published = state.post(topic, post, context.setting.limits.takers_at_once, context);
+                Decision::answer(Reply::Published(published))
             }
             Target::Endpoint(_) => direct(state, Some((post, Protocol::Application, endpoint)), context),
             // A telephone that the message does not reach gets nothing, and the sender is not told.

@@ -140,8 +140,7 @@ impl PublishBatch {
         };
         // All messages of a batch are published in one turn.
         let at_once = context.setting.limits.takers_at_once / entries.len();
-        let (one, effects) = state.post(topic, post, at_once, context);
-        published.push(one);
+        published.push(state.post(topic, post, at_once, context));
         let rest = &entries[at + 1..];
         let outcome = if rest.is_empty() {
             let ids = entries.iter().map(|(id, _)| id.clone());
@@ -150,7 +149,7 @@ impl PublishBatch {
             let room = rest.iter().map(|(_, post)| post.payload.len() + POST_HEAD_BYTES).sum();
             Outcome::Again { step: Step::Publish(published), room }
         };
-        Decision { effects, ..Decision::with(Vec::new(), outcome) }
+        Decision::with(Vec::new(), outcome)
     }
 }
 
