@@ -24,6 +24,7 @@ macro_rules! trace {
 }
 
 mod answers;
+mod buses;
 mod clients;
 mod delivering;
 mod end;
@@ -84,8 +85,10 @@ pub struct Outcome {
     pub publishes: u64,
     /// Number of delivery attempts to endpoints outside.
     pub attempts: u64,
-    /// Number of messages that replays sent.
+    /// Number of messages and events that replays sent.
     pub replayed: u64,
+    /// Number of events that the archive of the bus has kept.
+    pub events: u64,
     /// Number of power failures.
     pub crashes: u64,
     /// Number of starts after an orderly stop or a failed disk.
@@ -144,6 +147,7 @@ enum Asked {
     Move,
     Cancel,
     Topic(publishing::AskedTopic),
+    Bus(buses::AskedBus),
 }
 
 struct World {
@@ -175,9 +179,11 @@ struct World {
     topics: usize,
     /// Number of existing [`SUBSCRIPTIONS`].
     subscriptions: usize,
-    /// The windows of replay policies, by their text.
+    /// What is known of the archive of the event bus.
+    kept: buses::Kept,
     /// Takers that a message gets in one turn.
     takers_at_once: usize,
+    /// The windows of replay policies, by their text.
     windows: replaying::Windows,
     /// Delivery attempts without an answer yet.
     trying: Vec<delivering::Trying>,
@@ -231,6 +237,7 @@ impl World {
             },
             topics: if options.archives { TOPICS.len() } else { WITHOUT_ARCHIVES },
             subscriptions: if options.archives { SUBSCRIPTIONS.len() } else { WITHOUT_REPLAYS },
+            kept: buses::Kept::default(),
             windows: replaying::windows(),
             takers_at_once,
             trying: Vec::new(),
@@ -252,6 +259,9 @@ impl World {
         if self.options.topics {
             (0..self.topics).try_for_each(|topic| self.create_topic(topic))?;
             (0..self.subscriptions).try_for_each(|which| self.subscribe(which))?;
+        }
+        if self.options.archives {
+            self.create_archive()?;
         }
         while self.step < self.options.steps {
             if self.options.until == Some(self.step) {

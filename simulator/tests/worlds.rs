@@ -175,6 +175,11 @@ fn an_archive_that_a_start_forgets_is_found() {
 }
 
 #[test]
+fn an_event_that_a_start_forgets_to_archive_is_found() {
+    assert!(found_with_archives(Bug::ForgottenEvent) >= 5);
+}
+
+#[test]
 fn what_counts_as_kept_before_the_store_has_it_durably_is_found() {
     assert!(found_with_archives(Bug::EarlyKept) >= 3);
 }

@@ -237,6 +237,11 @@ name = "shop"
 description = "Orders"
 tags = { team = "shop" }
 
+[[event-buses.archives]]
+name = "kept"
+event-pattern = { source = ["shop"] }
+retention-days = 30
+
 [[event-buses.rules]]
 name = "large"
 event-pattern = { source = ["shop"], detail = { total = [{ numeric = [">=", 100] }] } }
@@ -249,7 +254,7 @@ input-paths = { total = "$.detail.total" }
 
 def test_declared_event_buses_change_with_the_file(start, tmp_path):
     declared = tmp_path / "buses.toml"
-    for template in ("{\"a\": <total>}", "{\"b\": <total>}"):
+    for count, template in enumerate(("{\"a\": <total>}", "{\"b\": <total>}"), 1):
         declared.write_text(f"{BUSES}input-template = '{template}'\n")
         server = start("--data", tmp_path / "data", "--init", declared)
         events, sqs = client(server, "events"), client(server, "sqs")
@@ -264,6 +269,8 @@ def test_declared_event_buses_change_with_the_file(start, tmp_path):
         (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
         assert message["Body"] == template.replace("<total>", "100")
         sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        archive = events.describe_archive(ArchiveName="kept")
+        assert (archive["RetentionDays"], archive["EventCount"]) == (30, count)
         assert server.stop() == 0
 
 

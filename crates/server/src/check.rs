@@ -303,5 +303,12 @@ fn print_buses(machine: &Machine) -> io::Result<()> {
         }
         outln!("{:>12} {:>12} {:>12}  {}", bus.rules, bus.targets, bus.deliveries_pending, bus.arn)?;
     }
+    let mut none = true;
+    for archive in machine.eventbridge().archive_views() {
+        if std::mem::take(&mut none) {
+            outln!("\n{:>12} {:>12}  archive of an event bus", "events", "to archive")?;
+        }
+        outln!("{:>12} {:>12}  {}", archive.events, archive.owed, archive.arn)?;
+    }
     Ok(())
 }

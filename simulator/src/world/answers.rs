@@ -34,6 +34,7 @@ impl World {
                 };
                 return self.topic_answered(ticket, asked, answer, low);
             }
+            (Asked::Bus(asked), answer) => return self.bus_answered(asked, answer, low),
             (asked, Ok(Reply::Sqs(reply))) => (asked, Ok(reply)),
             (_, Ok(_)) => {
                 return Err(format!("{ticket} was answered as if it were not about queues"));
@@ -45,7 +46,11 @@ impl World {
             self.outcome.full += u64::from(full);
             let fitting = full
                 || match &asked {
-                    Asked::Send(_) | Asked::Receive { .. } | Asked::Empty { .. } | Asked::Topic(_) => false,
+                    Asked::Send(_)
+                    | Asked::Receive { .. }
+                    | Asked::Empty { .. }
+                    | Asked::Topic(_)
+                    | Asked::Bus(_) => false,
                     Asked::Delete(_) | Asked::Turn { .. } => {
                         matches!(
                             refusal.shape,

@@ -39,6 +39,9 @@ impl World {
         self.clock = self.clock + self.dice.below(20);
         self.tell_time();
         self.time_passes()?;
+        if self.options.archives && self.dice.percent(12) {
+            return self.bus_client();
+        }
         if self.options.topics && self.dice.percent(45) {
             return self.topic_client();
         }

@@ -36,6 +36,9 @@ impl World {
         }
         self.history.check_drained()?;
         self.check_counts()?;
+        if self.options.archives {
+            self.check_archive()?;
+        }
         if self.options.topics {
             self.check_deliveries()?;
             self.delete_all()?;

@@ -81,12 +81,9 @@ impl Archiving {
         (events + self.owed.owed(archive.series()).map_or(0, collections::Owed::len), bytes)
     }
 
-    /// How far the times of an archive's events were from the moments at which they came. Looks at all that is owed to it.
+    /// How far the times of an archive's events were from the moments at which they came.
     pub(crate) fn spread(&self, archive: &ArchiveDeclared) -> Spread {
-        let mut spread = self.tallies.get(&archive.id).map_or_else(Spread::default, |tally| tally.spread);
-        let owed = self.owed.owed(archive.series());
-        owed.into_iter().flat_map(|owed| owed.iter_from(Seq(0))).for_each(|entry| spread.add(entry.tag));
-        spread
+        self.tallies.get(&archive.id).map_or_else(Spread::default, Tally::spread)
     }
 
     pub(crate) fn archive_declared(&mut self, record: &ArchiveDeclared, at: Extent, ledger: &mut Ledger) {
@@ -102,9 +99,11 @@ impl Archiving {
 
     pub(crate) fn archive_deleted(&mut self, record: &ResourceDeleted, at: Extent, ledger: &mut Ledger) {
         let id = ArchiveId(record.id);
+        if let Some(rule) = self.get(id).map(|archive| archive.rule) {
+            self.rules.remove(&rule);
+        }
         self.declared.delete(record, at, ledger);
         self.keys.remove(&id);
-        self.rules.retain(|_, archive| *archive != id);
         self.to_count.remove(&id);
         self.owed.end(Series(record.id), !self.is_reading);
         if let Some(tally) = self.tallies.remove(&id) {
@@ -129,8 +128,10 @@ impl Archiving {
     pub(crate) fn take(&mut self, parcel: &ParcelSent<'_>, at: Extent, ledger: &mut Ledger) {
         for delivery in parcel.deliveries.iter().filter(|delivery| delivery.is_to_archive()) {
             let tag = u32::try_from(delivery.progress).unwrap_or(u32::MAX);
-            let entry = Entry { seq: Seq(delivery.number), extent: at, sent: parcel.at, tag };
-            self.owed.put(Series(delivery.form.recipient), entry, ledger);
+            let (series, seq) = (Series(delivery.form.recipient), Seq(delivery.number));
+            if self.owed.put(series, Entry { seq, extent: at, sent: parcel.at, tag }, ledger) {
+                self.tallies.entry(ArchiveId(series.0)).or_default().came(tag);
+            }
         }
     }
 

@@ -12,53 +12,23 @@ use crate::records::{
 };
 use crate::state::State;
 
-impl Declared for ConnectionDeclared {
-    type Key = ResourceKey;
+macro_rules! declared {
+    ($($Declared:ident),*) => {$(
+        impl Declared for $Declared {
+            type Key = ResourceKey;
 
-    fn id(&self) -> u64 {
-        self.id.0
-    }
+            fn id(&self) -> u64 {
+                self.id.0
+            }
 
-    fn key(&self) -> &ResourceKey {
-        &self.key
-    }
+            fn key(&self) -> &ResourceKey {
+                &self.key
+            }
+        }
+    )*};
 }
 
-impl Declared for DestinationDeclared {
-    type Key = ResourceKey;
-
-    fn id(&self) -> u64 {
-        self.id.0
-    }
-
-    fn key(&self) -> &ResourceKey {
-        &self.key
-    }
-}
-
-impl Declared for ArchiveDeclared {
-    type Key = ResourceKey;
-
-    fn id(&self) -> u64 {
-        self.id.0
-    }
-
-    fn key(&self) -> &ResourceKey {
-        &self.key
-    }
-}
-
-impl Declared for ReplayDeclared {
-    type Key = ResourceKey;
-
-    fn id(&self) -> u64 {
-        self.id.0
-    }
-
-    fn key(&self) -> &ResourceKey {
-        &self.key
-    }
-}
+declared!(ConnectionDeclared, DestinationDeclared, ArchiveDeclared, ReplayDeclared);
 
 /// The resources of an account in a region whose names begin with `prefix`, after a name.
 pub(crate) fn belonging_to<'s, T: Declared<Key = ResourceKey>>(

@@ -17,7 +17,10 @@ pub(crate) struct Tally {
     pub(crate) through: u64,
     /// By the days on which events came.
     days: BTreeMap<u64, Day>,
-    pub(crate) spread: Spread,
+    /// The spread of what it has.
+    kept: Spread,
+    /// And of what has come, which the log still has or the store has since.
+    came: Spread,
 }
 
 /// What the store has of one day.
@@ -39,6 +42,10 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
+    fn and(self, other: Spread) -> Spread {
+        Spread { ahead: self.ahead.max(other.ahead), behind: self.behind.max(other.behind) }
+    }
+
     /// Adds what [`offset_tag`] says of an event.
     pub(crate) fn add(&mut self, tag: u32) {
         let half = tag >> 1;
@@ -74,6 +81,16 @@ pub(crate) fn offset_tag(time: i64, came: Time) -> u32 {
 }
 
 impl Tally {
+    /// An event has come, which is described by [`offset_tag`].
+    pub(crate) fn came(&mut self, tag: u32) {
+        self.came.add(tag);
+    }
+
+    /// The spread of all events.
+    pub(crate) fn spread(&self) -> Spread {
+        self.kept.and(self.came)
+    }
+
     /// The facts after which the store has these events besides. There is one at least.
     pub(crate) fn counted(
         &self,
@@ -81,7 +98,7 @@ impl Tally {
         through: u64,
         kept: impl Iterator<Item = Entry>,
     ) -> Vec<ArchiveCounted> {
-        let mut spread = self.spread;
+        let mut spread = self.kept;
         let mut more: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
         for entry in kept {
             spread.add(entry.tag);
@@ -104,8 +121,7 @@ impl Tally {
     /// A fact is true. Days before `oldest` are forgotten.
     pub(crate) fn count(&mut self, record: &ArchiveCounted, oldest: u64, at: Extent, ledger: &mut Ledger) {
         self.through = self.through.max(record.through);
-        self.spread.ahead = self.spread.ahead.max(record.ahead);
-        self.spread.behind = self.spread.behind.max(record.behind);
+        self.kept = self.kept.and(Spread { ahead: record.ahead, behind: record.behind });
         ledger.hold(at);
         let day = Day { events: record.events, bytes: record.bytes, fact: at };
         if let Some(old) = self.days.insert(record.day, day) {
@@ -127,7 +143,7 @@ impl Tally {
     /// What is to be said again, if the record at `at` tells a day that still counts.
     pub(crate) fn counted_again(&self, record: &ArchiveCounted, at: Extent) -> Option<ArchiveCounted> {
         let day = self.days.get(&record.day).filter(|day| day.fact == at)?;
-        let Spread { ahead, behind } = self.spread;
+        let Spread { ahead, behind } = self.kept;
         let (through, events, bytes) = (self.through, day.events, day.bytes);
         Some(ArchiveCounted { id: record.id, through, day: record.day, events, bytes, ahead, behind })
     }
@@ -174,7 +190,9 @@ mod tests {
         assert_eq!(count(&mut tally, 4, &[entry(4, 6, 0)], 0), (1, 2));
         assert_eq!((tally.through, tally.since(0), tally.since(6)), (4, (4, 40), (2, 20)));
         assert_eq!(count(&mut tally, 5, &[entry(5, 8, 9)], 6), (1, 2), "the first day has passed");
-        assert_eq!((tally.since(0), tally.spread), ((3, 30), Spread { ahead: 4, behind: 0 }));
+        assert_eq!((tally.since(0), tally.spread()), ((3, 30), Spread { ahead: 4, behind: 0 }));
+        tally.came(1 << 1);
+        assert_eq!(tally.spread(), Spread { ahead: 4, behind: 1 });
         let fact = tally.counted(ArchiveId(7), 5, [].into_iter());
         assert_eq!(fact.len(), 1, "there is a fact in any case");
         let again = tally.counted_again(&ArchiveCounted { day: 8, ..fact[0].clone() }, extent(1013));

@@ -1,5 +1,7 @@
 //! What `check` shows of buses: reads that change nothing.
 
+use kernel::Time;
+
 use crate::state::State;
 
 /// A bus and how much there is of it.
@@ -15,7 +17,27 @@ pub struct BusView {
     pub deliveries_pending: usize,
 }
 
+/// An archive and how much it has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ArchiveView {
+    /// Its ARN.
+    pub arn: String,
+    /// How many events it has got, those included whose retention has passed not long ago.
+    pub events: u64,
+    /// How many of them the store for retained data does not have yet.
+    pub owed: u64,
+}
+
 impl State {
+    /// All archives, by key.
+    pub fn archive_views(&self) -> impl Iterator<Item = ArchiveView> + '_ {
+        self.archiving.declared.iter().map(|archive| ArchiveView {
+            arn: archive.arn(),
+            events: self.archiving.size(archive, Time(0)).0,
+            owed: self.archiving.owed.owed(archive.series()).map_or(0, collections::Owed::len),
+        })
+    }
+
     /// All buses that something is known of.
     pub fn bus_views(&self) -> impl Iterator<Item = BusView> + '_ {
         self.buses.iter().map(|(key, bus)| {

@@ -194,7 +194,7 @@ impl<H: House> Machine<H> {
         let mut facts = &decision.facts[..];
         if room == 0 && !group.has_begun {
             // They may be longer than a group.
-            self.note_with_room::<S>(facts, self.room_for(handed.recorded()));
+            self.note_with_room::<S>(facts, self.room_for(&handed, 0));
             group.has_begun = !facts.is_empty();
             // Facts that were recorded keep their numbers.
             numbers = if facts.is_empty() { numbers } else { self.numbers.next() };
@@ -265,7 +265,7 @@ impl<H: House> Machine<H> {
     {
         let mut is_recorded = false;
         if !facts.is_empty() {
-            let room = self.group_room(room + self.room_for(handed.recorded()));
+            let room = self.group_room(room + self.room_for(handed, 0));
             let mut committed = self.commit::<S>(facts, FACT_BYTES, group.grouping(room));
             if committed.is_err() && group.has_begun {
                 committed = self.commit::<S>(facts, FACT_BYTES, Grouping::Begins(room));
@@ -277,7 +277,7 @@ impl<H: House> Machine<H> {
             (group.has_begun, is_recorded) = (true, true);
         }
         // Bodies are one group even if there are no facts.
-        let room = self.group_room(room + self.room_for(handed.recorded().skip(1)));
+        let room = self.group_room(room + self.room_for(handed, 1));
         for (parcel, payload) in handed.recorded() {
             self.commit_parcel(parcel, payload, group.grouping(room));
             (group.has_begun, is_recorded) = (true, true);
@@ -292,9 +292,10 @@ impl<H: House> Machine<H> {
         Ok(())
     }
 
-    /// Bytes that bodies take in the group of what is recorded before them, about; no large part of a segment.
-    fn room_for<'h>(&self, bodies: impl Iterator<Item = (&'h kernel::ParcelSent<'h>, &'h [u8])>) -> usize {
-        let parcels = bodies.map(|(parcel, payload)| {
+    /// Bytes that what is handed over takes in the group of what is recorded before it, about, without the first bodies; no large part of a
+    /// segment.
+    fn room_for(&self, handed: &Handed<'_>, without: usize) -> usize {
+        let parcels = handed.recorded().skip(without).map(|(parcel, payload)| {
             let takers = parcel.copies.len() + parcel.deliveries.len();
             PARCEL_BYTES + takers * TAKER_BYTES + payload.len()
         });

@@ -16,9 +16,9 @@ use conformance_crash::random::Random;
 use serde_json::{Value, json};
 
 use crate::audit::{PATIENCE, receive};
-use crate::load::Running;
+use crate::load::{Running, publishers};
 
-const PUBLISHERS: u64 = 2;
+const PUBLISHERS: usize = 2;
 const BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/kept";
 const ARCHIVE: &str = "arn:aws:events:us-east-1:000000000000:archive/kept";
 
@@ -29,7 +29,7 @@ type Event = (u64, u64);
 #[derive(Default)]
 pub struct Events {
     /// The number of each publisher's next attempt.
-    next: [u64; PUBLISHERS as usize],
+    next: [u64; PUBLISHERS],
     /// What was acknowledged.
     acknowledged: BTreeSet<Event>,
     /// What the rule's queue has given.
@@ -192,25 +192,12 @@ impl Events {
     }
 }
 
-/// Starts the publishers of one life. They end when the server does.
+/// Starts the publishers of events.
 pub fn start(address: SocketAddr, events: &Shared, random: &mut Random) -> Vec<Running> {
-    (0..PUBLISHERS)
-        .map(|publisher| {
-            let (events, mut random) = (events.clone(), Random::new(random.number()));
-            std::thread::spawn(move || {
-                let mut client = Client::new(address);
-                loop {
-                    match put(&mut client, publisher, &events, &mut random) {
-                        Ok(()) => {}
-                        Err(Failure::Silence) => return Ok(()),
-                        Err(Failure::Refused { code, message }) => {
-                            return Err(format!("the server refused a right request: {code} {message}"));
-                        }
-                    }
-                }
-            })
-        })
-        .collect()
+    let events = events.clone();
+    publishers(PUBLISHERS, address, random, move |client, publisher, random| {
+        put(client, publisher as u64, &events, random)
+    })
 }
 
 /// Puts the next events of a publisher.

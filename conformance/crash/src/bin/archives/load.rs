@@ -92,15 +92,18 @@ pub fn forget(client: &mut Client, trial: u32) -> Result<(), String> {
     client.call("DeleteQueue", &json!({ "QueueUrl": url })).map(drop).map_err(failed("DeleteQueue"))
 }
 
-/// Starts the publishers of one life. They end when the server does.
-pub fn start(address: SocketAddr, ledger: &Arc<Mutex<Ledger>>, random: &mut Random) -> Vec<Running> {
-    (0..PUBLISHERS)
+/// Starts so many publishers of one life, each of which does `publish` again and again. They end when the server does.
+pub fn publishers<P>(count: usize, address: SocketAddr, random: &mut Random, publish: P) -> Vec<Running>
+where
+    P: Fn(&mut Client, usize, &mut Random) -> Result<(), Failure> + Clone + Send + 'static,
+{
+    (0..count)
         .map(|publisher| {
-            let (ledger, mut random) = (Arc::clone(ledger), Random::new(random.number()));
+            let (publish, mut random) = (publish.clone(), Random::new(random.number()));
             std::thread::spawn(move || {
                 let mut client = Client::new(address);
                 loop {
-                    match publish(&mut client, publisher, &ledger, &mut random) {
+                    match publish(&mut client, publisher, &mut random) {
                         Ok(()) => {}
                         Err(Failure::Silence) => return Ok(()),
                         Err(Failure::Refused { code, message }) => {
@@ -111,6 +114,14 @@ pub fn start(address: SocketAddr, ledger: &Arc<Mutex<Ledger>>, random: &mut Rand
             })
         })
         .collect()
+}
+
+/// Starts the publishers of messages.
+pub fn start(address: SocketAddr, ledger: &Arc<Mutex<Ledger>>, random: &mut Random) -> Vec<Running> {
+    let ledger = Arc::clone(ledger);
+    publishers(PUBLISHERS, address, random, move |client, publisher, random| {
+        publish(client, publisher, &ledger, random)
+    })
 }
 
 /// Publishes the next message of a publisher, or again the one that was not answered.
