@@ -246,6 +246,10 @@ impl Server {
                         self.errands.push_back(Errand::Recall(Recall::Topics(purpose), extents));
                     }
                 },
+                Output::Effect(Effect::Stepfunctions(stepfunctions::Effect::Read(wanted))) => {
+                    let purpose = Recall::Executions(wanted.execution, wanted.flow);
+                    self.errands.push_back(Errand::Recall(purpose, wanted.extents));
+                }
                 Output::Order { service, order: Order::Read(read), .. } => {
                     self.errands.push_back(Errand::Page(service, read));
                 }
@@ -398,6 +402,21 @@ impl Server {
         self.errands.extend(recalls);
     }
 
+    /// Reads records up to the first that lies elsewhere by now.
+    fn recall(&self, extents: &[Extent]) -> Result<Vec<Stored>, ErrandError> {
+        let mut records = Vec::new();
+        for (&extent, record) in extents.iter().zip(self.reader.read_many(extents)) {
+            if let Err(ReadError::Gone) = record {
+                break;
+            }
+            let record =
+                record.map_err(|error| ErrandError::Unreadable(format!("recall of {extent:?}: {error}")))?;
+            let (head, tail) = (record.head.to_vec(), record.tail.to_vec());
+            records.push(Stored { extent, head, tail });
+        }
+        Ok(records)
+    }
+
     /// Notes what was read for a replay, for the checks.
     fn note_recalled(&mut self, purpose: Recall, records: &[Stored]) {
         let Recall::Topics(sns::RecalledFor::Replay(subscription)) = purpose else { return };
@@ -463,16 +482,7 @@ impl Server {
                 Ok(Some(done))
             }
             Some(Errand::Recall(purpose, extents)) => {
-                let mut records = Vec::new();
-                for (&extent, record) in extents.iter().zip(self.reader.read_many(&extents)) {
-                    if let Err(ReadError::Gone) = record {
-                        break;
-                    }
-                    let record = record
-                        .map_err(|error| ErrandError::Unreadable(format!("recall of {extent:?}: {error}")))?;
-                    let (head, tail) = (record.head.to_vec(), record.tail.to_vec());
-                    records.push(Stored { extent, head, tail });
-                }
+                let records = self.recall(&extents)?;
                 let done = format!("recalled {} records for {purpose:?}", records.len());
                 self.note_recalled(purpose, &records);
                 self.machine.handle(now, Input::Event(purpose.read(records)));

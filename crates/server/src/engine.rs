@@ -451,6 +451,10 @@ impl Engine {
                 Output::Undelivered(undelivered) => self.deliverer.undelivered(&undelivered),
                 Output::Effect(Effect::Sns(effect)) => self.carry_out_of_topics(effect),
                 Output::Effect(Effect::Eventbridge(effect)) => self.carry_out_of_buses(effect),
+                Output::Effect(Effect::Stepfunctions(stepfunctions::Effect::Read(wanted))) => {
+                    let purpose = Recall::Executions(wanted.execution, wanted.flow);
+                    self.store.recall(purpose, wanted.extents);
+                }
                 Output::Order { service, order, after } => self.retained.order(service, order, after),
                 Output::Survey { segment } => self.store.survey(segment),
                 Output::Fetch(extents) => self.store.fetch(extents),

@@ -42,6 +42,7 @@ mod alarm;
 mod descriptors;
 
 mod health;
+mod histories;
 
 mod check;
 mod repair;

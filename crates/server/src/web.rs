@@ -10,9 +10,9 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use journal::{ReadError, Reader};
+use journal::{ReadError, Reader, Record};
 use kernel::parcel::is_parcel;
-use kernel::{Asker, Caller, Dice, Refusal, Secret, uuid_text};
+use kernel::{Asker, Caller, Dice, Extent, Refusal, Secret, uuid_text};
 use machine::{Command, Event, Input, Plan, Reply};
 use notification::{Keys, Signer, Unsigned};
 use sqs::operations::{self, Materials};
@@ -26,6 +26,7 @@ use crate::budget::{Budget, Lease, SMALL};
 use crate::damage::Damages;
 use crate::door::{Door, Turned, Visit};
 use crate::engine::Handle;
+use crate::histories;
 use crate::lines::{Answer, Line, PIECE};
 use crate::mailbox::{Tickets, ask};
 use crate::peek;
@@ -329,6 +330,11 @@ impl Desk {
             Err(refusal) => return exchange.refuse(&refusal),
         };
         self.complete(&mut command);
+        if let (Command::Stepfunctions(command), Plan::Stepfunctions(plan)) = (&command, &plan)
+            && histories::reads(command)
+        {
+            return self.show_execution(command, plan, &exchange, line).await;
+        }
         let reply = match ask(&self.engine, &self.tickets, command).await {
             Ok(reply) => reply,
             Err(refusal) => return exchange.refuse(&refusal),
@@ -397,18 +403,7 @@ impl Desk {
         let extents = operations::needs(&reply);
         let mut records = Vec::with_capacity(extents.len());
         if !extents.is_empty() {
-            let read = match self.reader.try_read_many(&extents) {
-                Ok(read) => read,
-                Err(_) => {
-                    // The data must come from the disk: not on this thread, because others wait for their
-                    // answers.
-                    let reader = self.reader.clone();
-                    match tokio::task::spawn_blocking(move || reader.read_many(&extents)).await {
-                        Ok(read) => read,
-                        Err(_) => return Err(internal()),
-                    }
-                }
-            };
+            let read = self.read(extents).await?;
             let (mut gone, mut damaged) = (Vec::new(), Vec::new());
             for (at, record) in read.into_iter().enumerate() {
                 match record {
@@ -457,6 +452,22 @@ impl Desk {
         })
     }
 
+    /// Reads records of the log.
+    ///
+    /// Errors: the server is about to stop.
+    pub async fn read(&self, extents: Vec<Extent>) -> Result<Vec<Result<Record, ReadError>>, Refusal> {
+        match self.reader.try_read_many(&extents) {
+            Ok(read) => Ok(read),
+            Err(_) => {
+                // The data must come from the disk: not on this thread, because others wait for their
+                // answers.
+                let reader = self.reader.clone();
+                let read = tokio::task::spawn_blocking(move || reader.read_many(&extents)).await;
+                read.map_err(|_| internal())
+            }
+        }
+    }
+
     /// Returns the caller of a request. Credentials are not checked: an access key id of twelve digits is the account.
     ///
     /// An unsigned request names its region, if at all, by its host, such as `sqs.eu-west-1.localhost`.
@@ -502,12 +513,12 @@ fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn no_room(exchange: &Exchange) -> Response<Bytes> {
+pub fn no_room(exchange: &Exchange) -> Response<Bytes> {
     let text = "The server has no memory left for requests and answers. Try again, or start it with a larger --memory-budget.";
     exchange.refuse(&Refusal::new("ServiceUnavailable", text))
 }
 
-fn internal() -> Refusal {
+pub fn internal() -> Refusal {
     Refusal::new(
         "InternalFailure",
         "The server failed to answer. Its log contains the reason, with this request's id.",

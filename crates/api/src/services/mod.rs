@@ -7,3 +7,4 @@ pub mod scheduler;
 pub mod schemas;
 pub mod sns;
 pub mod sqs;
+pub mod stepfunctions;

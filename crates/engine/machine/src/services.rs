@@ -77,6 +77,7 @@ list! {
     eventbridge: Eventbridge,
     scheduler: Scheduler,
     schemas: Schemas,
+    stepfunctions: Stepfunctions,
 }
 
 /// For what a service has had records of the log read. Whoever reads them tells the machine with the event that this makes.
@@ -86,6 +87,8 @@ pub enum Recall {
     Topics(sns::RecalledFor),
     /// For the replay of an archive to its bus.
     Buses(eventbridge::ReplayId),
+    /// For a flow of an execution.
+    Executions(stepfunctions::ExecutionId, u32),
 }
 
 impl Recall {
@@ -94,6 +97,9 @@ impl Recall {
         match self {
             Recall::Topics(purpose) => Event::Sns(sns::Event::Recalled { purpose, records }),
             Recall::Buses(replay) => Event::Eventbridge(eventbridge::Event::Recalled { replay, records }),
+            Recall::Executions(execution, flow) => {
+                Event::Stepfunctions(stepfunctions::Event::Read(execution, flow, records))
+            }
         }
     }
 
@@ -102,6 +108,9 @@ impl Recall {
         match self {
             Recall::Topics(purpose) => Event::Sns(sns::Event::RecallFailed { purpose, extent }),
             Recall::Buses(replay) => Event::Eventbridge(eventbridge::Event::RecallFailed { replay, extent }),
+            Recall::Executions(execution, flow) => {
+                Event::Stepfunctions(stepfunctions::Event::Unreadable(execution, flow))
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod scheduler;
 pub mod schemas;
 pub mod sns;
 pub mod sqs;
+pub mod stepfunctions;
 
 use crate::document::Fault;
 use crate::form::{FormFault, Scope};
@@ -27,6 +28,8 @@ pub enum Request {
     Sns(api::sns::Request),
     /// Of sqs.
     Sqs(api::sqs::Request),
+    /// Of stepfunctions.
+    Stepfunctions(Box<api::stepfunctions::Request>),
     /// Of amz_json.
     #[cfg(any(test, feature = "fixtures"))]
     AmzJson(crate::fixtures::amz_json::shapes::Request),
@@ -55,6 +58,8 @@ pub enum Response {
     Sns(api::sns::Response),
     /// Of sqs.
     Sqs(api::sqs::Response),
+    /// Of stepfunctions.
+    Stepfunctions(Box<api::stepfunctions::Response>),
     /// Of amz_json.
     #[cfg(any(test, feature = "fixtures"))]
     AmzJson(crate::fixtures::amz_json::shapes::Response),
@@ -83,6 +88,8 @@ pub enum Operation {
     Sns(api::sns::Operation),
     /// Of sqs.
     Sqs(api::sqs::Operation),
+    /// Of stepfunctions.
+    Stepfunctions(api::stepfunctions::Operation),
     /// Of amz_json.
     #[cfg(any(test, feature = "fixtures"))]
     AmzJson(crate::fixtures::amz_json::shapes::Operation),
@@ -104,6 +111,7 @@ pub const SERVICES: &[&Service] = &[
     &schemas::SERVICE,
     &sns::SERVICE,
     &sqs::SERVICE,
+    &stepfunctions::SERVICE,
     #[cfg(any(test, feature = "fixtures"))]
     &crate::fixtures::amz_json::SERVICE,
     #[cfg(any(test, feature = "fixtures"))]
@@ -123,6 +131,7 @@ impl Operation {
             Operation::Schemas(operation) => operation.name(),
             Operation::Sns(operation) => operation.name(),
             Operation::Sqs(operation) => operation.name(),
+            Operation::Stepfunctions(operation) => operation.name(),
             #[cfg(any(test, feature = "fixtures"))]
             Operation::AmzJson(operation) => operation.name(),
             #[cfg(any(test, feature = "fixtures"))]
@@ -142,6 +151,7 @@ impl Operation {
             Operation::Schemas(operation) => operation.is_addition(),
             Operation::Sns(operation) => operation.is_addition(),
             Operation::Sqs(operation) => operation.is_addition(),
+            Operation::Stepfunctions(operation) => operation.is_addition(),
             #[cfg(any(test, feature = "fixtures"))]
             Operation::AmzJson(operation) => operation.is_addition(),
             #[cfg(any(test, feature = "fixtures"))]
@@ -161,6 +171,7 @@ impl Operation {
             Operation::Schemas(_) => &schemas::SERVICE,
             Operation::Sns(_) => &sns::SERVICE,
             Operation::Sqs(_) => &sqs::SERVICE,
+            Operation::Stepfunctions(_) => &stepfunctions::SERVICE,
             #[cfg(any(test, feature = "fixtures"))]
             Operation::AmzJson(_) => &crate::fixtures::amz_json::SERVICE,
             #[cfg(any(test, feature = "fixtures"))]
@@ -180,6 +191,7 @@ impl Operation {
             Operation::Schemas(operation) => schemas::has_output(operation),
             Operation::Sns(operation) => sns::has_output(operation),
             Operation::Sqs(operation) => sqs::has_output(operation),
+            Operation::Stepfunctions(operation) => stepfunctions::has_output(operation),
             #[cfg(any(test, feature = "fixtures"))]
             Operation::AmzJson(operation) => crate::fixtures::amz_json::has_output(operation),
             #[cfg(any(test, feature = "fixtures"))]
@@ -199,6 +211,7 @@ impl Operation {
             Operation::Schemas(_) => false,
             Operation::Sns(_) => false,
             Operation::Sqs(_) => false,
+            Operation::Stepfunctions(_) => false,
             #[cfg(any(test, feature = "fixtures"))]
             Operation::AmzJson(_) => false,
             #[cfg(any(test, feature = "fixtures"))]
@@ -218,6 +231,7 @@ impl Operation {
             "schemas" => api::schemas::Operation::from_name(name).map(Operation::Schemas),
             "sns" => api::sns::Operation::from_name(name).map(Operation::Sns),
             "sqs" => api::sqs::Operation::from_name(name).map(Operation::Sqs),
+            "stepfunctions" => api::stepfunctions::Operation::from_name(name).map(Operation::Stepfunctions),
             #[cfg(any(test, feature = "fixtures"))]
             "amz_json" => {
                 crate::fixtures::amz_json::shapes::Operation::from_name(name).map(Operation::AmzJson)
@@ -246,6 +260,9 @@ impl Response {
             Response::Schemas(response) => Operation::Schemas(schemas::operation_of(response)),
             Response::Sns(response) => Operation::Sns(sns::operation_of(response)),
             Response::Sqs(response) => Operation::Sqs(sqs::operation_of(response)),
+            Response::Stepfunctions(response) => {
+                Operation::Stepfunctions(stepfunctions::operation_of(response))
+            }
             #[cfg(any(test, feature = "fixtures"))]
             Response::AmzJson(response) => {
                 Operation::AmzJson(crate::fixtures::amz_json::operation_of(response))
@@ -282,6 +299,9 @@ pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<
         }
         Operation::Sns(operation) => Some(sns::read_document(operation, reader).map(Request::Sns)),
         Operation::Sqs(operation) => Some(sqs::read_document(operation, reader).map(Request::Sqs)),
+        Operation::Stepfunctions(operation) => {
+            Some(stepfunctions::read_document(operation, reader).map(Box::new).map(Request::Stepfunctions))
+        }
         #[cfg(any(test, feature = "fixtures"))]
         Operation::AmzJson(operation) => {
             Some(crate::fixtures::amz_json::read_document(operation, reader).map(Request::AmzJson))
@@ -326,6 +346,10 @@ pub fn read_cbor(operation: Operation, reader: &mut cbor::Reader<'_>) -> Option<
             let _ = reader;
             None
         }
+        Operation::Stepfunctions(_) => {
+            let _ = reader;
+            None
+        }
         #[cfg(any(test, feature = "fixtures"))]
         Operation::AmzJson(operation) => {
             Some(crate::fixtures::amz_json::read_document(operation, reader).map(Request::AmzJson))
@@ -363,6 +387,10 @@ pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Option<Result<Reque
         }
         Operation::Sns(operation) => Some(sns::read_form(operation, scope).map(Request::Sns)),
         Operation::Sqs(operation) => Some(sqs::read_form(operation, scope).map(Request::Sqs)),
+        Operation::Stepfunctions(_) => {
+            let _ = scope;
+            None
+        }
         #[cfg(any(test, feature = "fixtures"))]
         Operation::AmzJson(_) => {
             let _ = scope;
@@ -405,6 +433,10 @@ pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Re
             let _ = request;
             None
         }
+        Operation::Stepfunctions(_) => {
+            let _ = request;
+            None
+        }
         #[cfg(any(test, feature = "fixtures"))]
         Operation::AmzJson(_) => {
             let _ = request;
@@ -439,6 +471,7 @@ pub fn write_json(response: &Response, writer: &mut json::Writer) {
         }
         Response::Sns(response) => sns::write_document(response, writer),
         Response::Sqs(response) => sqs::write_document(response, writer),
+        Response::Stepfunctions(response) => stepfunctions::write_document(response, writer),
         #[cfg(any(test, feature = "fixtures"))]
         Response::AmzJson(response) => crate::fixtures::amz_json::write_document(response, writer),
         #[cfg(any(test, feature = "fixtures"))]
@@ -472,6 +505,9 @@ pub fn write_cbor(response: &Response, writer: &mut cbor::Writer) {
         Response::Sqs(_) => {
             let _ = writer;
         }
+        Response::Stepfunctions(_) => {
+            let _ = writer;
+        }
         #[cfg(any(test, feature = "fixtures"))]
         Response::AmzJson(response) => crate::fixtures::amz_json::write_document(response, writer),
         #[cfg(any(test, feature = "fixtures"))]
@@ -499,6 +535,9 @@ pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
         }
         Response::Sns(response) => sns::write_xml(response, xml),
         Response::Sqs(response) => sqs::write_xml(response, xml),
+        Response::Stepfunctions(_) => {
+            let _ = xml;
+        }
         #[cfg(any(test, feature = "fixtures"))]
         Response::AmzJson(_) => {
             let _ = xml;
@@ -526,6 +565,7 @@ pub fn write_rest(response: &Response) -> Option<rest::Answer> {
         Response::Schemas(response) => Some(schemas::write_rest(response)),
         Response::Sns(_) => None,
         Response::Sqs(_) => None,
+        Response::Stepfunctions(_) => None,
         #[cfg(any(test, feature = "fixtures"))]
         Response::AmzJson(_) => None,
         #[cfg(any(test, feature = "fixtures"))]

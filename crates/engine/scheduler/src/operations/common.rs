@@ -10,7 +10,7 @@ use crate::GroupKey;
 use crate::ids::DEFAULT_GROUP;
 use crate::limits::Limits;
 use crate::records::{GroupDeclared, Record, ScheduleDeclared};
-use crate::rules::faults::Faults;
+use crate::rules::faults::{Constrained, Faults};
 use crate::rules::pages::Listed;
 use crate::state::State;
 

@@ -10,7 +10,7 @@ use schedules::{Dialect, Expression, Zone};
 use super::common::{decided, default_group, group_of, time, token_hash};
 use super::{Context, Decision, Reply, Setting};
 use crate::records::{Own, Record, ScheduleDeclared, Shared};
-use crate::rules::faults::Faults;
+use crate::rules::faults::{Constrained, Faults};
 use crate::rules::target::Target;
 use crate::rules::timing::Timing;
 use crate::state::State;

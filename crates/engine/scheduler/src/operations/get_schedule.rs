@@ -9,7 +9,7 @@ use kernel::{Asker, Demand, Operation, Refusal};
 use super::common::{decided, group_of, shown};
 use super::{Context, Decision, Reply};
 use crate::records::Record;
-use crate::rules::faults::Faults;
+use crate::rules::faults::{Constrained, Faults};
 use crate::schedule::Schedule;
 use crate::state::State;
 use crate::{GroupKey, ScheduleId, refusals};

@@ -16,7 +16,7 @@ use super::tags::check_tags;
 use super::{Context, Decision, Reply, Setting};
 use crate::ids::DEFAULT_GROUP;
 use crate::records::{GroupDeclared, Record};
-use crate::rules::faults::Faults;
+use crate::rules::faults::{Constrained, Faults};
 use crate::rules::pages::{self, Page};
 use crate::state::State;
 use crate::{GroupId, GroupKey, limits, refusals};

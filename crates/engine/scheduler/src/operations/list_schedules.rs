@@ -9,7 +9,7 @@ use kernel::{Asker, Demand, Operation, Refusal};
 use super::common::{decided, group_named, shown};
 use super::get_schedule::state_text;
 use super::{Context, Decision, ListedSchedule, Reply};
-use crate::rules::faults::Faults;
+use crate::rules::faults::{Constrained, Faults};
 use crate::rules::pages::{self, Page};
 use crate::state::{Group, State, name_in, name_key};
 use crate::{GroupKey, limits, refusals};

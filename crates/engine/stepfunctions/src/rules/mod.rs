@@ -1,0 +1,7 @@
+//! The domain's own ideas.
+
+pub mod definitions;
+
+pub mod names;
+
+pub mod pages;

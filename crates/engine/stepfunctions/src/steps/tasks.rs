@@ -1,0 +1,196 @@
+//! Task states: what they ask for, what comes of it, and what happens if nothing does (facts/stepfunctions.md § 11, 18).
+
+use kernel::{Call, Called, Caller, uuid_text};
+use serde_json::Value;
+use states_language::{Failure, Kind, PAYLOAD_BYTES, Pattern, Resource, Run, State, names};
+
+use super::integrations::{self, Integrated};
+use super::progress::{Next, Progress, Turn};
+use crate::data::Phase;
+use crate::executions::Execution;
+use crate::history::{Field, Type};
+use crate::machines::state_of;
+use crate::records::{After, TaskWait};
+
+/// What a task has asked for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    integrated: Integrated,
+    pattern: Pattern,
+    wait: TaskWait,
+}
+
+/// Whether somebody returns a token when the task has ended.
+pub(super) fn has_token(resource: &Resource) -> bool {
+    resource.pattern() == Pattern::WaitForTaskToken || matches!(resource, Resource::Activity(_))
+}
+
+impl Progress {
+    /// The flow's task begins.
+    pub(super) fn run(&mut self, state: &State, run: Run<'_>, execution: &Execution) -> Next {
+        match run.resource {
+            Resource::Service { service, action, sdk, pattern } => {
+                let kind = if *sdk { format!("aws-sdk:{service}") } else { service.clone() };
+                let resource = format!("{action}{}", pattern.suffix());
+                let wait = self.schedule(&kind, &resource, &run);
+                let is_waited_for = matches!(pattern, Pattern::Sync | Pattern::Sync2);
+                match integrations::find(service, *sdk).filter(|_| !is_waited_for) {
+                    Some(integrated) => {
+                        let call = self.call(&integrated, action, &run.payload);
+                        self.asked = Some(Asked { integrated, pattern: *pattern, wait });
+                        Next::Stop(Turn::Calls(Box::new(call)))
+                    }
+                    None => self.task_failed(state, &integrations::unserved(service), execution),
+                }
+            }
+            Resource::Http => {
+                self.schedule("http", "invoke", &run);
+                let failure = Failure::new("States.Http.Socket", "HTTP tasks are not served here.");
+                self.task_failed(state, &failure, execution)
+            }
+            Resource::Function(arn) => {
+                let (input, timeout) = (run.payload.to_string(), run.timeout_seconds.map(|s| s.to_string()));
+                let fields = [
+                    (Field::Resource, Some(&**arn)),
+                    (Field::Input, Some(&*input)),
+                    (Field::Timeout, timeout.as_deref()),
+                ];
+                self.last = self.written.push(Type::LambdaFunctionScheduled, self.last, fields);
+                let failure = integrations::unserved("Lambda");
+                let fields = [(Field::Error, failure.error.as_deref()), (Field::Cause, failure.cause.as_deref())];
+                self.last = self.written.push(Type::LambdaFunctionScheduleFailed, self.last, fields);
+                self.recover(state, &failure, execution)
+            }
+            Resource::Activity(arn) => {
+                let failure = Failure::new(names::RUNTIME, format!("The activity {arn} does not exist."));
+                self.recover(state, &failure, execution)
+            }
+        }
+    }
+
+    /// Writes that a service's task is scheduled and started.
+    fn schedule(&mut self, kind: &str, resource: &str, run: &Run<'_>) -> TaskWait {
+        let since = self.written.next();
+        let parameters = run.payload.to_string();
+        let seconds = |seconds: Option<u64>| seconds.map(|seconds| seconds.to_string());
+        let (timeout, heartbeat) = (seconds(run.timeout_seconds), seconds(run.heartbeat_seconds));
+        let role = run.credentials.as_ref().and_then(|credentials| credentials.get("RoleArn"));
+        let fields = [
+            (Field::ResourceType, Some(kind)),
+            (Field::Resource, Some(resource)),
+            (Field::Region, Some(&*self.about.region)),
+            (Field::Parameters, Some(&*parameters)),
+            (Field::Timeout, timeout.as_deref()),
+            (Field::Heartbeat, heartbeat.as_deref()),
+            (Field::Credentials, role.and_then(Value::as_str)),
+        ];
+        let scheduled = self.written.push(Type::TaskScheduled, self.last, fields);
+        let fields = [(Field::ResourceType, Some(kind)), (Field::Resource, Some(resource))];
+        self.last = self.written.push(Type::TaskStarted, scheduled, fields);
+        self.data.task = Some((kind.to_owned(), resource.to_owned()));
+        TaskWait {
+            since,
+            deadline: run.timeout_seconds.map(|seconds| self.now.plus_seconds(seconds)),
+            beat_seconds: run.heartbeat_seconds.and_then(|seconds| seconds.try_into().ok()).unwrap_or(0),
+            heard: self.now,
+        }
+    }
+
+    fn call(&self, integrated: &Integrated, action: &str, payload: &Value) -> Call {
+        let variables = self.data.variables.values().map(|value| value.to_string().len()).sum::<usize>();
+        // The events and data that follow the answer: its payload a few times, and what the flow has besides.
+        let room = self.written.bytes.len() + self.data.encode().len() + variables + 5 * PAYLOAD_BYTES;
+        Call {
+            service: integrated.service.to_owned(),
+            operation: action.to_owned(),
+            input: integrated.request(payload),
+            caller: Caller {
+                principal: self.about.account.clone(),
+                account: self.about.account.clone(),
+                region: self.about.region.clone(),
+                signed: true,
+            },
+            base: String::new(),
+            room,
+        }
+    }
+
+    /// What the flow has called has answered.
+    pub(super) fn called(&mut self, called: Called, execution: &Execution) -> Turn {
+        let next = self.answered(called, execution);
+        self.go_on(next, execution)
+    }
+
+    fn answered(&mut self, called: Called, execution: &Execution) -> Next {
+        let definition = self.definition.clone();
+        let state = state_of(&definition.flow, &self.data.state);
+        // A step goes on only with what it has asked for.
+        let (Some(state), Some(asked)) = (state, self.asked.take()) else { return self.stops(After::Goes) };
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&self.dice.roll().to_le_bytes());
+        id[8..].copy_from_slice(&self.dice.roll().to_le_bytes());
+        match asked.integrated.result(called, &uuid_text(id)) {
+            Err(failure) => self.task_failed(state, &failure, execution),
+            Ok(result) if asked.pattern == Pattern::RequestResponse => {
+                self.write_task(Type::TaskSucceeded, Some(&result.to_string()), None);
+                self.finish(state, result, execution)
+            }
+            Ok(result) => {
+                self.write_task(Type::TaskSubmitted, Some(&result.to_string()), None);
+                self.data.phase = Phase::Tasks;
+                self.stops(After::Tasks(asked.wait))
+            }
+        }
+    }
+
+    /// An event about the flow's task.
+    fn write_task(&mut self, kind: Type, output: Option<&str>, failure: Option<&Failure>) {
+        let task = self.data.task.as_ref();
+        let fields = [
+            (Field::ResourceType, task.map(|task| &*task.0)),
+            (Field::Resource, task.map(|task| &*task.1)),
+            (Field::Output, output),
+            (Field::Error, failure.and_then(|failure| failure.error.as_deref())),
+            (Field::Cause, failure.and_then(|failure| failure.cause.as_deref())),
+        ];
+        self.last = self.written.push(kind, self.last, fields);
+    }
+
+    fn task_failed(&mut self, state: &State, failure: &Failure, execution: &Execution) -> Next {
+        self.write_task(Type::TaskFailed, None, Some(failure));
+        self.recover(state, failure, execution)
+    }
+
+    /// What the flow has waited for has ended: its task, or the flows that ran for it.
+    pub(super) fn waited_for(&mut self, result: Result<Value, Failure>, execution: &Execution) -> Next {
+        let definition = self.definition.clone();
+        let Some(state) = state_of(&definition.flow, &self.data.state) else { return Next::On };
+        let is_task = matches!(state.kind, Kind::Task(_));
+        match result {
+            Ok(result) => {
+                if is_task {
+                    self.write_task(Type::TaskSucceeded, Some(&result.to_string()), None);
+                } else {
+                    self.branches_succeeded(state);
+                }
+                // What fails from here on is the state's own.
+                self.data.phase = Phase::TriesAgain;
+                self.finish(state, result, execution)
+            }
+            Err(failure) if is_task => self.task_failed(state, &failure, execution),
+            Err(failure) => self.recover(state, &failure, execution),
+        }
+    }
+
+    /// Nothing was heard of the flow's task in time. The event names no cause, and not that a heartbeat was missed; retriers and catchers
+    /// can tell the difference (facts/stepfunctions.md § 7, 18).
+    pub(super) fn timed_out(&mut self, wait: &TaskWait, execution: &Execution) -> Next {
+        let definition = self.definition.clone();
+        let Some(state) = state_of(&definition.flow, &self.data.state) else { return Next::On };
+        let failure = |name: &str| Failure { error: Some(name.to_owned()), cause: None, location: None };
+        self.write_task(Type::TaskTimedOut, None, Some(&failure(names::TIMEOUT)));
+        let is_beat = wait.deadline.is_none_or(|deadline| wait.due().is_some_and(|due| due < deadline));
+        let name = if is_beat { names::HEARTBEAT_TIMEOUT } else { names::TIMEOUT };
+        self.recover(state, &failure(name), execution)
+    }
+}

@@ -1,0 +1,7 @@
+//! Stories across operations, told through the API's own shapes (see `world`).
+
+mod world;
+
+mod flows;
+
+mod restarts;
