@@ -8,6 +8,7 @@ use hyper::Response;
 use journal::ReadError;
 use kernel::Refusal;
 use machine::{Command, Reply};
+use stepfunctions::operations::activities::FindTask;
 use stepfunctions::operations::{self, Materials};
 use tracing::error;
 use wire::Exchange;
@@ -22,7 +23,10 @@ const ATTEMPTS: usize = 5;
 /// Returns whether the answer to a command is read from the log.
 pub fn reads(command: &operations::Command) -> bool {
     use operations::Command;
-    matches!(command, Command::DescribeExecution(_) | Command::GetExecutionHistory(_))
+    matches!(
+        command,
+        Command::DescribeExecution(_) | Command::GetExecutionHistory(_) | Command::GetActivityTask(_)
+    )
 }
 
 impl Desk {
@@ -34,9 +38,10 @@ impl Desk {
         exchange: &Exchange,
         line: &Rc<Line>,
     ) -> Response<Bytes> {
+        let mut command = command.clone();
         for _ in 0..ATTEMPTS {
-            let command = Command::Stepfunctions(command.clone());
-            let reply = match ask(&self.engine, &self.tickets, command).await {
+            let asked = Command::Stepfunctions(command.clone());
+            let reply = match ask(&self.engine, &self.tickets, asked).await {
                 Ok(Reply::Stepfunctions(reply)) => reply,
                 Ok(_) => return exchange.refuse(&internal()),
                 Err(refusal) => return exchange.refuse(&refusal),
@@ -49,6 +54,10 @@ impl Desk {
                 if lease.is_none() {
                     return no_room(exchange);
                 }
+            }
+            if let operations::Reply::Task(read) = &reply {
+                // The worker has the task from now on: asked again, it would get another one.
+                command = operations::Command::FindTask(FindTask(read.task));
             }
             match self.make_of_execution(reply, plan, exchange).await {
                 Ok(Some(response)) => {

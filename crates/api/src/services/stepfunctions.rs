@@ -1244,13 +1244,21 @@ impl Operation {
     pub const fn is_implemented(self) -> bool {
         matches!(
             self,
-            Operation::CreateStateMachine
+            Operation::CreateActivity
+                | Operation::CreateStateMachine
+                | Operation::DeleteActivity
                 | Operation::DeleteStateMachine
+                | Operation::DescribeActivity
                 | Operation::DescribeExecution
                 | Operation::DescribeStateMachine
+                | Operation::GetActivityTask
                 | Operation::GetExecutionHistory
+                | Operation::ListActivities
                 | Operation::ListExecutions
                 | Operation::ListStateMachines
+                | Operation::SendTaskFailure
+                | Operation::SendTaskHeartbeat
+                | Operation::SendTaskSuccess
                 | Operation::StartExecution
                 | Operation::StopExecution
                 | Operation::UpdateStateMachine

@@ -21,8 +21,7 @@ pub(crate) enum Phase {
     Branches,
 }
 
-const PHASES: [Phase; 5] =
-    [Phase::Enters, Phase::TriesAgain, Phase::Waits, Phase::Tasks, Phase::Branches];
+const PHASES: [Phase; 5] = [Phase::Enters, Phase::TriesAgain, Phase::Waits, Phase::Tasks, Phase::Branches];
 
 /// The item of a Map state that a flow runs for.
 #[derive(Clone, PartialEq, Debug)]
@@ -123,7 +122,19 @@ impl Data {
         let runs_for = reader.opt_str()?.map(str::to_owned);
         let task = (reader.opt_str()?.map(str::to_owned), reader.opt_str()?.map(str::to_owned));
         let task = task.0.zip(task.1);
-        Ok(Data { state, phase, input, variables, retries, entered, entered_at, item, branches, runs_for, task })
+        Ok(Data {
+            state,
+            phase,
+            input,
+            variables,
+            retries,
+            entered,
+            entered_at,
+            item,
+            branches,
+            runs_for,
+            task,
+        })
     }
 
     /// The input of the data, for those who show it.

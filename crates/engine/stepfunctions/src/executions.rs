@@ -186,6 +186,14 @@ impl Execution {
         main.into_iter().chain(self.others.iter().map(|(&number, flow)| (number, flow)))
     }
 
+    /// The event with which the task was scheduled for which a flow waits.
+    pub(crate) fn waits_since(&self, flow: u32) -> Option<u32> {
+        match &self.flow(flow)?.doing {
+            Doing::Tasks { wait, .. } => Some(wait.since),
+            _ => None,
+        }
+    }
+
     /// The flows that run for another one.
     pub(crate) fn children_of(&self, parent: u32) -> impl Iterator<Item = u32> + '_ {
         self.others.iter().filter(move |(_, flow)| flow.parent == parent).map(|(&number, _)| number)

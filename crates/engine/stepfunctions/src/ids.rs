@@ -127,6 +127,16 @@ impl Named {
         }
     }
 
+    /// An ARN of an activity.
+    ///
+    /// Errors: it names something else.
+    pub fn activity(arn: &str) -> Result<MachineKey, Refusal> {
+        match Named::parse(arn)? {
+            Named::Activity(key) => Ok(key),
+            other => Err(wrong_type(other.kind())),
+        }
+    }
+
     fn kind(&self) -> &'static str {
         match self {
             Named::Machine(..) => "stateMachine",

@@ -17,6 +17,8 @@ pub mod machines;
 
 pub mod executions;
 
+pub mod activities;
+
 mod data;
 mod warm;
 

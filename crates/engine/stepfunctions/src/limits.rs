@@ -30,6 +30,9 @@ pub const DEFINITIONS_BYTES: usize = 256 << 20;
 /// Iterations of an inline Map that run side by side (facts/stepfunctions.md § 3).
 pub const CONCURRENCY: u32 = 40;
 
+/// Workers that wait for tasks of one activity (facts/stepfunctions.md § 3).
+pub const POLLS: usize = 1000;
+
 /// Which limits are in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {

@@ -65,6 +65,26 @@ pub fn invalid_page() -> Refusal {
     Refusal::new("InvalidToken", "Invalid Token: 'Invalid token'")
 }
 
+/// A token is none that the server gave out.
+pub fn invalid_token() -> Refusal {
+    invalid_page()
+}
+
+/// A task is not waited for any more.
+pub fn task_timed_out() -> Refusal {
+    Refusal::new("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
+}
+
+/// The output of a task is no JSON.
+pub fn invalid_output(why: &str) -> Refusal {
+    Refusal::new("InvalidOutput", format!("Invalid Output: '{why}'"))
+}
+
+/// There is no such activity.
+pub fn activity_missing(arn: &str) -> Refusal {
+    Refusal::new("ActivityDoesNotExist", format!("Activity Does Not Exist: '{arn}'"))
+}
+
 /// There is nothing to change.
 pub fn nothing_to_update() -> Refusal {
     Refusal::new(

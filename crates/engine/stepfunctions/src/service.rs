@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kernel::service::{Never, Record as _};
 use kernel::{Called, Demand, Extent, Ledger, Rests, Service, Stored, Survival, Time};
 
+use crate::activities::Poll;
 use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting};
 use crate::records::{self, Record};
@@ -49,6 +50,10 @@ pub enum Due {
     Read(Option<Wanted>),
     /// An execution takes too long.
     TimeOut(ExecutionId),
+    /// A worker gets a task.
+    Hand(Poll),
+    /// A worker has waited for long enough.
+    NoTask(u64),
     /// A fact.
     Fact(Option<Record>),
 }
@@ -59,6 +64,9 @@ const STEPS: usize = 0;
 const TIMEOUTS: usize = 1;
 /// What is not needed any more.
 const UPKEEP: usize = 2;
+
+/// Workers that get a task, or none.
+const POLLS: usize = 3;
 
 /// Flows whose data are being read at the same time, and bytes that are read for one of them at once.
 const READS: usize = 64;
@@ -71,14 +79,14 @@ impl Service for State {
     const NAME: &'static str = "states";
     const KINDS: RangeInclusive<u8> = records::KINDS;
     const OVERLONG: &'static str = "ValidationException";
-    const CHORES: &'static [usize] = &[40, 20, 200];
+    const CHORES: &'static [usize] = &[40, 20, 200, 20];
 
     type Limits = Limits;
     type Command = Command;
     type Reply = Reply;
     type Record<'a> = Record;
     type Step<'a> = Never;
-    type Waiter = Never;
+    type Waiter = Poll;
     type Event = Event;
     type Due = Due;
     type Effect = Effect;
@@ -111,6 +119,22 @@ impl Service for State {
         State::replayed(self);
     }
 
+    fn wait(&mut self, poll: Poll) {
+        self.activities.poll(poll);
+    }
+
+    fn gone(&mut self, ticket: u64) -> Option<Reply> {
+        self.activities.gone(ticket).then_some(Reply::NoTask)
+    }
+
+    fn stop(&mut self) {
+        self.activities.end_all();
+    }
+
+    fn owes_answers(&self) -> bool {
+        self.activities.owes(Time(0))
+    }
+
     fn reset(&mut self, _: Time) -> Vec<Fact<'static>> {
         State::reset(self).into_iter().map(Fact::from).collect()
     }
@@ -124,10 +148,14 @@ impl Service for State {
             }
         }
         self.forgetting.advance(now, room);
+        self.activities.advance(now, room);
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        [self.timetable.next(), self.forgetting.next()].into_iter().flatten().min()
+        [self.timetable.next(), self.forgetting.next(), self.activities.next_end()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn is_behind(&self, setting: &Setting<'_>) -> bool {
@@ -135,11 +163,11 @@ impl Service for State {
         let goes_on = !self.ready.is_empty() && self.reading.len() < READS;
         self.timetable.falls_due(now)
             || self.forgetting.falls_due(now)
+            || self.activities.owes(now)
+            || setting.room >= Demand::Change && self.activities.is_behind(now)
             || setting.room >= Demand::Growth && (goes_on || !self.overdue.is_empty())
             || setting.room >= Demand::Delete
-                && (!self.unneeded.is_empty()
-                    || !self.deletable.is_empty()
-                    || self.forgetting.is_behind(now))
+                && (!self.unneeded.is_empty() || !self.deletable.is_empty() || self.forgetting.is_behind(now))
     }
 
     fn take_due(&mut self, chore: usize, setting: &Setting<'_>) -> Option<Due> {
@@ -149,6 +177,13 @@ impl Service for State {
             UPKEEP if setting.room >= Demand::Delete => {
                 self.next_upkeep().map(|record| Due::Fact(Some(record)))
             }
+            POLLS => {
+                let ended = self.activities.next_ended().map(Due::NoTask);
+                ended.or_else(|| match setting.room >= Demand::Change {
+                    true => self.activities.next_met().map(Due::Hand),
+                    false => None,
+                })
+            }
             _ => None,
         }
     }
@@ -157,7 +192,8 @@ impl Service for State {
         match due {
             Due::Step(step) => self.step(step, None, context),
             Due::Read(wanted) => {
-                let latest = wanted.iter().flat_map(|wanted| &wanted.extents).max_by_key(|extent| extent.place);
+                let latest =
+                    wanted.iter().flat_map(|wanted| &wanted.extents).max_by_key(|extent| extent.place);
                 let rests = latest.map_or(Rests::OnNothing, |&latest| Rests::OnRecord(latest));
                 let effects = wanted.take().map(|wanted| (rests, Effect::Read(wanted)));
                 Decision { effects: effects.into_iter().collect(), ..Decision::silent(Vec::new()) }
@@ -167,6 +203,8 @@ impl Service for State {
                 let fact = known.map(|execution| timed_out(*id, execution, context.setting.now));
                 Decision::silent(fact.into_iter().collect())
             }
+            Due::Hand(poll) => Decision { ticket: Some(poll.ticket), ..self.hand(poll, &context.setting) },
+            Due::NoTask(ticket) => Decision { ticket: Some(*ticket), ..Decision::answer(Reply::NoTask) },
             Due::Fact(record) => Decision::silent(record.take().into_iter().map(Fact::from).collect()),
         }
     }
@@ -193,21 +231,13 @@ impl Service for State {
 
     fn survival(&self, record: &Record, at: Extent, ledger: &Ledger) -> Survival {
         match State::write_again(self, record, at, ledger) {
-            Some(Record::ExecutionStarted(_) | Record::Stepped(_) | Record::TaskReported(_)) => {
-                Survival::Payload
-            }
+            Some(record) if record.tail().is_some() => Survival::Payload,
             Some(_) => Survival::Fact,
             None => Survival::Dead,
         }
     }
 
-    fn write_again<'a>(
-        &self,
-        record: Record,
-        tail: &'a [u8],
-        at: Extent,
-        ledger: &Ledger,
-    ) -> Vec<Fact<'a>> {
+    fn write_again<'a>(&self, record: Record, tail: &'a [u8], at: Extent, ledger: &Ledger) -> Vec<Fact<'a>> {
         let again = State::write_again(self, &record, at, ledger);
         again.map(|record| Fact { record, tail: tail.into() }).into_iter().collect()
     }
@@ -278,11 +308,7 @@ impl State {
 }
 
 /// What is to be read next of what a flow needs: a bounded part of what is not there yet.
-fn wanted(
-    (execution, flow): (ExecutionId, u32),
-    needs: &[Extent],
-    loaded: &Loaded,
-) -> Wanted {
+fn wanted((execution, flow): (ExecutionId, u32), needs: &[Extent], loaded: &Loaded) -> Wanted {
     let (mut extents, mut bytes) = (Vec::new(), 0);
     for &at in needs.iter().filter(|at| !loaded.contains_key(&at.place)) {
         bytes += u64::from(at.len);

@@ -7,13 +7,14 @@ use kernel::{Extent, Ledger, Time};
 use resources::Standing;
 use schedules::Timetable;
 
+use crate::activities::{Activities, Activity};
 use crate::executions::{Branches, Doing, Execution, Flow};
 use crate::machines::{Definition, Machine};
 use crate::records::{
     After, Branching, DefinitionDeclared, DefinitionDropped, ExecutionStarted, ExecutionsRemoved, InState,
-    MachineDeclared, MachineDeleted, Record, Status, Stepped, TaskHeard, TaskReported,
+    MachineDeclared, MachineDeleted, Record, Status, Stepped, TaskHeard, TaskReported, TaskTaken, TaskWait,
 };
-use crate::steps::Loaded;
+use crate::steps::{Loaded, Task};
 use crate::warm::Warm;
 use crate::{DefinitionId, ExecutionId, MachineId, MachineKey, limits};
 
@@ -31,6 +32,7 @@ pub struct State {
     pub(crate) definitions: BTreeMap<DefinitionId, Definition>,
     /// Bytes of all texts of definitions.
     pub(crate) definition_bytes: usize,
+    pub(crate) activities: Activities,
     pub(crate) executions: BTreeMap<ExecutionId, Box<Execution>>,
     /// By [`name_key`].
     names: BTreeMap<Box<[u8]>, ExecutionId>,
@@ -81,6 +83,11 @@ impl State {
         Some((id, self.executions.get(&id)?))
     }
 
+    /// An activity, by account, region and name.
+    pub fn activity(&self, key: &MachineKey) -> Option<&Activity> {
+        self.activities.find(key)
+    }
+
     /// All executions, oldest first.
     pub fn executions(&self) -> impl Iterator<Item = (ExecutionId, &Execution)> {
         self.executions.iter().map(|(&id, execution)| (id, &**execution))
@@ -94,6 +101,15 @@ impl State {
     /// The numbers of all definitions that are remembered.
     pub fn definitions(&self) -> impl Iterator<Item = DefinitionId> + '_ {
         self.definitions.keys().copied()
+    }
+
+    /// The task that a token names, if it is still waited for.
+    pub fn waiting_task(&self, task: &Task) -> Option<(&Execution, &TaskWait)> {
+        let execution = self.executions.get(&task.execution)?;
+        match &execution.flow(task.flow)?.doing {
+            Doing::Tasks { wait, .. } if wait.since == task.since => Some((execution, wait)),
+            _ => None,
+        }
     }
 
     /// How many executions of an account are open in a region.
@@ -117,9 +133,12 @@ impl State {
             Record::DefinitionDropped(record) => self.definition_dropped(record, at, ledger),
             Record::ExecutionsRemoved(record) => self.executions_removed(record, at, ledger),
             Record::TaskHeard(record) => self.task_heard(record, at, ledger),
-            Record::ExecutionStarted(_) | Record::Stepped(_) | Record::TaskReported(_) => {
-                self.execution_goes_on(record, at, ledger);
-            }
+            Record::ActivityDeclared(record) => self.activities.declared(record, at, ledger),
+            Record::ActivityDeleted(record) => self.activities.deleted(record, at, ledger),
+            Record::ExecutionStarted(_)
+            | Record::Stepped(_)
+            | Record::TaskReported(_)
+            | Record::TaskTaken(_) => self.execution_goes_on(record, at, ledger),
         }
     }
 
@@ -223,6 +242,7 @@ impl State {
             Record::ExecutionStarted(record) => self.execution_started(record, at, ledger),
             Record::Stepped(record) => self.stepped(record, at, ledger),
             Record::TaskReported(record) => self.task_reported(record, at, ledger),
+            Record::TaskTaken(record) => self.task_taken(record, at, ledger),
             _ => {}
         }
     }
@@ -298,6 +318,7 @@ impl State {
                     if let Some(due) = flow.doing.due() {
                         self.timetable.set(due, (id, number));
                     }
+                    self.activities.wait(&flow.doing, (id, number));
                 }
                 match after {
                     After::Goes => self.goes(id, number),
@@ -316,6 +337,7 @@ impl State {
         if let Some(due) = flow.doing.due() {
             self.timetable.clear(due, (id, number));
         }
+        self.activities.wait_no_more(&flow.doing, (id, number));
         if flow.has_begun {
             self.warm.forget(flow.data.place);
         }
@@ -441,9 +463,30 @@ impl State {
                 self.timetable.clear(due, (id, number));
             }
             fact.iter().for_each(|&fact| ledger.release(fact));
+            self.activities.wait_no_more(&flow.doing, (id, number));
             flow.doing = Doing::Reported(at, record.has_failed);
             self.keep_warm(&record.tail.warm, at);
             self.goes(id, number);
+        }
+        self.executions.insert(id, execution);
+    }
+
+    fn task_taken(&mut self, record: &TaskTaken, at: Extent, ledger: &mut Ledger) {
+        let (id, number) = (record.execution, record.flow);
+        let Some(mut execution) = self.executions.remove(&id) else { return };
+        execution.records.push(record.tail.first, at);
+        ledger.hold(at);
+        execution.next_event = record.tail.next_event();
+        if let Some(flow) = execution.flow_mut(number) {
+            self.activities.wait_no_more(&flow.doing, (id, number));
+            if let Doing::Tasks { wait, .. } = &mut flow.doing {
+                flow.last = record.tail.first;
+                (wait.started, wait.heard) = (record.time, record.time);
+                wait.activity = wait.activity.map(|(activity, _)| (activity, false));
+            }
+            if let Some(due) = flow.doing.due() {
+                self.timetable.set(due, (id, number));
+            }
         }
         self.executions.insert(id, execution);
     }
@@ -565,9 +608,11 @@ impl State {
         let ids: Vec<ExecutionId> = self.executions.keys().copied().collect();
         let executions =
             ids.chunks(REMOVED_AT_ONCE).map(|ids| Record::ExecutionsRemoved(self.removal_of(ids.to_vec())));
-        let machines = self.machines.values().map(|machine| Record::MachineDeleted(self.deletion_of(machine)));
+        let machines =
+            self.machines.values().map(|machine| Record::MachineDeleted(self.deletion_of(machine)));
         let definitions = self.definitions.keys().map(|&id| Record::DefinitionDropped(self.dropping_of(id)));
-        executions.chain(machines).chain(definitions).collect()
+        let activities = self.activities.iter().map(|activity| Record::ActivityDeleted(activity.deletion()));
+        executions.chain(machines).chain(definitions).chain(activities).collect()
     }
 }
 

@@ -5,7 +5,7 @@
 use kernel::{Extent, Ledger};
 
 use crate::executions::Doing;
-use crate::records::{DefinitionDropped, ExecutionsRemoved, MachineDeleted, Record};
+use crate::records::{ActivityDeleted, DefinitionDropped, ExecutionsRemoved, MachineDeleted, Record};
 use crate::state::State;
 
 impl State {
@@ -13,8 +13,7 @@ impl State {
     pub(crate) fn write_again(&self, record: &Record, at: Extent, ledger: &Ledger) -> Option<Record> {
         let needed = |segments: &[u32]| -> Option<Vec<u32>> {
             let segments = segments.iter().copied();
-            let needed: Vec<u32> =
-                segments.filter(|&segment| ledger.needs_tombstone(segment, at)).collect();
+            let needed: Vec<u32> = segments.filter(|&segment| ledger.needs_tombstone(segment, at)).collect();
             (!needed.is_empty()).then_some(needed)
         };
         match record {
@@ -39,7 +38,17 @@ impl State {
                 let is_last = matches!(&flow.doing, Doing::Tasks { fact, .. } if *fact == Some(at));
                 is_last.then(|| record.clone())
             }
-            Record::ExecutionStarted(_) | Record::Stepped(_) | Record::TaskReported(_) => {
+            Record::ActivityDeclared(declared) => {
+                let known = self.activities.get(declared.id).filter(|known| known.is_at(at));
+                known.map(|known| Record::ActivityDeclared(known.declared.clone()))
+            }
+            Record::ActivityDeleted(record) => needed(&record.declared_in).map(|declared_in| {
+                Record::ActivityDeleted(ActivityDeleted { declared_in, ..record.clone() })
+            }),
+            Record::ExecutionStarted(_)
+            | Record::Stepped(_)
+            | Record::TaskReported(_)
+            | Record::TaskTaken(_) => {
                 let (id, number) = record.of_execution()?;
                 let known = self.executions.get(&id)?.records.get(number)?;
                 (known.1 == at).then(|| record.clone())

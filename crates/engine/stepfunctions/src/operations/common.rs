@@ -13,9 +13,10 @@ use resources::tags::Tags;
 use crate::history::{self, Event};
 use crate::limits::Limits;
 use crate::machines::Machine;
-use crate::records::{MachineDeclared, Record, Status};
+use crate::records::{ActivityDeclared, MachineDeclared, Record, Status};
 use crate::rules::pages::Listed;
 use crate::state::State;
+use crate::steps::Task;
 use crate::{limits, refusals};
 
 /// What answers are made of besides replies: the records that [`needs`] names, head and tail.
@@ -33,7 +34,10 @@ impl Api for State {
     }
 
     fn is_callable(command: &Command) -> bool {
-        !matches!(command, Command::DescribeExecution(_) | Command::GetExecutionHistory(_))
+        !matches!(
+            command,
+            Command::DescribeExecution(_) | Command::GetExecutionHistory(_) | Command::GetActivityTask(_)
+        )
     }
 }
 
@@ -94,6 +98,17 @@ pub struct ExecutionRead {
     pub records: Vec<Extent>,
 }
 
+/// A task, with the record in which its input is.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TaskRead {
+    /// Which.
+    pub task: Task,
+    /// Its token.
+    pub token: String,
+    /// The record.
+    pub records: Vec<Extent>,
+}
+
 /// A part of a history.
 #[derive(Clone, PartialEq, Debug)]
 pub struct HistoryRead {
@@ -129,6 +144,14 @@ pub enum Reply {
     History(HistoryRead),
     /// Tags.
     Tags(Tags),
+    /// An activity.
+    Activity(ActivityDeclared),
+    /// A page of activities.
+    Activities(Listed<ActivityDeclared>),
+    /// A task that a worker is given.
+    Task(Box<TaskRead>),
+    /// There is no task for a worker.
+    NoTask,
 }
 
 /// The records from which the answer is made, besides the reply.
@@ -136,6 +159,7 @@ pub fn needs(reply: &Reply) -> &[Extent] {
     match reply {
         Reply::Execution(read) => &read.records,
         Reply::History(read) => &read.records,
+        Reply::Task(read) => &read.records,
         _ => &[],
     }
 }
@@ -156,6 +180,7 @@ pub(super) fn parts((head, tail): &(Bytes, Bytes)) -> Result<(Vec<Event>, &[u8])
     let time = match &record {
         Record::ExecutionStarted(record) => record.started,
         Record::Stepped(record) => record.time,
+        Record::TaskTaken(record) => record.time,
         _ => Time(0),
     };
     let divided = record.tail().ok_or(Malformed)?;
@@ -194,7 +219,8 @@ pub(super) fn arn_of(given: Option<&str>, path: &str, faults: &mut Faults) -> St
 pub(super) fn tags_of(given: Option<Vec<api::stepfunctions::Tag>>) -> Result<Tags, Refusal> {
     use resources::tags::{Fault, Rules};
     let given = given.unwrap_or_default();
-    let texts = given.iter().map(|tag| (tag.key.as_deref().unwrap_or(""), tag.value.as_deref().unwrap_or("")));
+    let texts =
+        given.iter().map(|tag| (tag.key.as_deref().unwrap_or(""), tag.value.as_deref().unwrap_or("")));
     let rules = Rules { most: limits::TAGS, unique: true, values_reserved: false };
     let tags = rules.check(texts).map_err(|fault| match fault {
         Fault::KeyLength(key) => refusals::invalid(format!("The tag key '{key}' is empty or too long.")),

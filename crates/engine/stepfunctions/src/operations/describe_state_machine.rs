@@ -42,10 +42,7 @@ impl Operation<State> for DescribeStateMachine {
         Ok(Self::prepare_with_plan(input, asker)?.0)
     }
 
-    fn prepare_with_plan(
-        input: DescribeStateMachineInput,
-        _: &Asker<'_>,
-    ) -> Result<(Self, bool), Refusal> {
+    fn prepare_with_plan(input: DescribeStateMachineInput, _: &Asker<'_>) -> Result<(Self, bool), Refusal> {
         let mut faults = Faults::default();
         let arn = arn_of(input.state_machine_arn.as_deref(), "stateMachineArn", &mut faults);
         let included = input.included_data.as_deref().unwrap_or("ALL_DATA");

@@ -53,7 +53,8 @@ impl Operation<State> for GetExecutionHistory {
         let page = pages::page(input.next_token.as_deref(), input.max_results, Faults::default())?;
         let asked = Asked::read(input.execution_arn.as_deref(), Faults::default())?;
         let after = page.after_number().map_err(|_| refusals::invalid_page())?;
-        let after = after.map(|after| u32::try_from(after).map_err(|_| refusals::invalid_page())).transpose()?;
+        let after =
+            after.map(|after| u32::try_from(after).map_err(|_| refusals::invalid_page())).transpose()?;
         let is_reverse = input.reverse_order == Some(true);
         let most = u32::try_from(page.most).unwrap_or(u32::MAX);
         let shows = Shows { is_reverse, with_data: input.include_execution_data != Some(false) };

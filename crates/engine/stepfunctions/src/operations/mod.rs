@@ -4,18 +4,20 @@
 //!
 //! [`kernel::Operation`] says what an operation is. The file `common.rs` contains what operations share.
 
+pub mod activities;
 mod common;
 pub mod create_state_machine;
 pub mod describe_state_machine;
 pub mod executions;
 pub mod get_execution_history;
 pub mod start_execution;
+pub mod tasks;
 
 pub use common::*;
 
 use api::stepfunctions::{Request, Response};
 use kernel::codec::Malformed;
-use kernel::{Api, Asker, Demand, Operation, Refusal, Service};
+use kernel::{Api, Asker, Demand, Internal, Operation, Refusal, Service};
 
 use crate::state::State;
 
@@ -23,13 +25,22 @@ use crate::state::State;
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // Each is documented where its struct is.
 pub enum Command {
+    CreateActivity(activities::CreateActivity),
     CreateStateMachine(create_state_machine::CreateStateMachine),
+    DeleteActivity(activities::DeleteActivity),
     DeleteStateMachine(describe_state_machine::DeleteStateMachine),
+    DescribeActivity(activities::DescribeActivity),
     DescribeExecution(executions::DescribeExecution),
     DescribeStateMachine(describe_state_machine::DescribeStateMachine),
+    FindTask(activities::FindTask),
+    GetActivityTask(activities::GetActivityTask),
     GetExecutionHistory(get_execution_history::GetExecutionHistory),
+    ListActivities(activities::ListActivities),
     ListExecutions(executions::ListExecutions),
     ListStateMachines(describe_state_machine::ListStateMachines),
+    SendTaskFailure(tasks::SendTaskFailure),
+    SendTaskHeartbeat(tasks::SendTaskHeartbeat),
+    SendTaskSuccess(tasks::SendTaskSuccess),
     StartExecution(start_execution::StartExecution),
     StopExecution(executions::StopExecution),
     UpdateStateMachine(create_state_machine::UpdateStateMachine),
@@ -39,23 +50,32 @@ impl Command {
     /// What the command may write to the log.
     pub fn demand(&self) -> Demand {
         match self {
+            Command::CreateActivity(_) => <activities::CreateActivity as Operation<State>>::DEMAND,
             Command::CreateStateMachine(_) => {
                 <create_state_machine::CreateStateMachine as Operation<State>>::DEMAND
             }
+            Command::DeleteActivity(_) => <activities::DeleteActivity as Operation<State>>::DEMAND,
             Command::DeleteStateMachine(_) => {
                 <describe_state_machine::DeleteStateMachine as Operation<State>>::DEMAND
             }
+            Command::DescribeActivity(_) => <activities::DescribeActivity as Operation<State>>::DEMAND,
             Command::DescribeExecution(_) => <executions::DescribeExecution as Operation<State>>::DEMAND,
             Command::DescribeStateMachine(_) => {
                 <describe_state_machine::DescribeStateMachine as Operation<State>>::DEMAND
             }
+            Command::FindTask(_) => <activities::FindTask as Internal<State>>::DEMAND,
+            Command::GetActivityTask(_) => <activities::GetActivityTask as Operation<State>>::DEMAND,
             Command::GetExecutionHistory(_) => {
                 <get_execution_history::GetExecutionHistory as Operation<State>>::DEMAND
             }
+            Command::ListActivities(_) => <activities::ListActivities as Operation<State>>::DEMAND,
             Command::ListExecutions(_) => <executions::ListExecutions as Operation<State>>::DEMAND,
             Command::ListStateMachines(_) => {
                 <describe_state_machine::ListStateMachines as Operation<State>>::DEMAND
             }
+            Command::SendTaskFailure(_) => <tasks::SendTaskFailure as Operation<State>>::DEMAND,
+            Command::SendTaskHeartbeat(_) => <tasks::SendTaskHeartbeat as Operation<State>>::DEMAND,
+            Command::SendTaskSuccess(_) => <tasks::SendTaskSuccess as Operation<State>>::DEMAND,
             Command::StartExecution(_) => <start_execution::StartExecution as Operation<State>>::DEMAND,
             Command::StopExecution(_) => <executions::StopExecution as Operation<State>>::DEMAND,
             Command::UpdateStateMachine(_) => {
@@ -67,13 +87,22 @@ impl Command {
     /// Decides the command.
     pub fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         match self {
+            Command::CreateActivity(command) => command.decide(state, context),
             Command::CreateStateMachine(command) => command.decide(state, context),
+            Command::DeleteActivity(command) => command.decide(state, context),
             Command::DeleteStateMachine(command) => command.decide(state, context),
+            Command::DescribeActivity(command) => command.decide(state, context),
             Command::DescribeExecution(command) => command.decide(state, context),
             Command::DescribeStateMachine(command) => command.decide(state, context),
+            Command::FindTask(command) => command.decide(state, context),
+            Command::GetActivityTask(command) => command.decide(state, context),
             Command::GetExecutionHistory(command) => command.decide(state, context),
+            Command::ListActivities(command) => command.decide(state, context),
             Command::ListExecutions(command) => command.decide(state, context),
             Command::ListStateMachines(command) => command.decide(state, context),
+            Command::SendTaskFailure(command) => command.decide(state, context),
+            Command::SendTaskHeartbeat(command) => command.decide(state, context),
+            Command::SendTaskSuccess(command) => command.decide(state, context),
             Command::StartExecution(command) => command.decide(state, context),
             Command::StopExecution(command) => command.decide(state, context),
             Command::UpdateStateMachine(command) => command.decide(state, context),
@@ -88,13 +117,22 @@ impl Command {
         context: &mut Context<'a, '_>,
     ) -> Decision<'a> {
         match self {
+            Command::CreateActivity(command) => command.decide_again(step, state, context),
             Command::CreateStateMachine(command) => command.decide_again(step, state, context),
+            Command::DeleteActivity(command) => command.decide_again(step, state, context),
             Command::DeleteStateMachine(command) => command.decide_again(step, state, context),
+            Command::DescribeActivity(command) => command.decide_again(step, state, context),
             Command::DescribeExecution(command) => command.decide_again(step, state, context),
             Command::DescribeStateMachine(command) => command.decide_again(step, state, context),
+            Command::FindTask(_) => Decision::silent(Vec::new()),
+            Command::GetActivityTask(command) => command.decide_again(step, state, context),
             Command::GetExecutionHistory(command) => command.decide_again(step, state, context),
+            Command::ListActivities(command) => command.decide_again(step, state, context),
             Command::ListExecutions(command) => command.decide_again(step, state, context),
             Command::ListStateMachines(command) => command.decide_again(step, state, context),
+            Command::SendTaskFailure(command) => command.decide_again(step, state, context),
+            Command::SendTaskHeartbeat(command) => command.decide_again(step, state, context),
+            Command::SendTaskSuccess(command) => command.decide_again(step, state, context),
             Command::StartExecution(command) => command.decide_again(step, state, context),
             Command::StopExecution(command) => command.decide_again(step, state, context),
             Command::UpdateStateMachine(command) => command.decide_again(step, state, context),
@@ -106,13 +144,21 @@ impl Command {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)] // Each is documented where its operation is.
 pub enum Plan {
+    CreateActivity(<activities::CreateActivity as Operation<State>>::Plan),
     CreateStateMachine(<create_state_machine::CreateStateMachine as Operation<State>>::Plan),
+    DeleteActivity(<activities::DeleteActivity as Operation<State>>::Plan),
     DeleteStateMachine(<describe_state_machine::DeleteStateMachine as Operation<State>>::Plan),
+    DescribeActivity(<activities::DescribeActivity as Operation<State>>::Plan),
     DescribeExecution(<executions::DescribeExecution as Operation<State>>::Plan),
     DescribeStateMachine(<describe_state_machine::DescribeStateMachine as Operation<State>>::Plan),
+    GetActivityTask(<activities::GetActivityTask as Operation<State>>::Plan),
     GetExecutionHistory(<get_execution_history::GetExecutionHistory as Operation<State>>::Plan),
+    ListActivities(<activities::ListActivities as Operation<State>>::Plan),
     ListExecutions(<executions::ListExecutions as Operation<State>>::Plan),
     ListStateMachines(<describe_state_machine::ListStateMachines as Operation<State>>::Plan),
+    SendTaskFailure(<tasks::SendTaskFailure as Operation<State>>::Plan),
+    SendTaskHeartbeat(<tasks::SendTaskHeartbeat as Operation<State>>::Plan),
+    SendTaskSuccess(<tasks::SendTaskSuccess as Operation<State>>::Plan),
     StartExecution(<start_execution::StartExecution as Operation<State>>::Plan),
     StopExecution(<executions::StopExecution as Operation<State>>::Plan),
     UpdateStateMachine(<create_state_machine::UpdateStateMachine as Operation<State>>::Plan),
@@ -121,6 +167,11 @@ pub enum Plan {
 /// Prepares a request: checks what needs no state, and does what costs by the byte.
 pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), Refusal> {
     Ok(match request {
+        Request::CreateActivity(input) => {
+            let (command, plan) =
+                <activities::CreateActivity as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::CreateActivity(command), Plan::CreateActivity(plan))
+        }
         Request::CreateStateMachine(input) => {
             let (command, plan) =
                 <create_state_machine::CreateStateMachine as Operation<State>>::prepare_with_plan(
@@ -128,12 +179,22 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 )?;
             (Command::CreateStateMachine(command), Plan::CreateStateMachine(plan))
         }
+        Request::DeleteActivity(input) => {
+            let (command, plan) =
+                <activities::DeleteActivity as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::DeleteActivity(command), Plan::DeleteActivity(plan))
+        }
         Request::DeleteStateMachine(input) => {
             let (command, plan) =
                 <describe_state_machine::DeleteStateMachine as Operation<State>>::prepare_with_plan(
                     input, asker,
                 )?;
             (Command::DeleteStateMachine(command), Plan::DeleteStateMachine(plan))
+        }
+        Request::DescribeActivity(input) => {
+            let (command, plan) =
+                <activities::DescribeActivity as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::DescribeActivity(command), Plan::DescribeActivity(plan))
         }
         Request::DescribeExecution(input) => {
             let (command, plan) =
@@ -147,12 +208,22 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 )?;
             (Command::DescribeStateMachine(command), Plan::DescribeStateMachine(plan))
         }
+        Request::GetActivityTask(input) => {
+            let (command, plan) =
+                <activities::GetActivityTask as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::GetActivityTask(command), Plan::GetActivityTask(plan))
+        }
         Request::GetExecutionHistory(input) => {
             let (command, plan) =
                 <get_execution_history::GetExecutionHistory as Operation<State>>::prepare_with_plan(
                     input, asker,
                 )?;
             (Command::GetExecutionHistory(command), Plan::GetExecutionHistory(plan))
+        }
+        Request::ListActivities(input) => {
+            let (command, plan) =
+                <activities::ListActivities as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::ListActivities(command), Plan::ListActivities(plan))
         }
         Request::ListExecutions(input) => {
             let (command, plan) =
@@ -165,6 +236,21 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                     input, asker,
                 )?;
             (Command::ListStateMachines(command), Plan::ListStateMachines(plan))
+        }
+        Request::SendTaskFailure(input) => {
+            let (command, plan) =
+                <tasks::SendTaskFailure as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::SendTaskFailure(command), Plan::SendTaskFailure(plan))
+        }
+        Request::SendTaskHeartbeat(input) => {
+            let (command, plan) =
+                <tasks::SendTaskHeartbeat as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::SendTaskHeartbeat(command), Plan::SendTaskHeartbeat(plan))
+        }
+        Request::SendTaskSuccess(input) => {
+            let (command, plan) =
+                <tasks::SendTaskSuccess as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::SendTaskSuccess(command), Plan::SendTaskSuccess(plan))
         }
         Request::StartExecution(input) => {
             let (command, plan) =
@@ -201,13 +287,22 @@ pub fn present(
     materials: &<State as Api>::Materials<'_>,
 ) -> Result<Response, Malformed> {
     Ok(match plan {
+        Plan::CreateActivity(plan) => Response::CreateActivity(<activities::CreateActivity as Operation<
+            State,
+        >>::present(reply, plan, materials)?),
         Plan::CreateStateMachine(plan) => Response::CreateStateMachine(
             <create_state_machine::CreateStateMachine as Operation<State>>::present(reply, plan, materials)?,
         ),
+        Plan::DeleteActivity(plan) => Response::DeleteActivity(<activities::DeleteActivity as Operation<
+            State,
+        >>::present(reply, plan, materials)?),
         Plan::DeleteStateMachine(plan) => Response::DeleteStateMachine(
             <describe_state_machine::DeleteStateMachine as Operation<State>>::present(
                 reply, plan, materials,
             )?,
+        ),
+        Plan::DescribeActivity(plan) => Response::DescribeActivity(
+            <activities::DescribeActivity as Operation<State>>::present(reply, plan, materials)?,
         ),
         Plan::DescribeExecution(plan) => Response::DescribeExecution(
             <executions::DescribeExecution as Operation<State>>::present(reply, plan, materials)?,
@@ -217,17 +312,32 @@ pub fn present(
                 State,
             >>::present(reply, plan, materials)?)
         }
+        Plan::GetActivityTask(plan) => Response::GetActivityTask(
+            <activities::GetActivityTask as Operation<State>>::present(reply, plan, materials)?,
+        ),
         Plan::GetExecutionHistory(plan) => Response::GetExecutionHistory(
             <get_execution_history::GetExecutionHistory as Operation<State>>::present(
                 reply, plan, materials,
             )?,
         ),
+        Plan::ListActivities(plan) => Response::ListActivities(<activities::ListActivities as Operation<
+            State,
+        >>::present(reply, plan, materials)?),
         Plan::ListExecutions(plan) => Response::ListExecutions(<executions::ListExecutions as Operation<
             State,
         >>::present(reply, plan, materials)?),
         Plan::ListStateMachines(plan) => Response::ListStateMachines(
             <describe_state_machine::ListStateMachines as Operation<State>>::present(reply, plan, materials)?,
         ),
+        Plan::SendTaskFailure(plan) => Response::SendTaskFailure(<tasks::SendTaskFailure as Operation<
+            State,
+        >>::present(reply, plan, materials)?),
+        Plan::SendTaskHeartbeat(plan) => Response::SendTaskHeartbeat(
+            <tasks::SendTaskHeartbeat as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::SendTaskSuccess(plan) => Response::SendTaskSuccess(<tasks::SendTaskSuccess as Operation<
+            State,
+        >>::present(reply, plan, materials)?),
         Plan::StartExecution(plan) => Response::StartExecution(
             <start_execution::StartExecution as Operation<State>>::present(reply, plan, materials)?,
         ),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kernel::Time;
 use kernel::codec::{Malformed, Reader, put_list, put_opt_str, put_str, put_u64};
 
-use crate::{DefinitionId, ExecutionId, MachineId};
+use crate::{ActivityId, DefinitionId, ExecutionId, MachineId};
 
 /// How the tail of a record is divided: first the events, then the data.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -145,24 +145,64 @@ pub enum After {
     Over(Status),
 }
 
-/// How a task is waited for.
+/// How a task is waited for. Its times count from when a worker has taken it, if it is an activity's, and else from when it was scheduled
+/// (developer guide, "Task workflow state": `TimeoutSeconds`, `HeartbeatSeconds`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TaskWait {
     /// The event with which the task was scheduled. It is in the task's token.
     pub since: u32,
-    /// When the task fails because it takes too long.
-    pub deadline: Option<Time>,
+    /// When its times began to count, or when it was scheduled.
+    pub started: Time,
+    /// After how many seconds the task fails because it takes too long; zero for never.
+    pub timeout_seconds: u32,
     /// For how many seconds it may be silent; zero if for ever.
     pub beat_seconds: u32,
     /// When it was heard of last.
     pub heard: Time,
+    /// The activity, and whether no worker has taken the task.
+    pub activity: Option<(ActivityId, bool)>,
 }
 
 impl TaskWait {
     /// When the task fails unless it is heard of.
     pub fn due(&self) -> Option<Time> {
-        let beat = (self.beat_seconds > 0).then(|| self.heard.plus_seconds(self.beat_seconds.into()));
-        [self.deadline, beat].into_iter().flatten().min()
+        [self.deadline(), self.next_beat()].into_iter().flatten().min()
+    }
+
+    /// When the task fails whatever is heard of it.
+    pub fn deadline(&self) -> Option<Time> {
+        let counts = self.timeout_seconds > 0 && !self.is_queued();
+        counts.then(|| self.started.plus_seconds(self.timeout_seconds.into()))
+    }
+
+    fn next_beat(&self) -> Option<Time> {
+        let counts = self.beat_seconds > 0 && !self.is_queued();
+        counts.then(|| self.heard.plus_seconds(self.beat_seconds.into()))
+    }
+
+    /// Whether it waits for a worker.
+    pub fn is_queued(&self) -> bool {
+        matches!(self.activity, Some((_, true)))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u64(out, self.since.into());
+        put_u64(out, self.started.0);
+        put_u64(out, self.timeout_seconds.into());
+        put_u64(out, self.beat_seconds.into());
+        put_u64(out, self.heard.0);
+        let (activity, is_queued) = self.activity.unwrap_or_default();
+        put_u64(out, activity.0);
+        out.push(is_queued.into());
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (since, started) = (reader.u32()?, Time(reader.u64()?));
+        let (timeout_seconds, beat_seconds) = (reader.u32()?, reader.u32()?);
+        let heard = Time(reader.u64()?);
+        let activity = (ActivityId(reader.u64()?), reader.u8()? != 0);
+        let activity = Some(activity).filter(|activity| activity.0.0 > 0);
+        Ok(TaskWait { since, started, timeout_seconds, beat_seconds, heard, activity })
     }
 }
 
@@ -233,7 +273,7 @@ impl Stepped {
         }
         out.push(self.state as u8);
         self.tail.encode(out);
-        self.after.encode(out, self.time);
+        self.after.encode(out);
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -242,13 +282,13 @@ impl Stepped {
         let (flow, last, before) = (reader.u32()?, reader.u32()?, reader.u32()?);
         let state = *IN_STATES.get(usize::from(reader.u8()?)).ok_or(Malformed)?;
         let tail = Tail::decode(reader)?;
-        let after = After::decode(reader, time)?;
+        let after = After::decode(reader)?;
         Ok(Stepped { execution, number, time, flow, last, before, after, state, tail })
     }
 }
 
 impl After {
-    fn encode(&self, out: &mut Vec<u8>, now: Time) {
+    fn encode(&self, out: &mut Vec<u8>) {
         match self {
             After::Goes => out.push(0),
             After::Waits(until) => {
@@ -257,10 +297,7 @@ impl After {
             }
             After::Tasks(wait) => {
                 out.push(2);
-                put_u64(out, wait.since.into());
-                put_opt_time(out, wait.deadline, now);
-                put_u64(out, wait.beat_seconds.into());
-                put_u64(out, wait.heard.0);
+                wait.encode(out);
             }
             After::Branches(branching) => {
                 out.push(3);
@@ -282,16 +319,11 @@ impl After {
         }
     }
 
-    fn decode(reader: &mut Reader<'_>, now: Time) -> Result<Self, Malformed> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(match reader.u8()? {
             0 => After::Goes,
             1 => After::Waits(Time(reader.u64()?)),
-            2 => After::Tasks(TaskWait {
-                since: reader.u32()?,
-                deadline: opt_time(reader, now)?,
-                beat_seconds: reader.u32()?,
-                heard: Time(reader.u64()?),
-            }),
+            2 => After::Tasks(TaskWait::decode(reader)?),
             3 => After::Branches(Branching {
                 first: reader.u32()?,
                 total: reader.u32()?,
@@ -367,6 +399,37 @@ impl TaskHeard {
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (execution, flow) = (ExecutionId(reader.u64()?), reader.u32()?);
         Ok(TaskHeard { execution, flow, since: reader.u32()?, time: Time(reader.u64()?) })
+    }
+}
+
+/// A worker has taken the task of an activity. The tail has an event, and no data.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TaskTaken {
+    /// Which execution.
+    pub execution: ExecutionId,
+    /// The number of this record among those of the execution.
+    pub number: u32,
+    /// The flow whose task it is.
+    pub flow: u32,
+    /// When.
+    pub time: Time,
+    /// The event.
+    pub tail: Tail,
+}
+
+impl TaskTaken {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        put_u64(out, self.execution.0);
+        put_u64(out, self.number.into());
+        put_u64(out, self.flow.into());
+        put_u64(out, self.time.0);
+        self.tail.encode(out);
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (execution, number) = (ExecutionId(reader.u64()?), reader.u32()?);
+        let (flow, time) = (reader.u32()?, Time(reader.u64()?));
+        Ok(TaskTaken { execution, number, flow, time, tail: Tail::decode(reader)? })
     }
 }
 

@@ -6,19 +6,24 @@
 //! | 113 | [`MachineDeleted`] |
 //! | 114 | [`DefinitionDeclared`] |
 //! | 115 | [`DefinitionDropped`] |
+//! | 116 | [`ActivityDeclared`] |
+//! | 117 | [`ActivityDeleted`] |
 //! | 122 | [`ExecutionStarted`] |
 //! | 123 | [`Stepped`] |
 //! | 124 | [`TaskReported`] |
 //! | 125 | [`TaskHeard`] |
 //! | 126 | [`ExecutionsRemoved`] |
+//! | 127 | [`TaskTaken`] |
 //!
 //! Those up to 121 are configuration: a restart reads them first. The others are not.
 
+mod activity;
 mod execution;
+pub use activity::{ActivityDeclared, ActivityDeleted};
 mod machine;
 pub use execution::{
-    After, Branching, ExecutionStarted, ExecutionsRemoved, InState, STATUSES, Status, Stepped, Tail, TaskHeard,
-    TaskReported, TaskWait,
+    After, Branching, ExecutionStarted, ExecutionsRemoved, InState, STATUSES, Status, Stepped, Tail,
+    TaskHeard, TaskReported, TaskTaken, TaskWait,
 };
 pub use machine::{DefinitionDeclared, DefinitionDropped, MachineDeclared, MachineDeleted};
 
@@ -27,7 +32,7 @@ mod tests;
 
 use kernel::codec::{Malformed, Reader};
 
-use crate::{DefinitionId, ExecutionId, MachineId};
+use crate::{ActivityId, DefinitionId, ExecutionId, MachineId};
 
 /// The kinds of records that are this service's.
 pub const KINDS: std::ops::RangeInclusive<u8> = 112..=127;
@@ -43,11 +48,14 @@ pub enum Record {
     MachineDeleted(MachineDeleted),
     DefinitionDeclared(DefinitionDeclared),
     DefinitionDropped(DefinitionDropped),
+    ActivityDeclared(ActivityDeclared),
+    ActivityDeleted(ActivityDeleted),
     ExecutionStarted(Box<ExecutionStarted>),
     Stepped(Box<Stepped>),
     TaskReported(TaskReported),
     TaskHeard(TaskHeard),
     ExecutionsRemoved(ExecutionsRemoved),
+    TaskTaken(TaskTaken),
 }
 
 impl Record {
@@ -57,11 +65,14 @@ impl Record {
             Record::MachineDeleted(_) => 113,
             Record::DefinitionDeclared(_) => 114,
             Record::DefinitionDropped(_) => 115,
+            Record::ActivityDeclared(_) => 116,
+            Record::ActivityDeleted(_) => 117,
             Record::ExecutionStarted(_) => 122,
             Record::Stepped(_) => 123,
             Record::TaskReported(_) => 124,
             Record::TaskHeard(_) => 125,
             Record::ExecutionsRemoved(_) => 126,
+            Record::TaskTaken(_) => 127,
         }
     }
 
@@ -71,6 +82,7 @@ impl Record {
             Record::ExecutionStarted(record) => Some((record.id, 0)),
             Record::Stepped(record) => Some((record.execution, record.number)),
             Record::TaskReported(record) => Some((record.execution, record.number)),
+            Record::TaskTaken(record) => Some((record.execution, record.number)),
             _ => None,
         }
     }
@@ -81,6 +93,7 @@ impl Record {
             Record::ExecutionStarted(record) => Some(&record.tail),
             Record::Stepped(record) => Some(&record.tail),
             Record::TaskReported(record) => Some(&record.tail),
+            Record::TaskTaken(record) => Some(&record.tail),
             _ => None,
         }
     }
@@ -98,11 +111,14 @@ impl kernel::service::Record<'_> for Record {
             Record::MachineDeleted(record) => machine::encode_end(record.id.0, &record.declared_in, out),
             Record::DefinitionDeclared(record) => record.encode(out),
             Record::DefinitionDropped(record) => machine::encode_end(record.id.0, &record.declared_in, out),
+            Record::ActivityDeclared(record) => record.encode(out),
+            Record::ActivityDeleted(record) => machine::encode_end(record.id.0, &record.declared_in, out),
             Record::ExecutionStarted(record) => record.encode(out),
             Record::Stepped(record) => record.encode(out),
             Record::TaskReported(record) => record.encode(out),
             Record::TaskHeard(record) => record.encode(out),
             Record::ExecutionsRemoved(record) => record.encode(out),
+            Record::TaskTaken(record) => record.encode(out),
         }
     }
 
@@ -120,11 +136,17 @@ impl kernel::service::Record<'_> for Record {
                 let (id, declared_in) = machine::decode_end(reader)?;
                 Record::DefinitionDropped(DefinitionDropped { id: DefinitionId(id), declared_in })
             }
+            116 => Record::ActivityDeclared(ActivityDeclared::decode(reader)?),
+            117 => {
+                let (id, declared_in) = machine::decode_end(reader)?;
+                Record::ActivityDeleted(ActivityDeleted { id: ActivityId(id), declared_in })
+            }
             122 => Record::ExecutionStarted(Box::new(ExecutionStarted::decode(reader)?)),
             123 => Record::Stepped(Box::new(Stepped::decode(reader)?)),
             124 => Record::TaskReported(TaskReported::decode(reader)?),
             125 => Record::TaskHeard(TaskHeard::decode(reader)?),
             126 => Record::ExecutionsRemoved(ExecutionsRemoved::decode(reader)?),
+            127 => Record::TaskTaken(TaskTaken::decode(reader)?),
             _ => return Err(Malformed),
         };
         if reader.is_empty() { Ok(record) } else { Err(Malformed) }

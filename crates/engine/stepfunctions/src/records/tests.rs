@@ -24,6 +24,11 @@ fn stepped(after: After) -> Record {
     }))
 }
 
+fn wait(activity: Option<(ActivityId, bool)>) -> TaskWait {
+    let now = Time(1_767_225_600_000);
+    TaskWait { since: 7, started: now, timeout_seconds: 9, beat_seconds: 5, heard: now + 3, activity }
+}
+
 fn records() -> Vec<Record> {
     let key = MachineKey { account: "000000000000".into(), region: "us-east-1".into(), name: "m".into() };
     let now = Time(1_767_225_600_000);
@@ -31,8 +36,8 @@ fn records() -> Vec<Record> {
         After::Goes,
         After::Waits(Time(0)),
         After::Waits(Time(u64::MAX)),
-        After::Tasks(TaskWait { since: 7, deadline: Some(now), beat_seconds: 5, heard: now }),
-        After::Tasks(TaskWait { since: 7, deadline: None, beat_seconds: 0, heard: now }),
+        After::Tasks(wait(Some((ActivityId(4), true)))),
+        After::Tasks(wait(None)),
         After::Branches(Branching { first: 4, total: 1000, limit: 40, event: 8, is_map: true }),
         After::Ended(None),
         After::Ended(Some(0)),
@@ -41,6 +46,20 @@ fn records() -> Vec<Record> {
     ];
     let mut records: Vec<Record> = afters.into_iter().map(stepped).collect();
     records.extend([
+        Record::ActivityDeclared(ActivityDeclared {
+            id: ActivityId(4),
+            key: key.clone(),
+            created: now,
+            tags: [("a".to_owned(), "b".to_owned())].into(),
+        }),
+        Record::ActivityDeleted(ActivityDeleted { id: ActivityId(4), declared_in: vec![7] }),
+        Record::TaskTaken(TaskTaken {
+            execution: ExecutionId(9),
+            number: 6,
+            flow: 0,
+            time: now,
+            tail: tail(),
+        }),
         Record::MachineDeclared(Box::new(MachineDeclared {
             id: MachineId(1),
             key,

@@ -3,9 +3,9 @@
 use serde_json::Value;
 use states_language::{Failure, Iterations, Kind, State, names};
 
+use super::Seen;
 use super::progress::{Next, Progress};
 use crate::data::{Data, Item, Phase};
-use crate::executions::Execution;
 use crate::history::{Field, Type};
 use crate::limits::CONCURRENCY;
 use crate::machines::state_of;
@@ -13,7 +13,7 @@ use crate::records::{After, Branching, InState};
 
 impl Progress {
     /// The branches of a Parallel state begin.
-    pub(super) fn branch(&mut self, state: &State, input: Value, execution: &Execution) -> Next {
+    pub(super) fn branch(&mut self, state: &State, input: Value, execution: &Seen<'_>) -> Next {
         let Kind::Parallel(parallel) = &state.kind else { return self.no_branches(state, execution) };
         let total = u32::try_from(parallel.branches.len()).unwrap_or(u32::MAX);
         self.last = self.written.push(Type::ParallelStateStarted, self.last, []);
@@ -27,7 +27,7 @@ impl Progress {
         &mut self,
         state: &State,
         iterations: Iterations<'_>,
-        execution: &Execution,
+        execution: &Seen<'_>,
     ) -> Next {
         let items = match (&state.kind, iterations.items) {
             (Kind::Map(map), Some(Value::Array(items))) if map.distributed.is_none() => items,
@@ -53,7 +53,7 @@ impl Progress {
     }
 
     /// What only a distributed Map has is not served.
-    fn no_branches(&mut self, state: &State, execution: &Execution) -> Next {
+    fn no_branches(&mut self, state: &State, execution: &Seen<'_>) -> Next {
         self.last = self.written.push(Type::MapStateStarted, self.last, [(Field::Length, Some("0"))]);
         self.data.phase = Phase::Branches;
         let failure = Failure::new(names::RUNTIME, "Map states of the mode DISTRIBUTED are not served here.");
@@ -66,7 +66,7 @@ impl Progress {
     }
 
     /// The flow begins to run for another one. Until here it has the data of that one.
-    pub(super) fn begin_branch(&mut self, execution: &Execution) -> Next {
+    pub(super) fn begin_branch(&mut self, execution: &Seen<'_>) -> Next {
         let definition = self.definition.clone();
         let state = state_of(&definition.flow, &self.data.state);
         let (Some(state), Some((_, index, _))) = (state, execution.place_of(self.flow)) else {
@@ -101,7 +101,7 @@ impl Progress {
     }
 
     /// The flow has run for another one, and has come to its end. The next iteration comes from the same event as the end of this one.
-    pub(super) fn branch_succeeds(&mut self, execution: &Execution) -> After {
+    pub(super) fn branch_succeeds(&mut self, execution: &Seen<'_>) -> After {
         let Some((_, index, branches)) = execution.place_of(self.flow) else { return After::Ended(None) };
         if !branches.branching.is_map {
             return After::Ended(None);
@@ -111,13 +111,11 @@ impl Progress {
         self.last = self.write_iteration(Type::MapIterationSucceeded, inner, &map, index);
         let next = branches.begun;
         let begins = next < branches.branching.total;
-        After::Ended(
-            begins.then(|| self.write_iteration(Type::MapIterationStarted, inner, &map, next)),
-        )
+        After::Ended(begins.then(|| self.write_iteration(Type::MapIterationStarted, inner, &map, next)))
     }
 
     /// The flow has run for another one, and fails: the flows beside it are given up.
-    pub(super) fn branch_fails(&mut self, execution: &Execution) {
+    pub(super) fn branch_fails(&mut self, execution: &Seen<'_>) {
         let Some((parent, index, branches)) = execution.place_of(self.flow) else { return };
         let (is_map, first) = (branches.branching.is_map, branches.branching.first);
         let map = self.data.runs_for.clone().unwrap_or_default();

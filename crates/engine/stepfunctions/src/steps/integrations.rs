@@ -63,7 +63,10 @@ pub(super) fn find(service: &str, is_sdk: bool) -> Option<Integrated> {
 
 /// The failure of a task of a service that is not served here: what AWS's SDK says when it reaches nobody.
 pub(super) fn unserved(service: &str) -> Failure {
-    Failure::new(&format!("{service}.SdkClientException"), format!("The service {service} is not served here."))
+    Failure::new(
+        &format!("{service}.SdkClientException"),
+        format!("The service {service} is not served here."),
+    )
 }
 
 impl Integrated {
@@ -217,8 +220,7 @@ mod tests {
     #[test]
     fn answers_and_refusals_are_results_and_failures() {
         let refusal = Refusal::new("QueueDoesNotExist", "The specified queue does not exist.");
-        let failure =
-            find("sqs", true).unwrap().result(Called::Refused(refusal.clone()), "id").unwrap_err();
+        let failure = find("sqs", true).unwrap().result(Called::Refused(refusal.clone()), "id").unwrap_err();
         assert_eq!(failure.name(), "Sqs.QueueDoesNotExistException");
         let cause = "The specified queue does not exist. (Service: Sqs, Status Code: 400, Request ID: id) (SDK Attempt Count: 1)";
         assert_eq!(failure.cause.as_deref(), Some(cause));
@@ -229,7 +231,10 @@ mod tests {
         let result = find("sfn", true).unwrap().result(started.clone(), "id");
         assert_eq!(result, Ok(json!({"ExecutionArn": "e", "StartDate": "1970-01-01T00:00:01.500Z"})));
         let result = find("states", false).unwrap().result(started, "id").unwrap();
-        assert_eq!((&result["StartDate"], &result["SdkResponseMetadata"]["RequestId"]), (&json!(1500), &json!("id")));
+        assert_eq!(
+            (&result["StartDate"], &result["SdkResponseMetadata"]["RequestId"]),
+            (&json!(1500), &json!("id"))
+        );
         let put = answered(r#"{"FailedEntryCount":1,"Entries":[]}"#);
         let failure = find("events", false).unwrap().result(put, "id").unwrap_err();
         assert_eq!(failure.name(), "EventBridge.FailedEntry");

@@ -48,6 +48,20 @@ pub struct Step {
     progress: Option<Box<Progress>>,
 }
 
+/// An execution as a step sees it, with everything that is remembered besides.
+struct Seen<'s> {
+    execution: &'s Execution,
+    state: &'s State,
+}
+
+impl std::ops::Deref for Seen<'_> {
+    type Target = Execution;
+
+    fn deref(&self) -> &Execution {
+        self.execution
+    }
+}
+
 impl Step {
     pub(crate) fn new((execution, flow): (ExecutionId, u32), loaded: Loaded) -> Self {
         Step { execution, flow, loaded, progress: None }
@@ -74,14 +88,15 @@ impl State {
             // It was given up meanwhile, perhaps by what it has called.
             return Decision::silent(Vec::new());
         }
+        let seen = Seen { execution, state: self };
         let (mut progress, turn) = match (step.progress.take(), called) {
             (Some(mut progress), Some(called)) => {
-                let turn = progress.called(called, execution);
+                let turn = progress.called(called, &seen);
                 (progress, turn)
             }
             _ => match self.begin(step, execution, setting) {
                 Ok((mut progress, begins)) => {
-                    let turn = progress.begin(begins, execution);
+                    let turn = progress.begin(begins, &seen);
                     (progress, turn)
                 }
                 Err(Malformed) => return self.fail_unreadable(step.execution, execution, setting),

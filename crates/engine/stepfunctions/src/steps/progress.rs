@@ -8,12 +8,12 @@ use states_language::{
     Departure, Failure, Kind, Random, Reaction, Scope, State, StateMachine, Step, Transition, Work, names,
 };
 
+use super::Seen;
 use super::context::About;
 use super::ends;
 use super::tasks::Asked;
 use super::token::Task;
 use crate::data::{self, Data, Phase};
-use crate::executions::Execution;
 use crate::history::{Field, Type, Written};
 use crate::machines::state_of;
 use crate::records::{After, InState, Status, TaskWait};
@@ -93,7 +93,7 @@ pub(super) enum Next {
 
 impl Progress {
     /// Begins a step.
-    pub(super) fn begin(&mut self, begins: Begins, execution: &Execution) -> Turn {
+    pub(super) fn begin(&mut self, begins: Begins, execution: &Seen<'_>) -> Turn {
         let next = match begins {
             Begins::Branch => self.begin_branch(execution),
             Begins::GoesOn => Next::On,
@@ -105,7 +105,7 @@ impl Progress {
     }
 
     /// Goes through states until something stops it.
-    pub(super) fn go_on(&mut self, mut next: Next, execution: &Execution) -> Turn {
+    pub(super) fn go_on(&mut self, mut next: Next, execution: &Seen<'_>) -> Turn {
         loop {
             next = match next {
                 Next::Stop(turn) => return turn,
@@ -114,7 +114,7 @@ impl Progress {
         }
     }
 
-    fn next_state(&mut self, execution: &Execution) -> Next {
+    fn next_state(&mut self, execution: &Seen<'_>) -> Next {
         self.work = Work::default();
         let definition = self.definition.clone();
         let Some(state) = state_of(&definition.flow, &self.data.state) else {
@@ -151,7 +151,7 @@ impl Progress {
     }
 
     /// Why the execution cannot have more events (facts/stepfunctions.md § 3). A retry need not have one, but it has a record.
-    fn too_long(&self, execution: &Execution) -> Option<Failure> {
+    fn too_long(&self, execution: &Seen<'_>) -> Option<Failure> {
         let is_full = self.written.next() + EVENTS_OF_STATE > limits::EVENTS;
         (is_full || execution.next_record() > 2 * limits::EVENTS).then(|| {
             let text =
@@ -184,7 +184,7 @@ impl Progress {
     }
 
     /// The flow does what its state says.
-    fn attempt(&mut self, state: &State, execution: &Execution) -> Next {
+    fn attempt(&mut self, state: &State, execution: &Seen<'_>) -> Next {
         let token = self.token_of(state);
         let context = self.about.context(&self.data, self.data.item.as_ref(), token.as_deref());
         let entered = state.enter(&self.scope(&context));
@@ -206,8 +206,7 @@ impl Progress {
     /// The token of the task that the state begins, if it is one that somebody returns.
     fn token_of(&self, state: &State) -> Option<String> {
         let Kind::Task(task) = &state.kind else { return None };
-        super::tasks::has_token(&task.resource)
-            .then(|| self.task().token(&self.secret))
+        super::tasks::has_token(&task.resource).then(|| self.task().token(&self.secret))
     }
 
     /// The task that is scheduled next.
@@ -221,7 +220,7 @@ impl Progress {
     }
 
     /// What the state has waited for is there.
-    pub(super) fn finish(&mut self, state: &State, result: Value, execution: &Execution) -> Next {
+    pub(super) fn finish(&mut self, state: &State, result: Value, execution: &Seen<'_>) -> Next {
         let context = self.about.context(&self.data, self.data.item.as_ref(), None);
         match state.finish(result, &self.scope(&context)) {
             Ok(departure) => self.leave(state, departure, execution),
@@ -230,7 +229,7 @@ impl Progress {
     }
 
     /// The state has failed because of what its own fields say.
-    fn failed_here(&mut self, state: &State, failure: Failure, execution: &Execution) -> Next {
+    fn failed_here(&mut self, state: &State, failure: Failure, execution: &Seen<'_>) -> Next {
         let failure = self.explain(state, failure);
         self.recover(state, &failure, execution)
     }
@@ -256,7 +255,7 @@ impl Progress {
     }
 
     /// The state has failed: it is tried again, or a catcher leads on, or the flow fails.
-    pub(super) fn recover(&mut self, state: &State, failure: &Failure, execution: &Execution) -> Next {
+    pub(super) fn recover(&mut self, state: &State, failure: &Failure, execution: &Seen<'_>) -> Next {
         let context = self.about.context(&self.data, self.data.item.as_ref(), None);
         let jitter = (self.jitter >> 11) as f64 / (1u64 << 53) as f64;
         let reaction = state.recover(failure, &self.data.retries, jitter, &self.scope(&context));
@@ -290,7 +289,7 @@ impl Progress {
     }
 
     /// The flow leaves its state.
-    fn leave(&mut self, state: &State, departure: Departure, execution: &Execution) -> Next {
+    fn leave(&mut self, state: &State, departure: Departure, execution: &Seen<'_>) -> Next {
         let kind = match &state.kind {
             Kind::Pass(_) => Type::PassStateExited,
             Kind::Task(_) => Type::TaskStateExited,
@@ -309,8 +308,11 @@ impl Progress {
             let failure = Failure::new(names::DATA_LIMIT_EXCEEDED, text);
             return self.ends_badly(&failure, execution);
         }
-        let fields =
-            [(Field::Name, Some(&*state.name)), (Field::Output, Some(&*output)), (Field::Assigned, assigned.as_deref())];
+        let fields = [
+            (Field::Name, Some(&*state.name)),
+            (Field::Output, Some(&*output)),
+            (Field::Assigned, assigned.as_deref()),
+        ];
         self.last = self.written.push(kind, self.last, fields);
         (self.data.branches, self.data.task) = (None, None);
         match departure.to {
@@ -329,7 +331,7 @@ impl Progress {
     }
 
     /// The flow has come to its end.
-    fn ends_well(&mut self, output: &str, execution: &Execution) -> Next {
+    fn ends_well(&mut self, output: &str, execution: &Seen<'_>) -> Next {
         let data = output.as_bytes().to_vec();
         if self.flow > 0 {
             let after = self.branch_succeeds(execution);
@@ -341,7 +343,7 @@ impl Progress {
     }
 
     /// The flow fails.
-    pub(super) fn ends_badly(&mut self, failure: &Failure, execution: &Execution) -> Next {
+    pub(super) fn ends_badly(&mut self, failure: &Failure, execution: &Seen<'_>) -> Next {
         let went = match self.flow {
             0 => self.over(failure),
             _ => {

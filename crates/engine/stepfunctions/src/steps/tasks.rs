@@ -4,11 +4,12 @@ use kernel::{Call, Called, Caller, uuid_text};
 use serde_json::Value;
 use states_language::{Failure, Kind, PAYLOAD_BYTES, Pattern, Resource, Run, State, names};
 
+use super::Seen;
 use super::integrations::{self, Integrated};
 use super::progress::{Next, Progress, Turn};
 use crate::data::Phase;
-use crate::executions::Execution;
 use crate::history::{Field, Type};
+use crate::ids::Named;
 use crate::machines::state_of;
 use crate::records::{After, TaskWait};
 
@@ -27,7 +28,7 @@ pub(super) fn has_token(resource: &Resource) -> bool {
 
 impl Progress {
     /// The flow's task begins.
-    pub(super) fn run(&mut self, state: &State, run: Run<'_>, execution: &Execution) -> Next {
+    pub(super) fn run(&mut self, state: &State, run: Run<'_>, execution: &Seen<'_>) -> Next {
         match run.resource {
             Resource::Service { service, action, sdk, pattern } => {
                 let kind = if *sdk { format!("aws-sdk:{service}") } else { service.clone() };
@@ -49,7 +50,7 @@ impl Progress {
                 self.task_failed(state, &failure, execution)
             }
             Resource::Function(arn) => {
-                let (input, timeout) = (run.payload.to_string(), run.timeout_seconds.map(|s| s.to_string()));
+                let (input, timeout) = (run.payload.to_string(), shown(run.timeout_seconds));
                 let fields = [
                     (Field::Resource, Some(&**arn)),
                     (Field::Input, Some(&*input)),
@@ -57,23 +58,55 @@ impl Progress {
                 ];
                 self.last = self.written.push(Type::LambdaFunctionScheduled, self.last, fields);
                 let failure = integrations::unserved("Lambda");
-                let fields = [(Field::Error, failure.error.as_deref()), (Field::Cause, failure.cause.as_deref())];
+                let fields =
+                    [(Field::Error, failure.error.as_deref()), (Field::Cause, failure.cause.as_deref())];
                 self.last = self.written.push(Type::LambdaFunctionScheduleFailed, self.last, fields);
                 self.recover(state, &failure, execution)
             }
             Resource::Activity(arn) => {
-                let failure = Failure::new(names::RUNTIME, format!("The activity {arn} does not exist."));
-                self.recover(state, &failure, execution)
+                let key = match Named::parse(arn) {
+                    Ok(Named::Activity(key)) => Some(key),
+                    _ => None,
+                };
+                let Some(activity) = key.and_then(|key| execution.state.activity(&key)) else {
+                    let text = format!("The activity {arn} does not exist.");
+                    return self.recover(state, &Failure::new(names::RUNTIME, text), execution);
+                };
+                let activity = activity.declared.id;
+                let input = run.payload.to_string();
+                let (timeout, heartbeat) = (shown(run.timeout_seconds), shown(run.heartbeat_seconds));
+                let fields = [
+                    (Field::Resource, Some(&**arn)),
+                    (Field::Input, Some(&*input)),
+                    (Field::Timeout, timeout.as_deref()),
+                    (Field::Heartbeat, heartbeat.as_deref()),
+                ];
+                let wait = TaskWait { activity: Some((activity, true)), ..self.wait(&run) };
+                self.last = self.written.push(Type::ActivityScheduled, self.last, fields);
+                self.data.phase = Phase::Tasks;
+                self.stops(After::Tasks(wait))
             }
+        }
+    }
+
+    /// How the task is waited for that is scheduled next.
+    fn wait(&self, run: &Run<'_>) -> TaskWait {
+        let seconds = |seconds: Option<u64>| seconds.and_then(|seconds| seconds.try_into().ok()).unwrap_or(0);
+        TaskWait {
+            since: self.written.next(),
+            started: self.now,
+            timeout_seconds: seconds(run.timeout_seconds),
+            beat_seconds: seconds(run.heartbeat_seconds),
+            heard: self.now,
+            activity: None,
         }
     }
 
     /// Writes that a service's task is scheduled and started.
     fn schedule(&mut self, kind: &str, resource: &str, run: &Run<'_>) -> TaskWait {
-        let since = self.written.next();
+        let wait = self.wait(run);
         let parameters = run.payload.to_string();
-        let seconds = |seconds: Option<u64>| seconds.map(|seconds| seconds.to_string());
-        let (timeout, heartbeat) = (seconds(run.timeout_seconds), seconds(run.heartbeat_seconds));
+        let (timeout, heartbeat) = (shown(run.timeout_seconds), shown(run.heartbeat_seconds));
         let role = run.credentials.as_ref().and_then(|credentials| credentials.get("RoleArn"));
         let fields = [
             (Field::ResourceType, Some(kind)),
@@ -88,12 +121,7 @@ impl Progress {
         let fields = [(Field::ResourceType, Some(kind)), (Field::Resource, Some(resource))];
         self.last = self.written.push(Type::TaskStarted, scheduled, fields);
         self.data.task = Some((kind.to_owned(), resource.to_owned()));
-        TaskWait {
-            since,
-            deadline: run.timeout_seconds.map(|seconds| self.now.plus_seconds(seconds)),
-            beat_seconds: run.heartbeat_seconds.and_then(|seconds| seconds.try_into().ok()).unwrap_or(0),
-            heard: self.now,
-        }
+        wait
     }
 
     fn call(&self, integrated: &Integrated, action: &str, payload: &Value) -> Call {
@@ -116,12 +144,12 @@ impl Progress {
     }
 
     /// What the flow has called has answered.
-    pub(super) fn called(&mut self, called: Called, execution: &Execution) -> Turn {
+    pub(super) fn called(&mut self, called: Called, execution: &Seen<'_>) -> Turn {
         let next = self.answered(called, execution);
         self.go_on(next, execution)
     }
 
-    fn answered(&mut self, called: Called, execution: &Execution) -> Next {
+    fn answered(&mut self, called: Called, execution: &Seen<'_>) -> Next {
         let definition = self.definition.clone();
         let state = state_of(&definition.flow, &self.data.state);
         // A step goes on only with what it has asked for.
@@ -156,41 +184,57 @@ impl Progress {
         self.last = self.written.push(kind, self.last, fields);
     }
 
-    fn task_failed(&mut self, state: &State, failure: &Failure, execution: &Execution) -> Next {
+    fn task_failed(&mut self, state: &State, failure: &Failure, execution: &Seen<'_>) -> Next {
         self.write_task(Type::TaskFailed, None, Some(failure));
         self.recover(state, failure, execution)
     }
 
     /// What the flow has waited for has ended: its task, or the flows that ran for it.
-    pub(super) fn waited_for(&mut self, result: Result<Value, Failure>, execution: &Execution) -> Next {
+    pub(super) fn waited_for(&mut self, result: Result<Value, Failure>, execution: &Seen<'_>) -> Next {
         let definition = self.definition.clone();
         let Some(state) = state_of(&definition.flow, &self.data.state) else { return Next::On };
-        let is_task = matches!(state.kind, Kind::Task(_));
         match result {
             Ok(result) => {
-                if is_task {
-                    self.write_task(Type::TaskSucceeded, Some(&result.to_string()), None);
-                } else {
-                    self.branches_succeeded(state);
+                match events_of(state) {
+                    Some(events) => self.write_task(events.0, Some(&result.to_string()), None),
+                    None => self.branches_succeeded(state),
                 }
                 // What fails from here on is the state's own.
                 self.data.phase = Phase::TriesAgain;
                 self.finish(state, result, execution)
             }
-            Err(failure) if is_task => self.task_failed(state, &failure, execution),
-            Err(failure) => self.recover(state, &failure, execution),
+            Err(failure) => {
+                if let Some(events) = events_of(state) {
+                    self.write_task(events.1, None, Some(&failure));
+                }
+                self.recover(state, &failure, execution)
+            }
         }
     }
 
     /// Nothing was heard of the flow's task in time. The event names no cause, and not that a heartbeat was missed; retriers and catchers
     /// can tell the difference (facts/stepfunctions.md § 7, 18).
-    pub(super) fn timed_out(&mut self, wait: &TaskWait, execution: &Execution) -> Next {
+    pub(super) fn timed_out(&mut self, wait: &TaskWait, execution: &Seen<'_>) -> Next {
         let definition = self.definition.clone();
         let Some(state) = state_of(&definition.flow, &self.data.state) else { return Next::On };
         let failure = |name: &str| Failure { error: Some(name.to_owned()), cause: None, location: None };
-        self.write_task(Type::TaskTimedOut, None, Some(&failure(names::TIMEOUT)));
-        let is_beat = wait.deadline.is_none_or(|deadline| wait.due().is_some_and(|due| due < deadline));
+        let kind = events_of(state).map_or(Type::TaskTimedOut, |events| events.2);
+        self.write_task(kind, None, Some(&failure(names::TIMEOUT)));
+        let is_beat = wait.deadline().is_none_or(|deadline| wait.due().is_some_and(|due| due < deadline));
         let name = if is_beat { names::HEARTBEAT_TIMEOUT } else { names::TIMEOUT };
         self.recover(state, &failure(name), execution)
     }
+}
+
+/// The events with which the task of a state succeeds, fails, and is timed out; none if it is no Task state.
+fn events_of(state: &State) -> Option<(Type, Type, Type)> {
+    let Kind::Task(task) = &state.kind else { return None };
+    Some(match &task.resource {
+        Resource::Activity(_) => (Type::ActivitySucceeded, Type::ActivityFailed, Type::ActivityTimedOut),
+        _ => (Type::TaskSucceeded, Type::TaskFailed, Type::TaskTimedOut),
+    })
+}
+
+fn shown(seconds: Option<u64>) -> Option<String> {
+    seconds.map(|seconds| seconds.to_string())
 }

@@ -64,8 +64,10 @@ fn a_task_calls_its_service_and_a_refusal_is_retried_and_caught() {
             _ => Called::Answered(json!({"MessageId": "m"}).to_string()),
         });
         let retry = json!([{"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 2, "MaxAttempts": 1}]);
-        let catch = json!([{"ErrorEquals": ["Sqs.QueueDoesNotExistException"], "ResultPath": "$.e", "Next": "B"}]);
-        let task = json!({"Parameters": {"MessageBody.$": "$.x"}, "Retry": retry, "Catch": catch, "Next": "End"});
+        let catch =
+            json!([{"ErrorEquals": ["Sqs.QueueDoesNotExistException"], "ResultPath": "$.e", "Next": "B"}]);
+        let task =
+            json!({"Parameters": {"MessageBody.$": "$.x"}, "Retry": retry, "Catch": catch, "Next": "End"});
         let definition = machine(
             "A",
             json!({"A": send(task), "B": {"Type": "Wait", "SecondsPath": "$.w", "Next": "A2"},
@@ -125,8 +127,11 @@ fn a_state_that_fails_ends_the_execution() {
 #[test]
 fn a_map_runs_its_iterations_side_by_side_up_to_its_bound() {
     both(|mut world| {
-        let inner = machine("T", json!({"T": {"Type": "Wait", "Seconds": 1, "Next": "O"},
-            "O": {"Type": "Pass", "Parameters": {"i.$": "$$.Map.Item.Index", "v.$": "$"}, "End": true}}));
+        let inner = machine(
+            "T",
+            json!({"T": {"Type": "Wait", "Seconds": 1, "Next": "O"},
+            "O": {"Type": "Pass", "Parameters": {"i.$": "$$.Map.Item.Index", "v.$": "$"}, "End": true}}),
+        );
         let map = json!({"Type": "Map", "MaxConcurrency": 2, "ItemProcessor": inner, "End": true});
         let execution = world.run(&machine("M", json!({"M": map})), &json!([5, 6, 7]));
         world.advance(1000);
@@ -176,7 +181,10 @@ fn a_branch_that_fails_ends_those_beside_it_and_can_be_caught() {
     both(|mut world| {
         let branches = json!([
             machine("W", json!({"W": {"Type": "Wait", "Seconds": 100, "End": true}})),
-            machine("V", json!({"V": {"Type": "Wait", "Seconds": 1, "Next": "F"}, "F": {"Type": "Fail", "Error": "E"}})),
+            machine(
+                "V",
+                json!({"V": {"Type": "Wait", "Seconds": 1, "Next": "F"}, "F": {"Type": "Fail", "Error": "E"}})
+            ),
         ]);
         let catch = json!([{"ErrorEquals": ["E"], "Next": "C"}]);
         let parallel = json!({"Type": "Parallel", "Branches": branches, "Catch": catch, "End": true});
@@ -207,10 +215,18 @@ fn a_branch_that_fails_ends_those_beside_it_and_can_be_caught() {
 #[test]
 fn branches_can_be_nested_and_see_the_variables_around_them() {
     both(|mut world| {
-        let inner = machine("I", json!({"I": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $n + $states.input %}", "End": true}}));
+        let inner = machine(
+            "I",
+            json!({"I": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $n + $states.input %}", "End": true}}),
+        );
         let map = json!({"Type": "Map", "ItemsPath": "$.list", "ItemProcessor": inner, "End": true});
-        let branches = json!([machine("M1", json!({"M1": map})),
-            machine("X", json!({"X": {"Type": "Pass", "Parameters": {"n.$": "$n", "id.$": "$$.Execution.Input.id"}, "End": true}}))]);
+        let branches = json!([
+            machine("M1", json!({"M1": map})),
+            machine(
+                "X",
+                json!({"X": {"Type": "Pass", "Parameters": {"n.$": "$n", "id.$": "$$.Execution.Input.id"}, "End": true}})
+            )
+        ]);
         let states = json!({
             "A": {"Type": "Pass", "Assign": {"n": 10}, "Next": "P"},
             "P": {"Type": "Parallel", "Branches": branches, "End": true},
@@ -236,14 +252,20 @@ fn an_execution_that_takes_too_long_is_timed_out() {
 #[test]
 fn a_loop_ends_with_the_most_events_that_an_execution_can_have() {
     let mut world = World::new(Memory::Warm);
-    let states = json!({"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}});
-    let machine = world.create("m", &machine("A", states));
-    world.create("other", &json!({"StartAt": "S", "States": {"S": {"Type": "Succeed"}}}));
-    world.start(&machine, "e", &json!({})).unwrap();
+    let again = json!({"Type": "Choice", "Choices": [{"Variable": "$.end", "IsPresent": true, "Next": "C"}], "Default": "A"});
+    let states = json!({"A": {"Type": "Pass", "Next": "B"}, "B": again, "C": {"Type": "Succeed"}});
+    let execution = world.run(&machine("A", states), &json!({}));
     // A step is bounded: others have their turn between two of them.
-    for _ in 0..40 {
+    for _ in 0..10 {
         assert!(world.step());
     }
-    let (_, execution) = world.state.executions().next().unwrap();
-    assert!(execution.is_open() && execution.next_event <= 40 * 32 + 2, "{}", execution.next_event);
+    let (_, known) = world.state.executions().next().unwrap();
+    assert!(known.is_open() && known.next_event <= 10 * 32 + 2, "{}", known.next_event);
+    world.is_checked = false;
+    world.catch_up();
+    let (status, failure) = world.end(&execution);
+    assert_eq!((&*status, &failure[0]), ("FAILED", &json!("States.Runtime")));
+    let (_, known) = world.state.executions().next().unwrap();
+    assert!((24_980..=25_001).contains(&known.next_event), "{}", known.next_event);
+    world.check_replay();
 }

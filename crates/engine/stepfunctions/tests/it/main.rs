@@ -5,3 +5,5 @@ mod world;
 mod flows;
 
 mod restarts;
+
+mod tasks;

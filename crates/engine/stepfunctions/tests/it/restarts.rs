@@ -37,7 +37,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
 
     #[test]
     fn every_execution_ends_as_one_that_nothing_has_disturbed(cold in any::<bool>(), events in prop::collection::vec(event(), 1..60)) {
@@ -79,7 +79,8 @@ proptest! {
 fn a_name_is_an_execution_of_its_own_for_as_long_as_it_is_remembered() {
     // facts/stepfunctions.md § 6
     let mut world = World::new(Memory::Warm);
-    let machine = world.create("m", &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 5, "End": true}}}));
+    let machine = world
+        .create("m", &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 5, "End": true}}}));
     let first = world.start(&machine, "e", &json!({"a": 1})).unwrap();
     assert_eq!(world.start(&machine, "e", &json!({"a": 1})).unwrap(), first);
     assert_eq!(world.start(&machine, "e", &json!({"a": 2})).unwrap_err().shape, "ExecutionAlreadyExists");

@@ -9,8 +9,8 @@ use api::stepfunctions::{
 use bytes::Bytes;
 use kernel::service::Record as _;
 use kernel::{
-    Call, Called, Caller, Context, Demand, Extent, Handed, Ledger, NoTargets, Numbers, Outcome, Place, Refusal,
-    Secret, Service, Setting, Stored, Survival, Time,
+    Call, Called, Caller, Context, Demand, Extent, Handed, Ledger, NoTargets, Numbers, Outcome, Place,
+    Refusal, Secret, Service, Setting, Stored, Survival, Time,
 };
 use serde_json::{Value, json};
 use stepfunctions::limits::Limits;
@@ -46,19 +46,26 @@ pub enum Memory {
     Cold,
 }
 
+/// Answers a call, given how many there were before.
+pub type Answer = Box<dyn Fn(&Call, usize) -> Called>;
+
 pub struct World {
     pub state: State,
     pub ledger: Ledger,
     pub now: Time,
     pub memory: Memory,
+    /// Whether each step is followed by a look at what a restart would find.
+    pub is_checked: bool,
     numbers: Numbers,
     log: Vec<(Extent, Vec<u8>, Vec<u8>)>,
     written: u32,
     effects: VecDeque<Effect>,
+    /// Answers to requests that waited, with their tickets.
+    pub answers: Vec<(u64, Result<operations::Reply, Refusal>)>,
     /// What tasks have called.
     pub calls: Vec<Call>,
     /// What they are answered.
-    pub answer: Box<dyn Fn(&Call, usize) -> Called>,
+    pub answer: Answer,
 }
 
 impl World {
@@ -68,10 +75,12 @@ impl World {
             ledger: Ledger::default(),
             now: NOW,
             memory,
+            is_checked: true,
             numbers: Numbers::new(1),
             log: Vec::new(),
             written: 0,
             effects: VecDeque::new(),
+            answers: Vec::new(),
             calls: Vec::new(),
             answer: Box::new(|call, _| Called::Answered(call.input.clone())),
         }
@@ -108,14 +117,34 @@ impl World {
         let decision = command.decide(&self.state, &mut context);
         let facts: Vec<(Record, Vec<u8>)> =
             decision.facts.into_iter().map(|fact| (fact.record, fact.tail.into_owned())).collect();
-        let Outcome::Reply(answer) = decision.outcome else { panic!("no answer") };
+        let answer = match decision.outcome {
+            Outcome::Reply(answer) => answer,
+            Outcome::Wait(waiter) => {
+                self.state.wait(waiter);
+                return Err(Refusal::new("Waits", ""));
+            }
+            _ => panic!("no answer"),
+        };
         for (record, tail) in facts {
             self.record(&record, &tail);
         }
-        let reply = answer?;
-        let records: Vec<(Bytes, Bytes)> =
-            operations::needs(&reply).iter().map(|at| self.read(*at)).map(|(h, t)| (h.into(), t.into())).collect();
-        Ok(operations::present(reply, &plan, &Materials { records: &records }).unwrap())
+        Ok(self.present(answer?, &plan))
+    }
+
+    fn present(&self, reply: operations::Reply, plan: &operations::Plan) -> Response {
+        let records = operations::needs(&reply).iter().map(|at| self.read(*at));
+        let records: Vec<(Bytes, Bytes)> = records.map(|(head, tail)| (head.into(), tail.into())).collect();
+        operations::present(reply, plan, &Materials { records: &records }).unwrap()
+    }
+
+    /// The token and the input of a task that a worker was given.
+    pub fn task(&mut self, reply: operations::Reply) -> Option<(String, Value)> {
+        match self.present(reply, &operations::Plan::GetActivityTask(())) {
+            Response::GetActivityTask(output) => {
+                Some((output.task_token?.to_string(), serde_json::from_str(&output.input?).unwrap()))
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     fn read(&self, at: Extent) -> (Vec<u8>, Vec<u8>) {
@@ -220,17 +249,24 @@ impl World {
             let facts: Vec<(Record, Vec<u8>)> =
                 decision.facts.into_iter().map(|fact| (fact.record, fact.tail.into_owned())).collect();
             self.effects.extend(decision.effects.into_iter().map(|effect| effect.1));
-            if let Outcome::Call(call) = decision.outcome {
-                assert!(facts.is_empty());
-                called = Some((self.answer)(&call, self.calls.len()));
-                self.calls.push(*call);
-                continue;
-            }
+            let answer = match decision.outcome {
+                Outcome::Call(call) => {
+                    assert!(facts.is_empty());
+                    called = Some((self.answer)(&call, self.calls.len()));
+                    self.calls.push(*call);
+                    continue;
+                }
+                Outcome::Reply(answer) => decision.ticket.map(|ticket| (ticket, answer)),
+                _ => None,
+            };
             assert!(facts.len() <= 1);
             for (record, tail) in facts {
                 self.record(&record, &tail);
-                self.check_replay();
+                if self.is_checked {
+                    self.check_replay();
+                }
             }
+            self.answers.extend(answer);
             return;
         }
     }
@@ -240,9 +276,12 @@ impl World {
         let mut room = usize::MAX;
         Service::advance(&mut self.state, self.now, &mut room);
         if let Some(Effect::Read(wanted)) = self.effects.pop_front() {
-            let records = wanted.extents.iter().map(|&extent| {
-                let (head, tail) = self.read(extent);
-                Stored { extent, head, tail }
+            // What lies elsewhere by now is left out.
+            let found = |extent: &Extent| self.log.iter().find(|entry| entry.0 == *extent);
+            let records = wanted.extents.iter().filter_map(found).map(|(extent, head, tail)| Stored {
+                extent: *extent,
+                head: head.clone(),
+                tail: tail.clone(),
             });
             let event = Event::Read(wanted.execution, wanted.flow, records.collect());
             if let Some(due) = self.state.hear(event, &setting(self.now, &self.numbers)) {
