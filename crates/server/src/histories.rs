@@ -25,7 +25,10 @@ pub fn reads(command: &operations::Command) -> bool {
     use operations::Command;
     matches!(
         command,
-        Command::DescribeExecution(_) | Command::GetExecutionHistory(_) | Command::GetActivityTask(_)
+        Command::DescribeExecution(_)
+            | Command::GetExecutionHistory(_)
+            | Command::GetActivityTask(_)
+            | Command::StartSyncExecution(_)
     )
 }
 
@@ -68,6 +71,8 @@ impl Desk {
                     }
                     return answer;
                 }
+                // It would be another execution.
+                Ok(None) if matches!(command, operations::Command::StartSyncExecution(_)) => break,
                 Ok(None) => {}
                 Err(refusal) => return exchange.refuse(&refusal),
             }

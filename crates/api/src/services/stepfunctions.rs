@@ -1251,17 +1251,23 @@ impl Operation {
                 | Operation::DescribeActivity
                 | Operation::DescribeExecution
                 | Operation::DescribeStateMachine
+                | Operation::DescribeStateMachineForExecution
                 | Operation::GetActivityTask
                 | Operation::GetExecutionHistory
                 | Operation::ListActivities
                 | Operation::ListExecutions
                 | Operation::ListStateMachines
+                | Operation::ListTagsForResource
                 | Operation::SendTaskFailure
                 | Operation::SendTaskHeartbeat
                 | Operation::SendTaskSuccess
                 | Operation::StartExecution
+                | Operation::StartSyncExecution
                 | Operation::StopExecution
+                | Operation::TagResource
+                | Operation::UntagResource
                 | Operation::UpdateStateMachine
+                | Operation::ValidateStateMachineDefinition
         )
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kernel::{Extent, Ledger, Time};
 
 use crate::records::{Branching, ExecutionStarted, InState, Status, TaskWait};
-use crate::{DefinitionId, MachineId};
+use crate::{DefinitionId, ExecutionId, MachineId, MachineKey};
 
 /// An execution.
 #[derive(Clone, PartialEq, Debug)]
@@ -14,7 +14,9 @@ pub struct Execution {
     pub machine: MachineId,
     /// The definition with which it runs.
     pub definition: DefinitionId,
-    /// Its name.
+    /// Whether it is one of an express state machine.
+    pub is_express: bool,
+    /// Its name; of an express one with an id behind it: `name:id`.
     pub name: Box<str>,
     /// When it was started.
     pub started: Time,
@@ -110,6 +112,14 @@ impl Doing {
         }
     }
 
+    /// The execution for whose end the flow waits.
+    pub(crate) fn nested(&self) -> Option<ExecutionId> {
+        match self {
+            Doing::Tasks { wait, .. } => wait.nested,
+            _ => None,
+        }
+    }
+
     /// Whether the flow can go on.
     pub(crate) fn is_ready(&self, now: Time) -> bool {
         match self {
@@ -141,6 +151,7 @@ impl Execution {
         Execution {
             machine: record.machine,
             definition: record.definition,
+            is_express: record.is_express,
             name: record.name.as_str().into(),
             started: record.started,
             deadline: record.deadline,
@@ -154,6 +165,16 @@ impl Execution {
             main,
             others: BTreeMap::new(),
         }
+    }
+
+    /// Its ARN, as one of the state machine of this key.
+    pub fn arn(&self, key: &MachineKey) -> String {
+        if self.is_express { key.express_arn(&self.name) } else { key.execution_arn(&self.name) }
+    }
+
+    /// Its name, without an id.
+    pub fn shown_name(&self) -> &str {
+        self.name.split_once(':').map_or(&*self.name, |(name, _)| name)
     }
 
     /// Whether it has not ended.

@@ -43,6 +43,11 @@ impl MachineKey {
         self.arn_of(&format!("execution:{}:{execution}", self.name))
     }
 
+    /// The ARN of an express execution of the state machine: of its name and an id.
+    pub fn express_arn(&self, execution: &str) -> String {
+        self.arn_of(&format!("express:{}:{execution}", self.name))
+    }
+
     /// The ARN of the activity of this name.
     pub fn activity_arn(&self) -> String {
         self.arn_of(&format!("activity:{}", self.name))

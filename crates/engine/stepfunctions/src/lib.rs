@@ -35,4 +35,4 @@ pub mod refusals;
 pub mod operations;
 
 mod service;
-pub use service::{Due, Effect, Event, Wanted};
+pub use service::{Due, Effect, Event, Waiter, Wanted};

@@ -9,6 +9,9 @@ pub const EVENTS: u32 = 25_000;
 /// Open executions of an account in a region (facts/stepfunctions.md § 3).
 pub const OPEN_EXECUTIONS: usize = 1_000_000;
 
+/// Seconds that an express execution takes at the most (facts/stepfunctions.md § 3).
+pub const EXPRESS_SECONDS: u64 = 5 * 60;
+
 /// Days for which closed executions are kept (facts/stepfunctions.md § 3).
 pub const KEPT_DAYS: u64 = 90;
 

@@ -85,6 +85,11 @@ pub fn activity_missing(arn: &str) -> Refusal {
     Refusal::new("ActivityDoesNotExist", format!("Activity Does Not Exist: '{arn}'"))
 }
 
+/// There is no such resource. The text is that of aliases (facts/stepfunctions.md § 8).
+pub fn resource_missing() -> Refusal {
+    Refusal::new("ResourceNotFound", "Request references a resource that does not exist.")
+}
+
 /// There is nothing to change.
 pub fn nothing_to_update() -> Refusal {
     Refusal::new(

@@ -41,6 +41,15 @@ pub struct Wanted {
     pub extents: Vec<Extent>,
 }
 
+/// A request that waits.
+#[derive(Debug)]
+pub enum Waiter {
+    /// For a task of an activity.
+    Poll(Poll),
+    /// For the end of an execution.
+    Sync(u64, ExecutionId),
+}
+
 /// What follows without a request.
 #[derive(Debug)]
 pub enum Due {
@@ -52,6 +61,8 @@ pub enum Due {
     TimeOut(ExecutionId),
     /// A worker gets a task.
     Hand(Poll),
+    /// An execution has ended whose end a request waits for.
+    Synced(u64, ExecutionId),
     /// A worker has waited for long enough.
     NoTask(u64),
     /// A fact.
@@ -62,11 +73,10 @@ pub enum Due {
 const STEPS: usize = 0;
 /// Executions that take too long.
 const TIMEOUTS: usize = 1;
+/// Requests that waited: workers that get a task or none, and those who are told how an execution ended.
+const WAITERS: usize = 2;
 /// What is not needed any more.
-const UPKEEP: usize = 2;
-
-/// Workers that get a task, or none.
-const POLLS: usize = 3;
+const UPKEEP: usize = 3;
 
 /// Flows whose data are being read at the same time, and bytes that are read for one of them at once.
 const READS: usize = 64;
@@ -79,14 +89,14 @@ impl Service for State {
     const NAME: &'static str = "states";
     const KINDS: RangeInclusive<u8> = records::KINDS;
     const OVERLONG: &'static str = "ValidationException";
-    const CHORES: &'static [usize] = &[40, 20, 200, 20];
+    const CHORES: &'static [usize] = &[40, 20, 20, 200];
 
     type Limits = Limits;
     type Command = Command;
     type Reply = Reply;
     type Record<'a> = Record;
     type Step<'a> = Never;
-    type Waiter = Poll;
+    type Waiter = Waiter;
     type Event = Event;
     type Due = Due;
     type Effect = Effect;
@@ -119,20 +129,30 @@ impl Service for State {
         State::replayed(self);
     }
 
-    fn wait(&mut self, poll: Poll) {
-        self.activities.poll(poll);
+    fn wait(&mut self, waiter: Waiter) {
+        match waiter {
+            Waiter::Poll(poll) => self.activities.poll(poll),
+            Waiter::Sync(ticket, execution) => {
+                self.syncing.insert(execution, ticket);
+            }
+        }
     }
 
     fn gone(&mut self, ticket: u64) -> Option<Reply> {
-        self.activities.gone(ticket).then_some(Reply::NoTask)
+        let waiting = self.syncing.len();
+        self.syncing.retain(|_, known| *known != ticket);
+        let has_waited = self.syncing.len() < waiting || self.activities.gone(ticket);
+        has_waited.then_some(Reply::NoTask)
     }
 
     fn stop(&mut self) {
         self.activities.end_all();
+        let waiting = std::mem::take(&mut self.syncing);
+        self.synced.extend(waiting.into_iter().map(|(execution, ticket)| (ticket, execution)));
     }
 
     fn owes_answers(&self) -> bool {
-        self.activities.owes(Time(0))
+        self.activities.owes(Time(0)) || !self.synced.is_empty()
     }
 
     fn reset(&mut self, _: Time) -> Vec<Fact<'static>> {
@@ -164,6 +184,7 @@ impl Service for State {
         self.timetable.falls_due(now)
             || self.forgetting.falls_due(now)
             || self.activities.owes(now)
+            || !self.synced.is_empty()
             || setting.room >= Demand::Change && self.activities.is_behind(now)
             || setting.room >= Demand::Growth && (goes_on || !self.overdue.is_empty())
             || setting.room >= Demand::Delete
@@ -174,10 +195,14 @@ impl Service for State {
         match chore {
             STEPS if setting.room >= Demand::Growth => self.next_step(setting.now),
             TIMEOUTS if setting.room >= Demand::Growth => self.overdue.pop_front().map(Due::TimeOut),
-            UPKEEP if setting.room >= Demand::Delete => {
+            // Who waits for an execution is told before it is forgotten.
+            UPKEEP if setting.room >= Demand::Delete && self.synced.is_empty() => {
                 self.next_upkeep().map(|record| Due::Fact(Some(record)))
             }
-            POLLS => {
+            WAITERS => {
+                if let Some((ticket, execution)) = self.synced.pop_front() {
+                    return Some(Due::Synced(ticket, execution));
+                }
                 let ended = self.activities.next_ended().map(Due::NoTask);
                 ended.or_else(|| match setting.room >= Demand::Change {
                     true => self.activities.next_met().map(Due::Hand),
@@ -204,6 +229,7 @@ impl Service for State {
                 Decision::silent(fact.into_iter().collect())
             }
             Due::Hand(poll) => Decision { ticket: Some(poll.ticket), ..self.hand(poll, &context.setting) },
+            Due::Synced(ticket, id) => Decision { ticket: Some(*ticket), ..self.tell_end(*id) },
             Due::NoTask(ticket) => Decision { ticket: Some(*ticket), ..Decision::answer(Reply::NoTask) },
             Due::Fact(record) => Decision::silent(record.take().into_iter().map(Fact::from).collect()),
         }
@@ -268,10 +294,16 @@ impl State {
     /// What a flow needs that can go on; nothing if it cannot.
     fn needs(&self, (id, flow): (ExecutionId, u32), now: Time) -> Option<Vec<Extent>> {
         let execution = self.executions.get(&id)?;
-        execution.flow(flow).filter(|flow| flow.doing.is_ready(now))?;
+        let doing = &execution.flow(flow)?.doing;
+        let nested = self.nested_that_ended(doing);
+        if nested.is_none() && !doing.is_ready(now) {
+            return None;
+        }
         let definition = self.definitions.get(&execution.definition);
         let asks_for_input = definition.is_some_and(|definition| definition.asks_for_input());
-        Some(execution.needs(flow, asks_for_input))
+        let mut needs = execution.needs(flow, asks_for_input);
+        needs.extend(nested.into_iter().flat_map(|nested| self.needs_of_nested(nested)));
+        Some(needs)
     }
 
     /// Records have been read for a flow. If they were all, it goes on; what has moved meanwhile is read where it lies now.

@@ -49,6 +49,11 @@ pub struct State {
     pub(crate) forgetting: Timetable<ExecutionId>,
     /// Flows that can go on. Some may have gone on since.
     pub(crate) ready: VecDeque<(ExecutionId, u32)>,
+    /// Requests that wait for the end of an execution, and those whose execution has ended.
+    pub(crate) syncing: BTreeMap<ExecutionId, u64>,
+    pub(crate) synced: VecDeque<(u64, ExecutionId)>,
+    /// Flows that wait for the end of an execution.
+    parents: BTreeSet<(ExecutionId, ExecutionId, u32)>,
     /// Executions that take too long.
     pub(crate) overdue: VecDeque<ExecutionId>,
     /// Flows whose data are being read from the log, and what of them has been read.
@@ -256,9 +261,11 @@ impl State {
         execution.records.push(record.tail.first, at);
         ledger.hold(at);
         self.use_definition(record.definition);
-        self.names.insert(name_key(record.machine, &record.name), record.id);
-        self.by_machine.insert((record.machine, record.id));
-        self.by_status.insert((record.machine, Status::Running, record.started, record.id));
+        if !record.is_express {
+            self.names.insert(name_key(record.machine, &record.name), record.id);
+            self.by_machine.insert((record.machine, record.id));
+            self.by_status.insert((record.machine, Status::Running, record.started, record.id));
+        }
         *self.open.entry(record.machine).or_default() += 1;
         if let Some(deadline) = record.deadline {
             self.timetable.set(deadline, (record.id, WHOLE));
@@ -319,6 +326,11 @@ impl State {
                         self.timetable.set(due, (id, number));
                     }
                     self.activities.wait(&flow.doing, (id, number));
+                    if let Some(nested) = flow.doing.nested() {
+                        self.parents.insert((nested, id, number));
+                        // It may have ended already.
+                        self.goes(id, number);
+                    }
                 }
                 match after {
                     After::Goes => self.goes(id, number),
@@ -338,6 +350,9 @@ impl State {
             self.timetable.clear(due, (id, number));
         }
         self.activities.wait_no_more(&flow.doing, (id, number));
+        if let Some(nested) = flow.doing.nested() {
+            self.parents.remove(&(nested, id, number));
+        }
         if flow.has_begun {
             self.warm.forget(flow.data.place);
         }
@@ -443,12 +458,25 @@ impl State {
         self.by_status.remove(&(execution.machine, Status::Running, execution.started, id));
         execution.main.doing = Doing::Goes;
         (execution.status, execution.stopped) = (status, time);
-        self.by_status.insert((execution.machine, status, time, id));
-        self.forgetting.set(forgotten_at(time), id);
+        if !execution.is_express {
+            self.by_status.insert((execution.machine, status, time, id));
+        }
+        self.forgetting.set(forgotten_at(execution), id);
+        self.synced.extend(self.syncing.remove(&id).map(|ticket| (ticket, id)));
         if let Some(open) = self.open.get_mut(&execution.machine) {
             *open = open.saturating_sub(1);
         }
         self.note_deletable(execution.machine);
+        let first = (id, ExecutionId(0), 0);
+        let theirs = self.parents.range(first..).take_while(|parent| parent.0 == id);
+        let theirs: Vec<(ExecutionId, u32)> = theirs.map(|parent| (parent.1, parent.2)).collect();
+        theirs.into_iter().for_each(|(parent, flow)| self.goes(parent, flow));
+    }
+
+    /// The execution for whose end a flow has waited, if it has come.
+    pub(crate) fn nested_that_ended(&self, doing: &Doing) -> Option<ExecutionId> {
+        let nested = doing.nested()?;
+        self.executions.get(&nested).is_none_or(|nested| !nested.is_open()).then_some(nested)
     }
 
     fn task_reported(&mut self, record: &TaskReported, at: Extent, ledger: &mut Ledger) {
@@ -541,7 +569,7 @@ impl State {
             self.names.remove(&name_key(execution.machine, &execution.name));
             self.by_machine.remove(&(execution.machine, id));
             self.by_status.remove(&(execution.machine, execution.status, execution.stopped, id));
-            self.forgetting.clear(forgotten_at(execution.stopped), id);
+            self.forgetting.clear(forgotten_at(&execution), id);
             self.unuse(execution.definition);
         }
     }
@@ -556,10 +584,13 @@ impl State {
         self.is_replaying = false;
         // Records of executions that were removed, whose tombstones come later.
         self.early.clear();
+        let mut ready_flows = VecDeque::new();
         for (&id, execution) in &self.executions {
-            let ready = execution.flows().filter(|(_, flow)| flow.doing.is_ready(Time(0)));
-            self.ready.extend(ready.map(|(number, _)| (id, number)));
+            let is_ready = |doing: &Doing| doing.is_ready(Time(0)) || self.nested_that_ended(doing).is_some();
+            let ready = execution.flows().filter(|(_, flow)| is_ready(&flow.doing));
+            ready_flows.extend(ready.map(|(number, _)| (id, number)));
         }
+        self.ready = ready_flows;
         // Cleaning may have written a definition again behind what needs it.
         self.definitions.values_mut().for_each(|definition| definition.users = 0);
         let of_machines = self.machines.values().map(|machine| machine.declared.definition);
@@ -645,9 +676,10 @@ fn doing(after: &After) -> Doing {
     }
 }
 
-/// When an execution is forgotten that ended at this moment.
-fn forgotten_at(stopped: Time) -> Time {
-    stopped.plus_seconds(limits::KEPT_DAYS * 24 * 60 * 60)
+/// When an execution is forgotten that has ended: an express one at once, since nobody can ask for it.
+fn forgotten_at(execution: &Execution) -> Time {
+    let days = if execution.is_express { 0 } else { limits::KEPT_DAYS };
+    execution.stopped.plus_seconds(days * 24 * 60 * 60)
 }
 
 /// The key of an execution's name: its state machine's number, then the name.

@@ -22,7 +22,7 @@ use crate::rules::names;
 use crate::rules::pages::{self, Page};
 use crate::state::State;
 use crate::steps::Task;
-use crate::{ActivityId, MachineKey, limits, refusals};
+use crate::{ActivityId, MachineKey, Waiter, limits, refusals};
 
 /// CreateActivity.
 #[derive(Clone, Debug)]
@@ -248,7 +248,7 @@ impl Operation<State> for GetActivityTask {
             )
             .into();
         }
-        Decision::with(Vec::new(), Outcome::Wait(poll))
+        Decision::with(Vec::new(), Outcome::Wait(Waiter::Poll(poll)))
     }
 
     fn present(reply: Reply, _: &(), materials: &Materials<'_>) -> Result<GetActivityTaskOutput, Malformed> {

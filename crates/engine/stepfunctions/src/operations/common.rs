@@ -9,6 +9,7 @@ use kernel::service::Record as _;
 use kernel::{Api, Extent, Refusal, Secret, Time, uuid_text};
 use resources::Faults;
 use resources::tags::Tags;
+use states_language::Diagnostics;
 
 use crate::history::{self, Event};
 use crate::limits::Limits;
@@ -36,7 +37,10 @@ impl Api for State {
     fn is_callable(command: &Command) -> bool {
         !matches!(
             command,
-            Command::DescribeExecution(_) | Command::GetExecutionHistory(_) | Command::GetActivityTask(_)
+            Command::DescribeExecution(_)
+                | Command::GetExecutionHistory(_)
+                | Command::GetActivityTask(_)
+                | Command::StartSyncExecution(_)
         )
     }
 }
@@ -144,6 +148,8 @@ pub enum Reply {
     History(HistoryRead),
     /// Tags.
     Tags(Tags),
+    /// What there is to say about a definition.
+    Diagnostics(Diagnostics),
     /// An activity.
     Activity(ActivityDeclared),
     /// A page of activities.
@@ -230,11 +236,14 @@ pub(super) fn tags_of(given: Option<Vec<api::stepfunctions::Tag>>) -> Result<Tag
         }
         Fault::Repeated(key) => refusals::invalid(format!("The tag key '{key}' is repeated.")),
     })?;
-    match rules.have_room(&tags) {
-        true => Ok(tags),
-        false => {
-            let text = format!("A resource cannot have more than {} tags.", limits::TAGS);
-            Err(Refusal::new("TooManyTags", text))
-        }
+    check_count(&tags).map(|()| tags)
+}
+
+/// Errors: these are more tags than a resource can have.
+pub(super) fn check_count(tags: &Tags) -> Result<(), Refusal> {
+    if tags.len() <= limits::TAGS {
+        return Ok(());
     }
+    let text = format!("A resource cannot have more than {} tags.", limits::TAGS);
+    Err(Refusal::new("TooManyTags", text))
 }

@@ -50,7 +50,7 @@ impl Operation<State> for CreateStateMachine {
         if input.name.is_some() {
             faults.length(&name, "name", 1, names::MOST);
         }
-        let definition = definition_of(input.definition.as_deref(), &mut faults);
+        let definition = definitions::of_request(input.definition.as_deref(), &mut faults);
         let role = arn_of(input.role_arn.as_deref(), "roleArn", &mut faults);
         let kind = input.r#type.as_deref().unwrap_or("STANDARD");
         faults.one_of(kind, "type", &["STANDARD", "EXPRESS"]);
@@ -117,6 +117,7 @@ impl CreateStateMachine {
             definition,
             revision: 0,
             created: setting.now,
+            updated: setting.now,
             logging: self.logging.clone(),
             is_traced: self.is_traced,
             tags: self.tags.clone(),
@@ -164,8 +165,10 @@ impl Operation<State> for UpdateStateMachine {
     fn prepare(input: UpdateStateMachineInput, _: &Asker<'_>) -> Result<Self, Refusal> {
         let mut faults = Faults::default();
         let arn = arn_of(input.state_machine_arn.as_deref(), "stateMachineArn", &mut faults);
-        let definition =
-            input.definition.as_deref().map(|definition| definition_of(Some(definition), &mut faults));
+        let definition = input
+            .definition
+            .as_deref()
+            .map(|definition| definitions::of_request(Some(definition), &mut faults));
         faults.refusal()?;
         let (key, qualifier) = Named::machine(&arn)?;
         if qualifier.is_some() {
@@ -227,6 +230,7 @@ impl UpdateStateMachine {
             logging: self.logging.clone().or_else(|| before.logging.clone()),
             is_traced: self.is_traced.unwrap_or(before.is_traced),
             revision: setting.numbers.draw(),
+            updated: setting.now,
             ..before.clone()
         };
         let shown = crate::machines::Machine { declared: declared.clone(), ..known.clone() };
@@ -234,15 +238,6 @@ impl UpdateStateMachine {
         let text = self.definition.as_deref().map(|text| (text, before.is_express));
         Ok(Decision::done(declaration(declared, text), reply))
     }
-}
-
-fn definition_of(given: Option<&str>, faults: &mut Faults) -> String {
-    let definition = faults.required(given, "definition").to_owned();
-    if given.is_some() && definition.len() > limits::DEFINITION_BYTES {
-        let most = limits::DEFINITION_BYTES;
-        faults.add("…", "definition", &format!("Member must have length less than or equal to {most}"));
-    }
-    definition
 }
 
 /// Definitions are kept in memory.

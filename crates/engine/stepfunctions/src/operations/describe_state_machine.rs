@@ -1,7 +1,8 @@
 //! DescribeStateMachine, ListStateMachines and DeleteStateMachine.
 
 use api::stepfunctions::{
-    CloudWatchLogsLogGroup, DeleteStateMachineInput, DeleteStateMachineOutput, DescribeStateMachineInput,
+    CloudWatchLogsLogGroup, DeleteStateMachineInput, DeleteStateMachineOutput,
+    DescribeStateMachineForExecutionInput, DescribeStateMachineForExecutionOutput, DescribeStateMachineInput,
     DescribeStateMachineOutput, EncryptionConfiguration, ListStateMachinesInput, ListStateMachinesOutput,
     LogDestination, LoggingConfiguration, StateMachineListItem, TracingConfiguration,
 };
@@ -11,7 +12,8 @@ use resources::Faults;
 use serde_json::Value;
 use std::ops::Bound;
 
-use super::common::{MachineShown, arn_of, revision, shown};
+use super::common::{MachineShown, arn_of, decided, revision, shown};
+use super::executions::Asked;
 use super::{Context, Decision, Materials, Reply};
 use crate::ids::Named;
 use crate::records::{MachineDeclared, Record};
@@ -109,6 +111,68 @@ fn logging(remembered: Option<&str>) -> LoggingConfiguration {
         level: Some(logging["level"].as_str().unwrap_or("OFF").into()),
         include_execution_data: Some(logging["includes"].as_bool().unwrap_or(false)),
         destinations: (!destinations.is_empty()).then_some(destinations),
+    }
+}
+
+/// DescribeStateMachineForExecution.
+#[derive(Clone, Debug)]
+pub struct DescribeStateMachineForExecution(pub Asked);
+
+impl Operation<State> for DescribeStateMachineForExecution {
+    type Input = DescribeStateMachineForExecutionInput;
+    type Output = DescribeStateMachineForExecutionOutput;
+    /// Whether the definition is told.
+    type Plan = bool;
+
+    const DEMAND: Demand = Demand::Nothing;
+
+    fn prepare(input: DescribeStateMachineForExecutionInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        Ok(Self::prepare_with_plan(input, asker)?.0)
+    }
+
+    fn prepare_with_plan(
+        input: DescribeStateMachineForExecutionInput,
+        _: &Asker<'_>,
+    ) -> Result<(Self, bool), Refusal> {
+        let mut faults = Faults::default();
+        let included = input.included_data.as_deref().unwrap_or("ALL_DATA");
+        faults.one_of(included, "includedData", &["ALL_DATA", "METADATA_ONLY"]);
+        let asked = Asked::read(input.execution_arn.as_deref(), faults)?;
+        Ok((DescribeStateMachineForExecution(asked), included == "ALL_DATA"))
+    }
+
+    /// Tells the definition with which the execution runs; the rest is that of the state machine as it is now.
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        decided(self.0.find(state).and_then(|(_, execution)| {
+            let known = state.machines.get(&execution.machine);
+            let known = known.ok_or_else(|| refusals::execution_missing(&self.0.arn))?;
+            let definition = state.definitions.get(&execution.definition);
+            Ok(Decision::answer(Reply::Machine(Box::new(MachineShown {
+                declared: known.declared.clone(),
+                definition: definition.map(|definition| definition.text.clone()).unwrap_or_default(),
+                revision: revision(known, context.setting.secret),
+            }))))
+        }))
+    }
+
+    fn present(
+        reply: Reply,
+        with_definition: &bool,
+        _: &Materials<'_>,
+    ) -> Result<DescribeStateMachineForExecutionOutput, Malformed> {
+        let Reply::Machine(machine) = reply else { return Err(Malformed) };
+        let MachineShown { declared, definition, revision } = *machine;
+        Ok(DescribeStateMachineForExecutionOutput {
+            state_machine_arn: Some(declared.key.arn().into()),
+            definition: with_definition.then(|| (&*definition).into()),
+            role_arn: Some(declared.role.as_str().into()),
+            update_date: shown(declared.updated),
+            logging_configuration: Some(logging(declared.logging.as_deref())),
+            tracing_configuration: Some(TracingConfiguration { enabled: Some(declared.is_traced) }),
+            revision_id: revision.map(Into::into),
+            name: Some(declared.key.name.into()),
+            ..DescribeStateMachineForExecutionOutput::default()
+        })
     }
 }
 

@@ -50,12 +50,12 @@ impl Asked {
 }
 
 /// An execution as lists show it.
-fn show(key: &MachineKey, execution: &Execution) -> ExecutionShown {
+pub(super) fn show(key: &MachineKey, execution: &Execution) -> ExecutionShown {
     let origin = execution.origin.as_deref();
     ExecutionShown {
-        arn: key.execution_arn(&execution.name),
+        arn: execution.arn(key),
         machine_arn: key.arn(),
-        name: execution.name.to_string(),
+        name: execution.shown_name().to_owned(),
         status: execution.status,
         started: execution.started,
         stopped: (!execution.is_open()).then_some(execution.stopped),
@@ -63,6 +63,35 @@ fn show(key: &MachineKey, execution: &Execution) -> ExecutionShown {
         alias: origin.and_then(|origin| origin.alias.clone()),
         trace: origin.and_then(|origin| origin.trace.clone()),
     }
+}
+
+impl ExecutionRead {
+    /// An execution with its records.
+    pub(super) fn of(key: &MachineKey, execution: &Execution) -> Self {
+        let first = execution.records.get(0).map(|record| record.1);
+        let last = execution.records.last().filter(|_| !execution.is_open());
+        ExecutionRead { shown: show(key, execution), records: first.into_iter().chain(last).collect() }
+    }
+}
+
+/// The input of an execution, from its first record.
+pub(super) fn input_of(materials: &Materials<'_>) -> Result<Option<String>, Malformed> {
+    let (events, _) = parts(materials.records.first().ok_or(Malformed)?)?;
+    let started = events.into_iter().next().ok_or(Malformed)?.fields;
+    Ok(started.into_iter().find(|field| field.0 == Field::Input).map(|field| field.1))
+}
+
+/// How an execution has ended, from its last record: its output, or its failure.
+pub(super) fn end_of(
+    status: Status,
+    materials: &Materials<'_>,
+) -> Result<Option<Result<String, Failure>>, Malformed> {
+    let Some(last) = materials.records.get(1) else { return Ok(None) };
+    let (_, end) = parts(last)?;
+    Ok(Some(match status {
+        Status::Succeeded => Ok(std::str::from_utf8(end).map_err(|_| Malformed)?.to_owned()),
+        _ => Err(data::decode_failure(end)?),
+    }))
 }
 
 /// DescribeExecution.
@@ -90,11 +119,7 @@ impl Operation<State> for DescribeExecution {
 
     fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
         decided(self.0.find(state).map(|(_, execution)| {
-            let first = execution.records.get(0).map(|record| record.1);
-            let last = execution.records.last().filter(|_| !execution.is_open());
-            let records = first.into_iter().chain(last).collect();
-            let shown = show(&self.0.key, execution);
-            Decision::answer(Reply::Execution(Box::new(ExecutionRead { shown, records })))
+            Decision::answer(Reply::Execution(Box::new(ExecutionRead::of(&self.0.key, execution))))
         }))
     }
 
@@ -105,9 +130,7 @@ impl Operation<State> for DescribeExecution {
     ) -> Result<DescribeExecutionOutput, Malformed> {
         let Reply::Execution(read) = reply else { return Err(Malformed) };
         let ExecutionShown { arn, machine_arn, name, status, started, stopped, trace, .. } = read.shown;
-        let (events, _) = parts(materials.records.first().ok_or(Malformed)?)?;
-        let started_with = events.into_iter().next().ok_or(Malformed)?.fields;
-        let input = started_with.into_iter().find(|field| field.0 == Field::Input).map(|field| field.1);
+        let input = input_of(materials)?;
         let included = || CloudWatchEventsExecutionDataDetails { included: Some(true) };
         let mut shown_execution = DescribeExecutionOutput {
             execution_arn: Some(arn.into()),
@@ -124,17 +147,16 @@ impl Operation<State> for DescribeExecution {
             redrive_status_reason: Some(reason(status).into()),
             ..DescribeExecutionOutput::default()
         };
-        if let Some(last) = materials.records.get(1).filter(|_| *with_data) {
-            let (_, end) = parts(last)?;
-            if status == Status::Succeeded {
-                let output = std::str::from_utf8(end).map_err(|_| Malformed)?;
+        match end_of(status, materials)?.filter(|_| *with_data) {
+            Some(Ok(output)) => {
                 shown_execution.output = Some(output.into());
                 shown_execution.output_details = Some(included());
-            } else {
-                let failure = data::decode_failure(end)?;
+            }
+            Some(Err(failure)) => {
                 shown_execution.error = failure.error.map(Into::into);
                 shown_execution.cause = failure.cause.map(Into::into);
             }
+            None => {}
         }
         Ok(shown_execution)
     }

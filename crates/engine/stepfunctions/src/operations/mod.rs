@@ -11,7 +11,9 @@ pub mod describe_state_machine;
 pub mod executions;
 pub mod get_execution_history;
 pub mod start_execution;
+pub mod tags;
 pub mod tasks;
+pub mod validate_state_machine_definition;
 
 pub use common::*;
 
@@ -32,56 +34,56 @@ pub enum Command {
     DescribeActivity(activities::DescribeActivity),
     DescribeExecution(executions::DescribeExecution),
     DescribeStateMachine(describe_state_machine::DescribeStateMachine),
+    DescribeStateMachineForExecution(describe_state_machine::DescribeStateMachineForExecution),
     FindTask(activities::FindTask),
     GetActivityTask(activities::GetActivityTask),
     GetExecutionHistory(get_execution_history::GetExecutionHistory),
     ListActivities(activities::ListActivities),
     ListExecutions(executions::ListExecutions),
     ListStateMachines(describe_state_machine::ListStateMachines),
+    ListTagsForResource(tags::ListTagsForResource),
     SendTaskFailure(tasks::SendTaskFailure),
     SendTaskHeartbeat(tasks::SendTaskHeartbeat),
     SendTaskSuccess(tasks::SendTaskSuccess),
     StartExecution(start_execution::StartExecution),
+    StartSyncExecution(start_execution::StartSyncExecution),
     StopExecution(executions::StopExecution),
+    TagResource(tags::TagResource),
+    UntagResource(tags::UntagResource),
     UpdateStateMachine(create_state_machine::UpdateStateMachine),
+    ValidateStateMachineDefinition(validate_state_machine_definition::ValidateStateMachineDefinition),
 }
 
 impl Command {
     /// What the command may write to the log.
     pub fn demand(&self) -> Demand {
         match self {
-            Command::CreateActivity(_) => <activities::CreateActivity as Operation<State>>::DEMAND,
-            Command::CreateStateMachine(_) => {
-                <create_state_machine::CreateStateMachine as Operation<State>>::DEMAND
-            }
-            Command::DeleteActivity(_) => <activities::DeleteActivity as Operation<State>>::DEMAND,
-            Command::DeleteStateMachine(_) => {
-                <describe_state_machine::DeleteStateMachine as Operation<State>>::DEMAND
-            }
-            Command::DescribeActivity(_) => <activities::DescribeActivity as Operation<State>>::DEMAND,
-            Command::DescribeExecution(_) => <executions::DescribeExecution as Operation<State>>::DEMAND,
-            Command::DescribeStateMachine(_) => {
-                <describe_state_machine::DescribeStateMachine as Operation<State>>::DEMAND
-            }
-            Command::FindTask(_) => <activities::FindTask as Internal<State>>::DEMAND,
-            Command::GetActivityTask(_) => <activities::GetActivityTask as Operation<State>>::DEMAND,
-            Command::GetExecutionHistory(_) => {
-                <get_execution_history::GetExecutionHistory as Operation<State>>::DEMAND
-            }
-            Command::ListActivities(_) => <activities::ListActivities as Operation<State>>::DEMAND,
-            Command::ListExecutions(_) => <executions::ListExecutions as Operation<State>>::DEMAND,
-            Command::ListStateMachines(_) => {
-                <describe_state_machine::ListStateMachines as Operation<State>>::DEMAND
-            }
-            Command::SendTaskFailure(_) => <tasks::SendTaskFailure as Operation<State>>::DEMAND,
-            Command::SendTaskHeartbeat(_) => <tasks::SendTaskHeartbeat as Operation<State>>::DEMAND,
-            Command::SendTaskSuccess(_) => <tasks::SendTaskSuccess as Operation<State>>::DEMAND,
-            Command::StartExecution(_) => <start_execution::StartExecution as Operation<State>>::DEMAND,
-            Command::StopExecution(_) => <executions::StopExecution as Operation<State>>::DEMAND,
-            Command::UpdateStateMachine(_) => {
-                <create_state_machine::UpdateStateMachine as Operation<State>>::DEMAND
-            }
-        }
+Command::CreateActivity(_) => <activities::CreateActivity as Operation<State>>::DEMAND,
+Command::CreateStateMachine(_) => <create_state_machine::CreateStateMachine as Operation<State>>::DEMAND,
+Command::DeleteActivity(_) => <activities::DeleteActivity as Operation<State>>::DEMAND,
+Command::DeleteStateMachine(_) => <describe_state_machine::DeleteStateMachine as Operation<State>>::DEMAND,
+Command::DescribeActivity(_) => <activities::DescribeActivity as Operation<State>>::DEMAND,
+Command::DescribeExecution(_) => <executions::DescribeExecution as Operation<State>>::DEMAND,
+Command::DescribeStateMachine(_) => <describe_state_machine::DescribeStateMachine as Operation<State>>::DEMAND,
+Command::DescribeStateMachineForExecution(_) => <describe_state_machine::DescribeStateMachineForExecution as Operation<State>>::DEMAND,
+Command::FindTask(_) => <activities::FindTask as Internal<State>>::DEMAND,
+Command::GetActivityTask(_) => <activities::GetActivityTask as Operation<State>>::DEMAND,
+Command::GetExecutionHistory(_) => <get_execution_history::GetExecutionHistory as Operation<State>>::DEMAND,
+Command::ListActivities(_) => <activities::ListActivities as Operation<State>>::DEMAND,
+Command::ListExecutions(_) => <executions::ListExecutions as Operation<State>>::DEMAND,
+Command::ListStateMachines(_) => <describe_state_machine::ListStateMachines as Operation<State>>::DEMAND,
+Command::ListTagsForResource(_) => <tags::ListTagsForResource as Operation<State>>::DEMAND,
+Command::SendTaskFailure(_) => <tasks::SendTaskFailure as Operation<State>>::DEMAND,
+Command::SendTaskHeartbeat(_) => <tasks::SendTaskHeartbeat as Operation<State>>::DEMAND,
+Command::SendTaskSuccess(_) => <tasks::SendTaskSuccess as Operation<State>>::DEMAND,
+Command::StartExecution(_) => <start_execution::StartExecution as Operation<State>>::DEMAND,
+Command::StartSyncExecution(_) => <start_execution::StartSyncExecution as Operation<State>>::DEMAND,
+Command::StopExecution(_) => <executions::StopExecution as Operation<State>>::DEMAND,
+Command::TagResource(_) => <tags::TagResource as Operation<State>>::DEMAND,
+Command::UntagResource(_) => <tags::UntagResource as Operation<State>>::DEMAND,
+Command::UpdateStateMachine(_) => <create_state_machine::UpdateStateMachine as Operation<State>>::DEMAND,
+Command::ValidateStateMachineDefinition(_) => <validate_state_machine_definition::ValidateStateMachineDefinition as Operation<State>>::DEMAND,
+}
     }
 
     /// Decides the command.
@@ -94,18 +96,24 @@ impl Command {
             Command::DescribeActivity(command) => command.decide(state, context),
             Command::DescribeExecution(command) => command.decide(state, context),
             Command::DescribeStateMachine(command) => command.decide(state, context),
+            Command::DescribeStateMachineForExecution(command) => command.decide(state, context),
             Command::FindTask(command) => command.decide(state, context),
             Command::GetActivityTask(command) => command.decide(state, context),
             Command::GetExecutionHistory(command) => command.decide(state, context),
             Command::ListActivities(command) => command.decide(state, context),
             Command::ListExecutions(command) => command.decide(state, context),
             Command::ListStateMachines(command) => command.decide(state, context),
+            Command::ListTagsForResource(command) => command.decide(state, context),
             Command::SendTaskFailure(command) => command.decide(state, context),
             Command::SendTaskHeartbeat(command) => command.decide(state, context),
             Command::SendTaskSuccess(command) => command.decide(state, context),
             Command::StartExecution(command) => command.decide(state, context),
+            Command::StartSyncExecution(command) => command.decide(state, context),
             Command::StopExecution(command) => command.decide(state, context),
+            Command::TagResource(command) => command.decide(state, context),
+            Command::UntagResource(command) => command.decide(state, context),
             Command::UpdateStateMachine(command) => command.decide(state, context),
+            Command::ValidateStateMachineDefinition(command) => command.decide(state, context),
         }
     }
 
@@ -124,18 +132,24 @@ impl Command {
             Command::DescribeActivity(command) => command.decide_again(step, state, context),
             Command::DescribeExecution(command) => command.decide_again(step, state, context),
             Command::DescribeStateMachine(command) => command.decide_again(step, state, context),
+            Command::DescribeStateMachineForExecution(command) => command.decide_again(step, state, context),
             Command::FindTask(_) => Decision::silent(Vec::new()),
             Command::GetActivityTask(command) => command.decide_again(step, state, context),
             Command::GetExecutionHistory(command) => command.decide_again(step, state, context),
             Command::ListActivities(command) => command.decide_again(step, state, context),
             Command::ListExecutions(command) => command.decide_again(step, state, context),
             Command::ListStateMachines(command) => command.decide_again(step, state, context),
+            Command::ListTagsForResource(command) => command.decide_again(step, state, context),
             Command::SendTaskFailure(command) => command.decide_again(step, state, context),
             Command::SendTaskHeartbeat(command) => command.decide_again(step, state, context),
             Command::SendTaskSuccess(command) => command.decide_again(step, state, context),
             Command::StartExecution(command) => command.decide_again(step, state, context),
+            Command::StartSyncExecution(command) => command.decide_again(step, state, context),
             Command::StopExecution(command) => command.decide_again(step, state, context),
+            Command::TagResource(command) => command.decide_again(step, state, context),
+            Command::UntagResource(command) => command.decide_again(step, state, context),
             Command::UpdateStateMachine(command) => command.decide_again(step, state, context),
+            Command::ValidateStateMachineDefinition(command) => command.decide_again(step, state, context),
         }
     }
 }
@@ -151,17 +165,27 @@ pub enum Plan {
     DescribeActivity(<activities::DescribeActivity as Operation<State>>::Plan),
     DescribeExecution(<executions::DescribeExecution as Operation<State>>::Plan),
     DescribeStateMachine(<describe_state_machine::DescribeStateMachine as Operation<State>>::Plan),
+    DescribeStateMachineForExecution(
+        <describe_state_machine::DescribeStateMachineForExecution as Operation<State>>::Plan,
+    ),
     GetActivityTask(<activities::GetActivityTask as Operation<State>>::Plan),
     GetExecutionHistory(<get_execution_history::GetExecutionHistory as Operation<State>>::Plan),
     ListActivities(<activities::ListActivities as Operation<State>>::Plan),
     ListExecutions(<executions::ListExecutions as Operation<State>>::Plan),
     ListStateMachines(<describe_state_machine::ListStateMachines as Operation<State>>::Plan),
+    ListTagsForResource(<tags::ListTagsForResource as Operation<State>>::Plan),
     SendTaskFailure(<tasks::SendTaskFailure as Operation<State>>::Plan),
     SendTaskHeartbeat(<tasks::SendTaskHeartbeat as Operation<State>>::Plan),
     SendTaskSuccess(<tasks::SendTaskSuccess as Operation<State>>::Plan),
     StartExecution(<start_execution::StartExecution as Operation<State>>::Plan),
+    StartSyncExecution(<start_execution::StartSyncExecution as Operation<State>>::Plan),
     StopExecution(<executions::StopExecution as Operation<State>>::Plan),
+    TagResource(<tags::TagResource as Operation<State>>::Plan),
+    UntagResource(<tags::UntagResource as Operation<State>>::Plan),
     UpdateStateMachine(<create_state_machine::UpdateStateMachine as Operation<State>>::Plan),
+    ValidateStateMachineDefinition(
+        <validate_state_machine_definition::ValidateStateMachineDefinition as Operation<State>>::Plan,
+    ),
 }
 
 /// Prepares a request: checks what needs no state, and does what costs by the byte.
@@ -208,6 +232,12 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 )?;
             (Command::DescribeStateMachine(command), Plan::DescribeStateMachine(plan))
         }
+        Request::DescribeStateMachineForExecution(input) => {
+            let (command, plan) = <describe_state_machine::DescribeStateMachineForExecution as Operation<
+                State,
+            >>::prepare_with_plan(input, asker)?;
+            (Command::DescribeStateMachineForExecution(command), Plan::DescribeStateMachineForExecution(plan))
+        }
         Request::GetActivityTask(input) => {
             let (command, plan) =
                 <activities::GetActivityTask as Operation<State>>::prepare_with_plan(input, asker)?;
@@ -237,6 +267,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 )?;
             (Command::ListStateMachines(command), Plan::ListStateMachines(plan))
         }
+        Request::ListTagsForResource(input) => {
+            let (command, plan) =
+                <tags::ListTagsForResource as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::ListTagsForResource(command), Plan::ListTagsForResource(plan))
+        }
         Request::SendTaskFailure(input) => {
             let (command, plan) =
                 <tasks::SendTaskFailure as Operation<State>>::prepare_with_plan(input, asker)?;
@@ -257,10 +292,23 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 <start_execution::StartExecution as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::StartExecution(command), Plan::StartExecution(plan))
         }
+        Request::StartSyncExecution(input) => {
+            let (command, plan) =
+                <start_execution::StartSyncExecution as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::StartSyncExecution(command), Plan::StartSyncExecution(plan))
+        }
         Request::StopExecution(input) => {
             let (command, plan) =
                 <executions::StopExecution as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::StopExecution(command), Plan::StopExecution(plan))
+        }
+        Request::TagResource(input) => {
+            let (command, plan) = <tags::TagResource as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::TagResource(command), Plan::TagResource(plan))
+        }
+        Request::UntagResource(input) => {
+            let (command, plan) = <tags::UntagResource as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::UntagResource(command), Plan::UntagResource(plan))
         }
         Request::UpdateStateMachine(input) => {
             let (command, plan) =
@@ -268,6 +316,10 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                     input, asker,
                 )?;
             (Command::UpdateStateMachine(command), Plan::UpdateStateMachine(plan))
+        }
+        Request::ValidateStateMachineDefinition(input) => {
+            let (command, plan) = <validate_state_machine_definition::ValidateStateMachineDefinition as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::ValidateStateMachineDefinition(command), Plan::ValidateStateMachineDefinition(plan))
         }
         _ => {
             return Err(Refusal::new(
@@ -312,6 +364,11 @@ pub fn present(
                 State,
             >>::present(reply, plan, materials)?)
         }
+        Plan::DescribeStateMachineForExecution(plan) => Response::DescribeStateMachineForExecution(
+            <describe_state_machine::DescribeStateMachineForExecution as Operation<State>>::present(
+                reply, plan, materials,
+            )?,
+        ),
         Plan::GetActivityTask(plan) => Response::GetActivityTask(
             <activities::GetActivityTask as Operation<State>>::present(reply, plan, materials)?,
         ),
@@ -329,6 +386,9 @@ pub fn present(
         Plan::ListStateMachines(plan) => Response::ListStateMachines(
             <describe_state_machine::ListStateMachines as Operation<State>>::present(reply, plan, materials)?,
         ),
+        Plan::ListTagsForResource(plan) => Response::ListTagsForResource(
+            <tags::ListTagsForResource as Operation<State>>::present(reply, plan, materials)?,
+        ),
         Plan::SendTaskFailure(plan) => Response::SendTaskFailure(<tasks::SendTaskFailure as Operation<
             State,
         >>::present(reply, plan, materials)?),
@@ -341,11 +401,25 @@ pub fn present(
         Plan::StartExecution(plan) => Response::StartExecution(
             <start_execution::StartExecution as Operation<State>>::present(reply, plan, materials)?,
         ),
+        Plan::StartSyncExecution(plan) => Response::StartSyncExecution(
+            <start_execution::StartSyncExecution as Operation<State>>::present(reply, plan, materials)?,
+        ),
         Plan::StopExecution(plan) => Response::StopExecution(<executions::StopExecution as Operation<
             State,
         >>::present(reply, plan, materials)?),
+        Plan::TagResource(plan) => {
+            Response::TagResource(<tags::TagResource as Operation<State>>::present(reply, plan, materials)?)
+        }
+        Plan::UntagResource(plan) => Response::UntagResource(
+            <tags::UntagResource as Operation<State>>::present(reply, plan, materials)?,
+        ),
         Plan::UpdateStateMachine(plan) => Response::UpdateStateMachine(
             <create_state_machine::UpdateStateMachine as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::ValidateStateMachineDefinition(plan) => Response::ValidateStateMachineDefinition(
+            <validate_state_machine_definition::ValidateStateMachineDefinition as Operation<State>>::present(
+                reply, plan, materials,
+            )?,
         ),
     })
 }

@@ -1,15 +1,19 @@
-//! StartExecution.
+//! StartExecution and StartSyncExecution.
 
 use std::sync::Arc;
 
-use api::stepfunctions::{StartExecutionInput, StartExecutionOutput};
+use api::stepfunctions::{
+    BillingDetails, CloudWatchEventsExecutionDataDetails, StartExecutionInput, StartExecutionOutput,
+    StartSyncExecutionInput, StartSyncExecutionOutput,
+};
 use kernel::codec::Malformed;
-use kernel::{Asker, Demand, Fact, Operation, Refusal, uuid_text};
+use kernel::{Asker, Demand, Fact, Operation, Outcome, Refusal, uuid_text};
 use resources::Faults;
 use serde_json::Value;
 use states_language::{PAYLOAD_BYTES, Variables};
 
-use super::common::{arn_of, decided, shown};
+use super::common::{ExecutionRead, arn_of, decided, shown};
+use super::executions::{end_of, input_of};
 use super::{Context, Decision, Materials, Reply, Setting};
 use crate::data::Data;
 use crate::history::{Field, Type, Written};
@@ -18,7 +22,7 @@ use crate::machines::Machine;
 use crate::records::{ExecutionStarted, Record, Tail};
 use crate::rules::names;
 use crate::state::State;
-use crate::{ExecutionId, MachineKey, limits, refusals};
+use crate::{ExecutionId, MachineKey, Waiter, limits, refusals};
 
 /// StartExecution.
 #[derive(Clone, Debug)]
@@ -65,7 +69,9 @@ impl Operation<State> for StartExecution {
     }
 
     fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
-        decided(self.start(state, &context.setting))
+        decided(self.start(state, &context.setting).map(|(started, reply)| {
+            Decision::done(started.into_iter().map(|started| started.1).collect(), reply)
+        }))
     }
 
     fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<StartExecutionOutput, Malformed> {
@@ -73,6 +79,9 @@ impl Operation<State> for StartExecution {
         Ok(StartExecutionOutput { execution_arn: Some(arn.into()), start_date: shown(started) })
     }
 }
+
+/// An execution that is started, if it was not there before, and the answer.
+type Started<'a> = (Option<(ExecutionId, Fact<'a, Record>)>, Reply);
 
 /// Reads the input of an execution.
 ///
@@ -94,24 +103,24 @@ fn read_input(text: &str) -> Result<Value, Refusal> {
 impl StartExecution {
     /// The same name with the same input of a running execution is the same execution; a closed one is not started again
     /// (facts/stepfunctions.md § 6).
-    fn start<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'a>, Refusal> {
+    fn start<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Started<'a>, Refusal> {
         let machine = state.machine(&self.key).filter(|_| self.qualifier.is_none());
         let machine = machine.ok_or_else(|| refusals::machine_missing(&self.arn))?;
         if machine.declared.is_deleting {
             return Err(refusals::machine_deleting(&self.arn));
         }
-        if machine.declared.is_express {
-            return Err(refusals::type_unsupported());
-        }
         // Keyed with the server's secret: nobody finds two inputs that count as the same.
         let [a, b, c, d, e, f, g, h, ..] = setting.secret.derive(&self.text, 0);
         let input_mark = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        if let Some((_, known)) =
-            self.name.as_deref().and_then(|name| state.execution(machine.declared.id, name))
+        let is_express = machine.declared.is_express;
+        // Names of express executions can be used again.
+        if !is_express
+            && let Some((_, known)) =
+                self.name.as_deref().and_then(|name| state.execution(machine.declared.id, name))
         {
             let arn = self.key.execution_arn(&known.name);
             return match known.is_open() && known.input_mark == input_mark {
-                true => Ok(Decision::answer(Reply::Made(arn, known.started))),
+                true => Ok((None, Reply::Made(arn, known.started))),
                 false => Err(refusals::execution_exists(&arn)),
             };
         }
@@ -120,13 +129,14 @@ impl StartExecution {
             return Err(refusals::too_many_executions());
         }
         let id = ExecutionId(setting.numbers.draw());
-        let name = match &self.name {
-            Some(name) => name.clone(),
-            None => uuid_text(setting.secret.derive("execution", id.0)),
-        };
-        let arn = self.key.execution_arn(&name);
+        let named = uuid_text(setting.secret.derive("execution", id.0));
+        let mut name = self.name.clone().unwrap_or_else(|| named.clone());
+        if is_express {
+            name = format!("{name}:{named}");
+        }
+        let arn = if is_express { self.key.express_arn(&name) } else { self.key.execution_arn(&name) };
         let fact = self.fact(state, machine, (id, name, input_mark), setting)?;
-        Ok(Decision::done(vec![fact], Reply::Made(arn, setting.now)))
+        Ok((Some((id, fact)), Reply::Made(arn, setting.now)))
     }
 
     fn fact<'a>(
@@ -140,6 +150,9 @@ impl StartExecution {
         let read = state.definitions.get(&definition).and_then(|definition| definition.machine());
         // It was checked when it came; a later server may be stricter.
         let read = read.ok_or_else(|| refusals::machine_missing(&self.arn))?;
+        let is_express = machine.declared.is_express;
+        let most = is_express.then_some(limits::EXPRESS_SECONDS);
+        let seconds = read.timeout_seconds.into_iter().chain(most).min();
         let mut written = Written::from(1);
         let fields = [(Field::Input, Some(&*self.text)), (Field::Role, Some(&*machine.declared.role))];
         written.push(Type::ExecutionStarted, 0, fields);
@@ -152,9 +165,10 @@ impl StartExecution {
             id,
             machine: machine.declared.id,
             definition,
+            is_express,
             name,
             started: setting.now,
-            deadline: read.timeout_seconds.map(|seconds| setting.now.plus_seconds(seconds)),
+            deadline: seconds.map(|seconds| setting.now.plus_seconds(seconds)),
             input_mark,
             version: 0,
             alias: None,
@@ -162,5 +176,111 @@ impl StartExecution {
             tail: Tail { first: 1, events: 1, split, warm: Some(warm) },
         };
         Ok(Fact { record: Record::ExecutionStarted(Box::new(started)), tail: tail.into() })
+    }
+}
+
+/// StartSyncExecution.
+#[derive(Clone, Debug)]
+pub struct StartSyncExecution(pub StartExecution);
+
+impl Operation<State> for StartSyncExecution {
+    type Input = StartSyncExecutionInput;
+    type Output = StartSyncExecutionOutput;
+    /// Whether input and output are told.
+    type Plan = bool;
+
+    const DEMAND: Demand = Demand::Growth;
+
+    fn prepare(input: StartSyncExecutionInput, asker: &Asker<'_>) -> Result<Self, Refusal> {
+        Ok(Self::prepare_with_plan(input, asker)?.0)
+    }
+
+    fn prepare_with_plan(input: StartSyncExecutionInput, asker: &Asker<'_>) -> Result<(Self, bool), Refusal> {
+        let included = input.included_data.as_deref().unwrap_or("ALL_DATA");
+        let mut faults = Faults::default();
+        faults.one_of(included, "includedData", &["ALL_DATA", "METADATA_ONLY"]);
+        faults.refusal()?;
+        let with_data = included == "ALL_DATA";
+        let input = StartExecutionInput {
+            state_machine_arn: input.state_machine_arn,
+            name: input.name,
+            input: input.input,
+            trace_header: input.trace_header,
+        };
+        Ok((StartSyncExecution(StartExecution::prepare(input, asker)?), with_data))
+    }
+
+    /// The request waits until the execution has ended, five minutes at the most.
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        let setting = &context.setting;
+        if state.machine(&self.0.key).is_some_and(|machine| !machine.declared.is_express) {
+            return refusals::type_unsupported().into();
+        }
+        decided(self.0.start(state, setting).map(|(started, reply)| match started {
+            Some((id, fact)) => Decision::with(vec![fact], Outcome::Wait(Waiter::Sync(setting.ticket, id))),
+            // Express executions are always new.
+            None => Decision::answer(reply),
+        }))
+    }
+
+    /// An execution that has failed is an answer, too (facts/stepfunctions.md § 2).
+    fn present(
+        reply: Reply,
+        with_data: &bool,
+        materials: &Materials<'_>,
+    ) -> Result<StartSyncExecutionOutput, Malformed> {
+        let Reply::Execution(read) = reply else { return Err(Malformed) };
+        let told = read.shown;
+        let stopped = told.stopped.unwrap_or(told.started);
+        let details = || CloudWatchEventsExecutionDataDetails { included: Some(true) };
+        let mut output = StartSyncExecutionOutput {
+            execution_arn: Some(told.arn.into()),
+            state_machine_arn: Some(told.machine_arn.into()),
+            name: Some(told.name.into()),
+            start_date: shown(told.started),
+            stop_date: shown(stopped),
+            status: Some(told.status.as_str().into()),
+            input: input_of(materials)?.filter(|_| *with_data).map(Into::into),
+            input_details: with_data.then(details),
+            trace_header: told.trace.map(Into::into),
+            // Durations are billed in steps of 100 ms, and memory of 64 MB.
+            billing_details: Some(BillingDetails {
+                billed_memory_used_in_mb: Some(64),
+                billed_duration_in_milliseconds: i64::try_from(
+                    (stopped - told.started).div_ceil(100).max(1) * 100,
+                )
+                .ok(),
+            }),
+            ..StartSyncExecutionOutput::default()
+        };
+        match end_of(told.status, materials)?.filter(|_| *with_data) {
+            Some(Ok(text)) => {
+                output.output = Some(text.into());
+                output.output_details = Some(details());
+            }
+            Some(Err(failure)) => {
+                output.error = failure.error.map(Into::into);
+                output.cause = failure.cause.map(Into::into);
+            }
+            None => {}
+        }
+        Ok(output)
+    }
+}
+
+impl State {
+    /// How an execution has ended, for the request that waits for it.
+    pub(crate) fn tell_end<'a>(&self, id: ExecutionId) -> Decision<'a> {
+        let execution = self.executions.get(&id).filter(|execution| !execution.is_open());
+        let machine = execution.and_then(|execution| self.machines.get(&execution.machine));
+        match (execution, machine) {
+            (Some(execution), Some(machine)) => {
+                let read = ExecutionRead::of(&machine.declared.key, execution);
+                Decision::answer(Reply::Execution(Box::new(read)))
+            }
+            _ => {
+                Refusal::new("ServiceUnavailable", "The server stops before the execution has ended.").into()
+            }
+        }
     }
 }

@@ -50,7 +50,9 @@ pub struct ExecutionStarted {
     pub machine: MachineId,
     /// The definition with which it runs to its end.
     pub definition: DefinitionId,
-    /// Its name.
+    /// Whether it is one of an express state machine.
+    pub is_express: bool,
+    /// Its name; of an express one with an id behind it: `name:id`.
     pub name: String,
     /// When it was started.
     pub started: Time,
@@ -73,6 +75,7 @@ impl ExecutionStarted {
         put_u64(out, self.id.0);
         put_u64(out, self.machine.0);
         put_u64(out, self.definition.0);
+        out.push(self.is_express.into());
         put_str(out, &self.name);
         put_u64(out, self.started.0);
         put_opt_time(out, self.deadline, self.started);
@@ -85,12 +88,14 @@ impl ExecutionStarted {
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (id, machine) = (ExecutionId(reader.u64()?), MachineId(reader.u64()?));
-        let (definition, name) = (DefinitionId(reader.u64()?), reader.str()?.to_owned());
+        let (definition, is_express) = (DefinitionId(reader.u64()?), reader.u8()? != 0);
+        let name = reader.str()?.to_owned();
         let started = Time(reader.u64()?);
         Ok(ExecutionStarted {
             id,
             machine,
             definition,
+            is_express,
             name,
             started,
             deadline: opt_time(reader, started)?,
@@ -161,6 +166,8 @@ pub struct TaskWait {
     pub heard: Time,
     /// The activity, and whether no worker has taken the task.
     pub activity: Option<(ActivityId, bool)>,
+    /// The execution whose end is waited for.
+    pub nested: Option<ExecutionId>,
 }
 
 impl TaskWait {
@@ -194,6 +201,7 @@ impl TaskWait {
         let (activity, is_queued) = self.activity.unwrap_or_default();
         put_u64(out, activity.0);
         out.push(is_queued.into());
+        put_u64(out, self.nested.map_or(0, |nested| nested.0));
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -202,7 +210,8 @@ impl TaskWait {
         let heard = Time(reader.u64()?);
         let activity = (ActivityId(reader.u64()?), reader.u8()? != 0);
         let activity = Some(activity).filter(|activity| activity.0.0 > 0);
-        Ok(TaskWait { since, started, timeout_seconds, beat_seconds, heard, activity })
+        let nested = Some(ExecutionId(reader.u64()?)).filter(|nested| nested.0 > 0);
+        Ok(TaskWait { since, started, timeout_seconds, beat_seconds, heard, activity, nested })
     }
 }
 

@@ -23,6 +23,8 @@ pub struct MachineDeclared {
     pub revision: u64,
     /// When it was made.
     pub created: Time,
+    /// When it was changed last.
+    pub updated: Time,
     /// `loggingConfiguration`, as JSON with the names of AWS's model.
     pub logging: Option<String>,
     /// `tracingConfiguration.enabled`.
@@ -47,6 +49,7 @@ impl MachineDeclared {
         put_u64(out, self.definition.0);
         put_u64(out, self.revision);
         put_u64(out, self.created.0);
+        put_u64(out, self.updated.0);
         put_opt_str(out, self.logging.as_deref());
         put_pairs(out, &self.tags);
     }
@@ -61,6 +64,7 @@ impl MachineDeclared {
             definition: DefinitionId(reader.u64()?),
             revision: reader.u64()?,
             created: Time(reader.u64()?),
+            updated: Time(reader.u64()?),
             logging: reader.opt_str()?.map(str::to_owned),
             is_traced: flags & TRACED != 0,
             tags: reader.pairs()?,

@@ -26,7 +26,15 @@ fn stepped(after: After) -> Record {
 
 fn wait(activity: Option<(ActivityId, bool)>) -> TaskWait {
     let now = Time(1_767_225_600_000);
-    TaskWait { since: 7, started: now, timeout_seconds: 9, beat_seconds: 5, heard: now + 3, activity }
+    TaskWait {
+        since: 7,
+        started: now,
+        timeout_seconds: 9,
+        beat_seconds: 5,
+        heard: now + 3,
+        activity,
+        nested: activity.map(|_| ExecutionId(8)),
+    }
 }
 
 fn records() -> Vec<Record> {
@@ -68,6 +76,7 @@ fn records() -> Vec<Record> {
             definition: DefinitionId(2),
             revision: 8,
             created: now,
+            updated: now + 9,
             logging: Some("{}".into()),
             is_traced: true,
             tags: [("a".to_owned(), "b".to_owned())].into(),
@@ -84,6 +93,7 @@ fn records() -> Vec<Record> {
             id: ExecutionId(9),
             machine: MachineId(1),
             definition: DefinitionId(2),
+            is_express: true,
             name: "e".into(),
             started: now,
             deadline: Some(now + 1),

@@ -1,9 +1,10 @@
 //! Which resources a Task state can name, and how a definition is read and checked.
 
 use kernel::Refusal;
+use resources::Faults;
 use states_language::{Diagnostics, Pattern, Resource, StateMachine, Target};
 
-use crate::refusals;
+use crate::{limits, refusals};
 
 /// The optimized integrations that AWS has: a closed list (facts/stepfunctions.md § 21; the service's page "Integrating optimized
 /// services"). An action of `*` is any.
@@ -119,6 +120,16 @@ pub fn recognizes(resource: &Resource) -> bool {
         Pattern::RequestResponse | Pattern::WaitForTaskToken => true,
     };
     is_known && is_waited_for
+}
+
+/// The definition of a request.
+pub fn of_request(given: Option<&str>, faults: &mut Faults) -> String {
+    let definition = faults.required(given, "definition").to_owned();
+    if given.is_some() && definition.len() > limits::DEFINITION_BYTES {
+        let most = limits::DEFINITION_BYTES;
+        faults.add("…", "definition", &format!("Member must have length less than or equal to {most}"));
+    }
+    definition
 }
 
 /// Reads a definition, with everything that is to be said about it.

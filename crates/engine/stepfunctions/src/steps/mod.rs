@@ -8,6 +8,7 @@ mod branches;
 mod context;
 mod ends;
 mod integrations;
+mod nested;
 mod progress;
 mod tasks;
 mod token;
@@ -129,8 +130,8 @@ impl State {
         };
         let key = &machine.declared.key;
         let about = About {
-            execution_arn: key.execution_arn(&execution.name),
-            execution: execution.name.to_string(),
+            execution_arn: execution.arn(key),
+            execution: execution.shown_name().to_owned(),
             machine_arn: key.arn(),
             machine: key.name.clone(),
             role: machine.declared.role.clone(),
@@ -141,6 +142,11 @@ impl State {
         };
         let begins = match &flow.doing {
             Doing::Goes | Doing::Waits(_) => Begins::GoesOn,
+            Doing::Tasks { wait, .. } if wait.due().is_none_or(|due| due > setting.now) => {
+                let data = Data::decode(step.data(flow.data)?)?;
+                let machine = definition.machine().ok_or(Malformed)?;
+                self.nested_ended(step, wait.nested.ok_or(Malformed)?, &machine, &data)?
+            }
             Doing::Tasks { wait, .. } => Begins::TimedOut(*wait),
             Doing::Reported(at, true) | Doing::BranchFailed(at) => {
                 Begins::Failed(data::decode_failure(step.data(*at)?)?)

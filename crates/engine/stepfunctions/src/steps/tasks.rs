@@ -34,8 +34,7 @@ impl Progress {
                 let kind = if *sdk { format!("aws-sdk:{service}") } else { service.clone() };
                 let resource = format!("{action}{}", pattern.suffix());
                 let wait = self.schedule(&kind, &resource, &run);
-                let is_waited_for = matches!(pattern, Pattern::Sync | Pattern::Sync2);
-                match integrations::find(service, *sdk).filter(|_| !is_waited_for) {
+                match integrations::find(service, *sdk) {
                     Some(integrated) => {
                         let call = self.call(&integrated, action, &run.payload);
                         self.asked = Some(Asked { integrated, pattern: *pattern, wait });
@@ -99,6 +98,7 @@ impl Progress {
             beat_seconds: seconds(run.heartbeat_seconds),
             heard: self.now,
             activity: None,
+            nested: None,
         }
     }
 
@@ -166,7 +166,15 @@ impl Progress {
             Ok(result) => {
                 self.write_task(Type::TaskSubmitted, Some(&result.to_string()), None);
                 self.data.phase = Phase::Tasks;
-                self.stops(After::Tasks(asked.wait))
+                let is_nested = matches!(asked.pattern, Pattern::Sync | Pattern::Sync2);
+                let nested = result["ExecutionArn"].as_str().filter(|_| is_nested);
+                let nested = nested.and_then(|arn| execution.state.execution_of(arn));
+                if is_nested && nested.is_none() {
+                    // Nobody is told of the end of an express execution.
+                    let failure = Failure::new(names::TASK_FAILED, "The execution cannot be waited for.");
+                    return self.task_failed(state, &failure, execution);
+                }
+                self.stops(After::Tasks(TaskWait { nested, ..asked.wait }))
             }
         }
     }

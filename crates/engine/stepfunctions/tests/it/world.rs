@@ -120,7 +120,7 @@ impl World {
         let answer = match decision.outcome {
             Outcome::Reply(answer) => answer,
             Outcome::Wait(waiter) => {
-                self.state.wait(waiter);
+                Service::wait(&mut self.state, waiter);
                 return Err(Refusal::new("Waits", ""));
             }
             _ => panic!("no answer"),
