@@ -43,6 +43,7 @@ const ARROWS_OF_SERVICES: &[&str] = &[
     "posthaste-patterns",
     "posthaste-resources",
     "posthaste-schedules",
+    "posthaste-states-language",
 ];
 
 /// The package that combines the services, and the packages on which it may depend besides them.

@@ -1246,18 +1246,25 @@ impl Operation {
             self,
             Operation::CreateActivity
                 | Operation::CreateStateMachine
+                | Operation::CreateStateMachineAlias
                 | Operation::DeleteActivity
                 | Operation::DeleteStateMachine
+                | Operation::DeleteStateMachineAlias
+                | Operation::DeleteStateMachineVersion
                 | Operation::DescribeActivity
                 | Operation::DescribeExecution
                 | Operation::DescribeStateMachine
+                | Operation::DescribeStateMachineAlias
                 | Operation::DescribeStateMachineForExecution
                 | Operation::GetActivityTask
                 | Operation::GetExecutionHistory
                 | Operation::ListActivities
                 | Operation::ListExecutions
+                | Operation::ListStateMachineAliases
+                | Operation::ListStateMachineVersions
                 | Operation::ListStateMachines
                 | Operation::ListTagsForResource
+                | Operation::PublishStateMachineVersion
                 | Operation::SendTaskFailure
                 | Operation::SendTaskHeartbeat
                 | Operation::SendTaskSuccess
@@ -1267,6 +1274,7 @@ impl Operation {
                 | Operation::TagResource
                 | Operation::UntagResource
                 | Operation::UpdateStateMachine
+                | Operation::UpdateStateMachineAlias
                 | Operation::ValidateStateMachineDefinition
         )
     }

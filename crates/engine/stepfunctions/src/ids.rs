@@ -38,6 +38,11 @@ impl MachineKey {
         self.arn_of(&format!("stateMachine:{}", self.name))
     }
 
+    /// The ARN of a version, or of an alias.
+    pub fn qualified_arn(&self, qualifier: &str) -> String {
+        self.arn_of(&format!("stateMachine:{}:{qualifier}", self.name))
+    }
+
     /// The ARN of an execution of the state machine.
     pub fn execution_arn(&self, execution: &str) -> String {
         self.arn_of(&format!("execution:{}:{execution}", self.name))

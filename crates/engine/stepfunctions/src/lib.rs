@@ -20,6 +20,7 @@ pub mod executions;
 pub mod activities;
 
 mod data;
+mod versions;
 mod warm;
 
 pub mod state;

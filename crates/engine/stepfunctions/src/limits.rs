@@ -25,7 +25,7 @@ pub const TAGS: usize = 50;
 
 /// Bytes of the variables that one flow of an execution sees. AWS has 10 MiB for a whole execution; here they are in the record of each
 /// step, and a group of the log has 4 MiB.
-pub const VARIABLE_BYTES: usize = 1 << 20;
+pub const VARIABLE_BYTES: usize = 512 << 10;
 
 /// Bytes of all texts of definitions. They are kept in memory, so the server bounds them; AWS does not.
 pub const DEFINITIONS_BYTES: usize = 256 << 20;

@@ -90,6 +90,11 @@ pub fn resource_missing() -> Refusal {
     Refusal::new("ResourceNotFound", "Request references a resource that does not exist.")
 }
 
+/// What is asked for contradicts what is there; the whole text is the caller's.
+pub fn conflict(text: impl Into<String>) -> Refusal {
+    Refusal::new("ConflictException", text.into())
+}
+
 /// There is nothing to change.
 pub fn nothing_to_update() -> Refusal {
     Refusal::new(

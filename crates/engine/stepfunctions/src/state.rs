@@ -15,6 +15,7 @@ use crate::records::{
     MachineDeclared, MachineDeleted, Record, Status, Stepped, TaskHeard, TaskReported, TaskTaken, TaskWait,
 };
 use crate::steps::{Loaded, Task};
+use crate::versions::Versions;
 use crate::warm::Warm;
 use crate::{DefinitionId, ExecutionId, MachineId, MachineKey, limits};
 
@@ -32,6 +33,7 @@ pub struct State {
     pub(crate) definitions: BTreeMap<DefinitionId, Definition>,
     /// Bytes of all texts of definitions.
     pub(crate) definition_bytes: usize,
+    pub(crate) versions: Versions,
     pub(crate) activities: Activities,
     pub(crate) executions: BTreeMap<ExecutionId, Box<Execution>>,
     /// By [`name_key`].
@@ -138,6 +140,18 @@ impl State {
             Record::DefinitionDropped(record) => self.definition_dropped(record, at, ledger),
             Record::ExecutionsRemoved(record) => self.executions_removed(record, at, ledger),
             Record::TaskHeard(record) => self.task_heard(record, at, ledger),
+            Record::VersionPublished(record) => {
+                if self.versions.published(record, at, ledger) {
+                    self.use_definition(record.definition);
+                }
+            }
+            Record::VersionDeleted(record) => {
+                if let Some(version) = self.versions.version_deleted(record, at, ledger) {
+                    self.unuse(version.definition);
+                }
+            }
+            Record::AliasDeclared(record) => self.versions.alias_declared(record, at, ledger),
+            Record::AliasDeleted(record) => self.versions.alias_deleted(record, at, ledger),
             Record::ActivityDeclared(record) => self.activities.declared(record, at, ledger),
             Record::ActivityDeleted(record) => self.activities.deleted(record, at, ledger),
             Record::ExecutionStarted(_)
@@ -353,7 +367,11 @@ impl State {
         if let Some(nested) = flow.doing.nested() {
             self.parents.remove(&(nested, id, number));
         }
-        if flow.has_begun {
+        // The input of the execution may be asked for until its end.
+        let is_input = execution.records.get(0).is_some_and(|first| first.1 == flow.data);
+        let definition = self.definitions.get(&execution.definition);
+        let is_asked_for = is_input && definition.is_some_and(|definition| definition.asks_for_input());
+        if flow.has_begun && !is_asked_for {
             self.warm.forget(flow.data.place);
         }
         match &flow.doing {
@@ -452,6 +470,9 @@ impl State {
         ledger: &mut Ledger,
     ) {
         self.give_up(id, execution, 0, ledger);
+        if let Some((_, first)) = execution.records.get(0) {
+            self.warm.forget(first.place);
+        }
         if let Some(deadline) = execution.deadline {
             self.timetable.clear(deadline, (id, WHOLE));
         }
@@ -594,8 +615,9 @@ impl State {
         // Cleaning may have written a definition again behind what needs it.
         self.definitions.values_mut().for_each(|definition| definition.users = 0);
         let of_machines = self.machines.values().map(|machine| machine.declared.definition);
+        let of_versions = self.versions.versions.values().map(|known| known.declared.definition);
         let of_executions = self.executions.values().map(|execution| execution.definition);
-        let needed: Vec<DefinitionId> = of_machines.chain(of_executions).collect();
+        let needed: Vec<DefinitionId> = of_machines.chain(of_versions).chain(of_executions).collect();
         needed.into_iter().for_each(|id| self.use_definition(id));
         let unneeded = self.definitions.iter().filter(|(_, definition)| definition.users == 0);
         self.unneeded = unneeded.map(|(&id, _)| id).collect();
@@ -628,10 +650,11 @@ impl State {
         let machine = self.machines.get(&id)?;
         let theirs = self.by_machine.range((id, ExecutionId(0))..=(id, ExecutionId(u64::MAX)));
         let ids: Vec<ExecutionId> = theirs.map(|entry| entry.1).take(REMOVED_AT_ONCE).collect();
-        Some(match ids.is_empty() {
-            true => Record::MachineDeleted(self.deletion_of(machine)),
-            false => Record::ExecutionsRemoved(self.removal_of(ids)),
-        })
+        if !ids.is_empty() {
+            return Some(Record::ExecutionsRemoved(self.removal_of(ids)));
+        }
+        let version = self.versions.deletions(id).next();
+        Some(version.unwrap_or_else(|| Record::MachineDeleted(self.deletion_of(machine))))
     }
 
     /// The facts after which nothing is left.
@@ -643,7 +666,8 @@ impl State {
             self.machines.values().map(|machine| Record::MachineDeleted(self.deletion_of(machine)));
         let definitions = self.definitions.keys().map(|&id| Record::DefinitionDropped(self.dropping_of(id)));
         let activities = self.activities.iter().map(|activity| Record::ActivityDeleted(activity.deletion()));
-        executions.chain(machines).chain(definitions).chain(activities).collect()
+        let versions = self.machines.keys().flat_map(|&id| self.versions.deletions(id));
+        executions.chain(versions).chain(machines).chain(definitions).chain(activities).collect()
     }
 }
 

@@ -5,7 +5,10 @@
 use kernel::{Extent, Ledger};
 
 use crate::executions::Doing;
-use crate::records::{ActivityDeleted, DefinitionDropped, ExecutionsRemoved, MachineDeleted, Record};
+use crate::records::{
+    ActivityDeleted, AliasDeleted, DefinitionDropped, ExecutionsRemoved, MachineDeleted, Record,
+    VersionDeleted,
+};
 use crate::state::State;
 
 impl State {
@@ -38,6 +41,18 @@ impl State {
                 let is_last = matches!(&flow.doing, Doing::Tasks { fact, .. } if *fact == Some(at));
                 is_last.then(|| record.clone())
             }
+            Record::VersionPublished(declared) => {
+                let known = self.versions.versions.get(&(declared.machine, declared.number))?;
+                known.standing.is_at(at).then(|| record.clone())
+            }
+            Record::AliasDeclared(declared) => {
+                let known = self.versions.aliases.get(&(declared.machine, declared.name.clone()))?;
+                known.standing.is_at(at).then(|| record.clone())
+            }
+            Record::VersionDeleted(record) => needed(&record.declared_in)
+                .map(|declared_in| Record::VersionDeleted(VersionDeleted { declared_in, ..record.clone() })),
+            Record::AliasDeleted(record) => needed(&record.declared_in)
+                .map(|declared_in| Record::AliasDeleted(AliasDeleted { declared_in, ..record.clone() })),
             Record::ActivityDeclared(declared) => {
                 let known = self.activities.get(declared.id).filter(|known| known.is_at(at));
                 known.map(|known| Record::ActivityDeclared(known.declared.clone()))

@@ -14,11 +14,11 @@ use states_language::Diagnostics;
 use crate::history::{self, Event};
 use crate::limits::Limits;
 use crate::machines::Machine;
-use crate::records::{ActivityDeclared, MachineDeclared, Record, Status};
+use crate::records::{ActivityDeclared, AliasDeclared, MachineDeclared, Record, Status};
 use crate::rules::pages::Listed;
 use crate::state::State;
 use crate::steps::Task;
-use crate::{limits, refusals};
+use crate::{MachineKey, limits, refusals};
 
 /// What answers are made of besides replies: the records that [`needs`] names, head and tail.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,10 @@ pub type Context<'a, 'm> = kernel::Context<'a, 'm, Limits>;
 /// A state machine as it is shown.
 #[derive(Clone, PartialEq, Debug)]
 pub struct MachineShown {
+    /// Its ARN, if it is a version's.
+    pub arn: Option<String>,
+    /// The description of the version.
+    pub description: Option<String>,
     /// What the log says of it.
     pub declared: MachineDeclared,
     /// Its definition.
@@ -85,9 +89,9 @@ pub struct ExecutionShown {
     pub started: Time,
     /// When it ended.
     pub stopped: Option<Time>,
-    /// The version of its state machine; zero if none was asked for.
-    pub version: u64,
-    /// The alias of its state machine that was asked for.
+    /// The ARN of the version with which it runs, if one was asked for.
+    pub version: Option<String>,
+    /// The ARN of the alias that was asked for.
     pub alias: Option<String>,
     /// `traceHeader`.
     pub trace: Option<String>,
@@ -148,6 +152,14 @@ pub enum Reply {
     History(HistoryRead),
     /// Tags.
     Tags(Tags),
+    /// A page of versions or aliases: their ARNs, and when they were made.
+    Arns(Listed<(String, Time)>),
+    /// An alias, with its state machine.
+    Alias(MachineKey, Box<AliasDeclared>),
+    /// A version of a state machine that there is besides: its ARN.
+    MadeWith(String, Time, String),
+    /// The same of one that has changed.
+    ChangedWith(Time, Option<String>, String),
     /// What there is to say about a definition.
     Diagnostics(Diagnostics),
     /// An activity.

@@ -11,9 +11,10 @@ use resources::tags::Tags;
 use serde_json::{Value, json};
 
 use super::common::{arn_of, decided, revision, shown, tags_of};
+use super::versions::description_of;
 use super::{Context, Decision, Fact, Materials, Reply, Setting};
 use crate::ids::Named;
-use crate::records::{DefinitionDeclared, MachineDeclared, Record};
+use crate::records::{DefinitionDeclared, MachineDeclared, Record, VersionPublished};
 use crate::rules::{definitions, names};
 use crate::state::State;
 use crate::{DefinitionId, MachineId, MachineKey, limits, refusals};
@@ -35,6 +36,8 @@ pub struct CreateStateMachine {
     pub is_traced: bool,
     /// Its tags.
     pub tags: Tags,
+    /// Whether a version is published, and its description.
+    pub publish: Option<Option<String>>,
 }
 
 impl Operation<State> for CreateStateMachine {
@@ -57,9 +60,7 @@ impl Operation<State> for CreateStateMachine {
         faults.refusal()?;
         names::check(&name)?;
         check_role(&role)?;
-        if input.version_description.is_some() && input.publish != Some(true) {
-            return Err(refusals::invalid("Version description can only be set when publish is true"));
-        }
+        let publish = publish_of(input.publish, input.version_description)?;
         let is_express = kind == "EXPRESS";
         definitions::check(&definition, is_express)?;
         let (account, region) = (asker.caller.account.clone(), asker.caller.region.clone());
@@ -71,6 +72,7 @@ impl Operation<State> for CreateStateMachine {
             logging: logging_of(input.logging_configuration.as_ref())?,
             is_traced: input.tracing_configuration.and_then(|tracing| tracing.enabled) == Some(true),
             tags: tags_of(input.tags)?,
+            publish,
         })
     }
 
@@ -79,11 +81,15 @@ impl Operation<State> for CreateStateMachine {
     }
 
     fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<CreateStateMachineOutput, Malformed> {
-        let Reply::Made(arn, created) = reply else { return Err(Malformed) };
+        let (arn, created, version) = match reply {
+            Reply::Made(arn, created) => (arn, created, None),
+            Reply::MadeWith(arn, created, version) => (arn, created, Some(version)),
+            _ => return Err(Malformed),
+        };
         Ok(CreateStateMachineOutput {
             state_machine_arn: Some(arn.into()),
             creation_date: shown(created),
-            state_machine_version_arn: None,
+            state_machine_version_arn: version.map(Into::into),
         })
     }
 }
@@ -101,10 +107,17 @@ impl CreateStateMachine {
             let is_same = text == Some(&*self.definition)
                 && (known.is_express, &known.logging, known.is_traced)
                     == (self.is_express, &self.logging, self.is_traced);
-            return match is_same {
-                true => Ok(Decision::answer(Reply::Made(arn, known.created))),
-                false => Err(refusals::machine_exists(&arn)),
-            };
+            if !is_same {
+                return Err(refusals::machine_exists(&arn));
+            }
+            let last = state.versions.of(known.id).next_back().filter(|_| self.publish.is_some());
+            return Ok(Decision::answer(match last {
+                Some(last) => {
+                    let version = self.key.qualified_arn(&last.number.to_string());
+                    Reply::MadeWith(arn, known.created, version)
+                }
+                None => Reply::Made(arn, known.created),
+            }));
         }
         check_memory(state, &self.definition)?;
         let id = MachineId(setting.numbers.draw());
@@ -116,6 +129,7 @@ impl CreateStateMachine {
             role: self.role.clone(),
             definition,
             revision: 0,
+            last_version: u64::from(self.publish.is_some()),
             created: setting.now,
             updated: setting.now,
             logging: self.logging.clone(),
@@ -123,8 +137,47 @@ impl CreateStateMachine {
             tags: self.tags.clone(),
             is_deleting: false,
         };
-        let facts = declaration(declared, Some((&self.definition, self.is_express)));
-        Ok(Decision::done(facts, Reply::Made(arn, setting.now)))
+        let published = self.publish.clone().map(|description| published(&declared, description));
+        let mut facts = declaration(declared, Some((&self.definition, self.is_express)));
+        let reply = match published {
+            Some(version) => {
+                let version_arn = self.key.qualified_arn(&version.number.to_string());
+                facts.push(Record::VersionPublished(version).into());
+                Reply::MadeWith(arn, setting.now, version_arn)
+            }
+            None => Reply::Made(arn, setting.now),
+        };
+        Ok(Decision::done(facts, reply))
+    }
+}
+
+/// The version of a state machine that is published with it.
+fn published(declared: &MachineDeclared, description: Option<String>) -> VersionPublished {
+    VersionPublished {
+        machine: declared.id,
+        number: declared.last_version,
+        definition: declared.definition,
+        role: declared.role.clone(),
+        revision: declared.revision,
+        description,
+        created: declared.updated,
+    }
+}
+
+/// `publish` and `versionDescription` (facts/stepfunctions.md § 2).
+fn publish_of(
+    publish: Option<bool>,
+    description: Option<api::Text>,
+) -> Result<Option<Option<String>>, Refusal> {
+    let mut faults = Faults::default();
+    let description = description_of(description, "versionDescription", &mut faults);
+    faults.refusal()?;
+    match (publish == Some(true), description) {
+        (true, description) => Ok(Some(description)),
+        (false, None) => Ok(None),
+        (false, Some(_)) => {
+            Err(refusals::invalid("Version description can only be set when publish is true"))
+        }
     }
 }
 
@@ -153,6 +206,8 @@ pub struct UpdateStateMachine {
     pub logging: Option<String>,
     /// Another `tracingConfiguration.enabled`.
     pub is_traced: Option<bool>,
+    /// Whether a version is published, and its description.
+    pub publish: Option<Option<String>>,
 }
 
 impl Operation<State> for UpdateStateMachine {
@@ -182,15 +237,13 @@ impl Operation<State> for UpdateStateMachine {
         if changes_nothing {
             return Err(refusals::nothing_to_update());
         }
-        if input.version_description.is_some() && input.publish != Some(true) {
-            return Err(refusals::invalid("Version description can only be set when publish is true"));
-        }
+        let publish = publish_of(input.publish, input.version_description)?;
         let role = input.role_arn.map(String::from);
         role.as_deref().map_or(Ok(()), check_role)?;
         // What an express state machine cannot have besides is known when it is known which one it is.
         definition.as_deref().map_or(Ok(()), |text| definitions::check(text, false))?;
         let logging = logging_of(input.logging_configuration.as_ref())?;
-        Ok(UpdateStateMachine { arn, key, definition, role, logging, is_traced })
+        Ok(UpdateStateMachine { arn, key, definition, role, logging, is_traced, publish })
     }
 
     fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
@@ -198,11 +251,15 @@ impl Operation<State> for UpdateStateMachine {
     }
 
     fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<UpdateStateMachineOutput, Malformed> {
-        let Reply::Changed(at, revision) = reply else { return Err(Malformed) };
+        let (at, revision, version) = match reply {
+            Reply::Changed(at, revision) => (at, revision, None),
+            Reply::ChangedWith(at, revision, version) => (at, revision, Some(version)),
+            _ => return Err(Malformed),
+        };
         Ok(UpdateStateMachineOutput {
             update_date: shown(at),
             revision_id: revision.map(Into::into),
-            state_machine_version_arn: None,
+            state_machine_version_arn: version.map(Into::into),
         })
     }
 }
@@ -231,12 +288,23 @@ impl UpdateStateMachine {
             is_traced: self.is_traced.unwrap_or(before.is_traced),
             revision: setting.numbers.draw(),
             updated: setting.now,
+            last_version: before.last_version + u64::from(self.publish.is_some()),
             ..before.clone()
         };
         let shown = crate::machines::Machine { declared: declared.clone(), ..known.clone() };
-        let reply = Reply::Changed(setting.now, revision(&shown, setting.secret));
+        let revision = revision(&shown, setting.secret);
         let text = self.definition.as_deref().map(|text| (text, before.is_express));
-        Ok(Decision::done(declaration(declared, text), reply))
+        let published = self.publish.clone().map(|description| published(&declared, description));
+        let mut facts = declaration(declared, text);
+        let reply = match published {
+            Some(version) => {
+                let version_arn = self.key.qualified_arn(&version.number.to_string());
+                facts.push(Record::VersionPublished(version).into());
+                Reply::ChangedWith(setting.now, revision, version_arn)
+            }
+            None => Reply::Changed(setting.now, revision),
+        };
+        Ok(Decision::done(facts, reply))
     }
 }
 

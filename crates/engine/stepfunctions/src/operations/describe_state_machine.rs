@@ -55,13 +55,25 @@ impl Operation<State> for DescribeStateMachine {
     }
 
     fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
-        let known = state.machine(&self.key).filter(|_| self.qualifier.is_none());
-        let Some(known) = known else { return refusals::machine_missing(&self.arn).into() };
-        let definition = state.definitions.get(&known.declared.definition);
+        let known = state.machine(&self.key);
+        let resolved = known.and_then(|known| state.resolve(known, self.qualifier.as_deref(), 0));
+        let (Some(known), Some(resolved)) = (known, resolved) else {
+            return refusals::machine_missing(&self.arn).into();
+        };
+        let version = state.versions.version(known.declared.id, resolved.version);
+        let definition = state.definitions.get(&resolved.definition);
+        let mut declared = known.declared.clone();
+        declared.role = resolved.role;
+        if let Some(version) = version {
+            (declared.created, declared.revision) = (version.created, version.revision);
+        }
+        let shown = crate::machines::Machine { declared: declared.clone(), ..known.clone() };
         Decision::answer(Reply::Machine(Box::new(MachineShown {
-            declared: known.declared.clone(),
+            arn: version.map(|version| self.key.qualified_arn(&version.number.to_string())),
+            description: version.and_then(|version| version.description.clone()),
             definition: definition.map(|definition| definition.text.clone()).unwrap_or_default(),
-            revision: revision(known, context.setting.secret),
+            revision: revision(&shown, context.setting.secret),
+            declared,
         })))
     }
 
@@ -71,9 +83,9 @@ impl Operation<State> for DescribeStateMachine {
         _: &Materials<'_>,
     ) -> Result<DescribeStateMachineOutput, Malformed> {
         let Reply::Machine(machine) = reply else { return Err(Malformed) };
-        let MachineShown { declared, definition, revision } = *machine;
+        let MachineShown { arn, description, declared, definition, revision } = *machine;
         Ok(DescribeStateMachineOutput {
-            state_machine_arn: Some(declared.key.arn().into()),
+            state_machine_arn: Some(arn.unwrap_or_else(|| declared.key.arn()).into()),
             status: Some(if declared.is_deleting { "DELETING" } else { "ACTIVE" }.into()),
             definition: with_definition.then(|| (&*definition).into()),
             role_arn: Some(declared.role.as_str().into()),
@@ -88,7 +100,7 @@ impl Operation<State> for DescribeStateMachine {
             revision_id: revision.map(Into::into),
             name: Some(declared.key.name.into()),
             label: None,
-            description: None,
+            description: description.map(Into::into),
             variable_references: None,
         })
     }
@@ -148,6 +160,8 @@ impl Operation<State> for DescribeStateMachineForExecution {
             let known = known.ok_or_else(|| refusals::execution_missing(&self.0.arn))?;
             let definition = state.definitions.get(&execution.definition);
             Ok(Decision::answer(Reply::Machine(Box::new(MachineShown {
+                arn: None,
+                description: None,
                 declared: known.declared.clone(),
                 definition: definition.map(|definition| definition.text.clone()).unwrap_or_default(),
                 revision: revision(known, context.setting.secret),
@@ -161,7 +175,7 @@ impl Operation<State> for DescribeStateMachineForExecution {
         _: &Materials<'_>,
     ) -> Result<DescribeStateMachineForExecutionOutput, Malformed> {
         let Reply::Machine(machine) = reply else { return Err(Malformed) };
-        let MachineShown { declared, definition, revision } = *machine;
+        let MachineShown { declared, definition, revision, .. } = *machine;
         Ok(DescribeStateMachineForExecutionOutput {
             state_machine_arn: Some(declared.key.arn().into()),
             definition: with_definition.then(|| (&*definition).into()),

@@ -59,8 +59,10 @@ pub(super) fn show(key: &MachineKey, execution: &Execution) -> ExecutionShown {
         status: execution.status,
         started: execution.started,
         stopped: (!execution.is_open()).then_some(execution.stopped),
-        version: origin.map_or(0, |origin| origin.version),
-        alias: origin.and_then(|origin| origin.alias.clone()),
+        version: origin
+            .filter(|origin| origin.version > 0)
+            .map(|origin| key.qualified_arn(&origin.version.to_string())),
+        alias: origin.and_then(|origin| origin.alias.as_deref()).map(|alias| key.qualified_arn(alias)),
         trace: origin.and_then(|origin| origin.trace.clone()),
     }
 }
@@ -129,11 +131,14 @@ impl Operation<State> for DescribeExecution {
         materials: &Materials<'_>,
     ) -> Result<DescribeExecutionOutput, Malformed> {
         let Reply::Execution(read) = reply else { return Err(Malformed) };
-        let ExecutionShown { arn, machine_arn, name, status, started, stopped, trace, .. } = read.shown;
+        let ExecutionShown { arn, machine_arn, name, status, started, stopped, trace, version, alias } =
+            read.shown;
         let input = input_of(materials)?;
         let included = || CloudWatchEventsExecutionDataDetails { included: Some(true) };
         let mut shown_execution = DescribeExecutionOutput {
             execution_arn: Some(arn.into()),
+            state_machine_version_arn: version.map(Into::into),
+            state_machine_alias_arn: alias.map(Into::into),
             state_machine_arn: Some(machine_arn.into()),
             name: Some(name.into()),
             status: Some(status.as_str().into()),
@@ -251,6 +256,8 @@ impl Operation<State> for ListExecutions {
             status: Some(execution.status.as_str().into()),
             start_date: shown(execution.started),
             stop_date: execution.stopped.and_then(shown),
+            state_machine_version_arn: execution.version.map(Into::into),
+            state_machine_alias_arn: execution.alias.map(Into::into),
             redrive_count: Some(0),
             ..ExecutionListItem::default()
         };

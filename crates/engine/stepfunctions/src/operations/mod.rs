@@ -5,6 +5,7 @@
 //! [`kernel::Operation`] says what an operation is. The file `common.rs` contains what operations share.
 
 pub mod activities;
+pub mod aliases;
 mod common;
 pub mod create_state_machine;
 pub mod describe_state_machine;
@@ -14,6 +15,7 @@ pub mod start_execution;
 pub mod tags;
 pub mod tasks;
 pub mod validate_state_machine_definition;
+pub mod versions;
 
 pub use common::*;
 
@@ -29,19 +31,26 @@ use crate::state::State;
 pub enum Command {
     CreateActivity(activities::CreateActivity),
     CreateStateMachine(create_state_machine::CreateStateMachine),
+    CreateStateMachineAlias(aliases::CreateStateMachineAlias),
     DeleteActivity(activities::DeleteActivity),
     DeleteStateMachine(describe_state_machine::DeleteStateMachine),
+    DeleteStateMachineAlias(aliases::DeleteStateMachineAlias),
+    DeleteStateMachineVersion(versions::DeleteStateMachineVersion),
     DescribeActivity(activities::DescribeActivity),
     DescribeExecution(executions::DescribeExecution),
     DescribeStateMachine(describe_state_machine::DescribeStateMachine),
+    DescribeStateMachineAlias(aliases::DescribeStateMachineAlias),
     DescribeStateMachineForExecution(describe_state_machine::DescribeStateMachineForExecution),
     FindTask(activities::FindTask),
     GetActivityTask(activities::GetActivityTask),
     GetExecutionHistory(get_execution_history::GetExecutionHistory),
     ListActivities(activities::ListActivities),
     ListExecutions(executions::ListExecutions),
+    ListStateMachineAliases(aliases::ListStateMachineAliases),
+    ListStateMachineVersions(versions::ListStateMachineVersions),
     ListStateMachines(describe_state_machine::ListStateMachines),
     ListTagsForResource(tags::ListTagsForResource),
+    PublishStateMachineVersion(versions::PublishStateMachineVersion),
     SendTaskFailure(tasks::SendTaskFailure),
     SendTaskHeartbeat(tasks::SendTaskHeartbeat),
     SendTaskSuccess(tasks::SendTaskSuccess),
@@ -51,6 +60,7 @@ pub enum Command {
     TagResource(tags::TagResource),
     UntagResource(tags::UntagResource),
     UpdateStateMachine(create_state_machine::UpdateStateMachine),
+    UpdateStateMachineAlias(aliases::UpdateStateMachineAlias),
     ValidateStateMachineDefinition(validate_state_machine_definition::ValidateStateMachineDefinition),
 }
 
@@ -60,19 +70,26 @@ impl Command {
         match self {
 Command::CreateActivity(_) => <activities::CreateActivity as Operation<State>>::DEMAND,
 Command::CreateStateMachine(_) => <create_state_machine::CreateStateMachine as Operation<State>>::DEMAND,
+Command::CreateStateMachineAlias(_) => <aliases::CreateStateMachineAlias as Operation<State>>::DEMAND,
 Command::DeleteActivity(_) => <activities::DeleteActivity as Operation<State>>::DEMAND,
 Command::DeleteStateMachine(_) => <describe_state_machine::DeleteStateMachine as Operation<State>>::DEMAND,
+Command::DeleteStateMachineAlias(_) => <aliases::DeleteStateMachineAlias as Operation<State>>::DEMAND,
+Command::DeleteStateMachineVersion(_) => <versions::DeleteStateMachineVersion as Operation<State>>::DEMAND,
 Command::DescribeActivity(_) => <activities::DescribeActivity as Operation<State>>::DEMAND,
 Command::DescribeExecution(_) => <executions::DescribeExecution as Operation<State>>::DEMAND,
 Command::DescribeStateMachine(_) => <describe_state_machine::DescribeStateMachine as Operation<State>>::DEMAND,
+Command::DescribeStateMachineAlias(_) => <aliases::DescribeStateMachineAlias as Operation<State>>::DEMAND,
 Command::DescribeStateMachineForExecution(_) => <describe_state_machine::DescribeStateMachineForExecution as Operation<State>>::DEMAND,
 Command::FindTask(_) => <activities::FindTask as Internal<State>>::DEMAND,
 Command::GetActivityTask(_) => <activities::GetActivityTask as Operation<State>>::DEMAND,
 Command::GetExecutionHistory(_) => <get_execution_history::GetExecutionHistory as Operation<State>>::DEMAND,
 Command::ListActivities(_) => <activities::ListActivities as Operation<State>>::DEMAND,
 Command::ListExecutions(_) => <executions::ListExecutions as Operation<State>>::DEMAND,
+Command::ListStateMachineAliases(_) => <aliases::ListStateMachineAliases as Operation<State>>::DEMAND,
+Command::ListStateMachineVersions(_) => <versions::ListStateMachineVersions as Operation<State>>::DEMAND,
 Command::ListStateMachines(_) => <describe_state_machine::ListStateMachines as Operation<State>>::DEMAND,
 Command::ListTagsForResource(_) => <tags::ListTagsForResource as Operation<State>>::DEMAND,
+Command::PublishStateMachineVersion(_) => <versions::PublishStateMachineVersion as Operation<State>>::DEMAND,
 Command::SendTaskFailure(_) => <tasks::SendTaskFailure as Operation<State>>::DEMAND,
 Command::SendTaskHeartbeat(_) => <tasks::SendTaskHeartbeat as Operation<State>>::DEMAND,
 Command::SendTaskSuccess(_) => <tasks::SendTaskSuccess as Operation<State>>::DEMAND,
@@ -82,6 +99,7 @@ Command::StopExecution(_) => <executions::StopExecution as Operation<State>>::DE
 Command::TagResource(_) => <tags::TagResource as Operation<State>>::DEMAND,
 Command::UntagResource(_) => <tags::UntagResource as Operation<State>>::DEMAND,
 Command::UpdateStateMachine(_) => <create_state_machine::UpdateStateMachine as Operation<State>>::DEMAND,
+Command::UpdateStateMachineAlias(_) => <aliases::UpdateStateMachineAlias as Operation<State>>::DEMAND,
 Command::ValidateStateMachineDefinition(_) => <validate_state_machine_definition::ValidateStateMachineDefinition as Operation<State>>::DEMAND,
 }
     }
@@ -91,19 +109,26 @@ Command::ValidateStateMachineDefinition(_) => <validate_state_machine_definition
         match self {
             Command::CreateActivity(command) => command.decide(state, context),
             Command::CreateStateMachine(command) => command.decide(state, context),
+            Command::CreateStateMachineAlias(command) => command.decide(state, context),
             Command::DeleteActivity(command) => command.decide(state, context),
             Command::DeleteStateMachine(command) => command.decide(state, context),
+            Command::DeleteStateMachineAlias(command) => command.decide(state, context),
+            Command::DeleteStateMachineVersion(command) => command.decide(state, context),
             Command::DescribeActivity(command) => command.decide(state, context),
             Command::DescribeExecution(command) => command.decide(state, context),
             Command::DescribeStateMachine(command) => command.decide(state, context),
+            Command::DescribeStateMachineAlias(command) => command.decide(state, context),
             Command::DescribeStateMachineForExecution(command) => command.decide(state, context),
             Command::FindTask(command) => command.decide(state, context),
             Command::GetActivityTask(command) => command.decide(state, context),
             Command::GetExecutionHistory(command) => command.decide(state, context),
             Command::ListActivities(command) => command.decide(state, context),
             Command::ListExecutions(command) => command.decide(state, context),
+            Command::ListStateMachineAliases(command) => command.decide(state, context),
+            Command::ListStateMachineVersions(command) => command.decide(state, context),
             Command::ListStateMachines(command) => command.decide(state, context),
             Command::ListTagsForResource(command) => command.decide(state, context),
+            Command::PublishStateMachineVersion(command) => command.decide(state, context),
             Command::SendTaskFailure(command) => command.decide(state, context),
             Command::SendTaskHeartbeat(command) => command.decide(state, context),
             Command::SendTaskSuccess(command) => command.decide(state, context),
@@ -113,6 +138,7 @@ Command::ValidateStateMachineDefinition(_) => <validate_state_machine_definition
             Command::TagResource(command) => command.decide(state, context),
             Command::UntagResource(command) => command.decide(state, context),
             Command::UpdateStateMachine(command) => command.decide(state, context),
+            Command::UpdateStateMachineAlias(command) => command.decide(state, context),
             Command::ValidateStateMachineDefinition(command) => command.decide(state, context),
         }
     }
@@ -127,19 +153,26 @@ Command::ValidateStateMachineDefinition(_) => <validate_state_machine_definition
         match self {
             Command::CreateActivity(command) => command.decide_again(step, state, context),
             Command::CreateStateMachine(command) => command.decide_again(step, state, context),
+            Command::CreateStateMachineAlias(command) => command.decide_again(step, state, context),
             Command::DeleteActivity(command) => command.decide_again(step, state, context),
             Command::DeleteStateMachine(command) => command.decide_again(step, state, context),
+            Command::DeleteStateMachineAlias(command) => command.decide_again(step, state, context),
+            Command::DeleteStateMachineVersion(command) => command.decide_again(step, state, context),
             Command::DescribeActivity(command) => command.decide_again(step, state, context),
             Command::DescribeExecution(command) => command.decide_again(step, state, context),
             Command::DescribeStateMachine(command) => command.decide_again(step, state, context),
+            Command::DescribeStateMachineAlias(command) => command.decide_again(step, state, context),
             Command::DescribeStateMachineForExecution(command) => command.decide_again(step, state, context),
             Command::FindTask(_) => Decision::silent(Vec::new()),
             Command::GetActivityTask(command) => command.decide_again(step, state, context),
             Command::GetExecutionHistory(command) => command.decide_again(step, state, context),
             Command::ListActivities(command) => command.decide_again(step, state, context),
             Command::ListExecutions(command) => command.decide_again(step, state, context),
+            Command::ListStateMachineAliases(command) => command.decide_again(step, state, context),
+            Command::ListStateMachineVersions(command) => command.decide_again(step, state, context),
             Command::ListStateMachines(command) => command.decide_again(step, state, context),
             Command::ListTagsForResource(command) => command.decide_again(step, state, context),
+            Command::PublishStateMachineVersion(command) => command.decide_again(step, state, context),
             Command::SendTaskFailure(command) => command.decide_again(step, state, context),
             Command::SendTaskHeartbeat(command) => command.decide_again(step, state, context),
             Command::SendTaskSuccess(command) => command.decide_again(step, state, context),
@@ -149,6 +182,7 @@ Command::ValidateStateMachineDefinition(_) => <validate_state_machine_definition
             Command::TagResource(command) => command.decide_again(step, state, context),
             Command::UntagResource(command) => command.decide_again(step, state, context),
             Command::UpdateStateMachine(command) => command.decide_again(step, state, context),
+            Command::UpdateStateMachineAlias(command) => command.decide_again(step, state, context),
             Command::ValidateStateMachineDefinition(command) => command.decide_again(step, state, context),
         }
     }
@@ -160,11 +194,15 @@ Command::ValidateStateMachineDefinition(_) => <validate_state_machine_definition
 pub enum Plan {
     CreateActivity(<activities::CreateActivity as Operation<State>>::Plan),
     CreateStateMachine(<create_state_machine::CreateStateMachine as Operation<State>>::Plan),
+    CreateStateMachineAlias(<aliases::CreateStateMachineAlias as Operation<State>>::Plan),
     DeleteActivity(<activities::DeleteActivity as Operation<State>>::Plan),
     DeleteStateMachine(<describe_state_machine::DeleteStateMachine as Operation<State>>::Plan),
+    DeleteStateMachineAlias(<aliases::DeleteStateMachineAlias as Operation<State>>::Plan),
+    DeleteStateMachineVersion(<versions::DeleteStateMachineVersion as Operation<State>>::Plan),
     DescribeActivity(<activities::DescribeActivity as Operation<State>>::Plan),
     DescribeExecution(<executions::DescribeExecution as Operation<State>>::Plan),
     DescribeStateMachine(<describe_state_machine::DescribeStateMachine as Operation<State>>::Plan),
+    DescribeStateMachineAlias(<aliases::DescribeStateMachineAlias as Operation<State>>::Plan),
     DescribeStateMachineForExecution(
         <describe_state_machine::DescribeStateMachineForExecution as Operation<State>>::Plan,
     ),
@@ -172,8 +210,11 @@ pub enum Plan {
     GetExecutionHistory(<get_execution_history::GetExecutionHistory as Operation<State>>::Plan),
     ListActivities(<activities::ListActivities as Operation<State>>::Plan),
     ListExecutions(<executions::ListExecutions as Operation<State>>::Plan),
+    ListStateMachineAliases(<aliases::ListStateMachineAliases as Operation<State>>::Plan),
+    ListStateMachineVersions(<versions::ListStateMachineVersions as Operation<State>>::Plan),
     ListStateMachines(<describe_state_machine::ListStateMachines as Operation<State>>::Plan),
     ListTagsForResource(<tags::ListTagsForResource as Operation<State>>::Plan),
+    PublishStateMachineVersion(<versions::PublishStateMachineVersion as Operation<State>>::Plan),
     SendTaskFailure(<tasks::SendTaskFailure as Operation<State>>::Plan),
     SendTaskHeartbeat(<tasks::SendTaskHeartbeat as Operation<State>>::Plan),
     SendTaskSuccess(<tasks::SendTaskSuccess as Operation<State>>::Plan),
@@ -183,6 +224,7 @@ pub enum Plan {
     TagResource(<tags::TagResource as Operation<State>>::Plan),
     UntagResource(<tags::UntagResource as Operation<State>>::Plan),
     UpdateStateMachine(<create_state_machine::UpdateStateMachine as Operation<State>>::Plan),
+    UpdateStateMachineAlias(<aliases::UpdateStateMachineAlias as Operation<State>>::Plan),
     ValidateStateMachineDefinition(
         <validate_state_machine_definition::ValidateStateMachineDefinition as Operation<State>>::Plan,
     ),
@@ -203,6 +245,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 )?;
             (Command::CreateStateMachine(command), Plan::CreateStateMachine(plan))
         }
+        Request::CreateStateMachineAlias(input) => {
+            let (command, plan) =
+                <aliases::CreateStateMachineAlias as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::CreateStateMachineAlias(command), Plan::CreateStateMachineAlias(plan))
+        }
         Request::DeleteActivity(input) => {
             let (command, plan) =
                 <activities::DeleteActivity as Operation<State>>::prepare_with_plan(input, asker)?;
@@ -214,6 +261,16 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                     input, asker,
                 )?;
             (Command::DeleteStateMachine(command), Plan::DeleteStateMachine(plan))
+        }
+        Request::DeleteStateMachineAlias(input) => {
+            let (command, plan) =
+                <aliases::DeleteStateMachineAlias as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::DeleteStateMachineAlias(command), Plan::DeleteStateMachineAlias(plan))
+        }
+        Request::DeleteStateMachineVersion(input) => {
+            let (command, plan) =
+                <versions::DeleteStateMachineVersion as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::DeleteStateMachineVersion(command), Plan::DeleteStateMachineVersion(plan))
         }
         Request::DescribeActivity(input) => {
             let (command, plan) =
@@ -231,6 +288,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                     input, asker,
                 )?;
             (Command::DescribeStateMachine(command), Plan::DescribeStateMachine(plan))
+        }
+        Request::DescribeStateMachineAlias(input) => {
+            let (command, plan) =
+                <aliases::DescribeStateMachineAlias as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::DescribeStateMachineAlias(command), Plan::DescribeStateMachineAlias(plan))
         }
         Request::DescribeStateMachineForExecution(input) => {
             let (command, plan) = <describe_state_machine::DescribeStateMachineForExecution as Operation<
@@ -260,6 +322,16 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 <executions::ListExecutions as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::ListExecutions(command), Plan::ListExecutions(plan))
         }
+        Request::ListStateMachineAliases(input) => {
+            let (command, plan) =
+                <aliases::ListStateMachineAliases as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::ListStateMachineAliases(command), Plan::ListStateMachineAliases(plan))
+        }
+        Request::ListStateMachineVersions(input) => {
+            let (command, plan) =
+                <versions::ListStateMachineVersions as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::ListStateMachineVersions(command), Plan::ListStateMachineVersions(plan))
+        }
         Request::ListStateMachines(input) => {
             let (command, plan) =
                 <describe_state_machine::ListStateMachines as Operation<State>>::prepare_with_plan(
@@ -271,6 +343,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
             let (command, plan) =
                 <tags::ListTagsForResource as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::ListTagsForResource(command), Plan::ListTagsForResource(plan))
+        }
+        Request::PublishStateMachineVersion(input) => {
+            let (command, plan) =
+                <versions::PublishStateMachineVersion as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::PublishStateMachineVersion(command), Plan::PublishStateMachineVersion(plan))
         }
         Request::SendTaskFailure(input) => {
             let (command, plan) =
@@ -317,6 +394,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
                 )?;
             (Command::UpdateStateMachine(command), Plan::UpdateStateMachine(plan))
         }
+        Request::UpdateStateMachineAlias(input) => {
+            let (command, plan) =
+                <aliases::UpdateStateMachineAlias as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::UpdateStateMachineAlias(command), Plan::UpdateStateMachineAlias(plan))
+        }
         Request::ValidateStateMachineDefinition(input) => {
             let (command, plan) = <validate_state_machine_definition::ValidateStateMachineDefinition as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::ValidateStateMachineDefinition(command), Plan::ValidateStateMachineDefinition(plan))
@@ -345,6 +427,9 @@ pub fn present(
         Plan::CreateStateMachine(plan) => Response::CreateStateMachine(
             <create_state_machine::CreateStateMachine as Operation<State>>::present(reply, plan, materials)?,
         ),
+        Plan::CreateStateMachineAlias(plan) => Response::CreateStateMachineAlias(
+            <aliases::CreateStateMachineAlias as Operation<State>>::present(reply, plan, materials)?,
+        ),
         Plan::DeleteActivity(plan) => Response::DeleteActivity(<activities::DeleteActivity as Operation<
             State,
         >>::present(reply, plan, materials)?),
@@ -352,6 +437,12 @@ pub fn present(
             <describe_state_machine::DeleteStateMachine as Operation<State>>::present(
                 reply, plan, materials,
             )?,
+        ),
+        Plan::DeleteStateMachineAlias(plan) => Response::DeleteStateMachineAlias(
+            <aliases::DeleteStateMachineAlias as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::DeleteStateMachineVersion(plan) => Response::DeleteStateMachineVersion(
+            <versions::DeleteStateMachineVersion as Operation<State>>::present(reply, plan, materials)?,
         ),
         Plan::DescribeActivity(plan) => Response::DescribeActivity(
             <activities::DescribeActivity as Operation<State>>::present(reply, plan, materials)?,
@@ -364,6 +455,9 @@ pub fn present(
                 State,
             >>::present(reply, plan, materials)?)
         }
+        Plan::DescribeStateMachineAlias(plan) => Response::DescribeStateMachineAlias(
+            <aliases::DescribeStateMachineAlias as Operation<State>>::present(reply, plan, materials)?,
+        ),
         Plan::DescribeStateMachineForExecution(plan) => Response::DescribeStateMachineForExecution(
             <describe_state_machine::DescribeStateMachineForExecution as Operation<State>>::present(
                 reply, plan, materials,
@@ -383,12 +477,23 @@ pub fn present(
         Plan::ListExecutions(plan) => Response::ListExecutions(<executions::ListExecutions as Operation<
             State,
         >>::present(reply, plan, materials)?),
+        Plan::ListStateMachineAliases(plan) => Response::ListStateMachineAliases(
+            <aliases::ListStateMachineAliases as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::ListStateMachineVersions(plan) => Response::ListStateMachineVersions(
+            <versions::ListStateMachineVersions as Operation<State>>::present(reply, plan, materials)?,
+        ),
         Plan::ListStateMachines(plan) => Response::ListStateMachines(
             <describe_state_machine::ListStateMachines as Operation<State>>::present(reply, plan, materials)?,
         ),
         Plan::ListTagsForResource(plan) => Response::ListTagsForResource(
             <tags::ListTagsForResource as Operation<State>>::present(reply, plan, materials)?,
         ),
+        Plan::PublishStateMachineVersion(plan) => {
+            Response::PublishStateMachineVersion(<versions::PublishStateMachineVersion as Operation<
+                State,
+            >>::present(reply, plan, materials)?)
+        }
         Plan::SendTaskFailure(plan) => Response::SendTaskFailure(<tasks::SendTaskFailure as Operation<
             State,
         >>::present(reply, plan, materials)?),
@@ -415,6 +520,9 @@ pub fn present(
         ),
         Plan::UpdateStateMachine(plan) => Response::UpdateStateMachine(
             <create_state_machine::UpdateStateMachine as Operation<State>>::present(reply, plan, materials)?,
+        ),
+        Plan::UpdateStateMachineAlias(plan) => Response::UpdateStateMachineAlias(
+            <aliases::UpdateStateMachineAlias as Operation<State>>::present(reply, plan, materials)?,
         ),
         Plan::ValidateStateMachineDefinition(plan) => Response::ValidateStateMachineDefinition(
             <validate_state_machine_definition::ValidateStateMachineDefinition as Operation<State>>::present(

@@ -22,7 +22,7 @@ use crate::machines::Machine;
 use crate::records::{ExecutionStarted, Record, Tail};
 use crate::rules::names;
 use crate::state::State;
-use crate::{ExecutionId, MachineKey, Waiter, limits, refusals};
+use crate::{DefinitionId, ExecutionId, MachineKey, Waiter, limits, refusals};
 
 /// StartExecution.
 #[derive(Clone, Debug)]
@@ -104,8 +104,7 @@ impl StartExecution {
     /// The same name with the same input of a running execution is the same execution; a closed one is not started again
     /// (facts/stepfunctions.md § 6).
     fn start<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Started<'a>, Refusal> {
-        let machine = state.machine(&self.key).filter(|_| self.qualifier.is_none());
-        let machine = machine.ok_or_else(|| refusals::machine_missing(&self.arn))?;
+        let machine = state.machine(&self.key).ok_or_else(|| refusals::machine_missing(&self.arn))?;
         if machine.declared.is_deleting {
             return Err(refusals::machine_deleting(&self.arn));
         }
@@ -135,18 +134,21 @@ impl StartExecution {
             name = format!("{name}:{named}");
         }
         let arn = if is_express { self.key.express_arn(&name) } else { self.key.execution_arn(&name) };
-        let fact = self.fact(state, machine, (id, name, input_mark), setting)?;
+        let lot = setting.secret.derive("route", id.0)[0];
+        let resolved = state.resolve(machine, self.qualifier.as_deref(), lot);
+        let resolved = resolved.ok_or_else(|| refusals::machine_missing(&self.arn))?;
+        let fact = self.fact(state, (machine, &resolved), (id, name, input_mark), setting)?;
         Ok((Some((id, fact)), Reply::Made(arn, setting.now)))
     }
 
     fn fact<'a>(
         &self,
         state: &State,
-        machine: &Machine,
+        (machine, resolved): (&Machine, &Resolved),
         (id, name, input_mark): (ExecutionId, String, u64),
         setting: &Setting<'_>,
     ) -> Result<Fact<'a, Record>, Refusal> {
-        let definition = machine.declared.definition;
+        let definition = resolved.definition;
         let read = state.definitions.get(&definition).and_then(|definition| definition.machine());
         // It was checked when it came; a later server may be stricter.
         let read = read.ok_or_else(|| refusals::machine_missing(&self.arn))?;
@@ -154,7 +156,14 @@ impl StartExecution {
         let most = is_express.then_some(limits::EXPRESS_SECONDS);
         let seconds = read.timeout_seconds.into_iter().chain(most).min();
         let mut written = Written::from(1);
-        let fields = [(Field::Input, Some(&*self.text)), (Field::Role, Some(&*machine.declared.role))];
+        let version = (resolved.version > 0).then(|| self.key.qualified_arn(&resolved.version.to_string()));
+        let alias = resolved.alias.as_deref().map(|alias| self.key.qualified_arn(alias));
+        let fields = [
+            (Field::Input, Some(&*self.text)),
+            (Field::Role, Some(&*resolved.role)),
+            (Field::Version, version.as_deref()),
+            (Field::Alias, alias.as_deref()),
+        ];
         written.push(Type::ExecutionStarted, 0, fields);
         let data = Data::new(&read.flow.start_at, self.input.clone(), Variables::new(), None).encode();
         let warm: Arc<[u8]> = data.into();
@@ -170,12 +179,44 @@ impl StartExecution {
             started: setting.now,
             deadline: seconds.map(|seconds| setting.now.plus_seconds(seconds)),
             input_mark,
-            version: 0,
-            alias: None,
+            version: resolved.version,
+            alias: resolved.alias.clone(),
             trace: self.trace.clone(),
             tail: Tail { first: 1, events: 1, split, warm: Some(warm) },
         };
         Ok(Fact { record: Record::ExecutionStarted(Box::new(started)), tail: tail.into() })
+    }
+}
+
+/// What an ARN of a state machine leads to.
+pub(crate) struct Resolved {
+    pub(crate) definition: DefinitionId,
+    pub(crate) role: String,
+    /// Zero if it leads to the state machine as it is now.
+    pub(crate) version: u64,
+    pub(crate) alias: Option<String>,
+}
+
+impl State {
+    /// What a state machine is with a number of a version or the name of an alias. `lot` draws one of two versions.
+    pub(crate) fn resolve(&self, machine: &Machine, qualifier: Option<&str>, lot: u8) -> Option<Resolved> {
+        let declared = &machine.declared;
+        let Some(qualifier) = qualifier else {
+            let (definition, role) = (declared.definition, declared.role.clone());
+            return Some(Resolved { definition, role, version: 0, alias: None });
+        };
+        let (number, alias) = match qualifier.parse() {
+            Ok(number) => (number, None),
+            Err(_) => {
+                let alias = self.versions.alias(declared.id, qualifier)?;
+                let first = alias.routing.first()?;
+                let falls_on_first = u32::from(lot) * 100 < first.1 * 256;
+                let route = if falls_on_first { first } else { alias.routing.last()? };
+                (route.0, Some(alias.name.clone()))
+            }
+        };
+        let version = self.versions.version(declared.id, number)?;
+        Some(Resolved { definition: version.definition, role: version.role.clone(), version: number, alias })
     }
 }
 

@@ -21,6 +21,8 @@ pub struct MachineDeclared {
     pub definition: DefinitionId,
     /// The number of its revision; zero before the first update.
     pub revision: u64,
+    /// The number of the version that was published last; zero if none was.
+    pub last_version: u64,
     /// When it was made.
     pub created: Time,
     /// When it was changed last.
@@ -48,6 +50,7 @@ impl MachineDeclared {
         put_str(out, &self.role);
         put_u64(out, self.definition.0);
         put_u64(out, self.revision);
+        put_u64(out, self.last_version);
         put_u64(out, self.created.0);
         put_u64(out, self.updated.0);
         put_opt_str(out, self.logging.as_deref());
@@ -63,6 +66,7 @@ impl MachineDeclared {
             role: reader.str()?.to_owned(),
             definition: DefinitionId(reader.u64()?),
             revision: reader.u64()?,
+            last_version: reader.u64()?,
             created: Time(reader.u64()?),
             updated: Time(reader.u64()?),
             logging: reader.opt_str()?.map(str::to_owned),

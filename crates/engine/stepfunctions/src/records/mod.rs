@@ -8,6 +8,10 @@
 //! | 115 | [`DefinitionDropped`] |
 //! | 116 | [`ActivityDeclared`] |
 //! | 117 | [`ActivityDeleted`] |
+//! | 118 | [`VersionPublished`] |
+//! | 119 | [`VersionDeleted`] |
+//! | 120 | [`AliasDeclared`] |
+//! | 121 | [`AliasDeleted`] |
 //! | 122 | [`ExecutionStarted`] |
 //! | 123 | [`Stepped`] |
 //! | 124 | [`TaskReported`] |
@@ -21,11 +25,13 @@ mod activity;
 mod execution;
 pub use activity::{ActivityDeclared, ActivityDeleted};
 mod machine;
+mod version;
 pub use execution::{
     After, Branching, ExecutionStarted, ExecutionsRemoved, InState, STATUSES, Status, Stepped, Tail,
     TaskHeard, TaskReported, TaskTaken, TaskWait,
 };
 pub use machine::{DefinitionDeclared, DefinitionDropped, MachineDeclared, MachineDeleted};
+pub use version::{AliasDeclared, AliasDeleted, VersionDeleted, VersionPublished};
 
 #[cfg(test)]
 mod tests;
@@ -50,6 +56,10 @@ pub enum Record {
     DefinitionDropped(DefinitionDropped),
     ActivityDeclared(ActivityDeclared),
     ActivityDeleted(ActivityDeleted),
+    VersionPublished(VersionPublished),
+    VersionDeleted(VersionDeleted),
+    AliasDeclared(AliasDeclared),
+    AliasDeleted(AliasDeleted),
     ExecutionStarted(Box<ExecutionStarted>),
     Stepped(Box<Stepped>),
     TaskReported(TaskReported),
@@ -67,6 +77,10 @@ impl Record {
             Record::DefinitionDropped(_) => 115,
             Record::ActivityDeclared(_) => 116,
             Record::ActivityDeleted(_) => 117,
+            Record::VersionPublished(_) => 118,
+            Record::VersionDeleted(_) => 119,
+            Record::AliasDeclared(_) => 120,
+            Record::AliasDeleted(_) => 121,
             Record::ExecutionStarted(_) => 122,
             Record::Stepped(_) => 123,
             Record::TaskReported(_) => 124,
@@ -113,6 +127,10 @@ impl kernel::service::Record<'_> for Record {
             Record::DefinitionDropped(record) => machine::encode_end(record.id.0, &record.declared_in, out),
             Record::ActivityDeclared(record) => record.encode(out),
             Record::ActivityDeleted(record) => machine::encode_end(record.id.0, &record.declared_in, out),
+            Record::VersionPublished(record) => record.encode(out),
+            Record::VersionDeleted(record) => record.encode(out),
+            Record::AliasDeclared(record) => record.encode(out),
+            Record::AliasDeleted(record) => record.encode(out),
             Record::ExecutionStarted(record) => record.encode(out),
             Record::Stepped(record) => record.encode(out),
             Record::TaskReported(record) => record.encode(out),
@@ -141,6 +159,10 @@ impl kernel::service::Record<'_> for Record {
                 let (id, declared_in) = machine::decode_end(reader)?;
                 Record::ActivityDeleted(ActivityDeleted { id: ActivityId(id), declared_in })
             }
+            118 => Record::VersionPublished(VersionPublished::decode(reader)?),
+            119 => Record::VersionDeleted(VersionDeleted::decode(reader)?),
+            120 => Record::AliasDeclared(AliasDeclared::decode(reader)?),
+            121 => Record::AliasDeleted(AliasDeleted::decode(reader)?),
             122 => Record::ExecutionStarted(Box::new(ExecutionStarted::decode(reader)?)),
             123 => Record::Stepped(Box::new(Stepped::decode(reader)?)),
             124 => Record::TaskReported(TaskReported::decode(reader)?),

@@ -54,6 +54,29 @@ fn records() -> Vec<Record> {
     ];
     let mut records: Vec<Record> = afters.into_iter().map(stepped).collect();
     records.extend([
+        Record::VersionPublished(VersionPublished {
+            machine: MachineId(1),
+            number: 3,
+            definition: DefinitionId(2),
+            role: "r".into(),
+            revision: 8,
+            description: Some("d".into()),
+            created: now,
+        }),
+        Record::VersionDeleted(VersionDeleted { machine: MachineId(1), number: 3, declared_in: vec![4] }),
+        Record::AliasDeclared(AliasDeclared {
+            machine: MachineId(1),
+            name: "live".into(),
+            description: None,
+            routing: vec![(1, 30), (2, 70)],
+            created: now,
+            updated: now,
+        }),
+        Record::AliasDeleted(AliasDeleted {
+            machine: MachineId(1),
+            name: "live".into(),
+            declared_in: vec![],
+        }),
         Record::ActivityDeclared(ActivityDeclared {
             id: ActivityId(4),
             key: key.clone(),
@@ -75,6 +98,7 @@ fn records() -> Vec<Record> {
             role: "r".into(),
             definition: DefinitionId(2),
             revision: 8,
+            last_version: 2,
             created: now,
             updated: now + 9,
             logging: Some("{}".into()),

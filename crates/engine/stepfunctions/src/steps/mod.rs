@@ -27,6 +27,7 @@ use crate::ExecutionId;
 use crate::data::{self, Data};
 use crate::executions::{Doing, Execution};
 use crate::history::Written;
+use crate::machines::Machine;
 use crate::operations::{Context, Decision, Fact, Setting};
 use crate::records::{Record, Stepped, Tail};
 use crate::state::State;
@@ -134,7 +135,7 @@ impl State {
             execution: execution.shown_name().to_owned(),
             machine_arn: key.arn(),
             machine: key.name.clone(),
-            role: machine.declared.role.clone(),
+            role: self.role_of(execution, machine),
             account: key.account.clone(),
             region: key.region.clone(),
             started: execution.started,
@@ -182,6 +183,13 @@ impl State {
         };
         let begins = if flow.has_begun { begins } else { Begins::Branch };
         Ok((Box::new(progress), begins))
+    }
+
+    /// The role with which an execution runs: that of its version, or of its state machine as it is now.
+    fn role_of(&self, execution: &Execution, machine: &Machine) -> String {
+        let version = execution.origin.as_ref().map_or(0, |origin| origin.version);
+        let version = self.versions.version(execution.machine, version);
+        version.map_or(&machine.declared.role, |version| &version.role).clone()
     }
 
     /// What an execution works on cannot be read, though the disk has read it without an error: it fails.

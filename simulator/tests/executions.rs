@@ -1,0 +1,187 @@
+//! Executions of the whole server over a disk that loses what was not synced: each ends as one that nothing has disturbed, and each of
+//! its tasks reaches its queue exactly once.
+
+use std::collections::BTreeMap;
+
+use api::stepfunctions::{CreateStateMachineInput, Request, StartExecutionInput};
+use kernel::{Asker, Caller, Secret, Time};
+use machine::{Command, Input, Options};
+use serde_json::{Value, json};
+use simulator::dice::Dice;
+use simulator::disks::Disks;
+use simulator::server::Server;
+use sqs::QueueKey;
+use sqs::operations::create_queue;
+use stepfunctions::records::Status;
+
+const SECRET: Secret = Secret([7; 32]);
+const BEGIN: Time = Time(1_700_000_000_000);
+const SECOND: u64 = 1000;
+const EXECUTIONS: u64 = 12;
+const QUEUE: &str = "http://localhost/000000000000/q";
+
+struct Story {
+    disk: Disks,
+    log: journal::Options,
+    server: Server,
+    dice: Dice,
+    now: Time,
+}
+
+/// A task that sends, so that its message tells which state of which execution has sent it.
+fn send(state: &str) -> Value {
+    json!({"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sqs:sendMessage", "ResultPath": null,
+        "Parameters": {"QueueUrl": QUEUE, "MessageBody.$": format!("States.Format('{state} {{}}', $.n)")}})
+}
+
+/// States one behind the other, drawn by lot. Returns the definition, and how many messages an execution sends.
+fn generated(dice: &mut Dice, prefix: &str, depth: u32) -> (Value, u64) {
+    let (mut states, mut sends) = (serde_json::Map::new(), 0);
+    let count = 1 + dice.below(4);
+    for at in 0..count {
+        let name = format!("{prefix}{at}");
+        let mut state = match dice.below(if depth == 0 { 4 } else { 6 }) {
+            0 | 1 => {
+                sends += 1;
+                send(&name)
+            }
+            2 => json!({"Type": "Wait", "Seconds": 1 + dice.below(5)}),
+            3 => {
+                // It fails, is tried again, and goes on.
+                let mut task = send(&name);
+                task["Parameters"]["QueueUrl"] = json!("http://localhost/000000000000/none");
+                task["Retry"] =
+                    json!([{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 2}]);
+                task["Catch"] = json!([{"ErrorEquals": ["States.ALL"], "ResultPath": "$.e", "Next": "?"}]);
+                task
+            }
+            4 => {
+                let (inner, inner_sends) = generated(dice, &format!("{name}m"), depth - 1);
+                let items = 1 + dice.below(4);
+                sends += items * inner_sends;
+                json!({"Type": "Map", "ResultPath": null, "MaxConcurrency": dice.below(3), "ItemProcessor": inner,
+                    "ItemsPath": format!("$.lists[{}]", items - 1), "ItemSelector": {"n.$": "$.n", "lists.$": "$.lists"}})
+            }
+            _ => {
+                let branches: Vec<(Value, u64)> =
+                    (0..2).map(|branch| generated(dice, &format!("{name}b{branch}"), depth - 1)).collect();
+                sends += branches.iter().map(|branch| branch.1).sum::<u64>();
+                let branches: Vec<Value> = branches.into_iter().map(|branch| branch.0).collect();
+                json!({"Type": "Parallel", "ResultPath": null, "Branches": branches})
+            }
+        };
+        let next = format!("{prefix}{}", at + 1);
+        state["Next"] = json!(next);
+        if let Some(catch) = state.get_mut("Catch") {
+            catch[0]["Next"] = json!(next);
+        }
+        states.insert(name, state);
+    }
+    states.insert(format!("{prefix}{count}"), json!({"Type": "Succeed"}));
+    (json!({"StartAt": format!("{prefix}0"), "States": states}), sends)
+}
+
+impl Story {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::from_seed(seed);
+        let disk = Disks::new(dice.split().into());
+        let log = journal::Options { segment_bytes: 256 << 10, log_id: 1, durable: true, recycled: 0 };
+        let (options, mut of_server) = (Options::default(), dice.split());
+        let server = Server::start_with(options, &disk, &log, SECRET, BEGIN, None, &mut of_server).unwrap();
+        let mut story = Story { disk, log, server, dice, now: BEGIN };
+        story.server.settle(BEGIN).unwrap();
+        let key = QueueKey { account: "000000000000".into(), region: "us-east-1".into(), name: "q".into() };
+        let create = create_queue::CreateQueue::new(key, [], []).unwrap();
+        story.ask(Command::Sqs(sqs::operations::Command::CreateQueue(create)));
+        story
+    }
+
+    fn ask(&mut self, command: Command) {
+        self.server.machine.handle(self.now, Input::Request { ticket: 1, command });
+        let answers = self.server.settle(self.now).unwrap();
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    }
+
+    fn ask_sfn(&mut self, request: Request) {
+        let caller = Caller {
+            account: "000000000000".into(),
+            region: "us-east-1".into(),
+            principal: "000000000000".into(),
+            signed: true,
+        };
+        let asker = Asker { caller: &caller, base: "http://localhost:4566", trace: None };
+        let (command, _) = stepfunctions::operations::prepare(request, &asker).unwrap();
+        self.ask(Command::Stepfunctions(command));
+    }
+
+    /// The power goes when some of what was written is synced, and the server starts again.
+    fn crash(&mut self) {
+        self.server.flush(self.now);
+        for _ in 0..self.dice.below(3) {
+            self.server.write(self.now).unwrap();
+        }
+        if self.dice.percent(30) {
+            self.server.sync(self.now).unwrap();
+        }
+        self.disk.lose_power();
+        self.server = Server::start(&self.disk, &self.log, SECRET, self.now, None, &mut self.dice).unwrap();
+        self.server.pass_time(self.now);
+        self.server.settle(self.now).unwrap();
+    }
+
+    fn messages(&self) -> u64 {
+        self.server.machine.sqs().queues().map(|queue| queue.visible).sum()
+    }
+
+    /// How many executions stand how.
+    fn statuses(&self) -> BTreeMap<Status, u64> {
+        let mut statuses = BTreeMap::new();
+        for (_, execution) in self.server.machine.stepfunctions().executions() {
+            *statuses.entry(execution.status).or_default() += 1;
+        }
+        statuses
+    }
+}
+
+#[test]
+fn each_execution_ends_and_each_task_is_done_once_whatever_a_crash_takes_back() {
+    for seed in 0..30 {
+        let mut story = Story::new(seed);
+        let (definition, sends) = generated(&mut story.dice, "S", 2);
+        story.ask_sfn(Request::CreateStateMachine(CreateStateMachineInput {
+            name: Some("m".into()),
+            definition: Some(definition.to_string().into()),
+            role_arn: Some("arn:aws:iam::000000000000:role/r".into()),
+            ..CreateStateMachineInput::default()
+        }));
+        for n in 0..EXECUTIONS {
+            let lists = [json!([0]), json!([0, 1]), json!([0, 1, 2]), json!([0, 1, 2, 3])];
+            let input = json!({"n": n, "lists": lists, "filling": "x".repeat(n as usize * 700)});
+            story.ask_sfn(Request::StartExecution(StartExecutionInput {
+                state_machine_arn: Some("arn:aws:states:us-east-1:000000000000:stateMachine:m".into()),
+                name: Some(format!("e{n}").into()),
+                input: Some(input.to_string().into()),
+                ..StartExecutionInput::default()
+            }));
+        }
+        for _ in 0..80 {
+            story.now = story.now + story.dice.below(3 * SECOND);
+            story.server.pass_time(story.now);
+            if story.dice.percent(40) {
+                story.crash();
+            } else {
+                story.server.settle(story.now).unwrap();
+            }
+        }
+        for _ in 0..100 {
+            story.now = story.now + 10 * SECOND;
+            story.server.pass_time(story.now);
+            story.server.settle(story.now).unwrap();
+        }
+        let expected = BTreeMap::from([(Status::Succeeded, EXECUTIONS)]);
+        assert_eq!(story.statuses(), expected, "seed {seed}: {definition}");
+        assert_eq!(story.messages(), EXECUTIONS * sends, "seed {seed}: {definition}");
+        story.crash();
+        assert_eq!((story.statuses(), story.messages()), (expected, EXECUTIONS * sends), "seed {seed}");
+    }
+}
