@@ -25,6 +25,8 @@ mod warm;
 
 pub mod state;
 
+mod applying;
+
 pub mod steps;
 
 mod survival;

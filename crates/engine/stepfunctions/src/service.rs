@@ -245,6 +245,12 @@ impl Service for State {
 
     fn hear(&mut self, event: Event, setting: &Setting<'_>) -> Option<Due> {
         match event {
+            Event::Read(execution, flow, _) if setting.room < Demand::Growth => {
+                // It is read again when the step can be recorded.
+                self.reading.remove(&(execution, flow))?;
+                self.ready.push_back((execution, flow));
+                None
+            }
             Event::Read(execution, flow, records) => self.was_read((execution, flow), &records, setting.now),
             Event::Unreadable(execution, flow) => {
                 if self.reading.remove(&(execution, flow)).is_some() {

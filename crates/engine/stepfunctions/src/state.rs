@@ -1,23 +1,22 @@
 //! What is remembered of state machines and executions, and `apply`, the only function that changes what the log says.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use kernel::{Extent, Ledger, Time};
 use resources::Standing;
 use schedules::Timetable;
 
 use crate::activities::{Activities, Activity};
-use crate::executions::{Branches, Doing, Execution, Flow};
+use crate::executions::{Doing, Execution};
 use crate::machines::{Definition, Machine};
 use crate::records::{
-    After, Branching, DefinitionDeclared, DefinitionDropped, ExecutionStarted, ExecutionsRemoved, InState,
-    MachineDeclared, MachineDeleted, Record, Status, Stepped, TaskHeard, TaskReported, TaskTaken, TaskWait,
+    DefinitionDeclared, DefinitionDropped, ExecutionsRemoved, MachineDeclared, MachineDeleted, Record,
+    Status, TaskHeard, TaskWait,
 };
 use crate::steps::{Loaded, Task};
 use crate::versions::Versions;
 use crate::warm::Warm;
-use crate::{DefinitionId, ExecutionId, MachineId, MachineKey, limits};
+use crate::{DefinitionId, ExecutionId, MachineId, MachineKey};
 
 /// In the timetable, the flow that stands for an execution as a whole.
 pub(crate) const WHOLE: u32 = u32::MAX;
@@ -37,12 +36,12 @@ pub struct State {
     pub(crate) activities: Activities,
     pub(crate) executions: BTreeMap<ExecutionId, Box<Execution>>,
     /// By [`name_key`].
-    names: BTreeMap<Box<[u8]>, ExecutionId>,
+    pub(crate) names: BTreeMap<Box<[u8]>, ExecutionId>,
     pub(crate) by_machine: BTreeSet<(MachineId, ExecutionId)>,
     /// Open ones by when they were started, closed ones by when they ended.
     pub(crate) by_status: BTreeSet<(MachineId, Status, Time, ExecutionId)>,
     /// How many executions of each state machine are open.
-    open: BTreeMap<MachineId, usize>,
+    pub(crate) open: BTreeMap<MachineId, usize>,
 
     // What follows is derived, and not in the log.
     /// When flows go on, and when executions take too long ([`WHOLE`]).
@@ -55,7 +54,7 @@ pub struct State {
     pub(crate) syncing: BTreeMap<ExecutionId, u64>,
     pub(crate) synced: VecDeque<(u64, ExecutionId)>,
     /// Flows that wait for the end of an execution.
-    parents: BTreeSet<(ExecutionId, ExecutionId, u32)>,
+    pub(crate) parents: BTreeSet<(ExecutionId, ExecutionId, u32)>,
     /// Executions that take too long.
     pub(crate) overdue: VecDeque<ExecutionId>,
     /// Flows whose data are being read from the log, and what of them has been read.
@@ -67,15 +66,15 @@ pub struct State {
     /// State machines that are being deleted and have no open executions.
     pub(crate) deletable: BTreeSet<MachineId>,
     /// While a log is read: records that come before others of their execution.
-    early: BTreeMap<ExecutionId, Early>,
-    is_replaying: bool,
+    pub(crate) early: BTreeMap<ExecutionId, Early>,
+    pub(crate) is_replaying: bool,
 }
 
 /// Records of an execution that were read before others which come first.
 #[derive(Debug, Default)]
-struct Early {
-    records: BTreeMap<u32, (Record, Extent)>,
-    heard: BTreeMap<u32, (TaskHeard, Extent)>,
+pub(crate) struct Early {
+    pub(crate) records: BTreeMap<u32, (Record, Extent)>,
+    pub(crate) heard: BTreeMap<u32, (TaskHeard, Extent)>,
 }
 
 impl State {
@@ -205,14 +204,14 @@ impl State {
         }
     }
 
-    fn use_definition(&mut self, id: DefinitionId) {
+    pub(crate) fn use_definition(&mut self, id: DefinitionId) {
         if let Some(definition) = self.definitions.get_mut(&id) {
             definition.users += 1;
             self.unneeded.remove(&id);
         }
     }
 
-    fn unuse(&mut self, id: DefinitionId) {
+    pub(crate) fn unuse(&mut self, id: DefinitionId) {
         if let Some(definition) = self.definitions.get_mut(&id) {
             definition.users = definition.users.saturating_sub(1);
             if definition.users == 0 && !self.is_replaying {
@@ -222,376 +221,10 @@ impl State {
     }
 
     /// The state machine may be one that can be deleted now.
-    fn note_deletable(&mut self, id: MachineId) {
+    pub(crate) fn note_deletable(&mut self, id: MachineId) {
         let is_deleting = self.machines.get(&id).is_some_and(|machine| machine.declared.is_deleting);
         if is_deleting && self.open_of(id) == 0 && !self.is_replaying {
             self.deletable.insert(id);
-        }
-    }
-
-    /// A record of an execution takes effect when all before it have; or it says where an earlier one lies now.
-    fn execution_goes_on(&mut self, record: &Record, at: Extent, ledger: &mut Ledger) {
-        let Some((id, number)) = record.of_execution() else { return };
-        match self.executions.get_mut(&id) {
-            Some(execution) if number < execution.next_record() => {
-                if let Some(old) = execution.moved(number, at, ledger) {
-                    self.warm.forget(old.place);
-                }
-                return;
-            }
-            Some(execution) if number == execution.next_record() => {}
-            None if number == 0 => {}
-            _ => {
-                // Only cleaning writes records again, behind later ones; so this happens only while a log is read.
-                self.early.entry(id).or_default().records.insert(number, (record.clone(), at));
-                return;
-            }
-        }
-        self.take_effect(record, at, ledger);
-        while let Some(execution) = self.executions.get(&id)
-            && let Some(early) = self.early.get_mut(&id)
-            && let Some((next, at)) = early.records.remove(&execution.next_record())
-        {
-            self.take_effect(&next, at, ledger);
-        }
-    }
-
-    fn take_effect(&mut self, record: &Record, at: Extent, ledger: &mut Ledger) {
-        match record {
-            Record::ExecutionStarted(record) => self.execution_started(record, at, ledger),
-            Record::Stepped(record) => self.stepped(record, at, ledger),
-            Record::TaskReported(record) => self.task_reported(record, at, ledger),
-            Record::TaskTaken(record) => self.task_taken(record, at, ledger),
-            _ => {}
-        }
-    }
-
-    fn execution_started(&mut self, record: &ExecutionStarted, at: Extent, ledger: &mut Ledger) {
-        // What was of a state machine that is gone has been removed before; only its tombstone comes later.
-        if !self.machines.contains_key(&record.machine) {
-            return;
-        }
-        let mut execution = Box::new(Execution::new(record, at));
-        execution.records.push(record.tail.first, at);
-        ledger.hold(at);
-        self.use_definition(record.definition);
-        if !record.is_express {
-            self.names.insert(name_key(record.machine, &record.name), record.id);
-            self.by_machine.insert((record.machine, record.id));
-            self.by_status.insert((record.machine, Status::Running, record.started, record.id));
-        }
-        *self.open.entry(record.machine).or_default() += 1;
-        if let Some(deadline) = record.deadline {
-            self.timetable.set(deadline, (record.id, WHOLE));
-        }
-        self.executions.insert(record.id, execution);
-        self.keep_warm(&record.tail.warm, at);
-        self.goes(record.id, 0);
-    }
-
-    fn keep_warm(&mut self, data: &Option<Arc<[u8]>>, at: Extent) {
-        if let Some(data) = data {
-            self.warm.put(at.place, data.clone());
-        }
-    }
-
-    /// A flow can go on.
-    fn goes(&mut self, id: ExecutionId, flow: u32) {
-        if !self.is_replaying {
-            self.ready.push_back((id, flow));
-        }
-    }
-
-    fn stepped(&mut self, record: &Stepped, at: Extent, ledger: &mut Ledger) {
-        let (id, number) = (record.execution, record.flow);
-        let Some(mut execution) = self.executions.remove(&id) else { return };
-        execution.records.push(record.tail.first, at);
-        ledger.hold(at);
-        execution.next_event = record.tail.next_event();
-        self.leave(id, &execution, number, ledger);
-        match &record.after {
-            After::Over(status) => self.over(id, &mut execution, *status, record.time, ledger),
-            After::Ended(begins) => {
-                self.branch_ended(id, &mut execution, (number, record.last), *begins, at);
-                self.keep_warm(&record.tail.warm, at);
-            }
-            After::Failed => {
-                self.branch_failed(id, &mut execution, (number, record.last), at, ledger);
-                self.keep_warm(&record.tail.warm, at);
-            }
-            after => {
-                self.keep_warm(&record.tail.warm, at);
-                if let After::Branches(branching) = after {
-                    execution.next_flow = branching.first.saturating_add(branching.total);
-                }
-                if let Some(flow) = execution.flow_mut(number) {
-                    let (last, before) = (record.last, record.before);
-                    let doing = doing(after);
-                    *flow = Flow {
-                        parent: flow.parent,
-                        data: at,
-                        has_begun: true,
-                        last,
-                        before,
-                        state: record.state,
-                        doing,
-                    };
-                    if let Some(due) = flow.doing.due() {
-                        self.timetable.set(due, (id, number));
-                    }
-                    self.activities.wait(&flow.doing, (id, number));
-                    if let Some(nested) = flow.doing.nested() {
-                        self.parents.insert((nested, id, number));
-                        // It may have ended already.
-                        self.goes(id, number);
-                    }
-                }
-                match after {
-                    After::Goes => self.goes(id, number),
-                    After::Branches(branching) => self.branch(id, &mut execution, number, branching, at),
-                    _ => {}
-                }
-            }
-        }
-        self.executions.insert(id, execution);
-        self.hear_early(id, ledger);
-    }
-
-    /// What a flow did before a step is over.
-    fn leave(&mut self, id: ExecutionId, execution: &Execution, number: u32, ledger: &mut Ledger) {
-        let Some(flow) = execution.flow(number) else { return };
-        if let Some(due) = flow.doing.due() {
-            self.timetable.clear(due, (id, number));
-        }
-        self.activities.wait_no_more(&flow.doing, (id, number));
-        if let Some(nested) = flow.doing.nested() {
-            self.parents.remove(&(nested, id, number));
-        }
-        // The input of the execution may be asked for until its end.
-        let is_input = execution.records.get(0).is_some_and(|first| first.1 == flow.data);
-        let definition = self.definitions.get(&execution.definition);
-        let is_asked_for = is_input && definition.is_some_and(|definition| definition.asks_for_input());
-        if flow.has_begun && !is_asked_for {
-            self.warm.forget(flow.data.place);
-        }
-        match &flow.doing {
-            Doing::Tasks { fact: Some(fact), .. } => ledger.release(*fact),
-            Doing::Reported(at, _) | Doing::BranchFailed(at) => self.warm.forget(at.place),
-            Doing::Branches(branches) => branches.outputs.values().for_each(|at| self.warm.forget(at.place)),
-            _ => {}
-        }
-    }
-
-    /// Flows begin to run for another one, whose data lie at `at`.
-    fn branch(
-        &mut self,
-        id: ExecutionId,
-        execution: &mut Execution,
-        parent: u32,
-        branching: &Branching,
-        at: Extent,
-    ) {
-        let begun = branching.limit.min(branching.total);
-        for index in 0..begun {
-            let event = branching.event + if branching.is_map { index } else { 0 };
-            let number = branching.first.saturating_add(index);
-            execution.others.insert(number, Flow::beginning(parent, at, event));
-            self.goes(id, number);
-        }
-        if begun == 0 {
-            self.goes(id, parent);
-        }
-    }
-
-    fn branch_ended(
-        &mut self,
-        id: ExecutionId,
-        execution: &mut Execution,
-        (number, last): (u32, u32),
-        begins: Option<u32>,
-        at: Extent,
-    ) {
-        let Some(parent) = execution.others.remove(&number).map(|flow| flow.parent) else { return };
-        let Some(flow) = execution.flow_mut(parent) else { return };
-        flow.last = last;
-        let data = flow.data;
-        let Doing::Branches(branches) = &mut flow.doing else { return };
-        branches.outputs.insert(number.saturating_sub(branches.branching.first), at);
-        let is_done = branches.outputs.len() as u32 == branches.branching.total;
-        if let Some(event) = begins {
-            let next = branches.branching.first.saturating_add(branches.begun);
-            branches.begun += 1;
-            execution.others.insert(next, Flow::beginning(parent, data, event));
-            self.goes(id, next);
-        }
-        if is_done {
-            self.goes(id, parent);
-        }
-    }
-
-    fn branch_failed(
-        &mut self,
-        id: ExecutionId,
-        execution: &mut Execution,
-        (number, last): (u32, u32),
-        at: Extent,
-        ledger: &mut Ledger,
-    ) {
-        let Some(parent) = execution.others.get(&number).map(|flow| flow.parent) else { return };
-        self.give_up(id, execution, parent, ledger);
-        let Some(flow) = execution.flow_mut(parent) else { return };
-        flow.last = last;
-        if let Doing::Branches(branches) = &flow.doing {
-            branches.outputs.values().for_each(|at| self.warm.forget(at.place));
-        }
-        flow.doing = Doing::BranchFailed(at);
-        self.goes(id, parent);
-    }
-
-    /// All flows that run for another one, or for one of these, are gone.
-    fn give_up(&mut self, id: ExecutionId, execution: &mut Execution, parent: u32, ledger: &mut Ledger) {
-        let mut parents = vec![parent];
-        while let Some(parent) = parents.pop() {
-            let theirs: Vec<u32> = execution.children_of(parent).collect();
-            for number in theirs {
-                self.leave(id, execution, number, ledger);
-                execution.others.remove(&number);
-                parents.push(number);
-            }
-        }
-    }
-
-    fn over(
-        &mut self,
-        id: ExecutionId,
-        execution: &mut Execution,
-        status: Status,
-        time: Time,
-        ledger: &mut Ledger,
-    ) {
-        self.give_up(id, execution, 0, ledger);
-        if let Some((_, first)) = execution.records.get(0) {
-            self.warm.forget(first.place);
-        }
-        if let Some(deadline) = execution.deadline {
-            self.timetable.clear(deadline, (id, WHOLE));
-        }
-        self.by_status.remove(&(execution.machine, Status::Running, execution.started, id));
-        execution.main.doing = Doing::Goes;
-        (execution.status, execution.stopped) = (status, time);
-        if !execution.is_express {
-            self.by_status.insert((execution.machine, status, time, id));
-        }
-        self.forgetting.set(forgotten_at(execution), id);
-        self.synced.extend(self.syncing.remove(&id).map(|ticket| (ticket, id)));
-        if let Some(open) = self.open.get_mut(&execution.machine) {
-            *open = open.saturating_sub(1);
-        }
-        self.note_deletable(execution.machine);
-        let first = (id, ExecutionId(0), 0);
-        let theirs = self.parents.range(first..).take_while(|parent| parent.0 == id);
-        let theirs: Vec<(ExecutionId, u32)> = theirs.map(|parent| (parent.1, parent.2)).collect();
-        theirs.into_iter().for_each(|(parent, flow)| self.goes(parent, flow));
-    }
-
-    /// The execution for whose end a flow has waited, if it has come.
-    pub(crate) fn nested_that_ended(&self, doing: &Doing) -> Option<ExecutionId> {
-        let nested = doing.nested()?;
-        self.executions.get(&nested).is_none_or(|nested| !nested.is_open()).then_some(nested)
-    }
-
-    fn task_reported(&mut self, record: &TaskReported, at: Extent, ledger: &mut Ledger) {
-        let (id, number) = (record.execution, record.flow);
-        let Some(mut execution) = self.executions.remove(&id) else { return };
-        execution.records.push(execution.next_event, at);
-        ledger.hold(at);
-        if let Some(flow) = execution.flow_mut(number)
-            && let Doing::Tasks { fact, .. } = &flow.doing
-        {
-            if let Some(due) = flow.doing.due() {
-                self.timetable.clear(due, (id, number));
-            }
-            fact.iter().for_each(|&fact| ledger.release(fact));
-            self.activities.wait_no_more(&flow.doing, (id, number));
-            flow.doing = Doing::Reported(at, record.has_failed);
-            self.keep_warm(&record.tail.warm, at);
-            self.goes(id, number);
-        }
-        self.executions.insert(id, execution);
-    }
-
-    fn task_taken(&mut self, record: &TaskTaken, at: Extent, ledger: &mut Ledger) {
-        let (id, number) = (record.execution, record.flow);
-        let Some(mut execution) = self.executions.remove(&id) else { return };
-        execution.records.push(record.tail.first, at);
-        ledger.hold(at);
-        execution.next_event = record.tail.next_event();
-        if let Some(flow) = execution.flow_mut(number) {
-            self.activities.wait_no_more(&flow.doing, (id, number));
-            if let Doing::Tasks { wait, .. } = &mut flow.doing {
-                flow.last = record.tail.first;
-                (wait.started, wait.heard) = (record.time, record.time);
-                wait.activity = wait.activity.map(|(activity, _)| (activity, false));
-            }
-            if let Some(due) = flow.doing.due() {
-                self.timetable.set(due, (id, number));
-            }
-        }
-        self.executions.insert(id, execution);
-    }
-
-    fn task_heard(&mut self, record: &TaskHeard, at: Extent, ledger: &mut Ledger) {
-        let id = record.execution;
-        let known = self.executions.get_mut(&id).and_then(|execution| execution.flow_mut(record.flow));
-        if let Some(flow) = known
-            && let before = flow.doing.due()
-            && let Doing::Tasks { wait, fact } = &mut flow.doing
-            && wait.since == record.since
-        {
-            if record.time < wait.heard {
-                return;
-            }
-            ledger.hold(at);
-            if let Some(old) = fact.replace(at) {
-                ledger.release(old);
-            }
-            wait.heard = record.time;
-            let after = flow.doing.due();
-            before.into_iter().for_each(|due| self.timetable.clear(due, (id, record.flow)));
-            after.into_iter().for_each(|due| self.timetable.set(due, (id, record.flow)));
-        } else if self.is_replaying {
-            self.early.entry(id).or_default().heard.insert(record.flow, (*record, at));
-        }
-    }
-
-    /// While a log is read: a task may have been heard of before the record since which it is waited for.
-    fn hear_early(&mut self, id: ExecutionId, ledger: &mut Ledger) {
-        let Some(early) = self.early.get_mut(&id) else { return };
-        for (heard, at) in std::mem::take(&mut early.heard).into_values() {
-            self.task_heard(&heard, at, ledger);
-        }
-    }
-
-    fn executions_removed(&mut self, record: &ExecutionsRemoved, at: Extent, ledger: &mut Ledger) {
-        record.declared_in.iter().for_each(|&segment| ledger.bury(at.place, segment));
-        for &id in &record.ids {
-            self.early.remove(&id);
-            let Some(execution) = self.executions.get(&id) else { continue };
-            if execution.is_open() {
-                // Only a reset removes open ones.
-                let Some(mut execution) = self.executions.remove(&id) else { continue };
-                self.leave(id, &execution, 0, ledger);
-                let time = execution.started;
-                self.over(id, &mut execution, Status::Aborted, time, ledger);
-                self.executions.insert(id, execution);
-            }
-            let Some(execution) = self.executions.remove(&id) else { continue };
-            execution.records.iter().for_each(|(_, at)| ledger.release(at));
-            self.names.remove(&name_key(execution.machine, &execution.name));
-            self.by_machine.remove(&(execution.machine, id));
-            self.by_status.remove(&(execution.machine, execution.status, execution.stopped, id));
-            self.forgetting.clear(forgotten_at(&execution), id);
-            self.unuse(execution.definition);
         }
     }
 
@@ -671,42 +304,7 @@ impl State {
     }
 }
 
-impl Flow {
-    /// A flow that begins, with the data of the one for which it runs.
-    fn beginning(parent: u32, data: Extent, event: u32) -> Self {
-        Flow {
-            parent,
-            data,
-            has_begun: false,
-            last: event,
-            before: event,
-            state: InState::Other,
-            doing: Doing::Goes,
-        }
-    }
-}
-
-/// What a flow does after a step that leaves it running.
-fn doing(after: &After) -> Doing {
-    match after {
-        After::Waits(until) => Doing::Waits(*until),
-        After::Tasks(wait) => Doing::Tasks { wait: *wait, fact: None },
-        After::Branches(branching) => {
-            let begun = branching.limit.min(branching.total);
-            let outputs = BTreeMap::new();
-            Doing::Branches(Box::new(Branches { branching: *branching, begun, outputs }))
-        }
-        After::Goes | After::Ended(_) | After::Failed | After::Over(_) => Doing::Goes,
-    }
-}
-
-/// When an execution is forgotten that has ended: an express one at once, since nobody can ask for it.
-fn forgotten_at(execution: &Execution) -> Time {
-    let days = if execution.is_express { 0 } else { limits::KEPT_DAYS };
-    execution.stopped.plus_seconds(days * 24 * 60 * 60)
-}
-
 /// The key of an execution's name: its state machine's number, then the name.
-fn name_key(machine: MachineId, name: &str) -> Box<[u8]> {
+pub(crate) fn name_key(machine: MachineId, name: &str) -> Box<[u8]> {
     [&machine.0.to_be_bytes()[..], name.as_bytes()].concat().into()
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use kernel::{Call, Dice, Secret, Time};
 use serde_json::Value;
 use states_language::{
-    Departure, Failure, Kind, Random, Reaction, Scope, State, StateMachine, Step, Transition, Work, names,
+    Departure, Failure, Kind, QueryLanguage, Random, Reaction, Scope, State, StateMachine, Step, Transition,
+    Work, names,
 };
 
 use super::Seen;
@@ -19,8 +20,10 @@ use crate::machines::state_of;
 use crate::records::{After, InState, Status, TaskWait};
 use crate::{ExecutionId, limits};
 
-/// States that a step goes through at the most, and bytes of events after which it goes no further: others have their turn.
+/// States that a step goes through at the most, and bytes of events after which it goes no further: others have their turn. A state with
+/// JSONata counts as several.
 const STATES: u32 = 16;
+const JSONATA: u32 = 4;
 const BYTES: usize = 64 << 10;
 
 /// Events that one state has at the most, apart from those of its iterations.
@@ -130,7 +133,7 @@ impl Progress {
                 if let Some(failure) = self.too_long(execution) {
                     return Next::Stop(Turn::Went(self.over(&failure)));
                 }
-                self.states += 1;
+                self.states += if state.query_language == QueryLanguage::Jsonata { JSONATA } else { 1 };
                 self.enters(state);
                 self.attempt(state, execution)
             }
