@@ -62,6 +62,7 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         print_buses(&machine)?;
         print_schedules(&machine)?;
         print_schemas(&machine)?;
+        print_executions(&machine)?;
         let set_aside = machine.sqs().set_aside();
         if set_aside > 0 {
             outln!("\nMessages set aside because they could not be read: {set_aside}")?;
@@ -241,6 +242,19 @@ fn print_queues(machine: &Machine) -> io::Result<()> {
     }
     if none {
         outln!("\nNo queues.")?;
+    }
+    Ok(())
+}
+
+/// Prints how many state machines and executions there are.
+fn print_executions(machine: &Machine) -> io::Result<()> {
+    let states = machine.stepfunctions();
+    let machines = states.machines().count();
+    if machines > 0 {
+        let (all, open) = states
+            .executions()
+            .fold((0, 0), |(all, open), (_, execution)| (all + 1, open + usize::from(execution.is_open())));
+        outln!("\n{machines} state machines, {all} executions, {open} of them running.")?;
     }
     Ok(())
 }

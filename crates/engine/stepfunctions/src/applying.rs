@@ -13,6 +13,9 @@ use crate::records::{
 use crate::state::{State, WHOLE, name_key};
 use crate::{ExecutionId, limits};
 
+/// Bytes of a record of a step besides its tail, at the most.
+const HEAD_BYTES: u32 = 256;
+
 impl State {
     /// A record of an execution takes effect when all before it have; or it says where an earlier one lies now.
     pub(crate) fn execution_goes_on(&mut self, record: &Record, at: Extent, ledger: &mut Ledger) {
@@ -97,7 +100,7 @@ impl State {
         match &record.after {
             After::Over(status) => self.over(id, &mut execution, *status, record.time, ledger),
             After::Ended(begins) => {
-                self.branch_ended(id, &mut execution, (number, record.last), *begins, at);
+                self.branch_ended(id, &mut execution, record, *begins, at);
                 self.keep_warm(&record.tail.warm, at);
             }
             After::Failed => {
@@ -178,7 +181,7 @@ impl State {
     ) {
         let begun = branching.limit.min(branching.total);
         for index in 0..begun {
-            let event = branching.event + if branching.is_map { index } else { 0 };
+            let event = branching.event.saturating_add(if branching.is_map { index } else { 0 });
             let number = branching.first.saturating_add(index);
             execution.others.insert(number, Flow::beginning(parent, at, event));
             self.goes(id, number);
@@ -192,16 +195,18 @@ impl State {
         &mut self,
         id: ExecutionId,
         execution: &mut Execution,
-        (number, last): (u32, u32),
+        record: &Stepped,
         begins: Option<u32>,
         at: Extent,
     ) {
+        let number = record.flow;
         let Some(parent) = execution.others.remove(&number).map(|flow| flow.parent) else { return };
         let Some(flow) = execution.flow_mut(parent) else { return };
-        flow.last = last;
+        flow.last = record.last;
         let data = flow.data;
         let Doing::Branches(branches) = &mut flow.doing else { return };
         branches.outputs.insert(number.saturating_sub(branches.branching.first), at);
+        branches.bytes += u64::from(at.len.saturating_sub(record.tail.split + HEAD_BYTES));
         let is_done = branches.outputs.len() as u32 == branches.branching.total;
         if let Some(event) = begins {
             let next = branches.branching.first.saturating_add(branches.begun);
@@ -404,7 +409,7 @@ fn doing(after: &After) -> Doing {
         After::Branches(branching) => {
             let begun = branching.limit.min(branching.total);
             let outputs = BTreeMap::new();
-            Doing::Branches(Box::new(Branches { branching: *branching, begun, outputs }))
+            Doing::Branches(Box::new(Branches { branching: *branching, begun, outputs, bytes: 0 }))
         }
         After::Goes | After::Ended(_) | After::Failed | After::Over(_) => Doing::Goes,
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kernel::{Extent, Ledger, Time};
+use states_language::PAYLOAD_BYTES;
 
 use crate::records::{Branching, ExecutionStarted, InState, Status, TaskWait};
 use crate::{DefinitionId, ExecutionId, MachineId, MachineKey};
@@ -100,6 +101,15 @@ pub(crate) struct Branches {
     pub(crate) begun: u32,
     /// Where the output of each is that has ended.
     pub(crate) outputs: BTreeMap<u32, Extent>,
+    /// Bytes that the outputs have at the least.
+    pub(crate) bytes: u64,
+}
+
+impl Branches {
+    /// Whether the outputs are longer together than a result may be, so that nobody need read them.
+    pub(crate) fn are_too_long(&self) -> bool {
+        self.bytes > PAYLOAD_BYTES as u64
+    }
 }
 
 impl Doing {
@@ -237,7 +247,7 @@ impl Execution {
         let mut needs = vec![flow.data];
         match &flow.doing {
             Doing::Reported(at, _) | Doing::BranchFailed(at) => needs.push(*at),
-            Doing::Branches(branches) => needs.extend(branches.outputs.values()),
+            Doing::Branches(branches) if !branches.are_too_long() => needs.extend(branches.outputs.values()),
             _ => {}
         }
         if asks_for_input {

@@ -155,6 +155,19 @@ impl Progress {
         self.written.push(kind, self.last, []);
     }
 
+    /// All flows that ran for this one have ended, and their outputs are too long: what the state's end would say of them, without them.
+    pub(super) fn outputs_too_long(&mut self, execution: &Seen<'_>) -> Next {
+        let definition = self.definition.clone();
+        let Some(state) = state_of(&definition.flow, &self.data.state) else { return Next::On };
+        self.branches_succeeded(state);
+        self.data.phase = Phase::TriesAgain;
+        let text = format!(
+            "The state/task '{}' returned a result with a size exceeding the maximum number of bytes service limit.",
+            state.name
+        );
+        self.failed_here(state, Failure::new(names::DATA_LIMIT_EXCEEDED, text), execution)
+    }
+
     /// A flow that ran for this one has failed, and the state is not tried again.
     pub(super) fn branches_failed(&mut self, state: &State) {
         if self.data.phase == Phase::Branches {

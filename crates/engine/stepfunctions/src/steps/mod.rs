@@ -153,6 +153,7 @@ impl State {
                 Begins::Failed(data::decode_failure(step.data(*at)?)?)
             }
             Doing::Reported(at, false) => Begins::Result(text_of(step.data(*at)?)?),
+            Doing::Branches(branches) if branches.are_too_long() => Begins::TooLong,
             Doing::Branches(branches) => {
                 let outputs = branches.outputs.values().map(|&at| text_of(step.data(at)?));
                 Begins::Result(Value::Array(outputs.collect::<Result<_, _>>()?))

@@ -64,6 +64,8 @@ pub(super) enum Begins {
     Branch,
     /// What was waited for has this result.
     Result(Value),
+    /// The outputs of the flows that ran for this one are longer together than a result may be.
+    TooLong,
     /// What was waited for has failed.
     Failed(Failure),
     /// Nothing was heard of the task in time.
@@ -101,6 +103,7 @@ impl Progress {
             Begins::Branch => self.begin_branch(execution),
             Begins::GoesOn => Next::On,
             Begins::Result(result) => self.waited_for(Ok(result), execution),
+            Begins::TooLong => self.outputs_too_long(execution),
             Begins::Failed(failure) => self.waited_for(Err(failure), execution),
             Begins::TimedOut(wait) => self.timed_out(&wait, execution),
         };
@@ -232,7 +235,7 @@ impl Progress {
     }
 
     /// The state has failed because of what its own fields say.
-    fn failed_here(&mut self, state: &State, failure: Failure, execution: &Seen<'_>) -> Next {
+    pub(super) fn failed_here(&mut self, state: &State, failure: Failure, execution: &Seen<'_>) -> Next {
         let failure = self.explain(state, failure);
         self.recover(state, &failure, execution)
     }

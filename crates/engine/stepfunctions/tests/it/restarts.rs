@@ -178,3 +178,67 @@ fn a_reset_leaves_nothing() {
     assert_eq!(kernel::Service::next_deadline(&world.state), None::<kernel::Time>);
     world.check_replay();
 }
+
+#[test]
+fn what_is_due_while_the_disk_is_full_happens_when_there_is_room() {
+    for memory in [Memory::Warm, Memory::Cold] {
+        let mut world = World::new(memory);
+        let execution = world.run(&waiting(), &json!({"list": [1]}));
+        world.catch_up();
+        let calls = world.calls.len();
+        world.room = kernel::Demand::Change;
+        world.advance(60_000);
+        assert_eq!((world.end(&execution).0.as_str(), world.calls.len()), ("RUNNING", calls));
+        world.room = kernel::Demand::Growth;
+        world.advance(60_000);
+        assert_eq!(world.end(&execution).0, "SUCCEEDED");
+    }
+}
+
+#[test]
+fn data_that_cannot_be_read_are_read_again_later() {
+    let mut world = World::new(Memory::Cold);
+    let execution = world.run(&waiting(), &json!({"list": [1]}));
+    world.is_damaged = true;
+    world.advance(60_000);
+    assert_eq!(world.end(&execution).0, "RUNNING");
+    // Somebody has put back the file.
+    world.is_damaged = false;
+    world.advance(3_600_000);
+    world.advance(60_000);
+    assert_eq!(world.end(&execution).0, "SUCCEEDED");
+}
+
+#[test]
+fn the_largest_of_everything_has_room_in_a_record() {
+    for memory in [Memory::Warm, Memory::Cold] {
+        let mut world = World::new(memory);
+        let long = "\"".repeat(131_000);
+        let inner = json!({"StartAt": "I", "States": {"I": {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sqs:sendMessage", "End": true}}});
+        let map = json!({"Type": "Map", "ItemsPath": "$$.Execution.Input", "ItemSelector": {"v.$": "$$.Map.Item.Value"}, "ItemProcessor": inner, "Next": "P"});
+        let definition = json!({"StartAt": "A", "States": {
+            "A": {"Type": "Pass", "Assign": {"one.$": "$"}, "Next": "T"},
+            "T": {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sqs:sendMessage", "Parameters": {"v.$": "$[0]"}, "Next": "M"},
+            "M": map,
+            "P": {"Type": "Pass", "End": true}}});
+        let execution = world.run(&definition, &json!([long]));
+        world.is_checked = false;
+        world.catch_up();
+        let (status, output) = world.end(&execution);
+        assert_eq!(status, "SUCCEEDED", "{}", output.to_string().len());
+        assert_eq!(output[0]["v"].as_str().map(str::len), Some(131_000));
+        world.check_replay();
+    }
+}
+
+#[test]
+fn outputs_that_are_too_long_together_fail_the_map() {
+    let mut world = World::new(Memory::Cold);
+    let inner = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "Parameters": {"v.$": "$$.Execution.Input.long"}, "End": true}}});
+    let map = json!({"Type": "Map", "ItemsPath": "$.list", "ItemProcessor": inner, "End": true});
+    let definition = json!({"StartAt": "M", "States": {"M": map}});
+    let input = json!({"long": "x".repeat(100_000), "list": [1, 2, 3]});
+    let execution = world.run(&definition, &input);
+    world.catch_up();
+    assert_eq!(world.end(&execution).1[0], "States.DataLimitExceeded");
+}

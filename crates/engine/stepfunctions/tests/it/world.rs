@@ -27,16 +27,8 @@ const LIMITS: Limits = Limits::relaxed();
 const SEGMENT: u32 = 8;
 const ROLE: &str = "arn:aws:iam::000000000000:role/r";
 
-fn setting(now: Time, numbers: &Numbers) -> Setting<'_, Limits> {
-    Setting {
-        now,
-        limits: &LIMITS,
-        secret: &SECRET,
-        ticket: 0,
-        numbers,
-        room: Demand::Growth,
-        store_lags: false,
-    }
+fn setting(now: Time, numbers: &Numbers, room: Demand) -> Setting<'_, Limits> {
+    Setting { now, limits: &LIMITS, secret: &SECRET, ticket: 0, numbers, room, store_lags: false }
 }
 
 /// Whether what was written is read from the log as soon as it is needed.
@@ -54,6 +46,10 @@ pub struct World {
     pub ledger: Ledger,
     pub now: Time,
     pub memory: Memory,
+    /// What the disk has room for.
+    pub room: Demand,
+    /// Whether the bytes of the log are damaged.
+    pub is_damaged: bool,
     /// Whether each step is followed by a look at what a restart would find.
     pub is_checked: bool,
     numbers: Numbers,
@@ -75,6 +71,8 @@ impl World {
             ledger: Ledger::default(),
             now: NOW,
             memory,
+            room: Demand::Growth,
+            is_damaged: false,
             is_checked: true,
             numbers: Numbers::new(1),
             log: Vec::new(),
@@ -91,6 +89,8 @@ impl World {
         self.written += 1;
         let mut head = Vec::new();
         record.encode(&mut head);
+        // A group of the log has 4 MiB, and what a task has called is in it, too.
+        assert!(tail.len() < 7 << 19, "{} bytes: {record:?}", tail.len());
         let at = Extent { place, len: (head.len() + tail.len()) as u32 };
         self.ledger.open(place.segment());
         // What is warm is no part of the record.
@@ -113,7 +113,7 @@ impl World {
         let asker = kernel::Asker { caller: &caller, base: "http://localhost:4566", trace: None };
         let (command, plan) = operations::prepare(request, &asker)?;
         let mut handed = Handed::default();
-        let mut context = Context::new(setting(self.now, &self.numbers), &NoTargets, &mut handed);
+        let mut context = Context::new(setting(self.now, &self.numbers, self.room), &NoTargets, &mut handed);
         let decision = command.decide(&self.state, &mut context);
         let facts: Vec<(Record, Vec<u8>)> =
             decision.facts.into_iter().map(|fact| (fact.record, fact.tail.into_owned())).collect();
@@ -241,7 +241,8 @@ impl World {
         let mut called = None;
         loop {
             let mut handed = Handed::default();
-            let mut context = Context::new(setting(self.now, &self.numbers), &NoTargets, &mut handed);
+            let mut context =
+                Context::new(setting(self.now, &self.numbers, self.room), &NoTargets, &mut handed);
             let decision = match called.take() {
                 None => self.state.consequence(&mut due, &mut context),
                 Some(called) => self.state.called(&mut due, called, &mut context),
@@ -283,19 +284,22 @@ impl World {
                 head: head.clone(),
                 tail: tail.clone(),
             });
-            let event = Event::Read(wanted.execution, wanted.flow, records.collect());
-            if let Some(due) = self.state.hear(event, &setting(self.now, &self.numbers)) {
+            let event = match self.is_damaged {
+                false => Event::Read(wanted.execution, wanted.flow, records.collect()),
+                true => Event::Unreadable(wanted.execution, wanted.flow),
+            };
+            if let Some(due) = self.state.hear(event, &setting(self.now, &self.numbers, self.room)) {
                 self.follow(due);
             }
             return true;
         }
         for chore in 0..State::CHORES.len() {
-            if let Some(due) = self.state.take_due(chore, &setting(self.now, &self.numbers)) {
+            if let Some(due) = self.state.take_due(chore, &setting(self.now, &self.numbers, self.room)) {
                 self.follow(due);
                 return true;
             }
         }
-        assert!(!self.state.is_behind(&setting(self.now, &self.numbers)));
+        assert!(!self.state.is_behind(&setting(self.now, &self.numbers, self.room)));
         false
     }
 
