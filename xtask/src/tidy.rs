@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("posthaste-kernel", &[]),
     ("posthaste-patterns", &[]),
     ("posthaste-collections", &["posthaste-kernel"]),
+    ("posthaste-archives", &["posthaste-collections", "posthaste-kernel"]),
     ("posthaste-deliveries", &["posthaste-kernel"]),
     ("posthaste-md5-lanes", &[]),
     ("posthaste-notification", &["posthaste-kernel"]),
@@ -35,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// The packages on which a service may depend: what services share, and no other service.
 const ARROWS_OF_SERVICES: &[&str] = &[
     "posthaste-api",
+    "posthaste-archives",
     "posthaste-collections",
     "posthaste-deliveries",
     "posthaste-kernel",

@@ -157,7 +157,7 @@ impl Deliverer {
     pub fn undelivered(&self, undelivered: &Undelivered) {
         self.tools.failures.put(&Failure {
             message_id: undelivered.message_id.as_deref().unwrap_or_default(),
-            topic_arn: undelivered.topic_arn.as_deref(),
+            topic_arn: undelivered.published_to.as_deref(),
             subscription_arn: Some(&undelivered.sender_arn),
             protocol: &undelivered.protocol,
             destination: &undelivered.destination,

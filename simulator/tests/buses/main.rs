@@ -180,7 +180,7 @@ fn what_a_topic_of_a_rule_cannot_hand_on_is_told_too() {
     story.put(vec![entry("shop", "{}")]);
     let told = &story.server.undelivered[..];
     assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0].topic_arn, Some(arn("sns", "news")));
+    assert_eq!(told[0].published_to, Some(arn("sns", "news")));
     assert_eq!((&told[0].protocol[..], &told[0].destination), ("sqs", &arn("sqs", "missing")));
     assert_eq!((told[0].attempts, told[0].is_dead_letter), (1, false));
 }

@@ -198,7 +198,7 @@ fn undelivered(
 ) -> Undelivered {
     Undelivered {
         message_id: event_id,
-        topic_arn: None,
+        published_to: None,
         sender_arn: rule.arn.clone(),
         protocol: "target".to_owned(),
         destination: target.arn.to_string(),

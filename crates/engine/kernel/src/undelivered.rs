@@ -7,11 +7,11 @@ use crate::Time;
 pub struct Undelivered {
     /// The id of the message, the event or the execution, if it is known.
     pub message_id: Option<String>,
-    /// The ARN of the topic, if the message was published to one.
-    pub topic_arn: Option<String>,
-    /// The ARN of what wanted it delivered: a subscription, a rule, a schedule.
+    /// The ARN of the resource to which the message was published, if it has one of its own.
+    pub published_to: Option<String>,
+    /// The ARN of what wanted it delivered, such as a rule or a schedule.
     pub sender_arn: String,
-    /// The protocol of a subscription; otherwise `target`.
+    /// By which protocol, if there are several; otherwise `target`.
     pub protocol: String,
     /// The receiver: an ARN, or a telephone's number.
     pub destination: String,
@@ -21,6 +21,6 @@ pub struct Undelivered {
     pub attempts: u32,
     /// Why.
     pub reason: String,
-    /// Whether the sender's dead-letter queue has it.
+    /// Whether it has become a dead letter of the sender.
     pub is_dead_letter: bool,
 }

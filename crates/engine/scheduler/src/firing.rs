@@ -169,7 +169,7 @@ impl State {
         let now = context.setting.now;
         let undelivered = |is_dead_letter| Undelivered {
             message_id: Some(execution_id.clone()),
-            topic_arn: None,
+            published_to: None,
             sender_arn: declared.schedule_arn.clone(),
             protocol: "target".to_owned(),
             destination: target.arn.to_string(),

@@ -173,7 +173,7 @@ impl State {
         let letter = dead_letters.as_ref().map(|queue| context.offer(&offer(queue, 0, true, protocol)));
         Some(Undelivered {
             message_id: Some(notification::message_id(secret, message)),
-            topic_arn: Some(topic.arn.clone()),
+            published_to: Some(topic.arn.clone()),
             sender_arn: subscription.arn.clone(),
             protocol: subscription.declared.protocol.clone(),
             destination: subscription.declared.endpoint.clone(),
