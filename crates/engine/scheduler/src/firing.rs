@@ -30,6 +30,7 @@ fn code_of(why: Why, service: &str) -> &'static str {
     match (why, service) {
         (Why::Missing, "sqs") => "AWS.SimpleQueueService.NonExistentQueue",
         (Why::Missing, "sns") => "NotFound",
+        (Why::Missing, "states") => "StateMachineDoesNotExist",
         (Why::Missing, _) => "ResourceNotFoundException",
         (Why::Forbidden, "sqs") => "AccessDenied",
         (Why::Forbidden, "sns") => "AuthorizationError",

@@ -74,6 +74,9 @@ impl State {
         }
         self.executions.insert(record.id, execution);
         self.keep_warm(&record.tail.warm, at);
+        if !record.is_express {
+            self.note_begin(record.id, record.tail.warm.as_ref());
+        }
         self.goes(record.id, 0);
     }
 
@@ -96,6 +99,9 @@ impl State {
         execution.records.push(record.tail.first, at);
         ledger.hold(at);
         execution.next_event = record.tail.next_event();
+        if let After::Over(status) = record.after {
+            self.note_end(id, &execution, (status, record.time), record.tail.warm.as_ref());
+        }
         self.leave(id, &execution, number, ledger);
         match &record.after {
             After::Over(status) => self.over(id, &mut execution, *status, record.time, ledger),

@@ -37,5 +37,10 @@ pub mod refusals;
 
 pub mod operations;
 
+mod status_changes;
+pub use status_changes::StatusChange;
+
+mod target;
+
 mod service;
 pub use service::{Due, Effect, Event, Waiter, Wanted};

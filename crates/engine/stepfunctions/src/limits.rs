@@ -41,19 +41,17 @@ pub const POLLS: usize = 1000;
 pub struct Limits {
     /// Whether what AWS raises on demand is limited: open executions.
     pub quotas: bool,
-    /// Days for which closed executions are kept.
-    pub kept_days: u64,
 }
 
 impl Limits {
     /// As AWS has them.
     pub const fn strict() -> Self {
-        Limits { quotas: true, kept_days: KEPT_DAYS }
+        Limits { quotas: true }
     }
 
     /// Without those that only slow a developer down.
     pub const fn relaxed() -> Self {
-        Limits { quotas: false, kept_days: KEPT_DAYS }
+        Limits { quotas: false }
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use kernel::service::{Never, Record as _};
-use kernel::{Called, Demand, Extent, Ledger, Rests, Service, Stored, Survival, Time};
+use kernel::{Called, Demand, Extent, Ledger, Offer, Rests, Service, Stored, Survival, Taken, Time};
 
 use crate::activities::Poll;
 use crate::limits::Limits;
@@ -12,7 +12,7 @@ use crate::operations::{Command, Context, Decision, Fact, Reply, Setting};
 use crate::records::{self, Record};
 use crate::state::{REMOVED_AT_ONCE, State, WHOLE};
 use crate::steps::{Loaded, Step, timed_out};
-use crate::{ExecutionId, MachineId};
+use crate::{ExecutionId, MachineId, StatusChange};
 
 /// What it is told from outside.
 #[derive(Debug)]
@@ -65,6 +65,8 @@ pub enum Due {
     Synced(u64, ExecutionId),
     /// A worker has waited for long enough.
     NoTask(u64),
+    /// The default bus is told of a change.
+    Tell(Box<StatusChange>),
     /// A fact.
     Fact(Option<Record>),
 }
@@ -77,6 +79,8 @@ const TIMEOUTS: usize = 1;
 const WAITERS: usize = 2;
 /// What is not needed any more.
 const UPKEEP: usize = 3;
+/// Changes of which the default bus is told.
+const STATUS_CHANGES: usize = 4;
 
 /// Flows whose data are being read at the same time, and bytes that are read for one of them at once.
 const READS: usize = 64;
@@ -89,7 +93,7 @@ impl Service for State {
     const NAME: &'static str = "states";
     const KINDS: RangeInclusive<u8> = records::KINDS;
     const OVERLONG: &'static str = "ValidationException";
-    const CHORES: &'static [usize] = &[40, 20, 20, 200];
+    const CHORES: &'static [usize] = &[40, 20, 20, 200, 40];
 
     type Limits = Limits;
     type Command = Command;
@@ -156,7 +160,12 @@ impl Service for State {
     }
 
     fn reset(&mut self, _: Time) -> Vec<Fact<'static>> {
+        self.status_changes.clear();
         State::reset(self).into_iter().map(Fact::from).collect()
+    }
+
+    fn offer(&self, offer: &Offer<'_>, context: &mut Context<'_, '_>) -> Taken {
+        State::offer(self, offer, context)
     }
 
     fn advance(&mut self, now: Time, room: &mut usize) {
@@ -185,6 +194,7 @@ impl Service for State {
             || self.forgetting.falls_due(now)
             || self.activities.owes(now)
             || !self.synced.is_empty()
+            || !self.status_changes.is_empty()
             || setting.room >= Demand::Change && self.activities.is_behind(now)
             || setting.room >= Demand::Growth && (goes_on || !self.overdue.is_empty())
             || setting.room >= Demand::Delete
@@ -209,6 +219,7 @@ impl Service for State {
                     false => None,
                 })
             }
+            STATUS_CHANGES => self.status_changes.pop_front().map(|change| Due::Tell(Box::new(change))),
             _ => None,
         }
     }
@@ -231,6 +242,7 @@ impl Service for State {
             Due::Hand(poll) => Decision { ticket: Some(poll.ticket), ..self.hand(poll, &context.setting) },
             Due::Synced(ticket, id) => Decision { ticket: Some(*ticket), ..self.tell_end(*id) },
             Due::NoTask(ticket) => Decision { ticket: Some(*ticket), ..Decision::answer(Reply::NoTask) },
+            Due::Tell(change) => self.tell(change, &context.setting),
             Due::Fact(record) => Decision::silent(record.take().into_iter().map(Fact::from).collect()),
         }
     }
@@ -238,7 +250,7 @@ impl Service for State {
     fn called<'a>(&self, due: &'a mut Due, called: Called, context: &mut Context<'a, '_>) -> Decision<'a> {
         match due {
             Due::Step(step) => self.step(step, Some(called), context),
-            // The others call nobody.
+            // The others call nobody, and nothing depends on what the bus says.
             _ => Decision::silent(Vec::new()),
         }
     }

@@ -16,7 +16,7 @@ use crate::records::{
 use crate::steps::{Loaded, Task};
 use crate::versions::Versions;
 use crate::warm::Warm;
-use crate::{DefinitionId, ExecutionId, MachineId, MachineKey};
+use crate::{DefinitionId, ExecutionId, MachineId, MachineKey, StatusChange};
 
 /// In the timetable, the flow that stands for an execution as a whole.
 pub(crate) const WHOLE: u32 = u32::MAX;
@@ -57,6 +57,8 @@ pub struct State {
     pub(crate) parents: BTreeSet<(ExecutionId, ExecutionId, u32)>,
     /// Executions that take too long.
     pub(crate) overdue: VecDeque<ExecutionId>,
+    /// Changes of which the default bus is still to be told.
+    pub(crate) status_changes: VecDeque<StatusChange>,
     /// Flows whose data are being read from the log, and what of them has been read.
     pub(crate) reading: BTreeMap<(ExecutionId, u32), Loaded>,
     /// Data that need not be read.

@@ -149,7 +149,7 @@ impl Operation<State> for DescribeExecution {
             trace_header: trace.map(Into::into),
             redrive_count: Some(0),
             redrive_status: Some("NOT_REDRIVABLE".into()),
-            redrive_status_reason: Some(reason(status).into()),
+            redrive_status_reason: Some(redrive_reason(status).into()),
             ..DescribeExecutionOutput::default()
         };
         match end_of(status, materials)?.filter(|_| *with_data) {
@@ -168,7 +168,7 @@ impl Operation<State> for DescribeExecution {
 }
 
 /// Why an execution cannot be redriven: AWS's text for those that run or have succeeded; the others cannot be here.
-fn reason(status: Status) -> &'static str {
+pub(crate) fn redrive_reason(status: Status) -> &'static str {
     match status {
         Status::Running => "Execution is RUNNING and cannot be redriven",
         Status::Succeeded => "Execution is SUCCEEDED and cannot be redriven",

@@ -81,7 +81,7 @@ impl Operation<State> for StartExecution {
 }
 
 /// An execution that is started, if it was not there before, and the answer.
-type Started<'a> = (Option<(ExecutionId, Fact<'a, Record>)>, Reply);
+pub(crate) type Started<'a> = (Option<(ExecutionId, Fact<'a, Record>)>, Reply);
 
 /// Reads the input of an execution.
 ///
@@ -101,9 +101,21 @@ fn read_input(text: &str) -> Result<Value, Refusal> {
 }
 
 impl StartExecution {
+    /// An execution of a state machine that is somebody's target: the ARN, what it names, the input, `traceHeader`.
+    ///
+    /// Errors: the input is none.
+    pub(crate) fn of_target(
+        (arn, key, qualifier): (String, MachineKey, Option<String>),
+        text: &str,
+        trace: Option<String>,
+    ) -> Result<Self, Refusal> {
+        let (text, input) = (text.to_owned(), read_input(text)?);
+        Ok(StartExecution { arn, key, qualifier, name: None, text, input, trace })
+    }
+
     /// The same name with the same input of a running execution is the same execution; a closed one is not started again
     /// (facts/stepfunctions.md § 6).
-    fn start<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Started<'a>, Refusal> {
+    pub(crate) fn start<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Started<'a>, Refusal> {
         let machine = state.machine(&self.key).ok_or_else(|| refusals::machine_missing(&self.arn))?;
         if machine.declared.is_deleting {
             return Err(refusals::machine_deleting(&self.arn));
