@@ -55,6 +55,11 @@ impl<K: Ord + Copy> Timetable<K> {
         self.next().is_some_and(|due| due <= now)
     }
 
+    /// Takes what is due first, whenever that is. The same holds for it as for [`Timetable::take`].
+    pub fn take_first(&mut self) -> Option<K> {
+        self.take().or_else(|| self.waiting.take_due(Time(u64::MAX)).map(|(_, key)| key))
+    }
+
     /// Takes what has been due for the longest time. A record must say what became of it; until then a restart finds it due again.
     pub fn take(&mut self) -> Option<K> {
         self.due.pop_first().map(|(_, key)| key)

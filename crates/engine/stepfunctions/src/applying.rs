@@ -279,6 +279,7 @@ impl State {
             self.by_status.insert((execution.machine, status, time, id));
         }
         self.forgetting.set(forgotten_at(execution), id);
+        self.closed_bytes += memory_of(execution);
         self.synced.extend(self.syncing.remove(&id).map(|ticket| (ticket, id)));
         if let Some(open) = self.open.get_mut(&execution.machine) {
             *open = open.saturating_sub(1);
@@ -387,6 +388,7 @@ impl State {
             self.by_machine.remove(&(execution.machine, id));
             self.by_status.remove(&(execution.machine, execution.status, execution.stopped, id));
             self.forgetting.clear(forgotten_at(&execution), id);
+            self.closed_bytes -= memory_of(&execution);
             self.unuse(execution.definition);
         }
     }
@@ -425,4 +427,9 @@ fn doing(after: &After) -> Doing {
 fn forgotten_at(execution: &Execution) -> Time {
     let days = if execution.is_express { 0 } else { limits::KEPT_DAYS };
     execution.stopped.plus_seconds(days * 24 * 60 * 60)
+}
+
+/// Bytes of memory that a closed execution takes, about: its own, those of its entries in trees, and those of its records' places.
+fn memory_of(execution: &Execution) -> usize {
+    512 + execution.name.len() + 16 * execution.records.len() as usize
 }

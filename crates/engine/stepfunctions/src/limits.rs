@@ -15,6 +15,10 @@ pub const EXPRESS_SECONDS: u64 = 5 * 60;
 /// Days for which closed executions are kept (facts/stepfunctions.md § 3).
 pub const KEPT_DAYS: u64 = 90;
 
+/// Bytes of memory that closed executions take at the most. Beyond that those that ended first are forgotten before their time; AWS keeps
+/// all.
+pub const CLOSED_BYTES: usize = 256 << 20;
+
 /// Items of a page if a request does not say it, and at the most (facts/stepfunctions.md § 2).
 pub const PAGE: usize = 100;
 /// See [`PAGE`].

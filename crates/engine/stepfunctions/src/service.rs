@@ -7,7 +7,7 @@ use kernel::service::{Never, Record as _};
 use kernel::{Called, Demand, Extent, Ledger, Offer, Rests, Service, Stored, Survival, Taken, Time};
 
 use crate::activities::Poll;
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting};
 use crate::records::{self, Record};
 use crate::state::{REMOVED_AT_ONCE, State, WHOLE};
@@ -198,7 +198,10 @@ impl Service for State {
             || setting.room >= Demand::Change && self.activities.is_behind(now)
             || setting.room >= Demand::Growth && (goes_on || !self.overdue.is_empty())
             || setting.room >= Demand::Delete
-                && (!self.unneeded.is_empty() || !self.deletable.is_empty() || self.forgetting.is_behind(now))
+                && (!self.unneeded.is_empty()
+                    || !self.deletable.is_empty()
+                    || self.forgetting.is_behind(now)
+                    || self.closed_bytes > limits::CLOSED_BYTES)
     }
 
     fn take_due(&mut self, chore: usize, setting: &Setting<'_>) -> Option<Due> {
@@ -347,8 +350,11 @@ impl State {
         if let Some(id) = self.unneeded.pop_first() {
             return Some(Record::DefinitionDropped(self.dropping_of(id)));
         }
-        let closed: Vec<ExecutionId> =
+        let mut closed: Vec<ExecutionId> =
             std::iter::from_fn(|| self.forgetting.take()).take(REMOVED_AT_ONCE).collect();
+        if closed.is_empty() && self.closed_bytes > limits::CLOSED_BYTES {
+            closed.extend(std::iter::from_fn(|| self.forgetting.take_first()).take(REMOVED_AT_ONCE));
+        }
         if !closed.is_empty() {
             return Some(Record::ExecutionsRemoved(self.removal_of(closed)));
         }

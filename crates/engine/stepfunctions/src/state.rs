@@ -48,6 +48,8 @@ pub struct State {
     pub(crate) timetable: Timetable<(ExecutionId, u32)>,
     /// When closed executions are forgotten.
     pub(crate) forgetting: Timetable<ExecutionId>,
+    /// Bytes of memory that closed executions take, about.
+    pub(crate) closed_bytes: usize,
     /// Flows that can go on. Some may have gone on since.
     pub(crate) ready: VecDeque<(ExecutionId, u32)>,
     /// Requests that wait for the end of an execution, and those whose execution has ended.

@@ -215,7 +215,7 @@ impl Writer {
     }
 }
 
-/// Reads what [`write`] wrote in OpenAPI 3: of what the schema is, and its shape. Nothing, if it is another document.
+/// Reads what [`write()`] wrote in OpenAPI 3: of what the schema is, and its shape. Nothing, if it is another document.
 pub fn read(content: &str) -> Option<(Subject, Shape)> {
     let document: Value = serde_json::from_str(content).ok()?;
     let components = document.get("components")?.get("schemas")?.as_object()?;
