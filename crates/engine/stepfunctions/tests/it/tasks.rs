@@ -43,6 +43,10 @@ fn token(world: &World) -> String {
     request["MessageBody"].as_str().unwrap().to_owned()
 }
 
+fn statuses(world: &World) -> Vec<&str> {
+    world.told.iter().map(|detail| detail["status"].as_str().unwrap()).collect()
+}
+
 fn sent() -> Answer {
     Box::new(|_, _| Called::Answered(json!({"MessageId": "m"}).to_string()))
 }
@@ -63,6 +67,12 @@ fn a_task_waits_for_its_token() {
         world.clean();
         world.catch_up();
         assert_eq!(world.end(&execution), ("SUCCEEDED".to_owned(), json!({"done": [1]})));
+        // A restart tells nothing again.
+        assert_eq!(statuses(&world), ["RUNNING", "SUCCEEDED"]);
+        // What is not at hand is left out.
+        let (output, details) = (&world.told[1]["output"], &world.told[1]["outputDetails"]["included"]);
+        assert_eq!(*output == json!(r#"{"done":[1]}"#), *details == json!(true));
+        assert!(details.is_boolean());
         // facts/stepfunctions.md § 18
         assert_eq!(
             world.graph(&execution),
