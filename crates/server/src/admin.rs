@@ -229,7 +229,12 @@ impl Admin {
 /// The services that are served, by the names that LocalStack has for them, each in this state.
 fn services(state: &str) -> Value {
     let served = wire::generated::SERVICES.iter();
-    served.map(|service| (service.signing_name.to_owned(), Value::from(state))).collect()
+    // They are those of the SDK for Python, which calls one of them otherwise than AWS's model.
+    let name = |service: &wire::Service| match service.name {
+        "eventbridge" => "events",
+        name => name,
+    };
+    served.map(|service| (name(service).to_owned(), Value::from(state))).collect()
 }
 
 /// Returns a JSON document as an answer.
