@@ -333,7 +333,8 @@ impl Desk {
         if let (Command::Stepfunctions(command), Plan::Stepfunctions(plan)) = (&command, &plan)
             && histories::reads(command)
         {
-            return self.show_execution(command, plan, &exchange, line).await;
+            // In a box, so that the future of all other requests stays small.
+            return Box::pin(self.show_execution(command, plan, &exchange, line)).await;
         }
         let reply = match ask(&self.engine, &self.tickets, command).await {
             Ok(reply) => reply,
