@@ -32,6 +32,11 @@ impl Fault {
         Fault { code: code.into(), message: message.into(), retryable: true }
     }
 
+    /// Creates the error of an entry that the answer to its batch does not mention. It may have been accepted or not.
+    pub(crate) fn unanswered() -> Fault {
+        Fault::passing("Unanswered", "the answer does not mention this entry")
+    }
+
     /// Returns whether the error may concern one message, so that others may be accepted. (It does not if the
     /// destination refuses everything of this sender.)
     pub(crate) fn may_be_of_one_message(&self) -> bool {

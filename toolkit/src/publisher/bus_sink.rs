@@ -65,8 +65,7 @@ impl Sink for BusSink {
                 }
             })
             .collect();
-        let unanswered = || Err(Fault::passing("Unanswered", "the answer does not mention this entry"));
-        results.resize_with(batch.len(), unanswered);
+        results.resize_with(batch.len(), || Err(Fault::unanswered()));
         Ok(results)
     }
 }

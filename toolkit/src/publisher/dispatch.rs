@@ -222,8 +222,7 @@ async fn one_by_one(sink: &dyn Sink, batch: &[&Prepared]) -> Vec<Result<Receipt,
     let mut results = Vec::with_capacity(batch.len());
     for message in batch {
         let result = sink.send(&[*message]).await.map(|mut results| results.pop());
-        let unanswered = || Err(Fault::passing("Unanswered", "the answer does not mention this entry"));
-        results.push(result.and_then(|result| result.unwrap_or_else(unanswered)));
+        results.push(result.and_then(|result| result.unwrap_or_else(|| Err(Fault::unanswered()))));
     }
     results
 }

@@ -310,7 +310,7 @@ impl SendDirect for TopicSink {
 
 /// An entry that the answer does not mention may have been sent or not: it is sent again.
 fn unanswered(entries: usize) -> Vec<Result<Receipt, Fault>> {
-    vec![Err(Fault::passing("Unanswered", "the answer does not mention this entry")); entries]
+    vec![Err(Fault::unanswered()); entries]
 }
 
 fn set(results: &mut [Result<Receipt, Fault>], id: &str, result: Result<Receipt, Fault>) {
