@@ -269,7 +269,8 @@ pub trait Service: Default + Debug + 'static {
         None
     }
 
-    /// Whether something is due that the disk has room for, and has not happened yet.
+    /// Whether something is due that the disk has room for, and has not happened yet. It must say so whenever
+    /// [`Service::take_due`] would take something, since only then is that asked.
     fn is_behind(&self, _setting: &Setting<'_, Self::Limits>) -> bool {
         false
     }

@@ -122,6 +122,11 @@ impl<H: House> Machine<H> {
     where
         H: Has<S>,
     {
+        // Most of the time nothing is due, and each request would ask for every kind of chore.
+        if !self.is_service_behind::<S>() {
+            debug_assert!(self.has_no_chore::<S>(), "{} has something due and does not say so", S::NAME);
+            return;
+        }
         for chore in 0..S::CHORES.len() {
             while self.pace.has_left(H::INDEX, chore)
                 && let Some((due, numbers)) =
@@ -131,6 +136,24 @@ impl<H: House> Machine<H> {
                 self.follow::<S>(due, numbers);
             }
         }
+    }
+
+    fn is_service_behind<S: Service>(&self) -> bool
+    where
+        H: Has<S>,
+    {
+        let circumstances = self.circumstances();
+        circumstances.is_some_and(|all| self.house.of().is_behind(&all.setting::<H, S>(0)))
+    }
+
+    fn has_no_chore<S: Service>(&mut self) -> bool
+    where
+        H: Has<S>,
+    {
+        (0..S::CHORES.len()).all(|chore| {
+            let taken = self.take_from::<S>(|service, setting| service.take_due(chore, setting));
+            taken.is_none()
+        })
     }
 
     /// Takes something that is due from a service, with the number that was the next one before.

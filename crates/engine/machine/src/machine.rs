@@ -217,7 +217,7 @@ impl<H: House> Machine<H> {
     /// Closes what has been recorded since the last time into a batch. Call it when no more inputs are at hand.
     pub fn flush(&mut self, now: Time) {
         self.now = self.now.max(now);
-        self.pace.begin(self.options.steps, H::CHORES);
+        self.pace.begin();
         if self.is_behind() {
             self.advance();
             H::follow_up(self);

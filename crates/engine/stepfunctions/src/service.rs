@@ -206,7 +206,9 @@ impl Service for State {
 
     fn take_due(&mut self, chore: usize, setting: &Setting<'_>) -> Option<Due> {
         match chore {
-            STEPS if setting.room >= Demand::Growth => self.next_step(setting.now),
+            STEPS if setting.room >= Demand::Growth && self.reading.len() < READS => {
+                self.next_step(setting.now)
+            }
             TIMEOUTS if setting.room >= Demand::Growth => self.overdue.pop_front().map(Due::TimeOut),
             // Who waits for an execution is told before it is forgotten.
             UPKEEP if setting.room >= Demand::Delete && self.synced.is_empty() => {
@@ -301,10 +303,6 @@ impl State {
             let warm = needs.iter().map(|at| Some((at.place, self.warm.get(at.place)?.clone())));
             if let Some(loaded) = warm.collect::<Option<Loaded>>() {
                 return Some(Due::Step(Box::new(Step::new(key, loaded))));
-            }
-            if self.reading.len() >= READS {
-                self.ready.push_front(key);
-                return None;
             }
             self.reading.insert(key, Loaded::new());
             return Some(Due::Read(Some(wanted(key, &needs, &Loaded::new()))));
