@@ -30,11 +30,12 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub queues: usize,
 
-    /// Queues that subscribe to the topic, with raw delivery (for `publish`, `publish-batch`, `fan-out`)
+    /// Queues that subscribe to the topic, with raw delivery (for `publish`, `publish-batch`, `fan-out`), or that are the
+    /// target of one rule each (for `put-events`)
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub subscriptions: usize,
 
-    /// Each subscription filters by an attribute, and each message matches one subscription
+    /// Each subscription or rule filters by an attribute, and each message matches one of them
     #[arg(long)]
     pub filtered: bool,
 
@@ -93,7 +94,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     pub messages: Option<u64>,
 
-    /// Messages per SendMessageBatch of `end-to-end`; 1 uses SendMessage
+    /// Messages per SendMessageBatch of `end-to-end`, where 1 uses SendMessage, and per PutEvents of `put-events` and
+    /// `route`
     #[arg(long, value_name = "1..10", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10))]
     pub batch: u64,
 
@@ -102,7 +104,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     pub rate: Option<f64>,
 
-    /// Messages of `end-to-end` that may be sent and not yet received before the producers wait
+    /// Messages of `end-to-end`, `route` and `execute` that may be sent and not yet received before the producers wait
     #[arg(long, value_name = "N", default_value_t = 2000)]
     pub window: u64,
 
@@ -188,6 +190,29 @@ pub enum Task {
     /// time. At the end the dead endpoint returns and must get all messages. Does not mean: signed envelopes,
     /// or peak rates.
     Deliver,
+    /// PutEvents of --batch events to a bus with --subscriptions rules, each of which has a queue as its target.
+    ///
+    /// Means: as `publish-batch`, for EventBridge.
+    PutEvents,
+    /// Half of the connections put events on a bus, the other half receive and delete from the queue of its one rule.
+    ///
+    /// Means: as `end-to-end`, through a rule.
+    Route,
+    /// Half of the connections start executions of a standard workflow of ten states, the last of which sends a message to a
+    /// queue; the other half receive and delete.
+    ///
+    /// Means: the rate at which executions are started and end, each with its one message; ten times that of the transitions.
+    /// --window says how many executions run side by side. Does not mean: ten effects; nine states only pass their input on.
+    Execute,
+    /// StartSyncExecution of an express workflow of three states that pass their input on.
+    ///
+    /// Means: the rate and latency of answers that an execution has succeeded.
+    ExecuteSync,
+    /// CreateSchedule of one-time schedules that do not run yet.
+    ///
+    /// Means: the rate and latency of acknowledged schedules, and with --keep and --server-pid their memory. Does not mean: how
+    /// fast they run.
+    Schedule,
 }
 
 impl Task {
@@ -204,11 +229,30 @@ impl Task {
             Task::PublishBatch => "publish-batch",
             Task::FanOut => "fan-out",
             Task::Deliver => "deliver",
+            Task::PutEvents => "put-events",
+            Task::Route => "route",
+            Task::Execute => "execute",
+            Task::ExecuteSync => "execute-sync",
+            Task::Schedule => "schedule",
         }
     }
 
     /// Returns whether its messages go to a topic.
     pub fn publishes(self) -> bool {
         matches!(self, Task::Publish | Task::PublishBatch | Task::FanOut | Task::Deliver)
+    }
+
+    /// Returns whether its messages are received while others are sent.
+    pub(crate) fn has_both_sides(self) -> bool {
+        matches!(self, Task::EndToEnd | Task::Route | Task::Execute)
+    }
+
+    /// Returns whether it makes its queues itself, because what leads to them must know them.
+    pub(crate) fn has_hub(self) -> bool {
+        self.publishes()
+            || matches!(
+                self,
+                Task::PutEvents | Task::Route | Task::Execute | Task::ExecuteSync | Task::Schedule
+            )
     }
 }

@@ -13,8 +13,7 @@ use crate::tally::Tally;
 
 /// Returns how many of the `asked` messages an answer to this operation reports as done.
 pub(crate) fn sent(operation: Operation, answer: &[u8], asked: u64, tally: &mut Tally) -> u64 {
-    let mark: &[u8] = if operation.publishes() { b"<MessageId>" } else { b"\"MessageId\"" };
-    let taken = memmem::find_iter(answer, mark).count() as u64;
+    let taken = memmem::find_iter(answer, operation.mark()).count() as u64;
     if taken != asked {
         let refused = count_codes(answer, tally);
         if taken + refused != asked {
@@ -27,7 +26,8 @@ pub(crate) fn sent(operation: Operation, answer: &[u8], asked: u64, tally: &mut 
 /// Counts the failed entries of a batch's answer as errors.
 pub(crate) fn count_codes(answer: &[u8], tally: &mut Tally) -> u64 {
     let mut count = 0;
-    let json = strings(answer).filter(|(key, _)| *key == b"Code").map(|(_, code)| code);
+    let json =
+        strings(answer).filter(|(key, _)| matches!(*key, b"Code" | b"ErrorCode")).map(|(_, code)| code);
     for code in json.chain(elements(answer, "Code")) {
         tally.error(format!("entry failed: {}", String::from_utf8_lossy(code)));
         count += 1;
@@ -59,6 +59,15 @@ pub(crate) fn arrived(
     now: u64,
     tally: &mut Tally,
 ) {
+    let body = match phase.wrapping {
+        None => body,
+        Some(before) => match memmem::find(body, before) {
+            Some(at) => {
+                body.get(at + before.len()..at + before.len() + phase.filler.len()).unwrap_or_default()
+            }
+            None => &[],
+        },
+    };
     let Some(identity) = book(phase.ledger, phase.run, phase.filler, queue, body, compare, tally) else {
         return;
     };

@@ -1,4 +1,4 @@
-//! Loads any SQS or SNS endpoint and measures it: rates, latencies, errors, and whether every message
+//! Loads any endpoint of SQS, SNS, EventBridge, Scheduler or Step Functions and measures it: rates, latencies, errors, and whether every message
 //! arrived.
 //!
 //! The client shares the machine with the server that it measures, so it is cheap rather than general: one
@@ -15,6 +15,7 @@ mod arguments;
 pub mod bare;
 mod checks;
 mod error;
+mod hubs;
 mod ledger;
 mod load;
 mod phase;

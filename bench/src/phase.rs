@@ -16,6 +16,8 @@ pub(crate) struct Phase<'a> {
     pub(crate) run: u32,
     /// A body whose first bytes an identity takes.
     pub(crate) filler: &'a [u8],
+    /// What stands before a message in the bodies that come, if they hold more than it.
+    pub(crate) wrapping: Option<&'static [u8]>,
     /// Look at what the answers say; otherwise only count them.
     pub(crate) checks: bool,
     /// Compare digests and whole bodies in one answer of so many.

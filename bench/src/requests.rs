@@ -4,6 +4,7 @@
 //! The headers are those of boto3. The signature has the right form and is always the same: development
 //! servers do not verify it, but they parse it.
 
+use crate::hubs::{ROLE, SCHEDULED_AT, SOURCE};
 use crate::ledger::{IDENTITY_BYTES, Identity, put_hex};
 
 /// The message attribute on which subscriptions filter.
@@ -19,11 +20,26 @@ pub(crate) enum Operation {
     DeleteBatch,
     Publish,
     PublishBatch,
+    PutEvents,
+    StartExecution,
+    StartSyncExecution,
+    CreateSchedule,
+}
+
+/// A service that is not SQS nor SNS, whose requests are JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// EventBridge: awsJson 1.1.
+    Events,
+    /// Step Functions: awsJson 1.0.
+    States,
+    /// EventBridge Scheduler: restJson1.
+    Scheduler,
 }
 
 impl Operation {
     /// All operations, in the order of their discriminants.
-    pub(crate) const ALL: [Operation; 7] = [
+    pub(crate) const ALL: [Operation; 11] = [
         Operation::Send,
         Operation::SendBatch,
         Operation::Receive,
@@ -31,6 +47,10 @@ impl Operation {
         Operation::DeleteBatch,
         Operation::Publish,
         Operation::PublishBatch,
+        Operation::PutEvents,
+        Operation::StartExecution,
+        Operation::StartSyncExecution,
+        Operation::CreateSchedule,
     ];
 
     /// The operation's name in the API.
@@ -43,17 +63,33 @@ impl Operation {
             Operation::DeleteBatch => "DeleteMessageBatch",
             Operation::Publish => "Publish",
             Operation::PublishBatch => "PublishBatch",
+            Operation::PutEvents => "PutEvents",
+            Operation::StartExecution => "StartExecution",
+            Operation::StartSyncExecution => "StartSyncExecution",
+            Operation::CreateSchedule => "CreateSchedule",
         }
     }
 
-    /// Returns whether it adds messages to a queue or a topic.
+    /// Returns whether it adds messages to a queue or to what leads to one.
     pub(crate) fn sends(self) -> bool {
-        self.publishes() || matches!(self, Operation::Send | Operation::SendBatch)
+        !matches!(self, Operation::Receive | Operation::Delete | Operation::DeleteBatch)
     }
 
-    /// Returns whether it is SNS's, whose answers are XML.
-    pub(crate) fn publishes(self) -> bool {
-        matches!(self, Operation::Publish | Operation::PublishBatch)
+    /// Returns whether its answer has digests of the bodies.
+    pub(crate) fn has_digests(self) -> bool {
+        matches!(self, Operation::Send | Operation::SendBatch)
+    }
+
+    /// Returns what stands once in an answer for each message that was taken.
+    pub(crate) fn mark(self) -> &'static [u8] {
+        match self {
+            Operation::Publish | Operation::PublishBatch => b"<MessageId>",
+            Operation::PutEvents => b"\"EventId\"",
+            Operation::StartExecution => b"\"executionArn\"",
+            Operation::StartSyncExecution => b"\"status\":\"SUCCEEDED\"",
+            Operation::CreateSchedule => b"\"ScheduleArn\"",
+            _ => b"\"MessageId\"",
+        }
     }
 }
 
@@ -65,6 +101,26 @@ pub(crate) fn request(host: &str, operation: &str, body: &[u8]) -> Vec<u8> {
 /// A complete request for one operation of SNS, which the body's form names.
 pub(crate) fn form_request(host: &str, body: &[u8]) -> Vec<u8> {
     whole(form_head(host), body)
+}
+
+/// A complete request for one operation of another service. `what` is the operation, or the path of a restJson1 one.
+pub(crate) fn service_request(host: &str, service: Service, what: &str, body: &[u8]) -> Vec<u8> {
+    whole(service_head(host, service, what), body)
+}
+
+fn service_head(host: &str, service: Service, what: &str) -> Head {
+    let (name, target) = match service {
+        Service::Events => ("events", "AWSEvents"),
+        Service::States => ("states", "AWSStepFunctions"),
+        Service::Scheduler => {
+            let content = "Content-Type: application/json\r\n";
+            return head_of(host, what, "scheduler", "content-type;host;x-amz-date", content);
+        }
+    };
+    let version = if service == Service::Events { "1.1" } else { "1.0" };
+    let content =
+        format!("X-Amz-Target: {target}.{what}\r\nContent-Type: application/x-amz-json-{version}\r\n");
+    head_of(host, "/", name, "content-type;host;x-amz-date;x-amz-target", &content)
 }
 
 fn whole(head: Head, body: &[u8]) -> Vec<u8> {
@@ -85,6 +141,7 @@ struct Head {
 fn head(host: &str, operation: &str) -> Head {
     head_of(
         host,
+        "/",
         "sqs",
         "content-type;host;x-amz-date;x-amz-target;x-amzn-query-mode",
         &format!(
@@ -97,12 +154,12 @@ fn head(host: &str, operation: &str) -> Head {
 
 fn form_head(host: &str) -> Head {
     let content = "Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n";
-    head_of(host, "sns", "content-type;host;x-amz-date", content)
+    head_of(host, "/", "sns", "content-type;host;x-amz-date", content)
 }
 
-fn head_of(host: &str, service: &str, signed: &str, content: &str) -> Head {
+fn head_of(host: &str, path: &str, service: &str, signed: &str, content: &str) -> Head {
     let text = format!(
-        "POST / HTTP/1.1\r\n\
+        "POST {path} HTTP/1.1\r\n\
          Host: {host}\r\n\
          Accept-Encoding: identity\r\n\
          {content}\
@@ -122,7 +179,7 @@ fn head_of(host: &str, service: &str, signed: &str, content: &str) -> Head {
     Head { bytes: text.into_bytes(), invocation }
 }
 
-/// A SendMessage, SendMessageBatch, Publish or PublishBatch with a fixed number of messages of a fixed size.
+/// A request that sends a fixed number of messages of a fixed size, to a queue or to what leads to one.
 pub(crate) struct SendTemplate {
     pub(crate) operation: Operation,
     bytes: Vec<u8>,
@@ -135,6 +192,8 @@ struct Holes {
     body: usize,
     /// The digits of the group's and the deduplication's ids, in FIFO queues.
     fifo: Option<(usize, usize)>,
+    /// The twenty digits of the name of what is made, if it must have one.
+    name: Option<usize>,
 }
 
 impl SendTemplate {
@@ -162,7 +221,7 @@ impl SendTemplate {
                 body.push_str("00000000000000000000\"");
                 (group, deduplication)
             });
-            holes.push(Holes { body: at, fifo });
+            holes.push(Holes { body: at, fifo, name: None });
         };
         let operation = if messages == 1 {
             message(&mut body);
@@ -223,7 +282,7 @@ impl SendTemplate {
                 form.field(&name("MessageAttributes.entry.1.Value.DataType"), "String");
                 form.field(&name("MessageAttributes.entry.1.Value.StringValue"), kind);
             }
-            holes.push(Holes { body: place, fifo });
+            holes.push(Holes { body: place, fifo, name: None });
         }
         let bytes = form_request(host, form.text.as_bytes());
         let begin = bytes.len() - form.text.len();
@@ -232,6 +291,75 @@ impl SendTemplate {
             hole.fifo = hole.fifo.map(|(group, deduplication)| (begin + group, begin + deduplication));
         }
         SendTemplate { operation, bytes, invocation: form_head(host).invocation, holes }
+    }
+
+    /// Creates a PutEvents. With a `kind` each event's detail has it as [`KIND`].
+    pub(crate) fn events(
+        host: &str,
+        bus: &str,
+        filler: &str,
+        messages: usize,
+        kind: Option<&str>,
+    ) -> SendTemplate {
+        let mut body = String::from("{\"Entries\": [");
+        let mut holes = Vec::new();
+        let kind = kind.map_or(String::new(), |kind| format!("\\\"{KIND}\\\": \\\"{kind}\\\", "));
+        for entry in 0..messages {
+            let comma = if entry == 0 { "" } else { ", " };
+            body.push_str(&format!(
+                "{comma}{{\"Source\": \"{SOURCE}\", \"DetailType\": \"message\", \"EventBusName\": \"{bus}\", \
+                 \"Detail\": \"{{{kind}\\\"body\\\": \\\""
+            ));
+            holes.push(Holes { body: body.len(), fifo: None, name: None });
+            body.push_str(filler);
+            body.push_str("\\\"}\"}");
+        }
+        body.push_str("]}");
+        SendTemplate::of(host, Operation::PutEvents, Service::Events, "PutEvents", &body, holes)
+    }
+
+    /// Creates a StartExecution, or StartSyncExecution, with the message in the input's member `body`.
+    pub(crate) fn execution(host: &str, machine_arn: &str, filler: &str, is_express: bool) -> SendTemplate {
+        let operation = if is_express { Operation::StartSyncExecution } else { Operation::StartExecution };
+        let mut body = format!("{{\"stateMachineArn\": \"{machine_arn}\", \"input\": \"{{\\\"body\\\": \\\"");
+        let holes = vec![Holes { body: body.len(), fifo: None, name: None }];
+        body.push_str(filler);
+        body.push_str("\\\"}\"}");
+        SendTemplate::of(host, operation, Service::States, operation.name(), &body, holes)
+    }
+
+    /// Creates a CreateSchedule, for a time far from now, with the message as the input of its target.
+    pub(crate) fn schedule(host: &str, group: &str, queue_arn: &str, filler: &str) -> SendTemplate {
+        let mut body = format!(
+            "{{\"GroupName\": \"{group}\", \"ScheduleExpression\": \"{SCHEDULED_AT}\", \
+             \"FlexibleTimeWindow\": {{\"Mode\": \"OFF\"}}, \
+             \"Target\": {{\"Arn\": \"{queue_arn}\", \"RoleArn\": \"{ROLE}\", \"Input\": \""
+        );
+        let holes = vec![Holes { body: body.len(), fifo: None, name: None }];
+        body.push_str(filler);
+        body.push_str("\"}}");
+        let path = "/schedules/s00000000000000000000";
+        let operation = Operation::CreateSchedule;
+        let mut template = SendTemplate::of(host, operation, Service::Scheduler, path, &body, holes);
+        // The path begins after the method and a blank; its last twenty digits change.
+        let name = "POST ".len() + path.len() - 20;
+        template.holes.iter_mut().for_each(|hole| hole.name = Some(name));
+        template
+    }
+
+    /// With holes whose offsets are those in the body.
+    fn of(
+        host: &str,
+        operation: Operation,
+        service: Service,
+        what: &str,
+        body: &str,
+        mut holes: Vec<Holes>,
+    ) -> SendTemplate {
+        let bytes = service_request(host, service, what, body.as_bytes());
+        let begin = bytes.len() - body.len();
+        holes.iter_mut().for_each(|hole| hole.body += begin);
+        SendTemplate { operation, bytes, invocation: service_head(host, service, what).invocation, holes }
     }
 
     /// Returns the number of messages per request.
@@ -256,6 +384,10 @@ impl SendTemplate {
                 put_hex(&mut out[group..group + 8], u64::from(identity.group));
                 put_hex(&mut out[deduplication..deduplication + 8], u64::from(identity.run));
                 put_hex(&mut out[deduplication + 8..deduplication + 20], identity.number);
+            }
+            if let Some(name) = hole.name {
+                put_hex(&mut out[name..name + 8], u64::from(identity.run));
+                put_hex(&mut out[name + 8..name + 20], identity.number);
             }
         }
     }

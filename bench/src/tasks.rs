@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::arguments::{Arguments, LONGEST_REQUEST_BYTES, SHORTEST_MESSAGE_BYTES, Task};
 use crate::error::Error;
+use crate::hubs::Hub;
 use crate::ledger::Ledger;
 use crate::queues::Endpoint;
 use crate::receiver::Receiver;
@@ -48,15 +49,19 @@ pub(crate) fn measure(task: Task, arguments: &Arguments) -> Result<Report, Error
 }
 
 fn validate(task: Task, arguments: &Arguments) -> Result<(), Error> {
-    let batch = if matches!(task, Task::SendBatch | Task::PublishBatch) { 10 } else { 1 };
+    let batch = match task {
+        Task::SendBatch | Task::PublishBatch => 10,
+        Task::PutEvents | Task::Route => arguments.batch as usize,
+        _ => 1,
+    };
     let queues = match task {
         // Each of the topic's queues needs a connection that drains it.
         Task::FanOut if !arguments.filtered => arguments.subscriptions,
-        _ if task.publishes() => 1,
+        _ if task.has_hub() => 1,
         _ => arguments.queues.max(arguments.queue_urls.len()),
     };
-    let returns = matches!(task, Task::EndToEnd | Task::FanOut | Task::Deliver);
-    let sides = if task == Task::EndToEnd { 2 } else { 1 };
+    let returns = task.has_both_sides() || matches!(task, Task::FanOut | Task::Deliver);
+    let sides = if task.has_both_sides() { 2 } else { 1 };
     let producers = arguments.connections / sides;
     let wrong = if arguments.size < SHORTEST_MESSAGE_BYTES {
         format!("--size must be at least {SHORTEST_MESSAGE_BYTES}: a message carries its own identity")
@@ -72,12 +77,14 @@ fn validate(task: Task, arguments: &Arguments) -> Result<(), Error> {
         format!("--groups must be at least {producers}: each group belongs to one connection")
     } else if arguments.no_checks && returns {
         format!("{} needs messages that come back, so it cannot run with --no-checks", task.name())
-    } else if task.publishes() && !arguments.queue_urls.is_empty() {
-        format!("{} makes queues of its own for its topic, so it cannot run with --queue", task.name())
+    } else if task.has_hub() && !arguments.queue_urls.is_empty() {
+        format!("{} makes queues of its own, so it cannot run with --queue", task.name())
     } else if arguments.subscriptions == 0 {
         "--subscriptions must be at least 1".into()
     } else if task == Task::Deliver && arguments.fifo {
         "HTTP endpoints do not subscribe to FIFO topics, so deliver cannot run with --fifo".into()
+    } else if task.has_hub() && !task.publishes() && arguments.fifo {
+        format!("{} sends to standard queues, so it cannot run with --fifo", task.name())
     } else if !(arguments.duration > 0.0 && arguments.warmup >= 0.0 && arguments.timeout > 0.0) {
         "--duration and --timeout must be above 0, --warmup at least 0".into()
     } else if arguments.rate.is_some_and(|rate| rate.is_nan() || rate <= 0.0) {
@@ -99,7 +106,7 @@ struct Run<'a> {
     queue_urls: Vec<String>,
     /// The queues that get messages: all, unless a topic's subscriptions filter.
     reached: Vec<String>,
-    topic: Option<Topic>,
+    hub: Option<Hub>,
     /// The receiver of `deliver`.
     receivers: Option<deliveries::Receivers>,
     /// Number of messages in the queues before the task.
@@ -109,17 +116,11 @@ struct Run<'a> {
     clock: Instant,
 }
 
-/// The topic, and the value of the attribute on which subscriptions filter.
-struct Topic {
-    arn: String,
-    kind: Option<String>,
-}
-
 /// The properties of a phase.
 struct Plan<'a> {
     label: &'a str,
-    /// Sends go to this topic, otherwise to the queues.
-    topic: Option<&'a Topic>,
+    /// Sends go through this, otherwise to the queues.
+    hub: Option<&'a Hub>,
     ledger: &'a Ledger,
     /// The receiver of the publishes, which must know the time window.
     receiver: Option<&'a Receiver>,
@@ -152,7 +153,7 @@ struct Measured {
 impl<'a> Run<'a> {
     fn new(task: Task, arguments: &'a Arguments, endpoint: Endpoint) -> Run<'a> {
         let copies = match task {
-            Task::Publish | Task::PublishBatch | Task::FanOut if !arguments.filtered => {
+            Task::Publish | Task::PublishBatch | Task::FanOut | Task::PutEvents if !arguments.filtered => {
                 arguments.subscriptions
             }
             _ => 1,
@@ -166,7 +167,7 @@ impl<'a> Run<'a> {
             filler: filler(arguments.size),
             queue_urls: arguments.queue_urls.clone(),
             reached: Vec::new(),
-            topic: None,
+            hub: None,
             receivers: None,
             base: 0,
             ledger: Arc::new(Ledger::of_copies(groups, copies)),
@@ -178,8 +179,9 @@ impl<'a> Run<'a> {
     fn prepare(&mut self) -> Result<(), Error> {
         let arguments = self.arguments;
         let queues = match self.task {
-            Task::Deliver => 0,
-            task if task.publishes() => arguments.subscriptions,
+            Task::Deliver | Task::ExecuteSync => 0,
+            Task::Route | Task::Execute | Task::Schedule => 1,
+            task if task.has_hub() => arguments.subscriptions,
             _ => arguments.queues,
         };
         if self.queue_urls.is_empty() {
@@ -193,10 +195,22 @@ impl<'a> Run<'a> {
         } else if !arguments.no_checks {
             self.base = self.count(&self.queue_urls)?;
         }
-        if self.task == Task::Deliver {
-            self.prepare_receivers()?;
-        } else if self.task.publishes() {
-            self.prepare_topic()?;
+        match self.task {
+            Task::Deliver => self.prepare_receivers()?,
+            Task::PutEvents | Task::Route => self.prepare_bus()?,
+            Task::Execute | Task::ExecuteSync => {
+                let queue = self.queue_urls.first().map(String::as_str);
+                let arn = self.endpoint.create_workflow(&self.name("workflow"), queue)?;
+                self.hub = Some(Hub::Workflow { arn, is_express: self.task == Task::ExecuteSync });
+            }
+            Task::Schedule => {
+                let queue_arn = self.endpoint.queue_arn(&self.queue_urls[0])?;
+                let group = self.name("group");
+                self.endpoint.create_schedule_group(&group)?;
+                self.hub = Some(Hub::Schedules { group, queue_arn });
+            }
+            task if task.publishes() => self.prepare_topic()?,
+            _ => {}
         }
         if self.reached.is_empty() {
             self.reached = self.queue_urls.clone();
@@ -212,7 +226,7 @@ impl<'a> Run<'a> {
         let wanted = arguments.subscriptions / 2;
         let arn = self.endpoint.create_topic(&self.name("topic"), arguments.fifo)?;
         let carries = arguments.filtered || arguments.attribute;
-        self.topic = Some(Topic { arn: arn.clone(), kind: carries.then(|| kind(wanted)) });
+        self.hub = Some(Hub::Topic { arn: arn.clone(), kind: carries.then(|| kind(wanted)) });
         let bar = self.counting_bar("subscribe", self.queue_urls.len() as u64);
         for (queue, url) in self.queue_urls.iter().enumerate() {
             let subscriber = self.endpoint.queue_arn(url)?;
@@ -227,6 +241,29 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Creates a bus with a rule for each queue.
+    fn prepare_bus(&mut self) -> Result<(), Error> {
+        let filtered = self.arguments.filtered;
+        let kind = |queue: usize| format!("kind-{queue}");
+        let wanted = self.queue_urls.len() / 2;
+        let name = self.name("bus");
+        self.endpoint.create_bus(&name)?;
+        let rules = self.queue_urls.len();
+        let wants = (filtered || self.arguments.attribute).then(|| kind(wanted));
+        self.hub = Some(Hub::Bus { name: name.clone(), rules, kind: wants });
+        let bar = self.counting_bar("rules", rules as u64);
+        for (queue, url) in self.queue_urls.iter().enumerate() {
+            let target = self.endpoint.queue_arn(url)?;
+            self.endpoint.create_rule(&name, queue, &target, filtered.then(|| kind(queue)).as_deref())?;
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        if filtered {
+            self.reached = vec![self.queue_urls[wanted].clone()];
+        }
+        Ok(())
+    }
+
     fn name(&self, of: &str) -> String {
         let suffix = if self.arguments.fifo { ".fifo" } else { "" };
         format!("{}-{:08x}-{of}{suffix}", self.arguments.queue_prefix, self.number)
@@ -234,9 +271,9 @@ impl<'a> Run<'a> {
 
     fn end(&self) -> Result<(), Error> {
         if !self.arguments.keep
-            && let Some(topic) = &self.topic
+            && let Some(hub) = &self.hub
         {
-            self.endpoint.delete_topic(&topic.arn)?;
+            self.endpoint.delete_hub(hub)?;
         }
         if let Some(receivers) = &self.receivers {
             self.end_receivers(receivers)?;
@@ -252,7 +289,7 @@ impl<'a> Run<'a> {
         let checks = !self.arguments.no_checks;
         let usual = Plan {
             label: self.task.name(),
-            topic: self.topic.as_ref(),
+            hub: self.hub.as_ref(),
             ledger: &self.ledger,
             receiver: None,
             roles: vec![Role::Producer; connections],
@@ -271,8 +308,18 @@ impl<'a> Run<'a> {
         let mut pending = None;
         let mut failures = Vec::new();
         let measured = match self.task {
-            Task::Send | Task::SendBatch | Task::Publish | Task::PublishBatch => {
-                let batch = if matches!(self.task, Task::Send | Task::Publish) { 1 } else { 10 };
+            Task::Send
+            | Task::SendBatch
+            | Task::Publish
+            | Task::PublishBatch
+            | Task::PutEvents
+            | Task::ExecuteSync
+            | Task::Schedule => {
+                let batch = match self.task {
+                    Task::SendBatch | Task::PublishBatch => 10,
+                    Task::PutEvents => self.arguments.batch as usize,
+                    _ => 1,
+                };
                 self.phase(match self.arguments.messages {
                     Some(_) => Plan {
                         batch,
@@ -297,10 +344,11 @@ impl<'a> Run<'a> {
             Task::Drain | Task::FanOut => {
                 self.phase(Plan { roles: vec![Role::Consumer; connections], ..usual })?
             }
-            Task::EndToEnd => {
+            Task::EndToEnd | Task::Route | Task::Execute => {
                 let roles = (0..connections).map(|slot| [Role::Producer, Role::Consumer][slot % 2]).collect();
-                let batch = self.arguments.batch as usize;
-                let outstanding = Some(self.arguments.window.max(self.arguments.batch));
+                let batch = if self.task == Task::Execute { 1 } else { self.arguments.batch };
+                let outstanding = Some(self.arguments.window.max(batch));
+                let batch = batch as usize;
                 self.phase(Plan { roles, batch, outstanding, wait_seconds: LONG_POLL_SECONDS, ..usual })?
             }
             Task::Cycle => {
@@ -340,7 +388,7 @@ impl<'a> Run<'a> {
         let usual = if self.task == Task::FanOut { FAN_OUT_MESSAGES } else { DRAIN_MESSAGES };
         Plan {
             label: "prefill",
-            topic: self.topic.as_ref(),
+            hub: self.hub.as_ref(),
             ledger: &self.ledger,
             receiver: None,
             roles: vec![Role::Producer; self.arguments.connections],
@@ -366,11 +414,14 @@ impl<'a> Run<'a> {
         };
         let messages = match self.task {
             Task::Send | Task::SendBatch => sum(&[Operation::Send, Operation::SendBatch]),
-            Task::Drain | Task::FanOut | Task::EndToEnd | Task::Cycle => {
+            Task::Drain | Task::FanOut | Task::EndToEnd | Task::Cycle | Task::Route | Task::Execute => {
                 sum(&[Operation::Delete, Operation::DeleteBatch])
             }
             Task::Poll => sum(&[Operation::Receive]),
             Task::Publish | Task::PublishBatch => sum(&[Operation::Publish, Operation::PublishBatch]),
+            Task::PutEvents => sum(&[Operation::PutEvents]),
+            Task::ExecuteSync => sum(&[Operation::StartSyncExecution]),
+            Task::Schedule => sum(&[Operation::CreateSchedule]),
             Task::Deliver => tally.end_to_end.len(),
         };
         let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
@@ -383,8 +434,8 @@ impl<'a> Run<'a> {
             threads: arguments.threads,
             queues: self.queue_urls.len(),
             kept_queue_urls: if arguments.keep { self.queue_urls.clone() } else { Vec::new() },
-            topic: self.topic.is_some(),
-            filtered: self.topic.is_some() && arguments.filtered,
+            topic: matches!(self.hub, Some(Hub::Topic { .. })),
+            filtered: self.hub.is_some() && arguments.filtered,
             fifo: arguments.fifo,
             size: arguments.size,
             seconds,

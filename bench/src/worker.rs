@@ -256,8 +256,7 @@ impl Worker {
             let taken = if phase.checks { sent(operation, &answer.body, asked, tally) } else { asked };
             phase.ledger.acknowledge(taken);
             phase.ledger.fail(asked - taken);
-            // SNS returns no digest.
-            if compare && taken == asked && !operation.publishes() {
+            if compare && taken == asked && operation.has_digests() {
                 compare_sent(queue.send.bodies(out, phase.filler.len()), &answer.body, tally);
             }
             taken
@@ -272,7 +271,7 @@ impl Worker {
                         arrived(phase, self.queue, value, compare, counts, now, tally);
                         body = Some(value);
                     }
-                    b"MD5OfBody" if compare => digest = Some(value),
+                    b"MD5OfBody" if compare && phase.wrapping.is_none() => digest = Some(value),
                     _ => {}
                 }
                 if compare && let (Some(was), Some(text)) = (digest, body) {
@@ -344,6 +343,7 @@ mod tests {
                 queues: &self.queues,
                 run: 1,
                 filler: &self.filler,
+                wrapping: None,
                 checks: true,
                 compare_every: 1,
                 groups: 0,

@@ -49,8 +49,10 @@ impl Run<'_> {
             };
             report.failures.extend(wrong);
         }
-        let only_sends =
-            matches!(self.task, Task::Send | Task::SendBatch | Task::Publish | Task::PublishBatch);
+        let only_sends = matches!(
+            self.task,
+            Task::Send | Task::SendBatch | Task::Publish | Task::PublishBatch | Task::PutEvents
+        );
         if only_sends && !self.arguments.keep && self.arguments.queue_urls.is_empty() {
             let goal = ledger.acknowledged().min(SAMPLE_MESSAGES) * ledger.copies();
             let plan = Plan {
@@ -77,14 +79,19 @@ impl Run<'_> {
             // Each of those that failed may be there or not.
             Holding { who, urls, least, most: least + ledger.failed() }
         };
-        if self.topic.is_none() {
+        if self.task == Task::Schedule {
+            let who = "before any schedule's time the queue says".into();
+            return vec![Holding { who, urls: &self.queue_urls, least: 0, most: 0 }];
+        }
+        if self.hub.is_none() {
             let messages = self.base + ledger.acknowledged();
             let gone = ledger.arrived() + foreign;
             return vec![holding("the queues say".into(), &self.queue_urls, messages, gone)];
         }
+        let of = if self.task.publishes() { "topic's queues" } else { "queues" };
         let mut holdings = Vec::new();
         for (place, url) in self.reached.iter().enumerate() {
-            let who = format!("of the topic's queues, number {place}:");
+            let who = format!("of the {of}, number {place}:");
             let gone = ledger.arrived_at(place);
             holdings.push(holding(who, std::slice::from_ref(url), ledger.acknowledged(), gone));
         }

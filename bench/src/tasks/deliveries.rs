@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Measured, Plan, Run, Topic};
+use super::{Measured, Plan, Run};
 use crate::error::Error;
+use crate::hubs::Hub;
 use crate::ledger::Ledger;
 use crate::receiver::{Books, Receiver};
 use crate::report::Pending;
@@ -27,7 +28,7 @@ pub(super) struct Receivers {
 
 /// An endpoint that was there to confirm its subscription, and is gone.
 struct Dead {
-    topic: Topic,
+    topic: Hub,
     address: std::net::SocketAddr,
     ledger: Arc<Ledger>,
 }
@@ -46,14 +47,14 @@ impl Run<'_> {
         let healthy = Receiver::start(any, self.books(&self.ledger)).map_err(Error::System)?;
         // Each is noted as soon as it is there, so that it is removed if the next step fails.
         let arn = self.endpoint.create_topic(&self.name("healthy"), false)?;
-        let topic = self.topic.insert(Topic { arn, kind: None }).arn.clone();
-        self.subscribe_receiver(&topic, &healthy, None)?;
+        self.hub = Some(Hub::Topic { arn: arn.clone(), kind: None });
+        self.subscribe_receiver(&arn, &healthy, None)?;
         self.receivers = Some(Receivers { healthy, dead: None });
         if self.arguments.pending > 0 {
             let ledger = Arc::new(Ledger::new(0));
             let receiver = Receiver::start(any, self.books(&ledger)).map_err(Error::System)?;
             let arn = self.endpoint.create_topic(&self.name("dead"), false)?;
-            let topic = Topic { arn: arn.clone(), kind: None };
+            let topic = Hub::Topic { arn: arn.clone(), kind: None };
             let dead = Some(Dead { topic, address: receiver.address, ledger });
             if let Some(receivers) = &mut self.receivers {
                 receivers.dead = dead;
@@ -75,7 +76,7 @@ impl Run<'_> {
 
     pub(super) fn end_receivers(&self, receivers: &Receivers) -> Result<(), Error> {
         match &receivers.dead {
-            Some(dead) if !self.arguments.keep => self.endpoint.delete_topic(&dead.topic.arn),
+            Some(dead) if !self.arguments.keep => self.endpoint.delete_hub(&dead.topic),
             _ => Ok(()),
         }
     }
@@ -135,8 +136,8 @@ impl Run<'_> {
         self.wait_quiet();
         let before = pid.and_then(usage::own_bytes);
         let messages = Some(self.arguments.pending);
-        let (topic, ledger) = (Some(&dead.topic), &*dead.ledger);
-        self.phase(Plan { label: "pending", topic, ledger, messages, ..self.prefill() })?;
+        let (hub, ledger) = (Some(&dead.topic), &*dead.ledger);
+        self.phase(Plan { label: "pending", hub, ledger, messages, ..self.prefill() })?;
         self.wait_quiet();
         let after = pid.and_then(usage::own_bytes);
         let idle = Duration::from_secs(self.arguments.retry_seconds).mul_f64(0.2).min(Duration::from_secs(5));

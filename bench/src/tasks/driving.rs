@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Measured, Plan, Run};
 use crate::error::Error;
+use crate::hubs::Hub;
 use crate::load::Client;
 use crate::phase::{Phase, QueueTemplates, Window};
 use crate::requests::{DeleteTemplate, ReceiveTemplate, SendTemplate};
@@ -19,11 +20,20 @@ impl Run<'_> {
     pub(super) fn phase(&self, plan: Plan<'_>) -> Result<Measured, Error> {
         let arguments = self.arguments;
         let host = &self.endpoint.host;
-        let send = |url: &str| match plan.topic {
-            None => SendTemplate::new(host, url, &self.filler, arguments.fifo, plan.batch),
-            Some(topic) => {
-                let (arn, kind) = (&topic.arn, topic.kind.as_deref());
-                SendTemplate::publish(host, arn, &self.filler, arguments.fifo, plan.batch, kind)
+        let (filler, fifo) = (&*self.filler, arguments.fifo);
+        let send = |url: &str| match plan.hub {
+            None => SendTemplate::new(host, url, filler, fifo, plan.batch),
+            Some(Hub::Topic { arn, kind }) => {
+                SendTemplate::publish(host, arn, filler, fifo, plan.batch, kind.as_deref())
+            }
+            Some(Hub::Bus { name, kind, .. }) => {
+                SendTemplate::events(host, name, filler, plan.batch, kind.as_deref())
+            }
+            Some(Hub::Workflow { arn, is_express }) => {
+                SendTemplate::execution(host, arn, filler, *is_express)
+            }
+            Some(Hub::Schedules { group, queue_arn }) => {
+                SendTemplate::schedule(host, group, queue_arn, filler)
             }
         };
         let templates = |url: &String| QueueTemplates {
@@ -46,6 +56,8 @@ impl Run<'_> {
             queues: &queues,
             run: self.number,
             filler: self.filler.as_bytes(),
+            // An event comes as it is shown to all targets: the message is in its detail.
+            wrapping: matches!(plan.hub, Some(Hub::Bus { .. })).then_some(br#"\"body\":\""#.as_slice()),
             checks: !arguments.no_checks,
             compare_every: plan.compare_every,
             groups: if arguments.fifo { arguments.groups } else { 0 },
