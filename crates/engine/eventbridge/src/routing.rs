@@ -4,6 +4,7 @@
 //! stopped ([`Route`]); all steps are one group of the log as long as the segment has room.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use kernel::parcel::{Delivery, Form};
 use kernel::{Body, Offer, ParcelSent, Sender, Taken, Why, hex};
@@ -28,8 +29,6 @@ pub struct Route<'a> {
     /// The event, if it was made ready before the turn.
     event: Cow<'a, Accepted>,
     draft: Cow<'a, Draft>,
-    /// When it came, as templates say it.
-    ingested: String,
     /// The buses that it is on, the last one first. It comes to each of them once.
     stops: Vec<Stop>,
 }
@@ -37,7 +36,7 @@ pub struct Route<'a> {
 /// An event on a bus: who is to have it there.
 #[derive(Clone, Debug)]
 struct Stop {
-    bus: BusKey,
+    bus: Arc<BusKey>,
     /// Whether a rule of another bus sent it here. Then no rule sends it to a third one.
     is_forwarded: bool,
     /// The rules that match it, once they have been looked for.
@@ -86,10 +85,8 @@ impl Step {
 impl<'a> Route<'a> {
     /// The way of an event that has come to its bus.
     pub fn new(draft: Cow<'a, Draft>, event: Cow<'a, Accepted>) -> Self {
-        let at = i64::try_from(event.at.0).unwrap_or(i64::MAX);
-        let ingested = crate::rules::entry::seconds_text(at);
         let stop = Stop { bus: draft.bus.clone(), is_forwarded: false, rules: None, next: (0, 0) };
-        Route { event, draft, ingested, stops: vec![stop] }
+        Route { event, draft, stops: vec![stop] }
     }
 
     /// The way of an event to the targets of these rules alone, on their bus.
@@ -170,7 +167,7 @@ impl State {
         }
         let Setting { limits, numbers, .. } = context.setting;
         let about =
-            About { rule_arn: &rule.arn, rule_name: &rule.declared.key.name, ingested: &route.ingested };
+            About { rule_arn: &rule.arn, rule_name: &rule.declared.key.name, ingested: route.event.at };
         let input = target.input.render(&route.event.text, &about).ok_or(Failure::INVALID_INPUT)?;
         let fifo = target.arn.resource.ends_with(".fifo");
         let group = target.group.as_deref();
@@ -180,7 +177,7 @@ impl State {
             false => {
                 let payload: Cow<'a, [u8]> = match target.input {
                     Input::Whole => route.payload(),
-                    _ => Cow::Owned(route.draft.stored(input.to_string()).encode()),
+                    _ => Cow::Owned(route.draft.stored(input.to_string().into()).encode()),
                 };
                 let parcel = ParcelSent {
                     group: group.map(|group| Cow::Owned(group.to_owned())),
@@ -280,7 +277,7 @@ impl State {
         if setting.limits.policies && !may_put(policy, &bus, &rule.bus().account, Some(&rule.arn)) {
             return Err(Failure::not_permitted(&bus));
         }
-        route.stops.push(Stop { bus, is_forwarded: true, rules: None, next: (0, 0) });
+        route.stops.push(Stop { bus: Arc::new(bus), is_forwarded: true, rules: None, next: (0, 0) });
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! group of the log.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use kernel::uuid_text;
 
@@ -32,7 +33,7 @@ impl State {
             resources: &[&rule.arn],
             detail: "{}",
         };
-        let draft = said.draft(bus.clone(), i64::try_from(scheduled.0).ok(), "");
+        let draft = said.draft(Arc::new(bus.clone()), i64::try_from(scheduled.0).ok(), "");
         // The same if a crash takes the run back, so that nobody sees one event as two.
         let event_id = context.setting.secret.derive(&format!("scheduled event {}", scheduled.0), id.0);
         let event = draft.accept(uuid_text(event_id), now);

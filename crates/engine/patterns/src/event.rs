@@ -53,10 +53,22 @@ pub(crate) struct Array {
 type Node = u32;
 const ROOT: Node = 0;
 
+/// The names that every event of a bus has: they are not copied for each.
+const USUAL: [&str; 9] =
+    ["version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"];
+
+/// Most events have no more paths and fields than these.
+const USUAL_PATHS: usize = 16;
+
+/// So many paths are looked through one by one, which costs less than a tree of them: most events have no more.
+const FEW: usize = 32;
+
 /// A message, parsed once, to be compared with any number of patterns.
 #[derive(Clone, Debug, Default)]
 pub struct Event<'a> {
+    /// Each path by its parent and its last name, once there are more than [`FEW`].
     children: BTreeMap<(Node, Cow<'a, str>), Node>,
+    /// The parent and the last name of each path.
     parents: Vec<(Node, Cow<'a, str>)>,
     /// The fields, ordered by path, and within one path as in the text.
     fields: Vec<Field<'a>>,
@@ -109,6 +121,10 @@ impl<'a> Event<'a> {
     /// Returns the same event with its own copy of the text.
     pub fn into_owned(self) -> Event<'static> {
         let owned = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        let owned_name = |name: Cow<'a, str>| match USUAL.iter().find(|usual| **usual == name) {
+            Some(usual) => Cow::Borrowed(*usual),
+            None => Cow::Owned(name.into_owned()),
+        };
         let field = |field: Field<'a>| Field {
             scope: field.scope,
             value: match field.value {
@@ -123,9 +139,9 @@ impl<'a> Event<'a> {
             children: self
                 .children
                 .into_iter()
-                .map(|((node, name), child)| ((node, owned(name)), child))
+                .map(|((node, name), child)| ((node, owned_name(name)), child))
                 .collect(),
-            parents: self.parents.into_iter().map(|(node, name)| (node, owned(name))).collect(),
+            parents: self.parents.into_iter().map(|(node, name)| (node, owned_name(name))).collect(),
             fields: self.fields.into_iter().map(field).collect(),
             ranges: self.ranges,
             scopes: self.scopes,
@@ -148,12 +164,21 @@ impl<'a> Event<'a> {
     pub(crate) fn at(&self, path: &str) -> &[Field<'a>] {
         let mut node = ROOT;
         for name in path.split('.') {
-            match self.children.get(&(node, Cow::Borrowed(name))) {
-                Some(&child) => node = child,
+            match self.child(node, name) {
+                Some(child) => node = child,
                 None => return &[],
             }
         }
         self.at_place(node)
+    }
+
+    fn child(&self, node: Node, name: &str) -> Option<Node> {
+        if self.parents.len() > FEW {
+            return self.children.get(&(node, Cow::Borrowed(name))).copied();
+        }
+        // The root is nobody's child.
+        let found = self.parents.iter().skip(1).position(|(parent, other)| *parent == node && other == name);
+        found.map(|place| place as Node + 1)
     }
 
     fn at_place(&self, node: Node) -> &[Field<'a>] {
@@ -225,9 +250,11 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn new() -> Self {
         let mut event = Event::default();
+        event.parents.reserve(USUAL_PATHS);
+        event.fields.reserve(USUAL_PATHS);
         event.parents.push((ROOT, Cow::Borrowed("")));
         event.scopes.push(Scope { parent: 0, array: u32::MAX, end: u32::MAX });
-        Builder { event, places: Vec::new() }
+        Builder { event, places: Vec::with_capacity(USUAL_PATHS) }
     }
 
     /// Returns whether the text is an object.
@@ -321,6 +348,9 @@ impl<'a> Builder<'a> {
 
     /// Returns the path of a name below another path; a name with dots counts as several names.
     fn path(&mut self, node: Node, name: Cow<'a, str>) -> Node {
+        if !name.as_bytes().contains(&b'.') {
+            return self.child(node, name);
+        }
         match name {
             Cow::Borrowed(name) => {
                 name.split('.').fold(node, |node, name| self.child(node, Cow::Borrowed(name)))
@@ -333,11 +363,22 @@ impl<'a> Builder<'a> {
 
     fn child(&mut self, node: Node, name: Cow<'a, str>) -> Node {
         let event = &mut self.event;
-        let next = event.parents.len() as Node;
-        *event.children.entry((node, name)).or_insert_with_key(|(_, name)| {
-            event.parents.push((node, name.clone()));
-            next
-        })
+        if let Some(child) = event.child(node, &name) {
+            return child;
+        }
+        event.parents.push((node, name));
+        let child = event.parents.len() as Node - 1;
+        let new = match event.parents.len() {
+            0..=FEW => 0..0,
+            // The first of them are looked up in the tree, too, from now on.
+            many if many == FEW + 1 => 1..many,
+            many => many - 1..many,
+        };
+        for place in new {
+            let (parent, name) = event.parents[place].clone();
+            event.children.insert((parent, name), place as Node);
+        }
+        child
     }
 
     /// Orders the fields by path.
@@ -353,8 +394,10 @@ impl<'a> Builder<'a> {
             }
             range.1 = position as u32 + 1;
         }
-        let mut fields: Vec<Option<Field<'a>>> = event.fields.into_iter().map(Some).collect();
-        event.fields = order.iter().filter_map(|&field| fields[field as usize].take()).collect();
+        if !order.is_sorted() {
+            let mut fields: Vec<Option<Field<'a>>> = event.fields.into_iter().map(Some).collect();
+            event.fields = order.iter().filter_map(|&field| fields[field as usize].take()).collect();
+        }
         event
     }
 }

@@ -1,6 +1,7 @@
 //! PutEvents: up to ten events, each of which goes to all targets of the rules that match it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use api::eventbridge::{PutEventsInput, PutEventsOutput, PutEventsResultEntry};
 use kernel::codec::Malformed;
@@ -11,6 +12,7 @@ use crate::ids::event_id;
 use crate::routing::{Route, Went};
 use crate::rules::constraints::{Constraints, text};
 use crate::rules::entry::{self, Accepted, Draft, Fault};
+use crate::rules::names;
 use crate::rules::permissions::may_put;
 use crate::state::State;
 use crate::{BusKey, refusals};
@@ -64,9 +66,23 @@ impl Operation<State> for PutEvents {
             // Global endpoints are not there.
             return Err(refusals::missing("Endpoint does not exist."));
         }
-        let made = |entry| Draft::of(entry, asker).map(|draft| Entry { draft, accepted: None });
+        // The entries of one bus share its key.
+        let mut buses: Vec<(Option<&str>, Arc<BusKey>)> = Vec::new();
+        let mut made = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            let name = entry.event_bus_name.as_deref();
+            let bus = match buses.iter().find(|(other, _)| *other == name) {
+                Some((_, bus)) => bus.clone(),
+                None => {
+                    let bus = Arc::new(names::bus(name, asker.caller));
+                    buses.push((name, bus.clone()));
+                    bus
+                }
+            };
+            made.push(Draft::of(entry, bus, asker).map(|draft| Entry { draft, accepted: None }));
+        }
         let account = asker.caller.account.clone();
-        Ok(PutEvents { account, entries: entries.iter().map(made).collect() })
+        Ok(PutEvents { account, entries: made })
     }
 
     /// Hands the first event to those who are to have it. The others are steps of their own: what one does counts
@@ -203,11 +219,16 @@ impl Command {
     /// engine's turn nothing.
     pub fn accept_events(&mut self, now: Time, dice: &mut Dice) {
         let Command::PutEvents(put) = self else { return };
-        for entry in put.entries.iter_mut().flatten() {
+        let mut entries: Vec<&mut Entry> = put.entries.iter_mut().flatten().collect();
+        let mut id = || {
             let mut bytes = [0; 16];
             bytes[..8].copy_from_slice(&dice.roll().to_le_bytes());
             bytes[8..].copy_from_slice(&dice.roll().to_le_bytes());
-            entry.accepted = Some(Box::new(entry.draft.accept(uuid_text(bytes), now)));
+            uuid_text(bytes)
+        };
+        let accepted = Draft::accept_all(entries.iter().map(|entry| (&entry.draft, id())), now);
+        for (entry, accepted) in entries.iter_mut().zip(accepted) {
+            entry.accepted = Some(Box::new(accepted));
         }
     }
 }

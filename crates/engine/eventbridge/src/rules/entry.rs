@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use api::Text;
 use api::eventbridge::PutEventsRequestEntry;
+use bytestring::ByteString;
 use kernel::{Asker, Refusal, Time, iso8601};
 use md5::{Digest, Md5};
 use notification::{Kind, Notification};
@@ -11,14 +12,13 @@ use patterns::Event;
 
 use super::constraints::{Constraints, text};
 use super::json::{Parts, compact, is_json, is_name, quote};
-use super::names;
 use crate::{BusKey, limits, refusals};
 
 /// An event that was put, and is right in itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Draft {
     /// To which bus.
-    pub bus: BusKey,
+    pub bus: Arc<BusKey>,
     /// When it happened, in milliseconds since 1970, if the sender said so.
     pub time: Option<i64>,
     /// `X-Amzn-Trace-Id`.
@@ -48,7 +48,7 @@ pub struct Accepted {
     /// When it came.
     pub at: Time,
     /// The event, as JSON without blanks.
-    pub text: String,
+    pub text: ByteString,
     /// The same as patterns see it.
     pub event: Arc<Event<'static>>,
     /// The same as it is stored for those who get it as it is.
@@ -106,8 +106,8 @@ fn shown(entries: &[PutEventsRequestEntry]) -> String {
 }
 
 impl Draft {
-    /// Checks an entry (facts/eventbridge.md § 3).
-    pub fn of(entry: &PutEventsRequestEntry, asker: &Asker<'_>) -> Result<Draft, Fault> {
+    /// Checks an entry for a bus, which is that of the entry ([`bus`](super::names::bus)) (facts/eventbridge.md § 3).
+    pub fn of(entry: &PutEventsRequestEntry, bus: Arc<BusKey>, asker: &Asker<'_>) -> Result<Draft, Fault> {
         let invalid = |name: &str, reason: &str| Fault {
             code: "InvalidArgument",
             message: format!("Parameter {name} is not valid. Reason: {reason}"),
@@ -145,7 +145,6 @@ impl Draft {
             detail: &compact(&detail),
         };
         let trace = entry.trace_header.as_ref().or(asker.trace).cloned();
-        let bus = names::bus(entry.event_bus_name.as_deref(), caller);
         Ok(Draft { trace, ..said.draft(bus, entry.time.map(|time| time.0), asker.base) })
     }
 
@@ -169,7 +168,7 @@ impl Draft {
         };
         let time = string("time").and_then(|time| iso8601::read(&time));
         let trace = stored.trace_header.clone();
-        Some((string("id"), Draft { trace, ..said.draft(bus, time, &stored.base) }))
+        Some((string("id"), Draft { trace, ..said.draft(Arc::new(bus), time, &stored.base) }))
     }
 
     /// The same event as a replay hands it on: `replay-name` stands behind its region (facts/eventbridge.md § 3).
@@ -184,21 +183,39 @@ impl Draft {
 
     /// The event, which came at a moment and has an id from now on. Costs by the byte.
     pub fn accept(&self, id: String, at: Time) -> Accepted {
+        let text = self.text(&id, at);
+        let digest = Md5::digest(text.as_bytes()).into();
+        self.accepted(id, at, text, digest)
+    }
+
+    /// The events of several entries, which cost less together: their digests are computed at once.
+    pub fn accept_all<'a>(drafts: impl Iterator<Item = (&'a Draft, String)>, at: Time) -> Vec<Accepted> {
+        let drafts: Vec<_> = drafts.map(|(draft, id)| (draft, draft.text(&id, at), id)).collect();
+        let digests =
+            md5_lanes::digests(&drafts.iter().map(|(_, text, _)| text.as_bytes()).collect::<Vec<_>>());
+        let events = drafts.into_iter().zip(digests);
+        events.map(|((draft, text, id), digest)| draft.accepted(id, at, text, digest)).collect()
+    }
+
+    /// The event, as JSON without blanks.
+    fn text(&self, id: &str, at: Time) -> String {
         let at_millis = i64::try_from(at.0).unwrap_or(i64::MAX);
         let time = seconds_text(self.time.unwrap_or(at_millis));
-        let text = format!("{{\"version\":\"0\",\"id\":\"{id}\"{}{time}{}", self.before, self.behind);
+        ["{\"version\":\"0\",\"id\":\"", id, "\"", &self.before, &time, &self.behind].concat()
+    }
+
+    fn accepted(&self, id: String, at: Time, text: String, message_md5: [u8; 16]) -> Accepted {
         let event = Arc::new(Event::from_json(&text).into_owned());
-        let mut stored = self.stored(text);
-        stored.message_md5 = Md5::digest(stored.message.as_bytes()).into();
-        let payload = stored.encode();
-        Accepted { id, at, text: stored.message.to_string(), event, payload }
+        let text = ByteString::from(text);
+        let payload = Notification { message_md5, ..self.stored(text.clone()) }.encode();
+        Accepted { id, at, text, event, payload }
     }
 
     /// A text that is made of the event, as it is stored. Its digest is computed by those who read it.
-    pub fn stored(&self, text: String) -> Notification {
+    pub fn stored(&self, text: ByteString) -> Notification {
         Notification {
             kind: Kind::Notification,
-            message: text.into(),
+            message: text,
             message_md5: [0; 16],
             texts: Vec::new(),
             subject: None,
@@ -231,7 +248,7 @@ pub struct Said<'a> {
 
 impl Said<'_> {
     /// The event, but for its id and the moment at which it came.
-    pub fn draft(&self, bus: BusKey, time: Option<i64>, base: &str) -> Draft {
+    pub fn draft(&self, bus: Arc<BusKey>, time: Option<i64>, base: &str) -> Draft {
         let mut before = String::with_capacity(128 + self.detail_type.len() + self.source.len());
         for (name, text) in
             [("detail-type", self.detail_type), ("source", self.source), ("account", self.account)]
@@ -290,7 +307,8 @@ mod tests {
             principal: "000000000000".into(),
             signed: true,
         };
-        Draft::of(entry, &Asker { caller: &caller, base: "", trace: None })
+        let bus = Arc::new(crate::rules::names::bus(None, &caller));
+        Draft::of(entry, bus, &Asker { caller: &caller, base: "", trace: None })
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use api::eventbridge::{InputTransformer, Target};
-use kernel::Refusal;
+use kernel::{Refusal, Time};
 
+use super::entry::seconds_text;
 use super::json::{Parts, is_json, is_name, quote};
 use super::json_path::Path;
 use crate::{limits, refusals};
@@ -31,8 +32,8 @@ pub struct About<'a> {
     pub rule_arn: &'a str,
     /// Its name.
     pub rule_name: &'a str,
-    /// When the event came, such as `2026-01-01T00:00:00Z`.
-    pub ingested: &'a str,
+    /// When the event came.
+    pub ingested: Time,
 }
 
 /// An input template.
@@ -201,11 +202,15 @@ impl Variable {
             Variable::Part(path) => path.find(event),
             Variable::RuleArn => quoted(about.rule_arn),
             Variable::RuleName => quoted(about.rule_name),
-            Variable::IngestionTime => quoted(about.ingested),
-            Variable::Event => Some(Cow::Owned(without_detail(event, about.ingested))),
+            Variable::IngestionTime => quoted(&ingestion_text(about.ingested)),
+            Variable::Event => Some(Cow::Owned(without_detail(event, &ingestion_text(about.ingested)))),
             Variable::EventJson => Some(Cow::Borrowed(event)),
         }
     }
+}
+
+fn ingestion_text(at: Time) -> String {
+    seconds_text(i64::try_from(at.0).unwrap_or(i64::MAX))
 }
 
 /// The event without its detail, with names in camel case, at the time of its ingestion (facts/eventbridge.md § 6).
@@ -238,7 +243,7 @@ mod tests {
 
     const EVENT: &str = r#"{"version":"0","id":"i","detail-type":"t","source":"s","account":"1","time":"2020-01-01T00:00:00Z","region":"r","resources":[],"detail":{"user":"u","payload":{"acc_id":"0a78","sf_id":"baz"},"one":["HIGH"],"many":["ACTIVE","INACTIVE"],"n":1.50,"yes":true,"none":null,"q":"say \"hi\""}}"#;
     const ABOUT: About<'_> =
-        About { rule_arn: "arn:aws:events:r:1:rule/n", rule_name: "n", ingested: "2026-01-01T00:00:00Z" };
+        About { rule_arn: "arn:aws:events:r:1:rule/n", rule_name: "n", ingested: Time(1_767_225_600_000) };
 
     fn transformer(template: &str) -> Target {
         let paths = ["user", "payload", "one", "many", "n", "yes", "none", "q"];

@@ -43,6 +43,19 @@ struct Level {
     start: usize,
 }
 
+/// How many bytes of a string come before one that means something: its end, an escape, or a control character.
+fn ordinary(bytes: &[u8]) -> usize {
+    let is_ordinary = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    // Without an early end inside of a chunk, the compiler compares all of its bytes at once.
+    let of_chunk = |chunk: &&[u8]| chunk.iter().fold(true, |all, &byte| all & is_ordinary(byte));
+    let chunks = bytes.chunks_exact(CHUNK).take_while(of_chunk).count() * CHUNK;
+    let rest = bytes.get(chunks..).unwrap_or_default();
+    chunks + rest.iter().take_while(|&&byte| is_ordinary(byte)).count()
+}
+
+/// Bytes of a string that are looked at together.
+const CHUNK: usize = 32;
+
 /// Reads tokens one after the other.
 pub(crate) struct Tokens<'a> {
     text: &'a str,
@@ -338,6 +351,7 @@ impl<'a> Tokens<'a> {
         let mut plain = start;
         let mut unescaped = String::new();
         loop {
+            self.at += ordinary(bytes.get(self.at..).unwrap_or_default());
             match bytes.get(self.at) {
                 None => {
                     let what = match what {
@@ -362,14 +376,13 @@ impl<'a> Tokens<'a> {
                     unescaped.push(self.escape()?);
                     plain = self.at;
                 }
-                Some(&byte) if byte < 0x20 => {
+                Some(&byte) => {
                     self.at += 1;
                     return Err(self.refuse_last(format!(
                         "Illegal unquoted character ({}): has to be escaped using backslash to be included in {what}",
                         describe(char::from(byte))
                     )));
                 }
-                Some(_) => self.at += 1,
             }
         }
     }
