@@ -130,7 +130,7 @@ impl Progress {
         match self.data.phase {
             Phase::Enters => {
                 let is_first = self.states == 0;
-                if !is_first && (self.states >= STATES || self.written.bytes.len() > BYTES) {
+                if !is_first && (self.states >= STATES || self.written.said > BYTES) {
                     return self.stops(After::Goes);
                 }
                 if let Some(failure) = self.too_long(execution) {
