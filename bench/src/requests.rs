@@ -616,6 +616,49 @@ mod tests {
     }
 
     #[test]
+    fn what_leads_to_queues_carries_messages_in_json_texts() {
+        let filler = "+/a".repeat(30);
+        let identify = |entry| Identity { run: 1, number: 0x100 + entry, sent_at: 5, group: 0 };
+        let text = |value: &serde_json::Value| -> serde_json::Value {
+            serde_json::from_str(value.as_str().unwrap()).unwrap()
+        };
+        let (events, machine) = (3, "arn:aws:states:us-east-1:000000000000:stateMachine:m");
+        for (template, target) in [
+            (SendTemplate::events("h:1", "bus", &filler, events, Some("k")), "AWSEvents.PutEvents"),
+            (SendTemplate::execution("h:1", machine, &filler, false), "AWSStepFunctions.StartExecution"),
+            (SendTemplate::execution("h:1", machine, &filler, true), "AWSStepFunctions.StartSyncExecution"),
+        ] {
+            let mut out = Vec::new();
+            template.write(0xfeed, &mut out, identify);
+            let head = String::from_utf8_lossy(&out).into_owned();
+            assert!(
+                head.contains(&format!("X-Amz-Target: {target}\r\n")) && head.contains("-00000000feed\r\n")
+            );
+            let body = body_of(&out);
+            let details: Vec<_> = match body.get("Entries") {
+                Some(entries) => {
+                    entries.as_array().unwrap().iter().map(|entry| text(&entry["Detail"])).collect()
+                }
+                None => vec![text(&body["input"])],
+            };
+            assert_eq!(details.len() as u64, template.messages());
+            for (number, detail) in details.iter().enumerate() {
+                let message = detail["body"].as_str().unwrap();
+                assert_eq!(Identity::read(message.as_bytes()), Some(identify(number as u64)));
+                assert_eq!(message[IDENTITY_BYTES..], filler[IDENTITY_BYTES..]);
+            }
+        }
+        let template = SendTemplate::schedule("h:1", "g", "arn:q", &filler);
+        let mut out = Vec::new();
+        template.write(0xfeed, &mut out, identify);
+        assert!(out.starts_with(b"POST /schedules/s00000001000000000100 HTTP/1.1\r\n"));
+        let body = body_of(&out);
+        let input = body["Target"]["Input"].as_str().unwrap();
+        assert_eq!(Identity::read(input.as_bytes()), Some(identify(0)));
+        assert_eq!((&body["GroupName"], &body["ScheduleExpression"]), (&"g".into(), &SCHEDULED_AT.into()));
+    }
+
+    #[test]
     fn deletes_repeat_the_handles_and_state_their_length() {
         let mut out = Vec::new();
         let template = DeleteTemplate::new("h:1", "http://h:1/q", true);

@@ -2,6 +2,12 @@
 
 use simulator::{Bug, Options, run};
 
+/// The seeds of a sweep: all of them where `cargo xtask test --all` asks for the slow tests, otherwise the first half.
+fn seeds(most: u64) -> std::ops::RangeInclusive<u64> {
+    let is_whole = std::env::var_os("POSTHASTE_TEST_ALL").is_some();
+    1..=if is_whole { most } else { most / 2 }
+}
+
 fn options(seed: u64) -> Options {
     Options { steps: 800, ..Options::new(seed) }
 }
@@ -10,24 +16,24 @@ fn options(seed: u64) -> Options {
 fn whatever_happens_to_the_disk_and_the_clock_every_promise_is_kept() {
     let mut deliveries = 0;
     let mut discards = 0;
-    for seed in 1..=200 {
+    for seed in seeds(200) {
         let outcome = run(&options(seed)).unwrap_or_else(|violation| panic!("{violation}"));
         deliveries += outcome.deliveries;
         discards += outcome.discards;
     }
-    assert!(deliveries > 10_000, "only {deliveries} messages were given");
-    assert!(discards > 1_000, "only {discards} segments were dropped");
+    assert!(deliveries > 5_000, "only {deliveries} messages were given");
+    assert!(discards > 500, "only {discards} segments were dropped");
 }
 
 #[test]
 fn what_is_deleted_and_received_in_one_request_stays_deleted_and_was_given() {
     let mut deliveries = 0;
-    for seed in 1..=100 {
+    for seed in seeds(100) {
         let options = Options { turns: true, ..options(seed) };
         let outcome = run(&options).unwrap_or_else(|violation| panic!("{violation}"));
         deliveries += outcome.deliveries;
     }
-    assert!(deliveries > 5_000, "only {deliveries} messages were given");
+    assert!(deliveries > 2_500, "only {deliveries} messages were given");
 }
 
 #[test]
@@ -56,13 +62,13 @@ fn with_topics(seed: u64) -> Options {
 #[test]
 fn what_is_published_reaches_all_who_want_it_or_nobody_and_no_delivery_is_forgotten() {
     let (mut publishes, mut attempts) = (0, 0);
-    for seed in 1..=140 {
+    for seed in seeds(140) {
         let outcome = run(&with_topics(seed)).unwrap_or_else(|violation| panic!("{violation}"));
         publishes += outcome.publishes;
         attempts += outcome.attempts;
     }
-    assert!(publishes > 10_000, "only {publishes} messages were published");
-    assert!(attempts > 2_000, "only {attempts} attempts to deliver were made");
+    assert!(publishes > 5_000, "only {publishes} messages were published");
+    assert!(attempts > 1_000, "only {attempts} attempts to deliver were made");
 }
 
 #[test]
@@ -81,11 +87,11 @@ fn with_archives(seed: u64) -> Options {
 #[test]
 fn what_is_archived_is_replayed_once_and_in_order_whatever_happens_in_between() {
     let mut replayed = 0;
-    for seed in 1..=100 {
+    for seed in seeds(100) {
         let outcome = run(&with_archives(seed)).unwrap_or_else(|violation| panic!("{violation}"));
         replayed += outcome.replayed;
     }
-    assert!(replayed > 3_000, "only {replayed} messages were replayed");
+    assert!(replayed > 1_500, "only {replayed} messages were replayed");
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub mod contenders;
 mod footprint;
 mod page;
 pub mod process;
+mod sections;
+mod services;
 pub mod tasks;
 mod topics;
 
@@ -59,6 +61,10 @@ pub struct Options {
     /// With --cliffs: only dimensions whose names contain one of these; the table is printed, not written
     #[arg(long, value_delimiter = ',', value_name = "PARTS", requires = "cliffs")]
     dimensions: Vec<String>,
+    /// Only measure events, workflows and schedules next to queues and topics; writes only that section of BENCHMARKS.md. Takes
+    /// about five minutes
+    #[arg(long, conflicts_with = "cliffs")]
+    services: bool,
     /// Use this `posthaste` instead of building one as `cargo xtask release` does
     #[arg(long, value_name = "PROGRAM")]
     posthaste: Option<PathBuf>,
@@ -96,7 +102,12 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     let (posthaste, built) = ours(&options)?;
     let mut kitchen = Kitchen::build(posthaste)?;
     if options.cliffs {
-        return sweep(&kitchen, &options);
+        let section = cliffs::measure(&kitchen, options.quick, &options.dimensions)?;
+        let is_whole = options.dimensions.is_empty();
+        return write_section(&section, is_whole, &options);
+    }
+    if options.services {
+        return write_section(&services::measure(&kitchen, options.quick)?, true, &options);
     }
     let mut contenders = contenders::select(&options.only)?;
     let mut absent = Vec::new();
@@ -134,9 +145,12 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
         false => root().join("BENCHMARKS.md"),
     });
     let mut page = page::write(&findings, words);
-    // The section of an earlier sweep is kept.
-    if let Some(cliffs) = std::fs::read_to_string(&out).ok().as_deref().and_then(cliffs::in_page) {
-        page = cliffs::put(&page, cliffs);
+    // The sections that commands of their own wrote earlier are kept.
+    let before = std::fs::read_to_string(&out).unwrap_or_default();
+    for heading in [services::HEADING, cliffs::HEADING] {
+        if let Some(section) = sections::in_page(&before, heading) {
+            page = sections::put(&page, section);
+        }
     }
     std::fs::write(&out, &page).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
     println!("{page}");
@@ -144,13 +158,12 @@ pub fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Sweeps the dimensions, and writes the results into the page.
-fn sweep(kitchen: &Kitchen, options: &Options) -> Result<(), Box<dyn Error>> {
-    let section = cliffs::measure(kitchen, options.quick, &options.dimensions)?;
+/// Prints a section, and puts it into the page if it is whole and no trial.
+fn write_section(section: &str, is_whole: bool, options: &Options) -> Result<(), Box<dyn Error>> {
     println!("{section}");
     let out = match &options.out {
         Some(out) => out.clone(),
-        None if options.quick || !options.dimensions.is_empty() => return Ok(()),
+        None if options.quick || !is_whole => return Ok(()),
         None => root().join("BENCHMARKS.md"),
     };
     let cannot = |what: &str, error: std::io::Error| format!("cannot {what} {}: {error}", out.display());
@@ -159,7 +172,7 @@ fn sweep(kitchen: &Kitchen, options: &Options) -> Result<(), Box<dyn Error>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(cannot("read", error).into()),
     };
-    std::fs::write(&out, cliffs::put(&page, &section)).map_err(|error| cannot("write", error))?;
+    std::fs::write(&out, sections::put(&page, section)).map_err(|error| cannot("write", error))?;
     eprintln!("written to {}", out.display());
     Ok(())
 }

@@ -79,6 +79,7 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
     }
     let program = program.to_string_lossy();
     let mut environment = vec![("POSTHASTE_BIN", &*program)];
+    environment.extend(options.all.then_some(("POSTHASTE_TEST_ALL", "1")));
     environment.extend(LINTED);
     steps.cargo("tests of the workspace", &tests, &environment)?;
     if let Some(installing) = installing {

@@ -106,44 +106,8 @@ fn section(rows: &[Row], quick: bool) -> String {
     text
 }
 
-/// The section as it stands in a page, if it does.
-pub fn in_page(page: &str) -> Option<&str> {
-    let begins = page.find(&format!("\n{HEADING}\n"))? + 1;
-    let ends = page[begins + HEADING.len()..].find("\n## ").map(|at| begins + HEADING.len() + at + 1);
-    Some(&page[begins..ends.unwrap_or(page.len())])
-}
-
-/// Puts the section in its place in a page: instead of the one that is there, or at the end.
-pub fn put(page: &str, section: &str) -> String {
-    let (before, after) = match in_page(page) {
-        None => (page, ""),
-        Some(old) => page.split_once(old).unwrap_or((page, "")),
-    };
-    let between = if after.is_empty() { "" } else { "\n" };
-    format!("{}\n\n{}\n{between}{after}", before.trim_end(), section.trim_end())
-}
-
 /// Thousands of connections need as many descriptors, here as in the server, which inherits the limit.
 fn raise_descriptors() -> Result<(), Box<dyn Error>> {
     let limit = getrlimit(Resource::Nofile);
     Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::put;
-
-    #[test]
-    fn the_section_takes_the_place_of_the_one_before() {
-        let page = "# Benchmarks\n\ntext\n\n## Cliffs\n\nold\n\n## Next\n\nrest\n";
-        assert_eq!(
-            put(page, "## Cliffs\n\nnew\n"),
-            "# Benchmarks\n\ntext\n\n## Cliffs\n\nnew\n\n## Next\n\nrest\n"
-        );
-        assert_eq!(
-            put("# Benchmarks\n\ntext\n", "## Cliffs\n\nnew\n"),
-            "# Benchmarks\n\ntext\n\n## Cliffs\n\nnew\n"
-        );
-        assert_eq!(put("# B\n\n## Cliffs\n\nold\n", "## Cliffs\n\nnew\n"), "# B\n\n## Cliffs\n\nnew\n");
-    }
 }

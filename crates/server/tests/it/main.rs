@@ -3,6 +3,7 @@
 mod server;
 
 mod archives;
+mod bench;
 mod browsers;
 mod descriptors;
 mod health;
