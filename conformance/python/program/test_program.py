@@ -274,6 +274,54 @@ def test_declared_event_buses_change_with_the_file(start, tmp_path):
         assert server.stop() == 0
 
 
+WORKFLOWS = """
+[[queues]]
+name = "orders"
+
+[[state-machines]]
+name = "fulfil"
+definition-file = "fulfil.asl.json"
+tags = { team = "shop" }
+
+[[event-buses]]
+name = "default"
+
+[[event-buses.rules]]
+name = "orders"
+event-pattern = { source = ["shop"] }
+
+[[event-buses.rules.targets]]
+state-machine = "fulfil"
+"""
+
+
+def test_declared_state_machines_run_what_the_file_says(start, tmp_path):
+    declared = tmp_path / "workflows.toml"
+    declared.write_text(WORKFLOWS)
+    for message in ("packed", "sent"):
+        send = {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::sqs:sendMessage",
+            "Parameters": {"QueueUrl": "orders", "MessageBody": message},
+            "End": True,
+        }
+        definition = {"StartAt": "Send", "States": {"Send": send}}
+        (tmp_path / "fulfil.asl.json").write_text(json.dumps(definition))
+        server = start("--data", tmp_path / "data", "--init", declared)
+        events, sqs, states = client(server, "events"), client(server, "sqs"), client(server, "stepfunctions")
+        (machine,) = states.list_state_machines()["stateMachines"]
+        described = states.describe_state_machine(stateMachineArn=machine["stateMachineArn"])
+        assert (described["name"], json.loads(described["definition"])) == ("fulfil", definition)
+        tags = states.list_tags_for_resource(resourceArn=machine["stateMachineArn"])["tags"]
+        assert tags == [{"key": "team", "value": "shop"}]
+        events.put_events(Entries=[{"Source": "shop", "DetailType": "t", "Detail": "{}"}])
+        url = sqs.get_queue_url(QueueName="orders")["QueueUrl"]
+        (received,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+        assert received["Body"] == message
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=received["ReceiptHandle"])
+        assert server.stop() == 0
+
+
 # What the program is told ----------------------------------------------------------------------------------------
 
 

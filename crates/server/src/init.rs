@@ -1,4 +1,4 @@
-//! The file that declares queues, topics, event buses and schedules. The server applies it at every start, and does not change what
+//! The file that declares queues, topics, event buses, schedules and state machines. The server applies it at every start, and does not change what
 //! is as declared.
 //!
 //! ```toml
@@ -51,10 +51,15 @@
 //! timezone = "Europe/Berlin"
 //! queue = "orders"
 //! input = { job = "cleanup" }
+//!
+//! [[state-machines]]
+//! name = "fulfil"
+//! definition-file = "fulfil.asl.json"
 //! ```
 
 mod buses;
 mod schedules;
+mod state_machines;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -76,6 +81,7 @@ use crate::options::is_region;
 use crate::web::DEFAULT_ACCOUNT;
 use buses::{BusEntry, DeclaredBus};
 use schedules::{DeclaredSchedule, ScheduleEntry};
+use state_machines::{DeclaredStateMachine, StateMachineEntry};
 use topics::{DeclaredTopic, TopicEntry};
 
 #[derive(Deserialize)]
@@ -89,6 +95,8 @@ struct File {
     event_buses: Vec<BusEntry>,
     #[serde(default)]
     schedules: Vec<ScheduleEntry>,
+    #[serde(default)]
+    state_machines: Vec<StateMachineEntry>,
 }
 
 #[derive(Deserialize)]
@@ -119,6 +127,7 @@ pub struct Init {
     topics: Vec<DeclaredTopic>,
     buses: Vec<DeclaredBus>,
     schedules: Vec<DeclaredSchedule>,
+    state_machines: Vec<DeclaredStateMachine>,
 }
 
 #[derive(Debug)]
@@ -249,7 +258,18 @@ pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
         }
         schedules.push(schedule);
     }
-    Ok(Init { path: path.into(), queues, topics, buses, schedules })
+    let mut state_machines: Vec<DeclaredStateMachine> = Vec::new();
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for entry in file.state_machines {
+        let machine = state_machines::read(entry, folder, region, |span| line_of(span).unwrap_or(1));
+        let machine = machine.map_err(|(span, text)| mistake(line_of(span), text))?;
+        if let Some(other) = state_machines.iter().find(|other| other.arn == machine.arn) {
+            let text = format!("{} is declared on line {} already", machine.arn, other.line);
+            return Err(mistake(Some(machine.line), text));
+        }
+        state_machines.push(machine);
+    }
+    Ok(Init { path: path.into(), queues, topics, buses, schedules, state_machines })
 }
 
 /// Returns the caller for a declaration; an account has twelve digits.
@@ -318,6 +338,15 @@ pub async fn apply(init: &Init, engine: &Handle, tickets: &Tickets, base: &str) 
     }
     for topic in &init.topics {
         let declared = topics::declare(topic, base, engine, tickets).await;
+        declared.map_err(|(line, message)| InitError {
+            path: init.path.clone(),
+            line: Some(line),
+            message,
+        })?;
+    }
+    // Before those that may have them as targets.
+    for machine in &init.state_machines {
+        let declared = state_machines::declare(machine, engine, tickets).await;
         declared.map_err(|(line, message)| InitError {
             path: init.path.clone(),
             line: Some(line),
@@ -421,6 +450,13 @@ mod tests {
         assert!(text.contains("line 4: topic \"a\"") && text.contains("pigeon"), "{text}");
         let text = mistake("[[schedules]]\nname = \"s\"\nexpression = \"rate(0 days)\"\nqueue = \"q\"\n");
         assert!(text.contains("line 2: schedule \"s\": Invalid Schedule Expression rate(0 days)."), "{text}");
+        let machine = "[[state-machines]]\nname = \"m\"\n";
+        let text = mistake(machine);
+        assert!(text.contains("line 2: state machine \"m\": it needs one of definition and"), "{text}");
+        let text = mistake(&format!("{machine}definition-file = \"none.json\"\n"));
+        assert!(text.contains("line 3: state machine \"m\": definition-file = \"none.json\": "), "{text}");
+        let text = mistake(&format!("{machine}definition = {{ StartAt = \"A\" }}\n"));
+        assert!(text.contains("line 2: state machine \"m\": Invalid State Machine Definition"), "{text}");
         let text = mistake("[[queues]]\nname = \"a\"\naccount = \"1\"\n");
         assert!(text.contains("line 3: account"), "{text}");
         let text = mistake("[[queues]]\nname = \"a\"\nregion = \"\"\n");
@@ -445,7 +481,10 @@ mod tests {
         let text = mistake(&format!(
             "{bus}event-pattern = {{ source = [\"x\"] }}\n[[event-buses.rules.targets]]\nqueue = \"q\"\ntopic = \"t\"\n"
         ));
-        assert!(text.contains("target 1: it needs one of queue, topic, event-bus and arn"), "{text}");
+        assert!(
+            text.contains("target 1: it needs one of queue, topic, event-bus, state-machine and arn"),
+            "{text}"
+        );
         let bus = "[[event-buses]]\nname = \"b\"\n[[event-buses.archives]]\nname = \"a\"\n";
         let text = mistake(&format!("{bus}event-pattern = {{ source = \"x\" }}\n"));
         assert!(

@@ -74,6 +74,8 @@ struct TargetEntry {
     topic: Option<String>,
     /// The same of a bus.
     event_bus: Option<String>,
+    /// The same of a state machine.
+    state_machine: Option<String>,
     /// A table, or JSON in a text.
     input: Option<toml::Value>,
     input_path: Option<String>,
@@ -186,20 +188,27 @@ fn shape(entry: TargetEntry, number: usize, caller: &Caller) -> Result<Target, S
         entry.queue.map(|name| arn("sqs", "", name)),
         entry.topic.map(|name| arn("sns", "", name)),
         entry.event_bus.map(|name| arn("events", "event-bus/", name)),
+        entry.state_machine.map(|name| arn("states", "stateMachine:", name)),
     ]
     .into_iter()
     .flatten()
     .collect();
-    let [to] = &arns[..] else { return Err("it needs one of queue, topic, event-bus and arn".to_owned()) };
+    let [to] = &arns[..] else {
+        return Err("it needs one of queue, topic, event-bus, state-machine and arn".to_owned());
+    };
     let path = |(name, path): (String, String)| (Text::from(name), Text::from(path));
     let transformer = entry.input_template.map(|template| InputTransformer {
         input_template: Some(template.into()),
         input_paths_map: Some(Map(entry.input_paths.into_iter().map(path).collect())),
     });
+    // Nobody looks at it, but AWS demands one for such a target.
+    let role =
+        to.starts_with("arn:aws:states:").then(|| format!("arn:aws:iam::{}:role/posthaste", caller.account));
     let retries = (entry.maximum_retry_attempts, entry.maximum_event_age_in_seconds);
     Ok(Target {
         id: Some(entry.id.unwrap_or_else(|| number.to_string()).into()),
         arn: text(to),
+        role_arn: role.map(Into::into),
         input: entry.input.as_ref().map(|input| attribute_text(input).into()),
         input_path: entry.input_path.map(Into::into),
         input_transformer: transformer,
