@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -67,7 +68,6 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
         &[&tests[..], &["--no-run", "--quiet", "--all-targets"]].concat(),
         &LINTED,
     )?;
-    documentation(options, steps)?;
     let mut program = target().join("debug/posthaste");
     if options.all {
         steps.cargo(
@@ -81,7 +81,7 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
     let mut environment = vec![("POSTHASTE_BIN", &*program)];
     environment.extend(options.all.then_some(("POSTHASTE_TEST_ALL", "1")));
     environment.extend(LINTED);
-    steps.cargo("tests of the workspace", &tests, &environment)?;
+    tests_and_documentation(options, steps, &tests, &environment)?;
     if let Some(installing) = installing {
         steps.step("what the suites need is installed", |_| installing.end())?;
         let mut conformance = Command::new("bash");
@@ -121,16 +121,52 @@ const LINTED: [(&str, &str); 2] = [
 const ON_SDKS: [&str; 5] =
     ["conformance-sns", "conformance-sqs", "posthaste-orders", "posthaste-tickets", "posthaste-toolkit"];
 
-fn documentation(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
+/// Runs the tests, and makes the documentation meanwhile: many tests wait for their servers.
+fn tests_and_documentation(
+    options: &Options,
+    steps: &mut Steps,
+    tests: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<(), Box<dyn Error>> {
+    const TESTS: &str = "tests of the workspace";
+    let log = steps.log(TESTS);
+    std::fs::write(&log, "").map_err(|error| format!("{}: {error}", log.display()))?;
+    println!("\n   cargo {}", tests.join(" "));
+    let begun = Instant::now();
+    let (tested, documented, took) = std::thread::scope(|scope| {
+        let (ended, end) = mpsc::channel::<()>();
+        let (shared, log) = (&*steps, &log);
+        let documented = scope.spawn(move || {
+            // Before its first test runs, Cargo holds the lock on what is built.
+            let has_begun = || std::fs::read_to_string(log).is_ok_and(|text| text.contains("Running "));
+            while !has_begun()
+                && end.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout)
+            {
+            }
+            let begun = Instant::now();
+            let result = documentation(options, shared).map_err(|error| error.to_string());
+            (result, begun.elapsed())
+        });
+        let tested = steps.show(TESTS, workspace::cargo(tests).envs(environment.iter().copied()));
+        let took = begun.elapsed();
+        drop(ended);
+        // A panic of that thread is a bug here.
+        let documented = documented.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (tested, documented, took)
+    });
+    steps.took.push((TESTS.to_owned(), took));
+    steps.took.push(("of the documentation, beside them".to_owned(), documented.1));
+    tested?;
+    Ok(documented.0?)
+}
+
+fn documentation(options: &Options, steps: &Steps) -> Result<(), Box<dyn Error>> {
     let mut words = vec!["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
     if !options.all {
         words.extend(ON_SDKS.iter().flat_map(|package| ["--exclude", package]));
     }
-    steps.cargo(
-        "documentation",
-        &words,
-        &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")],
-    )
+    let flags = ("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links");
+    steps.show("documentation", workspace::cargo(&words).envs([flags]))
 }
 
 /// The finished steps with their durations, and the folder of the outputs.
@@ -171,10 +207,15 @@ impl Steps {
         })
     }
 
+    /// The file with the output of a step.
+    fn log(&self, what: &str) -> PathBuf {
+        self.logs.join(what.replace(' ', "-")).with_extension("log")
+    }
+
     /// Runs a command with its output on the terminal and in a file. The error names the failures and the
     /// file.
     fn show(&self, what: &str, command: &mut Command) -> Result<(), Box<dyn Error>> {
-        let path = self.logs.join(what.replace(' ', "-")).with_extension("log");
+        let path = self.log(what);
         let file = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let name = command.get_program().display().to_string();
