@@ -46,6 +46,13 @@ impl Dice {
     }
 }
 
+/// What is remembered of a token of idempotency; never 0.
+pub fn token_hash(token: &str) -> u64 {
+    let hash: [u8; 32] = Sha256::digest(token).into();
+    let [a, b, c, d, e, f, g, h, ..] = hash;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1)
+}
+
 /// A sequence number as AWS shows it: twenty digits (facts/sqs.md § 5, facts/sns.md § 10). AWS's own begin near 1.88e19,
 /// and so do ours, so that they never change their length.
 pub fn sequence_number(number: u64) -> String {

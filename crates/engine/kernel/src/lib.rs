@@ -35,7 +35,7 @@ mod demand;
 pub use demand::Demand;
 
 mod identity;
-pub use identity::{Dice, Secret, Seq, hex, sequence_number, uuid_text};
+pub use identity::{Dice, Secret, Seq, hex, sequence_number, token_hash, uuid_text};
 
 pub mod attributes;
 pub use attributes::{Attribute, AttributeValue};

@@ -91,16 +91,6 @@ impl<T: Declared> Declarations<T> {
         self.known.contains_key(key)
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.known.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
-    }
-
     /// All of them, by key.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         self.known.values().map(|known| &known.declared)

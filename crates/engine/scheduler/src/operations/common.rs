@@ -4,7 +4,6 @@ use api::{Text, Timestamp};
 use kernel::codec::Malformed;
 use kernel::{Api, Asker, Refusal, Time};
 use resources::tags::Tags;
-use sha2::{Digest, Sha256};
 
 use crate::GroupKey;
 use crate::ids::DEFAULT_GROUP;
@@ -107,15 +106,6 @@ pub(super) fn group_of(name: Option<&str>, asker: &Asker<'_>, faults: &mut Fault
 pub(super) fn group_named(name: &str, asker: &Asker<'_>) -> GroupKey {
     let (account, region) = (asker.caller.account.clone(), asker.caller.region.clone());
     GroupKey { account, region, name: name.to_owned() }
-}
-
-/// A token of idempotency, hashed: what is remembered of it. Zero if there is none.
-pub(super) fn token_hash(token: Option<&str>) -> u64 {
-    token.map_or(0, |token| {
-        let hash: [u8; 32] = Sha256::digest(token).into();
-        let [a, b, c, d, e, f, g, h, ..] = hash;
-        u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1)
-    })
 }
 
 /// A moment of a request. What lies before the epoch is the epoch.

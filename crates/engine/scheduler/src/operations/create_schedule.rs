@@ -7,7 +7,7 @@ use kernel::codec::Malformed;
 use kernel::{Asker, Demand, Operation, Refusal, Time};
 use schedules::{Dialect, Expression, Zone};
 
-use super::common::{decided, default_group, group_of, time, token_hash};
+use super::common::{decided, default_group, group_of, time};
 use super::{Context, Decision, Reply, Setting};
 use crate::records::{Own, Record, ScheduleDeclared, Shared};
 use crate::rules::faults::{Constrained, Faults};
@@ -300,7 +300,7 @@ fn wanted(input: CreateScheduleInput, asker: &Asker<'_>) -> Result<Wanted, Refus
             end,
             created: Time(0),
             modified: Time(0),
-            token: token_hash(input.client_token.as_deref()),
+            token: input.client_token.as_deref().map_or(0, kernel::token_hash),
         },
     })
 }

@@ -11,7 +11,7 @@ use kernel::codec::Malformed;
 use kernel::{Asker, Demand, Operation, Refusal};
 use resources::tags::Tags;
 
-use super::common::{decided, default_group, group_named, shown, token_hash};
+use super::common::{decided, default_group, group_named, shown};
 use super::tags::check_tags;
 use super::{Context, Decision, Reply, Setting};
 use crate::ids::DEFAULT_GROUP;
@@ -44,7 +44,7 @@ impl Operation<State> for CreateScheduleGroup {
         let name = name_of(input.name.as_deref(), &mut faults);
         faults.client_token(input.client_token.as_deref());
         let tags = check_tags(input.tags.unwrap_or_default(), faults)?;
-        let token = token_hash(input.client_token.as_deref());
+        let token = input.client_token.as_deref().map_or(0, kernel::token_hash);
         Ok(CreateScheduleGroup { group: group_named(&name, asker), tags, token })
     }
 

@@ -11,7 +11,6 @@ use api::schemas::{
 use kernel::codec::Malformed;
 use kernel::{Asker, Demand, Operation, Refusal};
 use resources::tags::Tags;
-use sha2::{Digest, Sha256};
 
 use super::registries::{known, own};
 use super::tags::check;
@@ -177,7 +176,7 @@ impl Operation<State> for UpdateSchema {
             description: names::description(input.description.as_ref())?,
             dialect,
             content: input.content.as_deref().map(Into::into),
-            token: token.map_or(0, hash),
+            token: token.map_or(0, kernel::token_hash),
         })
     }
 
@@ -224,13 +223,6 @@ impl UpdateSchema {
         }
         Ok(with_version(changed, dialect, content, setting))
     }
-}
-
-/// What is remembered of a token of idempotency.
-fn hash(token: &str) -> u64 {
-    let hash: [u8; 32] = Sha256::digest(token).into();
-    let (head, _) = hash.as_chunks::<8>();
-    head.first().map_or(1, |head| u64::from_le_bytes(*head).max(1))
 }
 
 /// DescribeSchema.
