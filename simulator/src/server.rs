@@ -250,6 +250,9 @@ impl Server {
                     let purpose = Recall::Executions(wanted.execution, wanted.flow);
                     self.errands.push_back(Errand::Recall(purpose, wanted.extents));
                 }
+                Output::Effect(Effect::Pipes(pipes::Effect::Read(batch, extents))) => {
+                    self.errands.push_back(Errand::Recall(Recall::Pipes(batch), extents));
+                }
                 Output::Order { service, order: Order::Read(read), .. } => {
                     self.errands.push_back(Errand::Page(service, read));
                 }

@@ -455,6 +455,9 @@ impl Engine {
                     let purpose = Recall::Executions(wanted.execution, wanted.flow);
                     self.store.recall(purpose, wanted.extents);
                 }
+                Output::Effect(Effect::Pipes(pipes::Effect::Read(batch, extents))) => {
+                    self.store.recall(Recall::Pipes(batch), extents);
+                }
                 Output::Order { service, order, after } => self.retained.order(service, order, after),
                 Output::Survey { segment } => self.store.survey(segment),
                 Output::Fetch(extents) => self.store.fetch(extents),

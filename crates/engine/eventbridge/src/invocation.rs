@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::records::{ConnectionDeclared, DestinationDeclared};
 use crate::rules::credentials::{Credentials, OAuth, Parameter, Parameters};
 use crate::rules::endpoints::{encoded, filled, with_query};
-use crate::rules::json::{Parts, compact, is_name, quote};
-use crate::rules::json_path::Path;
+use json_text::path::Path;
+use json_text::{Parts, compact, is_name, quote};
 use resources::Declared as _;
 
 /// What is known of an API destination and its connection when a request is to be made.

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use crate::service::{Fact, Record};
-use crate::{Demand, Numbers, Offer, ParcelSent, Secret, Taken, Targets, Time, Undelivered};
+use crate::{
+    Arn, Demand, Drawn, Extent, Numbers, Offer, ParcelSent, Secret, Stored, Taken, Targets, Time,
+    Undelivered, Why,
+};
 
 /// The circumstances of a decision. `L` are the service's limits.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +87,28 @@ impl<'a, 'm, L> Context<'a, 'm, L> {
     /// Offers a body to an ARN of any service.
     pub fn offer(&mut self, offer: &Offer<'_>) -> Taken {
         self.targets.offer(offer, self.handed)
+    }
+
+    /// Draws messages from a source of any service ([`Sources::draw`](crate::Sources::draw)).
+    pub fn draw(&mut self, from: &Arn, most: usize) -> Result<Vec<Drawn>, Why> {
+        self.targets.as_sources().map_or(Err(Why::Unserved), |sources| sources.draw(from, most, self.handed))
+    }
+
+    /// Where the record of a drawn message lies now.
+    pub fn place_of(&self, from: &Arn, drawn: Drawn) -> Option<Extent> {
+        self.targets.as_sources()?.place_of(from, drawn)
+    }
+
+    /// A drawn message as JSON, made of its record.
+    pub fn show(&self, from: &Arn, drawn: Drawn, record: &Stored) -> Option<String> {
+        self.targets.as_sources()?.show(from, drawn, record)
+    }
+
+    /// Drawn messages are gone from their source, in the group of this decision.
+    pub fn finish(&mut self, from: &Arn, drawn: &[Drawn]) {
+        if let Some(sources) = self.targets.as_sources() {
+            sources.finish(from, drawn, self.handed);
+        }
     }
 }
 

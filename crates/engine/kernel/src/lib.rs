@@ -60,6 +60,9 @@ pub use numbers::Numbers;
 mod offer;
 pub use offer::{NoTargets, Offer, Sender, Taken, Targets, Why};
 
+mod source;
+pub use source::{Drawn, Sources};
+
 mod call;
 pub use call::{CALLS, Call, Called};
 

@@ -1,7 +1,7 @@
 //! How one service hands something to a resource of another: an offer to an ARN, and what its service says.
 
 use crate::parcel::Form;
-use crate::{Arn, Body, Handed};
+use crate::{Arn, Body, Handed, Sources};
 
 /// A body that is offered to an ARN.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +69,11 @@ pub enum Why {
 pub trait Targets {
     /// Offers a body. A target that takes it adds itself to the takers in `handed`.
     fn offer(&self, offer: &Offer<'_>, handed: &mut Handed<'_>) -> Taken;
+
+    /// The same services as sources, if anything can be drawn from them.
+    fn as_sources(&self) -> Option<&dyn Sources> {
+        None
+    }
 }
 
 /// No targets: for the tests of one service.

@@ -11,8 +11,8 @@ use std::ops::RangeInclusive;
 use crate::codec::Malformed;
 use crate::retained::{Order, Page, Series};
 use crate::{
-    Call, Called, Context, Demand, Extent, IdsRemembered, Ledger, Offer, ParcelSent, Refusal, RememberedId,
-    Secret, Setting, Taken, Time, Why,
+    Arn, Call, Called, Context, Demand, Drawn, Extent, IdsRemembered, Ledger, Offer, ParcelSent, Refusal,
+    RememberedId, Secret, Setting, Stored, Taken, Time, Why,
 };
 
 /// A kind of fact that a service records. The first byte of its encoding is its kind.
@@ -258,6 +258,47 @@ pub trait Service: Default + Debug + 'static {
     fn offer(&self, _offer: &Offer<'_>, _context: &mut Context<'_, '_, Self::Limits>) -> Taken {
         Taken::Refused(Why::Unserved, "resources of this service cannot be handed anything")
     }
+
+    // What other services draw.
+
+    /// Source: draws up to `most` messages, if this service has such a source ([`Sources`](crate::Sources)).
+    fn draw(
+        &self,
+        _from: &Arn,
+        _most: usize,
+        _context: &mut Context<'_, '_, Self::Limits>,
+    ) -> Result<Vec<Drawn>, Why> {
+        Err(Why::Unserved)
+    }
+
+    /// Source: where the record of a drawn message lies now.
+    fn place_of(&self, _from: &Arn, _drawn: Drawn) -> Option<Extent> {
+        None
+    }
+
+    /// Source: a drawn message as JSON.
+    fn show(&self, _from: &Arn, _drawn: Drawn, _record: &Stored, _secret: &Secret) -> Option<String> {
+        None
+    }
+
+    /// Source: drawn messages are gone, once the decision is recorded.
+    fn finish(&self, _from: &Arn, _drawn: &[Drawn], _context: &mut Context<'_, '_, Self::Limits>) {}
+
+    /// Source: somebody wishes for it. Once it has something, [`Service::next_filled`] says so, one time.
+    fn watch(&mut self, _source: &Arn) {}
+
+    /// Source: the next one that somebody wished for and that has something now.
+    fn next_filled(&mut self) -> Option<Arn> {
+        None
+    }
+
+    /// The next source that this service wishes for. It is told with [`Service::filled`] once the source has something, one time.
+    fn next_wish(&mut self) -> Option<Arn> {
+        None
+    }
+
+    /// A source has something that this service, or another one, wished for.
+    fn filled(&mut self, _source: &Arn) {}
 
     // What follows from time.
 

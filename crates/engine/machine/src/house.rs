@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use kernel::codec::Malformed;
 use kernel::retained::Page;
 use kernel::{
-    Called, Demand, Extent, Handed, IdsRemembered, Ledger, Numbers, Offer, ParcelSent, RememberedId, Secret,
-    Series, Service, Survival, Taken, Targets, Time,
+    Arn, Called, Demand, Drawn, Extent, Handed, IdsRemembered, Ledger, Numbers, Offer, ParcelSent,
+    RememberedId, Secret, Series, Service, Sources, Stored, Survival, Taken, Targets, Time, Why,
 };
 
 use crate::calls::Callable;
@@ -106,6 +106,26 @@ pub trait House: Default + Debug + Sized + 'static {
         circumstances: Circumstances<'_, Self::Limits>,
         handed: &mut Handed<'_>,
     ) -> Taken;
+    /// Draws messages from a source of the service of its ARN.
+    fn draw(
+        &self,
+        from: (&Arn, usize),
+        circumstances: Circumstances<'_, Self::Limits>,
+        handed: &mut Handed<'_>,
+    ) -> Result<Vec<Drawn>, Why>;
+    /// Where the record of a drawn message lies.
+    fn place_of(&self, from: &Arn, drawn: Drawn) -> Option<Extent>;
+    /// A drawn message as JSON.
+    fn show(&self, from: &Arn, drawn: Drawn, record: &Stored, secret: &Secret) -> Option<String>;
+    /// Drawn messages are gone.
+    fn finish(
+        &self,
+        from: (&Arn, &[Drawn]),
+        circumstances: Circumstances<'_, Self::Limits>,
+        handed: &mut Handed<'_>,
+    );
+    /// Tells sources who wishes for them, and those who wish which sources have something.
+    fn introduce(&mut self);
     /// What must be done about a record of a service before its segment can go.
     fn survival(&self, head: &[u8], at: Extent, ledger: &Ledger) -> Result<Survival, Malformed>;
     /// A parcel with those of its takers whose payload still lies at `at`.
@@ -164,6 +184,28 @@ pub struct Doors<'m, H: House> {
 impl<H: House> Targets for Doors<'_, H> {
     fn offer(&self, offer: &Offer<'_>, handed: &mut Handed<'_>) -> Taken {
         self.house.offer(offer, self.circumstances, handed)
+    }
+
+    fn as_sources(&self) -> Option<&dyn Sources> {
+        Some(self)
+    }
+}
+
+impl<H: House> Sources for Doors<'_, H> {
+    fn draw(&self, from: &Arn, most: usize, handed: &mut Handed<'_>) -> Result<Vec<Drawn>, Why> {
+        self.house.draw((from, most), self.circumstances, handed)
+    }
+
+    fn place_of(&self, from: &Arn, drawn: Drawn) -> Option<Extent> {
+        self.house.place_of(from, drawn)
+    }
+
+    fn show(&self, from: &Arn, drawn: Drawn, record: &Stored) -> Option<String> {
+        self.house.show(from, drawn, record, self.circumstances.secret)
+    }
+
+    fn finish(&self, from: &Arn, drawn: &[Drawn], handed: &mut Handed<'_>) {
+        self.house.finish((from, drawn), self.circumstances, handed);
     }
 }
 
@@ -253,6 +295,21 @@ macro_rules! services {
             "two services share a kind of record"
         );
 
+        impl Services {
+            /// Somebody wishes for a source.
+            fn watch(&mut self, source: &kernel::Arn) {
+                match &*source.service {
+                    $(<$state as kernel::Service>::NAME => kernel::Service::watch(&mut self.$field, source),)*
+                    _ => {}
+                }
+            }
+
+            /// A source has something.
+            fn filled(&mut self, source: &kernel::Arn) {
+                $(kernel::Service::filled(&mut self.$field, source);)*
+            }
+        }
+
         $(impl $crate::house::Has<$state> for Services {
             const INDEX: usize = Index::$Service as usize;
 
@@ -339,6 +396,7 @@ macro_rules! services {
 
             fn follow_up(machine: &mut $crate::machine::Machine<Self>) {
                 $(machine.follow_up_of::<$state>();)*
+                machine.house.introduce();
             }
 
             fn gone(machine: &mut $crate::machine::Machine<Self>, ticket: u64) {
@@ -509,6 +567,73 @@ macro_rules! services {
                     })*
                     _ => kernel::Taken::Refused(kernel::Why::Unserved, "there is no such service"),
                 }
+            }
+
+            fn draw(
+                &self,
+                (from, most): (&kernel::Arn, usize),
+                circumstances: $crate::house::Circumstances<'_, Limits>,
+                handed: &mut kernel::Handed<'_>,
+            ) -> Result<Vec<kernel::Drawn>, kernel::Why> {
+                let doors = $crate::house::Doors { house: self, circumstances };
+                match &*from.service {
+                    $(<$state as kernel::Service>::NAME => {
+                        let setting = circumstances.setting::<Self, $state>(0);
+                        let mut context = kernel::Context::new(setting, &doors, handed);
+                        kernel::Service::draw(&self.$field, from, most, &mut context)
+                    })*
+                    _ => Err(kernel::Why::Unserved),
+                }
+            }
+
+            fn place_of(&self, from: &kernel::Arn, drawn: kernel::Drawn) -> Option<kernel::Extent> {
+                match &*from.service {
+                    $(<$state as kernel::Service>::NAME => {
+                        kernel::Service::place_of(&self.$field, from, drawn)
+                    })*
+                    _ => None,
+                }
+            }
+
+            fn show(
+                &self,
+                from: &kernel::Arn,
+                drawn: kernel::Drawn,
+                record: &kernel::Stored,
+                secret: &kernel::Secret,
+            ) -> Option<String> {
+                match &*from.service {
+                    $(<$state as kernel::Service>::NAME => {
+                        kernel::Service::show(&self.$field, from, drawn, record, secret)
+                    })*
+                    _ => None,
+                }
+            }
+
+            fn finish(
+                &self,
+                (from, drawn): (&kernel::Arn, &[kernel::Drawn]),
+                circumstances: $crate::house::Circumstances<'_, Limits>,
+                handed: &mut kernel::Handed<'_>,
+            ) {
+                let doors = $crate::house::Doors { house: self, circumstances };
+                match &*from.service {
+                    $(<$state as kernel::Service>::NAME => {
+                        let setting = circumstances.setting::<Self, $state>(0);
+                        let mut context = kernel::Context::new(setting, &doors, handed);
+                        kernel::Service::finish(&self.$field, from, drawn, &mut context);
+                    })*
+                    _ => {}
+                }
+            }
+
+            fn introduce(&mut self) {
+                $(while let Some(source) = kernel::Service::next_wish(&mut self.$field) {
+                    self.watch(&source);
+                })*
+                $(while let Some(source) = kernel::Service::next_filled(&mut self.$field) {
+                    self.filled(&source);
+                })*
             }
 
             fn survival(

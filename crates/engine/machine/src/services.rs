@@ -75,6 +75,7 @@ list! {
     sqs: Sqs,
     sns: Sns,
     eventbridge: Eventbridge,
+    pipes: Pipes,
     scheduler: Scheduler,
     schemas: Schemas,
     stepfunctions: Stepfunctions,
@@ -89,6 +90,8 @@ pub enum Recall {
     Buses(eventbridge::ReplayId),
     /// For a flow of an execution.
     Executions(stepfunctions::ExecutionId, u32),
+    /// For a batch of a pipe.
+    Pipes(pipes::BatchId),
 }
 
 impl Recall {
@@ -100,6 +103,7 @@ impl Recall {
             Recall::Executions(execution, flow) => {
                 Event::Stepfunctions(stepfunctions::Event::Read(execution, flow, records))
             }
+            Recall::Pipes(batch) => Event::Pipes(pipes::Event::Read(batch, records)),
         }
     }
 
@@ -111,6 +115,7 @@ impl Recall {
             Recall::Executions(execution, flow) => {
                 Event::Stepfunctions(stepfunctions::Event::Unreadable(execution, flow))
             }
+            Recall::Pipes(batch) => Event::Pipes(pipes::Event::Unreadable(batch, extent)),
         }
     }
 }

@@ -28,6 +28,8 @@ pub mod operations;
 
 pub mod inbox;
 
+mod drawing;
+
 pub mod consequences;
 
 mod damage;

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use kernel::codec::Malformed;
 use kernel::{
-    Context, Demand, Extent, IdsRemembered, Ledger, Offer, ParcelSent, RememberedId, Rests, Secret, Service,
-    Survival, Taken, Time,
+    Arn, Context, Demand, Drawn, Extent, IdsRemembered, Ledger, Offer, ParcelSent, RememberedId, Rests,
+    Secret, Service, Stored, Survival, Taken, Time, Why,
 };
 
 use crate::consequences::Consequence;
@@ -148,6 +148,35 @@ impl Service for State {
 
     fn offer(&self, offer: &Offer<'_>, context: &mut Context<'_, '_, Limits>) -> Taken {
         State::offer(self, offer, context)
+    }
+
+    fn draw(
+        &self,
+        from: &Arn,
+        most: usize,
+        context: &mut Context<'_, '_, Limits>,
+    ) -> Result<Vec<Drawn>, Why> {
+        State::draw(self, from, most, context)
+    }
+
+    fn place_of(&self, from: &Arn, drawn: Drawn) -> Option<Extent> {
+        State::place_of(self, from, drawn)
+    }
+
+    fn show(&self, from: &Arn, drawn: Drawn, record: &Stored, secret: &Secret) -> Option<String> {
+        State::show(self, from, drawn, record, secret)
+    }
+
+    fn finish(&self, from: &Arn, drawn: &[Drawn], context: &mut Context<'_, '_, Limits>) {
+        State::finish(self, from, drawn, context);
+    }
+
+    fn watch(&mut self, source: &Arn) {
+        State::watch(self, source);
+    }
+
+    fn next_filled(&mut self) -> Option<Arn> {
+        State::next_filled(self)
     }
 
     fn advance(&mut self, now: Time, room: &mut usize) {

@@ -3,6 +3,7 @@
 //! Readers and writers of each service's shapes, and what chooses between the services.
 
 pub mod eventbridge;
+pub mod pipes;
 pub mod scheduler;
 pub mod schemas;
 pub mod sns;
@@ -20,6 +21,8 @@ use crate::{cbor, json, rest, xml};
 pub enum Request {
     /// Of eventbridge.
     Eventbridge(Box<api::eventbridge::Request>),
+    /// Of pipes.
+    Pipes(Box<api::pipes::Request>),
     /// Of scheduler.
     Scheduler(Box<api::scheduler::Request>),
     /// Of schemas.
@@ -50,6 +53,8 @@ pub enum Request {
 pub enum Response {
     /// Of eventbridge.
     Eventbridge(Box<api::eventbridge::Response>),
+    /// Of pipes.
+    Pipes(Box<api::pipes::Response>),
     /// Of scheduler.
     Scheduler(Box<api::scheduler::Response>),
     /// Of schemas.
@@ -80,6 +85,8 @@ pub enum Response {
 pub enum Operation {
     /// Of eventbridge.
     Eventbridge(api::eventbridge::Operation),
+    /// Of pipes.
+    Pipes(api::pipes::Operation),
     /// Of scheduler.
     Scheduler(api::scheduler::Operation),
     /// Of schemas.
@@ -107,6 +114,7 @@ pub enum Operation {
 /// The services.
 pub const SERVICES: &[&Service] = &[
     &eventbridge::SERVICE,
+    &pipes::SERVICE,
     &scheduler::SERVICE,
     &schemas::SERVICE,
     &sns::SERVICE,
@@ -127,6 +135,7 @@ impl Operation {
     pub const fn name(self) -> &'static str {
         match self {
             Operation::Eventbridge(operation) => operation.name(),
+            Operation::Pipes(operation) => operation.name(),
             Operation::Scheduler(operation) => operation.name(),
             Operation::Schemas(operation) => operation.name(),
             Operation::Sns(operation) => operation.name(),
@@ -147,6 +156,7 @@ impl Operation {
     pub const fn is_addition(self) -> bool {
         match self {
             Operation::Eventbridge(operation) => operation.is_addition(),
+            Operation::Pipes(operation) => operation.is_addition(),
             Operation::Scheduler(operation) => operation.is_addition(),
             Operation::Schemas(operation) => operation.is_addition(),
             Operation::Sns(operation) => operation.is_addition(),
@@ -167,6 +177,7 @@ impl Operation {
     pub const fn service(self) -> &'static Service {
         match self {
             Operation::Eventbridge(_) => &eventbridge::SERVICE,
+            Operation::Pipes(_) => &pipes::SERVICE,
             Operation::Scheduler(_) => &scheduler::SERVICE,
             Operation::Schemas(_) => &schemas::SERVICE,
             Operation::Sns(_) => &sns::SERVICE,
@@ -187,6 +198,7 @@ impl Operation {
     pub const fn has_output(self) -> bool {
         match self {
             Operation::Eventbridge(operation) => eventbridge::has_output(operation),
+            Operation::Pipes(operation) => pipes::has_output(operation),
             Operation::Scheduler(operation) => scheduler::has_output(operation),
             Operation::Schemas(operation) => schemas::has_output(operation),
             Operation::Sns(operation) => sns::has_output(operation),
@@ -207,6 +219,7 @@ impl Operation {
     pub const fn has_events(self) -> bool {
         match self {
             Operation::Eventbridge(_) => false,
+            Operation::Pipes(_) => false,
             Operation::Scheduler(_) => false,
             Operation::Schemas(_) => false,
             Operation::Sns(_) => false,
@@ -227,6 +240,7 @@ impl Operation {
     pub fn from_name(service: &Service, name: &str) -> Option<Operation> {
         match service.name {
             "eventbridge" => api::eventbridge::Operation::from_name(name).map(Operation::Eventbridge),
+            "pipes" => api::pipes::Operation::from_name(name).map(Operation::Pipes),
             "scheduler" => api::scheduler::Operation::from_name(name).map(Operation::Scheduler),
             "schemas" => api::schemas::Operation::from_name(name).map(Operation::Schemas),
             "sns" => api::sns::Operation::from_name(name).map(Operation::Sns),
@@ -256,6 +270,7 @@ impl Response {
     pub fn operation(&self) -> Operation {
         match self {
             Response::Eventbridge(response) => Operation::Eventbridge(eventbridge::operation_of(response)),
+            Response::Pipes(response) => Operation::Pipes(pipes::operation_of(response)),
             Response::Scheduler(response) => Operation::Scheduler(scheduler::operation_of(response)),
             Response::Schemas(response) => Operation::Schemas(schemas::operation_of(response)),
             Response::Sns(response) => Operation::Sns(sns::operation_of(response)),
@@ -288,6 +303,10 @@ pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<
     match operation {
         Operation::Eventbridge(operation) => {
             Some(eventbridge::read_document(operation, reader).map(Box::new).map(Request::Eventbridge))
+        }
+        Operation::Pipes(_) => {
+            let _ = reader;
+            None
         }
         Operation::Scheduler(_) => {
             let _ = reader;
@@ -327,6 +346,10 @@ pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<
 pub fn read_cbor(operation: Operation, reader: &mut cbor::Reader<'_>) -> Option<Result<Request, Fault>> {
     match operation {
         Operation::Eventbridge(_) => {
+            let _ = reader;
+            None
+        }
+        Operation::Pipes(_) => {
             let _ = reader;
             None
         }
@@ -377,6 +400,10 @@ pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Option<Result<Reque
             let _ = scope;
             None
         }
+        Operation::Pipes(_) => {
+            let _ = scope;
+            None
+        }
         Operation::Scheduler(_) => {
             let _ = scope;
             None
@@ -421,6 +448,9 @@ pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Re
             let _ = request;
             None
         }
+        Operation::Pipes(operation) => {
+            Some(pipes::read_rest(operation, request).map(Box::new).map(Request::Pipes))
+        }
         Operation::Scheduler(operation) => {
             Some(scheduler::read_rest(operation, request).map(Box::new).map(Request::Scheduler))
         }
@@ -463,6 +493,9 @@ pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Re
 pub fn write_json(response: &Response, writer: &mut json::Writer) {
     match response {
         Response::Eventbridge(response) => eventbridge::write_document(response, writer),
+        Response::Pipes(_) => {
+            let _ = writer;
+        }
         Response::Scheduler(_) => {
             let _ = writer;
         }
@@ -491,6 +524,9 @@ pub fn write_json(response: &Response, writer: &mut json::Writer) {
 pub fn write_cbor(response: &Response, writer: &mut cbor::Writer) {
     match response {
         Response::Eventbridge(_) => {
+            let _ = writer;
+        }
+        Response::Pipes(_) => {
             let _ = writer;
         }
         Response::Scheduler(_) => {
@@ -527,6 +563,9 @@ pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
         Response::Eventbridge(_) => {
             let _ = xml;
         }
+        Response::Pipes(_) => {
+            let _ = xml;
+        }
         Response::Scheduler(_) => {
             let _ = xml;
         }
@@ -561,6 +600,7 @@ pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
 pub fn write_rest(response: &Response) -> Option<rest::Answer> {
     match response {
         Response::Eventbridge(_) => None,
+        Response::Pipes(response) => Some(pipes::write_rest(response)),
         Response::Scheduler(response) => Some(scheduler::write_rest(response)),
         Response::Schemas(response) => Some(schemas::write_rest(response)),
         Response::Sns(_) => None,

@@ -2,9 +2,9 @@
 
 use api::Map;
 use api::eventbridge::{InputTransformer, Target};
+use json_text::{Parts, compact, is_name};
 use kernel::Arn;
 
-use super::json::{Parts, compact, is_name};
 use crate::records::ArchiveDeclared;
 
 /// `ManagedBy` of the rules of archives (recorded by moto's tests and users of AWS).

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use api::Text;
 use api::eventbridge::PutEventsRequestEntry;
 use bytestring::ByteString;
+use json_text::{Parts, compact, is_json, is_name, quote};
 use kernel::{Asker, Refusal, Time, iso8601};
 use md5::{Digest, Md5};
 use notification::{Kind, Notification};
 use patterns::Event;
 
 use super::constraints::{Constraints, text};
-use super::json::{Parts, compact, is_json, is_name, quote};
 use crate::{BusKey, limits, refusals};
 
 /// An event that was put, and is right in itself.

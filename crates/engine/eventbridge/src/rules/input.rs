@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use api::eventbridge::{InputTransformer, Target};
+use json_text::path::Path;
+use json_text::template::{Piece, split};
+use json_text::{Parts, is_json, is_name, quote};
 use kernel::{Refusal, Time};
 
 use super::entry::seconds_text;
-use super::json::{Parts, is_json, is_name, quote};
-use super::json_path::Path;
 use crate::{limits, refusals};
 
 /// How a target's input is made.
@@ -39,15 +40,9 @@ pub struct About<'a> {
 /// An input template.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Template {
-    pieces: Vec<Piece>,
+    pieces: Vec<Piece<Variable>>,
     /// Each of its lines is a quoted text. The result is handed on as it is.
     is_text: bool,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Piece {
-    Literal(String),
-    Variable { variable: Variable, in_string: bool },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -119,30 +114,16 @@ impl Template {
         let mut lines = template.lines().map(str::trim).filter(|line| !line.is_empty());
         let is_quoted = |line: &str| line.len() > 1 && line.starts_with('"') && line.ends_with('"');
         let is_text = lines.all(is_quoted);
-        let (mut pieces, mut literal, mut in_string) = (Vec::new(), String::new(), false);
-        let mut rest = template;
-        while let Some(next) = rest.chars().next() {
-            if let Some((name, behind)) = placeholder(rest) {
-                let Some(variable) = variable(name) else {
-                    return Err(refusals::invalid(format_args!(
-                        "InputTemplate for target {target} contains invalid placeholder {name}."
-                    )));
-                };
-                pieces.push(Piece::Literal(std::mem::take(&mut literal)));
-                pieces.push(Piece::Variable { variable, in_string });
-                rest = behind;
-                continue;
+        let pieces = split(template, |name| {
+            if name.is_empty() || !name.chars().all(|c| is_of_name(c) || c == '.') {
+                return Ok(None);
             }
-            let taken = match next {
-                '\\' if in_string => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
-                next => next.len_utf8(),
-            };
-            in_string ^= next == '"';
-            let (now, behind) = rest.split_at(taken);
-            literal.push_str(now);
-            rest = behind;
-        }
-        pieces.push(Piece::Literal(literal));
+            variable(name).map(Some).ok_or_else(|| {
+                refusals::invalid(format_args!(
+                    "InputTemplate for target {target} contains invalid placeholder {name}."
+                ))
+            })
+        })?;
         Ok(Template { pieces, is_text })
     }
 
@@ -182,13 +163,6 @@ fn put(out: &mut String, value: Option<&str>, in_string: bool, is_text: bool) {
 
 fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
-}
-
-/// The name of the placeholder that a text begins with, and what follows it.
-fn placeholder(text: &str) -> Option<(&str, &str)> {
-    let (name, behind) = text.strip_prefix('<')?.split_once('>')?;
-    let is_name = !name.is_empty() && name.chars().all(|c| is_of_name(c) || c == '.');
-    is_name.then_some((name, behind))
 }
 
 impl Variable {

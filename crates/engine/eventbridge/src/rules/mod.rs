@@ -7,8 +7,6 @@ pub mod credentials;
 pub mod endpoints;
 pub mod entry;
 pub mod input;
-pub mod json;
-pub mod json_path;
 pub mod names;
 pub mod pages;
 pub mod pattern;

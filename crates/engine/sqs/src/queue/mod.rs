@@ -75,6 +75,8 @@ pub struct Queue {
 
     pub(crate) dedup: Dedup,
     pub(crate) attempts: Attempts,
+    /// Whether another service wishes to draw from it once it has something.
+    pub(crate) is_watched: bool,
     /// Receives that wait for a message, longest first.
     pub(crate) waiters: BTreeMap<u64, Waiter>,
     /// Standard: whether the last message given was one that had been received before; the next should not be.
@@ -124,6 +126,7 @@ impl Queue {
             delayed_count: 0,
             dedup: Dedup::default(),
             attempts: Attempts::default(),
+            is_watched: false,
             waiters: BTreeMap::new(),
             gave_returned: false,
             returns: BY_ITSELF,

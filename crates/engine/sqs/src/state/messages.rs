@@ -279,6 +279,9 @@ impl State {
         if !queue.waiters.is_empty() && queue.has_ready() {
             self.woken.insert(id);
         }
+        if queue.is_watched && queue.has_ready() {
+            self.filled.insert(id);
+        }
     }
 }
 

@@ -70,6 +70,10 @@ pub struct State {
     pub(crate) next_waiter: u64,
     /// Queues that have waiters and may have something for them.
     pub(crate) woken: BTreeSet<QueueId>,
+    /// Queues that other services wish for, whether they exist or not.
+    pub(crate) watched: BTreeSet<QueueKey>,
+    /// Those that have something now.
+    pub(crate) filled: BTreeSet<QueueId>,
     pub(crate) overdue_messages: VecDeque<(QueueId, Seq)>,
     pub(crate) overdue_queues: BTreeSet<QueueId>,
     pub(crate) ended_polls: VecDeque<u64>,

@@ -24,6 +24,7 @@ impl State {
             self.deleted.remove(&record.key);
             let standing = Standing::declared(at, None, ledger);
             self.queues.insert(record.id, Queue::new(record, standing, seed));
+            self.watch_queue(record.id);
             return;
         };
         queue.standing.declare(at, ledger);

@@ -76,6 +76,7 @@ impl State {
         self.deadlines.next().is_some_and(|due| due <= self.now)
             || !self.sweeps.is_empty()
             || !self.ended_polls.is_empty()
+            || !self.filled.is_empty()
             || room >= Demand::Delete && !(self.overdue_messages.is_empty() && self.overdue_queues.is_empty())
             || room >= Demand::Change && !(self.woken.is_empty() && self.due_tasks.is_empty())
     }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::json::{Parts, is_name};
+use crate::{Parts, is_name};
 
 /// A path into an event.
 #[derive(Clone, PartialEq, Eq, Debug)]

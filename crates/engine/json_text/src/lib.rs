@@ -5,6 +5,10 @@ use std::borrow::Cow;
 use memchr::memchr2;
 use serde::de::IgnoredAny;
 
+pub mod path;
+
+pub mod template;
+
 /// Whether a text is one JSON value. What nests deeper than 127 levels is not.
 pub fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()

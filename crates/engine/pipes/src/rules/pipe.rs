@@ -1,0 +1,189 @@
+//! A pipe ready to be used: what its definition says, read once.
+
+use std::sync::Arc;
+
+use json_text::path::Path;
+use kernel::{Arn, Refusal};
+use patterns::EventPattern;
+
+use super::definition::{Definition, TargetParameters};
+use super::template::{Dynamic, Template};
+use crate::{PipeKey, limits, refusals};
+
+/// A pipe.
+#[derive(Debug)]
+pub struct Pipe {
+    /// Its number.
+    pub id: u64,
+    /// Account, region and name.
+    pub key: PipeKey,
+    /// Its ARN.
+    pub arn: String,
+    /// What it was made of.
+    pub definition: Arc<Definition>,
+    /// Where its messages come from.
+    pub source: Arn,
+    /// Patterns of which one must match; all messages pass if there are none.
+    pub filters: Vec<EventPattern>,
+    /// How an event is put into other words for the target.
+    pub template: Option<Template>,
+    /// Where its messages go.
+    pub target: Arn,
+    /// What kind of target that is.
+    pub kind: Kind,
+}
+
+/// A kind of target.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A queue gets each event as a message.
+    Queue {
+        /// `MessageGroupId`.
+        group: Option<Dynamic>,
+        /// `MessageDeduplicationId`.
+        deduplication_id: Option<Dynamic>,
+    },
+    /// A topic gets each event as a message.
+    Topic,
+    /// An event bus gets each event as the detail of one.
+    Bus {
+        /// `DetailType`.
+        detail_type: Option<Dynamic>,
+        /// `Source`.
+        source: Option<Dynamic>,
+        /// `Resources`.
+        resources: Vec<Dynamic>,
+        /// `Time`.
+        time: Option<Dynamic>,
+    },
+    /// A state machine gets all events of a batch as one array, and nobody waits for the end of its execution.
+    StateMachine,
+}
+
+impl Kind {
+    /// Whether the target gets all events of a batch together.
+    pub fn takes_all(&self) -> bool {
+        matches!(self, Kind::StateMachine)
+    }
+
+    /// Messages of a batch, at the most (AWS's documentation of EventBridge Pipes, "batching and concurrency").
+    fn batch(&self) -> u32 {
+        if self.takes_all() { 10_000 } else { limits::TARGET_BATCH }
+    }
+
+    fn of(target: &Arn, given: &TargetParameters) -> Result<Kind, Refusal> {
+        let dynamic = |text: &Option<String>| text.as_deref().map(Dynamic::parse).transpose();
+        let unfit = || {
+            let text = "TargetParameters have parameters of another kind of target than the target is.";
+            refusals::invalid(text)
+        };
+        let kind = match (&*target.service, &*target.resource) {
+            ("sqs", _) => {
+                let queue = given.queue.clone().unwrap_or_default();
+                Kind::Queue {
+                    group: dynamic(&queue.group)?,
+                    deduplication_id: dynamic(&queue.deduplication_id)?,
+                }
+            }
+            ("sns", name) if name.ends_with(".fifo") => {
+                return Err(refusals::invalid("FIFO topics are not supported as targets of pipes."));
+            }
+            ("sns", _) => Kind::Topic,
+            ("events", name) if name.starts_with("event-bus/") => {
+                let bus = given.bus.clone().unwrap_or_default();
+                Kind::Bus {
+                    detail_type: dynamic(&bus.detail_type)?,
+                    source: dynamic(&bus.source)?,
+                    resources: bus
+                        .resources
+                        .iter()
+                        .flatten()
+                        .map(|text| Dynamic::parse(text))
+                        .collect::<Result<_, _>>()?,
+                    time: dynamic(&bus.time)?,
+                }
+            }
+            ("states", name) if name.starts_with("stateMachine:") => match &given.state_machine {
+                Some(Some(invocation_type)) if invocation_type == "FIRE_AND_FORGET" => Kind::StateMachine,
+                _ => {
+                    let text =
+                        "State machines are invoked with InvocationType FIRE_AND_FORGET only by this server.";
+                    return Err(refusals::invalid(text));
+                }
+            },
+            _ => {
+                let text = "is not supported by this server: the targets of its pipes are queues, topics, event buses and state \
+                            machines.";
+                return Err(refusals::invalid(format_args!("Target {target} {text}")));
+            }
+        };
+        let fits = match kind {
+            Kind::Queue { .. } => given.bus.is_none() && given.state_machine.is_none(),
+            Kind::Topic => given.queue.is_none() && given.bus.is_none() && given.state_machine.is_none(),
+            Kind::Bus { .. } => given.queue.is_none() && given.state_machine.is_none(),
+            Kind::StateMachine => given.queue.is_none() && given.bus.is_none(),
+        };
+        if fits { Ok(kind) } else { Err(unfit()) }
+    }
+}
+
+impl Pipe {
+    /// Reads a definition whose members obey AWS's model.
+    ///
+    /// Errors: what contradicts itself, and what this server does not serve.
+    pub fn of(id: u64, key: PipeKey, definition: Arc<Definition>) -> Result<Pipe, Refusal> {
+        let source = definition.source.parse::<Arn>().ok().filter(|arn| arn.service == "sqs");
+        let source = source.ok_or_else(|| {
+            let text = "is not supported by this server: the sources of its pipes are Amazon SQS queues.";
+            refusals::invalid(format_args!("Source {} {text}", definition.source))
+        })?;
+        let target = definition.target.parse::<Arn>();
+        let target =
+            target.map_err(|_| refusals::invalid(format_args!("Target {} is no ARN.", definition.target)))?;
+        let none = TargetParameters::default();
+        let parameters = definition.target_parameters.as_ref().unwrap_or(&none);
+        let kind = Kind::of(&target, parameters)?;
+        check_batch(&definition, source.resource.ends_with(".fifo"), &kind)?;
+        let template = parameters.input_template.as_deref().filter(|template| !template.is_empty());
+        let template = template.map(Template::parse).transpose()?;
+        let patterns = definition.filters.iter().flatten().map(|pattern| {
+            EventPattern::parse(pattern).map_err(|fault| {
+                refusals::invalid(format_args!("Event pattern is not valid. Reason: {}", fault.reason()))
+            })
+        });
+        let filters = patterns.collect::<Result<_, _>>()?;
+        Ok(Pipe { id, arn: key.arn(), key, filters, source, template, target, kind, definition })
+    }
+
+    /// Milliseconds that a batch waits for more.
+    pub fn window_millis(&self) -> u64 {
+        u64::from(self.definition.window_seconds) * 1_000
+    }
+}
+
+/// What the members that make a batch must say together. AWS's texts are not recorded; the rules are those of its documentation ("Amazon
+/// Simple Queue Service as a source" and "batching and concurrency").
+fn check_batch(definition: &Definition, is_fifo: bool, kind: &Kind) -> Result<(), Refusal> {
+    let (batch, window) = (definition.batch, definition.window_seconds);
+    let most = kind.batch();
+    if batch > most {
+        let text = format_args!("BatchSize {batch} is larger than the target supports: {most} at the most.");
+        return Err(refusals::invalid(text));
+    }
+    if is_fifo && batch > limits::POLL {
+        return Err(refusals::invalid("BatchSize must be at most 10 for a FIFO queue."));
+    }
+    if is_fifo && window > 0 {
+        return Err(refusals::invalid("MaximumBatchingWindowInSeconds is not supported for a FIFO queue."));
+    }
+    if batch > limits::POLL && window == 0 {
+        let text = "MaximumBatchingWindowInSeconds must be at least 1 if BatchSize is greater than 10.";
+        return Err(refusals::invalid(text));
+    }
+    Ok(())
+}
+
+/// Whether a text is a path and nothing else.
+pub(super) fn is_path(text: &str) -> bool {
+    Path::parse(text).is_some()
+}
