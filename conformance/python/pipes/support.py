@@ -37,3 +37,10 @@ def all_bodies(queue, count):
         bodies += more
     assert queue.bodies() == []
     return bodies
+
+
+def eventually(clock, queue):
+    """The bodies that a queue has once there are some; time goes on until then."""
+    while not (bodies := queue.bodies()):
+        clock.advance(1)
+    return bodies

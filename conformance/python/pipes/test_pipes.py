@@ -2,7 +2,7 @@
 
 import json
 
-from pipes.support import ACCOUNT, REGION, ROLE, all_bodies, filters, make_pipe, refused
+from pipes.support import ACCOUNT, REGION, ROLE, all_bodies, eventually, filters, make_pipe, refused
 from sqs.support import make_queue, redrive_to, unique
 
 
@@ -187,12 +187,67 @@ def test_a_state_machine_gets_a_batch_as_one_array(pipes, sfn, sqs, source):
     assert source.counts() == (0, 0, 0)
 
 
-def test_what_a_target_does_not_take_comes_to_the_dead_letter_queue_of_the_source(pipes, sqs):
+def make_machine(sfn, state, kind="EXPRESS"):
+    definition = json.dumps({"StartAt": "A", "States": {"A": state | {"Type": "Pass", "End": True}}})
+    made = sfn.create_state_machine(name=unique("m"), definition=definition, roleArn=ROLE, type=kind)
+    return made["stateMachineArn"]
+
+
+def test_an_enrichment_takes_the_place_of_a_batch(pipes, sfn, source, target):
+    machine = make_machine(sfn, {"Parameters": {"n.$": "$[*].n"}, "OutputPath": "$.n"})
+    enriched = {"Enrichment": machine, "EnrichmentParameters": {"InputTemplate": "<$.body>"}}
+    parameters = {"InputTemplate": '{"got":<$>,"by":"<aws.pipes.enrichment-arn>"}'}
+    name = make_pipe(pipes, source, target.arn, DesiredState="STOPPED", **enriched, TargetParameters=parameters)
+    shown = pipes.describe_pipe(Name=name)
+    assert {key: shown[key] for key in enriched} == enriched
+    for n in range(4):
+        source.send(json.dumps({"n": n}))
+    pipes.start_pipe(Name=name)
+    got = [json.loads(body) for body in all_bodies(target, 4)]
+    assert sorted(item["got"] for item in got) == list(range(4))
+    assert {item["by"] for item in got} == {machine}
+    assert source.counts() == (0, 0, 0)
+    # Of an empty answer the target hears nothing.
+    pipes.update_pipe(Name=name, RoleArn=ROLE, Enrichment=make_machine(sfn, {"Result": []}))
+    source.send("gone")
+    while source.counts() != (0, 0, 0):
+        pass
+    assert target.bodies() == []
+
+
+def test_a_state_machine_that_is_waited_for_tells_which_messages_failed(pipes, sfn, sqs, clock):
+    dead = make_queue(sqs, "dead")
+    source = make_queue(sqs, "s", VisibilityTimeout=1, RedrivePolicy=redrive_to(dead, 1))
+    failures = {"batchItemFailures": [{"itemIdentifier.$": "$[0].id"}]}
+    machine = make_machine(sfn, {"Parameters": failures})
+    parameters = {"InputTemplate": '{"id":"<$.messageId>"}'}
+    name = make_pipe(pipes, source, machine, DesiredState="STOPPED", TargetParameters=parameters)
+    sent = {source.send(str(n))["MessageId"] for n in range(3)}
+    pipes.start_pipe(Name=name)
+    while source.counts() != (0, 1, 0):
+        pass
+    clock.advance(2)
+    failed = dead.one()
+    assert failed["MessageId"] in sent
+    assert (source.counts(), dead.counts()) == ((0, 0, 0), (0, 1, 0))
+
+
+def test_only_express_state_machines_can_be_waited_for(pipes, sfn, sqs, clock):
+    dead = make_queue(sqs, "dead")
+    source = make_queue(sqs, "s", VisibilityTimeout=0, RedrivePolicy=redrive_to(dead, 1))
+    standard = make_machine(sfn, {}, "STANDARD")
+    make_pipe(pipes, source, standard)
+    source.send("x")
+    assert eventually(clock, dead) == ["x"]
+    assert sfn.list_executions(stateMachineArn=standard)["executions"] == []
+
+
+def test_what_a_target_does_not_take_comes_to_the_dead_letter_queue_of_the_source(pipes, sqs, clock):
     dead = make_queue(sqs, "dead")
     source = make_queue(sqs, "s", VisibilityTimeout=0, RedrivePolicy=redrive_to(dead, 2))
     name = make_pipe(pipes, source, f"arn:aws:sqs:{REGION}:{ACCOUNT}:missing")
     source.send("lost?")
-    assert dead.one(WaitTimeSeconds=20)["Body"] == "lost?"
+    assert eventually(clock, dead) == ["lost?"]
     assert pipes.describe_pipe(Name=name)["CurrentState"] == "RUNNING"
 
 

@@ -62,6 +62,7 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         print_buses(&machine)?;
         print_schedules(&machine)?;
         print_schemas(&machine)?;
+        print_pipes(&machine)?;
         print_executions(&machine)?;
         let set_aside = machine.sqs().set_aside();
         if set_aside > 0 {
@@ -268,6 +269,15 @@ fn print_schedules(machine: &Machine) -> io::Result<()> {
     let again = scheduler.invocations().count();
     if again > 0 {
         outln!("{again} invocations are tried again.")?;
+    }
+    Ok(())
+}
+
+fn print_pipes(machine: &Machine) -> io::Result<()> {
+    let (all, pipes) = (machine.pipes().pipes().count(), machine.pipes().pipes());
+    if all > 0 {
+        let running = pipes.filter(|pipe| pipe.state.name() == "RUNNING").count();
+        outln!("\n{all} pipes, of which {running} run.")?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! How one service takes messages out of a resource of another, hands them on, and is done with them.
 //!
-//! A source hides what is drawn from others, for as long as its own rules say: a queue until the visibility timeout ends. What is not
+//! A source hides what is drawn from others, for as long as its own rules say. What is not
 //! [finished](Sources::finish) by then is there again. A service that draws need not ask again and again: it wishes for a source
 //! ([`Service::next_wish`](crate::Service::next_wish)), and is told once the source has something.
 

@@ -17,10 +17,10 @@ use sha2::Sha256;
 use crate::operations::{Context, Decision};
 use crate::rules::pipe::{Kind, Pipe};
 use crate::rules::record::Record;
-use crate::rules::template::{About, Dynamic};
+use crate::rules::template::{About, Dynamic, Template};
 use crate::runs::{Hand, Handed};
 use crate::service::{Effect, Waiter};
-use crate::{BatchId, limits};
+use crate::{BatchId, asking, limits};
 
 /// Whoever gets a message of a pipe gets it as it is.
 const RAW: Form = Form { recipient: 0, raw: true, protocol: 0, replayed: false };
@@ -58,15 +58,22 @@ pub(crate) fn read<'a>(
 
 /// Messages are handed on. What became of them is told to their batch with [`Waiter::Handed`].
 pub(crate) fn hand<'a>(hand: &mut Hand, context: &mut Context<'a, '_>) -> Decision<'a> {
-    let handed = match hand.pipe.kind.takes_all() {
+    let waits = hand.pipe.enrichment.is_some() || hand.pipe.kind == Kind::StateMachine { waits: true };
+    let handed = match hand.pipe.takes_all() {
+        true if waits => return asking::ask(hand, context),
         true => hand_all(hand, context),
         false => hand_one(hand, context),
     };
-    Decision::with(Vec::new(), Outcome::Wait(Waiter::Handed(hand.batch, handed, context.setting.now)))
+    told(hand.batch, handed, context)
+}
+
+/// The batch is told what became of its messages.
+pub(crate) fn told<'a>(batch: BatchId, handed: Handed, context: &Context<'a, '_>) -> Decision<'a> {
+    Decision::with(Vec::new(), Outcome::Wait(Waiter::Handed(batch, handed, context.setting.now)))
 }
 
 /// Why a target did not get something.
-type Failure = Cow<'static, str>;
+pub(crate) type Failure = Cow<'static, str>;
 
 fn hand_one(hand: &Hand, context: &mut Context<'_, '_>) -> Handed {
     let mut handed = Handed::default();
@@ -91,8 +98,7 @@ fn hand_one(hand: &Hand, context: &mut Context<'_, '_>) -> Handed {
             Err(reason) => {
                 handed.failed += 1;
                 handed.blocked = group.filter(|_| is_ordered);
-                let undelivered = undelivered(pipe, *drawn, &record, reason, context);
-                context.undelivered(undelivered);
+                refused(pipe, *drawn, record.find(&["messageId"]), reason, context);
             }
         }
     }
@@ -101,10 +107,41 @@ fn hand_one(hand: &Hand, context: &mut Context<'_, '_>) -> Handed {
 
 /// Hands as many messages to a state machine as fit into one input, in one array.
 fn hand_all(hand: &mut Hand, context: &mut Context<'_, '_>) -> Handed {
+    let pipe = hand.pipe.clone();
+    let (gathered, mut handed) = gather(hand, pipe.template.as_ref(), context);
+    let Some((first, _)) = gathered.messages.first() else { return handed };
+    match offer(&pipe, Message { text: gathered.input, ..Message::default() }, context) {
+        Ok(()) => {
+            let drawn: Vec<Drawn> = gathered.messages.iter().map(|message| message.0).collect();
+            context.finish(&pipe.source, &drawn);
+            handed.done += drawn.len();
+        }
+        Err(reason) => {
+            handed.failed += gathered.messages.len();
+            refused(&pipe, *first, gathered.messages.first().map(|it| it.1.clone()), reason, context);
+        }
+    }
+    handed
+}
+
+/// Messages that go on together, as the items of one array.
+pub(crate) struct Gathered {
+    /// The messages, with their ids.
+    pub messages: Vec<(Drawn, String)>,
+    /// The array.
+    pub input: String,
+}
+
+/// Takes as many messages as fit into the input of a state machine. Those that pass no filter are deleted.
+pub(crate) fn gather(
+    hand: &mut Hand,
+    template: Option<&Template>,
+    context: &mut Context<'_, '_>,
+) -> (Gathered, Handed) {
     let mut handed = Handed::default();
     let pipe = hand.pipe.clone();
-    let (mut filtered, mut taken, mut first) = (Vec::new(), Vec::new(), None);
-    let mut input = String::from("[");
+    let mut gathered = Gathered { messages: Vec::new(), input: String::from("[") };
+    let mut filtered = Vec::new();
     let mut messages = std::mem::take(&mut hand.messages).into_iter();
     for (drawn, stored) in messages.by_ref() {
         let Some(record) = shown(&pipe, drawn, &stored, context) else { continue };
@@ -112,46 +149,42 @@ fn hand_all(hand: &mut Hand, context: &mut Context<'_, '_>) -> Handed {
             filtered.push(drawn);
             continue;
         }
-        let Some(text) = transformed(&pipe, &record, context) else {
+        let id = record.find(&["messageId"]);
+        let Some(text) = transformed(&pipe, template, &record, context) else {
             handed.failed += 1;
-            let reason = "the input template does not make JSON of the message".into();
-            let undelivered = undelivered(&pipe, drawn, &record, reason, context);
-            context.undelivered(undelivered);
+            refused(&pipe, drawn, id, NO_JSON.into(), context);
             continue;
         };
-        let mut item = String::new();
-        match json_text::is_json(&text) {
-            true => item.push_str(&text),
-            false => quote(&mut item, &text),
-        }
-        if !taken.is_empty() && input.len() + item.len() + 2 > limits::ARRAY_BYTES {
+        let item = item(text);
+        if !gathered.messages.is_empty() && gathered.input.len() + item.len() + 2 > limits::ARRAY_BYTES {
             handed.rest.push((drawn, stored));
             break;
         }
-        if !taken.is_empty() {
-            input.push(',');
+        if !gathered.messages.is_empty() {
+            gathered.input.push(',');
         }
-        input.push_str(&item);
-        taken.push(drawn);
-        first.get_or_insert(record);
+        gathered.input.push_str(&item);
+        gathered.messages.push((drawn, id.unwrap_or_default()));
     }
     handed.rest.extend(messages);
-    input.push(']');
-    if let Some(first) = first {
-        match offer(&pipe, Message { text: input, ..Message::default() }, context) {
-            Ok(()) => filtered.extend(taken),
-            Err(reason) => {
-                handed.failed += taken.len();
-                let undelivered = undelivered(&pipe, taken[0], &first, reason, context);
-                context.undelivered(undelivered);
-            }
-        }
-    }
+    gathered.input.push(']');
     handed.done = filtered.len();
     if !filtered.is_empty() {
         context.finish(&pipe.source, &filtered);
     }
-    handed
+    (gathered, handed)
+}
+
+const NO_JSON: &str = "the input template does not make JSON of the message, or too much";
+
+/// A text as an item of an array.
+pub(crate) fn item(text: Cow<'_, str>) -> Cow<'_, str> {
+    if json_text::is_json(&text) {
+        return text;
+    }
+    let mut quoted = String::new();
+    quote(&mut quoted, &text);
+    Cow::Owned(quoted)
 }
 
 /// A message of the pipe's source; none if it is no longer the pipe's.
@@ -169,13 +202,19 @@ fn passes(pipe: &Pipe, record: &Record) -> bool {
 }
 
 /// What the target gets of a message; none if the template does not make JSON of it, or too much.
-fn transformed<'r>(pipe: &Pipe, record: &'r Record, context: &Context<'_, '_>) -> Option<Cow<'r, str>> {
-    let Some(template) = &pipe.template else { return Some(Cow::Borrowed(record.text())) };
+pub(crate) fn transformed<'r>(
+    pipe: &Pipe,
+    template: Option<&Template>,
+    record: &'r Record,
+    context: &Context<'_, '_>,
+) -> Option<Cow<'r, str>> {
+    let Some(template) = template else { return Some(Cow::Borrowed(record.text())) };
     let millis = i64::try_from(context.setting.now.seconds() * 1000).unwrap_or(i64::MAX);
     let about = About {
         pipe_arn: &pipe.arn,
         pipe_name: &pipe.key.name,
         source_arn: &pipe.definition.source,
+        enrichment_arn: pipe.definition.enrichment.as_deref(),
         target_arn: &pipe.definition.target,
         ingested: &iso8601::write(millis),
     };
@@ -184,16 +223,21 @@ fn transformed<'r>(pipe: &Pipe, record: &'r Record, context: &Context<'_, '_>) -
 
 /// What is offered to a target.
 #[derive(Default)]
-struct Message {
-    text: String,
-    group: Option<String>,
-    deduplication_id: Option<String>,
+pub(crate) struct Message {
+    pub text: String,
+    pub group: Option<String>,
+    pub deduplication_id: Option<String>,
 }
 
 /// Hands one message to the target.
 fn deliver(pipe: &Pipe, record: &Record, context: &mut Context<'_, '_>) -> Result<(), Failure> {
-    let text = transformed(pipe, record, context)
-        .ok_or("the input template does not make JSON of the message, or too much")?;
+    let message = message(pipe, record, context)?;
+    offer(pipe, message, context)
+}
+
+/// What the target is offered of a message.
+pub(crate) fn message(pipe: &Pipe, record: &Record, context: &Context<'_, '_>) -> Result<Message, Failure> {
+    let text = transformed(pipe, pipe.template.as_ref(), record, context).ok_or(NO_JSON)?;
     let value = |parameter: &Option<Dynamic>, name: &str| match parameter {
         None => Ok(None),
         Some(parameter) => match parameter.value(record) {
@@ -207,7 +251,7 @@ fn deliver(pipe: &Pipe, record: &Record, context: &mut Context<'_, '_>) -> Resul
             group: value(group, "MessageGroupId")?.filter(|group| !group.is_empty()),
             deduplication_id: value(deduplication_id, "MessageDeduplicationId")?.filter(|id| !id.is_empty()),
         },
-        Kind::Topic | Kind::StateMachine => Message { text: text.into_owned(), ..Message::default() },
+        Kind::Topic | Kind::StateMachine { .. } => Message { text: text.into_owned(), ..Message::default() },
         Kind::Bus { detail_type, source, resources, time } => {
             if !text.trim_start().starts_with('{') || !json_text::is_json(&text) {
                 return Err("the detail of an event must be a JSON object".into());
@@ -226,7 +270,7 @@ fn deliver(pipe: &Pipe, record: &Record, context: &mut Context<'_, '_>) -> Resul
     if message.text.is_empty() {
         return Err("there is no message: it is empty".into());
     }
-    offer(pipe, message, context)
+    Ok(message)
 }
 
 /// What the parameters say of an event.
@@ -274,7 +318,7 @@ fn moment(text: &str) -> Result<String, Failure> {
 }
 
 /// Offers a message to the target. The role decides what a pipe may do, not the target's policy.
-fn offer(pipe: &Pipe, message: Message, context: &mut Context<'_, '_>) -> Result<(), Failure> {
+pub(crate) fn offer(pipe: &Pipe, message: Message, context: &mut Context<'_, '_>) -> Result<(), Failure> {
     let size = message.text.len();
     let is_fifo = pipe.target.resource.ends_with(".fifo");
     let has_id = message.deduplication_id.is_some();
@@ -319,22 +363,24 @@ fn body(pipe: &Pipe, message: Message, is_fifo: bool, context: &mut Context<'_, 
     context.body(parcel, notification.encode())
 }
 
-fn undelivered(
+/// The operator is told of a message that the target did not take.
+pub(crate) fn refused(
     pipe: &Pipe,
     drawn: Drawn,
-    record: &Record,
+    message_id: Option<String>,
     reason: Failure,
-    context: &Context<'_, '_>,
-) -> Undelivered {
-    Undelivered {
-        message_id: record.find(&["messageId"]),
+    context: &mut Context<'_, '_>,
+) {
+    let at = context.setting.now;
+    context.undelivered(Undelivered {
+        message_id,
         published_to: Some(pipe.definition.source.clone()),
         sender_arn: pipe.arn.clone(),
         protocol: "target".to_owned(),
         destination: pipe.definition.target.clone(),
-        at: context.setting.now,
+        at,
         attempts: drawn.draw.max(1),
         reason: reason.into_owned(),
         is_dead_letter: false,
-    }
+    });
 }

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`ids`] names a pipe, [`rules`] are the domain's own ideas, [`records`] are the facts that the log keeps,
 //! [`state`] is what is remembered, [`operations`] what can be asked, [`runs`] what pipes are doing at the moment, [`handing`] what
-//! becomes of a message.
+//! becomes of a message, [`asking`] what state machines are asked on the way.
 
 pub mod ids;
 pub use ids::{BatchId, PipeKey};
@@ -18,6 +18,8 @@ pub mod operations;
 pub mod runs;
 
 pub mod handing;
+
+pub mod asking;
 
 pub mod survival;
 

@@ -28,6 +28,9 @@ pub const OPEN: usize = 5;
 /// Batches of all pipes whose messages are in memory or being read.
 pub const LOADED: usize = 16;
 
+/// An express execution is waited for so long: a little longer than one takes at the most (facts/stepfunctions.md § 2).
+pub const ASK_MILLIS: u64 = 330_000;
+
 /// Bytes of a batch that are read from the log at once, if they are more than one message.
 pub const READ_BYTES: u64 = 1 << 20;
 

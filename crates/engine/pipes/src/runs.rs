@@ -15,9 +15,11 @@ use crate::{BatchId, limits};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Timer {
     /// A batch has waited for more for long enough.
-    WindowEnds(u64),
+    Window(u64),
     /// A pipe that paused goes on.
-    PauseEnds(u64),
+    Pause(u64),
+    /// An execution has not ended, or nobody was told.
+    Ask(BatchId),
 }
 
 /// What a pipe is about to get from its source.
@@ -67,12 +69,23 @@ struct Batch {
     blocked: Vec<String>,
     done: usize,
     failed: usize,
+    /// The execution for which it waits.
+    asked: Option<Asked>,
 }
 
 impl Batch {
     /// Bytes of the records that are in memory.
     fn bytes(&self) -> usize {
         self.read.iter().map(|(_, stored)| stored.head.len() + stored.tail.len()).sum()
+    }
+
+    fn note(&mut self, handed: Handed) {
+        self.done += handed.done;
+        self.failed += handed.failed;
+        self.blocked.extend(handed.blocked);
+        for message in handed.rest.into_iter().rev() {
+            self.read.push_front(message);
+        }
     }
 }
 
@@ -87,6 +100,44 @@ pub struct Hand {
     pub messages: Vec<(Drawn, Stored)>,
     /// Groups of which nothing is handed on.
     pub blocked: Vec<String>,
+}
+
+/// For what an execution is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Its output takes the place of the messages.
+    Enrich,
+    /// It is the target, and its output tells which messages have failed.
+    Invoke,
+}
+
+/// An execution of an express state machine that is asked for messages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// For what.
+    pub purpose: Purpose,
+    /// The state machine.
+    pub machine: Arn,
+    /// The name of the execution, which no other one has.
+    pub name: String,
+    /// Its input.
+    pub input: String,
+    /// The messages, with their ids.
+    pub messages: Vec<(Drawn, String)>,
+    /// The record that has its output, once it has been read.
+    pub answer: Option<Stored>,
+    /// Where that record is being read.
+    pub reading: Option<Extent>,
+    /// Until when it is waited for.
+    pub until: Time,
+}
+
+impl Asked {
+    /// The execution as a source: its ARN without the id behind its name.
+    pub fn source(&self) -> Arn {
+        let machine = self.machine.resource.split(':').nth(1).unwrap_or_default();
+        Arn { resource: format!("express:{machine}:{}", self.name), ..self.machine.clone() }
+    }
 }
 
 /// What became of messages.
@@ -114,6 +165,11 @@ pub struct Runs {
     drawable: VecDeque<u64>,
     to_read: VecDeque<BatchId>,
     to_hand: VecDeque<BatchId>,
+    /// Batches whose execution is to be started, by what is awaited of it; has ended; and has been read.
+    to_start: VecDeque<BatchId>,
+    awaited: BTreeMap<String, BatchId>,
+    to_fetch: VecDeque<BatchId>,
+    to_answer: VecDeque<BatchId>,
     loaded: usize,
     /// Pipes in a passing state whose batches are over.
     settled: BTreeSet<u64>,
@@ -163,10 +219,10 @@ impl Runs {
             }
         }
         if let Some(window) = runner.window {
-            self.deadlines.clear(window, Timer::WindowEnds(id));
+            self.deadlines.clear(window, Timer::Window(id));
         }
         if let Some(pause) = runner.pause {
-            self.deadlines.clear(pause, Timer::PauseEnds(id));
+            self.deadlines.clear(pause, Timer::Pause(id));
         }
         self.settled.remove(&id);
         let theirs = self.batches.iter().filter(|(_, batch)| batch.pipe.id == id).map(|(&batch, _)| batch);
@@ -195,6 +251,7 @@ impl Runs {
 
     /// A source has something: each pipe that wished for it may draw.
     pub(crate) fn filled(&mut self, source: &Arn) {
+        self.to_fetch.extend(self.awaited.remove(&source.to_string()));
         for id in self.by_source.get(&source.to_string()).into_iter().flatten() {
             if let Some(runner) = self.runners.get_mut(id).filter(|runner| runner.phase == Phase::Wishing) {
                 runner.phase = Phase::Drawing;
@@ -209,7 +266,7 @@ impl Runs {
             let Some(runner) = self.runners.get_mut(&id).filter(|it| it.phase == Phase::Drawing) else {
                 continue;
             };
-            if runner.state != PipeState::Running {
+            if runner.state != PipeState::Running || runner.pause.is_some() {
                 runner.phase = Phase::Idle;
                 continue;
             }
@@ -242,7 +299,7 @@ impl Runs {
         } else if runner.window.is_none() {
             let ends = now + window;
             runner.window = Some(ends);
-            self.deadlines.set(ends, Timer::WindowEnds(id));
+            self.deadlines.set(ends, Timer::Window(id));
         }
         self.wish(id);
     }
@@ -251,7 +308,7 @@ impl Runs {
     fn close(&mut self, id: u64) {
         let Some(runner) = self.runners.get_mut(&id) else { return };
         if let Some(window) = runner.window.take() {
-            self.deadlines.clear(window, Timer::WindowEnds(id));
+            self.deadlines.clear(window, Timer::Window(id));
         }
         if runner.gathered.is_empty() {
             return;
@@ -267,6 +324,7 @@ impl Runs {
             blocked: Vec::new(),
             done: 0,
             failed: 0,
+            asked: None,
         };
         self.batches.insert(BatchId(self.next_batch), batch);
         self.to_read.push_back(BatchId(self.next_batch));
@@ -302,6 +360,11 @@ impl Runs {
     /// Records have been read for a batch. What lies elsewhere by now is read again.
     pub(crate) fn was_read(&mut self, id: BatchId, mut records: Vec<Stored>) {
         let Some(batch) = self.batches.get_mut(&id) else { return };
+        if let Some(asked) = batch.asked.as_mut().filter(|asked| asked.reading.is_some()) {
+            asked.answer = records.pop().filter(|record| Some(record.extent) == asked.reading);
+            self.to_answer.push_back(id);
+            return;
+        }
         for (drawn, extent) in std::mem::take(&mut batch.reading) {
             match records.iter().position(|record| record.extent == extent) {
                 Some(at) => {
@@ -320,6 +383,10 @@ impl Runs {
     /// The first record that was to be read for a batch is damaged: its message stays in the source.
     pub(crate) fn unreadable(&mut self, id: BatchId, extent: Extent) {
         let Some(batch) = self.batches.get_mut(&id) else { return };
+        if batch.asked.is_some() {
+            self.to_answer.push_back(id);
+            return;
+        }
         for (drawn, at) in std::mem::take(&mut batch.reading) {
             match at == extent {
                 true => batch.failed += 1,
@@ -332,7 +399,7 @@ impl Runs {
     /// What a batch does next.
     fn go_on(&mut self, id: BatchId) {
         let Some(batch) = self.batches.get(&id) else { return };
-        let takes_all = batch.pipe.kind.takes_all();
+        let takes_all = batch.pipe.takes_all();
         let has_all = !takes_all || batch.unread.is_empty() || batch.bytes() >= limits::ARRAY_BYTES;
         match (batch.read.is_empty(), batch.unread.is_empty()) {
             (false, _) if has_all => self.to_hand.push_back(id),
@@ -346,7 +413,7 @@ impl Runs {
     pub(crate) fn next_hand(&mut self) -> Option<Hand> {
         while let Some(id) = self.to_hand.pop_front() {
             let Some(batch) = self.batches.get_mut(&id) else { continue };
-            let count = if batch.pipe.kind.takes_all() { batch.read.len() } else { 1 };
+            let count = if batch.pipe.takes_all() { batch.read.len() } else { 1 };
             let messages: Vec<_> = batch.read.drain(..count.min(batch.read.len())).collect();
             let (pipe, blocked) = (batch.pipe.clone(), batch.blocked.clone());
             return Some(Hand { batch: id, pipe, messages, blocked });
@@ -358,13 +425,80 @@ impl Runs {
     pub(crate) fn handed(&mut self, id: BatchId, handed: Handed, now: Time) {
         self.now = self.now.max(now);
         let Some(batch) = self.batches.get_mut(&id) else { return };
-        batch.done += handed.done;
-        batch.failed += handed.failed;
-        batch.blocked.extend(handed.blocked);
-        for message in handed.rest.into_iter().rev() {
-            batch.read.push_front(message);
-        }
+        batch.note(handed);
         self.go_on(id);
+    }
+
+    /// An execution is asked for messages of a batch.
+    pub(crate) fn ask(&mut self, id: BatchId, asked: Asked, handed: Handed, now: Time) {
+        self.now = self.now.max(now);
+        let Some(batch) = self.batches.get_mut(&id) else { return };
+        batch.note(handed);
+        let source = asked.source();
+        self.awaited.insert(source.to_string(), id);
+        self.wishes.push_back(source);
+        self.deadlines.set(asked.until, Timer::Ask(id));
+        batch.asked = Some(asked);
+        self.to_start.push_back(id);
+    }
+
+    /// The next execution that is started. Its end is awaited before: it may come soon.
+    pub(crate) fn next_start(&mut self) -> Option<(BatchId, Arc<Pipe>, Asked)> {
+        while self.wishes.is_empty()
+            && let Some(id) = self.to_start.pop_front()
+        {
+            let Some(batch) = self.batches.get(&id) else { continue };
+            if let Some(asked) = &batch.asked {
+                return Some((id, batch.pipe.clone(), asked.clone()));
+            }
+        }
+        None
+    }
+
+    /// The next execution that has ended, as a source.
+    pub(crate) fn next_fetch(&mut self) -> Option<(BatchId, Arn)> {
+        while let Some(id) = self.to_fetch.pop_front() {
+            if let Some(asked) = self.batches.get(&id).and_then(|batch| batch.asked.as_ref()) {
+                return Some((id, asked.source()));
+            }
+        }
+        None
+    }
+
+    /// The record that has the output of an execution is being read; none, if there is none.
+    pub(crate) fn fetching(&mut self, id: BatchId, extent: Option<Extent>) {
+        let Some(asked) = self.batches.get_mut(&id).and_then(|batch| batch.asked.as_mut()) else { return };
+        asked.reading = extent;
+        if extent.is_none() {
+            self.to_answer.push_back(id);
+        }
+    }
+
+    /// The next execution that has answered, or never will.
+    pub(crate) fn next_answer(&mut self) -> Option<(BatchId, Arc<Pipe>, Asked)> {
+        while let Some(id) = self.to_answer.pop_front() {
+            if let Some(asked) = self.take_asked(id)
+                && let Some(batch) = self.batches.get(&id)
+            {
+                return Some((id, batch.pipe.clone(), asked));
+            }
+        }
+        None
+    }
+
+    /// The execution of a batch will not answer.
+    pub(crate) fn give_up(&mut self, id: BatchId) {
+        if let Some(asked) = self.batches.get_mut(&id).and_then(|batch| batch.asked.as_mut()) {
+            asked.answer = None;
+            self.to_answer.push_back(id);
+        }
+    }
+
+    fn take_asked(&mut self, id: BatchId) -> Option<Asked> {
+        let asked = self.batches.get_mut(&id)?.asked.take()?;
+        self.awaited.remove(&asked.source().to_string());
+        self.deadlines.clear(asked.until, Timer::Ask(id));
+        Some(asked)
     }
 
     /// A batch is over.
@@ -385,6 +519,7 @@ impl Runs {
     }
 
     fn forget(&mut self, id: BatchId) -> Option<Batch> {
+        self.take_asked(id);
         let batch = self.batches.remove(&id)?;
         self.loaded -= usize::from(batch.is_loaded);
         Some(batch)
@@ -395,9 +530,9 @@ impl Runs {
         let Some(runner) = self.runners.get_mut(&id) else { return };
         let until = self.now + millis;
         if let Some(before) = runner.pause.replace(until) {
-            self.deadlines.clear(before, Timer::PauseEnds(id));
+            self.deadlines.clear(before, Timer::Pause(id));
         }
-        self.deadlines.set(until, Timer::PauseEnds(id));
+        self.deadlines.set(until, Timer::Pause(id));
     }
 
     /// A pipe in a passing state goes on to the next one once nothing is under way.
@@ -422,13 +557,14 @@ impl Runs {
         {
             *room -= 1;
             match timer {
-                Timer::WindowEnds(id) => {
+                Timer::Window(id) => {
                     if let Some(runner) = self.runners.get_mut(&id) {
                         runner.window = None;
                     }
                     self.close(id);
                 }
-                Timer::PauseEnds(id) => {
+                Timer::Ask(id) => self.give_up(id),
+                Timer::Pause(id) => {
                     if let Some(runner) = self.runners.get_mut(&id) {
                         (runner.pause, runner.empty) = (None, 0);
                     }
@@ -462,6 +598,7 @@ impl Runs {
     pub(crate) fn goes_on(&self) -> bool {
         let is_loaded = |id: &BatchId| self.batches.get(id).is_none_or(|batch| batch.is_loaded);
         let can_read = self.to_read.front().is_some_and(|id| self.loaded < limits::LOADED || is_loaded(id));
-        !self.drawable.is_empty() || !self.to_hand.is_empty() || can_read
+        let waits = self.to_start.is_empty() && self.to_fetch.is_empty() && self.to_answer.is_empty();
+        !self.drawable.is_empty() || !self.to_hand.is_empty() || can_read || !waits
     }
 }

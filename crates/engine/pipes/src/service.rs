@@ -4,17 +4,17 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use kernel::service::Never;
-use kernel::{Arn, Demand, Drawn, Extent, Ledger, Service, Stored, Survival, Time};
+use kernel::{Arn, Called, Demand, Drawn, Extent, Ledger, Service, Stored, Survival, Time};
 
 use crate::BatchId;
-use crate::handing;
 use crate::ids::SERVICE;
 use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting};
 use crate::records::{self, Record};
 use crate::rules::pipe::Pipe;
-use crate::runs::{Hand, Handed};
+use crate::runs::{Asked, Hand, Handed};
 use crate::state::State;
+use crate::{asking, handing};
 
 /// What it is told from outside.
 #[derive(Debug)]
@@ -41,6 +41,12 @@ pub enum Waiter {
     Reading(BatchId, Vec<(Drawn, Extent)>, Vec<Drawn>),
     /// What became of messages of a batch.
     Handed(BatchId, Handed, Time),
+    /// What became of some, and an execution that is asked for others.
+    Asking(BatchId, Box<Asked>, Handed, Time),
+    /// The output of that execution is being read; none, if there is none.
+    Fetching(BatchId, Option<Extent>),
+    /// That execution could not be started.
+    NotStarted(BatchId),
 }
 
 /// What follows without a request.
@@ -52,6 +58,12 @@ pub enum Due {
     Read(BatchId, Arc<Pipe>, Vec<Drawn>),
     /// Messages are handed on.
     Hand(Hand),
+    /// An execution is started, once its state machine is known to be an express one.
+    Start(BatchId, Arc<Pipe>, Box<Asked>, bool),
+    /// The output of an execution is to be read.
+    Fetch(BatchId, Arn),
+    /// An execution has answered.
+    Answer(BatchId, Arc<Pipe>, Box<Asked>),
     /// A pipe goes on to its next state.
     Settle(u64),
 }
@@ -100,6 +112,9 @@ impl Service for State {
             Waiter::Drawn(pipe, drawn, now) => self.runs.drawn(pipe, drawn, now),
             Waiter::Reading(batch, reading, later) => self.runs.reading(batch, reading, later),
             Waiter::Handed(batch, handed, now) => self.runs.handed(batch, handed, now),
+            Waiter::Asking(batch, asked, handed, now) => self.runs.ask(batch, *asked, handed, now),
+            Waiter::Fetching(batch, extent) => self.runs.fetching(batch, extent),
+            Waiter::NotStarted(batch) => self.runs.give_up(batch),
         }
     }
 
@@ -148,7 +163,7 @@ impl Service for State {
                 let read = self.runs.next_read().map(|(batch, pipe, drawn)| Due::Read(batch, pipe, drawn));
                 read.or_else(|| self.runs.next_draw().map(|(pipe, most)| Due::Draw(pipe, most)))
             }
-            HANDS if setting.room >= Demand::Growth => self.runs.next_hand().map(Due::Hand),
+            HANDS if setting.room >= Demand::Growth => self.next_hand(),
             CHANGES if setting.room >= Demand::Change => self.runs.next_settled().map(Due::Settle),
             _ => None,
         }
@@ -157,7 +172,8 @@ impl Service for State {
     fn cost(due: &Due) -> usize {
         match due {
             Due::Hand(hand) => hand.messages.len().max(1),
-            Due::Draw(..) | Due::Read(..) | Due::Settle(_) => 1,
+            Due::Answer(_, _, asked) => asked.messages.len().max(1),
+            Due::Draw(..) | Due::Read(..) | Due::Start(..) | Due::Fetch(..) | Due::Settle(_) => 1,
         }
     }
 
@@ -166,7 +182,20 @@ impl Service for State {
             Due::Draw(pipe, most) => handing::draw(pipe, *most, context),
             Due::Read(batch, pipe, messages) => handing::read(*batch, pipe, messages, context),
             Due::Hand(hand) => handing::hand(hand, context),
+            Due::Start(_, pipe, asked, _) => asking::check(pipe, asked),
+            Due::Fetch(batch, source) => asking::fetch(*batch, source, context),
+            Due::Answer(batch, pipe, asked) => asking::answer(*batch, pipe, asked, context),
             Due::Settle(pipe) => Decision::silent(self.settled(*pipe).map(Fact::from).into_iter().collect()),
+        }
+    }
+
+    fn called<'a>(&self, due: &'a mut Due, called: Called, _: &mut Context<'a, '_>) -> Decision<'a> {
+        match due {
+            Due::Start(batch, pipe, asked, is_checked) => {
+                asking::go_on(*batch, pipe, asked, is_checked, &called)
+            }
+            // The others call nobody.
+            _ => Decision::silent(Vec::new()),
         }
     }
 
@@ -187,5 +216,21 @@ impl Service for State {
 
     fn write_again<'a>(&self, record: Record, _: &'a [u8], at: Extent, ledger: &Ledger) -> Vec<Fact<'a>> {
         State::write_again(self, &record, at, ledger).map(Fact::from).into_iter().collect()
+    }
+}
+
+impl State {
+    /// The next messages that go on: those that an execution has answered first.
+    fn next_hand(&mut self) -> Option<Due> {
+        if let Some((batch, pipe, asked)) = self.runs.next_answer() {
+            return Some(Due::Answer(batch, pipe, Box::new(asked)));
+        }
+        if let Some((batch, source)) = self.runs.next_fetch() {
+            return Some(Due::Fetch(batch, source));
+        }
+        if let Some((batch, pipe, asked)) = self.runs.next_start() {
+            return Some(Due::Start(batch, pipe, Box::new(asked), false));
+        }
+        self.runs.next_hand().map(Due::Hand)
     }
 }

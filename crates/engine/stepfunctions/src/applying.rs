@@ -281,6 +281,13 @@ impl State {
         self.forgetting.set(forgotten_at(execution), id);
         self.closed_bytes += memory_of(execution);
         self.synced.extend(self.syncing.remove(&id).map(|ticket| (ticket, id)));
+        if execution.is_express
+            && self.ended.is_awaited()
+            && let Some(machine) = self.machines.get(&execution.machine)
+            && let (Some((name, _)), Some(last)) = (execution.name.rsplit_once(':'), execution.records.last())
+        {
+            self.ended.over(machine.declared.key.express_arn(name), status, last);
+        }
         if let Some(open) = self.open.get_mut(&execution.machine) {
             *open = open.saturating_sub(1);
         }

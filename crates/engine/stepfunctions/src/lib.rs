@@ -40,6 +40,8 @@ pub mod operations;
 mod status_changes;
 pub use status_changes::StatusChange;
 
+mod ended;
+
 mod target;
 
 mod service;

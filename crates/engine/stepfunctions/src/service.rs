@@ -4,7 +4,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use kernel::service::{Never, Record as _};
-use kernel::{Called, Demand, Extent, Ledger, Offer, Rests, Service, Stored, Survival, Taken, Time};
+use kernel::{
+    Arn, Called, Demand, Drawn, Extent, Ledger, Offer, Rests, Secret, Service, Stored, Survival, Taken, Time,
+};
 
 use crate::activities::Poll;
 use crate::limits::{self, Limits};
@@ -168,6 +170,22 @@ impl Service for State {
         State::offer(self, offer, context)
     }
 
+    fn place_of(&self, from: &Arn, drawn: Drawn) -> Option<Extent> {
+        State::place_of(self, from, drawn)
+    }
+
+    fn show(&self, from: &Arn, drawn: Drawn, record: &Stored, _: &Secret) -> Option<String> {
+        State::show(self, from, drawn, record)
+    }
+
+    fn watch(&mut self, source: &Arn) {
+        State::watch(self, source);
+    }
+
+    fn next_filled(&mut self) -> Option<Arn> {
+        State::next_filled(self)
+    }
+
     fn advance(&mut self, now: Time, room: &mut usize) {
         self.timetable.advance(now, room);
         while let Some((id, flow)) = self.timetable.take() {
@@ -194,6 +212,7 @@ impl Service for State {
             || self.forgetting.falls_due(now)
             || self.activities.owes(now)
             || !self.synced.is_empty()
+            || self.ended.owes()
             || !self.status_changes.is_empty()
             || setting.room >= Demand::Change && self.activities.is_behind(now)
             || setting.room >= Demand::Growth && (goes_on || !self.overdue.is_empty())

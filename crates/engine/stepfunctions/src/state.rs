@@ -7,6 +7,7 @@ use resources::Standing;
 use schedules::Timetable;
 
 use crate::activities::{Activities, Activity};
+use crate::ended::Ended;
 use crate::executions::{Doing, Execution};
 use crate::machines::{Definition, Machine};
 use crate::records::{
@@ -55,6 +56,8 @@ pub struct State {
     /// Requests that wait for the end of an execution, and those whose execution has ended.
     pub(crate) syncing: BTreeMap<ExecutionId, u64>,
     pub(crate) synced: VecDeque<(u64, ExecutionId)>,
+    /// Executions whose output another service draws.
+    pub(crate) ended: Ended,
     /// Flows that wait for the end of an execution.
     pub(crate) parents: BTreeSet<(ExecutionId, ExecutionId, u32)>,
     /// Executions that take too long.

@@ -46,8 +46,8 @@ impl Operation<State> for DescribePipe {
             state_reason: None,
             source: text(&*definition.source),
             source_parameters: Some(definition.shown_source()),
-            enrichment: None,
-            enrichment_parameters: None,
+            enrichment: definition.enrichment.clone().map(Into::into),
+            enrichment_parameters: definition.shown_enrichment(),
             target: text(&*definition.target),
             target_parameters: definition.shown_target(),
             role_arn: text(&*definition.role),
@@ -143,7 +143,7 @@ impl Operation<State> for ListPipes {
             last_modified_time: shown(pipe.modified),
             source: text(&*pipe.definition.source),
             target: text(&*pipe.definition.target),
-            enrichment: None,
+            enrichment: pipe.definition.enrichment.clone().map(Into::into),
             name: text(pipe.key.name),
         };
         Ok(ListPipesOutput {

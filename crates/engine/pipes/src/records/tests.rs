@@ -16,6 +16,8 @@ fn samples() -> Vec<Record> {
         batch: 10_000,
         window_seconds: 300,
         filters: Some(vec!["{\"body\":[\"ü\"]}".into()]),
+        enrichment: Some("arn:aws:states:us-east-1:000000000000:stateMachine:m".into()),
+        enrichment_parameters: Some(Some("<$.body>".into())),
         target: "arn:aws:sqs:us-east-1:000000000000:t".into(),
         target_parameters: Some(TargetParameters {
             input_template: Some("<$.body>".into()),

@@ -59,7 +59,7 @@ pub fn created(input: &shapes::CreatePipeInput, faults: &mut Faults) -> Result<D
     }
     let rest = Updates {
         description: input.description.as_ref(),
-        enrichment: (input.enrichment.as_ref(), input.enrichment_parameters.is_some()),
+        enrichment: (input.enrichment.as_ref(), input.enrichment_parameters.as_ref()),
         target_parameters: input.target_parameters.as_deref(),
         role: input.role_arn.as_ref(),
         log: input.log_configuration.as_ref(),
@@ -95,7 +95,7 @@ pub fn updated(
     }
     let rest = Updates {
         description: input.description.as_ref(),
-        enrichment: (input.enrichment.as_ref(), input.enrichment_parameters.is_some()),
+        enrichment: (input.enrichment.as_ref(), input.enrichment_parameters.as_ref()),
         target_parameters: input.target_parameters.as_deref(),
         role: input.role_arn.as_ref(),
         log: input.log_configuration.as_ref(),
@@ -148,7 +148,7 @@ fn set_source(
 /// The members that both requests have.
 struct Updates<'i> {
     description: Option<&'i Text>,
-    enrichment: (Option<&'i Text>, bool),
+    enrichment: (Option<&'i Text>, Option<&'i shapes::PipeEnrichmentParameters>),
     target_parameters: Option<&'i shapes::PipeTargetParameters>,
     role: Option<&'i Text>,
     log: Option<&'i shapes::PipeLogConfigurationParameters>,
@@ -161,8 +161,17 @@ impl Updates<'_> {
             faults.length(description, "description", 0, 512);
             definition.description = Some(description.to_string());
         }
-        if self.enrichment.0.is_some_and(|enrichment| !enrichment.is_empty()) || self.enrichment.1 {
-            return Err(refusals::invalid("Enrichment is not supported by this server."));
+        if let Some(enrichment) = self.enrichment.0 {
+            let arn = if enrichment.is_empty() { None } else { Some(enrichment) };
+            definition.enrichment = arn.map(|_| required_arn(arn, "enrichment", faults));
+        }
+        if let Some(given) = self.enrichment.1 {
+            check_served(given.http_parameters.is_none(), "EnrichmentParameters")?;
+            let template = given.input_template.as_ref().map(ToString::to_string);
+            if let Some(template) = &template {
+                faults.length(template, "enrichmentParameters.inputTemplate", 0, 8192);
+            }
+            definition.enrichment_parameters = Some(template);
         }
         definition.role = faults.required(self.role.map(|role| &**role), "roleArn").to_owned();
         if self.role.is_some() {

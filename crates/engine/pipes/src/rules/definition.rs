@@ -17,6 +17,10 @@ pub struct Definition {
     pub window_seconds: u32,
     /// `FilterCriteria`: patterns of which one must match. None if there are no criteria.
     pub filters: Option<Vec<String>>,
+    /// The ARN of the enrichment.
+    pub enrichment: Option<String>,
+    /// `EnrichmentParameters`, and in them `InputTemplate`.
+    pub enrichment_parameters: Option<Option<String>>,
     /// The ARN of the target.
     pub target: String,
     /// `TargetParameters`.
@@ -112,6 +116,12 @@ impl Definition {
             }),
             ..Default::default()
         }
+    }
+
+    /// `EnrichmentParameters` in an answer.
+    pub fn shown_enrichment(&self) -> Option<shapes::PipeEnrichmentParameters> {
+        let input_template = self.enrichment_parameters.clone()?.map(Into::into);
+        Some(shapes::PipeEnrichmentParameters { input_template, http_parameters: None })
     }
 
     /// `TargetParameters` in an answer.

@@ -25,12 +25,23 @@ pub struct Pipe {
     pub source: Arn,
     /// Patterns of which one must match; all messages pass if there are none.
     pub filters: Vec<EventPattern>,
+    /// What is asked for each batch, and its answer is what the target gets.
+    pub enrichment: Option<Enrichment>,
     /// How an event is put into other words for the target.
     pub template: Option<Template>,
     /// Where its messages go.
     pub target: Arn,
     /// What kind of target that is.
     pub kind: Kind,
+}
+
+/// An express state machine whose output takes the place of a batch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Enrichment {
+    /// The state machine.
+    pub machine: Arn,
+    /// How an event is put into other words for it.
+    pub template: Option<Template>,
 }
 
 /// A kind of target.
@@ -56,14 +67,17 @@ pub enum Kind {
         /// `Time`.
         time: Option<Dynamic>,
     },
-    /// A state machine gets all events of a batch as one array, and nobody waits for the end of its execution.
-    StateMachine,
+    /// A state machine gets all events of a batch as one array.
+    StateMachine {
+        /// Whether the pipe waits for the end of its execution (`REQUEST_RESPONSE`), which may tell that some events have failed.
+        waits: bool,
+    },
 }
 
 impl Kind {
     /// Whether the target gets all events of a batch together.
     pub fn takes_all(&self) -> bool {
-        matches!(self, Kind::StateMachine)
+        matches!(self, Kind::StateMachine { .. })
     }
 
     /// Messages of a batch, at the most (AWS's documentation of EventBridge Pipes, "batching and concurrency").
@@ -103,13 +117,9 @@ impl Kind {
                     time: dynamic(&bus.time)?,
                 }
             }
-            ("states", name) if name.starts_with("stateMachine:") => match &given.state_machine {
-                Some(Some(invocation_type)) if invocation_type == "FIRE_AND_FORGET" => Kind::StateMachine,
-                _ => {
-                    let text =
-                        "State machines are invoked with InvocationType FIRE_AND_FORGET only by this server.";
-                    return Err(refusals::invalid(text));
-                }
+            // Without a type it is REQUEST_RESPONSE (AWS's API reference, "PipeTargetStateMachineParameters").
+            ("states", name) if name.starts_with("stateMachine:") => Kind::StateMachine {
+                waits: given.state_machine.as_ref().and_then(Option::as_deref) != Some("FIRE_AND_FORGET"),
             },
             _ => {
                 let text = "is not supported by this server: the targets of its pipes are queues, topics, event buses and state \
@@ -121,7 +131,7 @@ impl Kind {
             Kind::Queue { .. } => given.bus.is_none() && given.state_machine.is_none(),
             Kind::Topic => given.queue.is_none() && given.bus.is_none() && given.state_machine.is_none(),
             Kind::Bus { .. } => given.queue.is_none() && given.state_machine.is_none(),
-            Kind::StateMachine => given.queue.is_none() && given.bus.is_none(),
+            Kind::StateMachine { .. } => given.queue.is_none() && given.bus.is_none(),
         };
         if fits { Ok(kind) } else { Err(unfit()) }
     }
@@ -152,13 +162,32 @@ impl Pipe {
             })
         });
         let filters = patterns.collect::<Result<_, _>>()?;
-        Ok(Pipe { id, arn: key.arn(), key, filters, source, template, target, kind, definition })
+        let enrichment = enrichment_of(&definition)?;
+        Ok(Pipe { id, arn: key.arn(), key, filters, source, enrichment, template, target, kind, definition })
+    }
+
+    /// Whether all messages of a batch are handed on together.
+    pub fn takes_all(&self) -> bool {
+        self.enrichment.is_some() || self.kind.takes_all()
     }
 
     /// Milliseconds that a batch waits for more.
     pub fn window_millis(&self) -> u64 {
         u64::from(self.definition.window_seconds) * 1_000
     }
+}
+
+fn enrichment_of(definition: &Definition) -> Result<Option<Enrichment>, Refusal> {
+    let Some(text) = &definition.enrichment else { return Ok(None) };
+    let machine = text.parse::<Arn>().ok();
+    let machine = machine.filter(|arn| arn.service == "states" && arn.resource.starts_with("stateMachine:"));
+    let machine = machine.ok_or_else(|| {
+        let why = "is not supported by this server: the enrichments of its pipes are express state machines.";
+        refusals::invalid(format_args!("Enrichment {text} {why}"))
+    })?;
+    let template = definition.enrichment_parameters.as_ref().and_then(Option::as_deref);
+    let template = template.filter(|template| !template.is_empty()).map(Template::parse).transpose()?;
+    Ok(Some(Enrichment { machine, template }))
 }
 
 /// What the members that make a batch must say together. AWS's texts are not recorded; the rules are those of its documentation ("Amazon

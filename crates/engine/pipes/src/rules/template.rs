@@ -20,6 +20,8 @@ pub struct About<'a> {
     pub pipe_name: &'a str,
     /// The ARN of its source.
     pub source_arn: &'a str,
+    /// The ARN of its enrichment, if it has one.
+    pub enrichment_arn: Option<&'a str>,
     /// The ARN of its target.
     pub target_arn: &'a str,
     /// When the event came, such as `2026-01-01T00:00:00Z`.
@@ -129,7 +131,7 @@ impl Variable {
             Variable::PipeArn => quoted(about.pipe_arn),
             Variable::PipeName => quoted(about.pipe_name),
             Variable::SourceArn => quoted(about.source_arn),
-            Variable::EnrichmentArn => None,
+            Variable::EnrichmentArn => about.enrichment_arn.and_then(quoted),
             Variable::TargetArn => quoted(about.target_arn),
             Variable::IngestionTime => quoted(about.ingested),
             Variable::Event => Some(Cow::Borrowed(event.text())),
@@ -179,6 +181,7 @@ mod tests {
         pipe_arn: "arn:aws:pipes:us-east-1:1:pipe/p",
         pipe_name: "p",
         source_arn: "arn:aws:sqs:us-east-1:1:s",
+        enrichment_arn: None,
         target_arn: "arn:aws:sqs:us-east-1:1:t",
         ingested: "2026-01-01T00:00:00Z",
     };

@@ -6,6 +6,7 @@ use api::stepfunctions::{
     CloudWatchEventsExecutionDataDetails, DescribeExecutionInput, DescribeExecutionOutput, ExecutionListItem,
     ListExecutionsInput, ListExecutionsOutput, StopExecutionInput, StopExecutionOutput,
 };
+use bytes::Bytes;
 use kernel::codec::Malformed;
 use kernel::{Asker, Demand, Operation, Refusal, Time};
 use resources::Faults;
@@ -89,11 +90,19 @@ pub(super) fn end_of(
     materials: &Materials<'_>,
 ) -> Result<Option<Result<String, Failure>>, Malformed> {
     let Some(last) = materials.records.get(1) else { return Ok(None) };
+    end_of_record(status, last).map(Some)
+}
+
+/// The same, from that record alone.
+pub(crate) fn end_of_record(
+    status: Status,
+    last: &(Bytes, Bytes),
+) -> Result<Result<String, Failure>, Malformed> {
     let (_, end) = parts(last)?;
-    Ok(Some(match status {
+    Ok(match status {
         Status::Succeeded => Ok(std::str::from_utf8(end).map_err(|_| Malformed)?.to_owned()),
         _ => Err(data::decode_failure(end)?),
-    }))
+    })
 }
 
 /// DescribeExecution.
