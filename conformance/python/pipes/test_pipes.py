@@ -175,15 +175,16 @@ def test_a_state_machine_gets_a_batch_as_one_array(pipes, sfn, sqs, source):
         "InputTemplate": "<$.body>",
         "StepFunctionStateMachineParameters": {"InvocationType": "FIRE_AND_FORGET"},
     }
-    for n in range(25):
-        source.send(json.dumps({"n": n}))
-    batch = {"SqsQueueParameters": {"BatchSize": 25, "MaximumBatchingWindowInSeconds": 60}}
+    for first in range(0, 150, 10):
+        entries = [{"Id": str(n), "MessageBody": json.dumps({"n": n})} for n in range(first, first + 10)]
+        source.send_message_batch(Entries=entries)
+    batch = {"SqsQueueParameters": {"BatchSize": 150, "MaximumBatchingWindowInSeconds": 60}}
     make_pipe(pipes, source, machine, SourceParameters=batch, TargetParameters=parameters)
     while not (executions := sfn.list_executions(stateMachineArn=machine)["executions"]):
         pass
     [execution] = executions
     given = json.loads(sfn.describe_execution(executionArn=execution["executionArn"])["input"])
-    assert sorted(item["n"] for item in given) == list(range(25))
+    assert sorted(item["n"] for item in given) == list(range(150))
     assert source.counts() == (0, 0, 0)
 
 

@@ -10,11 +10,11 @@ use json_text::{Parts, compact};
 use kernel::{Arn, Call, Called, Caller, Drawn, Outcome, Rests, uuid_text};
 use serde_json::{Value, json};
 
-use crate::handing::{Failure, Gathered, Message, gather, item, message, offer, refused, told, transformed};
+use crate::batch::{Asked, Gathered, Handed, Purpose};
+use crate::handing::{Failure, Message, item, message, offer, refused, told, transformed};
 use crate::operations::{Context, Decision};
 use crate::rules::pipe::{Kind, Pipe};
 use crate::rules::record::Record;
-use crate::runs::{Asked, Hand, Handed, Purpose};
 use crate::service::{Effect, Waiter};
 use crate::{BatchId, limits};
 
@@ -25,16 +25,13 @@ const PRINCIPAL: &str = "pipes.amazonaws.com";
 const OUTPUT: Drawn = Drawn { number: 0, draw: 0 };
 
 /// Asks an execution for messages of a batch.
-pub(crate) fn ask<'a>(hand: &mut Hand, context: &mut Context<'a, '_>) -> Decision<'a> {
-    let (batch, pipe) = (hand.batch, hand.pipe.clone());
-    let template = match &pipe.enrichment {
-        Some(enrichment) => enrichment.template.as_ref(),
-        None => pipe.template.as_ref(),
-    };
-    let (gathered, handed) = gather(hand, template, context);
-    if gathered.messages.is_empty() {
-        return told(batch, handed, context);
-    }
+pub(crate) fn ask<'a>(
+    batch: BatchId,
+    pipe: &Pipe,
+    gathered: Gathered,
+    handed: Handed,
+    context: &Context<'a, '_>,
+) -> Decision<'a> {
     let (purpose, machine) = match &pipe.enrichment {
         Some(enrichment) => (Purpose::Enrich, &enrichment.machine),
         None => (Purpose::Invoke, &pipe.target),
@@ -56,7 +53,7 @@ fn asked(
         purpose,
         machine: machine.clone(),
         name: uuid_text(setting.secret.derive("execution of a pipe", lot)),
-        input: gathered.input,
+        input: format!("[{}]", gathered.items),
         messages: gathered.messages,
         answer: None,
         reading: None,
@@ -157,16 +154,16 @@ pub(crate) fn answer<'a>(
     if !pipe.kind.takes_all() {
         return told(batch, hand_each(pipe, asked, items, context), context);
     }
-    let Some(input) = array(pipe, items, context) else {
+    let Some(items) = array(pipe, items, context) else {
         let reason = "the input template does not make JSON of the enriched messages".into();
         return told(batch, all_failed(pipe, asked, reason, context), context);
     };
     if pipe.kind == (Kind::StateMachine { waits: true }) {
-        let gathered = Gathered { messages: asked.messages.clone(), input };
+        let gathered = Gathered { messages: asked.messages.clone(), items };
         let asked = self::asked(batch, Purpose::Invoke, &pipe.target, gathered, context);
         return asking(batch, asked, Handed::default(), context);
     }
-    let handed = match offer(pipe, Message { text: input, ..Message::default() }, context) {
+    let handed = match offer(pipe, Message { text: format!("[{items}]"), ..Message::default() }, context) {
         Ok(()) => all_done(pipe, asked, context),
         Err(reason) => all_failed(pipe, asked, reason, context),
     };
@@ -185,11 +182,11 @@ fn items(output: &str) -> Vec<Record> {
     }
 }
 
-/// The input of a state machine.
+/// The items of the input of a state machine.
 fn array(pipe: &Pipe, records: Vec<Record>, context: &Context<'_, '_>) -> Option<String> {
-    let mut input = String::from("[");
+    let mut input = String::new();
     for record in &records {
-        if input.len() > 1 {
+        if !input.is_empty() {
             input.push(',');
         }
         let text = transformed(pipe, pipe.template.as_ref(), record, context)?;
@@ -198,7 +195,6 @@ fn array(pipe: &Pipe, records: Vec<Record>, context: &Context<'_, '_>) -> Option
             return None;
         }
     }
-    input.push(']');
     Some(input)
 }
 

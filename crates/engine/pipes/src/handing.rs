@@ -14,11 +14,11 @@ use notification::{Kind as Of, Notification};
 use patterns::Event;
 use sha2::Sha256;
 
+use crate::batch::{Gathered, Hand, Handed};
 use crate::operations::{Context, Decision};
 use crate::rules::pipe::{Kind, Pipe};
 use crate::rules::record::Record;
 use crate::rules::template::{About, Dynamic, Template};
-use crate::runs::{Hand, Handed};
 use crate::service::{Effect, Waiter};
 use crate::{BatchId, asking, limits};
 
@@ -58,13 +58,22 @@ pub(crate) fn read<'a>(
 
 /// Messages are handed on. What became of them is told to their batch with [`Waiter::Handed`].
 pub(crate) fn hand<'a>(hand: &mut Hand, context: &mut Context<'a, '_>) -> Decision<'a> {
-    let waits = hand.pipe.enrichment.is_some() || hand.pipe.kind == Kind::StateMachine { waits: true };
-    let handed = match hand.pipe.takes_all() {
-        true if waits => return asking::ask(hand, context),
-        true => hand_all(hand, context),
-        false => hand_one(hand, context),
-    };
-    told(hand.batch, handed, context)
+    let (batch, pipe) = (hand.batch, hand.pipe.clone());
+    if !pipe.takes_all() {
+        let handed = hand_one(hand, context);
+        return told(batch, handed, context);
+    }
+    let mut handed = gather(hand, context);
+    let gathered = std::mem::take(&mut hand.gathered);
+    if handed.rest.is_empty() && !hand.is_last {
+        return Decision::with(Vec::new(), Outcome::Wait(Waiter::Gathered(batch, gathered, handed)));
+    }
+    let waits = pipe.enrichment.is_some() || pipe.kind == Kind::StateMachine { waits: true };
+    if waits && !gathered.messages.is_empty() {
+        return asking::ask(batch, &pipe, gathered, handed, context);
+    }
+    hand_all(&pipe, gathered, &mut handed, context);
+    told(batch, handed, context)
 }
 
 /// The batch is told what became of its messages.
@@ -105,12 +114,10 @@ fn hand_one(hand: &Hand, context: &mut Context<'_, '_>) -> Handed {
     handed
 }
 
-/// Hands as many messages to a state machine as fit into one input, in one array.
-fn hand_all(hand: &mut Hand, context: &mut Context<'_, '_>) -> Handed {
-    let pipe = hand.pipe.clone();
-    let (gathered, mut handed) = gather(hand, pipe.template.as_ref(), context);
-    let Some((first, _)) = gathered.messages.first() else { return handed };
-    match offer(&pipe, Message { text: gathered.input, ..Message::default() }, context) {
+/// Hands messages to a state machine, as the items of one array.
+fn hand_all(pipe: &Pipe, gathered: Gathered, handed: &mut Handed, context: &mut Context<'_, '_>) {
+    let Some((first, id)) = gathered.messages.first().cloned() else { return };
+    match offer(pipe, Message { text: format!("[{}]", gathered.items), ..Message::default() }, context) {
         Ok(()) => {
             let drawn: Vec<Drawn> = gathered.messages.iter().map(|message| message.0).collect();
             context.finish(&pipe.source, &drawn);
@@ -118,29 +125,20 @@ fn hand_all(hand: &mut Hand, context: &mut Context<'_, '_>) -> Handed {
         }
         Err(reason) => {
             handed.failed += gathered.messages.len();
-            refused(&pipe, *first, gathered.messages.first().map(|it| it.1.clone()), reason, context);
+            refused(pipe, first, Some(id), reason, context);
         }
     }
-    handed
 }
 
-/// Messages that go on together, as the items of one array.
-pub(crate) struct Gathered {
-    /// The messages, with their ids.
-    pub messages: Vec<(Drawn, String)>,
-    /// The array.
-    pub input: String,
-}
-
-/// Takes as many messages as fit into the input of a state machine. Those that pass no filter are deleted.
-pub(crate) fn gather(
-    hand: &mut Hand,
-    template: Option<&Template>,
-    context: &mut Context<'_, '_>,
-) -> (Gathered, Handed) {
+/// Adds messages to those that go on together, as many as fit into the input of a state machine. Those that pass no filter are deleted.
+fn gather(hand: &mut Hand, context: &mut Context<'_, '_>) -> Handed {
     let mut handed = Handed::default();
     let pipe = hand.pipe.clone();
-    let mut gathered = Gathered { messages: Vec::new(), input: String::from("[") };
+    let template = match &pipe.enrichment {
+        Some(enrichment) => enrichment.template.as_ref(),
+        None => pipe.template.as_ref(),
+    };
+    let gathered = &mut hand.gathered;
     let mut filtered = Vec::new();
     let mut messages = std::mem::take(&mut hand.messages).into_iter();
     for (drawn, stored) in messages.by_ref() {
@@ -156,23 +154,23 @@ pub(crate) fn gather(
             continue;
         };
         let item = item(text);
-        if !gathered.messages.is_empty() && gathered.input.len() + item.len() + 2 > limits::ARRAY_BYTES {
-            handed.rest.push((drawn, stored));
-            break;
-        }
         if !gathered.messages.is_empty() {
-            gathered.input.push(',');
+            // The brackets and a comma stand around them.
+            if gathered.items.len() + item.len() + 3 > limits::ARRAY_BYTES {
+                handed.rest.push((drawn, stored));
+                break;
+            }
+            gathered.items.push(',');
         }
-        gathered.input.push_str(&item);
+        gathered.items.push_str(&item);
         gathered.messages.push((drawn, id.unwrap_or_default()));
     }
     handed.rest.extend(messages);
-    gathered.input.push(']');
     handed.done = filtered.len();
     if !filtered.is_empty() {
         context.finish(&pipe.source, &filtered);
     }
-    (gathered, handed)
+    handed
 }
 
 const NO_JSON: &str = "the input template does not make JSON of the message, or too much";

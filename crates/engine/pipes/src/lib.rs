@@ -15,6 +15,8 @@ pub mod state;
 
 pub mod operations;
 
+pub mod batch;
+
 pub mod runs;
 
 pub mod handing;

@@ -22,6 +22,9 @@ pub const TARGET_BATCH: u32 = 10;
 /// Bytes of the input of a state machine, and so of a batch for one (the same).
 pub const ARRAY_BYTES: usize = 262_144;
 
+/// Messages that are put into other words in one step, of a batch that is handed on as one. Requests come between steps.
+pub const GATHERED: usize = 100;
+
 /// Batches of a pipe that are under way at the same time. AWS begins with five.
 pub const OPEN: usize = 5;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use kernel::{Arn, Deadlines, Drawn, Extent, Stored, Time};
 
+use crate::batch::{Asked, Batch, Gathered, Hand, Handed};
 use crate::records::PipeState;
 use crate::rules::pipe::Pipe;
 use crate::{BatchId, limits};
@@ -51,106 +52,6 @@ struct Runner {
     failures: u32,
     /// Draws in a row that gave nothing.
     empty: u32,
-}
-
-/// Messages that go through a pipe together.
-#[derive(Debug)]
-struct Batch {
-    pipe: Arc<Pipe>,
-    /// Messages that are to be read.
-    unread: Vec<Drawn>,
-    /// Those that are being read, and where.
-    reading: Vec<(Drawn, Extent)>,
-    /// Those that have been read.
-    read: VecDeque<(Drawn, Stored)>,
-    /// Whether it counts among those that are in memory.
-    is_loaded: bool,
-    /// Groups of a FIFO queue of which a message was not handed on: those behind it wait.
-    blocked: Vec<String>,
-    done: usize,
-    failed: usize,
-    /// The execution for which it waits.
-    asked: Option<Asked>,
-}
-
-impl Batch {
-    /// Bytes of the records that are in memory.
-    fn bytes(&self) -> usize {
-        self.read.iter().map(|(_, stored)| stored.head.len() + stored.tail.len()).sum()
-    }
-
-    fn note(&mut self, handed: Handed) {
-        self.done += handed.done;
-        self.failed += handed.failed;
-        self.blocked.extend(handed.blocked);
-        for message in handed.rest.into_iter().rev() {
-            self.read.push_front(message);
-        }
-    }
-}
-
-/// Messages that are about to be handed on.
-#[derive(Debug)]
-pub struct Hand {
-    /// Their batch.
-    pub batch: BatchId,
-    /// Their pipe, as it was when they were drawn.
-    pub pipe: Arc<Pipe>,
-    /// The messages with their records.
-    pub messages: Vec<(Drawn, Stored)>,
-    /// Groups of which nothing is handed on.
-    pub blocked: Vec<String>,
-}
-
-/// For what an execution is asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Purpose {
-    /// Its output takes the place of the messages.
-    Enrich,
-    /// It is the target, and its output tells which messages have failed.
-    Invoke,
-}
-
-/// An execution of an express state machine that is asked for messages.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Asked {
-    /// For what.
-    pub purpose: Purpose,
-    /// The state machine.
-    pub machine: Arn,
-    /// The name of the execution, which no other one has.
-    pub name: String,
-    /// Its input.
-    pub input: String,
-    /// The messages, with their ids.
-    pub messages: Vec<(Drawn, String)>,
-    /// The record that has its output, once it has been read.
-    pub answer: Option<Stored>,
-    /// Where that record is being read.
-    pub reading: Option<Extent>,
-    /// Until when it is waited for.
-    pub until: Time,
-}
-
-impl Asked {
-    /// The execution as a source: its ARN without the id behind its name.
-    pub fn source(&self) -> Arn {
-        let machine = self.machine.resource.split(':').nth(1).unwrap_or_default();
-        Arn { resource: format!("express:{machine}:{}", self.name), ..self.machine.clone() }
-    }
-}
-
-/// What became of messages.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Handed {
-    /// How many are gone from their source: handed on, or filtered out.
-    pub done: usize,
-    /// How many the target did not take.
-    pub failed: usize,
-    /// The group of the one that it did not take.
-    pub blocked: Option<String>,
-    /// Those for which the target had no room left. They are handed on next.
-    pub rest: Vec<(Drawn, Stored)>,
 }
 
 /// What all pipes are doing.
@@ -324,6 +225,7 @@ impl Runs {
             blocked: Vec::new(),
             done: 0,
             failed: 0,
+            gathered: Gathered::default(),
             asked: None,
         };
         self.batches.insert(BatchId(self.next_batch), batch);
@@ -399,13 +301,15 @@ impl Runs {
     /// What a batch does next.
     fn go_on(&mut self, id: BatchId) {
         let Some(batch) = self.batches.get(&id) else { return };
-        let takes_all = batch.pipe.takes_all();
-        let has_all = !takes_all || batch.unread.is_empty() || batch.bytes() >= limits::ARRAY_BYTES;
-        match (batch.read.is_empty(), batch.unread.is_empty()) {
-            (false, _) if has_all => self.to_hand.push_back(id),
+        if !batch.read.is_empty() {
+            self.to_hand.push_back(id);
+        } else if !batch.unread.is_empty() {
             // What is in memory goes before what is not, which may wait for it.
-            (_, false) => self.to_read.push_front(id),
-            _ => self.end(id),
+            self.to_read.push_front(id);
+        } else if !batch.gathered.messages.is_empty() {
+            self.to_hand.push_back(id);
+        } else {
+            self.end(id);
         }
     }
 
@@ -413,10 +317,16 @@ impl Runs {
     pub(crate) fn next_hand(&mut self) -> Option<Hand> {
         while let Some(id) = self.to_hand.pop_front() {
             let Some(batch) = self.batches.get_mut(&id) else { continue };
-            let count = if batch.pipe.takes_all() { batch.read.len() } else { 1 };
+            let count = if batch.pipe.takes_all() { limits::GATHERED } else { 1 };
             let messages: Vec<_> = batch.read.drain(..count.min(batch.read.len())).collect();
-            let (pipe, blocked) = (batch.pipe.clone(), batch.blocked.clone());
-            return Some(Hand { batch: id, pipe, messages, blocked });
+            return Some(Hand {
+                batch: id,
+                pipe: batch.pipe.clone(),
+                messages,
+                blocked: batch.blocked.clone(),
+                gathered: std::mem::take(&mut batch.gathered),
+                is_last: batch.read.is_empty() && batch.unread.is_empty(),
+            });
         }
         None
     }
@@ -425,6 +335,14 @@ impl Runs {
     pub(crate) fn handed(&mut self, id: BatchId, handed: Handed, now: Time) {
         self.now = self.now.max(now);
         let Some(batch) = self.batches.get_mut(&id) else { return };
+        batch.note(handed);
+        self.go_on(id);
+    }
+
+    /// Some messages of a batch wait for the others, with which they are handed on.
+    pub(crate) fn gathered(&mut self, id: BatchId, gathered: Gathered, handed: Handed) {
+        let Some(batch) = self.batches.get_mut(&id) else { return };
+        batch.gathered = gathered;
         batch.note(handed);
         self.go_on(id);
     }

@@ -7,12 +7,12 @@ use kernel::service::Never;
 use kernel::{Arn, Called, Demand, Drawn, Extent, Ledger, Service, Stored, Survival, Time};
 
 use crate::BatchId;
+use crate::batch::{Asked, Gathered, Hand, Handed};
 use crate::ids::SERVICE;
 use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting};
 use crate::records::{self, Record};
 use crate::rules::pipe::Pipe;
-use crate::runs::{Asked, Hand, Handed};
 use crate::state::State;
 use crate::{asking, handing};
 
@@ -41,6 +41,8 @@ pub enum Waiter {
     Reading(BatchId, Vec<(Drawn, Extent)>, Vec<Drawn>),
     /// What became of messages of a batch.
     Handed(BatchId, Handed, Time),
+    /// Messages that wait for others of the batch, with which they are handed on, and what became of some.
+    Gathered(BatchId, Gathered, Handed),
     /// What became of some, and an execution that is asked for others.
     Asking(BatchId, Box<Asked>, Handed, Time),
     /// The output of that execution is being read; none, if there is none.
@@ -72,6 +74,8 @@ pub enum Due {
 const DRAWS: usize = 0;
 /// Messages that are handed on.
 const HANDS: usize = 1;
+/// So many bytes of a message take about as long as a message.
+const COST_BYTES: usize = 16 << 10;
 /// Pipes that change.
 const CHANGES: usize = 2;
 
@@ -112,6 +116,7 @@ impl Service for State {
             Waiter::Drawn(pipe, drawn, now) => self.runs.drawn(pipe, drawn, now),
             Waiter::Reading(batch, reading, later) => self.runs.reading(batch, reading, later),
             Waiter::Handed(batch, handed, now) => self.runs.handed(batch, handed, now),
+            Waiter::Gathered(batch, gathered, handed) => self.runs.gathered(batch, gathered, handed),
             Waiter::Asking(batch, asked, handed, now) => self.runs.ask(batch, *asked, handed, now),
             Waiter::Fetching(batch, extent) => self.runs.fetching(batch, extent),
             Waiter::NotStarted(batch) => self.runs.give_up(batch),
@@ -171,8 +176,11 @@ impl Service for State {
 
     fn cost(due: &Due) -> usize {
         match due {
-            Due::Hand(hand) => hand.messages.len().max(1),
-            Due::Answer(_, _, asked) => asked.messages.len().max(1),
+            Due::Hand(hand) => {
+                let bytes: usize = hand.messages.iter().map(|(_, stored)| stored.tail.len()).sum();
+                1 + hand.messages.len() + bytes / COST_BYTES
+            }
+            Due::Answer(_, _, asked) => 1 + asked.messages.len() + asked.input.len() / COST_BYTES,
             Due::Draw(..) | Due::Read(..) | Due::Start(..) | Due::Fetch(..) | Due::Settle(_) => 1,
         }
     }

@@ -216,3 +216,95 @@ fn check_batch(definition: &Definition, is_fifo: bool, kind: &Kind) -> Result<()
 pub(super) fn is_path(text: &str) -> bool {
     Path::parse(text).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::definition::{BusParameters, QueueParameters};
+    use super::*;
+
+    const MACHINE: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:m";
+
+    fn definition(source: &str, target: &str, batch: u32, window_seconds: u32) -> Definition {
+        let of = |text: &str| match text.starts_with("arn:") {
+            true => text.to_owned(),
+            false => format!("arn:aws:sqs:us-east-1:000000000000:{text}"),
+        };
+        Definition { source: of(source), target: of(target), batch, window_seconds, ..Definition::default() }
+    }
+
+    fn read(definition: Definition) -> Result<Pipe, Refusal> {
+        let (account, region) = ("000000000000".into(), "us-east-1".into());
+        Pipe::of(1, PipeKey { account, region, name: "p".into() }, Arc::new(definition))
+    }
+
+    #[test]
+    fn what_makes_a_batch_depends_on_source_and_target() {
+        // AWS's documentation of EventBridge Pipes, "Amazon Simple Queue Service as a source" and "batching and concurrency"
+        let bus = "arn:aws:events:us-east-1:000000000000:event-bus/default";
+        for (source, target, batch, window, is_good) in [
+            ("s", "t", 10, 0, true),
+            ("s", "t", 10, 300, true),
+            ("s", "t", 11, 300, false),
+            ("s", bus, 11, 300, false),
+            ("s", MACHINE, 10_000, 1, true),
+            ("s", MACHINE, 11, 0, false),
+            ("s.fifo", MACHINE, 10, 0, true),
+            ("s.fifo", MACHINE, 11, 1, false),
+            ("s.fifo", "t.fifo", 10, 1, false),
+        ] {
+            let read = read(definition(source, target, batch, window));
+            assert_eq!(read.is_ok(), is_good, "{source} {target} {batch} {window}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_served_is_refused() {
+        for (source, target) in [
+            ("arn:aws:kinesis:us-east-1:000000000000:stream/s", "t"),
+            ("s", "arn:aws:lambda:us-east-1:000000000000:function:f"),
+            ("s", "arn:aws:sns:us-east-1:000000000000:t.fifo"),
+            ("s", "arn:aws:events:us-east-1:000000000000:api-destination/a/b"),
+            ("s", "arn:aws:states:us-east-1:000000000000:activity:a"),
+        ] {
+            let refusal = read(definition(source, target, 10, 0)).unwrap_err();
+            assert_eq!(refusal.shape, "ValidationException", "{source} {target}");
+        }
+        let with = |enrichment: &str| Definition {
+            enrichment: Some(enrichment.to_owned()),
+            ..definition("s", "t", 10, 0)
+        };
+        assert!(read(with(MACHINE)).is_ok_and(|pipe| pipe.takes_all()));
+        assert!(read(with("arn:aws:lambda:us-east-1:000000000000:function:f")).is_err());
+    }
+
+    #[test]
+    fn parameters_are_those_of_the_target() {
+        let queue = || TargetParameters { queue: Some(QueueParameters::default()), ..Default::default() };
+        let bus = || TargetParameters { bus: Some(BusParameters::default()), ..Default::default() };
+        let machine = |text: &str| TargetParameters {
+            state_machine: Some(Some(text.to_owned())),
+            ..Default::default()
+        };
+        let topic = "arn:aws:sns:us-east-1:000000000000:t";
+        for (target, parameters, is_good) in [
+            ("t", queue(), true),
+            ("t", bus(), false),
+            (topic, queue(), false),
+            (topic, TargetParameters::default(), true),
+            (MACHINE, machine("FIRE_AND_FORGET"), true),
+            (MACHINE, queue(), false),
+        ] {
+            let target_parameters = Some(parameters);
+            let read = read(Definition { target_parameters, ..definition("s", target, 10, 0) });
+            assert_eq!(read.is_ok(), is_good, "{target}");
+        }
+        // AWS's API reference, "PipeTargetStateMachineParameters"
+        for (invocation_type, waits) in [("FIRE_AND_FORGET", false), ("REQUEST_RESPONSE", true)] {
+            let target_parameters = Some(machine(invocation_type));
+            let pipe = read(Definition { target_parameters, ..definition("s", MACHINE, 10, 0) }).unwrap();
+            assert_eq!(pipe.kind, Kind::StateMachine { waits });
+        }
+        let pipe = read(definition("s", MACHINE, 10, 0)).unwrap();
+        assert_eq!(pipe.kind, Kind::StateMachine { waits: true });
+    }
+}
