@@ -339,3 +339,54 @@ fn a_backlog_goes_through_in_turns_while_others_are_served() {
     story.pass(SECOND);
     assert_eq!((story.counts("s"), story.counts("t")), ((0, 0), (2_000, 0)));
 }
+
+fn of_sfn(request: api::stepfunctions::Request) -> Command {
+    let caller = caller();
+    let asker = Asker { caller: &caller, base: "http://localhost:4566", trace: None };
+    Command::Stepfunctions(stepfunctions::operations::prepare(request, &asker).unwrap().0)
+}
+
+#[test]
+fn an_enrichment_under_way_is_waited_for_and_begins_anew_after_a_crash() {
+    let mut story = Story::new(6);
+    story.create_queue("s", &[("VisibilityTimeout", "60")]);
+    story.create_queue("t", &[]);
+    let definition = r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":20,"End":true}}}"#;
+    let machine = api::stepfunctions::CreateStateMachineInput {
+        name: text("m"),
+        definition: text(definition),
+        role_arn: text("arn:aws:iam::000000000000:role/r"),
+        r#type: text("EXPRESS"),
+        ..Default::default()
+    };
+    story.ask(of_sfn(api::stepfunctions::Request::CreateStateMachine(machine))).unwrap();
+    let enrichment = text("arn:aws:states:us-east-1:000000000000:stateMachine:m");
+    story.create_pipe(shapes::CreatePipeInput { enrichment, ..pipe("p", "s", "t") });
+    for n in 0..3 {
+        story.ask(send("s", &n.to_string(), None)).unwrap();
+    }
+    story.pass(SECOND);
+    let stop = shapes::StopPipeInput { name: text("p") };
+    story.ask(of_pipes(Request::StopPipe(stop))).unwrap();
+    story.pass(15 * SECOND);
+    assert_eq!((story.state("p"), story.counts("s"), story.counts("t")), (Some("STOPPING"), (0, 3), (0, 0)));
+    story.pass(10 * SECOND);
+    assert_eq!((story.state("p"), story.counts("s"), story.counts("t")), (Some("STOPPED"), (0, 0), (3, 0)));
+    let start = shapes::StartPipeInput { name: text("p") };
+    story.ask(of_pipes(Request::StartPipe(start))).unwrap();
+    story.ask(send("s", "3", None)).unwrap();
+    story.pass(10 * SECOND);
+    story.server.crash();
+    story.pass(5 * SECOND);
+    assert_eq!(story.counts("t"), (3, 0), "an execution from before the crash is nobody's");
+    story.pass(200 * SECOND);
+    assert_eq!((story.counts("s"), story.counts("t")), ((0, 0), (4, 0)));
+    assert_eq!(story.undelivered(), 0);
+    // What is never answered does not hold the messages for ever.
+    let delete = shapes::DeletePipeInput { name: text("p") };
+    story.ask(send("s", "4", None)).unwrap();
+    story.ask(of_pipes(Request::DeletePipe(delete))).unwrap();
+    assert_eq!(story.state("p"), Some("DELETING"));
+    story.pass(30 * SECOND);
+    assert_eq!((story.state("p"), story.counts("t")), (None, (5, 0)));
+}

@@ -14,6 +14,38 @@ QUEUE = "arn:aws:sqs:us-east-1:000000000000:"
 COUNT = 300
 
 
+def test_an_init_file_declares_pipes(start, tmp_path):
+    declared = tmp_path / "init.toml"
+    file = """
+        queues = [{ name = "s" }, { name = "t" }]
+        [[pipes]]
+        name = "p"
+        source = "s"
+        target = "t"
+        filters = [{ body = { n = [{ numeric = [">=", 2] }] } }]
+        input-template = "<$.body.n>"
+        """
+    declared.write_text(file)
+    flags = ["--data", tmp_path / "data", "--init", declared]
+    server = start(*flags)
+    sqs, pipes = client(server), client(server, "pipes")
+    for n in range(4):
+        sqs.send_message(QueueUrl=f"{server.url}/000000000000/s", MessageBody=f'{{"n": {n}}}')
+    bodies = []
+    while len(bodies) < 2:
+        answer = sqs.receive_message(QueueUrl=f"{server.url}/000000000000/t", MaxNumberOfMessages=10, WaitTimeSeconds=5)
+        bodies += [message["Body"] for message in answer["Messages"]]
+    assert sorted(bodies) == ["2", "3"]
+    made = pipes.describe_pipe(Name="p")
+    assert server.stop() == 0
+    server = start(*flags)
+    assert client(server, "pipes").describe_pipe(Name="p")["LastModifiedTime"] == made["LastModifiedTime"]
+    assert server.stop() == 0
+    declared.write_text(file + "stopped = true")
+    changed = client(start(*flags), "pipes").describe_pipe(Name="p")
+    assert (changed["CurrentState"], changed["SourceParameters"]) == ("STOPPED", made["SourceParameters"])
+
+
 def test_a_pipe_goes_on_where_it_was_when_the_program_was_killed(start, tmp_path):
     flags = ["--data", tmp_path / "data"]
     server = start(*flags)

@@ -1,5 +1,5 @@
-//! The file that declares queues, topics, event buses, schedules and state machines. The server applies it at every start, and does not change what
-//! is as declared.
+//! The file that declares queues, topics, event buses, schedules, pipes and state machines. The server applies it at every start, and
+//! does not change what is as declared.
 //!
 //! ```toml
 //! [[queues]]
@@ -55,9 +55,17 @@
 //! [[state-machines]]
 //! name = "fulfil"
 //! definition-file = "fulfil.asl.json"
+//!
+//! [[pipes]]
+//! name = "large-orders"
+//! source = "orders"
+//! target = "large-orders"
+//! filters = [{ body = { total = [{ numeric = [">=", 100] }] } }]
+//! input-template = "<$.body>"
 //! ```
 
 mod buses;
+mod pipes;
 mod schedules;
 mod state_machines;
 mod topics;
@@ -75,6 +83,7 @@ use sqs::operations::{self, create_queue, list_queue_tags, set_queue_attributes,
 use sqs::{QueueKey, rules};
 use toml::Spanned;
 
+use self::pipes::{DeclaredPipe, PipeEntry};
 use crate::engine::Handle;
 use crate::mailbox::{Tickets, ask};
 use crate::options::is_region;
@@ -97,6 +106,8 @@ struct File {
     schedules: Vec<ScheduleEntry>,
     #[serde(default)]
     state_machines: Vec<StateMachineEntry>,
+    #[serde(default)]
+    pipes: Vec<PipeEntry>,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +139,7 @@ pub struct Init {
     buses: Vec<DeclaredBus>,
     schedules: Vec<DeclaredSchedule>,
     state_machines: Vec<DeclaredStateMachine>,
+    pipes: Vec<DeclaredPipe>,
 }
 
 #[derive(Debug)]
@@ -269,7 +281,17 @@ pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
         }
         state_machines.push(machine);
     }
-    Ok(Init { path: path.into(), queues, topics, buses, schedules, state_machines })
+    let mut pipes: Vec<DeclaredPipe> = Vec::new();
+    for entry in file.pipes {
+        let pipe = self::pipes::read(entry, region, |span| line_of(span).unwrap_or(1));
+        let pipe = pipe.map_err(|(span, text)| mistake(line_of(span), text))?;
+        if let Some(other) = pipes.iter().find(|other| other.arn == pipe.arn) {
+            let text = format!("{} is declared on line {} already", pipe.arn, other.line);
+            return Err(mistake(Some(pipe.line), text));
+        }
+        pipes.push(pipe);
+    }
+    Ok(Init { path: path.into(), queues, topics, buses, schedules, state_machines, pipes })
 }
 
 /// Returns the caller for a declaration; an account has twelve digits.
@@ -336,38 +358,22 @@ pub async fn apply(init: &Init, engine: &Handle, tickets: &Tickets, base: &str) 
             })?;
         }
     }
+    let mistake = |(line, message)| InitError { path: init.path.clone(), line: Some(line), message };
     for topic in &init.topics {
-        let declared = topics::declare(topic, base, engine, tickets).await;
-        declared.map_err(|(line, message)| InitError {
-            path: init.path.clone(),
-            line: Some(line),
-            message,
-        })?;
+        topics::declare(topic, base, engine, tickets).await.map_err(mistake)?;
     }
     // Before those that may have them as targets.
     for machine in &init.state_machines {
-        let declared = state_machines::declare(machine, engine, tickets).await;
-        declared.map_err(|(line, message)| InitError {
-            path: init.path.clone(),
-            line: Some(line),
-            message,
-        })?;
+        state_machines::declare(machine, engine, tickets).await.map_err(mistake)?;
     }
     for bus in &init.buses {
-        let declared = buses::declare(bus, engine, tickets).await;
-        declared.map_err(|(line, message)| InitError {
-            path: init.path.clone(),
-            line: Some(line),
-            message,
-        })?;
+        buses::declare(bus, engine, tickets).await.map_err(mistake)?;
     }
     for schedule in &init.schedules {
-        let declared = schedules::declare(schedule, engine, tickets).await;
-        declared.map_err(|(line, message)| InitError {
-            path: init.path.clone(),
-            line: Some(line),
-            message,
-        })?;
+        schedules::declare(schedule, engine, tickets).await.map_err(mistake)?;
+    }
+    for pipe in &init.pipes {
+        self::pipes::declare(pipe, engine, tickets).await.map_err(mistake)?;
     }
     Ok(())
 }
@@ -457,6 +463,11 @@ mod tests {
         assert!(text.contains("line 3: state machine \"m\": definition-file = \"none.json\": "), "{text}");
         let text = mistake(&format!("{machine}definition = {{ StartAt = \"A\" }}\n"));
         assert!(text.contains("line 2: state machine \"m\": Invalid State Machine Definition"), "{text}");
+        let pipe = "[[pipes]]\nname = \"p\"\nsource = \"s\"\ntarget = \"t\"\n";
+        let text = mistake(&format!("{pipe}batch-size = 11\n"));
+        assert!(text.contains("line 2: pipe \"p\": BatchSize 11 is larger"), "{text}");
+        let text = mistake(&format!("{pipe}{pipe}"));
+        assert!(text.contains("line 6: arn:aws:pipes:") && text.contains("line 2 already"), "{text}");
         let text = mistake("[[queues]]\nname = \"a\"\naccount = \"1\"\n");
         assert!(text.contains("line 3: account"), "{text}");
         let text = mistake("[[queues]]\nname = \"a\"\nregion = \"\"\n");

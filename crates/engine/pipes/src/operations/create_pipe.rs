@@ -53,6 +53,11 @@ impl Operation<State> for CreatePipe {
 }
 
 impl CreatePipe {
+    /// Whether a pipe is as this request would make it.
+    pub fn declares(&self, known: &PipeDeclared) -> bool {
+        self.definition == known.definition && self.is_wanted == known.is_wanted
+    }
+
     fn create<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'a>, Refusal> {
         if state.pipe(&self.key).is_some() {
             return Err(refusals::exists(&self.key.name));

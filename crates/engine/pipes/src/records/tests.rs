@@ -6,7 +6,10 @@ use kernel::Time;
 use kernel::service::Record as _;
 
 use super::*;
-use crate::rules::definition::{BusParameters, Definition, Log, QueueParameters, TargetParameters};
+use crate::rules::definition::{
+    BusParameters, Definition, EnrichmentParameters, Log, MachineParameters, QueueParameters,
+    TargetParameters,
+};
 
 fn samples() -> Vec<Record> {
     let key = PipeKey { account: "000000000000".into(), region: "us-east-1".into(), name: "p".into() };
@@ -17,13 +20,13 @@ fn samples() -> Vec<Record> {
         window_seconds: 300,
         filters: Some(vec!["{\"body\":[\"ü\"]}".into()]),
         enrichment: Some("arn:aws:states:us-east-1:000000000000:stateMachine:m".into()),
-        enrichment_parameters: Some(Some("<$.body>".into())),
+        enrichment_parameters: Some(EnrichmentParameters { input_template: Some("<$.body>".into()) }),
         target: "arn:aws:sqs:us-east-1:000000000000:t".into(),
         target_parameters: Some(TargetParameters {
             input_template: Some("<$.body>".into()),
             queue: Some(QueueParameters { group: Some("g".into()), deduplication_id: None }),
             bus: Some(BusParameters { resources: Some(vec!["$.a".into()]), ..BusParameters::default() }),
-            state_machine: Some(Some("FIRE_AND_FORGET".into())),
+            state_machine: Some(MachineParameters { invocation_type: Some("FIRE_AND_FORGET".into()) }),
         }),
         role: "arn:aws:iam::000000000000:role/r".into(),
         log: Some(Log { level: "ERROR".into(), bucket: Some([None, None, None, None]), ..Log::default() }),
@@ -41,7 +44,21 @@ fn samples() -> Vec<Record> {
             state,
         }))
     };
+    // Parameters of which nothing is said are others than none.
+    let empty = Definition {
+        filters: Some(Vec::new()),
+        enrichment_parameters: Some(EnrichmentParameters::default()),
+        target_parameters: Some(TargetParameters {
+            queue: Some(QueueParameters::default()),
+            bus: Some(BusParameters::default()),
+            state_machine: Some(MachineParameters::default()),
+            ..TargetParameters::default()
+        }),
+        log: Some(Log::default()),
+        ..Definition::default()
+    };
     vec![
+        pipe(empty, PipeState::Deleting),
         pipe(full, PipeState::Stopping),
         pipe(Definition::default(), PipeState::Running),
         Record::PipeDeleted(Deleted { id: 300, key: key.clone(), declared_in: vec![1, 300] }),

@@ -6,7 +6,10 @@ use kernel::{Arn, Asker, Refusal};
 use resources::Faults;
 use resources::tags::{Fault, Rules, Tags};
 
-use super::definition::{BusParameters, Definition, Log, QueueParameters, TargetParameters};
+use super::definition::{
+    BusParameters, Definition, EnrichmentParameters, Log, MachineParameters, QueueParameters,
+    TargetParameters,
+};
 use super::pipe::is_path;
 use crate::{PipeKey, limits, refusals};
 
@@ -171,7 +174,7 @@ impl Updates<'_> {
             if let Some(template) = &template {
                 faults.length(template, "enrichmentParameters.inputTemplate", 0, 8192);
             }
-            definition.enrichment_parameters = Some(template);
+            definition.enrichment_parameters = Some(EnrichmentParameters { input_template: template });
         }
         definition.role = faults.required(self.role.map(|role| &**role), "roleArn").to_owned();
         if self.role.is_some() {
@@ -240,7 +243,7 @@ fn target_parameters(
             let path = "targetParameters.stepFunctionStateMachineParameters.invocationType";
             faults.one_of(invocation_type, path, &["REQUEST_RESPONSE", "FIRE_AND_FORGET"]);
         }
-        given.invocation_type.as_ref().map(ToString::to_string)
+        MachineParameters { invocation_type: given.invocation_type.as_ref().map(ToString::to_string) }
     });
     Ok(TargetParameters { input_template, queue, bus, state_machine })
 }

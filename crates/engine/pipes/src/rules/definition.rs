@@ -19,8 +19,8 @@ pub struct Definition {
     pub filters: Option<Vec<String>>,
     /// The ARN of the enrichment.
     pub enrichment: Option<String>,
-    /// `EnrichmentParameters`, and in them `InputTemplate`.
-    pub enrichment_parameters: Option<Option<String>>,
+    /// `EnrichmentParameters`.
+    pub enrichment_parameters: Option<EnrichmentParameters>,
     /// The ARN of the target.
     pub target: String,
     /// `TargetParameters`.
@@ -43,8 +43,24 @@ pub struct TargetParameters {
     pub queue: Option<QueueParameters>,
     /// `EventBridgeEventBusParameters`.
     pub bus: Option<BusParameters>,
-    /// `StepFunctionStateMachineParameters`, and in it `InvocationType`.
-    pub state_machine: Option<Option<String>>,
+    /// `StepFunctionStateMachineParameters`.
+    pub state_machine: Option<MachineParameters>,
+}
+
+/// `EnrichmentParameters`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EnrichmentParameters {
+    /// `InputTemplate`.
+    pub input_template: Option<String>,
+}
+
+/// `StepFunctionStateMachineParameters`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MachineParameters {
+    /// `InvocationType`.
+    pub invocation_type: Option<String>,
 }
 
 /// `SqsQueueParameters`.
@@ -120,7 +136,7 @@ impl Definition {
 
     /// `EnrichmentParameters` in an answer.
     pub fn shown_enrichment(&self) -> Option<shapes::PipeEnrichmentParameters> {
-        let input_template = self.enrichment_parameters.clone()?.map(Into::into);
+        let input_template = self.enrichment_parameters.clone()?.input_template.map(Into::into);
         Some(shapes::PipeEnrichmentParameters { input_template, http_parameters: None })
     }
 
@@ -143,8 +159,8 @@ impl Definition {
                     time: text(&bus.time),
                 }
             }),
-            step_function_state_machine_parameters: given.state_machine.as_ref().map(|invocation_type| {
-                shapes::PipeTargetStateMachineParameters { invocation_type: text(invocation_type) }
+            step_function_state_machine_parameters: given.state_machine.as_ref().map(|machine| {
+                shapes::PipeTargetStateMachineParameters { invocation_type: text(&machine.invocation_type) }
             }),
             ..Default::default()
         }))

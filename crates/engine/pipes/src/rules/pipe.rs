@@ -119,7 +119,8 @@ impl Kind {
             }
             // Without a type it is REQUEST_RESPONSE (AWS's API reference, "PipeTargetStateMachineParameters").
             ("states", name) if name.starts_with("stateMachine:") => Kind::StateMachine {
-                waits: given.state_machine.as_ref().and_then(Option::as_deref) != Some("FIRE_AND_FORGET"),
+                waits: given.state_machine.as_ref().and_then(|it| it.invocation_type.as_deref())
+                    != Some("FIRE_AND_FORGET"),
             },
             _ => {
                 let text = "is not supported by this server: the targets of its pipes are queues, topics, event buses and state \
@@ -185,7 +186,7 @@ fn enrichment_of(definition: &Definition) -> Result<Option<Enrichment>, Refusal>
         let why = "is not supported by this server: the enrichments of its pipes are express state machines.";
         refusals::invalid(format_args!("Enrichment {text} {why}"))
     })?;
-    let template = definition.enrichment_parameters.as_ref().and_then(Option::as_deref);
+    let template = definition.enrichment_parameters.as_ref().and_then(|it| it.input_template.as_deref());
     let template = template.filter(|template| !template.is_empty()).map(Template::parse).transpose()?;
     Ok(Some(Enrichment { machine, template }))
 }
@@ -219,7 +220,7 @@ pub(super) fn is_path(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::definition::{BusParameters, QueueParameters};
+    use super::super::definition::{BusParameters, MachineParameters, QueueParameters};
     use super::*;
 
     const MACHINE: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:m";
@@ -282,7 +283,7 @@ mod tests {
         let queue = || TargetParameters { queue: Some(QueueParameters::default()), ..Default::default() };
         let bus = || TargetParameters { bus: Some(BusParameters::default()), ..Default::default() };
         let machine = |text: &str| TargetParameters {
-            state_machine: Some(Some(text.to_owned())),
+            state_machine: Some(MachineParameters { invocation_type: Some(text.to_owned()) }),
             ..Default::default()
         };
         let topic = "arn:aws:sns:us-east-1:000000000000:t";
