@@ -41,6 +41,32 @@ pub fn desired(given: Option<&Text>, faults: &mut Faults) -> Option<bool> {
     Some(given == "RUNNING")
 }
 
+/// Sets what both requests say of a pipe. Their shapes have different names and the same members.
+macro_rules! set_said {
+    ($definition:ident, $input:ident, $Source:ident, $faults:ident) => {
+        if let Some(given) = &$input.source_parameters {
+            let served = shapes::$Source {
+                filter_criteria: given.filter_criteria.clone(),
+                sqs_queue_parameters: given.sqs_queue_parameters.clone(),
+                ..Default::default()
+            };
+            check_served(*given == served, "SourceParameters")?;
+            let queue = given.sqs_queue_parameters.as_ref();
+            let queue = queue.map(|queue| (queue.batch_size, queue.maximum_batching_window_in_seconds));
+            set_source(&mut $definition, queue, given.filter_criteria.as_ref(), $faults);
+        }
+        let rest = Rest {
+            description: $input.description.as_ref(),
+            enrichment: ($input.enrichment.as_ref(), $input.enrichment_parameters.as_ref()),
+            target_parameters: $input.target_parameters.as_deref(),
+            role: $input.role_arn.as_ref(),
+            log: $input.log_configuration.as_ref(),
+            kms_key: $input.kms_key_identifier.as_ref(),
+        };
+        rest.set(&mut $definition, $faults)?;
+    };
+}
+
 /// What CreatePipe says of a pipe. What its members say together is checked by [`Pipe::of`](super::pipe::Pipe::of).
 ///
 /// Errors: parameters of sources, enrichments or targets that this server does not serve.
@@ -48,27 +74,7 @@ pub fn created(input: &shapes::CreatePipeInput, faults: &mut Faults) -> Result<D
     let mut definition = Definition { batch: 10, ..Definition::default() };
     definition.source = required_arn(input.source.as_ref(), "source", faults);
     definition.target = required_arn(input.target.as_ref(), "target", faults);
-    if let Some(given) = &input.source_parameters {
-        let is_served = *given
-            == shapes::PipeSourceParameters {
-                filter_criteria: given.filter_criteria.clone(),
-                sqs_queue_parameters: given.sqs_queue_parameters.clone(),
-                ..Default::default()
-            };
-        check_served(is_served, "SourceParameters")?;
-        let queue = given.sqs_queue_parameters.as_ref();
-        let queue = queue.map(|queue| (queue.batch_size, queue.maximum_batching_window_in_seconds));
-        set_source(&mut definition, queue, given.filter_criteria.as_ref(), faults);
-    }
-    let rest = Updates {
-        description: input.description.as_ref(),
-        enrichment: (input.enrichment.as_ref(), input.enrichment_parameters.as_ref()),
-        target_parameters: input.target_parameters.as_deref(),
-        role: input.role_arn.as_ref(),
-        log: input.log_configuration.as_ref(),
-        kms_key: input.kms_key_identifier.as_ref(),
-    };
-    rest.set(&mut definition, faults)?;
+    set_said!(definition, input, PipeSourceParameters, faults);
     Ok(definition)
 }
 
@@ -84,27 +90,7 @@ pub fn updated(
     if input.target.is_some() {
         definition.target = required_arn(input.target.as_ref(), "target", faults);
     }
-    if let Some(given) = &input.source_parameters {
-        let is_served = *given
-            == shapes::UpdatePipeSourceParameters {
-                filter_criteria: given.filter_criteria.clone(),
-                sqs_queue_parameters: given.sqs_queue_parameters.clone(),
-                ..Default::default()
-            };
-        check_served(is_served, "SourceParameters")?;
-        let queue = given.sqs_queue_parameters.as_ref();
-        let queue = queue.map(|queue| (queue.batch_size, queue.maximum_batching_window_in_seconds));
-        set_source(&mut definition, queue, given.filter_criteria.as_ref(), faults);
-    }
-    let rest = Updates {
-        description: input.description.as_ref(),
-        enrichment: (input.enrichment.as_ref(), input.enrichment_parameters.as_ref()),
-        target_parameters: input.target_parameters.as_deref(),
-        role: input.role_arn.as_ref(),
-        log: input.log_configuration.as_ref(),
-        kms_key: input.kms_key_identifier.as_ref(),
-    };
-    rest.set(&mut definition, faults)?;
+    set_said!(definition, input, UpdatePipeSourceParameters, faults);
     Ok(definition)
 }
 
@@ -148,8 +134,8 @@ fn set_source(
     definition.filters = (!patterns.is_empty()).then_some(patterns);
 }
 
-/// The members that both requests have.
-struct Updates<'i> {
+/// The members that both requests have, besides those of the source.
+struct Rest<'i> {
     description: Option<&'i Text>,
     enrichment: (Option<&'i Text>, Option<&'i shapes::PipeEnrichmentParameters>),
     target_parameters: Option<&'i shapes::PipeTargetParameters>,
@@ -158,7 +144,7 @@ struct Updates<'i> {
     kms_key: Option<&'i Text>,
 }
 
-impl Updates<'_> {
+impl Rest<'_> {
     fn set(self, definition: &mut Definition, faults: &mut Faults) -> Result<(), Refusal> {
         if let Some(description) = self.description {
             faults.length(description, "description", 0, 512);
