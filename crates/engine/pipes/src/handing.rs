@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use json_text::quote;
 use kernel::parcel::Form;
 use kernel::{
-    Body, Drawn, Extent, Offer, Outcome, ParcelSent, Rests, Stored, Taken, Undelivered, hex, iso8601,
+    Body, Drawn, Extent, Offer, Outcome, ParcelSent, Rests, Sender, Stored, Taken, Undelivered, hex, iso8601,
 };
 use md5::{Digest, Md5};
 use notification::{Kind as Of, Notification};
@@ -315,7 +315,7 @@ fn moment(text: &str) -> Result<String, Failure> {
     Ok(iso8601::write(if number < MILLIS { number * 1000 } else { number }))
 }
 
-/// Offers a message to the target. The role decides what a pipe may do, not the target's policy.
+/// Offers a message to the target. In its own account the role decides what a pipe may do, and in others the target's policy.
 pub(crate) fn offer(pipe: &Pipe, message: Message, context: &mut Context<'_, '_>) -> Result<(), Failure> {
     let size = message.text.len();
     let is_fifo = pipe.target.resource.ends_with(".fifo");
@@ -324,7 +324,8 @@ pub(crate) fn offer(pipe: &Pipe, message: Message, context: &mut Context<'_, '_>
     let offer = Offer {
         to: &pipe.target,
         body,
-        must_be_allowed: None,
+        must_be_allowed: (pipe.target.account != pipe.key.account)
+            .then_some(Sender { arn: &pipe.arn, service: "pipes.amazonaws.com" }),
         size,
         attributes: 0,
         form: RAW,

@@ -148,12 +148,21 @@ impl Pipe {
             let text = "is not supported by this server: the sources of its pipes are Amazon SQS queues.";
             refusals::invalid(format_args!("Source {} {text}", definition.source))
         })?;
+        // The caller's role cannot be asked whether it may read what is another account's.
+        if (&source.account, &source.region) != (&key.account, &key.region) {
+            return Err(refusals::invalid("The source must be in the account and the region of the pipe."));
+        }
         let target = definition.target.parse::<Arn>();
         let target =
             target.map_err(|_| refusals::invalid(format_args!("Target {} is no ARN.", definition.target)))?;
         let none = TargetParameters::default();
         let parameters = definition.target_parameters.as_ref().unwrap_or(&none);
         let kind = Kind::of(&target, parameters)?;
+        let enrichment = enrichment_of(&definition)?;
+        let machines = [kind.takes_all().then_some(&target), enrichment.as_ref().map(|it| &it.machine)];
+        if machines.into_iter().flatten().any(|machine| machine.account != key.account) {
+            return Err(refusals::invalid("State machines must be in the account of the pipe."));
+        }
         check_batch(&definition, source.resource.ends_with(".fifo"), &kind)?;
         let template = parameters.input_template.as_deref().filter(|template| !template.is_empty());
         let template = template.map(Template::parse).transpose()?;
@@ -163,7 +172,6 @@ impl Pipe {
             })
         });
         let filters = patterns.collect::<Result<_, _>>()?;
-        let enrichment = enrichment_of(&definition)?;
         Ok(Pipe { id, arn: key.arn(), key, filters, source, enrichment, template, target, kind, definition })
     }
 
@@ -261,6 +269,9 @@ mod tests {
     #[test]
     fn what_is_not_served_is_refused() {
         for (source, target) in [
+            ("arn:aws:sqs:us-east-1:111111111111:s", "t"),
+            ("arn:aws:sqs:eu-west-1:000000000000:s", "t"),
+            ("s", "arn:aws:states:us-east-1:111111111111:stateMachine:m"),
             ("arn:aws:kinesis:us-east-1:000000000000:stream/s", "t"),
             ("s", "arn:aws:lambda:us-east-1:000000000000:function:f"),
             ("s", "arn:aws:sns:us-east-1:000000000000:t.fifo"),
