@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use api::stepfunctions::{CreateStateMachineInput, Request, StartExecutionInput};
+use api::stepfunctions::{
+    CreateStateMachineInput, RedriveExecutionInput, Request, StartExecutionInput, StopExecutionInput,
+};
 use kernel::{Asker, Caller, Secret, Time};
 use machine::{Command, Input, Options};
 use serde_json::{Value, json};
@@ -26,6 +28,11 @@ struct Story {
     server: Server,
     dice: Dice,
     now: Time,
+}
+
+/// The ARN of an execution.
+fn arn(n: u64) -> String {
+    format!("arn:aws:states:us-east-1:000000000000:execution:m:e{n}")
 }
 
 /// A task that sends, so that its message tells which state of which execution has sent it.
@@ -103,6 +110,29 @@ impl Story {
     }
 
     fn ask_sfn(&mut self, request: Request) {
+        let command = Self::prepared(request);
+        self.ask(command);
+    }
+
+    fn stop(&mut self, n: u64) {
+        self.ask_sfn(Request::StopExecution(StopExecutionInput {
+            execution_arn: Some(arn(n).into()),
+            ..StopExecutionInput::default()
+        }));
+    }
+
+    /// Redrives an execution, if it can be.
+    fn redrive(&mut self, n: u64) {
+        let request = Request::RedriveExecution(RedriveExecutionInput {
+            execution_arn: Some(arn(n).into()),
+            ..RedriveExecutionInput::default()
+        });
+        let command = Self::prepared(request);
+        self.server.machine.handle(self.now, Input::Request { ticket: 1, command });
+        self.server.settle(self.now).unwrap();
+    }
+
+    fn prepared(request: Request) -> Command {
         let caller = Caller {
             account: "000000000000".into(),
             region: "us-east-1".into(),
@@ -111,7 +141,7 @@ impl Story {
         };
         let asker = Asker { caller: &caller, base: "http://localhost:4566", trace: None };
         let (command, _) = stepfunctions::operations::prepare(request, &asker).unwrap();
-        self.ask(Command::Stepfunctions(command));
+        Command::Stepfunctions(command)
     }
 
     /// The power goes when some of what was written is synced, and the server starts again.
@@ -143,9 +173,26 @@ impl Story {
     }
 }
 
+/// What disturbs executions besides crashes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Disturbed {
+    ByNothing,
+    /// They are stopped and redriven.
+    ByStops,
+}
+
 #[test]
 fn each_execution_ends_and_each_task_is_done_once_whatever_a_crash_takes_back() {
-    for seed in 0..12 {
+    ends_well(Disturbed::ByNothing, 0..12);
+}
+
+#[test]
+fn executions_that_are_stopped_and_redriven_do_each_task_once_all_the_same() {
+    ends_well(Disturbed::ByStops, 12..16);
+}
+
+fn ends_well(disturbed: Disturbed, seeds: std::ops::Range<u64>) {
+    for seed in seeds {
         let mut story = Story::new(seed);
         let (definition, sends) = generated(&mut story.dice, "S", 2);
         story.ask_sfn(Request::CreateStateMachine(CreateStateMachineInput {
@@ -167,12 +214,17 @@ fn each_execution_ends_and_each_task_is_done_once_whatever_a_crash_takes_back() 
         for _ in 0..80 {
             story.now = story.now + story.dice.below(3 * SECOND);
             story.server.pass_time(story.now);
+            if disturbed == Disturbed::ByStops {
+                let n = story.dice.below(EXECUTIONS);
+                if story.dice.percent(30) { story.stop(n) } else { story.redrive(n) }
+            }
             if story.dice.percent(40) {
                 story.crash();
             } else {
                 story.server.settle(story.now).unwrap();
             }
         }
+        (0..EXECUTIONS).for_each(|n| story.redrive(n));
         for _ in 0..100 {
             story.now = story.now + 10 * SECOND;
             story.server.pass_time(story.now);

@@ -230,3 +230,36 @@ def test_a_nested_execution_is_waited_for(sfn, clock, create):
     text, parsed = json.loads(text["output"]), json.loads(parsed["output"])
     assert (text["Status"], text["Output"], json.loads(text["Input"])) == ("SUCCEEDED", '{"x":1}', {"from": 3})
     assert parsed["Output"] == {"x": 1}
+
+
+def test_a_redrive_runs_again_what_has_failed(sfn, sqs, clock, queue, create):
+    """Developer guide, "Restarting state machine executions with redrive"."""
+    other = unique("late")
+    url = queue.rsplit("/", 1)[0] + "/" + other
+    branches = [flow("A", A=send(queue, End=True)), flow("B", B=send(url, End=True))]
+    machine = create(flow("P", P={"Type": "Parallel", "Branches": branches, "ResultPath": None, "End": True}))
+    failed = run_to_end(sfn, clock, machine, {"text": "hello"})
+    arn = failed["executionArn"]
+    assert (failed["status"], failed["redriveStatus"], failed["redriveCount"]) == ("FAILED", "REDRIVABLE", 0)
+    assert "redriveStatusReason" not in failed and "redriveDate" not in failed
+    events = len(history(sfn, arn))
+
+    sqs.create_queue(QueueName=other)
+    redriven = sfn.redrive_execution(executionArn=arn, clientToken="one")
+    assert sfn.redrive_execution(executionArn=arn, clientToken="one")["redriveDate"] == redriven["redriveDate"]
+    clock.advance(0)
+    ended = sfn.describe_execution(executionArn=arn)
+    assert (ended["status"], ended["redriveCount"], json.loads(ended["output"])) == ("SUCCEEDED", 1, {"text": "hello"})
+    assert ended["redriveDate"] == redriven["redriveDate"]
+    assert ended["redriveStatusReason"] == "Execution is SUCCEEDED and cannot be redriven"
+    assert (bodies(sqs, queue), bodies(sqs, url)) == (["hello"], ["hello"])
+    event = history(sfn, arn)[events]
+    assert (event["type"], event["executionRedrivenEventDetails"]) == ("ExecutionRedriven", {"redriveCount": 1})
+    assert refused(sfn.redrive_execution, executionArn=arn)[0] == "ExecutionNotRedrivable"
+
+    def listed(**more):
+        found = sfn.list_executions(stateMachineArn=machine, **more)["executions"]
+        return [(each["executionArn"], each["redriveCount"]) for each in found]
+
+    assert listed(redriveFilter="REDRIVEN") == [(arn, 1)]
+    assert listed(redriveFilter="NOT_REDRIVEN") == []

@@ -1265,6 +1265,7 @@ impl Operation {
                 | Operation::ListStateMachines
                 | Operation::ListTagsForResource
                 | Operation::PublishStateMachineVersion
+                | Operation::RedriveExecution
                 | Operation::SendTaskFailure
                 | Operation::SendTaskHeartbeat
                 | Operation::SendTaskSuccess

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use kernel::{Extent, Ledger, Time};
 
-use crate::executions::{Branches, Doing, Execution, Flow};
+use crate::executions::{Branches, Doing, Execution, Flow, Restart};
 use crate::records::{
-    After, Branching, ExecutionStarted, ExecutionsRemoved, InState, Record, Status, Stepped, TaskHeard,
-    TaskReported, TaskTaken,
+    After, Again, Branching, ExecutionStarted, ExecutionsRemoved, InState, Record, Status, Stepped,
+    TaskHeard, TaskReported, TaskTaken,
 };
 use crate::state::{State, WHOLE, name_key};
 use crate::{ExecutionId, limits};
@@ -87,7 +87,7 @@ impl State {
     }
 
     /// A flow can go on.
-    fn goes(&mut self, id: ExecutionId, flow: u32) {
+    pub(crate) fn goes(&mut self, id: ExecutionId, flow: u32) {
         if !self.is_replaying {
             self.ready.push_back((id, flow));
         }
@@ -96,21 +96,36 @@ impl State {
     fn stepped(&mut self, record: &Stepped, at: Extent, ledger: &mut Ledger) {
         let (id, number) = (record.execution, record.flow);
         let Some(mut execution) = self.executions.remove(&id) else { return };
+        if let After::Redriven(_) = record.after {
+            self.reopen(id, &mut execution);
+        }
         execution.records.push(record.tail.first, at);
         ledger.hold(at);
         execution.next_event = record.tail.next_event();
-        if let After::Over(status) = record.after {
+        if let After::Over(status, _) = record.after {
             self.note_end(id, &execution, (status, record.time), record.tail.warm.as_ref());
         }
         self.leave(id, &execution, number, ledger);
+        if !matches!(
+            record.after,
+            After::Failed(Again::Kept) | After::Over(_, Again::Kept) | After::Redriven(_)
+        ) {
+            execution.forget_given_up(number);
+        }
         match &record.after {
-            After::Over(status) => self.over(id, &mut execution, *status, record.time, ledger),
+            After::Over(status, again) => {
+                if let Some(flow) = execution.flow_mut(number) {
+                    flow.fail(*again, at);
+                }
+                self.over(id, &mut execution, *status, record.time, ledger);
+            }
+            After::Redriven(redriven) => self.redriven(id, &mut execution, redriven, record),
             After::Ended(begins) => {
                 self.branch_ended(id, &mut execution, record, *begins, at);
                 self.keep_warm(&record.tail.warm, at);
             }
-            After::Failed => {
-                self.branch_failed(id, &mut execution, (number, record.last), at, ledger);
+            After::Failed(again) => {
+                self.branch_failed(id, &mut execution, (number, record.last), (*again, at), ledger);
                 self.keep_warm(&record.tail.warm, at);
             }
             after => {
@@ -129,6 +144,7 @@ impl State {
                         before,
                         state: record.state,
                         doing,
+                        restart: Restart::No,
                     };
                     if let Some(due) = flow.doing.due() {
                         self.timetable.set(due, (id, number));
@@ -170,7 +186,8 @@ impl State {
         }
         match &flow.doing {
             Doing::Tasks { fact: Some(fact), .. } => ledger.release(*fact),
-            Doing::Reported(at, _) | Doing::BranchFailed(at) => self.warm.forget(at.place),
+            Doing::Reported(at, _) => self.warm.forget(at.place),
+            Doing::BranchFailed(at, _) => self.warm.forget(at.place),
             Doing::Branches(branches) => branches.outputs.values().for_each(|at| self.warm.forget(at.place)),
             _ => {}
         }
@@ -230,28 +247,32 @@ impl State {
         id: ExecutionId,
         execution: &mut Execution,
         (number, last): (u32, u32),
-        at: Extent,
+        (again, at): (Again, Extent),
         ledger: &mut Ledger,
     ) {
-        let Some(parent) = execution.others.get(&number).map(|flow| flow.parent) else { return };
+        let Some(flow) = execution.others.get_mut(&number) else { return };
+        flow.fail(again, at);
+        let parent = flow.parent;
         self.give_up(id, execution, parent, ledger);
         let Some(flow) = execution.flow_mut(parent) else { return };
         flow.last = last;
-        if let Doing::Branches(branches) = &flow.doing {
+        if let Doing::Branches(branches) = std::mem::replace(&mut flow.doing, Doing::Goes) {
             branches.outputs.values().for_each(|at| self.warm.forget(at.place));
+            flow.doing = Doing::BranchFailed(at, branches);
         }
-        flow.doing = Doing::BranchFailed(at);
         self.goes(id, parent);
     }
 
-    /// All flows that run for another one, or for one of these, are gone.
+    /// All flows that run for another one, or for one of these, are given up.
     fn give_up(&mut self, id: ExecutionId, execution: &mut Execution, parent: u32, ledger: &mut Ledger) {
         let mut parents = vec![parent];
         while let Some(parent) = parents.pop() {
             let theirs: Vec<u32> = execution.children_of(parent).collect();
             for number in theirs {
                 self.leave(id, execution, number, ledger);
-                execution.others.remove(&number);
+                if let Some(flow) = execution.others.remove(&number) {
+                    execution.give_up(number, flow);
+                }
                 parents.push(number);
             }
         }
@@ -273,7 +294,7 @@ impl State {
             self.timetable.clear(deadline, (id, WHOLE));
         }
         self.by_status.remove(&(execution.machine, Status::Running, execution.started, id));
-        execution.main.doing = Doing::Goes;
+        execution.main.give_up();
         (execution.status, execution.stopped) = (status, time);
         if !execution.is_express {
             self.by_status.insert((execution.machine, status, time, id));
@@ -412,6 +433,7 @@ impl Flow {
             before: event,
             state: InState::Other,
             doing: Doing::Goes,
+            restart: Restart::No,
         }
     }
 }
@@ -426,17 +448,20 @@ fn doing(after: &After) -> Doing {
             let outputs = BTreeMap::new();
             Doing::Branches(Box::new(Branches { branching: *branching, begun, outputs, bytes: 0 }))
         }
-        After::Goes | After::Ended(_) | After::Failed | After::Over(_) => Doing::Goes,
+        After::Goes | After::Ended(_) | After::Failed(_) | After::Over(..) | After::Redriven(_) => {
+            Doing::Goes
+        }
     }
 }
 
 /// When an execution is forgotten that has ended: an express one at once, since nobody can ask for it.
-fn forgotten_at(execution: &Execution) -> Time {
+pub(crate) fn forgotten_at(execution: &Execution) -> Time {
     let days = if execution.is_express { 0 } else { limits::KEPT_DAYS };
     execution.stopped.plus_seconds(days * 24 * 60 * 60)
 }
 
 /// Bytes of memory that a closed execution takes, about: its own, those of its entries in trees, and those of its records' places.
-fn memory_of(execution: &Execution) -> usize {
-    512 + execution.name.len() + 16 * execution.records.len() as usize
+pub(crate) fn memory_of(execution: &Execution) -> usize {
+    let redrives = execution.redrives.as_ref().map_or(0, |redrives| redrives.bytes());
+    512 + redrives + execution.name.len() + 16 * execution.records.len() as usize
 }

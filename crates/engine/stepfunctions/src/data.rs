@@ -137,6 +137,16 @@ impl Data {
         })
     }
 
+    /// The flow begins its state again after its execution is redriven: what was under way is not, and retries count anew (developer
+    /// guide, "Retry behavior of redriven executions").
+    pub(crate) fn start_again(&mut self) {
+        self.retries.clear();
+        if matches!(self.phase, Phase::Waits | Phase::Tasks) {
+            self.phase = Phase::TriesAgain;
+            self.task = None;
+        }
+    }
+
     /// The input of the data, for those who show it.
     pub(crate) fn input_of(bytes: &[u8]) -> Result<String, Malformed> {
         let mut reader = Reader::new(bytes);
@@ -154,11 +164,17 @@ pub(crate) fn encode_failure(failure: &Failure) -> Vec<u8> {
     out
 }
 
-/// Reads what [`encode_failure`] wrote.
+/// Reads what [`encode_failure`] wrote. Data may follow.
 pub(crate) fn decode_failure(bytes: &[u8]) -> Result<Failure, Malformed> {
+    split_failure(bytes).map(|(failure, _)| failure)
+}
+
+/// The failure, and the data of the flow that has failed, if they follow.
+pub(crate) fn split_failure(bytes: &[u8]) -> Result<(Failure, &[u8]), Malformed> {
     let mut reader = Reader::new(bytes);
     let text = |reader: &mut Reader<'_>| Ok(reader.opt_str()?.map(str::to_owned));
-    Ok(Failure { error: text(&mut reader)?, cause: text(&mut reader)?, location: None })
+    let failure = Failure { error: text(&mut reader)?, cause: text(&mut reader)?, location: None };
+    Ok((failure, reader.rest()))
 }
 
 /// Reads a text of JSON that was written here.
@@ -190,6 +206,8 @@ mod tests {
             assert!(Data::decode(&bytes[..cut]).is_err());
         }
         let failure = Failure { error: Some("E".to_owned()), cause: None, location: None };
-        assert_eq!(decode_failure(&encode_failure(&failure)), Ok(failure));
+        let both = [encode_failure(&failure), bytes.clone()].concat();
+        assert_eq!(split_failure(&both), Ok((failure.clone(), &*bytes)));
+        assert_eq!(decode_failure(&both), Ok(failure));
     }
 }

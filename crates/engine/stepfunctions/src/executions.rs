@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use kernel::{Extent, Ledger, Time};
 use states_language::PAYLOAD_BYTES;
 
-use crate::records::{Branching, ExecutionStarted, InState, Status, TaskWait};
+use crate::records::{Again, Branching, ExecutionStarted, InState, Status, TaskWait};
+use crate::redrives::Redrives;
 use crate::{DefinitionId, ExecutionId, MachineId, MachineKey};
 
 /// An execution.
@@ -41,6 +42,8 @@ pub struct Execution {
     pub(crate) main: Flow,
     /// Its other flows, by their numbers.
     pub(crate) others: BTreeMap<u32, Flow>,
+    /// How it was redriven, and what a redrive would go on with.
+    pub(crate) redrives: Option<Box<Redrives>>,
 }
 
 /// Where an execution came from.
@@ -70,6 +73,18 @@ pub(crate) struct Flow {
     /// The kind of state that it is in.
     pub(crate) state: InState,
     pub(crate) doing: Doing,
+    pub(crate) restart: Restart,
+}
+
+/// Whether a flow was given up, and goes on only since its execution is redriven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Restart {
+    /// It was not.
+    No,
+    /// It was, and its data are what they were.
+    Kept,
+    /// It has failed, and its data lie behind the failure.
+    BehindFailure,
 }
 
 /// What a flow does.
@@ -90,7 +105,7 @@ pub(crate) enum Doing {
     /// Other flows run for it.
     Branches(Box<Branches>),
     /// One of them has failed: where it is told.
-    BranchFailed(Extent),
+    BranchFailed(Extent, Box<Branches>),
 }
 
 /// Flows that run for another one.
@@ -133,9 +148,31 @@ impl Doing {
     /// Whether the flow can go on.
     pub(crate) fn is_ready(&self, now: Time) -> bool {
         match self {
-            Doing::Goes | Doing::Reported(..) | Doing::BranchFailed(_) => true,
+            Doing::Goes | Doing::Reported(..) | Doing::BranchFailed(..) => true,
             Doing::Branches(branches) => branches.outputs.len() as u32 == branches.branching.total,
             Doing::Waits(_) | Doing::Tasks { .. } => self.due().is_some_and(|due| due <= now),
+        }
+    }
+}
+
+impl Flow {
+    /// The flow is given up: what was under way has come to nothing, but the ends of its branches stay.
+    pub(crate) fn give_up(&mut self) {
+        self.doing = match std::mem::replace(&mut self.doing, Doing::Goes) {
+            Doing::Branches(branches) | Doing::BranchFailed(_, branches) => Doing::Branches(branches),
+            _ => Doing::Goes,
+        };
+        if self.restart == Restart::No {
+            self.restart = Restart::Kept;
+        }
+    }
+
+    /// The flow has failed, as the record at `at` says.
+    pub(crate) fn fail(&mut self, again: Again, at: Extent) {
+        self.give_up();
+        if again == Again::Here {
+            (self.data, self.has_begun) = (at, true);
+            (self.doing, self.restart) = (Doing::Goes, Restart::BehindFailure);
         }
     }
 }
@@ -157,6 +194,7 @@ impl Execution {
             before: 0,
             state: InState::Other,
             doing: Doing::Goes,
+            restart: Restart::No,
         };
         Execution {
             machine: record.machine,
@@ -174,6 +212,7 @@ impl Execution {
             records: Records::default(),
             main,
             others: BTreeMap::new(),
+            redrives: None,
         }
     }
 
@@ -246,7 +285,7 @@ impl Execution {
         let Some(flow) = self.flow(number) else { return Vec::new() };
         let mut needs = vec![flow.data];
         match &flow.doing {
-            Doing::Reported(at, _) | Doing::BranchFailed(at) => needs.push(*at),
+            Doing::Reported(at, _) | Doing::BranchFailed(at, _) => needs.push(*at),
             Doing::Branches(branches) if !branches.are_too_long() => needs.extend(branches.outputs.values()),
             _ => {}
         }
@@ -262,10 +301,11 @@ impl Execution {
         ledger.hold(at);
         ledger.release(old);
         ledger.replace(at.place, old.place.segment());
+        let given_up = self.redrives.iter_mut().flat_map(|redrives| redrives.given_up.values_mut());
         let main = std::iter::once(&mut self.main);
-        for flow in main.chain(self.others.values_mut()) {
+        for flow in main.chain(self.others.values_mut()).chain(given_up) {
             let told = match &mut flow.doing {
-                Doing::Reported(at, _) | Doing::BranchFailed(at) => Some(at),
+                Doing::Reported(at, _) | Doing::BranchFailed(at, _) => Some(at),
                 _ => None,
             };
             for place in told.into_iter().chain([&mut flow.data]) {
@@ -273,7 +313,7 @@ impl Execution {
                     *place = at;
                 }
             }
-            if let Doing::Branches(branches) = &mut flow.doing {
+            if let Doing::Branches(branches) | Doing::BranchFailed(_, branches) = &mut flow.doing {
                 branches.outputs.values_mut().filter(|place| **place == old).for_each(|place| *place = at);
             }
         }

@@ -26,6 +26,7 @@ mod warm;
 pub mod state;
 
 mod applying;
+mod redrives;
 
 pub mod steps;
 

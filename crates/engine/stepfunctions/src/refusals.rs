@@ -50,6 +50,11 @@ pub fn execution_missing(arn: &str) -> Refusal {
     Refusal::new("ExecutionDoesNotExist", format!("Execution Does Not Exist: '{arn}'"))
 }
 
+/// The execution cannot be redriven. The text is that of `redriveStatusReason`; in which words AWS refuses is not recorded.
+pub fn not_redrivable(why: &str) -> Refusal {
+    Refusal::new("ExecutionNotRedrivable", why.to_owned())
+}
+
 /// There is another execution of this name.
 pub fn execution_exists(arn: &str) -> Refusal {
     Refusal::new("ExecutionAlreadyExists", format!("Execution Already Exists: '{arn}'"))

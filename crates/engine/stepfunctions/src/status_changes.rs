@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use crate::ExecutionId;
 use crate::data::{Data, decode_failure};
 use crate::executions::Execution;
-use crate::operations::executions::redrive_reason;
+use crate::machines::Machine;
 use crate::operations::{Decision, Setting};
 use crate::records::Status;
+use crate::redrives::redrive_status;
 use crate::state::State;
 
 /// Changes of which the bus is still to be told, at the most; and with their data.
@@ -87,7 +88,7 @@ impl State {
             "Source": "aws.states",
             "DetailType": "Step Functions Execution Status Change",
             "Resources": [arn],
-            "Detail": change.detail(execution, &arn, &key.arn()).to_string(),
+            "Detail": change.detail(execution, machine, setting.now).to_string(),
         });
         let call = Call {
             service: "eventbridge".to_owned(),
@@ -103,7 +104,10 @@ impl State {
 
 impl StatusChange {
     /// The event's detail (its members are those of AWS's documentation, "Step Functions events in EventBridge").
-    fn detail(&self, execution: &Execution, arn: &str, machine_arn: &str) -> Value {
+    fn detail(&self, execution: &Execution, machine: &Machine, now: Time) -> Value {
+        let key = &machine.declared.key;
+        let (arn, machine_arn) = (key.execution_arn(&execution.name), key.arn());
+        let reason = execution.unredrivable(machine, now);
         let text = |bytes: &Arc<[u8]>| String::from_utf8(bytes.to_vec()).ok();
         let input = self.input.as_ref().and_then(|data| Data::input_of(data).ok());
         let result = self.result.as_ref();
@@ -135,10 +139,10 @@ impl StatusChange {
             "outputDetails": has_output.then(|| json!({ "included": output.is_some() })),
             "error": failure.as_ref().and_then(|failure| failure.error.clone()),
             "cause": failure.and_then(|failure| failure.cause),
-            "redriveCount": 0,
-            "redriveDate": null,
-            "redriveStatus": "NOT_REDRIVABLE",
-            "redriveStatusReason": redrive_reason(self.status),
+            "redriveCount": execution.redrive_count(),
+            "redriveDate": execution.redriven().map(|redriven| redriven.0),
+            "redriveStatus": redrive_status(reason),
+            "redriveStatusReason": reason,
         })
     }
 }

@@ -51,6 +51,7 @@ types! {
     LambdaFunctionScheduled, LambdaFunctionStarted, LambdaFunctionSucceeded, LambdaFunctionFailed,
     LambdaFunctionTimedOut, LambdaFunctionScheduleFailed,
     EvaluationFailed,
+    ExecutionRedriven,
 }
 
 /// What an event says. The numbers are those of the log.
@@ -79,6 +80,7 @@ pub enum Field {
     Version,
     Alias,
     Credentials,
+    RedriveCount,
 }
 
 const FIELDS: &[Field] = &[
@@ -103,6 +105,7 @@ const FIELDS: &[Field] = &[
     Field::Version,
     Field::Alias,
     Field::Credentials,
+    Field::RedriveCount,
 ];
 
 /// An event.

@@ -56,6 +56,11 @@ impl Event {
                 shown.execution_aborted_event_details =
                     Some(shapes::ExecutionAbortedEventDetails { error, cause });
             }
+            Type::ExecutionRedriven => {
+                let redrive_count = self.number(Field::RedriveCount).and_then(|count| count.try_into().ok());
+                shown.execution_redriven_event_details =
+                    Some(shapes::ExecutionRedrivenEventDetails { redrive_count });
+            }
             Type::MapStateStarted
             | Type::MapIterationStarted
             | Type::MapIterationSucceeded

@@ -95,6 +95,10 @@ pub struct ExecutionShown {
     pub alias: Option<String>,
     /// `traceHeader`.
     pub trace: Option<String>,
+    /// How often it was redriven.
+    pub redrives: u32,
+    /// When the last time.
+    pub redriven: Option<Time>,
 }
 
 /// An execution with the records in which its input and its end are.
@@ -104,6 +108,8 @@ pub struct ExecutionRead {
     pub shown: ExecutionShown,
     /// Its first record, and if it has ended its last one.
     pub records: Vec<Extent>,
+    /// Why it cannot be redriven.
+    pub unredrivable: Option<&'static str>,
 }
 
 /// A task, with the record in which its input is.

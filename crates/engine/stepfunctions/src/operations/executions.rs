@@ -18,7 +18,9 @@ use crate::data;
 use crate::executions::Execution;
 use crate::history::Field;
 use crate::ids::Named;
+use crate::machines::Machine;
 use crate::records::{STATUSES, Status};
+use crate::redrives::redrive_status;
 use crate::rules::pages::{self, Page};
 use crate::state::State;
 use crate::steps::aborted;
@@ -44,8 +46,17 @@ impl Asked {
     }
 
     pub(super) fn find<'s>(&self, state: &'s State) -> Result<(ExecutionId, &'s Execution), Refusal> {
-        let machine = state.machine(&self.key);
-        let known = machine.and_then(|machine| state.execution(machine.declared.id, &self.name));
+        self.find_with_machine(state).map(|(_, id, execution)| (id, execution))
+    }
+
+    pub(super) fn find_with_machine<'s>(
+        &self,
+        state: &'s State,
+    ) -> Result<(&'s Machine, ExecutionId, &'s Execution), Refusal> {
+        let known = state.machine(&self.key).and_then(|machine| {
+            let (id, execution) = state.execution(machine.declared.id, &self.name)?;
+            Some((machine, id, execution))
+        });
         known.ok_or_else(|| refusals::execution_missing(&self.arn))
     }
 }
@@ -65,15 +76,21 @@ pub(super) fn show(key: &MachineKey, execution: &Execution) -> ExecutionShown {
             .map(|origin| key.qualified_arn(&origin.version.to_string())),
         alias: origin.and_then(|origin| origin.alias.as_deref()).map(|alias| key.qualified_arn(alias)),
         trace: origin.and_then(|origin| origin.trace.clone()),
+        redrives: execution.redrive_count(),
+        redriven: execution.redriven(),
     }
 }
 
 impl ExecutionRead {
     /// An execution with its records.
-    pub(super) fn of(key: &MachineKey, execution: &Execution) -> Self {
+    pub(super) fn of(machine: &Machine, execution: &Execution, now: Time) -> Self {
         let first = execution.records.get(0).map(|record| record.1);
         let last = execution.records.last().filter(|_| !execution.is_open());
-        ExecutionRead { shown: show(key, execution), records: first.into_iter().chain(last).collect() }
+        ExecutionRead {
+            shown: show(&machine.declared.key, execution),
+            records: first.into_iter().chain(last).collect(),
+            unredrivable: execution.unredrivable(machine, now),
+        }
     }
 }
 
@@ -128,9 +145,10 @@ impl Operation<State> for DescribeExecution {
         Ok((DescribeExecution(Asked::read(input.execution_arn.as_deref(), faults)?), included == "ALL_DATA"))
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        decided(self.0.find(state).map(|(_, execution)| {
-            Decision::answer(Reply::Execution(Box::new(ExecutionRead::of(&self.0.key, execution))))
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        let now = context.setting.now;
+        decided(self.0.find_with_machine(state).map(|(machine, _, execution)| {
+            Decision::answer(Reply::Execution(Box::new(ExecutionRead::of(machine, execution, now))))
         }))
     }
 
@@ -140,8 +158,19 @@ impl Operation<State> for DescribeExecution {
         materials: &Materials<'_>,
     ) -> Result<DescribeExecutionOutput, Malformed> {
         let Reply::Execution(read) = reply else { return Err(Malformed) };
-        let ExecutionShown { arn, machine_arn, name, status, started, stopped, trace, version, alias } =
-            read.shown;
+        let ExecutionShown {
+            arn,
+            machine_arn,
+            name,
+            status,
+            started,
+            stopped,
+            trace,
+            version,
+            alias,
+            redrives,
+            redriven,
+        } = read.shown;
         let input = input_of(materials)?;
         let included = || CloudWatchEventsExecutionDataDetails { included: Some(true) };
         let mut shown_execution = DescribeExecutionOutput {
@@ -156,9 +185,10 @@ impl Operation<State> for DescribeExecution {
             input: input.filter(|_| *with_data).map(Into::into),
             input_details: with_data.then(included),
             trace_header: trace.map(Into::into),
-            redrive_count: Some(0),
-            redrive_status: Some("NOT_REDRIVABLE".into()),
-            redrive_status_reason: Some(redrive_reason(status).into()),
+            redrive_count: redrives.try_into().ok(),
+            redrive_date: redriven.and_then(shown),
+            redrive_status: Some(redrive_status(read.unredrivable).into()),
+            redrive_status_reason: read.unredrivable.map(Into::into),
             ..DescribeExecutionOutput::default()
         };
         match end_of(status, materials)?.filter(|_| *with_data) {
@@ -176,15 +206,6 @@ impl Operation<State> for DescribeExecution {
     }
 }
 
-/// Why an execution cannot be redriven: AWS's text for those that run or have succeeded; the others cannot be here.
-pub(crate) fn redrive_reason(status: Status) -> &'static str {
-    match status {
-        Status::Running => "Execution is RUNNING and cannot be redriven",
-        Status::Succeeded => "Execution is SUCCEEDED and cannot be redriven",
-        Status::Failed | Status::TimedOut | Status::Aborted => "Executions cannot be redriven here",
-    }
-}
-
 /// ListExecutions.
 #[derive(Clone, Debug)]
 pub struct ListExecutions {
@@ -196,6 +217,8 @@ pub struct ListExecutions {
     pub qualifier: Option<String>,
     /// How they stand.
     pub status: Option<Status>,
+    /// Whether they were redriven.
+    pub redriven: Option<bool>,
     /// Which of them.
     pub page: Page,
 }
@@ -215,10 +238,15 @@ impl Operation<State> for ListExecutions {
         if let Some(filter) = filter.filter(|filter| *filter != "PENDING_REDRIVE") {
             faults.one_of(filter, "statusFilter", &names);
         }
+        let redriven = input.redrive_filter.as_deref();
+        if let Some(filter) = redriven {
+            faults.one_of(filter, "redriveFilter", &["REDRIVEN", "NOT_REDRIVEN"]);
+        }
+        let redriven = redriven.map(|filter| filter == "REDRIVEN");
         let page = pages::page(input.next_token.as_deref(), input.max_results, faults)?;
         let (key, qualifier) = Named::machine(&arn)?;
         let status = STATUSES.into_iter().find(|status| Some(status.as_str()) == filter);
-        Ok(ListExecutions { arn, key, qualifier, status, page })
+        Ok(ListExecutions { arn, key, qualifier, status, redriven, page })
     }
 
     /// Tells them, the latest first: without a filter, and those that run, by when they were started, others by when they ended.
@@ -229,7 +257,11 @@ impl Operation<State> for ListExecutions {
             return refusals::type_unsupported().into();
         }
         let id = machine.declared.id;
-        let shown = |id: ExecutionId| Some(show(&self.key, state.executions.get(&id)?));
+        let shown = |id: ExecutionId| {
+            let execution = state.executions.get(&id)?;
+            let wanted = self.redriven.is_none_or(|redriven| redriven == (execution.redrive_count() > 0));
+            wanted.then(|| show(&self.key, execution))
+        };
         let listed = match self.status {
             None => {
                 let before = match self.page.after_number() {
@@ -240,7 +272,7 @@ impl Operation<State> for ListExecutions {
                     Bound::Excluded((id, before))
                 });
                 let theirs = state.by_machine.range((Bound::Included((id, ExecutionId(0))), end)).rev();
-                self.page.fill(theirs.filter_map(|entry| Some((entry.1.0.to_string(), shown(entry.1)?))))
+                self.page.fill_some(theirs.map(|entry| (entry.1.0.to_string(), shown(entry.1))), LOOKED_AT)
             }
             Some(status) => {
                 let Some(before) = self.page.after.as_deref().map_or(Some(LAST), key_of) else {
@@ -248,9 +280,10 @@ impl Operation<State> for ListExecutions {
                 };
                 let range = (id, status, Time(0), ExecutionId(0))..(id, status, before.0, before.1);
                 let theirs = state.by_status.range(range).rev();
-                self.page.fill(theirs.filter_map(|&(_, _, time, execution)| {
-                    Some((format!("{} {}", time.0, execution.0), shown(execution)?))
-                }))
+                let keyed = theirs.map(|&(_, _, time, execution)| {
+                    (format!("{} {}", time.0, execution.0), shown(execution))
+                });
+                self.page.fill_some(keyed, LOOKED_AT)
             }
         };
         Decision::answer(Reply::Executions(listed))
@@ -267,7 +300,8 @@ impl Operation<State> for ListExecutions {
             stop_date: execution.stopped.and_then(shown),
             state_machine_version_arn: execution.version.map(Into::into),
             state_machine_alias_arn: execution.alias.map(Into::into),
-            redrive_count: Some(0),
+            redrive_count: execution.redrives.try_into().ok(),
+            redrive_date: execution.redriven.and_then(shown),
             ..ExecutionListItem::default()
         };
         Ok(ListExecutionsOutput {
@@ -276,6 +310,9 @@ impl Operation<State> for ListExecutions {
         })
     }
 }
+
+/// Executions that one page looks at, at the most: of a filter that few pass, a page is short.
+const LOOKED_AT: usize = 10_000;
 
 /// Behind all keys of a list by status.
 const LAST: (Time, ExecutionId) = (Time(u64::MAX), ExecutionId(u64::MAX));

@@ -11,6 +11,7 @@ pub mod create_state_machine;
 pub mod describe_state_machine;
 pub mod executions;
 pub mod get_execution_history;
+pub mod redrive_execution;
 pub mod start_execution;
 pub mod tags;
 pub mod tasks;
@@ -51,6 +52,7 @@ pub enum Command {
     ListStateMachines(describe_state_machine::ListStateMachines),
     ListTagsForResource(tags::ListTagsForResource),
     PublishStateMachineVersion(versions::PublishStateMachineVersion),
+    RedriveExecution(redrive_execution::RedriveExecution),
     SendTaskFailure(tasks::SendTaskFailure),
     SendTaskHeartbeat(tasks::SendTaskHeartbeat),
     SendTaskSuccess(tasks::SendTaskSuccess),
@@ -90,6 +92,7 @@ Command::ListStateMachineVersions(_) => <versions::ListStateMachineVersions as O
 Command::ListStateMachines(_) => <describe_state_machine::ListStateMachines as Operation<State>>::DEMAND,
 Command::ListTagsForResource(_) => <tags::ListTagsForResource as Operation<State>>::DEMAND,
 Command::PublishStateMachineVersion(_) => <versions::PublishStateMachineVersion as Operation<State>>::DEMAND,
+Command::RedriveExecution(_) => <redrive_execution::RedriveExecution as Operation<State>>::DEMAND,
 Command::SendTaskFailure(_) => <tasks::SendTaskFailure as Operation<State>>::DEMAND,
 Command::SendTaskHeartbeat(_) => <tasks::SendTaskHeartbeat as Operation<State>>::DEMAND,
 Command::SendTaskSuccess(_) => <tasks::SendTaskSuccess as Operation<State>>::DEMAND,
@@ -129,6 +132,7 @@ Command::ValidateStateMachineDefinition(_) => <validate_state_machine_definition
             Command::ListStateMachines(command) => command.decide(state, context),
             Command::ListTagsForResource(command) => command.decide(state, context),
             Command::PublishStateMachineVersion(command) => command.decide(state, context),
+            Command::RedriveExecution(command) => command.decide(state, context),
             Command::SendTaskFailure(command) => command.decide(state, context),
             Command::SendTaskHeartbeat(command) => command.decide(state, context),
             Command::SendTaskSuccess(command) => command.decide(state, context),
@@ -173,6 +177,7 @@ Command::ValidateStateMachineDefinition(_) => <validate_state_machine_definition
             Command::ListStateMachines(command) => command.decide_again(step, state, context),
             Command::ListTagsForResource(command) => command.decide_again(step, state, context),
             Command::PublishStateMachineVersion(command) => command.decide_again(step, state, context),
+            Command::RedriveExecution(command) => command.decide_again(step, state, context),
             Command::SendTaskFailure(command) => command.decide_again(step, state, context),
             Command::SendTaskHeartbeat(command) => command.decide_again(step, state, context),
             Command::SendTaskSuccess(command) => command.decide_again(step, state, context),
@@ -215,6 +220,7 @@ pub enum Plan {
     ListStateMachines(<describe_state_machine::ListStateMachines as Operation<State>>::Plan),
     ListTagsForResource(<tags::ListTagsForResource as Operation<State>>::Plan),
     PublishStateMachineVersion(<versions::PublishStateMachineVersion as Operation<State>>::Plan),
+    RedriveExecution(<redrive_execution::RedriveExecution as Operation<State>>::Plan),
     SendTaskFailure(<tasks::SendTaskFailure as Operation<State>>::Plan),
     SendTaskHeartbeat(<tasks::SendTaskHeartbeat as Operation<State>>::Plan),
     SendTaskSuccess(<tasks::SendTaskSuccess as Operation<State>>::Plan),
@@ -348,6 +354,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
             let (command, plan) =
                 <versions::PublishStateMachineVersion as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::PublishStateMachineVersion(command), Plan::PublishStateMachineVersion(plan))
+        }
+        Request::RedriveExecution(input) => {
+            let (command, plan) =
+                <redrive_execution::RedriveExecution as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::RedriveExecution(command), Plan::RedriveExecution(plan))
         }
         Request::SendTaskFailure(input) => {
             let (command, plan) =
@@ -494,6 +505,9 @@ pub fn present(
                 State,
             >>::present(reply, plan, materials)?)
         }
+        Plan::RedriveExecution(plan) => Response::RedriveExecution(
+            <redrive_execution::RedriveExecution as Operation<State>>::present(reply, plan, materials)?,
+        ),
         Plan::SendTaskFailure(plan) => Response::SendTaskFailure(<tasks::SendTaskFailure as Operation<
             State,
         >>::present(reply, plan, materials)?),

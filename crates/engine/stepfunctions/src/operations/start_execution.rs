@@ -328,7 +328,7 @@ impl State {
         let machine = execution.and_then(|execution| self.machines.get(&execution.machine));
         match (execution, machine) {
             (Some(execution), Some(machine)) => {
-                let read = ExecutionRead::of(&machine.declared.key, execution);
+                let read = ExecutionRead::of(machine, execution, execution.stopped);
                 Decision::answer(Reply::Execution(Box::new(read)))
             }
             _ => {

@@ -145,9 +145,29 @@ pub enum After {
     /// It has ended; the data are its output. The event from which the next iteration begins, if one begins.
     Ended(Option<u32>),
     /// It has failed; the data are the failure. The flows beside it have been given up.
-    Failed,
+    Failed(Again),
     /// The execution has ended with this status; the data are its output, or its failure.
-    Over(Status),
+    Over(Status, Again),
+    /// The execution has ended before, and is redriven: all flows go on that have not come to their end.
+    Redriven(Redriven),
+}
+
+/// With which data a flow that has failed goes on when its execution is redriven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Again {
+    /// With those that it had before: its branches go on, or it has not begun.
+    Kept,
+    /// With those behind the failure in the same record: its state is tried again.
+    Here,
+}
+
+/// A redrive of an execution.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Redriven {
+    /// When the execution fails because it takes too long.
+    pub deadline: Option<Time>,
+    /// What tells the client's token from another one; zero if there is none.
+    pub token: u64,
 }
 
 /// How a task is waited for. Its times count from when a worker has taken it, if it is an activity's, and else from when it was scheduled
@@ -320,10 +340,12 @@ impl After {
                 out.push(4);
                 put_u64(out, begins.map_or(0, |event| u64::from(event) + 1));
             }
-            After::Failed => out.push(5),
-            After::Over(status) => {
-                out.push(6);
-                out.push(*status as u8);
+            After::Failed(again) => out.extend([5, *again as u8]),
+            After::Over(status, again) => out.extend([6, *status as u8, *again as u8]),
+            After::Redriven(redriven) => {
+                out.push(7);
+                put_opt_time(out, redriven.deadline, Time(0));
+                put_u64(out, redriven.token);
             }
         }
     }
@@ -341,10 +363,24 @@ impl After {
                 is_map: reader.u8()? != 0,
             }),
             4 => After::Ended(reader.u32()?.checked_sub(1)),
-            5 => After::Failed,
-            6 => After::Over(*STATUSES.get(usize::from(reader.u8()?)).ok_or(Malformed)?),
+            5 => After::Failed(Again::decode(reader)?),
+            6 => {
+                let status = *STATUSES.get(usize::from(reader.u8()?)).ok_or(Malformed)?;
+                After::Over(status, Again::decode(reader)?)
+            }
+            7 => After::Redriven(Redriven { deadline: opt_time(reader, Time(0))?, token: reader.u64()? }),
             _ => return Err(Malformed),
         })
+    }
+}
+
+impl Again {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        match reader.u8()? {
+            0 => Ok(Again::Kept),
+            1 => Ok(Again::Here),
+            _ => Err(Malformed),
+        }
     }
 }
 

@@ -27,8 +27,8 @@ pub use activity::{ActivityDeclared, ActivityDeleted};
 mod machine;
 mod version;
 pub use execution::{
-    After, Branching, ExecutionStarted, ExecutionsRemoved, InState, STATUSES, Status, Stepped, Tail,
-    TaskHeard, TaskReported, TaskTaken, TaskWait,
+    After, Again, Branching, ExecutionStarted, ExecutionsRemoved, InState, Redriven, STATUSES, Status,
+    Stepped, Tail, TaskHeard, TaskReported, TaskTaken, TaskWait,
 };
 pub use machine::{DefinitionDeclared, DefinitionDropped, MachineDeclared, MachineDeleted};
 pub use version::{AliasDeclared, AliasDeleted, VersionDeleted, VersionPublished};

@@ -48,8 +48,10 @@ fn of_executions() -> Vec<Record> {
         After::Branches(Branching { first: 4, total: 1000, limit: 40, event: 8, is_map: true }),
         After::Ended(None),
         After::Ended(Some(0)),
-        After::Failed,
-        After::Over(Status::TimedOut),
+        After::Failed(Again::Here),
+        After::Over(Status::TimedOut, Again::Kept),
+        After::Redriven(Redriven { deadline: Some(Time(u64::MAX - 1)), token: u64::MAX }),
+        After::Redriven(Redriven { deadline: None, token: 0 }),
     ];
     let steps = afters.into_iter().map(stepped);
     let others = [

@@ -9,7 +9,7 @@ use crate::data::{Data, Item, Phase};
 use crate::history::{Field, Type};
 use crate::limits::CONCURRENCY;
 use crate::machines::state_of;
-use crate::records::{After, Branching, InState};
+use crate::records::{After, Again, Branching, InState};
 
 impl Progress {
     /// The branches of a Parallel state begin.
@@ -85,7 +85,7 @@ impl Progress {
                     Err(failure) => {
                         let failure = failure.in_state(&state.name, self.data.entered.into());
                         self.data.runs_for = Some(state.name.clone());
-                        return self.ends_badly(&failure, execution);
+                        return self.fails(&failure, Again::Kept, execution);
                     }
                 }
             }

@@ -16,6 +16,8 @@ pub(super) struct About {
     pub(super) account: String,
     pub(super) region: String,
     pub(super) started: Time,
+    pub(super) redrives: u32,
+    pub(super) redriven: Option<Time>,
     /// The execution's input, if a state can ask for it.
     pub(super) input: Value,
 }
@@ -30,7 +32,7 @@ impl About {
                 "StartTime": shown(self.started),
                 "Name": self.execution,
                 "RoleArn": self.role,
-                "RedriveCount": 0,
+                "RedriveCount": self.redrives,
             },
             "StateMachine": {"Id": self.machine_arn, "Name": self.machine},
             "State": {
@@ -39,6 +41,9 @@ impl About {
                 "RetryCount": data.retries.iter().sum::<u64>(),
             },
         });
+        if let Some(redriven) = self.redriven {
+            context["Execution"]["RedriveTime"] = shown(redriven).into();
+        }
         if let Some(item) = item {
             context["Map"] = json!({"Item": {"Index": item.index, "Value": item.value}});
         }

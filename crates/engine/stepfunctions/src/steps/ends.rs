@@ -9,7 +9,7 @@ use crate::data;
 use crate::executions::Execution;
 use crate::history::{Field, Type, Written};
 use crate::operations::Fact;
-use crate::records::{After, InState, Status, Stepped, Tail};
+use crate::records::{After, Again, InState, Redriven, Status, Stepped, Tail};
 
 /// Writes the event that an execution has failed.
 pub(super) fn write_failed(written: &mut Written, previous: u32, failure: &Failure) -> u32 {
@@ -53,9 +53,30 @@ fn ended<'a>(
         flow: 0,
         last,
         before: previous,
-        after: After::Over(status),
+        after: After::Over(status, Again::Kept),
         state: InState::Other,
         tail: Tail::default(),
     };
     fact(stepped, written, data::encode_failure(failure))
+}
+
+/// The fact that an execution is redriven, which has ended.
+pub(crate) fn redriven<'a>(id: ExecutionId, execution: &Execution, how: Redriven, now: Time) -> Fact<'a> {
+    let mut written = Written::from(execution.next_event);
+    let count = (execution.redrive_count() + 1).to_string();
+    // Which event AWS names here is not recorded: it is the one with which the execution ended.
+    let previous = execution.next_event.saturating_sub(1);
+    let last = written.push(Type::ExecutionRedriven, previous, [(Field::RedriveCount, Some(&*count))]);
+    let stepped = Stepped {
+        execution: id,
+        number: execution.next_record(),
+        time: now,
+        flow: 0,
+        last,
+        before: previous,
+        after: After::Redriven(how),
+        state: InState::Other,
+        tail: Tail::default(),
+    };
+    fact(stepped, written, Vec::new())
 }

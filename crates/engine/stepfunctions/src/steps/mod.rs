@@ -12,7 +12,7 @@ mod nested;
 mod progress;
 mod tasks;
 mod token;
-pub(crate) use ends::{aborted, timed_out};
+pub(crate) use ends::{aborted, redriven, timed_out};
 pub use token::Task;
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ use states_language::{Failure, Random, Work};
 
 use crate::ExecutionId;
 use crate::data::{self, Data};
-use crate::executions::{Doing, Execution};
+use crate::executions::{Doing, Execution, Restart};
 use crate::history::Written;
 use crate::machines::Machine;
 use crate::operations::{Context, Decision, Fact, Setting};
@@ -139,6 +139,8 @@ impl State {
             account: key.account.clone(),
             region: key.region.clone(),
             started: execution.started,
+            redrives: execution.redrive_count(),
+            redriven: execution.redriven(),
             input,
         };
         let begins = match &flow.doing {
@@ -149,7 +151,7 @@ impl State {
                 self.nested_ended(step, wait.nested.ok_or(Malformed)?, &machine, &data)?
             }
             Doing::Tasks { wait, .. } => Begins::TimedOut(*wait),
-            Doing::Reported(at, true) | Doing::BranchFailed(at) => {
+            Doing::Reported(at, true) | Doing::BranchFailed(at, _) => {
                 Begins::Failed(data::decode_failure(step.data(*at)?)?)
             }
             Doing::Reported(at, false) => Begins::Result(text_of(step.data(*at)?)?),
@@ -159,6 +161,14 @@ impl State {
                 Begins::Result(Value::Array(outputs.collect::<Result<_, _>>()?))
             }
         };
+        let data = step.data(flow.data)?;
+        let mut data = match flow.restart {
+            Restart::BehindFailure => Data::decode(data::split_failure(data)?.1)?,
+            Restart::No | Restart::Kept => Data::decode(data)?,
+        };
+        if flow.restart != Restart::No {
+            data.start_again();
+        }
         // The same step of the same execution draws the same numbers, and nobody can guess them.
         let seed = u64::from(execution.next_record()) << 32 ^ u64::from(step.flow);
         let seed = setting.secret.derive("step", step.execution.0.rotate_left(32) ^ seed);
@@ -180,7 +190,7 @@ impl State {
             next_flow: execution.next_flow,
             states: 0,
             asked: None,
-            data: Data::decode(step.data(flow.data)?)?,
+            data,
         };
         let begins = if flow.has_begun { begins } else { Begins::Branch };
         Ok((Box::new(progress), begins))

@@ -17,7 +17,7 @@ use super::token::Task;
 use crate::data::{self, Data, Phase};
 use crate::history::{Field, Type, Written};
 use crate::machines::state_of;
-use crate::records::{After, InState, Status, TaskWait};
+use crate::records::{After, Again, InState, Status, TaskWait};
 use crate::{ExecutionId, limits};
 
 /// States that a step goes through at the most, and bytes of events after which it goes no further: others have their turn. A state with
@@ -134,7 +134,7 @@ impl Progress {
                     return self.stops(After::Goes);
                 }
                 if let Some(failure) = self.too_long(execution) {
-                    return Next::Stop(Turn::Went(self.over(&failure)));
+                    return Next::Stop(Turn::Went(self.over(&failure, Again::Kept)));
                 }
                 self.states += if state.query_language == QueryLanguage::Jsonata { JSONATA } else { 1 };
                 self.enters(state);
@@ -142,7 +142,7 @@ impl Progress {
             }
             Phase::TriesAgain => {
                 if let Some(failure) = self.too_long(execution) {
-                    return Next::Stop(Turn::Went(self.over(&failure)));
+                    return Next::Stop(Turn::Went(self.over(&failure, Again::Kept)));
                 }
                 self.states += 1;
                 self.attempt(state, execution)
@@ -345,25 +345,41 @@ impl Progress {
         }
         let fields = [(Field::Output, Some(output))];
         self.last = self.written.push(Type::ExecutionSucceeded, self.last, fields);
-        Next::Stop(Turn::Went(Went { after: After::Over(Status::Succeeded), data }))
+        Next::Stop(Turn::Went(Went { after: After::Over(Status::Succeeded, Again::Kept), data }))
     }
 
     /// The flow fails.
     pub(super) fn ends_badly(&mut self, failure: &Failure, execution: &Seen<'_>) -> Next {
-        let went = match self.flow {
-            0 => self.over(failure),
+        // Its branches go on if it is redriven, unless they have returned too much (developer guide, "Redrive behavior of individual states").
+        let keeps = self.data.branches.is_some() && failure.name() != names::DATA_LIMIT_EXCEEDED;
+        if !keeps {
+            let state = state_of(&self.definition.flow, &self.data.state).map(|state| &state.kind);
+            self.data.phase =
+                if matches!(state, Some(Kind::Fail(_))) { Phase::Enters } else { Phase::TriesAgain };
+            (self.data.branches, self.data.task) = (None, None);
+        }
+        self.fails(failure, if keeps { Again::Kept } else { Again::Here }, execution)
+    }
+
+    /// The flow fails, and goes on so if it is redriven.
+    pub(super) fn fails(&mut self, failure: &Failure, again: Again, execution: &Seen<'_>) -> Next {
+        let mut went = match self.flow {
+            0 => self.over(failure, again),
             _ => {
                 self.branch_fails(execution);
-                Went { after: After::Failed, data: data::encode_failure(failure) }
+                Went { after: After::Failed(again), data: data::encode_failure(failure) }
             }
         };
+        if again == Again::Here {
+            went.data.extend(self.data.encode());
+        }
         Next::Stop(Turn::Went(went))
     }
 
     /// The whole execution fails.
-    fn over(&mut self, failure: &Failure) -> Went {
+    fn over(&mut self, failure: &Failure, again: Again) -> Went {
         self.last = ends::write_failed(&mut self.written, self.last, failure);
-        Went { after: After::Over(Status::Failed), data: data::encode_failure(failure) }
+        Went { after: After::Over(Status::Failed, again), data: data::encode_failure(failure) }
     }
 
     /// The flow waits, or others have their turn.

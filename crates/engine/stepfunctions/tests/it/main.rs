@@ -4,6 +4,8 @@ mod world;
 
 mod flows;
 
+mod redrives;
+
 mod restarts;
 
 mod tasks;
