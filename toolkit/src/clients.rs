@@ -21,12 +21,15 @@ pub struct Clients {
     /// The client for event buses.
     #[cfg(feature = "events")]
     pub events: aws_sdk_eventbridge::Client,
+    /// The client for state machines.
+    #[cfg(feature = "workflows")]
+    pub sfn: aws_sdk_sfn::Client,
     /// The configuration of all clients.
     pub config: SdkConfig,
 }
 
 impl Clients {
-    /// Configures the clients as every AWS SDK does: `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_SQS`, `…_SNS`, `…_EVENTBRIDGE`),
+    /// Configures the clients as every AWS SDK does: `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_SQS`, `…_SNS`, `…_EVENTBRIDGE`, `…_SFN`),
     /// `AWS_REGION`, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, the profile, the machine's role.
     /// Without an endpoint: AWS.
     pub async fn from_env() -> Clients {
@@ -53,6 +56,8 @@ impl Clients {
             sns: aws_sdk_sns::Client::new(config),
             #[cfg(feature = "events")]
             events: aws_sdk_eventbridge::Client::new(config),
+            #[cfg(feature = "workflows")]
+            sfn: aws_sdk_sfn::Client::new(config),
             config: config.clone(),
         }
     }

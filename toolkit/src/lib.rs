@@ -47,6 +47,10 @@ pub mod event_store;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
 
+// Workflows that a server runs.
+#[cfg(feature = "workflows")]
+pub mod workflow;
+
 // Steps in transit.
 #[cfg(feature = "claim-check")]
 pub mod claim_check;
@@ -101,6 +105,7 @@ mod pages {
         RequestReply "request-reply.md"
         #[cfg(feature = "claim-check")] ClaimCheck "claim-check.md"
         #[cfg(feature = "sqlite")] Saga "saga.md"
+        #[cfg(feature = "workflows")] Workflow "workflow.md"
         #[cfg(feature = "sqlite")] EventSourcing "event-sourcing.md"
         DeadLetters "dead-letters.md"
         #[cfg(feature = "crypto")] Encryption "encryption.md"

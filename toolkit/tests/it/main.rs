@@ -23,3 +23,4 @@ mod saga;
 mod sql;
 mod stopping;
 mod topic;
+mod workflow;
