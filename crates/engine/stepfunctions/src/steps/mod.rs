@@ -169,9 +169,9 @@ impl State {
         if flow.restart != Restart::No {
             data.start_again();
         }
-        // The same step of the same execution draws the same numbers, and nobody can guess them.
-        let seed = u64::from(execution.next_record()) << 32 ^ u64::from(step.flow);
-        let seed = setting.secret.derive("step", step.execution.0.rotate_left(32) ^ seed);
+        // The same step of the same execution draws the same numbers, another one others, and nobody can guess them.
+        let label = format!("step {} {}", execution.next_record(), step.flow);
+        let seed = setting.secret.derive(&label, step.execution.0);
         let (seed, mut dice) = seeds(seed);
         let progress = Progress {
             execution: step.execution,

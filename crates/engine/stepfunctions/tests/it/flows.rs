@@ -269,3 +269,24 @@ fn a_loop_ends_with_the_most_events_that_an_execution_can_have() {
     assert!((24_980..=25_001).contains(&known.next_event), "{}", known.next_event);
     world.check_replay();
 }
+
+#[test]
+fn no_two_steps_draw_the_same_numbers_whatever_executions_they_are_of() {
+    let mut world = World::new(Memory::Warm);
+    let step = |next: Value| {
+        let mut state = send(json!({"Parameters": {"id.$": "States.UUID()"}, "ResultPath": null}));
+        state.as_object_mut().unwrap().extend(next.as_object().unwrap().clone());
+        state
+    };
+    let wait = |next: &str| json!({"Type": "Wait", "Seconds": 1, "Next": next});
+    let states = json!({"A": step(json!({"Next": "B"})), "B": wait("C"), "C": step(json!({"Next": "D"})), "D": wait("E"),
+        "E": step(json!({"End": true}))});
+    let machine = world.create("m", &machine("A", states));
+    for number in 0..64 {
+        world.start(&machine, &format!("e{number}"), &json!({})).unwrap();
+    }
+    world.is_checked = false;
+    world.advance(10_000);
+    let ids: std::collections::BTreeSet<&str> = world.calls.iter().map(|call| &*call.input).collect();
+    assert_eq!((ids.len(), world.calls.len()), (3 * 64, 3 * 64));
+}
