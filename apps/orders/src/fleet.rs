@@ -12,7 +12,7 @@ use toolkit::testing::Server;
 
 use crate::audit::Books;
 use crate::model::now_ms;
-use crate::places::{DEAD_LETTERS, Events, People, Places};
+use crate::places::{Conduct, DEAD_LETTERS, Events, People, Places};
 use crate::services::{Error, Service};
 use crate::store::Stores;
 use crate::waiting::{Unrest, wait};
@@ -60,7 +60,7 @@ impl Fleet {
     pub async fn start(
         endpoint: Option<String>,
         stores: &Stores,
-        events: Events,
+        (events, workflow): (Events, Conduct),
         mut arguments: Vec<String>,
     ) -> Result<Fleet, Error> {
         std::fs::create_dir_all(&stores.folder)?;
@@ -79,6 +79,9 @@ impl Fleet {
         }
         if events == Events::Eventbridge {
             arguments.extend(["--events", "eventbridge"].map(str::to_owned));
+        }
+        if workflow == Conduct::Stepfunctions {
+            arguments.extend(["--workflow", "stepfunctions"].map(str::to_owned));
         }
         let (stores, services) = (stores.clone(), BTreeMap::new());
         let mut fleet =

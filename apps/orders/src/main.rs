@@ -23,7 +23,7 @@ use audit::{Books, audit};
 use fleet::{AWS, Fleet, clients};
 use generate::{Counter, Generator, Mix};
 use model::{Item, Order, Payment, now_ms};
-use places::{DEAD_LETTERS, Events, People, Places};
+use places::{Conduct, DEAD_LETTERS, Events, People, Places};
 use services::gateway::Behaviour;
 use services::{Error, RunningService, Service, Settings, Surroundings};
 use store::Stores;
@@ -75,6 +75,13 @@ struct Place {
     /// commands of one system.
     #[arg(long, env = "ORDERS_EVENTS", global = true, value_enum, default_value_t)]
     events: Events,
+    /// What leads an order from step to step: the order service's own saga, or a state machine of Step Functions. The same for all
+    /// commands of one system.
+    #[arg(long, env = "ORDERS_WORKFLOW", global = true, value_enum, default_value_t)]
+    workflow: Conduct,
+    /// ARN of the role of the state machine. A local server takes any.
+    #[arg(long, global = true, default_value = "arn:aws:iam::000000000000:role/orders", value_name = "ARN")]
+    workflow_role: String,
     /// SQLite: sync at every commit, to protect against power failures. (A crash of a program loses nothing without it.)
     #[arg(long, global = true)]
     full_sync: bool,
@@ -352,6 +359,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Error> {
                 kills: args.kills,
                 seed: args.seed,
                 events: place.events,
+                workflow: place.workflow,
             };
             trials::run(trials, place.database.as_deref()).await.map(|bad| bad == 0)
         }
@@ -465,7 +473,8 @@ async fn serve(place: &Place, args: &RunArgs) -> Result<(), Error> {
             }
         }
     };
-    let around = Surroundings { clients, places, stores, settings: args.settings.settings() };
+    let workflow_role = (place.workflow == Conduct::Stepfunctions).then(|| place.workflow_role.clone());
+    let around = Surroundings { clients, places, stores, settings: args.settings.settings(), workflow_role };
     let wanted = if args.services.is_empty() { Service::ALL.to_vec() } else { args.services.clone() };
     let mut running: Vec<RunningService> = Vec::new();
     for service in wanted {
@@ -617,8 +626,10 @@ async fn drive(place: Place, args: &LoadArgs) -> Result<bool, Error> {
 
 async fn drive_on(place: &Place, args: &LoadArgs, stores: &Stores) -> Result<bool, Error> {
     let products = 2_000;
-    let arguments = vec!["--products".to_owned(), products.to_string()];
-    let mut fleet = Fleet::start(place.endpoint.clone(), stores, place.events, arguments).await?;
+    let mut arguments = vec!["--products".to_owned(), products.to_string()];
+    arguments.extend(["--workflow-role".to_owned(), place.workflow_role.clone()]);
+    let mut fleet =
+        Fleet::start(place.endpoint.clone(), stores, (place.events, place.workflow), arguments).await?;
     let load = load::Load {
         times: args.times,
         seconds: args.seconds.max(1),

@@ -183,6 +183,9 @@ pub enum Happening {
     /// A product runs low. The order is the one that made it so.
     #[serde(rename = "inventory.low")]
     InventoryLow,
+    /// The state machine wants something done.
+    #[serde(rename = "workflow.due")]
+    Due,
     /// Messages could not be handled.
     #[serde(rename = "system.dead-letters")]
     DeadLetters,
@@ -196,8 +199,8 @@ pub enum Happening {
 
 impl Happening {
     /// All of them, as they travel.
-    pub const TYPES: [&'static str; 17] = {
-        let (mut types, mut place) = ([""; 17], 0);
+    pub const TYPES: [&'static str; 18] = {
+        let (mut types, mut place) = ([""; 18], 0);
         while place < types.len() {
             types[place] = Happening::ALL[place].as_str();
             place += 1;
@@ -205,7 +208,7 @@ impl Happening {
         types
     };
 
-    const ALL: [Happening; 17] = [
+    const ALL: [Happening; 18] = [
         Happening::Created,
         Happening::Rejected,
         Happening::StockReserved,
@@ -220,6 +223,7 @@ impl Happening {
         Happening::Completed,
         Happening::Cancelled,
         Happening::InventoryLow,
+        Happening::Due,
         Happening::DeadLetters,
         Happening::QueueUnwell,
         Happening::QueueWell,
@@ -242,6 +246,7 @@ impl Happening {
             Happening::Completed => "order.completed",
             Happening::Cancelled => "order.cancelled",
             Happening::InventoryLow => "inventory.low",
+            Happening::Due => "workflow.due",
             Happening::DeadLetters => "system.dead-letters",
             Happening::QueueUnwell => "system.queue-unwell",
             Happening::QueueWell => "system.queue-well",
@@ -277,6 +282,49 @@ pub struct Event {
     /// The order's total in cents, when it is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_cents: Option<i64>,
+    /// What the state machine says is due for the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Due>,
+}
+
+/// What is due for an order, as the state machine sends it to the order service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Due {
+    /// What is to be done.
+    pub work: Work,
+    /// The token of the task, if its end is waited for.
+    #[serde(default)]
+    pub token: Option<String>,
+    /// Why, if the order is not wanted any more.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// What a state machine can want done for an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Work {
+    /// Take the money.
+    Charge,
+    /// Say that an invoice will come.
+    Invoice,
+    /// Keep the items.
+    Reserve,
+    /// Tell the customer that the order is there.
+    Confirm,
+    /// Take the items out of stock, and ship them.
+    Ship,
+    /// Put the items back that cannot be shipped.
+    Return,
+    /// Give the money back.
+    Refund,
+    /// The end: shipped and paid.
+    Complete,
+    /// The end: all that was done is undone.
+    Cancel,
+    /// The end: it was never valid.
+    Reject,
 }
 
 impl Message for Event {

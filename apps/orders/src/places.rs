@@ -23,6 +23,16 @@ pub enum Events {
     Eventbridge,
 }
 
+/// What leads an order from step to step.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+pub enum Conduct {
+    /// The order service's own saga, in its database.
+    #[default]
+    Saga,
+    /// A state machine of Step Functions.
+    Stepfunctions,
+}
+
 /// The event bus, if events travel by one.
 const BUS: &str = "shop";
 

@@ -10,7 +10,7 @@ use crate::audit::{Books, audit};
 use crate::fleet::{Fleet, Victim};
 use crate::generate::{Counter, Generator, Mix};
 use crate::model::now_ms;
-use crate::places::Events;
+use crate::places::{Conduct, Events};
 use crate::services::{Error, Service};
 use crate::store::Stores;
 
@@ -27,6 +27,8 @@ pub struct Trials {
     pub seed: u64,
     /// How events travel.
     pub events: Events,
+    /// What leads orders.
+    pub workflow: Conduct,
 }
 
 /// How long a trial may take to come to rest.
@@ -117,7 +119,7 @@ async fn try_with(trials: Trials, seed: u64, stores: &Stores) -> Result<Trial, E
         "4",
     ];
     let arguments = arguments.map(str::to_owned).to_vec();
-    let mut fleet = Fleet::start(None, stores, trials.events, arguments).await?;
+    let mut fleet = Fleet::start(None, stores, (trials.events, trials.workflow), arguments).await?;
     let books = Books::open(stores).await?;
     let counter = Counter::new(&fleet.clients, &fleet.places);
     let mut generator = Generator::new(Mix::trials(40), format!("t{seed}"), seed);

@@ -93,7 +93,7 @@ async fn watch(queues: HealthCheck, health: Publisher, every: Duration) {
 async fn tell(health: Publisher, happening: Happening, what: String) {
     eprintln!("{}: {what}", happening.as_str());
     let (order_id, customer_id) = (String::new(), String::new());
-    let event = Event { happening, order_id, customer_id, detail: Some(what), total_cents: None };
+    let event = Event { happening, order_id, customer_id, detail: Some(what), total_cents: None, due: None };
     let mut outgoing = Outgoing::new(event);
     if happening.is_critical() {
         outgoing = outgoing.attribute("critical", "true");

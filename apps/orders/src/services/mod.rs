@@ -17,6 +17,7 @@ pub mod notification;
 pub mod order;
 pub mod payment;
 pub mod shipping;
+pub mod workflow;
 
 use std::fmt;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use toolkit::inbox::sql::AfterCommit;
 use toolkit::outbox::{Outbox, Relay, RelaySettings, RunningRelay};
 use toolkit::publisher::{Outgoing, Prepared, PublisherSettings};
 use toolkit::sql::{Database, Dialect, StoreError, migrate};
+use toolkit::workflow::RunningWorker;
 use toolkit::{Backoff, Clients, Envelope, Message, Publisher, Queue};
 
 use crate::model::{Event, Happening};
@@ -98,6 +100,8 @@ pub struct Surroundings {
     pub stores: Stores,
     /// How it works.
     pub settings: Settings,
+    /// The role of the state machine that leads orders; without one the order service's own saga does.
+    pub workflow_role: Option<String>,
 }
 
 /// What can be chosen.
@@ -125,6 +129,7 @@ pub struct RunningService {
     consumers: Vec<Running>,
     relay: Option<RunningRelay>,
     monitor: Option<RunningMonitor>,
+    worker: Option<RunningWorker>,
     stop: CancellationToken,
 }
 
@@ -137,6 +142,9 @@ impl RunningService {
             ends.spawn(consumer.shutdown());
         }
         ends.join_all().await;
+        if let Some(worker) = self.worker {
+            worker.shutdown().await;
+        }
         if let Some(relay) = self.relay {
             relay.shutdown().await;
         }
@@ -295,7 +303,7 @@ impl<'a, D: Database> Mail<'a, D> {
         cause: Option<&Envelope<C>>,
     ) -> Result<(), StoreError> {
         let (order_id, customer_id) = (order_id.to_owned(), customer_id.to_owned());
-        let event = Event { happening, order_id, customer_id, detail, total_cents: None };
+        let event = Event { happening, order_id, customer_id, detail, total_cents: None, due: None };
         self.tell(to, event, cause).await
     }
 
@@ -351,7 +359,7 @@ impl<'a, D: Database> Mail<'a, D> {
 
 /// A running service of these parts.
 fn running(consumers: Vec<Running>, relay: Option<RunningRelay>) -> RunningService {
-    RunningService { consumers, relay, monitor: None, stop: CancellationToken::new() }
+    RunningService { consumers, relay, monitor: None, worker: None, stop: CancellationToken::new() }
 }
 
 /// Tables of a service.

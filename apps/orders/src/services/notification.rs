@@ -99,6 +99,8 @@ fn text(event: &Event) -> String {
         Happening::Completed => format!("Your order {order} is complete. Thank you."),
         Happening::Cancelled => format!("Your order {order} was cancelled: {why}."),
         Happening::InventoryLow => format!("To the warehouse: {why} runs low."),
+        // The state machine tells the order service alone.
+        Happening::Due => format!("Your order {order} is in progress."),
         Happening::DeadLetters | Happening::QueueUnwell | Happening::QueueWell => {
             format!("To the operators: {why}.")
         }

@@ -13,12 +13,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use toolkit::consumer::{BatchHandler, BatchOutcome, Delivery, gather};
 use toolkit::inbox::sql::{AfterCommit, SqlInbox, TransactionalBatchHandler, batches_in_transaction};
 use toolkit::sql::{Database, StoreError, from_json};
 use toolkit::{Consumer, Envelope};
 
+use super::workflow::{self, Follow, Starter, execution_name};
 use crate::model::{Event, Happening, Item, Order, Payment, PaymentCommand, StockCommand, StockWork, now_ms};
 use crate::services::{
     BATCH, Desk, Error, LINGER, Mail, Place, RunningService, Surroundings, Tables, consuming, remembering,
@@ -62,7 +64,17 @@ pub async fn start<D: Database>(around: &Surroundings, database: D) -> Result<Ru
     let desk = Arc::new(desk);
     let relay = desk.relay();
     let mut consumers = Vec::new();
-    let intake = batches_in_transaction(orders, remembering(), Intake { desk: desk.clone(), ways });
+    let (starter, worker) = match &around.workflow_role {
+        Some(role) => {
+            workflow::TABLES.make(&database).await?;
+            let (starter, worker) = workflow::start(around, role).await?;
+            (Some(starter), Some(worker))
+        }
+        None => (None, None),
+    };
+    let leads = starter.is_none();
+    let intake = Intake { desk: desk.clone(), ways, starter };
+    let intake = batches_in_transaction(orders, remembering(), intake);
     // One for all three queues: one transaction for what they bring at the same time.
     let intake = Arc::new(gather(BATCH, intake).linger(LINGER));
     for queue in [&places.orders, &places.priority_orders, &places.large_orders] {
@@ -74,20 +86,28 @@ pub async fn start<D: Database>(around: &Surroundings, database: D) -> Result<Ru
         let consumer = Consumer::new(&around.clients, queue).settings(settings);
         consumers.push(consumer.start_batches(handler).await?);
     }
-    let lead = batches_in_transaction(events, remembering(), Lead { desk, ways });
-    let lead = gather(BATCH, lead).linger(LINGER);
     let settings = consuming(&around.settings, 4);
     let consumer = Consumer::new(&around.clients, &places.order_events).settings(settings);
-    consumers.push(consumer.start_batches(lead).await?);
-    Ok(running(consumers, Some(relay)))
+    consumers.push(match leads {
+        true => {
+            let lead = batches_in_transaction(events, remembering(), Lead { desk, ways });
+            consumer.start_batches(gather(BATCH, lead).linger(LINGER)).await?
+        }
+        false => {
+            let follow = Follow { desk, ways, clients: around.clients.clone() };
+            let follow = batches_in_transaction(events, remembering(), follow);
+            consumer.start_batches(gather(BATCH, follow).linger(LINGER)).await?
+        }
+    });
+    Ok(RunningService { worker, ..running(consumers, Some(relay)) })
 }
 
 #[derive(Clone, Copy)]
-struct Ways {
-    inventory: Place,
-    payments: Place,
-    status: Place,
-    money: Place,
+pub struct Ways {
+    pub inventory: Place,
+    pub payments: Place,
+    pub status: Place,
+    pub money: Place,
 }
 
 /// Where an order is.
@@ -146,6 +166,8 @@ impl State {
 struct Intake<D> {
     desk: Arc<Desk<D>>,
     ways: Ways,
+    /// What leads orders on, if it is not this service.
+    starter: Option<Starter>,
 }
 
 impl<D: Database> TransactionalBatchHandler<Order, D> for Intake<D> {
@@ -181,7 +203,12 @@ impl<D: Database> TransactionalBatchHandler<Order, D> for Intake<D> {
                 outcome = outcome.failed(&delivery.message_id, nameless);
                 continue;
             }
-            let (state, reason) = match order.validate() {
+            let wrong = match &self.starter {
+                None => order.validate(),
+                // The workflow validates the rest.
+                Some(_) => execution_name(&order.order_id).map(drop).map_err(str::to_owned),
+            };
+            let (state, reason) = match wrong {
                 Ok(()) => (State::Reserving, None),
                 Err(wrong) => (State::Rejected, Some(wrong)),
             };
@@ -214,7 +241,7 @@ impl<D: Database> TransactionalBatchHandler<Order, D> for Intake<D> {
         );
         let new = rows(&orders.values().map(|(_, row)| row).collect::<Vec<_>>())?;
         let new = D::query(transaction, sql, &[(&new).into(), now.into()]).await?;
-        let mut mail = self.desk.mail();
+        let (mut mail, mut starts) = (self.desk.mail(), Vec::new());
         // An order that was sent again under another message id is not new, and nothing follows.
         for row in &new {
             let Some((delivery, row)) = orders.get(row.text(0)?) else { continue };
@@ -224,32 +251,49 @@ impl<D: Database> TransactionalBatchHandler<Order, D> for Intake<D> {
                 mail.event(self.ways.status, Happening::Rejected, who, Some(reason.clone()), cause).await?;
                 continue;
             }
+            if let Some(starter) = &self.starter {
+                starts.push(begin(starter, order));
+                continue;
+            }
             let created = Event {
                 happening: Happening::Created,
                 order_id: order.order_id.clone(),
                 customer_id: order.customer_id.clone(),
                 detail: None,
                 total_cents: Some(order.total_amount),
+                due: None,
             };
             mail.tell(self.ways.status, created, cause).await?;
             let items = Lines { order: who, country: &order.country, items: &order.items };
             items.send(&mut mail, self.ways.inventory, StockWork::Reserve, cause).await?;
         }
+        // Before the commit: a crash repeats it, and an order's execution is started once.
+        try_join_all(starts).await?;
         mail.write(transaction, after).await?;
         Ok(outcome)
     }
 }
 
+/// Starts the workflow of an order.
+async fn begin(starter: &Starter, order: &Order) -> Result<(), StoreError> {
+    let name = execution_name(&order.order_id).map_err(|wrong| StoreError::Shape(wrong.to_owned()))?;
+    let started = starter.start(&name, order).await;
+    started.map(drop).map_err(|error| StoreError::Shape(error.to_string()))
+}
+
 /// An order's lines, for the inventory.
-struct Lines<'a> {
-    order: (&'a str, &'a str),
-    country: &'a str,
-    items: &'a [Item],
+pub struct Lines<'a> {
+    pub order: (&'a str, &'a str),
+    pub country: &'a str,
+    pub items: &'a [Item],
 }
 
 impl Lines<'_> {
     /// One command a line, each in the group of its product.
-    async fn send<D: Database, C>(
+    ///
+    /// # Errors
+    /// When one could never be sent.
+    pub async fn send<D: Database, C>(
         &self,
         mail: &mut Mail<'_, D>,
         to: Place,
@@ -283,15 +327,15 @@ struct Lead<D> {
 }
 
 /// An order as it is while a batch is handled.
-struct Leading {
-    customer: String,
-    card: Option<String>,
-    country: String,
-    cents: i64,
-    items: Vec<Item>,
+pub struct Leading {
+    pub customer: String,
+    pub card: Option<String>,
+    pub country: String,
+    pub cents: i64,
+    pub items: Vec<Item>,
     was: State,
-    state: State,
-    reason: Option<String>,
+    pub state: State,
+    pub reason: Option<String>,
 }
 
 impl<D: Database> TransactionalBatchHandler<Event, D> for Lead<D> {
@@ -391,7 +435,8 @@ impl Leading {
     }
 }
 
-fn payment(order: &Leading, (id, customer): (&str, &str), card: String, refund: bool) -> PaymentCommand {
+/// What the payment service is to do for an order.
+pub fn payment(order: &Leading, (id, customer): (&str, &str), card: String, refund: bool) -> PaymentCommand {
     PaymentCommand {
         refund,
         order_id: id.to_owned(),
@@ -406,7 +451,8 @@ struct Id<'a> {
     id: &'a str,
 }
 
-async fn load<D: Database>(
+/// The orders of a batch.
+pub async fn load<D: Database>(
     transaction: &mut D::Connection,
     batch: &[Delivery<Event>],
 ) -> Result<HashMap<String, Leading>, StoreError> {
@@ -437,7 +483,7 @@ async fn load<D: Database>(
 }
 
 /// Writes what has changed, if nobody else has changed it since it was read.
-async fn save<D: Database>(
+pub async fn save<D: Database>(
     transaction: &mut D::Connection,
     orders: &HashMap<String, Leading>,
 ) -> Result<(), StoreError> {

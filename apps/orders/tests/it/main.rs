@@ -155,6 +155,11 @@ fn orders_of_all_kinds_come_to_their_ends_with_events_on_a_bus() {
 }
 
 #[test]
+fn orders_of_all_kinds_come_to_their_ends_as_executions_of_a_state_machine() {
+    orders_of_all_kinds(&["--workflow", "stepfunctions"], charge_again);
+}
+
+#[test]
 fn a_rule_of_the_bus_selects_valuable_orders() {
     let (server, folder) = (Server::in_memory().unwrap(), tempfile::tempdir().unwrap());
     let on_bus = ["--events", "eventbridge"];
