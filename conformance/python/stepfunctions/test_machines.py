@@ -136,3 +136,28 @@ def test_activities_are_created_shown_and_deleted(sfn):
         f"Activity Does Not Exist: '{activity}'",
     )
     assert refused(sfn.create_activity, name="a b") == ("InvalidName", "Invalid Name: 'a b'")
+
+
+def test_a_state_is_tested_with_a_mock(sfn):
+    """facts/stepfunctions.md § 9."""
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage",
+        "Parameters": {"QueueUrl": "q", "MessageBody.$": "$.text"},
+        "ResultSelector": {"id.$": "$.MessageId"},
+        "Retry": [{"ErrorEquals": ["Busy"], "IntervalSeconds": 2}],
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Sorry"}],
+        "Next": "Done",
+    }
+    given = {"definition": json.dumps(task), "input": '{"text": "hello"}', "inspectionLevel": "DEBUG"}
+    tested = sfn.test_state(mock={"result": '{"MessageId": "m"}', "fieldValidationMode": "NONE"}, **given)
+    assert (tested["status"], json.loads(tested["output"]), tested["nextState"]) == ("SUCCEEDED", {"id": "m"}, "Done")
+    assert json.loads(tested["inspectionData"]["afterParameters"]) == {"QueueUrl": "q", "MessageBody": "hello"}
+    tested = sfn.test_state(mock={"errorOutput": {"error": "Busy", "cause": "c"}}, **given)
+    details = tested["inspectionData"]["errorDetails"]
+    assert (tested["status"], details) == ("RETRIABLE", {"retryIndex": 0, "retryBackoffIntervalSeconds": 2})
+    tested = sfn.test_state(mock={"errorOutput": {"error": "Other", "cause": "c"}}, **given)
+    assert (tested["status"], tested["nextState"], tested["error"]) == ("CAUGHT_ERROR", "Sorry", "Other")
+    with pytest.raises(ClientError) as error:
+        sfn.test_state(**given)
+    assert "RoleArn must be specified when testing a Task state" in str(error.value)

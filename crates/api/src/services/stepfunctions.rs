@@ -1273,6 +1273,7 @@ impl Operation {
                 | Operation::StartSyncExecution
                 | Operation::StopExecution
                 | Operation::TagResource
+                | Operation::TestState
                 | Operation::UntagResource
                 | Operation::UpdateStateMachine
                 | Operation::UpdateStateMachineAlias

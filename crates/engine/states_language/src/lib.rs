@@ -30,7 +30,8 @@ mod size;
 
 mod states;
 pub use states::{
-    Batching, Departure, Iterations, PAYLOAD_BYTES, Reaction, Reading, Run, Step, Tolerance, Writing,
+    Batching, Departure, Inspection, Iterations, PAYLOAD_BYTES, Reaction, Reading, Run, Step, Tolerance,
+    Writing,
 };
 
 mod template;

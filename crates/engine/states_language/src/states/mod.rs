@@ -12,12 +12,14 @@ mod amounts;
 mod dataflow;
 mod enter;
 mod finish;
+mod inspect;
 mod iterations;
 mod recover;
 
 #[cfg(test)]
 mod tests;
 
+pub use inspect::Inspection;
 pub use iterations::{Batching, Iterations, Reading, Tolerance, Writing};
 pub use recover::Reaction;
 

@@ -33,6 +33,11 @@ pub enum Reaction {
 }
 
 impl State {
+    /// How many retriers the state has.
+    pub fn retriers(&self) -> usize {
+        self.retry.len()
+    }
+
     /// What follows a failure of the state. `retries` has how often each retrier has tried again since the state was entered; missing counts are 0.
     /// `jitter` is a random number from 0 to 1.
     ///

@@ -46,6 +46,7 @@ impl Api for State {
 }
 
 use super::Command;
+use super::test_state::Outcome;
 
 /// What an operation decided.
 pub type Decision<'a> = kernel::Decision<'a, State>;
@@ -176,6 +177,8 @@ pub enum Reply {
     Task(Box<TaskRead>),
     /// There is no task for a worker.
     NoTask,
+    /// How the test of a state has ended.
+    Tested(Box<Outcome>),
 }
 
 /// The records from which the answer is made, besides the reply.

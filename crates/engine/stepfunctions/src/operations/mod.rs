@@ -15,6 +15,7 @@ pub mod redrive_execution;
 pub mod start_execution;
 pub mod tags;
 pub mod tasks;
+pub mod test_state;
 pub mod validate_state_machine_definition;
 pub mod versions;
 
@@ -60,6 +61,7 @@ pub enum Command {
     StartSyncExecution(start_execution::StartSyncExecution),
     StopExecution(executions::StopExecution),
     TagResource(tags::TagResource),
+    TestState(test_state::TestState),
     UntagResource(tags::UntagResource),
     UpdateStateMachine(create_state_machine::UpdateStateMachine),
     UpdateStateMachineAlias(aliases::UpdateStateMachineAlias),
@@ -100,6 +102,7 @@ Command::StartExecution(_) => <start_execution::StartExecution as Operation<Stat
 Command::StartSyncExecution(_) => <start_execution::StartSyncExecution as Operation<State>>::DEMAND,
 Command::StopExecution(_) => <executions::StopExecution as Operation<State>>::DEMAND,
 Command::TagResource(_) => <tags::TagResource as Operation<State>>::DEMAND,
+Command::TestState(_) => <test_state::TestState as Operation<State>>::DEMAND,
 Command::UntagResource(_) => <tags::UntagResource as Operation<State>>::DEMAND,
 Command::UpdateStateMachine(_) => <create_state_machine::UpdateStateMachine as Operation<State>>::DEMAND,
 Command::UpdateStateMachineAlias(_) => <aliases::UpdateStateMachineAlias as Operation<State>>::DEMAND,
@@ -140,6 +143,7 @@ Command::ValidateStateMachineDefinition(_) => <validate_state_machine_definition
             Command::StartSyncExecution(command) => command.decide(state, context),
             Command::StopExecution(command) => command.decide(state, context),
             Command::TagResource(command) => command.decide(state, context),
+            Command::TestState(command) => command.decide(state, context),
             Command::UntagResource(command) => command.decide(state, context),
             Command::UpdateStateMachine(command) => command.decide(state, context),
             Command::UpdateStateMachineAlias(command) => command.decide(state, context),
@@ -185,6 +189,7 @@ Command::ValidateStateMachineDefinition(_) => <validate_state_machine_definition
             Command::StartSyncExecution(command) => command.decide_again(step, state, context),
             Command::StopExecution(command) => command.decide_again(step, state, context),
             Command::TagResource(command) => command.decide_again(step, state, context),
+            Command::TestState(command) => command.decide_again(step, state, context),
             Command::UntagResource(command) => command.decide_again(step, state, context),
             Command::UpdateStateMachine(command) => command.decide_again(step, state, context),
             Command::UpdateStateMachineAlias(command) => command.decide_again(step, state, context),
@@ -228,6 +233,7 @@ pub enum Plan {
     StartSyncExecution(<start_execution::StartSyncExecution as Operation<State>>::Plan),
     StopExecution(<executions::StopExecution as Operation<State>>::Plan),
     TagResource(<tags::TagResource as Operation<State>>::Plan),
+    TestState(<test_state::TestState as Operation<State>>::Plan),
     UntagResource(<tags::UntagResource as Operation<State>>::Plan),
     UpdateStateMachine(<create_state_machine::UpdateStateMachine as Operation<State>>::Plan),
     UpdateStateMachineAlias(<aliases::UpdateStateMachineAlias as Operation<State>>::Plan),
@@ -394,6 +400,11 @@ pub fn prepare(request: Request, asker: &Asker<'_>) -> Result<(Command, Plan), R
             let (command, plan) = <tags::TagResource as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::TagResource(command), Plan::TagResource(plan))
         }
+        Request::TestState(input) => {
+            let (command, plan) =
+                <test_state::TestState as Operation<State>>::prepare_with_plan(input, asker)?;
+            (Command::TestState(command), Plan::TestState(plan))
+        }
         Request::UntagResource(input) => {
             let (command, plan) = <tags::UntagResource as Operation<State>>::prepare_with_plan(input, asker)?;
             (Command::UntagResource(command), Plan::UntagResource(plan))
@@ -528,6 +539,9 @@ pub fn present(
         >>::present(reply, plan, materials)?),
         Plan::TagResource(plan) => {
             Response::TagResource(<tags::TagResource as Operation<State>>::present(reply, plan, materials)?)
+        }
+        Plan::TestState(plan) => {
+            Response::TestState(<test_state::TestState as Operation<State>>::present(reply, plan, materials)?)
         }
         Plan::UntagResource(plan) => Response::UntagResource(
             <tags::UntagResource as Operation<State>>::present(reply, plan, materials)?,

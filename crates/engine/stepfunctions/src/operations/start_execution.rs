@@ -86,7 +86,7 @@ pub(crate) type Started<'a> = (Option<(ExecutionId, Fact<'a, Record>)>, Reply);
 /// Reads the input of an execution.
 ///
 /// Errors: it is longer than AWS's model has it, or no JSON (facts/stepfunctions.md § 6).
-fn read_input(text: &str) -> Result<Value, Refusal> {
+pub(super) fn read_input(text: &str) -> Result<Value, Refusal> {
     if text.len() > PAYLOAD_BYTES {
         // The model's mark for sensitive data keeps the value out of the text.
         return Err(refusals::invalid(format!(

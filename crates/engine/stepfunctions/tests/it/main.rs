@@ -8,4 +8,6 @@ mod redrives;
 
 mod restarts;
 
+mod state_tests;
+
 mod tasks;
