@@ -9,7 +9,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (definition, input) = text.split_once('\0').unwrap_or((text, "{}"));
     let input: Value = serde_json::from_str(input).unwrap_or(Value::Null);
-    let target = Target { express: data.len() % 2 == 0, recognizes: &|_| true };
+    let target = Target { express: data.len() % 2 == 0, recognizes: &|_| true, serves: &|_| true };
     let (machine, diagnostics) = StateMachine::parse(definition, &target);
     assert_eq!(machine.is_none(), diagnostics.has_errors());
     let Some(machine) = machine else { return };

@@ -161,3 +161,14 @@ def test_a_state_is_tested_with_a_mock(sfn):
     with pytest.raises(ClientError) as error:
         sfn.test_state(**given)
     assert "RoleArn must be specified when testing a Task state" in str(error.value)
+
+
+def test_a_service_that_is_not_served_is_a_warning(sfn):
+    task = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:ec2:describeInstances", "End": True}
+    definition = json.dumps(flow("T", T=task))
+    assert sfn.validate_state_machine_definition(definition=definition)["diagnostics"] == []
+    checked = sfn.validate_state_machine_definition(definition=definition, severity="WARNING")
+    assert checked["result"] == "OK"
+    (warning,) = checked["diagnostics"]
+    assert (warning["severity"], warning["code"]) == ("WARNING", "RESOURCE_NOT_SERVED")
+    assert warning["location"] == "/States/T/Resource"

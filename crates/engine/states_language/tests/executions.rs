@@ -106,8 +106,10 @@ fn run(
     input: Value,
     tasks: &dyn Fn(&Resource, &Value) -> Result<Value, Failure>,
 ) -> (Result<Value, Failure>, i64) {
-    let (machine, diagnostics) =
-        StateMachine::parse(&definition.to_string(), &Target { express: false, recognizes: &|_| true });
+    let (machine, diagnostics) = StateMachine::parse(
+        &definition.to_string(),
+        &Target { express: false, recognizes: &|_| true, serves: &|_| true },
+    );
     let machine = machine.unwrap_or_else(|| panic!("{diagnostics}"));
     let runner = Runner { tasks, now: 0.into() };
     let end = runner.flow(&machine.flow, input, &Variables::new(), None);

@@ -29,6 +29,8 @@ pub enum Code {
     NoDollar,
     NoPath,
     PassResultIsStatic,
+    /// Not AWS's: what a server that is not AWS says.
+    ResourceNotServed,
 }
 
 impl Code {
@@ -46,6 +48,7 @@ impl Code {
             Code::NoDollar => "NO_DOLLAR",
             Code::NoPath => "NO_PATH",
             Code::PassResultIsStatic => "PASS_RESULT_IS_STATIC",
+            Code::ResourceNotServed => "RESOURCE_NOT_SERVED",
         }
     }
 }

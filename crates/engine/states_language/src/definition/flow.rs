@@ -19,6 +19,7 @@ impl StateMachine {
         let mut reader = Reader {
             diagnostics: Diagnostics::default(),
             recognizes: target.recognizes,
+            serves: target.serves,
             express: target.express,
             language: QueryLanguage::JsonPath,
             names: BTreeSet::new(),

@@ -45,6 +45,8 @@ pub struct Target<'a> {
     pub express: bool,
     /// Whether a resource of a task exists. The list belongs to the service.
     pub recognizes: &'a dyn Fn(&Resource) -> bool,
+    /// Whether a task of it can do its work here. Others are a warning.
+    pub serves: &'a dyn Fn(&Resource) -> bool,
 }
 
 /// A state machine.

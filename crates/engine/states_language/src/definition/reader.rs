@@ -12,6 +12,7 @@ pub(super) struct Reader<'t> {
     pub(super) diagnostics: Diagnostics,
     /// Whether a resource of a task exists.
     pub(super) recognizes: &'t dyn Fn(&Resource) -> bool,
+    pub(super) serves: &'t dyn Fn(&Resource) -> bool,
     /// Whether the states that are read belong to an express execution.
     pub(super) express: bool,
     /// The language of the whole state machine.

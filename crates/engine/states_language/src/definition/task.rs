@@ -2,7 +2,7 @@
 
 use super::fields::Bounds;
 use super::reader::{Node, Object, Reader};
-use super::{Pattern, QueryLanguage, Resource, ResultPath, Task};
+use super::{Code, Pattern, QueryLanguage, Resource, ResultPath, Task};
 use crate::template::Template;
 
 const SECONDS: Bounds = Bounds::Whole(1, 99_999_999);
@@ -58,6 +58,10 @@ impl Reader<'_> {
             self.schema(&node.place, message);
             return None;
         };
+        if !(self.serves)(&resource) {
+            let message = format!("The server does not serve the resource {arn}. A task of it fails.");
+            self.warning(Code::ResourceNotServed, &node.place, message);
+        }
         if self.express {
             // The blank at the end of the text for tokens is AWS's (facts/stepfunctions.md § 6).
             let refused = match (&resource, resource.pattern()) {

@@ -8,7 +8,10 @@ use super::{Diagnostics, Pattern, Resource, StateMachine, Target};
 
 fn check_as(definition: &str, express: bool) -> (Option<StateMachine>, Diagnostics) {
     let recognizes = |resource: &Resource| !matches!(resource, Resource::Service { service, action, sdk: false, .. } if service == "dynamodb" && action == "query");
-    StateMachine::parse(definition, &Target { express, recognizes: &recognizes })
+    // What is not served is a warning.
+    let serves =
+        |resource: &Resource| !matches!(resource, Resource::Service { service, .. } if service == "athena");
+    StateMachine::parse(definition, &Target { express, recognizes: &recognizes, serves: &serves })
 }
 
 /// Each diagnostic as `CODE: message at place`.
@@ -470,4 +473,14 @@ proptest! {
         Resource::parse(&text);
         Resource::parse(&format!("arn:aws:states:::{text}"));
     }
+}
+
+#[test]
+fn a_task_that_nobody_does_here_is_a_warning() {
+    let task = |resource: &str| json!({"Type": "Task", "Resource": resource, "End": true});
+    let warned = found(&one_state(task("arn:aws:states:::athena:stopQueryExecution")), false);
+    let text = "RESOURCE_NOT_SERVED: The server does not serve the resource arn:aws:states:::athena:stopQueryExecution. \
+                A task of it fails. at /States/X/Resource";
+    assert_eq!(warned, [text]);
+    assert!(found(&one_state(task("arn:aws:states:::sqs:sendMessage")), false).is_empty());
 }

@@ -4,7 +4,7 @@ use kernel::Refusal;
 use resources::Faults;
 use states_language::{Diagnostics, Pattern, Resource, StateMachine, Target};
 
-use crate::{limits, refusals};
+use crate::{limits, refusals, steps};
 
 /// The optimized integrations that AWS has: a closed list (facts/stepfunctions.md § 21; the service's page "Integrating optimized
 /// services"). An action of `*` is any.
@@ -134,7 +134,10 @@ pub fn of_request(given: Option<&str>, faults: &mut Faults) -> String {
 
 /// Reads a definition, with everything that is to be said about it.
 pub fn read(text: &str, is_express: bool) -> (Option<StateMachine>, Diagnostics) {
-    StateMachine::parse(text, &Target { express: is_express, recognizes: &recognizes })
+    StateMachine::parse(
+        text,
+        &Target { express: is_express, recognizes: &recognizes, serves: &steps::serves },
+    )
 }
 
 /// Checks a definition.

@@ -3,7 +3,7 @@
 
 use kernel::{Called, Refusal, iso8601};
 use serde_json::{Map, Value, json};
-use states_language::Failure;
+use states_language::{Failure, Resource};
 
 /// A service as tasks call it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +59,15 @@ const SERVED: &[(bool, &str, Integrated)] = &[
 /// The service that a task names, if it is served here.
 pub(super) fn find(service: &str, is_sdk: bool) -> Option<Integrated> {
     SERVED.iter().find(|served| served.0 == is_sdk && served.1 == service).map(|served| served.2)
+}
+
+/// Whether a task of a resource can do its work.
+pub(crate) fn serves(resource: &Resource) -> bool {
+    match resource {
+        Resource::Service { service, sdk, .. } => find(service, *sdk).is_some(),
+        Resource::Activity(_) => true,
+        Resource::Http | Resource::Function(_) => false,
+    }
 }
 
 /// The failure of a task of a service that is not served here: what AWS's SDK says when it reaches nobody.

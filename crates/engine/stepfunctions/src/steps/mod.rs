@@ -13,6 +13,7 @@ mod progress;
 mod tasks;
 mod token;
 pub(crate) use ends::{aborted, redriven, timed_out};
+pub(crate) use integrations::serves;
 pub use token::Task;
 
 use std::collections::BTreeMap;

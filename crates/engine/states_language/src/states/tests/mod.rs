@@ -23,7 +23,7 @@ fn state(definition: Value) -> State {
     }
     let text = json!({"StartAt": "X", "States": states}).to_string();
     let (machine, diagnostics) =
-        StateMachine::parse(&text, &Target { express: false, recognizes: &|_| true });
+        StateMachine::parse(&text, &Target { express: false, recognizes: &|_| true, serves: &|_| true });
     let mut machine = machine.unwrap_or_else(|| panic!("{diagnostics} {text}"));
     machine.flow.states.remove("X").unwrap()
 }
@@ -314,7 +314,10 @@ fn values_have_a_depth_that_can_be_read_again() {
 #[test]
 fn variables_are_referred_to_and_not_shadowed() {
     let parse = |definition: Value| {
-        StateMachine::parse(&definition.to_string(), &Target { express: false, recognizes: &|_| true })
+        StateMachine::parse(
+            &definition.to_string(),
+            &Target { express: false, recognizes: &|_| true, serves: &|_| true },
+        )
     };
     // As recorded in LocalStack's snapshots of DescribeStateMachine.
     let (machine, _) = parse(json!({"StartAt": "Setup", "States": {
