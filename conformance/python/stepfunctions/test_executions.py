@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from endpoint import Background
-from stepfunctions.support import bodies, flow, graph, history, run_to_end, unique
+from stepfunctions.support import ROLE, bodies, flow, graph, history, run_to_end, unique
 
 
 def refused(call, **wanted):
@@ -263,3 +263,31 @@ def test_a_redrive_runs_again_what_has_failed(sfn, sqs, clock, queue, create):
 
     assert listed(redriveFilter="REDRIVEN") == [(arn, 1)]
     assert listed(redriveFilter="NOT_REDRIVEN") == []
+
+
+def test_a_task_asks_services_that_are_spoken_by_places_in_http_requests(sfn, clock, create):
+    name = unique("s")
+    target = {"Arn": "arn:aws:sqs:us-east-1:000000000000:q", "RoleArn": ROLE}
+    schedule = {"Name": name, "ScheduleExpression": "rate(1 hour)", "FlexibleTimeWindow": {"Mode": "OFF"}, "Target": target}
+
+    def task(operation, arguments, **more):
+        return {"Type": "Task", "Resource": f"arn:aws:states:::aws-sdk:{operation}", "Parameters": arguments, **more}
+
+    machine = create(
+        flow(
+            "Create",
+            Create=task("scheduler:createSchedule", schedule, Next="Get"),
+            Get=task("scheduler:getSchedule", {"Name": name}, ResultPath="$.schedule", Next="List"),
+            List=task("scheduler:listSchedules", {"NamePrefix": name, "MaxResults": 5}, ResultPath="$.listed", Next="Registry"),
+            Registry=task("schemas:createRegistry", {"RegistryName": name}, ResultPath="$.registry", Next="Missing"),
+            Missing=task("scheduler:deleteSchedule", {"Name": "none"}, End=True),
+        )
+    )
+    ended = run_to_end(sfn, clock, machine)
+    assert (ended["status"], ended["error"]) == ("FAILED", "Scheduler.ResourceNotFoundException")
+    entered = [event for event in history(sfn, ended["executionArn"]) if event["type"] == "TaskStateEntered"]
+    seen = json.loads(entered[-1]["stateEnteredEventDetails"]["input"])
+    assert (seen["schedule"]["Name"], seen["schedule"]["ScheduleExpression"]) == (name, "rate(1 hour)")
+    assert seen["schedule"]["CreationDate"].endswith("Z")
+    assert [each["Name"] for each in seen["listed"]["Schedules"]] == [name]
+    assert seen["registry"]["RegistryName"] == name

@@ -9,7 +9,7 @@ use crate::{Operation, Request, Response, json};
 /// Why a call is no request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CallFault {
-    /// The service is not served here, or has no such operation, or is spoken by places in HTTP requests.
+    /// The service is not served here, or has no such operation.
     Unknown,
     /// The input is not a document of the operation's: what is wrong with it.
     Malformed(String),
@@ -53,6 +53,19 @@ mod tests {
         let Request::Sns(api::sns::Request::Publish(published)) = published else { panic!("{published:?}") };
         let attributes = published.message_attributes.unwrap().0;
         assert_eq!(attributes[0].1.binary_value.as_deref(), Some(&b"hi"[..]));
+    }
+
+    #[test]
+    fn members_that_stand_elsewhere_in_http_requests_are_in_the_document_of_a_call() {
+        let input = r#"{"Name":"s","GroupName":"g","ScheduleExpression":"rate(1 hour)"}"#;
+        let Ok(Request::Scheduler(sent)) = request("scheduler", "createSchedule", input) else { panic!() };
+        let api::scheduler::Request::CreateSchedule(input) = *sent else { panic!("{sent:?}") };
+        assert_eq!((input.name.as_deref(), input.group_name.as_deref()), (Some("s"), Some("g")));
+        // In a query string the group has another name.
+        let input = r#"{"GroupName":"g","MaxResults":7}"#;
+        let Ok(Request::Scheduler(sent)) = request("scheduler", "ListSchedules", input) else { panic!() };
+        let api::scheduler::Request::ListSchedules(input) = *sent else { panic!("{sent:?}") };
+        assert_eq!((input.group_name.as_deref(), input.max_results), (Some("g"), Some(7)));
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn uses(view: &View<'_>) -> String {
     let is_read = view.reads_documents() || is_rest;
     let mut names = vec!["Members", "WriteMembers"];
     names.extend(if is_read { &["Fault", "ReadMembers", "Reader"][..] } else { &[] });
-    names.extend((is_read && !is_rest || view.speaks("query")).then_some("Writer"));
+    names.extend(is_read.then_some("Writer"));
     let has_times = is_rest
         || view
             .structures()
@@ -162,7 +162,8 @@ fn dispatch(view: &View<'_>, body: &mut String) -> Result<()> {
             body.push_str(",\n");
         });
     };
-    if view.reads_documents() {
+    let has_documents = view.reads_documents() || view.speaks("rest-json");
+    if has_documents {
         body.push_str("/// Reads a request's body.\npub fn read_document<R: Reader>(operation: Operation, reader: &mut R) -> Result<Request, Fault> {\nOk(match operation {\n");
         arms(body, &|name| format!("Operation::{name} => Request::{name}(reader.document()?)"));
         body.push_str("})\n}\n\n");
@@ -177,7 +178,7 @@ fn dispatch(view: &View<'_>, body: &mut String) -> Result<()> {
         arms(body, &|name| format!("Response::{name}(output) => output.write_xml(xml)"));
         body.push_str("}\n}\n\n");
     }
-    if view.reads_documents() {
+    if has_documents {
         body.push_str("/// Writes an answer's body.\npub fn write_document<W: Writer>(response: &Response, writer: &mut W) {\nmatch response {\n");
         arms(body, &|name| format!("Response::{name}(output) => writer.structure(output)"));
         body.push_str("}\n}\n\n");
@@ -214,7 +215,13 @@ fn structure(view: &View<'_>, body: &mut String, structure: &Structure<'_>) -> R
     let in_document = |member: &&Member<'_>| !is_rest || !structure.is_top || member.place == Place::Document;
     let documents: Vec<&Member<'_>> = members.iter().filter(in_document).collect();
     if *is_read && (view.reads_documents() || is_rest) {
-        read_members(body, name, &documents)?;
+        // Calls inside the server have all members in one document, wherever they stand in HTTP requests.
+        let key = |member: &Member<'_>| match is_rest && structure.is_top && member.place != Place::Document {
+            true => member.name.to_owned(),
+            false => member.document.to_owned(),
+        };
+        let keyed: Vec<(String, &Member<'_>)> = members.iter().map(|member| (key(member), member)).collect();
+        read_members(body, name, &keyed)?;
     }
     if *is_written {
         write_members(view, body, name, &documents)?;
@@ -237,7 +244,7 @@ fn unused<T>(members: &[T]) -> &'static str {
     if members.is_empty() { "_" } else { "" }
 }
 
-fn read_members(body: &mut String, name: &str, members: &[&Member<'_>]) -> Result<()> {
+fn read_members(body: &mut String, name: &str, members: &[(String, &Member<'_>)]) -> Result<()> {
     let unused = unused(members);
     writeln!(
         body,
@@ -247,7 +254,7 @@ fn read_members(body: &mut String, name: &str, members: &[&Member<'_>]) -> Resul
         body.push_str("Ok(false)\n");
     } else {
         body.push_str("match name {\n");
-        for Member { document, field, times, .. } in members {
+        for (document, Member { field, times, .. }) in members {
             match times.filter(|times| *times != "EpochSeconds") {
                 None => writeln!(body, "\"{document}\" => self.{field} = reader.optional()?,")?,
                 Some(times) => {

@@ -101,10 +101,10 @@ pub fn services(views: &[&View<'_>]) -> Result<String, Box<dyn Error>> {
     type Holds = fn(&View<'_>) -> bool;
     let reads: [(&str, &str, &str, Holds); 4] = [
         (
-            "/// Reads a request's body; none if the service is spoken neither in JSON nor in the query protocol.\n",
+            "/// Reads a request's body; none if the service is spoken in CBOR alone.\n",
             "read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<Result<Request, Fault>>",
             "read_document(operation, reader)",
-            |view| view.speaks("json") || view.speaks("query"),
+            |view| view.speaks("json") || view.speaks("query") || view.speaks("rest-json"),
         ),
         (
             "/// Reads a request's body; none if the service is not spoken in CBOR.\n",
@@ -145,10 +145,10 @@ pub fn services(views: &[&View<'_>]) -> Result<String, Box<dyn Error>> {
     }
     let writes: [(&str, &str, &str, Holds); 3] = [
         (
-            "/// Writes an answer's body, if the service is spoken in JSON or in the query protocol.\n",
+            "/// Writes an answer's body, unless the service is spoken in CBOR alone.\n",
             "write_json(response: &Response, writer: &mut json::Writer)",
             "write_document(response, writer)",
-            |view| view.speaks("json") || view.speaks("query"),
+            |view| view.speaks("json") || view.speaks("query") || view.speaks("rest-json"),
         ),
         (
             "/// Writes an answer's body, if the service is spoken in CBOR.\n",

@@ -298,23 +298,20 @@ impl Response {
     }
 }
 
-/// Reads a request's body; none if the service is spoken neither in JSON nor in the query protocol.
+/// Reads a request's body; none if the service is spoken in CBOR alone.
 pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<Result<Request, Fault>> {
     match operation {
         Operation::Eventbridge(operation) => {
             Some(eventbridge::read_document(operation, reader).map(Box::new).map(Request::Eventbridge))
         }
-        Operation::Pipes(_) => {
-            let _ = reader;
-            None
+        Operation::Pipes(operation) => {
+            Some(pipes::read_document(operation, reader).map(Box::new).map(Request::Pipes))
         }
-        Operation::Scheduler(_) => {
-            let _ = reader;
-            None
+        Operation::Scheduler(operation) => {
+            Some(scheduler::read_document(operation, reader).map(Box::new).map(Request::Scheduler))
         }
-        Operation::Schemas(_) => {
-            let _ = reader;
-            None
+        Operation::Schemas(operation) => {
+            Some(schemas::read_document(operation, reader).map(Request::Schemas))
         }
         Operation::Sns(operation) => Some(sns::read_document(operation, reader).map(Request::Sns)),
         Operation::Sqs(operation) => Some(sqs::read_document(operation, reader).map(Request::Sqs)),
@@ -326,9 +323,8 @@ pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<
             Some(crate::fixtures::amz_json::read_document(operation, reader).map(Request::AmzJson))
         }
         #[cfg(any(test, feature = "fixtures"))]
-        Operation::RestJson(_) => {
-            let _ = reader;
-            None
+        Operation::RestJson(operation) => {
+            Some(crate::fixtures::rest_json::read_document(operation, reader).map(Request::RestJson))
         }
         #[cfg(any(test, feature = "fixtures"))]
         Operation::RpcCbor(_) => {
@@ -489,28 +485,20 @@ pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Re
     }
 }
 
-/// Writes an answer's body, if the service is spoken in JSON or in the query protocol.
+/// Writes an answer's body, unless the service is spoken in CBOR alone.
 pub fn write_json(response: &Response, writer: &mut json::Writer) {
     match response {
         Response::Eventbridge(response) => eventbridge::write_document(response, writer),
-        Response::Pipes(_) => {
-            let _ = writer;
-        }
-        Response::Scheduler(_) => {
-            let _ = writer;
-        }
-        Response::Schemas(_) => {
-            let _ = writer;
-        }
+        Response::Pipes(response) => pipes::write_document(response, writer),
+        Response::Scheduler(response) => scheduler::write_document(response, writer),
+        Response::Schemas(response) => schemas::write_document(response, writer),
         Response::Sns(response) => sns::write_document(response, writer),
         Response::Sqs(response) => sqs::write_document(response, writer),
         Response::Stepfunctions(response) => stepfunctions::write_document(response, writer),
         #[cfg(any(test, feature = "fixtures"))]
         Response::AmzJson(response) => crate::fixtures::amz_json::write_document(response, writer),
         #[cfg(any(test, feature = "fixtures"))]
-        Response::RestJson(_) => {
-            let _ = writer;
-        }
+        Response::RestJson(response) => crate::fixtures::rest_json::write_document(response, writer),
         #[cfg(any(test, feature = "fixtures"))]
         Response::RpcCbor(_) => {
             let _ = writer;

@@ -4,7 +4,7 @@
 
 use api::scheduler::*;
 
-use crate::document::{Fault, Members, ReadMembers, Reader, TimeFormat, WriteMembers};
+use crate::document::{Fault, Members, ReadMembers, Reader, TimeFormat, WriteMembers, Writer};
 use crate::rest::{self, Piece, ReadRest, Route, WriteRest};
 #[cfg(test)]
 use crate::sample::{Sample, member};
@@ -145,6 +145,24 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
+/// Reads a request's body.
+pub fn read_document<R: Reader>(operation: Operation, reader: &mut R) -> Result<Request, Fault> {
+    Ok(match operation {
+        Operation::CreateSchedule => Request::CreateSchedule(reader.document()?),
+        Operation::CreateScheduleGroup => Request::CreateScheduleGroup(reader.document()?),
+        Operation::DeleteSchedule => Request::DeleteSchedule(reader.document()?),
+        Operation::DeleteScheduleGroup => Request::DeleteScheduleGroup(reader.document()?),
+        Operation::GetSchedule => Request::GetSchedule(reader.document()?),
+        Operation::GetScheduleGroup => Request::GetScheduleGroup(reader.document()?),
+        Operation::ListScheduleGroups => Request::ListScheduleGroups(reader.document()?),
+        Operation::ListSchedules => Request::ListSchedules(reader.document()?),
+        Operation::ListTagsForResource => Request::ListTagsForResource(reader.document()?),
+        Operation::TagResource => Request::TagResource(reader.document()?),
+        Operation::UntagResource => Request::UntagResource(reader.document()?),
+        Operation::UpdateSchedule => Request::UpdateSchedule(reader.document()?),
+    })
+}
+
 /// Reads a request from its places.
 pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Result<Request, Fault> {
     Ok(match operation {
@@ -178,6 +196,24 @@ pub fn write_rest(response: &Response) -> rest::Answer {
         Response::TagResource(output) => rest::Answer::of(200, output),
         Response::UntagResource(output) => rest::Answer::of(200, output),
         Response::UpdateSchedule(output) => rest::Answer::of(200, output),
+    }
+}
+
+/// Writes an answer's body.
+pub fn write_document<W: Writer>(response: &Response, writer: &mut W) {
+    match response {
+        Response::CreateSchedule(output) => writer.structure(output),
+        Response::CreateScheduleGroup(output) => writer.structure(output),
+        Response::DeleteSchedule(output) => writer.structure(output),
+        Response::DeleteScheduleGroup(output) => writer.structure(output),
+        Response::GetSchedule(output) => writer.structure(output),
+        Response::GetScheduleGroup(output) => writer.structure(output),
+        Response::ListScheduleGroups(output) => writer.structure(output),
+        Response::ListSchedules(output) => writer.structure(output),
+        Response::ListTagsForResource(output) => writer.structure(output),
+        Response::TagResource(output) => writer.structure(output),
+        Response::UntagResource(output) => writer.structure(output),
+        Response::UpdateSchedule(output) => writer.structure(output),
     }
 }
 
@@ -248,6 +284,7 @@ impl WriteMembers for CapacityProviderStrategyItem {
 impl ReadMembers for CreateScheduleGroupInput {
     fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
+            "Name" => self.name = reader.optional()?,
             "Tags" => self.tags = reader.optional()?,
             "ClientToken" => self.client_token = reader.optional()?,
             _ => return Ok(false),
@@ -280,6 +317,7 @@ impl WriteRest for CreateScheduleGroupOutput {
 impl ReadMembers for CreateScheduleInput {
     fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
+            "Name" => self.name = reader.optional()?,
             "GroupName" => self.group_name = reader.optional()?,
             "ScheduleExpression" => self.schedule_expression = reader.optional()?,
             "StartDate" => self.start_date = reader.optional()?,
@@ -333,8 +371,13 @@ impl WriteMembers for DeadLetterConfig {
 }
 
 impl ReadMembers for DeleteScheduleGroupInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Name" => self.name = reader.optional()?,
+            "ClientToken" => self.client_token = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -358,8 +401,14 @@ impl WriteRest for DeleteScheduleGroupOutput {
 }
 
 impl ReadMembers for DeleteScheduleInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Name" => self.name = reader.optional()?,
+            "GroupName" => self.group_name = reader.optional()?,
+            "ClientToken" => self.client_token = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -496,8 +545,12 @@ impl WriteMembers for FlexibleTimeWindow {
 }
 
 impl ReadMembers for GetScheduleGroupInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Name" => self.name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -524,8 +577,13 @@ impl WriteRest for GetScheduleGroupOutput {
 }
 
 impl ReadMembers for GetScheduleInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Name" => self.name = reader.optional()?,
+            "GroupName" => self.group_name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -581,8 +639,14 @@ impl WriteMembers for KinesisParameters {
 }
 
 impl ReadMembers for ListScheduleGroupsInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "NamePrefix" => self.name_prefix = reader.optional()?,
+            "NextToken" => self.next_token = reader.optional()?,
+            "MaxResults" => self.max_results = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -610,8 +674,16 @@ impl WriteRest for ListScheduleGroupsOutput {
 }
 
 impl ReadMembers for ListSchedulesInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "GroupName" => self.group_name = reader.optional()?,
+            "NamePrefix" => self.name_prefix = reader.optional()?,
+            "State" => self.state = reader.optional()?,
+            "NextToken" => self.next_token = reader.optional()?,
+            "MaxResults" => self.max_results = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -641,8 +713,12 @@ impl WriteRest for ListSchedulesOutput {
 }
 
 impl ReadMembers for ListTagsForResourceInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "ResourceArn" => self.resource_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -827,6 +903,7 @@ impl WriteMembers for Tag {
 impl ReadMembers for TagResourceInput {
     fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
+            "ResourceArn" => self.resource_arn = reader.optional()?,
             "Tags" => self.tags = reader.optional()?,
             _ => return Ok(false),
         }
@@ -902,8 +979,13 @@ impl WriteMembers for TargetSummary {
 }
 
 impl ReadMembers for UntagResourceInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "ResourceArn" => self.resource_arn = reader.optional()?,
+            "TagKeys" => self.tag_keys = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -929,6 +1011,7 @@ impl WriteRest for UntagResourceOutput {
 impl ReadMembers for UpdateScheduleInput {
     fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
+            "Name" => self.name = reader.optional()?,
             "GroupName" => self.group_name = reader.optional()?,
             "ScheduleExpression" => self.schedule_expression = reader.optional()?,
             "StartDate" => self.start_date = reader.optional()?,

@@ -4,7 +4,7 @@
 
 use api::schemas::*;
 
-use crate::document::{Fault, Members, ReadMembers, Reader, TimeFormat, WriteMembers};
+use crate::document::{Fault, Members, ReadMembers, Reader, TimeFormat, WriteMembers, Writer};
 use crate::rest::{self, Piece, ReadRest, Route, WriteRest};
 #[cfg(test)]
 use crate::sample::{Sample, member};
@@ -443,6 +443,43 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
+/// Reads a request's body.
+pub fn read_document<R: Reader>(operation: Operation, reader: &mut R) -> Result<Request, Fault> {
+    Ok(match operation {
+        Operation::CreateDiscoverer => Request::CreateDiscoverer(reader.document()?),
+        Operation::CreateRegistry => Request::CreateRegistry(reader.document()?),
+        Operation::CreateSchema => Request::CreateSchema(reader.document()?),
+        Operation::DeleteDiscoverer => Request::DeleteDiscoverer(reader.document()?),
+        Operation::DeleteRegistry => Request::DeleteRegistry(reader.document()?),
+        Operation::DeleteResourcePolicy => Request::DeleteResourcePolicy(reader.document()?),
+        Operation::DeleteSchema => Request::DeleteSchema(reader.document()?),
+        Operation::DeleteSchemaVersion => Request::DeleteSchemaVersion(reader.document()?),
+        Operation::DescribeCodeBinding => Request::DescribeCodeBinding(reader.document()?),
+        Operation::DescribeDiscoverer => Request::DescribeDiscoverer(reader.document()?),
+        Operation::DescribeRegistry => Request::DescribeRegistry(reader.document()?),
+        Operation::DescribeSchema => Request::DescribeSchema(reader.document()?),
+        Operation::ExportSchema => Request::ExportSchema(reader.document()?),
+        Operation::GetCodeBindingSource => Request::GetCodeBindingSource(reader.document()?),
+        Operation::GetDiscoveredSchema => Request::GetDiscoveredSchema(reader.document()?),
+        Operation::GetResourcePolicy => Request::GetResourcePolicy(reader.document()?),
+        Operation::ListDiscoverers => Request::ListDiscoverers(reader.document()?),
+        Operation::ListRegistries => Request::ListRegistries(reader.document()?),
+        Operation::ListSchemaVersions => Request::ListSchemaVersions(reader.document()?),
+        Operation::ListSchemas => Request::ListSchemas(reader.document()?),
+        Operation::ListTagsForResource => Request::ListTagsForResource(reader.document()?),
+        Operation::PutCodeBinding => Request::PutCodeBinding(reader.document()?),
+        Operation::PutResourcePolicy => Request::PutResourcePolicy(reader.document()?),
+        Operation::SearchSchemas => Request::SearchSchemas(reader.document()?),
+        Operation::StartDiscoverer => Request::StartDiscoverer(reader.document()?),
+        Operation::StopDiscoverer => Request::StopDiscoverer(reader.document()?),
+        Operation::TagResource => Request::TagResource(reader.document()?),
+        Operation::UntagResource => Request::UntagResource(reader.document()?),
+        Operation::UpdateDiscoverer => Request::UpdateDiscoverer(reader.document()?),
+        Operation::UpdateRegistry => Request::UpdateRegistry(reader.document()?),
+        Operation::UpdateSchema => Request::UpdateSchema(reader.document()?),
+    })
+}
+
 /// Reads a request from its places.
 pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Result<Request, Fault> {
     Ok(match operation {
@@ -514,6 +551,43 @@ pub fn write_rest(response: &Response) -> rest::Answer {
         Response::UpdateDiscoverer(output) => rest::Answer::of(200, output),
         Response::UpdateRegistry(output) => rest::Answer::of(200, output),
         Response::UpdateSchema(output) => rest::Answer::of(200, output),
+    }
+}
+
+/// Writes an answer's body.
+pub fn write_document<W: Writer>(response: &Response, writer: &mut W) {
+    match response {
+        Response::CreateDiscoverer(output) => writer.structure(output),
+        Response::CreateRegistry(output) => writer.structure(output),
+        Response::CreateSchema(output) => writer.structure(output),
+        Response::DeleteDiscoverer(output) => writer.structure(output),
+        Response::DeleteRegistry(output) => writer.structure(output),
+        Response::DeleteResourcePolicy(output) => writer.structure(output),
+        Response::DeleteSchema(output) => writer.structure(output),
+        Response::DeleteSchemaVersion(output) => writer.structure(output),
+        Response::DescribeCodeBinding(output) => writer.structure(output),
+        Response::DescribeDiscoverer(output) => writer.structure(output),
+        Response::DescribeRegistry(output) => writer.structure(output),
+        Response::DescribeSchema(output) => writer.structure(output),
+        Response::ExportSchema(output) => writer.structure(output),
+        Response::GetCodeBindingSource(output) => writer.structure(output),
+        Response::GetDiscoveredSchema(output) => writer.structure(output),
+        Response::GetResourcePolicy(output) => writer.structure(output),
+        Response::ListDiscoverers(output) => writer.structure(output),
+        Response::ListRegistries(output) => writer.structure(output),
+        Response::ListSchemaVersions(output) => writer.structure(output),
+        Response::ListSchemas(output) => writer.structure(output),
+        Response::ListTagsForResource(output) => writer.structure(output),
+        Response::PutCodeBinding(output) => writer.structure(output),
+        Response::PutResourcePolicy(output) => writer.structure(output),
+        Response::SearchSchemas(output) => writer.structure(output),
+        Response::StartDiscoverer(output) => writer.structure(output),
+        Response::StopDiscoverer(output) => writer.structure(output),
+        Response::TagResource(output) => writer.structure(output),
+        Response::UntagResource(output) => writer.structure(output),
+        Response::UpdateDiscoverer(output) => writer.structure(output),
+        Response::UpdateRegistry(output) => writer.structure(output),
+        Response::UpdateSchema(output) => writer.structure(output),
     }
 }
 
@@ -609,6 +683,7 @@ impl ReadMembers for CreateRegistryInput {
     fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "Description" => self.description = reader.optional()?,
+            "RegistryName" => self.registry_name = reader.optional()?,
             "tags" => self.tags = reader.optional()?,
             _ => return Ok(false),
         }
@@ -645,6 +720,8 @@ impl ReadMembers for CreateSchemaInput {
         match name {
             "Content" => self.content = reader.optional()?,
             "Description" => self.description = reader.optional()?,
+            "RegistryName" => self.registry_name = reader.optional()?,
+            "SchemaName" => self.schema_name = reader.optional()?,
             "tags" => self.tags = reader.optional()?,
             "Type" => self.r#type = reader.optional()?,
             _ => return Ok(false),
@@ -683,8 +760,12 @@ impl WriteRest for CreateSchemaOutput {
 }
 
 impl ReadMembers for DeleteDiscovererInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "DiscovererId" => self.discoverer_id = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -695,8 +776,12 @@ impl ReadRest for DeleteDiscovererInput {
 }
 
 impl ReadMembers for DeleteRegistryInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "RegistryName" => self.registry_name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -707,8 +792,12 @@ impl ReadRest for DeleteRegistryInput {
 }
 
 impl ReadMembers for DeleteResourcePolicyInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "RegistryName" => self.registry_name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -719,8 +808,13 @@ impl ReadRest for DeleteResourcePolicyInput {
 }
 
 impl ReadMembers for DeleteSchemaInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "RegistryName" => self.registry_name = reader.optional()?,
+            "SchemaName" => self.schema_name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -734,8 +828,14 @@ impl ReadRest for DeleteSchemaInput {
 }
 
 impl ReadMembers for DeleteSchemaVersionInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "RegistryName" => self.registry_name = reader.optional()?,
+            "SchemaName" => self.schema_name = reader.optional()?,
+            "SchemaVersion" => self.schema_version = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -750,8 +850,15 @@ impl ReadRest for DeleteSchemaVersionInput {
 }
 
 impl ReadMembers for DescribeCodeBindingInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Language" => self.language = reader.optional()?,
+            "RegistryName" => self.registry_name = reader.optional()?,
+            "SchemaName" => self.schema_name = reader.optional()?,
+            "SchemaVersion" => self.schema_version = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -782,8 +889,12 @@ impl WriteRest for DescribeCodeBindingOutput {
 }
 
 impl ReadMembers for DescribeDiscovererInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "DiscovererId" => self.discoverer_id = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -812,8 +923,12 @@ impl WriteRest for DescribeDiscovererOutput {
 }
 
 impl ReadMembers for DescribeRegistryInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "RegistryName" => self.registry_name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -839,8 +954,14 @@ impl WriteRest for DescribeRegistryOutput {
 }
 
 impl ReadMembers for DescribeSchemaInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "RegistryName" => self.registry_name = reader.optional()?,
+            "SchemaName" => self.schema_name = reader.optional()?,
+            "SchemaVersion" => self.schema_version = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -886,8 +1007,15 @@ impl WriteMembers for DiscovererSummary {
 }
 
 impl ReadMembers for ExportSchemaInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "RegistryName" => self.registry_name = reader.optional()?,
+            "SchemaName" => self.schema_name = reader.optional()?,
+            "SchemaVersion" => self.schema_version = reader.optional()?,
+            "Type" => self.r#type = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -919,8 +1047,15 @@ impl WriteRest for ExportSchemaOutput {
 }
 
 impl ReadMembers for GetCodeBindingSourceInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Language" => self.language = reader.optional()?,
+            "RegistryName" => self.registry_name = reader.optional()?,
+            "SchemaName" => self.schema_name = reader.optional()?,
+            "SchemaVersion" => self.schema_version = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -975,8 +1110,12 @@ impl WriteRest for GetDiscoveredSchemaOutput {
 }
 
 impl ReadMembers for GetResourcePolicyInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "RegistryName" => self.registry_name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1000,8 +1139,15 @@ impl WriteRest for GetResourcePolicyOutput {
 }
 
 impl ReadMembers for ListDiscoverersInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "DiscovererIdPrefix" => self.discoverer_id_prefix = reader.optional()?,
+            "Limit" => self.limit = reader.optional()?,
+            "NextToken" => self.next_token = reader.optional()?,
+            "SourceArnPrefix" => self.source_arn_prefix = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1030,8 +1176,15 @@ impl WriteRest for ListDiscoverersOutput {
 }
 
 impl ReadMembers for ListRegistriesInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Limit" => self.limit = reader.optional()?,
+            "NextToken" => self.next_token = reader.optional()?,
+            "RegistryNamePrefix" => self.registry_name_prefix = reader.optional()?,
+            "Scope" => self.scope = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1060,8 +1213,15 @@ impl WriteRest for ListRegistriesOutput {
 }
 
 impl ReadMembers for ListSchemaVersionsInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Limit" => self.limit = reader.optional()?,
+            "NextToken" => self.next_token = reader.optional()?,
+            "RegistryName" => self.registry_name = reader.optional()?,
+            "SchemaName" => self.schema_name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1090,8 +1250,15 @@ impl WriteRest for ListSchemaVersionsOutput {
 }
 
 impl ReadMembers for ListSchemasInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Limit" => self.limit = reader.optional()?,
+            "NextToken" => self.next_token = reader.optional()?,
+            "RegistryName" => self.registry_name = reader.optional()?,
+            "SchemaNamePrefix" => self.schema_name_prefix = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1120,8 +1287,12 @@ impl WriteRest for ListSchemasOutput {
 }
 
 impl ReadMembers for ListTagsForResourceInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "ResourceArn" => self.resource_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1144,8 +1315,15 @@ impl WriteRest for ListTagsForResourceOutput {
 }
 
 impl ReadMembers for PutCodeBindingInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Language" => self.language = reader.optional()?,
+            "RegistryName" => self.registry_name = reader.optional()?,
+            "SchemaName" => self.schema_name = reader.optional()?,
+            "SchemaVersion" => self.schema_version = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1179,6 +1357,7 @@ impl ReadMembers for PutResourcePolicyInput {
     fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "Policy" => self.policy = reader.optional()?,
+            "RegistryName" => self.registry_name = reader.optional()?,
             "RevisionId" => self.revision_id = reader.optional()?,
             _ => return Ok(false),
         }
@@ -1253,8 +1432,15 @@ impl WriteMembers for SearchSchemaVersionSummary {
 }
 
 impl ReadMembers for SearchSchemasInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Keywords" => self.keywords = reader.optional()?,
+            "Limit" => self.limit = reader.optional()?,
+            "NextToken" => self.next_token = reader.optional()?,
+            "RegistryName" => self.registry_name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1283,8 +1469,12 @@ impl WriteRest for SearchSchemasOutput {
 }
 
 impl ReadMembers for StartDiscovererInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "DiscovererId" => self.discoverer_id = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1308,8 +1498,12 @@ impl WriteRest for StartDiscovererOutput {
 }
 
 impl ReadMembers for StopDiscovererInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "DiscovererId" => self.discoverer_id = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1335,6 +1529,7 @@ impl WriteRest for StopDiscovererOutput {
 impl ReadMembers for TagResourceInput {
     fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
+            "ResourceArn" => self.resource_arn = reader.optional()?,
             "tags" => self.tags = reader.optional()?,
             _ => return Ok(false),
         }
@@ -1352,8 +1547,13 @@ impl ReadRest for TagResourceInput {
 }
 
 impl ReadMembers for UntagResourceInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "ResourceArn" => self.resource_arn = reader.optional()?,
+            "TagKeys" => self.tag_keys = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1370,6 +1570,7 @@ impl ReadMembers for UpdateDiscovererInput {
     fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "Description" => self.description = reader.optional()?,
+            "DiscovererId" => self.discoverer_id = reader.optional()?,
             "CrossAccount" => self.cross_account = reader.optional()?,
             _ => return Ok(false),
         }
@@ -1408,6 +1609,7 @@ impl ReadMembers for UpdateRegistryInput {
     fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
             "Description" => self.description = reader.optional()?,
+            "RegistryName" => self.registry_name = reader.optional()?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -1444,6 +1646,8 @@ impl ReadMembers for UpdateSchemaInput {
             "ClientTokenId" => self.client_token_id = reader.optional()?,
             "Content" => self.content = reader.optional()?,
             "Description" => self.description = reader.optional()?,
+            "RegistryName" => self.registry_name = reader.optional()?,
+            "SchemaName" => self.schema_name = reader.optional()?,
             "Type" => self.r#type = reader.optional()?,
             _ => return Ok(false),
         }

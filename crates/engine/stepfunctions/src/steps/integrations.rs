@@ -53,6 +53,11 @@ const SERVED: &[(bool, &str, Integrated)] = &[
         "scheduler",
         Integrated { service: "scheduler", errors: "Scheduler", caused_by: "Scheduler", is_sdk: true },
     ),
+    (
+        true,
+        "schemas",
+        Integrated { service: "schemas", errors: "Schemas", caused_by: "Schemas", is_sdk: true },
+    ),
     (true, "sfn", Integrated { service: "stepfunctions", errors: "Sfn", caused_by: "Sfn", is_sdk: true }),
 ];
 
@@ -115,6 +120,9 @@ impl Integrated {
         let mut answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| json!({}));
         if self.service == "stepfunctions" {
             answer = renamed(answer, &|name| with_first(name, |first| first.to_ascii_uppercase()));
+        }
+        // The other services write moments as texts, or have none.
+        if matches!(self.service, "stepfunctions" | "scheduler") {
             dates(&mut answer, self.is_sdk);
         }
         if self.is_sdk {
