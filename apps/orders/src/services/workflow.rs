@@ -221,8 +221,7 @@ impl<D: Database> Follow<D> {
         let id = event.order_id.as_str();
         let customer = order.customer.clone();
         let (who, ways) = ((id, customer.as_str()), self.ways);
-        let lines = |order: &Leading| order.items.clone();
-        let (items, country) = (lines(order), order.country.clone());
+        let (items, country) = (order.items.clone(), order.country.clone());
         let stock = Lines { order: who, country: &country, items: &items };
         match due.work {
             Work::Charge | Work::Refund => {

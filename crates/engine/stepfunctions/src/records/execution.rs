@@ -9,6 +9,7 @@ use std::sync::Arc;
 use kernel::Time;
 use kernel::codec::{Malformed, Reader, put_list, put_opt_str, put_str, put_u64};
 
+use super::After;
 use crate::{ActivityId, DefinitionId, ExecutionId, MachineId};
 
 /// How the tail of a record is divided: first the events, then the data.
@@ -131,45 +132,6 @@ pub struct Stepped {
     pub tail: Tail,
 }
 
-/// What a flow does after a step.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum After {
-    /// It goes on at once.
-    Goes,
-    /// It goes on at this moment.
-    Waits(Time),
-    /// It goes on when its task has ended.
-    Tasks(TaskWait),
-    /// It goes on when these flows have ended.
-    Branches(Branching),
-    /// It has ended; the data are its output. The event from which the next iteration begins, if one begins.
-    Ended(Option<u32>),
-    /// It has failed; the data are the failure. The flows beside it have been given up.
-    Failed(Again),
-    /// The execution has ended with this status; the data are its output, or its failure.
-    Over(Status, Again),
-    /// The execution has ended before, and is redriven: all flows go on that have not come to their end.
-    Redriven(Redriven),
-}
-
-/// With which data a flow that has failed goes on when its execution is redriven.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Again {
-    /// With those that it had before: its branches go on, or it has not begun.
-    Kept,
-    /// With those behind the failure in the same record: its state is tried again.
-    Here,
-}
-
-/// A redrive of an execution.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Redriven {
-    /// When the execution fails because it takes too long.
-    pub deadline: Option<Time>,
-    /// What tells the client's token from another one; zero if there is none.
-    pub token: u64,
-}
-
 /// How a task is waited for. Its times count from when a worker has taken it, if it is an activity's, and else from when it was scheduled
 /// (developer guide, "Task workflow state": `TimeoutSeconds`, `HeartbeatSeconds`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -212,7 +174,7 @@ impl TaskWait {
         matches!(self.activity, Some((_, true)))
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
         put_u64(out, self.since.into());
         put_u64(out, self.started.0);
         put_u64(out, self.timeout_seconds.into());
@@ -224,7 +186,7 @@ impl TaskWait {
         put_u64(out, self.nested.map_or(0, |nested| nested.0));
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (since, started) = (reader.u32()?, Time(reader.u64()?));
         let (timeout_seconds, beat_seconds) = (reader.u32()?, reader.u32()?);
         let heard = Time(reader.u64()?);
@@ -233,21 +195,6 @@ impl TaskWait {
         let nested = Some(ExecutionId(reader.u64()?)).filter(|nested| nested.0 > 0);
         Ok(TaskWait { since, started, timeout_seconds, beat_seconds, heard, activity, nested })
     }
-}
-
-/// Flows that run side by side for a Parallel or a Map state.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Branching {
-    /// The number of the first flow; the others follow.
-    pub first: u32,
-    /// How many there are.
-    pub total: u32,
-    /// How many may run side by side.
-    pub limit: u32,
-    /// The event from which the first flow begins.
-    pub event: u32,
-    /// Whether each flow has such an event of its own (a Map state), one behind the other.
-    pub is_map: bool,
 }
 
 /// Kinds of states that have an event for when they are given up.
@@ -313,74 +260,6 @@ impl Stepped {
         let tail = Tail::decode(reader)?;
         let after = After::decode(reader)?;
         Ok(Stepped { execution, number, time, flow, last, before, after, state, tail })
-    }
-}
-
-impl After {
-    fn encode(&self, out: &mut Vec<u8>) {
-        match self {
-            After::Goes => out.push(0),
-            After::Waits(until) => {
-                out.push(1);
-                put_u64(out, until.0);
-            }
-            After::Tasks(wait) => {
-                out.push(2);
-                wait.encode(out);
-            }
-            After::Branches(branching) => {
-                out.push(3);
-                let Branching { first, total, limit, event, is_map } = *branching;
-                for number in [first, total, limit, event] {
-                    put_u64(out, number.into());
-                }
-                out.push(is_map.into());
-            }
-            After::Ended(begins) => {
-                out.push(4);
-                put_u64(out, begins.map_or(0, |event| u64::from(event) + 1));
-            }
-            After::Failed(again) => out.extend([5, *again as u8]),
-            After::Over(status, again) => out.extend([6, *status as u8, *again as u8]),
-            After::Redriven(redriven) => {
-                out.push(7);
-                put_opt_time(out, redriven.deadline, Time(0));
-                put_u64(out, redriven.token);
-            }
-        }
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(match reader.u8()? {
-            0 => After::Goes,
-            1 => After::Waits(Time(reader.u64()?)),
-            2 => After::Tasks(TaskWait::decode(reader)?),
-            3 => After::Branches(Branching {
-                first: reader.u32()?,
-                total: reader.u32()?,
-                limit: reader.u32()?,
-                event: reader.u32()?,
-                is_map: reader.u8()? != 0,
-            }),
-            4 => After::Ended(reader.u32()?.checked_sub(1)),
-            5 => After::Failed(Again::decode(reader)?),
-            6 => {
-                let status = *STATUSES.get(usize::from(reader.u8()?)).ok_or(Malformed)?;
-                After::Over(status, Again::decode(reader)?)
-            }
-            7 => After::Redriven(Redriven { deadline: opt_time(reader, Time(0))?, token: reader.u64()? }),
-            _ => return Err(Malformed),
-        })
-    }
-}
-
-impl Again {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        match reader.u8()? {
-            0 => Ok(Again::Kept),
-            1 => Ok(Again::Here),
-            _ => Err(Malformed),
-        }
     }
 }
 
@@ -500,10 +379,10 @@ impl ExecutionsRemoved {
 }
 
 /// A moment that may be absent, and is not before another one.
-fn put_opt_time(out: &mut Vec<u8>, time: Option<Time>, after: Time) {
+pub(super) fn put_opt_time(out: &mut Vec<u8>, time: Option<Time>, after: Time) {
     put_u64(out, time.map_or(0, |time| (time - after).saturating_add(1)));
 }
 
-fn opt_time(reader: &mut Reader<'_>, after: Time) -> Result<Option<Time>, Malformed> {
+pub(super) fn opt_time(reader: &mut Reader<'_>, after: Time) -> Result<Option<Time>, Malformed> {
     Ok(reader.u64()?.checked_sub(1).map(|millis| after + millis))
 }

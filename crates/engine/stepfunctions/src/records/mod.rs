@@ -22,13 +22,15 @@
 //! Those up to 121 are configuration: a restart reads them first. The others are not.
 
 mod activity;
+mod after;
 mod execution;
 pub use activity::{ActivityDeclared, ActivityDeleted};
 mod machine;
 mod version;
+pub use after::{After, Again, Branching, Redriven};
 pub use execution::{
-    After, Again, Branching, ExecutionStarted, ExecutionsRemoved, InState, Redriven, STATUSES, Status,
-    Stepped, Tail, TaskHeard, TaskReported, TaskTaken, TaskWait,
+    ExecutionStarted, ExecutionsRemoved, InState, STATUSES, Status, Stepped, Tail, TaskHeard, TaskReported,
+    TaskTaken, TaskWait,
 };
 pub use machine::{DefinitionDeclared, DefinitionDropped, MachineDeclared, MachineDeleted};
 pub use version::{AliasDeclared, AliasDeleted, VersionDeleted, VersionPublished};
