@@ -538,3 +538,36 @@ proptest! {
         world.check_replay();
     }
 }
+
+#[test]
+fn the_largest_failure_has_room_in_a_record() {
+    both(|mut world| {
+        let long = "\"".repeat(131_000);
+        let definition = json!({"StartAt": "A", "States": {
+            "A": {"Type": "Pass", "Assign": {"one.$": "$"}, "Next": "B"},
+            "B": {"Type": "Pass", "Assign": {"two.$": "$"}, "Next": "F"},
+            "F": send(json!("$[0]"), json!({"ResultPath": null, "Next": "G"})),
+            "G": send(json!("$[0]"), json!({"ResultPath": null, "End": true}))}});
+        // The first attempts of both tasks are refused with the longest cause.
+        world.answer = Box::new(|_, before| match before {
+            0 | 2 => Called::Refused(Refusal::new("Unlucky", "x".repeat(32_768))),
+            _ => Called::Answered("{}".to_owned()),
+        });
+        let execution = world.run(&definition, &json!([long]));
+        world.is_checked = false;
+        world.catch_up();
+        assert_eq!(world.end(&execution).1[0], "Sqs.UnluckyException");
+        redrive(&mut world, &execution, None).unwrap();
+        world.restart();
+        world.catch_up();
+        redrive(&mut world, &execution, None).unwrap();
+        world.catch_up();
+        let (status, output) = world.end(&execution);
+        assert_eq!(
+            (status.as_str(), world.describe(&execution).redrive_count),
+            ("SUCCEEDED", Some(2)),
+            "{output}"
+        );
+        world.check_replay();
+    });
+}
