@@ -4,7 +4,7 @@
 
 use api::pipes::*;
 
-use crate::document::{Fault, Members, ReadMembers, Reader, TimeFormat, WriteMembers};
+use crate::document::{Fault, Members, ReadMembers, Reader, TimeFormat, WriteMembers, Writer};
 use crate::rest::{self, Piece, ReadRest, Route, WriteRest};
 #[cfg(test)]
 use crate::sample::{Sample, member};
@@ -138,6 +138,22 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
+/// Reads a request's body.
+pub fn read_document<R: Reader>(operation: Operation, reader: &mut R) -> Result<Request, Fault> {
+    Ok(match operation {
+        Operation::CreatePipe => Request::CreatePipe(reader.document()?),
+        Operation::DeletePipe => Request::DeletePipe(reader.document()?),
+        Operation::DescribePipe => Request::DescribePipe(reader.document()?),
+        Operation::ListPipes => Request::ListPipes(reader.document()?),
+        Operation::ListTagsForResource => Request::ListTagsForResource(reader.document()?),
+        Operation::StartPipe => Request::StartPipe(reader.document()?),
+        Operation::StopPipe => Request::StopPipe(reader.document()?),
+        Operation::TagResource => Request::TagResource(reader.document()?),
+        Operation::UntagResource => Request::UntagResource(reader.document()?),
+        Operation::UpdatePipe => Request::UpdatePipe(reader.document()?),
+    })
+}
+
 /// Reads a request from its places.
 pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Result<Request, Fault> {
     Ok(match operation {
@@ -167,6 +183,22 @@ pub fn write_rest(response: &Response) -> rest::Answer {
         Response::TagResource(output) => rest::Answer::of(200, output),
         Response::UntagResource(output) => rest::Answer::of(200, output),
         Response::UpdatePipe(output) => rest::Answer::of(200, output),
+    }
+}
+
+/// Writes an answer's body.
+pub fn write_document<W: Writer>(response: &Response, writer: &mut W) {
+    match response {
+        Response::CreatePipe(output) => writer.structure(output),
+        Response::DeletePipe(output) => writer.structure(output),
+        Response::DescribePipe(output) => writer.structure(output),
+        Response::ListPipes(output) => writer.structure(output),
+        Response::ListTagsForResource(output) => writer.structure(output),
+        Response::StartPipe(output) => writer.structure(output),
+        Response::StopPipe(output) => writer.structure(output),
+        Response::TagResource(output) => writer.structure(output),
+        Response::UntagResource(output) => writer.structure(output),
+        Response::UpdatePipe(output) => writer.structure(output),
     }
 }
 
@@ -359,6 +391,7 @@ impl ReadMembers for CloudwatchLogsLogDestinationParameters {
 impl ReadMembers for CreatePipeInput {
     fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
+            "Name" => self.name = reader.optional()?,
             "Description" => self.description = reader.optional()?,
             "DesiredState" => self.desired_state = reader.optional()?,
             "Source" => self.source = reader.optional()?,
@@ -417,8 +450,12 @@ impl WriteMembers for DeadLetterConfig {
 }
 
 impl ReadMembers for DeletePipeInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Name" => self.name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -446,8 +483,12 @@ impl WriteRest for DeletePipeOutput {
 }
 
 impl ReadMembers for DescribePipeInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Name" => self.name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -701,8 +742,18 @@ impl ReadMembers for FirehoseLogDestinationParameters {
 }
 
 impl ReadMembers for ListPipesInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "NamePrefix" => self.name_prefix = reader.optional()?,
+            "DesiredState" => self.desired_state = reader.optional()?,
+            "CurrentState" => self.current_state = reader.optional()?,
+            "SourcePrefix" => self.source_prefix = reader.optional()?,
+            "TargetPrefix" => self.target_prefix = reader.optional()?,
+            "NextToken" => self.next_token = reader.optional()?,
+            "Limit" => self.limit = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -734,8 +785,12 @@ impl WriteRest for ListPipesOutput {
 }
 
 impl ReadMembers for ListTagsForResourceInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "resourceArn" => self.resource_arn = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1603,8 +1658,12 @@ impl WriteMembers for SingleMeasureMapping {
 }
 
 impl ReadMembers for StartPipeInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Name" => self.name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1632,8 +1691,12 @@ impl WriteRest for StartPipeOutput {
 }
 
 impl ReadMembers for StopPipeInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "Name" => self.name = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1681,6 +1744,7 @@ impl WriteMembers for Tag {
 impl ReadMembers for TagResourceInput {
     fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
+            "resourceArn" => self.resource_arn = reader.optional()?,
             "tags" => self.tags = reader.optional()?,
             _ => return Ok(false),
         }
@@ -1708,8 +1772,13 @@ impl WriteRest for TagResourceOutput {
 }
 
 impl ReadMembers for UntagResourceInput {
-    fn read_member<R: Reader>(&mut self, _name: &str, _reader: &mut R) -> Result<bool, Fault> {
-        Ok(false)
+    fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
+        match name {
+            "resourceArn" => self.resource_arn = reader.optional()?,
+            "tagKeys" => self.tag_keys = reader.optional()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -1735,6 +1804,7 @@ impl WriteRest for UntagResourceOutput {
 impl ReadMembers for UpdatePipeInput {
     fn read_member<R: Reader>(&mut self, name: &str, reader: &mut R) -> Result<bool, Fault> {
         match name {
+            "Name" => self.name = reader.optional()?,
             "Description" => self.description = reader.optional()?,
             "DesiredState" => self.desired_state = reader.optional()?,
             "SourceParameters" => self.source_parameters = reader.optional()?,
