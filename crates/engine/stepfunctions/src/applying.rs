@@ -106,11 +106,11 @@ impl State {
             self.note_end(id, &execution, (status, record.time), record.tail.warm.as_ref());
         }
         self.leave(id, &execution, number, ledger);
-        if !matches!(
-            record.after,
-            After::Failed(Again::Kept) | After::Over(_, Again::Kept) | After::Redriven(_)
-        ) {
-            execution.forget_given_up(number);
+        match record.after {
+            After::Failed(Again::Lost) => execution.cannot_be_redriven(),
+            After::Over(status, Again::Lost) if status != Status::Succeeded => execution.cannot_be_redriven(),
+            After::Failed(Again::Kept) | After::Over(_, Again::Kept) | After::Redriven(_) => {}
+            _ => execution.forget_given_up(number),
         }
         match &record.after {
             After::Over(status, again) => {

@@ -34,6 +34,8 @@ pub(crate) struct Redrives {
     tokens: Vec<(u64, Time)>,
     /// Flows that were given up and that nothing has made needless, by their numbers. The main flow stays where it is.
     pub(crate) given_up: BTreeMap<u32, Flow>,
+    /// An older version has noted a failure of it, without what a redrive would go on with.
+    is_lost: bool,
 }
 
 impl Redrives {
@@ -78,6 +80,8 @@ impl Execution {
             Some("State machine is in DELETING status")
         } else if self.next_event >= limits::EVENTS || self.next_record() > 2 * limits::EVENTS {
             Some("Execution history event limit exceeded")
+        } else if self.redrives.as_ref().is_some_and(|redrives| redrives.is_lost) {
+            Some("Execution has failed under an older version of Posthaste, which kept no data for redrives")
         } else if now > days(self.started, OPEN_DAYS) {
             Some("Execution has exceeded the max execution time")
         } else if now > days(self.stopped, REDRIVABLE_DAYS) {
@@ -85,6 +89,11 @@ impl Execution {
         } else {
             None
         }
+    }
+
+    /// An older version has noted a failure.
+    pub(crate) fn cannot_be_redriven(&mut self) {
+        self.redrives.get_or_insert_default().is_lost = true;
     }
 
     /// A flow is given up. Express executions cannot be redriven.
@@ -104,7 +113,7 @@ impl Execution {
                 redrives.given_up.extract_if(.., |_, flow| flow.parent == parent).map(|(number, _)| number),
             );
         }
-        if redrives.count == 0 && redrives.given_up.is_empty() {
+        if redrives.count == 0 && redrives.given_up.is_empty() && !redrives.is_lost {
             self.redrives = None;
         }
     }

@@ -33,6 +33,8 @@ pub enum Again {
     Kept,
     /// With those behind the failure in the same record: its state is tried again.
     Here,
+    /// With none: an older version wrote the record. Such an execution cannot be redriven.
+    Lost,
 }
 
 /// A redrive of an execution.
@@ -83,8 +85,10 @@ impl After {
                 out.push(4);
                 put_u64(out, begins.map_or(0, |event| u64::from(event) + 1));
             }
-            After::Failed(again) => out.extend([5, *again as u8]),
-            After::Over(status, again) => out.extend([6, *status as u8, *again as u8]),
+            After::Failed(Again::Lost) => out.push(5),
+            After::Over(status, Again::Lost) => out.extend([6, *status as u8]),
+            After::Failed(again) => out.extend([8, *again as u8]),
+            After::Over(status, again) => out.extend([9, *status as u8, *again as u8]),
             After::Redriven(redriven) => {
                 out.push(7);
                 put_opt_time(out, redriven.deadline, Time(0));
@@ -106,15 +110,18 @@ impl After {
                 is_map: reader.u8()? != 0,
             }),
             4 => After::Ended(reader.u32()?.checked_sub(1)),
-            5 => After::Failed(Again::decode(reader)?),
-            6 => {
-                let status = *STATUSES.get(usize::from(reader.u8()?)).ok_or(Malformed)?;
-                After::Over(status, Again::decode(reader)?)
-            }
+            5 => After::Failed(Again::Lost),
+            6 => After::Over(status(reader)?, Again::Lost),
             7 => After::Redriven(Redriven { deadline: opt_time(reader, Time(0))?, token: reader.u64()? }),
+            8 => After::Failed(Again::decode(reader)?),
+            9 => After::Over(status(reader)?, Again::decode(reader)?),
             _ => return Err(Malformed),
         })
     }
+}
+
+fn status(reader: &mut Reader<'_>) -> Result<Status, Malformed> {
+    STATUSES.get(usize::from(reader.u8()?)).copied().ok_or(Malformed)
 }
 
 impl Again {

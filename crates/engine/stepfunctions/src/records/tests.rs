@@ -50,6 +50,8 @@ fn of_executions() -> Vec<Record> {
         After::Ended(Some(0)),
         After::Failed(Again::Here),
         After::Over(Status::TimedOut, Again::Kept),
+        After::Failed(Again::Lost),
+        After::Over(Status::Aborted, Again::Lost),
         After::Redriven(Redriven { deadline: Some(Time(u64::MAX - 1)), token: u64::MAX }),
         After::Redriven(Redriven { deadline: None, token: 0 }),
     ];
