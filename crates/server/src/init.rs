@@ -76,7 +76,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use kernel::{Caller, Refusal};
+use kernel::{Arn, Caller, Refusal};
 use machine::{Answer, Command};
 use serde::Deserialize;
 use sqs::operations::{self, create_queue, list_queue_tags, set_queue_attributes, tag_queue};
@@ -240,58 +240,82 @@ pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
             tags: entry.tags.into_iter().collect(),
         });
     }
-    let mut topics: Vec<DeclaredTopic> = Vec::new();
-    for entry in file.topics {
-        let topic = topics::read(entry, region, |span| line_of(span).unwrap_or(1));
-        let topic = topic.map_err(|(span, text)| mistake(line_of(span), text))?;
-        if let Some(other) = topics.iter().find(|other| other.arn == topic.arn) {
-            let text = format!("topic \"{}\" is declared on line {} already", topic.name, other.line);
-            return Err(mistake(Some(topic.line), text));
-        }
-        topics.push(topic);
-    }
-    let mut buses: Vec<DeclaredBus> = Vec::new();
-    for entry in file.event_buses {
-        let bus = buses::read(entry, region, |span| line_of(span).unwrap_or(1));
-        let bus = bus.map_err(|(span, text)| mistake(line_of(span), text))?;
-        if let Some(other) = buses.iter().find(|other| other.key == bus.key) {
-            let text = format!("event bus \"{}\" is declared on line {} already", bus.key.name, other.line);
-            return Err(mistake(Some(bus.line), text));
-        }
-        buses.push(bus);
-    }
-    let mut schedules: Vec<DeclaredSchedule> = Vec::new();
-    for entry in file.schedules {
-        let schedule = schedules::read(entry, region, |span| line_of(span).unwrap_or(1));
-        let schedule = schedule.map_err(|(span, text)| mistake(line_of(span), text))?;
-        if let Some(other) = schedules.iter().find(|other| other.arn == schedule.arn) {
-            let text = format!("{} is declared on line {} already", schedule.arn, other.line);
-            return Err(mistake(Some(schedule.line), text));
-        }
-        schedules.push(schedule);
-    }
-    let mut state_machines: Vec<DeclaredStateMachine> = Vec::new();
+    let line = |span| line_of(span).unwrap_or(1);
+    let at = |(span, text)| (line(span), text);
+    let wrong = |(line, text)| mistake(Some(line), text);
     let folder = path.parent().unwrap_or(Path::new(""));
-    for entry in file.state_machines {
-        let machine = state_machines::read(entry, folder, region, |span| line_of(span).unwrap_or(1));
-        let machine = machine.map_err(|(span, text)| mistake(line_of(span), text))?;
-        if let Some(other) = state_machines.iter().find(|other| other.arn == machine.arn) {
-            let text = format!("{} is declared on line {} already", machine.arn, other.line);
-            return Err(mistake(Some(machine.line), text));
+    let topics = read_all(
+        file.topics,
+        |entry| topics::read(entry, region, line).map_err(at),
+        |topic| (topic.arn.clone(), format!("topic \"{}\"", topic.name), topic.line),
+    );
+    let buses = read_all(
+        file.event_buses,
+        |entry| buses::read(entry, region, line).map_err(at),
+        |bus| (bus.key.arn().to_string(), format!("event bus \"{}\"", bus.key.name), bus.line),
+    );
+    let schedules = read_all(
+        file.schedules,
+        |entry| schedules::read(entry, region, line).map_err(at),
+        |schedule| (schedule.arn.clone(), schedule.arn.clone(), schedule.line),
+    );
+    let state_machines = read_all(
+        file.state_machines,
+        |entry| state_machines::read(entry, folder, region, line).map_err(at),
+        |machine| (machine.arn.clone(), machine.arn.clone(), machine.line),
+    );
+    let pipes = read_all(
+        file.pipes,
+        |entry| self::pipes::read(entry, region, line).map_err(at),
+        |pipe| (pipe.arn.clone(), pipe.arn.clone(), pipe.line),
+    );
+    Ok(Init {
+        path: path.into(),
+        queues,
+        topics: topics.map_err(wrong)?,
+        buses: buses.map_err(wrong)?,
+        schedules: schedules.map_err(wrong)?,
+        state_machines: state_machines.map_err(wrong)?,
+        pipes: pipes.map_err(wrong)?,
+    })
+}
+
+/// Reads the entries of one kind. `known` tells of a declaration its ARN, how a mistake calls it, and on which line it begins.
+///
+/// Errors: the line and the text of a mistake. Of two declarations of the same thing it is unknown which one is meant.
+fn read_all<E, D>(
+    entries: Vec<E>,
+    read: impl Fn(E) -> Result<D, (usize, String)>,
+    known: impl Fn(&D) -> (String, String, usize),
+) -> Result<Vec<D>, (usize, String)> {
+    let (mut all, mut lines) = (Vec::new(), BTreeMap::new());
+    for entry in entries {
+        let declared = read(entry)?;
+        let (arn, title, line) = known(&declared);
+        if let Some(other) = lines.insert(arn, line) {
+            return Err((line, format!("{title} is declared on line {other} already")));
         }
-        state_machines.push(machine);
+        all.push(declared);
     }
-    let mut pipes: Vec<DeclaredPipe> = Vec::new();
-    for entry in file.pipes {
-        let pipe = self::pipes::read(entry, region, |span| line_of(span).unwrap_or(1));
-        let pipe = pipe.map_err(|(span, text)| mistake(line_of(span), text))?;
-        if let Some(other) = pipes.iter().find(|other| other.arn == pipe.arn) {
-            let text = format!("{} is declared on line {} already", pipe.arn, other.line);
-            return Err(mistake(Some(pipe.line), text));
-        }
-        pipes.push(pipe);
+    Ok(all)
+}
+
+/// The ARN of something that is named, of the account and region of its declaration; or the ARN that is given instead of a name.
+fn arn_of(name: &str, (service, prefix): (&str, &str), caller: &Caller) -> String {
+    match name.starts_with("arn:") {
+        true => name.to_owned(),
+        false => Arn::new(service, &caller.region, &caller.account, &format!("{prefix}{name}")).to_string(),
     }
-    Ok(Init { path: path.into(), queues, topics, buses, schedules, state_machines, pipes })
+}
+
+/// Queues in [`arn_of`].
+const QUEUE: (&str, &str) = ("sqs", "");
+/// State machines in [`arn_of`].
+const STATE_MACHINE: (&str, &str) = ("states", "stateMachine:");
+
+/// A role where a request must name one and nobody looks at it.
+fn any_role(caller: &Caller) -> String {
+    format!("arn:aws:iam::{}:role/posthaste", caller.account)
 }
 
 /// Returns the caller for a declaration; an account has twelve digits.

@@ -10,13 +10,12 @@ use api::eventbridge::{
 use api::{Map, Text};
 use eventbridge::operations;
 use eventbridge::{BusKey, RuleKey};
-use kernel::{Arn, Asker, Caller, Refusal};
+use kernel::{Asker, Caller, Refusal};
 use machine::{Command, Reply};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Mistake;
-use super::{attribute_text, caller_of};
+use super::{Mistake, QUEUE, STATE_MACHINE, any_role, arn_of, attribute_text, caller_of};
 use crate::engine::Handle;
 use crate::mailbox::{Tickets, ask};
 
@@ -179,16 +178,13 @@ fn text(text: &str) -> Option<Text> {
 
 /// The target that an entry describes.
 fn shape(entry: TargetEntry, number: usize, caller: &Caller) -> Result<Target, String> {
-    let arn = |service: &str, prefix: &str, name: String| match name.starts_with("arn:") {
-        true => name,
-        false => Arn::new(service, &caller.region, &caller.account, &format!("{prefix}{name}")).to_string(),
-    };
+    let arn = |name: String, of| arn_of(&name, of, caller);
     let arns: Vec<String> = [
         entry.arn,
-        entry.queue.map(|name| arn("sqs", "", name)),
-        entry.topic.map(|name| arn("sns", "", name)),
-        entry.event_bus.map(|name| arn("events", "event-bus/", name)),
-        entry.state_machine.map(|name| arn("states", "stateMachine:", name)),
+        entry.queue.map(|name| arn(name, QUEUE)),
+        entry.topic.map(|name| arn(name, ("sns", ""))),
+        entry.event_bus.map(|name| arn(name, ("events", "event-bus/"))),
+        entry.state_machine.map(|name| arn(name, STATE_MACHINE)),
     ]
     .into_iter()
     .flatten()
@@ -202,8 +198,7 @@ fn shape(entry: TargetEntry, number: usize, caller: &Caller) -> Result<Target, S
         input_paths_map: Some(Map(entry.input_paths.into_iter().map(path).collect())),
     });
     // Nobody looks at it, but AWS demands one for such a target.
-    let role =
-        to.starts_with("arn:aws:states:").then(|| format!("arn:aws:iam::{}:role/posthaste", caller.account));
+    let role = to.starts_with("arn:aws:states:").then(|| any_role(caller));
     let retries = (entry.maximum_retry_attempts, entry.maximum_event_age_in_seconds);
     Ok(Target {
         id: Some(entry.id.unwrap_or_else(|| number.to_string()).into()),
@@ -217,7 +212,7 @@ fn shape(entry: TargetEntry, number: usize, caller: &Caller) -> Result<Target, S
             .map(|group| SqsParameters { message_group_id: Some(group.into()) }),
         dead_letter_config: entry
             .dead_letter_queue
-            .map(|name| DeadLetterConfig { arn: Some(arn("sqs", "", name).into()) }),
+            .map(|name| DeadLetterConfig { arn: Some(arn(name, QUEUE).into()) }),
         retry_policy: (retries != (None, None)).then_some(RetryPolicy {
             maximum_retry_attempts: retries.0,
             maximum_event_age_in_seconds: retries.1,

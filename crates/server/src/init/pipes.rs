@@ -9,13 +9,13 @@ use api::pipes::{
     PipeTargetStateMachineParameters, Request, UpdatePipeInput, UpdatePipeSourceParameters,
     UpdatePipeSourceSqsQueueParameters,
 };
-use kernel::{Arn, Asker, Caller, Refusal};
+use kernel::{Asker, Caller, Refusal};
 use machine::{Command, Reply};
 use pipes::operations;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Mistake, attribute_text, caller_of};
+use super::{Mistake, QUEUE, any_role, arn_of, attribute_text, caller_of};
 use crate::engine::Handle;
 use crate::mailbox::{Tickets, ask};
 
@@ -67,19 +67,15 @@ pub(super) fn read(
     let name = entry.name.into_inner();
     let mistake = |text: &str| (span.clone(), format!("pipe \"{name}\": {text}"));
     let caller = caller_of(entry.account, entry.region, region)?;
-    let arn_of = |name: String| match name.starts_with("arn:") {
-        true => name,
-        false => Arn::new("sqs", &caller.region, &caller.account, &name).to_string(),
-    };
+    let queue = |name: String| Text::from(arn_of(&name, QUEUE, &caller));
     let text = |text: Option<String>| text.map(Text::from);
     let filter = |pattern: &toml::Value| Filter { pattern: Some(attribute_text(pattern).into()) };
     let has_queue = entry.message_group.is_some() || entry.message_deduplication_id.is_some();
-    let role = || format!("arn:aws:iam::{}:role/posthaste", caller.account);
     let input = CreatePipeInput {
         name: Some(name.as_str().into()),
         description: text(entry.description),
         desired_state: Some(if entry.stopped { "STOPPED" } else { "RUNNING" }.into()),
-        source: Some(arn_of(entry.source).into()),
+        source: Some(queue(entry.source)),
         source_parameters: Some(PipeSourceParameters {
             filter_criteria: Some(FilterCriteria {
                 filters: Some(entry.filters.iter().map(filter).collect()),
@@ -96,7 +92,7 @@ pub(super) fn read(
             input_template: text(entry.enrichment_template),
             http_parameters: None,
         }),
-        target: Some(arn_of(entry.target).into()),
+        target: Some(queue(entry.target)),
         target_parameters: Some(Box::new(PipeTargetParameters {
             input_template: text(entry.input_template),
             sqs_queue_parameters: has_queue.then(|| PipeTargetSqsQueueParameters {
@@ -108,7 +104,7 @@ pub(super) fn read(
             }),
             ..PipeTargetParameters::default()
         })),
-        role_arn: Some(entry.role_arn.unwrap_or_else(role).into()),
+        role_arn: Some(entry.role_arn.unwrap_or_else(|| any_role(&caller)).into()),
         ..CreatePipeInput::default()
     };
     let asker = Asker { caller: &caller, base: "", trace: None };

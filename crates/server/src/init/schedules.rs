@@ -7,14 +7,14 @@ use api::scheduler::{
     RetryPolicy, SqsParameters, Target, UpdateScheduleInput,
 };
 use api::{Text, Timestamp};
-use kernel::{Arn, Asker, Caller, Refusal, iso8601};
+use kernel::{Asker, Caller, Refusal, iso8601};
 use machine::{Command, Reply};
 use scheduler::operations;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
-use super::{Mistake, attribute_text, caller_of};
+use super::{Mistake, QUEUE, any_role, arn_of, attribute_text, caller_of};
 use crate::engine::Handle;
 use crate::mailbox::{Tickets, ask};
 
@@ -68,23 +68,17 @@ pub(super) fn read(
     let name = entry.name.into_inner();
     let mistake = |text: &str| (span.clone(), format!("schedule \"{name}\": {text}"));
     let caller = caller_of(entry.account, entry.region, region)?;
-    let arn_of = |queue: String| match queue.starts_with("arn:") {
-        true => queue,
-        false => Arn::new("sqs", &caller.region, &caller.account, &queue).to_string(),
-    };
+    let queue = |name: String| Text::from(arn_of(&name, QUEUE, &caller));
     let moment = |text: Option<String>| match text.as_deref().map(iso8601::read) {
         Some(None) => Err(mistake("start and end are moments, such as 2026-12-24T18:00:00Z")),
         read => Ok(read.flatten().map(Timestamp)),
     };
     let text = |text: Option<String>| text.map(Text::from);
-    let role = || format!("arn:aws:iam::{}:role/posthaste", caller.account);
     let target = Target {
-        arn: Some(arn_of(entry.queue).into()),
-        role_arn: Some(entry.role_arn.unwrap_or_else(role).into()),
+        arn: Some(queue(entry.queue)),
+        role_arn: Some(entry.role_arn.unwrap_or_else(|| any_role(&caller)).into()),
         input: entry.input.as_ref().map(attribute_text).map(Text::from),
-        dead_letter_config: entry
-            .dead_letter_queue
-            .map(|queue| DeadLetterConfig { arn: Some(arn_of(queue).into()) }),
+        dead_letter_config: entry.dead_letter_queue.map(|name| DeadLetterConfig { arn: Some(queue(name)) }),
         retry_policy: entry.max_retries.map(|attempts| RetryPolicy {
             maximum_retry_attempts: Some(attempts),
             maximum_event_age_in_seconds: None,

@@ -4,13 +4,13 @@ use std::ops::Range;
 use std::path::Path;
 
 use api::stepfunctions::{CreateStateMachineInput, Request, Tag, TagResourceInput, UpdateStateMachineInput};
-use kernel::{Arn, Asker, Caller, Refusal};
+use kernel::{Asker, Caller, Refusal};
 use machine::{Command, Reply};
 use serde::Deserialize;
 use stepfunctions::operations;
 use toml::Spanned;
 
-use super::{Mistake, attribute_text, caller_of};
+use super::{Mistake, STATE_MACHINE, any_role, arn_of, attribute_text, caller_of};
 use crate::engine::Handle;
 use crate::mailbox::{Tickets, ask};
 
@@ -62,7 +62,7 @@ pub(super) fn read(
         })?,
         _ => return Err(mistake("it needs one of definition and definition-file")),
     };
-    let role = entry.role_arn.unwrap_or_else(|| format!("arn:aws:iam::{}:role/posthaste", caller.account));
+    let role = entry.role_arn.unwrap_or_else(|| any_role(&caller));
     let input = CreateStateMachineInput {
         name: Some(name.as_str().into()),
         definition: Some(definition.into()),
@@ -73,8 +73,7 @@ pub(super) fn read(
     let asker = Asker { caller: &caller, base: "", trace: None };
     operations::prepare(Request::CreateStateMachine(input.clone()), &asker)
         .map_err(|refusal| mistake(&refusal.message))?;
-    let arn =
-        Arn::new("states", &caller.region, &caller.account, &format!("stateMachine:{name}")).to_string();
+    let arn = arn_of(&name, STATE_MACHINE, &caller);
     let tag = |(key, value): (String, String)| Tag { key: Some(key.into()), value: Some(value.into()) };
     let tags = entry.tags.into_iter().map(tag).collect();
     Ok(DeclaredStateMachine { arn, line: line_of(span), caller, input, tags })

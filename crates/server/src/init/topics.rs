@@ -8,7 +8,7 @@ use api::sns::{
     SetTopicAttributesInput, SubscribeInput, Tag, TagResourceInput,
 };
 use api::{Map, Text};
-use kernel::{Arn, Asker, Caller, Refusal, Time};
+use kernel::{Asker, Caller, Refusal, Time};
 use machine::{Command, Reply};
 use serde::Deserialize;
 use sns::rules::endpoints;
@@ -17,7 +17,7 @@ use sns::rules::topic_attributes::{self, Fault};
 use sns::{TopicKey, operations};
 use toml::Spanned;
 
-use super::{Mistake, attribute_text, caller_of};
+use super::{Mistake, QUEUE, arn_of, attribute_text, caller_of};
 use crate::engine::Handle;
 use crate::mailbox::{Tickets, ask};
 
@@ -110,11 +110,7 @@ pub(super) fn read(
                 (Some(queue), None, None) => {
                     let span = queue.span();
                     let queue = queue.into_inner();
-                    let endpoint = match queue.starts_with("arn:") {
-                        true => queue,
-                        false => Arn::new("sqs", &caller.region, &caller.account, &queue).to_string(),
-                    };
-                    (span, "sqs".to_owned(), endpoint)
+                    (span, "sqs".to_owned(), arn_of(&queue, QUEUE, &caller))
                 }
                 (None, Some(protocol), Some(endpoint)) => (protocol.span(), protocol.into_inner(), endpoint),
                 _ => {
