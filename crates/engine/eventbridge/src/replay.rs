@@ -316,7 +316,7 @@ impl State {
         let archive = self.archiving.get(replay.archive).filter(|archive| archive.keeps(kept.time, now));
         let made = || Draft::of_document(&Notification::decode(&kept.tail).ok()?, replay.bus.clone());
         let (Some(_), Some((event_id, draft))) = (archive, made()) else { return nothing() };
-        let came = i64::try_from(kept.time.0).unwrap_or(i64::MAX);
+        let came = kept.time.signed_millis();
         let seconds = draft.time.unwrap_or(came).div_euclid(1000);
         let (from, to) = replay.window;
         let mut targets = 0;

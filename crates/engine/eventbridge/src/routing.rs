@@ -248,7 +248,7 @@ impl State {
     ) -> Result<(), Failure> {
         let archive = self.archiving.of_rule(rule.id()).ok_or_else(|| Failure::no_archive(&target.arn))?;
         let body = step.whole(rule, route, context);
-        let accepted = i64::try_from(route.event.at.0).unwrap_or(i64::MAX);
+        let accepted = route.event.at.signed_millis();
         let offset = offset_tag(route.draft.time.unwrap_or(accepted), context.setting.now);
         let form =
             Form { recipient: archive.id.0, raw: true, protocol: Delivery::TO_ARCHIVE, replayed: false };

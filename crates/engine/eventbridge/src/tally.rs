@@ -73,7 +73,7 @@ impl Spread {
 
 /// How far the time of an event is from the moment at which it came: seconds, then one bit that is set if it is ahead.
 pub(crate) fn offset_tag(time: i64, came: Time) -> u32 {
-    let came = i64::try_from(came.0).unwrap_or(i64::MAX).div_euclid(1000);
+    let came = came.signed_millis().div_euclid(1000);
     let seconds = time.div_euclid(1000).saturating_sub(came);
     let most = u64::from(u32::MAX >> 1);
     let half = u32::try_from(seconds.unsigned_abs().min(most)).unwrap_or(u32::MAX >> 1);

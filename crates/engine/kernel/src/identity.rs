@@ -18,6 +18,11 @@ impl Secret {
         name.copy_from_slice(&hash.finalize()[..16]);
         name
     }
+
+    /// The first eight of those bytes as a number.
+    pub fn derive_number(&self, what: &str, number: u64) -> u64 {
+        u128::from_le_bytes(self.derive(what, number)) as u64
+    }
 }
 
 impl std::fmt::Debug for Secret {

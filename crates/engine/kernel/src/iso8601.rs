@@ -16,6 +16,11 @@ pub fn write(millis: i64) -> String {
     text
 }
 
+/// A moment in UTC, without parts of a second.
+pub fn write_seconds(millis: i64) -> String {
+    write(millis.div_euclid(1000) * 1000)
+}
+
 /// A moment in UTC, with milliseconds: `2026-01-01T00:00:00.000Z`.
 pub fn write_exactly(millis: i64) -> String {
     let (days, in_day) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));

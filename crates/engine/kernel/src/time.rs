@@ -17,6 +17,11 @@ impl Time {
         self.0
     }
 
+    /// The same as a number that can be negative; saturates at the end of its range.
+    pub const fn signed_millis(self) -> i64 {
+        if self.0 > i64::MAX as u64 { i64::MAX } else { self.0 as i64 }
+    }
+
     /// Whole seconds since the epoch.
     pub const fn seconds(self) -> u64 {
         self.0 / 1000

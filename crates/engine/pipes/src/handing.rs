@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use bytestring::ByteString;
-use json_text::quote;
+use json_text::{quote, quoted};
 use kernel::parcel::Form;
 use kernel::{
     Body, Drawn, Extent, Offer, Outcome, ParcelSent, Rests, Sender, Stored, Taken, Undelivered, hex, iso8601,
@@ -180,9 +180,7 @@ pub(crate) fn item(text: Cow<'_, str>) -> Cow<'_, str> {
     if json_text::is_json(&text) {
         return text;
     }
-    let mut quoted = String::new();
-    quote(&mut quoted, &text);
-    Cow::Owned(quoted)
+    Cow::Owned(quoted(&text))
 }
 
 /// A message of the pipe's source; none if it is no longer the pipe's.
@@ -207,14 +205,13 @@ pub(crate) fn transformed<'r>(
     context: &Context<'_, '_>,
 ) -> Option<Cow<'r, str>> {
     let Some(template) = template else { return Some(Cow::Borrowed(record.text())) };
-    let millis = i64::try_from(context.setting.now.seconds() * 1000).unwrap_or(i64::MAX);
     let about = About {
         pipe_arn: &pipe.arn,
         pipe_name: &pipe.key.name,
         source_arn: &pipe.definition.source,
         enrichment_arn: pipe.definition.enrichment.as_deref(),
         target_arn: &pipe.definition.target,
-        ingested: &iso8601::write(millis),
+        ingested: context.setting.now,
     };
     template.render(record, &about).map(Cow::Owned)
 }

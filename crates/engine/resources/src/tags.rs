@@ -1,6 +1,7 @@
 //! Tags of resources: their limits, and how they are added and removed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A resource's tags, by key. Keys differ by case.
 pub type Tags = BTreeMap<String, String>;
@@ -25,7 +26,7 @@ pub struct Rules {
     pub values_reserved: bool,
 }
 
-/// What is wrong with a tag. Each service has its own shape and text for it.
+/// What is wrong with a tag. Services have their own shapes for it, and some have texts of their own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault<'a> {
     /// A key that is empty or longer than [`KEY_CHARACTERS`].
@@ -36,6 +37,21 @@ pub enum Fault<'a> {
     Reserved(&'a str),
     /// A repeated key.
     Repeated(&'a str),
+}
+
+impl fmt::Display for Fault<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::KeyLength(key) => {
+                write!(f, "The tag key '{key}' must have 1 to {KEY_CHARACTERS} characters.")
+            }
+            Fault::ValueLength(value) => {
+                write!(f, "The tag value '{value}' must have at most {VALUE_CHARACTERS} characters.")
+            }
+            Fault::Reserved(key) => write!(f, "The tag key '{key}' begins with aws:, which is reserved."),
+            Fault::Repeated(key) => write!(f, "The tag key '{key}' is given twice."),
+        }
+    }
 }
 
 impl Rules {

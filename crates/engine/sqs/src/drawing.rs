@@ -41,18 +41,7 @@ impl State {
     pub(crate) fn show(&self, from: &Arn, drawn: Drawn, record: &Stored, secret: &Secret) -> Option<String> {
         let queue = self.queue_of(from)?;
         let touched = self.drawn(queue, drawn).filter(|touched| touched.extent == record.extent)?;
-        let delivered = Delivered {
-            extent: touched.extent,
-            seq: Seq(drawn.number),
-            origin: touched.origin,
-            copy: touched.copy,
-            sent: touched.sent,
-            receives: touched.receives,
-            first_received: touched.first_received,
-            received: touched.received,
-            dead_letter_source: touched.dead_letter_source.clone(),
-            deduplicates_by_id: touched.deduplicates_by_id,
-        };
+        let delivered = Delivered::of_touched(Seq(drawn.number), touched);
         let received = Received { queue: queue.id, messages: vec![delivered] };
         let bytes = (Bytes::copy_from_slice(&record.head), Bytes::copy_from_slice(&record.tail));
         let keys = Keys { secret, signer: &Unsigned };

@@ -176,7 +176,7 @@ pub(super) fn check_bus(state: &State, key: &BusKey) -> Result<(), Refusal> {
 
 /// A moment as an answer has it; absent if it is not known.
 pub(super) fn timestamp(time: Time) -> Option<api::Timestamp> {
-    (time.0 > 0).then(|| api::Timestamp(i64::try_from(time.0).unwrap_or(i64::MAX)))
+    (time.0 > 0).then(|| api::Timestamp(time.signed_millis()))
 }
 
 /// A text that may be absent, as the log keeps it.

@@ -199,8 +199,7 @@ impl Draft {
 
     /// The event, as JSON without blanks.
     fn text(&self, id: &str, at: Time) -> String {
-        let at_millis = i64::try_from(at.0).unwrap_or(i64::MAX);
-        let time = seconds_text(self.time.unwrap_or(at_millis));
+        let time = iso8601::write_seconds(self.time.unwrap_or(at.signed_millis()));
         ["{\"version\":\"0\",\"id\":\"", id, "\"", &self.before, &time, &self.behind].concat()
     }
 
@@ -278,11 +277,6 @@ impl Said<'_> {
 
 /// What stands behind the region of an event.
 const RESOURCES: &str = ",\"resources\":[";
-
-/// A moment without parts of seconds.
-pub fn seconds_text(millis: i64) -> String {
-    iso8601::write(millis.div_euclid(1000) * 1000)
-}
 
 #[cfg(test)]
 mod tests {

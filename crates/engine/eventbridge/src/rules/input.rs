@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use api::eventbridge::{InputTransformer, Target};
 use json_text::path::Path;
 use json_text::template::{Piece, split};
-use json_text::{Parts, is_json, is_name, quote};
-use kernel::{Refusal, Time};
+use json_text::{Parts, is_json, is_name, quote, quoted};
+use kernel::{Refusal, Time, iso8601};
 
-use super::entry::seconds_text;
 use crate::{limits, refusals};
 
 /// How a target's input is made.
@@ -167,24 +166,19 @@ fn is_of_name(c: char) -> bool {
 
 impl Variable {
     fn value<'a>(&self, event: &'a str, about: &About<'_>) -> Option<Cow<'a, str>> {
-        let quoted = |text: &str| {
-            let mut out = String::new();
-            quote(&mut out, text);
-            Some(Cow::Owned(out))
-        };
+        let quoted = |text: &str| Some(Cow::Owned(quoted(text)));
         match self {
             Variable::Part(path) => path.find(event),
             Variable::RuleArn => quoted(about.rule_arn),
             Variable::RuleName => quoted(about.rule_name),
-            Variable::IngestionTime => quoted(&ingestion_text(about.ingested)),
-            Variable::Event => Some(Cow::Owned(without_detail(event, &ingestion_text(about.ingested)))),
+            Variable::IngestionTime => quoted(&iso8601::write_seconds(about.ingested.signed_millis())),
+            Variable::Event => Some(Cow::Owned(without_detail(
+                event,
+                &iso8601::write_seconds(about.ingested.signed_millis()),
+            ))),
             Variable::EventJson => Some(Cow::Borrowed(event)),
         }
     }
-}
-
-fn ingestion_text(at: Time) -> String {
-    seconds_text(i64::try_from(at.0).unwrap_or(i64::MAX))
 }
 
 /// The event without its detail, with names in camel case, at the time of its ingestion (facts/eventbridge.md § 6).

@@ -88,7 +88,7 @@ pub(super) fn changeable<'s>(state: &'s State, key: &PipeKey) -> Result<&'s Pipe
 }
 
 /// The members that the answers about one pipe have in common.
-macro_rules! shown {
+macro_rules! summary {
     ($output:ident, $reply:ident) => {{
         let pipe = $reply.pipe()?;
         Ok($output {
@@ -101,7 +101,7 @@ macro_rules! shown {
         })
     }};
 }
-pub(super) use shown as summary;
+pub(super) use summary;
 
 /// A moment in an answer.
 pub(super) fn shown(time: Time) -> Option<Timestamp> {

@@ -4,7 +4,7 @@ use api::pipes as shapes;
 use api::{Map, Text};
 use kernel::{Arn, Asker, Refusal};
 use resources::Faults;
-use resources::tags::{Fault, Rules, Tags};
+use resources::tags::{Rules, Tags};
 
 use super::definition::{
     BusParameters, Definition, EnrichmentParameters, Log, MachineParameters, QueueParameters,
@@ -311,14 +311,8 @@ const TAGS: Rules = Rules { most: limits::TAGS, unique: true, values_reserved: f
 /// The tags of a request.
 pub fn tags(given: Option<&Map<Text>>) -> Result<Tags, Refusal> {
     let given = given.map(|tags| &tags.0[..]).unwrap_or_default();
-    let tags = TAGS.check(given.iter().map(|(key, value)| (&**key, &**value))).map_err(|fault| {
-        refusals::invalid(match fault {
-            Fault::KeyLength(key) => format!("The tag key '{key}' must have 1 to 128 characters."),
-            Fault::ValueLength(value) => format!("The tag value '{value}' must have at most 256 characters."),
-            Fault::Reserved(key) => format!("The tag key '{key}' begins with aws:, which is reserved."),
-            Fault::Repeated(key) => format!("The tag key '{key}' is given twice."),
-        })
-    })?;
+    let tags = TAGS.check(given.iter().map(|(key, value)| (&**key, &**value)));
+    let tags = tags.map_err(|fault| refusals::invalid(fault.to_string()))?;
     check_count(&tags).map(|()| tags)
 }
 

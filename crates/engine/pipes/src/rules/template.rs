@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use json_text::path::Path;
 use json_text::template::{Piece, split};
-use json_text::{is_json, quote};
-use kernel::Refusal;
+use json_text::{is_json, quoted};
+use kernel::{Refusal, Time, iso8601};
 
 use super::record::Record;
 use crate::{limits, refusals};
@@ -24,8 +24,8 @@ pub struct About<'a> {
     pub enrichment_arn: Option<&'a str>,
     /// The ARN of its target.
     pub target_arn: &'a str,
-    /// When the event came, such as `2026-01-01T00:00:00Z`.
-    pub ingested: &'a str,
+    /// When the event came.
+    pub ingested: Time,
 }
 
 /// An input template.
@@ -104,8 +104,7 @@ fn put_json(out: &mut String, value: Option<&str>, in_string: bool) {
         Some(value) if !in_string => out.push_str(value),
         Some(text) if text.starts_with('"') => out.push_str(text.get(1..text.len() - 1).unwrap_or_default()),
         Some(value) => {
-            let mut quoted = String::new();
-            quote(&mut quoted, value);
+            let quoted = quoted(value);
             out.push_str(quoted.get(1..quoted.len() - 1).unwrap_or_default());
         }
     }
@@ -121,11 +120,7 @@ fn text_of(json: &str) -> Cow<'_, str> {
 
 impl Variable {
     fn value<'a>(&self, event: &'a Record, about: &About<'_>) -> Option<Cow<'a, str>> {
-        let quoted = |text: &str| {
-            let mut out = String::new();
-            quote(&mut out, text);
-            Some(Cow::Owned(out))
-        };
+        let quoted = |text: &str| Some(Cow::Owned(quoted(text)));
         match self {
             Variable::Part(path) => path.find(event.parsed()),
             Variable::PipeArn => quoted(about.pipe_arn),
@@ -133,7 +128,7 @@ impl Variable {
             Variable::SourceArn => quoted(about.source_arn),
             Variable::EnrichmentArn => about.enrichment_arn.and_then(quoted),
             Variable::TargetArn => quoted(about.target_arn),
-            Variable::IngestionTime => quoted(about.ingested),
+            Variable::IngestionTime => quoted(&iso8601::write_seconds(about.ingested.signed_millis())),
             Variable::Event => Some(Cow::Borrowed(event.text())),
             Variable::EventJson => Some(Cow::Borrowed(event.parsed())),
         }
@@ -183,7 +178,7 @@ mod tests {
         source_arn: "arn:aws:sqs:us-east-1:1:s",
         enrichment_arn: None,
         target_arn: "arn:aws:sqs:us-east-1:1:t",
-        ingested: "2026-01-01T00:00:00Z",
+        ingested: Time(1_767_225_600_000),
     };
 
     fn event(body: &str) -> Record {

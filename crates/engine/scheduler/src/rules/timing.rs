@@ -88,8 +88,7 @@ impl Timing<'_> {
     fn delay(&self, scheduled: Time) -> u64 {
         let Some(window) = Some(self.window_millis()).filter(|&window| window > 0) else { return 0 };
         let number = self.id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ scheduled.0;
-        let [a, b, c, d, e, f, g, h, ..] = self.secret.derive("flexible window", number);
-        u64::from_le_bytes([a, b, c, d, e, f, g, h]) % window
+        self.secret.derive_number("flexible window", number) % window
     }
 
     fn window_millis(&self) -> u64 {

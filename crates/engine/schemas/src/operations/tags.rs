@@ -7,7 +7,7 @@ use api::schemas::{
 use api::{Map, Text};
 use kernel::codec::Malformed;
 use kernel::{Arn, Asker, Demand, Operation, Refusal};
-use resources::tags::{Fault, Rules, Tags, added, removed};
+use resources::tags::{Rules, Tags, added, removed};
 
 use super::{Context, Decision, Reply, decided, done};
 use crate::ids::Named;
@@ -20,14 +20,8 @@ const RULES: Rules = Rules { most: limits::TAGS, unique: true, values_reserved: 
 /// Checks the tags of a request.
 pub(super) fn check(given: Option<&Map<Text>>) -> Result<Tags, Refusal> {
     let given = given.map(|tags| &tags.0[..]).unwrap_or_default();
-    let tags = RULES.check(given.iter().map(|(key, value)| (&**key, &**value))).map_err(|fault| {
-        refusals::bad_request(match fault {
-            Fault::KeyLength(key) => format!("The tag key '{key}' must have 1 to 128 characters."),
-            Fault::ValueLength(value) => format!("The tag value '{value}' must have at most 256 characters."),
-            Fault::Reserved(key) => format!("The tag key '{key}' begins with aws:, which is reserved."),
-            Fault::Repeated(key) => format!("The tag key '{key}' is given twice."),
-        })
-    })?;
+    let tags = RULES.check(given.iter().map(|(key, value)| (&**key, &**value)));
+    let tags = tags.map_err(|fault| refusals::bad_request(fault.to_string()))?;
     check_count(&tags).map(|()| tags)
 }
 

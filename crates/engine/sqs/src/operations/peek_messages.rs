@@ -1,7 +1,7 @@
 //! PeekMessages, which AWS does not have: what a queue holds, page by page, and nothing about it changes.
 
 use crate::operations::receive_message::{Delivered, Received};
-use crate::queue::{Queue, Touched};
+use crate::queue::Queue;
 use crate::rules::group::Group;
 use crate::rules::shown::Shown;
 use crate::state::State;
@@ -147,7 +147,7 @@ impl PeekMessages {
             let condition = if touched.in_flight { Condition::Invisible } else { Condition::Visible };
             let expired = queue.is_expired(touched.sent, setting.now);
             let wanted = !expired && (self.invisible || condition == Condition::Visible);
-            page.put(Cursor::Touched(seq), condition, wanted, || of_touched(seq, touched))
+            page.put(Cursor::Touched(seq), condition, wanted, || Delivered::of_touched(seq, touched))
         })
     }
 
@@ -199,21 +199,6 @@ impl PeekMessages {
 /// In a FIFO queue those behind a hidden one cannot be received, either.
 fn condition_behind(queue: &Queue, group: &Group) -> Condition {
     if queue.is_fifo() && group.in_flight() > 0 { Condition::Invisible } else { Condition::Visible }
-}
-
-fn of_touched(seq: Seq, touched: &Touched) -> Delivered {
-    Delivered {
-        extent: touched.extent,
-        seq,
-        origin: touched.origin,
-        copy: touched.copy,
-        sent: touched.sent,
-        receives: touched.receives,
-        first_received: touched.first_received,
-        received: touched.received,
-        dead_letter_source: touched.dead_letter_source.clone(),
-        deduplicates_by_id: touched.deduplicates_by_id,
-    }
 }
 
 fn of_entry(entry: Entry) -> Delivered {

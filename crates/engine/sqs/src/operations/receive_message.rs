@@ -11,7 +11,7 @@ use super::dead_letters::DeadLetters;
 use super::reply::Reply;
 use super::{Context, Decision, Draft, Materials, Outcome, Setting};
 use crate::due::{Receive, Waiter};
-use crate::queue::{Queue, Source};
+use crate::queue::{Queue, Source, Touched};
 use crate::records::{ChangedMessage, MessagesReceived, ReceivedMessage, Record, VisibilityChanged};
 use crate::rules::handle::{GroupHint, Handle};
 use crate::rules::names;
@@ -99,6 +99,22 @@ pub struct Delivered {
 }
 
 impl Delivered {
+    /// A message that has been received or moved, as its queue knows it.
+    pub(crate) fn of_touched(seq: Seq, touched: &Touched) -> Self {
+        Delivered {
+            extent: touched.extent,
+            seq,
+            origin: touched.origin,
+            copy: touched.copy,
+            sent: touched.sent,
+            receives: touched.receives,
+            first_received: touched.first_received,
+            received: touched.received,
+            dead_letter_source: touched.dead_letter_source.clone(),
+            deduplicates_by_id: touched.deduplicates_by_id,
+        }
+    }
+
     /// What the client who gets it from this queue can name it by.
     pub fn handle(&self, queue: QueueId) -> Handle {
         self.handle_with(queue, GroupHint::Unknown)
@@ -271,18 +287,7 @@ fn repeat(queue: &Queue, request: &Receive, now: Time) -> Option<(Vec<Draft<'sta
         if !touched.in_flight || touched.receives != receives || touched.visible != attempt.until {
             return None;
         }
-        messages.push(Delivered {
-            extent: touched.extent,
-            seq,
-            origin: touched.origin,
-            copy: touched.copy,
-            sent: touched.sent,
-            receives,
-            first_received: touched.first_received,
-            received: touched.received,
-            dead_letter_source: touched.dead_letter_source.clone(),
-            deduplicates_by_id: touched.deduplicates_by_id,
-        });
+        messages.push(Delivered::of_touched(seq, touched));
         changed.push(ChangedMessage {
             message: ReceivedMessage {
                 seq,

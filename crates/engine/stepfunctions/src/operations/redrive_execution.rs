@@ -2,7 +2,7 @@
 
 use api::stepfunctions::{RedriveExecutionInput, RedriveExecutionOutput};
 use kernel::codec::Malformed;
-use kernel::{Asker, Demand, Operation, Refusal};
+use kernel::{Asker, Demand, Operation, Refusal, token_hash};
 use resources::Faults;
 
 use super::common::{decided, shown};
@@ -53,10 +53,7 @@ impl RedriveExecution {
     fn redrive<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'a>, Refusal> {
         let (machine, id, execution) = self.asked.find_with_machine(state)?;
         let now = setting.now;
-        let token = self.token.as_deref().map_or(0, |token| {
-            let [a, b, c, d, e, f, g, h, ..] = setting.secret.derive(token, id.0);
-            u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1)
-        });
+        let token = self.token.as_deref().map_or(0, token_hash);
         if let Some(before) = execution.redriven_with(token, now) {
             return Ok(Decision::answer(Reply::Changed(before, None)));
         }

@@ -224,10 +224,9 @@ impl TestState {
     /// Goes through the state once.
     fn run(&self, setting: &Setting<'_>) -> Result<Outcome, Refusal> {
         let state = self.tested()?;
-        let [a, b, c, d, e, f, g, h, ..] = setting.secret.derive("test", setting.numbers.draw());
-        let seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let seed = setting.secret.derive_number("test", setting.numbers.draw());
         let context = self.context.clone().unwrap_or_else(|| self.context_at(setting.now));
-        let now = i64::try_from(setting.now.0).unwrap_or(i64::MAX);
+        let now = setting.now.signed_millis();
         let (random, work) = (Random::new(seed), Work::default());
         let scope = Scope::new(&self.input, &context, &self.variables, now, &random, &work);
         let finish = |result: Value| state.finish(result, &scope);
@@ -303,7 +302,7 @@ impl TestState {
     /// The data between the fields. The same random numbers are drawn for them as before.
     fn inspection(&self, setting: &Setting<'_>, seed: u64) -> Inspection {
         let context = self.context.clone().unwrap_or_else(|| self.context_at(setting.now));
-        let now = i64::try_from(setting.now.0).unwrap_or(i64::MAX);
+        let now = setting.now.signed_millis();
         let (random, work) = (Random::new(seed), Work::default());
         let scope = Scope::new(&self.input, &context, &self.variables, now, &random, &work);
         let result = self.mock.as_ref().and_then(|mock| mock.as_ref().ok());
@@ -312,7 +311,7 @@ impl TestState {
 
     /// The context object of a state whose test does not bring one.
     fn context_at(&self, now: Time) -> Value {
-        let shown = iso8601::write_exactly(i64::try_from(now.0).unwrap_or(i64::MAX));
+        let shown = iso8601::write_exactly(now.signed_millis());
         json!({
             "Execution": {"Input": self.input, "RedriveCount": 0, "RoleArn": self.role, "StartTime": shown},
             "State": {"Name": self.state, "EnteredTime": shown, "RetryCount": self.retried},

@@ -55,5 +55,5 @@ impl About {
 }
 
 fn shown(time: Time) -> String {
-    iso8601::write_exactly(i64::try_from(time.0).unwrap_or(i64::MAX))
+    iso8601::write_exactly(time.signed_millis())
 }

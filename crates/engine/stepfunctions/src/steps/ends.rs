@@ -46,18 +46,29 @@ fn ended<'a>(
     let previous = if main.state == InState::Other { main.last } else { main.before };
     let fields = [(Field::Error, failure.error.as_deref()), (Field::Cause, failure.cause.as_deref())];
     let last = written.push(kind, previous, fields);
-    let stepped = Stepped {
+    let stepped = of_main(id, execution, (previous, last), After::Over(status, Again::Kept), now);
+    fact(stepped, written, data::encode_failure(failure))
+}
+
+/// The record of an event of the whole execution, which comes from the event `previous`.
+fn of_main(
+    id: ExecutionId,
+    execution: &Execution,
+    (previous, last): (u32, u32),
+    after: After,
+    now: Time,
+) -> Stepped {
+    Stepped {
         execution: id,
         number: execution.next_record(),
         time: now,
         flow: 0,
         last,
         before: previous,
-        after: After::Over(status, Again::Kept),
+        after,
         state: InState::Other,
         tail: Tail::default(),
-    };
-    fact(stepped, written, data::encode_failure(failure))
+    }
 }
 
 /// The fact that an execution is redriven, which has ended.
@@ -67,16 +78,6 @@ pub(crate) fn redriven<'a>(id: ExecutionId, execution: &Execution, how: Redriven
     // Which event AWS names here is not recorded: it is the one with which the execution ended.
     let previous = execution.next_event.saturating_sub(1);
     let last = written.push(Type::ExecutionRedriven, previous, [(Field::RedriveCount, Some(&*count))]);
-    let stepped = Stepped {
-        execution: id,
-        number: execution.next_record(),
-        time: now,
-        flow: 0,
-        last,
-        before: previous,
-        after: After::Redriven(how),
-        state: InState::Other,
-        tail: Tail::default(),
-    };
+    let stepped = of_main(id, execution, (previous, last), After::Redriven(how), now);
     fact(stepped, written, Vec::new())
 }

@@ -221,7 +221,7 @@ impl Progress {
     }
 
     pub(super) fn scope<'s>(&'s self, context: &'s Value) -> Scope<'s> {
-        let now = i64::try_from(self.now.0).unwrap_or(i64::MAX);
+        let now = self.now.signed_millis();
         Scope::new(&self.data.input, context, &self.data.variables, now, &self.random, &self.work)
     }
 
