@@ -1,5 +1,6 @@
 //! Runs all tests that must pass before a change lands, the fastest failures first.
 
+mod documentation;
 mod fresh;
 
 use std::error::Error;
@@ -8,11 +9,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use rustix::process::{Pid, Signal, kill_process};
+
+pub use documentation::compile_instead;
 
 use crate::workspace::{self, root, target};
 use crate::{codegen, tidy};
@@ -62,11 +64,13 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
     // With this feature in the same command: a separate command would select other features of the
     // dependencies and build them again.
     let tests = ["test", "--workspace", "--no-fail-fast", "--features", "posthaste-toolkit/kms"];
+    let compiler = documentation::compiler()?;
+    let compiler: Vec<(&str, &str)> = compiler.iter().map(|(name, value)| (*name, &**value)).collect();
     // The toolkit's and the systems' tests start the program, which this builds for the server's own tests.
     steps.cargo(
         "the tests and the program are built, and lints",
         &[&tests[..], &["--no-run", "--quiet", "--all-targets"]].concat(),
-        &LINTED,
+        &compiler,
     )?;
     let mut program = target().join("debug/posthaste");
     if options.all {
@@ -80,8 +84,8 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
     let program = program.to_string_lossy();
     let mut environment = vec![("POSTHASTE_BIN", &*program)];
     environment.extend(options.all.then_some(("POSTHASTE_TEST_ALL", "1")));
-    environment.extend(LINTED);
-    tests_and_documentation(options, steps, &tests, &environment)?;
+    environment.extend(&compiler);
+    tests_and_documentation(steps, &tests, &environment)?;
     if let Some(installing) = installing {
         steps.step("what the suites need is installed", |_| installing.end())?;
         let mut conformance = Command::new("bash");
@@ -109,47 +113,22 @@ fn all(options: &Options, steps: &mut Steps) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Makes Clippy the compiler of our packages, so that one pass makes the lints and the programs. `cargo clippy` would read all
-/// dependencies a second time.
-const LINTED: [(&str, &str); 2] = [
-    ("RUSTC_WORKSPACE_WRAPPER", "clippy-driver"),
-    // As `cargo clippy -- -D warnings` says it.
-    ("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__"),
-];
-
-/// Packages that depend on AWS's SDKs, which a documentation of theirs would have to read a second time.
-const ON_SDKS: [&str; 5] =
-    ["conformance-sns", "conformance-sqs", "posthaste-orders", "posthaste-tickets", "posthaste-toolkit"];
-
 /// Runs the tests, and makes the documentation meanwhile: many tests wait for their servers.
 fn tests_and_documentation(
-    options: &Options,
     steps: &mut Steps,
     tests: &[&str],
     environment: &[(&str, &str)],
 ) -> Result<(), Box<dyn Error>> {
     const TESTS: &str = "tests of the workspace";
-    let log = steps.log(TESTS);
-    std::fs::write(&log, "").map_err(|error| format!("{}: {error}", log.display()))?;
     println!("\n   cargo {}", tests.join(" "));
     let begun = Instant::now();
     let (tested, documented, took) = std::thread::scope(|scope| {
-        let (ended, end) = mpsc::channel::<()>();
-        let (shared, log) = (&*steps, &log);
-        let documented = scope.spawn(move || {
-            // Before its first test runs, Cargo holds the lock on what is built.
-            let has_begun = || std::fs::read_to_string(log).is_ok_and(|text| text.contains("Running "));
-            while !has_begun()
-                && end.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout)
-            {
-            }
-            let begun = Instant::now();
-            let result = documentation(options, shared).map_err(|error| error.to_string());
+        let documented = scope.spawn(|| {
+            let result = documentation::make().map_err(|error| error.to_string());
             (result, begun.elapsed())
         });
         let tested = steps.show(TESTS, workspace::cargo(tests).envs(environment.iter().copied()));
         let took = begun.elapsed();
-        drop(ended);
         // A panic of that thread is a bug here.
         let documented = documented.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (tested, documented, took)
@@ -158,15 +137,6 @@ fn tests_and_documentation(
     steps.took.push(("of the documentation, beside them".to_owned(), documented.1));
     tested?;
     Ok(documented.0?)
-}
-
-fn documentation(options: &Options, steps: &Steps) -> Result<(), Box<dyn Error>> {
-    let mut words = vec!["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
-    if !options.all {
-        words.extend(ON_SDKS.iter().flat_map(|package| ["--exclude", package]));
-    }
-    let flags = ("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links");
-    steps.show("documentation", workspace::cargo(&words).envs([flags]))
 }
 
 /// The finished steps with their durations, and the folder of the outputs.
