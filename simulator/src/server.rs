@@ -41,6 +41,8 @@ pub struct Server {
     pub attempts: VecDeque<sns::deliveries::Attempt>,
     /// Events to hand to targets outside.
     pub event_attempts: VecDeque<eventbridge::deliveries::Attempt>,
+    /// Requests to servers elsewhere whose answers are wanted, in order.
+    pub asked: VecDeque<Asked>,
     /// Who did not get a message.
     pub undelivered: Vec<Undelivered>,
     /// The first tokens of connections that are to be fetched.
@@ -86,6 +88,15 @@ pub enum Errand {
     Recall(Recall, Vec<Extent>),
     /// A page of the store for retained data that a service orders.
     Page(usize, Read),
+}
+
+/// Who waits for the answer of a server elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asked {
+    /// A task of an execution.
+    Task(stepfunctions::steps::Task),
+    /// A batch of a pipe.
+    Pipe(pipes::BatchId),
 }
 
 /// Why the server does not start.
@@ -181,6 +192,7 @@ impl Server {
             attempts: VecDeque::new(),
             event_attempts: VecDeque::new(),
             authorizations: VecDeque::new(),
+            asked: VecDeque::new(),
             undelivered: Vec::new(),
             recalled: Vec::new(),
             sent,
@@ -246,13 +258,19 @@ impl Server {
                         self.errands.push_back(Errand::Recall(Recall::Topics(purpose), extents));
                     }
                 },
-                Output::Effect(Effect::Stepfunctions(stepfunctions::Effect::Read(wanted))) => {
-                    let purpose = Recall::Executions(wanted.execution, wanted.flow);
-                    self.errands.push_back(Errand::Recall(purpose, wanted.extents));
-                }
-                Output::Effect(Effect::Pipes(pipes::Effect::Read(batch, extents))) => {
-                    self.errands.push_back(Errand::Recall(Recall::Pipes(batch), extents));
-                }
+                Output::Effect(Effect::Stepfunctions(effect)) => match effect {
+                    stepfunctions::Effect::Read(wanted) => {
+                        let purpose = Recall::Executions(wanted.execution, wanted.flow);
+                        self.errands.push_back(Errand::Recall(purpose, wanted.extents));
+                    }
+                    stepfunctions::Effect::Request(task, _) => self.asked.push_back(Asked::Task(task)),
+                },
+                Output::Effect(Effect::Pipes(effect)) => match effect {
+                    pipes::Effect::Read(batch, extents) => {
+                        self.errands.push_back(Errand::Recall(Recall::Pipes(batch), extents));
+                    }
+                    pipes::Effect::Request(batch, _) => self.asked.push_back(Asked::Pipe(batch)),
+                },
                 Output::Order { service, order: Order::Read(read), .. } => {
                     self.errands.push_back(Errand::Page(service, read));
                 }

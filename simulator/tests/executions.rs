@@ -3,15 +3,19 @@
 
 use std::collections::BTreeMap;
 
+use api::eventbridge::{
+    CreateConnectionApiKeyAuthRequestParameters, CreateConnectionAuthRequestParameters, CreateConnectionInput,
+};
 use api::stepfunctions::{
     CreateStateMachineInput, RedriveExecutionInput, Request, StartExecutionInput, StopExecutionInput,
 };
+use kernel::request::Answer;
 use kernel::{Asker, Caller, Secret, Time};
-use machine::{Command, Input, Options};
+use machine::{Command, Event, Input, Options};
 use serde_json::{Value, json};
 use simulator::dice::Dice;
 use simulator::disks::Disks;
-use simulator::server::Server;
+use simulator::server::{Asked, Server};
 use sqs::QueueKey;
 use sqs::operations::create_queue;
 use stepfunctions::records::Status;
@@ -41,13 +45,23 @@ fn send(state: &str) -> Value {
         "Parameters": {"QueueUrl": QUEUE, "MessageBody.$": format!("States.Format('{state} {{}}', $.n)")}})
 }
 
-/// States one behind the other, drawn by lot. Returns the definition, and how many messages an execution sends.
-fn generated(dice: &mut Dice, prefix: &str, depth: u32) -> (Value, u64) {
+/// A task that asks a server elsewhere until it is answered well.
+fn asks(connection: &str) -> Value {
+    json!({"Type": "Task", "Resource": "arn:aws:states:::http:invoke", "ResultPath": null, "TimeoutSeconds": 20,
+        "Parameters": {"ApiEndpoint": "https://example.com", "Method": "POST", "RequestBody.$": "$.n",
+            "InvocationConfig": {"ConnectionArn": connection}},
+        "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "BackoffRate": 1, "MaxAttempts": 99}]})
+}
+
+/// States one behind the other, drawn by lot; with a connection, some ask servers elsewhere. Returns the definition, and how many messages
+/// an execution sends.
+fn generated(dice: &mut Dice, prefix: &str, depth: u32, connection: Option<&str>) -> (Value, u64) {
     let (mut states, mut sends) = (serde_json::Map::new(), 0);
     let count = 1 + dice.below(4);
     for at in 0..count {
         let name = format!("{prefix}{at}");
         let mut state = match dice.below(if depth == 0 { 4 } else { 6 }) {
+            1 if connection.is_some() => asks(connection.unwrap_or_default()),
             0 | 1 => {
                 sends += 1;
                 send(&name)
@@ -63,15 +77,16 @@ fn generated(dice: &mut Dice, prefix: &str, depth: u32) -> (Value, u64) {
                 task
             }
             4 => {
-                let (inner, inner_sends) = generated(dice, &format!("{name}m"), depth - 1);
+                let (inner, inner_sends) = generated(dice, &format!("{name}m"), depth - 1, connection);
                 let items = 1 + dice.below(4);
                 sends += items * inner_sends;
                 json!({"Type": "Map", "ResultPath": null, "MaxConcurrency": dice.below(3), "ItemProcessor": inner,
                     "ItemsPath": format!("$.lists[{}]", items - 1), "ItemSelector": {"n.$": "$.n", "lists.$": "$.lists"}})
             }
             _ => {
-                let branches: Vec<(Value, u64)> =
-                    (0..2).map(|branch| generated(dice, &format!("{name}b{branch}"), depth - 1)).collect();
+                let branches: Vec<(Value, u64)> = (0..2)
+                    .map(|branch| generated(dice, &format!("{name}b{branch}"), depth - 1, connection))
+                    .collect();
                 sends += branches.iter().map(|branch| branch.1).sum::<u64>();
                 let branches: Vec<Value> = branches.into_iter().map(|branch| branch.0).collect();
                 json!({"Type": "Parallel", "ResultPath": null, "Branches": branches})
@@ -86,6 +101,19 @@ fn generated(dice: &mut Dice, prefix: &str, depth: u32) -> (Value, u64) {
     }
     states.insert(format!("{prefix}{count}"), json!({"Type": "Succeed"}));
     (json!({"StartAt": format!("{prefix}0"), "States": states}), sends)
+}
+
+fn caller() -> Caller {
+    Caller {
+        account: "000000000000".into(),
+        region: "us-east-1".into(),
+        principal: "000000000000".into(),
+        signed: true,
+    }
+}
+
+fn asker(caller: &Caller) -> Asker<'_> {
+    Asker { caller, base: "http://localhost:4566", trace: None }
 }
 
 impl Story {
@@ -133,14 +161,7 @@ impl Story {
     }
 
     fn prepared(request: Request) -> Command {
-        let caller = Caller {
-            account: "000000000000".into(),
-            region: "us-east-1".into(),
-            principal: "000000000000".into(),
-            signed: true,
-        };
-        let asker = Asker { caller: &caller, base: "http://localhost:4566", trace: None };
-        let (command, _) = stepfunctions::operations::prepare(request, &asker).unwrap();
+        let (command, _) = stepfunctions::operations::prepare(request, &asker(&caller())).unwrap();
         Command::Stepfunctions(command)
     }
 
@@ -157,6 +178,51 @@ impl Story {
         self.server = Server::start(&self.disk, &self.log, SECRET, self.now, None, &mut self.dice).unwrap();
         self.server.pass_time(self.now);
         self.server.settle(self.now).unwrap();
+    }
+
+    /// The ARN of a new connection.
+    fn connect(&mut self) -> String {
+        let input = CreateConnectionInput {
+            name: Some("c".into()),
+            authorization_type: Some("API_KEY".into()),
+            auth_parameters: Some(CreateConnectionAuthRequestParameters {
+                api_key_auth_parameters: Some(CreateConnectionApiKeyAuthRequestParameters {
+                    api_key_name: Some("k".into()),
+                    api_key_value: Some("v".into()),
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let request = api::eventbridge::Request::CreateConnection(input);
+        let (command, _) = eventbridge::operations::prepare(request, &asker(&caller())).unwrap();
+        self.ask(Command::Eventbridge(command));
+        self.server.machine.eventbridge().connections().next().unwrap().arn()
+    }
+
+    /// Servers elsewhere answer some of what they were asked, well or not.
+    fn answer(&mut self, often: u64) {
+        for _ in 0..self.server.asked.len() {
+            let Some(asked) = self.server.asked.pop_front() else { break };
+            if !self.dice.percent(often) {
+                self.server.asked.push_back(asked);
+                continue;
+            }
+            let Asked::Task(task) = asked else { panic!("{asked:?}") };
+            let answered = |status| Answer::Answered {
+                status,
+                reason: String::new(),
+                headers: Vec::new(),
+                body: "fine".into(),
+            };
+            let answer = match self.dice.below(if often == 100 { 1 } else { 3 }) {
+                0 => answered(200),
+                1 => answered(503),
+                _ => Answer::None("lost".into()),
+            };
+            let event = stepfunctions::Event::Answered(task, answer);
+            self.server.machine.handle(self.now, Input::Event(Event::Stepfunctions(event)));
+        }
     }
 
     fn messages(&self) -> u64 {
@@ -179,6 +245,8 @@ enum Disturbed {
     ByNothing,
     /// They are stopped and redriven.
     ByStops,
+    /// Some of their tasks ask servers elsewhere, which answer late, badly or not at all.
+    ByServers,
 }
 
 #[test]
@@ -191,10 +259,16 @@ fn executions_that_are_stopped_and_redriven_do_each_task_once_all_the_same() {
     ends_well(Disturbed::ByStops, 12..16);
 }
 
+#[test]
+fn executions_that_ask_servers_elsewhere_end_whatever_these_answer() {
+    ends_well(Disturbed::ByServers, 16..24);
+}
+
 fn ends_well(disturbed: Disturbed, seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let mut story = Story::new(seed);
-        let (definition, sends) = generated(&mut story.dice, "S", 2);
+        let connection = (disturbed == Disturbed::ByServers).then(|| story.connect());
+        let (definition, sends) = generated(&mut story.dice, "S", 2, connection.as_deref());
         story.ask_sfn(Request::CreateStateMachine(CreateStateMachineInput {
             name: Some("m".into()),
             definition: Some(definition.to_string().into()),
@@ -218,6 +292,7 @@ fn ends_well(disturbed: Disturbed, seeds: std::ops::Range<u64>) {
                 let n = story.dice.below(EXECUTIONS);
                 if story.dice.percent(30) { story.stop(n) } else { story.redrive(n) }
             }
+            story.answer(40);
             if story.dice.percent(40) {
                 story.crash();
             } else {
@@ -229,7 +304,10 @@ fn ends_well(disturbed: Disturbed, seeds: std::ops::Range<u64>) {
             story.now = story.now + 10 * SECOND;
             story.server.pass_time(story.now);
             story.server.settle(story.now).unwrap();
+            story.answer(100);
+            story.server.settle(story.now).unwrap();
         }
+        assert!(story.server.asked.is_empty(), "seed {seed}");
         let expected = BTreeMap::from([(Status::Succeeded, EXECUTIONS)]);
         assert_eq!(story.statuses(), expected, "seed {seed}: {definition}");
         assert_eq!(story.messages(), EXECUTIONS * sends, "seed {seed}: {definition}");

@@ -121,29 +121,55 @@ fn tests_and_documentation(
 ) -> Result<(), Box<dyn Error>> {
     const TESTS: &str = "tests of the workspace";
     println!("\n   cargo {}", tests.join(" "));
-    let begun = Instant::now();
+    let (begun, busy) = (Instant::now(), Busy::now());
     let (tested, documented, took) = std::thread::scope(|scope| {
         let documented = scope.spawn(|| {
             let result = documentation::make().map_err(|error| error.to_string());
             (result, begun.elapsed())
         });
         let tested = steps.show(TESTS, workspace::cargo(tests).envs(environment.iter().copied()));
-        let took = begun.elapsed();
+        let took = (begun.elapsed(), share(busy, Busy::now()));
         // A panic of that thread is a bug here.
         let documented = documented.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (tested, documented, took)
     });
-    steps.took.push((TESTS.to_owned(), took));
-    steps.took.push(("of the documentation, beside them".to_owned(), documented.1));
+    steps.took.push((TESTS.to_owned(), took.0, took.1));
+    steps.took.push(("of the documentation, beside them".to_owned(), documented.1, None));
     tested?;
     Ok(documented.0?)
 }
 
-/// The finished steps with their durations, and the folder of the outputs.
+/// The finished steps with their durations and how busy the processors were, and the folder of the outputs.
 struct Steps {
     begun: Instant,
     logs: PathBuf,
-    took: Vec<(String, Duration)>,
+    took: Vec<(String, Duration, Option<f64>)>,
+}
+
+/// What all processors have done since the machine's start, in ticks. Absent where `/proc` does not say it.
+#[derive(Clone, Copy)]
+struct Busy {
+    working: u64,
+    all: u64,
+}
+
+impl Busy {
+    fn now() -> Option<Busy> {
+        let text = std::fs::read_to_string("/proc/stat").ok()?;
+        let ticks: Vec<u64> =
+            text.lines().next()?.split_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect();
+        // The fourth and the fifth are those of doing nothing (proc(5)).
+        let idle: u64 = ticks.iter().skip(3).take(2).sum();
+        let all: u64 = ticks.iter().take(8).sum();
+        Some(Busy { working: all - idle.min(all), all })
+    }
+}
+
+/// How busy the processors were from one moment to another, from 0 to 1.
+fn share(from: Option<Busy>, to: Option<Busy>) -> Option<f64> {
+    let (from, to) = (from?, to?);
+    let all = to.all.checked_sub(from.all).filter(|all| *all > 0)?;
+    Some(to.working.saturating_sub(from.working) as f64 / all as f64)
 }
 
 impl Steps {
@@ -159,9 +185,9 @@ impl Steps {
         work: impl FnOnce(&Steps) -> Result<(), Box<dyn Error>>,
     ) -> Result<(), Box<dyn Error>> {
         println!("\n── {what}");
-        let begun = Instant::now();
+        let (begun, busy) = (Instant::now(), Busy::now());
         let result = work(self);
-        self.took.push((what.to_owned(), begun.elapsed()));
+        self.took.push((what.to_owned(), begun.elapsed(), share(busy, Busy::now())));
         result
     }
 
@@ -207,9 +233,10 @@ impl Steps {
 
     /// Prints the durations of the steps.
     fn report(&self) {
-        println!("\n── how long each took, in seconds");
-        for (what, took) in &self.took {
-            println!("{:6}  {what}", took.as_secs());
+        println!("\n── how long each took, in seconds, and how busy the processors were");
+        for (what, took, busy) in &self.took {
+            let busy = busy.map_or_else(String::new, |share| format!("{:.0} %", share * 100.0));
+            println!("{:6}  {busy:>5}  {what}", took.as_secs());
         }
     }
 }

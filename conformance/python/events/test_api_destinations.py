@@ -5,13 +5,9 @@ import json
 
 import pytest
 
+from events.destinations import API_KEY, BASIC, make_destination
 from events.support import event_of
 from sns.receiver import Receiver, eventually
-from sqs.support import unique
-
-BASIC = ("BASIC", {"BasicAuthParameters": {"Username": "user", "Password": "s3cret"}})
-API_KEY = ("API_KEY", {"ApiKeyAuthParameters": {"ApiKeyName": "x-key", "ApiKeyValue": "s3cret"}})
-
 
 @pytest.fixture
 def receiver():
@@ -23,16 +19,8 @@ def receiver():
 def destination(events, receiver):
     """A function that makes an API destination that leads to the receiver; its ARN."""
 
-    def make(credentials=BASIC, path="", method="POST", parameters=None, **more):
-        kind, given = credentials
-        if parameters:
-            given = {**given, "InvocationHttpParameters": parameters}
-        connection = events.create_connection(Name=unique("c"), AuthorizationType=kind, AuthParameters=given)
-        endpoint = {"InvocationEndpoint": receiver.url + path, "HttpMethod": method, **more}
-        made = events.create_api_destination(
-            Name=unique("d"), ConnectionArn=connection["ConnectionArn"], **endpoint
-        )
-        return made["ApiDestinationArn"]
+    def make(credentials=BASIC, path="", **more):
+        return make_destination(events, receiver.url + path, credentials, **more)
 
     return make
 

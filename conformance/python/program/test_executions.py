@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from events.destinations import make_connection
 from program.support import client
+from sns.receiver import Receiver, eventually
 
 pytestmark = pytest.mark.skipif("POSTHASTE_BIN" not in os.environ, reason="needs POSTHASTE_BIN to start")
 
@@ -52,3 +54,29 @@ def test_an_execution_that_waits_while_the_program_is_killed_goes_on_where_it_wa
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
         bodies += [message["Body"] for message in messages]
     assert sorted(bodies) == sorted(f"{word} {n}" for n in range(COUNT) for word in ["before", "after"])
+
+
+def test_a_task_that_asked_when_the_program_was_killed_asks_again(start, tmp_path):
+    flags = ["--data", tmp_path / "data"]
+    server = start(*flags)
+    connection = make_connection(client(server, "events"))
+    with Receiver() as receiver:
+        parameters = {"ApiEndpoint": receiver.url, "Method": "POST", "RequestBody.$": "$.n"}
+        parameters |= {"InvocationConfig": {"ConnectionArn": connection}}
+        task = {"Type": "Task", "Resource": "arn:aws:states:::http:invoke", "Parameters": parameters}
+        definition = json.dumps({"StartAt": "A", "States": {"A": task | {"End": True}}})
+        sfn = client(server, "stepfunctions")
+        machine = sfn.create_state_machine(name="m", definition=definition, roleArn=ROLE)["stateMachineArn"]
+        receiver.answer(always=None)
+        started = [
+            sfn.start_execution(stateMachineArn=machine, input=json.dumps({"n": n}))["executionArn"]
+            for n in range(COUNT)
+        ]
+        assert sorted(receiver.next().json() for _ in range(COUNT)) == list(range(COUNT))
+        server.close()
+        receiver.answer(always=200)
+        sfn = client(start(*flags), "stepfunctions")
+        assert sorted(receiver.next().json() for _ in range(COUNT)) == list(range(COUNT))
+        for arn in started:
+            eventually(lambda: sfn.describe_execution(executionArn=arn)["status"] == "SUCCEEDED")
+        assert receiver.silent()

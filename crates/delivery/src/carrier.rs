@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::destinations::Destinations;
+use bytes::Bytes;
+
+use crate::destinations::{Destinations, NotFetched, Patience};
 use crate::gateway::Gateway;
 use crate::guard::Guard;
 use crate::https::Https;
 use crate::outbox::{self, Outbox};
-use crate::parcel::{Outcome, Parcel, Payload, TokenRequest};
+use crate::parcel::{HttpRequest, Outcome, Parcel, Payload, TokenRequest};
 use crate::smtp::Smtp;
 use crate::sockets::Sockets;
 use crate::trust::Trust;
@@ -146,6 +148,18 @@ impl Carrier {
     /// Why there is no token.
     pub async fn authorize(&self, request: &TokenRequest) -> Result<(), String> {
         self.destinations.authorize(request).await
+    }
+
+    /// Sends a request, and returns its answer, whatever the status. Dropping the future abandons that.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn fetch(
+        &self,
+        request: &HttpRequest,
+        patience: Patience,
+    ) -> Result<http::Response<Bytes>, NotFetched> {
+        self.destinations.fetch(request, patience).await
     }
 
     /// Makes one attempt. Dropping the future abandons the attempt in any state.

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use crate::https::{Https, Target};
+use crate::https::{Https, NoAnswer, Target};
 use crate::parcel::{Cause, HttpRequest, Outcome, TokenRequest};
 use crate::tokens::Tokens;
 
@@ -13,6 +14,52 @@ use crate::tokens::Tokens;
 pub(crate) struct Destinations {
     https: Https,
     tokens: Tokens,
+}
+
+/// What is waited for of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// Bytes of its body, at the most.
+    pub bytes: usize,
+    /// For how long, unless as long as for other requests to API destinations.
+    pub time: Option<Duration>,
+}
+
+/// Why there is no answer to a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NotFetched {
+    /// Its body is longer than so many bytes.
+    TooLong(usize),
+    /// For this reason. Contains no password.
+    Failed(String),
+}
+
+/// Why there is no answer, with or without a request.
+enum Trouble {
+    NoAnswer(NoAnswer),
+    /// The request could not be made, or not be authorized.
+    NotSent(Outcome),
+}
+
+impl From<NoAnswer> for Trouble {
+    fn from(error: NoAnswer) -> Trouble {
+        Trouble::NoAnswer(error)
+    }
+}
+
+impl From<Outcome> for Trouble {
+    fn from(outcome: Outcome) -> Trouble {
+        Trouble::NotSent(outcome)
+    }
+}
+
+impl From<Trouble> for Outcome {
+    fn from(trouble: Trouble) -> Outcome {
+        match trouble {
+            Trouble::NoAnswer(error) => error.into(),
+            Trouble::NotSent(outcome) => outcome,
+        }
+    }
 }
 
 /// What the receiver says of another attempt.
@@ -43,33 +90,57 @@ impl Destinations {
         }
     }
 
-    /// Makes one attempt. A token that the receiver does not take is replaced once.
+    /// Makes one attempt.
     pub async fn send(&self, request: &HttpRequest) -> Outcome {
-        let target = match Target::of_request(&request.request) {
-            Ok(target) => target,
-            Err(reason) => return Outcome::refused(reason),
-        };
-        let Some(token) = &request.token else {
-            return match self.https.ask(&target).await {
-                Ok(answer) => outcome(&answer),
-                Err(error) => error.into(),
-            };
-        };
-        let (mut target, mut refused) = (target, None);
+        match self.answer(request, None).await {
+            Ok(answer) => outcome(&answer),
+            Err(trouble) => trouble.into(),
+        }
+    }
+
+    /// Sends a request, and returns its answer, whatever the status.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn fetch(
+        &self,
+        request: &HttpRequest,
+        patience: Patience,
+    ) -> Result<Response<Bytes>, NotFetched> {
+        self.answer(request, Some(patience)).await.map_err(|trouble| match trouble {
+            Trouble::NoAnswer(NoAnswer::TooLong(most)) => NotFetched::TooLong(most),
+            trouble => match trouble.into() {
+                Outcome::Failed { reason, .. } => NotFetched::Failed(reason),
+                Outcome::Delivered { .. } => NotFetched::Failed("there is no answer".into()),
+            },
+        })
+    }
+
+    /// Sends a request. A token that the receiver does not take is replaced once. The body is read if there is a `patience`.
+    async fn answer(
+        &self,
+        request: &HttpRequest,
+        patience: Option<Patience>,
+    ) -> Result<Response<Bytes>, Trouble> {
+        let mut target = Target::of_request(&request.request).map_err(Outcome::refused)?;
+        let Some(token) = &request.token else { return Ok(self.ask(&target, patience).await?) };
+        let mut refused = None;
         loop {
-            let authorization = match self.tokens.get(token, &self.https, refused.as_ref()).await {
-                Ok(authorization) => authorization,
-                Err(failure) => return failure,
-            };
+            let authorization = self.tokens.get(token, &self.https, refused.as_ref()).await?;
             target = target.with_secret(AUTHORIZATION, &authorization);
-            let answer = match self.https.ask(&target).await {
-                Ok(answer) => answer,
-                Err(error) => return error.into(),
-            };
+            let answer = self.ask(&target, patience).await?;
             if !is_unauthorized(answer.status()) || refused.is_some() {
-                return outcome(&answer);
+                return Ok(answer);
             }
             refused = Some(authorization);
+        }
+    }
+
+    async fn ask(&self, target: &Target, patience: Option<Patience>) -> Result<Response<Bytes>, NoAnswer> {
+        match patience {
+            None => Ok(self.https.ask(target).await?.map(|()| Bytes::new())),
+            Some(Patience { bytes, time: None }) => self.https.fetch(target, bytes).await,
+            Some(Patience { bytes, time: Some(time) }) => self.https.fetch_within(target, bytes, time).await,
         }
     }
 }
@@ -81,7 +152,7 @@ fn is_unauthorized(status: StatusCode) -> bool {
 
 /// The meaning of an answer. EventBridge tries again after 401, 407, 409, 429 and 5xx, and follows no redirects (user guide, "API
 /// destinations").
-fn outcome(answer: &Response<()>) -> Outcome {
+fn outcome<B>(answer: &Response<B>) -> Outcome {
     let status = answer.status();
     if status.is_success() {
         return Outcome::Delivered { status: Some(status.as_u16()) };

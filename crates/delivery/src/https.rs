@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -48,8 +48,10 @@ pub(crate) enum NoAnswer {
     Lost(hyper::Error),
     /// Nothing came for so long.
     Late(Duration),
-    /// The rest of the answer did not come, or there is too much of it.
+    /// The rest of the answer did not come.
     Unread,
+    /// The answer is longer than so many bytes.
+    TooLong(usize),
 }
 
 impl From<NoAnswer> for Outcome {
@@ -70,6 +72,9 @@ impl From<NoAnswer> for Outcome {
                 Outcome::failed(false, Cause::TimedOut, reason)
             }
             NoAnswer::Unread => Outcome::failed(false, Cause::Other, "the answer cannot be read"),
+            NoAnswer::TooLong(most) => {
+                Outcome::failed(false, Cause::Other, format!("the answer is longer than {most} bytes"))
+            }
         }
     }
 }
@@ -90,7 +95,7 @@ impl Https {
         };
         // The wait for a free socket does not count towards the endpoint's timeout.
         let socket = self.sockets.take().await;
-        match self.in_time(self.attempt(&target, socket)).await {
+        match within(self.timeout, self.attempt(&target, socket)).await {
             Ok(status) => Outcome::of_status(status),
             Err(error) => error.into(),
         }
@@ -99,7 +104,7 @@ impl Https {
     /// Sends a request, and returns the head of its answer.
     pub async fn ask(&self, target: &Target) -> Result<Response<()>, NoAnswer> {
         let socket = self.sockets.take().await;
-        self.in_time(self.request(target, None, Some(socket))).await
+        within(self.timeout, self.request(target, None, Some(socket))).await
     }
 
     /// Sends a request, and returns its answer.
@@ -107,19 +112,26 @@ impl Https {
     /// # Errors
     /// There is none in time, or its body is longer than `most` bytes.
     pub async fn fetch(&self, target: &Target, most: usize) -> Result<Response<Bytes>, NoAnswer> {
+        self.fetch_within(target, most, self.timeout).await
+    }
+
+    /// The same with a timeout of its own.
+    pub async fn fetch_within(
+        &self,
+        target: &Target,
+        most: usize,
+        timeout: Duration,
+    ) -> Result<Response<Bytes>, NoAnswer> {
         let socket = self.sockets.take().await;
         let fetch = async {
             let (_connection, answer) = self.exchange(target, None, Some(socket)).await?;
             let (head, body) = answer.into_parts();
-            let body = Limited::new(body, most).collect().await.map_err(|_| NoAnswer::Unread)?;
+            let body = Limited::new(body, most).collect().await.map_err(|error| {
+                if error.is::<LengthLimitError>() { NoAnswer::TooLong(most) } else { NoAnswer::Unread }
+            })?;
             Ok(Response::from_parts(head, body.to_bytes()))
         };
-        self.in_time(fetch).await
-    }
-
-    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, NoAnswer>>) -> Result<T, NoAnswer> {
-        let answer = tokio::time::timeout(self.timeout, answer).await;
-        answer.unwrap_or(Err(NoAnswer::Late(self.timeout)))
+        within(timeout, fetch).await
     }
 
     async fn attempt(&self, target: &Target, socket: Permit) -> Result<StatusCode, NoAnswer> {
@@ -187,6 +199,13 @@ impl Https {
         });
         Ok(sender)
     }
+}
+
+async fn within<T>(
+    timeout: Duration,
+    answer: impl Future<Output = Result<T, NoAnswer>>,
+) -> Result<T, NoAnswer> {
+    tokio::time::timeout(timeout, answer).await.unwrap_or(Err(NoAnswer::Late(timeout)))
 }
 
 /// The destination of a request, and the request.

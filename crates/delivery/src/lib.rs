@@ -16,6 +16,7 @@ mod guard;
 pub use guard::Guard;
 
 mod destinations;
+pub use destinations::{NotFetched, Patience};
 
 mod https;
 

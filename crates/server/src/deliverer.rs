@@ -10,6 +10,7 @@ use eventbridge::Authorize;
 use eventbridge::deliveries::{Cause, End, Way};
 use journal::{ReadError, Reader};
 use kernel::codec::Malformed;
+use kernel::request::{Answer, Request};
 use kernel::{Extent, Secret, Undelivered};
 use machine::{Event, Input};
 use notification::Signer;
@@ -23,6 +24,7 @@ use crate::damage::Damages;
 use crate::engine::{Handle, Message};
 use crate::failures::{Failure, Failures};
 use crate::packing::{pack, pack_event, token_request};
+use crate::requests::{self, Asker, Turns};
 use crate::signing::Signing;
 
 /// Threads for blocking work: disk reads, name lookups, signatures.
@@ -32,7 +34,7 @@ const BLOCKING_THREADS: usize = 64;
 const AUTHORIZATIONS: usize = 32;
 
 /// An attempt waits for memory without a limit. (A timer does not accept more than this.)
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+pub const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Makes attempts, on its own thread, which starts with the first attempt.
 pub struct Deliverer {
@@ -45,6 +47,8 @@ enum Work {
     Attempt(Attempt),
     /// The first token of a connection.
     Authorize(Authorize),
+    /// A request whose answer is wanted.
+    Request(Asker, Request),
 }
 
 /// An attempt that a service asks for.
@@ -185,6 +189,11 @@ impl Deliverer {
         self.begin(Work::Authorize(authorize));
     }
 
+    /// Sends a request. Its answer returns as a message to the engine.
+    pub fn request(&self, asker: Asker, request: Request) {
+        self.begin(Work::Request(asker, request));
+    }
+
     fn begin(&self, work: Work) {
         // The data under this lock is always valid, also after a panic.
         let mut thread = self.work.lock().unwrap_or_else(PoisonError::into_inner);
@@ -207,6 +216,7 @@ impl Deliverer {
                         attempt.owner().report(engine, attempt.number(), end, None);
                     }
                     Work::Authorize(authorize) => report_token(engine, authorize, Err(error.to_string())),
+                    Work::Request(asker, _) => asker.report(engine, Answer::None(error.to_string())),
                 }
             }
         }
@@ -223,6 +233,7 @@ fn start(tools: Arc<Tools>) -> std::io::Result<mpsc::UnboundedSender<Work>> {
         let _alarm = Alarm::new(&tools.engine, "the deliverer's thread");
         runtime.block_on(async {
             let authorizing = Arc::new(tokio::sync::Semaphore::new(AUTHORIZATIONS));
+            let turns = Arc::new(Turns::default());
             while let Some(work) = all.recv().await {
                 sabotage::point("deliverer");
                 match work {
@@ -230,6 +241,10 @@ fn start(tools: Arc<Tools>) -> std::io::Result<mpsc::UnboundedSender<Work>> {
                     Work::Attempt(attempt) => drop(tokio::spawn(make(tools.clone(), attempt))),
                     Work::Authorize(connection) => {
                         drop(tokio::spawn(authorize(tools.clone(), authorizing.clone(), connection)));
+                    }
+                    // The services bound the number of their requests.
+                    Work::Request(asker, request) => {
+                        drop(tokio::spawn(requests::ask(tools.clone(), turns.clone(), asker, request)));
                     }
                 }
             }

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::deliverer::Deliverer;
 use crate::mailbox::{Inbox, ReplyQueue, thread_of};
 use crate::mover::Retained;
+use crate::requests::Asker;
 use crate::store::Store;
 
 /// A message in the engine's inbox.
@@ -451,13 +452,21 @@ impl Engine {
                 Output::Undelivered(undelivered) => self.deliverer.undelivered(&undelivered),
                 Output::Effect(Effect::Sns(effect)) => self.carry_out_of_topics(effect),
                 Output::Effect(Effect::Eventbridge(effect)) => self.carry_out_of_buses(effect),
-                Output::Effect(Effect::Stepfunctions(stepfunctions::Effect::Read(wanted))) => {
-                    let purpose = Recall::Executions(wanted.execution, wanted.flow);
-                    self.store.recall(purpose, wanted.extents);
-                }
-                Output::Effect(Effect::Pipes(pipes::Effect::Read(batch, extents))) => {
-                    self.store.recall(Recall::Pipes(batch), extents);
-                }
+                Output::Effect(Effect::Stepfunctions(effect)) => match effect {
+                    stepfunctions::Effect::Read(wanted) => {
+                        let purpose = Recall::Executions(wanted.execution, wanted.flow);
+                        self.store.recall(purpose, wanted.extents);
+                    }
+                    stepfunctions::Effect::Request(task, request) => {
+                        self.deliverer.request(Asker::Task(task), *request);
+                    }
+                },
+                Output::Effect(Effect::Pipes(effect)) => match effect {
+                    pipes::Effect::Read(batch, extents) => self.store.recall(Recall::Pipes(batch), extents),
+                    pipes::Effect::Request(batch, request) => {
+                        self.deliverer.request(Asker::Pipe(batch), *request);
+                    }
+                },
                 Output::Order { service, order, after } => self.retained.order(service, order, after),
                 Output::Survey { segment } => self.store.survey(segment),
                 Output::Fetch(extents) => self.store.fetch(extents),

@@ -46,6 +46,7 @@ mod histories;
 
 mod check;
 mod repair;
+mod requests;
 
 mod scrub;
 

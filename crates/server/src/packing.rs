@@ -187,7 +187,7 @@ pub fn pack_event(
 }
 
 /// The request for a connection's token.
-pub fn token_request(request: &eventbridge::invocation::TokenRequest) -> TokenRequest {
+pub fn token_request(request: &kernel::request::TokenRequest) -> TokenRequest {
     TokenRequest {
         owner: request.connection,
         version: request.version,

@@ -2,7 +2,8 @@
 
 use api::eventbridge::HttpParameters;
 use kernel::parcel::{Ended, Form};
-use kernel::{Extent, Time};
+use kernel::request::Request;
+use kernel::{Arn, Asking, Extent, Time};
 
 use deliveries::Pace;
 pub use deliveries::{Outcome, Pending};
@@ -11,7 +12,7 @@ use crate::bus::{Rule, Target};
 use crate::connections::destination_by_arn;
 use crate::invocation::Invocation;
 use crate::letters::Failure;
-use crate::records::{ConnectionState, DeliveriesEnded, DeliveryFailed, Record};
+use crate::records::{ConnectionDeclared, ConnectionState, DeliveriesEnded, DeliveryFailed, Record};
 use crate::rules::retries::{self, Exhausted};
 use crate::state::State;
 
@@ -141,16 +142,39 @@ impl State {
         if !is_destination(&target.arn) {
             return Way::Service;
         }
-        let Some(destination) = self.destination(&target.arn) else {
-            return Way::Closed(Outcome::Refused, "The API destination does not exist.");
-        };
-        let connection = self.connection(&destination.connection);
-        // While the first token is being fetched, an attempt fetches one, too.
-        let connection = connection.filter(|it| it.state != ConnectionState::Deauthorized);
-        match connection.and_then(|connection| Invocation::of(destination, connection)) {
-            Some(invocation) => Way::Request(Box::new(invocation), target.http.clone()),
-            None => Way::Closed(Outcome::Failed, "The connection of the API destination is not authorized."),
+        match self.invocation(&target.arn) {
+            Ok(invocation) => Way::Request(Box::new(invocation), target.http.clone()),
+            Err((outcome, reason)) => Way::Closed(outcome, reason),
         }
+    }
+
+    /// How an API destination is invoked; or why it cannot be, and whether that may change.
+    fn invocation(&self, destination: &Arn) -> Result<Invocation, (Outcome, &'static str)> {
+        let destination = self.destination(destination);
+        let destination = destination.ok_or((Outcome::Refused, "The API destination does not exist."))?;
+        let connection = self.usable(&destination.connection);
+        let invocation = connection.and_then(|connection| Invocation::of(destination, connection));
+        invocation.ok_or((Outcome::Failed, "The connection of the API destination is not authorized."))
+    }
+
+    /// A connection that can be used. While the first token is being fetched, an attempt fetches one, too.
+    fn usable(&self, connection: &str) -> Option<&ConnectionDeclared> {
+        self.connection(connection).filter(|it| it.state != ConnectionState::Deauthorized)
+    }
+
+    /// The request that another service wants to send through an API destination, or with a connection.
+    pub(crate) fn request(&self, asking: &Asking<'_>) -> Result<Request, String> {
+        let invocation = match asking.to {
+            None => self.invocation(asking.through).map_err(|(_, reason)| reason.to_owned())?,
+            Some((method, url)) => {
+                let connection = self.usable(&asking.through.to_string());
+                let invocation = connection.and_then(|it| Invocation::through(it, method, url));
+                invocation.ok_or_else(|| {
+                    format!("The connection {} does not exist or is not authorized.", asking.through)
+                })?
+            }
+        };
+        Ok(invocation.request_for(asking))
     }
 
     /// What follows from an attempt's end; nothing if the delivery is over already.

@@ -10,6 +10,8 @@ use crate::rules::credentials::{Credentials, OAuth, Parameter, Parameters};
 use crate::rules::endpoints::{encoded, filled, with_query};
 use json_text::path::Path;
 use json_text::{Parts, compact, is_name, quote};
+use kernel::Asking;
+use kernel::request::{Rate, Request, TokenRequest};
 use resources::Declared as _;
 
 /// What is known of an API destination and its connection when a request is to be made.
@@ -17,42 +19,11 @@ use resources::Declared as _;
 pub struct Invocation {
     endpoint: String,
     method: String,
+    rate: Option<Rate>,
     /// The number of the connection, and of its credentials.
     connection: (u64, u64),
     credentials: Credentials,
     parameters: Option<Parameters>,
-}
-
-/// A request to an API destination.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Request {
-    /// Such as `POST`.
-    pub method: String,
-    /// Where to.
-    pub url: String,
-    /// Headers by name. What authorizes the request is among them, unless it is a token.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: String,
-    /// How the token that authorizes the request is fetched, if it needs one.
-    pub token: Option<TokenRequest>,
-}
-
-/// A request for a token.
-#[derive(Clone, PartialEq, Eq)]
-pub struct TokenRequest {
-    /// The connection's number.
-    pub connection: u64,
-    /// The number of its credentials: a token of others is none of these.
-    pub version: u64,
-    /// Such as `POST`.
-    pub method: String,
-    /// Where to.
-    pub url: String,
-    /// Headers by name.
-    pub headers: Vec<(String, String)>,
-    /// The body; empty for GET.
-    pub body: String,
 }
 
 /// What AWS adds to each request, in this order (facts/eventbridge.md § 8). Nobody can change it.
@@ -84,17 +55,24 @@ const CONTENT_TYPE: (&str, &str) = ("Content-Type", "application/json; charset=u
 impl Invocation {
     /// How requests to a destination are made; none if its connection has no credentials.
     pub(crate) fn of(destination: &DestinationDeclared, connection: &ConnectionDeclared) -> Option<Self> {
+        let rate = Rate { key: destination.id.0, per_second: destination.rate.max(1) };
+        let invocation = Invocation::through(connection, &destination.method, &destination.endpoint)?;
+        Some(Invocation { rate: Some(rate), ..invocation })
+    }
+
+    /// How requests to a URL are made with a connection; none if it has no credentials.
+    pub(crate) fn through(connection: &ConnectionDeclared, method: &str, url: &str) -> Option<Self> {
         Some(Invocation {
-            endpoint: destination.endpoint.clone(),
-            method: destination.method.clone(),
+            endpoint: url.to_owned(),
+            method: method.to_owned(),
+            rate: None,
             connection: (connection.id(), connection.version),
             credentials: connection.credentials.clone()?,
             parameters: connection.parameters.clone(),
         })
     }
 
-    /// The request for an event. `target` are the `HttpParameters` of the target; `event` is JSON without blanks. Where the target and
-    /// the connection name the same parameter, the connection's counts (AWS's documentation of HttpParameters).
+    /// The request for an event. `target` are the `HttpParameters` of the target; `event` is JSON without blanks.
     pub fn request(&self, target: Option<&HttpParameters>, event: &str, input: &str) -> Request {
         let none = HttpParameters::default();
         let target = target.unwrap_or(&none);
@@ -103,15 +81,39 @@ impl Invocation {
             let pairs = map.iter().flat_map(|map| &map.0);
             pairs.map(|(name, text)| (name.to_string(), of_event(text))).collect()
         };
+        self.request_of(Given {
+            path: target.path_parameter_values.iter().flatten().map(of_event).collect(),
+            query: named(&target.query_string_parameters),
+            headers: named(&target.header_parameters),
+            fixed: fixed().collect(),
+            body: input,
+        })
+    }
+
+    /// The request for another service.
+    pub(crate) fn request_for(&self, asking: &Asking<'_>) -> Request {
+        self.request_of(Given {
+            path: asking.path.to_vec(),
+            query: asking.query.to_vec(),
+            headers: asking.headers.to_vec(),
+            // Whoever wants to read the answer wants it as it is.
+            fixed: match asking.fixed {
+                [] => fixed().filter(|(name, _)| *name != "Accept-Encoding").collect(),
+                fixed => fixed.to_vec(),
+            },
+            body: asking.body,
+        })
+    }
+
+    /// Where what is given and the connection name the same parameter, the connection's counts (AWS's documentation of HttpParameters).
+    fn request_of(&self, given: Given<'_>) -> Request {
         let added = self.parameters.as_ref();
         let list = |list: Option<&Vec<Parameter>>| -> Vec<(String, String)> {
             let all = list.into_iter().flatten();
             all.map(|parameter| (parameter.name.clone(), parameter.value.0.clone())).collect()
         };
-        let path = target.path_parameter_values.iter().flatten().map(of_event);
-        let mut query = named(&target.query_string_parameters);
+        let Given { path, mut query, mut headers, fixed, body } = given;
         put_all(&mut query, list(added.and_then(|added| added.query.as_ref())), |a, b| a == b);
-        let mut headers = named(&target.header_parameters);
         let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
         put_all(&mut headers, list(added.and_then(|added| added.headers.as_ref())), same);
         put_all(&mut headers, self.authorization().into_iter().collect(), same);
@@ -119,14 +121,15 @@ impl Invocation {
         if !headers.iter().any(|(name, _)| same(name, CONTENT_TYPE.0)) {
             headers.push((CONTENT_TYPE.0.into(), CONTENT_TYPE.1.into()));
         }
-        headers.extend(FIXED.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+        headers.extend(fixed.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let query = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         Request {
             method: self.method.clone(),
             url: with_query(filled(&self.endpoint, path), query),
             headers,
-            body: with_members(input, added.and_then(|added| added.body.as_deref()).unwrap_or_default()),
+            body: with_members(body, added.and_then(|added| added.body.as_deref()).unwrap_or_default()),
             token: self.token(),
+            rate: self.rate,
         }
     }
 
@@ -145,52 +148,63 @@ impl Invocation {
     /// How its token is fetched, if it needs one.
     pub fn token(&self) -> Option<TokenRequest> {
         match &self.credentials {
-            Credentials::OAuth(oauth) => Some(TokenRequest::of(oauth, self.connection)),
+            Credentials::OAuth(oauth) => Some(token_request(oauth, self.connection)),
             Credentials::Basic { .. } | Credentials::ApiKey { .. } => None,
         }
     }
 }
 
-impl TokenRequest {
-    /// The grant of RFC 6749 § 4.4, with the client's id and secret among the parameters (§ 2.3.1). Where AWS puts them exactly is not
-    /// known. `OAuthHttpParameters` are added, and take the place of what is named so.
-    pub(crate) fn of(oauth: &OAuth, (connection, version): (u64, u64)) -> TokenRequest {
-        let none = Parameters::default();
-        let added = oauth.parameters.as_ref().unwrap_or(&none);
-        let list = |list: &Option<Vec<Parameter>>| -> Vec<(String, String)> {
-            let all = list.iter().flatten();
-            all.map(|parameter| (parameter.name.clone(), parameter.value.0.clone())).collect()
-        };
-        let mut form = vec![
-            ("grant_type".to_owned(), "client_credentials".to_owned()),
-            ("client_id".to_owned(), oauth.client.clone()),
-            ("client_secret".to_owned(), oauth.secret.0.clone()),
-        ];
-        put_all(&mut form, list(&added.body), |a, b| a == b);
-        let mut headers = list(&added.headers);
-        headers.retain(|(name, _)| !REMOVED.contains(&&*name.to_ascii_lowercase()));
-        let query = list(&added.query);
-        let mut url = oauth.endpoint.clone();
-        let mut body = String::new();
-        if oauth.method == "GET" {
-            url = with_query(url, form.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        } else {
-            let pair = |(name, value): &(String, String)| format!("{}={}", encoded(name), encoded(value));
-            body = form.iter().map(pair).collect::<Vec<_>>().join("&");
-            if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-                headers.push(("Content-Type".into(), "application/x-www-form-urlencoded".into()));
-            }
+fn fixed() -> impl Iterator<Item = (&'static str, String)> {
+    FIXED.iter().map(|&(name, value)| (name, value.to_owned()))
+}
+
+/// What a request says besides what the connection adds.
+struct Given<'g> {
+    path: Vec<String>,
+    query: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+    fixed: Vec<(&'static str, String)>,
+    body: &'g str,
+}
+
+/// The grant of RFC 6749 § 4.4, with the client's id and secret among the parameters (§ 2.3.1). Where AWS puts them exactly is not
+/// known. `OAuthHttpParameters` are added, and take the place of what is named so.
+pub(crate) fn token_request(oauth: &OAuth, (connection, version): (u64, u64)) -> TokenRequest {
+    let none = Parameters::default();
+    let added = oauth.parameters.as_ref().unwrap_or(&none);
+    let list = |list: &Option<Vec<Parameter>>| -> Vec<(String, String)> {
+        let all = list.iter().flatten();
+        all.map(|parameter| (parameter.name.clone(), parameter.value.0.clone())).collect()
+    };
+    let mut form = vec![
+        ("grant_type".to_owned(), "client_credentials".to_owned()),
+        ("client_id".to_owned(), oauth.client.clone()),
+        ("client_secret".to_owned(), oauth.secret.0.clone()),
+    ];
+    put_all(&mut form, list(&added.body), |a, b| a == b);
+    let mut headers = list(&added.headers);
+    headers.retain(|(name, _)| !REMOVED.contains(&&*name.to_ascii_lowercase()));
+    let query = list(&added.query);
+    let mut url = oauth.endpoint.clone();
+    let mut body = String::new();
+    if oauth.method == "GET" {
+        url = with_query(url, form.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    } else {
+        let pair = |(name, value): &(String, String)| format!("{}={}", encoded(name), encoded(value));
+        body = form.iter().map(pair).collect::<Vec<_>>().join("&");
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            headers.push(("Content-Type".into(), "application/x-www-form-urlencoded".into()));
         }
-        let url = with_query(url, query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        headers.push(("Accept".into(), "application/json".into()));
-        headers.extend(
-            FIXED
-                .iter()
-                .filter(|(name, _)| matches!(*name, "User-Agent" | "Connection"))
-                .map(|&(name, value)| (name.to_owned(), value.to_owned())),
-        );
-        TokenRequest { connection, version, method: oauth.method.clone(), url, headers, body }
     }
+    let url = with_query(url, query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    headers.push(("Accept".into(), "application/json".into()));
+    headers.extend(
+        FIXED
+            .iter()
+            .filter(|(name, _)| matches!(*name, "User-Agent" | "Connection"))
+            .map(|&(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    TokenRequest { connection, version, method: oauth.method.clone(), url, headers, body }
 }
 
 /// The value of a parameter: what a path leads to in the event, or the text itself. A text is without quotes, what is not there is empty.

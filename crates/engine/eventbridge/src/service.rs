@@ -5,14 +5,15 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 use deliveries::ended_again;
 use kernel::parcel::Ended;
+use kernel::request::{Request, TokenRequest};
 use kernel::retained::{Order, Page};
 use kernel::{
-    Demand, Extent, Ledger, Offer, ParcelSent, Rests, Series, Service, Stored, Survival, Taken, Time,
+    Asking, Demand, Extent, Ledger, Offer, ParcelSent, Rests, Series, Service, Stored, Survival, Taken, Time,
 };
 use notification::Notification;
 
 use crate::deliveries::{Attempt, Consequence, End, Outcome};
-use crate::invocation::TokenRequest;
+use crate::invocation::token_request;
 use crate::letters::Failure;
 use crate::limits::Limits;
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting, Step};
@@ -187,6 +188,10 @@ impl Service for State {
 
     fn offer(&self, offer: &Offer<'_>, context: &mut Context<'_, '_>) -> Taken {
         State::offer(self, offer, context)
+    }
+
+    fn request(&self, asking: &Asking<'_>) -> Result<Request, String> {
+        State::request(self, asking)
     }
 
     fn advance(&mut self, now: Time, room: &mut usize) {
@@ -411,7 +416,7 @@ impl State {
         while let Some(key) = self.authorizing.pop_first() {
             let Some(connection) = self.connections.get(&key) else { continue };
             let Some(Credentials::OAuth(oauth)) = &connection.credentials else { continue };
-            let request = TokenRequest::of(oauth, (connection.id(), connection.version));
+            let request = token_request(oauth, (connection.id(), connection.version));
             let authorize = Effect::Authorize(Box::new(Authorize { connection: key, request }));
             return Some(Due::Outside(Some((Rests::OnEverything, authorize))));
         }

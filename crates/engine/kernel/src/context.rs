@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::request::{Asking, Request};
 use crate::service::{Fact, Record};
 use crate::{
     Arn, Demand, Drawn, Extent, Numbers, Offer, ParcelSent, Secret, Stored, Taken, Targets, Time,
@@ -87,6 +88,13 @@ impl<'a, 'm, L> Context<'a, 'm, L> {
     /// Offers a body to an ARN of any service.
     pub fn offer(&mut self, offer: &Offer<'_>) -> Taken {
         self.targets.offer(offer, self.handed)
+    }
+
+    /// Makes a request to a server elsewhere, with credentials of any service ([`Service::request`](crate::Service::request)).
+    ///
+    /// Errors: why there is none, in words.
+    pub fn request(&self, asking: &Asking<'_>) -> Result<Request, String> {
+        self.targets.request(asking)
     }
 
     /// Draws messages from a source of any service ([`Sources::draw`](crate::Sources::draw)).

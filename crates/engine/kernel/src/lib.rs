@@ -63,6 +63,9 @@ pub use offer::{NoTargets, Offer, Sender, Taken, Targets, Why};
 mod source;
 pub use source::{Drawn, Sources};
 
+pub mod request;
+pub use request::Asking;
+
 mod call;
 pub use call::{CALLS, Call, Called};
 

@@ -1,6 +1,7 @@
 //! How one service hands something to a resource of another: an offer to an ARN, and what its service says.
 
 use crate::parcel::Form;
+use crate::request::{Asking, Request};
 use crate::{Arn, Body, Handed, Sources};
 
 /// A body that is offered to an ARN.
@@ -73,6 +74,13 @@ pub trait Targets {
     /// The same services as sources, if anything can be drawn from them.
     fn as_sources(&self) -> Option<&dyn Sources> {
         None
+    }
+
+    /// Asks the service of what holds the credentials to make a request ([`Service::request`](crate::Service::request)).
+    ///
+    /// Errors: why there is none, in words.
+    fn request(&self, _asking: &Asking<'_>) -> Result<Request, String> {
+        Err("there are no credentials here".to_owned())
     }
 }
 

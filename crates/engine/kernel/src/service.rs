@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 use crate::codec::Malformed;
+use crate::request::{Asking, Request};
 use crate::retained::{Order, Page, Series};
 use crate::{
     Arn, Call, Called, Context, Demand, Drawn, Extent, IdsRemembered, Ledger, Offer, ParcelSent, Refusal,
@@ -257,6 +258,15 @@ pub trait Service: Default + Debug + 'static {
     /// Target: takes an offer, or does not. A target that takes it adds itself to the takers of the body.
     fn offer(&self, _offer: &Offer<'_>, _context: &mut Context<'_, '_, Self::Limits>) -> Taken {
         Taken::Refused(Why::Unserved, "resources of this service cannot be handed anything")
+    }
+
+    // What other services ask elsewhere.
+
+    /// Holder of credentials: makes a request that another service wants to send.
+    ///
+    /// Errors: why it cannot be made, in words.
+    fn request(&self, asking: &Asking<'_>) -> Result<Request, String> {
+        Err(format!("{} holds no credentials", asking.through))
     }
 
     // What other services draw.

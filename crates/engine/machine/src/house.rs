@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 use kernel::codec::Malformed;
+use kernel::request::{Asking, Request};
 use kernel::retained::Page;
 use kernel::{
     Arn, Called, Demand, Drawn, Extent, Handed, IdsRemembered, Ledger, Numbers, Offer, ParcelSent,
@@ -106,6 +107,8 @@ pub trait House: Default + Debug + Sized + 'static {
         circumstances: Circumstances<'_, Self::Limits>,
         handed: &mut Handed<'_>,
     ) -> Taken;
+    /// Asks the service of an ARN that holds credentials to make a request.
+    fn make_request(&self, asking: &Asking<'_>) -> Result<Request, String>;
     /// Draws messages from a source of the service of its ARN.
     fn draw(
         &self,
@@ -188,6 +191,10 @@ impl<H: House> Targets for Doors<'_, H> {
 
     fn as_sources(&self) -> Option<&dyn Sources> {
         Some(self)
+    }
+
+    fn request(&self, asking: &Asking<'_>) -> Result<Request, String> {
+        self.house.make_request(asking)
     }
 }
 
@@ -566,6 +573,16 @@ macro_rules! services {
                         kernel::Service::offer(&self.$field, offer, &mut context)
                     })*
                     _ => kernel::Taken::Refused(kernel::Why::Unserved, "there is no such service"),
+                }
+            }
+
+            fn make_request(
+                &self,
+                asking: &kernel::Asking<'_>,
+            ) -> Result<kernel::request::Request, String> {
+                match &*asking.through.service {
+                    $(<$state as kernel::Service>::NAME => kernel::Service::request(&self.$field, asking),)*
+                    _ => Err(format!("{} is of no service here", asking.through)),
                 }
             }
 

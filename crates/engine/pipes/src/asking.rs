@@ -1,7 +1,9 @@
-//! What express state machines are asked on the way of a batch: to enrich it, or to take it and tell which of its messages have failed.
+//! What is asked on the way of a batch: express state machines and API destinations, to enrich it, or to take it and tell which of its
+//! messages have failed.
 //!
-//! The pipe waits for the end of an execution before it has begun, starts it with a call, and draws its output like a message. None of this is
-//! in the log but the execution itself: after a crash the source has the messages, and another execution is asked.
+//! For a state machine the pipe waits for the end of an execution before it has begun, starts it with a call, and draws its output like a message. None of this is
+//! in the log but the execution itself: after a crash the source has the messages, and another execution is asked. Requests to API destinations
+//! are `requests.rs`.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -10,13 +12,13 @@ use json_text::{Parts, compact};
 use kernel::{Arn, Call, Called, Caller, Drawn, Outcome, Rests, uuid_text};
 use serde_json::{Value, json};
 
-use crate::batch::{Asked, Gathered, Handed, Purpose};
+use crate::batch::{Asked, Execution, Gathered, Handed, Purpose, Said, Who};
 use crate::handing::{Failure, Message, item, message, offer, refused, told, transformed};
 use crate::operations::{Context, Decision};
 use crate::rules::pipe::{Kind, Pipe};
 use crate::rules::record::Record;
 use crate::service::{Effect, Waiter};
-use crate::{BatchId, limits};
+use crate::{BatchId, limits, requests};
 
 /// Who starts executions.
 const PRINCIPAL: &str = "pipes.amazonaws.com";
@@ -33,7 +35,7 @@ pub(crate) fn ask<'a>(
     context: &Context<'a, '_>,
 ) -> Decision<'a> {
     let (purpose, machine) = match &pipe.enrichment {
-        Some(enrichment) => (Purpose::Enrich, &enrichment.machine),
+        Some(enrichment) => (Purpose::Enrich, &enrichment.resource),
         None => (Purpose::Invoke, &pipe.target),
     };
     asking(batch, asked(batch, purpose, machine, gathered, context), handed, context)
@@ -49,19 +51,27 @@ fn asked(
     let setting = &context.setting;
     // No two batches have the same number while time stands still, and batches of another start have another time.
     let lot = batch.0.rotate_left(44) ^ setting.now.0 ^ u64::from(purpose == Purpose::Invoke).rotate_left(43);
-    Asked {
-        purpose,
+    let execution = Execution {
         machine: machine.clone(),
         name: uuid_text(setting.secret.derive("execution of a pipe", lot)),
         input: format!("[{}]", gathered.items),
+        reading: None,
+    };
+    Asked {
+        purpose,
+        who: Who::Execution(execution),
         messages: gathered.messages,
         answer: None,
-        reading: None,
         until: setting.now + limits::ASK_MILLIS,
     }
 }
 
-fn asking<'a>(batch: BatchId, asked: Asked, handed: Handed, context: &Context<'a, '_>) -> Decision<'a> {
+pub(crate) fn asking<'a>(
+    batch: BatchId,
+    asked: Asked,
+    handed: Handed,
+    context: &Context<'a, '_>,
+) -> Decision<'a> {
     Decision::with(
         Vec::new(),
         Outcome::Wait(Waiter::Asking(batch, Box::new(asked), handed, context.setting.now)),
@@ -70,6 +80,7 @@ fn asking<'a>(batch: BatchId, asked: Asked, handed: Handed, context: &Context<'a
 
 /// Asks whether the state machine is an express one.
 pub(crate) fn check<'a>(pipe: &Pipe, asked: &Asked) -> Decision<'a> {
+    let Some(asked) = asked.execution() else { return Decision::silent(Vec::new()) };
     // A version or an alias is of the type of its state machine.
     let resource = asked.machine.resource.split(':').take(2).collect::<Vec<_>>().join(":");
     let machine = Arn { resource, ..asked.machine.clone() };
@@ -104,6 +115,7 @@ pub(crate) fn go_on<'a>(
         Called::Answered(_) if *is_checked => Decision::silent(Vec::new()),
         Called::Answered(answer) if is_express(answer) => {
             *is_checked = true;
+            let Some(asked) = asked.execution() else { return Decision::silent(Vec::new()) };
             let input = json!({
                 "stateMachineArn": asked.machine.to_string(),
                 "name": asked.name,
@@ -139,17 +151,25 @@ pub(crate) fn answer<'a>(
         // Their visibility timeout has ended: they go through the pipe again, or went another way.
         return told(batch, Handed { failed: asked.messages.len(), ..Handed::default() }, context);
     }
-    let output = asked.answer.as_ref().and_then(|record| context.show(&asked.source(), OUTPUT, record));
-    let Some(output) = output else {
-        return told(batch, all_failed(pipe, asked, "the execution has failed".into(), context), context);
+    let output = match output_of(asked, context) {
+        Ok(output) => output,
+        Err(reason) => return told(batch, all_failed(pipe, asked, reason, context), context),
     };
-    if asked.purpose == Purpose::Invoke {
-        return told(batch, some_failed(pipe, asked, &output, context), context);
+    match (asked.purpose, &asked.who) {
+        (Purpose::Enrich, _) => {}
+        (Purpose::Invoke, Who::Execution(_)) => {
+            return told(batch, some_failed(pipe, asked, &output, context), context);
+        }
+        // Only functions and state machines can tell that some of a batch have failed.
+        (Purpose::Invoke, Who::Destination) => return told(batch, all_done(pipe, asked, context), context),
     }
     let items = items(&output);
     if items.is_empty() {
         // An empty answer is not handed on (AWS's documentation of EventBridge Pipes, "enrichment").
         return told(batch, all_done(pipe, asked, context), context);
+    }
+    if let Kind::Destination(_) = pipe.kind {
+        return requests::invoke(batch, pipe, asked, &items, context);
     }
     if !pipe.kind.takes_all() {
         return told(batch, hand_each(pipe, asked, items, context), context);
@@ -168,6 +188,19 @@ pub(crate) fn answer<'a>(
         Err(reason) => all_failed(pipe, asked, reason, context),
     };
     told(batch, handed, context)
+}
+
+/// What an answer says; or why there is none.
+fn output_of(asked: &Asked, context: &Context<'_, '_>) -> Result<String, Failure> {
+    match (&asked.who, &asked.answer) {
+        (Who::Execution(execution), Some(Said::Output(record))) => {
+            let output = context.show(&execution.source(), OUTPUT, record);
+            output.ok_or(Cow::Borrowed("the execution has failed"))
+        }
+        (_, Some(Said::Answer(answer))) => requests::body_of(answer),
+        (Who::Execution(_), _) => Err("the execution has failed".into()),
+        (Who::Destination, _) => Err("the API destination has not answered".into()),
+    }
 }
 
 /// What an enrichment has made of a batch: the items of an array, or one of anything else; none if it is empty.
@@ -229,7 +262,12 @@ fn all_done(pipe: &Pipe, asked: &Asked, context: &mut Context<'_, '_>) -> Handed
     Handed { done: drawn.len(), ..Handed::default() }
 }
 
-fn all_failed(pipe: &Pipe, asked: &Asked, reason: Failure, context: &mut Context<'_, '_>) -> Handed {
+pub(crate) fn all_failed(
+    pipe: &Pipe,
+    asked: &Asked,
+    reason: Failure,
+    context: &mut Context<'_, '_>,
+) -> Handed {
     if let Some((drawn, id)) = asked.messages.first() {
         refused(pipe, *drawn, Some(id.clone()), reason, context);
     }

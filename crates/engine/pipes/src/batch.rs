@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use kernel::request::Answer;
 use kernel::{Arn, Drawn, Extent, Stored, Time};
 
 use crate::BatchId;
@@ -20,13 +21,15 @@ pub(crate) struct Batch {
     pub(crate) read: VecDeque<(Drawn, Stored)>,
     /// Whether it counts among those that are in memory.
     pub(crate) is_loaded: bool,
+    /// Whether it counts among those for which an API destination is asked.
+    pub(crate) is_asking: bool,
     /// Groups of a FIFO queue of which a message was not handed on: those behind it wait.
     pub(crate) blocked: Vec<String>,
     pub(crate) done: usize,
     pub(crate) failed: usize,
     /// What is to be handed on together, as far as it has been put into other words.
     pub(crate) gathered: Gathered,
-    /// The execution for which it waits.
+    /// The answer for which it waits.
     pub(crate) asked: Option<Asked>,
 }
 
@@ -68,37 +71,81 @@ pub struct Gathered {
     pub items: String,
 }
 
-/// For what an execution is asked.
+/// For what somebody is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose {
-    /// Its output takes the place of the messages.
+    /// The answer takes the place of the messages.
     Enrich,
-    /// It is the target, and its output tells which messages have failed.
+    /// It is the target that is asked, and the answer tells which messages have failed.
     Invoke,
 }
 
-/// An execution of an express state machine that is asked for messages.
+/// What is asked for messages, and the answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Asked {
     /// For what.
     pub purpose: Purpose,
+    /// Who.
+    pub who: Who,
+    /// The messages, with their ids.
+    pub messages: Vec<(Drawn, String)>,
+    /// The answer, if there is one.
+    pub answer: Option<Said>,
+    /// Until when it is waited for.
+    pub until: Time,
+}
+
+/// Who is asked for messages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Who {
+    /// An execution of an express state machine.
+    Execution(Execution),
+    /// An API destination.
+    Destination,
+}
+
+/// An execution of an express state machine that is asked for messages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Execution {
     /// The state machine.
     pub machine: Arn,
     /// The name of the execution, which no other one has.
     pub name: String,
     /// Its input.
     pub input: String,
-    /// The messages, with their ids.
-    pub messages: Vec<(Drawn, String)>,
-    /// The record that has its output, once it has been read.
-    pub answer: Option<Stored>,
-    /// Where that record is being read.
+    /// Where the record that has its output is being read.
     pub reading: Option<Extent>,
-    /// Until when it is waited for.
-    pub until: Time,
+}
+
+/// An answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// The record that has the output of an execution.
+    Output(Stored),
+    /// That of an API destination.
+    Answer(Answer),
 }
 
 impl Asked {
+    /// The execution that is asked, if it is one.
+    pub fn execution(&self) -> Option<&Execution> {
+        match &self.who {
+            Who::Execution(execution) => Some(execution),
+            Who::Destination => None,
+        }
+    }
+
+    /// About how many bytes it takes to deal with the answer.
+    pub fn bytes(&self) -> usize {
+        match (&self.who, &self.answer) {
+            (Who::Execution(execution), _) => execution.input.len(),
+            (_, Some(Said::Answer(Answer::Answered { body, .. }))) => body.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl Execution {
     /// The execution as a source: its ARN without the id behind its name.
     pub fn source(&self) -> Arn {
         let machine = self.machine.resource.split(':').nth(1).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::rules::pipe::{Kind, Pipe};
 use crate::rules::record::Record;
 use crate::rules::template::{About, Dynamic, Template};
 use crate::service::{Effect, Waiter};
-use crate::{BatchId, asking, limits};
+use crate::{BatchId, asking, limits, requests};
 
 /// Whoever gets a message of a pipe gets it as it is.
 const RAW: Form = Form { recipient: 0, raw: true, protocol: 0, replayed: false };
@@ -59,6 +59,9 @@ pub(crate) fn read<'a>(
 /// Messages are handed on. What became of them is told to their batch with [`Waiter::Handed`].
 pub(crate) fn hand<'a>(hand: &mut Hand, context: &mut Context<'a, '_>) -> Decision<'a> {
     let (batch, pipe) = (hand.batch, hand.pipe.clone());
+    if pipe.asks_elsewhere() {
+        return requests::hand(hand, context);
+    }
     if !pipe.takes_all() {
         let handed = hand_one(hand, context);
         return told(batch, handed, context);
@@ -173,7 +176,7 @@ fn gather(hand: &mut Hand, context: &mut Context<'_, '_>) -> Handed {
     handed
 }
 
-const NO_JSON: &str = "the input template does not make JSON of the message, or too much";
+pub(crate) const NO_JSON: &str = "the input template does not make JSON of the message, or too much";
 
 /// A text as an item of an array.
 pub(crate) fn item(text: Cow<'_, str>) -> Cow<'_, str> {
@@ -184,12 +187,12 @@ pub(crate) fn item(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// A message of the pipe's source; none if it is no longer the pipe's.
-fn shown(pipe: &Pipe, drawn: Drawn, stored: &Stored, context: &Context<'_, '_>) -> Option<Record> {
+pub(crate) fn shown(pipe: &Pipe, drawn: Drawn, stored: &Stored, context: &Context<'_, '_>) -> Option<Record> {
     context.show(&pipe.source, drawn, stored).map(Record::new)
 }
 
 /// Whether a message passes the filters (facts/eventbridge.md § 10).
-fn passes(pipe: &Pipe, record: &Record) -> bool {
+pub(crate) fn passes(pipe: &Pipe, record: &Record) -> bool {
     if pipe.filters.is_empty() {
         return true;
     }
@@ -246,7 +249,9 @@ pub(crate) fn message(pipe: &Pipe, record: &Record, context: &Context<'_, '_>) -
             group: value(group, "MessageGroupId")?.filter(|group| !group.is_empty()),
             deduplication_id: value(deduplication_id, "MessageDeduplicationId")?.filter(|id| !id.is_empty()),
         },
-        Kind::Topic | Kind::StateMachine { .. } => Message { text: text.into_owned(), ..Message::default() },
+        Kind::Topic | Kind::StateMachine { .. } | Kind::Destination(_) => {
+            Message { text: text.into_owned(), ..Message::default() }
+        }
         Kind::Bus { detail_type, source, resources, time } => {
             if !text.trim_start().starts_with('{') || !json_text::is_json(&text) {
                 return Err("the detail of an event must be a JSON object".into());

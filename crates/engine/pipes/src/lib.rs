@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`ids`] names a pipe, [`rules`] are the domain's own ideas, [`records`] are the facts that the log keeps,
 //! [`state`] is what is remembered, [`operations`] what can be asked, [`runs`] what pipes are doing at the moment, [`handing`] what
-//! becomes of a message, [`asking`] what state machines are asked on the way.
+//! becomes of a message, [`asking`] and [`requests`] what others are asked on the way.
 
 pub mod ids;
 pub use ids::{BatchId, PipeKey};
@@ -22,6 +22,8 @@ pub mod runs;
 pub mod handing;
 
 pub mod asking;
+
+pub mod requests;
 
 pub mod survival;
 

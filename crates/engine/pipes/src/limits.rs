@@ -31,8 +31,16 @@ pub const OPEN: usize = 5;
 /// Batches of all pipes whose messages are in memory or being read.
 pub const LOADED: usize = 16;
 
-/// An express execution is waited for so long: a little longer than one takes at the most (facts/stepfunctions.md § 2).
+/// An answer is waited for so long: a little longer than an express execution takes at the most (facts/stepfunctions.md § 2). A server
+/// elsewhere has less time, but its request may wait for its turn.
 pub const ASK_MILLIS: u64 = 330_000;
+
+/// Batches of all pipes for which an API destination is asked. They do not count as [`LOADED`], so that one that hangs, or that takes few
+/// requests a second, holds up no other kind of pipe.
+pub const ASKING: usize = 128;
+
+/// Bytes of the answer of an API destination. EventBridge asks for no more with its header `Range` (facts/eventbridge.md § 8).
+pub const ANSWER_BYTES: usize = 1 << 20;
 
 /// Bytes of a batch that are read from the log at once, if they are more than one message.
 pub const READ_BYTES: u64 = 1 << 20;

@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use kernel::request::Answer;
 use kernel::{Arn, Deadlines, Drawn, Extent, Stored, Time};
 
-use crate::batch::{Asked, Batch, Gathered, Hand, Handed};
+use crate::batch::{Asked, Batch, Execution, Gathered, Hand, Handed, Said, Who};
 use crate::records::PipeState;
 use crate::rules::pipe::Pipe;
 use crate::{BatchId, limits};
@@ -65,6 +66,8 @@ pub struct Runs {
     wishes: VecDeque<Arn>,
     drawable: VecDeque<u64>,
     to_read: VecDeque<BatchId>,
+    /// The same, of pipes that ask API destinations.
+    to_read_and_ask: VecDeque<BatchId>,
     to_hand: VecDeque<BatchId>,
     /// Batches whose execution is to be started, by what is awaited of it; has ended; and has been read.
     to_start: VecDeque<BatchId>,
@@ -72,6 +75,7 @@ pub struct Runs {
     to_fetch: VecDeque<BatchId>,
     to_answer: VecDeque<BatchId>,
     loaded: usize,
+    asking: usize,
     /// Pipes in a passing state whose batches are over.
     settled: BTreeSet<u64>,
     deadlines: Deadlines<Timer>,
@@ -222,27 +226,40 @@ impl Runs {
             reading: Vec::new(),
             read: VecDeque::new(),
             is_loaded: false,
+            is_asking: false,
             blocked: Vec::new(),
             done: 0,
             failed: 0,
             gathered: Gathered::default(),
             asked: None,
         };
-        self.batches.insert(BatchId(self.next_batch), batch);
-        self.to_read.push_back(BatchId(self.next_batch));
+        let (id, asks) = (BatchId(self.next_batch), batch.pipe.asks_elsewhere());
+        self.batches.insert(id, batch);
+        self.reads_of(asks).push_back(id);
+    }
+
+    /// The batches of which messages are to be read.
+    fn reads_of(&mut self, asks_elsewhere: bool) -> &mut VecDeque<BatchId> {
+        if asks_elsewhere { &mut self.to_read_and_ask } else { &mut self.to_read }
     }
 
     /// The next batch of which messages are to be read, with its source and those messages.
     pub(crate) fn next_read(&mut self) -> Option<(BatchId, Arc<Pipe>, Vec<Drawn>)> {
-        while let Some(&id) = self.to_read.front() {
+        let next = self.next_read_of(false);
+        next.or_else(|| if self.asking < limits::ASKING { self.next_read_of(true) } else { None })
+    }
+
+    fn next_read_of(&mut self, asks_elsewhere: bool) -> Option<(BatchId, Arc<Pipe>, Vec<Drawn>)> {
+        while let Some(&id) = self.reads_of(asks_elsewhere).front() {
             let Some(batch) = self.batches.get_mut(&id) else {
-                self.to_read.pop_front();
+                self.reads_of(asks_elsewhere).pop_front();
                 continue;
             };
             if !batch.is_loaded && self.loaded >= limits::LOADED {
                 return None;
             }
-            self.to_read.pop_front();
+            self.reads_of(asks_elsewhere).pop_front();
+            let batch = self.batches.get_mut(&id)?;
             self.loaded += usize::from(!batch.is_loaded);
             batch.is_loaded = true;
             return Some((id, batch.pipe.clone(), std::mem::take(&mut batch.unread)));
@@ -262,8 +279,10 @@ impl Runs {
     /// Records have been read for a batch. What lies elsewhere by now is read again.
     pub(crate) fn was_read(&mut self, id: BatchId, mut records: Vec<Stored>) {
         let Some(batch) = self.batches.get_mut(&id) else { return };
-        if let Some(asked) = batch.asked.as_mut().filter(|asked| asked.reading.is_some()) {
-            asked.answer = records.pop().filter(|record| Some(record.extent) == asked.reading);
+        if let Some(asked) = &mut batch.asked
+            && let Who::Execution(Execution { reading: reading @ Some(_), .. }) = &asked.who
+        {
+            asked.answer = records.pop().filter(|record| Some(record.extent) == *reading).map(Said::Output);
             self.to_answer.push_back(id);
             return;
         }
@@ -305,7 +324,8 @@ impl Runs {
             self.to_hand.push_back(id);
         } else if !batch.unread.is_empty() {
             // What is in memory goes before what is not, which may wait for it.
-            self.to_read.push_front(id);
+            let asks = batch.pipe.asks_elsewhere();
+            self.reads_of(asks).push_front(id);
         } else if !batch.gathered.messages.is_empty() {
             self.to_hand.push_back(id);
         } else {
@@ -347,17 +367,34 @@ impl Runs {
         self.go_on(id);
     }
 
-    /// An execution is asked for messages of a batch.
+    /// An execution, or a server elsewhere, is asked for messages of a batch.
     pub(crate) fn ask(&mut self, id: BatchId, asked: Asked, handed: Handed, now: Time) {
         self.now = self.now.max(now);
         let Some(batch) = self.batches.get_mut(&id) else { return };
         batch.note(handed);
-        let source = asked.source();
-        self.awaited.insert(source.to_string(), id);
-        self.wishes.push_back(source);
+        match asked.execution().map(Execution::source) {
+            Some(source) => {
+                self.awaited.insert(source.to_string(), id);
+                self.wishes.push_back(source);
+                self.to_start.push_back(id);
+            }
+            // What was in memory of it has gone into the request.
+            None => {
+                self.loaded -= usize::from(std::mem::take(&mut batch.is_loaded));
+                self.asking += usize::from(!std::mem::replace(&mut batch.is_asking, true));
+            }
+        }
         self.deadlines.set(asked.until, Timer::Ask(id));
         batch.asked = Some(asked);
-        self.to_start.push_back(id);
+    }
+
+    /// A server elsewhere has answered for a batch, or does not.
+    pub(crate) fn answered(&mut self, id: BatchId, answer: Answer) {
+        let asked = self.batches.get_mut(&id).and_then(|batch| batch.asked.as_mut());
+        // Who was given up answers too late.
+        let Some(asked) = asked.filter(|asked| asked.who == Who::Destination) else { return };
+        asked.answer = Some(Said::Answer(answer));
+        self.to_answer.push_back(id);
     }
 
     /// The next execution that is started. Its end is awaited before: it may come soon.
@@ -376,8 +413,9 @@ impl Runs {
     /// The next execution that has ended, as a source.
     pub(crate) fn next_fetch(&mut self) -> Option<(BatchId, Arn)> {
         while let Some(id) = self.to_fetch.pop_front() {
-            if let Some(asked) = self.batches.get(&id).and_then(|batch| batch.asked.as_ref()) {
-                return Some((id, asked.source()));
+            let asked = self.batches.get(&id).and_then(|batch| batch.asked.as_ref());
+            if let Some(execution) = asked.and_then(Asked::execution) {
+                return Some((id, execution.source()));
             }
         }
         None
@@ -385,8 +423,9 @@ impl Runs {
 
     /// The record that has the output of an execution is being read; none, if there is none.
     pub(crate) fn fetching(&mut self, id: BatchId, extent: Option<Extent>) {
-        let Some(asked) = self.batches.get_mut(&id).and_then(|batch| batch.asked.as_mut()) else { return };
-        asked.reading = extent;
+        let asked = self.batches.get_mut(&id).and_then(|batch| batch.asked.as_mut());
+        let Some(Who::Execution(execution)) = asked.map(|asked| &mut asked.who) else { return };
+        execution.reading = extent;
         if extent.is_none() {
             self.to_answer.push_back(id);
         }
@@ -414,7 +453,9 @@ impl Runs {
 
     fn take_asked(&mut self, id: BatchId) -> Option<Asked> {
         let asked = self.batches.get_mut(&id)?.asked.take()?;
-        self.awaited.remove(&asked.source().to_string());
+        if let Some(execution) = asked.execution() {
+            self.awaited.remove(&execution.source().to_string());
+        }
         self.deadlines.clear(asked.until, Timer::Ask(id));
         Some(asked)
     }
@@ -440,6 +481,7 @@ impl Runs {
         self.take_asked(id);
         let batch = self.batches.remove(&id)?;
         self.loaded -= usize::from(batch.is_loaded);
+        self.asking -= usize::from(batch.is_asking);
         Some(batch)
     }
 
@@ -515,7 +557,9 @@ impl Runs {
     /// Whether messages can go on.
     pub(crate) fn goes_on(&self) -> bool {
         let is_loaded = |id: &BatchId| self.batches.get(id).is_none_or(|batch| batch.is_loaded);
-        let can_read = self.to_read.front().is_some_and(|id| self.loaded < limits::LOADED || is_loaded(id));
+        let can_load = |id: &BatchId| self.loaded < limits::LOADED || is_loaded(id);
+        let can_read = self.to_read.front().is_some_and(can_load)
+            || self.asking < limits::ASKING && self.to_read_and_ask.front().is_some_and(can_load);
         let waits = self.to_start.is_empty() && self.to_fetch.is_empty() && self.to_answer.is_empty();
         !self.drawable.is_empty() || !self.to_hand.is_empty() || can_read || !waits
     }

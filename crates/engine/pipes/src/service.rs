@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use kernel::request::{Answer, Request};
 use kernel::service::Never;
 use kernel::{Arn, Called, Demand, Drawn, Extent, Ledger, Service, Stored, Survival, Time};
 
@@ -23,6 +24,8 @@ pub enum Event {
     Read(BatchId, Vec<Stored>),
     /// It cannot be read, since the bytes of the first record are not those that were written.
     Unreadable(BatchId, Extent),
+    /// What came of [`Effect::Request`]. Each must be told, or the batch waits for minutes.
+    Answered(BatchId, Answer),
 }
 
 /// What it wants done outside.
@@ -30,6 +33,8 @@ pub enum Event {
 pub enum Effect {
     /// Read records of the log, and say what came of it with [`Event::Read`].
     Read(BatchId, Vec<Extent>),
+    /// Send a request, and say what came of it with [`Event::Answered`].
+    Request(BatchId, Box<Request>),
 }
 
 /// Messages that wait for what comes next.
@@ -180,7 +185,7 @@ impl Service for State {
                 let bytes: usize = hand.messages.iter().map(|(_, stored)| stored.tail.len()).sum();
                 1 + hand.messages.len() + bytes / COST_BYTES
             }
-            Due::Answer(_, _, asked) => 1 + asked.messages.len() + asked.input.len() / COST_BYTES,
+            Due::Answer(_, _, asked) => 1 + asked.messages.len() + asked.bytes() / COST_BYTES,
             Due::Draw(..) | Due::Read(..) | Due::Start(..) | Due::Fetch(..) | Due::Settle(_) => 1,
         }
     }
@@ -211,6 +216,7 @@ impl Service for State {
         match event {
             Event::Read(batch, records) => self.runs.was_read(batch, records),
             Event::Unreadable(batch, extent) => self.runs.unreadable(batch, extent),
+            Event::Answered(batch, answer) => self.runs.answered(batch, answer),
         }
         None
     }

@@ -150,6 +150,9 @@ impl State {
                         self.timetable.set(due, (id, number));
                     }
                     self.activities.wait(&flow.doing, (id, number));
+                    if !self.is_replaying {
+                        self.asks.wait(&flow.doing, (id, number));
+                    }
                     if let Some(nested) = flow.doing.nested() {
                         self.parents.insert((nested, id, number));
                         // It may have ended already.

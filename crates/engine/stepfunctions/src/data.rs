@@ -53,6 +53,8 @@ pub(crate) struct Data {
     pub(crate) runs_for: Option<String>,
     /// What is waited for, as events call it: the type of the resource, and the resource.
     pub(crate) task: Option<(String, String)>,
+    /// The parameters of a task that asks a server elsewhere.
+    pub(crate) asks: Option<Value>,
 }
 
 impl Data {
@@ -70,6 +72,7 @@ impl Data {
             branches: None,
             runs_for: None,
             task: None,
+            asks: None,
         }
     }
 
@@ -99,6 +102,10 @@ impl Data {
         put_opt_str(out_mut, self.runs_for.as_deref());
         put_opt_str(out_mut, self.task.as_ref().map(|task| &*task.0));
         put_opt_str(out_mut, self.task.as_ref().map(|task| &*task.1));
+        // Data that older versions have written end here, and so do those of most flows.
+        if let Some(asks) = &self.asks {
+            put_str(out_mut, &asks.to_string());
+        }
         out
     }
 
@@ -122,6 +129,7 @@ impl Data {
         let runs_for = reader.opt_str()?.map(str::to_owned);
         let task = (reader.opt_str()?.map(str::to_owned), reader.opt_str()?.map(str::to_owned));
         let task = task.0.zip(task.1);
+        let asks = if reader.rest().is_empty() { None } else { Some(json(reader.str()?)?) };
         Ok(Data {
             state,
             phase,
@@ -134,6 +142,7 @@ impl Data {
             branches,
             runs_for,
             task,
+            asks,
         })
     }
 
@@ -143,8 +152,13 @@ impl Data {
         self.retries.clear();
         if matches!(self.phase, Phase::Waits | Phase::Tasks) {
             self.phase = Phase::TriesAgain;
-            self.task = None;
+            (self.task, self.asks) = (None, None);
         }
+    }
+
+    /// What was under way for the state is over.
+    pub(crate) fn forget_task(&mut self) {
+        (self.branches, self.task, self.asks) = (None, None, None);
     }
 
     /// The input of the data, for those who show it.
@@ -200,11 +214,14 @@ mod tests {
         data.runs_for = Some("M".to_owned());
         data.task = Some(("sqs".to_owned(), "sendMessage".to_owned()));
         let bytes = data.encode();
-        assert_eq!(Data::decode(&bytes), Ok(data));
+        assert_eq!(Data::decode(&bytes).as_ref(), Ok(&data));
         assert_eq!(Data::input_of(&bytes), Ok(r#"{"z":1,"a":[null,1.5]}"#.to_owned()));
         for cut in 0..bytes.len() {
             assert!(Data::decode(&bytes[..cut]).is_err());
         }
+        data.asks = Some(json!({"Method": "GET"}));
+        assert_eq!(Data::decode(&data.encode()).as_ref(), Ok(&data));
+        data.asks = None;
         let failure = Failure { error: Some("E".to_owned()), cause: None, location: None };
         let both = [encode_failure(&failure), bytes.clone()].concat();
         assert_eq!(split_failure(&both), Ok((failure.clone(), &*bytes)));

@@ -145,6 +145,11 @@ impl Doing {
         }
     }
 
+    /// Whether the flow waits for the answer of a server elsewhere.
+    pub(crate) fn asks(&self) -> bool {
+        matches!(self, Doing::Tasks { wait, .. } if wait.asks)
+    }
+
     /// Whether the flow can go on.
     pub(crate) fn is_ready(&self, now: Time) -> bool {
         match self {

@@ -19,6 +19,8 @@ pub mod executions;
 
 pub mod activities;
 
+mod asks;
+
 mod data;
 mod versions;
 mod warm;

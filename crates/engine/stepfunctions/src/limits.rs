@@ -12,6 +12,9 @@ pub const OPEN_EXECUTIONS: usize = 1_000_000;
 /// Seconds that an express execution takes at the most (facts/stepfunctions.md § 3).
 pub const EXPRESS_SECONDS: u64 = 5 * 60;
 
+/// Seconds that any execution takes at the most: a year (facts/stepfunctions.md § 3). Then it times out (developer guide, "Quotas").
+pub const SECONDS: u64 = 365 * 24 * 60 * 60;
+
 /// Days for which closed executions are kept (facts/stepfunctions.md § 3).
 pub const KEPT_DAYS: u64 = 90;
 
@@ -36,6 +39,9 @@ pub const DEFINITIONS_BYTES: usize = 256 << 20;
 
 /// Iterations of an inline Map that run side by side (facts/stepfunctions.md § 3).
 pub const CONCURRENCY: u32 = 40;
+
+/// Bytes of the answer to an HTTP task (developer guide, "Call HTTPS APIs": 256 KiB).
+pub const ANSWER_BYTES: usize = 256 << 10;
 
 /// Workers that wait for tasks of one activity (facts/stepfunctions.md § 3).
 pub const POLLS: usize = 1000;

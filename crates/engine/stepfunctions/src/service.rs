@@ -3,17 +3,19 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use kernel::request::{Answer, Request};
 use kernel::service::{Never, Record as _};
 use kernel::{
     Arn, Called, Demand, Drawn, Extent, Ledger, Offer, Rests, Secret, Service, Stored, Survival, Taken, Time,
 };
 
 use crate::activities::Poll;
+use crate::executions::Doing;
 use crate::limits::{self, Limits};
 use crate::operations::{Command, Context, Decision, Fact, Reply, Setting};
 use crate::records::{self, Record};
 use crate::state::{REMOVED_AT_ONCE, State, WHOLE};
-use crate::steps::{Loaded, Step, timed_out};
+use crate::steps::{Loaded, Step, Task, timed_out};
 use crate::{ExecutionId, MachineId, StatusChange};
 
 /// What it is told from outside.
@@ -23,6 +25,8 @@ pub enum Event {
     Read(ExecutionId, u32, Vec<Stored>),
     /// It cannot be read, since the bytes there are not those that were written.
     Unreadable(ExecutionId, u32),
+    /// What came of [`Effect::Request`]. Each must be told, or it counts as under way for ever.
+    Answered(Task, Answer),
 }
 
 /// What it wants done outside.
@@ -30,6 +34,8 @@ pub enum Event {
 pub enum Effect {
     /// Read records of the log, and say what came of it with [`Event::Read`].
     Read(Wanted),
+    /// Send the request of a task, and say what came of it with [`Event::Answered`].
+    Request(Task, Box<Request>),
 }
 
 /// Records that a flow needs to go on.
@@ -50,6 +56,8 @@ pub enum Waiter {
     Poll(Poll),
     /// For the end of an execution.
     Sync(u64, ExecutionId),
+    /// The request of a task is sent: it is waited for the answer.
+    Asked(Task),
 }
 
 /// What follows without a request.
@@ -67,6 +75,8 @@ pub enum Due {
     Synced(u64, ExecutionId),
     /// A worker has waited for long enough.
     NoTask(u64),
+    /// A server elsewhere has answered.
+    Answered(Task, Answer),
     /// The default bus is told of a change.
     Tell(Box<StatusChange>),
     /// A fact.
@@ -141,6 +151,7 @@ impl Service for State {
             Waiter::Sync(ticket, execution) => {
                 self.syncing.insert(execution, ticket);
             }
+            Waiter::Asked(task) => self.asks.asked(task),
         }
     }
 
@@ -207,7 +218,7 @@ impl Service for State {
 
     fn is_behind(&self, setting: &Setting<'_>) -> bool {
         let now = setting.now;
-        let goes_on = !self.ready.is_empty() && self.reading.len() < READS;
+        let goes_on = (!self.ready.is_empty() || self.asks.is_able()) && self.reading.len() < READS;
         self.timetable.falls_due(now)
             || self.forgetting.falls_due(now)
             || self.activities.owes(now)
@@ -215,7 +226,8 @@ impl Service for State {
             || self.ended.owes()
             || !self.status_changes.is_empty()
             || setting.room >= Demand::Change && self.activities.is_behind(now)
-            || setting.room >= Demand::Growth && (goes_on || !self.overdue.is_empty())
+            || setting.room >= Demand::Growth
+                && (goes_on || self.asks.has_answers() || !self.overdue.is_empty())
             || setting.room >= Demand::Delete
                 && (!self.unneeded.is_empty()
                     || !self.deletable.is_empty()
@@ -225,8 +237,10 @@ impl Service for State {
 
     fn take_due(&mut self, chore: usize, setting: &Setting<'_>) -> Option<Due> {
         match chore {
-            STEPS if setting.room >= Demand::Growth && self.reading.len() < READS => {
-                self.next_step(setting.now)
+            STEPS if setting.room >= Demand::Growth => {
+                let answered = self.asks.next_answer().map(|(task, answer)| Due::Answered(task, answer));
+                let can_read = self.reading.len() < READS;
+                answered.or_else(|| if can_read { self.next_step(setting.now) } else { None })
             }
             TIMEOUTS if setting.room >= Demand::Growth => self.overdue.pop_front().map(Due::TimeOut),
             // Who waits for an execution is told before it is forgotten.
@@ -265,6 +279,7 @@ impl Service for State {
             }
             Due::Hand(poll) => Decision { ticket: Some(poll.ticket), ..self.hand(poll, &context.setting) },
             Due::Synced(ticket, id) => Decision { ticket: Some(*ticket), ..self.tell_end(*id) },
+            Due::Answered(task, answer) => self.answered(task, answer),
             Due::NoTask(ticket) => Decision { ticket: Some(*ticket), ..Decision::answer(Reply::NoTask) },
             Due::Tell(change) => self.tell(change, &context.setting),
             Due::Fact(record) => Decision::silent(record.take().into_iter().map(Fact::from).collect()),
@@ -294,6 +309,10 @@ impl Service for State {
                 }
                 None
             }
+            Event::Answered(task, answer) => {
+                self.asks.answered(task, answer);
+                None
+            }
         }
     }
 
@@ -314,7 +333,7 @@ impl Service for State {
 impl State {
     /// The next flow that can go on, with its data or with what is to be read for it.
     fn next_step(&mut self, now: Time) -> Option<Due> {
-        while let Some(key) = self.ready.pop_front() {
+        while let Some(key) = self.asks.next().or_else(|| self.ready.pop_front()) {
             let Some(needs) = self.needs(key, now).filter(|_| !self.reading.contains_key(&key)) else {
                 // It went on, or is given up, or is looked at again when its data have been read.
                 continue;
@@ -334,7 +353,13 @@ impl State {
         let execution = self.executions.get(&id)?;
         let doing = &execution.flow(flow)?.doing;
         let nested = self.nested_that_ended(doing);
-        if nested.is_none() && !doing.is_ready(now) {
+        let is_to_ask = || match doing {
+            Doing::Tasks { wait, .. } if wait.asks => {
+                !self.asks.has_asked(&Task { execution: id, flow, since: wait.since })
+            }
+            _ => false,
+        };
+        if nested.is_none() && !doing.is_ready(now) && !is_to_ask() {
             return None;
         }
         let definition = self.definitions.get(&execution.definition);

@@ -7,6 +7,7 @@ use resources::Standing;
 use schedules::Timetable;
 
 use crate::activities::{Activities, Activity};
+use crate::asks::Asks;
 use crate::ended::Ended;
 use crate::executions::{Doing, Execution};
 use crate::machines::{Definition, Machine};
@@ -35,6 +36,7 @@ pub struct State {
     pub(crate) definition_bytes: usize,
     pub(crate) versions: Versions,
     pub(crate) activities: Activities,
+    pub(crate) asks: Asks,
     pub(crate) executions: BTreeMap<ExecutionId, Box<Execution>>,
     /// By [`name_key`].
     pub(crate) names: BTreeMap<Box<[u8]>, ExecutionId>,
@@ -252,6 +254,7 @@ impl State {
             ready_flows.extend(ready.map(|(number, _)| (id, number)));
         }
         self.ready = ready_flows;
+        self.asks.begin_again(self.executions.iter().map(|(&id, execution)| (id, &**execution)));
         // Cleaning may have written a definition again behind what needs it.
         self.definitions.values_mut().for_each(|definition| definition.users = 0);
         let of_machines = self.machines.values().map(|machine| machine.declared.definition);

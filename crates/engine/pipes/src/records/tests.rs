@@ -10,6 +10,15 @@ use crate::rules::definition::{
     BusParameters, Definition, EnrichmentParameters, Log, MachineParameters, QueueParameters,
     TargetParameters,
 };
+use crate::rules::http::HttpParameters;
+
+fn http() -> HttpParameters {
+    HttpParameters {
+        path: Some(vec!["$.a".into()]),
+        headers: Some(vec![("x".into(), "y".into())]),
+        query: None,
+    }
+}
 
 fn samples() -> Vec<Record> {
     let key = PipeKey { account: "000000000000".into(), region: "us-east-1".into(), name: "p".into() };
@@ -20,9 +29,13 @@ fn samples() -> Vec<Record> {
         window_seconds: 300,
         filters: Some(vec!["{\"body\":[\"ü\"]}".into()]),
         enrichment: Some("arn:aws:states:us-east-1:000000000000:stateMachine:m".into()),
-        enrichment_parameters: Some(EnrichmentParameters { input_template: Some("<$.body>".into()) }),
+        enrichment_parameters: Some(EnrichmentParameters {
+            input_template: Some("<$.body>".into()),
+            http: Some(http()),
+        }),
         target: "arn:aws:sqs:us-east-1:000000000000:t".into(),
         target_parameters: Some(TargetParameters {
+            http: Some(http()),
             input_template: Some("<$.body>".into()),
             queue: Some(QueueParameters { group: Some("g".into()), deduplication_id: None }),
             bus: Some(BusParameters { resources: Some(vec!["$.a".into()]), ..BusParameters::default() }),
@@ -49,6 +62,7 @@ fn samples() -> Vec<Record> {
         filters: Some(Vec::new()),
         enrichment_parameters: Some(EnrichmentParameters::default()),
         target_parameters: Some(TargetParameters {
+            http: Some(http()),
             queue: Some(QueueParameters::default()),
             bus: Some(BusParameters::default()),
             state_machine: Some(MachineParameters::default()),

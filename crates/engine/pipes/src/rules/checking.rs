@@ -10,7 +10,8 @@ use super::definition::{
     BusParameters, Definition, EnrichmentParameters, Log, MachineParameters, QueueParameters,
     TargetParameters,
 };
-use super::pipe::is_path;
+use super::http::HttpParameters;
+use super::pipe::{asks_one_by_one, is_path};
 use crate::{PipeKey, limits, refusals};
 
 const ARN: &str = "arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-]+):([a-z]{2,4}((-gov)|(-de)|(-iso([a-z]?)))?-[a-z]+(-\\d{1})?)?:(\\d{12})?:(.+)";
@@ -75,6 +76,11 @@ pub fn created(input: &shapes::CreatePipeInput, faults: &mut Faults) -> Result<D
     definition.source = required_arn(input.source.as_ref(), "source", faults);
     definition.target = required_arn(input.target.as_ref(), "target", faults);
     set_said!(definition, input, PipeSourceParameters, faults);
+    let queue = input.source_parameters.as_ref().and_then(|it| it.sqs_queue_parameters.as_ref());
+    let is_given = queue.is_some_and(|queue| queue.batch_size.is_some());
+    if !is_given && asks_one_by_one(&definition) {
+        definition.batch = 1;
+    }
     Ok(definition)
 }
 
@@ -155,12 +161,16 @@ impl Rest<'_> {
             definition.enrichment = arn.map(|_| required_arn(arn, "enrichment", faults));
         }
         if let Some(given) = self.enrichment.1 {
-            check_served(given.http_parameters.is_none(), "EnrichmentParameters")?;
             let template = given.input_template.as_ref().map(ToString::to_string);
             if let Some(template) = &template {
                 faults.length(template, "enrichmentParameters.inputTemplate", 0, 8192);
             }
-            definition.enrichment_parameters = Some(EnrichmentParameters { input_template: template });
+            let http = given.http_parameters.as_ref().map(|given| {
+                let maps = (given.header_parameters.as_ref(), given.query_string_parameters.as_ref());
+                let values = given.path_parameter_values.as_deref();
+                HttpParameters::of(values, maps, "enrichmentParameters.httpParameters", faults)
+            });
+            definition.enrichment_parameters = Some(EnrichmentParameters { input_template: template, http });
         }
         definition.role = faults.required(self.role.map(|role| &**role), "roleArn").to_owned();
         if self.role.is_some() {
@@ -193,6 +203,7 @@ fn target_parameters(
             sqs_queue_parameters: given.sqs_queue_parameters.clone(),
             event_bridge_event_bus_parameters: given.event_bridge_event_bus_parameters.clone(),
             step_function_state_machine_parameters: given.step_function_state_machine_parameters.clone(),
+            http_parameters: given.http_parameters.clone(),
             ..Default::default()
         };
     check_served(is_served, "TargetParameters")?;
@@ -231,7 +242,12 @@ fn target_parameters(
         }
         MachineParameters { invocation_type: given.invocation_type.as_ref().map(ToString::to_string) }
     });
-    Ok(TargetParameters { input_template, queue, bus, state_machine })
+    let http = given.http_parameters.as_ref().map(|given| {
+        let maps = (given.header_parameters.as_ref(), given.query_string_parameters.as_ref());
+        let values = given.path_parameter_values.as_deref();
+        HttpParameters::of(values, maps, "targetParameters.httpParameters", faults)
+    });
+    Ok(TargetParameters { input_template, queue, bus, state_machine, http })
 }
 
 fn check_bus(bus: &BusParameters, faults: &mut Faults) {

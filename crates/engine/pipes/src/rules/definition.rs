@@ -3,6 +3,8 @@
 use api::pipes as shapes;
 use serde::{Deserialize, Serialize};
 
+use super::http::HttpParameters;
+
 /// Everything that CreatePipe and UpdatePipe say of a pipe, with AWS's defaults.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -45,6 +47,8 @@ pub struct TargetParameters {
     pub bus: Option<BusParameters>,
     /// `StepFunctionStateMachineParameters`.
     pub state_machine: Option<MachineParameters>,
+    /// `HttpParameters`.
+    pub http: Option<HttpParameters>,
 }
 
 /// `EnrichmentParameters`.
@@ -53,6 +57,8 @@ pub struct TargetParameters {
 pub struct EnrichmentParameters {
     /// `InputTemplate`.
     pub input_template: Option<String>,
+    /// `HttpParameters`.
+    pub http: Option<HttpParameters>,
 }
 
 /// `StepFunctionStateMachineParameters`.
@@ -136,8 +142,18 @@ impl Definition {
 
     /// `EnrichmentParameters` in an answer.
     pub fn shown_enrichment(&self) -> Option<shapes::PipeEnrichmentParameters> {
-        let input_template = self.enrichment_parameters.clone()?.input_template.map(Into::into);
-        Some(shapes::PipeEnrichmentParameters { input_template, http_parameters: None })
+        let given = self.enrichment_parameters.clone()?;
+        let http_parameters = given.http.map(|http| {
+            let (header_parameters, query_string_parameters) = http.shown_maps();
+            let path_parameter_values = http.shown_path();
+            shapes::PipeEnrichmentHttpParameters {
+                path_parameter_values,
+                header_parameters,
+                query_string_parameters,
+            }
+        });
+        let input_template = given.input_template.map(Into::into);
+        Some(shapes::PipeEnrichmentParameters { input_template, http_parameters })
     }
 
     /// `TargetParameters` in an answer.
@@ -161,6 +177,15 @@ impl Definition {
             }),
             step_function_state_machine_parameters: given.state_machine.as_ref().map(|machine| {
                 shapes::PipeTargetStateMachineParameters { invocation_type: text(&machine.invocation_type) }
+            }),
+            http_parameters: given.http.as_ref().map(|http| {
+                let (header_parameters, query_string_parameters) = http.shown_maps();
+                let path_parameter_values = http.shown_path();
+                shapes::PipeTargetHttpParameters {
+                    path_parameter_values,
+                    header_parameters,
+                    query_string_parameters,
+                }
             }),
             ..Default::default()
         }))

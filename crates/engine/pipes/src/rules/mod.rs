@@ -2,6 +2,7 @@
 
 pub mod checking;
 pub mod definition;
+pub mod http;
 pub mod pages;
 pub mod pipe;
 pub mod record;

@@ -7,6 +7,7 @@ use kernel::{Arn, Refusal};
 use patterns::EventPattern;
 
 use super::definition::{Definition, TargetParameters};
+use super::http::Http;
 use super::template::{Dynamic, Template};
 use crate::{PipeKey, limits, refusals};
 
@@ -35,13 +36,32 @@ pub struct Pipe {
     pub kind: Kind,
 }
 
-/// An express state machine whose output takes the place of a batch.
+/// What is asked for each batch: its answer takes the place of the batch.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Enrichment {
-    /// The state machine.
-    pub machine: Arn,
+    /// An express state machine or an API destination.
+    pub resource: Arn,
     /// How an event is put into other words for it.
     pub template: Option<Template>,
+    /// What requests to an API destination say besides.
+    pub http: Http,
+}
+
+impl Enrichment {
+    /// Whether it is an API destination, which is asked for one event at a time.
+    pub fn is_destination(&self) -> bool {
+        is_destination(&self.resource)
+    }
+}
+
+/// Whether a pipe must not have batches, since an API destination is asked for one event at a time.
+pub(super) fn asks_one_by_one(definition: &Definition) -> bool {
+    let arns = [definition.enrichment.as_ref(), Some(&definition.target)];
+    arns.into_iter().flatten().any(|arn| arn.parse().is_ok_and(|arn| is_destination(&arn)))
+}
+
+fn is_destination(arn: &Arn) -> bool {
+    arn.service == "events" && arn.resource.starts_with("api-destination/")
 }
 
 /// A kind of target.
@@ -72,6 +92,8 @@ pub enum Kind {
         /// Whether the pipe waits for the end of its execution (`REQUEST_RESPONSE`), which may tell that some events have failed.
         waits: bool,
     },
+    /// An API destination gets each event as a request, which says this besides.
+    Destination(Http),
 }
 
 impl Kind {
@@ -82,7 +104,11 @@ impl Kind {
 
     /// Messages of a batch, at the most (AWS's documentation of EventBridge Pipes, "batching and concurrency").
     fn batch(&self) -> u32 {
-        if self.takes_all() { 10_000 } else { limits::TARGET_BATCH }
+        match self {
+            Kind::StateMachine { .. } => 10_000,
+            Kind::Queue { .. } | Kind::Topic | Kind::Bus { .. } => limits::TARGET_BATCH,
+            Kind::Destination(_) => 1,
+        }
     }
 
     fn of(target: &Arn, given: &TargetParameters) -> Result<Kind, Refusal> {
@@ -122,9 +148,10 @@ impl Kind {
                 waits: given.state_machine.as_ref().and_then(|it| it.invocation_type.as_deref())
                     != Some("FIRE_AND_FORGET"),
             },
+            _ if is_destination(target) => Kind::Destination(Http::parse(given.http.as_ref())?),
             _ => {
-                let text = "is not supported by this server: the targets of its pipes are queues, topics, event buses and state \
-                            machines.";
+                let text = "is not supported by this server: the targets of its pipes are queues, topics, event buses, state \
+                            machines and API destinations.";
                 return Err(refusals::invalid(format_args!("Target {target} {text}")));
             }
         };
@@ -133,8 +160,12 @@ impl Kind {
             Kind::Topic => given.queue.is_none() && given.bus.is_none() && given.state_machine.is_none(),
             Kind::Bus { .. } => given.queue.is_none() && given.state_machine.is_none(),
             Kind::StateMachine { .. } => given.queue.is_none() && given.bus.is_none(),
+            Kind::Destination(_) => {
+                given.queue.is_none() && given.bus.is_none() && given.state_machine.is_none()
+            }
         };
-        if fits { Ok(kind) } else { Err(unfit()) }
+        let is_destination = matches!(kind, Kind::Destination(_));
+        if fits && (is_destination || given.http.is_none()) { Ok(kind) } else { Err(unfit()) }
     }
 }
 
@@ -159,11 +190,15 @@ impl Pipe {
         let parameters = definition.target_parameters.as_ref().unwrap_or(&none);
         let kind = Kind::of(&target, parameters)?;
         let enrichment = enrichment_of(&definition)?;
-        let machines = [kind.takes_all().then_some(&target), enrichment.as_ref().map(|it| &it.machine)];
-        if machines.into_iter().flatten().any(|machine| machine.account != key.account) {
-            return Err(refusals::invalid("State machines must be in the account of the pipe."));
+        let waited_for = (kind.takes_all() || matches!(kind, Kind::Destination(_))).then_some(&target);
+        let asked = [waited_for, enrichment.as_ref().map(|it| &it.resource)];
+        if asked.into_iter().flatten().any(|asked| asked.account != key.account) {
+            let text = "State machines and API destinations must be in the account of the pipe.";
+            return Err(refusals::invalid(text));
         }
-        check_batch(&definition, source.resource.ends_with(".fifo"), &kind)?;
+        let is_asked_one_by_one = enrichment.as_ref().is_some_and(Enrichment::is_destination);
+        let most = if is_asked_one_by_one { 1 } else { kind.batch() };
+        check_batch(&definition, source.resource.ends_with(".fifo"), most)?;
         let template = parameters.input_template.as_deref().filter(|template| !template.is_empty());
         let template = template.map(Template::parse).transpose()?;
         let patterns = definition.filters.iter().flatten().map(|pattern| {
@@ -177,7 +212,18 @@ impl Pipe {
 
     /// Whether all messages of a batch are handed on together.
     pub fn takes_all(&self) -> bool {
-        self.enrichment.is_some() || self.kind.takes_all()
+        match &self.enrichment {
+            Some(enrichment) => !enrichment.is_destination(),
+            None => self.kind.takes_all(),
+        }
+    }
+
+    /// Whether a server elsewhere is asked first.
+    pub fn asks_elsewhere(&self) -> bool {
+        match &self.enrichment {
+            Some(enrichment) => enrichment.is_destination(),
+            None => matches!(self.kind, Kind::Destination(_)),
+        }
     }
 
     /// Milliseconds that a batch waits for more.
@@ -188,24 +234,31 @@ impl Pipe {
 
 fn enrichment_of(definition: &Definition) -> Result<Option<Enrichment>, Refusal> {
     let Some(text) = &definition.enrichment else { return Ok(None) };
-    let machine = text.parse::<Arn>().ok();
-    let machine = machine.filter(|arn| arn.service == "states" && arn.resource.starts_with("stateMachine:"));
-    let machine = machine.ok_or_else(|| {
-        let why = "is not supported by this server: the enrichments of its pipes are express state machines.";
+    let is_machine = |arn: &Arn| arn.service == "states" && arn.resource.starts_with("stateMachine:");
+    let resource = text.parse::<Arn>().ok().filter(|arn| is_machine(arn) || is_destination(arn));
+    let resource = resource.ok_or_else(|| {
+        let why = "is not supported by this server: the enrichments of its pipes are express state machines and API destinations.";
         refusals::invalid(format_args!("Enrichment {text} {why}"))
     })?;
-    let template = definition.enrichment_parameters.as_ref().and_then(|it| it.input_template.as_deref());
+    let parameters = definition.enrichment_parameters.as_ref();
+    let template = parameters.and_then(|it| it.input_template.as_deref());
     let template = template.filter(|template| !template.is_empty()).map(Template::parse).transpose()?;
-    Ok(Some(Enrichment { machine, template }))
+    let http = parameters.and_then(|it| it.http.as_ref());
+    if http.is_some() && is_machine(&resource) {
+        let text = "EnrichmentParameters have HttpParameters, and the enrichment is a state machine.";
+        return Err(refusals::invalid(text));
+    }
+    Ok(Some(Enrichment { resource, template, http: Http::parse(http)? }))
 }
 
 /// What the members that make a batch must say together. AWS's texts are not recorded; the rules are those of its documentation ("Amazon
 /// Simple Queue Service as a source" and "batching and concurrency").
-fn check_batch(definition: &Definition, is_fifo: bool, kind: &Kind) -> Result<(), Refusal> {
+fn check_batch(definition: &Definition, is_fifo: bool, most: u32) -> Result<(), Refusal> {
     let (batch, window) = (definition.batch, definition.window_seconds);
-    let most = kind.batch();
     if batch > most {
-        let text = format_args!("BatchSize {batch} is larger than the target supports: {most} at the most.");
+        let text = format_args!(
+            "BatchSize {batch} is larger than the enrichment or the target supports: {most} at the most."
+        );
         return Err(refusals::invalid(text));
     }
     if is_fifo && batch > limits::POLL {
@@ -232,6 +285,7 @@ mod tests {
     use super::*;
 
     const MACHINE: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:m";
+    const DESTINATION: &str = "arn:aws:events:us-east-1:000000000000:api-destination/d/1";
 
     fn definition(source: &str, target: &str, batch: u32, window_seconds: u32) -> Definition {
         let of = |text: &str| match text.starts_with("arn:") {
@@ -255,6 +309,8 @@ mod tests {
             ("s", "t", 10, 300, true),
             ("s", "t", 11, 300, false),
             ("s", bus, 11, 300, false),
+            ("s", DESTINATION, 1, 0, true),
+            ("s", DESTINATION, 2, 0, false),
             ("s", MACHINE, 10_000, 1, true),
             ("s", MACHINE, 11, 0, false),
             ("s.fifo", MACHINE, 10, 0, true),
@@ -275,7 +331,7 @@ mod tests {
             ("arn:aws:kinesis:us-east-1:000000000000:stream/s", "t"),
             ("s", "arn:aws:lambda:us-east-1:000000000000:function:f"),
             ("s", "arn:aws:sns:us-east-1:000000000000:t.fifo"),
-            ("s", "arn:aws:events:us-east-1:000000000000:api-destination/a/b"),
+            ("s", "arn:aws:events:us-east-1:111111111111:api-destination/a/b"),
             ("s", "arn:aws:states:us-east-1:000000000000:activity:a"),
         ] {
             let refusal = read(definition(source, target, 10, 0)).unwrap_err();

@@ -67,7 +67,8 @@ impl RedriveExecution {
         let definition = state.definitions.get(&execution.definition);
         // The execution has all of its time again (developer guide, "Restarting state machine executions with redrive").
         let seconds = definition.and_then(|definition| definition.machine()?.timeout_seconds);
-        let deadline = seconds.map(|seconds| now.plus_seconds(seconds));
+        let seconds = seconds.map_or(limits::SECONDS, |seconds| seconds.min(limits::SECONDS));
+        let deadline = Some(now.plus_seconds(seconds));
         let fact = redriven(id, execution, Redriven { deadline, token }, now);
         Ok(Decision::done(vec![fact], Reply::Changed(now, None)))
     }

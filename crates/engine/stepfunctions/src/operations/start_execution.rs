@@ -188,7 +188,9 @@ impl StartExecution {
             is_express,
             name,
             started: setting.now,
-            deadline: seconds.map(|seconds| setting.now.plus_seconds(seconds)),
+            deadline: Some(
+                setting.now.plus_seconds(seconds.map_or(limits::SECONDS, |it| it.min(limits::SECONDS))),
+            ),
             input_mark,
             version: resolved.version,
             alias: resolved.alias.clone(),

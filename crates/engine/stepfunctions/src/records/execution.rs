@@ -150,6 +150,8 @@ pub struct TaskWait {
     pub activity: Option<(ActivityId, bool)>,
     /// The execution whose end is waited for.
     pub nested: Option<ExecutionId>,
+    /// Whether a server elsewhere is asked.
+    pub asks: bool,
 }
 
 impl TaskWait {
@@ -182,7 +184,7 @@ impl TaskWait {
         put_u64(out, self.heard.0);
         let (activity, is_queued) = self.activity.unwrap_or_default();
         put_u64(out, activity.0);
-        out.push(is_queued.into());
+        out.push(u8::from(is_queued) | u8::from(self.asks) << 1);
         put_u64(out, self.nested.map_or(0, |nested| nested.0));
     }
 
@@ -190,10 +192,11 @@ impl TaskWait {
         let (since, started) = (reader.u32()?, Time(reader.u64()?));
         let (timeout_seconds, beat_seconds) = (reader.u32()?, reader.u32()?);
         let heard = Time(reader.u64()?);
-        let activity = (ActivityId(reader.u64()?), reader.u8()? != 0);
-        let activity = Some(activity).filter(|activity| activity.0.0 > 0);
+        let (activity, flags) = (ActivityId(reader.u64()?), reader.u8()?);
+        let asks = flags & 2 != 0;
+        let activity = Some((activity, flags & 1 != 0)).filter(|activity| activity.0.0 > 0);
         let nested = Some(ExecutionId(reader.u64()?)).filter(|nested| nested.0 > 0);
-        Ok(TaskWait { since, started, timeout_seconds, beat_seconds, heard, activity, nested })
+        Ok(TaskWait { since, started, timeout_seconds, beat_seconds, heard, activity, nested, asks })
     }
 }
 

@@ -33,6 +33,7 @@ fn wait(activity: Option<(ActivityId, bool)>) -> TaskWait {
         beat_seconds: 5,
         heard: now + 3,
         activity,
+        asks: activity.is_none(),
         nested: activity.map(|_| ExecutionId(8)),
     }
 }

@@ -70,8 +70,8 @@ pub(super) fn find(service: &str, is_sdk: bool) -> Option<Integrated> {
 pub(crate) fn serves(resource: &Resource) -> bool {
     match resource {
         Resource::Service { service, sdk, .. } => find(service, *sdk).is_some(),
-        Resource::Activity(_) => true,
-        Resource::Http | Resource::Function(_) => false,
+        Resource::Activity(_) | Resource::Http => true,
+        Resource::Function(_) => false,
     }
 }
 

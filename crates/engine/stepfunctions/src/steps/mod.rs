@@ -7,6 +7,7 @@
 mod branches;
 mod context;
 mod ends;
+mod http;
 mod integrations;
 mod nested;
 mod progress;
@@ -98,6 +99,21 @@ impl State {
                 (progress, turn)
             }
             _ => match self.begin(step, execution, setting) {
+                Ok((mut progress, Begins::Asks(wait))) => {
+                    let parameters = progress.data.asks.as_ref().unwrap_or(&Value::Null);
+                    match http::request(parameters, &progress.about.region, context) {
+                        Ok(request) => {
+                            let Step { execution, flow, .. } = *step;
+                            let task = Task { execution, flow, since: wait.since };
+                            let at = seen.flow(flow).map_or(Extent::default(), |flow| flow.data);
+                            return http::ask(task, at, request);
+                        }
+                        Err(failure) => {
+                            let turn = progress.begin(Begins::Failed(failure), &seen);
+                            (progress, turn)
+                        }
+                    }
+                }
                 Ok((mut progress, begins)) => {
                     let turn = progress.begin(begins, &seen);
                     (progress, turn)
@@ -146,6 +162,9 @@ impl State {
         };
         let begins = match &flow.doing {
             Doing::Goes | Doing::Waits(_) => Begins::GoesOn,
+            Doing::Tasks { wait, .. } if wait.asks && wait.due().is_none_or(|due| due > setting.now) => {
+                Begins::Asks(*wait)
+            }
             Doing::Tasks { wait, .. } if wait.due().is_none_or(|due| due > setting.now) => {
                 let data = Data::decode(step.data(flow.data)?)?;
                 let machine = definition.machine().ok_or(Malformed)?;

@@ -70,6 +70,8 @@ pub(super) enum Begins {
     Failed(Failure),
     /// Nothing was heard of the task in time.
     TimedOut(TaskWait),
+    /// A server elsewhere is asked.
+    Asks(TaskWait),
 }
 
 /// What a step comes to.
@@ -106,6 +108,8 @@ impl Progress {
             Begins::TooLong => self.outputs_too_long(execution),
             Begins::Failed(failure) => self.waited_for(Err(failure), execution),
             Begins::TimedOut(wait) => self.timed_out(&wait, execution),
+            // Its request is made before anything goes on.
+            Begins::Asks(_) => self.stops(After::Goes),
         };
         self.go_on(next, execution)
     }
@@ -272,7 +276,7 @@ impl Progress {
                 }
                 self.data.retries[retrier] += 1;
                 self.data.phase = Phase::TriesAgain;
-                (self.data.branches, self.data.task) = (None, None);
+                self.data.forget_task();
                 self.stops(After::Waits(self.now + delay_millis))
             }
             Ok(Reaction::Caught { departure, .. }) => {
@@ -320,7 +324,7 @@ impl Progress {
             (Field::Assigned, assigned.as_deref()),
         ];
         self.last = self.written.push(kind, self.last, fields);
-        (self.data.branches, self.data.task) = (None, None);
+        self.data.forget_task();
         match departure.to {
             Transition::Next(next) => {
                 self.data.phase = Phase::Enters;
@@ -356,7 +360,7 @@ impl Progress {
             let state = state_of(&self.definition.flow, &self.data.state).map(|state| &state.kind);
             self.data.phase =
                 if matches!(state, Some(Kind::Fail(_))) { Phase::Enters } else { Phase::TriesAgain };
-            (self.data.branches, self.data.task) = (None, None);
+            self.data.forget_task();
         }
         self.fails(failure, if keeps { Again::Kept } else { Again::Here }, execution)
     }

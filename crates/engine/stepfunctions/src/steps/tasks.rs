@@ -44,9 +44,10 @@ impl Progress {
                 }
             }
             Resource::Http => {
-                self.schedule("http", "invoke", &run);
-                let failure = Failure::new("States.Http.Socket", "HTTP tasks are not served here.");
-                self.task_failed(state, &failure, execution)
+                let wait = TaskWait { asks: true, ..self.schedule("http", "invoke", &run) };
+                self.data.phase = Phase::Tasks;
+                self.data.asks = Some(run.payload);
+                self.stops(After::Tasks(wait))
             }
             Resource::Function(arn) => {
                 let (input, timeout) = (run.payload.to_string(), shown(run.timeout_seconds));
@@ -99,6 +100,7 @@ impl Progress {
             heard: self.now,
             activity: None,
             nested: None,
+            asks: false,
         }
     }
 

@@ -8,7 +8,7 @@ use kernel::codec::{Reader, put_u64};
 use crate::ExecutionId;
 
 /// A task: of which flow of which execution, and with which event it was scheduled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Task {
     /// The execution.
     pub execution: ExecutionId,
