@@ -99,6 +99,7 @@ impl State {
         if let After::Redriven(_) = record.after {
             self.reopen(id, &mut execution);
         }
+        let machine = execution.machine;
         execution.records.push(record.tail.first, at);
         ledger.hold(at);
         execution.next_event = record.tail.next_event();
@@ -151,7 +152,7 @@ impl State {
                     }
                     self.activities.wait(&flow.doing, (id, number));
                     if !self.is_replaying {
-                        self.asks.wait(&flow.doing, (id, number));
+                        self.asks.wait(&flow.doing, (id, number), machine);
                     }
                     if let Some(nested) = flow.doing.nested() {
                         self.parents.insert((nested, id, number));

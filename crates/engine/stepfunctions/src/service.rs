@@ -151,7 +151,11 @@ impl Service for State {
             Waiter::Sync(ticket, execution) => {
                 self.syncing.insert(execution, ticket);
             }
-            Waiter::Asked(task) => self.asks.asked(task),
+            Waiter::Asked(task) => {
+                if let Some(execution) = self.executions.get(&task.execution) {
+                    self.asks.asked(task, execution.machine);
+                }
+            }
         }
     }
 
