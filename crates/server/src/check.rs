@@ -63,6 +63,7 @@ pub fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
         print_schedules(&machine)?;
         print_schemas(&machine)?;
         print_pipes(&machine)?;
+        print_streams(&machine)?;
         print_executions(&machine)?;
         let set_aside = machine.sqs().set_aside();
         if set_aside > 0 {
@@ -278,6 +279,19 @@ fn print_pipes(machine: &Machine) -> io::Result<()> {
     if all > 0 {
         let running = pipes.filter(|pipe| pipe.state.name() == "RUNNING").count();
         outln!("\n{all} pipes, of which {running} run.")?;
+    }
+    Ok(())
+}
+
+fn print_streams(machine: &Machine) -> io::Result<()> {
+    let kinesis = machine.kinesis();
+    let mut none = true;
+    for stream in kinesis.streams() {
+        if std::mem::take(&mut none) {
+            outln!("\n{:>12} {:>12} {:>12}  stream", "open shards", "shards", "to keep")?;
+        }
+        let (open, all) = (kinesis.open_shards(stream.id), kinesis.shards_of(stream.id, 0).count());
+        outln!("{open:>12} {all:>12} {:>12}  {}", kinesis.owed_by(stream), stream.key.arn())?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The file that declares queues, topics, event buses, schedules, pipes and state machines. The server applies it at every start, and
+//! The file that declares queues, topics, streams, event buses, schedules, pipes and state machines. The server applies it at every start, and
 //! does not change what is as declared.
 //!
 //! ```toml
@@ -23,6 +23,11 @@
 //! [topics.subscriptions.attributes]
 //! RawMessageDelivery = true
 //! FilterPolicy = { event = ["created", "cancelled"] }
+//!
+//! [[streams]]
+//! name = "clicks"
+//! shards = 4
+//! retention-hours = 72
 //!
 //! [[event-buses]]
 //! name = "default"
@@ -68,6 +73,7 @@ mod buses;
 mod pipes;
 mod schedules;
 mod state_machines;
+mod streams;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -91,6 +97,7 @@ use crate::web::DEFAULT_ACCOUNT;
 use buses::{BusEntry, DeclaredBus};
 use schedules::{DeclaredSchedule, ScheduleEntry};
 use state_machines::{DeclaredStateMachine, StateMachineEntry};
+use streams::{DeclaredStream, StreamEntry};
 use topics::{DeclaredTopic, TopicEntry};
 
 #[derive(Deserialize)]
@@ -108,6 +115,8 @@ struct File {
     state_machines: Vec<StateMachineEntry>,
     #[serde(default)]
     pipes: Vec<PipeEntry>,
+    #[serde(default)]
+    streams: Vec<StreamEntry>,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +149,7 @@ pub struct Init {
     schedules: Vec<DeclaredSchedule>,
     state_machines: Vec<DeclaredStateMachine>,
     pipes: Vec<DeclaredPipe>,
+    streams: Vec<DeclaredStream>,
 }
 
 #[derive(Debug)]
@@ -269,6 +279,11 @@ pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
         |entry| self::pipes::read(entry, region, line).map_err(at),
         |pipe| (pipe.arn.clone(), pipe.arn.clone(), pipe.line),
     );
+    let streams = read_all(
+        file.streams,
+        |entry| streams::read(entry, region, line).map_err(at),
+        |stream| (stream.arn.clone(), stream.arn.clone(), stream.line),
+    );
     Ok(Init {
         path: path.into(),
         queues,
@@ -277,6 +292,7 @@ pub fn read(path: &Path, region: &str) -> Result<Init, InitError> {
         schedules: schedules.map_err(wrong)?,
         state_machines: state_machines.map_err(wrong)?,
         pipes: pipes.map_err(wrong)?,
+        streams: streams.map_err(wrong)?,
     })
 }
 
@@ -387,6 +403,9 @@ pub async fn apply(init: &Init, engine: &Handle, tickets: &Tickets, base: &str) 
         topics::declare(topic, base, engine, tickets).await.map_err(mistake)?;
     }
     // Before those that may have them as targets.
+    for stream in &init.streams {
+        streams::declare(stream, engine, tickets).await.map_err(mistake)?;
+    }
     for machine in &init.state_machines {
         state_machines::declare(machine, engine, tickets).await.map_err(mistake)?;
     }

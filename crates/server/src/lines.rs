@@ -258,12 +258,19 @@ impl Drop for UnderWay {
 }
 
 /// The body of an answer. A long body is passed on in pieces, and keeps its memory reserved until it is
-/// written.
-#[derive(Debug)]
+/// written. What follows is made when the client has taken what came before.
 pub struct Answer {
     bytes: Bytes,
     held: Option<Held>,
+    /// What follows, with the connection, on which a request is in progress until it has ended.
+    more: Option<(More, Rc<Line>, UnderWay)>,
 }
+
+/// What follows in an answer that goes on: nothing if the answer ends.
+pub struct More(pub Pin<Box<dyn Future<Output = Option<Piece>>>>);
+
+/// A piece of an answer that goes on, with its memory, and what follows it.
+pub type Piece = (Bytes, Option<Lease>, More);
 
 #[derive(Debug)]
 struct Held {
@@ -275,11 +282,17 @@ impl Answer {
     /// Creates a body with the memory that was reserved for it.
     pub fn new(bytes: Bytes, lease: Option<Lease>, line: &Rc<Line>) -> Self {
         if bytes.len() <= PIECE {
-            return Answer { bytes, held: None };
+            return Answer { bytes, held: None, more: None };
         }
         line.answers.set(line.answers.get() + 1);
         line.note_passed(bytes.len());
-        Answer { bytes, held: Some(Held { line: line.clone(), lease }) }
+        Answer { bytes, held: Some(Held { line: line.clone(), lease }), more: None }
+    }
+
+    /// The same answer, which goes on.
+    pub fn followed_by(mut self, more: More, line: &Rc<Line>) -> Self {
+        self.more = Some((more, line.clone(), UnderWay::begin(line)));
+        self
     }
 }
 
@@ -296,11 +309,23 @@ impl Body for Answer {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let answer = self.get_mut();
         if answer.bytes.is_empty() {
-            return Poll::Ready(None);
+            let Some((more, line, _)) = &mut answer.more else { return Poll::Ready(None) };
+            match more.0.as_mut().poll(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => {
+                    answer.more = None;
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Some((bytes, lease, next))) => {
+                    let Answer { bytes, held, .. } = Answer::new(bytes, lease, line);
+                    (answer.bytes, answer.held) = (bytes, held);
+                    *more = next;
+                }
+            }
         }
         let piece = answer.bytes.split_to(answer.bytes.len().min(PIECE));
         if answer.bytes.is_empty() {
@@ -310,11 +335,14 @@ impl Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() && self.more.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.len() as u64)
+        match self.more {
+            None => SizeHint::with_exact(self.bytes.len() as u64),
+            Some(_) => SizeHint::default(),
+        }
     }
 }
 

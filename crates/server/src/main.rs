@@ -36,6 +36,7 @@ mod mailbox;
 
 mod mover;
 mod store;
+mod streams;
 
 mod alarm;
 

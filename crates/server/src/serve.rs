@@ -125,6 +125,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         log: Arc::downgrade(&journal),
         damages: retained_damages.clone(),
     };
+    let retained_reader = mover.reader();
     let retained = Retained::start(mover, retained_desk.clone(), surroundings)?;
     let thread = engine::start(engine.clone(), machine, (store, retained), deliverer, clock.clone())?;
 
@@ -139,7 +140,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         let (cut, damages) = (cut.clone(), damages.clone());
         let (retained_desk, retained_damages) = (retained_desk.clone(), retained_damages.clone());
         let (signing, outbox, failures) = (signing.clone(), outbox.clone(), failures.clone());
-        let budget = budget.clone();
+        let (budget, retained_reader) = (budget.clone(), retained_reader.clone());
         let body_readers = body_readers.clone();
         let seed = u64::from_le_bytes(random()?);
         http.push(std::thread::Builder::new().name(format!("http-{number}")).spawn(move || {
@@ -168,6 +169,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
                     engine,
                     tickets,
                     reader,
+                    retained: retained_reader,
                     damages,
                     secret,
                     signing,

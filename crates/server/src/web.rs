@@ -31,6 +31,7 @@ use crate::lines::{Answer, Line, PIECE};
 use crate::mailbox::{Tickets, ask};
 use crate::peek;
 use crate::signing::Signing;
+use crate::streams::{self, Subscribed};
 
 /// A longer body is refused: a batch of 1 MiB can be six times as long in JSON, and base64 adds a third.
 const BODY_BYTES: usize = 16 << 20;
@@ -59,6 +60,8 @@ pub struct Desk {
     pub tickets: Tickets,
     /// Reads message bodies.
     pub reader: Reader,
+    /// Reads what streams have kept.
+    pub retained: retained::Reader,
     /// Damage on disk that was found.
     pub damages: Arc<Damages>,
     /// The secret for message ids; set before the first request is accepted.
@@ -97,7 +100,14 @@ impl Desk {
         // By this header the toolkit's consumers know that the server has operations that AWS does not have.
         response.headers_mut().insert(header::SERVER, HeaderValue::from_static("posthaste"));
         let lease = response.extensions_mut().remove::<Arc<Lease>>().and_then(Arc::into_inner);
-        response.map(|bytes| Answer::new(bytes, lease, &line))
+        let subscribed = response.extensions_mut().remove::<Subscribed>();
+        response.map(|bytes| {
+            let answer = Answer::new(bytes, lease, &line);
+            match subscribed {
+                None => answer,
+                Some(subscribed) => answer.followed_by(self.events(subscribed, line.clone()), &line),
+            }
+        })
     }
 
     /// Refuses a request on a connection beyond the limit. SDKs retry after this error.
@@ -336,11 +346,19 @@ impl Desk {
             // In a box, so that the future of all other requests stays small.
             return Box::pin(self.show_execution(command, plan, &exchange, line)).await;
         }
+        if let (Command::Kinesis(command), Plan::Kinesis(plan)) = (&command, &plan)
+            && kinesis::operations::reads(command)
+        {
+            return Box::pin(self.show_records(command, plan, &exchange, line)).await;
+        }
         let reply = match ask(&self.engine, &self.tickets, command).await {
             Ok(reply) => reply,
             Err(refusal) => return exchange.refuse(&refusal),
         };
         match (reply, plan) {
+            (Reply::Kinesis(kinesis::operations::Reply::Subscribed(cursor)), _) => {
+                streams::begin(cursor, &exchange)
+            }
             (Reply::Sqs(reply), Plan::Sqs(plan)) => self.present(reply, &plan, base, &exchange, line).await,
             (reply, plan) => {
                 let Some(secret) = self.secret.get() else { return exchange.refuse(&internal()) };

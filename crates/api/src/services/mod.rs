@@ -3,6 +3,7 @@
 //! The shapes of each service.
 
 pub mod eventbridge;
+pub mod kinesis;
 pub mod pipes;
 pub mod scheduler;
 pub mod schemas;

@@ -116,6 +116,8 @@ pub struct Target {
     pub input: Input,
     /// The group of its messages, if it is a queue.
     pub group: Option<String>,
+    /// The path of the partition key in events, if it is a stream and one is given.
+    pub partition_key_path: Option<String>,
     /// The queue that gets what cannot be delivered.
     pub dead_letters: Option<Arn>,
     /// How often it is tried.
@@ -135,6 +137,7 @@ impl Target {
             arn: shape.arn.as_deref()?.parse().ok()?,
             input: Input::of(shape).ok()?,
             group: targets::group(shape).map(ToString::to_string),
+            partition_key_path: targets::partition_key_path(shape).map(ToString::to_string),
             dead_letters: letters.and_then(|arn| arn.parse().ok()),
             retry: shape.retry_policy.clone(),
             http: shape.http_parameters.clone().map(Into::into),

@@ -208,7 +208,7 @@ pub(crate) fn token_request(oauth: &OAuth, (connection, version): (u64, u64)) ->
 }
 
 /// The value of a parameter: what a path leads to in the event, or the text itself. A text is without quotes, what is not there is empty.
-fn value(text: &str, event: &str) -> String {
+pub(crate) fn value(text: &str, event: &str) -> String {
     let Some(path) = Path::parse(text) else { return text.to_owned() };
     let found = path.find(event).unwrap_or_default();
     serde_json::from_str::<String>(&found).unwrap_or_else(|_| found.into_owned())

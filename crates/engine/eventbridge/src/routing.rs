@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::bus::{Rule, Target};
 use crate::deliveries::{INPUT, is_destination};
 use crate::ids::{BusKey, RuleId};
+use crate::invocation::value;
 use crate::letters::Failure;
 use crate::limits;
 use crate::operations::{Context, Setting};
@@ -170,7 +171,12 @@ impl State {
             About { rule_arn: &rule.arn, rule_name: &rule.declared.key.name, ingested: route.event.at };
         let input = target.input.render(&route.event.text, &about).ok_or(Failure::INVALID_INPUT)?;
         let fifo = target.arn.resource.ends_with(".fifo");
-        let group = target.group.as_deref();
+        let key = (target.arn.service == "kinesis").then(|| match &target.partition_key_path {
+            Some(path) => value(path, &route.event.text),
+            // AWS's documentation of KinesisParameters: "The default is to use the eventId as the partition key."
+            None => route.id().to_owned(),
+        });
+        let group = key.as_deref().or(target.group.as_deref());
         let is_whole = target.input == Input::Whole && group.is_none();
         let body = match is_whole {
             true => step.whole(rule, route, context),

@@ -22,6 +22,13 @@ impl Numbers {
         number
     }
 
+    /// Takes `count` numbers in a row, and returns the first.
+    pub fn draw_many(&self, count: u64) -> u64 {
+        let first = self.0.get();
+        self.0.set(first + count);
+        first
+    }
+
     /// The number that is drawn next. All numbers below it are taken.
     pub fn next(&self) -> u64 {
         self.0.get()

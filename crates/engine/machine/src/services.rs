@@ -75,6 +75,7 @@ list! {
     sqs: Sqs,
     sns: Sns,
     eventbridge: Eventbridge,
+    kinesis: Kinesis,
     pipes: Pipes,
     scheduler: Scheduler,
     schemas: Schemas,

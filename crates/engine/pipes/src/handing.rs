@@ -249,6 +249,12 @@ pub(crate) fn message(pipe: &Pipe, record: &Record, context: &Context<'_, '_>) -
             group: value(group, "MessageGroupId")?.filter(|group| !group.is_empty()),
             deduplication_id: value(deduplication_id, "MessageDeduplicationId")?.filter(|id| !id.is_empty()),
         },
+        // A record may be empty, but no message of a source is.
+        Kind::Stream { partition_key } => Message {
+            text: text.into_owned(),
+            group: value(&Some(partition_key.clone()), "PartitionKey")?,
+            deduplication_id: None,
+        },
         Kind::Topic | Kind::StateMachine { .. } | Kind::Destination(_) => {
             Message { text: text.into_owned(), ..Message::default() }
         }

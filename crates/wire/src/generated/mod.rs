@@ -3,6 +3,7 @@
 //! Readers and writers of each service's shapes, and what chooses between the services.
 
 pub mod eventbridge;
+pub mod kinesis;
 pub mod pipes;
 pub mod scheduler;
 pub mod schemas;
@@ -21,6 +22,8 @@ use crate::{cbor, json, rest, xml};
 pub enum Request {
     /// Of eventbridge.
     Eventbridge(Box<api::eventbridge::Request>),
+    /// Of kinesis.
+    Kinesis(api::kinesis::Request),
     /// Of pipes.
     Pipes(Box<api::pipes::Request>),
     /// Of scheduler.
@@ -53,6 +56,8 @@ pub enum Request {
 pub enum Response {
     /// Of eventbridge.
     Eventbridge(Box<api::eventbridge::Response>),
+    /// Of kinesis.
+    Kinesis(api::kinesis::Response),
     /// Of pipes.
     Pipes(Box<api::pipes::Response>),
     /// Of scheduler.
@@ -85,6 +90,8 @@ pub enum Response {
 pub enum Operation {
     /// Of eventbridge.
     Eventbridge(api::eventbridge::Operation),
+    /// Of kinesis.
+    Kinesis(api::kinesis::Operation),
     /// Of pipes.
     Pipes(api::pipes::Operation),
     /// Of scheduler.
@@ -114,6 +121,7 @@ pub enum Operation {
 /// The services.
 pub const SERVICES: &[&Service] = &[
     &eventbridge::SERVICE,
+    &kinesis::SERVICE,
     &pipes::SERVICE,
     &scheduler::SERVICE,
     &schemas::SERVICE,
@@ -135,6 +143,7 @@ impl Operation {
     pub const fn name(self) -> &'static str {
         match self {
             Operation::Eventbridge(operation) => operation.name(),
+            Operation::Kinesis(operation) => operation.name(),
             Operation::Pipes(operation) => operation.name(),
             Operation::Scheduler(operation) => operation.name(),
             Operation::Schemas(operation) => operation.name(),
@@ -156,6 +165,7 @@ impl Operation {
     pub const fn is_addition(self) -> bool {
         match self {
             Operation::Eventbridge(operation) => operation.is_addition(),
+            Operation::Kinesis(operation) => operation.is_addition(),
             Operation::Pipes(operation) => operation.is_addition(),
             Operation::Scheduler(operation) => operation.is_addition(),
             Operation::Schemas(operation) => operation.is_addition(),
@@ -177,6 +187,7 @@ impl Operation {
     pub const fn service(self) -> &'static Service {
         match self {
             Operation::Eventbridge(_) => &eventbridge::SERVICE,
+            Operation::Kinesis(_) => &kinesis::SERVICE,
             Operation::Pipes(_) => &pipes::SERVICE,
             Operation::Scheduler(_) => &scheduler::SERVICE,
             Operation::Schemas(_) => &schemas::SERVICE,
@@ -198,6 +209,7 @@ impl Operation {
     pub const fn has_output(self) -> bool {
         match self {
             Operation::Eventbridge(operation) => eventbridge::has_output(operation),
+            Operation::Kinesis(operation) => kinesis::has_output(operation),
             Operation::Pipes(operation) => pipes::has_output(operation),
             Operation::Scheduler(operation) => scheduler::has_output(operation),
             Operation::Schemas(operation) => schemas::has_output(operation),
@@ -219,6 +231,7 @@ impl Operation {
     pub const fn has_events(self) -> bool {
         match self {
             Operation::Eventbridge(_) => false,
+            Operation::Kinesis(operation) => kinesis::has_events(operation),
             Operation::Pipes(_) => false,
             Operation::Scheduler(_) => false,
             Operation::Schemas(_) => false,
@@ -240,6 +253,7 @@ impl Operation {
     pub fn from_name(service: &Service, name: &str) -> Option<Operation> {
         match service.name {
             "eventbridge" => api::eventbridge::Operation::from_name(name).map(Operation::Eventbridge),
+            "kinesis" => api::kinesis::Operation::from_name(name).map(Operation::Kinesis),
             "pipes" => api::pipes::Operation::from_name(name).map(Operation::Pipes),
             "scheduler" => api::scheduler::Operation::from_name(name).map(Operation::Scheduler),
             "schemas" => api::schemas::Operation::from_name(name).map(Operation::Schemas),
@@ -270,6 +284,7 @@ impl Response {
     pub fn operation(&self) -> Operation {
         match self {
             Response::Eventbridge(response) => Operation::Eventbridge(eventbridge::operation_of(response)),
+            Response::Kinesis(response) => Operation::Kinesis(kinesis::operation_of(response)),
             Response::Pipes(response) => Operation::Pipes(pipes::operation_of(response)),
             Response::Scheduler(response) => Operation::Scheduler(scheduler::operation_of(response)),
             Response::Schemas(response) => Operation::Schemas(schemas::operation_of(response)),
@@ -303,6 +318,9 @@ pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<
     match operation {
         Operation::Eventbridge(operation) => {
             Some(eventbridge::read_document(operation, reader).map(Box::new).map(Request::Eventbridge))
+        }
+        Operation::Kinesis(operation) => {
+            Some(kinesis::read_document(operation, reader).map(Request::Kinesis))
         }
         Operation::Pipes(operation) => {
             Some(pipes::read_document(operation, reader).map(Box::new).map(Request::Pipes))
@@ -344,6 +362,9 @@ pub fn read_cbor(operation: Operation, reader: &mut cbor::Reader<'_>) -> Option<
         Operation::Eventbridge(_) => {
             let _ = reader;
             None
+        }
+        Operation::Kinesis(operation) => {
+            Some(kinesis::read_document(operation, reader).map(Request::Kinesis))
         }
         Operation::Pipes(_) => {
             let _ = reader;
@@ -396,6 +417,10 @@ pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Option<Result<Reque
             let _ = scope;
             None
         }
+        Operation::Kinesis(_) => {
+            let _ = scope;
+            None
+        }
         Operation::Pipes(_) => {
             let _ = scope;
             None
@@ -444,6 +469,10 @@ pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Re
             let _ = request;
             None
         }
+        Operation::Kinesis(_) => {
+            let _ = request;
+            None
+        }
         Operation::Pipes(operation) => {
             Some(pipes::read_rest(operation, request).map(Box::new).map(Request::Pipes))
         }
@@ -489,6 +518,7 @@ pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Re
 pub fn write_json(response: &Response, writer: &mut json::Writer) {
     match response {
         Response::Eventbridge(response) => eventbridge::write_document(response, writer),
+        Response::Kinesis(response) => kinesis::write_document(response, writer),
         Response::Pipes(response) => pipes::write_document(response, writer),
         Response::Scheduler(response) => scheduler::write_document(response, writer),
         Response::Schemas(response) => schemas::write_document(response, writer),
@@ -514,6 +544,7 @@ pub fn write_cbor(response: &Response, writer: &mut cbor::Writer) {
         Response::Eventbridge(_) => {
             let _ = writer;
         }
+        Response::Kinesis(response) => kinesis::write_document(response, writer),
         Response::Pipes(_) => {
             let _ = writer;
         }
@@ -549,6 +580,9 @@ pub fn write_cbor(response: &Response, writer: &mut cbor::Writer) {
 pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
     match response {
         Response::Eventbridge(_) => {
+            let _ = xml;
+        }
+        Response::Kinesis(_) => {
             let _ = xml;
         }
         Response::Pipes(_) => {
@@ -588,6 +622,7 @@ pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
 pub fn write_rest(response: &Response) -> Option<rest::Answer> {
     match response {
         Response::Eventbridge(_) => None,
+        Response::Kinesis(_) => None,
         Response::Pipes(response) => Some(pipes::write_rest(response)),
         Response::Scheduler(response) => Some(scheduler::write_rest(response)),
         Response::Schemas(response) => Some(schemas::write_rest(response)),

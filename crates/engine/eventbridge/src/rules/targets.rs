@@ -93,6 +93,12 @@ fn check_one(target: &Target) -> Result<(), Refusal> {
         arn.parse::<Arn>().map_err(|_| refusals::parameter(arn, "Provided Arn is not in correct format."))?;
     }
     Input::of(target)?;
+    if let Some(path) = target.kinesis_parameters.as_ref().and_then(|it| it.partition_key_path.as_deref())
+        && json_text::path::Path::parse(path).is_none()
+    {
+        // The text is not recorded of AWS.
+        return Err(refusals::invalid(format_args!("PartitionKeyPath {path} is not a valid JSON path.")));
+    }
     let is_fifo = target.arn.as_deref().is_some_and(|arn| arn.contains(":sqs:") && arn.ends_with(".fifo"));
     if is_fifo && group(target).is_none() {
         let id = target.id.as_deref().unwrap_or_default();
@@ -115,6 +121,12 @@ pub fn group(target: &Target) -> Option<&Text> {
         .as_ref()
         .and_then(|it| it.message_group_id.as_ref())
         .filter(|group| !group.is_empty())
+}
+
+/// Where the partition key stands in events, if the target is a stream and it is said.
+pub fn partition_key_path(target: &Target) -> Option<&Text> {
+    let path = target.kinesis_parameters.as_ref().and_then(|it| it.partition_key_path.as_ref());
+    path.filter(|path| !path.is_empty())
 }
 
 /// What the log can keep of a request's shapes.

@@ -8,7 +8,7 @@ use resources::tags::{Rules, Tags};
 
 use super::definition::{
     BusParameters, Definition, EnrichmentParameters, Log, MachineParameters, QueueParameters,
-    TargetParameters,
+    StreamParameters, TargetParameters,
 };
 use super::http::HttpParameters;
 use super::pipe::{asks_one_by_one, is_path};
@@ -204,6 +204,7 @@ fn target_parameters(
             event_bridge_event_bus_parameters: given.event_bridge_event_bus_parameters.clone(),
             step_function_state_machine_parameters: given.step_function_state_machine_parameters.clone(),
             http_parameters: given.http_parameters.clone(),
+            kinesis_stream_parameters: given.kinesis_stream_parameters.clone(),
             ..Default::default()
         };
     check_served(is_served, "TargetParameters")?;
@@ -220,6 +221,9 @@ fn target_parameters(
             "sqsQueueParameters.messageDeduplicationId",
             (0, 100),
         ),
+    });
+    let stream = given.kinesis_stream_parameters.as_ref().map(|stream| StreamParameters {
+        partition_key: text(&stream.partition_key, "kinesisStreamParameters.partitionKey", (0, 256)),
     });
     let mut bus = None;
     if let Some(given) = &given.event_bridge_event_bus_parameters {
@@ -247,7 +251,7 @@ fn target_parameters(
         let values = given.path_parameter_values.as_deref();
         HttpParameters::of(values, maps, "targetParameters.httpParameters", faults)
     });
-    Ok(TargetParameters { input_template, queue, bus, state_machine, http })
+    Ok(TargetParameters { input_template, queue, bus, state_machine, stream, http })
 }
 
 fn check_bus(bus: &BusParameters, faults: &mut Faults) {

@@ -48,7 +48,19 @@ pub struct TargetParameters {
     /// `StepFunctionStateMachineParameters`.
     pub state_machine: Option<MachineParameters>,
     /// `HttpParameters`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpParameters>,
+    /// `KinesisStreamParameters`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamParameters>,
+}
+
+/// `KinesisStreamParameters`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StreamParameters {
+    /// `PartitionKey`.
+    pub partition_key: Option<String>,
 }
 
 /// `EnrichmentParameters`.
@@ -58,6 +70,7 @@ pub struct EnrichmentParameters {
     /// `InputTemplate`.
     pub input_template: Option<String>,
     /// `HttpParameters`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpParameters>,
 }
 
@@ -186,6 +199,9 @@ impl Definition {
                     header_parameters,
                     query_string_parameters,
                 }
+            }),
+            kinesis_stream_parameters: given.stream.as_ref().map(|stream| {
+                shapes::PipeTargetKinesisStreamParameters { partition_key: text(&stream.partition_key) }
             }),
             ..Default::default()
         }))

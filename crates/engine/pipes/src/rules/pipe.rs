@@ -76,6 +76,11 @@ pub enum Kind {
     },
     /// A topic gets each event as a message.
     Topic,
+    /// A stream gets each event as a record.
+    Stream {
+        /// `PartitionKey`.
+        partition_key: Dynamic,
+    },
     /// An event bus gets each event as the detail of one.
     Bus {
         /// `DetailType`.
@@ -106,7 +111,7 @@ impl Kind {
     fn batch(&self) -> u32 {
         match self {
             Kind::StateMachine { .. } => 10_000,
-            Kind::Queue { .. } | Kind::Topic | Kind::Bus { .. } => limits::TARGET_BATCH,
+            Kind::Queue { .. } | Kind::Topic | Kind::Bus { .. } | Kind::Stream { .. } => limits::TARGET_BATCH,
             Kind::Destination(_) => 1,
         }
     }
@@ -129,6 +134,13 @@ impl Kind {
                 return Err(refusals::invalid("FIFO topics are not supported as targets of pipes."));
             }
             ("sns", _) => Kind::Topic,
+            ("kinesis", name) if name.starts_with("stream/") => {
+                // The text is not recorded of AWS.
+                let missing =
+                    || refusals::invalid("KinesisStreamParameters.PartitionKey must be given for a stream.");
+                let key = given.stream.as_ref().and_then(|it| it.partition_key.clone());
+                Kind::Stream { partition_key: dynamic(&key)?.ok_or_else(missing)? }
+            }
             ("events", name) if name.starts_with("event-bus/") => {
                 let bus = given.bus.clone().unwrap_or_default();
                 Kind::Bus {
@@ -150,22 +162,28 @@ impl Kind {
             },
             _ if is_destination(target) => Kind::Destination(Http::parse(given.http.as_ref())?),
             _ => {
-                let text = "is not supported by this server: the targets of its pipes are queues, topics, event buses, state \
-                            machines and API destinations.";
+                let text = "is not supported by this server: the targets of its pipes are queues, topics, event buses, \
+                            streams, state machines and API destinations.";
                 return Err(refusals::invalid(format_args!("Target {target} {text}")));
             }
         };
-        let fits = match kind {
-            Kind::Queue { .. } => given.bus.is_none() && given.state_machine.is_none(),
-            Kind::Topic => given.queue.is_none() && given.bus.is_none() && given.state_machine.is_none(),
-            Kind::Bus { .. } => given.queue.is_none() && given.state_machine.is_none(),
-            Kind::StateMachine { .. } => given.queue.is_none() && given.bus.is_none(),
-            Kind::Destination(_) => {
-                given.queue.is_none() && given.bus.is_none() && given.state_machine.is_none()
-            }
+        let has = [
+            given.queue.is_some(),
+            given.bus.is_some(),
+            given.state_machine.is_some(),
+            given.stream.is_some(),
+            given.http.is_some(),
+        ];
+        let may = match kind {
+            Kind::Queue { .. } => 0,
+            Kind::Bus { .. } => 1,
+            Kind::StateMachine { .. } => 2,
+            Kind::Stream { .. } => 3,
+            Kind::Destination(_) => 4,
+            Kind::Topic => has.len(),
         };
-        let is_destination = matches!(kind, Kind::Destination(_));
-        if fits && (is_destination || given.http.is_none()) { Ok(kind) } else { Err(unfit()) }
+        let fits = has.iter().enumerate().all(|(at, has)| !has || at == may);
+        if fits { Ok(kind) } else { Err(unfit()) }
     }
 }
 

@@ -263,9 +263,12 @@ impl Target {
         }
     }
 
-    /// The message group of a queue that is invoked.
+    /// The message group of a queue that is invoked, or the partition key of a stream.
     pub fn message_group(&self) -> Option<&str> {
-        self.parameters.sqs.as_ref()?.as_deref()
+        match &self.parameters.kinesis {
+            Some(key) if self.arn.contains(":kinesis:") => Some(key),
+            _ => self.parameters.sqs.as_ref()?.as_deref(),
+        }
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {

@@ -58,6 +58,11 @@ const SERVED: &[(bool, &str, Integrated)] = &[
         "schemas",
         Integrated { service: "schemas", errors: "Schemas", caused_by: "Schemas", is_sdk: true },
     ),
+    (
+        true,
+        "kinesis",
+        Integrated { service: "kinesis", errors: "Kinesis", caused_by: "Kinesis", is_sdk: true },
+    ),
     (true, "sfn", Integrated { service: "stepfunctions", errors: "Sfn", caused_by: "Sfn", is_sdk: true }),
 ];
 
