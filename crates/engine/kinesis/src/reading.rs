@@ -42,10 +42,10 @@ pub struct Reading {
     pub position: Position,
     /// Where to begin in the store; absent if it has nothing of it.
     pub page: Option<From>,
-    /// The number up to which the store had everything.
-    pub stored: u64,
     /// Chunks of the log that follow, with the numbers of their last records.
     pub extents: Vec<(Extent, u64)>,
+    /// Whether nothing follows them.
+    pub is_whole: bool,
     /// Records at the most.
     pub most: usize,
     /// Bytes at the most, unless it is one record.
@@ -84,6 +84,7 @@ impl State {
         };
         let is_early = |sent: Time| sent < oldest || matches!(position, Position::Time(time) if sent < time);
         let (mut extents, mut records, mut bytes) = (Vec::new(), 0usize, 0usize);
+        let mut is_whole = true;
         let entries = owed.into_iter().flat_map(|owed| owed.iter_from(Seq(from)));
         for entry in entries.skip_while(|entry| is_early(entry.sent)) {
             let (count, is_part) = records_of_tag(entry.tag);
@@ -91,6 +92,7 @@ impl State {
             // A record in parts is read whole if it comes first, or its reader would never come behind it.
             let is_first = extents.is_empty() || is_part && records == 0;
             if !is_first && (records >= most || bytes > limits::READ_BYTES) {
+                is_whole = false;
                 break;
             }
             records += if is_part { 0 } else { count };
@@ -104,8 +106,8 @@ impl State {
             series: shard.series(),
             position,
             page,
-            stored: stored.unwrap_or(0),
             extents,
+            is_whole,
             most,
             bytes: limits::READ_BYTES,
             oldest,
@@ -300,15 +302,9 @@ impl Gathered {
 
     /// Everything that was to be read has been.
     pub fn finish(&mut self, reading: &Reading) {
-        if self.is_full || self.parts.is_some() {
-            return;
-        }
-        if reading.extents.is_empty() {
-            // What cannot be read at the end of what the store has is passed over.
-            self.next = self.next.max(reading.stored + 1);
-        }
-        if matches!(reading.position, Position::Time(_)) && self.records.is_empty() {
-            // What arrives from now on is what it waits for.
+        if reading.is_whole && !self.is_full {
+            // What cannot be read is passed over, as is a record that a crash has cut off; what arrives from now on comes next.
+            self.parts = None;
             self.next = self.next.max(reading.last + 1);
         }
     }
@@ -318,12 +314,12 @@ impl Gathered {
         self.next > reading.last
     }
 
-    /// `MillisBehindLatest`.
+    /// `MillisBehindLatest`. Clients stop at zero, so it is zero only at the end.
     pub fn millis_behind(&self, reading: &Reading) -> u64 {
         if self.is_at_end(reading) {
             return 0;
         }
         let at = self.records.last().map(|record| record.at).or(self.seen);
-        at.map_or(0, |at| reading.now - at)
+        at.map_or(1, |at| (reading.now - at).max(1))
     }
 }

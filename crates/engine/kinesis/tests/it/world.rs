@@ -230,14 +230,13 @@ impl World {
 
     /// Starts again: the state is what the log and the store say. With `moved`, segments that nothing holds are gone.
     pub fn restart(&mut self, moved: bool) {
-        if moved {
-            let held: Vec<u32> = self
-                .ledger
-                .segments()
-                .filter(|(_, used)| used.references > 0)
-                .map(|(segment, _)| segment)
-                .collect();
-            self.log.retain(|(at, ..)| held.contains(&at.place.segment()));
+        let dead = |world: &World| {
+            let dead = world.ledger.segments().find(|(_, used)| used.is_dead(world.now));
+            dead.map(|(segment, _)| segment).filter(|_| moved)
+        };
+        while let Some(dead) = dead(self) {
+            self.ledger.dropped(dead);
+            self.log.retain(|(at, ..)| at.place.segment() != dead);
         }
         self.state = State::default();
         self.ledger = Ledger::default();
