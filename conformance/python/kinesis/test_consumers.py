@@ -1,7 +1,10 @@
 """Consumers, and what they are sent (facts/kinesis.md §§ 5, 14, 16)."""
 
+import http.client
+import json
 import threading
 import time
+import urllib.parse
 
 from kinesis.support import ACCOUNT, events_of, refused, shard_id
 
@@ -74,3 +77,20 @@ def test_a_second_subscription_at_once_is_refused(kinesis, stream):
     unknown = consumer.replace("/consumer/c:", "/consumer/x:")
     missing = subscribe | {"ConsumerARN": unknown}
     assert refused(kinesis.subscribe_to_shard, **missing)[0] == "ResourceNotFoundException"
+
+
+# § 11: the first frame of an answer in JSON.
+INITIAL_RESPONSE = bytes.fromhex(
+    "0000007200000060ab820d9e0d3a6d6573736167652d747970650700056576656e740b3a6576656e742d74797065070010696e697469616c2d"
+    "726573706f6e73650d3a636f6e74656e742d7479706507001a6170706c69636174696f6e2f782d616d7a2d6a736f6e2d312e317b7de16e66e4"
+)
+
+
+def test_the_first_frame_is_that_of_the_specification(endpoint, kinesis, stream):
+    consumer = make_consumer(kinesis, stream)
+    body = {"ConsumerARN": consumer, "ShardId": shard_id(0), "StartingPosition": {"Type": "LATEST"}}
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(endpoint.url).netloc, timeout=20)
+    headers = {"X-Amz-Target": "Kinesis_20131202.SubscribeToShard", "Content-Type": "application/x-amz-json-1.1"}
+    connection.request("POST", "/", json.dumps(body), headers)
+    assert connection.getresponse().read(len(INITIAL_RESPONSE)) == INITIAL_RESPONSE
+    connection.close()

@@ -143,7 +143,7 @@ impl Exchange {
             return self.respond(StatusCode::OK, Some(self.media_type()), document);
         }
         // facts/protocols.md § 10: the first frame carries the members that are no stream.
-        match Event::initial_response(self.media_type_of_events(), document).finish() {
+        match Event::initial_response(self.media_type(), document).finish() {
             Ok(frame) => self.respond(StatusCode::OK, Some(eventstream::MEDIA_TYPE), frame),
             Err(fault) => self.refuse(&Refusal::new("InternalFailure", fault.to_string())),
         }
@@ -211,10 +211,6 @@ impl Exchange {
                 self.protocol.dialect().map_or("application/cbor", Dialect::media_type)
             }
         }
-    }
-
-    fn media_type_of_events(&self) -> &'static str {
-        self.protocol.dialect().map_or("application/json", Dialect::media_type)
     }
 
     fn respond(&self, status: StatusCode, media_type: Option<&'static str>, body: Bytes) -> Response<Bytes> {

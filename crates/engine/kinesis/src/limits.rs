@@ -76,10 +76,12 @@ pub struct Limits {
     pub quotas: bool,
     /// Whether a shard takes no more in a second than AWS's.
     pub rates: bool,
+    /// Whether resource policies decide what other accounts, and services for them, may do.
+    pub policies: bool,
 }
 
 impl kernel::Limits for Limits {
     fn strict() -> Self {
-        Limits { quotas: true, rates: true }
+        Limits { quotas: true, rates: true, policies: true }
     }
 }

@@ -73,6 +73,14 @@ pub(crate) struct Tip {
 const FORGOTTEN_AT_ONCE: usize = 100;
 
 impl Live {
+    /// A shard is not open any more. A child that begins at the same hash key may have been read before, since cleaning has written the
+    /// end of its parent again behind it.
+    fn close(&mut self, shard: &ShardDeclared) {
+        if self.open.get(&shard.range.start).is_some_and(|open| open.series == shard.series()) {
+            self.open.remove(&shard.range.start);
+        }
+    }
+
     /// The open shard to which a hash key belongs.
     pub(crate) fn shard_of(&self, hash: u128) -> Option<Open> {
         self.open.range(..=hash).next_back().map(|(_, open)| *open).filter(|open| hash <= open.end)
@@ -221,12 +229,9 @@ impl State {
 
     fn shard_declared(&mut self, record: &ShardDeclared, at: Extent, ledger: &mut Ledger) {
         let series = record.series();
-        if let Some(before) = self.shards.declare(record, at, ledger) {
-            if before.id != record.id {
-                self.shard_gone(&before);
-            } else if let Some(live) = self.live.get_mut(&record.key.stream) {
-                live.open.remove(&before.range.start);
-            }
+        let before = self.shards.declare(record, at, ledger);
+        if let Some(before) = before.filter(|before| before.id != record.id) {
+            self.shard_gone(&before);
         }
         // A stream that is declared behind its shards sets it.
         let known = self.live.get(&record.key.stream).and_then(|live| live.retention);
@@ -240,9 +245,7 @@ impl State {
                 live.open.insert(record.range.start, open);
             }
             Some(closed) => {
-                if live.open.get(&record.range.start).is_some_and(|open| open.series == series) {
-                    live.open.remove(&record.range.start);
-                }
+                live.close(record);
                 if known.is_some() {
                     self.ends.set(retention.passes(closed.at), record.key);
                 }
@@ -259,10 +262,8 @@ impl State {
         {
             self.ends.clear(retention.passes(closed.at), shard.key);
         }
-        if let Some(live) = live
-            && live.open.get(&shard.range.start).is_some_and(|open| open.series == series)
-        {
-            live.open.remove(&shard.range.start);
+        if let Some(live) = live {
+            live.close(shard);
         }
         self.owed.end(series, !self.is_reading);
         self.tips.remove(&series);

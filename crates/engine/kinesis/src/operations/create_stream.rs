@@ -181,8 +181,8 @@ impl Operation<State> for DeleteStream {
         Ok(DeleteStream { key, caller: asker.caller.clone(), with_consumers })
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        decided(self.delete(state))
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        decided(self.delete(state, &context.setting))
     }
 
     fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<DeleteStreamOutput, Malformed> {
@@ -191,8 +191,8 @@ impl Operation<State> for DeleteStream {
 }
 
 impl DeleteStream {
-    fn delete<'a>(&self, state: &State) -> Result<Decision<'a>, Refusal> {
-        let stream = permitted(state, &self.key, &self.caller, "DeleteStream")?;
+    fn delete<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'a>, Refusal> {
+        let stream = permitted(state, &self.key, &self.caller, "DeleteStream", setting)?;
         if !self.with_consumers && state.consumers_of(stream.id).next().is_some() {
             // The text is not recorded of AWS.
             return Err(refusals::in_use(format_args!(

@@ -80,7 +80,7 @@ impl Operation<State> for DescribeStream {
 
 impl DescribeStream {
     fn describe<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'a>, Refusal> {
-        let stream = permitted(state, &self.key, &self.caller, "DescribeStream")?;
+        let stream = permitted(state, &self.key, &self.caller, "DescribeStream", setting)?;
         let from = self.after.map_or(0, |after| after.saturating_add(1));
         let mut shards = state.shards_of(stream.id, from);
         let listed = shards.by_ref().take(self.most).cloned().collect();
@@ -116,10 +116,11 @@ impl Operation<State> for DescribeStreamSummary {
     }
 
     fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
-        let stream = match permitted(state, &self.key, &self.caller, "DescribeStreamSummary") {
-            Ok(stream) => stream,
-            Err(refusal) => return refusal.into(),
-        };
+        let stream =
+            match permitted(state, &self.key, &self.caller, "DescribeStreamSummary", &context.setting) {
+                Ok(stream) => stream,
+                Err(refusal) => return refusal.into(),
+            };
         Decision::answer(Reply::Stream(Box::new(StreamShown {
             stream: stream.clone(),
             shards: Vec::new(),

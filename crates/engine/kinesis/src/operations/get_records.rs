@@ -122,7 +122,7 @@ impl Operation<State> for GetShardIterator {
 
 impl GetShardIterator {
     fn begin<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'a>, Refusal> {
-        let stream = permitted(state, &self.key, &self.caller, "GetShardIterator")?;
+        let stream = permitted(state, &self.key, &self.caller, "GetShardIterator", setting)?;
         let shard = shard_number(&self.shard).and_then(|number| state.shard(stream.id, number));
         let shard = shard.ok_or_else(|| refusals::shard_missing(&self.shard, &self.key))?;
         let position = self.start.position(state, &self.key, shard)?;
@@ -197,7 +197,7 @@ impl GetRecords {
     fn read<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'a>, Refusal> {
         let Iterator { stream: key, id, series, position, made } = &self.iterator;
         let now = setting.now;
-        let stream = permitted(state, key, &self.caller, "GetRecords")?;
+        let stream = permitted(state, key, &self.caller, "GetRecords", setting)?;
         // One that was made before the stream was made anew reads nothing of the new one.
         if stream.id != *id {
             return Err(refusals::stream_missing(key));

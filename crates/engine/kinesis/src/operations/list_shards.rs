@@ -181,7 +181,7 @@ impl ListShards {
         if self.token_made.is_some_and(|made| made + limits::TOKEN_MILLIS < now) {
             return Err(refusals::token_expired());
         }
-        let stream = permitted(state, &self.key, &self.caller, "ListShards")?;
+        let stream = permitted(state, &self.key, &self.caller, "ListShards", setting)?;
         let is_it = self.created.is_none_or(|created| created == stream.created.seconds());
         if !is_it || self.token_of.is_some_and(|of| of != stream.id) {
             return Err(refusals::stream_missing(&self.key));

@@ -32,8 +32,8 @@ impl Operation<State> for PutResourcePolicy {
         Ok(PutResourcePolicy(Resource::named(input.resource_arn.as_ref())?, asker.caller.clone(), policy))
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        let found = self.0.find(state, &self.1, "PutResourcePolicy");
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        let found = self.0.find(state, &self.1, "PutResourcePolicy", &context.setting);
         decided(found.map(|found| found.with_policy(Some(self.2.clone()))))
     }
 
@@ -57,10 +57,10 @@ impl Operation<State> for GetResourcePolicy {
         Ok(GetResourcePolicy(Resource::named(input.resource_arn.as_ref())?, asker.caller.clone()))
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         decided(
             self.0
-                .find(state, &self.1, "GetResourcePolicy")
+                .find(state, &self.1, "GetResourcePolicy", &context.setting)
                 .map(|found| Decision::answer(Reply::Text(found.policy().unwrap_or("{}").to_owned()))),
         )
     }
@@ -85,8 +85,8 @@ impl Operation<State> for DeleteResourcePolicy {
         Ok(DeleteResourcePolicy(Resource::named(input.resource_arn.as_ref())?, asker.caller.clone()))
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        let found = self.0.find(state, &self.1, "DeleteResourcePolicy");
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        let found = self.0.find(state, &self.1, "DeleteResourcePolicy", &context.setting);
         decided(found.map(|found| found.with_policy(None)))
     }
 

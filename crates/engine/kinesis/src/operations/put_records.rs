@@ -93,7 +93,7 @@ impl PutRecords {
         state: &State,
         setting: &Setting<'_>,
     ) -> Result<Decision<'a>, Refusal> {
-        let stream = permitted(state, &self.stream, &self.caller, self.action)?;
+        let stream = permitted(state, &self.stream, &self.caller, self.action, setting)?;
         let missing = || refusals::stream_missing(&self.stream);
         let live = state.live(stream.id).ok_or_else(missing)?;
         if progress.next == 0 && progress.part.is_none() {

@@ -60,8 +60,9 @@ fn changeable<'s>(
     key: &StreamKey,
     caller: &Caller,
     action: &str,
+    setting: &Setting<'_>,
 ) -> Result<&'s StreamDeclared, Refusal> {
-    let stream = permitted(state, key, caller, action)?;
+    let stream = permitted(state, key, caller, action, setting)?;
     if stream.is_on_demand { Err(refusals::on_demand(key)) } else { Ok(stream) }
 }
 
@@ -114,7 +115,7 @@ impl Operation<State> for SplitShard {
 
 impl SplitShard {
     fn split<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'a>, Refusal> {
-        let stream = changeable(state, &self.key, &self.caller, "SplitShard")?;
+        let stream = changeable(state, &self.key, &self.caller, "SplitShard", setting)?;
         let shard = open_shard(state, stream, &self.shard)?;
         let HashRange { start, end } = shard.range;
         if self.at <= start || self.at > end {
@@ -178,7 +179,7 @@ impl Operation<State> for MergeShards {
 
 impl MergeShards {
     fn merge<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'a>, Refusal> {
-        let stream = changeable(state, &self.key, &self.caller, "MergeShards")?;
+        let stream = changeable(state, &self.key, &self.caller, "MergeShards", setting)?;
         let first = open_shard(state, stream, &self.shards[0])?;
         let other = open_shard(state, stream, &self.shards[1])?;
         let (low, high) = if first.range < other.range { (first, other) } else { (other, first) };
@@ -239,7 +240,7 @@ impl Operation<State> for UpdateShardCount {
 
 impl UpdateShardCount {
     fn update<'a>(&self, state: &State, setting: &Setting<'_>) -> Result<Decision<'a>, Refusal> {
-        let stream = changeable(state, &self.key, &self.caller, "UpdateShardCount")?;
+        let stream = changeable(state, &self.key, &self.caller, "UpdateShardCount", setting)?;
         let open: Vec<&ShardDeclared> = self.open(state, stream);
         let current = open.len();
         let target = self.target as usize;

@@ -6,7 +6,7 @@ use resources::Faults;
 use resources::policy::Policy;
 use resources::tags::Tags;
 
-use super::{Decision, Reply, permitted};
+use super::{Decision, Reply, Setting, permitted};
 use crate::ids::consumer_of_arn;
 use crate::records::{ConsumerDeclared, Record, StreamDeclared};
 use crate::rules::permissions;
@@ -56,16 +56,19 @@ impl Resource {
         state: &'s State,
         caller: &Caller,
         action: &str,
+        setting: &Setting<'_>,
     ) -> Result<Found<'s>, Refusal> {
         let Some((name, second)) = &self.consumer else {
-            return permitted(state, &self.stream, caller, action).map(Found::Stream);
+            return permitted(state, &self.stream, caller, action, setting).map(Found::Stream);
         };
         let stream = state.stream(&self.stream);
         let key = stream.map(|stream| ConsumerKey { stream: stream.id, name: name.clone() });
         let consumer = key.and_then(|key| state.consumers.get(&key));
         let consumer = consumer.filter(|consumer| consumer.created.seconds() == *second);
         let policy = consumer.and_then(|it| it.policy.as_deref()).map(Policy::compile);
-        permissions::check(caller, &self.stream.account, || self.arn.clone(), policy.as_ref(), action)?;
+        if setting.limits.policies {
+            permissions::check(caller, &self.stream.account, || self.arn.clone(), policy.as_ref(), action)?;
+        }
         let missing = || refusals::consumer_missing(name, &self.stream.account);
         consumer.map(Found::Consumer).ok_or_else(missing)
     }

@@ -13,7 +13,7 @@ use kernel::codec::Malformed;
 use kernel::{Asker, Caller, Demand, Operation, Refusal};
 use resources::Faults;
 
-use super::{Context, Decision, Materials, Reply, answered, decided, declared, permitted, text};
+use super::{Context, Decision, Materials, Reply, Setting, answered, decided, declared, permitted, text};
 use crate::records::StreamDeclared;
 use crate::rules::checking;
 use crate::state::State;
@@ -41,11 +41,11 @@ impl<T> Set<T> {
     /// Declares the stream as `change` makes it of what it was.
     fn apply<'a>(
         &self,
-        state: &State,
+        (state, setting): (&State, &Setting<'_>),
         action: &str,
         change: impl FnOnce(&T, &mut StreamDeclared) -> Result<Reply, Refusal>,
     ) -> Decision<'a> {
-        decided(permitted(state, &self.key, &self.caller, action).and_then(|known| {
+        decided(permitted(state, &self.key, &self.caller, action, setting).and_then(|known| {
             let mut stream = known.clone();
             let reply = change(&self.to, &mut stream)?;
             Ok(if stream == *known { Decision::answer(reply) } else { declared(stream, reply) })
@@ -99,7 +99,7 @@ impl Operation<State> for IncreaseStreamRetentionPeriod {
     /// What has passed its retention stays out of sight, though it would not have passed the new one.
     fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
         let now = context.setting.now;
-        self.0.apply(state, "IncreaseStreamRetentionPeriod", |&given, stream| {
+        self.0.apply((state, &context.setting), "IncreaseStreamRetentionPeriod", |&given, stream| {
             let hours = within(given)?;
             if hours < stream.retention_hours {
                 return Err(refusals::invalid(format_args!(
@@ -143,8 +143,8 @@ impl Operation<State> for DecreaseStreamRetentionPeriod {
         Set::of(named, asker, faults, hours).map(DecreaseStreamRetentionPeriod)
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        self.0.apply(state, "DecreaseStreamRetentionPeriod", |&given, stream| {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        self.0.apply((state, &context.setting), "DecreaseStreamRetentionPeriod", |&given, stream| {
             let hours = within(given)?;
             if hours > stream.retention_hours {
                 return Err(refusals::invalid(format_args!(
@@ -198,8 +198,8 @@ impl Operation<State> for StartStreamEncryption {
         Ok(StartStreamEncryption(set))
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        self.0.apply(state, "StartStreamEncryption", |key, stream| {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        self.0.apply((state, &context.setting), "StartStreamEncryption", |key, stream| {
             stream.encryption_key = Some(key.clone());
             Ok(Reply::Done)
         })
@@ -229,8 +229,8 @@ impl Operation<State> for StopStreamEncryption {
         Set::of(named, asker, faults, ()).map(StopStreamEncryption)
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        self.0.apply(state, "StopStreamEncryption", |(), stream| {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        self.0.apply((state, &context.setting), "StopStreamEncryption", |(), stream| {
             stream.encryption_key = None;
             Ok(Reply::Done)
         })
@@ -299,8 +299,8 @@ impl Operation<State> for EnableEnhancedMonitoring {
         Set::of(named, asker, faults, metrics).map(EnableEnhancedMonitoring)
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        self.0.apply(state, "EnableEnhancedMonitoring", |metrics, stream| {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        self.0.apply((state, &context.setting), "EnableEnhancedMonitoring", |metrics, stream| {
             let before = stream.metrics.clone();
             stream.metrics.extend(metrics.iter().filter(|name| !before.contains(name)).cloned());
             stream.metrics.sort_unstable();
@@ -331,8 +331,8 @@ impl Operation<State> for DisableEnhancedMonitoring {
         Set::of(named, asker, faults, metrics).map(DisableEnhancedMonitoring)
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        self.0.apply(state, "DisableEnhancedMonitoring", |metrics, stream| {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        self.0.apply((state, &context.setting), "DisableEnhancedMonitoring", |metrics, stream| {
             let before = stream.metrics.clone();
             stream.metrics.retain(|name| !metrics.contains(name));
             monitored!(DisableEnhancedMonitoring, EnhancedMonitoringOutput, before, stream)
@@ -373,8 +373,8 @@ impl Operation<State> for UpdateStreamMode {
         Set::of((None, input.stream_arn.as_ref()), asker, faults, to).map(UpdateStreamMode)
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        self.0.apply(state, "UpdateStreamMode", |&(is_on_demand, warm), stream| {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        self.0.apply((state, &context.setting), "UpdateStreamMode", |&(is_on_demand, warm), stream| {
             if stream.distributes && !is_on_demand {
                 return Err(refusals::invalid(
                     "RecordDistributionStrategy AUTO needs a stream in On-Demand mode.",
@@ -413,8 +413,8 @@ impl Operation<State> for UpdateStreamWarmThroughput {
         Set::of(named, asker, faults, to).map(UpdateStreamWarmThroughput)
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        self.0.apply(state, "UpdateStreamWarmThroughput", |&mibps, stream| {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        self.0.apply((state, &context.setting), "UpdateStreamWarmThroughput", |&mibps, stream| {
             if !stream.is_on_demand {
                 // The text is not recorded of AWS.
                 return Err(refusals::violates(format_args!(
@@ -468,8 +468,8 @@ impl Operation<State> for UpdateMaxRecordSize {
         Set::of((None, input.stream_arn.as_ref()), asker, faults, to).map(UpdateMaxRecordSize)
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        self.0.apply(state, "UpdateMaxRecordSize", |&kib, stream| {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        self.0.apply((state, &context.setting), "UpdateMaxRecordSize", |&kib, stream| {
             stream.record_kib = kib;
             Ok(Reply::Done)
         })
@@ -504,16 +504,20 @@ impl Operation<State> for UpdateStreamRecordDistributionStrategy {
         Ok(UpdateStreamRecordDistributionStrategy(set))
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        self.0.apply(state, "UpdateStreamRecordDistributionStrategy", |&distributes, stream| {
-            if distributes && !stream.is_on_demand {
-                return Err(refusals::invalid(
-                    "RecordDistributionStrategy AUTO needs a stream in On-Demand mode.",
-                ));
-            }
-            stream.distributes = distributes;
-            Ok(Reply::Done)
-        })
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        self.0.apply(
+            (state, &context.setting),
+            "UpdateStreamRecordDistributionStrategy",
+            |&distributes, stream| {
+                if distributes && !stream.is_on_demand {
+                    return Err(refusals::invalid(
+                        "RecordDistributionStrategy AUTO needs a stream in On-Demand mode.",
+                    ));
+                }
+                stream.distributes = distributes;
+                Ok(Reply::Done)
+            },
+        )
     }
 
     fn present(

@@ -48,8 +48,8 @@ impl Operation<State> for AddTagsToStream {
         Ok(AddTagsToStream { key, caller: asker.caller.clone(), tags })
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        let stream = permitted(state, &self.key, &self.caller, "AddTagsToStream");
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        let stream = permitted(state, &self.key, &self.caller, "AddTagsToStream", &context.setting);
         decided(stream.and_then(|stream| retagged(stream, added(&stream.tags, &self.tags))))
     }
 
@@ -81,8 +81,8 @@ impl Operation<State> for RemoveTagsFromStream {
     }
 
     /// Takes them away, those that are there.
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        let stream = permitted(state, &self.key, &self.caller, "RemoveTagsFromStream");
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        let stream = permitted(state, &self.key, &self.caller, "RemoveTagsFromStream", &context.setting);
         decided(stream.and_then(|stream| retagged(stream, removed(&stream.tags, &self.keys))))
     }
 
@@ -123,17 +123,19 @@ impl Operation<State> for ListTagsForStream {
         })
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        decided(permitted(state, &self.key, &self.caller, "ListTagsForStream").map(|stream| {
-            let after = self.after.as_deref();
-            let mut rest =
-                stream.tags.iter().filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
-            let tags = rest.by_ref().take(self.most).map(tag).collect();
-            answer(Response::ListTagsForStream(ListTagsForStreamOutput {
-                tags: Some(tags),
-                has_more_tags: Some(rest.next().is_some()),
-            }))
-        }))
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        decided(permitted(state, &self.key, &self.caller, "ListTagsForStream", &context.setting).map(
+            |stream| {
+                let after = self.after.as_deref();
+                let mut rest =
+                    stream.tags.iter().filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
+                let tags = rest.by_ref().take(self.most).map(tag).collect();
+                answer(Response::ListTagsForStream(ListTagsForStreamOutput {
+                    tags: Some(tags),
+                    has_more_tags: Some(rest.next().is_some()),
+                }))
+            },
+        ))
     }
 
     fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<ListTagsForStreamOutput, Malformed> {
@@ -157,8 +159,8 @@ impl Operation<State> for TagResource {
         Ok(TagResource(resource, asker.caller.clone(), checking::tags(input.tags.as_ref())?))
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        decided(self.0.find(state, &self.1, "TagResource").and_then(|found| {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        decided(self.0.find(state, &self.1, "TagResource", &context.setting).and_then(|found| {
             let tags = added(found.tags(), &self.2);
             checking::check_tag_count(&tags)?;
             Ok(found.retagged(tags))
@@ -189,8 +191,8 @@ impl Operation<State> for UntagResource {
     }
 
     /// Takes them away, those that are there.
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        let found = self.0.find(state, &self.1, "UntagResource");
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        let found = self.0.find(state, &self.1, "UntagResource", &context.setting);
         decided(found.map(|found| {
             let tags = removed(found.tags(), &self.2);
             found.retagged(tags)
@@ -217,8 +219,8 @@ impl Operation<State> for ListTagsForResource {
         Ok(ListTagsForResource(Resource::named(input.resource_arn.as_ref())?, asker.caller.clone()))
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        decided(self.0.find(state, &self.1, "ListTagsForResource").map(|found| {
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        decided(self.0.find(state, &self.1, "ListTagsForResource", &context.setting).map(|found| {
             let tags = Some(found.tags().iter().map(tag).collect());
             answer(Response::ListTagsForResource(ListTagsForResourceOutput { tags }))
         }))
