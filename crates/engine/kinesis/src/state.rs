@@ -201,10 +201,11 @@ impl State {
             live.policy = record.policy.as_ref().map(|text| (text.clone(), Policy::compile(text)));
         }
         let retention = record.retention();
-        if live.retention.replace(retention) == Some(retention) {
+        let before = live.retention.replace(retention);
+        if before == Some(retention) {
             return;
         }
-        let before = live.retention.unwrap_or(retention);
+        let before = before.unwrap_or(retention);
         let shards: Vec<ShardDeclared> = self.shards_of(record.id, 0).cloned().collect();
         for shard in shards {
             self.owed.declare(shard.series(), retention, !self.is_reading);

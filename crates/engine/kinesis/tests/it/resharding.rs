@@ -193,6 +193,31 @@ fn closed_shards_are_listed_until_their_records_have_passed() {
 }
 
 #[test]
+fn a_closed_shard_stays_as_long_as_its_stream_keeps_records_now() {
+    let mut world = World::new();
+    world.create("s", 1);
+    world.put("s", &[("p", b"1")]).unwrap();
+    split(&mut world, 0, 1 << 127).unwrap();
+    let input = api::kinesis::IncreaseStreamRetentionPeriodInput {
+        stream_name: text("s"),
+        retention_period_hours: Some(48),
+        ..Default::default()
+    };
+    world.ask(Request::IncreaseStreamRetentionPeriod(input)).unwrap();
+    for restarts in [false, true] {
+        if restarts {
+            world.restart(true);
+        }
+        world.now = NOW + (48 * HOUR - 1);
+        world.settle();
+        assert_eq!((world.shards("s").len(), world.read("s", &id(0)).len()), (3, 1));
+    }
+    world.now = NOW + 48 * HOUR;
+    world.settle();
+    assert_eq!(world.shards("s").len(), 2);
+}
+
+#[test]
 fn filters_let_the_shards_through_that_were_open_then() {
     let mut world = World::new();
     world.create("s", 2);
