@@ -83,3 +83,23 @@ def test_a_virtual_clock_moves_retention_and_iterators(start):
     assert read(kinesis, "s") == [b"old"]
     clock.advance(24 * 3600)
     assert read(kinesis, "s") == []
+
+
+def test_a_schedule_puts_records_into_a_stream(start):
+    server = start("--in-memory", "--virtual-clock")
+    kinesis, clock = client(server, "kinesis"), Clock(server)
+    kinesis.create_stream(StreamName="s", ShardCount=1)
+    client(server, "scheduler").create_schedule(
+        Name="minutely",
+        ScheduleExpression="rate(1 minute)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": "arn:aws:kinesis:us-east-1:000000000000:stream/s",
+            "RoleArn": "arn:aws:iam::000000000000:role/any",
+            "Input": "tick",
+            "KinesisParameters": {"PartitionKey": "clock"},
+        },
+    )
+    clock.advance(150)
+    data = read(kinesis, "s")
+    assert data and set(data) == {b"tick"}

@@ -299,7 +299,7 @@ pub(super) fn is_path(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::definition::{BusParameters, MachineParameters, QueueParameters};
+    use super::super::definition::{BusParameters, MachineParameters, QueueParameters, StreamParameters};
     use super::*;
 
     const MACHINE: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:m";
@@ -372,6 +372,11 @@ mod tests {
             ..Default::default()
         };
         let topic = "arn:aws:sns:us-east-1:000000000000:t";
+        let to_stream = || TargetParameters {
+            stream: Some(StreamParameters { partition_key: Some("$.messageId".to_owned()) }),
+            ..Default::default()
+        };
+        let stream = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
         for (target, parameters, is_good) in [
             ("t", queue(), true),
             ("t", bus(), false),
@@ -379,6 +384,10 @@ mod tests {
             (topic, TargetParameters::default(), true),
             (MACHINE, machine("FIRE_AND_FORGET"), true),
             (MACHINE, queue(), false),
+            (stream, to_stream(), true),
+            (stream, TargetParameters::default(), false),
+            ("t", to_stream(), false),
+            (topic, to_stream(), false),
         ] {
             let target_parameters = Some(parameters);
             let read = read(Definition { target_parameters, ..definition("s", target, 10, 0) });
