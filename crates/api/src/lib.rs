@@ -19,6 +19,10 @@ impl<T> Default for Map<T> {
     }
 }
 
+/// A JSON value as it was written or is to be written: for shapes of which a service has a form of its own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Json(pub Text);
+
 /// A moment: milliseconds since 1970-01-01T00:00Z. How it is written is the protocol's to say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);

@@ -122,6 +122,11 @@ pub struct ServeOptions {
     #[arg(long, value_name = "SIZE", env = "POSTHASTE_MEMORY_BUDGET")]
     pub memory_budget: Option<String>,
 
+    /// Memory for the items of DynamoDB's tables and their indexes, such as 512MiB or 4GiB. What needs more is
+    /// refused; deletes go on [default: 1GiB]
+    #[arg(long, value_name = "SIZE", env = "POSTHASTE_DYNAMODB_MEMORY")]
+    pub dynamodb_memory: Option<String>,
+
     /// TOML file that declares queues and topics; applied at every start
     #[arg(long, value_name = "FILE", env = "POSTHASTE_INIT")]
     pub init: Option<PathBuf>,
@@ -221,6 +226,8 @@ pub struct Settings {
     pub http_threads: usize,
     /// Bytes of memory for requests and answers in progress.
     pub memory_budget: usize,
+    /// Bytes of memory for the items of DynamoDB's tables and their indexes.
+    pub dynamodb_memory: usize,
     /// The file that declares queues and topics.
     pub init: Option<PathBuf>,
     /// What goes into the log, and in which form.
@@ -246,6 +253,8 @@ pub enum OptionsError {
     PublicUrl(String),
     /// Not a valid size, or too small.
     MemoryBudget(String),
+    /// The size of the memory for items is no size.
+    DynamodbMemory(String),
     /// Not a valid host name or origin; the text names it.
     Door(String),
     /// A part of `--log` that names no level.
@@ -283,6 +292,9 @@ impl std::fmt::Display for OptionsError {
                 "--memory-budget {size} is not valid: use a size of at least {} MiB, such as 256MiB or 1GiB",
                 budget::LEAST >> 20
             ),
+            OptionsError::DynamodbMemory(size) => {
+                write!(f, "--dynamodb-memory {size} is not valid: use a size such as 512MiB or 4GiB")
+            }
             OptionsError::Log(part) => write!(
                 f,
                 "--log: \"{part}\" is no level: say error, warn, info, debug, trace or off, or MODULE=LEVEL, such as \
@@ -364,6 +376,11 @@ impl ServeOptions {
                 .filter(|&bytes| bytes >= budget::LEAST)
                 .ok_or(OptionsError::MemoryBudget(size))?,
         };
+        let size = self.dynamodb_memory.or(file.dynamodb_memory).filter(|size| !size.is_empty());
+        let dynamodb_memory = match size {
+            None => machine::Limits::default().dynamodb.memory,
+            Some(size) => budget::parse_size(&size).ok_or(OptionsError::DynamodbMemory(size))?,
+        };
         let region = self.region.or(file.region).unwrap_or_else(|| "us-east-1".into());
         if !is_region(&region) {
             return Err(OptionsError::Region(region));
@@ -410,6 +427,7 @@ impl ServeOptions {
             scrub: self.scrub.or(file.scrub).map(scrub_rate).transpose()?.filter(|&rate| rate > 0),
             http_threads: self.http_threads.or(file.http_threads).unwrap_or(cores).clamp(1, 64),
             memory_budget,
+            dynamodb_memory,
             init: self.init.or(file.init),
             log: logging::Settings {
                 levels: logging::levels(&log).map_err(OptionsError::Log)?,

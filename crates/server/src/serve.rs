@@ -69,6 +69,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let mut limits = if settings.strict { <Limits as kernel::Limits>::strict() } else { Limits::default() };
     limits.sns.attempts = shares.attempts;
     limits.eventbridge.attempts = shares.attempts;
+    limits.dynamodb.memory = settings.dynamodb_memory;
     let options = Options { limits, ..Options::default() };
     let clock = Arc::new(if settings.virtual_clock { Clock::standing() } else { Clock::real() });
     let opened = store::open(settings.data.as_ref(), settings.durability, options, clock.now())?;

@@ -19,7 +19,7 @@ pub enum TimeFormat {
 }
 
 /// Levels of nesting beyond which nothing is read.
-pub(crate) const DEPTH: u32 = 64;
+pub(crate) const DEPTH: u32 = 128;
 
 /// Milliseconds from seconds since 1970-01-01T00:00Z; none beyond what a [`api::Timestamp`] is meant to hold.
 pub(crate) fn millis_of_seconds(seconds: f64) -> Option<i64> {

@@ -215,6 +215,8 @@ impl Exchange {
 
     fn respond(&self, status: StatusCode, media_type: Option<&'static str>, body: Bytes) -> Response<Bytes> {
         let body = if self.head_only { Bytes::new() } else { body };
+        let has_checksums = self.service.is_some_and(|service| service.has_checksums);
+        let checksum = has_checksums.then(|| crc32fast::hash(&body));
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -224,6 +226,10 @@ impl Exchange {
         // Without it clients do not take an answer for one of this protocol (facts/protocols.md § 6).
         if self.protocol == Protocol::RpcV2Cbor {
             headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+        }
+        // Clients of such a service take an answer without it, or with another, for damaged (facts/dynamodb.md § 1).
+        if let Some(checksum) = checksum {
+            headers.insert("x-amz-crc32", HeaderValue::from(checksum));
         }
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert("x-amzn-requestid", id);

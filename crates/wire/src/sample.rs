@@ -1,7 +1,7 @@
 //! Shapes from JSON by the model's own names, for tests: neither how a protocol calls a member nor where it puts it matters.
 //! Blobs are base64, and moments are seconds since 1970-01-01T00:00Z.
 
-use api::{Map, Text, Timestamp};
+use api::{Json, Map, Text, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -21,6 +21,12 @@ pub(crate) fn member<T: Sample>(json: &Value, name: &str) -> Option<T> {
 impl Sample for Text {
     fn sample(json: &Value) -> Self {
         json.as_str().unwrap().into()
+    }
+}
+
+impl Sample for Json {
+    fn sample(json: &Value) -> Self {
+        Json(json.to_string().into())
     }
 }
 

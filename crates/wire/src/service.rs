@@ -27,6 +27,8 @@ pub struct Service {
     pub speaks_query: bool,
     /// Whether its JSON errors also tell what the query protocol calls them.
     pub is_query_compatible: bool,
+    /// Whether its answers carry the CRC-32 of their bodies (`x-amz-crc32`).
+    pub has_checksums: bool,
     /// The name space of its XML answers.
     pub xml_namespace: &'static str,
     /// What stands before the `#` in the names of its errors.
@@ -68,6 +70,18 @@ impl Service {
 pub fn framework_error(shape: &str) -> ErrorForm {
     let known = FRAMEWORK.iter().find(|form| form.shape == shape);
     known.copied().unwrap_or(form("InternalFailure", "InternalFailure", 500))
+}
+
+/// What stands before the `#` in the name of an error that AWS sends without having it in its models, by the framework's part that
+/// sends it (facts/dynamodb.md § 1).
+pub fn framework_namespace(shape: &str, service: &Service) -> &'static str {
+    match shape {
+        // Recorded from SQS.
+        _ if service.is_query_compatible => "com.amazon.coral.service",
+        "ValidationException" => "com.amazon.coral.validate",
+        "ThrottlingException" => "com.amazon.coral.availability",
+        _ => "com.amazon.coral.service",
+    }
 }
 
 const fn form(shape: &'static str, query_code: &'static str, status: u16) -> ErrorForm {

@@ -58,7 +58,8 @@ pub fn shapes(view: &View<'_>) -> Result<String, Box<dyn Error>> {
     let title = view.metadata("serviceFullName").unwrap_or(view.service);
     let uses = |name: &str| body.contains(&format!("<{name}>")) || body.contains(&format!("<{name}<"));
     let bytes = if uses("Bytes") { "use bytes::Bytes;\n\n" } else { "" };
-    let ours: Vec<&str> = ["Map", "Text", "Timestamp"].into_iter().filter(|name| uses(name)).collect();
+    let ours: Vec<&str> =
+        ["Json", "Map", "Text", "Timestamp"].into_iter().filter(|name| uses(name)).collect();
     let api = if view.model.is_fixture { "api" } else { "crate" };
     let ours = match ours[..] {
         [] => String::new(),

@@ -123,7 +123,7 @@ fn service(view: &View<'_>, body: &mut String) -> Result<()> {
         body,
         "/// The service as a whole.\npub const SERVICE: Service = Service {{\n\
          name: \"{}\",\nsigning_name: \"{}\",\nversion: \"{}\",\njson_target: {target:?},\nadditions_target: {additions:?},\njson_version: {:?},\n\
-         speaks_cbor: {},\nrpc_name: {rpc_name:?},\nroutes: {routes},\nspeaks_query: {},\nis_query_compatible: {is_query_compatible},\nxml_namespace: \"{}\",\n\
+         speaks_cbor: {},\nrpc_name: {rpc_name:?},\nroutes: {routes},\nspeaks_query: {},\nis_query_compatible: {is_query_compatible},\nhas_checksums: {},\nxml_namespace: \"{}\",\n\
          shape_namespace: \"{}\",\nerrors: ERRORS,\n}};\n",
         view.service,
         view.metadata("signingName").unwrap_or(endpoint),
@@ -131,6 +131,7 @@ fn service(view: &View<'_>, body: &mut String) -> Result<()> {
         view.metadata("jsonVersion").unwrap_or("1.0"),
         view.speaks("cbor"),
         view.speaks("query"),
+        view.model.json["metadata"]["hasChecksums"] == true,
         view.metadata("xmlNamespace").unwrap_or_default(),
         view.metadata("shapeNamespace")
             .map_or_else(|| format!("com.amazonaws.{}", view.service), str::to_owned),

@@ -207,7 +207,9 @@ impl<'a> View<'a> {
     /// The structures that occur in requests or answers, with their names in the model.
     pub fn structures(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + '_ {
         self.shapes.iter().map(|(name, shape)| (name.as_str(), shape)).filter(|(name, shape)| {
-            shape["type"] == "structure" && (self.is_read(name) || self.is_written(name))
+            shape["type"] == "structure"
+                && shape["document"] != true
+                && (self.is_read(name) || self.is_written(name))
         })
     }
 
@@ -348,7 +350,10 @@ impl<'a> View<'a> {
     pub fn rust_type(&self, shape_name: &str) -> Result<String, Box<dyn Error>> {
         let shape = &self.shapes[shape_name];
         if shape["document"] == true {
-            return Err(format!("{shape_name} is a document, which the generator does not know yet").into());
+            if self.speaks_cbor() || self.speaks("query") {
+                return Err(format!("{shape_name} is a document, which only JSON has").into());
+            }
+            return Ok("Json".into());
         }
         if let Some(format) = shape["timestampFormat"].as_str()
             && !matches!(format, "unixTimestamp" | "iso8601" | "rfc822")
@@ -388,6 +393,7 @@ const TAKEN: &[&str] = &[
     "Event",
     "Fault",
     "FormFault",
+    "Json",
     "Map",
     "Members",
     "Operation",

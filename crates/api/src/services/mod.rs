@@ -2,6 +2,7 @@
 
 //! The shapes of each service.
 
+pub mod dynamodb;
 pub mod eventbridge;
 pub mod kinesis;
 pub mod pipes;

@@ -73,6 +73,7 @@ macro_rules! spoken {
 
 list! {
     sqs: Sqs,
+    dynamodb: Dynamodb,
     sns: Sns,
     eventbridge: Eventbridge,
     kinesis: Kinesis,

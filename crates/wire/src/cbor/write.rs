@@ -1,6 +1,6 @@
 //! Writes shapes as CBOR. Structures have an indefinite length, since the members that are there are not counted first.
 
-use api::{Text, Timestamp};
+use api::{Json, Text, Timestamp};
 use bytes::Bytes;
 
 use super::{BREAK, Dialect, FALSE, TRUE, info, major, tag};
@@ -69,6 +69,11 @@ impl Writer {
 impl document::Writer for Writer {
     fn text(&mut self, text: &str) {
         self.string(text);
+    }
+
+    fn json(&mut self, value: &Json) {
+        // No service with such values is spoken in CBOR.
+        self.string(&value.0);
     }
 
     fn integer(&mut self, value: i64) {

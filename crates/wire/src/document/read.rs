@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use api::{Map, Text, Timestamp};
+use api::{Json, Map, Text, Timestamp};
 use bytes::Bytes;
 
 use super::TimeFormat;
@@ -71,6 +71,8 @@ pub trait Reader {
     fn items(&mut self, item: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault>;
     /// Reads a map: calls `entry` with each key, which reads the value.
     fn entries(&mut self, entry: impl FnMut(&mut Self, Text) -> Result<(), Fault>) -> Result<(), Fault>;
+    /// Reads any value as JSON. Only a document of JSON has such values.
+    fn json(&mut self) -> Result<Json, Fault>;
     /// Goes over a value.
     fn skip(&mut self) -> Result<(), Fault>;
     /// Sets the format of the moments that follow, if the document's format leaves a choice; returns the one before.
@@ -132,6 +134,12 @@ impl ReadValue for Text {
     #[inline]
     fn read_value<R: Reader>(reader: &mut R) -> Result<Self, Fault> {
         reader.text()
+    }
+}
+
+impl ReadValue for Json {
+    fn read_value<R: Reader>(reader: &mut R) -> Result<Self, Fault> {
+        reader.json()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writes shapes as documents.
 
-use api::{Map, Text, Timestamp};
+use api::{Json, Map, Text, Timestamp};
 use bytes::Bytes;
 
 use super::TimeFormat;
@@ -21,6 +21,8 @@ pub trait Writer {
     fn blob(&mut self, value: &Bytes);
     /// Writes a moment, in the format that is set.
     fn timestamp(&mut self, value: Timestamp);
+    /// Writes a value that is JSON already.
+    fn json(&mut self, value: &Json);
     /// Writes a list.
     fn list<T: WriteValue>(&mut self, items: &[T]);
     /// Writes a map.
@@ -71,6 +73,12 @@ impl<T: WriteMembers> WriteValue for T {
 impl WriteValue for Text {
     fn write_value<W: Writer>(&self, out: &mut W) {
         out.text(self);
+    }
+}
+
+impl WriteValue for Json {
+    fn write_value<W: Writer>(&self, out: &mut W) {
+        out.json(self);
     }
 }
 

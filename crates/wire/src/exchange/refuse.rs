@@ -5,7 +5,7 @@ use http::{HeaderValue, Response};
 use kernel::Refusal;
 
 use super::{Accept, Exchange, Protocol, status_of};
-use crate::service::{ErrorForm, framework_error};
+use crate::service::{ErrorForm, framework_error, framework_namespace};
 use crate::{cbor, json, xml};
 
 impl Exchange {
@@ -30,11 +30,17 @@ impl Exchange {
         let namespace = match (self.protocol, self.service) {
             (Protocol::Json11 | Protocol::Cbor11, _) => String::new(),
             (_, Some(service)) if is_modelled => format!("{}#", service.shape_namespace),
+            (_, Some(service)) => format!("{}#", framework_namespace(refusal.shape, service)),
             _ => "com.amazon.coral.service#".to_owned(),
         };
         let name = format!("{namespace}{}", refusal.shape);
-        // The JSON protocols' clients look for both spellings, those of Smithy's RPC for the model's.
-        let message = if self.protocol == Protocol::RpcV2Cbor { form.message } else { "message" };
+        // Those of Smithy's RPC look for the model's spelling; SQS has the small letter in JSON (recorded).
+        let is_recorded = self.service.is_some_and(|service| service.is_query_compatible);
+        let message = match self.protocol {
+            Protocol::RpcV2Cbor => form.message,
+            _ if is_recorded => "message",
+            _ => form.message,
+        };
         let mut members = vec![("__type", name.as_str())];
         members.extend((!refusal.message.is_empty()).then_some((message, &*refusal.message)));
         let is_query_compatible = self.service.is_some_and(|service| service.is_query_compatible);
@@ -42,7 +48,11 @@ impl Exchange {
         let is_plain =
             is_query_compatible && !self.query_mode && matches!(form.status, 401..=407 | 409..=412);
         let status = if is_plain { 400 } else { form.status };
-        let mut response = self.respond(status_of(status), Some(self.media_type()), self.texts(&members));
+        let mut response = self.respond(
+            status_of(status),
+            Some(self.media_type()),
+            self.texts(&members, refusal.details.as_deref()),
+        );
         if is_query_compatible
             && let Ok(code) = HeaderValue::try_from(format!("{};{}", form.query_code, fault(form)))
         {
@@ -61,15 +71,16 @@ impl Exchange {
             "UnknownOperationException" if !is_modelled => 404,
             _ => form.status,
         };
-        let mut response = self.respond(status_of(status), Some(self.media_type()), self.texts(&members));
+        let mut response =
+            self.respond(status_of(status), Some(self.media_type()), self.texts(&members, None));
         if let Ok(shape) = HeaderValue::from_str(refusal.shape) {
             response.headers_mut().insert("x-amzn-errortype", shape);
         }
         response
     }
 
-    /// A document whose members are texts; their names need no escapes.
-    fn texts(&self, members: &[(&str, &str)]) -> Bytes {
+    /// A document whose members are texts; their names need no escapes. `details` are further members, which only JSON has.
+    fn texts(&self, members: &[(&str, &str)], details: Option<&str>) -> Bytes {
         if let Some(dialect) = self.protocol.dialect() {
             let mut writer = cbor::Writer::new(dialect);
             writer.texts(members);
@@ -82,6 +93,10 @@ impl Exchange {
             writer.raw(name);
             writer.raw("\":");
             writer.string(value);
+        }
+        if let Some(details) = details {
+            writer.raw(",");
+            writer.raw(details);
         }
         writer.raw("}");
         writer.finish().into()

@@ -22,6 +22,7 @@ pub const SERVICE: Service = Service {
     routes: &[],
     speaks_query: false,
     is_query_compatible: false,
+    has_checksums: false,
     xml_namespace: "",
     shape_namespace: "com.amazonaws.eventbridge",
     errors: ERRORS,

@@ -2,6 +2,7 @@
 
 //! Readers and writers of each service's shapes, and what chooses between the services.
 
+pub mod dynamodb;
 pub mod eventbridge;
 pub mod kinesis;
 pub mod pipes;
@@ -20,6 +21,8 @@ use crate::{cbor, json, rest, xml};
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::large_enum_variant)]
 pub enum Request {
+    /// Of dynamodb.
+    Dynamodb(Box<api::dynamodb::Request>),
     /// Of eventbridge.
     Eventbridge(Box<api::eventbridge::Request>),
     /// Of kinesis.
@@ -54,6 +57,8 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::large_enum_variant)]
 pub enum Response {
+    /// Of dynamodb.
+    Dynamodb(Box<api::dynamodb::Response>),
     /// Of eventbridge.
     Eventbridge(Box<api::eventbridge::Response>),
     /// Of kinesis.
@@ -88,6 +93,8 @@ pub enum Response {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant)]
 pub enum Operation {
+    /// Of dynamodb.
+    Dynamodb(api::dynamodb::Operation),
     /// Of eventbridge.
     Eventbridge(api::eventbridge::Operation),
     /// Of kinesis.
@@ -120,6 +127,7 @@ pub enum Operation {
 
 /// The services.
 pub const SERVICES: &[&Service] = &[
+    &dynamodb::SERVICE,
     &eventbridge::SERVICE,
     &kinesis::SERVICE,
     &pipes::SERVICE,
@@ -142,6 +150,7 @@ impl Operation {
     /// AWS's name of it.
     pub const fn name(self) -> &'static str {
         match self {
+            Operation::Dynamodb(operation) => operation.name(),
             Operation::Eventbridge(operation) => operation.name(),
             Operation::Kinesis(operation) => operation.name(),
             Operation::Pipes(operation) => operation.name(),
@@ -164,6 +173,7 @@ impl Operation {
     /// Whether it is an operation of our own, which AWS does not have.
     pub const fn is_addition(self) -> bool {
         match self {
+            Operation::Dynamodb(operation) => operation.is_addition(),
             Operation::Eventbridge(operation) => operation.is_addition(),
             Operation::Kinesis(operation) => operation.is_addition(),
             Operation::Pipes(operation) => operation.is_addition(),
@@ -186,6 +196,7 @@ impl Operation {
     /// Whose operation it is.
     pub const fn service(self) -> &'static Service {
         match self {
+            Operation::Dynamodb(_) => &dynamodb::SERVICE,
             Operation::Eventbridge(_) => &eventbridge::SERVICE,
             Operation::Kinesis(_) => &kinesis::SERVICE,
             Operation::Pipes(_) => &pipes::SERVICE,
@@ -208,6 +219,7 @@ impl Operation {
     /// Whether its answer has a body.
     pub const fn has_output(self) -> bool {
         match self {
+            Operation::Dynamodb(operation) => dynamodb::has_output(operation),
             Operation::Eventbridge(operation) => eventbridge::has_output(operation),
             Operation::Kinesis(operation) => kinesis::has_output(operation),
             Operation::Pipes(operation) => pipes::has_output(operation),
@@ -230,6 +242,7 @@ impl Operation {
     /// Whether events follow its answer.
     pub const fn has_events(self) -> bool {
         match self {
+            Operation::Dynamodb(_) => false,
             Operation::Eventbridge(_) => false,
             Operation::Kinesis(operation) => kinesis::has_events(operation),
             Operation::Pipes(_) => false,
@@ -252,6 +265,7 @@ impl Operation {
     /// A service's operation of this name.
     pub fn from_name(service: &Service, name: &str) -> Option<Operation> {
         match service.name {
+            "dynamodb" => api::dynamodb::Operation::from_name(name).map(Operation::Dynamodb),
             "eventbridge" => api::eventbridge::Operation::from_name(name).map(Operation::Eventbridge),
             "kinesis" => api::kinesis::Operation::from_name(name).map(Operation::Kinesis),
             "pipes" => api::pipes::Operation::from_name(name).map(Operation::Pipes),
@@ -283,6 +297,7 @@ impl Response {
     /// Which operation it is of.
     pub fn operation(&self) -> Operation {
         match self {
+            Response::Dynamodb(response) => Operation::Dynamodb(dynamodb::operation_of(response)),
             Response::Eventbridge(response) => Operation::Eventbridge(eventbridge::operation_of(response)),
             Response::Kinesis(response) => Operation::Kinesis(kinesis::operation_of(response)),
             Response::Pipes(response) => Operation::Pipes(pipes::operation_of(response)),
@@ -316,6 +331,9 @@ impl Response {
 /// Reads a request's body; none if the service is spoken in CBOR alone.
 pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<Result<Request, Fault>> {
     match operation {
+        Operation::Dynamodb(operation) => {
+            Some(dynamodb::read_document(operation, reader).map(Box::new).map(Request::Dynamodb))
+        }
         Operation::Eventbridge(operation) => {
             Some(eventbridge::read_document(operation, reader).map(Box::new).map(Request::Eventbridge))
         }
@@ -359,6 +377,10 @@ pub fn read_json(operation: Operation, reader: &mut json::Reader<'_>) -> Option<
 /// Reads a request's body; none if the service is not spoken in CBOR.
 pub fn read_cbor(operation: Operation, reader: &mut cbor::Reader<'_>) -> Option<Result<Request, Fault>> {
     match operation {
+        Operation::Dynamodb(_) => {
+            let _ = reader;
+            None
+        }
         Operation::Eventbridge(_) => {
             let _ = reader;
             None
@@ -413,6 +435,10 @@ pub fn read_cbor(operation: Operation, reader: &mut cbor::Reader<'_>) -> Option<
 /// Reads a request's parameters; none if the service is not spoken in the query protocol.
 pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Option<Result<Request, FormFault>> {
     match operation {
+        Operation::Dynamodb(_) => {
+            let _ = scope;
+            None
+        }
         Operation::Eventbridge(_) => {
             let _ = scope;
             None
@@ -465,6 +491,10 @@ pub fn read_form(operation: Operation, scope: &Scope<'_>) -> Option<Result<Reque
 /// Reads a request from its places; none if the service is not spoken in restJson1.
 pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Result<Request, Fault>> {
     match operation {
+        Operation::Dynamodb(_) => {
+            let _ = request;
+            None
+        }
         Operation::Eventbridge(_) => {
             let _ = request;
             None
@@ -517,6 +547,7 @@ pub fn read_rest(operation: Operation, request: &rest::Request<'_>) -> Option<Re
 /// Writes an answer's body, unless the service is spoken in CBOR alone.
 pub fn write_json(response: &Response, writer: &mut json::Writer) {
     match response {
+        Response::Dynamodb(response) => dynamodb::write_document(response, writer),
         Response::Eventbridge(response) => eventbridge::write_document(response, writer),
         Response::Kinesis(response) => kinesis::write_document(response, writer),
         Response::Pipes(response) => pipes::write_document(response, writer),
@@ -541,6 +572,9 @@ pub fn write_json(response: &Response, writer: &mut json::Writer) {
 /// Writes an answer's body, if the service is spoken in CBOR.
 pub fn write_cbor(response: &Response, writer: &mut cbor::Writer) {
     match response {
+        Response::Dynamodb(_) => {
+            let _ = writer;
+        }
         Response::Eventbridge(_) => {
             let _ = writer;
         }
@@ -579,6 +613,9 @@ pub fn write_cbor(response: &Response, writer: &mut cbor::Writer) {
 /// Writes an answer's members as elements, if the service is spoken in the query protocol.
 pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
     match response {
+        Response::Dynamodb(_) => {
+            let _ = xml;
+        }
         Response::Eventbridge(_) => {
             let _ = xml;
         }
@@ -621,6 +658,7 @@ pub fn write_xml(response: &Response, xml: &mut xml::Writer) {
 /// Writes an answer into its places; none if the service is not spoken in restJson1.
 pub fn write_rest(response: &Response) -> Option<rest::Answer> {
     match response {
+        Response::Dynamodb(_) => None,
         Response::Eventbridge(_) => None,
         Response::Kinesis(_) => None,
         Response::Pipes(response) => Some(pipes::write_rest(response)),

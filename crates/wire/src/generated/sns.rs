@@ -24,6 +24,7 @@ pub const SERVICE: Service = Service {
     routes: &[],
     speaks_query: true,
     is_query_compatible: false,
+    has_checksums: false,
     xml_namespace: "http://sns.amazonaws.com/doc/2010-03-31/",
     shape_namespace: "com.amazonaws.sns",
     errors: ERRORS,

@@ -24,6 +24,7 @@ pub const SERVICE: Service = Service {
     routes: &[],
     speaks_query: true,
     is_query_compatible: true,
+    has_checksums: false,
     xml_namespace: "http://queue.amazonaws.com/doc/2012-11-05/",
     shape_namespace: "com.amazonaws.sqs",
     errors: ERRORS,

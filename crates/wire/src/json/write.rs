@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use api::{Map, Text, Timestamp};
+use api::{Json, Map, Text, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -209,6 +209,10 @@ impl document::Writer for Writer {
             TimeFormat::DateTime => self.string(&iso8601::write(millis)),
             TimeFormat::HttpDate => self.string(&http_date::write(millis)),
         }
+    }
+
+    fn json(&mut self, value: &Json) {
+        self.raw(&value.0);
     }
 
     fn list<T: WriteValue>(&mut self, items: &[T]) {

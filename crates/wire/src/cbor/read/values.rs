@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use api::{Text, Timestamp};
+use api::{Json, Text, Timestamp};
 use bytes::Bytes;
 
 use super::{Number, Reader};
@@ -117,6 +117,11 @@ impl document::Reader for Reader<'_> {
             major::ARRAY => Err(Fault::List),
             _ => self.skip_item(head).and(Err(Fault::Plain("map"))),
         }
+    }
+
+    fn json(&mut self) -> Result<Json, Fault> {
+        // No service with such values is spoken in CBOR.
+        Err(Fault::Malformed)
     }
 
     fn skip(&mut self) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use api::{Text, Timestamp};
+use api::{Json, Text, Timestamp};
 use base64::DecodeError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -142,6 +142,14 @@ impl document::Reader for Reader<'_> {
             };
             entry(reader, name)
         })
+    }
+
+    fn json(&mut self) -> Result<Json, Fault> {
+        self.space();
+        let start = self.at;
+        self.skip()?;
+        // Both ends stand beside an ASCII character, so this is a whole text.
+        Ok(Json(self.document.slice_ref(&self.document[start..self.at])))
     }
 
     fn skip(&mut self) -> Result<(), Fault> {

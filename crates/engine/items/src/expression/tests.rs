@@ -1,0 +1,1 @@
+//! Expressions are read, refused and evaluated as AWS does.
