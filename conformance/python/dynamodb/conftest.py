@@ -14,6 +14,12 @@ def ddb(endpoint):
 
 
 @pytest.fixture(scope="session")
+def sfn(endpoint):
+    """A client of Step Functions at the endpoint under test."""
+    return boto3.client("stepfunctions", **settings(endpoint))
+
+
+@pytest.fixture(scope="session")
 def resource(endpoint):
     """The same endpoint with values of Python."""
     return boto3.resource("dynamodb", **settings(endpoint))

@@ -1,5 +1,7 @@
 """What libraries ask: KCL's leases, Powertools' idempotency, the lock client (facts/dynamodb.md § 18)."""
 
+import json
+
 from botocore.exceptions import ClientError
 
 from dynamodb.support import failed, make_table, n, s
@@ -142,3 +144,50 @@ def test_the_lock_client(ddb):
     }
     ddb.update_item(**update)
     assert failed(ddb.update_item, **update)["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def test_a_state_machine_keeps_its_state_in_a_table(ddb, sfn):
+    """The optimized integration, and the same by `aws-sdk` (AWS's developer guide of Step Functions, "Call DynamoDB")."""
+    table = make_table(ddb)
+    put = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::dynamodb:putItem",
+        "Parameters": {
+            "TableName": table,
+            "Item": {"pk": {"S.$": "$.id"}, "n": {"N": "1"}},
+            "ConditionExpression": "attribute_not_exists(pk)",
+        },
+        "ResultPath": None,
+        "Next": "Count",
+    }
+    count = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:dynamodb:updateItem",
+        "Parameters": {
+            "TableName": table,
+            "Key": {"pk": {"S.$": "$.id"}},
+            "UpdateExpression": "ADD n :one",
+            "ExpressionAttributeValues": {":one": {"N": "41"}},
+        },
+        "ResultPath": None,
+        "Next": "Get",
+    }
+    get = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::dynamodb:getItem",
+        "Parameters": {"TableName": table, "Key": {"pk": {"S.$": "$.id"}}},
+        "ResultSelector": {"n.$": "$.Item.n.N"},
+        "End": True,
+    }
+    put["Catch"] = [{"ErrorEquals": ["DynamoDB.ConditionalCheckFailedException"], "Next": "Again", "ResultPath": None}]
+    again = {"Type": "Pass", "Result": {"n": "again"}, "End": True}
+    machine = sfn.create_state_machine(
+        name=unique("machine"),
+        roleArn="arn:aws:iam::000000000000:role/states",
+        definition=json.dumps({"StartAt": "Put", "States": {"Put": put, "Count": count, "Get": get, "Again": again}}),
+    )["stateMachineArn"]
+    for expected in ["42", "again"]:
+        execution = sfn.start_execution(stateMachineArn=machine, input='{"id": "x"}')["executionArn"]
+        while (shown := sfn.describe_execution(executionArn=execution))["status"] == "RUNNING":
+            pass
+        assert (shown["status"], json.loads(shown["output"])) == ("SUCCEEDED", {"n": expected})

@@ -185,7 +185,7 @@ def test_items_expire(ddb, clock, endpoint):
     off = ddb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
     assert off == {"TimeToLiveStatus": "DISABLED"}
     on = {"Enabled": True, "AttributeName": "ttl"}
-    before = {"pk": s("before"), "ttl": n(now(endpoint) + 50)}
+    before = {"pk": s("before"), "ttl": n(int(now(endpoint).timestamp()) + 50)}
     ddb.put_item(TableName=table, Item=before)
     assert ddb.update_time_to_live(TableName=table, TimeToLiveSpecification=on)["TimeToLiveSpecification"] == on
     shown = ddb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
@@ -194,7 +194,7 @@ def test_items_expire(ddb, clock, endpoint):
         "ValidationException",
         "TimeToLive is already enabled",
     )
-    moment = now(endpoint)
+    moment = int(now(endpoint).timestamp())
     six_years = 6 * 365 * 86400
     for key, value in [
         ("soon", n(moment + 100)),

@@ -1,7 +1,7 @@
 //! How facts come into the log: the records of one decision as one group, each made true once its place is known.
 
 use journal::Overlong;
-use kernel::gather::{FACT_BYTES, GATHERED_BYTES};
+use kernel::gather::FACT_BYTES;
 use kernel::service::Record;
 use kernel::{Extent, Fact, Following, Refusal, Service};
 
@@ -164,10 +164,11 @@ fn measured(head: impl FnOnce(&mut Vec<u8>), bytes: &mut usize) -> impl FnOnce(&
     }
 }
 
-/// Checks in debug builds that a fact which gathers many things was divided into records of a bounded size.
+/// Checks in debug builds that a fact which gathers many things was divided into records of a bounded size. A single fact, such as an
+/// item of a table, is bounded by its service and may be longer.
 fn assert_divided(class: journal::Class, bytes: usize) {
     debug_assert!(
-        class == journal::Class::Configuration || bytes <= 2 * GATHERED_BYTES,
+        class == journal::Class::Configuration || bytes <= FACT_BYTES,
         "a record of the flow has a head of {bytes} bytes: what gathers must be divided"
     );
 }

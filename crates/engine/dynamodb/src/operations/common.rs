@@ -87,6 +87,8 @@ pub enum Reply {
     Items(Vec<Found>),
     /// What a query or a scan looked at.
     Page(Box<Page>),
+    /// A table whose recovery is shown, and the moment.
+    Backups(Box<TableDeclared>, Time),
     /// How a table is declared.
     Definition(Box<TableDeclared>),
 }

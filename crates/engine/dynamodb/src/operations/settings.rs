@@ -265,7 +265,8 @@ impl Operation<State> for ListTagsOfResource {
 }
 
 /// What is shown of recovery to a point in time. The log is what this server recovers from; nothing is kept for the setting.
-fn backups(table: &TableDeclared, now: u64) -> ContinuousBackupsDescription {
+fn backups(reply: Reply) -> Result<ContinuousBackupsDescription, Malformed> {
+    let Reply::Backups(table, now) = reply else { return Err(Malformed) };
     let recovery = match table.definition.recovery {
         None => PointInTimeRecoveryDescription {
             point_in_time_recovery_status: text("DISABLED"),
@@ -275,13 +276,13 @@ fn backups(table: &TableDeclared, now: u64) -> ContinuousBackupsDescription {
             point_in_time_recovery_status: text("ENABLED"),
             recovery_period_in_days: Some(days),
             earliest_restorable_date_time: since.try_into().ok().map(Timestamp),
-            latest_restorable_date_time: now.max(since).try_into().ok().map(Timestamp),
+            latest_restorable_date_time: super::shown_time(now),
         },
     };
-    ContinuousBackupsDescription {
+    Ok(ContinuousBackupsDescription {
         continuous_backups_status: text("ENABLED"),
         point_in_time_recovery_description: Some(recovery),
-    }
+    })
 }
 
 /// DescribeContinuousBackups.
@@ -299,12 +300,14 @@ impl Operation<State> for DescribeContinuousBackups {
         named(input.table_name.as_ref(), asker).map(DescribeContinuousBackups)
     }
 
-    fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        shown(state.tables.get(&self.0).ok_or_else(|| backups_missing(&self.0.name)))
+    fn decide<'a>(&'a self, state: &State, context: &mut Context<'a, '_>) -> Decision<'a> {
+        let table = state.tables.get(&self.0).ok_or_else(|| backups_missing(&self.0.name));
+        let now = context.setting.now;
+        decided(table.map(|table| Decision::answer(Reply::Backups(Box::new(table.clone()), now))))
     }
 
     fn present(reply: Reply, _: &(), _: &()) -> Result<DescribeContinuousBackupsOutput, Malformed> {
-        let description = backups(&reply.definition()?, 0);
+        let description = backups(reply)?;
         Ok(DescribeContinuousBackupsOutput { continuous_backups_description: Some(description) })
     }
 }
@@ -322,7 +325,7 @@ impl UpdateContinuousBackups {
         let since = table.definition.recovery.map_or(setting.now.0, |(since, _)| since);
         let recovery = self.days.map(|days| (since, days));
         let table = redefined(table, |definition| definition.recovery = recovery);
-        Ok(declared(table.clone(), Reply::Definition(Box::new(table))))
+        Ok(declared(table.clone(), Reply::Backups(Box::new(table), setting.now)))
     }
 }
 
@@ -354,7 +357,7 @@ impl Operation<State> for UpdateContinuousBackups {
     }
 
     fn present(reply: Reply, _: &(), _: &()) -> Result<UpdateContinuousBackupsOutput, Malformed> {
-        let description = backups(&reply.definition()?, 0);
+        let description = backups(reply)?;
         Ok(UpdateContinuousBackupsOutput { continuous_backups_description: Some(description) })
     }
 }

@@ -41,6 +41,21 @@ const SERVED: &[(bool, &str, Integrated)] = &[
             is_sdk: false,
         },
     ),
+    (
+        false,
+        "dynamodb",
+        Integrated {
+            service: "dynamodb",
+            errors: "DynamoDB",
+            caused_by: "AmazonDynamoDBv2",
+            is_sdk: false,
+        },
+    ),
+    (
+        true,
+        "dynamodb",
+        Integrated { service: "dynamodb", errors: "DynamoDb", caused_by: "DynamoDb", is_sdk: true },
+    ),
     (true, "sqs", Integrated { service: "sqs", errors: "Sqs", caused_by: "Sqs", is_sdk: true }),
     (true, "sns", Integrated { service: "sns", errors: "Sns", caused_by: "Sns", is_sdk: true }),
     (
