@@ -110,6 +110,8 @@ struct Entries {
     entries: BTreeMap<Box<[u8]>, Held>,
     /// Bytes of the items in it.
     size: u64,
+    /// Bytes of memory.
+    memory: usize,
 }
 
 /// The items of a table.
@@ -152,10 +154,8 @@ impl Contents {
             gone.expiries = std::mem::take(&mut self.expiries);
             self.unfinished = Some(Vec::new());
         }
-        for entries in &gone.indexes {
-            let keys: usize = entries.entries.len() * ENTRY_OVERHEAD;
-            gone.memory += keys;
-        }
+        gone.memory = gone.indexes.iter().map(|entries| entries.memory).sum();
+        self.memory = self.memory.saturating_sub(gone.memory);
         if self.items.is_empty() {
             self.unfinished = None;
         }
@@ -278,6 +278,7 @@ impl Contents {
                 let bytes = key.len() + ENTRY_OVERHEAD;
                 if entries.entries.insert(key.into(), held.clone()).is_none() {
                     entries.size += held.size() as u64;
+                    entries.memory += bytes;
                     self.memory += bytes;
                 }
             }
@@ -294,7 +295,9 @@ impl Contents {
                 && entries.entries.remove(&*key).is_some()
             {
                 entries.size = entries.size.saturating_sub(held.size() as u64);
-                self.memory = self.memory.saturating_sub(key.len() + ENTRY_OVERHEAD);
+                let bytes = key.len() + ENTRY_OVERHEAD;
+                entries.memory = entries.memory.saturating_sub(bytes);
+                self.memory = self.memory.saturating_sub(bytes);
             }
         }
         if let Some(expiry) = definition.expiry(held.item()) {

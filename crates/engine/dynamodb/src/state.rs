@@ -71,6 +71,8 @@ impl State {
                 }
                 let definition = record.definition.clone();
                 let gone = self.change(record.id, |contents, _| contents.declare(definition), ledger);
+                // What is gone takes memory until it is forgotten.
+                self.memory += gone.memory();
                 self.gone.push_back(gone);
                 if self.contents.get(&record.id).is_some_and(Contents::has_work) {
                     self.unfinished.push(record.id);

@@ -87,6 +87,8 @@ pub struct Made<'a, 's> {
     pub old: Option<Held>,
     /// Its attributes from now on; none: there is no item.
     pub new: Option<Cow<'a, [u8]>>,
+    /// Whether only its condition was looked at. Then it stays, and `new` says nothing.
+    is_checked: bool,
 }
 
 impl Write {
@@ -142,14 +144,13 @@ impl Write {
         }
         let new = match &self.what {
             What::Put(content) => Some(Cow::Borrowed(&content[..])),
-            What::Delete(_) => None,
-            What::Check(_) => old.as_ref().map(|held| Cow::Owned(held.content().to_vec())),
+            What::Delete(_) | What::Check(_) => None,
             What::Update(key, update) => updated(key, update.as_deref(), old.as_ref()).map_err(unfit)?,
         };
         if let (What::Update(..), Some(new)) = (&self.what, &new) {
             definition.check_indexed(Item(new), definition::Setting::Update).map_err(unfit)?;
         }
-        Ok(Made { target, old, new })
+        Ok(Made { target, old, new, is_checked: matches!(self.what, What::Check(_)) })
     }
 }
 
@@ -179,7 +180,7 @@ fn updated<'a>(
 impl<'a> Made<'a, '_> {
     /// Whether the item is as it was.
     pub fn is_unchanged(&self) -> bool {
-        self.old.as_ref().map(Held::content) == self.new.as_deref()
+        self.is_checked || self.old.as_ref().map(Held::content) == self.new.as_deref()
     }
 
     /// Bytes of memory that the write needs besides those that it frees.
@@ -233,7 +234,7 @@ impl Made<'_, '_> {
     pub fn units(&self) -> Units {
         let definition = &self.target.table.definition;
         let old = self.old.as_ref().map(Held::item);
-        let new = self.new.as_deref().map(Item);
+        let new = if self.is_checked { old } else { self.new.as_deref().map(Item) };
         let size = |item: Option<Item<'_>>| item.map_or(0, Item::size);
         let mut units = Units::of_table(capacity::write(size(old), size(new)));
         for index in &definition.indexes {

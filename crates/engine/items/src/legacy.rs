@@ -99,7 +99,36 @@ pub fn tested(name: &str, operator: &str, list: Vec<Vec<u8>>) -> Result<Conditio
     })
 }
 
+/// AWS's names of operators.
+const OPERATORS: &[&str] = &[
+    "IN",
+    "NULL",
+    "BETWEEN",
+    "LT",
+    "NOT_CONTAINS",
+    "EQ",
+    "GT",
+    "NOT_NULL",
+    "NE",
+    "LE",
+    "BEGINS_WITH",
+    "GE",
+    "CONTAINS",
+];
+
+/// Names of which AWS's model has a list. The path is not told as AWS does, which counts members.
+fn check_one_of(value: &str, path: &str, values: &[&str]) -> Result<(), Fault> {
+    match values.contains(&value) {
+        true => Ok(()),
+        false => Err(Fault::invalid(format!(
+            "Value '{value}' at '{path}' failed to satisfy constraint: Member must satisfy enum value set: [{}]",
+            values.join(", ")
+        ))),
+    }
+}
+
 fn check(operator: &str, list: &[Vec<u8>]) -> Result<(), Fault> {
+    check_one_of(operator, "comparisonOperator", OPERATORS)?;
     let count = list.len();
     let is_right = match operator {
         "NULL" | "NOT_NULL" => count == 0,
@@ -175,6 +204,7 @@ pub fn put_update(
     value: Option<Vec<u8>>,
 ) -> Result<(), Fault> {
     let (path, action) = (Path::of(name), action.unwrap_or("PUT"));
+    check_one_of(action, "action", &["ADD", "PUT", "DELETE"])?;
     let Some(value) = value else {
         if action != "DELETE" {
             return Err(wrong("Only DELETE action is allowed when no attribute value is specified"));

@@ -281,12 +281,6 @@ impl TransactWriteItems {
         }
         let made = self.make(state)?;
         check_memory(state, made.iter().map(Made::growth).sum(), setting)?;
-        let bytes: usize = made.iter().filter_map(|made| made.new.as_deref()).map(<[u8]>::len).sum();
-        if bytes > WRITTEN_BYTES {
-            return Err(invalid(format_args!(
-                "The items that a transaction writes have {bytes} bytes; the limit of this server is {WRITTEN_BYTES}"
-            )));
-        }
         let (mut facts, mut written) = (Vec::new(), Vec::new());
         for made in made {
             let of_item = made.new.as_deref().or(made.old.as_ref().map(Held::content));
@@ -327,11 +321,20 @@ impl TransactWriteItems {
         if unfit.iter().any(Option::is_some) {
             return Err(cancelled(&unfit));
         }
-        let (mut made, mut unfit, mut unmet) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut made, mut unfit, mut unmet, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for (write, target) in self.writes.iter().zip(targets.into_iter().flatten()) {
             let (mut is_unfit, mut is_unmet) = (None, None);
             match write.make(target) {
-                Ok(one) => made.push(one),
+                Ok(one) => {
+                    bytes += one.new.as_deref().map_or(0, <[u8]>::len);
+                    // What is too much is not made any further: all of it happens in one turn.
+                    if bytes > WRITTEN_BYTES {
+                        return Err(invalid(format_args!(
+                            "The items that a transaction writes have more than {WRITTEN_BYTES} bytes, the limit of this server"
+                        )));
+                    }
+                    made.push(one);
+                }
                 Err(Unmade::Unfit(refusal)) => is_unfit = Some(unfit_reason(refusal)),
                 Err(Unmade::Unmet(held)) => {
                     is_unmet = Some(Reason {

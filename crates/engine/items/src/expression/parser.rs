@@ -262,10 +262,9 @@ impl<'t, 's> Parser<'t, 's> {
     }
 
     fn negated(&mut self) -> Result<(Condition, bool), Fault> {
+        // There are as many of them as operators at the most.
         if self.takes_word("NOT") {
-            self.enter()?;
             let (condition, _) = self.negated()?;
-            self.depth -= 1;
             return Ok((Condition::Not(Box::new(condition)), false));
         }
         if self.takes("(") {

@@ -153,10 +153,8 @@ proptest! {
         let is_there = model.contains_key(&source);
         let sum = model.get(&source).copied().unwrap_or_default() - amount;
         model.insert(target.clone(), sum);
-        match is_there {
-            true => prop_assert_eq!(after(&format!("SET {target} = {source} - :n")), Ok(item_of(&model))),
-            false => prop_assert!(after(&format!("SET {target} = {source} - :n")).is_err()),
-        }
+        let found = after(&format!("SET {target} = {source} - :n"));
+        prop_assert_eq!(found.ok(), is_there.then(|| item_of(&model)));
         let mut model = before.clone();
         model.remove(&target);
         let removed = after(&format!("REMOVE {target}")).unwrap();

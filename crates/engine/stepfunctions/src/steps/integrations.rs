@@ -44,12 +44,7 @@ const SERVED: &[(bool, &str, Integrated)] = &[
     (
         false,
         "dynamodb",
-        Integrated {
-            service: "dynamodb",
-            errors: "DynamoDB",
-            caused_by: "AmazonDynamoDBv2",
-            is_sdk: false,
-        },
+        Integrated { service: "dynamodb", errors: "DynamoDB", caused_by: "AmazonDynamoDBv2", is_sdk: false },
     ),
     (
         true,
