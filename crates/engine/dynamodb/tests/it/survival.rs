@@ -116,8 +116,7 @@ impl World {
             let at = Extent { place, len: head.len() as u32 };
             let record = Record::decode(&head).unwrap();
             if let Some(again) = self.state.write_again(record, at, &self.ledger) {
-                let written = self.record(&again);
-                self.ledger.replace(written.place, segment);
+                self.record(&again);
             }
         }
         self.ledger.facts_copied(segment);
