@@ -34,7 +34,7 @@ fuzz_target!(|input: (&str, &str, &str)| {
     if let Ok(update) = update(expression, &mut scope)
         && let Ok(changed) = update.apply(item)
     {
-        assert_eq!(json::text_of_item(Item(&changed)).is_empty(), false);
+        json::text_of_item(Item(&changed));
     }
     if let Ok(projection) = projection(expression, &mut scope) {
         projection.apply(item);
