@@ -35,6 +35,7 @@ fn samples() -> Vec<Record> {
         }),
         target: "arn:aws:sqs:us-east-1:000000000000:t".into(),
         target_parameters: Some(TargetParameters {
+            stream: None,
             http: Some(http()),
             input_template: Some("<$.body>".into()),
             queue: Some(QueueParameters { group: Some("g".into()), deduplication_id: None }),
