@@ -94,8 +94,6 @@ pub struct StreamShown {
     pub open: usize,
     /// How many consumers it has.
     pub consumers: usize,
-    /// What its number is called: `StreamId`.
-    pub name: String,
 }
 
 impl Reply {
@@ -215,12 +213,6 @@ pub(super) fn mode_shown(stream: &StreamDeclared) -> Option<shapes::StreamModeDe
 /// `EncryptionType` of a stream.
 pub(super) fn encryption_shown(stream: &StreamDeclared) -> Option<Text> {
     text(if stream.encryption_key.is_some() { "KMS" } else { "NONE" })
-}
-
-/// `StreamId`: twenty letters and digits, a hyphen, and three more (the model's pattern).
-pub(super) fn stream_id(id: u64, secret: &Secret) -> String {
-    let hex = kernel::hex(&secret.derive("kinesis stream", id));
-    format!("{}-{}", &hex[..20], &hex[20..23])
 }
 
 /// A consumer in an answer, except for its stream.

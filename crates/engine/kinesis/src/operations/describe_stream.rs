@@ -12,7 +12,7 @@ use resources::pages::key_of;
 
 use super::{
     Context, Decision, Materials, Reply, Setting, StreamShown, answer, answered, count, decided,
-    encryption_shown, mode_shown, monitoring_shown, permitted, shard_shown, shown, stream_id, text,
+    encryption_shown, mode_shown, monitoring_shown, permitted, shard_shown, shown, text,
 };
 use crate::ids::shard_number;
 use crate::rules::checking;
@@ -90,7 +90,6 @@ impl DescribeStream {
             has_more: shards.next().is_some(),
             open: state.open_shards(stream.id),
             consumers: 0,
-            name: stream_id(stream.id, setting.secret),
         }))))
     }
 }
@@ -127,20 +126,20 @@ impl Operation<State> for DescribeStreamSummary {
             has_more: false,
             open: state.open_shards(stream.id),
             consumers: state.consumers_of(stream.id).count(),
-            name: stream_id(stream.id, context.setting.secret),
         })))
     }
 
     fn present(reply: Reply, _: &(), _: &Materials<'_>) -> Result<DescribeStreamSummaryOutput, Malformed> {
         let Reply::Stream(shown_stream) = reply else { return Err(Malformed) };
-        let StreamShown { stream, open, consumers, name, .. } = *shown_stream;
+        let StreamShown { stream, open, consumers, .. } = *shown_stream;
         let warm = stream.warm_mibps.and_then(|mibps| i32::try_from(mibps).ok());
         let strategy = if stream.distributes { "AUTO" } else { "USER_PARTITION_KEY" };
         Ok(DescribeStreamSummaryOutput {
             stream_description_summary: Some(Box::new(StreamDescriptionSummary {
                 stream_name: text(stream.key.name.as_str()),
                 stream_arn: text(stream.key.arn()),
-                stream_id: text(name),
+                // AWS's Java SDK sends a request that has it to AWS itself, whatever endpoint is configured.
+                stream_id: None,
                 stream_status: text("ACTIVE"),
                 stream_mode_details: mode_shown(&stream),
                 retention_period_hours: i32::try_from(stream.retention_hours).ok(),
