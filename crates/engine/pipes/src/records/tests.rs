@@ -41,7 +41,6 @@ fn samples() -> Vec<Record> {
             queue: Some(QueueParameters { group: Some("g".into()), deduplication_id: None }),
             bus: Some(BusParameters { resources: Some(vec!["$.a".into()]), ..BusParameters::default() }),
             state_machine: Some(MachineParameters { invocation_type: Some("FIRE_AND_FORGET".into()) }),
-            stream: None,
         }),
         role: "arn:aws:iam::000000000000:role/r".into(),
         log: Some(Log { level: "ERROR".into(), bucket: Some([None, None, None, None]), ..Log::default() }),
