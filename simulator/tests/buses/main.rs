@@ -249,7 +249,7 @@ fn a_target_outside_is_tried_again_and_given_up_as_it_asks() {
 fn a_letter_waits_for_its_text() {
     let mut story = Story::new();
     story.create_queue("letters");
-    story.rule("r", "shop", vec![with_letters(target("f", arn("kinesis", "stream/s")))]);
+    story.rule("r", "shop", vec![with_letters(target("f", arn("firehose", "deliverystream/s")))]);
     story.put(vec![entry("shop", "{}")]);
     let (attempt, _) = story.attempt();
     story.ends(&attempt, Outcome::Refused, None);

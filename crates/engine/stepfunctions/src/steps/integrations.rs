@@ -246,7 +246,7 @@ mod tests {
         let sfn = find("sfn", true).unwrap();
         let request = sfn.request(&json!({"StateMachineArn": "m", "Tags": [{"Key": "k"}], "Input": "{}"}));
         assert_eq!(request, r#"{"stateMachineArn":"m","tags":[{"key":"k"}],"input":"{}"}"#);
-        assert_eq!(find("dynamodb", false), None);
+        assert_eq!(find("glue", false), None);
     }
 
     #[test]
