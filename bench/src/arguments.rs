@@ -95,8 +95,8 @@ pub struct Arguments {
     pub messages: Option<u64>,
 
     /// Messages per SendMessageBatch of `end-to-end`, where 1 uses SendMessage, and per PutEvents of `put-events` and
-    /// `route`
-    #[arg(long, value_name = "1..10", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10))]
+    /// `route`; records per PutRecords of `put-records`, up to 500
+    #[arg(long, value_name = "1..10", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=500))]
     pub batch: u64,
 
     /// Messages per second of all producers together; without it, as fast as answers arrive (for `deliver`,
@@ -213,6 +213,14 @@ pub enum Task {
     /// Means: the rate and latency of acknowledged schedules, and with --keep and --server-pid their memory. Does not mean: how
     /// fast they run.
     Schedule,
+    /// PutItem of new items, on the condition that there is none with their key.
+    ///
+    /// Means: the rate and latency of acknowledged items.
+    PutItem,
+    /// PutRecords of --batch records to a stream of four shards.
+    ///
+    /// Means: the rate and latency of acknowledged records.
+    PutRecords,
 }
 
 impl Task {
@@ -234,6 +242,8 @@ impl Task {
             Task::Execute => "execute",
             Task::ExecuteSync => "execute-sync",
             Task::Schedule => "schedule",
+            Task::PutItem => "put-item",
+            Task::PutRecords => "put-records",
         }
     }
 
@@ -252,7 +262,13 @@ impl Task {
         self.publishes()
             || matches!(
                 self,
-                Task::PutEvents | Task::Route | Task::Execute | Task::ExecuteSync | Task::Schedule
+                Task::PutEvents
+                    | Task::Route
+                    | Task::Execute
+                    | Task::ExecuteSync
+                    | Task::Schedule
+                    | Task::PutItem
+                    | Task::PutRecords
             )
     }
 }

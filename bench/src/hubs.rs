@@ -15,6 +15,8 @@ pub(crate) const ROLE: &str = "arn:aws:iam::000000000000:role/bench";
 pub(crate) const SOURCE: &str = "posthaste.bench";
 /// The states of a workflow that ends with a message to a queue.
 pub(crate) const STATES: usize = 10;
+/// The shards of a stream.
+const SHARDS: usize = 4;
 /// The states of an express workflow.
 const EXPRESS_STATES: usize = 3;
 
@@ -27,6 +29,10 @@ pub(crate) enum Hub {
     Bus { name: String, rules: usize, kind: Option<String> },
     /// A state machine. Its executions end with a message to a queue, unless they are answered.
     Workflow { arn: String, is_express: bool },
+    /// A table of items.
+    Table { name: String },
+    /// A stream.
+    Stream { name: String },
     /// A group of schedules, and the queue that they would send to.
     Schedules { group: String, queue_arn: String },
 }
@@ -98,6 +104,23 @@ impl Endpoint {
         })
     }
 
+    /// Creates a table, whose items have a text as their key.
+    pub(crate) fn create_table(&self, name: &str) -> Result<(), Error> {
+        let body = json!({
+            "TableName": name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
+        });
+        self.tell(Service::Dynamodb, "CreateTable", &body).map(drop)
+    }
+
+    /// Creates a stream.
+    pub(crate) fn create_stream(&self, name: &str) -> Result<(), Error> {
+        self.tell(Service::Kinesis, "CreateStream", &json!({ "StreamName": name, "ShardCount": SHARDS }))
+            .map(drop)
+    }
+
     /// Creates a group of schedules.
     pub(crate) fn create_schedule_group(&self, name: &str) -> Result<(), Error> {
         let path = format!("/schedule-groups/{name}");
@@ -120,6 +143,12 @@ impl Endpoint {
             }
             Hub::Workflow { arn, .. } => {
                 self.tell(Service::States, "DeleteStateMachine", &json!({ "stateMachineArn": arn })).map(drop)
+            }
+            Hub::Table { name } => {
+                self.tell(Service::Dynamodb, "DeleteTable", &json!({ "TableName": name })).map(drop)
+            }
+            Hub::Stream { name } => {
+                self.tell(Service::Kinesis, "DeleteStream", &json!({ "StreamName": name })).map(drop)
             }
             Hub::Schedules { group, .. } => {
                 let path = format!("/schedule-groups/{group}");

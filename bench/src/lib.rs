@@ -1,5 +1,5 @@
-//! Loads any endpoint of SQS, SNS, EventBridge, Scheduler or Step Functions and measures it: rates, latencies, errors, and whether every message
-//! arrived.
+//! Loads any endpoint of SQS, SNS, EventBridge, Scheduler, Step Functions, Kinesis or DynamoDB and measures it: rates, latencies, errors, and
+//! whether every message arrived.
 //!
 //! The client shares the machine with the server that it measures, so it is cheap rather than general: one
 //! thread with an event loop, request bytes that are built before the start and patched in place, answers

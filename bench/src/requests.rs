@@ -24,6 +24,8 @@ pub(crate) enum Operation {
     StartExecution,
     StartSyncExecution,
     CreateSchedule,
+    PutItem,
+    PutRecords,
 }
 
 /// A service that is not SQS nor SNS, whose requests are JSON.
@@ -35,11 +37,15 @@ pub(crate) enum Service {
     States,
     /// EventBridge Scheduler: restJson1.
     Scheduler,
+    /// DynamoDB: awsJson 1.0.
+    Dynamodb,
+    /// Kinesis: awsJson 1.1.
+    Kinesis,
 }
 
 impl Operation {
     /// All operations, in the order of their discriminants.
-    pub(crate) const ALL: [Operation; 11] = [
+    pub(crate) const ALL: [Operation; 13] = [
         Operation::Send,
         Operation::SendBatch,
         Operation::Receive,
@@ -51,6 +57,8 @@ impl Operation {
         Operation::StartExecution,
         Operation::StartSyncExecution,
         Operation::CreateSchedule,
+        Operation::PutItem,
+        Operation::PutRecords,
     ];
 
     /// The operation's name in the API.
@@ -67,6 +75,8 @@ impl Operation {
             Operation::StartExecution => "StartExecution",
             Operation::StartSyncExecution => "StartSyncExecution",
             Operation::CreateSchedule => "CreateSchedule",
+            Operation::PutItem => "PutItem",
+            Operation::PutRecords => "PutRecords",
         }
     }
 
@@ -88,6 +98,8 @@ impl Operation {
             Operation::StartExecution => b"\"executionArn\"",
             Operation::StartSyncExecution => b"\"status\":\"SUCCEEDED\"",
             Operation::CreateSchedule => b"\"ScheduleArn\"",
+            Operation::PutItem => b"{}",
+            Operation::PutRecords => b"\"SequenceNumber\"",
             _ => b"\"MessageId\"",
         }
     }
@@ -112,12 +124,14 @@ fn service_head(host: &str, service: Service, what: &str) -> Head {
     let (name, target) = match service {
         Service::Events => ("events", "AWSEvents"),
         Service::States => ("states", "AWSStepFunctions"),
+        Service::Dynamodb => ("dynamodb", "DynamoDB_20120810"),
+        Service::Kinesis => ("kinesis", "Kinesis_20131202"),
         Service::Scheduler => {
             let content = "Content-Type: application/json\r\n";
             return head_of(host, what, "scheduler", "content-type;host;x-amz-date", content);
         }
     };
-    let version = if service == Service::Events { "1.1" } else { "1.0" };
+    let version = if matches!(service, Service::Events | Service::Kinesis) { "1.1" } else { "1.0" };
     let content =
         format!("X-Amz-Target: {target}.{what}\r\nContent-Type: application/x-amz-json-{version}\r\n");
     head_of(host, "/", name, "content-type;host;x-amz-date;x-amz-target", &content)
@@ -347,6 +361,43 @@ impl SendTemplate {
         template
     }
 
+    /// Creates a PutItem of a new item, whose key is that of the message, and whose other attribute is its body.
+    pub(crate) fn item(host: &str, table: &str, filler: &str) -> SendTemplate {
+        let mut body = format!(
+            "{{\"TableName\": \"{table}\", \"ConditionExpression\": \"attribute_not_exists(pk)\", \"Item\": {{\"pk\": {{\"S\": \""
+        );
+        let name = Some(body.len());
+        body.push_str("00000000000000000000\"}, \"body\": {\"S\": \"");
+        let holes = vec![Holes { body: body.len(), fifo: None, name }];
+        body.push_str(filler);
+        body.push_str("\"}}}");
+        SendTemplate::of(host, Operation::PutItem, Service::Dynamodb, "PutItem", &body, holes)
+    }
+
+    /// Creates a PutRecords, whose records have keys of their own. The message is their data in base64: its identity is of letters and
+    /// digits, so it is base64 as it is.
+    pub(crate) fn records(host: &str, stream: &str, filler: &str, messages: usize) -> SendTemplate {
+        let mut data = filler.replace('-', "/");
+        // Four characters are three bytes.
+        let length = filler.len().div_ceil(3) * 4;
+        while data.len() < length {
+            let more = (length - data.len()).min(filler.len());
+            data.push_str(&filler[filler.len() - more..].replace('-', "/"));
+        }
+        let mut body = format!("{{\"StreamName\": \"{stream}\", \"Records\": [");
+        let mut holes = Vec::new();
+        for entry in 0..messages {
+            body.push_str(if entry == 0 { "{\"PartitionKey\": \"" } else { ", {\"PartitionKey\": \"" });
+            let name = Some(body.len());
+            body.push_str("00000000000000000000\", \"Data\": \"");
+            holes.push(Holes { body: body.len(), fifo: None, name });
+            body.push_str(&data);
+            body.push_str("\"}");
+        }
+        body.push_str("]}");
+        SendTemplate::of(host, Operation::PutRecords, Service::Kinesis, "PutRecords", &body, holes)
+    }
+
     /// With holes whose offsets are those in the body.
     fn of(
         host: &str,
@@ -358,7 +409,10 @@ impl SendTemplate {
     ) -> SendTemplate {
         let bytes = service_request(host, service, what, body.as_bytes());
         let begin = bytes.len() - body.len();
-        holes.iter_mut().for_each(|hole| hole.body += begin);
+        for hole in &mut holes {
+            hole.body += begin;
+            hole.name = hole.name.map(|name| begin + name);
+        }
         SendTemplate { operation, bytes, invocation: service_head(host, service, what).invocation, holes }
     }
 

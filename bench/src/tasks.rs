@@ -51,7 +51,7 @@ pub(crate) fn measure(task: Task, arguments: &Arguments) -> Result<Report, Error
 fn validate(task: Task, arguments: &Arguments) -> Result<(), Error> {
     let batch = match task {
         Task::SendBatch | Task::PublishBatch => 10,
-        Task::PutEvents | Task::Route => arguments.batch as usize,
+        Task::PutEvents | Task::Route | Task::PutRecords => arguments.batch as usize,
         _ => 1,
     };
     let queues = match task {
@@ -79,6 +79,8 @@ fn validate(task: Task, arguments: &Arguments) -> Result<(), Error> {
         format!("{} needs messages that come back, so it cannot run with --no-checks", task.name())
     } else if task.has_hub() && !arguments.queue_urls.is_empty() {
         format!("{} makes queues of its own, so it cannot run with --queue", task.name())
+    } else if arguments.batch > 10 && task != Task::PutRecords {
+        "--batch must be at most 10, except for put-records".into()
     } else if arguments.subscriptions == 0 {
         "--subscriptions must be at least 1".into()
     } else if task == Task::Deliver && arguments.fifo {
@@ -179,7 +181,7 @@ impl<'a> Run<'a> {
     fn prepare(&mut self) -> Result<(), Error> {
         let arguments = self.arguments;
         let queues = match self.task {
-            Task::Deliver | Task::ExecuteSync => 0,
+            Task::Deliver | Task::ExecuteSync | Task::PutItem | Task::PutRecords => 0,
             Task::Route | Task::Execute | Task::Schedule => 1,
             task if task.has_hub() => arguments.subscriptions,
             _ => arguments.queues,
@@ -208,6 +210,16 @@ impl<'a> Run<'a> {
                 let group = self.name("group");
                 self.endpoint.create_schedule_group(&group)?;
                 self.hub = Some(Hub::Schedules { group, queue_arn });
+            }
+            Task::PutItem => {
+                let name = self.name("table");
+                self.endpoint.create_table(&name)?;
+                self.hub = Some(Hub::Table { name });
+            }
+            Task::PutRecords => {
+                let name = self.name("stream");
+                self.endpoint.create_stream(&name)?;
+                self.hub = Some(Hub::Stream { name });
             }
             task if task.publishes() => self.prepare_topic()?,
             _ => {}
@@ -314,10 +326,12 @@ impl<'a> Run<'a> {
             | Task::PublishBatch
             | Task::PutEvents
             | Task::ExecuteSync
-            | Task::Schedule => {
+            | Task::Schedule
+            | Task::PutItem
+            | Task::PutRecords => {
                 let batch = match self.task {
                     Task::SendBatch | Task::PublishBatch => 10,
-                    Task::PutEvents => self.arguments.batch as usize,
+                    Task::PutEvents | Task::PutRecords => self.arguments.batch as usize,
                     _ => 1,
                 };
                 self.phase(match self.arguments.messages {
@@ -422,6 +436,8 @@ impl<'a> Run<'a> {
             Task::PutEvents => sum(&[Operation::PutEvents]),
             Task::ExecuteSync => sum(&[Operation::StartSyncExecution]),
             Task::Schedule => sum(&[Operation::CreateSchedule]),
+            Task::PutItem => sum(&[Operation::PutItem]),
+            Task::PutRecords => sum(&[Operation::PutRecords]),
             Task::Deliver => tally.end_to_end.len(),
         };
         let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };

@@ -32,6 +32,8 @@ impl Run<'_> {
             Some(Hub::Workflow { arn, is_express }) => {
                 SendTemplate::execution(host, arn, filler, *is_express)
             }
+            Some(Hub::Table { name }) => SendTemplate::item(host, name, filler),
+            Some(Hub::Stream { name }) => SendTemplate::records(host, name, filler, plan.batch),
             Some(Hub::Schedules { group, queue_arn }) => {
                 SendTemplate::schedule(host, group, queue_arn, filler)
             }
