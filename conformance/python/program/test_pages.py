@@ -151,7 +151,7 @@ def test_the_outbox_is_listed_filtered_and_emptied(server):
 def test_scripts_that_wait_for_localstack_wait_for_this_program(server):
     for path in ("/_localstack/health", "/_posthaste/health"):
         status, health = ask(server, path)
-        names = ["events", "pipes", "scheduler", "schemas", "sns", "sqs", "stepfunctions"]
+        names = ["dynamodb", "events", "kinesis", "pipes", "scheduler", "schemas", "sns", "sqs", "stepfunctions"]
         running = dict.fromkeys(names, "running")
         assert status == 200 and health["services"] == running and health["version"]
         assert ask(server, path, method="HEAD") == (200, None)
