@@ -49,4 +49,6 @@ test('a consumer is sent what is there and what comes', async () => {
     if (got.length === 1) await put(StreamName, 'later')
   }
   assert.deepEqual(got, ['first', 'later'])
+  // It ends the subscription, which would keep its connection, and this process, for five minutes of the server's clock.
+  await kinesis.send(new sdk.DeregisterStreamConsumerCommand({ ConsumerARN: made.Consumer.ConsumerARN }))
 })
