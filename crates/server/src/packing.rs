@@ -162,16 +162,7 @@ pub fn pack_event(
     let payload = match (&attempt.way, arn.split(':').nth(2)) {
         (Way::Request(invocation, parameters), _) => {
             let request = invocation.request(parameters.as_deref(), &stored.message, &input);
-            Payload::Request(HttpRequest {
-                destination_arn: arn,
-                request: WebRequest {
-                    method: request.method,
-                    url: request.url,
-                    headers: request.headers,
-                    body: request.body.into(),
-                },
-                token: request.token.as_ref().map(token_request),
-            })
+            Payload::Request(http_request(arn, request))
         }
         (_, Some("lambda")) => Payload::Function(Function { function_arn: arn, event: input }),
         (_, Some("firehose")) => Payload::Stream(Stream { stream_arn: arn, data: input.into() }),
@@ -184,6 +175,20 @@ pub fn pack_event(
         ..Origin::default()
     };
     Ok(Parcel { origin, payload })
+}
+
+/// A request that a service has made, as it is sent.
+pub fn http_request(destination_arn: String, request: kernel::request::Request) -> HttpRequest {
+    HttpRequest {
+        destination_arn,
+        token: request.token.as_ref().map(token_request),
+        request: WebRequest {
+            method: request.method,
+            url: request.url,
+            headers: request.headers,
+            body: request.body.into(),
+        },
+    }
 }
 
 /// The request for a connection's token.

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use delivery::{HttpRequest, NotFetched, Patience, WebRequest};
+use delivery::{NotFetched, Patience};
 use kernel::request::{Answer, Rate, Request};
 use machine::{Event, Input};
 use tokio::time::Instant;
 
 use crate::deliverer::{FOR_EVER, Tools};
 use crate::engine::{Handle, Message};
-use crate::packing::token_request;
+use crate::packing::http_request;
 
 /// How long a task waits for an answer (facts/stepfunctions.md § 3).
 const TASK_TIME: Duration = Duration::from_secs(60);
@@ -77,17 +77,7 @@ pub async fn ask(tools: Arc<Tools>, turns: Arc<Turns>, asker: Asker, request: Re
         }
         // Memory for the request and the answer, and for what the service makes of it.
         let _room = tools.budget.take(request.body.len() + 2 * patience.bytes, FOR_EVER).await;
-        let request = HttpRequest {
-            destination_arn: String::new(),
-            token: request.token.as_ref().map(token_request),
-            request: WebRequest {
-                method: request.method,
-                url: request.url,
-                headers: request.headers,
-                body: request.body.into(),
-            },
-        };
-        match tools.carrier.fetch(&request, patience).await {
+        match tools.carrier.fetch(&http_request(String::new(), request), patience).await {
             Ok(answer) => answered(answer),
             Err(NotFetched::TooLong(most)) => Answer::TooLong(most),
             Err(NotFetched::Failed(reason)) => Answer::None(reason),

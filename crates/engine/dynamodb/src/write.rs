@@ -14,7 +14,7 @@ use crate::limits::EXPIRED;
 use crate::operations::{Decision, Setting};
 use crate::records::{ItemPut, ItemRemoved, Record, TableDeclared};
 use crate::refusals::{self, invalid, of_fault, wrong};
-use crate::rules::definition;
+use crate::rules::definition::{self, KeyFault};
 use crate::state::State;
 
 /// What is done with an item.
@@ -48,6 +48,8 @@ pub struct Write {
 pub enum Unmade {
     /// The whole request is refused, also one of several writes.
     Refused(Refusal),
+    /// Its key is not one of the table's: a transaction is cancelled for it.
+    Mismatch(Refusal),
     /// The item cannot be so: a transaction is cancelled for it.
     Unfit(Refusal),
     /// Its condition does not hold of this item.
@@ -58,7 +60,7 @@ impl Unmade {
     /// The refusal of a request with this write alone. `shows`: whether the item is shown.
     pub fn refusal(self, shows: bool) -> Refusal {
         match self {
-            Unmade::Refused(refusal) | Unmade::Unfit(refusal) => refusal,
+            Unmade::Refused(refusal) | Unmade::Mismatch(refusal) | Unmade::Unfit(refusal) => refusal,
             Unmade::Unmet(held) => {
                 let held = held.filter(|_| shows);
                 refusals::unmet(held.map(|held| items::json::text_of_item(held.item())))
@@ -102,9 +104,10 @@ impl Write {
             What::Update(key, _) | What::Delete(key) | What::Check(key) => definition.key_of(Item(key)),
         };
         // An empty key refuses the request, a key of another type cancels a transaction (facts/dynamodb.md § 12).
-        let key = key.map_err(|refusal| match refusal.message.contains("not valid") {
-            true => Unmade::Refused(refusal),
-            false => Unmade::Unfit(refusal),
+        let key = key.map_err(|fault| match fault {
+            KeyFault::Empty(refusal) => Unmade::Refused(refusal),
+            KeyFault::Mismatch(refusal) => Unmade::Mismatch(refusal),
+            KeyFault::TooLong(refusal) => Unmade::Unfit(refusal),
         })?;
         self.check_key_untouched(table).map_err(Unmade::Refused)?;
         Ok(Target { table, contents, key })
@@ -175,6 +178,14 @@ fn updated<'a>(
         ));
     }
     Ok(Some(Cow::Owned(new)))
+}
+
+/// What is put of a request. Errors: it is larger than an item may be.
+pub fn put(content: Vec<u8>) -> Result<What, Refusal> {
+    match Item(&content).size() > ITEM_BYTES {
+        true => Err(invalid("Item size has exceeded the maximum allowed size")),
+        false => Ok(What::Put(content)),
+    }
 }
 
 impl<'a> Made<'a, '_> {

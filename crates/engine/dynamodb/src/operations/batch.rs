@@ -8,15 +8,12 @@ use api::dynamodb::{
     WriteRequest,
 };
 use items::expression::Projection;
-use items::value::{ITEM_BYTES, Item};
 use kernel::codec::Malformed;
 use kernel::{Asker, Demand, Operation, Refusal};
 use resources::Faults;
 
 use super::get_item::Read;
-use super::{
-    Context, Decision, Found, Reply, Setting, Written, collection_key, collection_of, decided, shown_item,
-};
+use super::{Context, Decision, Found, Reply, Setting, Written, collection_of, decided, shown_part};
 use crate::TableKey;
 use crate::capacity::{self, Mode, Units};
 use crate::contents::Held;
@@ -24,7 +21,7 @@ use crate::limits::{BATCH_GET_BYTES, BATCH_WRITE_BYTES};
 use crate::refusals::{invalid, key_mismatch, of_fault};
 use crate::rules::checking::{is_name, item, metrics, mode, shown};
 use crate::state::State;
-use crate::write::{Unmade, What, Write, check_memory};
+use crate::write::{Unmade, What, Write, check_memory, put};
 
 /// Keys of a BatchGetItem, and writes of a BatchWriteItem (facts/dynamodb.md § 3).
 const KEYS: usize = 100;
@@ -40,6 +37,16 @@ fn table_of(name: &str, asker: &Asker<'_>) -> Result<TableKey, Refusal> {
         )));
     }
     Ok(TableKey::of(name, asker))
+}
+
+/// The parts of a batch by table. Errors: there are none.
+fn tables_of<T>(items: Option<Map<T>>) -> Result<Vec<(api::Text, T)>, Refusal> {
+    match items.map(|items| items.0).filter(|tables| !tables.is_empty()) {
+        Some(tables) => Ok(tables),
+        None => Err(invalid(
+            "1 validation error detected: Value at 'RequestItems' failed to satisfy constraint: Member must have length greater than or equal to 1",
+        )),
+    }
 }
 
 /// BatchGetItem.
@@ -72,12 +79,7 @@ impl Operation<State> for BatchGetItem {
             faults.missing("requestItems");
         }
         faults.refusal()?;
-        let tables = input.request_items.unwrap_or_default().0;
-        if tables.is_empty() {
-            return Err(invalid(
-                "1 validation error detected: Value at 'RequestItems' failed to satisfy constraint: Member must have length greater than or equal to 1",
-            ));
-        }
+        let tables = tables_of(input.request_items)?;
         let (mut reads, mut plan) = (Vec::new(), Got { tables: Vec::new(), capacity });
         for (name, keys) in tables {
             let table = table_of(&name, asker)?;
@@ -121,10 +123,7 @@ impl Operation<State> for BatchGetItem {
                     None => rest.push(key.clone()),
                     Some((held, taken)) => {
                         units.add(&taken);
-                        items.extend(held.map(|held| match projection {
-                            Some(projection) => shown_item(&projection.apply(held.item())),
-                            None => shown_item(held.content()),
-                        }));
+                        items.extend(held.map(|held| shown_part(&held, projection.as_ref())));
                     }
                 }
             }
@@ -146,7 +145,7 @@ impl BatchGetItem {
     fn read(&self, state: &State) -> Result<Vec<Found>, Refusal> {
         let (mut seen, mut bytes, mut found) = (BTreeSet::new(), 0, Vec::new());
         for (read, is_consistent) in &self.0 {
-            let held = read.find(state)?;
+            let held = read.find(state).map_err(|unmade| unmade.refusal(false))?;
             if !seen.insert((&read.table, &read.key)) {
                 return Err(invalid(REPEATED));
             }
@@ -191,12 +190,7 @@ impl Operation<State> for BatchWriteItem {
             faults.missing("requestItems");
         }
         faults.refusal()?;
-        let tables = input.request_items.unwrap_or_default().0;
-        if tables.is_empty() {
-            return Err(invalid(
-                "1 validation error detected: Value at 'RequestItems' failed to satisfy constraint: Member must have length greater than or equal to 1",
-            ));
-        }
+        let tables = tables_of(input.request_items)?;
         let mut writes = Vec::new();
         for (name, requests) in &tables {
             let table = table_of(name, asker)?;
@@ -258,22 +252,11 @@ impl Operation<State> for BatchWriteItem {
 fn write_of(request: &WriteRequest, table: &TableKey) -> Result<Write, Refusal> {
     let wrong = |fault: items::Fault| of_fault(&fault, false);
     let what = match (&request.put_request, &request.delete_request) {
-        (Some(put), None) => {
-            let content = item(put.item.as_ref().unwrap_or(&Map::default())).map_err(wrong)?;
-            if Item(&content).size() > ITEM_BYTES {
-                return Err(invalid("Item size has exceeded the maximum allowed size"));
-            }
-            What::Put(content)
-        }
+        (Some(put), None) => self::put(item(put.item.as_ref().unwrap_or(&Map::default())).map_err(wrong)?)?,
         (None, Some(delete)) => {
             What::Delete(item(delete.key.as_ref().unwrap_or(&Map::default())).map_err(wrong)?)
         }
-        (None, None) => {
-            return Err(invalid(
-                "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
-            ));
-        }
-        (Some(_), Some(_)) => {
+        (None, None) | (Some(_), Some(_)) => {
             return Err(invalid(
                 "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
             ));
@@ -289,11 +272,7 @@ impl BatchWriteItem {
         for write in &self.0 {
             let target = write.target(state).map_err(|unmade| match unmade {
                 // An item without its key is told of as a key is (facts/dynamodb.md § 6).
-                Unmade::Unfit(refusal)
-                    if refusal.message.contains("the key") || refusal.message.contains("for key") =>
-                {
-                    key_mismatch()
-                }
+                Unmade::Mismatch(_) => key_mismatch(),
                 other => other.refusal(false),
             })?;
             if !seen.insert((target.table.id, target.key.clone())) {
@@ -311,10 +290,7 @@ impl BatchWriteItem {
                 written.push(None);
                 continue;
             }
-            let of_item = made.new.as_deref().or(made.old.as_ref().map(Held::content));
-            let definition = &made.target.table.definition;
-            let collection = of_item.and_then(|content| collection_key(definition, Item(content)));
-            written.push(Some(Written { old: None, new: None, units: made.units(), collection }));
+            written.push(Some(Written::of(&made)));
             facts.extend(made.fact(setting).map(kernel::Fact::from));
         }
         Ok(Decision::done(facts, Reply::AllWritten(written)))

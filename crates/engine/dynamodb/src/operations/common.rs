@@ -2,6 +2,7 @@
 
 use api::dynamodb::ItemCollectionMetrics;
 use api::{Json, Map, Text, Timestamp};
+use items::expression::Projection;
 use items::json::{text_of, text_of_item};
 use items::value::Item;
 use kernel::codec::Malformed;
@@ -15,6 +16,7 @@ use crate::page::Page;
 use crate::records::{Record, TableDeclared};
 use crate::rules::definition::Definition;
 use crate::state::State;
+use crate::write::Made;
 
 impl Api for State {
     /// Answers are made of replies alone.
@@ -59,6 +61,16 @@ pub struct Written {
     pub units: Units,
     /// The key of the collection that the item belongs to, if the table has collections.
     pub collection: Option<Vec<u8>>,
+}
+
+impl Written {
+    /// What became of the item of a write, of which the answer shows neither the one before nor the one afterwards.
+    pub fn of(made: &Made<'_, '_>) -> Written {
+        let of_item = made.new.as_deref().or(made.old.as_ref().map(Held::content));
+        let definition = &made.target.table.definition;
+        let collection = of_item.and_then(|content| collection_key(definition, Item(content)));
+        Written { old: None, new: None, units: made.units(), collection }
+    }
 }
 
 /// An item that was looked for, with units; absent: it was not looked for.
@@ -136,6 +148,14 @@ pub(super) fn shown_item(content: &[u8]) -> Json {
     Json(text_of_item(Item(content)).into())
 }
 
+/// What a request wants to see of an item, in an answer.
+pub(super) fn shown_part(held: &Held, projection: Option<&Projection>) -> Json {
+    match projection {
+        Some(projection) => shown_item(&projection.apply(held.item())),
+        None => shown_item(held.content()),
+    }
+}
+
 /// Attributes of an item in an answer, of those names that it has.
 pub(crate) fn shown_key<'n>(names: impl IntoIterator<Item = &'n str>, item: Item<'_>) -> Map<Json> {
     let mut entries: Vec<(Text, Json)> = Vec::new();
@@ -159,7 +179,7 @@ pub(super) fn collection_of(key: &[u8]) -> ItemCollectionMetrics {
 }
 
 /// The partition key of an item in bytes, if its table has collections.
-pub(super) fn collection_key(definition: &Definition, item: Item<'_>) -> Option<Vec<u8>> {
+fn collection_key(definition: &Definition, item: Item<'_>) -> Option<Vec<u8>> {
     if !definition.has_collections() {
         return None;
     }

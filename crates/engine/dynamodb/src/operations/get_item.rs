@@ -8,12 +8,14 @@ use kernel::codec::Malformed;
 use kernel::{Asker, Demand, Operation, Refusal};
 use resources::Faults;
 
-use super::{Context, Decision, Reply, decided, shown_item};
+use super::{Context, Decision, Reply, decided, shown_part};
 use crate::capacity::{self, Mode, Units};
 use crate::contents::Held;
 use crate::refusals::of_fault;
 use crate::rules::checking::{item, mode, shown, table};
+use crate::rules::definition::KeyFault;
 use crate::state::State;
+use crate::write::Unmade;
 use crate::{TableKey, refusals};
 
 /// An item that is read.
@@ -29,9 +31,13 @@ impl Read {
     /// The item, if there is one.
     ///
     /// Errors: there is no such table, or its key is another.
-    pub fn find<'s>(&self, state: &'s State) -> Result<Option<&'s Held>, Refusal> {
-        let (table, contents) = state.table(&self.table).ok_or_else(refusals::resource_missing)?;
-        let key = table.definition.key_of(Item(&self.key))?;
+    pub fn find<'s>(&self, state: &'s State) -> Result<Option<&'s Held>, Unmade> {
+        let found = state.table(&self.table);
+        let (table, contents) = found.ok_or_else(|| Unmade::Refused(refusals::resource_missing()))?;
+        let key = table.definition.key_of(Item(&self.key)).map_err(|fault| match fault {
+            KeyFault::Mismatch(refusal) => Unmade::Mismatch(refusal),
+            KeyFault::Empty(refusal) | KeyFault::TooLong(refusal) => Unmade::Refused(refusal),
+        })?;
         Ok(contents.get(&key))
     }
 }
@@ -82,7 +88,7 @@ impl Operation<State> for GetItem {
     }
 
     fn decide<'a>(&'a self, state: &State, _: &mut Context<'a, '_>) -> Decision<'a> {
-        decided(self.read.find(state).map(|held| {
+        decided(self.read.find(state).map_err(|unmade| unmade.refusal(false)).map(|held| {
             let size = held.map_or(0, Held::size);
             let units = Units::of_table(capacity::read(size, self.is_consistent));
             Decision::answer(Reply::Item(held.cloned(), units))
@@ -91,10 +97,7 @@ impl Operation<State> for GetItem {
 
     fn present(reply: Reply, plan: &Shows, _: &()) -> Result<GetItemOutput, Malformed> {
         let Reply::Item(held, units) = reply else { return Err(Malformed) };
-        let item = held.map(|held| match &plan.projection {
-            Some(projection) => shown_item(&projection.apply(held.item())),
-            None => shown_item(held.content()),
-        });
+        let item = held.map(|held| shown_part(&held, plan.projection.as_ref()));
         Ok(GetItemOutput { item, consumed_capacity: units.shown(&plan.table, plan.capacity, None) })
     }
 }

@@ -6,19 +6,19 @@ use api::dynamodb::{
 use api::{Json, Text};
 use items::Fault;
 use items::expression::{Projection, Scope};
-use items::value::{ITEM_BYTES, Item};
+use items::value::Item;
 use kernel::codec::Malformed;
 use kernel::{Asker, Demand, Operation, Refusal};
 use resources::Faults;
 
-use super::{Context, Decision, Reply, Written, collection_key, decided, shown_item};
+use super::{Context, Decision, Reply, Written, decided, shown_item};
 use crate::capacity::Mode;
 use crate::refusals::{invalid, of_fault};
 use crate::rules::checking::{
     check_mixing, conditional, expected, item, metrics, mode, scope, shows_unmet, table, updates,
 };
 use crate::state::State;
-use crate::write::{What, Write, check_memory};
+use crate::write::{What, Write, check_memory, put};
 
 /// `ReturnValues`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -84,13 +84,10 @@ impl Single {
         let setting = &context.setting;
         let made = self.write.make(self.write.target(state)?)?;
         check_memory(state, made.growth(), setting).map_err(crate::write::Unmade::Refused)?;
-        let definition = &made.target.table.definition;
-        let of_item = made.new.as_deref().or(made.old.as_ref().map(crate::contents::Held::content));
         let written = Written {
-            collection: of_item.and_then(|content| collection_key(definition, Item(content))),
-            units: made.units(),
             new: made.new.as_deref().filter(|_| self.shows_new).map(<[u8]>::to_vec),
             old: made.old.clone(),
+            ..Written::of(&made)
         };
         let facts = made.fact(setting).into_iter().map(kernel::Fact::from).collect();
         Ok(Decision::done(facts, Reply::Written(Box::new(written))))
@@ -176,10 +173,7 @@ impl Operation<State> for PutItem {
         }
         let content = item(&input.item.unwrap_or_default()).map_err(wrong)?;
         let condition = condition.map_err(wrong)?;
-        if Item(&content).size() > ITEM_BYTES {
-            return Err(invalid("Item size has exceeded the maximum allowed size"));
-        }
-        let write = Write { table, what: What::Put(content), condition, shows_unmet };
+        let write = Write { table, what: put(content)?, condition, shows_unmet };
         let plan = Shows {
             table: input.table_name.unwrap_or_default(),
             returns,

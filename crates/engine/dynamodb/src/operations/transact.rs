@@ -10,16 +10,13 @@ use api::dynamodb::{
 use api::{Json, Map, Text};
 use items::expression::{Projection, Scope};
 use items::json::text_of_item;
-use items::value::{ITEM_BYTES, Item};
 use json_text::quoted;
 use kernel::codec::Malformed;
 use kernel::{Asker, Demand, Operation, Refusal};
 use resources::Faults;
 
 use super::get_item::Read;
-use super::{
-    Context, Decision, Found, Reply, Setting, Written, collection_key, collection_of, decided, shown_item,
-};
+use super::{Context, Decision, Found, Reply, Setting, Written, collection_of, decided, shown_part};
 use crate::capacity::{self, Mode, Units};
 use crate::contents::Held;
 use crate::limits::TOKEN_MILLIS;
@@ -105,7 +102,7 @@ pub struct Shows {
 
 /// The members that the four kinds of actions have in common.
 macro_rules! write_of {
-    ($action:ident, $asker:ident, $name:literal, $what:expr) => {{
+    ($action:ident, $asker:ident, $what:expr) => {{
         let mut faults = Faults::default();
         let table = table($action.table_name.as_ref(), $asker, &mut faults)?;
         let shows = shows_unmet($action.return_values_on_condition_check_failure.as_ref(), &mut faults);
@@ -147,26 +144,22 @@ fn action(action: &TransactWriteItem, asker: &Asker<'_>) -> Result<(Text, Write)
                 faults.missing("transactItems.1.member.conditionCheck.conditionExpression");
                 faults.refusal()?;
             }
-            write_of!(check, asker, "conditionCheck", |check: &api::dynamodb::ConditionCheck, _| {
+            write_of!(check, asker, |check: &api::dynamodb::ConditionCheck, _| {
                 content(check.key.as_ref(), "transactItems.1.member.conditionCheck.key").map(What::Check)
             })
         }
         (None, Some(put), None, None) => {
-            write_of!(put, asker, "put", |put: &api::dynamodb::Put, _| {
-                let content = content(put.item.as_ref(), "transactItems.1.member.put.item")?;
-                match Item(&content).size() > ITEM_BYTES {
-                    true => Err(invalid("Item size has exceeded the maximum allowed size")),
-                    false => Ok(What::Put(content)),
-                }
+            write_of!(put, asker, |put: &api::dynamodb::Put, _| {
+                crate::write::put(content(put.item.as_ref(), "transactItems.1.member.put.item")?)
             })
         }
         (None, None, Some(delete), None) => {
-            write_of!(delete, asker, "delete", |delete: &api::dynamodb::Delete, _| {
+            write_of!(delete, asker, |delete: &api::dynamodb::Delete, _| {
                 content(delete.key.as_ref(), "transactItems.1.member.delete.key").map(What::Delete)
             })
         }
         (None, None, None, Some(update)) => {
-            write_of!(update, asker, "update", |update: &api::dynamodb::Update, scope: &mut Scope| {
+            write_of!(update, asker, |update: &api::dynamodb::Update, scope: &mut Scope| {
                 let key = content(update.key.as_ref(), "transactItems.1.member.update.key")?;
                 let expression = update.update_expression.as_deref().unwrap_or_default();
                 let parsed = items::expression::update(expression, scope);
@@ -283,10 +276,7 @@ impl TransactWriteItems {
         check_memory(state, made.iter().map(Made::growth).sum(), setting)?;
         let (mut facts, mut written) = (Vec::new(), Vec::new());
         for made in made {
-            let of_item = made.new.as_deref().or(made.old.as_ref().map(Held::content));
-            let definition = &made.target.table.definition;
-            let collection = of_item.and_then(|content| collection_key(definition, Item(content)));
-            written.push(Some(Written { old: None, new: None, units: made.units(), collection }));
+            written.push(Some(Written::of(&made)));
             facts.extend(made.fact(setting).map(kernel::Fact::from));
         }
         if let Some((token, request)) = self.token {
@@ -305,7 +295,7 @@ impl TransactWriteItems {
                     targets.push(Some(target));
                     unfit.push(None);
                 }
-                Err(Unmade::Unfit(refusal)) => {
+                Err(Unmade::Mismatch(refusal) | Unmade::Unfit(refusal)) => {
                     targets.push(None);
                     unfit.push(Some(unfit_reason(refusal)));
                 }
@@ -335,7 +325,9 @@ impl TransactWriteItems {
                     }
                     made.push(one);
                 }
-                Err(Unmade::Unfit(refusal)) => is_unfit = Some(unfit_reason(refusal)),
+                Err(Unmade::Mismatch(refusal) | Unmade::Unfit(refusal)) => {
+                    is_unfit = Some(unfit_reason(refusal));
+                }
                 Err(Unmade::Unmet(held)) => {
                     is_unmet = Some(Reason {
                         code: "ConditionalCheckFailed",
@@ -430,10 +422,7 @@ impl Operation<State> for TransactGetItems {
                 Some((_, known)) => known.add(&taken),
                 None => units.push((table, taken)),
             }
-            let item = held.map(|held| match projection {
-                Some(projection) => shown_item(&projection.apply(held.item())),
-                None => shown_item(held.content()),
-            });
+            let item = held.map(|held| shown_part(&held, projection.as_ref()));
             responses.push(ItemResponse { item });
         }
         let shown = units.iter().filter_map(|(table, units)| units.shown(table, plan.capacity, Some(false)));
@@ -456,10 +445,8 @@ impl TransactGetItems {
                     found.push(Some((held.cloned(), units)));
                     unfit.push(None);
                 }
-                Err(refusal) if refusal.message.contains("does not match the schema") => {
-                    unfit.push(Some(unfit_reason(refusal)));
-                }
-                Err(refusal) => return Err(refusal),
+                Err(Unmade::Mismatch(refusal)) => unfit.push(Some(unfit_reason(refusal))),
+                Err(other) => return Err(other.refusal(false)),
             }
             if !seen.insert((&read.table, &read.key)) {
                 return Err(invalid("Transaction request cannot include multiple operations on one item"));

@@ -99,6 +99,17 @@ pub enum Setting {
     Update,
 }
 
+/// What is wrong with the key of an item. What follows differs by operation (facts/dynamodb.md § 6, 12).
+#[derive(Debug)]
+pub enum KeyFault {
+    /// It has other attributes than the schema, or attributes of other types.
+    Mismatch(Refusal),
+    /// An attribute of it is empty.
+    Empty(Refusal),
+    /// It is too long.
+    TooLong(Refusal),
+}
+
 impl Definition {
     /// The type of a key attribute.
     pub fn kind(&self, name: &str) -> Type {
@@ -116,43 +127,43 @@ impl Definition {
     }
 
     /// The key of an item that is put, in bytes. Errors: AWS's texts for items (facts/dynamodb.md § 6).
-    pub fn key_of_item(&self, item: Item<'_>) -> Result<Vec<u8>, Refusal> {
+    pub fn key_of_item(&self, item: Item<'_>) -> Result<Vec<u8>, KeyFault> {
         for name in self.key.names() {
             let Some(value) = item.get(name) else {
-                return Err(wrong(format_args!("Missing the key {name} in the item")));
+                return Err(KeyFault::Mismatch(wrong(format_args!("Missing the key {name} in the item"))));
             };
             if value.kind() != self.kind(name) {
                 let (expected, actual) = (self.kind(name).name(), value.kind().name());
-                return Err(wrong(format_args!(
+                return Err(KeyFault::Mismatch(wrong(format_args!(
                     "Type mismatch for key {name} expected: {expected} actual: {actual}"
-                )));
+                ))));
             }
         }
         self.checked_key(item)
     }
 
     /// The key that a request names an item by, in bytes. Errors: it has other attributes than the schema.
-    pub fn key_of(&self, key: Item<'_>) -> Result<Vec<u8>, Refusal> {
+    pub fn key_of(&self, key: Item<'_>) -> Result<Vec<u8>, KeyFault> {
         let is_fit = key.entries().count() == self.key.names().count()
             && self
                 .key
                 .names()
                 .all(|name| key.get(name).is_some_and(|value| value.kind() == self.kind(name)));
-        if is_fit { self.checked_key(key) } else { Err(key_mismatch()) }
+        if is_fit { self.checked_key(key) } else { Err(KeyFault::Mismatch(key_mismatch())) }
     }
 
     /// The key of an item of which all attributes of the key are there.
-    fn checked_key(&self, item: Item<'_>) -> Result<Vec<u8>, Refusal> {
+    fn checked_key(&self, item: Item<'_>) -> Result<Vec<u8>, KeyFault> {
         for name in self.key.names() {
             let Some(value) = item.get(name) else { continue };
             if value.content().is_empty() {
                 let what = empty(value.kind());
-                return Err(invalid(format_args!(
+                return Err(KeyFault::Empty(invalid(format_args!(
                     "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an {what} value. Key: {name}"
-                )));
+                ))));
             }
         }
-        self.check_sizes(&self.key, item)?;
+        self.check_sizes(&self.key, item).map_err(KeyFault::TooLong)?;
         // They were checked to be there.
         Ok(key_in(&self.key, item).unwrap_or_default())
     }

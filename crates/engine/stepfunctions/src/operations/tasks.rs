@@ -1,7 +1,5 @@
 //! What workers say of tasks: SendTaskSuccess, SendTaskFailure and SendTaskHeartbeat (facts/stepfunctions.md § 2, 11).
 
-use std::sync::Arc;
-
 use api::stepfunctions::{
     SendTaskFailureInput, SendTaskFailureOutput, SendTaskHeartbeatInput, SendTaskHeartbeatOutput,
     SendTaskSuccessInput, SendTaskSuccessOutput,
@@ -14,7 +12,7 @@ use states_language::{Failure, PAYLOAD_BYTES};
 use super::common::decided;
 use super::{Context, Decision, Materials, Reply, Setting};
 use crate::data::encode_failure;
-use crate::records::{Record, Tail, TaskHeard, TaskReported};
+use crate::records::{Record, TaskHeard};
 use crate::refusals;
 use crate::state::State;
 use crate::steps::Task;
@@ -45,16 +43,7 @@ fn report<'a>(
     setting: &Setting<'_>,
 ) -> Result<Decision<'a>, Refusal> {
     let task = task_of(token, state, setting)?;
-    let (execution, _) = state.waiting_task(&task).ok_or_else(refusals::task_timed_out)?;
-    let warm: Arc<[u8]> = data.as_slice().into();
-    let reported = TaskReported {
-        execution: task.execution,
-        number: execution.next_record(),
-        flow: task.flow,
-        has_failed,
-        tail: Tail { first: execution.next_event, events: 0, split: 0, warm: Some(warm) },
-    };
-    let fact = kernel::Fact { record: Record::TaskReported(reported), tail: data.into() };
+    let fact = state.reported(&task, data, has_failed).ok_or_else(refusals::task_timed_out)?;
     Ok(Decision::done(vec![fact], Reply::Done))
 }
 

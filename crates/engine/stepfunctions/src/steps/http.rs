@@ -9,8 +9,7 @@ use states_language::{Failure, PAYLOAD_BYTES, names};
 
 use super::Task;
 use crate::data::encode_failure;
-use crate::operations::{Context, Decision, Fact};
-use crate::records::{Record, Tail, TaskReported};
+use crate::operations::{Context, Decision};
 use crate::service::{Effect, Waiter};
 use crate::state::State;
 
@@ -178,24 +177,11 @@ fn too_long() -> Failure {
 impl State {
     /// A task has been answered: the fact that it has ended, unless nobody waits for it any more.
     pub(crate) fn answered<'a>(&self, task: &Task, answer: &Answer) -> Decision<'a> {
-        let Some((execution, _)) = self.waiting_task(task) else { return Decision::silent(Vec::new()) };
         let (data, has_failed) = match result(answer) {
             Ok(result) => (result.to_string().into_bytes(), false),
             Err(failure) => (encode_failure(&failure), true),
         };
-        let reported = TaskReported {
-            execution: task.execution,
-            number: execution.next_record(),
-            flow: task.flow,
-            has_failed,
-            tail: Tail {
-                first: execution.next_event,
-                events: 0,
-                split: 0,
-                warm: Some(data.as_slice().into()),
-            },
-        };
-        Decision::silent(vec![Fact { record: Record::TaskReported(reported), tail: data.into() }])
+        Decision::silent(self.reported(task, data, has_failed).into_iter().collect())
     }
 }
 

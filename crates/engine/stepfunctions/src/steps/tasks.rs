@@ -4,14 +4,15 @@ use kernel::{Call, Called, Caller, uuid_text};
 use serde_json::Value;
 use states_language::{Failure, Kind, PAYLOAD_BYTES, Pattern, Resource, Run, State, names};
 
-use super::Seen;
 use super::integrations::{self, Integrated};
 use super::progress::{Next, Progress, Turn};
+use super::{Seen, Task};
 use crate::data::Phase;
 use crate::history::{Field, Type};
 use crate::ids::Named;
 use crate::machines::state_of;
-use crate::records::{After, TaskWait};
+use crate::operations::Fact;
+use crate::records::{After, Record, Tail, TaskReported, TaskWait};
 
 /// What a task has asked for.
 #[derive(Debug)]
@@ -233,6 +234,26 @@ impl Progress {
         let is_beat = wait.deadline().is_none_or(|deadline| wait.due().is_some_and(|due| due < deadline));
         let name = if is_beat { names::HEARTBEAT_TIMEOUT } else { names::TIMEOUT };
         self.recover(state, &failure(name), execution)
+    }
+}
+
+impl crate::state::State {
+    /// The fact that a task has ended, with its output or its failure; none if it is not waited for.
+    pub(crate) fn reported<'a>(&self, task: &Task, data: Vec<u8>, has_failed: bool) -> Option<Fact<'a>> {
+        let (execution, _) = self.waiting_task(task)?;
+        let reported = TaskReported {
+            execution: task.execution,
+            number: execution.next_record(),
+            flow: task.flow,
+            has_failed,
+            tail: Tail {
+                first: execution.next_event,
+                events: 0,
+                split: 0,
+                warm: Some(data.as_slice().into()),
+            },
+        };
+        Some(Fact { record: Record::TaskReported(reported), tail: data.into() })
     }
 }
 
